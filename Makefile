@@ -1,0 +1,35 @@
+# Everything lives in .venv; each target sets up what it needs, and is quick when run again.
+PYTHON ?= python3
+BIN := .venv/bin
+
+help:  ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: README.md)
+	@exec $(BIN)/digits serve
+
+test: .venv/all  ## Run every check: ruff, mypy, pytest
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+train: .venv/all  ## Train the network and write models/digits.onnx (options: ARGS="--epochs 10")
+	$(BIN)/python -m training.train $(ARGS)
+
+evaluate: .venv/all  ## Measure models/digits.onnx on MNIST's test images and write its model card
+	$(BIN)/python -m training.evaluate
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv .venv
+
+.venv/service: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/all: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
+	@touch $@ .venv/service
+
+.PHONY: help run test train evaluate

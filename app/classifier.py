@@ -1,0 +1,91 @@
+"""Frames → probabilities: the ONNX Runtime session, and what the model file says of itself.
+
+Ignores: pictures, requests and batching. Loading runs no code from the file: nothing is unpickled.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+PIXELS = 784
+CLASSES = 10
+
+
+class ModelError(Exception):
+    """The model file cannot be served; the message names the file and the cause."""
+
+
+class Classifier:
+    """The dense network, ready to run.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file with input ``pixels`` float32 (N, 784) and output ``probabilities`` float32 (N, 10).
+    threads : int
+        CPU threads for one call.
+
+    Attributes
+    ----------
+    version : str
+        First 12 hex digits of the file's SHA-256.
+    metadata : dict of str to str
+        The file's ``metadata_props``.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, unreadable, not ONNX, or of another shape.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: there is no such file; make it with: python -m training.train") from error
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
+        self._session = open_session(path, data, threads)
+        self.version = hashlib.sha256(data).hexdigest()[:12]
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def __call__(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities of the ten digits.
+
+        Parameters
+        ----------
+        frames : NDArray
+            (N, 28, 28) float32 in [0, 1], ink = 1.
+
+        Returns
+        -------
+        NDArray
+            (N, 10) float32; each row sums to 1, its index is the digit.
+        """
+        probabilities: NDArray[np.float32]
+        (probabilities,) = self._session.run(["probabilities"], {"pixels": frames.reshape(-1, PIXELS)})
+        return probabilities
+
+
+def open_session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
+    """A session over the model in `data`, its inputs and outputs checked; `path` is for the message."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # failures come back as exceptions; do not print them too
+    try:
+        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise ModelError(f"{path}: is cut off, or not an ONNX model.") from error
+    inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
+    outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
+    expected = [("pixels", "tensor(float)", [PIXELS])], [("probabilities", "tensor(float)", [CLASSES])]
+    if (inputs, outputs) != expected:
+        raise ModelError(
+            f"{path}: takes {inputs} and gives {outputs}, where float32 pixels (N, {PIXELS}) "
+            f"and probabilities (N, {CLASSES}) are needed."
+        )
+    return session

@@ -1,0 +1,137 @@
+"""Every choice of a training run, and the command line that makes it.
+
+Ignores: where the data and the results lie, which are arguments of the run and not part of the recipe.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from training.model import ACTIVATIONS
+
+PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
+MODEL = Path(__file__).parent.parent / "models" / "digits.onnx"
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The recipe. Two runs with equal recipes on one machine end with equal weights."""
+
+    hidden: tuple[int, ...] = (1024, 1024, 1024)
+    activation: str = "relu"
+    dropout: float = 0.05
+    augment: bool = True
+    optimizer: str = "adamw"
+    learning_rate: float | None = None
+    weight_decay: float = 0.01
+    batch_size: int = 512
+    epochs: int = 40
+    seed: int = 0
+    threads: int | None = None
+    precision: str = "auto"
+
+    def to_json(self) -> str:
+        """One line a choice, to be read back by `from_json`."""
+        return json.dumps(asdict(self), indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """The recipe that `to_json` wrote."""
+        values = json.loads(text)
+        return cls(**{**values, "hidden": tuple(values["hidden"])})
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `python -m training.train`; a choice that is not given is not in the result."""
+    d = Config()
+    p = argparse.ArgumentParser("python -m training.train", description="Train the network and write the model file.")
+
+    net = p.add_argument_group("network", argument_default=argparse.SUPPRESS)
+    net.add_argument(
+        "--hidden", type=positive, nargs="*", metavar="N", help="widths of the hidden layers (1024 1024 1024)"
+    )
+    net.add_argument("--activation", choices=[*ACTIVATIONS], help=f"what follows each hidden layer ({d.activation})")
+    net.add_argument(
+        "--dropout", type=share, metavar="P", help=f"share of hidden activations dropped in training ({d.dropout})"
+    )
+
+    fit = p.add_argument_group("training", argument_default=argparse.SUPPRESS)
+    fit.add_argument(
+        "--epochs", type=positive, metavar="N", help=f"passes over the 55,000 training images ({d.epochs})"
+    )
+    fit.add_argument("--batch-size", type=positive, metavar="N", help=f"images a step ({d.batch_size})")
+    fit.add_argument("--optimizer", choices=[*PEAK_LEARNING_RATES], help=f"sgd has momentum 0.9 ({d.optimizer})")
+    fit.add_argument(
+        "--learning-rate",
+        type=above_zero,
+        metavar="R",
+        help="its peak; rises for a tenth of the run, then falls to 0 (adamw 0.002, sgd 0.1)",
+    )
+    fit.add_argument(
+        "--weight-decay", type=float, metavar="W", help=f"pull of the weights towards 0 ({d.weight_decay})"
+    )
+    fit.add_argument(
+        "--augment", action=argparse.BooleanOptionalAction, help="deform the images anew in each epoch (on)"
+    )
+    fit.add_argument("--seed", type=int, metavar="N", help=f"decides every random number of the run ({d.seed})")
+    fit.add_argument("--threads", type=positive, metavar="N", help="CPU threads (as many as cores)")
+    fit.add_argument(
+        "--precision",
+        choices=["auto", "fp32", "bf16"],
+        help="of the matrix products; auto takes the faster one here (auto)",
+    )
+
+    run = p.add_argument_group("run")
+    run.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/, downloaded)"
+    )
+    run.add_argument(
+        "--output", type=Path, default=MODEL, metavar="FILE", help="the model file to write (models/digits.onnx)"
+    )
+    run.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where the run's folder is made (runs)")
+    run.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with a run's folder (by default the newest) and its choices",
+    )
+    run.add_argument(
+        "--device", default="auto", help="cpu, cuda or mps; auto takes an accelerator where there is one (auto)"
+    )
+    return p
+
+
+def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace]:
+    """The recipe that the command line asks for, and the arguments of the run itself."""
+    p = parser()
+    arguments = p.parse_args(argv)
+    choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
+    if arguments.resume is not None and choices:
+        names = ", ".join("--" + name.replace("_", "-") for name in choices)
+        p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")
+    return Config(**{**choices, "hidden": tuple(choices.get("hidden", Config.hidden))}), arguments
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def above_zero(text: str) -> float:
+    """A number above 0."""
+    if not (number := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
+
+
+def share(text: str) -> float:
+    """A number in [0, 1)."""
+    if not 0 <= (number := float(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in [0, 1)")
+    return number

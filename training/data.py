@@ -1,0 +1,84 @@
+"""MNIST as uint8 tensors, and the fixed split into training and validation images.
+
+Ignores: batching, shuffling and augmentation, which belong to the run.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.datasets import MNIST
+
+VALIDATION_IMAGES = 5_000
+DEFAULT_ROOT = Path(os.path.dirname(__file__)).parent / "data"
+
+
+class DataMissing(Exception):
+    """MNIST is neither on the disk nor to be had from the network."""
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images and their labels.
+
+    Attributes
+    ----------
+    images : Tensor
+        (N, 28, 28) uint8, ink = 255, background = 0.
+    labels : Tensor
+        (N,) int64 in [0, 9].
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, index: Tensor) -> "Digits":
+        """The digits at `index`, in that order."""
+        return Digits(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device) -> "Digits":
+        """The same digits on another device."""
+        return Digits(self.images.to(device), self.labels.to(device))
+
+
+def load(root: Path | None = None, *, train: bool) -> Digits:
+    """Load MNIST, downloading it through torchvision where it is not yet there.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder that holds (or will hold) ``MNIST/raw``; by default ``MNIST_ROOT`` from the environment,
+        else ``data/`` beside the packages.
+    train : bool
+        The 60,000 training images, or the 10,000 test images.
+
+    Raises
+    ------
+    DataMissing
+        The files are not there and cannot be downloaded, or are damaged.
+    """
+    root = root or Path(os.environ.get("MNIST_ROOT") or DEFAULT_ROOT)
+    try:
+        mnist = MNIST(root, train=train, download=True)
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        raise DataMissing(
+            f"MNIST is not in {root} and could not be downloaded ({error}): check the internet connection and "
+            "run again, or name a folder that already holds MNIST/raw with --data DIR or MNIST_ROOT=DIR."
+        ) from error
+    return Digits(mnist.data, mnist.targets.long())
+
+
+def split(digits: Digits) -> tuple[Digits, Digits]:
+    """Split the 60,000 training images into training and validation images.
+
+    The split is the same in every run whatever its seed: the last 5,000 after one fixed shuffle validate.
+    The shuffle is NumPy's legacy generator, whose stream never changes (NEP 19).
+    """
+    order = torch.from_numpy(np.random.RandomState(0).permutation(len(digits)))
+    return digits.take(order[:-VALIDATION_IMAGES]), digits.take(order[-VALIDATION_IMAGES:])

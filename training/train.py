@@ -1,0 +1,281 @@
+"""The training run: `python -m training.train` → models/digits.onnx and a folder in runs/.
+
+    setup ──► for each epoch: train_epoch ──► evaluate ──► save ──► export the best epoch
+
+Each epoch seeds its own random numbers, so a resumed run repeats what an unbroken one would have done.
+Ignores: pictures that are not MNIST's; `training.evaluate` measures the file that this writes.
+"""
+
+import argparse
+import csv
+import json
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from training import augment, data
+from training.config import PEAK_LEARNING_RATES, Config, parse
+from training.data import Digits
+from training.export import ExportMismatch, export
+from training.model import DigitNet
+from training.plots import plot_history
+
+WARM_UP = 0.1  # share of the run in which the learning rate rises
+
+
+class NothingToResume(Exception):
+    """There is no earlier run where --resume looks for one."""
+
+
+@dataclass
+class Run:
+    """A run in progress: what a checkpoint keeps."""
+
+    config: Config
+    model: DigitNet
+    optimizer: torch.optim.Optimizer
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs done."""
+        return len(self.history)
+
+    @property
+    def best_error(self) -> float:
+        """The lowest validation error so far, as a share."""
+        return min((row["validation_error"] for row in self.history), default=math.inf)
+
+
+def setup(config: Config, device: torch.device) -> Run:
+    """A run with fresh weights, drawn from the seed."""
+    torch.manual_seed(config.seed)
+    model = DigitNet(config.hidden, config.activation, config.dropout).to(device)
+    return Run(config, model, make_optimizer(config, model))
+
+
+def make_optimizer(config: Config, model: DigitNet) -> torch.optim.Optimizer:
+    """The optimizer; `train_epoch` sets its learning rate."""
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            model.parameters(), momentum=0.9, nesterov=True, weight_decay=config.weight_decay / 100, fused=True
+        )
+    return torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay, fused=True)
+
+
+def learning_rate(peak: float, progress: float) -> float:
+    """Learning rate at `progress` in [0, 1) of the run: a linear rise, then half a cosine down to 0.
+
+    The one-cycle policy of Smith & Topin (2018) with the cosine of Loshchilov & Hutter (2017).
+    """
+    if progress < WARM_UP:
+        return peak * progress / WARM_UP
+    return peak * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
+    """Train on every image once, in the run's next epoch; the mean loss of its steps.
+
+    The last images of the shuffle that do not fill a batch are left out.
+    """
+    config, device = run.config, digits.images.device
+    seed = config.seed * 100_000 + run.epochs
+    torch.manual_seed(seed)  # dropout draws from the global generator
+    generator = torch.Generator(device).manual_seed(seed)
+    batches = torch.split(torch.randperm(len(digits), generator=generator, device=device), config.batch_size)
+    batches = batches[: max(1, len(digits) // config.batch_size)]
+    run.model.train()
+    total = torch.zeros((), device=device)
+    for step, index in enumerate(batches):
+        progress = (run.epochs + step / len(batches)) / config.epochs
+        for group in run.optimizer.param_groups:
+            group["lr"] = learning_rate(config.learning_rate or PEAK_LEARNING_RATES[config.optimizer], progress)
+        images = digits.images[index].float() / 255  # (N, 28, 28) in [0, 1]
+        if config.augment:
+            images = augment.deform(images, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss = F.cross_entropy(run.model(images), digits.labels[index])
+        run.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        run.optimizer.step()
+        total += loss.detach()
+        bar.update()
+    return total.item() / len(batches)
+
+
+@torch.inference_mode()
+def evaluate(model: DigitNet, digits: Digits) -> tuple[float, float]:
+    """Mean cross-entropy and error (a share) on digits as they are, undeformed."""
+    model.eval()
+    logits = model(digits.images.float() / 255)
+    error = (logits.argmax(dim=1) != digits.labels).float().mean()
+    return F.cross_entropy(logits, digits.labels).item(), error.item()
+
+
+def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
+    """Train from the run's last epoch to its end, saving after each epoch."""
+    steps = max(1, len(training) // run.config.batch_size)
+    with tqdm(total=run.config.epochs * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
+        while run.epochs < run.config.epochs:
+            bar.set_description(f"epoch {run.epochs + 1}/{run.config.epochs}")
+            started = time.perf_counter()
+            loss = train_epoch(run, training, bar)
+            validation_loss, validation_error = evaluate(run.model, validation)
+            if validation_error <= run.best_error:
+                run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
+            run.history.append(
+                {
+                    "epoch": run.epochs + 1,
+                    "training_loss": loss,
+                    "validation_loss": validation_loss,
+                    "validation_error": validation_error,
+                    "seconds": time.perf_counter() - started,
+                }
+            )
+            save(run, folder)
+            bar.set_postfix_str(f"loss {loss:.3f}, validation error {validation_error:.2%}")
+            bar.write(f"epoch {run.epochs:3}  loss {loss:.4f}  validation error {validation_error:.2%}")
+
+
+def save(run: Run, folder: Path) -> None:
+    """Write the checkpoint (atomically), the history and its plot into the run's folder."""
+    state = {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "best": run.best,
+        "history": run.history,
+    }
+    torch.save(state, folder / "last.pt.new")
+    (folder / "last.pt.new").replace(folder / "last.pt")
+    with open(folder / "history.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, run.history[0])
+        writer.writeheader()
+        writer.writerows(run.history)
+
+
+def load(folder: Path, device: torch.device) -> Run:
+    """The run that `save` left in a folder."""
+    run = setup(Config.from_json((folder / "config.json").read_text()), device)
+    if (folder / "last.pt").exists():
+        state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
+        run.model.load_state_dict(state["model"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.best, run.history = state["best"], state["history"]
+    return run
+
+
+def choose_device(name: str) -> torch.device:
+    """The named device; for "auto" an accelerator where there is one."""
+    if name != "auto":
+        return torch.device(name)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def resolve(config: Config, device: torch.device) -> Config:
+    """The recipe with every automatic choice made, so that a resumed run makes the same ones."""
+    threads = config.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    precision = faster_precision(device) if config.precision == "auto" else config.precision
+    rate = config.learning_rate or PEAK_LEARNING_RATES[config.optimizer]
+    return replace(config, threads=threads, precision=precision, learning_rate=rate)
+
+
+def faster_precision(device: torch.device) -> str:
+    """bf16 where the hardware multiplies it faster than fp32; a CPU is timed, since many emulate it."""
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    if device.type != "cpu":
+        return "fp32"
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones((512, 512), dtype=dtype)
+        matrix @ matrix
+        started = time.perf_counter()
+        for _ in range(20):
+            matrix @ matrix
+        seconds[dtype] = time.perf_counter() - started
+    return "bf16" if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else "fp32"
+
+
+def open_run(config: Config, arguments: argparse.Namespace, device: torch.device) -> tuple[Run, Path]:
+    """The run to go on with and its folder: a new one, or with --resume an earlier one."""
+    if arguments.resume is None:
+        config = resolve(config, device)
+        folder: Path = arguments.runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(config.to_json())
+        return setup(config, device), folder
+    folder = Path(arguments.resume or max(arguments.runs.glob("*/"), default=arguments.runs))
+    if not (folder / "config.json").exists():
+        raise NothingToResume(f"{folder} holds no run to resume: give the folder of one, or leave out --resume.")
+    run = load(folder, device)
+    torch.set_num_threads(run.config.threads or torch.get_num_threads())
+    return run, folder
+
+
+def architecture(model: DigitNet) -> str:
+    """The widths of the network's layers, such as 784-1024-1024-1024-10."""
+    return "-".join(map(str, model.widths))
+
+
+def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digits) -> None:
+    """Export the best epoch, measure it on the test images, plot the run and say where everything is."""
+    run.model.load_state_dict(run.best)
+    _, test_error = evaluate(run.model, test)
+    metadata = {
+        "architecture": architecture(run.model),
+        "activation": run.config.activation,
+        "training_data": "MNIST: 55,000 training images, 5,000 more for validation",
+        "recipe": json.dumps(asdict(run.config)),
+        "seed": str(run.config.seed),
+        "epochs": str(run.epochs),
+        "validation_error_percent": f"{run.best_error:.2%}".rstrip("%"),
+        "test_error_percent": f"{test_error:.2%}".rstrip("%"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    export(run.model, output, metadata, validation.images)
+    plot_history(run.history, folder / "history.png")
+    print(
+        f"{output}: validation error {run.best_error:.2%}, test error {test_error:.2%}, "
+        f"epochs {run.epochs} of {run.config.epochs}. The run's history and curves are in {folder}."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Train as the command line says; the exit status."""
+    config, arguments = parse(argv)
+    try:
+        device = choose_device(arguments.device)
+        training, validation = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
+        test = data.load(arguments.data, train=False).to(device)
+        run, folder = open_run(config, arguments, device)
+        print(f"{architecture(run.model)} on {device.type}, {run.config.precision}; the run's folder is {folder}")
+        status = 0
+        try:
+            fit(run, training, validation, folder)
+        except KeyboardInterrupt:
+            status = 130
+            print(f"\nStopped in epoch {run.epochs + 1}. To go on: python -m training.train --resume {folder}")
+        if run.best:
+            finish(run, folder, arguments.output, validation, test)
+    except (data.DataMissing, NothingToResume, ExportMismatch) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
