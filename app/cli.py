@@ -6,7 +6,7 @@ Ignores: how a digit is read; `predict` asks a running service.
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import typer
 import uvicorn
 from pydantic import ValidationError
@@ -58,11 +58,11 @@ def predict(
 ) -> None:
     """Ask a running service for the digit on each picture; exits with 1 if any could not be read."""
     failed = False
-    with httpx.Client(base_url=url) as client:
+    with httpx2.Client(base_url=url) as client:
         for path in files:
             try:
                 typer.echo(f"{path}: {ask(client, path)}")
-            except (OSError, httpx.HTTPError, Refused) as error:
+            except (OSError, httpx2.HTTPError, Refused) as error:
                 failed = True
                 typer.echo(f"{path}: {getattr(error, 'strerror', None) or error}", err=True)
     raise typer.Exit(failed)
@@ -72,7 +72,7 @@ class Refused(Exception):
     """The service answered, but not with a digit."""
 
 
-def ask(client: httpx.Client, path: Path) -> str:
+def ask(client: httpx2.Client, path: Path) -> str:
     """The service's answer for one file, in a few words."""
     answer = client.post("/predict", content=path.read_bytes(), headers={"content-type": "application/octet-stream"})
     if answer.is_success:

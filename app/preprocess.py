@@ -193,11 +193,9 @@ def ink_map(image: Image.Image) -> Map:
         ink = difference_from_ground(colour, sheet) * alpha
     if alpha.min() < 0.5 and ink.max() < MIN_CONTRAST:
         ink = alpha
-    noise = 4 * np.median(sample(ink))
-    peak = ink.max()
-    if peak - noise < MIN_CONTRAST:
+    if ink.max() < MIN_CONTRAST:
         raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
-    stretched: Map = np.clip((ink - noise) / (peak - noise), 0, 1, dtype=np.float32)
+    stretched: Map = ink / ink.max()
     return stretched
 
 
@@ -219,10 +217,14 @@ def channels(image: Image.Image) -> tuple[Map, Map]:
 
 
 def difference_from_ground(colour: Map, sheet: NDArray[np.bool_]) -> Map:
-    """Each pixel's largest difference, over the channels, from the sheet's median colour: (H, W)."""
+    """Each pixel's largest difference, over the channels, from the sheet's median colour: (H, W).
+
+    Four times the sheet's median difference is its noise, and taken off: on an even ground nothing.
+    """
     ground = np.median(sample(colour)[sample(sheet)], axis=0)
     difference: Map = np.abs(colour - ground).max(axis=2)
-    return difference
+    noise = 4 * np.median(sample(difference)[sample(sheet)])
+    return (difference - noise).clip(min=0)
 
 
 def sample(array: NDArray[T]) -> NDArray[T]:
@@ -290,8 +292,8 @@ def area_average(outputs: int, inputs: int) -> Map:
     Examples
     --------
     >>> area_average(2, 3)
-    array([[0.6666667, 0.33333334, 0.       ],
-           [0.       , 0.33333334, 0.6666667]], dtype=float32)
+    array([[0.6666667 , 0.33333334, 0.        ],
+           [0.        , 0.33333334, 0.6666667 ]], dtype=float32)
     """
     cells = np.arange(inputs)
     share: NDArray[np.float64]

@@ -20,7 +20,7 @@ RUNS = Path("runs")
 class Config:
     """The recipe. Two runs with equal recipes on one machine end with equal weights."""
 
-    hidden: tuple[int, ...] = (1024, 1024, 1024)
+    hidden: tuple[int, ...] = (800, 800)
     activation: str = "relu"
     dropout: float = 0.05
     augment: bool = True
@@ -28,7 +28,7 @@ class Config:
     learning_rate: float | None = None
     weight_decay: float = 0.01
     batch_size: int = 512
-    epochs: int = 40
+    epochs: int = 80
     seed: int = 0
     threads: int | None = None
     precision: str = "auto"
@@ -36,6 +36,17 @@ class Config:
     def to_json(self) -> str:
         """One line a choice, to be read back by `from_json`."""
         return json.dumps(asdict(self), indent=2)
+
+    def command(self) -> str:
+        """The command line that repeats this recipe."""
+        words = ["python -m training.train"]
+        for name, value in asdict(self).items():
+            option = name.replace("_", "-")
+            if isinstance(value, bool):
+                words.append(f"--{option}" if value else f"--no-{option}")
+            elif value is not None:
+                words.append(f"--{option} {widths(value) if isinstance(value, tuple) else value}")
+        return " ".join(words)
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
@@ -51,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
     net = p.add_argument_group("network", argument_default=argparse.SUPPRESS)
     net.add_argument(
-        "--hidden", type=positive, nargs="*", metavar="N", help="widths of the hidden layers (1024 1024 1024)"
+        "--hidden", type=positive, nargs="*", metavar="N", help=f"widths of the hidden layers ({widths(d.hidden)})"
     )
     net.add_argument("--activation", choices=[*ACTIVATIONS], help=f"what follows each hidden layer ({d.activation})")
     net.add_argument(
@@ -114,6 +125,11 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
         names = ", ".join("--" + name.replace("_", "-") for name in choices)
         p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")
     return Config(**{**choices, "hidden": tuple(choices.get("hidden", Config.hidden))}), arguments
+
+
+def widths(hidden: tuple[int, ...]) -> str:
+    """Layer widths as the command line takes them."""
+    return " ".join(map(str, hidden))
 
 
 def positive(text: str) -> int:

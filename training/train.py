@@ -8,12 +8,11 @@ Ignores: pictures that are not MNIST's; `training.evaluate` measures the file th
 
 import argparse
 import csv
-import json
 import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -239,7 +238,7 @@ def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digit
         "architecture": architecture(run.model),
         "activation": run.config.activation,
         "training_data": "MNIST: 55,000 training images, 5,000 more for validation",
-        "recipe": json.dumps(asdict(run.config)),
+        "recipe": run.config.command(),
         "seed": str(run.config.seed),
         "epochs": str(run.epochs),
         "validation_error_percent": f"{run.best_error:.2%}".rstrip("%"),

@@ -1,0 +1,77 @@
+"""Measures of a model's answers, and the model card."""
+
+import numpy as np
+import pytest
+from conftest import MODEL
+
+from app.classifier import Classifier
+from training import evaluate
+from training.evaluate import Answers
+
+
+@pytest.fixture(scope="module")
+def answers(digits, labels) -> Answers:
+    return evaluate.answer(Classifier(MODEL), digits, labels)
+
+
+def test_answers_come_from_the_served_code(answers, digits, labels):
+    assert len(answers.mistakes) <= 0.02 * len(labels)
+    assert np.abs(answers.frames - digits / 255).mean() < 0.001
+
+
+def by_hand() -> Answers:
+    """Four answers: two right, and two 7s read as 1, the second with more confidence."""
+    probabilities = np.zeros((4, 10), np.float32)
+    for row, (digit, confidence) in enumerate([(3, 1.0), (1, 0.55), (1, 0.8), (5, 0.6)]):
+        probabilities[row] = (1 - confidence) / 9
+        probabilities[row, digit] = confidence
+    return Answers(np.zeros((4, 28, 28), np.float32), np.array([3, 7, 7, 5]), probabilities)
+
+
+def test_mistakes_and_confusion_by_hand():
+    assert by_hand().mistakes.tolist() == [2, 1]
+    assert by_hand().confusion[7, 1] == 2
+    assert by_hand().confusion.trace() == 2
+    assert by_hand().confusion.sum() == 4
+
+
+def test_calibration_error_by_hand():
+    answers = by_hand()
+    expected = (0 + 0.55 + 0.8 + 0.4) / 4  # each alone in its bin
+    assert evaluate.calibration_error(answers.probabilities, answers.labels) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("errors", "n", "low", "high"), [(0, 100, 0, 0.037), (50, 100, 0.404, 0.596), (100, 100, 0.963, 1)]
+)
+def test_wilson_interval_against_published_values(errors, n, low, high):
+    assert evaluate.wilson_interval(errors, n) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_the_card_says_what_was_measured(answers, tmp_path):
+    classifier = Classifier(MODEL)
+    evaluate.write_card(classifier, answers, tmp_path)
+    card = (tmp_path / "README.md").read_text()
+    assert classifier.version in card
+    assert f"({len(answers.mistakes)} of 500; 95 % interval" in card
+    assert classifier.metadata["recipe"] in card
+    assert "$" not in card
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
+    assert (tmp_path / "mistakes.png").stat().st_size > 1000
+
+
+def test_a_model_that_says_nothing_of_itself_gets_a_card_too(answers, tmp_path, classifier, monkeypatch):
+    monkeypatch.setattr(classifier, "metadata", {})
+    evaluate.write_card(classifier, answers, tmp_path)
+    assert "not recorded" in (tmp_path / "README.md").read_text()
+
+
+def test_the_committed_card_belongs_to_the_committed_model(classifier):
+    card = (MODEL.parent / "README.md").read_text()
+    assert classifier.version in card
+    assert f"{classifier.metadata['test_error_percent']}%"[:3] in card
+
+
+def test_a_missing_model_is_one_sentence(tmp_path, capsys):
+    assert evaluate.main(["--model", str(tmp_path / "none.onnx")]) == 1
+    assert "there is no such file" in capsys.readouterr().err

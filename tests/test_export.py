@@ -1,0 +1,57 @@
+"""DigitNet → the model file, and the contract that the file keeps."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from test_model import trained
+
+from app.classifier import Classifier
+from training import export
+from training.model import ACTIVATIONS
+
+METADATA = {"architecture": "784-32-16-10", "seed": "0"}
+
+
+@pytest.fixture
+def images(digits):
+    return torch.from_numpy(digits)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_file_answers_as_the_network_does(activation, images, tmp_path):
+    model = trained(activation=activation)
+    export.export(model, tmp_path / "new" / "model.onnx", METADATA, images)
+    classifier = Classifier(tmp_path / "new" / "model.onnx")
+    expected = model(images.float() / 255).softmax(dim=1).detach().numpy()
+    np.testing.assert_allclose(classifier(images.numpy() / np.float32(255)), expected, atol=1e-5)
+    assert classifier.metadata == METADATA
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.onnx"]
+
+
+def test_the_file_keeps_the_contract(images, tmp_path):
+    export.export(trained(), tmp_path / "model.onnx", METADATA, images)
+    model = onnx.load(tmp_path / "model.onnx")
+    (pixels,), (probabilities,) = model.graph.input, model.graph.output
+    assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == ("pixels", 784)
+    assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 10)
+    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
+    assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
+
+
+def test_a_file_that_answers_otherwise_is_not_written(images, tmp_path, monkeypatch):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"the model of yesterday")
+    monkeypatch.setitem(export.OPERATORS, "relu", "Tanh")
+    with pytest.raises(export.ExportMismatch, match=r"model.onnx was not written: .* more than 0.0001"):
+        export.export(trained(), path, METADATA, images)
+    assert path.read_bytes() == b"the model of yesterday"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_network_that_answers_nan_is_not_written(images, tmp_path):
+    model = trained()
+    torch.nn.init.constant_(model.output.bias, torch.nan)
+    with pytest.raises(export.ExportMismatch):
+        export.export(model, tmp_path / "model.onnx", METADATA, images)

@@ -1,0 +1,66 @@
+"""The dense network and its folding into plain layers."""
+
+import pytest
+import torch
+
+from training.model import ACTIVATIONS, MEAN, STD, DigitNet, folded
+
+
+def trained(hidden=(32, 16), activation="relu") -> DigitNet:
+    """A small network whose batch normalisation has seen something and is not the identity."""
+    torch.manual_seed(0)
+    model = DigitNet(hidden, activation, dropout=0.2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    for _ in range(3):
+        model(torch.rand(64, 28, 28) ** 3)
+    return model.eval()
+
+
+def test_logits_of_frames_and_of_rows_are_the_same():
+    images = torch.rand(5, 28, 28)
+    model = trained()
+    assert model(images).shape == (5, 10)
+    assert model(images).equal(model(images.flatten(1)))
+
+
+def test_it_normalises_its_own_input():
+    model = trained(hidden=())
+    images = torch.rand(5, 28, 28)
+    expected = (images.flatten(1) - MEAN) / STD @ model.output.weight.T + model.output.bias
+    torch.testing.assert_close(model(images), expected)
+
+
+def test_mean_and_std_are_those_of_the_training_images(mnist_root):
+    from training import data
+
+    training, _ = data.split(data.load(mnist_root, train=True))
+    pixels = training.images.float() / 255
+    assert pixels.mean().item() == pytest.approx(MEAN, abs=5e-4)
+    assert pixels.std().item() == pytest.approx(STD, abs=5e-4)
+
+
+def test_the_widths_are_as_asked():
+    assert DigitNet((30, 20)).widths == [784, 30, 20, 10]
+    assert sum(p.numel() for p in DigitNet((30,)).parameters()) == 784 * 30 + 2 * 30 + 30 * 10 + 10
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("hidden", [(), (32,), (32, 16)])
+def test_folded_layers_compute_what_the_network_computes(hidden, activation):
+    model = trained(hidden, activation)
+    images = torch.rand(50, 28, 28)
+    x = images.flatten(1)
+    layers = folded(model)
+    for i, (weight, bias) in enumerate(layers):
+        x = x @ weight.T + bias
+        if i < len(layers) - 1:
+            x = ACTIVATIONS[activation]()(x)
+    torch.testing.assert_close(x, model(images), atol=1e-4, rtol=1e-4)
+
+
+def test_folding_leaves_the_network_alone():
+    model = trained()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    folded(model)
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())

@@ -1,0 +1,252 @@
+"""Pictures → frames, on real digits in every form in which people send them."""
+
+import zlib
+
+import numpy as np
+import pytest
+from conftest import encode
+from PIL import Image, ImageOps
+
+from app import preprocess
+from app.preprocess import frame_from_bytes
+
+MAX_PIXELS = 50_000_000
+
+
+def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
+    return frame_from_bytes(encode(image, format, **options), MAX_PIXELS)
+
+
+def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
+    """A digit as people draw it: dark on white, enlarged, off-centre on a larger sheet."""
+    ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
+    sheet = Image.new("L", (60 * scale, 40 * scale), 255)
+    sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
+    return sheet
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).mean())
+
+
+def test_mnist_digits_pass_nearly_unchanged(digits):
+    distances = [distance(frame_of(digit), digit / 255) for digit in digits]
+    assert np.mean(distances) < 0.001
+    assert np.median(distances) < 0.0002
+
+
+def test_a_frame_is_what_the_network_was_trained_on(digits):
+    for digit in digits[::7]:
+        frame = frame_of(drawing(digit))
+        assert frame.shape == (28, 28)
+        assert frame.dtype == np.float32
+        assert frame.min() == 0
+        assert frame.max() == 1
+        for axis in (0, 1):
+            profile = frame.sum(axis)
+            assert 14 - 1e-4 < (np.arange(28) + 0.5) @ profile / profile.sum() < 15 + 1e-4
+            ink = np.flatnonzero(profile > 0.1)
+            assert ink[-1] - ink[0] < 20
+
+
+@pytest.mark.parametrize("scale", [1, 2, 5, 20, 60])
+def test_size_and_place_on_the_sheet_do_not_matter(digits, scale):
+    distances = [distance(frame_of(drawing(digit, scale)), digit / 255) for digit in digits[::25]]
+    assert np.mean(distances) < 0.04
+
+
+def test_a_digit_smaller_than_the_box_is_enlarged_smoothly(seven):
+    small = Image.fromarray(seven[4:24, 4:24]).resize((10, 10), Image.Resampling.BOX)
+    frame = frame_of(small)
+    assert distance(frame, seven / 255) < 0.07
+
+
+def test_ink_may_be_darker_or_lighter_than_its_ground(digits):
+    for digit in digits[::25]:
+        dark_on_light = drawing(digit)
+        assert distance(frame_of(dark_on_light), frame_of(ImageOps.invert(dark_on_light))) < 1e-6
+
+
+@pytest.mark.parametrize("ink", [(200, 30, 40), (20, 60, 200), (250, 240, 60)], ids=["red", "blue", "yellow"])
+@pytest.mark.parametrize("ground", [(255, 255, 255), (15, 80, 50), (120, 120, 120)], ids=["white", "green", "grey"])
+def test_ink_and_ground_may_have_any_colour(seven, ink, ground):
+    colourful = ImageOps.colorize(drawing(seven), black=ink, white=ground)
+    assert distance(frame_of(colourful), seven / 255) < 0.03
+
+
+@pytest.mark.parametrize("colour", [0, 128, 255])
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_ink_may_live_in_the_alpha_channel_alone(digits, colour, mode):
+    for digit in digits[::25]:
+        picture = Image.new("L", (600, 400), colour).convert(mode)
+        picture.putalpha(ImageOps.invert(drawing(digit)))
+        assert distance(frame_of(picture), frame_of(drawing(digit))) < 0.001
+
+
+def test_an_opaque_alpha_channel_changes_nothing(seven):
+    assert distance(frame_of(drawing(seven).convert("RGBA")), frame_of(drawing(seven))) < 1e-6
+
+
+def test_a_sheet_may_have_see_through_margins(seven):
+    sheet = drawing(seven).convert("RGBA")
+    picture = Image.new("RGBA", (1000, 1000))
+    picture.paste(sheet, (200, 300))
+    assert distance(frame_of(picture), frame_of(sheet)) < 0.01
+
+
+def as_16_bit(image: Image.Image) -> Image.Image:
+    return Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+
+
+CONVERSIONS = {
+    "grey": lambda image: image,
+    "RGB": lambda image: image.convert("RGB"),
+    "RGBA": lambda image: image.convert("RGBA"),
+    "LA": lambda image: image.convert("LA"),
+    "palette": lambda image: image.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE),
+    "1-bit": lambda image: image.convert("1", dither=Image.Dither.NONE),
+    "16-bit": as_16_bit,
+    "CMYK": lambda image: image.convert("CMYK"),
+    "float": lambda image: image.convert("F"),
+}
+SAVED_AS = {
+    "PNG": ["grey", "RGB", "RGBA", "LA", "palette", "1-bit", "16-bit"],
+    "JPEG": ["grey", "RGB", "CMYK"],
+    "WEBP": ["grey", "RGB", "RGBA"],
+    "GIF": ["grey", "RGB", "palette", "1-bit"],
+    "BMP": ["grey", "RGB", "palette", "1-bit"],
+    "TIFF": ["grey", "RGB", "RGBA", "LA", "palette", "1-bit", "16-bit", "CMYK", "float"],
+}
+
+
+@pytest.mark.parametrize(("format", "mode"), [(format, mode) for format in SAVED_AS for mode in SAVED_AS[format]])
+def test_formats_and_modes_give_the_same_frame(seven, format, mode):
+    sheet = drawing(seven).point(lambda level: 255 * (level > 127))  # two tones, so that 1-bit loses nothing
+    assert distance(frame_of(CONVERSIONS[mode](sheet), format), frame_of(sheet)) < 0.01
+
+
+def test_every_accepted_format_is_tested():
+    assert set(SAVED_AS) == set(preprocess.FORMATS)
+
+
+def test_a_transparent_palette_entry_is_ground(seven):
+    palette = drawing(seven).convert("1", dither=Image.Dither.NONE).convert("P")
+    assert distance(frame_of(palette, "PNG", transparency=255), frame_of(palette)) < 0.001
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_exif_orientation_turns_the_picture_upright(seven, orientation, format):
+    sheet = drawing(seven)
+    sensor = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # how the camera held it, as Image.Transpose
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turned = sheet if orientation == 1 else sheet.transpose(Image.Transpose(sensor[orientation]))
+    assert distance(frame_of(turned, format, exif=exif), frame_of(sheet)) < 0.01
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow says so, and goes on
+def test_broken_exif_does_not_cost_the_picture(seven):
+    sheet = drawing(seven)
+    assert distance(frame_of(sheet, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"), frame_of(sheet)) < 0.01
+
+
+def test_an_animation_is_read_by_its_first_frame(seven, digits):
+    first, second = drawing(seven), drawing(digits[0])
+    frame = frame_of(first, "GIF", save_all=True, append_images=[second])
+    assert distance(frame, frame_of(first)) < 0.02
+
+
+def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven):
+    photo = drawing(seven, scale=100).resize((4000, 3000))
+    data = encode(photo, "JPEG", quality=90)
+    assert max(preprocess.decode(data, MAX_PIXELS).size) < 2 * preprocess.WORKING_SIDE
+    assert distance(frame_from_bytes(data, MAX_PIXELS), frame_of(photo)) < 0.01
+
+
+def test_specks_do_not_widen_the_box(seven):
+    clean = drawing(seven)
+    dusty = clean.copy()
+    for place in [(3, 3), (590, 390), (400, 10)]:
+        dusty.paste(0, (*place, place[0] + 4, place[1] + 4))
+    assert distance(frame_of(dusty), frame_of(clean)) < 0.001
+
+
+def test_jpeg_noise_does_not_widen_the_box(digits):
+    for digit in digits[::25]:
+        assert distance(frame_of(drawing(digit), "JPEG", quality=40), frame_of(drawing(digit))) < 0.01
+
+
+def bomb() -> bytes:
+    """A PNG that claims 60,000 × 60,000 pixels."""
+    png = bytearray(encode(Image.new("L", (8, 8))))
+    png[16:24] = (60_000).to_bytes(4, "big") * 2
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    return bytes(png)
+
+
+def flat(value: int, size: tuple[int, int] = (100, 100)) -> bytes:
+    return encode(Image.new("L", size, value))
+
+
+PNG = encode(Image.linear_gradient("L"))
+HOSTILE = {
+    "empty": (b"", preprocess.EmptyFile, "empty"),
+    "text": (b"This is no picture.", preprocess.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
+    "zeros": (bytes(1000), preprocess.NotAnImage, "not a picture"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", preprocess.NotAnImage, "not a picture"),
+    "ppm": (encode(Image.new("L", (8, 8)), "PPM"), preprocess.NotAnImage, "not a picture"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", preprocess.NotAnImage, "not a picture"),
+    "cut png": (PNG[: len(PNG) // 2], preprocess.CorruptImage, "cut off or damaged"),
+    "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], preprocess.CorruptImage, "cut off or damaged"),
+    "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], preprocess.CorruptImage, "cut off or damaged"),
+    "many pixels": (flat(255, (8000, 7500)), preprocess.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
+    "bomb": (bomb(), preprocess.TooManyPixels, "more than 50,000,000 pixels"),
+    "white": (flat(255), preprocess.BlankImage, "no ink"),
+    "black": (flat(0), preprocess.BlankImage, "no ink"),
+    "1 pixel": (flat(128, (1, 1)), preprocess.BlankImage, "no ink"),
+    "see-through": (encode(Image.new("RGBA", (100, 100))), preprocess.BlankImage, "no ink"),
+    "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), preprocess.BlankImage, "no ink"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_cannot_be_read_is_named(name):
+    data, error, message = HOSTILE[name]
+    with pytest.raises(error, match=message):
+        frame_from_bytes(data, MAX_PIXELS)
+
+
+def test_pixels_are_counted_before_decoding(monkeypatch):
+    def decoded(*_):
+        raise AssertionError("decoded")
+
+    data = flat(255, (100, 101))
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    with pytest.raises(preprocess.TooManyPixels, match="10,100 pixels"):
+        frame_from_bytes(data, max_pixels=10_000)
+
+
+def test_area_average_by_hand():
+    thirds = preprocess.area_average(2, 3)
+    np.testing.assert_allclose(thirds, [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
+    np.testing.assert_array_equal(preprocess.area_average(2, 4), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    np.testing.assert_array_equal(preprocess.area_average(3, 3), np.eye(3))
+
+
+@pytest.mark.parametrize(("outputs", "inputs"), [(20, 1), (20, 7), (20, 20), (20, 21), (7, 2047), (1, 5)])
+def test_area_average_keeps_a_flat_signal_flat(outputs, inputs):
+    np.testing.assert_allclose(preprocess.area_average(outputs, inputs).sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("profile", "offset"),
+    [
+        (np.ones(20), 5),  # centre 10 lands on 15
+        (np.eye(20)[9], 5),  # centre 9.5 lands on 14.5
+        (np.eye(20)[0], 8),  # would leave the frame at 14
+        (np.eye(20)[19], 0),
+    ],
+)
+def test_placement_by_hand(profile, offset):
+    assert preprocess.placement(profile.astype(np.float32)) == offset

@@ -1,0 +1,232 @@
+"""The training run, on 500 real digits: it learns, repeats itself, stops and goes on."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tqdm import tqdm
+
+from app.classifier import Classifier
+from training import train
+from training.config import Config, parse
+from training.data import Digits
+
+CPU = torch.device("cpu")
+SMALL = Config(hidden=(64,), epochs=3, batch_size=50, threads=1, precision="fp32", learning_rate=2e-3)
+
+
+@pytest.fixture(scope="module")
+def sample(digits, labels) -> Digits:
+    shuffle = np.random.default_rng(0).permutation(len(digits))
+    return Digits(torch.from_numpy(digits[shuffle]), torch.from_numpy(labels[shuffle]))
+
+
+@pytest.fixture(scope="module")
+def parts(sample) -> tuple[Digits, Digits]:
+    return sample.take(torch.arange(400)), sample.take(torch.arange(400, 500))
+
+
+def run_epochs(config: Config, digits: Digits) -> tuple[train.Run, list[float]]:
+    run, losses = train.setup(config, CPU), []
+    for epoch in range(config.epochs):
+        with tqdm(disable=True) as bar:
+            losses.append(train.train_epoch(run, digits, bar))
+        run.history.append({"epoch": epoch + 1, "validation_error": 1.0})
+    return run, losses
+
+
+def weights(run: train.Run) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(run.model.parameters()).detach()
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh", "sigmoid"])
+def test_a_few_steps_lower_the_loss(parts, optimizer, activation):
+    rate = {"adamw": 2e-3, "sgd": 0.1}[optimizer]
+    config = replace(SMALL, optimizer=optimizer, activation=activation, learning_rate=rate, epochs=8)
+    _, losses = run_epochs(config, parts[0])
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_without_augmentation_500_digits_are_learned(parts):
+    run, _ = run_epochs(replace(SMALL, augment=False, dropout=0.0, epochs=20), parts[0])
+    assert train.evaluate(run.model, parts[0])[1] == 0
+    assert train.evaluate(run.model, parts[1])[1] < 0.25
+
+
+def test_the_same_seed_gives_the_same_weights(parts):
+    first, second, other = (run_epochs(replace(SMALL, seed=seed), parts[0])[0] for seed in (1, 1, 2))
+    assert weights(first).equal(weights(second))
+    assert not weights(first).equal(weights(other))
+
+
+def test_bf16_trains_too(parts):
+    _, losses = run_epochs(replace(SMALL, precision="bf16"), parts[0])
+    assert losses[-1] < losses[0]
+
+
+def test_the_learning_rate_rises_and_falls():
+    rates = [train.learning_rate(0.01, step / 100) for step in range(100)]
+    assert rates[0] == 0
+    assert rates[10] == max(rates) == 0.01
+    assert rates[55] == pytest.approx(0.005)
+    assert 0 < rates[99] < 1e-5
+
+
+def test_the_best_epoch_is_kept_not_the_last(parts, tmp_path, monkeypatch):
+    errors = iter([0.3, 0.1, 0.2])
+    monkeypatch.setattr(train, "evaluate", lambda *_: (0.0, next(errors)))
+    run = train.setup(SMALL, CPU)
+    best = []
+    save = train.save
+    monkeypatch.setattr(train, "save", lambda run, folder: (best.append(weights(run).clone()), save(run, folder)))
+    train.fit(run, *parts, tmp_path)
+    run.model.load_state_dict(run.best)
+    assert weights(run).equal(best[1])
+    assert run.best_error == 0.1
+
+
+def start(arguments: str, config: Config = SMALL) -> tuple[train.Run, Path]:
+    _, namespace = parse(arguments.split())
+    return train.open_run(config, namespace, CPU)
+
+
+def test_a_resumed_run_ends_as_an_unbroken_one(parts, tmp_path, monkeypatch):
+    whole, folder = start(f"--runs {tmp_path}/whole")
+    train.fit(whole, *parts, folder)
+
+    broken, folder = start(f"--runs {tmp_path}/broken")
+    evaluate = train.evaluate
+    calls = iter(range(10))
+
+    def interrupt_the_second(*arguments):
+        if next(calls) == 1:
+            raise KeyboardInterrupt
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(train, "evaluate", interrupt_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        train.fit(broken, *parts, folder)
+    resumed, same_folder = start(f"--runs {tmp_path}/broken --resume")
+    assert same_folder == folder
+    assert resumed.epochs == 1
+    train.fit(resumed, *parts, folder)
+
+    assert weights(resumed).equal(weights(whole))
+    assert [row["training_loss"] for row in resumed.history] == [row["training_loss"] for row in whole.history]
+    for name, value in whole.best.items():
+        assert resumed.best[name].equal(value)
+
+
+def test_nothing_to_resume_is_said(tmp_path):
+    with pytest.raises(train.NothingToResume, match="holds no run to resume"):
+        start(f"--runs {tmp_path} --resume")
+
+
+def test_the_run_folder_holds_configuration_and_history(parts, tmp_path):
+    run, folder = start(f"--runs {tmp_path}")
+    train.fit(run, *parts, folder)
+    assert Config.from_json((folder / "config.json").read_text()) == run.config
+    with open(folder / "history.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["training_loss"]) < float(rows[0]["training_loss"])
+
+
+def test_automatic_choices_are_made_once():
+    config = train.resolve(Config(), CPU)
+    assert config.precision in ("fp32", "bf16")
+    assert config.threads == torch.get_num_threads()
+    assert config.learning_rate == 2e-3
+    assert train.resolve(Config(optimizer="sgd"), CPU).learning_rate == 0.1
+
+
+def test_options_make_the_recipe():
+    config, arguments = parse(
+        "--batch-size 64 --activation sigmoid --optimizer sgd --hidden 30 20 --no-augment".split()
+    )
+    assert config == Config(batch_size=64, activation="sigmoid", optimizer="sgd", hidden=(30, 20), augment=False)
+    assert arguments.output.name == "digits.onnx"
+    assert parse([])[0] == Config()
+
+
+@pytest.mark.parametrize("config", [Config(), replace(SMALL, augment=False, hidden=())])
+def test_a_recipe_survives_its_command_line_and_its_file(config):
+    assert parse(config.command().split()[3:])[0] == config
+    assert Config.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--epochs 0", "0 is not at least 1"),
+        ("--batch-size many", "invalid positive value"),
+        ("--dropout 1", "1 is not in"),
+        ("--learning-rate -1", "-1 is not above 0"),
+        ("--activation swish", "invalid choice"),
+        ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse(options.split())
+    assert message in capsys.readouterr().err
+
+
+def test_every_option_has_one_line_of_help(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        parse(["--help"])
+    text = capsys.readouterr().out
+    for name in Config.__dataclass_fields__:
+        assert f"--{name.replace('_', '-')}" in text
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "training.train", "--hidden", "32", "--threads", "1", *arguments]
+
+
+def test_the_command_trains_and_writes_everything(mnist_root, tmp_path):
+    output, runs = tmp_path / "model.onnx", tmp_path / "runs"
+    places = ["--data", str(mnist_root), "--output", str(output), "--runs", str(runs)]
+    done = subprocess.run(command("--epochs", "1", *places), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "validation error" in done.stdout
+    (folder,) = runs.iterdir()
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "history.csv", "history.png", "last.pt"]
+    metadata = Classifier(output).metadata
+    assert metadata["architecture"] == "784-32-10"
+    assert 0 < float(metadata["validation_error_percent"]) < 20
+    assert (
+        parse(metadata["recipe"].split()[3:])[0].epochs
+        == json.loads((folder / "config.json").read_text())["epochs"]
+        == 1
+    )
+
+
+def test_ctrl_c_keeps_the_best_so_far(mnist_root, tmp_path):
+    output, runs = tmp_path / "model.onnx", tmp_path / "runs"
+    places = ["--data", str(mnist_root), "--output", str(output), "--runs", str(runs)]
+    process = subprocess.Popen(command("--epochs", "1000", *places), stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if line.startswith("epoch   2"):
+            process.send_signal(signal.SIGINT)
+            break
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"--resume {next(runs.iterdir())}" in said
+    assert int(Classifier(output).metadata["epochs"]) >= 2
+
+
+def test_without_data_the_command_ends_with_one_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    done = subprocess.run(command("--data", str(tmp_path / "file")), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "--data DIR or MNIST_ROOT=DIR" in done.stderr

@@ -1,0 +1,189 @@
+"""Measure the served file itself: `python -m training.evaluate` → numbers, pictures and the model card.
+
+Each of MNIST's 10,000 test images is encoded as a PNG and takes the way of an upload, through
+`app.preprocess` and `app.classifier`. Ignores: HTTP, and pictures that are not MNIST's.
+"""
+
+import argparse
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from tqdm import tqdm
+
+from app.classifier import CLASSES, Classifier, ModelError
+from app.preprocess import FRAME_SIDE, frame_from_bytes
+from training import data
+from training.config import MODEL
+from training.plots import plot_confusion, plot_mistakes
+
+CALIBRATION_BINS = 15
+SHOWN_MISTAKES = 40
+CARD = Path(__file__).with_name("model_card.md")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A classifier's answers on labelled frames.
+
+    Attributes
+    ----------
+    frames : NDArray
+        (N, 28, 28) float32 in [0, 1], what the network saw.
+    labels : NDArray
+        (N,) int64, the true digits.
+    probabilities : NDArray
+        (N, 10) float32.
+    """
+
+    frames: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float32]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """(N,) the most probable digits."""
+        digits: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return digits
+
+    @property
+    def mistakes(self) -> NDArray[np.int64]:
+        """Indices of the wrong answers, the most confident first."""
+        wrong = np.flatnonzero(self.predicted != self.labels)
+        order: NDArray[np.int64] = self.probabilities[wrong].max(axis=1).argsort()[::-1]
+        return wrong[order]
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(10, 10) counts: true digit, predicted digit."""
+        counts = np.zeros((CLASSES, CLASSES), np.int64)
+        np.add.at(counts, (self.labels, self.predicted), 1)
+        return counts
+
+
+def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Answers:
+    """Send images through the service's own code, as the PNG files that a user would send.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The served model.
+    images : NDArray
+        (N, 28, 28) uint8, ink = 255.
+    labels : NDArray
+        (N,) int64.
+    """
+    files = (png(image) for image in tqdm(images, unit="image", disable=None))
+    frames = np.stack([frame_from_bytes(file, max_pixels=FRAME_SIDE**2) for file in files])
+    return Answers(frames, labels, classifier(frames))
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """An (H, W) grey image as a PNG file."""
+    file = BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
+def wilson_interval(errors: int, n: int) -> tuple[float, float]:
+    """95 % interval of an error rate, of which `errors` of `n` were seen (Wilson 1927).
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(70, 10_000)
+    >>> f"{low:.2%} to {high:.2%}"
+    '0.55% to 0.88%'
+    """
+    z = 1.96
+    centre = (errors + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(errors * (n - errors) / n + z**2 / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
+    """Expected calibration error: how far confidence and accuracy lie apart, on average (Guo et al. 2017).
+
+    Answers are put into CALIBRATION_BINS equal bins of confidence; the mean over the bins, by their size, of
+    the difference between the bin's accuracy and its mean confidence.
+
+    Parameters
+    ----------
+    probabilities : NDArray
+        (N, 10) float32.
+    labels : NDArray
+        (N,) int64.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+    """
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(labels))
+
+
+def report(answers: Answers) -> str:
+    """The measured figures, as the lines of a Markdown table."""
+    errors, n = len(answers.mistakes), len(answers.labels)
+    low, high = wilson_interval(errors, n)
+    rows = [
+        ("Test error", f"{errors / n:.2%} ({errors} of {n:,}; 95 % interval {low:.2%} to {high:.2%})"),
+        ("Calibration (ECE)", f"{calibration_error(answers.probabilities, answers.labels):.2%}"),
+    ]
+    confusion = answers.confusion
+    for digit in range(CLASSES):
+        total = confusion[digit].sum()
+        wrong = total - confusion[digit, digit]
+        rows.append((f"Error on {digit}", f"{wrong / total:.2%} ({wrong} of {total:,})"))
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
+    """Write README.md, confusion.png and mistakes.png into the model's folder."""
+    shown = answers.mistakes[:SHOWN_MISTAKES]
+    plot_confusion(answers.confusion, folder / "confusion.png")
+    titles = [f"{answers.labels[i]} as {answers.predicted[i]}" for i in shown]
+    plot_mistakes(answers.frames[shown], titles, folder / "mistakes.png")
+    values = {
+        **classifier.metadata,
+        "version": classifier.version,
+        "report": report(answers),
+        "shown": len(shown),
+    }
+    (folder / "README.md").write_text(
+        Template(CARD.read_text()).substitute(defaultdict(lambda: "not recorded", values))
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate as the command line says; the exit status."""
+    p = argparse.ArgumentParser("python -m training.evaluate", description="Measure a model file on MNIST's test set.")
+    p.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="the file to measure (models/digits.onnx)")
+    p.add_argument("--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/)")
+    arguments = p.parse_args(argv)
+    try:
+        classifier = Classifier(arguments.model)
+        test = data.load(arguments.data, train=False)
+    except (ModelError, data.DataMissing) as error:
+        print(error, file=sys.stderr)
+        return 1
+    answers = answer(classifier, test.images.numpy(), test.labels.numpy())
+    write_card(classifier, answers, arguments.model.parent)
+    print(report(answers))
+    print(f"\nThe model card is {arguments.model.parent / 'README.md'}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
