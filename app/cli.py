@@ -3,6 +3,8 @@
 Ignores: how a digit is read; `predict` asks a running service.
 """
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +42,7 @@ def serve(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     logs.configure(settings.log_level)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
     uvicorn.run(
         app,
         host=settings.host,
@@ -62,9 +65,17 @@ def predict(
         for path in files:
             try:
                 typer.echo(f"{path}: {ask(client, path)}")
-            except (OSError, httpx2.HTTPError, Refused) as error:
+            except OSError as error:
                 failed = True
-                typer.echo(f"{path}: {getattr(error, 'strerror', None) or error}", err=True)
+                typer.echo(f"{path}: {error.strerror}", err=True)
+            except Refused as error:
+                failed = True
+                typer.echo(f"{path}: {error}", err=True)
+            except httpx2.HTTPError as error:
+                typer.echo(
+                    f"{url} does not answer ({error}): start it with `digits serve`, or name it with --url.", err=True
+                )
+                raise typer.Exit(1) from error
     raise typer.Exit(failed)
 
 

@@ -5,9 +5,9 @@ Ignores: what a request carries; no content, file name or picture reaches the lo
 
 import logging
 import re
-import sys
 import time
 import uuid
+from typing import TextIO
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
@@ -18,8 +18,8 @@ from app import problems
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def configure(level: str) -> None:
-    """Write every log line of this process, ours and the libraries', to stderr as JSON."""
+def configure(level: str, stream: TextIO | None = None) -> None:
+    """Write every log line of this process, ours and the libraries', as JSON to stderr or `stream`."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -32,7 +32,7 @@ def configure(level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

@@ -76,7 +76,7 @@ async def on_invalid_parameter(request: Request, error: Exception) -> JSONRespon
     """Answer a parameter that FastAPI refused."""
     assert isinstance(error, RequestValidationError)
     detail = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return response(request, KINDS[RequestValidationError], detail)
+    return response(request, KINDS[RequestValidationError], f"{detail}.")
 
 
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:

@@ -75,10 +75,13 @@ async def file_field(headers: Headers, body: bytes) -> bytes:
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise MalformedMultipart(f"The multipart form is damaged: {error.message}") from error
-    files = form.getlist(FIELD)
-    if len(files) > 1:
-        raise SeveralFiles(f"The form has {len(files)} fields '{FIELD}': send one picture a request.")
-    if not files or not isinstance(files[0], UploadFile):
-        raise NoFile(f"The form has no file in its field '{FIELD}': with curl, write -F {FIELD}=@picture.png")
-    return await files[0].read()
+        raise MalformedMultipart(f"The multipart form is damaged: {error.message.rstrip('.')}.") from error
+    try:
+        files = form.getlist(FIELD)
+        if len(files) > 1:
+            raise SeveralFiles(f"The form has {len(files)} fields '{FIELD}': send one picture a request.")
+        if not files or not isinstance(files[0], UploadFile):
+            raise NoFile(f"The form has no file in its field '{FIELD}': with curl, write -F {FIELD}=@picture.png.")
+        return await files[0].read()
+    finally:
+        await form.close()

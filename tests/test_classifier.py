@@ -1,0 +1,99 @@
+"""The committed model, and each broken model file's sentence."""
+
+import hashlib
+
+import numpy as np
+import onnx
+import pytest
+from conftest import MODEL
+from onnx import TensorProto, helper
+
+from app.classifier import Classifier, ModelError
+
+
+def test_real_digits_are_read(classifier, digits, labels):
+    probabilities = classifier(digits / np.float32(255))
+    assert probabilities.shape == (500, 10)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+    assert (probabilities.argmax(axis=1) != labels).mean() < 0.01
+
+
+def test_a_batch_gives_what_each_picture_alone_gives(classifier, digits):
+    frames = digits[::50] / np.float32(255)
+    alone = np.concatenate([classifier(frame[None]) for frame in frames])
+    np.testing.assert_allclose(classifier(frames), alone, atol=1e-5)
+
+
+def test_the_version_is_the_files_hash(classifier):
+    assert classifier.version == hashlib.sha256(MODEL.read_bytes()).hexdigest()[:12]
+
+
+def test_the_file_says_where_it_comes_from(classifier):
+    assert set(classifier.metadata) == {
+        "architecture",
+        "activation",
+        "training_data",
+        "recipe",
+        "seed",
+        "epochs",
+        "validation_error_percent",
+        "test_error_percent",
+        "created",
+    }
+    assert float(classifier.metadata["validation_error_percent"]) <= 0.9
+
+
+def model_file(pixels=784, classes=10, name="pixels", type=TensorProto.FLOAT) -> bytes:
+    """A model that multiplies by zero, with its interface as given."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", [name], ["x"], to=TensorProto.FLOAT),
+            helper.make_node("MatMul", ["x", "zeros"], ["probabilities"]),
+        ],
+        "zeros",
+        [helper.make_tensor_value_info(name, type, ["N", pixels])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes])],
+        [helper.make_tensor("zeros", TensorProto.FLOAT, [pixels, classes], np.zeros(pixels * classes))],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9).SerializeToString()
+
+
+NEEDED = r"float32 pixels \(N, 784\) and probabilities \(N, 10\) are needed"
+BROKEN = {
+    "truncated": (lambda: MODEL.read_bytes()[:10_000], "is cut off, or not an ONNX model"),
+    "empty": (lambda: b"", "is cut off, or not an ONNX model"),
+    "a picture": (lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), "is cut off, or not an ONNX model"),
+    "a pickle": (lambda: b"\x80\x04\x95\x10\x00\x00\x00.", "is cut off, or not an ONNX model"),
+    "an empty graph": (lambda: onnx.ModelProto().SerializeToString(), "is cut off, or not an ONNX model"),
+    "other pixels": (lambda: model_file(pixels=1024), NEEDED),
+    "other classes": (lambda: model_file(classes=26), NEEDED),
+    "other names": (lambda: model_file(name="input"), NEEDED),
+    "other type": (lambda: model_file(type=TensorProto.DOUBLE), NEEDED),
+}
+
+
+def test_the_test_model_itself_is_served(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(model_file())
+    assert Classifier(tmp_path / "model.onnx")(np.zeros((3, 28, 28), np.float32)).shape == (3, 10)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_is_one_sentence(name, tmp_path, capfd):
+    make, message = BROKEN[name]
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make())
+    with pytest.raises(ModelError, match=f"{path}: .*{message}") as raised:
+        Classifier(path)
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_missing_file_says_how_to_make_it(tmp_path):
+    with pytest.raises(ModelError, match=r"none.onnx: there is no such file; .*python -m training.train"):
+        Classifier(tmp_path / "none.onnx")
+
+
+def test_a_folder_is_no_model(tmp_path):
+    with pytest.raises(ModelError, match="cannot be read"):
+        Classifier(tmp_path)

@@ -1,0 +1,222 @@
+"""The endpoints, with real digits: answers and every error."""
+
+import base64
+import threading
+from io import BytesIO
+
+import numpy as np
+import pytest
+from conftest import encode
+from fastapi.testclient import TestClient
+from PIL import Image
+from test_preprocess import HOSTILE, drawing, flat
+
+from app import preprocess, problems, routes, uploads
+from app.main import create_app
+from app.settings import Settings
+
+PNG_TYPE = {"content-type": "image/png"}
+
+
+@pytest.fixture
+def picture(seven) -> bytes:
+    return encode(drawing(seven))
+
+
+@pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "application/octet-stream", "text/plain", None])
+def test_a_raw_body_is_read_whatever_it_is_called(client, picture, content_type):
+    headers = {"content-type": content_type} if content_type else {}
+    answer = client.post("/predict", content=picture, headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["digit"] == 7
+
+
+@pytest.mark.parametrize("name", ["seven.png", "seven.exe", "../../etc/passwd", "sieben-ü.png"])
+def test_a_form_field_is_read_whatever_it_is_called(client, picture, name):
+    answer = client.post("/predict", files={"file": (name, picture, "text/html")}, data={"comment": "a seven"})
+    assert answer.status_code == 200
+    assert answer.json()["digit"] == 7
+
+
+def test_the_answer_is_the_digit_and_ten_probabilities(client, picture, classifier):
+    answer = client.post("/predict", content=picture).json()
+    assert set(answer) == {"digit", "confidence", "probabilities", "model"}
+    assert len(answer["probabilities"]) == 10
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert answer["confidence"] == max(answer["probabilities"]) == answer["probabilities"][7]
+    assert answer["model"] == classifier.version
+
+
+def test_the_frame_is_what_the_network_saw(client, picture):
+    answer = client.post("/predict?frame=true", content=picture).json()
+    kind, data = answer["frame"].split(",")
+    assert kind == "data:image/png;base64"
+    frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
+    expected = preprocess.frame_from_bytes(picture, 10**8)
+    np.testing.assert_allclose(frame, 255 * (1 - expected), atol=0.51)
+
+
+WAYS = {
+    "dark on light, enlarged, off-centre": lambda digit: encode(drawing(digit)),
+    "light on dark": lambda digit: encode(Image.eval(drawing(digit), lambda level: 255 - level)),
+    "black ink on a transparent ground": lambda digit: transparent(digit),
+    "JPEG 70 turned by EXIF": lambda digit: turned_jpeg(digit),
+}
+
+
+def transparent(digit: np.ndarray) -> bytes:
+    ink = Image.eval(drawing(digit), lambda level: 255 - level)
+    picture = Image.new("RGBA", ink.size, (0, 0, 0, 0))
+    picture.putalpha(ink)
+    return encode(picture)
+
+
+def turned_jpeg(digit: np.ndarray) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encode(drawing(digit).transpose(Image.Transpose.ROTATE_90), "JPEG", quality=70, exif=exif)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_500_digits_are_read_however_they_are_drawn(client, digits, labels, way):
+    answers = [client.post("/predict", content=WAYS[way](digit)).json()["digit"] for digit in digits]
+    assert (answers != labels).mean() <= 0.02
+
+
+def test_health_names_the_model(client, classifier):
+    answer = client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["model"] == {"version": classifier.version, **classifier.metadata}
+
+
+FORM = {"content-type": "multipart/form-data; boundary=X"}
+PART = b'--X\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+REFUSED = {
+    "no body": ({}, b"", 422, "no-file"),
+    "a form without the field": (FORM, PART % (b"picture", b'; filename="7.png"', b"x") + b"--X--\r\n", 422, "no-file"),
+    "a field that is no file": (FORM, PART % (b"file", b"", b"7.png") + b"--X--\r\n", 422, "no-file"),
+    "an empty form": (FORM, b"--X--\r\n", 422, "no-file"),
+    "an empty file": (FORM, PART % (b"file", b'; filename="7.png"', b"") + b"--X--\r\n", 422, "empty-file"),
+    "two files": (FORM, PART % (b"file", b'; filename="7.png"', b"x") * 2 + b"--X--\r\n", 422, "several-files"),
+    "no boundary": ({"content-type": "multipart/form-data"}, b"--X--\r\n", 400, "malformed-multipart"),
+    "another boundary": (FORM, b"--Y\r\n\r\n--Y--\r\n", 400, "malformed-multipart"),
+    "a nameless part": (
+        FORM,
+        b"--X\r\nContent-Disposition: form-data\r\n\r\nx\r\n--X--\r\n",
+        400,
+        "malformed-multipart",
+    ),
+    "many parts": (FORM, PART % (b"a", b"", b"x") * 20 + b"--X--\r\n", 400, "malformed-multipart"),
+    "text": (PNG_TYPE, HOSTILE["text"][0], 415, "not-an-image"),
+    "a cut PNG": (PNG_TYPE, HOSTILE["cut png"][0], 422, "corrupt-image"),
+    "60 megapixels": (PNG_TYPE, HOSTILE["many pixels"][0], 422, "too-many-pixels"),
+    "a bomb": (PNG_TYPE, HOSTILE["bomb"][0], 422, "too-many-pixels"),
+    "white": (PNG_TYPE, flat(255), 422, "blank-image"),
+    "black": (PNG_TYPE, flat(0), 422, "blank-image"),
+    "see-through": (PNG_TYPE, HOSTILE["see-through"][0], 422, "blank-image"),
+    "1×1": (PNG_TYPE, HOSTILE["1 pixel"][0], 422, "blank-image"),
+    "20 megabytes and 1": (PNG_TYPE, bytes(20_000_001), 413, "upload-too-large"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_read_is_a_problem_of_its_own(client, name, picture):
+    headers, body, status, problem = REFUSED[name]
+    answer = client.post("/predict", content=body, headers=headers)
+    assert_problem(answer, status, problem, "/predict")
+    assert answer.elapsed.total_seconds() < 1
+    assert client.post("/predict", content=picture).json()["digit"] == 7
+
+
+def assert_problem(answer, status: int, name: str, path: str) -> None:
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert (problem["type"], problem["status"], problem["instance"]) == (f"/problems/{name}", status, path)
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["detail"].endswith(".")
+
+
+def test_every_kind_of_problem_is_raised_by_a_test():
+    tested = {problem for *_, problem in REFUSED.values()} | {"invalid-parameter", "internal-error"}
+    assert tested == {kind.name for kind in problems.KINDS.values()}
+
+
+def test_every_error_class_stands_in_the_table():
+    errors = {*preprocess.PreprocessError.__subclasses__(), *uploads.UploadError.__subclasses__()}
+    assert errors < set(problems.KINDS)
+
+
+def test_an_invalid_parameter_is_a_problem(client, picture):
+    answer = client.post("/predict?frame=perhaps", content=picture)
+    assert_problem(answer, 422, "invalid-parameter", "/predict")
+    assert "query.frame" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "name"),
+    [("GET", "/none", 404, "not-found"), ("GET", "/predict", 405, "method-not-allowed")],
+)
+def test_an_unknown_path_or_method_is_a_problem(client, method, path, status, name):
+    assert_problem(client.request(method, path), status, name, path)
+
+
+def test_a_body_of_unknown_length_is_counted_as_it_arrives(seven):
+    settings = Settings(max_upload_bytes=10_000)
+    sent = []
+
+    def endless():
+        for _ in range(1000):
+            sent.append(1)
+            yield bytes(1000)
+
+    with TestClient(create_app(settings)) as client:
+        assert_problem(client.post("/predict", content=endless()), 413, "upload-too-large", "/predict")
+        assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
+
+
+def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("the secret")
+
+    monkeypatch.setattr(routes.preprocess, "frame_from_bytes", broken)
+    answer = client.post("/predict", content=picture)
+    assert_problem(answer, 500, "internal-error", "/predict")
+    assert "secret" not in answer.text
+    assert answer.headers["x-request-id"] in answer.json()["detail"]
+
+
+def test_pictures_are_worked_on_outside_the_event_loops_thread(client, picture, monkeypatch):
+    threads = []
+    read = routes.preprocess.frame_from_bytes
+    monkeypatch.setattr(
+        routes.preprocess,
+        "frame_from_bytes",
+        lambda *arguments: (threads.append(threading.current_thread().name), read(*arguments))[1],
+    )
+    client.post("/predict", content=picture)
+    assert threads
+    assert "AnyIO worker thread" in threads[0]
+
+
+def test_openapi_has_an_example_of_every_answer(client):
+    document = client.get("/openapi.json").json()
+    responses = document["paths"]["/predict"]["post"]["responses"]
+    assert set(responses["200"]["content"]["application/json"]["example"]) == {
+        "digit",
+        "confidence",
+        "probabilities",
+        "model",
+    }
+    named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
+    assert named == {kind.name for kind in problems.KINDS.values()}
+    for response in responses.values():
+        for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
+            problems.Problem.model_validate(example["value"])
+    body = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert set(body) == {"multipart/form-data", "image/*", "application/octet-stream"}
+
+
+def test_the_documentation_page_is_there(client):
+    assert "swagger" in client.get("/docs").text.lower()
