@@ -99,11 +99,12 @@ async def predict(
     """Send the picture as the form field `file`, or as the request's body."""
     picture = await uploads.read_picture(request, service.settings.max_upload_bytes)
     seen, probabilities = await to_thread.run_sync(partial(service.read, picture), limiter=service.threads)
+    shares = [round(share, 6) for share in probabilities.tolist()]
     digit = int(probabilities.argmax())
     return Prediction(
         digit=digit,
-        confidence=float(probabilities[digit]),
-        probabilities=probabilities.tolist(),
+        confidence=shares[digit],
+        probabilities=shares,
         model=service.classifier.version,
         frame=data_uri(seen) if frame else None,
     )

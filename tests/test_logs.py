@@ -17,7 +17,8 @@ def lines(monkeypatch):
     monkeypatch.setattr(root, "handlers", [])  # pytest's own, which must not be closed
     monkeypatch.setattr(root, "level", root.level)
     logs.configure("info", stream)
-    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.captureWarnings(False)
 
 
 def test_each_request_is_one_json_line_with_its_id(client, lines, seven):

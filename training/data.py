@@ -67,8 +67,9 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
     try:
         mnist = MNIST(root, train=train, download=True)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
+        cause = " ".join(str(error).split())
         raise DataMissing(
-            f"MNIST is not in {root} and could not be downloaded ({error}): check the internet connection and "
+            f"MNIST is not in {root} and could not be downloaded ({cause}): check the internet connection and "
             "run again, or name a folder that already holds MNIST/raw with --data DIR or MNIST_ROOT=DIR."
         ) from error
     return Digits(mnist.data, mnist.targets.long())

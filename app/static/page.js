@@ -1,7 +1,7 @@
 // Draws on the sheet, asks POST /predict after each stroke, and shows the answer as ten bars.
 "use strict";
 
-const STROKE_WIDTH = 36; // canvas pixels: after scaling to 28×28, about as thick as MNIST's strokes
+const STROKE_WIDTH = 48; // canvas pixels: after scaling to 28×28, about as thick as MNIST's strokes
 const sheet = document.getElementById("sheet");
 const pen = sheet.getContext("2d");
 const bars = Array.from({ length: 10 }, (_, digit) => {

@@ -1,0 +1,68 @@
+"""The README says what the code does: settings, errors, tree, commands."""
+
+import re
+import subprocess
+
+import pytest
+from conftest import ROOT
+from test_architecture import MODULES
+from test_cli import DIGITS, serving
+
+from app import preprocess, problems
+from app.settings import Settings
+from training.config import parse
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_each_setting_has_its_row():
+    rows = dict(re.findall(r"^\| `DIGITS_(\w+)` \| (.*) \|$", README, re.MULTILINE))
+    expected = {}
+    for name, field in Settings.model_fields.items():
+        default = field.get_default()
+        shown = "number of cores" if default is None else f"`{str(default).removeprefix(f'{ROOT}/')}`"
+        expected[name.upper()] = f"{shown} | {field.description}"
+    assert rows == expected
+
+
+def test_each_problem_has_its_row():
+    rows = re.findall(r"^\| (\d+) \| `/problems/([\w-]+)` \|", README, re.MULTILINE)
+    assert sorted(rows) == sorted((str(kind.status), kind.name) for kind in problems.KINDS.values())
+
+
+def test_each_format_is_named():
+    assert all(format in README.upper() for format in preprocess.FORMATS)
+
+
+def test_each_module_stands_in_the_tree():
+    tree = README.split("## What is where")[1].split("## Dependencies")[0]
+    assert set(re.findall(r"^      (\w+)\.py ", tree, re.MULTILINE)) == {name.split(".")[1] for name in MODULES}
+
+
+def test_the_console_session_runs_as_written():
+    session = re.search(r"```console\n(.*?)```", README, re.DOTALL)[1]
+    commands = re.findall(r"^\$ (.*)\n(.*)$", session, re.MULTILINE)
+    assert len(commands) == 2
+    with serving() as (_, url):
+        for command, shown in commands:
+            command = command.replace("http://127.0.0.1:8000", url)
+            command = command.replace(".venv/bin/digits predict", f"{DIGITS} predict --url {url}")
+            done = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+            assert re.fullmatch(re.escape(shown).replace("…", ".*"), done.stdout.strip())
+
+
+@pytest.mark.parametrize("options", re.findall(r'make train ARGS="(.*)"', README))
+def test_the_training_examples_are_valid(options):
+    parse(options.split())
+
+
+def test_the_numbers_are_the_model_cards():
+    card = (ROOT / "models" / "README.md").read_text()
+    errors = re.search(r"\((\d+) of 10,000", card)[1]
+    assert f"({errors} of 10,000;" in README
+
+
+def test_make_help_lists_every_target():
+    targets = re.search(r"^.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert [line.split("\t")[0] for line in shown.splitlines()] == targets
