@@ -64,5 +64,7 @@ def test_the_numbers_are_the_model_cards():
 
 def test_make_help_lists_every_target():
     targets = re.search(r"^.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
-    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert [line.split("\t")[0] for line in shown.splitlines()] == targets
