@@ -157,10 +157,13 @@ def test_an_animation_is_read_by_its_first_frame(seven, digits):
     assert distance(frame, frame_of(first)) < 0.02
 
 
-def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven):
+def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, monkeypatch):
     photo = drawing(seven, scale=100).resize((4000, 3000))
     data = encode(photo, "JPEG", quality=90)
+    decoded, plain = [], preprocess.plain
+    monkeypatch.setattr(preprocess, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
     assert max(preprocess.decode(data, MAX_PIXELS).size) < 2 * preprocess.WORKING_SIDE
+    assert decoded == [(2000, 1500)]
     assert distance(frame_from_bytes(data, MAX_PIXELS), frame_of(photo)) < 0.01
 
 
@@ -170,6 +173,18 @@ def test_specks_do_not_widen_the_box(seven):
     for place in [(3, 3), (590, 390), (400, 10)]:
         dusty.paste(0, (*place, place[0] + 4, place[1] + 4))
     assert distance(frame_of(dusty), frame_of(clean)) < 0.001
+
+
+def test_a_speck_inside_the_box_is_left_out(digits):
+    digit = digits[350].copy()
+    digit[20, 6] = 255  # below the bar of the 7
+    assert frame_of(digit)[18:23, 4:9].max() == 0
+
+
+def test_the_grounds_noise_is_no_ink(seven):
+    noise = np.random.default_rng(0).normal(0, 4, (400, 600))
+    noisy = np.clip(np.asarray(drawing(seven)) * 0.8 + 30 + noise, 0, 255).astype(np.uint8)
+    assert distance(frame_of(noisy), frame_of(drawing(seven))) < 0.02
 
 
 def test_jpeg_noise_does_not_widen_the_box(digits):
