@@ -14,7 +14,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app import preprocess, uploads
+from app import uploads
+from app.preprocess import errors
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -33,11 +34,11 @@ KINDS: dict[type[Exception], Kind] = {
     uploads.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
     uploads.NoFile: Kind(422, "no-file", "There is no picture in the request"),
     uploads.SeveralFiles: Kind(422, "several-files", "There is more than one picture in the request"),
-    preprocess.EmptyFile: Kind(422, "empty-file", "The file is empty"),
-    preprocess.NotAnImage: Kind(415, "not-an-image", "The file is not a picture of a known format"),
-    preprocess.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
-    preprocess.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
-    preprocess.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
+    errors.EmptyFile: Kind(422, "empty-file", "The file is empty"),
+    errors.NotAnImage: Kind(415, "not-an-image", "The file is not a picture of a known format"),
+    errors.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
+    errors.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
+    errors.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
     RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
 }
@@ -95,7 +96,7 @@ def on_unforeseen(request: Request) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Let the application answer each exception of the table as a problem."""
-    for error in (*uploads.UploadError.__subclasses__(), *preprocess.PreprocessError.__subclasses__()):
+    for error in (*uploads.UploadError.__subclasses__(), *errors.PreprocessError.__subclasses__()):
         app.add_exception_handler(error, on_known)
     app.add_exception_handler(RequestValidationError, on_invalid_parameter)
     app.add_exception_handler(HTTPException, on_http_exception)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from app import preprocess, problems, uploads
+from app import problems, uploads
 from app.classifier import Classifier
+from app.preprocess.maps import Map
+from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings
 
 router = APIRouter()
@@ -28,9 +30,9 @@ class Service:
     classifier: Classifier
     threads: CapacityLimiter
 
-    def read(self, picture: bytes) -> tuple[preprocess.Map, NDArray[np.float32]]:
+    def read(self, picture: bytes) -> tuple[Map, NDArray[np.float32]]:
         """A picture's frame (28, 28) and the probabilities (10,) of the digits; blocks."""
-        frame = preprocess.frame_from_bytes(picture, self.settings.max_pixels)
+        frame = frame_from_bytes(picture, self.settings.max_pixels)
         return frame, self.classifier(frame[None])[0]
 
 
@@ -117,7 +119,7 @@ async def health(request: Request, service: Annotated[Service, Depends(service)]
     return Health(version=request.app.version, model=model)
 
 
-def data_uri(frame: preprocess.Map) -> str:
+def data_uri(frame: Map) -> str:
     """A frame as a PNG in a data URI, ink black on white as people draw it."""
     png = BytesIO()
     Image.fromarray(np.uint8(255 * (1 - frame) + 0.5)).save(png, "PNG")

@@ -12,8 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from app import preprocess
 from app.classifier import Classifier
+from app.preprocess.decode import decode
+from app.preprocess.frame import frame_from_ink
+from app.preprocess.ink import ink_map
+from app.preprocess.pipeline import digit_from_image
 
 ROOT = Path(__file__).parent.parent
 SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
@@ -66,16 +69,16 @@ def main() -> None:
     figure = Figure(figsize=(2 * len(samples), 6.4), layout="constrained")
     grid = figure.subplots(4, len(samples))
     for column, (name, picture) in zip(grid.T, samples.items(), strict=True):
-        ink_map = preprocess.ink_map(preprocess.decode(png(picture), max_pixels=10**6))
-        box = preprocess.crop_digit(ink_map)
-        frame = preprocess.frame_from_ink(box)
+        image = decode(png(picture), max_pixels=10**6)
+        ink, digit = ink_map(image), digit_from_image(image)
+        frame = frame_from_ink(digit)
         (probabilities,) = classifier(frame[None])
         steps = {
             name: np.asarray(
                 Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture.convert("RGBA"))
             ),
-            "ink": 1 - ink_map,
-            "box": 1 - box,
+            "ink": 1 - ink,
+            "box": 1 - digit,
             f"frame → {probabilities.argmax()} ({probabilities.max():.1%})": 1 - frame,
         }
         for axes, (title, step) in zip(column, steps.items(), strict=True):

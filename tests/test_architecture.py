@@ -8,13 +8,27 @@ import pytest
 from conftest import ROOT
 
 ARROWS = {
-    "app.preprocess": set(),
+    "app.preprocess.errors": set(),
+    "app.preprocess.maps": set(),
+    "app.preprocess.decode": {"app.preprocess.errors"},
+    "app.preprocess.pieces": {"app.preprocess.maps"},
+    "app.preprocess.photo": {"app.preprocess.maps", "app.preprocess.pieces"},
+    "app.preprocess.ink": {"app.preprocess.errors", "app.preprocess.maps", "app.preprocess.photo"},
+    "app.preprocess.frame": {"app.preprocess.maps"},
+    "app.preprocess.pipeline": {f"app.preprocess.{name}" for name in ("decode", "frame", "ink", "maps", "pieces")},
     "app.classifier": set(),
     "app.settings": set(),
     "app.uploads": set(),
-    "app.problems": {"app.preprocess", "app.uploads"},
+    "app.problems": {"app.preprocess.errors", "app.uploads"},
     "app.logs": {"app.problems"},
-    "app.routes": {"app.preprocess", "app.uploads", "app.problems", "app.classifier", "app.settings"},
+    "app.routes": {
+        "app.preprocess.maps",
+        "app.preprocess.pipeline",
+        "app.uploads",
+        "app.problems",
+        "app.classifier",
+        "app.settings",
+    },
     "app.main": {"app.routes", "app.problems", "app.logs", "app.classifier", "app.settings"},
     "app.cli": {"app.main", "app.logs", "app.classifier", "app.settings"},
     "training.data": set(),
@@ -24,7 +38,14 @@ ARROWS = {
     "training.config": {"training.model"},
     "training.export": {"app.classifier", "training.model"},
     "training.train": {f"training.{name}" for name in ("augment", "config", "data", "export", "model", "plots")},
-    "training.evaluate": {"app.classifier", "app.preprocess", "training.config", "training.data", "training.plots"},
+    "training.evaluate": {
+        "app.classifier",
+        "app.preprocess.frame",
+        "app.preprocess.pipeline",
+        "training.config",
+        "training.data",
+        "training.plots",
+    },
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -55,7 +76,8 @@ def test_every_arrow_is_used():
 
 
 def test_packages_are_empty():
-    assert (ROOT / "app" / "__init__.py").read_text() == (ROOT / "training" / "__init__.py").read_text() == ""
+    for path in [*(ROOT / "app").rglob("__init__.py"), *(ROOT / "training").rglob("__init__.py")]:
+        assert path.read_text() == ""
 
 
 def test_the_service_does_not_import_what_only_training_needs():

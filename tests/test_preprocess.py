@@ -3,14 +3,19 @@
 import zlib
 
 import numpy as np
+import pillow_heif
 import pytest
 from conftest import encode
 from PIL import Image, ImageOps
 
-from app import preprocess
-from app.preprocess import frame_from_bytes
+from app.preprocess import decode, errors, frame
+from app.preprocess.pieces import find_digit
+from app.preprocess.pipeline import frame_from_bytes
 
 MAX_PIXELS = 50_000_000
+
+
+pillow_heif.register_heif_opener()  # writes HEIC; the service only reads it
 
 
 def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
@@ -27,6 +32,12 @@ def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).mean())
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance of frames that may lie a pixel apart: the centre of mass of one may round the other way."""
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return min(distance(a, np.roll(b, shift, (0, 1))) for shift in shifts)
 
 
 def test_mnist_digits_pass_nearly_unchanged(digits):
@@ -57,14 +68,13 @@ def test_size_and_place_on_the_sheet_do_not_matter(digits, scale):
 
 def test_a_digit_smaller_than_the_box_is_enlarged_smoothly(seven):
     small = Image.fromarray(seven[4:24, 4:24]).resize((10, 10), Image.Resampling.BOX)
-    frame = frame_of(small)
-    assert distance(frame, seven / 255) < 0.07
+    assert distance(frame_of(small), seven / 255) < 0.07
 
 
 def test_ink_may_be_darker_or_lighter_than_its_ground(digits):
     for digit in digits[::25]:
         dark_on_light = drawing(digit)
-        assert distance(frame_of(dark_on_light), frame_of(ImageOps.invert(dark_on_light))) < 1e-6
+        assert apart(frame_of(dark_on_light), frame_of(ImageOps.invert(dark_on_light))) < 0.02
 
 
 @pytest.mark.parametrize("ink", [(200, 30, 40), (20, 60, 200), (250, 240, 60)], ids=["red", "blue", "yellow"])
@@ -80,7 +90,7 @@ def test_ink_may_live_in_the_alpha_channel_alone(digits, colour, mode):
     for digit in digits[::25]:
         picture = Image.new("L", (600, 400), colour).convert(mode)
         picture.putalpha(ImageOps.invert(drawing(digit)))
-        assert distance(frame_of(picture), frame_of(drawing(digit))) < 0.001
+        assert apart(frame_of(picture), frame_of(drawing(digit))) < 0.01
 
 
 def test_an_opaque_alpha_channel_changes_nothing(seven):
@@ -112,6 +122,9 @@ CONVERSIONS = {
 SAVED_AS = {
     "PNG": ["grey", "RGB", "RGBA", "LA", "palette", "1-bit", "16-bit"],
     "JPEG": ["grey", "RGB", "CMYK"],
+    "MPO": ["grey", "RGB"],
+    "HEIF": ["grey", "RGB", "RGBA"],
+    "AVIF": ["grey", "RGB", "RGBA"],
     "WEBP": ["grey", "RGB", "RGBA"],
     "GIF": ["grey", "RGB", "palette", "1-bit"],
     "BMP": ["grey", "RGB", "palette", "1-bit"],
@@ -126,12 +139,12 @@ def test_formats_and_modes_give_the_same_frame(seven, format, mode):
 
 
 def test_every_accepted_format_is_tested():
-    assert set(SAVED_AS) == set(preprocess.FORMATS)
+    assert set(SAVED_AS) == {*decode.FORMATS, "MPO"}  # MPO is what phones call JPEG with a depth map
 
 
 def test_a_transparent_palette_entry_is_ground(seven):
     palette = drawing(seven).convert("1", dither=Image.Dither.NONE).convert("P")
-    assert distance(frame_of(palette, "PNG", transparency=255), frame_of(palette)) < 0.001
+    assert distance(frame_of(palette, "PNG", transparency=255), frame_of(palette)) < 0.01
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -160,10 +173,10 @@ def test_an_animation_is_read_by_its_first_frame(seven, digits):
 def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, monkeypatch):
     photo = drawing(seven, scale=100).resize((4000, 3000))
     data = encode(photo, "JPEG", quality=90)
-    decoded, plain = [], preprocess.plain
-    monkeypatch.setattr(preprocess, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
-    assert max(preprocess.decode(data, MAX_PIXELS).size) < 2 * preprocess.WORKING_SIDE
-    assert decoded == [(2000, 1500)]
+    decoded, plain = [], decode.plain
+    monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
+    assert max(decode.decode(data, MAX_PIXELS).size) < 2 * decode.WORKING_SIDE
+    assert decoded == [(1000, 750)]
     assert distance(frame_from_bytes(data, MAX_PIXELS), frame_of(photo)) < 0.01
 
 
@@ -206,22 +219,22 @@ def flat(value: int, size: tuple[int, int] = (100, 100)) -> bytes:
 
 PNG = encode(Image.linear_gradient("L"))
 HOSTILE = {
-    "empty": (b"", preprocess.EmptyFile, "empty"),
-    "text": (b"This is no picture.", preprocess.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
-    "zeros": (bytes(1000), preprocess.NotAnImage, "not a picture"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", preprocess.NotAnImage, "not a picture"),
-    "ppm": (encode(Image.new("L", (8, 8)), "PPM"), preprocess.NotAnImage, "not a picture"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", preprocess.NotAnImage, "not a picture"),
-    "cut png": (PNG[: len(PNG) // 2], preprocess.CorruptImage, "cut off or damaged"),
-    "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], preprocess.CorruptImage, "cut off or damaged"),
-    "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], preprocess.CorruptImage, "cut off or damaged"),
-    "many pixels": (flat(255, (8000, 7500)), preprocess.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
-    "bomb": (bomb(), preprocess.TooManyPixels, "more than 50,000,000 pixels"),
-    "white": (flat(255), preprocess.BlankImage, "no ink"),
-    "black": (flat(0), preprocess.BlankImage, "no ink"),
-    "1 pixel": (flat(128, (1, 1)), preprocess.BlankImage, "no ink"),
-    "see-through": (encode(Image.new("RGBA", (100, 100))), preprocess.BlankImage, "no ink"),
-    "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), preprocess.BlankImage, "no ink"),
+    "empty": (b"", errors.EmptyFile, "empty"),
+    "text": (b"This is no picture.", errors.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
+    "zeros": (bytes(1000), errors.NotAnImage, "not a picture"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", errors.NotAnImage, "not a picture"),
+    "ppm": (encode(Image.new("L", (8, 8)), "PPM"), errors.NotAnImage, "not a picture"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", errors.NotAnImage, "not a picture"),
+    "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
+    "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
+    "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
+    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
+    "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
+    "white": (flat(255), errors.BlankImage, "no ink"),
+    "black": (flat(0), errors.BlankImage, "no ink"),
+    "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),
+    "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
+    "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
 }
 
 
@@ -238,30 +251,56 @@ def test_pixels_are_counted_before_decoding(monkeypatch):
 
     data = flat(255, (100, 101))
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
-    with pytest.raises(preprocess.TooManyPixels, match="10,100 pixels"):
+    with pytest.raises(errors.TooManyPixels, match="10,100 pixels"):
         frame_from_bytes(data, max_pixels=10_000)
 
 
 def test_area_average_by_hand():
-    thirds = preprocess.area_average(2, 3)
+    thirds = frame.area_average(2, 3)
     np.testing.assert_allclose(thirds, [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
-    np.testing.assert_array_equal(preprocess.area_average(2, 4), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
-    np.testing.assert_array_equal(preprocess.area_average(3, 3), np.eye(3))
+    np.testing.assert_array_equal(frame.area_average(2, 4), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    np.testing.assert_array_equal(frame.area_average(3, 3), np.eye(3))
 
 
 @pytest.mark.parametrize(("outputs", "inputs"), [(20, 1), (20, 7), (20, 20), (20, 21), (7, 2047), (1, 5)])
 def test_area_average_keeps_a_flat_signal_flat(outputs, inputs):
-    np.testing.assert_allclose(preprocess.area_average(outputs, inputs).sum(axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(frame.area_average(outputs, inputs).sum(axis=1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("profile", "offset"),
+    ("centre", "length", "offset"),
     [
-        (np.ones(20), 5),  # centre 10 lands on 15
-        (np.eye(20)[9], 5),  # centre 9.5 lands on 14.5
-        (np.eye(20)[0], 8),  # would leave the frame at 14
-        (np.eye(20)[19], 0),
+        (10.0, 20, 5),  # lands on 15
+        (9.5, 20, 5),  # lands on 14.5
+        (9.0, 20, 6),  # would land on 14 with 5, which is outside of (14, 15]
+        (0.5, 20, 8),  # as far as the frame allows
+        (19.5, 20, 0),
     ],
 )
-def test_placement_by_hand(profile, offset):
-    assert preprocess.placement(profile.astype(np.float32)) == offset
+def test_placement_by_hand(centre, length, offset):
+    assert frame.placement(centre, length) == offset
+
+
+def test_centre_of_mass_by_hand():
+    ink = np.zeros((4, 6), np.float32)
+    ink[1, 2] = ink[1, 3] = 1
+    assert frame.centre_of_mass(ink) == (1.5, 3.0)
+
+
+def test_lopsided_ink_is_made_smaller_to_fit():
+    ink = np.zeros((20, 20), np.float32)
+    ink[0, :] = ink[:, 0] = 0.01
+    ink[:4, :4] = 1
+    placed = frame.frame_from_ink(ink)
+    assert frame.centre_of_mass(placed) == pytest.approx((14.5, 14.5), abs=1)
+    assert np.flatnonzero(placed.any(axis=0)).size < 20
+
+
+def test_thin_and_thick_strokes_are_brought_to_mnists_width(seven):
+    for radius, least, most in [(0.004, 1.5, 3), (0.15, 3, 5)]:
+        y, x = np.mgrid[:400, :400] / 400
+        bar = np.abs(x - 0.5 - 0.2 * (0.5 - y)) < radius
+        ink = (bar & (y > 0.05) & (y < 0.95)).astype(np.float32)
+        _, digit = find_digit(ink)
+        width = frame.stroke_width(frame.frame_from_ink(digit)[4:24]) * 28 / 20
+        assert least < width < most

@@ -8,7 +8,8 @@ from conftest import ROOT
 from test_architecture import MODULES
 from test_cli import DIGITS, serving
 
-from app import preprocess, problems
+from app import problems
+from app.preprocess.decode import FORMATS
 from app.settings import Settings
 from training.config import parse
 
@@ -31,7 +32,7 @@ def test_each_problem_has_its_row():
 
 
 def test_each_format_is_named():
-    assert all(format in README.upper() for format in preprocess.FORMATS)
+    assert all(format in README.upper() for format in FORMATS)
 
 
 def test_each_module_stands_in_the_tree():

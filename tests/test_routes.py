@@ -11,8 +11,10 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from test_preprocess import HOSTILE, drawing, flat
 
-from app import preprocess, problems, routes, uploads
+from app import problems, uploads
 from app.main import create_app
+from app.preprocess import errors
+from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings
 
 PNG_TYPE = {"content-type": "image/png"}
@@ -52,7 +54,7 @@ def test_the_frame_is_what_the_network_saw(client, picture):
     kind, data = answer["frame"].split(",")
     assert kind == "data:image/png;base64"
     frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
-    expected = preprocess.frame_from_bytes(picture, 10**8)
+    expected = frame_from_bytes(picture, 10**8)
     np.testing.assert_allclose(frame, 255 * (1 - expected), atol=0.51)
 
 
@@ -144,8 +146,8 @@ def test_every_kind_of_problem_is_raised_by_a_test():
 
 
 def test_every_error_class_stands_in_the_table():
-    errors = {*preprocess.PreprocessError.__subclasses__(), *uploads.UploadError.__subclasses__()}
-    assert errors < set(problems.KINDS)
+    named = {*errors.PreprocessError.__subclasses__(), *uploads.UploadError.__subclasses__()}
+    assert named < set(problems.KINDS)
 
 
 def test_an_invalid_parameter_is_a_problem(client, picture):
@@ -180,7 +182,7 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr(routes.preprocess, "frame_from_bytes", broken)
+    monkeypatch.setattr("app.routes.frame_from_bytes", broken)
     answer = client.post("/predict", content=picture)
     assert_problem(answer, 500, "internal-error", "/predict")
     assert "secret" not in answer.text
@@ -189,12 +191,12 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
 
 def test_pictures_are_worked_on_outside_the_event_loops_thread(client, picture, monkeypatch):
     threads = []
-    read = routes.preprocess.frame_from_bytes
-    monkeypatch.setattr(
-        routes.preprocess,
-        "frame_from_bytes",
-        lambda *arguments: (threads.append(threading.current_thread().name), read(*arguments))[1],
-    )
+
+    def watched(*arguments):
+        threads.append(threading.current_thread().name)
+        return frame_from_bytes(*arguments)
+
+    monkeypatch.setattr("app.routes.frame_from_bytes", watched)
     client.post("/predict", content=picture)
     assert threads
     assert "AnyIO worker thread" in threads[0]

@@ -20,7 +20,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from app.classifier import CLASSES, Classifier, ModelError
-from app.preprocess import FRAME_SIDE, frame_from_bytes
+from app.preprocess.frame import FRAME_SIDE
+from app.preprocess.pipeline import frame_from_bytes
 from training import data
 from training.config import MODEL
 from training.plots import plot_confusion, plot_mistakes

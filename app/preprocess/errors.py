@@ -1,0 +1,33 @@
+"""Why a picture cannot become a frame.
+
+PreprocessError
+├── EmptyFile        there are no bytes
+├── NotAnImage       not one of the accepted formats
+├── TooManyPixels    more than `max_pixels`, found before decoding
+├── CorruptImage     an accepted format, but cut off or damaged
+└── BlankImage       decoded, but there is no ink on it
+"""
+
+
+class PreprocessError(Exception):
+    """The bytes cannot become a frame; the message says why and what to do."""
+
+
+class EmptyFile(PreprocessError):
+    """There are no bytes."""
+
+
+class NotAnImage(PreprocessError):
+    """The bytes are not a picture in one of FORMATS."""
+
+
+class TooManyPixels(PreprocessError):
+    """The picture has more pixels than allowed."""
+
+
+class CorruptImage(PreprocessError):
+    """The picture is cut off or damaged."""
+
+
+class BlankImage(PreprocessError):
+    """There is no ink on the picture."""

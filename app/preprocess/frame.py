@@ -1,0 +1,120 @@
+"""The digit's ink → frame: MNIST's scale, place and stroke width.
+
+A frame is what MNIST's images are: (28, 28) float32 in [0, 1], ink = 1, background = 0. The digit is
+scaled into a 20×20 box, aspect kept, and lies with its centre of mass in the middle, as LeCun describes
+(http://yann.lecun.com/exdb/mnist/) and the QMNIST paper reconstructs (Yadav & Bottou 2019).
+Ignores: where the ink came from.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from app.preprocess.maps import Map
+
+FRAME_SIDE = 28
+BOX_SIDE = 20
+# Strokes are measured, and made wider or thinner, at this multiple of the box.
+FINE = 4
+# Mean stroke widths of MNIST's digits, in pixels: 1.4 (1st percentile), 2.4 (median), 4.4 (99th). What lies
+# outside of the limits is brought to a width well inside.
+THINNEST, THICKEST = 1.35, 4.6
+THIN, THICK = 2.0, 4.0
+
+
+def frame_from_ink(ink: Map) -> Map:
+    """Scale a digit into MNIST's 20×20 box and place it in the frame by its centre of mass.
+
+    Parameters
+    ----------
+    ink : Map
+        (h, w) float32 in [0, 1]: a digit cropped to its box.
+
+    Returns
+    -------
+    Map
+        (28, 28) float32 in [0, 1] with a maximum of 1. In pixel-edge coordinates the centre of mass lies in
+        (14, 15] on both axes. Ink so lopsided that it would not fit then, as no digit is, is made smaller.
+    """
+    width = stroke_width(ink)
+    if width < THINNEST:
+        ink = thicken(ink, THIN - width)
+    elif width > THICKEST:
+        ink = thicken(ink, THICK - width)
+    digit = resample(ink, BOX_SIDE)
+    reach = max(max(centre, side - centre) for centre, side in zip(centre_of_mass(digit), digit.shape, strict=True))
+    if reach > FRAME_SIDE / 2:
+        digit = resample(ink, int(BOX_SIDE * FRAME_SIDE / 2 / reach))
+    top, left = (placement(centre, side) for centre, side in zip(centre_of_mass(digit), digit.shape, strict=True))
+    frame = np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
+    frame[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
+    return frame
+
+
+def centre_of_mass(ink: Map) -> tuple[float, float]:
+    """Row and column of the centre of mass, in pixel-edge coordinates: the first pixel's middle is 0.5."""
+    mass = float(ink.sum())
+    rows, columns = ink.sum(axis=1), ink.sum(axis=0)
+    return float(np.arange(len(rows)) @ rows) / mass + 0.5, float(np.arange(len(columns)) @ columns) / mass + 0.5
+
+
+def resample(ink: Map, side: int) -> Map:
+    """Scale a map so that its longer side is `side`, aspect kept."""
+    if max(ink.shape) == side:
+        return ink
+    height, width = (max(1, round(length * side / max(ink.shape))) for length in ink.shape)
+    rows, columns = area_average(height, ink.shape[0]), area_average(width, ink.shape[1])
+    scaled: Map = (rows @ ink @ columns.T).astype(np.float32)
+    return scaled
+
+
+def stroke_width(ink: Map) -> float:
+    """Mean width of a digit's strokes, in pixels of the frame: twice its ink over the length of its outline."""
+    if max(ink.shape) > FINE * BOX_SIDE:
+        ink = resample(ink, FINE * BOX_SIDE)
+    padded = np.pad(ink, 1)
+    slope = np.hypot(np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1])
+    width = 2 * ink.sum() / slope.sum() * BOX_SIDE / max(ink.shape)
+    return float(width)
+
+
+def thicken(ink: Map, width: float) -> Map:
+    """Make strokes wider by `width` pixels of the frame, or thinner where it is negative."""
+    fine = resample(ink, FINE * BOX_SIDE)
+    if width > 0:
+        fine = np.pad(fine, FINE)
+    image = Image.fromarray(np.uint8(255 * (fine / fine.max()).clip(0, 1)))
+    for _ in range(round(abs(width) * FINE / 2)):
+        image = image.filter(ImageFilter.MaxFilter(3) if width > 0 else ImageFilter.MinFilter(3))
+    image = image.crop(image.getbbox())
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def area_average(outputs: int, inputs: int) -> Map:
+    """Matrix (outputs, inputs) that averages `inputs` equal cells into `outputs` over the same length.
+
+    Row i holds the share of each input in output i; rows sum to 1. Enlarging interpolates linearly.
+
+    Examples
+    --------
+    >>> area_average(2, 3)
+    array([[0.6666667 , 0.33333334, 0.        ],
+           [0.        , 0.33333334, 0.6666667 ]], dtype=float32)
+    """
+    cells = np.arange(inputs)
+    share: NDArray[np.float64]
+    if outputs > inputs:
+        centres = ((np.arange(outputs) + 0.5) * inputs / outputs - 0.5).clip(0, inputs - 1)
+        share = 1 - np.abs(centres[:, None] - cells)
+    else:
+        edges = np.arange(outputs + 1) * inputs / outputs
+        overlap = np.minimum(edges[1:, None], cells + 1) - np.maximum(edges[:-1, None], cells)
+        share = overlap * outputs / inputs
+    return share.clip(min=0).astype(np.float32)
+
+
+def placement(centre: float, length: int) -> int:
+    """Offset that brings a centre of mass into (14, 15], for a digit of this length that stays in the frame."""
+    return min(max(math.floor(FRAME_SIDE // 2 + 1 - centre), 0), FRAME_SIDE - length)

@@ -1,0 +1,106 @@
+"""Image → ink map: how much ink there is at each pixel, whatever the colours of ink and ground.
+
+On an even ground (a drawing, a scan, MNIST) ink is what differs from the ground's colour. On an uneven one
+(a photograph) `app.preprocess.photo` finds it. Ignores: which ink is the digit's.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.preprocess.errors import BlankImage
+from app.preprocess.maps import Map, border, sample
+from app.preprocess.photo import ink_on_uneven_ground
+
+# A picture is averaged down to about this longer side before it is looked at.
+LOOK_SIDE = 320
+# Least difference between ink and ground, as a share of the range from black to white.
+MIN_CONTRAST = 0.06
+# A ground is even where half of it lies within this of its median colour: 1.5 of 255 levels.
+EVEN = 1.5 / 255
+# Smaller pictures, such as MNIST's, are so tightly cropped that ink along the border says nothing.
+SMALL_SIDE = 40
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow
+
+
+def ink_map(image: Image.Image) -> Map:
+    """How much ink there is at each pixel.
+
+    Where a picture is see-through, and its visible part is not a sheet with a tone of its own, the ink is the
+    alpha channel.
+
+    Parameters
+    ----------
+    image : Image
+        Mode L, LA, RGB, RGBA or F.
+
+    Returns
+    -------
+    Map
+        (H, W) float32 in [0, 1]; 0 is ground and its noise, 1 the strongest ink. The image is averaged
+        down by `shrinkage` first.
+
+    Raises
+    ------
+    BlankImage
+        Nothing differs from the ground by MIN_CONTRAST.
+    """
+    colour, alpha = channels(image.reduce(shrinkage(image)))
+    sheet = alpha > 0.5
+    ink = np.zeros_like(alpha)
+    if sheet.mean() > 0.5:
+        even = ink_on_even_ground(colour, sheet)
+        ink = (even if even is not None else ink_on_uneven_ground(plane(colour))) * alpha
+    if alpha.min() < 0.5 and ink.max() < MIN_CONTRAST:
+        ink = alpha
+    if ink.max() < MIN_CONTRAST:
+        raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
+    stretched: Map = (ink / ink.max()).astype(np.float32)
+    return stretched
+
+
+def shrinkage(image: Image.Image) -> int:
+    """By which whole factor a picture is averaged down before it is looked at."""
+    return max(1, round(max(image.size) / LOOK_SIDE))
+
+
+def channels(image: Image.Image) -> tuple[Map, Map]:
+    """Split an image into colour (1 or 3, H, W) and alpha (H, W), both float32 in [0, 1].
+
+    A see-through image gets a see-through seam, so that no edge cuts what is on it.
+    """
+    if image.mode == "F":
+        grey: Map = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
+        grey = (grey - grey.min()) / max(np.ptp(grey), np.finfo(np.float32).tiny)
+        return grey[None], np.ones_like(grey)
+    planes: Map = np.stack([np.asarray(band, np.float32) for band in image.split()]) / np.float32(255)
+    if image.mode in ("LA", "RGBA"):
+        planes = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
+        return planes[:-1], planes[-1]
+    return planes, np.ones(planes.shape[1:], np.float32)
+
+
+def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_]) -> Map | None:
+    """Each pixel's largest difference, over the channels, from the one colour of an even ground: (H, W).
+
+    None where the ground is uneven: half of the sheet, or of its border, does not have its median colour.
+    """
+    visible = sample(colour)[:, sample(sheet)]  # (C, n)
+    ground = np.median(visible, axis=1)
+    if np.median(np.abs(visible - ground[:, None]).max(axis=0)) > EVEN:
+        return None
+    difference: Map = np.abs(colour - ground[:, None, None]).max(axis=0)
+    if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:
+        return None
+    return difference
+
+
+def plane(colour: Map) -> Map:
+    """The one channel, of brightness, red, green and blue, in which ink stands out most: (H, W)."""
+    if len(colour) == 1:
+        only: Map = colour[0]
+        return only
+    candidates: list[Map] = [np.tensordot(LUMA, colour, axes=1), *colour]
+    spread = [float(np.ptp(np.percentile(sample(candidate), [1, 50]))) for candidate in candidates]
+    spread[0] *= 1.2
+    return candidates[int(np.argmax(spread))]

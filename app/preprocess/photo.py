@@ -1,0 +1,122 @@
+"""Ink on an uneven ground: light that falls off, shadows, a desk in view.
+
+The top-hat transform (Meyer 1979) keeps what is narrower than a given width and darker, or lighter, than
+what is around it. Steps between paper and desk, or light and shadow, leave nothing behind. Its two unknowns,
+on which side of the ground the ink lies and how wide strokes may be, are decided on a thumbnail.
+Ignores: colour, and which ink is the digit's.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from app.preprocess.maps import Map, sample, sliding, smooth
+from app.preprocess.pieces import LEVELS, Box, Pieces
+
+# Widest stroke, as a share of the picture's side (the root of its area): of a small digit, and of one that
+# fills the picture.
+NARROW, WIDE = 0.10, 0.22
+THUMBNAIL_SIDE = 144
+# How much a piece of ink counts by its sign: most people write dark on light.
+DARK_AND_LIGHT = {-1: 1.0, 1: 0.5}
+# Noise above this, as a share of the range from black to white, is smoothed away.
+NOISY = 0.01
+# Ground that is darker counts as this dark, or noise in black corners would become ink.
+DARKEST = 0.35
+# What stands out less than this, as a share of the range from black to white, is no ink.
+FAINT = 0.06
+
+
+@dataclass(frozen=True)
+class TopHat:
+    """What to look for: ink darker (sign -1) or lighter (1) than its ground, in strokes up to a width.
+
+    The width is a share of the picture's side (the root of its area).
+    """
+
+    sign: int
+    width: float
+
+    def ground(self, signed: Map) -> Map:
+        """What a square that is wider than a stroke fits into, of a map with ink upward."""
+        side = max(3, round(self.width * math.sqrt(signed.size)))
+        return sliding(np.maximum, sliding(np.minimum, signed, side), side)
+
+
+NOWHERE = Box(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The main piece of ink that a top-hat finds, and how much speaks for it."""
+
+    top_hat: TopHat
+    weight: float = 0.0
+    box: Box = NOWHERE
+
+
+def ink_on_uneven_ground(grey: Map) -> Map:
+    """What stands out from the ground around it in strokes: (H, W).
+
+    Dark ink is given as the share of light that it swallows, so that it is as strong in a shadow.
+    """
+    smoothed = smooth(grey)
+    noise = 1.5 * float(np.median(np.abs(sample(grey - smoothed))))
+    step = max(1, max(grey.shape) // THUMBNAIL_SIDE)
+    top_hat = choose_top_hat(smoothed[::step, ::step])
+    grey = smoothed if noise > NOISY else grey
+    signed = top_hat.sign * grey
+    ground = top_hat.ground(signed)
+    ink: Map = signed - ground
+    ink = (ink - np.median(sample(ink)) - 2 * noise).clip(min=0)
+    return ink / (-ground).clip(min=DARKEST) if top_hat.sign < 0 else ink
+
+
+def choose_top_hat(thumbnail: Map) -> TopHat:
+    """The top-hat that finds a digit: a narrow one, unless a wide one finds clearly more of the same."""
+    usual = local_median(thumbnail)
+    narrow, wide = (
+        max((find(TopHat(sign, width), thumbnail, usual) for sign in (-1, 1)), key=lambda found: found.weight)
+        for width in (NARROW, WIDE)
+    )
+    same = wide.box.share_of(narrow.box) >= 0.7
+    more = wide.weight > (1.2 if same else 5) * narrow.weight
+    return (wide if more else narrow).top_hat
+
+
+def find(top_hat: TopHat, thumbnail: Map, usual: Map) -> Found:
+    """The main piece that a top-hat finds, weighed by its ink.
+
+    It weighs less where its outline is not on edges of the picture, as where a shadow is cut off by the
+    square, and where it has the grey that is usual there, as the gaps between strokes have.
+    """
+    signed = top_hat.sign * thumbnail
+    ground = top_hat.ground(signed)
+    ink = signed - ground
+    ink = (ink - 2 * np.median(ink)).clip(min=0)
+    peak = float(ink.max())
+    if peak < FAINT:
+        return Found(top_hat)
+    pieces = Pieces(ink, LEVELS[0] * peak)
+    piece = pieces.labels == pieces.main
+    outline = piece & (sliding(np.minimum, piece.astype(np.float32), 3) == 0)
+    step = sliding(np.maximum, ground, 5) - sliding(np.minimum, ground, 5)
+    on_edges = 1 - (step > 0.25 * peak)[outline].mean()
+    unusual = (signed - top_hat.sign * usual)[piece].mean() / ink[piece].mean()
+    weight = pieces.score[pieces.main] * min(1, on_edges / 0.75) ** 4 * np.clip(unusual, 0, 1)
+    weight *= DARK_AND_LIGHT[top_hat.sign]
+    top, bottom, left, right = (int(edge) for edge in pieces.box[pieces.main])
+    return Found(top_hat, float(weight), Box(top, bottom + 1, left, right + 1))
+
+
+def local_median(thumbnail: Map) -> Map:
+    """Each pixel's usual grey: the median over a window of about a third of the picture."""
+    height, width = thumbnail.shape
+    step = max(1, round(max(thumbnail.shape) / 36))
+    coarse = thumbnail[::step, ::step]
+    padded = np.pad(coarse, 6, mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (13, 13)).reshape(*coarse.shape, -1)
+    medians = Image.fromarray(np.median(windows, axis=2).astype(np.float32))
+    return np.asarray(medians.resize((width, height), Image.Resampling.BILINEAR))

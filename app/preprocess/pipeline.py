@@ -1,0 +1,63 @@
+"""Picture bytes → frame, in three steps that stay apart: picture → ink map → the digit's ink → frame.
+
+Pure functions: no settings, no files, no network. Ignores: several digits on a picture.
+"""
+
+from PIL import Image
+
+from app.preprocess.decode import decode
+from app.preprocess.frame import frame_from_ink
+from app.preprocess.ink import ink_map, shrinkage
+from app.preprocess.maps import Map
+from app.preprocess.pieces import Box, find_digit
+
+# A digit with a longer side below this many pixels of the ink map is looked at again, from closer.
+NEAR_SIDE = 60
+
+
+def frame_from_bytes(data: bytes, max_pixels: int) -> Map:
+    """Turn an encoded picture of one digit into a frame.
+
+    Parameters
+    ----------
+    data : bytes
+        A picture file in one of `decode.FORMATS`.
+    max_pixels : int
+        Most pixels (width × height) that are decoded.
+
+    Returns
+    -------
+    Map
+        (28, 28) float32 in [0, 1], ink = 1.
+
+    Raises
+    ------
+    PreprocessError
+        One of its subclasses, see `app.preprocess.errors`.
+    """
+    return frame_from_ink(digit_from_image(decode(data, max_pixels)))
+
+
+def digit_from_image(image: Image.Image) -> Map:
+    """The digit's ink on an image, cropped to its box: (h, w) float32 in [0, 1].
+
+    The image is looked at as a whole, reduced, and where the digit on it is small once more from closer.
+    """
+    box, digit = find_digit(ink_map(image))
+    if shrinkage(image) > 1 and box.size < NEAR_SIDE:
+        _, digit = find_digit(ink_map(around(image, box)))
+    return digit
+
+
+def around(image: Image.Image, box: Box) -> Image.Image:
+    """The part of an image around a box on its ink map, with a margin as wide as the box."""
+    factor = shrinkage(image)
+    margin = max(8, box.size)
+    return image.crop(
+        (
+            max(0, box.left - margin) * factor,
+            max(0, box.top - margin) * factor,
+            min(image.width, (box.right + margin) * factor),
+            min(image.height, (box.bottom + margin) * factor),
+        )
+    )

@@ -1,0 +1,196 @@
+"""Measure how long a picture takes to become a frame, on one core: median and 95th percentile.
+
+    python benchmarks/preprocessing.py [--repeat N]
+
+Each kind of picture is made of real digits, several of them in turn, and the same in every run. Ignores: the
+network, HTTP, and whether the frames are right.
+"""
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import cycle, islice
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+import PIL
+import typer
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.preprocess.decode import decode
+from app.preprocess.pipeline import frame_from_bytes
+
+SHEET = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png")
+CELL = 28
+MAX_PIXELS = 50_000_000
+PICTURES = 5
+WARM_UP = 3
+PEN = (40, 50, 90)
+PAPER = (236, 230, 218)
+
+Levels = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of picture.
+
+    Attributes
+    ----------
+    key : str
+        Its name for programs.
+    name : str
+        Its name for people.
+    make : Callable
+        A digit's cell and a generator → the picture as a file.
+    limit : float, optional
+        Most milliseconds that it should take.
+    """
+
+    key: str
+    name: str
+    make: Callable[[Image.Image, np.random.Generator], bytes]
+    limit: float | None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Milliseconds of each repetition, and of decoding alone."""
+
+    total: NDArray[np.float64]
+    decoding: NDArray[np.float64]
+
+
+def main(
+    repeat: Annotated[int, typer.Option(min=1, help="How often each kind is measured.", metavar="N")] = 100,
+) -> None:
+    """Measure how long a picture takes to become a frame, on one core."""
+    where = pin()
+    rng = np.random.default_rng(0)
+    timings = {kind: measure(kind, repeat, rng) for kind in KINDS}
+    typer.echo("| picture | median ms | p95 ms | decode() ms | the rest ms | limit ms |\n|---|---|---|---|---|---|")
+    for kind, timing in timings.items():
+        typer.echo(row(kind, timing))
+    typer.echo(
+        f"\n{repeat} repetitions, {where}; Python {platform.python_version()}, NumPy {np.__version__}, "
+        f"Pillow {PIL.__version__}, {cpu_model()}\n"
+    )
+    typer.echo(json.dumps({kind.key: round(float(np.median(timing.total)), 3) for kind, timing in timings.items()}))
+
+
+def pin() -> str:
+    """Bind the process to one core, where the system can, and say which; starts it anew to bind every thread."""
+    if not hasattr(os, "sched_setaffinity"):
+        return "on any core (this system cannot bind a process to one)"
+    cores = os.sched_getaffinity(0)
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {max(cores)})
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - NumPy chose its threads when it was imported
+    return f"on core {min(cores)} alone"
+
+
+def measure(kind: Kind, repeat: int, rng: np.random.Generator) -> Timing:
+    """Time a kind of picture, after a warm-up."""
+    files = [kind.make(cell(rng), rng) for _ in range(PICTURES)]
+    seconds = [(timed(frame_from_bytes, file), timed(decode, file)) for file in islice(cycle(files), WARM_UP + repeat)]
+    total, decoding = 1000 * np.array(seconds[WARM_UP:]).T
+    return Timing(total, decoding)
+
+
+def timed(function: Callable[[bytes, int], object], file: bytes) -> float:
+    """Seconds that a function takes for a file."""
+    started = perf_counter()
+    function(file, MAX_PIXELS)
+    return perf_counter() - started
+
+
+def row(kind: Kind, timing: Timing) -> str:
+    """A kind's line of the table."""
+    median, decoding = np.median(timing.total), np.median(timing.decoding)
+    cells = [median, np.percentile(timing.total, 95), decoding, median - decoding]
+    limit = "none" if kind.limit is None else f"{kind.limit:g}"
+    return " | ".join([f"| {kind.name}", *(f"{value:.3f}" for value in cells), f"{limit} |"])
+
+
+def cpu_model() -> str:
+    """The processor's name, as well as the system knows it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
+
+
+def cell(rng: np.random.Generator) -> Image.Image:
+    """A real digit, 28×28, grey, ink = 255."""
+    left, top = (CELL * int(rng.integers(side // CELL)) for side in SHEET.size)
+    return SHEET.crop((left, top, left + CELL, top + CELL))
+
+
+def placed(digit: Image.Image, size: tuple[int, int], scale: int, rng: np.random.Generator) -> Image.Image:
+    """A digit enlarged and laid anywhere on a sheet: grey, ink = 255."""
+    side = CELL * scale
+    sheet = Image.new("L", size)
+    place = (int(rng.integers(size[0] - side)), int(rng.integers(size[1] - side)))
+    sheet.paste(digit.resize((side, side), Image.Resampling.BICUBIC), place)
+    return sheet
+
+
+def on_paper(ink: Image.Image, light: Levels, noise: float, rng: np.random.Generator) -> Image.Image:
+    """A pen's ink on paper under some light, with noise of a standard deviation in grey levels."""
+    share = np.asarray(ink, np.float32) / 255
+    grain = noise * rng.standard_normal(share.shape, np.float32)
+    channels = [light * (paper + (pen - paper) * share) + grain for pen, paper in zip(PEN, PAPER, strict=True)]
+    return Image.merge("RGB", [Image.fromarray(np.uint8(channel.clip(0, 255))) for channel in channels])
+
+
+def encode(image: Image.Image, form: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
+    """A picture as a file."""
+    file = BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def mnist(digit: Image.Image, rng: np.random.Generator) -> bytes:
+    """MNIST's own picture."""
+    return encode(digit, "PNG")
+
+
+def drawing(digit: Image.Image, rng: np.random.Generator) -> bytes:
+    """A digit on evenly lit paper, 640×480."""
+    ink = placed(digit, (640, 480), 12, rng)
+    return encode(on_paper(ink, np.ones((1, 1), np.float32), 2, rng), "JPEG", quality=90)
+
+
+def photo(digit: Image.Image, rng: np.random.Generator) -> bytes:
+    """A digit about 800 pixels tall, photographed under light that falls off to one side, 4000×3000."""
+    ink = placed(digit, (4000, 3000), 40, rng)
+    across, down = np.linspace(0, 1, 4000, dtype=np.float32), np.linspace(0, 1, 3000, dtype=np.float32)
+    return encode(on_paper(ink, 0.95 - 0.25 * across - 0.15 * down[:, None], 6, rng), "JPEG", quality=85)
+
+
+def canvas(digit: Image.Image, rng: np.random.Generator) -> bytes:
+    """Black strokes on nothing, 1000×1000, as a page's canvas exports them."""
+    image = Image.new("RGBA", (1000, 1000), "black")
+    image.putalpha(placed(digit, image.size, 24, rng))
+    return encode(image, "PNG")
+
+
+KINDS = (
+    Kind("mnist", "MNIST, 28×28 PNG", mnist, 0.25),
+    Kind("drawing", "on paper, 640×480 JPEG", drawing, 5),
+    Kind("photo", "photo, 4000×3000 JPEG", photo, 60),
+    Kind("canvas", "canvas, 1000×1000 RGBA PNG", canvas, None),
+)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,107 @@
+"""Photographs: uneven light, a desk in view, lines, boxes and neighbours."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from conftest import encode
+from PIL import Image, ImageDraw, ImageFilter
+from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
+
+from app.preprocess.pieces import find_digit
+from app.preprocess.pipeline import frame_from_bytes
+
+RNG_SEED = 0
+
+
+def photo(digit: np.ndarray, disturb=lambda sheet: None, light=lambda y, x: 1.0) -> bytes:
+    """A digit on paper as a camera sees it: blur, noise, uneven light, JPEG."""
+    sheet = drawing(digit)
+    disturb(sheet)
+    levels = np.asarray(sheet.filter(ImageFilter.GaussianBlur(1)), np.float32)
+    levels = 60 + 150 * levels / 255
+    y, x = np.mgrid[:400, :600] / 400
+    levels = levels * light(y, x) + np.random.default_rng(RNG_SEED).normal(0, 3, levels.shape)
+    return encode(Image.fromarray(levels.clip(0, 255).astype(np.uint8)), "JPEG", quality=70)
+
+
+def gradient(y, x):
+    return 1 - 0.4 * x
+
+
+def shadow(y, x):
+    return np.where(x + 0.5 * y > 0.9, 0.65, 1.0)
+
+
+def desk(y, x):
+    return np.where(x > 1.2, 0.25, 1.0)
+
+
+LIGHTS = {
+    "gradient": gradient,
+    "shadow": shadow,
+    "dark desk": desk,
+    "bright spot": lambda y, x: 1 - 0.3 * (x - 0.7) ** 2,
+}
+
+
+def read(data: bytes) -> np.ndarray:
+    return frame_from_bytes(data, MAX_PIXELS)
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+def test_light_and_desk_do_not_matter(digits, light):
+    for digit in digits[::25]:
+        assert apart(read(photo(digit, light=LIGHTS[light])), frame_of(drawing(digit))) < 0.06
+
+
+def test_chalk_on_a_board_is_ink_too(digits):
+    for digit in digits[::50]:
+        inverted = Image.open(BytesIO(photo(digit, light=gradient))).point(lambda level: 255 - level)
+        assert apart(frame_of(inverted), frame_of(drawing(digit))) < 0.06
+
+
+def ruled(sheet: Image.Image) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for y in range(20, 400, 60):
+        draw.line((0, y, 600, y + 6), fill=170, width=2)
+
+
+def boxed(sheet: Image.Image) -> None:
+    ImageDraw.Draw(sheet).rectangle((20, 70, 370, 390), outline=0, width=5)
+
+
+def with_neighbour(sheet: Image.Image) -> None:
+    ImageDraw.Draw(sheet).ellipse((530, 150, 680, 350), outline=0, width=25)
+
+
+def with_specks(sheet: Image.Image) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for x, y in np.random.default_rng(1).integers(0, 390, (30, 2)):
+        draw.ellipse((x, y, x + 3, y + 3), fill=0)
+
+
+@pytest.mark.parametrize("disturb", [ruled, boxed, with_neighbour, with_specks])
+def test_what_is_not_the_digit_is_left_out(digits, disturb):
+    distances = [apart(read(photo(digit, disturb)), frame_of(drawing(digit))) for digit in digits[::25]]
+    assert np.median(distances) < 0.05
+    assert sum(distance > 0.08 for distance in distances) <= 1
+
+
+def test_the_bar_of_a_five_is_the_fives():
+    ink = np.zeros((100, 100), np.float32)
+    ink[20:26, 45:75] = 1  # the bar
+    ink[32:60, 35:41] = 1
+    ink[54:60, 35:65] = 1
+    ink[60:80, 60:66] = 1
+    box, digit = find_digit(ink)
+    assert box == (20, 80, 35, 75)
+    assert digit.sum() == ink.sum()
+
+
+def test_a_printed_box_around_a_digit_is_no_digit():
+    ink = np.zeros((100, 100), np.float32)
+    ink[10:90, 10:90] = 1
+    ink[13:87, 13:87] = 0
+    ink[30:70, 45:52] = 1
+    assert find_digit(ink)[0] == (30, 70, 45, 52)
