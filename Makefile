@@ -20,6 +20,12 @@ train: .venv/all  ## Train the network and write models/digits.onnx (options: AR
 evaluate: .venv/all  ## Measure models/digits.onnx on MNIST's test images and write its model card
 	$(BIN)/python -m training.evaluate
 
+robustness: .venv/all  ## Error on digits drawn into difficult scenes, photos among them
+	$(BIN)/python benchmarks/robustness.py $(ARGS)
+
+real: .venv/all  ## Error of the running service on your own pictures: make real REAL=DIR
+	$(BIN)/python benchmarks/real.py $(REAL)
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
@@ -32,4 +38,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run test train evaluate
+.PHONY: help run test train evaluate robustness real

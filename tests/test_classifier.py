@@ -5,10 +5,10 @@ import hashlib
 import numpy as np
 import onnx
 import pytest
-from conftest import MODEL
 from onnx import TensorProto, helper
 
 from app.classifier import Classifier, ModelError
+from conftest import MODEL
 
 
 def test_real_digits_are_read(classifier, digits, labels):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+
 from conftest import encode
 from test_preprocess import drawing
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import MODEL
 
 from app.classifier import Classifier
+from conftest import MODEL
 from training import evaluate
 from training.evaluate import Answers
 

@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from test_model import trained
 
 from app.classifier import Classifier
+from test_model import trained
 from training import export
 from training.model import ACTIVATIONS
 

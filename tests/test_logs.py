@@ -5,9 +5,9 @@ import logging
 from io import StringIO
 
 import pytest
-from conftest import encode
 
 from app import logs
+from conftest import encode
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import numpy as np
-from conftest import MODEL, encode
-from test_cli import serving
 
 from app.classifier import Classifier
+from conftest import MODEL, encode
+from test_cli import serving
 from training import data, evaluate
 
 

@@ -5,8 +5,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from conftest import encode
 from playwright.sync_api import Page, expect, sync_playwright
+
+from conftest import encode
 from test_cli import serving
 from test_preprocess import drawing
 

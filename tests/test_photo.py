@@ -4,12 +4,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from conftest import encode
 from PIL import Image, ImageDraw, ImageFilter
-from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
 
 from app.preprocess.pieces import find_digit
 from app.preprocess.pipeline import frame_from_bytes
+from conftest import encode
+from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
 
 RNG_SEED = 0
 

@@ -5,12 +5,12 @@ import zlib
 import numpy as np
 import pillow_heif
 import pytest
-from conftest import encode
 from PIL import Image, ImageOps
 
 from app.preprocess import decode, errors, frame
 from app.preprocess.pieces import find_digit
 from app.preprocess.pipeline import frame_from_bytes
+from conftest import encode
 
 MAX_PIXELS = 50_000_000
 

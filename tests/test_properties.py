@@ -4,15 +4,15 @@ import time
 
 import numpy as np
 import pytest
-from conftest import encode, load_sheet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
 
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.pipeline import frame_from_bytes
+from conftest import encode, load_sheet
+from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
 
 DIGITS = load_sheet()[0]
 FILES = [

@@ -6,16 +6,16 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from conftest import encode
 from fastapi.testclient import TestClient
 from PIL import Image
-from test_preprocess import HOSTILE, drawing, flat
 
 from app import problems, uploads
 from app.main import create_app
 from app.preprocess import errors
 from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings
+from conftest import encode
+from test_preprocess import HOSTILE, drawing, flat
 
 PNG_TYPE = {"content-type": "image/png"}
 

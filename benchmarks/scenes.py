@@ -1,0 +1,367 @@
+"""Scenes: a real digit drawn into the kind of picture that people send, as a file.
+
+The pictures are synthetic: strokes are MNIST's, enlarged or redrawn along their centre lines with another
+pen. Seeded: a picture depends on the seed, its scene and its place alone. Ignores: several digits to read,
+glare, motion blur, other people's handwriting.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from paper import (
+    COARSE,
+    Size,
+    blurred,
+    cast_shadow,
+    clouds,
+    coarse,
+    folds,
+    ink_colour,
+    jpeg,
+    lines,
+    lit,
+    noise,
+    off_white,
+    paint,
+    pair,
+    plain,
+    png,
+    resized,
+    rise,
+    scanned,
+    sensed,
+    size_of,
+    spot,
+    stamp,
+    to_image,
+    whole,
+)
+from strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
+
+NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png")
+
+Scene = Callable[[Digit, Generator], bytes]
+
+
+def clean(digit: Digit, rng: Generator) -> bytes:
+    """MNIST itself."""
+    return png(Image.fromarray(digit))
+
+
+def canvas(digit: Digit, rng: Generator) -> bytes:
+    """Black on a large white canvas, anywhere on it."""
+    width, height = rng.integers(600, 1601, 2)
+    return on_white(rng, felt(digit), (int(width), int(height)), rng.uniform(80, 400))
+
+
+def on_white(rng: Generator, strokes: Strokes, size: Size, height: float) -> bytes:
+    """Nearly black strokes anywhere on white."""
+    ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 4))
+    return png(255 - ink * np.float32(rng.uniform(205, 255)))
+
+
+def around(rng: Generator, strokes: Strokes, height: float, least: float, most: float) -> Size:
+    """The size of a picture with so many times the digit's height of room in all, across and down."""
+    return whole(strokes.extent(height) + rng.uniform(least, most, 2) * height)
+
+
+def thin_pen(digit: Digit, rng: Generator) -> bytes:
+    """A fine pen on white."""
+    strokes, height = pen(digit, 1 / rng.uniform(15, 25)), rng.uniform(150, 500)
+    return on_white(rng, strokes, around(rng, strokes, height, 0.3, 1.8), height)
+
+
+def thick_marker(digit: Digit, rng: Generator) -> bytes:
+    """A broad marker on white."""
+    strokes, height = marker(digit, 1 / rng.uniform(4.5, 6.5)), rng.uniform(150, 500)
+    return on_white(rng, strokes, around(rng, strokes, height, 0.3, 1.8), height)
+
+
+def drawn(digit: Digit, rng: Generator) -> Map:
+    """A mask of the digit anywhere on a canvas of middling size."""
+    strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
+    size = around(rng, strokes, height, 0.3, 2)
+    return stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 4))
+
+
+def white_on_black(digit: Digit, rng: Generator) -> bytes:
+    """White on black, as drawn on a screen."""
+    return png(drawn(digit, rng) * np.float32(255))
+
+
+def colours(digit: Digit, rng: Generator) -> bytes:
+    """One colour on another that differs clearly in some channel; in a third of the pictures as bright."""
+    pairs = rng.integers(0, 256, (4000, 2, 3)).astype(float)
+    difference = pairs[:, 0] - pairs[:, 1]
+    fit = np.abs(difference).max(axis=1) >= 90
+    if rng.random() < 1 / 3:
+        fit &= np.abs(difference @ (0.299, 0.587, 0.114)) < 6
+    paper, ink = pairs[np.flatnonzero(fit)[0]]
+    mask = drawn(digit, rng)
+    return png(paint(plain(size_of(mask), paper), mask, ink))
+
+
+def see_through(digit: Digit, rng: Generator, level: int) -> bytes:
+    """Ink of one level on nothing; half of the pictures have hard edges."""
+    mask = drawn(digit, rng)
+    if rng.random() < 0.5:
+        mask = mask.round()
+    image = Image.new("RGBA", size_of(mask), (level, level, level))
+    image.putalpha(to_image(mask * 255))
+    return png(image)
+
+
+def transparent_black(digit: Digit, rng: Generator) -> bytes:
+    """Black on a transparent ground."""
+    return see_through(digit, rng, 0)
+
+
+def transparent_white(digit: Digit, rng: Generator) -> bytes:
+    """White on a transparent ground."""
+    return see_through(digit, rng, 255)
+
+
+def phone_photo(digit: Digit, rng: Generator) -> bytes:
+    """A phone's photo of a sheet on a desk, in uneven light."""
+    side = int(rng.integers(900, 1601))
+    return photo(digit, rng, (side, side * 3 // 4), rng.uniform(0.15, 0.5), zoom=1)
+
+
+def twelve_megapixels(digit: Digit, rng: Generator) -> bytes:
+    """The same from a camera with 4000 × 3000 pixels; drawn at half of it, for such pixels are soft."""
+    return photo(digit, rng, (2000, 1500), rng.uniform(400, 1500) / 3000, zoom=2)
+
+
+def photo(digit: Digit, rng: Generator, size: Size, share: float, zoom: int) -> bytes:
+    """A photo in which the digit covers a share of the shorter side."""
+    size = size if rng.random() < 0.5 else size[::-1]
+    strokes, camera, bounds = handwriting(digit, rng), tilted_camera(rng, size), sheet_bounds(rng, size)
+    height = min(share * min(size), 0.7 * (bounds[2:] - bounds[:2]).min() / (strokes.extent(1).max()))
+    picture = sheet_on_desk(rng, size, bounds, camera)
+    inside = np.clip(bounds, 0, (*size, *size))
+    room = (inside[2] - inside[0], inside[3] - inside[1])
+    x, y = spot(rng, room, strokes.extent(height), 0.07 * min(size))
+    ink = stamp(size, strokes, height, (x + inside[0], y + inside[1]), camera)
+    ink *= 0.96 + 0.04 * clouds(rng, size, 20, 20).clip(-1, 1)
+    light = lit(rng, size, 0.45) * cast_shadow(rng, size)
+    picture = paint(picture, ink, ink_colour(rng))
+    picture *= light[..., None]
+    image = sensed(rng, picture, rng.uniform(0.5, 1.3), rng.uniform(1.5, 5), zoom)
+    return jpeg(image, 60, int(rng.choice([1, 3, 6, 8])))
+
+
+def tilted_camera(rng: Generator, size: Size) -> NDArray[np.float64]:
+    """Picture → sheet: turned by up to 6° and seen a little from the side."""
+    x, y = size[0] / 2, size[1] / 2
+    angle = np.radians(rng.uniform(-6, 6))
+    lean = rng.uniform(-0.12, 0.12, 2) / max(size)
+    turn = [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [*lean, 1]]
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]]) @ turn @ [[1, 0, -x], [0, 1, -y], [0, 0, 1]]
+
+
+def sheet_bounds(rng: Generator, size: Size) -> NDArray[np.float64]:
+    """The sheet's left, top, right and bottom: one or two of them are in the picture."""
+    bounds = np.array([-1, -1, 2, 2]) * np.array([*size, *size], float)
+    for side in rng.choice(4, rng.integers(1, 3), replace=False):
+        inset = rng.uniform(0.08, 0.22) * size[side % 2]
+        bounds[side] = inset if side < 2 else size[side % 2] - inset
+    return bounds
+
+
+def sheet_on_desk(rng: Generator, size: Size, bounds: NDArray[np.float64], camera: NDArray[np.float64]) -> Map:
+    """A sheet of paper on a desk, and the thin shadow that it throws."""
+    left, top, right, bottom = bounds
+    corners = np.linalg.inv(camera) @ [[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]]
+    mask = Image.new("L", size)
+    ImageDraw.Draw(mask).polygon([(x, y) for x, y in (corners[:2] / corners[2]).T], fill=255)
+    shadow = blurred(mask.resize(coarse(size)), rng.uniform(0.004, 0.015) * max(size) / COARSE)
+    ground = desk(rng, coarse(size)) * (1 - rng.uniform(0.3, 0.8) * shadow)[..., None]
+    image = to_image(ground).resize(size, Image.Resampling.BICUBIC)
+    image.paste(tuple(int(level) for level in off_white(rng)), mask=mask)
+    picture = np.asarray(image).astype(np.float32)
+    picture += noise(rng, size, rng.uniform(0.5, 2.5))
+    return picture
+
+
+def desk(rng: Generator, size: Size) -> Map:
+    """A dark, a light or a wooden desk."""
+    kind = rng.choice(["dark", "light", "wood"])
+    if kind == "wood":
+        streaks = 1 + 0.1 * clouds(rng, size, 2, 50) + 0.07 * clouds(rng, size, 3, 15)
+        brown = np.array([1, rng.uniform(0.68, 0.8), rng.uniform(0.4, 0.55)]) * rng.uniform(90, 200)
+        return plain(size, brown) * streaks[..., None]
+    level = rng.uniform(20, 65) if kind == "dark" else rng.uniform(150, 205)
+    return plain(size, level + rng.uniform(-6, 6, 3)) * (1 + 0.04 * clouds(rng, size, 40, 40))[..., None]
+
+
+def crumpled(digit: Digit, rng: Generator) -> bytes:
+    """A sheet that was crumpled and smoothed again."""
+    paper = sheet(digit, rng)[0]
+    size = size_of(paper)
+    light = folds(rng, size, 30) + 0.4 * clouds(rng, size, 3, 3)
+    light *= rng.uniform(0.12, 0.25) / np.abs(light).max()
+    return scanned(rng, paper * (0.95 + light)[..., None], 3)
+
+
+def sheet(digit: Digit, rng: Generator, rule: Callable[[Size, float], Map] | None = None) -> tuple[Map, float]:
+    """A digit written on a sheet of paper that fills the picture, and its height; `rule` prints lines first."""
+    strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
+    size = around(rng, strokes, height, 0.5, 2.2)
+    paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
+    if rule is not None:
+        shade = np.array([rng.uniform(130, 190), rng.uniform(165, 200), rng.uniform(195, 225)])
+        shade = shade if rng.random() < 0.6 else np.full(3, rng.uniform(150, 195))
+        paper = paint(paper, rule(size, height), shade)
+    ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 0.1 * height))
+    return paint(paper, ink, ink_colour(rng)), height
+
+
+def ruled(digit: Digit, rng: Generator) -> bytes:
+    """Ruled paper, the lines anywhere behind the digit."""
+    angle = np.radians(rng.uniform(-2, 2))
+
+    def rule(size: Size, height: float) -> Map:
+        spacing = rng.uniform(0.6, 1.2) * height
+        return lines(size, spacing, rng.uniform(0.008, 0.02) * spacing + 0.5, angle, rng.uniform(0, spacing))
+
+    return scanned(rng, sheet(digit, rng, rule)[0])
+
+
+def squared(digit: Digit, rng: Generator) -> bytes:
+    """Squared paper, two to four squares to the digit's height."""
+    angle = np.radians(rng.uniform(-2, 2))
+
+    def rule(size: Size, height: float) -> Map:
+        spacing = rng.uniform(0.25, 0.5) * height
+        width = rng.uniform(0.015, 0.03) * spacing + 0.5
+        rows = lines(size, spacing, width, angle, rng.uniform(0, spacing))
+        return np.maximum(rows, lines(size, spacing, width, angle + np.pi / 2, rng.uniform(0, spacing)))
+
+    return scanned(rng, sheet(digit, rng, rule)[0])
+
+
+def printed_box(digit: Digit, rng: Generator) -> bytes:
+    """A form's box around the digit, sometimes with its neighbours' edges."""
+    strokes, height = handwriting(digit, rng), rng.uniform(100, 300)
+    inner, outer = rng.uniform(0.08, 0.4, (2, 2)) * height, rng.uniform(0.06, 0.3, (2, 2)) * height
+    extent = strokes.extent(height)
+    size = whole(extent + inner.sum(axis=0) + outer.sum(axis=0))
+    paper = off_white(rng)
+    form = to_image(paint(plain(size, paper), boxes(rng, size, outer, height), np.full(3, rng.uniform(10, 90))))
+    ink = stamp(size, strokes, height, pair(outer[0] + inner[0] + extent / 2))
+    picture = to_image(paint(np.asarray(form).astype(np.float32), ink, ink_colour(rng)))
+    ground = tuple(int(level) for level in paper)
+    picture = picture.rotate(rng.uniform(-1.5, 1.5), Image.Resampling.BICUBIC, fillcolor=ground)
+    return scanned(rng, np.asarray(picture, np.float32))
+
+
+def boxes(rng: Generator, size: Size, margin: NDArray[np.float64], height: float) -> Map:
+    """A mask of a rectangle with margins (left and top, right and bottom), half of the time one in a row of them."""
+    mask = Image.new("L", size)
+    (left, top), (right, bottom) = margin[0], np.asarray(size) - margin[1]
+    width = max(2, round(rng.uniform(0.01, 0.035) * height))
+    step = right - left + rng.uniform(0, 0.2) * height
+    for shift in (-step, 0, step) if rng.random() < 0.5 else (0,):
+        ImageDraw.Draw(mask).rectangle((left + shift, top, right + shift, bottom), outline=255, width=width)
+    return np.asarray(mask, np.float32) / 255
+
+
+def pencil(digit: Digit, rng: Generator) -> bytes:
+    """A hard pencil's thin grey strokes on grainy paper."""
+    strokes, height = pen(digit, 1 / rng.uniform(15, 25)), rng.uniform(150, 400)
+    size = around(rng, strokes, height, 0.4, 1.6)
+    ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 0.08 * height))
+    paper = off_white(rng)
+    grain = noise(rng, size, 0.25)[..., 0] + resized(noise(rng, coarse(size), 0.25)[..., 0], size)
+    ink *= (0.85 + grain).clip(0.1, 1)
+    picture = paint(plain(size, paper) + noise(rng, size, 2.5), ink, paper * (1 - rng.uniform(0.2, 0.35)))
+    return scanned(rng, picture, rng.uniform(1, 3))
+
+
+def specks(digit: Digit, rng: Generator) -> bytes:
+    """A dirty sheet: dark specks, smudges, and the ring of a cup."""
+    paper, height = sheet(digit, rng)
+    size = size_of(paper)
+    dirt = blobs(rng, size, int(rng.integers(40, 200)), 0.003 * height + 0.4, 0.014 * height + 0.4)
+    paper = paper * (1 - rng.uniform(0.4, 0.85) * blurred(dirt, 0.6))[..., None]
+    smudge = blurred(blobs(rng, size, int(rng.integers(1, 5)), 0.1 * height, 0.3 * height), 0.06 * height)
+    paper = paper * (1 - rng.uniform(0.08, 0.18) * smudge * (1 + 0.3 * clouds(rng, size, 12, 12)))[..., None]
+    if rng.random() < 0.6:
+        paper = paper * (1 - ring_stain(rng, size, height)[..., None] * np.array([0.1, 0.18, 0.28], np.float32))
+    return scanned(rng, paper)
+
+
+def blobs(rng: Generator, size: Size, count: int, least: float, most: float) -> Image.Image:
+    """A mask of ellipses with radii in a range, anywhere."""
+    mask = Image.new("L", size)
+    for _ in range(count):
+        (x, y), (a, b) = rng.uniform(0, 1, 2) * size, rng.uniform(least, most, 2)
+        ImageDraw.Draw(mask).ellipse((x - a, y - b, x + a, y + b), fill=255)
+    return mask
+
+
+def ring_stain(rng: Generator, size: Size, height: float) -> Map:
+    """A mask of what a wet cup leaves: a ring with a sharp rim and a faint inside."""
+    x, y = (np.arange(side, dtype=np.float32) for side in size)
+    centre, radius = rng.uniform(0, 1, 2) * size, rng.uniform(0.5, 1) * height
+    inside = radius - np.hypot(x - centre[0], (y - centre[1])[:, None]) + 0.015 * height * clouds(rng, size, 8, 8)
+    rim = np.exp(-np.abs(inside) / (0.02 * height))
+    return (rim + 0.25 * rise(inside / 3)) * (0.8 + 0.2 * clouds(rng, size, 6, 6).clip(-1, 1))
+
+
+def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
+    """A digit out of a row or column: the picture's edges cut through one or two others."""
+    strokes, height = handwriting(digit, rng), rng.uniform(120, 300)
+    pads, seen = rng.uniform(0.3, 0.8, 4) * height, {}
+    for side in rng.choice(4, rng.integers(1, 3), replace=False):
+        other = handwriting(some_neighbour(rng), rng)
+        seen[side] = other, rng.uniform(0.3, 0.65) * other.extent(height)[side % 2]
+        pads[side] = seen[side][1] + rng.uniform(0.2, 0.5) * height
+    extent = strokes.extent(height)
+    centre = pads[:2] + extent / 2
+    size = whole(pads[:2] + extent + pads[2:])
+    ink = stamp(size, strokes, height, pair(centre))
+    for side, (other, visible) in seen.items():
+        place = centre + rng.uniform(-0.15, 0.15, 2) * height
+        half = other.extent(height)[side % 2] / 2
+        place[side % 2] = visible - half if side < 2 else size[side % 2] - visible + half
+        ink = np.maximum(ink, stamp(size, other, height, pair(place)))
+    return scanned(rng, paint(plain(size, off_white(rng)), ink, ink_colour(rng)))
+
+
+def some_neighbour(rng: Generator) -> Digit:
+    """Any of 500 other MNIST digits."""
+    column, row = (28 * int(rng.integers(side // 28)) for side in NEIGHBOURS.size)
+    return np.asarray(NEIGHBOURS.crop((column, row, column + 28, row + 28)))
+
+
+SCENES: dict[str, Scene] = {
+    "clean": clean,
+    "large-canvas": canvas,
+    "thin-pen": thin_pen,
+    "thick-marker": thick_marker,
+    "white-on-black": white_on_black,
+    "colour-on-colour": colours,
+    "transparent-black-ink": transparent_black,
+    "transparent-white-ink": transparent_white,
+    "phone-photo": phone_photo,
+    "crumpled-paper": crumpled,
+    "ruled-paper": ruled,
+    "squared-paper": squared,
+    "printed-box": printed_box,
+    "faint-pencil": pencil,
+    "specks-and-smudges": specks,
+    "cut-off-neighbours": cut_off_neighbours,
+    "12-megapixels": twelve_megapixels,
+}
+
+
+def render(scene: str, digit: Digit, seed: int, index: int) -> bytes:
+    """The picture of one digit in a scene."""
+    return SCENES[scene](digit, np.random.default_rng([seed, crc32(scene.encode()), index]))

@@ -1,0 +1,136 @@
+"""A digit's strokes, as pens of other widths would have drawn them, at any size.
+
+Ignores: what the strokes are drawn on.
+"""
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+# Strokes are worked out at this many cells to an MNIST pixel, then drawn at any size.
+CELLS = 6
+# MNIST's ink at a stroke's outline. Below a half, for the thinnest strokes never reach full ink.
+OUTLINE = 0.4
+
+Map = NDArray[np.float32]
+Digit = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """A digit's strokes.
+
+    Attributes
+    ----------
+    field : Map
+        Distance to the strokes' outline in cells, positive inside.
+    """
+
+    field: Map
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The ink's left, top, right and bottom, in cells."""
+        rows, columns = (np.flatnonzero((self.field > 0).any(axis=axis)) for axis in (1, 0))
+        return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+
+    def extent(self, height: float) -> NDArray[np.float64]:
+        """Width and height in pixels of the digit drawn `height` pixels tall."""
+        left, top, right, bottom = self.box
+        return np.array([right - left, bottom - top]) * (height / (bottom - top))
+
+
+def enlarged(digit: Digit) -> Map:
+    """MNIST's ink in cells, less OUTLINE: its small holes opened, its pixels smoothed away."""
+    image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
+    image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
+    level = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5 * CELLS)), np.float32) / 255
+    return level - min(OUTLINE, 0.6 * level.max())
+
+
+def felt(digit: Digit) -> Strokes:
+    """MNIST's own strokes, with a crisp outline."""
+    level = enlarged(digit)
+    slope = np.hypot(*np.gradient(level))
+    return Strokes((level / slope.clip(min=0.01)).clip(-3, 3))
+
+
+def pen(digit: Digit, width: float) -> Strokes:
+    """The digit written again with a round pen, `width` times as wide as the digit is high.
+
+    Loops that ran full of ink stay full: along their centre line alone an 8 would be a 6.
+    """
+    ink = enlarged(digit) > 0
+    line, depth = thinned(ink), distance(~ink)
+    trace = width * tallness(ink) / 2 - smooth(distance(line))
+    return Strokes(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])))
+
+
+def marker(digit: Digit, width: float) -> Strokes:
+    """The digit with strokes about `width` times its height, but no wider than leaves holes and gaps open."""
+    ink = enlarged(digit) > 0
+    away, height = smooth(distance(ink) - distance(~ink)), tallness(ink)
+    wider = max(0, (width * height - ink.sum() / thinned(ink).sum()) / 2)
+    for radius in wider * np.linspace(1, 0, 12):
+        if grounds(away > radius + 0.03 * height) == grounds(~ink):
+            break
+    return Strokes(radius - away)
+
+
+def tallness(ink: NDArray[np.bool_]) -> int:
+    """How many rows the ink covers."""
+    return int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
+
+
+def grounds(ground: NDArray[np.bool_]) -> int:
+    """Into how many pieces the ink divides the ground."""
+    return int(cc3d.connected_components(ground, connectivity=4, return_N=True)[1])
+
+
+def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The centre lines of strokes (Zhang and Suen 1984)."""
+    ink, last = np.pad(ink, 1), None
+    while last is None or (ink != last).any():
+        last = ink
+        for first, second in [((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6))]:
+            around = ring(ink)
+            count = np.sum(around, axis=0)
+            entries = np.sum([~a & b for a, b in zip(around, [*around[1:], around[0]], strict=True)], axis=0)
+            kept = np.logical_and.reduce([around[k] for k in first]) | np.logical_and.reduce(
+                [around[k] for k in second]
+            )
+            ink = ink & ~((count >= 2) & (count <= 6) & (entries == 1) & ~kept)
+    return ink[1:-1, 1:-1]
+
+
+def ring(ink: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
+    """Each cell's eight neighbours, clockwise from above."""
+    steps = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
+    return [np.roll(ink, (-down, -right), axis=(0, 1)) for down, right in steps]
+
+
+def distance(ink: NDArray[np.bool_]) -> Map:
+    """Each cell's distance to the nearest ink."""
+    rows, columns = (np.arange(side, dtype=np.float32) for side in ink.shape)
+    edge = ink & ~np.logical_and.reduce(ring(ink))
+    far = np.where(ink, np.float32(0), np.float32(np.inf))
+    for row in np.flatnonzero(edge.any(axis=1)):
+        across = np.abs(columns - np.flatnonzero(edge[row])[:, None]).min(axis=0)
+        np.minimum(far, across**2 + (rows[:, None] - row) ** 2, out=far)
+    return np.sqrt(far)
+
+
+def smooth(field: Map) -> Map:
+    """A field averaged over 5 × 5 cells, for outlines without steps."""
+    for axis in (0, 1):
+        field = sum(np.roll(field, k, axis) for k in range(-2, 3)) / np.float32(5)
+    return field
+
+
+def handwriting(digit: Digit, rng: Generator) -> Strokes:
+    """Whatever people write with: a felt pen or a ball pen."""
+    return felt(digit) if rng.random() < 0.4 else pen(digit, 1 / rng.uniform(10, 18))
