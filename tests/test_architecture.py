@@ -14,7 +14,7 @@ ARROWS = {
     "app.preprocess.decode": {"app.preprocess.errors"},
     "app.preprocess.pieces": {"app.preprocess.maps"},
     "app.preprocess.photo": {"app.preprocess.maps", "app.preprocess.pieces"},
-    "app.preprocess.ink": {"app.preprocess.errors", "app.preprocess.maps", "app.preprocess.photo"},
+    "app.preprocess.ink": {f"app.preprocess.{name}" for name in ("errors", "maps", "photo", "pieces")},
     "app.preprocess.frame": {"app.preprocess.maps"},
     "app.preprocess.pipeline": {f"app.preprocess.{name}" for name in ("decode", "frame", "ink", "maps", "pieces")},
     "app.classifier": set(),

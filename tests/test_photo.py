@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from app.preprocess.errors import BlankImage
 from app.preprocess.pieces import find_digit
 from app.preprocess.pipeline import frame_from_bytes
 from conftest import encode
@@ -53,6 +54,12 @@ def read(data: bytes) -> np.ndarray:
 def test_light_and_desk_do_not_matter(digits, light):
     for digit in digits[::25]:
         assert apart(read(photo(digit, light=LIGHTS[light])), frame_of(drawing(digit))) < 0.06
+
+
+@pytest.mark.parametrize("light", ["gradient", "bright spot"])
+def test_an_empty_sheet_is_blank_in_smooth_light(light):
+    with pytest.raises(BlankImage):
+        read(photo(np.zeros((28, 28), np.uint8), light=LIGHTS[light]))
 
 
 def test_chalk_on_a_board_is_ink_too(digits):

@@ -10,16 +10,13 @@ from PIL import Image
 
 from app.preprocess.errors import BlankImage
 from app.preprocess.maps import Map, border, sample
-from app.preprocess.photo import ink_on_uneven_ground
+from app.preprocess.photo import MIN_CONTRAST, ink_on_uneven_ground
+from app.preprocess.pieces import SMALL_SIDE
 
 # A picture is averaged down to about this longer side before it is looked at.
 LOOK_SIDE = 320
-# Least difference between ink and ground, as a share of the range from black to white.
-MIN_CONTRAST = 0.06
 # A ground is even where half of it lies within this of its median colour: 1.5 of 255 levels.
 EVEN = 1.5 / 255
-# Smaller pictures, such as MNIST's, are so tightly cropped that ink along the border says nothing.
-SMALL_SIDE = 40
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow
 
 

@@ -20,13 +20,13 @@ from app.preprocess.pieces import LEVELS, Box, Pieces
 NARROW, WIDE = 0.10, 0.22
 THUMBNAIL_SIDE = 144
 # How much a piece of ink counts by its sign: most people write dark on light.
-DARK_AND_LIGHT = {-1: 1.0, 1: 0.5}
+DARK_AND_LIGHT = {-1: 1.0, 1: 0.2}
 # Noise above this, as a share of the range from black to white, is smoothed away.
 NOISY = 0.01
 # Ground that is darker counts as this dark, or noise in black corners would become ink.
 DARKEST = 0.35
 # What stands out less than this, as a share of the range from black to white, is no ink.
-FAINT = 0.06
+MIN_CONTRAST = 0.06
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def find(top_hat: TopHat, thumbnail: Map, usual: Map) -> Found:
     ink = signed - ground
     ink = (ink - 2 * np.median(ink)).clip(min=0)
     peak = float(ink.max())
-    if peak < FAINT:
+    if peak < MIN_CONTRAST:
         return Found(top_hat)
     pieces = Pieces(ink, LEVELS[0] * peak)
     piece = pieces.labels == pieces.main

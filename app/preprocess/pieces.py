@@ -15,7 +15,7 @@ from app.preprocess.maps import Map
 # edges: at 0.1, 99.97 % of MNIST's digits have a box of 20 pixels on the longer side.
 LEVELS = (0.4, 0.2, 0.1)
 SMALL_LEVEL = 0.1
-SMALL_SIDE = 40
+SMALL_SIDE = 40  # so tightly cropped, too, that ink along the border says nothing
 # A piece with less than this share of the main piece's score is a speck; one further away than this share of
 # its size is not the digit's.
 SPECK = 0.02
