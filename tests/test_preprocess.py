@@ -3,7 +3,6 @@
 import zlib
 
 import numpy as np
-import pillow_heif
 import pytest
 from PIL import Image, ImageOps
 
@@ -13,9 +12,6 @@ from app.preprocess.pipeline import frame_from_bytes
 from conftest import encode
 
 MAX_PIXELS = 50_000_000
-
-
-pillow_heif.register_heif_opener()  # writes HEIC; the service only reads it
 
 
 def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
