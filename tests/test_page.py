@@ -45,7 +45,7 @@ def test_a_drawn_seven_is_read(page):
     expect(page.locator("#digit")).to_have_text("7")
     expect(page.locator("#bars li")).to_have_count(10)
     expect(page.locator("#frame")).to_be_visible()
-    assert page.locator("#bars li:nth-child(8) meter").evaluate("meter => meter.value") > 0.5
+    assert page.locator("#bars li:nth-child(8) progress").evaluate("bar => bar.value") > 0.5
 
 
 def test_clear_takes_the_answer_away(page):

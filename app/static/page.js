@@ -6,7 +6,7 @@ const sheet = document.getElementById("sheet");
 const pen = sheet.getContext("2d");
 const bars = Array.from({ length: 10 }, (_, digit) => {
   const row = document.createElement("li");
-  row.innerHTML = `<span>${digit}</span><meter max="1" value="0" aria-label="probability of ${digit}"></meter><span>–</span>`;
+  row.innerHTML = `<span>${digit}</span><progress value="0" aria-label="probability of ${digit}"></progress><span>–</span>`;
   document.getElementById("bars").append(row);
   return row;
 });
