@@ -18,6 +18,7 @@ from app.preprocess.decode import decode
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.ink import ink_map
 from app.preprocess.pipeline import digit_from_image
+from paper import png
 from scenes import render
 
 ROOT = Path(__file__).parent.parent
@@ -54,13 +55,6 @@ def pictures() -> dict[str, bytes]:
         "in a printed box": render("printed-box", cell(2, 5), seed=0, index=2),
         "MNIST itself": png(Image.fromarray(cell(9, 3))),
     }
-
-
-def png(image: Image.Image) -> bytes:
-    """A picture as a file."""
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
 
 
 def on_grey(picture: Image.Image) -> Image.Image:

@@ -33,6 +33,11 @@ class Config:
     threads: int | None = None
     precision: str = "auto"
 
+    @property
+    def peak_learning_rate(self) -> float:
+        """The highest learning rate of the run: as chosen, or else what suits the optimizer."""
+        return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
+
     def to_json(self) -> str:
         """One line a choice, to be read back by `from_json`."""
         return json.dumps(asdict(self), indent=2)

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from training import augment, data
-from training.config import PEAK_LEARNING_RATES, Config, parse
+from training.config import Config, parse
 from training.data import Digits
 from training.export import ExportMismatch, export
 from training.model import DigitNet
@@ -83,6 +83,11 @@ def learning_rate(peak: float, progress: float) -> float:
     return peak * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
 
 
+def steps_per_epoch(config: Config, digits: Digits) -> int:
+    """How many whole batches the digits fill; the only one need not be whole."""
+    return max(1, len(digits) // config.batch_size)
+
+
 def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     """Train on every image once, in the run's next epoch; the mean loss of its steps.
 
@@ -93,13 +98,13 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     torch.manual_seed(seed)  # dropout draws from the global generator
     generator = torch.Generator(device).manual_seed(seed)
     batches = torch.split(torch.randperm(len(digits), generator=generator, device=device), config.batch_size)
-    batches = batches[: max(1, len(digits) // config.batch_size)]
+    batches = batches[: steps_per_epoch(config, digits)]
     run.model.train()
     total = torch.zeros((), device=device)
     for step, index in enumerate(batches):
         progress = (run.epochs + step / len(batches)) / config.epochs
         for group in run.optimizer.param_groups:
-            group["lr"] = learning_rate(config.learning_rate or PEAK_LEARNING_RATES[config.optimizer], progress)
+            group["lr"] = learning_rate(config.peak_learning_rate, progress)
         images = digits.images[index].float() / 255  # (N, 28, 28) in [0, 1]
         if config.augment:
             images = augment.deform(images, generator)
@@ -124,7 +129,7 @@ def evaluate(model: DigitNet, digits: Digits) -> tuple[float, float]:
 
 def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
     """Train from the run's last epoch to its end, saving after each epoch."""
-    steps = max(1, len(training) // run.config.batch_size)
+    steps = steps_per_epoch(run.config, training)
     with tqdm(total=run.config.epochs * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
         while run.epochs < run.config.epochs:
             bar.set_description(f"epoch {run.epochs + 1}/{run.config.epochs}")
@@ -148,7 +153,7 @@ def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
 
 
 def save(run: Run, folder: Path) -> None:
-    """Write the checkpoint (atomically), the history and its plot into the run's folder."""
+    """Write the checkpoint (atomically) and the history into the run's folder."""
     state = {
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
@@ -188,8 +193,7 @@ def resolve(config: Config, device: torch.device) -> Config:
     threads = config.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     precision = faster_precision(device) if config.precision == "auto" else config.precision
-    rate = config.learning_rate or PEAK_LEARNING_RATES[config.optimizer]
-    return replace(config, threads=threads, precision=precision, learning_rate=rate)
+    return replace(config, threads=threads, precision=precision, learning_rate=config.peak_learning_rate)
 
 
 def faster_precision(device: torch.device) -> str:
@@ -226,7 +230,7 @@ def open_run(config: Config, arguments: argparse.Namespace, device: torch.device
 
 
 def architecture(model: DigitNet) -> str:
-    """The widths of the network's layers, such as 784-1024-1024-1024-10."""
+    """The widths of the network's layers, such as 784-800-800-10."""
     return "-".join(map(str, model.widths))
 
 

@@ -107,8 +107,7 @@ def find(top_hat: TopHat, thumbnail: Map, usual: Map) -> Found:
     unusual = (signed - top_hat.sign * usual)[piece].mean() / ink[piece].mean()
     weight = pieces.score[pieces.main] * min(1, on_edges / 0.75) ** 4 * np.clip(unusual, 0, 1)
     weight *= DARK_AND_LIGHT[top_hat.sign]
-    top, bottom, left, right = (int(edge) for edge in pieces.box[pieces.main])
-    return Found(top_hat, float(weight), Box(top, bottom + 1, left, right + 1))
+    return Found(top_hat, float(weight), pieces.main_box)
 
 
 def local_median(thumbnail: Map) -> Map:

@@ -34,6 +34,12 @@ class Box(NamedTuple):
     left: int
     right: int
 
+    @classmethod
+    def around(cls, boxes: NDArray[np.int64]) -> "Box":
+        """The box around others, given as (n, 4) first and last rows and columns, the last ones included."""
+        top, bottom, left, right = boxes.T
+        return cls(int(top.min()), int(bottom.max()) + 1, int(left.min()), int(right.max()) + 1)
+
     @property
     def size(self) -> int:
         """Its longer side."""
@@ -61,6 +67,8 @@ class Pieces:
         (H, W) integers; 0 is the ground, n the n-th piece.
     box : NDArray
         (n + 1, 4) first and last row, first and last column of each piece.
+    size : NDArray
+        (n + 1,) its pixels.
     mass : NDArray
         (n + 1,) its ink.
     likeness : NDArray
@@ -75,12 +83,18 @@ class Pieces:
         self.labels = cc3d.connected_components(ink >= level, connectivity=8)
         self.mass = np.bincount(self.labels.ravel(), weights=ink.ravel())
         self.mass[0] = 0
-        self.size = np.bincount(self.labels.ravel())
-        self.box = cc3d.statistics(self.labels, no_slice_conversion=True)["bounding_boxes"].astype(int)
+        statistics = cc3d.statistics(self.labels, no_slice_conversion=True)
+        self.size = statistics["voxel_counts"]
+        self.box = statistics["bounding_boxes"].astype(int)
         alone = len(self.mass) == 2
         self.likeness = np.ones(2) if alone else self.judge()
         self.score = self.mass if alone else self.mass * self.likeness * self.centrality()
         self.main = int(self.score.argmax())
+
+    @property
+    def main_box(self) -> Box:
+        """Where the main piece is."""
+        return Box.around(self.box[[self.main]])
 
     def judge(self) -> NDArray[np.float64]:
         """How much each piece looks like a digit, where there is a choice."""
@@ -138,8 +152,7 @@ class Pieces:
 
     def has_whole_digit(self) -> bool:
         """Whether the main piece is uncut, no line and no speck."""
-        top, bottom, left, right = self.box[self.main]
-        return bool(self.likeness[self.main] == 1 and max(bottom - top, right - left) > 0.08 * max(self.labels.shape))
+        return bool(self.likeness[self.main] == 1 and self.main_box.size - 1 > 0.08 * max(self.labels.shape))
 
     def of_the_digit(self) -> NDArray[np.bool_]:
         """Which pieces (n + 1,) are the digit's: the main piece and what is near it, as whole, and no speck."""
@@ -147,7 +160,7 @@ class Pieces:
         main = self.main
         gap_y = np.maximum(top - bottom[main], top[main] - bottom).clip(min=0)
         gap_x = np.maximum(left - right[main], left[main] - right).clip(min=0)
-        near = np.hypot(gap_y, gap_x) <= REACH * (max(bottom[main] - top[main], right[main] - left[main]) + 1)
+        near = np.hypot(gap_y, gap_x) <= REACH * self.main_box.size
         large, whole = self.score >= SPECK * self.score[main], self.likeness >= 0.5 * self.likeness[main]
         belongs: NDArray[np.bool_] = near & large & whole
         belongs[0] = False
@@ -181,7 +194,6 @@ def find_digit(ink: Map) -> tuple[Box, Map]:
     """
     pieces = find_pieces(ink)
     belongs = pieces.of_the_digit()
-    top, bottom, left, right = pieces.box[belongs].T
-    box = Box(int(top.min()), int(bottom.max()) + 1, int(left.min()), int(right.max()) + 1)
+    box = Box.around(pieces.box[belongs])
     labels, inside = pieces.labels[box.slices], ink[box.slices]
     return box, np.where(belongs[labels] | (labels == 0), inside, np.float32(0))
