@@ -95,6 +95,17 @@ def test_what_is_not_the_digit_is_left_out(digits, disturb):
     assert sum(distance > 0.08 for distance in distances) <= 1
 
 
+def test_a_digit_may_grow_into_a_line_along_the_pictures_edge(digits):
+    distances = []
+    for digit in digits[::25]:
+        cell = Image.open(BytesIO(photo(digit, light=gradient))).copy()
+        foot = 100 + 10 * Image.fromarray(digit).getbbox()[3]
+        ImageDraw.Draw(cell).line((0, foot, 600, foot), fill=40, width=8)  # over the digit's last 4 rows of 200
+        distances.append(apart(frame_of(cell.crop((0, 0, 600, foot + 4))), frame_of(drawing(digit))))
+    assert np.median(distances) < 0.05
+    assert sum(distance > 0.1 for distance in distances) <= 1  # a 5 whose bar stands apart is still lost
+
+
 def test_the_bar_of_a_five_is_the_fives():
     ink = np.zeros((100, 100), np.float32)
     ink[20:26, 45:75] = 1  # the bar

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.preprocess.maps import Map, sample, sliding, smooth
@@ -18,13 +19,15 @@ from app.preprocess.pieces import LEVELS, Box, Pieces
 # Widest stroke, as a share of the picture's side (the root of its area): of a small digit, and of one that
 # fills the picture.
 NARROW, WIDE = 0.10, 0.22
-THUMBNAIL_SIDE = 144
+THUMBNAIL_SIDE = 100
 # How much a piece of ink counts by its sign: most people write dark on light.
 DARK_AND_LIGHT = {-1: 1.0, 1: 0.2}
 # Noise above this, as a share of the range from black to white, is smoothed away.
 NOISY = 0.01
 # Ground that is darker counts as this dark, or noise in black corners would become ink.
 DARKEST = 0.35
+# Rows along an edge that differ by this much from those further in, of 1 from black to white, are a line.
+LINE = 0.1
 # What stands out less than this, as a share of the range from black to white, is no ink.
 MIN_CONTRAST = 0.06
 
@@ -58,10 +61,18 @@ class Found:
 
 
 def ink_on_uneven_ground(grey: Map) -> Map:
-    """What stands out from the ground around it in strokes: (H, W).
+    """What stands out from the ground around it in strokes: (H, W), 0 on lines along the picture's edges.
 
     Dark ink is given as the share of light that it swallows, so that it is as strong in a shadow.
     """
+    ink = np.zeros_like(grey)
+    part = inner(grey)
+    ink[part] = strokes(grey[part])
+    return ink
+
+
+def strokes(grey: Map) -> Map:
+    """What the top-hat of the picture's own sign and width finds, less the noise: (H, W)."""
     smoothed = smooth(grey)
     noise = 1.5 * float(np.median(np.abs(sample(grey - smoothed))))
     step = max(1, max(grey.shape) // THUMBNAIL_SIDE)
@@ -72,6 +83,25 @@ def ink_on_uneven_ground(grey: Map) -> Map:
     ink: Map = signed - ground
     ink = (ink - np.median(sample(ink)) - 2 * noise).clip(min=0)
     return ink / (-ground).clip(min=DARKEST) if top_hat.sign < 0 else ink
+
+
+def inner(grey: Map) -> tuple[slice, slice]:
+    """The picture without the printed lines, or strips of something else, that its edges run along.
+
+    A digit may touch such a line, as in a table's cell, and would become one piece with it.
+    """
+    step_y, step_x = (max(1, length // 64) for length in grey.shape)
+    rows, columns = np.median(grey[:, ::step_x], axis=1), np.median(grey[::step_y], axis=0)
+    top, bottom, left, right = (seam(levels) for levels in (rows, rows[::-1], columns, columns[::-1]))
+    return slice(top, len(rows) - bottom), slice(left, len(columns) - right)
+
+
+def seam(levels: NDArray[np.float32]) -> int:
+    """How many rows from an edge on, given by their medians, are not the ground; 0 where they go on inside."""
+    reach = max(2, len(levels) // 12)
+    usual = np.median(levels[reach : 3 * reach])
+    ground = np.abs(levels[: reach + 1] - usual) < LINE
+    return int(ground.argmax()) + 1 if ground.any() and not ground[0] else 0
 
 
 def choose_top_hat(thumbnail: Map) -> TopHat:
@@ -113,9 +143,9 @@ def find(top_hat: TopHat, thumbnail: Map, usual: Map) -> Found:
 def local_median(thumbnail: Map) -> Map:
     """Each pixel's usual grey: the median over a window of about a third of the picture."""
     height, width = thumbnail.shape
-    step = max(1, round(max(thumbnail.shape) / 36))
+    step = max(1, round(max(thumbnail.shape) / 24))
     coarse = thumbnail[::step, ::step]
-    padded = np.pad(coarse, 6, mode="symmetric")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (13, 13)).reshape(*coarse.shape, -1)
+    padded = np.pad(coarse, 4, mode="symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (9, 9)).reshape(*coarse.shape, -1)
     medians = Image.fromarray(np.median(windows, axis=2).astype(np.float32))
     return np.asarray(medians.resize((width, height), Image.Resampling.BILINEAR))
