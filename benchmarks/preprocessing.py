@@ -170,11 +170,16 @@ def drawing(digit: Image.Image, rng: np.random.Generator) -> bytes:
     return encode(on_paper(ink, np.ones((1, 1), np.float32), 2, rng), "JPEG", quality=90)
 
 
-def photo(digit: Image.Image, rng: np.random.Generator) -> bytes:
-    """A digit about 800 pixels tall, photographed under light that falls off to one side, 4000×3000."""
-    ink = placed(digit, (4000, 3000), 40, rng)
-    across, down = np.linspace(0, 1, 4000, dtype=np.float32), np.linspace(0, 1, 3000, dtype=np.float32)
+def photo(digit: Image.Image, rng: np.random.Generator, size: tuple[int, int] = (4000, 3000)) -> bytes:
+    """A digit about a quarter of the picture tall, photographed under light that falls off to one side."""
+    ink = placed(digit, size, size[0] // 100, rng)
+    across, down = (np.linspace(0, 1, side, dtype=np.float32) for side in size)
     return encode(on_paper(ink, 0.95 - 0.25 * across - 0.15 * down[:, None], 6, rng), "JPEG", quality=85)
+
+
+def small_photo(digit: Image.Image, rng: np.random.Generator) -> bytes:
+    """The same as a messenger sends it, 640×480."""
+    return photo(digit, rng, (640, 480))
 
 
 def canvas(digit: Image.Image, rng: np.random.Generator) -> bytes:
@@ -187,6 +192,7 @@ def canvas(digit: Image.Image, rng: np.random.Generator) -> bytes:
 KINDS = (
     Kind("mnist", "MNIST, 28×28 PNG", mnist, 0.25),
     Kind("drawing", "on paper, 640×480 JPEG", drawing, 5),
+    Kind("small photo", "photo, 640×480 JPEG", small_photo, None),
     Kind("photo", "photo, 4000×3000 JPEG", photo, 60),
     Kind("canvas", "canvas, 1000×1000 RGBA PNG", canvas, None),
 )

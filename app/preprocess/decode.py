@@ -65,7 +65,8 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         image.load()
         turn = orientation(image)
         image = plain(image)
-        image = image.reduce(max(1, max(image.size) // WORKING_SIDE))
+        if (factor := max(image.size) // WORKING_SIDE) > 1:  # by 1, Pillow would copy it
+            image = image.reduce(factor)
     except Exception as error:  # as above
         raise CorruptImage(f"The picture is cut off or damaged: {error}.") from error
     return image if turn is None else image.transpose(turn)

@@ -36,7 +36,9 @@ def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
     reach = width // 2
     neutral = np.float32(np.inf if extreme is np.minimum else -np.inf)
     for _ in range(2):  # along one axis, then along the other
-        values = np.pad(values, ((reach, reach), (0, 0)), constant_values=neutral)
+        padded = np.full((len(values) + 2 * reach, values.shape[1]), neutral, np.float32)
+        padded[reach : reach + len(values)] = values  # np.pad would cost more than all the rest
+        values = padded
         done, length = 1, 2 * reach + 1
         while done < length:  # windows of 1, 2, 4 … rows
             shift = min(done, length - done)
