@@ -26,7 +26,7 @@ class Settings(BaseSettings):
     threads: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         gt=0,
-        description="Pictures worked on at the same time; by default the number of cores.",
+        description="Pictures worked on at the same time.",
     )
     shutdown_timeout_seconds: int = Field(
         default=10, ge=0, description="How long running requests may go on after SIGTERM or Ctrl-C."

@@ -20,8 +20,7 @@ def test_each_setting_has_its_row():
     rows = dict(re.findall(r"^\| `DIGITS_(\w+)` \| (.*) \|$", README, re.MULTILINE))
     expected = {}
     for name, field in Settings.model_fields.items():
-        default = field.get_default()
-        shown = "number of cores" if default is None else f"`{str(default).removeprefix(f'{ROOT}/')}`"
+        shown = "number of cores" if field.default_factory else f"`{str(field.default).removeprefix(f'{ROOT}/')}`"
         expected[name.upper()] = f"{shown} | {field.description}"
     assert rows == expected
 
