@@ -38,11 +38,19 @@ def frame_from_ink(ink: Map) -> Map:
         (28, 28) float32 in [0, 1] with a maximum of 1. In pixel-edge coordinates the centre of mass lies in
         (14, 15] on both axes. Ink so lopsided that it would not fit then, as no digit is, is made smaller.
     """
+    return centred(with_known_stroke(ink))
+
+
+def with_known_stroke(ink: Map) -> Map:
+    """The digit with strokes of a width that MNIST has."""
     width = stroke_width(ink)
-    if width < THINNEST:
-        ink = thicken(ink, THIN - width)
-    elif width > THICKEST:
-        ink = thicken(ink, THICK - width)
+    if THINNEST <= width <= THICKEST:
+        return ink
+    return thicken(ink, (THIN if width < THINNEST else THICK) - width)
+
+
+def centred(ink: Map) -> Map:
+    """A digit scaled into the box, and placed in the frame by its centre of mass."""
     digit = resample(ink, BOX_SIDE)
     reach = max(max(centre, side - centre) for centre, side in zip(centre_of_mass(digit), digit.shape, strict=True))
     if reach > FRAME_SIDE / 2:
