@@ -19,7 +19,7 @@ SMALL_SIDE = 40  # so tightly cropped, too, that ink along the border says nothi
 # A piece with less than this share of the main piece's score is a speck; one further away than this share of
 # its size is not the digit's.
 SPECK = 0.02
-REACH = 0.2
+REACH = 0.3
 # How much a piece counts at an edge of the picture, against one in its middle.
 OFF_CENTRE = 0.4
 # How much a piece counts that is cut by 0 to 4 of the picture's edges.
