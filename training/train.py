@@ -107,7 +107,7 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
             group["lr"] = learning_rate(config.peak_learning_rate, progress)
         images = digits.images[index].float() / 255  # (N, 28, 28) in [0, 1]
         if config.augment:
-            images = augment.deform(images, generator)
+            images = augment.augment(images, digits.labels[index], generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             loss = F.cross_entropy(run.model(images), digits.labels[index])
         run.optimizer.zero_grad()

@@ -1,0 +1,31 @@
+"""Lines drawn on small images that a person can compute."""
+
+import pytest
+import torch
+
+from training.pen import draw, stroke_width
+
+
+def test_a_level_line_is_as_wide_as_asked():
+    image = draw(torch.tensor([[[5.0, 10], [15, 10]]]), torch.tensor([2.0]))[0]
+    assert image[8:13, 10].tolist() == [0, 0.5, 1, 0.5, 0]
+    assert image[10, 3:7].tolist() == [0, 0.5, 1, 1]  # its end is round and reaches a pixel further
+
+
+def test_a_polyline_goes_through_its_corners():
+    corners = torch.tensor([[[4.0, 4], [4, 20], [20, 20]]])
+    image = draw(corners, torch.tensor([1.0]))[0]
+    assert all(image[int(y), int(x)] == 1 for x, y in corners[0])
+    assert image[12, 12] == 0
+
+
+def test_each_image_has_its_own_line():
+    images = draw(torch.tensor([[[2.0, 2], [9, 2]], [[2, 20], [9, 20]]]), torch.tensor([1.0, 3.0]))
+    assert images[0, 20].sum() == images[1, 2].sum() == 0
+    assert images[1].sum() > 2 * images[0].sum()
+
+
+@pytest.mark.parametrize("width", [2.0, 3.0, 4.0])
+def test_the_width_of_a_drawn_line_is_measured(width):
+    line = draw(torch.tensor([[[4.0, 4], [14, 24]]]), torch.tensor([width]))
+    assert stroke_width(line).item() == pytest.approx(width, rel=0.25)

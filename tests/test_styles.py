@@ -1,0 +1,88 @@
+"""Strokes that other writers add, on real digits and on strokes drawn by hand."""
+
+import pytest
+import torch
+
+from training import styles
+from training.pen import draw
+
+
+@pytest.fixture
+def sample(digits, labels):
+    return torch.from_numpy(digits).float() / 255, torch.from_numpy(labels)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def written(*corners: tuple[float, float], n: int = 50) -> torch.Tensor:
+    """The same polyline on n images."""
+    return draw(torch.tensor([corners], dtype=torch.float), torch.tensor([2.5])).expand(n, 28, 28)
+
+
+def test_about_the_stated_share_of_each_digit_changes_and_the_others_do_not(sample):
+    images, labels = sample
+    changed = (styles.restyle(images, labels, generator()) != images).any(dim=2).any(dim=1)
+    untouched = dict.fromkeys(range(10), 1.0)
+    for digit, _, share in styles.STYLES:
+        untouched[digit] *= 1 - share
+    for digit, share in untouched.items():
+        assert changed[labels == digit].float().mean().item() == pytest.approx(1 - share, abs=0.2 * (share < 1))
+
+
+@pytest.mark.parametrize(("digit", "style"), [row[:2] for row in styles.STYLES])
+def test_a_style_adds_ink_and_stays_in_range(sample, digit, style):
+    images, labels = sample
+    images = images[labels == digit]
+    before = images.clone()
+    styled = style(images, generator())
+    assert images.equal(before)
+    assert 0 <= styled.min() <= styled.max() <= 1
+    if style is not styles.curled:  # which is made smaller first
+        assert (styled >= images).all()
+        assert (styled - images).sum() > 0.02 * images.sum()
+
+
+def test_an_upstroke_comes_from_the_left_to_the_top():
+    one = written((14, 4), (14, 23))
+    added = styles.with_upstroke(one, generator()) - one
+    assert added[:, :, 17:].sum() == 0
+    assert added[:, 22:].sum() == 0
+    assert (added[:, 5:22, :12].sum(dim=(1, 2)) > 1).float().mean() > 0.9
+
+
+def test_a_base_lies_on_both_sides_of_the_foot():
+    one = written((14, 4), (14, 23))
+    added = styles.with_base(one, generator()) - one
+    assert added[:, :18].sum() == 0
+    assert (added[:, :, :13].sum(dim=(1, 2)) > 1).all()
+    assert (added[:, :, 16:].sum(dim=(1, 2)) > 1).all()
+
+
+def test_a_crossed_seven_has_a_bar_on_both_sides_of_its_stem():
+    seven = written((6, 5), (20, 5), (12, 23))
+    added = styles.crossed(seven, generator()) - seven
+    assert added[:, :8].sum() == added[:, 22:].sum() == 0
+    stem = 16
+    assert (added[:, :, : stem - 2].sum(dim=(1, 2)) > 1).float().mean() > 0.9
+    assert (added[:, :, stem + 2 :].sum(dim=(1, 2)) > 1).float().mean() > 0.9
+
+
+def test_a_closed_four_has_its_ends_joined():
+    four = torch.maximum(written((8, 5), (6, 15), (22, 15)), written((18, 5), (18, 23)))
+    assert four[0, 5, 13] == 0
+    assert (styles.closed(four, generator())[:, 4:8, 13].amax(dim=1) > 0.5).all()
+
+
+def test_a_four_with_one_upper_end_stays_open():
+    four = written((8, 5), (6, 15), (22, 15))
+    assert styles.closed(four, generator()).equal(four)
+
+
+def test_a_curled_nine_ends_left_of_its_stem():
+    nine = torch.maximum(written((18, 8), (14, 5), (10, 9), (14, 12), (18, 8)), written((18, 5), (18, 23)))
+    curled = styles.curled(nine, generator())
+    assert curled[:, :, 0].sum() == curled[:, 27].sum() == 0
+    lower_left = curled[:, 18:, :15].sum(dim=(1, 2))
+    assert (lower_left > 1).float().mean() > 0.8

@@ -1,0 +1,56 @@
+"""Effects on a digit's ink: their direction, their range, and how many images they touch."""
+
+import pytest
+import torch
+
+from training import wear
+
+
+@pytest.fixture
+def images(digits):
+    return torch.from_numpy(digits).float() / 255
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def change_of_ink(effect, images: torch.Tensor) -> torch.Tensor:
+    return (effect(images, generator()) - images).sum(dim=(1, 2))
+
+
+def test_effects_go_the_way_they_are_named(images):
+    assert (change_of_ink(wear.thickened, images) >= 0).all()
+    assert (change_of_ink(wear.thinned, images) <= 0).all()
+    assert (change_of_ink(wear.torn, images) <= 0).all()
+    assert (change_of_ink(wear.lined, images) >= 0).all()
+    assert change_of_ink(wear.blurred, images).abs().max() < 0.01 * images.sum(dim=(1, 2)).max()
+
+
+@pytest.mark.parametrize("effect", [row[0] for row in wear.EFFECTS])
+def test_an_effect_stays_in_range_and_changes_each_image_in_its_own_way(images, effect):
+    same = images[:1].expand(20, 28, 28)
+    worn = effect(same, generator())
+    assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
+    assert len(torch.unique(worn, dim=0)) >= 18
+
+
+def test_wear_touches_about_as_many_images_as_stated(images):
+    before = images.clone()
+    worn = wear.wear(images, generator())
+    assert images.equal(before)
+    untouched = torch.tensor([1 - share for _, share in wear.EFFECTS]).prod().item()
+    changed = (worn != images).any(dim=2).any(dim=1).float().mean().item()
+    assert changed == pytest.approx(1 - untouched, abs=0.08)
+
+
+def test_dilation_reaches_the_four_neighbours():
+    image = torch.zeros(1, 5, 5)
+    image[0, 2, 2] = 1
+    assert wear.dilated(image)[0].tolist() == [
+        [0, 0, 0, 0, 0],
+        [0, 0, 1, 0, 0],
+        [0, 1, 1, 1, 0],
+        [0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0],
+    ]

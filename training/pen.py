@@ -1,0 +1,48 @@
+"""A pen that writes on a batch of images, each with strokes of its own.
+
+Ignores: what the strokes mean.
+"""
+
+import torch
+from torch import Generator, Tensor
+
+from app.preprocess.frame import FRAME_SIDE
+
+
+def uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
+    """Random numbers in [low, high) on the generator's device."""
+    return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
+
+
+def stroke_width(images: Tensor) -> Tensor:
+    """Mean width of each image's strokes in pixels, (N,): twice the ink over the length of its outline."""
+    padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
+    down, right = padded[:, 1:, :-1] - padded[:, :-1, :-1], padded[:, :-1, 1:] - padded[:, :-1, :-1]
+    return 2 * images.sum(dim=(1, 2)) / torch.hypot(down, right).sum(dim=(1, 2)).clamp(min=1e-6)
+
+
+def draw(points: Tensor, width: Tensor) -> Tensor:
+    """Draw a polyline with round ends on each of N empty images.
+
+    Parameters
+    ----------
+    points : Tensor
+        (N, P, 2) float, P >= 2: its corners as (x, y) in pixels; (0, 0) is the middle of the first pixel.
+    width : Tensor
+        (N,) float: the line's width in pixels.
+
+    Returns
+    -------
+    Tensor
+        (N, 28, 28) float in [0, 1].
+    """
+    axis = torch.arange(FRAME_SIDE, device=points.device)
+    pixels = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)  # (28, 28, 2)
+    distance = points.new_full((len(points), FRAME_SIDE, FRAME_SIDE), torch.inf)
+    for start, end in zip(points.unbind(1)[:-1], points.unbind(1)[1:], strict=True):
+        along = (end - start)[:, None, None]
+        from_start = pixels - start[:, None, None]
+        share = (from_start * along).sum(-1) / (along * along).sum(-1).clamp(min=1e-6)
+        nearest = share.clamp(0, 1)[..., None] * along
+        distance = torch.minimum(distance, torch.linalg.vector_norm(from_start - nearest, dim=-1))
+    return (width[:, None, None] / 2 + 0.5 - distance).clamp(0, 1)

@@ -1,0 +1,171 @@
+"""Ways of writing that MNIST has few of, made out of its own digits by adding a stroke.
+
+MNIST's digits are American: its 1 is a bare stroke, its 7 uncrossed, its 9 straight at the foot. Ignores:
+slant, size and pen, which deformation changes.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Generator, Tensor
+
+from app.preprocess.frame import FRAME_SIDE
+from training.pen import draw, stroke_width, uniform
+
+INK = 0.3  # from here on ink counts for where a digit begins and ends
+
+
+def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
+    """Give some of the digits a stroke that other writers give them.
+
+    Parameters
+    ----------
+    images : Tensor
+        (N, 28, 28) float in [0, 1], background = 0, MNIST's size and place.
+    labels : Tensor
+        (N,) the digits.
+    generator : Generator
+        Source of randomness, on the images' device.
+
+    Returns
+    -------
+    Tensor
+        (N, 28, 28) float in [0, 1]; a digit may reach beyond MNIST's box of 20 pixels.
+    """
+    images = images.clone()
+    for digit, style, share in STYLES:
+        lot = torch.rand(len(images), generator=generator, device=generator.device)
+        chosen = ((labels == digit) & (lot < share)).nonzero()[:, 0]
+        if len(chosen):
+            images[chosen] = style(images[chosen], generator)
+    return images
+
+
+def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
+    """1s that begin with a long upstroke, as in most of Europe."""
+    n, box = len(ones), extent(ones)
+    pen = pens(ones, generator)
+    top = torch.stack([ink_column(ones, box.top), box.top + pen / 2], dim=1)
+    slant = torch.atan2(top[:, 0] - ink_column(ones, box.bottom - 1), box.height).clamp(-0.3, 0.8)
+    angle = (slant + uniform((n,), 0.3, 1.05, generator)).clamp(max=1.1)
+    length = uniform((n,), 0.2, 0.85, generator) * box.height
+    start = top + torch.stack([-angle.sin(), angle.cos()], dim=1) * length[:, None]
+    bend = torch.stack([-angle.cos(), -angle.sin()], dim=1) * (uniform((n,), -0.12, 0.12, generator) * length)[:, None]
+    return torch.maximum(ones, draw(torch.stack([top, (top + start) / 2 + bend, start], dim=1), pen))
+
+
+def with_base(ones: Tensor, generator: Generator) -> Tensor:
+    """1s that stand on a short bar."""
+    n, box = len(ones), extent(ones)
+    pen = pens(ones, generator)
+    foot = torch.stack(
+        [ink_column(ones, box.bottom - 1), box.bottom - pen / 2 + uniform((n,), -0.3, 0.7, generator)], 1
+    )
+    return torch.maximum(ones, draw(bar(foot, 2, 7, (-0.2, 0.12), generator), pen))
+
+
+def crossed(sevens: Tensor, generator: Generator) -> Tensor:
+    """7s with a bar through the stem."""
+    n, box = len(sevens), extent(sevens)
+    row = box.top + box.height * uniform((n,), 0.42, 0.68, generator)
+    stem = torch.stack([ink_column(sevens, row.floor()), row], dim=1)
+    return torch.maximum(sevens, draw(bar(stem, 2.5, 6, (-0.35, 0.15), generator), pens(sevens, generator)))
+
+
+def hooked(sevens: Tensor, generator: Generator) -> Tensor:
+    """7s whose top bar begins with a short stroke down."""
+    n, box = len(sevens), extent(sevens)
+    pen = pens(sevens, generator)
+    axis = torch.arange(FRAME_SIDE, device=sevens.device)
+    left = sevens * (axis < box.left[:, None] + 2)[:, None, :]
+    row = (left.sum(dim=2) @ axis.float()) / left.sum(dim=(1, 2)).clamp(min=1e-6)
+    start = torch.stack([box.left + pen / 2, row], dim=1)
+    angle, length = uniform((n,), -0.9, 0.5, generator), uniform((n,), 1.5, 6, generator)
+    end = start + torch.stack([angle.sin(), angle.cos()], dim=1) * length[:, None]
+    return torch.maximum(sevens, draw(torch.stack([start, end], dim=1), pen))
+
+
+def curled(nines: Tensor, generator: Generator) -> Tensor:
+    """9s whose tail turns left and up again; made smaller first, to leave room for it."""
+    n = len(nines)
+    zoom = nines.new_tensor([[1.3, 0, 0], [0, 1.3, 0.2]]).expand(n, 2, 3)
+    grid = torch.nn.functional.affine_grid(zoom, [n, 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
+    nines = torch.nn.functional.grid_sample(nines[:, None], grid, align_corners=False)[:, 0]
+    box, pen = extent(nines), pens(nines, generator)
+    radius, flatness = uniform((n, 1), 2, 4.5, generator), uniform((n, 1), 0.5, 1, generator)
+    turn = uniform((n, 1), math.radians(70), math.radians(170), generator)
+    angles = torch.linspace(0, 1, 5, device=nines.device) * turn
+    x = ink_column(nines, box.bottom - 1)[:, None] + radius * (angles.cos() - 1)
+    y = (box.bottom - pen / 2)[:, None] + radius * flatness * angles.sin()
+    return torch.maximum(nines, draw(torch.stack([x, y], dim=2), pen))
+
+
+def closed(fours: Tensor, generator: Generator) -> Tensor:
+    """4s whose two upper ends are joined, as printed."""
+    box, pen = extent(fours), pens(fours, generator)
+    axis = torch.arange(FRAME_SIDE, device=fours.device)
+    upper = fours * (axis < (box.top + 0.45 * box.height)[:, None])[:, :, None]
+    left = (axis < ((box.left + box.right) / 2)[:, None])[:, None, :]
+    ends = []
+    for half in (upper * left, upper * ~left):
+        top = extent(half).top
+        ends.append(torch.stack([ink_column(half, top), top + pen / 2], dim=1))
+    has_both = ((upper * left).amax(dim=(1, 2)) > INK) & ((upper * ~left).amax(dim=(1, 2)) > INK)
+    return torch.maximum(fours, draw(torch.stack(ends, dim=1), pen) * has_both[:, None, None])
+
+
+class Extent(NamedTuple):
+    """First and last rows and columns with ink, (N,) each."""
+
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
+
+    @property
+    def height(self) -> Tensor:
+        """From the first row to the last."""
+        return self.bottom - self.top
+
+
+def extent(images: Tensor) -> Extent:
+    """Where each image's ink begins and ends."""
+    ends = []
+    for axis in (2, 1):
+        inked = (images.amax(dim=axis) > INK).float()
+        ends += [inked.argmax(dim=1).float(), FRAME_SIDE - 1 - inked.flip(1).argmax(dim=1).float()]
+    return Extent(*ends)
+
+
+def ink_column(images: Tensor, row: Tensor) -> Tensor:
+    """The column (N,) of the ink's centre of mass in the two rows from `row` (N,) on."""
+    axis = torch.arange(FRAME_SIDE, device=images.device)
+    rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)
+    profile = (images * rows[:, :, None]).sum(dim=1)
+    return (profile @ axis.float()) / profile.sum(dim=1).clamp(min=1e-6)
+
+
+def pens(images: Tensor, generator: Generator) -> Tensor:
+    """A width (N,) for each image's new stroke: about that of its own strokes."""
+    return stroke_width(images).clamp(1.2, 5) * uniform((len(images),), 0.75, 1.05, generator)
+
+
+def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float], generator: Generator) -> Tensor:
+    """The two ends (N, 2, 2) of a nearly level bar through a point (N, 2); its halves differ in length."""
+    n = len(middle)
+    left, right = uniform((2, n), shortest, longest, generator)
+    slope = torch.stack([torch.ones_like(left), uniform((n,), *tilt, generator)], dim=1)
+    return torch.stack([middle - slope * left[:, None], middle + slope * right[:, None]], dim=1)
+
+
+Style = Callable[[Tensor, Generator], Tensor]
+STYLES: tuple[tuple[int, Style, float], ...] = (
+    (1, with_upstroke, 0.45),
+    (1, with_base, 0.3),
+    (7, crossed, 0.35),
+    (7, hooked, 0.25),
+    (9, curled, 0.35),
+    (4, closed, 0.25),
+)
