@@ -57,10 +57,10 @@ def closer(data: bytes, max_pixels: int) -> Frame:
 STEPS: dict[str, Reader] = {
     "squashed": squashed,
     "+ ink": ink,
-    "+ box, centre": box,
+    "+ box": box,
     "+ pieces": pieces,
-    "+ closer look": closer,
-    "+ stroke width": frame_from_bytes,
+    "+ closer": closer,
+    "+ stroke": frame_from_bytes,
 }
 
 

@@ -39,9 +39,13 @@ ARROWS = {
     "training.augment": {"app.preprocess.frame", "training.pen", "training.styles", "training.wear"},
     "training.plots": set(),
     "training.model": {"app.classifier"},
+    "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
     "training.config": {"training.model"},
     "training.export": {"app.classifier", "training.model"},
-    "training.train": {f"training.{name}" for name in ("augment", "config", "data", "export", "model", "plots")},
+    "training.train": {
+        "app.classifier",
+        *(f"training.{name}" for name in ("augment", "config", "convolution", "data", "export", "model", "plots")),
+    },
     "training.evaluate": {
         "app.classifier",
         "app.preprocess.frame",

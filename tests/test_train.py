@@ -15,11 +15,13 @@ from tqdm import tqdm
 
 from app.classifier import Classifier
 from training import train
-from training.config import Config, parse
+from training.config import RECIPES, Config, parse
 from training.data import Digits
 
 CPU = torch.device("cpu")
 SMALL = Config(hidden=(64,), epochs=3, batch_size=50, threads=1, precision="fp32", learning_rate=2e-3)
+
+STAGED = replace(SMALL, channels=(2, 4), hidden=(16,), convolution_epochs=2, epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -93,30 +95,51 @@ def test_the_best_epoch_is_kept_not_the_last(parts, tmp_path, monkeypatch):
     assert run.best_error == 0.1
 
 
+def test_a_recipe_with_convolutions_becomes_dense_and_learns_on(parts, tmp_path):
+    run = train.setup(STAGED, CPU)
+    train.fit(run, *parts, tmp_path)
+    assert run.model.widths == [784, 2 * 14 * 14, 4 * 7 * 7, 16, 10]
+    assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
+    assert run.history[2]["training_loss"] < 1.1 * run.history[1]["training_loss"]
+    assert run.best_error == min(row["validation_error"] for row in run.history[2:])
+    assert run.best.keys() == run.model.state_dict().keys()
+
+
+def test_each_stage_has_its_own_learning_rate():
+    config = Config(channels=(2,), convolution_epochs=10, epochs=5, learning_rate=0.1)
+    first, second = config.stage(9), config.stage(10)
+    assert first == (0, 10, 0.1)
+    assert second == (10, 15, pytest.approx(0.001))
+    assert first.progress(5.5) == 0.55
+    assert second.progress(10) == 0
+    assert Config(epochs=5).stage(0) == (0, 5, 2e-3)
+
+
 def start(arguments: str, config: Config = SMALL) -> tuple[train.Run, Path]:
     _, namespace = parse(arguments.split())
     return train.open_run(config, namespace, CPU)
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(parts, tmp_path, monkeypatch):
-    whole, folder = start(f"--runs {tmp_path}/whole")
+@pytest.mark.parametrize(("config", "done"), [(SMALL, 1), (STAGED, 1), (STAGED, 2), (STAGED, 3)])
+def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, monkeypatch):
+    whole, folder = start(f"--runs {tmp_path}/whole", config)
     train.fit(whole, *parts, folder)
 
-    broken, folder = start(f"--runs {tmp_path}/broken")
+    broken, folder = start(f"--runs {tmp_path}/broken", config)
     evaluate = train.evaluate
     calls = iter(range(10))
 
-    def interrupt_the_second(*arguments):
-        if next(calls) == 1:
+    def interrupt(*arguments):
+        if next(calls) == done:
             raise KeyboardInterrupt
         return evaluate(*arguments)
 
-    monkeypatch.setattr(train, "evaluate", interrupt_the_second)
+    monkeypatch.setattr(train, "evaluate", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train.fit(broken, *parts, folder)
     resumed, same_folder = start(f"--runs {tmp_path}/broken --resume")
     assert same_folder == folder
-    assert resumed.epochs == 1
+    assert resumed.epochs == done
     train.fit(resumed, *parts, folder)
 
     assert weights(resumed).equal(weights(whole))
@@ -157,7 +180,7 @@ def test_options_make_the_recipe():
     assert parse([])[0] == Config()
 
 
-@pytest.mark.parametrize("config", [Config(), replace(SMALL, augment=False, hidden=())])
+@pytest.mark.parametrize("config", [Config(), replace(SMALL, augment=False, hidden=()), *RECIPES.values()])
 def test_a_recipe_survives_its_command_line_and_its_file(config):
     assert parse(config.command().split()[3:])[0] == config
     assert Config.from_json(config.to_json()) == config
@@ -171,6 +194,8 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--dropout 1", "1 is not in"),
         ("--learning-rate -1", "-1 is not above 0"),
         ("--activation swish", "invalid choice"),
+        ("--channels 8 16", "--channels and --convolution-epochs need each other"),
+        ("--resume --recipe best", "leave out --recipe"),
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
     ],
 )
@@ -192,16 +217,17 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "training.train", "--hidden", "32", "--threads", "1", *arguments]
 
 
-def test_the_command_trains_and_writes_everything(mnist_root, tmp_path):
+@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 4 --convolution-epochs 1"])
+def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path):
     output, runs = tmp_path / "model.onnx", tmp_path / "runs"
     places = ["--data", str(mnist_root), "--output", str(output), "--runs", str(runs)]
-    done = subprocess.run(command("--epochs", "1", *places), capture_output=True, text=True)
+    done = subprocess.run(command("--epochs", "1", *options.split(), *places), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "validation error" in done.stdout
     (folder,) = runs.iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "history.csv", "history.png", "last.pt"]
     metadata = Classifier(output).metadata
-    assert metadata["architecture"] == "784-32-10"
+    assert metadata["architecture"] == ("784-392-196-32-10" if options else "784-32-10")
     assert 0 < float(metadata["validation_error_percent"]) < 20
     assert (
         parse(metadata["recipe"].split()[3:])[0].epochs

@@ -6,14 +6,29 @@ Ignores: where the data and the results lie, which are arguments of the run and 
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from training.model import ACTIVATIONS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
+# Share of the peak for a network that was written out of a trained one: ten times as much undoes what it knows.
+WRITTEN_OUT_RATE = 0.01
 MODEL = Path(__file__).parent.parent / "models" / "digits.onnx"
 RUNS = Path("runs")
+
+
+class Stage(NamedTuple):
+    """A part of the run with a learning rate that rises and falls: its epochs, and the rate's peak."""
+
+    first_epoch: int
+    end_epoch: int
+    peak_learning_rate: float
+
+    def progress(self, epoch: float) -> float:
+        """How much of the stage is done at an epoch and its part, in [0, 1)."""
+        return (epoch - self.first_epoch) / (self.end_epoch - self.first_epoch)
 
 
 @dataclass(frozen=True)
@@ -21,6 +36,7 @@ class Config:
     """The recipe. Two runs with equal recipes on one machine end with equal weights."""
 
     hidden: tuple[int, ...] = (800, 800)
+    channels: tuple[int, ...] = ()
     activation: str = "relu"
     dropout: float = 0.05
     augment: bool = True
@@ -28,6 +44,7 @@ class Config:
     learning_rate: float | None = None
     weight_decay: float = 0.01
     batch_size: int = 512
+    convolution_epochs: int = 0
     epochs: int = 80
     seed: int = 0
     threads: int | None = None
@@ -37,6 +54,28 @@ class Config:
     def peak_learning_rate(self) -> float:
         """The highest learning rate of the run: as chosen, or else what suits the optimizer."""
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
+
+    @property
+    def total_epochs(self) -> int:
+        """Epochs of both stages: as a convolutional network, and as a dense one."""
+        return self.convolution_epochs + self.epochs
+
+    def stage(self, epoch: int) -> Stage:
+        """The stage that an epoch, counted from 0, belongs to."""
+        if epoch < self.convolution_epochs:
+            return Stage(0, self.convolution_epochs, self.peak_learning_rate)
+        share = WRITTEN_OUT_RATE if self.channels else 1
+        return Stage(self.convolution_epochs, self.total_epochs, share * self.peak_learning_rate)
+
+    @property
+    def course(self) -> str:
+        """The run in words."""
+        if not self.channels:
+            return f"{self.epochs} epochs"
+        return (
+            f"{self.convolution_epochs} epochs as a convolutional network ({widths(self.channels)} channels), then "
+            f"written out as a dense one with every weight free, for {self.epochs} more"
+        )
 
     def to_json(self) -> str:
         """One line a choice, to be read back by `from_json`."""
@@ -56,8 +95,21 @@ class Config:
     @classmethod
     def from_json(cls, text: str) -> "Config":
         """The recipe that `to_json` wrote."""
-        values = json.loads(text)
-        return cls(**{**values, "hidden": tuple(values["hidden"])})
+        return cls(**with_tuples(json.loads(text)))
+
+
+RECIPES = {
+    "quick": Config(),
+    "best": Config(
+        channels=(8, 16),
+        hidden=(256,),
+        dropout=0.0,
+        learning_rate=4e-3,
+        batch_size=256,
+        convolution_epochs=300,
+        epochs=40,
+    ),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,9 +117,20 @@ def parser() -> argparse.ArgumentParser:
     d = Config()
     p = argparse.ArgumentParser("python -m training.train", description="Train the network and write the model file.")
 
+    p.add_argument(
+        "--recipe", choices=[*RECIPES], help="choices to begin with; the options below change single ones (quick)"
+    )
     net = p.add_argument_group("network", argument_default=argparse.SUPPRESS)
     net.add_argument(
         "--hidden", type=positive, nargs="*", metavar="N", help=f"widths of the hidden layers ({widths(d.hidden)})"
+    )
+    net.add_argument(
+        "--channels",
+        type=positive,
+        nargs="*",
+        metavar="N",
+        help="train as a convolutional network first, with convolutions of so many channels before the hidden "
+        "layers; then it is written out as a dense one (none)",
     )
     net.add_argument("--activation", choices=[*ACTIVATIONS], help=f"what follows each hidden layer ({d.activation})")
     net.add_argument(
@@ -77,6 +140,9 @@ def parser() -> argparse.ArgumentParser:
     fit = p.add_argument_group("training", argument_default=argparse.SUPPRESS)
     fit.add_argument(
         "--epochs", type=positive, metavar="N", help=f"passes over the 55,000 training images ({d.epochs})"
+    )
+    fit.add_argument(
+        "--convolution-epochs", type=count, metavar="N", help="passes as a convolutional network before those (0)"
     )
     fit.add_argument("--batch-size", type=positive, metavar="N", help=f"images a step ({d.batch_size})")
     fit.add_argument("--optimizer", choices=[*PEAK_LEARNING_RATES], help=f"sgd has momentum 0.9 ({d.optimizer})")
@@ -126,15 +192,31 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     p = parser()
     arguments = p.parse_args(argv)
     choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
-    if arguments.resume is not None and choices:
-        names = ", ".join("--" + name.replace("_", "-") for name in choices)
+    given = [*choices, *(["recipe"] if arguments.recipe else [])]
+    if arguments.resume is not None and given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")
-    return Config(**{**choices, "hidden": tuple(choices.get("hidden", Config.hidden))}), arguments
+    config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
+    if bool(config.channels) != bool(config.convolution_epochs):
+        p.error("--channels and --convolution-epochs need each other")
+    return config, arguments
+
+
+def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """The same choices with tuples for lists."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def widths(hidden: tuple[int, ...]) -> str:
     """Layer widths as the command line takes them."""
     return " ".join(map(str, hidden))
+
+
+def count(text: str) -> int:
+    """A whole number of at least 0."""
+    if (number := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return number
 
 
 def positive(text: str) -> int:

@@ -23,6 +23,11 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
+def normalised(images: Tensor) -> Tensor:
+    """Pixels in [0, 1] with MNIST's mean taken to 0 and its deviation to 1."""
+    return (images - MEAN) / STD
+
+
 class HiddenLayer(nn.Module):
     """Linear, batch normalisation (Ioffe & Szegedy 2015), activation, dropout (Srivastava et al. 2014).
 
@@ -76,8 +81,7 @@ class DigitNet(nn.Module):
         Tensor
             (N, 10) logits.
         """
-        pixels = (images.flatten(1) - MEAN) / STD  # (N, 784)
-        logits: Tensor = self.output(self.hidden(pixels))
+        logits: Tensor = self.output(self.hidden(normalised(images).flatten(1)))
         return logits
 
 

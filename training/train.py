@@ -2,6 +2,8 @@
 
     setup ──► for each epoch: train_epoch ──► evaluate ──► save ──► export the best epoch
 
+A recipe with convolutions has two stages: the network learns as a convolutional one, is written out as a
+dense one, and learns on. The best epoch is one of the dense stage.
 Each epoch seeds its own random numbers, so a resumed run repeats what an unbroken one would have done.
 Ignores: pictures that are not MNIST's; `training.evaluate` measures the file that this writes.
 """
@@ -22,14 +24,17 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from app.classifier import CLASSES, PIXELS
 from training import augment, data
 from training.config import Config, parse
+from training.convolution import ConvolutionalNet, dense_widths, written_out
 from training.data import Digits
 from training.export import ExportMismatch, export
 from training.model import DigitNet
 from training.plots import plot_history
 
-WARM_UP = 0.1  # share of the run in which the learning rate rises
+WARM_UP = 0.1  # share of a stage in which the learning rate rises
+STATISTICS_IMAGES = 10_000  # to measure a written-out network's batch statistics on
 
 
 class NothingToResume(Exception):
@@ -41,7 +46,7 @@ class Run:
     """A run in progress: what a checkpoint keeps."""
 
     config: Config
-    model: DigitNet
+    model: DigitNet | ConvolutionalNet
     optimizer: torch.optim.Optimizer
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -53,18 +58,23 @@ class Run:
 
     @property
     def best_error(self) -> float:
-        """The lowest validation error so far, as a share."""
-        return min((row["validation_error"] for row in self.history), default=math.inf)
+        """The lowest validation error of the dense network so far, as a share."""
+        dense = self.history[self.config.convolution_epochs :]
+        return min((row["validation_error"] for row in dense), default=math.inf)
 
 
-def setup(config: Config, device: torch.device) -> Run:
-    """A run with fresh weights, drawn from the seed."""
+def setup(config: Config, device: torch.device, epochs: int = 0) -> Run:
+    """A run with fresh weights, drawn from the seed, of the network that has done so many epochs."""
     torch.manual_seed(config.seed)
-    model = DigitNet(config.hidden, config.activation, config.dropout).to(device)
-    return Run(config, model, make_optimizer(config, model))
+    model: DigitNet | ConvolutionalNet
+    if config.channels and epochs <= config.convolution_epochs:
+        model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
+    else:
+        model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
+    return Run(config, model.to(device), make_optimizer(config, model.to(device)))
 
 
-def make_optimizer(config: Config, model: DigitNet) -> torch.optim.Optimizer:
+def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
     """The optimizer; `train_epoch` sets its learning rate."""
     if config.optimizer == "sgd":
         return torch.optim.SGD(
@@ -74,7 +84,7 @@ def make_optimizer(config: Config, model: DigitNet) -> torch.optim.Optimizer:
 
 
 def learning_rate(peak: float, progress: float) -> float:
-    """Learning rate at `progress` in [0, 1) of the run: a linear rise, then half a cosine down to 0.
+    """Learning rate at `progress` in [0, 1) of a stage: a linear rise, then half a cosine down to 0.
 
     The one-cycle policy of Smith & Topin (2018) with the cosine of Loshchilov & Hutter (2017).
     """
@@ -99,12 +109,13 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     generator = torch.Generator(device).manual_seed(seed)
     batches = torch.split(torch.randperm(len(digits), generator=generator, device=device), config.batch_size)
     batches = batches[: steps_per_epoch(config, digits)]
+    stage = config.stage(run.epochs)
     run.model.train()
     total = torch.zeros((), device=device)
     for step, index in enumerate(batches):
-        progress = (run.epochs + step / len(batches)) / config.epochs
+        progress = stage.progress(run.epochs + step / len(batches))
         for group in run.optimizer.param_groups:
-            group["lr"] = learning_rate(config.peak_learning_rate, progress)
+            group["lr"] = learning_rate(stage.peak_learning_rate, progress)
         images = digits.images[index].float() / 255  # (N, 28, 28) in [0, 1]
         if config.augment:
             images = augment.augment(images, digits.labels[index], generator)
@@ -118,8 +129,18 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     return total.item() / len(batches)
 
 
+def write_out(run: Run, digits: Digits) -> None:
+    """Turn the run's convolutional network into a dense one, with an optimizer of its own."""
+    assert isinstance(run.model, ConvolutionalNet)
+    generator = torch.Generator(digits.images.device).manual_seed(run.config.seed)
+    chosen = torch.randperm(len(digits), generator=generator, device=generator.device)[:STATISTICS_IMAGES]
+    images = augment.augment(digits.images[chosen].float() / 255, digits.labels[chosen], generator)
+    run.model = written_out(run.model, images, run.config.dropout)
+    run.optimizer = make_optimizer(run.config, run.model)
+
+
 @torch.inference_mode()
-def evaluate(model: DigitNet, digits: Digits) -> tuple[float, float]:
+def evaluate(model: DigitNet | ConvolutionalNet, digits: Digits) -> tuple[float, float]:
     """Mean cross-entropy and error (a share) on digits as they are, undeformed."""
     model.eval()
     logits = model(digits.images.float() / 255)
@@ -130,13 +151,16 @@ def evaluate(model: DigitNet, digits: Digits) -> tuple[float, float]:
 def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
     """Train from the run's last epoch to its end, saving after each epoch."""
     steps = steps_per_epoch(run.config, training)
-    with tqdm(total=run.config.epochs * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
-        while run.epochs < run.config.epochs:
-            bar.set_description(f"epoch {run.epochs + 1}/{run.config.epochs}")
+    total = run.config.total_epochs
+    with tqdm(total=total * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
+        while run.epochs < total:
+            bar.set_description(f"epoch {run.epochs + 1}/{total}")
             started = time.perf_counter()
+            if run.epochs == run.config.convolution_epochs > 0:
+                write_out(run, training)
             loss = train_epoch(run, training, bar)
             validation_loss, validation_error = evaluate(run.model, validation)
-            if validation_error <= run.best_error:
+            if isinstance(run.model, DigitNet) and validation_error <= run.best_error:
                 run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
             run.history.append(
                 {
@@ -170,9 +194,11 @@ def save(run: Run, folder: Path) -> None:
 
 def load(folder: Path, device: torch.device) -> Run:
     """The run that `save` left in a folder."""
-    run = setup(Config.from_json((folder / "config.json").read_text()), device)
+    config = Config.from_json((folder / "config.json").read_text())
+    run = setup(config, device)
     if (folder / "last.pt").exists():
         state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
+        run = setup(config, device, epochs=len(state["history"]))
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
         run.best, run.history = state["best"], state["history"]
@@ -229,21 +255,23 @@ def open_run(config: Config, arguments: argparse.Namespace, device: torch.device
     return run, folder
 
 
-def architecture(model: DigitNet) -> str:
-    """The widths of the network's layers, such as 784-800-800-10."""
-    return "-".join(map(str, model.widths))
+def architecture(config: Config) -> str:
+    """The widths of the dense network's layers, such as 784-800-800-10."""
+    return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), CLASSES]))
 
 
 def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digits) -> None:
     """Export the best epoch, measure it on the test images, plot the run and say where everything is."""
+    assert isinstance(run.model, DigitNet)
     run.model.load_state_dict(run.best)
     _, test_error = evaluate(run.model, test)
     metadata = {
-        "architecture": architecture(run.model),
+        "architecture": architecture(run.config),
         "activation": run.config.activation,
-        "training_data": "MNIST: 55,000 training images, 5,000 more for validation",
+        "training_data": "MNIST (55,000 training images; 5,000 more for validation)",
         "recipe": run.config.command(),
         "seed": str(run.config.seed),
+        "course": run.config.course,
         "epochs": str(run.epochs),
         "validation_error_percent": f"{run.best_error:.2%}".rstrip("%"),
         "test_error_percent": f"{test_error:.2%}".rstrip("%"),
@@ -253,7 +281,7 @@ def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digit
     plot_history(run.history, folder / "history.png")
     print(
         f"{output}: validation error {run.best_error:.2%}, test error {test_error:.2%}, "
-        f"epochs {run.epochs} of {run.config.epochs}. The run's history and curves are in {folder}."
+        f"epochs {run.epochs} of {run.config.total_epochs}. The run's history and curves are in {folder}."
     )
 
 
@@ -265,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         training, validation = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
         test = data.load(arguments.data, train=False).to(device)
         run, folder = open_run(config, arguments, device)
-        print(f"{architecture(run.model)} on {device.type}, {run.config.precision}; the run's folder is {folder}")
+        print(f"{architecture(run.config)} on {device.type}, {run.config.precision}; the run's folder is {folder}")
         status = 0
         try:
             fit(run, training, validation, folder)

@@ -1,0 +1,59 @@
+"""The convolutional beginning of a dense network, and the writing out."""
+
+import pytest
+import torch
+
+from training.convolution import ConvolutionalNet, dense_widths, written_out
+
+
+@pytest.fixture
+def images(digits):
+    return torch.from_numpy(digits).float() / 255
+
+
+@pytest.fixture
+def net(images) -> ConvolutionalNet:
+    """A small network whose batch normalisation has seen something and is not the identity."""
+    torch.manual_seed(0)
+    net = ConvolutionalNet((3, 5), (16,), dropout=0.2)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    for batch in images.split(100):
+        net(batch)
+    return net.eval()
+
+
+def test_widths_are_channels_times_places():
+    assert dense_widths((16, 32, 64), (256,)) == [16 * 14 * 14, 32 * 7 * 7, 64 * 4 * 4, 256]
+    assert dense_widths((), (800, 800)) == [800, 800]
+
+
+def test_written_out_it_answers_the_same(net, images):
+    dense = written_out(net, images, dropout=0.0)
+    assert dense.widths == [784, 3 * 14 * 14, 5 * 7 * 7, 16, 10]
+    torch.testing.assert_close(dense.eval()(images), net(images), atol=1e-3, rtol=1e-3)
+
+
+def test_written_out_it_answers_nearly_the_same_in_training(net, images):
+    """Its batch normalisation uses each unit's statistics, and they are what its running ones say."""
+    dense = written_out(net, images, dropout=0.0)
+    dense.hidden[2].dropout.p = 0.0
+    dense.hidden[2].eval()
+    in_training = dense.train()
+    in_training.hidden[2].eval()
+    torch.testing.assert_close(in_training(images), net(images), atol=1e-2, rtol=1e-2)
+
+
+def test_every_weight_is_free(net, images):
+    dense = written_out(net, images, dropout=0.0)
+    first = dense.hidden[0].linear.weight
+    assert (first == 0).float().mean() > 0.9
+    torch.nn.functional.cross_entropy(dense.train()(images), torch.arange(len(images)) % 10).backward()
+    inside = images.flatten(1).amax(dim=0) > 0
+    assert (first.grad[:, inside] != 0).float().mean() > 0.6  # one of the three channels is dead
+
+
+def test_the_convolutional_network_is_left_as_it_was(net, images):
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    written_out(net, images, dropout=0.0)
+    assert all(value.equal(before[name]) for name, value in net.state_dict().items())

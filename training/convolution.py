@@ -1,0 +1,117 @@
+"""A convolutional network small enough to be written out as a dense one, to start the dense one from.
+
+A convolution is a matrix, most of whose weights are equal or 0. Written out, and every weight set free, it is
+a dense network that begins with what convolutions know of pictures and learns on from there (d'Ascoli et al.
+2019, "Finding the needle in the haystack with convolutions"). Ignores: pooling, which is no matrix.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor, nn
+
+from app.classifier import CLASSES
+from app.preprocess.frame import FRAME_SIDE
+from training.model import DigitNet, HiddenLayer, normalised
+
+KERNEL, STRIDE = 5, 2
+
+
+class ConvolutionalLayer(nn.Module):
+    """A convolution that halves the sides, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, KERNEL, STRIDE, KERNEL // 2, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, side, side) → (N, outputs, side / 2, side / 2)."""
+        return torch.relu(self.norm(self.convolution(x)))
+
+
+class ConvolutionalNet(nn.Module):
+    """Convolutions, dense hidden layers, 10 logits.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Of each convolution.
+    hidden : sequence of int
+        Width of each dense hidden layer.
+    dropout : float
+        Share of the dense layers' activations that is dropped in training.
+    """
+
+    def __init__(self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(*(ConvolutionalLayer(*pair) for pair in pairwise([1, *channels])))
+        self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
+        self.widths = list(hidden)
+        *_, units = dense_widths(channels, ())
+        self.hidden = nn.Sequential(*(HiddenLayer(*pair, "relu", dropout) for pair in pairwise([units, *hidden])))
+        self.output = nn.Linear([units, *hidden][-1], CLASSES)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, 10) of frames (N, 28, 28), float in [0, 1], ink = 1."""
+        pixels = normalised(images)[:, None].contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.output(self.hidden(self.convolutions(pixels).flatten(1)))
+        return logits
+
+
+def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
+    """The hidden layers' widths when convolutions with these channels are written out before `hidden`."""
+    sides = accumulate(channels, lambda side, _: math.ceil(side / STRIDE), initial=FRAME_SIDE)
+    return [count * side**2 for count, side in zip(channels, list(sides)[1:], strict=True)] + list(hidden)
+
+
+@torch.no_grad()
+def written_out(net: ConvolutionalNet, images: Tensor, dropout: float) -> DigitNet:
+    """The same function as a dense network.
+
+    Where a convolution has one batch normalisation for all places of a channel, a dense layer has one for
+    each: their running statistics are measured, and their weights and biases chosen to change nothing.
+
+    Parameters
+    ----------
+    net : ConvolutionalNet
+        The trained network.
+    images : Tensor
+        (N, 28, 28) float in [0, 1]: training images to measure the statistics on, thousands.
+    dropout : float
+        Of the dense network.
+    """
+    net = copy.deepcopy(net).eval()
+    shape = torch.Size([1, FRAME_SIDE, FRAME_SIDE])
+    x = normalised(images).flatten(1)
+    layers: list[HiddenLayer] = []
+    for convolution in net.convolutions:
+        assert isinstance(convolution, ConvolutionalLayer)
+        unit = torch.eye(shape.numel(), device=x.device).view(-1, *shape)
+        responses = convolution.convolution(unit)  # (inputs, channels, side, side)
+        layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(x.device)
+        shape = responses[0].shape
+        layer.linear.weight.copy_(responses.flatten(1).T)
+        spread_norm(convolution.norm, layer.norm, layer.linear(x), shape[1] * shape[2])
+        layers.append(layer.eval())
+        x = layer(x)
+    hidden = nn.Sequential(*layers, *net.hidden)
+    dense = DigitNet([*(layer.norm.num_features for layer in layers), *net.widths], "relu", dropout).to(x.device)
+    dense.hidden.load_state_dict(hidden.state_dict())
+    dense.output.load_state_dict(net.output.state_dict())
+    return dense
+
+
+def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, sums: Tensor, places: int) -> None:
+    """Set a normalisation of each unit to what one of each channel does, given the sums (N, units) before it."""
+    mean, variance = sums.mean(dim=0), sums.var(dim=0, unbiased=False)
+    centre, spread = channelwise.get_buffer("running_mean"), channelwise.get_buffer("running_var")
+    gain = channelwise.weight / torch.sqrt(spread + channelwise.eps)
+    gain, centre, bias = (t.repeat_interleave(places) for t in (gain, centre, channelwise.bias))
+    unitwise.get_buffer("running_mean").copy_(mean)
+    unitwise.get_buffer("running_var").copy_(variance)
+    unitwise.weight.copy_(gain * torch.sqrt(variance + unitwise.eps))
+    unitwise.bias.copy_(bias + gain * (mean - centre))
