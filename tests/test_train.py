@@ -195,6 +195,7 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--learning-rate -1", "-1 is not above 0"),
         ("--activation swish", "invalid choice"),
         ("--channels 8 16", "--channels and --convolution-epochs need each other"),
+        ("--recipe best --activation tanh", "--channels needs --activation relu"),
         ("--resume --recipe best", "leave out --recipe"),
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
     ],

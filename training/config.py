@@ -199,6 +199,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
     if bool(config.channels) != bool(config.convolution_epochs):
         p.error("--channels and --convolution-epochs need each other")
+    if config.channels and config.activation != "relu":
+        p.error("--channels needs --activation relu")
     return config, arguments
 
 
