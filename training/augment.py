@@ -18,10 +18,10 @@ from training.pen import uniform
 from training.styles import restyle
 from training.wear import wear
 
-ROTATION_DEGREES = 15.0
-STRETCH = 0.15
-SHEAR = 0.25
-ELASTIC_PIXELS = 1.0
+ROTATION_DEGREES = 10.0
+STRETCH = 0.1
+SHEAR = 0.17
+ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
 # From here on ink, averaged over 2×2 pixels, counts for the digit's box.
 INK = 0.3

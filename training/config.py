@@ -101,12 +101,12 @@ class Config:
 RECIPES = {
     "quick": Config(),
     "best": Config(
-        channels=(8, 16),
+        channels=(24, 96),
         hidden=(256,),
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
-        convolution_epochs=300,
+        convolution_epochs=280,
         epochs=40,
     ),
 }

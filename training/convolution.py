@@ -6,7 +6,6 @@ a dense network that begins with what convolutions know of pictures and learns o
 """
 
 import copy
-import math
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
 
@@ -21,15 +20,15 @@ KERNEL, STRIDE = 5, 2
 
 
 class ConvolutionalLayer(nn.Module):
-    """A convolution that halves the sides, batch normalisation, ReLU."""
+    """A convolution without padding at every second place, batch normalisation, ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, KERNEL, STRIDE, KERNEL // 2, bias=False)
+        self.convolution = nn.Conv2d(inputs, outputs, KERNEL, STRIDE, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, side, side) → (N, outputs, side / 2, side / 2)."""
+        """(N, inputs, side, side) → (N, outputs, places, places), see `places`."""
         return torch.relu(self.norm(self.convolution(x)))
 
 
@@ -62,9 +61,14 @@ class ConvolutionalNet(nn.Module):
         return logits
 
 
+def places(side: int) -> int:
+    """At how many places along a side of so many pixels a kernel is put down: 12 on 28, 4 on 12."""
+    return (side - KERNEL) // STRIDE + 1
+
+
 def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
     """The hidden layers' widths when convolutions with these channels are written out before `hidden`."""
-    sides = accumulate(channels, lambda side, _: math.ceil(side / STRIDE), initial=FRAME_SIDE)
+    sides = accumulate(channels, lambda side, _: places(side), initial=FRAME_SIDE)
     return [count * side**2 for count, side in zip(channels, list(sides)[1:], strict=True)] + list(hidden)
 
 
@@ -105,12 +109,12 @@ def written_out(net: ConvolutionalNet, images: Tensor, dropout: float) -> DigitN
     return dense
 
 
-def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, sums: Tensor, places: int) -> None:
+def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, sums: Tensor, repeats: int) -> None:
     """Set a normalisation of each unit to what one of each channel does, given the sums (N, units) before it."""
     mean, variance = sums.mean(dim=0), sums.var(dim=0, unbiased=False)
     centre, spread = channelwise.get_buffer("running_mean"), channelwise.get_buffer("running_var")
     gain = channelwise.weight / torch.sqrt(spread + channelwise.eps)
-    gain, centre, bias = (t.repeat_interleave(places) for t in (gain, centre, channelwise.bias))
+    gain, centre, bias = (t.repeat_interleave(repeats) for t in (gain, centre, channelwise.bias))
     unitwise.get_buffer("running_mean").copy_(mean)
     unitwise.get_buffer("running_var").copy_(variance)
     unitwise.weight.copy_(gain * torch.sqrt(variance + unitwise.eps))

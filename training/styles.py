@@ -49,8 +49,8 @@ def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
     pen = pens(ones, generator)
     top = torch.stack([ink_column(ones, box.top), box.top + pen / 2], dim=1)
     slant = torch.atan2(top[:, 0] - ink_column(ones, box.bottom - 1), box.height).clamp(-0.3, 0.8)
-    angle = (slant + uniform((n,), 0.3, 1.05, generator)).clamp(max=1.1)
-    length = uniform((n,), 0.2, 0.85, generator) * box.height
+    angle = (slant + uniform((n,), 0.35, 0.95, generator)).clamp(max=1.1)
+    length = uniform((n,), 0.3, 0.95, generator) * box.height
     start = top + torch.stack([-angle.sin(), angle.cos()], dim=1) * length[:, None]
     bend = torch.stack([-angle.cos(), -angle.sin()], dim=1) * (uniform((n,), -0.12, 0.12, generator) * length)[:, None]
     return torch.maximum(ones, draw(torch.stack([top, (top + start) / 2 + bend, start], dim=1), pen))
@@ -88,17 +88,18 @@ def hooked(sevens: Tensor, generator: Generator) -> Tensor:
 
 
 def curled(nines: Tensor, generator: Generator) -> Tensor:
-    """9s whose tail turns left and up again; made smaller first, to leave room for it."""
+    """9s whose tail turns left and up again, some after a turn to the right; made smaller first, to leave room."""
     n = len(nines)
-    zoom = nines.new_tensor([[1.3, 0, 0], [0, 1.3, 0.2]]).expand(n, 2, 3)
+    zoom = nines.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(n, 2, 3)
     grid = torch.nn.functional.affine_grid(zoom, [n, 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
     nines = torch.nn.functional.grid_sample(nines[:, None], grid, align_corners=False)[:, 0]
     box, pen = extent(nines), pens(nines, generator)
-    radius, flatness = uniform((n, 1), 2, 4.5, generator), uniform((n, 1), 0.5, 1, generator)
-    turn = uniform((n, 1), math.radians(70), math.radians(170), generator)
-    angles = torch.linspace(0, 1, 5, device=nines.device) * turn
-    x = ink_column(nines, box.bottom - 1)[:, None] + radius * (angles.cos() - 1)
-    y = (box.bottom - pen / 2)[:, None] + radius * flatness * angles.sin()
+    radius, flatness = uniform((n, 1), 2, 5.5, generator), uniform((n, 1), 0.5, 1, generator)
+    first = uniform((n, 1), math.radians(-80), math.radians(20), generator).clamp(max=0)  # 0 goes straight down
+    last = uniform((n, 1), math.radians(70), math.radians(190), generator)
+    angles = first + torch.linspace(0, 1, 7, device=nines.device) * (last - first)
+    x = ink_column(nines, box.bottom - 1)[:, None] + radius * (angles.cos() - first.cos())
+    y = (box.bottom - pen / 2)[:, None] + radius * flatness * (angles.sin() - first.sin())
     return torch.maximum(nines, draw(torch.stack([x, y], dim=2), pen))
 
 
@@ -162,10 +163,10 @@ def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, floa
 
 Style = Callable[[Tensor, Generator], Tensor]
 STYLES: tuple[tuple[int, Style, float], ...] = (
-    (1, with_upstroke, 0.45),
+    (1, with_upstroke, 0.6),
     (1, with_base, 0.3),
     (7, crossed, 0.35),
     (7, hooked, 0.25),
     (9, curled, 0.35),
-    (4, closed, 0.25),
+    (4, closed, 0.15),
 )
