@@ -41,7 +41,8 @@ ARROWS = {
     "training.model": {"app.classifier"},
     "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
     "training.config": {"training.model"},
-    "training.export": {"app.classifier", "training.model"},
+    "training.quantize": set(),
+    "training.export": {"app.classifier", "training.model", "training.quantize"},
     "training.train": {
         "app.classifier",
         *(f"training.{name}" for name in ("augment", "config", "convolution", "data", "export", "model", "plots")),

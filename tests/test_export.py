@@ -1,5 +1,7 @@
 """DigitNet → the model file, and the contract that the file keeps."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -18,15 +20,33 @@ def images(digits):
     return torch.from_numpy(digits)
 
 
+def answers(path: Path, images: torch.Tensor) -> np.ndarray:
+    return Classifier(path)(images.numpy() / np.float32(255))
+
+
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_the_file_answers_as_the_network_does(activation, images, tmp_path):
+def test_in_floats_the_file_answers_as_the_network_does(activation, images, tmp_path):
+    model = trained(activation=activation)
+    onnx.save_model(export.to_onnx(model, METADATA), tmp_path / "model.onnx")
+    expected = model(images.float() / 255).softmax(dim=1).detach().numpy()
+    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_in_8_bits_the_file_answers_nearly_as_the_network_does(activation, images, tmp_path):
     model = trained(activation=activation)
     export.export(model, tmp_path / "new" / "model.onnx", METADATA, images)
-    classifier = Classifier(tmp_path / "new" / "model.onnx")
     expected = model(images.float() / 255).softmax(dim=1).detach().numpy()
-    np.testing.assert_allclose(classifier(images.numpy() / np.float32(255)), expected, atol=1e-5)
-    assert classifier.metadata == METADATA
+    np.testing.assert_allclose(answers(tmp_path / "new" / "model.onnx", images), expected, atol=1e-3)
+    assert Classifier(tmp_path / "new" / "model.onnx").metadata == METADATA
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.onnx"]
+
+
+def test_an_answer_does_not_depend_on_the_rest_of_its_batch(images, tmp_path):
+    export.export(trained(), tmp_path / "model.onnx", METADATA, images)
+    alone = np.concatenate([answers(tmp_path / "model.onnx", images[i : i + 1]) for i in range(50)])
+    np.testing.assert_array_equal(answers(tmp_path / "model.onnx", images)[:50].argmax(1), alone.argmax(1))
+    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images)[:50], alone, atol=1e-6)
 
 
 def test_the_file_keeps_the_contract(images, tmp_path):
@@ -35,7 +55,8 @@ def test_the_file_keeps_the_contract(images, tmp_path):
     (pixels,), (probabilities,) = model.graph.input, model.graph.output
     assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == ("pixels", 784)
     assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 10)
-    assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm", "Relu", "Gemm", "Softmax"]
+    hidden = ["QuantizeLinear", "MatMulInteger", "Cast", "Mul", "Add", "Relu"]
+    assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, "Gemm", "Softmax"]
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
     assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
 
@@ -55,3 +76,15 @@ def test_a_network_that_answers_nan_is_not_written(images, tmp_path):
     torch.nn.init.constant_(model.output.bias, torch.nan)
     with pytest.raises(export.ExportMismatch):
         export.export(model, tmp_path / "model.onnx", METADATA, images)
+
+
+def test_8_bits_that_change_the_answers_are_not_written(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(export, "MAX_MEAN_DIFFERENCE", 1e-9)
+    with pytest.raises(export.ExportMismatch, match="in 8 bits on average .* more than 1e-09"):
+        export.export(trained(), tmp_path / "model.onnx", METADATA, images)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_without_hidden_layers_stays_in_floats(images, tmp_path):
+    export.export(trained(hidden=()), tmp_path / "model.onnx", METADATA, images)
+    assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == ["Gemm", "Softmax"]

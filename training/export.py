@@ -1,25 +1,29 @@
 """DigitNet → an ONNX file with everything inside: normalisation, the layers, softmax, and its history.
 
-The graph is written out by hand, a Gemm and an activation for each layer, so that the file holds nothing
-that the network does not need. Ignores: choosing the weights, and running the file.
+The graph is written out by hand, so that the file holds nothing that the network does not need. Ignores:
+choosing the weights, and running the file.
 """
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from app.classifier import CLASSES, PIXELS, Classifier
-from training.model import DigitNet, folded
+from training.model import ACTIVATIONS, DigitNet, folded
+from training.quantize import Int8Layer, quantized
 
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9  # the one that came with opset 20: runs on every ONNX Runtime since 1.17
 MAX_DIFFERENCE = 1e-4
+MAX_MEAN_DIFFERENCE = 1e-3
 OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
@@ -27,7 +31,7 @@ class ExportMismatch(Exception):
     """The exported file does not answer as the network does."""
 
 
-def to_onnx(model: DigitNet, metadata: Mapping[str, str]) -> onnx.ModelProto:
+def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
     """The network as an ONNX model: pixels (N, 784) → probabilities (N, 10).
 
     Parameters
@@ -36,16 +40,21 @@ def to_onnx(model: DigitNet, metadata: Mapping[str, str]) -> onnx.ModelProto:
         The trained network; it runs as in evaluation (running statistics, no dropout).
     metadata : mapping of str to str
         Goes into ``metadata_props``.
+    calibration : Tensor, optional
+        (N, 28, 28) uint8: round the hidden layers to 8 bits, for the range of activations on these images.
+        The output layer stays float, so that probabilities near 0 and 1 keep their digits.
     """
-    layers = folded(model)
-    nodes, weights = [], []
+    layers: list[tuple[Tensor, Tensor] | Int8Layer] = [*folded(model)]
+    if calibration is not None:
+        pixels = calibration.cpu().flatten(1).float() / 255
+        layers[:-1] = quantized(folded(model)[:-1], ACTIVATIONS[model.activation], pixels)
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
     source = "pixels"
-    for i, (weight, bias) in enumerate(layers):
-        weights += [
-            numpy_helper.from_array(weight.numpy(), f"weight_{i}"),
-            numpy_helper.from_array(bias.numpy(), f"bias_{i}"),
-        ]
-        nodes.append(helper.make_node("Gemm", [source, f"weight_{i}", f"bias_{i}"], [f"sum_{i}"], transB=1))
+    for i, layer in enumerate(layers):
+        sums = int8_sum(i, source, layer) if isinstance(layer, Int8Layer) else float_sum(i, source, layer)
+        nodes += sums.nodes
+        weights += sums.constants
         source = f"sum_{i}"
         if i < len(layers) - 1:
             nodes.append(helper.make_node(OPERATORS[model.activation], [source], [f"hidden_{i}"]))
@@ -64,10 +73,51 @@ def to_onnx(model: DigitNet, metadata: Mapping[str, str]) -> onnx.ModelProto:
     return proto
 
 
-def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
-    """Write the network to `path`, if the file answers as the network does on real images.
+class Sums(NamedTuple):
+    """The part of the graph that makes a layer's weighted sums."""
 
-    The file is written beside `path`, checked as the service will load it, and only then put in place.
+    nodes: list[onnx.NodeProto]
+    constants: list[onnx.TensorProto]
+
+
+def float_sum(i: int, source: str, layer: tuple[Tensor, Tensor]) -> Sums:
+    """The sums of a layer in floats."""
+    weight, bias = layer
+    node = helper.make_node("Gemm", [source, f"weight_{i}", f"bias_{i}"], [f"sum_{i}"], transB=1)
+    return Sums([node], constants(i, weight=weight.numpy(), bias=bias.numpy()))
+
+
+def int8_sum(i: int, source: str, layer: Int8Layer) -> Sums:
+    """The sums of a layer in 8 bits: round the input, multiply integers, scale, add the bias."""
+    node, scaled, integers = helper.make_node, f"scaled_{i}", f"integers_{i}"
+    nodes = [
+        node("QuantizeLinear", [source, f"input_scale_{i}", f"input_zero_{i}"], [integers]),
+        node("MatMulInteger", [integers, f"weight_{i}", f"input_zero_{i}"], [f"products_{i}"]),
+        node("Cast", [f"products_{i}"], [f"floats_{i}"], to=TensorProto.FLOAT),
+        node("Mul", [f"floats_{i}", f"scale_{i}"], [scaled]),
+        node("Add", [scaled, f"bias_{i}"], [f"sum_{i}"]),
+    ]
+    values = constants(
+        i,
+        weight=layer.weight.numpy(),
+        bias=layer.bias.numpy(),
+        scale=layer.scale.numpy(),
+        input_scale=np.float32(layer.input_scale),
+        input_zero=np.uint8(layer.input_zero),
+    )
+    return Sums(nodes, values)
+
+
+def constants(i: int, **values: NDArray[Any] | np.generic) -> list[onnx.TensorProto]:
+    """The constants of layer i."""
+    return [numpy_helper.from_array(np.asarray(value, order="C"), f"{name}_{i}") for name, value in values.items()]
+
+
+def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
+    """Write the network to `path` in 8 bits, if the file answers as the network does on real images.
+
+    The files, one in floats and one in 8 bits, are written beside `path` and checked as the service will load
+    them; the second is then put in place.
 
     Parameters
     ----------
@@ -78,32 +128,40 @@ def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Ten
     metadata : mapping of str to str
         What the file says of itself.
     images : Tensor
-        (N, 28, 28) uint8, the images to compare on.
+        (N, 28, 28) uint8, the images to measure ranges and to compare on.
 
     Raises
     ------
     ExportMismatch
-        A probability differs by more than MAX_DIFFERENCE; nothing is left behind.
+        In floats, a probability differs by more than MAX_DIFFERENCE, or in 8 bits they differ by more than
+        MAX_MEAN_DIFFERENCE on average; nothing is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         onnx.save_model(to_onnx(model, metadata), draft)
-        difference = parity(model, Classifier(draft), images)
-        if not difference <= MAX_DIFFERENCE:
-            raise ExportMismatch(
-                f"{path} was not written: its probabilities would differ from torch's by up to {difference:.2g}, "
-                f"more than {MAX_DIFFERENCE:g}."
-            )
+        check(differences(model, Classifier(draft), images).max(), "up to", MAX_DIFFERENCE, path)
+        onnx.save_model(to_onnx(model, metadata, images), draft)
+        check(differences(model, Classifier(draft), images).mean(), "in 8 bits on average", MAX_MEAN_DIFFERENCE, path)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
 
 
+def check(difference: float, how: str, most: float, path: Path) -> None:
+    """Refuse a file whose probabilities differ too much, or are no numbers."""
+    if not difference <= most:
+        raise ExportMismatch(
+            f"{path} was not written: its probabilities would differ from torch's by {how} {difference:.2g}, "
+            f"more than {most:g}."
+        )
+
+
 @torch.inference_mode()
-def parity(model: DigitNet, classifier: Classifier, images: Tensor) -> float:
-    """Largest difference between the network's and the file's probabilities on (N, 28, 28) uint8 images."""
+def differences(model: DigitNet, classifier: Classifier, images: Tensor) -> NDArray[np.float32]:
+    """How far the network's and the file's probabilities lie apart on (N, 28, 28) uint8 images, (N, 10)."""
     model.eval()
     frames = images.to(next(model.parameters()).device).float() / 255  # (N, 28, 28) in [0, 1]
-    ours = model(frames).softmax(dim=1).cpu().numpy()
-    return float(np.abs(ours - classifier(frames.cpu().numpy())).max())
+    ours: NDArray[np.float32] = model(frames).softmax(dim=1).cpu().numpy()
+    difference: NDArray[np.float32] = np.abs(ours - classifier(frames.cpu().numpy()))
+    return difference

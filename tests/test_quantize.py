@@ -1,0 +1,56 @@
+"""Float layers → 8-bit ones, on numbers that a person can check."""
+
+import torch
+
+from training.quantize import quantized, quantized_layer
+
+WEIGHT = torch.tensor([[1 / 3, -1.0], [0.0, 0.25]])
+BIAS = torch.tensor([1.0, 2.0])
+
+
+def sums(layer, inputs: torch.Tensor) -> torch.Tensor:
+    """What the file's graph computes."""
+    integers = (inputs / layer.input_scale).round().clamp(-layer.input_zero, 255 - layer.input_zero)
+    return integers @ layer.weight.float() * layer.scale + layer.bias
+
+
+def test_by_hand():
+    layer = quantized_layer(WEIGHT, BIAS, torch.tensor([[0.0, 2.55]]))
+    assert layer.weight.tolist() == [[21, 0], [-63, 63]]  # (n_in, n_out)
+    assert layer.input_zero == 0
+    assert round(layer.input_scale, 6) == 0.01
+    torch.testing.assert_close(layer.scale, torch.tensor([1 / 63, 0.25 / 63]) * 0.01)
+    assert layer.bias is BIAS
+
+
+def test_sums_are_close_to_the_floats():
+    torch.manual_seed(0)
+    weight, bias, inputs = torch.randn(20, 100), torch.randn(20), torch.rand(50, 100)
+    expected = inputs @ weight.T + bias
+    error = (sums(quantized_layer(weight, bias, inputs), inputs) - expected).abs()
+    assert error.max() < 0.02 * expected.abs().max()
+
+
+def test_negative_inputs_are_covered_and_0_is_exact():
+    inputs = torch.tensor([[-1.0, 1.0], [0.0, 0.5]])
+    layer = quantized_layer(WEIGHT, BIAS, inputs)
+    assert layer.input_zero in (127, 128)
+    torch.testing.assert_close(sums(layer, torch.zeros(1, 2)), BIAS[None])
+    torch.testing.assert_close(sums(layer, inputs), inputs @ WEIGHT.T + BIAS, atol=0.02, rtol=0)
+
+
+def test_a_dead_unit_and_an_empty_range_give_no_nan():
+    layer = quantized_layer(torch.zeros(2, 2), BIAS, torch.zeros(3, 2))
+    torch.testing.assert_close(sums(layer, torch.zeros(1, 2)), BIAS[None])
+
+
+def test_each_layer_covers_what_the_one_before_it_gives():
+    layers = [(torch.eye(2) * 3, torch.zeros(2)), (WEIGHT, BIAS)]
+    first, second = quantized(layers, torch.nn.ReLU, torch.tensor([[0.5, 1.0]]))
+    assert round(first.input_scale * 255, 5) == 1
+    assert round(second.input_scale * 255, 5) == 3
+
+
+def test_sums_of_two_products_fit_16_bits():
+    layer = quantized_layer(torch.ones(1, 2), torch.zeros(1), torch.ones(1, 2))
+    assert 2 * 255 * int(layer.weight.max()) < 2**15
