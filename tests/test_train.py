@@ -21,7 +21,7 @@ from training.data import Digits
 CPU = torch.device("cpu")
 SMALL = Config(hidden=(64,), epochs=3, batch_size=50, threads=1, precision="fp32", learning_rate=2e-3)
 
-STAGED = replace(SMALL, channels=(2, 4), hidden=(16,), convolution_epochs=2, epochs=2)
+STAGED = replace(SMALL, channels=(2, 4), hidden=(16,), epochs=4, convolution_share=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +106,18 @@ def test_a_recipe_with_convolutions_becomes_dense_and_learns_on(parts, tmp_path)
 
 
 def test_each_stage_has_its_own_learning_rate():
-    config = Config(channels=(2,), convolution_epochs=10, epochs=5, learning_rate=0.1)
+    config = Config(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
     first, second = config.stage(9), config.stage(10)
     assert first == (0, 10, 0.1)
     assert second == (10, 15, pytest.approx(0.001))
     assert first.progress(5.5) == 0.55
     assert second.progress(10) == 0
     assert Config(epochs=5).stage(0) == (0, 5, 2e-3)
+
+
+@pytest.mark.parametrize(("epochs", "convolutional"), [(1, 0), (2, 1), (3, 2), (20, 18), (320, 280)])
+def test_both_stages_of_the_best_recipe_fit_any_number_of_epochs(epochs, convolutional):
+    assert replace(RECIPES["best"], epochs=epochs).convolution_epochs == convolutional
 
 
 def start(arguments: str, config: Config = SMALL) -> tuple[train.Run, Path]:
@@ -194,7 +199,6 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--dropout 1", "1 is not in"),
         ("--learning-rate -1", "-1 is not above 0"),
         ("--activation swish", "invalid choice"),
-        ("--channels 8 16", "--channels and --convolution-epochs need each other"),
         ("--recipe best --activation tanh", "--channels needs --activation relu"),
         ("--resume --recipe best", "leave out --recipe"),
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
@@ -218,11 +222,11 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "training.train", "--hidden", "32", "--threads", "1", *arguments]
 
 
-@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 4 --convolution-epochs 1"])
+@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 4"])
 def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path):
     output, runs = tmp_path / "model.onnx", tmp_path / "runs"
     places = ["--data", str(mnist_root), "--output", str(output), "--runs", str(runs)]
-    done = subprocess.run(command("--epochs", "1", *options.split(), *places), capture_output=True, text=True)
+    done = subprocess.run(command("--epochs", "2", *options.split(), *places), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "validation error" in done.stdout
     (folder,) = runs.iterdir()
@@ -233,7 +237,7 @@ def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path)
     assert (
         parse(metadata["recipe"].split()[3:])[0].epochs
         == json.loads((folder / "config.json").read_text())["epochs"]
-        == 1
+        == 2
     )
 
 

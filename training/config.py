@@ -44,8 +44,8 @@ class Config:
     learning_rate: float | None = None
     weight_decay: float = 0.01
     batch_size: int = 512
-    convolution_epochs: int = 0
     epochs: int = 80
+    convolution_share: float = 0.875
     seed: int = 0
     threads: int | None = None
     precision: str = "auto"
@@ -56,16 +56,16 @@ class Config:
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
     @property
-    def total_epochs(self) -> int:
-        """Epochs of both stages: as a convolutional network, and as a dense one."""
-        return self.convolution_epochs + self.epochs
+    def convolution_epochs(self) -> int:
+        """How many epochs the network is a convolutional one; at least one is left for the dense one."""
+        return min(round(self.convolution_share * self.epochs), self.epochs - 1) if self.channels else 0
 
     def stage(self, epoch: int) -> Stage:
         """The stage that an epoch, counted from 0, belongs to."""
         if epoch < self.convolution_epochs:
             return Stage(0, self.convolution_epochs, self.peak_learning_rate)
         share = WRITTEN_OUT_RATE if self.channels else 1
-        return Stage(self.convolution_epochs, self.total_epochs, share * self.peak_learning_rate)
+        return Stage(self.convolution_epochs, self.epochs, share * self.peak_learning_rate)
 
     @property
     def course(self) -> str:
@@ -74,7 +74,7 @@ class Config:
             return f"{self.epochs} epochs"
         return (
             f"{self.convolution_epochs} epochs as a convolutional network ({widths(self.channels)} channels), then "
-            f"written out as a dense one with every weight free, for {self.epochs} more"
+            f"written out as a dense one with every weight free, for {self.epochs - self.convolution_epochs} more"
         )
 
     def to_json(self) -> str:
@@ -106,8 +106,7 @@ RECIPES = {
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
-        convolution_epochs=280,
-        epochs=40,
+        epochs=320,
     ),
 }
 
@@ -142,7 +141,10 @@ def parser() -> argparse.ArgumentParser:
         "--epochs", type=positive, metavar="N", help=f"passes over the 55,000 training images ({d.epochs})"
     )
     fit.add_argument(
-        "--convolution-epochs", type=count, metavar="N", help="passes as a convolutional network before those (0)"
+        "--convolution-share",
+        type=share,
+        metavar="P",
+        help=f"with --channels: share of the epochs as a convolutional network ({d.convolution_share})",
     )
     fit.add_argument("--batch-size", type=positive, metavar="N", help=f"images a step ({d.batch_size})")
     fit.add_argument("--optimizer", choices=[*PEAK_LEARNING_RATES], help=f"sgd has momentum 0.9 ({d.optimizer})")
@@ -197,8 +199,6 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")
     config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
-    if bool(config.channels) != bool(config.convolution_epochs):
-        p.error("--channels and --convolution-epochs need each other")
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments
@@ -212,13 +212,6 @@ def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
 def widths(hidden: tuple[int, ...]) -> str:
     """Layer widths as the command line takes them."""
     return " ".join(map(str, hidden))
-
-
-def count(text: str) -> int:
-    """A whole number of at least 0."""
-    if (number := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
-    return number
 
 
 def positive(text: str) -> int:

@@ -151,7 +151,7 @@ def evaluate(model: DigitNet | ConvolutionalNet, digits: Digits) -> tuple[float,
 def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
     """Train from the run's last epoch to its end, saving after each epoch."""
     steps = steps_per_epoch(run.config, training)
-    total = run.config.total_epochs
+    total = run.config.epochs
     with tqdm(total=total * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
         while run.epochs < total:
             bar.set_description(f"epoch {run.epochs + 1}/{total}")
@@ -281,7 +281,7 @@ def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digit
     plot_history(run.history, folder / "history.png")
     print(
         f"{output}: validation error {run.best_error:.2%}, test error {test_error:.2%}, "
-        f"epochs {run.epochs} of {run.config.total_epochs}. The run's history and curves are in {folder}."
+        f"epochs {run.epochs} of {run.config.epochs}. The run's history and curves are in {folder}."
     )
 
 
