@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from training.evaluate import wilson_interval
+from training.evaluate import reliability, wilson_interval
 
 AT_ONCE = 4
 SHOWN_CONFUSIONS = 8
@@ -153,14 +153,16 @@ def mistakes(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def table(results: dict[str, list[Reading]]) -> str:
-    """The error of each folder, as a Markdown table."""
-    lines = ["| folder | error % | errors/n | 95 % interval | refused |", "|---|---|---|---|---|"]
+    """The error of each folder and the calibration error of its answers, as a Markdown table."""
+    lines = ["| folder | error % | errors/n | 95 % interval | refused | ECE % |", "|---|---|---|---|---|---|"]
     for name, readings in results.items():
         wrong, n = mistakes(readings), len(readings)
         low, high = wilson_interval(len(wrong), n)
         refused = sum(reading.refused for reading in wrong)
-        share = 100 * len(wrong) / n
-        lines.append(f"| {name} | {share:.2f} | {len(wrong)}/{n} | {100 * low:.2f} to {100 * high:.2f} | {refused} |")
+        answered = [reading for reading in readings if not reading.refused]
+        ece = reliability([r.confidence for r in answered], [r.answer == r.label for r in answered]).error
+        cells = f"{100 * len(wrong) / n:.2f} | {len(wrong)}/{n} | {100 * low:.2f} to {100 * high:.2f}"
+        lines.append(f"| {name} | {cells} | {refused} | {100 * ece:.2f} |")
     return "\n".join(lines)
 
 

@@ -36,9 +36,16 @@ def test_mistakes_and_confusion_by_hand():
 
 
 def test_calibration_error_by_hand():
-    answers = by_hand()
     expected = (0 + 0.55 + 0.8 + 0.4) / 4  # each alone in its bin
-    assert evaluate.calibration_error(answers.probabilities, answers.labels) == pytest.approx(expected, abs=1e-6)
+    assert by_hand().reliability.error == pytest.approx(expected, abs=1e-6)
+
+
+def test_reliability_by_hand():
+    bins = evaluate.reliability([0.95, 0.97, 1.0, 0.5], [True, False, True, True])
+    assert bins.counts.tolist() == [0] * 7 + [1] + [0] * 6 + [3]
+    assert bins.confidence[[7, 14]] == pytest.approx([0.5, 2.92 / 3])
+    assert bins.accuracy[[7, 14]] == pytest.approx([1, 2 / 3])
+    assert bins.error == pytest.approx((0.5 + 3 * (2.92 / 3 - 2 / 3)) / 4)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +63,9 @@ def test_the_card_says_what_was_measured(answers, tmp_path):
     assert f"({len(answers.mistakes)} of 500; 95 % interval" in card
     assert classifier.metadata["recipe"] in card
     assert "$" not in card
-    assert (tmp_path / "confusion.png").stat().st_size > 1000
-    assert (tmp_path / "mistakes.png").stat().st_size > 1000
+    for picture in ("confusion", "calibration", "mistakes"):
+        assert f"({picture}.png)" in card
+        assert (tmp_path / f"{picture}.png").stat().st_size > 1000
 
 
 def test_a_model_that_says_nothing_of_itself_gets_a_card_too(answers, tmp_path, classifier, monkeypatch):

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from string import Template
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from tqdm import tqdm
 
@@ -24,10 +25,9 @@ from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.pipeline import frame_from_bytes
 from training import data
 from training.config import MODEL
-from training.plots import plot_confusion, plot_mistakes
+from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
-SHOWN_MISTAKES = 40
 CARD = Path(__file__).with_name("model_card.md")
 
 
@@ -61,6 +61,11 @@ class Answers:
         wrong = np.flatnonzero(self.predicted != self.labels)
         order: NDArray[np.int64] = self.probabilities[wrong].max(axis=1).argsort()[::-1]
         return wrong[order]
+
+    @property
+    def reliability(self) -> "Reliability":
+        """Confidence and accuracy."""
+        return reliability(self.probabilities.max(axis=1), self.predicted == self.labels)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
@@ -109,29 +114,47 @@ def wilson_interval(errors: int, n: int) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """Expected calibration error: how far confidence and accuracy lie apart, on average (Guo et al. 2017).
+class Reliability(NamedTuple):
+    """How confident answers were and how often they were right, in CALIBRATION_BINS equal bins of confidence.
 
-    Answers are put into CALIBRATION_BINS equal bins of confidence; the mean over the bins, by their size, of
-    the difference between the bin's accuracy and its mean confidence.
+    Attributes
+    ----------
+    counts : NDArray
+        Answers in each bin.
+    confidence : NDArray
+        Their mean confidence; 0 in an empty bin.
+    accuracy : NDArray
+        The share of them that is right; 0 in an empty bin.
+    """
+
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: how far confidence and accuracy lie apart, on average (Guo et al. 2017)."""
+        return float(self.counts @ np.abs(self.accuracy - self.confidence) / max(1, self.counts.sum()))
+
+
+def reliability(confidence: ArrayLike, right: ArrayLike) -> Reliability:
+    """Sort answers into bins of confidence.
 
     Parameters
     ----------
-    probabilities : NDArray
-        (N, 10) float32.
-    labels : NDArray
-        (N,) int64.
-
-    Returns
-    -------
-    float
-        In [0, 1].
+    confidence : array_like
+        (N,) the probability of each answer.
+    right : array_like
+        (N,) bool: whether the answer is the label.
     """
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
+    confidence = np.asarray(confidence, np.float64)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=right - confidence, minlength=CALIBRATION_BINS)
-    return float(np.abs(gaps).sum() / len(labels))
+    counts = np.bincount(bins, minlength=CALIBRATION_BINS)
+    sums = (
+        np.bincount(bins, weights=np.asarray(value, np.float64), minlength=CALIBRATION_BINS)
+        for value in (confidence, right)
+    )
+    return Reliability(counts, *(total / counts.clip(min=1) for total in sums))
 
 
 def report(answers: Answers) -> str:
@@ -140,7 +163,7 @@ def report(answers: Answers) -> str:
     low, high = wilson_interval(errors, n)
     rows = [
         ("Test error", f"{errors / n:.2%} ({errors} of {n:,}; 95 % interval {low:.2%} to {high:.2%})"),
-        ("Calibration (ECE)", f"{calibration_error(answers.probabilities, answers.labels):.2%}"),
+        ("Calibration (ECE)", f"{answers.reliability.error:.2%}"),
     ]
     confusion = answers.confusion
     for digit in range(CLASSES):
@@ -151,16 +174,16 @@ def report(answers: Answers) -> str:
 
 
 def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
-    """Write README.md, confusion.png and mistakes.png into the model's folder."""
-    shown = answers.mistakes[:SHOWN_MISTAKES]
+    """Write README.md and its pictures into the model's folder."""
+    wrong = answers.mistakes
     plot_confusion(answers.confusion, folder / "confusion.png")
-    titles = [f"{answers.labels[i]} as {answers.predicted[i]}" for i in shown]
-    plot_mistakes(answers.frames[shown], titles, folder / "mistakes.png")
+    plot_reliability(answers.reliability, folder / "calibration.png")
+    titles = [f"{answers.labels[i]} as {answers.predicted[i]}" for i in wrong]
+    plot_mistakes(answers.frames[wrong], titles, folder / "mistakes.png")
     values = {
         **classifier.metadata,
         "version": classifier.version,
         "report": report(answers),
-        "shown": len(shown),
     }
     (folder / "README.md").write_text(
         Template(CARD.read_text()).substitute(defaultdict(lambda: "not recorded", values))

@@ -41,6 +41,21 @@ def plot_confusion(confusion: NDArray[np.int64], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def plot_reliability(bins: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]], path: Path) -> None:
+    """Accuracy over confidence, of bins with (counts, confidence, accuracy); the diagonal is perfect calibration."""
+    counts, confidence, accuracy = bins
+    filled = counts > 0
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    axes.plot(confidence[filled], accuracy[filled], marker="o")
+    for x, y, count in zip(confidence[filled], accuracy[filled], counts[filled], strict=True):
+        axes.annotate(f"{count:,}", (x, y), xytext=(4, -10), textcoords="offset points", fontsize=7)
+    axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1.05), ylim=(-0.02, 1.05))
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=120)
+
+
 def plot_mistakes(frames: NDArray[np.float32], titles: Sequence[str], path: Path, columns: int = 10) -> None:
     """A sheet of (N, 28, 28) frames, each under its title."""
     rows = max(1, -(-len(frames) // columns))

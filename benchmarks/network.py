@@ -1,0 +1,55 @@
+"""Measure how long the network takes on one core, alone and on 32 pictures at once: medians.
+
+    python benchmarks/network.py [--model FILE] [--repeat N]
+
+Ignores: preprocessing and HTTP.
+"""
+
+import os
+import platform
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import numpy as np
+import onnxruntime
+import typer
+from PIL import Image
+
+from app.classifier import Classifier
+from app.preprocess.frame import FRAME_SIDE
+
+ROOT = Path(__file__).parent.parent
+SHEET = ROOT / "tests" / "data" / "mnist_500.png"
+LIMITS = {1: 0.6, 32: 2.5}  # ms a call, by pictures in it
+WARM_UP = 20
+
+
+def main(
+    model: Annotated[Path, typer.Option(help="The file to measure.")] = ROOT / "models" / "digits.onnx",
+    repeat: Annotated[int, typer.Option(help="Calls to measure.")] = 1000,
+) -> None:
+    """Measure how long the network takes."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    classifier = Classifier(model)
+    sheet = np.asarray(Image.open(SHEET), np.float32) / 255
+    cells = sheet.reshape(-1, FRAME_SIDE, sheet.shape[1] // FRAME_SIDE, FRAME_SIDE)
+    frames = np.ascontiguousarray(cells.swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE))
+    typer.echo(
+        f"{classifier.metadata.get('architecture', model)}, {model.stat().st_size / 1e6:.1f} MB, one core of "
+        f"{platform.machine()}, onnxruntime {onnxruntime.__version__}"
+    )
+    for pictures, limit in LIMITS.items():
+        milliseconds = []
+        for call in range(WARM_UP + repeat):
+            first = call * pictures % (len(frames) - pictures)
+            start = perf_counter()
+            classifier(frames[first : first + pictures])
+            milliseconds.append(1000 * (perf_counter() - start))
+        median = np.median(milliseconds[WARM_UP:])
+        typer.echo(f"{pictures:2} at once: {median:.3f} ms (at most {limit} ms), {median / pictures:.3f} ms a picture")
+
+
+if __name__ == "__main__":
+    typer.run(main)
