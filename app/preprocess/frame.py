@@ -82,8 +82,9 @@ def stroke_width(ink: Map) -> float:
     """Mean width of a digit's strokes, in pixels of the frame: twice its ink over the length of its outline."""
     if max(ink.shape) > FINE * BOX_SIDE:
         ink = resample(ink, FINE * BOX_SIDE)
-    padded = np.pad(ink, 1)
-    slope = np.hypot(np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1])
+    padded = np.zeros((ink.shape[0] + 2, ink.shape[1] + 2), np.float32)  # np.pad and np.diff take four times as long
+    padded[1:-1, 1:-1] = ink
+    slope = np.hypot(padded[1:, :-1] - padded[:-1, :-1], padded[:-1, 1:] - padded[:-1, :-1])
     width = 2 * ink.sum() / slope.sum() * BOX_SIDE / max(ink.shape)
     return float(width)
 

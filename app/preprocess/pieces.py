@@ -156,6 +156,8 @@ class Pieces:
 
     def of_the_digit(self) -> NDArray[np.bool_]:
         """Which pieces (n + 1,) are the digit's: the main piece and what is near it, as whole, and no speck."""
+        if len(self.size) == 2:  # as most of MNIST's
+            return np.array([False, True])
         top, bottom, left, right = self.box.T
         main = self.main
         gap_y = np.maximum(top - bottom[main], top[main] - bottom).clip(min=0)
