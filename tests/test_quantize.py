@@ -2,7 +2,7 @@
 
 import torch
 
-from training.quantize import quantized, quantized_layer
+from training.quantize import MAX_WEIGHT, quantized, quantized_layer, rounded
 
 WEIGHT = torch.tensor([[1 / 3, -1.0], [0.0, 0.25]])
 BIAS = torch.tensor([1.0, 2.0])
@@ -54,3 +54,23 @@ def test_each_layer_covers_what_the_one_before_it_gives():
 def test_sums_of_two_products_fit_16_bits():
     layer = quantized_layer(torch.ones(1, 2), torch.zeros(1), torch.ones(1, 2))
     assert 2 * 255 * int(layer.weight.max()) < 2**15
+
+
+def test_weights_below_half_a_step_are_not_lost(digits):
+    """Each would be rounded to 0 on its own; together they matter."""
+    inputs = torch.from_numpy(digits).flatten(1).float() / 255
+    torch.manual_seed(0)
+    weight = torch.rand(784, 3) * 0.4
+    weight[400] = MAX_WEIGHT
+    alone, together = (inputs @ (integers - weight) for integers in (weight.round(), rounded(weight, inputs)))
+    assert together.abs().mean() < 0.1 * alone.abs().mean()
+
+
+def test_rounding_in_blocks_changes_nothing(digits, monkeypatch):
+    inputs = torch.from_numpy(digits).flatten(1)[:, 300:400].float() / 255
+    torch.manual_seed(0)
+    weight = torch.randn(100, 5) * 10
+    whole = rounded(weight, inputs)
+    monkeypatch.setattr("training.quantize.BLOCK", 7)
+    assert whole.equal(whole.round())
+    assert (rounded(weight, inputs) != whole).float().mean() < 0.05  # sums in another order, halves the other way
