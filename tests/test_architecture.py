@@ -40,7 +40,7 @@ ARROWS = {
     "training.plots": set(),
     "training.model": {"app.classifier"},
     "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
-    "training.config": {"training.model"},
+    "training.config": {"training.convolution", "training.model"},
     "training.quantize": set(),
     "training.export": {"app.classifier", "training.model", "training.quantize"},
     "training.train": {

@@ -15,7 +15,7 @@ def images(digits):
 def net(images) -> ConvolutionalNet:
     """A small network whose batch normalisation has seen something and is not the identity."""
     torch.manual_seed(0)
-    net = ConvolutionalNet((3, 5), (16,), dropout=0.2)
+    net = ConvolutionalNet((3, 4, 5), (16,), dropout=0.2)
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     for batch in images.split(100):
@@ -24,23 +24,23 @@ def net(images) -> ConvolutionalNet:
 
 
 def test_widths_are_channels_times_places():
-    assert dense_widths((16, 32), (256,)) == [16 * 12 * 12, 32 * 4 * 4, 256]
+    assert dense_widths((16, 16, 96), (256,)) == [16 * 12 * 12, 16 * 12 * 12, 96 * 4 * 4, 256]
     assert dense_widths((), (800, 800)) == [800, 800]
 
 
 def test_written_out_it_answers_the_same(net, images):
     dense = written_out(net, images, dropout=0.0)
-    assert dense.widths == [784, 3 * 12 * 12, 5 * 4 * 4, 16, 10]
+    assert dense.widths == [784, 3 * 12 * 12, 4 * 12 * 12, 5 * 4 * 4, 16, 10]
     torch.testing.assert_close(dense.eval()(images), net(images), atol=1e-3, rtol=1e-3)
 
 
 def test_written_out_it_answers_nearly_the_same_in_training(net, images):
     """Its batch normalisation uses each unit's statistics, and they are what its running ones say."""
     dense = written_out(net, images, dropout=0.0)
-    dense.hidden[2].dropout.p = 0.0
-    dense.hidden[2].eval()
+    dense.hidden[3].dropout.p = 0.0
+    dense.hidden[3].eval()
     in_training = dense.train()
-    in_training.hidden[2].eval()
+    in_training.hidden[3].eval()
     torch.testing.assert_close(in_training(images), net(images), atol=1e-2, rtol=1e-2)
 
 

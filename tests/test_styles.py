@@ -25,21 +25,21 @@ def test_about_the_stated_share_of_each_digit_changes_and_the_others_do_not(samp
     images, labels = sample
     changed = (styles.restyle(images, labels, generator()) != images).any(dim=2).any(dim=1)
     untouched = dict.fromkeys(range(10), 1.0)
-    for digit, _, share in styles.STYLES:
+    for digit, _, _, share in styles.STYLES:
         untouched[digit] *= 1 - share
     for digit, share in untouched.items():
         assert changed[labels == digit].float().mean().item() == pytest.approx(1 - share, abs=0.2 * (share < 1))
 
 
-@pytest.mark.parametrize(("digit", "style"), [row[:2] for row in styles.STYLES])
-def test_a_style_adds_ink_and_stays_in_range(sample, digit, style):
+@pytest.mark.parametrize(("source", "style"), [row[1:3] for row in styles.STYLES])
+def test_a_style_adds_ink_and_stays_in_range(sample, source, style):
     images, labels = sample
-    images = images[labels == digit]
+    images = images[labels == source]
     before = images.clone()
     styled = style(images, generator())
     assert images.equal(before)
     assert 0 <= styled.min() <= styled.max() <= 1
-    if style is not styles.curled:  # which is made smaller first
+    if style not in (styles.curled, styles.of_sevens):  # which are made smaller first
         assert (styled >= images).all()
         assert (styled - images).sum() > 0.02 * images.sum()
 
@@ -50,6 +50,21 @@ def test_an_upstroke_comes_from_the_left_to_the_top():
     assert added[:, :, 17:].sum() == 0
     assert added[:, 22:].sum() == 0
     assert (added[:, 5:22, :12].sum(dim=(1, 2)) > 1).float().mean() > 0.9
+
+
+def test_a_one_of_a_seven_has_its_bar_turned_down_to_the_left():
+    seven = written((6, 5), (20, 5), (14, 23))
+    made = styles.of_sevens(seven, generator())
+    box, axis = styles.extent(made), torch.arange(28.0)
+    ends = torch.stack([made[i, :, int(box.left[i]) :][:, :2].sum(dim=1) for i in range(len(made))])  # leftmost columns
+    row = ends @ axis / ends.sum(dim=1)
+    assert (row > box.top + 0.3 * box.height).all()
+
+
+def test_without_sevens_no_one_is_made_of_them(sample):
+    images, labels = sample
+    ones = images[labels == 1]
+    assert styles.restyle(ones, torch.ones(len(ones), dtype=torch.long), generator()).shape == ones.shape
 
 
 def test_a_base_lies_on_both_sides_of_the_foot():

@@ -21,7 +21,7 @@ from training.data import Digits
 CPU = torch.device("cpu")
 SMALL = Config(hidden=(64,), epochs=3, batch_size=50, threads=1, precision="fp32", learning_rate=2e-3)
 
-STAGED = replace(SMALL, channels=(2, 4), hidden=(16,), epochs=4, convolution_share=0.5)
+STAGED = replace(SMALL, channels=(2, 2, 4), hidden=(16,), epochs=4, convolution_share=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_best_epoch_is_kept_not_the_last(parts, tmp_path, monkeypatch):
 def test_a_recipe_with_convolutions_becomes_dense_and_learns_on(parts, tmp_path):
     run = train.setup(STAGED, CPU)
     train.fit(run, *parts, tmp_path)
-    assert run.model.widths == [784, 2 * 12 * 12, 4 * 4 * 4, 16, 10]
+    assert run.model.widths == [784, 2 * 12 * 12, 2 * 12 * 12, 4 * 4 * 4, 16, 10]
     assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
     assert run.history[2]["training_loss"] < 1.1 * run.history[1]["training_loss"]
     assert run.best_error == min(row["validation_error"] for row in run.history[2:])
@@ -115,7 +115,7 @@ def test_each_stage_has_its_own_learning_rate():
     assert Config(epochs=5).stage(0) == (0, 5, 2e-3)
 
 
-@pytest.mark.parametrize(("epochs", "convolutional"), [(1, 0), (2, 1), (3, 2), (20, 18), (320, 280)])
+@pytest.mark.parametrize(("epochs", "convolutional"), [(1, 0), (2, 1), (3, 2), (20, 18), (150, 135)])
 def test_both_stages_of_the_best_recipe_fit_any_number_of_epochs(epochs, convolutional):
     assert replace(RECIPES["best"], epochs=epochs).convolution_epochs == convolutional
 
@@ -199,6 +199,7 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--dropout 1", "1 is not in"),
         ("--learning-rate -1", "-1 is not above 0"),
         ("--activation swish", "invalid choice"),
+        ("--channels 1 2 3 4", "--channels takes at most 3 numbers"),
         ("--recipe best --activation tanh", "--channels needs --activation relu"),
         ("--resume --recipe best", "leave out --recipe"),
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
@@ -222,7 +223,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "training.train", "--hidden", "32", "--threads", "1", *arguments]
 
 
-@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 4"])
+@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 2 4"])
 def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path):
     output, runs = tmp_path / "model.onnx", tmp_path / "runs"
     places = ["--data", str(mnist_root), "--output", str(output), "--runs", str(runs)]
@@ -232,7 +233,7 @@ def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path)
     (folder,) = runs.iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "history.csv", "history.png", "last.pt"]
     metadata = Classifier(output).metadata
-    assert metadata["architecture"] == ("784-288-64-32-10" if options else "784-32-10")
+    assert metadata["architecture"] == ("784-288-288-64-32-10" if options else "784-32-10")
     assert 0 < float(metadata["validation_error_percent"]) < 20
     assert (
         parse(metadata["recipe"].split()[3:])[0].epochs

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from training.convolution import SHAPES
 from training.model import ACTIVATIONS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
@@ -101,12 +102,13 @@ class Config:
 RECIPES = {
     "quick": Config(),
     "best": Config(
-        channels=(24, 96),
+        channels=(16, 16, 96),
         hidden=(256,),
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
-        epochs=320,
+        epochs=150,
+        convolution_share=0.9,
     ),
 }
 
@@ -199,6 +201,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")
     config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
+    if len(config.channels) > len(SHAPES):
+        p.error(f"--channels takes at most {len(SHAPES)} numbers")
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments

@@ -7,7 +7,7 @@ a dense network that begins with what convolutions know of pictures and learns o
 
 import copy
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +16,21 @@ from app.classifier import CLASSES
 from app.preprocess.frame import FRAME_SIDE
 from training.model import DigitNet, HiddenLayer, normalised
 
-KERNEL, STRIDE = 5, 2
+# Kernel, stride and padding of each convolution. Without padding, and at every second place, there are few
+# places and so few weights to write out; the one between them keeps the places it gets.
+SHAPES = ((5, 2, 0), (3, 1, 1), (5, 2, 0))
 
 
 class ConvolutionalLayer(nn.Module):
-    """A convolution without padding at every second place, batch normalisation, ReLU."""
+    """Convolution, batch normalisation, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, KERNEL, STRIDE, bias=False)
+        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, side, side) → (N, outputs, places, places), see `places`."""
+        """(N, inputs, side, side) → (N, outputs, side, side), with fewer places on a side where it strides."""
         return torch.relu(self.norm(self.convolution(x)))
 
 
@@ -38,7 +40,7 @@ class ConvolutionalNet(nn.Module):
     Parameters
     ----------
     channels : sequence of int
-        Of each convolution.
+        Of each convolution, as many as SHAPES has or fewer.
     hidden : sequence of int
         Width of each dense hidden layer.
     dropout : float
@@ -47,7 +49,8 @@ class ConvolutionalNet(nn.Module):
 
     def __init__(self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
-        self.convolutions = nn.Sequential(*(ConvolutionalLayer(*pair) for pair in pairwise([1, *channels])))
+        pairs = zip(pairwise([1, *channels]), SHAPES, strict=False)
+        self.convolutions = nn.Sequential(*(ConvolutionalLayer(*pair, *shape) for pair, shape in pairs))
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
         self.widths = list(hidden)
         *_, units = dense_widths(channels, ())
@@ -61,15 +64,13 @@ class ConvolutionalNet(nn.Module):
         return logits
 
 
-def places(side: int) -> int:
-    """At how many places along a side of so many pixels a kernel is put down: 12 on 28, 4 on 12."""
-    return (side - KERNEL) // STRIDE + 1
-
-
 def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
     """The hidden layers' widths when convolutions with these channels are written out before `hidden`."""
-    sides = accumulate(channels, lambda side, _: places(side), initial=FRAME_SIDE)
-    return [count * side**2 for count, side in zip(channels, list(sides)[1:], strict=True)] + list(hidden)
+    widths, side = [], FRAME_SIDE
+    for count, (kernel, stride, padding) in zip(channels, SHAPES, strict=False):
+        side = (side + 2 * padding - kernel) // stride + 1
+        widths.append(count * side**2)
+    return [*widths, *hidden]
 
 
 @torch.no_grad()

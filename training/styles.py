@@ -34,13 +34,19 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     Tensor
         (N, 28, 28) float in [0, 1]; a digit may reach beyond MNIST's box of 20 pixels.
     """
-    images = images.clone()
-    for digit, style, share in STYLES:
+    styled = images.clone()
+    for digit, source, style, share in STYLES:
         lot = torch.rand(len(images), generator=generator, device=generator.device)
         chosen = ((labels == digit) & (lot < share)).nonzero()[:, 0]
-        if len(chosen):
-            images[chosen] = style(images[chosen], generator)
-    return images
+        sources = styled[chosen] if source == digit else images[labels == source]
+        if len(chosen) and len(sources):
+            styled[chosen] = style(drawn(sources, len(chosen), generator) if source != digit else sources, generator)
+    return styled
+
+
+def drawn(images: Tensor, count: int, generator: Generator) -> Tensor:
+    """So many of the images, drawn with replacement."""
+    return images[torch.randint(len(images), (count,), generator=generator, device=generator.device)]
 
 
 def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
@@ -54,6 +60,19 @@ def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
     start = top + torch.stack([-angle.sin(), angle.cos()], dim=1) * length[:, None]
     bend = torch.stack([-angle.cos(), -angle.sin()], dim=1) * (uniform((n,), -0.12, 0.12, generator) * length)[:, None]
     return torch.maximum(ones, draw(torch.stack([top, (top + start) / 2 + bend, start], dim=1), pen))
+
+
+def of_sevens(sevens: Tensor, generator: Generator) -> Tensor:
+    """1s with a long upstroke, made of 7s: the bar turned down, the stem turned upright.
+
+    Drawn strokes alone can be told by the pen; these can not.
+    """
+    n = len(sevens)
+    down, upright = uniform((n,), 0.7, 1.2, generator), uniform((n,), 0, 0.4, generator)
+    shears = torch.stack([1 - upright * down, -upright, down, torch.ones_like(down)], dim=1).view(n, 2, 2)
+    matrix = torch.nn.functional.pad(shears * uniform((n, 1, 1), 1.05, 1.2, generator), (0, 1))
+    grid = torch.nn.functional.affine_grid(matrix, [n, 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
+    return torch.nn.functional.grid_sample(sevens[:, None], grid, align_corners=False)[:, 0]
 
 
 def with_base(ones: Tensor, generator: Generator) -> Tensor:
@@ -162,11 +181,13 @@ def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, floa
 
 
 Style = Callable[[Tensor, Generator], Tensor]
-STYLES: tuple[tuple[int, Style, float], ...] = (
-    (1, with_upstroke, 0.6),
-    (1, with_base, 0.3),
-    (7, crossed, 0.35),
-    (7, hooked, 0.25),
-    (9, curled, 0.35),
-    (4, closed, 0.15),
+# The digit it makes, the digit it is made of, how, and which share of the digit.
+STYLES: tuple[tuple[int, int, Style, float], ...] = (
+    (1, 1, with_upstroke, 0.5),
+    (1, 7, of_sevens, 0.2),
+    (1, 1, with_base, 0.3),
+    (7, 7, crossed, 0.35),
+    (7, 7, hooked, 0.25),
+    (9, 9, curled, 0.4),
+    (4, 4, closed, 0.15),
 )

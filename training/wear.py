@@ -101,10 +101,10 @@ def line(middle: Tensor, angle: Tensor, half_length: Tensor) -> Tensor:
 
 Effect = Callable[[Tensor, Generator], Tensor]
 EFFECTS: tuple[tuple[Effect, float], ...] = (
-    (thickened, 0.12),
-    (thinned, 0.12),
-    (blurred, 0.12),
-    (torn, 0.03),
-    (lined, 0.03),
-    (toned, 0.25),
+    (thickened, 0.25),
+    (thinned, 0.25),
+    (blurred, 0.25),
+    (torn, 0.05),
+    (lined, 0.05),
+    (toned, 0.5),
 )
