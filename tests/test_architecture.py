@@ -41,11 +41,15 @@ ARROWS = {
     "training.model": {"app.classifier"},
     "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
     "training.config": {"training.convolution", "training.model"},
+    "training.calibrate": {"training.data", "training.model"},
     "training.quantize": set(),
     "training.export": {"app.classifier", "training.model", "training.quantize"},
     "training.train": {
         "app.classifier",
-        *(f"training.{name}" for name in ("augment", "config", "convolution", "data", "export", "model", "plots")),
+        *(
+            f"training.{name}"
+            for name in ("augment", "calibrate", "config", "convolution", "data", "export", "model", "plots")
+        ),
     },
     "training.evaluate": {
         "app.classifier",

@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from app.classifier import CLASSES, PIXELS
 from training import augment, data
+from training.calibrate import calibrated
 from training.config import Config, parse
 from training.convolution import ConvolutionalNet, dense_widths, written_out
 from training.data import Digits
@@ -261,10 +262,11 @@ def architecture(config: Config) -> str:
 
 
 def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digits) -> None:
-    """Export the best epoch, measure it on the test images, plot the run and say where everything is."""
+    """Calibrate and export the best epoch, measure it on the test images, plot the run and say where everything is."""
     assert isinstance(run.model, DigitNet)
     run.model.load_state_dict(run.best)
-    _, test_error = evaluate(run.model, test)
+    model, temperature = calibrated(run.model, validation)
+    _, test_error = evaluate(model, test)
     metadata = {
         "architecture": architecture(run.config),
         "activation": run.config.activation,
@@ -275,9 +277,10 @@ def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digit
         "epochs": str(run.epochs),
         "validation_error_percent": f"{run.best_error:.2%}".rstrip("%"),
         "test_error_percent": f"{test_error:.2%}".rstrip("%"),
+        "temperature": f"{temperature:.2f}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    export(run.model, output, metadata, validation.images)
+    export(model, output, metadata, validation.images)
     plot_history(run.history, folder / "history.png")
     print(
         f"{output}: validation error {run.best_error:.2%}, test error {test_error:.2%}, "

@@ -1,0 +1,28 @@
+"""Temperature scaling: it finds the scale that logits were given, and changes no answer."""
+
+import pytest
+import torch
+
+from test_model import trained
+from training.calibrate import best_temperature, calibrated
+from training.data import Digits
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
+def test_the_temperature_undoes_a_scale(scale):
+    torch.manual_seed(0)
+    logits = torch.randn(20_000, 10) * 2
+    labels = torch.distributions.Categorical(logits=logits).sample()  # so that the logits are calibrated
+    assert best_temperature(logits * scale, labels) == pytest.approx(scale, abs=0.03)
+
+
+def test_a_calibrated_network_answers_the_same_with_another_confidence(digits, labels):
+    model, sample = trained(), Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    with torch.no_grad():
+        model.output.weight *= 10
+    before = model.output.weight.clone()
+    scaled, temperature = calibrated(model, sample)
+    images = sample.images.float() / 255
+    assert temperature != 1
+    torch.testing.assert_close(scaled(images), model(images) / temperature)
+    assert model.output.weight.equal(before)
