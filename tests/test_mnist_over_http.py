@@ -19,7 +19,7 @@ def test_the_error_over_http_is_the_error_that_evaluate_measures(mnist_root):
         answers = list(pool.map(lambda image: client.post("/predict", content=encode(image)).json()["digit"], images))
     online = float(np.mean(answers != labels))
     assert abs(online - offline) <= 0.0003
-    assert online <= 0.009
+    assert online <= 0.006
 
 
 def test_preprocessing_costs_mnist_nothing(mnist_root):

@@ -45,7 +45,7 @@ class Config:
     learning_rate: float | None = None
     weight_decay: float = 0.01
     batch_size: int = 512
-    epochs: int = 80
+    epochs: int = 60
     convolution_share: float = 0.875
     seed: int = 0
     threads: int | None = None
