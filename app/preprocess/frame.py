@@ -52,10 +52,12 @@ def with_known_stroke(ink: Map) -> Map:
 def centred(ink: Map) -> Map:
     """A digit scaled into the box, and placed in the frame by its centre of mass."""
     digit = resample(ink, BOX_SIDE)
-    reach = max(max(centre, side - centre) for centre, side in zip(centre_of_mass(digit), digit.shape, strict=True))
+    centres = centre_of_mass(digit)
+    reach = max(max(centre, side - centre) for centre, side in zip(centres, digit.shape, strict=True))
     if reach > FRAME_SIDE / 2:
         digit = resample(ink, int(BOX_SIDE * FRAME_SIDE / 2 / reach))
-    top, left = (placement(centre, side) for centre, side in zip(centre_of_mass(digit), digit.shape, strict=True))
+        centres = centre_of_mass(digit)
+    top, left = (placement(centre, side) for centre, side in zip(centres, digit.shape, strict=True))
     frame = np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
     frame[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
     return frame

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.preprocess.errors import BlankImage
-from app.preprocess.maps import Map, border, sample
+from app.preprocess.maps import Map, border, middle, sample
 from app.preprocess.photo import MIN_CONTRAST, ink_on_uneven_ground
 from app.preprocess.pieces import SMALL_SIDE
 
@@ -42,7 +42,8 @@ def ink_map(image: Image.Image) -> Map:
     BlankImage
         Nothing differs from the ground by MIN_CONTRAST.
     """
-    colour, alpha = channels(image.reduce(shrinkage(image)))
+    factor = shrinkage(image)
+    colour, alpha = channels(image.reduce(factor) if factor > 1 else image)
     sheet = alpha > 0.5
     ink = np.zeros_like(alpha)
     if sheet.mean() > 0.5:
@@ -83,8 +84,8 @@ def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_]) -> Map | None:
     None where the ground is uneven: half of the sheet, or of its border, does not have its median colour.
     """
     visible = sample(colour)[:, sample(sheet)]  # (C, n)
-    ground = np.median(visible, axis=1)
-    if np.median(np.abs(visible - ground[:, None]).max(axis=0)) > EVEN:
+    ground = middle(visible)
+    if middle(np.abs(visible - ground[:, None]).max(axis=0)) > EVEN:
         return None
     difference: Map = np.abs(colour - ground[:, None, None]).max(axis=0)
     if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:

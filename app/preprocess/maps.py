@@ -31,6 +31,13 @@ def sample(array: NDArray[T]) -> NDArray[T]:
     return array[..., ::step_y, ::step_x]
 
 
+def middle(values: NDArray[T]) -> NDArray[T]:
+    """The upper median along the last axis, in a quarter of the time of np.median."""
+    index = values.shape[-1] // 2
+    median: NDArray[T] = np.partition(values, (index - 1, index))[..., index]  # both: one alone is slow on many zeros
+    return median
+
+
 def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
     """Minimum or maximum over a square of `width` (made odd) around each pixel; nothing lies outside."""
     reach = width // 2
