@@ -71,7 +71,8 @@ def channels(image: Image.Image) -> tuple[Map, Map]:
         grey: Map = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         grey = (grey - grey.min()) / max(np.ptp(grey), np.finfo(np.float32).tiny)
         return grey[None], np.ones_like(grey)
-    planes: Map = np.stack([np.asarray(band, np.float32) for band in image.split()]) / np.float32(255)
+    planes: Map = np.stack([np.asarray(band, np.float32) for band in image.split()])
+    planes /= 255
     if image.mode in ("LA", "RGBA"):
         planes = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
         return planes[:-1], planes[-1]
@@ -87,7 +88,8 @@ def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_]) -> Map | None:
     ground = middle(visible)
     if middle(np.abs(visible - ground[:, None]).max(axis=0)) > EVEN:
         return None
-    difference: Map = np.abs(colour - ground[:, None, None]).max(axis=0)
+    differences = colour - ground[:, None, None]
+    difference: Map = np.abs(differences, out=differences).max(axis=0)
     if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:
         return None
     return difference
