@@ -19,19 +19,56 @@ ARROWS = {
     "app.preprocess.pipeline": {f"app.preprocess.{name}" for name in ("decode", "frame", "ink", "maps", "pieces")},
     "app.classifier": set(),
     "app.settings": set(),
-    "app.uploads": set(),
-    "app.problems": {"app.preprocess.errors", "app.uploads"},
-    "app.logs": {"app.problems"},
+    "app.limits": set(),
+    "app.metrics": set(),
+    "app.draining": set(),
+    "app.keys": set(),
+    "app.security": set(),
+    "app.logs": set(),
+    "app.protocol": set(),
+    "app.batching": {"app.limits"},
+    "app.uploads": {"app.limits"},
+    "app.reading": {
+        *(f"app.preprocess.{name}" for name in ("decode", "maps", "pipeline")),
+        *(f"app.{name}" for name in ("batching", "classifier", "limits", "metrics", "settings")),
+    },
+    "app.problems": {"app.preprocess.errors", "app.keys", "app.limits", "app.uploads"},
+    "app.middleware": {f"app.{name}" for name in ("metrics", "problems", "reading", "security")},
     "app.routes": {
         "app.preprocess.maps",
-        "app.preprocess.pipeline",
-        "app.uploads",
-        "app.problems",
-        "app.classifier",
-        "app.settings",
+        *(
+            f"app.{name}"
+            for name in (
+                "classifier",
+                "draining",
+                "keys",
+                "limits",
+                "metrics",
+                "problems",
+                "reading",
+                "settings",
+                "uploads",
+            )
+        ),
     },
-    "app.main": {"app.routes", "app.problems", "app.logs", "app.classifier", "app.settings"},
-    "app.cli": {"app.main", "app.logs", "app.classifier", "app.settings"},
+    "app.main": {
+        f"app.{name}"
+        for name in (
+            "classifier",
+            "draining",
+            "keys",
+            "limits",
+            "metrics",
+            "middleware",
+            "problems",
+            "reading",
+            "routes",
+            "security",
+            "settings",
+        )
+    },
+    "app.server": {"app.logs", "app.main", "app.protocol", "app.settings"},
+    "app.cli": {"app.classifier", "app.logs", "app.server", "app.settings"},
     "training.data": set(),
     "training.pen": {"app.preprocess.frame"},
     "training.styles": {"app.preprocess.frame", "training.pen"},
@@ -40,6 +77,7 @@ ARROWS = {
     "training.plots": set(),
     "training.model": {"app.classifier"},
     "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
+    "training.teacher": {"app.classifier", "training.convolution", "training.model"},
     "training.config": {"training.convolution", "training.model"},
     "training.calibrate": {"training.data", "training.model"},
     "training.quantize": set(),
@@ -48,7 +86,7 @@ ARROWS = {
         "app.classifier",
         *(
             f"training.{name}"
-            for name in ("augment", "calibrate", "config", "convolution", "data", "export", "model", "plots")
+            for name in ("augment", "calibrate", "config", "convolution", "data", "export", "model", "plots", "teacher")
         ),
     },
     "training.evaluate": {
