@@ -26,6 +26,9 @@ robustness: .venv/all  ## Error on digits drawn into difficult scenes, photos am
 real: .venv/all  ## Error of the running service on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
+fuzz: .venv/all  ## Read 100,000 damaged pictures: a frame or an error of ours, nothing else
+	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
@@ -38,4 +41,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run test train evaluate robustness real
+.PHONY: help run test train evaluate robustness real fuzz

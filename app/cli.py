@@ -3,19 +3,16 @@
 Ignores: how a digit is read; `predict` asks a running service.
 """
 
-import signal
-import sys
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import httpx2
 import typer
-import uvicorn
 from pydantic import ValidationError
 
-from app import logs
+from app import logs, server
 from app.classifier import ModelError
-from app.main import create_app
 from app.settings import Settings
 
 cli = typer.Typer(help="Read handwritten digits.", no_args_is_help=True, add_completion=False)
@@ -25,33 +22,25 @@ cli = typer.Typer(help="Read handwritten digits.", no_args_is_help=True, add_com
 def serve(
     host: Annotated[str | None, typer.Option(help="The address to listen on (DIGITS_HOST).")] = None,
     port: Annotated[int | None, typer.Option(help="The port to listen on (DIGITS_PORT).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that answer (DIGITS_WORKERS).")] = None,
     model: Annotated[Path | None, typer.Option(help="The model file to serve (DIGITS_MODEL).")] = None,
 ) -> None:
     """Serve on http://127.0.0.1:8000, or where the options and the environment say."""
-    given: dict[str, Any] = {"host": host, "port": port, "model": model}
+    given = {"host": host, "port": port, "workers": workers, "model": model}
+    os.environ |= {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
     try:
-        settings = Settings(**{name: value for name, value in given.items() if value is not None})
-        app = create_app(settings)
+        settings = Settings()
+        logs.configure(settings.log_level)
+        server.serve(settings)
     except ValidationError as error:
         for each in error.errors():
             typer.echo(
                 f"DIGITS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}, not {each['input']!r}.", err=True
             )
         raise typer.Exit(1) from error
-    except ModelError as error:
+    except (ModelError, server.NotListening) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
-    logs.configure(settings.log_level)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once all requests are answered
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,  # as logs.configure says
-        access_log=False,  # logs.RequestLog writes these
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
-    )
 
 
 @cli.command()

@@ -8,14 +8,21 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from anyio import CapacityLimiter
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from app import problems, routes
 from app.classifier import Classifier
-from app.logs import RequestLog
+from app.draining import Draining
+from app.keys import Keys
+from app.limits import Budget
+from app.metrics import Metrics
+from app.middleware import RequestMiddleware
+from app.reading import Reader
+from app.security import docs_headers, page_headers
 from app.settings import Settings
 
 STATIC = Path(__file__).parent / "static"
@@ -30,20 +37,49 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, its model loaded; a ModelError where the model file cannot be served."""
     settings = settings or Settings()
     classifier = Classifier(settings.model)
+    metrics = Metrics(model_labels(classifier))
+    draining = Draining()
+    bodies = Budget(
+        settings.max_held_bytes, "Too many pictures are being sent at once: send this one again in a second."
+    )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, routes.Service]]:
-        yield {"service": routes.Service(settings, classifier, CapacityLimiter(settings.threads))}
+        reader = Reader(settings, classifier, metrics)
+        with draining.on_sigterm(settings.drain_seconds):
+            yield {"service": routes.Service(settings, classifier, reader, metrics, draining, bodies)}
 
     app = FastAPI(
         title="Digits",
         summary="Reads a handwritten digit from any picture.",
         version=version("digits"),
         lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
     )
-    app.include_router(routes.router)
+    app.include_router(routes.guarded, dependencies=[Depends(Keys(settings.api_keys))] if settings.api_keys else [])
+    app.include_router(routes.unguarded)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_api_route("/", page, include_in_schema=False)
+    docs = get_swagger_ui_html(openapi_url="openapi.json", title="Digits")
+    app.add_api_route("/docs", lambda: docs, include_in_schema=False)
     problems.install(app)
-    app.add_middleware(RequestLog)
+    app.add_middleware(
+        RequestMiddleware,
+        metrics=metrics,
+        headers={"": page_headers(), "/docs": docs_headers(bytes(docs.body).decode())},
+    )
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["X-Request-ID", "Retry-After"],
+        )
     return app
+
+
+def model_labels(classifier: Classifier) -> dict[str, str]:
+    """What the metrics say of the model."""
+    return {"version": classifier.version, "architecture": classifier.metadata.get("architecture", "")}

@@ -4,7 +4,7 @@ Ignores: why an exception was raised; its message becomes the problem's `detail`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app import uploads
+from app import keys, limits, uploads
 from app.preprocess import errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -27,20 +27,32 @@ class Kind:
     status: int
     name: str
     title: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
+class ShuttingDown(Exception):
+    """The service has been told to stop, and finishes what it has begun."""
+
+
+CLOSE = {"Connection": "close"}  # the rest of the body is not waited for
+RETRY = {"Retry-After": "1"}
 KINDS: dict[type[Exception], Kind] = {
     uploads.MalformedMultipart: Kind(400, "malformed-multipart", "The form cannot be read"),
-    uploads.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
+    keys.Unauthorized: Kind(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
+    uploads.UploadTooSlow: Kind(408, "upload-too-slow", "The upload takes too long", CLOSE),
+    uploads.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large", CLOSE),
     uploads.NoFile: Kind(422, "no-file", "There is no picture in the request"),
     uploads.SeveralFiles: Kind(422, "several-files", "There is more than one picture in the request"),
     errors.EmptyFile: Kind(422, "empty-file", "The file is empty"),
     errors.NotAnImage: Kind(415, "not-an-image", "The file is not a picture of a known format"),
     errors.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
+    errors.TooComplex: Kind(422, "too-complex", "The picture takes too long to decode"),
     errors.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
     errors.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
     RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
+    limits.Overloaded: Kind(503, "overloaded", "The service has too much to do", RETRY),
+    ShuttingDown: Kind(503, "shutting-down", "The service is about to stop", RETRY),
 }
 
 
@@ -65,7 +77,8 @@ def response(request: Request, kind: Kind, detail: str, headers: Mapping[str, st
         instance=request.url.path,
         request_id=request.state.request_id,
     )
-    return JSONResponse(problem.model_dump(), kind.status, headers, MEDIA_TYPE)
+    request.state.problem = kind.name
+    return JSONResponse(problem.model_dump(), kind.status, {**kind.headers, **(headers or {})}, MEDIA_TYPE)
 
 
 async def on_known(request: Request, error: Exception) -> JSONResponse:
@@ -96,7 +109,7 @@ def on_unforeseen(request: Request) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Let the application answer each exception of the table as a problem."""
-    for error in (*uploads.UploadError.__subclasses__(), *errors.PreprocessError.__subclasses__()):
+    for error in KINDS.keys() - {Exception, RequestValidationError}:
         app.add_exception_handler(error, on_known)
     app.add_exception_handler(RequestValidationError, on_invalid_parameter)
     app.add_exception_handler(HTTPException, on_http_exception)

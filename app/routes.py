@@ -1,25 +1,29 @@
 """The endpoints and what they answer; no logic of their own."""
 
 import base64
+import json
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, Depends, Query, Request
-from numpy.typing import NDArray
+from fastapi import APIRouter, Query, Request, Response
 from PIL import Image
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from app import problems, uploads
+from app import keys, problems, uploads
 from app.classifier import Classifier
+from app.draining import Draining
+from app.limits import Budget, Share
+from app.metrics import Metrics
 from app.preprocess.maps import Map
-from app.preprocess.pipeline import frame_from_bytes
+from app.reading import Reader, Reading
 from app.settings import Settings
 
-router = APIRouter()
+guarded = APIRouter()  # needs an API key where there are any
+unguarded = APIRouter()
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,10 @@ class Service:
 
     settings: Settings
     classifier: Classifier
-    threads: CapacityLimiter
-
-    def read(self, picture: bytes) -> tuple[Map, NDArray[np.float32]]:
-        """A picture's frame (28, 28) and the probabilities (10,) of the digits; blocks."""
-        frame = frame_from_bytes(picture, self.settings.max_pixels)
-        return frame, self.classifier(frame[None])[0]
-
-
-async def service(request: Request) -> Service:
-    """The running application's service."""
-    found: Service = request.state.service
-    return found
+    reader: Reader
+    metrics: Metrics
+    draining: Draining
+    bodies: Budget
 
 
 class Prediction(BaseModel):
@@ -62,6 +58,7 @@ class Health(BaseModel):
     model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
 
 
+TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 EXAMPLE = {
     "digit": 7,
     "confidence": 0.9991,
@@ -78,13 +75,13 @@ FORM: dict[str, Any] = {
 }
 
 
-@router.post(
+@guarded.post(
     "/predict",
     summary="Read the handwritten digit on a picture",
-    response_model_exclude_none=True,
+    response_model=Prediction,
     responses={
         200: {"content": {"application/json": {"example": EXAMPLE}}},
-        **problems.documentation(*problems.KINDS),
+        **problems.documentation(*(problems.KINDS.keys() - {problems.ShuttingDown})),
     },
     openapi_extra={
         "requestBody": {
@@ -95,28 +92,56 @@ FORM: dict[str, Any] = {
 )
 async def predict(
     request: Request,
-    service: Annotated[Service, Depends(service)],
     frame: Annotated[bool, Query(description="Also send what the network saw.")] = False,
-) -> Prediction:
+) -> Response:
     """Send the picture as the form field `file`, or as the request's body."""
-    picture = await uploads.read_picture(request, service.settings.max_upload_bytes)
-    seen, probabilities = await to_thread.run_sync(partial(service.read, picture), limiter=service.threads)
-    shares = [round(share, 6) for share in probabilities.tolist()]
-    digit = int(probabilities.argmax())
-    return Prediction(
-        digit=digit,
-        confidence=shares[digit],
-        probabilities=shares,
-        model=service.classifier.version,
-        frame=data_uri(seen) if frame else None,
-    )
+    service: Service = request.state.service
+    settings = service.settings
+    service.reader.refuse_if_full()
+    with Share(service.bodies) as memory:
+        picture = await uploads.read_picture(request, settings.max_upload_bytes, settings.body_timeout_seconds, memory)
+        reading = await service.reader(picture, gone=partial(uploads.hung_up, request))
+    answer = prediction(reading, service.classifier.version, service.metrics)
+    if frame:
+        answer["frame"] = data_uri(reading.frame)
+    return Response(TO_JSON(answer), media_type="application/json")
 
 
-@router.get("/health", summary="Whether the service is ready, and with which model")
-async def health(request: Request, service: Annotated[Service, Depends(service)]) -> Health:
-    """Answers as soon as pictures can be sent."""
+def prediction(reading: Reading, model: str, metrics: Metrics) -> dict[str, Any]:
+    """A Prediction, as a dict: it is ours, and need not be validated."""
+    shares = [round(share, 6) for share in reading.probabilities.tolist()]
+    digit = int(reading.probabilities.argmax())
+    metrics.predictions.labels(digit).inc()
+    metrics.confidence.observe(shares[digit])
+    return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "model": model}
+
+
+@unguarded.get(
+    "/health",
+    summary="Whether the service is ready, and with which model",
+    responses=problems.documentation(problems.ShuttingDown),
+)
+async def health(request: Request) -> Health:
+    """Answers as soon as pictures can be sent, and until the service is told to stop."""
+    service: Service = request.state.service
+    if service.draining.begun:
+        raise problems.ShuttingDown("The service finishes what it has begun, and stops: ask another one.")
     model = {"version": service.classifier.version, **service.classifier.metadata}
     return Health(version=request.app.version, model=model)
+
+
+@guarded.get(
+    "/metrics",
+    summary="Numbers for Prometheus",
+    response_class=Response,
+    responses={
+        200: {"content": {CONTENT_TYPE_LATEST: {}}},
+        **problems.documentation(keys.Unauthorized),
+    },
+)
+async def metrics(request: Request) -> Response:
+    """Of all workers together, in Prometheus's text format."""
+    return Response(request.state.service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def data_uri(frame: Map) -> str:

@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -21,12 +21,40 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="The address to listen on; 0.0.0.0 is every one of the machine's."
     )
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    workers: int = Field(
+        default_factory=lambda: os.environ.get("WEB_CONCURRENCY", 1),
+        validate_default=True,
+        ge=1,
+        description="Processes that answer, to use as many cores; `WEB_CONCURRENCY` is heeded too.",
+    )
+    api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="Keys, with commas between them; where there are any, `/predict` and `/metrics` need one.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Origins, with commas between them, whose pages may ask from a browser; * is any."
+    )
     max_upload_bytes: int = Field(default=20_000_000, gt=0, description="Largest request body.")
-    max_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels (width × height) of a picture.")
-    threads: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+    max_held_bytes: int = Field(
+        default=50_000_000, gt=0, description="Most bytes of request bodies in memory at once, in each worker."
+    )
+    body_timeout_seconds: float = Field(default=30, gt=0, description="How long a request's body may take to arrive.")
+    header_timeout_seconds: float = Field(default=10, gt=0, description="How long a request's headers may take.")
+    max_pixels: int = Field(
+        default=50_000_000,
         gt=0,
-        description="Pictures worked on at the same time.",
+        description="Most pixels (width × height) of a JPEG; of an AVIF 0.3 times as many, of a WebP 0.25, of others, "
+        "and of a progressive JPEG, half.",
+    )
+    threads: int = Field(
+        default_factory=lambda: min(4, os.cpu_count() or 1),
+        gt=0,
+        description="Larger pictures that are worked on at the same time, in each worker.",
+    )
+    picture_queue: int = Field(default=16, ge=0, description="Larger pictures that may wait for that.")
+    frame_queue: int = Field(default=64, gt=0, description="Frames that may wait for the network, in each worker.")
+    drain_seconds: int = Field(
+        default=1, ge=0, description="How long `/health` says 503 after SIGTERM before no more connections are taken."
     )
     shutdown_timeout_seconds: int = Field(
         default=10, ge=0, description="How long running requests may go on after SIGTERM or Ctrl-C."
@@ -34,3 +62,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least severe log lines to write."
     )
+
+    @field_validator("api_keys", "cors_origins", mode="before")
+    @classmethod
+    def split(cls, value: object) -> object:
+        """Take a list apart at its commas."""
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -5,16 +5,20 @@ tells a form from a raw body. Ignores: what the bytes are.
 
     UploadError
     ├── UploadTooLarge      the body is larger than allowed
+    ├── UploadTooSlow       the body is not complete in time
     ├── MalformedMultipart  the form cannot be taken apart
     ├── NoFile              there is no field `file`, or it is not a file
     └── SeveralFiles        there is more than one field `file`
 """
 
-from collections.abc import AsyncGenerator
+import asyncio
+from typing import NamedTuple
 
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
+
+from app.limits import Share
 
 FIELD = "file"
 MAX_PARTS = 16
@@ -26,6 +30,10 @@ class UploadError(Exception):
 
 class UploadTooLarge(UploadError):
     """The body is larger than allowed."""
+
+
+class UploadTooSlow(UploadError):
+    """The body is not complete in time."""
 
 
 class MalformedMultipart(UploadError):
@@ -40,17 +48,33 @@ class SeveralFiles(UploadError):
     """There is more than one field `file`."""
 
 
-async def read_picture(request: Request, max_bytes: int) -> bytes:
-    """The bytes of the one picture that a request carries; an UploadError where there is none."""
-    body = await read_body(request, max_bytes)
-    if request.headers.get("content-type", "").lower().startswith("multipart/"):
-        return await file_field(request.headers, body)
+async def read_picture(request: Request, max_bytes: int, timeout_seconds: float, memory: Share) -> bytes:
+    """The bytes of the one picture that a request carries; an UploadError where there is none.
+
+    What arrives is taken of `memory`, which raises Overloaded where bodies take up all there is for them.
+    """
+    try:
+        async with asyncio.timeout(timeout_seconds):
+            body = await read_body(request, max_bytes, memory)
+    except TimeoutError as error:
+        raise UploadTooSlow(
+            f"The request was not complete within {timeout_seconds:g} seconds: send it again, or a smaller picture."
+        ) from error
+    content_type = request.headers.get("content-type", "")
+    if content_type.lower().startswith("multipart/"):
+        return file_field(content_type, body)
     if not body:
         raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
     return body
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
+async def hung_up(request: Request) -> None:
+    """Return when the client of a request whose body was read has hung up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def read_body(request: Request, max_bytes: int, memory: Share) -> bytes:
     """The whole body, given up as soon as it is or declares itself larger than `max_bytes`."""
     too_large = UploadTooLarge(f"The request is larger than {max_bytes:,} bytes: send a smaller picture.")
     declared = request.headers.get("content-length", "")
@@ -58,30 +82,72 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
         raise too_large
     body = bytearray()
     async for chunk in request.stream():
+        memory.take(len(chunk))
         body += chunk
         if len(body) > max_bytes:
             raise too_large
     return bytes(body)
 
 
-async def file_field(headers: Headers, body: bytes) -> bytes:
+class Part(NamedTuple):
+    """A part of a form: its header Content-Disposition, and what is in it."""
+
+    disposition: bytearray
+    content: bytearray
+
+
+def file_field(content_type: str, body: bytes) -> bytes:
     """The content of the field `file` of a multipart form."""
+    files = []
+    for part in form_parts(content_type, body):
+        _, options = parse_options_header(bytes(part.disposition))
+        if b"name" not in options:
+            raise MalformedMultipart("The multipart form is damaged: a part has no name.")
+        if options[b"name"] == FIELD.encode():
+            files.append((part.content, b"filename" in options))
+    if len(files) > 1:
+        raise SeveralFiles(f"The form has {len(files)} fields '{FIELD}': send one picture a request.")
+    if not files or not files[0][1]:
+        raise NoFile(f"The form has no file in its field '{FIELD}': with curl, write -F {FIELD}=@picture.png.")
+    return bytes(files[0][0])
 
-    async def stream() -> AsyncGenerator[bytes, None]:
-        yield body
 
-    parser = MultiPartParser(headers, stream(), max_files=MAX_PARTS, max_fields=MAX_PARTS)
-    parser.spool_max_size = len(body) + 1  # larger than any part: stays in memory
+def form_parts(content_type: str, body: bytes) -> list[Part]:
+    """The parts of a multipart form, at most MAX_PARTS of them."""
+    _, options = parse_options_header(content_type)
+    if not options.get(b"boundary"):
+        raise MalformedMultipart("The multipart form is damaged: its Content-Type has no boundary.")
+    parts: list[Part] = []
+    name = bytearray()
+    complete = False
+
+    def begin() -> None:
+        if len(parts) == MAX_PARTS:
+            raise MalformedMultipart(f"The multipart form has more than {MAX_PARTS} parts.")
+        parts.append(Part(bytearray(), bytearray()))
+
+    def take_value(data: bytes, start: int, stop: int) -> None:
+        if name.lower() == b"content-disposition":
+            parts[-1].disposition.extend(data[start:stop])
+
+    def end() -> None:
+        nonlocal complete
+        complete = True
+
     try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise MalformedMultipart(f"The multipart form is damaged: {error.message.rstrip('.')}.") from error
-    try:
-        files = form.getlist(FIELD)
-        if len(files) > 1:
-            raise SeveralFiles(f"The form has {len(files)} fields '{FIELD}': send one picture a request.")
-        if not files or not isinstance(files[0], UploadFile):
-            raise NoFile(f"The form has no file in its field '{FIELD}': with curl, write -F {FIELD}=@picture.png.")
-        return await files[0].read()
-    finally:
-        await form.close()
+        MultipartParser(
+            options[b"boundary"],
+            {
+                "on_part_begin": begin,
+                "on_header_begin": name.clear,
+                "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
+                "on_header_value": take_value,
+                "on_part_data": lambda data, start, stop: parts[-1].content.extend(memoryview(data)[start:stop]),
+                "on_end": end,
+            },
+        ).write(body)
+    except FormParserError as error:
+        raise MalformedMultipart(f"The multipart form is damaged: {error}.") from error
+    if not complete:
+        raise MalformedMultipart("The multipart form is damaged: it does not end.")
+    return parts

@@ -2,8 +2,6 @@
 
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,9 +20,14 @@ DIGITS = str(Path(sys.executable).with_name("digits"))
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
     """A running service on a free port: its process, and its address."""
-    process = subprocess.Popen([DIGITS, "serve", "--port", "0", *options], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [DIGITS, "serve", "--port", "0", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
     try:
         for line in process.stderr:
             if found := re.search(r"http://[\d.]+:\d+", line):
@@ -92,27 +95,14 @@ def test_the_service_is_ready_within_two_seconds():
         assert time.perf_counter() - started < 2
 
 
-def test_sigterm_lets_a_running_request_end(seven):
-    picture = encode(drawing(seven))
-    with serving() as (process, url):
-        host, port = url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), timeout=20) as client:
-            client.sendall(b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(picture))
-            client.sendall(picture[:100])
-            time.sleep(0.3)
-            process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)
-            client.sendall(picture[100:])
-            assert b'"digit":7' in client.makefile("rb").read()
-        assert process.wait(timeout=10) == 0
-
-
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
         (["--model", "/nowhere.onnx"], {}, "/nowhere.onnx: there is no such file"),
         (["--model", __file__], {}, "is cut off, or not an ONNX model"),
         (["--port", "70000"], {}, "DIGITS_PORT: .*less than or equal to 65535"),
+        (["--host", "192.0.2.1"], {}, "192.0.2.1:8000: Cannot assign requested address. Choose another"),
+        (["--workers", "0"], {}, "DIGITS_WORKERS: .*greater than or equal to 1"),
         ([], {"DIGITS_MAX_PIXELS": "many"}, "DIGITS_MAX_PIXELS: .*valid integer.*'many'"),
     ],
 )
@@ -121,3 +111,13 @@ def test_serve_refuses_to_start_with_one_sentence(arguments, environment, messag
     assert done.returncode == 1
     assert re.search(message, done.stderr)
     assert done.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_is_said(url):
+    port = url.rsplit(":", 1)[1]
+    done = digits_command("serve", "--port", port)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"127.0.0.1:{port}: Address already in use. Choose another address with DIGITS_HOST and DIGITS_PORT.\n"
+    )

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.preprocess import decode, errors, frame
+from app.preprocess.decode import START_OF_SCAN
 from app.preprocess.pieces import find_digit
 from app.preprocess.pipeline import frame_from_bytes
 from conftest import encode
@@ -214,6 +215,15 @@ def flat(value: int, size: tuple[int, int] = (100, 100)) -> bytes:
 
 
 PNG = encode(Image.linear_gradient("L"))
+
+
+def many_scans(count: int) -> bytes:
+    """A progressive JPEG that goes over all its pixels so many times more."""
+    jpeg = encode(Image.linear_gradient("L"), "JPEG", progressive=True)
+    last = jpeg.rindex(START_OF_SCAN)
+    return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
+
+
 HOSTILE = {
     "empty": (b"", errors.EmptyFile, "empty"),
     "text": (b"This is no picture.", errors.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
@@ -224,7 +234,8 @@ HOSTILE = {
     "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
     "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
     "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
-    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
+    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 25,000,000 in a PNG"),
+    "many scans": (many_scans(200), errors.TooComplex, "more than 100 scans"),
     "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
@@ -239,6 +250,23 @@ def test_what_cannot_be_read_is_named(name):
     data, error, message = HOSTILE[name]
     with pytest.raises(error, match=message):
         frame_from_bytes(data, MAX_PIXELS)
+
+
+def test_a_progressive_jpeg_is_read(seven):
+    assert many_scans(0).count(START_OF_SCAN) > 3
+    progressive = frame_from_bytes(encode(drawing(seven), "JPEG", quality=95, progressive=True), MAX_PIXELS)
+    plain = frame_from_bytes(encode(drawing(seven), "JPEG", quality=95), MAX_PIXELS)
+    np.testing.assert_array_equal(progressive, plain)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 0.2])
+def test_decoding_has_a_deadline(seconds, monkeypatch):
+    monkeypatch.setattr(decode, "DECODE_SECONDS", seconds)
+    many_comments = encode(Image.linear_gradient("L"), "GIF")
+    many_comments = many_comments[:-1] + b"\x21\xfe\x01x\x00" * 1_000_000
+    slow = many_comments[:781] + many_comments[-5_000_000:]  # the header, and then nothing but comments
+    with pytest.raises(errors.TooComplex, match="to decode"):
+        frame_from_bytes(slow, MAX_PIXELS)
 
 
 def test_pixels_are_counted_before_decoding(monkeypatch):

@@ -12,7 +12,7 @@ from PIL import Image
 from app import problems, uploads
 from app.main import create_app
 from app.preprocess import errors
-from app.preprocess.pipeline import frame_from_bytes
+from app.preprocess.pipeline import frame_from_bytes, frame_from_image
 from app.settings import Settings
 from conftest import encode
 from test_preprocess import HOSTILE, drawing, flat
@@ -113,6 +113,7 @@ REFUSED = {
     "text": (PNG_TYPE, HOSTILE["text"][0], 415, "not-an-image"),
     "a cut PNG": (PNG_TYPE, HOSTILE["cut png"][0], 422, "corrupt-image"),
     "60 megapixels": (PNG_TYPE, HOSTILE["many pixels"][0], 422, "too-many-pixels"),
+    "a JPEG of 200 scans": (PNG_TYPE, HOSTILE["many scans"][0], 422, "too-complex"),
     "a bomb": (PNG_TYPE, HOSTILE["bomb"][0], 422, "too-many-pixels"),
     "white": (PNG_TYPE, flat(255), 422, "blank-image"),
     "black": (PNG_TYPE, flat(0), 422, "blank-image"),
@@ -140,8 +141,11 @@ def assert_problem(answer, status: int, name: str, path: str) -> None:
     assert problem["detail"].endswith(".")
 
 
+ELSEWHERE = {"invalid-parameter", "internal-error", "unauthorized", "upload-too-slow", "overloaded", "shutting-down"}
+
+
 def test_every_kind_of_problem_is_raised_by_a_test():
-    tested = {problem for *_, problem in REFUSED.values()} | {"invalid-parameter", "internal-error"}
+    tested = {problem for *_, problem in REFUSED.values()} | ELSEWHERE
     assert tested == {kind.name for kind in problems.KINDS.values()}
 
 
@@ -182,24 +186,88 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr("app.routes.frame_from_bytes", broken)
+    monkeypatch.setattr("app.reading.frame_from_image", broken)
     answer = client.post("/predict", content=picture)
     assert_problem(answer, 500, "internal-error", "/predict")
     assert "secret" not in answer.text
     assert answer.headers["x-request-id"] in answer.json()["detail"]
 
 
-def test_pictures_are_worked_on_outside_the_event_loops_thread(client, picture, monkeypatch):
+@pytest.mark.parametrize(("side", "where"), [(28, "asyncio-portal"), (300, "AnyIO worker thread")])
+def test_only_small_pictures_are_worked_on_in_the_event_loops_thread(client, seven, monkeypatch, side, where):
     threads = []
 
     def watched(*arguments):
         threads.append(threading.current_thread().name)
-        return frame_from_bytes(*arguments)
+        return frame_from_image(*arguments)
 
-    monkeypatch.setattr("app.routes.frame_from_bytes", watched)
-    client.post("/predict", content=picture)
-    assert threads
-    assert "AnyIO worker thread" in threads[0]
+    monkeypatch.setattr("app.reading.frame_from_image", watched)
+    client.post("/predict", content=encode(Image.fromarray(seven).resize((side, side))))
+    assert len(threads) == 1
+    assert where in threads[0]
+
+
+def test_bodies_together_have_a_limit(seven):
+    settings = Settings(max_held_bytes=1000)
+    with TestClient(create_app(settings)) as client:
+        for _ in range(2):
+            answer = client.post("/predict", content=bytes(1001))
+            assert_problem(answer, 503, "overloaded", "/predict")
+            assert answer.headers["retry-after"] == "1"
+        assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
+
+
+def test_a_service_that_is_told_to_stop_says_so(client, picture):
+    client.app_state["service"].draining.begun = True
+    answer = client.get("/health")
+    assert_problem(answer, 503, "shutting-down", "/health")
+    assert client.post("/predict", content=picture).json()["digit"] == 7  # what comes is answered all the same
+
+
+KEYS = {"api_keys": ["first", "second"]}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"authorization": "Bearer second"}, {"x-api-key": "first"}, {"authorization": "bearer first"}]
+)
+@pytest.mark.parametrize("path", ["/predict", "/metrics"])
+def test_one_of_the_keys_lets_in(headers, path, picture):
+    with TestClient(create_app(Settings(**KEYS))) as client:
+        answer = client.request("POST" if path == "/predict" else "GET", path, content=picture, headers=headers)
+        assert answer.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer third"},
+        {"x-api-key": "firs"},
+        {"x-api-key": "first,second"},
+        {"x-api-key": "ü".encode()},
+        {"authorization": "Basic first"},
+        {"authorization": "first"},
+        {"authorization": "Bearer third", "x-api-key": "first"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/predict", "/metrics"])
+def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
+    with TestClient(create_app(Settings(**KEYS))) as client:
+        answer = client.request("POST" if path == "/predict" else "GET", path, content=picture, headers=headers)
+        assert_problem(answer, 401, "unauthorized", path)
+        assert answer.headers["www-authenticate"] == "Bearer"
+        assert client.get("/health").status_code == 200
+
+
+def test_pages_of_other_origins_may_ask_where_that_is_allowed(client, picture):
+    ours, other = {"origin": "https://ours.example"}, {"origin": "https://other.example"}
+    assert "access-control-allow-origin" not in client.post("/predict", content=picture, headers=ours).headers
+    with TestClient(create_app(Settings(cors_origins=["https://ours.example"]))) as client:
+        allowed = client.post("/predict", content=picture, headers=ours)
+        assert allowed.headers["access-control-allow-origin"] == "https://ours.example"
+        assert "access-control-allow-origin" not in client.post("/predict", content=picture, headers=other).headers
+        asked = ours | {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+        assert client.options("/predict", headers=asked).status_code == 200
 
 
 def test_openapi_has_an_example_of_every_answer(client):
@@ -212,7 +280,7 @@ def test_openapi_has_an_example_of_every_answer(client):
         "model",
     }
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
-    assert named == {kind.name for kind in problems.KINDS.values()}
+    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down"}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])

@@ -4,15 +4,22 @@ Ignores: colour profiles, all frames of an animation but the first, and what is 
 """
 
 from io import BytesIO
+from time import perf_counter
 
 import pi_heif
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
-from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooManyPixels
+from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooComplex, TooManyPixels
 
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
 # Larger pictures are averaged down to a longer side of one to two times this.
 WORKING_SIDE = 700
+# Share of the most pixels that a format may have, by the memory its decoder takes: next to none for a JPEG, which
+# is decoded reduced, 16 bytes a pixel for WebP, 12 for AVIF, 4 to 9 for the rest, which may have half as many.
+PIXEL_SHARES = {"JPEG": 1.0, "WEBP": 0.25, "AVIF": 0.3}
+DECODE_SECONDS = 3.0
+# Each scan of a progressive JPEG goes over all its pixels. Encoders write about 10.
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -26,14 +33,50 @@ UPRIGHT = {
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """Decode a picture's first frame, upright, its longer side below twice WORKING_SIDE.
+    """Open and load a picture, see `opened` and `loaded`."""
+    return loaded(opened(data, max_pixels))
+
+
+def opened(data: bytes, max_pixels: int) -> Image.Image:
+    """A picture whose header is read and found acceptable, to be decoded.
 
     Parameters
     ----------
     data : bytes
         A picture file in one of FORMATS; the content decides, not a name or a declared type.
     max_pixels : int
-        Most pixels (width × height) that are decoded.
+        Most pixels (width × height) of a JPEG, which may be decoded reduced; of other formats a part of it.
+
+    Raises
+    ------
+    EmptyFile, NotAnImage, TooManyPixels, TooComplex, CorruptImage
+    """
+    if not data:
+        raise EmptyFile("The file is empty: send the bytes of a picture.")
+    pi_heif.register_heif_opener()
+    try:
+        image: Image.Image = Image.open(Source(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
+    except TooComplex:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixels(f"The picture has more than {max_pixels:,} pixels: send a smaller one.") from error
+    except Exception as error:  # Pillow's parsers raise whatever broken bytes make them raise
+        raise CorruptImage(f"The picture's header is damaged: {error}.") from error
+    kind = "progressive JPEG" if "progressive" in image.info else str(image.format)
+    allowed = int(max_pixels * PIXEL_SHARES.get(kind, 0.5))
+    if (pixels := max(image.width * image.height, tile_pixels(image))) > allowed:
+        raise TooManyPixels(
+            f"The picture has {pixels:,} pixels, more than {allowed:,} in a {kind}: send a smaller one."
+        )
+    if image.format == "JPEG" and data.count(START_OF_SCAN) > MAX_SCANS:
+        raise TooComplex(f"The picture is a JPEG of more than {MAX_SCANS} scans: save it anew, and send that.")
+    return image
+
+
+def loaded(image: Image.Image) -> Image.Image:
+    """An opened picture's first frame, decoded, upright, its longer side below twice WORKING_SIDE.
 
     Returns
     -------
@@ -42,34 +85,43 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
 
     Raises
     ------
-    EmptyFile, NotAnImage, TooManyPixels, CorruptImage
+    CorruptImage, TooComplex
     """
-    if not data:
-        raise EmptyFile("The file is empty: send the bytes of a picture.")
-    pi_heif.register_heif_opener()
-    image: Image.Image
-    try:
-        image = Image.open(BytesIO(data), formats=FORMATS)
-    except UnidentifiedImageError as error:
-        raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels(f"The picture has more than {max_pixels:,} pixels: send a smaller one.") from error
-    except Exception as error:  # Pillow's parsers raise whatever broken bytes make them raise
-        raise CorruptImage(f"The picture's header is damaged: {error}.") from error
-    if image.width * image.height > max_pixels:
-        raise TooManyPixels(
-            f"The picture has {image.width * image.height:,} pixels, more than {max_pixels:,}: send a smaller one."
-        )
     try:
         image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a big JPEG is decoded at 1/2, 1/4 or 1/8
         image.load()
         turn = orientation(image)
         image = plain(image)
         if (factor := max(image.size) // WORKING_SIDE) > 1:  # by 1, Pillow would copy it
-            image = image.reduce(factor)
+            image = reduced(image, factor)
+        image = without_margins(image)
+    except TooComplex:
+        raise
     except Exception as error:  # as above
         raise CorruptImage(f"The picture is cut off or damaged: {error}.") from error
     return image if turn is None else image.transpose(turn)
+
+
+class Source(BytesIO):
+    """A file in memory that its decoder may read from for so long."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.deadline = perf_counter() + DECODE_SECONDS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """The next bytes, or TooComplex when the time is over."""
+        if perf_counter() > self.deadline:
+            raise TooComplex(
+                f"The picture takes more than {DECODE_SECONDS:g} s to decode: save it anew, and send that."
+            )
+        return super().read(size)
+
+
+def tile_pixels(image: Image.Image) -> int:
+    """Pixels of one tile of a TIFF, which is decoded whole however little of it is shown; 0 without tiles."""
+    tags = getattr(image, "tag_v2", {})
+    return int(tags.get(TiffImagePlugin.TILEWIDTH, 0)) * int(tags.get(TiffImagePlugin.TILELENGTH, 0))
 
 
 def orientation(image: Image.Image) -> Image.Transpose | None:
@@ -81,12 +133,29 @@ def orientation(image: Image.Image) -> Image.Transpose | None:
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The same picture in mode L, LA, RGB, RGBA or F, without see-through margins."""
+    """The same picture in mode L, LA, RGB, RGBA or F."""
     if image.mode.startswith("I"):
         return image.convert("F")
-    if not image.has_transparency_data:
-        return image if image.mode in ("L", "RGB", "F") else image.convert("L" if image.mode == "1" else "RGB")
-    image = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    if image.has_transparency_data:
+        return image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
+    return image if image.mode in ("L", "RGB", "F") else image.convert("L" if image.mode == "1" else "RGB")
+
+
+def reduced(image: Image.Image, factor: int) -> Image.Image:
+    """An image averaged down, strip by strip: Pillow copies one with an alpha channel to do it."""
+    strip = factor * 16
+    size = -(-image.width // factor), -(-image.height // factor)
+    small = Image.new(image.mode, size)
+    for top in range(0, image.height, strip):
+        part = image.crop((0, top, image.width, min(top + strip, image.height)))
+        small.paste(part.reduce(factor), (0, top // factor))
+    return small
+
+
+def without_margins(image: Image.Image) -> Image.Image:
+    """An image without see-through margins, and without an alpha channel that says nothing."""
+    if image.mode not in ("LA", "RGBA"):
+        return image
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
         return image.convert("L" if image.mode == "LA" else "RGB")

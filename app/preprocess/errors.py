@@ -4,6 +4,7 @@ PreprocessError
 ├── EmptyFile        there are no bytes
 ├── NotAnImage       not one of the accepted formats
 ├── TooManyPixels    more than `max_pixels`, found before decoding
+├── TooComplex       decoding would take, or has taken, too long
 ├── CorruptImage     an accepted format, but cut off or damaged
 └── BlankImage       decoded, but there is no ink on it
 """
@@ -23,6 +24,10 @@ class NotAnImage(PreprocessError):
 
 class TooManyPixels(PreprocessError):
     """The picture has more pixels than allowed."""
+
+
+class TooComplex(PreprocessError):
+    """Decoding the picture would take, or has taken, too long."""
 
 
 class CorruptImage(PreprocessError):

@@ -23,7 +23,7 @@ def frame_from_bytes(data: bytes, max_pixels: int) -> Map:
     data : bytes
         A picture file in one of `decode.FORMATS`.
     max_pixels : int
-        Most pixels (width × height) that are decoded.
+        Most pixels (width × height) that are decoded, see `app.preprocess.decode`.
 
     Returns
     -------
@@ -35,7 +35,12 @@ def frame_from_bytes(data: bytes, max_pixels: int) -> Map:
     PreprocessError
         One of its subclasses, see `app.preprocess.errors`.
     """
-    return frame_from_ink(digit_from_image(decode(data, max_pixels)))
+    return frame_from_image(decode(data, max_pixels))
+
+
+def frame_from_image(image: Image.Image) -> Map:
+    """The frame (28, 28) of a decoded image; BlankImage where there is no ink on it."""
+    return frame_from_ink(digit_from_image(image))
 
 
 def digit_from_image(image: Image.Image) -> Map:

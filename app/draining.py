@@ -1,0 +1,37 @@
+"""SIGTERM → the health check says 503 for a while → the server's own handler, which stops it.
+
+Ignores: how the server stops; running requests are its concern.
+"""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class Draining:
+    """Whether the service has been told to stop."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    @contextmanager
+    def on_sigterm(self, seconds: float) -> Iterator[None]:
+        """Within this, SIGTERM reaches the handler that was there before so many seconds later."""
+        stop = signal.getsignal(signal.SIGTERM)
+        if threading.current_thread() is not threading.main_thread() or not callable(stop):
+            yield  # no server of ours: a test, or one that handles signals in another way
+            return
+        loop = asyncio.get_running_loop()
+
+        def drain(number: int, frame: FrameType | None) -> None:
+            self.begun = True
+            loop.call_soon_threadsafe(loop.call_later, seconds, stop, number, None)
+
+        signal.signal(signal.SIGTERM, drain)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,43 @@
+"""What bounds the work in hand: so much of something at once, and what goes beyond is refused.
+
+Ignores: what is counted.
+"""
+
+from types import TracebackType
+
+
+class Overloaded(Exception):
+    """There is more work in hand than allowed; the message says what to do."""
+
+
+class Budget:
+    """So many bytes, or pictures, at once."""
+
+    def __init__(self, limit: int, message: str) -> None:
+        self.limit = limit
+        self.message = message
+        self.spent = 0
+
+
+class Share:
+    """What one request takes of a budget; given back where its `with` ends."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.taken = 0
+
+    def take(self, amount: int) -> None:
+        """Take more, or raise Overloaded where that is more than there is left."""
+        if self.budget.spent + amount > self.budget.limit:
+            raise Overloaded(self.budget.message)
+        self.budget.spent += amount
+        self.taken += amount
+
+    def __enter__(self) -> "Share":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.budget.spent -= self.taken
+        self.taken = 0

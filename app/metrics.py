@@ -1,0 +1,60 @@
+"""What Prometheus is told of the service: a class with one attribute a collector.
+
+With several workers each writes its numbers to files in PROMETHEUS_MULTIPROC_DIR, and whichever is asked adds them
+up. Ignores: who counts what, and when.
+"""
+
+import os
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
+
+
+class Metrics:
+    """The service's collectors, in a registry of their own."""
+
+    def __init__(self, model: Mapping[str, str]) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self.counter("digits_requests", "Requests, by what they were answered.", "route", "status")
+        self.request_seconds = self.histogram("digits_request_seconds", "Headers to answer.", SECONDS, "route")
+        self.in_flight = self.gauge("digits_requests_in_flight", "Requests that are being answered.")
+        self.rejected = self.counter("digits_rejected", "Requests that got a problem for an answer.", "reason")
+        self.queue_depth = self.gauge("digits_queue_depth", "Frames or pictures that wait or are read.", "queue")
+        self.queue_seconds = self.histogram("digits_queue_wait_seconds", "How long they waited.", SECONDS, "queue")
+        self.batch_size = self.histogram("digits_batch_size", "Frames in a call of the network.", BATCH_SIZES)
+        self.decode_seconds = self.histogram("digits_decode_seconds", "Decoding of a picture.", SECONDS)
+        self.preprocess_seconds = self.histogram("digits_preprocess_seconds", "Decoded picture to frame.", SECONDS)
+        self.inference_seconds = self.histogram("digits_inference_seconds", "A call of the network.", SECONDS)
+        self.predictions = self.counter("digits_predictions", "Digits answered.", "digit")
+        self.confidence = self.histogram("digits_confidence", "How sure the answers were.", SHARES)
+        self.model = self.gauge("digits_model_info", "1; the labels name the model and its version.", *model)
+        self.model.labels(**model).set(1)
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        """A number that only grows."""
+        return Counter(name, text, labels, registry=self.registry)
+
+    def gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        """A number that rises and falls; over living workers it is added up."""
+        return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
+
+    def histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
+        """How many values lay below each of the bounds."""
+        return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
+
+    def queue(self, name: str) -> tuple[Gauge, Histogram]:
+        """The depth of a queue, and the time spent in it."""
+        return self.queue_depth.labels(name), self.queue_seconds.labels(name)
+
+    def exposition(self) -> bytes:
+        """All numbers in Prometheus's text format, of all workers where there are several."""
+        registry = self.registry
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

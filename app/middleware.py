@@ -1,0 +1,73 @@
+"""What every request gets: an id, security headers, a log line, and its place in the metrics.
+
+Ignores: what a request carries; no content, file name or picture reaches the log.
+"""
+
+import re
+import uuid
+from collections.abc import Mapping
+from time import perf_counter
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import problems
+from app.metrics import Metrics
+from app.reading import Abandoned
+from app.security import Headers
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HUNG_UP = 499  # as nginx has it: nobody was there to be answered
+
+
+class RequestMiddleware:
+    """ASGI middleware around the whole application; it also answers what nobody foresaw.
+
+    `headers` are those of each path, and under "" of all others.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, headers: Mapping[str, Headers]) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.headers = headers
+        self.log = structlog.get_logger("digits")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on; see the class."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        given = request.headers.get("x-request-id", "")
+        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request.state.request_id = request_id
+        added = [*self.headers.get(scope["path"], self.headers[""]), (b"x-request-id", request_id.encode())]
+        started, status = perf_counter(), 0
+
+        async def send_more(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id), self.metrics.in_flight.track_inprogress():
+            try:
+                await self.app(scope, receive, send_more)
+            except (ClientDisconnect, Abandoned):
+                status = HUNG_UP
+            except Exception:  # the last place to answer it, and to log it under the request's id
+                self.log.exception("unforeseen error")
+                if not status:
+                    await problems.on_unforeseen(request)(scope, receive, send_more)
+            self.finish(request, status, perf_counter() - started)
+
+    def finish(self, request: Request, status: int, seconds: float) -> None:
+        """Log and count a request that is over."""
+        self.log.info("request", method=request.method, path=request.url.path, status=status, seconds=round(seconds, 6))
+        route = getattr(request.scope.get("route"), "path", "none")
+        self.metrics.requests.labels(route, status).inc()
+        self.metrics.request_seconds.labels(route).observe(seconds)
+        if problem := getattr(request.state, "problem", None):
+            self.metrics.rejected.labels(problem).inc()

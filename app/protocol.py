@@ -1,0 +1,98 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol, and limits on what comes before the application.
+
+Ignores: request bodies, which `app.uploads` counts as it reads them.
+"""
+
+import asyncio
+import json
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEADER_BYTES = 32_768
+MAX_PIPELINED = 32  # requests that one connection may have waiting behind the one that is answered
+
+
+class Protocol(HttpToolsProtocol):
+    """A connection that closes where headers are too long, too slow, or too many requests are sent ahead."""
+
+    def __init__(self, *arguments: Any, header_timeout_seconds: float, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*arguments, **options)
+        self.header_timeout_seconds = header_timeout_seconds
+        self.header_timer: asyncio.TimerHandle | None = None
+        self.header_bytes = 0
+        self.in_headers = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Headers are expected from now on."""
+        super().connection_made(transport)
+        self.await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is expected any more."""
+        super().connection_lost(exc)
+        self.stop_timer()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; where headers are begun and not complete, they have so much time and room."""
+        super().data_received(data)
+        if self.in_headers and not self.transport.is_closing():
+            self.header_bytes += len(data)
+            if self.header_bytes > MAX_HEADER_BYTES:
+                self.refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"At most {MAX_HEADER_BYTES:,} bytes.")
+            self.await_headers()
+
+    def on_message_begin(self) -> None:
+        """The first byte of a request."""
+        super().on_message_begin()
+        self.in_headers = True
+        self.header_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        """The empty line after the headers."""
+        self.in_headers = False
+        self.stop_timer()
+        super().on_headers_complete()
+        if len(self.pipeline) > MAX_PIPELINED:
+            self.transport.abort()
+
+    def await_headers(self) -> None:
+        """Let the time for the headers run, where it does not yet."""
+        if self.header_timer is None:
+            self.header_timer = self.loop.call_later(self.header_timeout_seconds, self.headers_too_slow)
+
+    def stop_timer(self) -> None:
+        """The headers are complete."""
+        if self.header_timer is not None:
+            self.header_timer.cancel()
+            self.header_timer = None
+
+    def headers_too_slow(self) -> None:
+        """Close a connection whose headers take too long, without a word where there are none."""
+        if self.header_bytes:
+            self.refuse(HTTPStatus.REQUEST_TIMEOUT, f"The headers took {self.header_timeout_seconds:g} seconds.")
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP."""
+        self.refuse(HTTPStatus.BAD_REQUEST, msg)
+
+    def refuse(self, status: HTTPStatus, detail: str) -> None:
+        """Answer with a problem, as `app.problems` would, and close."""
+        problem = {
+            "type": f"/problems/{status.phrase.lower().replace(' ', '-')}",
+            "title": status.phrase,
+            "status": status,
+            "detail": detail,
+            "instance": "",
+            "request_id": uuid.uuid4().hex,
+        }
+        body = json.dumps(problem).encode()
+        self.transport.write(
+            b"%bcontent-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
+            % (STATUS_LINE[status], len(body), body)
+        )
+        self.transport.close()

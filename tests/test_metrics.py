@@ -1,0 +1,91 @@
+"""What Prometheus is told, and that the dashboard asks for nothing else."""
+
+import json
+import re
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from conftest import ROOT, encode
+
+DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
+QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
+
+
+def samples(client) -> dict[tuple, float]:
+    """Name and labels → value."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
+    }
+
+
+@pytest.fixture
+def busy(client, seven):
+    """A client whose service has answered a bit of everything."""
+    large = encode(seven.repeat(20, 0).repeat(20, 1))
+    for _ in range(3):
+        assert client.post("/predict", content=encode(seven)).status_code == 200
+    assert client.post("/predict", content=large).status_code == 200
+    client.post("/predict", content=b"text")
+    client.get("/none")
+    return client
+
+
+def test_requests_are_counted_by_route_and_status(busy):
+    found = samples(busy)
+    assert found["digits_requests_total", ("route", "/predict"), ("status", "200")] == 4
+    assert found["digits_requests_total", ("route", "/predict"), ("status", "415")] == 1
+    assert found["digits_requests_total", ("route", "none"), ("status", "404")] == 1
+    assert found["digits_rejected_total", ("reason", "not-an-image")] == 1
+    assert found["digits_request_seconds_count", ("route", "/predict")] == 5
+    assert found["digits_requests_in_flight",] == 1  # the one that asks
+
+
+def test_the_work_on_a_picture_is_timed(busy):
+    found = samples(busy)
+    for stage in ("decode", "preprocess"):
+        assert found[f"digits_{stage}_seconds_count",] == 4
+        assert 0 < found[f"digits_{stage}_seconds_sum",] < 1
+    assert found["digits_inference_seconds_count",] == found["digits_batch_size_count",] == 4
+    assert found["digits_batch_size_sum",] == 4
+    assert found["digits_queue_wait_seconds_count", ("queue", "frames")] == 4
+    assert found["digits_queue_wait_seconds_count", ("queue", "pictures")] == 1
+    assert found["digits_queue_depth", ("queue", "frames")] == found["digits_queue_depth", ("queue", "pictures")] == 0
+
+
+def test_answers_are_counted_by_digit_and_confidence(busy, classifier):
+    found = samples(busy)
+    assert found["digits_predictions_total", ("digit", "7")] == 4
+    assert found["digits_confidence_count",] == 4
+    labels = {"architecture": classifier.metadata["architecture"], "version": classifier.version}
+    assert found["digits_model_info", *sorted(labels.items())] == 1
+
+
+def test_no_path_of_a_client_becomes_a_label(busy):
+    samples(busy)  # the first time, it is itself not yet counted
+    before = len(samples(busy))
+    for number in range(5):
+        busy.get(f"/{number}")
+    assert len(samples(busy)) == before
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_the_dashboard_asks_for_what_there_is(query, busy):
+    there = samples(busy)
+    names = {name for name, *_ in there}
+    asked = re.findall(r"digits_\w+", query)
+    assert asked
+    assert set(asked) <= names
+    labels = {label for name, *labels in there if name in asked for label, _ in labels}
+    grouped = {label for group in re.findall(r"by \(([^)]*)\)", query) for label in group.split(", ")}
+    assert grouped <= labels
+    for label, value in re.findall(r'(\w+)="([^"]*)"', query):
+        assert any((label, value) in pairs for name, *pairs in there if name in asked)
+
+
+def test_each_metric_stands_in_the_readme(client):
+    table = (ROOT / "README.md").read_text().split("## Watching it")[1].split("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE))
+    families = client.app_state["service"].metrics.registry.collect()
+    assert rows == {f.name + "_total" * (f.type == "counter"): f.documentation for f in families}

@@ -1,0 +1,67 @@
+"""What every request gets: id, headers, log line, metrics."""
+
+import json
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from conftest import encode
+
+
+@pytest.fixture
+def lines():
+    with capture_logs(
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info]
+    ) as lines:
+        yield lines
+
+
+def test_each_request_is_one_line_with_its_id(client, lines, seven):
+    answer = client.post("/predict", content=encode(seven))
+    (line,) = lines
+    assert line["request_id"] == answer.headers["x-request-id"]
+    assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "POST", "/predict", 200)
+    assert 0 < line["seconds"] < 5
+
+
+def test_a_given_request_id_is_kept(client, lines):
+    answer = client.get("/health", headers={"x-request-id": "order-66"})
+    assert answer.headers["x-request-id"] == "order-66"
+    assert [line["request_id"] for line in lines] == ["order-66"]
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, 'a"b', "a b", "ü".encode()])
+def test_a_request_id_that_could_harm_a_log_is_replaced(client, given):
+    answer = client.get("/health", headers={"x-request-id": given})
+    assert len(answer.headers["x-request-id"]) == 32
+
+
+def test_an_unforeseen_error_is_logged_under_the_requests_id(client, lines, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("the cause")
+
+    monkeypatch.setattr("app.routes.uploads.read_picture", broken)
+    answer = client.post("/predict", content=b"x")
+    (line,) = [line for line in lines if line["log_level"] == "error"]
+    assert "the cause" in line["exception"]
+    assert line["request_id"] == answer.json()["request_id"]
+
+
+def test_nothing_of_an_upload_is_logged(client, lines):
+    client.post("/predict", files={"file": ("my-secret-name.png", b"my secret content", "image/png")})
+    assert [line["status"] for line in lines] == [415]
+    assert "secret" not in json.dumps(lines)
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/docs", "/static/page.js", "/none"])
+def test_every_answer_tells_browsers_what_they_may_do(client, path):
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src ")
+    script = policy.split("script-src ")[1].split(";")[0]
+    assert "unsafe" not in script
+    assert script == "'self'" or path == "/docs"
