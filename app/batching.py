@@ -1,7 +1,7 @@
 """Many requests' frames → few calls of the classifier.
 
-There is no timer: the next batch is whatever queued while the event loop did something else, and a lone frame
-waits for nobody. The classifier runs in the loop's own thread: to hand a frame to another one and back takes
+There is no timer: the next batch is whatever queues while the event loop has something else to do, and a lone
+frame waits for nobody. The classifier runs in the loop's own thread: to hand a frame to another one and back takes
 longer than to read it. Ignores: where frames come from.
 """
 
@@ -71,14 +71,21 @@ class Batcher:
         waiting = Waiting(frame, loop.create_future(), perf_counter())
         self.queue.append(waiting)
         if len(self.queue) == 1:
-            loop.call_soon(self.run)
+            loop.call_soon(self.run, 1)
         return await waiting.answer
 
-    def run(self) -> None:
-        """Classify the frames at the head of the queue, a batch of them at most."""
+    def run(self, seen: int) -> None:
+        """Classify the frames at the head of the queue, a batch of them at most, when no more are coming.
+
+        More are, where the queue has grown in the last round of the event loop: it had `seen` frames before.
+        """
+        loop = asyncio.get_running_loop()
+        if seen < len(self.queue) < self.max_batch:
+            loop.call_soon(self.run, len(self.queue))
+            return
         batch = self.next_batch()
         if self.queue:
-            asyncio.get_running_loop().call_soon(self.run)
+            loop.call_soon(self.run, len(self.queue))
         if not batch:
             return
         started = perf_counter()

@@ -41,7 +41,7 @@ class RequestMiddleware:
         request = Request(scope)
         given = request.headers.get("x-request-id", "")
         request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        request.state.request_id = request_id
+        scope.setdefault("state", {})["request_id"] = request_id
         added = [*self.headers.get(scope["path"], self.headers[""]), (b"x-request-id", request_id.encode())]
         started, status = perf_counter(), 0
 

@@ -3,6 +3,7 @@
 Ignores: colour profiles, all frames of an animation but the first, and what is on the picture.
 """
 
+from functools import cache
 from io import BytesIO
 from time import perf_counter
 
@@ -53,7 +54,7 @@ def opened(data: bytes, max_pixels: int) -> Image.Image:
     """
     if not data:
         raise EmptyFile("The file is empty: send the bytes of a picture.")
-    pi_heif.register_heif_opener()
+    register_heif()
     try:
         image: Image.Image = Image.open(Source(data), formats=FORMATS)
     except UnidentifiedImageError as error:
@@ -100,6 +101,12 @@ def loaded(image: Image.Image) -> Image.Image:
     except Exception as error:  # as above
         raise CorruptImage(f"The picture is cut off or damaged: {error}.") from error
     return image if turn is None else image.transpose(turn)
+
+
+@cache
+def register_heif() -> None:
+    """Let Pillow open HEIF files, from the first picture on."""
+    pi_heif.register_heif_opener()
 
 
 class Source(BytesIO):

@@ -44,16 +44,11 @@ def ink_map(image: Image.Image) -> Map:
     """
     factor = shrinkage(image)
     colour, alpha = channels(image.reduce(factor) if factor > 1 else image)
-    sheet = alpha > 0.5
-    ink = np.zeros_like(alpha)
-    if sheet.mean() > 0.5:
-        even = ink_on_even_ground(colour, sheet)
-        ink = (even if even is not None else ink_on_uneven_ground(plane(colour))) * alpha
-    if alpha.min() < 0.5 and ink.max() < MIN_CONTRAST:
-        ink = alpha
-    if ink.max() < MIN_CONTRAST:
+    ink = ink_on_ground(colour, None) if alpha is None else ink_on_see_through_ground(colour, alpha)
+    strongest = ink.max()
+    if strongest < MIN_CONTRAST:
         raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
-    stretched: Map = (ink / ink.max()).astype(np.float32)
+    stretched: Map = (ink / strongest).astype(np.float32)
     return stretched
 
 
@@ -62,29 +57,46 @@ def shrinkage(image: Image.Image) -> int:
     return max(1, round(max(image.size) / LOOK_SIDE))
 
 
-def channels(image: Image.Image) -> tuple[Map, Map]:
-    """Split an image into colour (1 or 3, H, W) and alpha (H, W), both float32 in [0, 1].
+def ink_on_see_through_ground(colour: Map, alpha: Map) -> Map:
+    """The ink where most of the picture can be seen, or else the alpha channel where it varies: (H, W)."""
+    sheet = alpha > 0.5
+    ink = ink_on_ground(colour, sheet) * alpha if sheet.mean() > 0.5 else np.zeros_like(alpha)
+    return alpha if alpha.min() < 0.5 and ink.max() < MIN_CONTRAST else ink
+
+
+def ink_on_ground(colour: Map, sheet: NDArray[np.bool_] | None) -> Map:
+    """The ink on an even or uneven ground, before it is stretched: (H, W)."""
+    even = ink_on_even_ground(colour, sheet)
+    return even if even is not None else ink_on_uneven_ground(plane(colour))
+
+
+def channels(image: Image.Image) -> tuple[Map, Map | None]:
+    """Split an image into colour (1 or 3, H, W) and alpha (H, W) where it has one, float32 in [0, 1].
 
     A see-through image gets a see-through seam, so that no edge cuts what is on it.
     """
     if image.mode == "F":
         grey: Map = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         grey = (grey - grey.min()) / max(np.ptp(grey), np.finfo(np.float32).tiny)
-        return grey[None], np.ones_like(grey)
+        return grey[None], None
+    if image.mode == "L":
+        return np.asarray(image, np.float32)[None] / np.float32(255), None
     planes: Map = np.stack([np.asarray(band, np.float32) for band in image.split()])
     planes /= 255
     if image.mode in ("LA", "RGBA"):
         planes = np.pad(planes, ((0, 0), (1, 1), (1, 1)))
         return planes[:-1], planes[-1]
-    return planes, np.ones(planes.shape[1:], np.float32)
+    return planes, None
 
 
-def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_]) -> Map | None:
+def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_] | None) -> Map | None:
     """Each pixel's largest difference, over the channels, from the one colour of an even ground: (H, W).
 
-    None where the ground is uneven: half of the sheet, or of its border, does not have its median colour.
+    None where the ground is uneven: half of the sheet (of all where it is None), or of its border, does not have
+    its median colour.
     """
-    visible = sample(colour)[:, sample(sheet)]  # (C, n)
+    seen = sample(colour)
+    visible = seen.reshape(len(seen), -1) if sheet is None else seen[:, sample(sheet)]  # (C, n)
     ground = middle(visible)
     if middle(np.abs(visible - ground[:, None]).max(axis=0)) > EVEN:
         return None

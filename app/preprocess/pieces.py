@@ -75,6 +75,8 @@ class Pieces:
         (n + 1,) in [0, 1], small where a piece looks like no digit.
     score : NDArray
         (n + 1,) mass × likeness × centrality; 0 for the ground.
+    alone : bool
+        Whether there is but one.
     main : int
         The piece with the highest score.
     """
@@ -86,15 +88,16 @@ class Pieces:
         statistics = cc3d.statistics(self.labels, no_slice_conversion=True)
         self.size = statistics["voxel_counts"]
         self.box = statistics["bounding_boxes"].astype(int)
-        alone = len(self.mass) == 2
-        self.likeness = np.ones(2) if alone else self.judge()
-        self.score = self.mass if alone else self.mass * self.likeness * self.centrality()
+        self.alone = len(self.mass) == 2  # as most of MNIST's
+        self.likeness = np.ones(2) if self.alone else self.judge()
+        self.score = self.mass if self.alone else self.mass * self.likeness * self.centrality()
         self.main = int(self.score.argmax())
 
     @property
     def main_box(self) -> Box:
         """Where the main piece is."""
-        return Box.around(self.box[[self.main]])
+        top, bottom, left, right = self.box[self.main].tolist()
+        return Box(top, bottom + 1, left, right + 1)
 
     def judge(self) -> NDArray[np.float64]:
         """How much each piece looks like a digit, where there is a choice."""
@@ -156,8 +159,6 @@ class Pieces:
 
     def of_the_digit(self) -> NDArray[np.bool_]:
         """Which pieces (n + 1,) are the digit's: the main piece and what is near it, as whole, and no speck."""
-        if len(self.size) == 2:  # as most of MNIST's
-            return np.array([False, True])
         top, bottom, left, right = self.box.T
         main = self.main
         gap_y = np.maximum(top - bottom[main], top[main] - bottom).clip(min=0)
@@ -195,6 +196,9 @@ def find_digit(ink: Map) -> tuple[Box, Map]:
         (h, w) float32 in [0, 1]: the ink in that box, without other pieces.
     """
     pieces = find_pieces(ink)
+    if pieces.alone:
+        box = pieces.main_box
+        return box, ink[box.slices]
     belongs = pieces.of_the_digit()
     box = Box.around(pieces.box[belongs])
     labels, inside = pieces.labels[box.slices], ink[box.slices]
