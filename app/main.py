@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from fastapi import Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
@@ -17,13 +17,14 @@ from fastapi.staticfiles import StaticFiles
 from app import problems, routes
 from app.classifier import Classifier
 from app.draining import Draining
-from app.keys import Keys
+from app.keys import SCHEMES, Keys
 from app.limits import Budget
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
 from app.reading import Reader
 from app.security import docs_headers, page_headers
 from app.settings import Settings
+from app.shortcut import Shortcut
 
 STATIC = Path(__file__).parent / "static"
 
@@ -39,6 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     classifier = Classifier(settings.model)
     metrics = Metrics(model_labels(classifier))
     draining = Draining()
+    keys = Keys(settings.api_keys)
     bodies = Budget(
         settings.max_held_bytes, "Too many pictures are being sent at once: send this one again in a second."
     )
@@ -47,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, routes.Service]]:
         reader = Reader(settings, classifier, metrics)
         with draining.on_sigterm(settings.drain_seconds):
-            yield {"service": routes.Service(settings, classifier, reader, metrics, draining, bodies)}
+            yield {"service": routes.Service(settings, classifier, reader, metrics, keys, draining, bodies)}
 
     app = FastAPI(
         title="Digits",
@@ -57,13 +59,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.include_router(routes.guarded, dependencies=[Depends(Keys(settings.api_keys))] if settings.api_keys else [])
+    app.include_router(routes.guarded, dependencies=SCHEMES if settings.api_keys else [])
     app.include_router(routes.unguarded)
     app.mount("/static", StaticFiles(directory=STATIC))
     app.add_api_route("/", page, include_in_schema=False)
     docs = get_swagger_ui_html(openapi_url="openapi.json", title="Digits")
     app.add_api_route("/docs", lambda: docs, include_in_schema=False)
     problems.install(app)
+    app.add_middleware(Shortcut, method="POST", path="/predict", endpoint=routes.predict)
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,

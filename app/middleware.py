@@ -61,13 +61,13 @@ class RequestMiddleware:
                 self.log.exception("unforeseen error")
                 if not status:
                     await problems.on_unforeseen(request)(scope, receive, send_more)
-            self.finish(request, status, perf_counter() - started)
+            self.finish(scope, status, perf_counter() - started)
 
-    def finish(self, request: Request, status: int, seconds: float) -> None:
+    def finish(self, scope: Scope, status: int, seconds: float) -> None:
         """Log and count a request that is over."""
-        self.log.info("request", method=request.method, path=request.url.path, status=status, seconds=round(seconds, 6))
-        route = getattr(request.scope.get("route"), "path", "none")
+        self.log.info("request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 6))
+        route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
-        if problem := getattr(request.state, "problem", None):
+        if problem := scope["state"].get("problem"):
             self.metrics.rejected.labels(problem).inc()

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -28,6 +27,10 @@ class Kind:
     name: str
     title: str
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class InvalidParameter(Exception):
+    """A parameter of the request is not valid."""
 
 
 class ShuttingDown(Exception):
@@ -49,11 +52,14 @@ KINDS: dict[type[Exception], Kind] = {
     errors.TooComplex: Kind(422, "too-complex", "The picture takes too long to decode"),
     errors.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
     errors.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
-    RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
+    InvalidParameter: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
     limits.Overloaded: Kind(503, "overloaded", "The service has too much to do", RETRY),
     ShuttingDown: Kind(503, "shutting-down", "The service is about to stop", RETRY),
 }
+
+
+KNOWN = tuple(KINDS.keys() - {Exception})
 
 
 class Problem(BaseModel):
@@ -86,13 +92,6 @@ async def on_known(request: Request, error: Exception) -> JSONResponse:
     return response(request, KINDS[type(error)], str(error))
 
 
-async def on_invalid_parameter(request: Request, error: Exception) -> JSONResponse:
-    """Answer a parameter that FastAPI refused."""
-    assert isinstance(error, RequestValidationError)
-    detail = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return response(request, KINDS[RequestValidationError], f"{detail}.")
-
-
 async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     """Answer what the framework itself refuses, such as an unknown path or method."""
     assert isinstance(error, HTTPException)
@@ -109,9 +108,8 @@ def on_unforeseen(request: Request) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Let the application answer each exception of the table as a problem."""
-    for error in KINDS.keys() - {Exception, RequestValidationError}:
+    for error in KNOWN:
         app.add_exception_handler(error, on_known)
-    app.add_exception_handler(RequestValidationError, on_invalid_parameter)
     app.add_exception_handler(HTTPException, on_http_exception)
 
 

@@ -5,24 +5,25 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from PIL import Image
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 
-from app import keys, problems, uploads
+from app import problems, uploads
 from app.classifier import Classifier
 from app.draining import Draining
+from app.keys import Keys, Unauthorized
 from app.limits import Budget, Share
 from app.metrics import Metrics
 from app.preprocess.maps import Map
 from app.reading import Reader, Reading
 from app.settings import Settings
 
-guarded = APIRouter()  # needs an API key where there are any
+guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
 
 
@@ -34,6 +35,7 @@ class Service:
     classifier: Classifier
     reader: Reader
     metrics: Metrics
+    keys: Keys
     draining: Draining
     bodies: Budget
 
@@ -65,6 +67,12 @@ EXAMPLE = {
     "probabilities": [0.0, 0.0001, 0.0003, 0.0002, 0.0, 0.0, 0.0, 0.9991, 0.0, 0.0003],
     "model": "1f0c2a9b7d3e",
 }
+FRAME: dict[str, Any] = {
+    "name": "frame",
+    "in": "query",
+    "description": "Also send what the network saw.",
+    "schema": {"type": "boolean", "default": False},
+}
 PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 FORM: dict[str, Any] = {
     "schema": {
@@ -84,27 +92,35 @@ FORM: dict[str, Any] = {
         **problems.documentation(*(problems.KINDS.keys() - {problems.ShuttingDown})),
     },
     openapi_extra={
+        "parameters": [FRAME],
         "requestBody": {
             "required": True,
             "content": {"multipart/form-data": FORM, "image/*": PICTURE, "application/octet-stream": PICTURE},
-        }
+        },
     },
 )
-async def predict(
-    request: Request,
-    frame: Annotated[bool, Query(description="Also send what the network saw.")] = False,
-) -> Response:
+async def predict(request: Request) -> Response:
     """Send the picture as the form field `file`, or as the request's body."""
     service: Service = request.state.service
     settings = service.settings
+    service.keys.check(request)
+    with_frame = wants_frame(request)
     service.reader.refuse_if_full()
     with Share(service.bodies) as memory:
         picture = await uploads.read_picture(request, settings.max_upload_bytes, settings.body_timeout_seconds, memory)
         reading = await service.reader(picture, gone=partial(uploads.hung_up, request))
     answer = prediction(reading, service.classifier.version, service.metrics)
-    if frame:
+    if with_frame:
         answer["frame"] = data_uri(reading.frame)
     return Response(TO_JSON(answer), media_type="application/json")
+
+
+def wants_frame(request: Request) -> bool:
+    """The parameter `frame`."""
+    value = request.query_params.get("frame", "false") if request.scope["query_string"] else "false"
+    if value.lower() not in ("true", "false", "1", "0"):
+        raise problems.InvalidParameter(f"frame is {value!r}: write true or false.")
+    return value.lower() in ("true", "1")
 
 
 def prediction(reading: Reading, model: str, metrics: Metrics) -> dict[str, Any]:
@@ -136,12 +152,14 @@ async def health(request: Request) -> Health:
     response_class=Response,
     responses={
         200: {"content": {CONTENT_TYPE_LATEST: {}}},
-        **problems.documentation(keys.Unauthorized),
+        **problems.documentation(Unauthorized),
     },
 )
 async def metrics(request: Request) -> Response:
     """Of all workers together, in Prometheus's text format."""
-    return Response(request.state.service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    service: Service = request.state.service
+    service.keys.check(request)
+    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
 def data_uri(frame: Map) -> str:

@@ -33,6 +33,7 @@ ARROWS = {
         *(f"app.{name}" for name in ("batching", "classifier", "limits", "metrics", "settings")),
     },
     "app.problems": {"app.preprocess.errors", "app.keys", "app.limits", "app.uploads"},
+    "app.shortcut": {"app.problems"},
     "app.middleware": {f"app.{name}" for name in ("metrics", "problems", "reading", "security")},
     "app.routes": {
         "app.preprocess.maps",
@@ -65,6 +66,7 @@ ARROWS = {
             "routes",
             "security",
             "settings",
+            "shortcut",
         )
     },
     "app.server": {"app.logs", "app.main", "app.protocol", "app.settings"},

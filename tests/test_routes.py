@@ -157,7 +157,7 @@ def test_every_error_class_stands_in_the_table():
 def test_an_invalid_parameter_is_a_problem(client, picture):
     answer = client.post("/predict?frame=perhaps", content=picture)
     assert_problem(answer, 422, "invalid-parameter", "/predict")
-    assert "query.frame" in answer.json()["detail"]
+    assert answer.json()["detail"] == "frame is 'perhaps': write true or false."
 
 
 @pytest.mark.parametrize(

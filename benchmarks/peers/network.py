@@ -1,0 +1,37 @@
+"""What all peers share: a network of the committed one's size, in torch, and how a tutorial makes its input."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+WIDTHS = (784, 2304, 2304, 1536, 256, 10)
+
+
+def load() -> nn.Module:
+    """The network; its weights are random, which takes as long."""
+    torch.set_num_threads(1)
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(WIDTHS):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers[:-1]).eval()
+
+
+def pixels(image: Image.Image) -> torch.Tensor:
+    """A picture squashed to 28×28: (784,) in [0, 1]."""
+    grey = np.asarray(image.convert("L").resize((28, 28)), np.float32)
+    return torch.from_numpy(1 - grey / 255).flatten()
+
+
+@torch.inference_mode()
+def probabilities(network: nn.Module, batch: torch.Tensor) -> list[list[float]]:
+    """Of each picture of a batch (N, 784)."""
+    rows: list[list[float]] = network(batch).softmax(dim=1).tolist()
+    return rows
+
+
+def answer(row: list[float]) -> dict[str, object]:
+    """What the service answers, but for the model's version."""
+    return {"digit": row.index(max(row)), "confidence": max(row), "probabilities": row}

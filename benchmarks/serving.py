@@ -1,0 +1,235 @@
+"""Measure the service under load beside others: requests per second, latency, memory, time to start.
+
+    make bench
+
+starts each server in turn on one core, and loads it from another with wrk, at 1, 16 and 64 connections, with an
+MNIST PNG and with a 640×480 JPEG, as multipart uploads. The others (`benchmarks/peers`) have a network of the same
+size, in torch on one thread, and squash the picture to 28×28, where ours finds the digit. Prints a table of
+medians, and the same as one line of JSON. Needs wrk. Ignores: whether answers are right.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import httpx2
+import numpy as np
+import typer
+from PIL import Image
+
+from app.preprocess.frame import FRAME_SIDE
+
+ROOT = Path(__file__).parent.parent
+PEERS = ROOT / "benchmarks" / "peers"
+BIN = Path(sys.executable).parent
+PORT = 8731
+URL = f"http://127.0.0.1:{PORT}/predict"
+CONNECTIONS = (1, 16, 64)
+BOUNDARY = "b0undary"
+SERVER_CORE, LOAD_CORE = 0, 1
+
+UVICORN = ["-m", "uvicorn", "--port", str(PORT), "--no-access-log", "--log-level", "error", "--app-dir", str(PEERS)]
+SERVERS: dict[str, list[str]] = {
+    "digits": [str(BIN / "digits"), "serve", "--port", str(PORT)],
+    "no-op": [sys.executable, *UVICORN, "noop:app"],
+    "FastAPI + torch": [sys.executable, *UVICORN, "plain:app"],
+    "LitServe": ["PEER/python", str(PEERS / "lit.py"), str(PORT)],
+    "BentoML": [
+        "PEER/python",
+        "-m",
+        "bentoml",
+        "serve",
+        "bento:Digits",
+        "--port",
+        str(PORT),
+        "--working-dir",
+        str(PEERS),
+    ],
+}
+
+
+def pictures() -> dict[str, bytes]:
+    """A test digit as MNIST has it, and drawn on a sheet."""
+    sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
+    digit = Image.fromarray(sheet[7 * FRAME_SIDE : 8 * FRAME_SIDE, :FRAME_SIDE])
+    small, large = BytesIO(), BytesIO()
+    digit.save(small, "PNG")
+    paper = Image.new("L", (640, 480), 240)
+    paper.paste(
+        Image.eval(digit.resize((240, 240), Image.Resampling.BICUBIC), lambda level: 240 - level * 200 // 255),
+        (180, 120),
+    )
+    paper.convert("RGB").save(large, "JPEG", quality=85)
+    return {"28×28 PNG": small.getvalue(), "640×480 JPEG": large.getvalue()}
+
+
+def form(picture: bytes) -> bytes:
+    """A multipart form with one picture."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="digit"\r\n'
+    return head.encode() + b"Content-Type: image/png\r\n\r\n" + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def pinned(core: int) -> list[str]:
+    """What to put before a command to run it on one core."""
+    return ["taskset", "-c", str(core)]
+
+
+def start(command: list[str]) -> tuple[subprocess.Popen[bytes], float]:
+    """Start a server; it and the seconds until it answered."""
+    started = time.perf_counter()
+    environment = {
+        **os.environ,
+        "DIGITS_FRAME_QUEUE": "64",
+        "DIGITS_PICTURE_QUEUE": "64",
+        "BENTOML_DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
+        "DIGITS_LOG_LEVEL": "info",
+        "PYTHONPATH": str(PEERS),
+    }
+    server = subprocess.Popen(
+        pinned(SERVER_CORE) + command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd=PEERS,
+    )
+    headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+    body = form(pictures()["28×28 PNG"])
+    while time.perf_counter() - started < 60:
+        try:
+            if httpx2.post(URL, content=body, headers=headers).is_success:
+                return server, time.perf_counter() - started
+        except httpx2.HTTPError:
+            pass
+        time.sleep(0.01)
+    stop(server)
+    raise SystemExit(f"{' '.join(command)} does not answer.")
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that came of it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(each for child in children for each in family(int(child)))]
+
+
+def memory(server: subprocess.Popen[bytes]) -> float:
+    """Megabytes that a server and its processes take."""
+    pages = 0
+    for pid in family(server.pid):
+        status = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        pages += int(re.search(r"^Pss:\s+(\d+)", status, re.MULTILINE)[1])
+    return pages / 1000
+
+
+def stop(server: subprocess.Popen[bytes]) -> None:
+    """End a server and what came of it."""
+    for pid in reversed(family(server.pid)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    try:
+        server.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+    time.sleep(0.5)
+
+
+def load(script: Path, connections: int, seconds: float) -> dict[str, float]:
+    """Load the server: requests per second, latencies in milliseconds, answers that were none."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(script), URL]
+    said = subprocess.run(pinned(LOAD_CORE) + command, capture_output=True, text=True, check=True).stdout
+    return json.loads(said.strip().splitlines()[-1])
+
+
+def write_script(folder: Path, picture: bytes) -> Path:
+    """A script for wrk that sends the picture and prints what it measured as JSON."""
+    (folder / "body").write_bytes(form(picture))
+    script = folder / "post.lua"
+    script.write_text(
+        f"""
+        wrk.method = "POST"
+        wrk.headers["Content-Type"] = "multipart/form-data; boundary={BOUNDARY}"
+        wrk.body = io.open("{folder}/body", "rb"):read("*a")
+        function done(summary, latency)
+          local e = summary.errors
+          print(string.format('{{"rps": %.1f, "p50": %.3f, "p99": %.3f, "failed": %d}}',
+            summary.requests / summary.duration * 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+            e.status + e.connect + e.read + e.write + e.timeout))
+        end
+        """
+    )
+    return script
+
+
+def main(
+    servers: Annotated[list[str] | None, typer.Argument(help="Which of the servers to measure (all).")] = None,
+    runs: Annotated[int, typer.Option(help="How often each is started and measured.")] = 3,
+    seconds: Annotated[int, typer.Option(help="How long each load lasts.")] = 4,
+    peers: Annotated[Path, typer.Option(help="The folder with the python that has litserve and bentoml.")] = BIN,
+) -> None:
+    """Measure the service under load beside others."""
+    for tool in ("wrk", "taskset"):
+        if not shutil.which(tool):
+            raise SystemExit(f"{tool} is needed: on Debian, apt-get install wrk util-linux")
+    results: dict[str, dict[str, list[float]]] = {}
+    for run in range(runs):
+        for name in servers or SERVERS:
+            command = [word.replace("PEER", str(peers)) for word in SERVERS[name]]
+            server, started = start(command)
+            figures = results.setdefault(name, {})
+            figures.setdefault("start s", []).append(started)
+            for picture, data in pictures().items():
+                with TemporaryDirectory() as folder:
+                    script = write_script(Path(folder), data)
+                    load(script, 16, 1)
+                    for connections in CONNECTIONS:
+                        for key, value in load(script, connections, seconds).items():
+                            figures.setdefault(f"{picture} @{connections} {key}", []).append(value)
+            figures.setdefault("MB", []).append(memory(server))
+            stop(server)
+            typer.echo(f"run {run + 1}: {name}", err=True)
+    report(results)
+
+
+def report(results: dict[str, dict[str, list[float]]]) -> None:
+    """Print medians with their spread, ratios to ours, and all of it as JSON."""
+    ours = results.get("digits")
+    for picture in pictures():
+        for connections in CONNECTIONS:
+            typer.echo(
+                f"\n| {picture}, {connections} connections | requests/s (spread) | ours is | p50 ms | p99 ms | failed |"
+            )
+            typer.echo("|---|---|---|---|---|---|")
+            for name, figures in results.items():
+                rps, p50, p99, failed = (
+                    figures[f"{picture} @{connections} {key}"] for key in ("rps", "p50", "p99", "failed")
+                )
+                ratio = ""
+                if ours and name != "digits":
+                    ratio = f"{statistics.median(ours[f'{picture} @{connections} rps']) / statistics.median(rps):.2f}×"
+                typer.echo(
+                    f"| {name} | {statistics.median(rps):,.0f} ({min(rps):,.0f} to {max(rps):,.0f}) | {ratio} | "
+                    f"{statistics.median(p50):.2f} | {statistics.median(p99):.2f} | {sum(failed):.0f} |"
+                )
+    typer.echo("\n| server | MB | s to start |\n|---|---|---|")
+    for name, figures in results.items():
+        typer.echo(f"| {name} | {statistics.median(figures['MB']):.0f} | {statistics.median(figures['start s']):.1f} |")
+    versions = {package: version(package) for package in ("fastapi", "uvicorn", "onnxruntime", "torch")}
+    typer.echo("\n" + json.dumps({"versions": versions, "results": results}))
+
+
+if __name__ == "__main__":
+    typer.run(main)
