@@ -1,83 +1,81 @@
-"""Many requests' frames → few calls of the classifier.
+"""Many requests' items → few calls of the work on them.
 
 There is no timer: the next batch is whatever queues while the event loop has something else to do, and a lone
-frame waits for nobody. The classifier runs in the loop's own thread: to hand a frame to another one and back takes
-longer than to read it. Ignores: where frames come from.
+item waits for nobody. The work is done in the loop's own thread: to hand a small picture to another one and back
+takes longer than to read it. Ignores: what the work is.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Generic, NamedTuple, TypeVar
 
 from app.limits import Overloaded
 
-Array = NDArray[np.float32]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class WrongCount(Exception):
-    """The classifier answered with more or fewer rows than it was given frames."""
+    """The work gave more or fewer results than it was given items."""
 
 
-class Waiting(NamedTuple):
-    """A frame in the queue, and the future that its probabilities go to."""
+class Waiting(NamedTuple, Generic[Item, Result]):
+    """An item in the queue, and the future that its result goes to."""
 
-    frame: Array  # (28, 28)
-    answer: "asyncio.Future[Array]"
+    item: Item
+    result: "asyncio.Future[Result]"
     since: float
 
 
-class Batcher:
-    """A bounded queue in front of the classifier; used within one event loop.
+class Batcher(Generic[Item, Result]):
+    """A bounded queue in front of some work; used within one event loop.
 
     Parameters
     ----------
-    classify : callable
-        Frames (N, 28, 28) → probabilities (N, 10).
+    work : callable
+        Items → a result for each, in their order; one that is an exception is raised for its caller.
     max_batch : int
-        Most frames in one call.
+        Most items in one call.
     max_queue : int
-        Most frames that wait; one more is refused.
+        Most items that wait; one more is refused.
     observe : callable
-        Told of each call: how long its frames waited and how long it took, in seconds.
+        Told before each call how long its items have waited, in seconds.
     """
 
     def __init__(
         self,
-        classify: Callable[[Array], Array],
+        work: Callable[[list[Item]], Sequence[Result | Exception]],
         max_batch: int,
         max_queue: int,
-        observe: Callable[[list[float], float], None],
+        observe: Callable[[list[float]], None],
     ) -> None:
-        self.classify = classify
+        self.work = work
         self.max_batch = max_batch
         self.max_queue = max_queue
         self.observe = observe
-        self.queue: deque[Waiting] = deque()  # while it holds anything, `run` is due
+        self.queue: deque[Waiting[Item, Result]] = deque()  # while it holds anything, `run` is due
 
     def refuse_if_full(self) -> None:
-        """Raise Overloaded where one more frame would be refused: to be asked before the work of making it."""
+        """Raise Overloaded where one more item would be refused: to be asked before the work of making it."""
         if len(self.queue) >= self.max_queue:
             raise Overloaded(f"{self.max_queue} pictures are waiting already: send this one again in a second.")
 
-    async def __call__(self, frame: Array) -> Array:
-        """The probabilities (10,) of a frame (28, 28); a caller that is cancelled gives up its place."""
+    async def __call__(self, item: Item) -> Result:
+        """The result of the work on an item; a caller that is cancelled gives up its place."""
         self.refuse_if_full()
         loop = asyncio.get_running_loop()
-        waiting = Waiting(frame, loop.create_future(), perf_counter())
+        waiting: Waiting[Item, Result] = Waiting(item, loop.create_future(), perf_counter())
         self.queue.append(waiting)
         if len(self.queue) == 1:
             loop.call_soon(self.run, 1)
-        return await waiting.answer
+        return await waiting.result
 
     def run(self, seen: int) -> None:
-        """Classify the frames at the head of the queue, a batch of them at most, when no more are coming.
+        """Work on the items at the head of the queue, a batch of them at most, when no more are coming.
 
-        More are, where the queue has grown in the last round of the event loop: it had `seen` frames before.
+        More are, where the queue has grown in the last round of the event loop: it had `seen` items before.
         """
         loop = asyncio.get_running_loop()
         if seen < len(self.queue) < self.max_batch:
@@ -86,26 +84,30 @@ class Batcher:
         batch = self.next_batch()
         if self.queue:
             loop.call_soon(self.run, len(self.queue))
-        if not batch:
-            return
-        started = perf_counter()
-        try:
-            rows = self.classify(np.stack([waiting.frame for waiting in batch]))
-            if len(rows) != len(batch):
-                raise WrongCount(f"{len(batch)} frames were classified, and {len(rows)} answers came.")
-        except Exception as error:  # whatever it is, the callers must not wait for ever
-            for waiting in batch:
-                waiting.answer.set_exception(error)
-            return
-        for waiting, row in zip(batch, rows, strict=True):
-            waiting.answer.set_result(row)
-        self.observe([started - waiting.since for waiting in batch], perf_counter() - started)
+        if batch:
+            self.work_on(batch)
 
-    def next_batch(self) -> list[Waiting]:
-        """Take frames off the queue, leaving out those that nobody waits for any more."""
-        batch: list[Waiting] = []
+    def next_batch(self) -> list[Waiting[Item, Result]]:
+        """Take items off the queue, leaving out those that nobody waits for any more."""
+        batch: list[Waiting[Item, Result]] = []
         while self.queue and len(batch) < self.max_batch:
             waiting = self.queue.popleft()
-            if not waiting.answer.done():
+            if not waiting.result.done():
                 batch.append(waiting)
         return batch
+
+    def work_on(self, batch: list[Waiting[Item, Result]]) -> None:
+        """Do the work, and hand out its results."""
+        started = perf_counter()
+        self.observe([started - waiting.since for waiting in batch])
+        try:
+            results = self.work([waiting.item for waiting in batch])
+            if len(results) != len(batch):
+                raise WrongCount(f"{len(batch)} items went in, and {len(results)} results came out.")
+        except Exception as error:  # whatever it is, the callers must not wait for ever
+            results = [error] * len(batch)
+        for waiting, result in zip(batch, results, strict=True):
+            if isinstance(result, Exception):
+                waiting.result.set_exception(result)
+            else:
+                waiting.result.set_result(result)

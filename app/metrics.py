@@ -24,7 +24,7 @@ class Metrics:
         self.request_seconds = self.histogram("digits_request_seconds", "Headers to answer.", SECONDS, "route")
         self.in_flight = self.gauge("digits_requests_in_flight", "Requests that are being answered.")
         self.rejected = self.counter("digits_rejected", "Requests that got a problem for an answer.", "reason")
-        self.queue_depth = self.gauge("digits_queue_depth", "Frames or pictures that wait or are read.", "queue")
+        self.queue_depth = self.gauge("digits_queue_depth", "Small and large pictures that wait or are read.", "queue")
         self.queue_seconds = self.histogram("digits_queue_wait_seconds", "How long they waited.", SECONDS, "queue")
         self.batch_size = self.histogram("digits_batch_size", "Frames in a call of the network.", BATCH_SIZES)
         self.decode_seconds = self.histogram("digits_decode_seconds", "Decoding of a picture.", SECONDS)

@@ -1,8 +1,8 @@
 """Picture bytes → frame and probabilities, with small and large pictures out of each other's way.
 
-A small picture is read at once, in the event loop's own thread: a hand-over to another one would cost as much as
-the work. A larger one is opened, decoded and preprocessed in a thread, and a very large one only while no other
-very large one is, since it takes a lot of memory. Ignores: HTTP.
+Small pictures are read in batches, in the event loop's own thread: the caches are warm for the second one. A
+larger one is opened, decoded and preprocessed in a thread, and a very large one only while no other very large
+one is, since it takes a lot of memory. Ignores: HTTP.
 """
 
 import asyncio
@@ -10,14 +10,17 @@ from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from anyio import CapacityLimiter, to_thread
+from numpy.typing import NDArray
 from PIL import Image
 
-from app.batching import Array, Batcher
+from app.batching import Batcher
 from app.classifier import Classifier
 from app.limits import Budget, Share
 from app.metrics import Metrics
 from app.preprocess.decode import loaded, opened
+from app.preprocess.errors import PreprocessError
 from app.preprocess.maps import Map
 from app.preprocess.pipeline import frame_from_image
 from app.settings import Settings
@@ -26,7 +29,7 @@ SMALL_BYTES = 16_384
 SMALL_PIXELS = 128 * 128
 LARGE_BYTES = 2_000_000
 LARGE_PIXELS = 1_000_000
-MAX_BATCH = 32
+MAX_BATCH = 16
 
 T = TypeVar("T")
 
@@ -39,24 +42,7 @@ class Reading(NamedTuple):
     """What was read off a picture."""
 
     frame: Map  # (28, 28)
-    probabilities: Array  # (10,)
-
-
-class Prepared(NamedTuple):
-    """A frame, and how long its making took."""
-
-    frame: Map
-    started: float
-    decoded: float
-    finished: float
-
-
-def prepare(image: Image.Image) -> Prepared:
-    """The frame of an opened picture; blocks."""
-    started = perf_counter()
-    image = loaded(image)
-    decoded = perf_counter()
-    return Prepared(frame_from_image(image), started, decoded, perf_counter())
+    probabilities: NDArray[np.float32]  # (10,)
 
 
 class Reader:
@@ -64,16 +50,17 @@ class Reader:
 
     def __init__(self, settings: Settings, classifier: Classifier, metrics: Metrics) -> None:
         self.max_pixels = settings.max_pixels
+        self.classifier = classifier
         self.metrics = metrics
-        self.batcher = Batcher(classifier, MAX_BATCH, settings.frame_queue, self.observe_batch)
+        self.batcher = Batcher(self.read_together, MAX_BATCH, settings.small_queue, self.observe_batch)
         self.pictures = Budget(
-            settings.threads + settings.picture_queue,
-            f"{settings.picture_queue} large pictures are waiting already: send this one again in a second.",
+            settings.threads + settings.large_queue,
+            f"{settings.large_queue} large pictures are waiting already: send this one again in a second.",
         )
         self.threads = CapacityLimiter(settings.threads)
         self.large = CapacityLimiter(1)
-        self.frame_depth, self.frame_seconds = metrics.queue("frames")
-        self.picture_depth, self.picture_seconds = metrics.queue("pictures")
+        self.small_depth, self.small_seconds = metrics.queue("small")
+        self.large_depth, self.large_seconds = metrics.queue("large")
 
     def refuse_if_full(self) -> None:
         """Raise Overloaded where no picture would be taken."""
@@ -82,22 +69,50 @@ class Reader:
     async def __call__(self, data: bytes, gone: Callable[[], Awaitable[None]]) -> Reading:
         """Read a picture.
 
-        `gone` returns when nobody waits for the answer any more; a picture that still waits then is dropped.
+        `gone` returns when nobody waits for the answer any more; a large picture that still waits then is dropped.
         """
         self.refuse_if_full()
         image = opened(data, self.max_pixels) if len(data) <= SMALL_BYTES else None
+        item: Image.Image | Map
         if image and image.width * image.height <= SMALL_PIXELS:
-            prepared = prepare(image)
+            item = image
         else:
-            prepared = await unless(gone, self.in_thread(data, image))
-        self.metrics.decode_seconds.observe(prepared.decoded - prepared.started)
-        self.metrics.preprocess_seconds.observe(prepared.finished - prepared.decoded)
-        with self.frame_depth.track_inprogress():
-            return Reading(prepared.frame, await self.batcher(prepared.frame))
+            item = await unless(gone, self.in_thread(data, image))
+        with self.small_depth.track_inprogress():
+            return await self.batcher(item)
 
-    async def in_thread(self, data: bytes, image: Image.Image | None) -> Prepared:
+    def read_together(self, items: list[Image.Image | Map]) -> list[Reading | PreprocessError]:
+        """What is on some small pictures, and frames of large ones: one call of the network."""
+        frames = [self.frame_or_error(item) if isinstance(item, Image.Image) else item for item in items]
+        good = [frame for frame in frames if not isinstance(frame, PreprocessError)]
+        rows = iter(())
+        if good:
+            started = perf_counter()
+            rows = iter(self.classifier(np.stack(good)))
+            self.metrics.inference_seconds.observe(perf_counter() - started)
+            self.metrics.batch_size.observe(len(good))
+        return [frame if isinstance(frame, PreprocessError) else Reading(frame, next(rows)) for frame in frames]
+
+    def frame_or_error(self, image: Image.Image) -> Map | PreprocessError:
+        """The frame of an opened picture, or why there is none."""
+        try:
+            return self.prepare(image)
+        except PreprocessError as error:
+            return error
+
+    def prepare(self, image: Image.Image) -> Map:
+        """The frame of an opened picture; blocks."""
+        started = perf_counter()
+        image = loaded(image)
+        decoded = perf_counter()
+        frame = frame_from_image(image)
+        self.metrics.decode_seconds.observe(decoded - started)
+        self.metrics.preprocess_seconds.observe(perf_counter() - decoded)
+        return frame
+
+    async def in_thread(self, data: bytes, image: Image.Image | None) -> Map:
         """The frame of a picture that is not small, when it is its turn."""
-        with Share(self.pictures) as share, self.picture_depth.track_inprogress():
+        with Share(self.pictures) as share, self.large_depth.track_inprogress():
             share.take(1)
             asked = perf_counter()
             limiter = self.large if len(data) > LARGE_BYTES else self.threads
@@ -105,16 +120,17 @@ class Reader:
                 image = await to_thread.run_sync(opened, data, self.max_pixels, limiter=limiter)
             if image.width * image.height > LARGE_PIXELS:
                 limiter = self.large
-            prepared = await to_thread.run_sync(prepare, image, limiter=limiter)
-            self.picture_seconds.observe(prepared.started - asked)
-            return prepared
+            return await to_thread.run_sync(self.prepare_late, image, asked, limiter=limiter)
 
-    def observe_batch(self, waits: list[float], seconds: float) -> None:
-        """Count a call of the network."""
-        self.metrics.batch_size.observe(len(waits))
-        self.metrics.inference_seconds.observe(seconds)
+    def prepare_late(self, image: Image.Image, asked: float) -> Map:
+        """The frame of a picture that had to wait for its turn; blocks."""
+        self.large_seconds.observe(perf_counter() - asked)
+        return self.prepare(image)
+
+    def observe_batch(self, waits: list[float]) -> None:
+        """Count how long small pictures and frames have waited."""
         for wait in waits:
-            self.frame_seconds.observe(wait)
+            self.small_seconds.observe(wait)
 
 
 async def unless(gone: Callable[[], Awaitable[None]], work: Coroutine[Any, Any, T]) -> T:

@@ -91,8 +91,8 @@ def start(command: list[str]) -> tuple[subprocess.Popen[bytes], float]:
     started = time.perf_counter()
     environment = {
         **os.environ,
-        "DIGITS_FRAME_QUEUE": "64",
-        "DIGITS_PICTURE_QUEUE": "64",
+        "DIGITS_SMALL_QUEUE": "64",
+        "DIGITS_LARGE_QUEUE": "64",
         "BENTOML_DO_NOT_TRACK": "1",
         "OMP_NUM_THREADS": "1",
         "DIGITS_LOG_LEVEL": "info",

@@ -49,9 +49,9 @@ def test_the_work_on_a_picture_is_timed(busy):
         assert 0 < found[f"digits_{stage}_seconds_sum",] < 1
     assert found["digits_inference_seconds_count",] == found["digits_batch_size_count",] == 4
     assert found["digits_batch_size_sum",] == 4
-    assert found["digits_queue_wait_seconds_count", ("queue", "frames")] == 4
-    assert found["digits_queue_wait_seconds_count", ("queue", "pictures")] == 1
-    assert found["digits_queue_depth", ("queue", "frames")] == found["digits_queue_depth", ("queue", "pictures")] == 0
+    assert found["digits_queue_wait_seconds_count", ("queue", "small")] == 4
+    assert found["digits_queue_wait_seconds_count", ("queue", "large")] == 1
+    assert found["digits_queue_depth", ("queue", "small")] == found["digits_queue_depth", ("queue", "large")] == 0
 
 
 def test_answers_are_counted_by_digit_and_confidence(busy, classifier):

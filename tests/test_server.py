@@ -181,7 +181,7 @@ def test_many_connections_that_say_nothing_keep_nobody_out(service, small):
 
 def test_a_client_that_hangs_up_frees_its_place(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)  # takes some 30 ms
-    with serving(DIGITS_THREADS="1", DIGITS_PICTURE_QUEUE="20") as (_, url):
+    with serving(DIGITS_THREADS="1", DIGITS_LARGE_QUEUE="20") as (_, url):
         clients = [connect(url) for _ in range(20)]
         for client in clients:
             client.sendall(post(photo))
@@ -192,7 +192,7 @@ def test_a_client_that_hangs_up_frees_its_place(seven, small):
         assert httpx2.post(f"{url}/predict", content=photo).json()["digit"] == 7
         assert time.perf_counter() - started < 0.4
         text = httpx2.get(f"{url}/metrics").text
-        assert 'digits_queue_depth{queue="pictures"} 0.0' in text
+        assert 'digits_queue_depth{queue="large"} 0.0' in text
 
 
 def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[int, float]]:
@@ -213,7 +213,7 @@ def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[
 
 def test_what_is_too_much_is_refused_at_once(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)
-    with serving(DIGITS_THREADS="1", DIGITS_PICTURE_QUEUE="1") as (_, url):
+    with serving(DIGITS_THREADS="1", DIGITS_LARGE_QUEUE="1") as (_, url):
         answers = flood(url, photo, seconds=1.5, clients=12)
         assert {status for status, _ in answers} == {200, 503}
         refused = httpx2.post(f"{url}/predict", content=b"", timeout=1)
