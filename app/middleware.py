@@ -4,7 +4,7 @@ Ignores: what a request carries; no content, file name or picture reaches the lo
 """
 
 import re
-import uuid
+import secrets
 from collections.abc import Mapping
 from time import perf_counter
 
@@ -40,7 +40,7 @@ class RequestMiddleware:
             return
         request = Request(scope)
         given = request.headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
         added = [*self.headers.get(scope["path"], self.headers[""]), (b"x-request-id", request_id.encode())]
         started, status = perf_counter(), 0
@@ -52,20 +52,27 @@ class RequestMiddleware:
                 message["headers"] = [*message["headers"], *added]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id), self.metrics.in_flight.track_inprogress():
+        with self.metrics.in_flight.track_inprogress():
             try:
                 await self.app(scope, receive, send_more)
             except (ClientDisconnect, Abandoned):
                 status = HUNG_UP
             except Exception:  # the last place to answer it, and to log it under the request's id
-                self.log.exception("unforeseen error")
+                self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
                     await problems.on_unforeseen(request)(scope, receive, send_more)
             self.finish(scope, status, perf_counter() - started)
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:
         """Log and count a request that is over."""
-        self.log.info("request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 6))
+        self.log.info(
+            "request",
+            request_id=scope["state"]["request_id"],
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            seconds=round(seconds, 6),
+        )
         route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)

@@ -5,7 +5,7 @@ Ignores: request bodies, which `app.uploads` counts as it reads them.
 
 import asyncio
 import json
-import uuid
+import secrets
 from http import HTTPStatus
 from typing import Any
 
@@ -88,7 +88,7 @@ class Protocol(HttpToolsProtocol):
             "status": status,
             "detail": detail,
             "instance": "",
-            "request_id": uuid.uuid4().hex,
+            "request_id": secrets.token_hex(16),
         }
         body = json.dumps(problem).encode()
         self.transport.write(

@@ -45,9 +45,9 @@ SERVERS: dict[str, list[str]] = {
     "digits": [str(BIN / "digits"), "serve", "--port", str(PORT)],
     "no-op": [sys.executable, *UVICORN, "noop:app"],
     "FastAPI + torch": [sys.executable, *UVICORN, "plain:app"],
-    "LitServe": ["PEER/python", str(PEERS / "lit.py"), str(PORT)],
+    "LitServe": ["PEERS/bin/python", str(PEERS / "lit.py"), str(PORT)],
     "BentoML": [
-        "PEER/python",
+        "PEERS/bin/python",
         "-m",
         "bentoml",
         "serve",
@@ -58,6 +58,7 @@ SERVERS: dict[str, list[str]] = {
         str(PEERS),
     ],
 }
+FIELDS = {"LitServe": "request"}  # it names the field after its parameter
 
 
 def pictures() -> dict[str, bytes]:
@@ -75,9 +76,9 @@ def pictures() -> dict[str, bytes]:
     return {"28×28 PNG": small.getvalue(), "640×480 JPEG": large.getvalue()}
 
 
-def form(picture: bytes) -> bytes:
+def form(picture: bytes, field: str) -> bytes:
     """A multipart form with one picture."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="digit"\r\n'
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="digit"\r\n'
     return head.encode() + b"Content-Type: image/png\r\n\r\n" + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
@@ -86,7 +87,7 @@ def pinned(core: int) -> list[str]:
     return ["taskset", "-c", str(core)]
 
 
-def start(command: list[str]) -> tuple[subprocess.Popen[bytes], float]:
+def start(command: list[str], field: str) -> tuple[subprocess.Popen[bytes], float]:
     """Start a server; it and the seconds until it answered."""
     started = time.perf_counter()
     environment = {
@@ -107,7 +108,7 @@ def start(command: list[str]) -> tuple[subprocess.Popen[bytes], float]:
         cwd=PEERS,
     )
     headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
-    body = form(pictures()["28×28 PNG"])
+    body = form(pictures()["28×28 PNG"], field)
     while time.perf_counter() - started < 60:
         try:
             if httpx2.post(URL, content=body, headers=headers).is_success:
@@ -154,9 +155,9 @@ def load(script: Path, connections: int, seconds: float) -> dict[str, float]:
     return json.loads(said.strip().splitlines()[-1])
 
 
-def write_script(folder: Path, picture: bytes) -> Path:
-    """A script for wrk that sends the picture and prints what it measured as JSON."""
-    (folder / "body").write_bytes(form(picture))
+def write_script(folder: Path, body: bytes) -> Path:
+    """A script for wrk that sends the form and prints what it measured as JSON."""
+    (folder / "body").write_bytes(body)
     script = folder / "post.lua"
     script.write_text(
         f"""
@@ -178,7 +179,8 @@ def main(
     servers: Annotated[list[str] | None, typer.Argument(help="Which of the servers to measure (all).")] = None,
     runs: Annotated[int, typer.Option(help="How often each is started and measured.")] = 3,
     seconds: Annotated[int, typer.Option(help="How long each load lasts.")] = 4,
-    peers: Annotated[Path, typer.Option(help="The folder with the python that has litserve and bentoml.")] = BIN,
+    peers: Annotated[Path, typer.Option(help="The folder with the python that has litserve and bentoml.")] = BIN.parent
+    / "peers",
 ) -> None:
     """Measure the service under load beside others."""
     for tool in ("wrk", "taskset"):
@@ -187,13 +189,14 @@ def main(
     results: dict[str, dict[str, list[float]]] = {}
     for run in range(runs):
         for name in servers or SERVERS:
-            command = [word.replace("PEER", str(peers)) for word in SERVERS[name]]
-            server, started = start(command)
+            command = [word.replace("PEERS", str(peers)) for word in SERVERS[name]]
+            field = FIELDS.get(name, "file")
+            server, started = start(command, field)
             figures = results.setdefault(name, {})
             figures.setdefault("start s", []).append(started)
             for picture, data in pictures().items():
                 with TemporaryDirectory() as folder:
-                    script = write_script(Path(folder), data)
+                    script = write_script(Path(folder), form(data, field))
                     load(script, 16, 1)
                     for connections in CONNECTIONS:
                         for key, value in load(script, connections, seconds).items():

@@ -11,9 +11,7 @@ from conftest import encode
 
 @pytest.fixture
 def lines():
-    with capture_logs(
-        processors=[structlog.contextvars.merge_contextvars, structlog.processors.format_exc_info]
-    ) as lines:
+    with capture_logs(processors=[structlog.processors.format_exc_info]) as lines:
         yield lines
 
 

@@ -75,8 +75,6 @@ class Pieces:
         (n + 1,) in [0, 1], small where a piece looks like no digit.
     score : NDArray
         (n + 1,) mass × likeness × centrality; 0 for the ground.
-    alone : bool
-        Whether there is but one.
     main : int
         The piece with the highest score.
     """
@@ -88,9 +86,9 @@ class Pieces:
         statistics = cc3d.statistics(self.labels, no_slice_conversion=True)
         self.size = statistics["voxel_counts"]
         self.box = statistics["bounding_boxes"].astype(int)
-        self.alone = len(self.mass) == 2  # as most of MNIST's
-        self.likeness = np.ones(2) if self.alone else self.judge()
-        self.score = self.mass if self.alone else self.mass * self.likeness * self.centrality()
+        alone = len(self.mass) == 2
+        self.likeness = np.ones(2) if alone else self.judge()
+        self.score = self.mass if alone else self.mass * self.likeness * self.centrality()
         self.main = int(self.score.argmax())
 
     @property
@@ -180,6 +178,16 @@ def find_pieces(ink: Map) -> Pieces:
     return found[-1] if found[-1].has_whole_digit() else found[0]
 
 
+def box_of_only_piece(ink: Map) -> Box | None:
+    """The box of a small picture's one piece, as most of MNIST's have, in half the time; None where there are more."""
+    inked = ink >= SMALL_LEVEL
+    _, count = cc3d.connected_components(inked, connectivity=8, return_N=True)
+    if count != 1:
+        return None
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    return Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
+
+
 def find_digit(ink: Map) -> tuple[Box, Map]:
     """Find the digit on an ink map, and leave out the specks, lines and fragments around it.
 
@@ -195,10 +203,9 @@ def find_digit(ink: Map) -> tuple[Box, Map]:
     digit : Map
         (h, w) float32 in [0, 1]: the ink in that box, without other pieces.
     """
+    if max(ink.shape) <= SMALL_SIDE and (only := box_of_only_piece(ink)):
+        return only, ink[only.slices]
     pieces = find_pieces(ink)
-    if pieces.alone:
-        box = pieces.main_box
-        return box, ink[box.slices]
     belongs = pieces.of_the_digit()
     box = Box.around(pieces.box[belongs])
     labels, inside = pieces.labels[box.slices], ink[box.slices]
