@@ -29,6 +29,16 @@ real: .venv/all  ## Error of the running service on your own pictures: make real
 fuzz: .venv/all  ## Read 100,000 damaged pictures: a frame or an error of ours, nothing else
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
 
+bench: .venv/all .venv/peers  ## Requests per second beside FastAPI and torch, LitServe and BentoML (needs wrk)
+	$(BIN)/python benchmarks/serving.py $(ARGS)
+
+soak: .venv/all  ## Ten minutes of mixed traffic: every answer right, memory flat
+	$(BIN)/python benchmarks/soak.py $(ARGS)
+
+.venv/peers: | $(BIN)/python
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check torch pillow litserve bentoml
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
@@ -41,4 +51,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run test train evaluate robustness real fuzz
+.PHONY: help run test train evaluate robustness real fuzz bench soak

@@ -73,18 +73,14 @@ class Batcher(Generic[Item, Result]):
         return await waiting.result
 
     def run(self, seen: int) -> None:
-        """Work on the items at the head of the queue, a batch of them at most, when no more are coming.
+        """Work through the queue, batch by batch, when no more items are coming.
 
         More are, where the queue has grown in the last round of the event loop: it had `seen` items before.
         """
-        loop = asyncio.get_running_loop()
         if seen < len(self.queue) < self.max_batch:
-            loop.call_soon(self.run, len(self.queue))
+            asyncio.get_running_loop().call_soon(self.run, len(self.queue))
             return
-        batch = self.next_batch()
-        if self.queue:
-            loop.call_soon(self.run, len(self.queue))
-        if batch:
+        while batch := self.next_batch():
             self.work_on(batch)
 
     def next_batch(self) -> list[Waiting[Item, Result]]:

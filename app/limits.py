@@ -18,6 +18,11 @@ class Budget:
         self.message = message
         self.spent = 0
 
+    def refuse_if_spent(self, amount: int) -> None:
+        """Raise Overloaded where so much more is more than there is left."""
+        if self.spent + amount > self.limit:
+            raise Overloaded(self.message)
+
 
 class Share:
     """What one request takes of a budget; given back where its `with` ends."""
@@ -28,8 +33,7 @@ class Share:
 
     def take(self, amount: int) -> None:
         """Take more, or raise Overloaded where that is more than there is left."""
-        if self.budget.spent + amount > self.budget.limit:
-            raise Overloaded(self.budget.message)
+        self.budget.refuse_if_spent(amount)
         self.budget.spent += amount
         self.taken += amount
 

@@ -48,6 +48,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, routes.Service]]:
         reader = Reader(settings, classifier, metrics)
+        app.state.will_take = reader.will_take  # for app.protocol
+        app.state.metrics = metrics
         with draining.on_sigterm(settings.drain_seconds):
             yield {"service": routes.Service(settings, classifier, reader, metrics, keys, draining, bodies)}
 

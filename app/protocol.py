@@ -1,17 +1,22 @@
 """HTTP/1.1 on one connection: uvicorn's protocol, and limits on what comes before the application.
 
-Ignores: request bodies, which `app.uploads` counts as it reads them.
+Where the service has too much to do, requests are refused here, before they are read: an eighth of what it costs
+to let the application refuse them, which would leave it little time to answer the others. Ignores: request bodies,
+which `app.uploads` counts as it reads them.
 """
 
 import asyncio
-import json
 import secrets
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app import limits, problems
+
 MAX_HEADER_BYTES = 32_768
+REFUSED = SimpleNamespace(response_complete=True, message_event=asyncio.Event())  # in the place of a request in hand
 MAX_PIPELINED = 32  # requests that one connection may have waiting behind the one that is answered
 
 
@@ -54,9 +59,35 @@ class Protocol(HttpToolsProtocol):
         """The empty line after the headers."""
         self.in_headers = False
         self.stop_timer()
+        if self.url.startswith(b"/predict") and self.is_idle() and not self.will_be_taken():
+            self.refuse_to_predict()
+            return
         super().on_headers_complete()
         if len(self.pipeline) > MAX_PIPELINED:
             self.transport.abort()
+
+    def is_idle(self) -> bool:
+        """Whether the last request of this connection has been answered."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def will_be_taken(self) -> bool:
+        """Whether the application has room for the request whose headers have come."""
+        sizes = [int(value) for name, value in self.headers if name == b"content-length" and value.isdigit()]
+        taken: bool = self.app.state.will_take(max(sizes, default=0))
+        return taken
+
+    def refuse_to_predict(self) -> None:
+        """Answer that there is too much to do, and let what comes of the request pass by."""
+        kind, path = problems.KINDS[limits.Overloaded], "/predict"
+        detail = "Too many pictures are waiting already: send this one again in a second."
+        self.write_problem(kind.status, kind.name, kind.title, detail, path, b"retry-after: 1")
+        self.app.state.metrics.requests.labels(path, kind.status).inc()
+        self.app.state.metrics.rejected.labels(kind.name).inc()
+        self.cycle = REFUSED  # type: ignore[assignment] # uvicorn asks no more of it
+        if self.parser.should_keep_alive():
+            self.await_headers()  # the next ones, after the rest of this request
+        else:
+            self.transport.close()
 
     def await_headers(self) -> None:
         """Let the time for the headers run, where it does not yet."""
@@ -81,18 +112,24 @@ class Protocol(HttpToolsProtocol):
         self.refuse(HTTPStatus.BAD_REQUEST, msg)
 
     def refuse(self, status: HTTPStatus, detail: str) -> None:
-        """Answer with a problem, as `app.problems` would, and close."""
-        problem = {
-            "type": f"/problems/{status.phrase.lower().replace(' ', '-')}",
-            "title": status.phrase,
-            "status": status,
-            "detail": detail,
-            "instance": "",
-            "request_id": secrets.token_hex(16),
-        }
-        body = json.dumps(problem).encode()
-        self.transport.write(
-            b"%bcontent-type: application/problem+json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b"
-            % (STATUS_LINE[status], len(body), body)
-        )
+        """Answer with a problem, and close."""
+        name = status.phrase.lower().replace(" ", "-")
+        self.write_problem(status, name, status.phrase, detail, "", b"connection: close")
         self.transport.close()
+
+    def write_problem(self, status: int, name: str, title: str, detail: str, instance: str, header: bytes) -> None:
+        """Answer with a problem, as `app.problems` would."""
+        request_id = secrets.token_hex(16)
+        problem = problems.Problem(
+            type=f"/problems/{name}",
+            title=title,
+            status=status,
+            detail=detail,
+            instance=instance,
+            request_id=request_id,
+        )
+        body = problem.model_dump_json().encode()
+        self.transport.write(
+            b"%bcontent-type: application/problem+json\r\ncontent-length: %d\r\nx-request-id: %b\r\n%b\r\n\r\n%b"
+            % (STATUS_LINE[status], len(body), request_id.encode(), header, body)
+        )

@@ -6,6 +6,7 @@ one is, since it takes a lot of memory. Ignores: HTTP.
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Coroutine
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
@@ -25,8 +26,9 @@ from app.preprocess.maps import Map
 from app.preprocess.pipeline import frame_from_image
 from app.settings import Settings
 
-SMALL_BYTES = 16_384
+SMALL_BYTES = 8192
 SMALL_PIXELS = 128 * 128
+LIKELY_LARGE_BYTES = 2048  # until it is opened: most that are larger have more than SMALL_PIXELS
 LARGE_BYTES = 2_000_000
 LARGE_PIXELS = 1_000_000
 MAX_BATCH = 16
@@ -57,26 +59,46 @@ class Reader:
             settings.threads + settings.large_queue,
             f"{settings.large_queue} large pictures are waiting already: send this one again in a second.",
         )
+        self.coming = 0
         self.threads = CapacityLimiter(settings.threads)
         self.large = CapacityLimiter(1)
         self.small_depth, self.small_seconds = metrics.queue("small")
         self.large_depth, self.large_seconds = metrics.queue("large")
 
-    def refuse_if_full(self) -> None:
-        """Raise Overloaded where no picture would be taken."""
-        self.batcher.refuse_if_full()
+    def will_take(self, size: int) -> bool:
+        """Whether there is room for a picture in a request of so many bytes, whose headers have just come.
+
+        Those that came in this round of the event loop are counted, since they will have taken their places soon.
+        """
+        batcher, pictures = self.batcher, self.pictures
+        if len(batcher.queue) + self.coming >= batcher.max_queue:
+            return False
+        if size > LIKELY_LARGE_BYTES and pictures.spent + self.coming >= pictures.limit:
+            return False
+        self.coming += 1
+        if self.coming == 1:
+            self.forget_coming(rounds=3)
+        return True
+
+    def forget_coming(self, rounds: int) -> None:
+        """Count no more who is coming, after some rounds of the event loop."""
+        if rounds:
+            asyncio.get_running_loop().call_soon(self.forget_coming, rounds - 1)
+        else:
+            self.coming = 0
 
     async def __call__(self, data: bytes, gone: Callable[[], Awaitable[None]]) -> Reading:
         """Read a picture.
 
         `gone` returns when nobody waits for the answer any more; a large picture that still waits then is dropped.
         """
-        self.refuse_if_full()
+        self.batcher.refuse_if_full()
         image = opened(data, self.max_pixels) if len(data) <= SMALL_BYTES else None
         item: Image.Image | Map
         if image and image.width * image.height <= SMALL_PIXELS:
             item = image
         else:
+            self.pictures.refuse_if_spent(1)  # before the work of waiting
             item = await unless(gone, self.in_thread(data, image))
         with self.small_depth.track_inprogress():
             return await self.batcher(item)
@@ -116,11 +138,15 @@ class Reader:
             share.take(1)
             asked = perf_counter()
             limiter = self.large if len(data) > LARGE_BYTES else self.threads
-            if image is None:
-                image = await to_thread.run_sync(opened, data, self.max_pixels, limiter=limiter)
-            if image.width * image.height > LARGE_PIXELS:
-                limiter = self.large
-            return await to_thread.run_sync(self.prepare_late, image, asked, limiter=limiter)
+            try:
+                if image is None:
+                    image = await to_thread.run_sync(opened, data, self.max_pixels, limiter=limiter)
+                if image.width * image.height > LARGE_PIXELS:
+                    limiter = self.large
+                return await to_thread.run_sync(self.prepare_late, image, asked, limiter=limiter)
+            finally:
+                if limiter is self.large:
+                    asyncio.get_running_loop().call_later(0.1, gc.collect)  # errors keep what they were raised in alive
 
     def prepare_late(self, image: Image.Image, asked: float) -> Map:
         """The frame of a picture that had to wait for its turn; blocks."""

@@ -105,7 +105,6 @@ async def predict(request: Request) -> Response:
     settings = service.settings
     service.keys.check(request)
     with_frame = wants_frame(request)
-    service.reader.refuse_if_full()
     with Share(service.bodies) as memory:
         picture = await uploads.read_picture(request, settings.max_upload_bytes, settings.body_timeout_seconds, memory)
         reading = await service.reader(picture, gone=partial(uploads.hung_up, request))

@@ -25,7 +25,7 @@ ARROWS = {
     "app.keys": set(),
     "app.security": set(),
     "app.logs": set(),
-    "app.protocol": set(),
+    "app.protocol": {"app.limits", "app.problems"},
     "app.batching": {"app.limits"},
     "app.uploads": {"app.limits"},
     "app.reading": {

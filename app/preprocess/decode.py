@@ -18,7 +18,7 @@ WORKING_SIDE = 700
 # Share of the most pixels that a format may have, by the memory its decoder takes: next to none for a JPEG, which
 # is decoded reduced, 16 bytes a pixel for WebP, 12 for AVIF, 4 to 9 for the rest, which may have half as many.
 PIXEL_SHARES = {"JPEG": 1.0, "WEBP": 0.25, "AVIF": 0.3}
-DECODE_SECONDS = 3.0
+DECODE_SECONDS = 2.0
 # Each scan of a progressive JPEG goes over all its pixels. Encoders write about 10.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
