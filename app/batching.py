@@ -62,9 +62,13 @@ class Batcher(Generic[Item, Result]):
         if len(self.queue) >= self.max_queue:
             raise Overloaded(f"{self.max_queue} pictures are waiting already: send this one again in a second.")
 
-    async def __call__(self, item: Item) -> Result:
-        """The result of the work on an item; a caller that is cancelled gives up its place."""
-        self.refuse_if_full()
+    async def __call__(self, item: Item, admitted: bool = False) -> Result:
+        """The result of the work on an item; a caller that is cancelled gives up its place.
+
+        An item that was admitted before, and worked on since, is taken even where the queue is full.
+        """
+        if not admitted:
+            self.refuse_if_full()
         loop = asyncio.get_running_loop()
         waiting: Waiting[Item, Result] = Waiting(item, loop.create_future(), perf_counter())
         self.queue.append(waiting)

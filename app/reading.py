@@ -7,7 +7,7 @@ one is, since it takes a lot of memory. Ignores: HTTP.
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +21,6 @@ from app.classifier import Classifier
 from app.limits import Budget, Share
 from app.metrics import Metrics
 from app.preprocess.decode import loaded, opened
-from app.preprocess.errors import PreprocessError
 from app.preprocess.maps import Map
 from app.preprocess.pipeline import frame_from_image
 from app.settings import Settings
@@ -101,25 +100,25 @@ class Reader:
             self.pictures.refuse_if_spent(1)  # before the work of waiting
             item = await unless(gone, self.in_thread(data, image))
         with self.small_depth.track_inprogress():
-            return await self.batcher(item)
+            return await self.batcher(item, admitted=True)
 
-    def read_together(self, items: list[Image.Image | Map]) -> list[Reading | PreprocessError]:
+    def read_together(self, items: list[Image.Image | Map]) -> list[Reading | Exception]:
         """What is on some small pictures, and frames of large ones: one call of the network."""
         frames = [self.frame_or_error(item) if isinstance(item, Image.Image) else item for item in items]
-        good = [frame for frame in frames if not isinstance(frame, PreprocessError)]
-        rows = iter(())
+        good = [frame for frame in frames if not isinstance(frame, Exception)]
+        rows: Iterator[NDArray[np.float32]] = iter(())
         if good:
             started = perf_counter()
             rows = iter(self.classifier(np.stack(good)))
             self.metrics.inference_seconds.observe(perf_counter() - started)
             self.metrics.batch_size.observe(len(good))
-        return [frame if isinstance(frame, PreprocessError) else Reading(frame, next(rows)) for frame in frames]
+        return [frame if isinstance(frame, Exception) else Reading(frame, next(rows)) for frame in frames]
 
-    def frame_or_error(self, image: Image.Image) -> Map | PreprocessError:
+    def frame_or_error(self, image: Image.Image) -> Map | Exception:
         """The frame of an opened picture, or why there is none."""
         try:
             return self.prepare(image)
-        except PreprocessError as error:
+        except Exception as error:  # whatever is wrong with one picture, the others are read
             return error
 
     def prepare(self, image: Image.Image) -> Map:

@@ -29,7 +29,7 @@ ARROWS = {
     "app.batching": {"app.limits"},
     "app.uploads": {"app.limits"},
     "app.reading": {
-        *(f"app.preprocess.{name}" for name in ("decode", "errors", "maps", "pipeline")),
+        *(f"app.preprocess.{name}" for name in ("decode", "maps", "pipeline")),
         *(f"app.{name}" for name in ("batching", "classifier", "limits", "metrics", "settings")),
     },
     "app.problems": {"app.preprocess.errors", "app.keys", "app.limits", "app.uploads"},

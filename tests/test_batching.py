@@ -140,6 +140,18 @@ def test_a_full_queue_refuses_at_once_and_takes_items_again_when_it_is_not():
     assert later == 49
 
 
+def test_what_was_admitted_before_is_taken_though_the_queue_is_full():
+    counting = Counting(max_queue=2)
+
+    async def overload():
+        full = asyncio.ensure_future(ask(counting.batcher, 1, 2))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return await counting.batcher(3, admitted=True), await full
+
+    assert asyncio.run(overload()) == (9, [1, 4])
+
+
 def test_what_is_queued_when_the_callers_stop_waiting_is_dropped():
     counting = Counting(max_queue=3)
 
