@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
+import numpy as np
 import pytest
 
 from app.protocol import MAX_HEADER_BYTES, MAX_PIPELINED
@@ -220,6 +221,26 @@ def test_what_is_too_much_is_refused_at_once(seven, small):
         assert refused.status_code == 422
         assert is_well(url, small)
         assert max(seconds for status, seconds in answers if status == 503) < 1
+
+
+def test_a_refused_request_is_passed_over_and_the_next_one_on_its_connection_answered(seven, small):
+    huge = encode(np.pad(seven.repeat(100, 0).repeat(100, 1), 1000))  # takes a good while
+    with serving(DIGITS_THREADS="1", DIGITS_LARGE_QUEUE="0") as (_, url), connect(url) as busy, connect(url) as client:
+        busy.sendall(post(huge))
+        time.sleep(0.1)
+        client.sendall(post(bytes(5000)) + post(small))
+        answer = b""
+        while not answer.endswith(b'"}') or b"200 OK" not in answer:
+            answer += client.recv(65536)
+        refused, _, answered = answer.partition(b"HTTP/1.1 200 OK")
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in refused
+        problem = json.loads(refused.split(b"\r\n\r\n")[1])
+        assert problem["type"] == "/problems/overloaded"
+        assert problem["request_id"].encode() in refused.split(b"\r\n\r\n")[0]
+        assert b'"digit":7' in answered
+        assert b"200 OK" in busy.recv(65536)
+        assert 'digits_rejected_total{reason="overloaded"} 1.0' in httpx2.get(f"{url}/metrics").text
 
 
 def test_sigterm_is_answered_with_503_and_all_that_is_running_ends(picture):
