@@ -61,7 +61,6 @@ def spare_the_collector() -> None:
     """Leave what start-up made out of the garbage collector's rounds: 5 % less time a request."""
     gc.collect()
     gc.freeze()
-    sys.setswitchinterval(0.0005)
 
 
 def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401

@@ -37,20 +37,11 @@ ARROWS = {
     "app.middleware": {f"app.{name}" for name in ("metrics", "problems", "reading", "security")},
     "app.routes": {
         "app.preprocess.maps",
-        *(
-            f"app.{name}"
-            for name in (
-                "classifier",
-                "draining",
-                "keys",
-                "limits",
-                "metrics",
-                "problems",
-                "reading",
-                "settings",
-                "uploads",
-            )
-        ),
+        "app.preprocess.pipeline",
+        "app.uploads",
+        "app.problems",
+        "app.classifier",
+        "app.settings",
     },
     "app.main": {
         f"app.{name}"
@@ -79,7 +70,6 @@ ARROWS = {
     "training.plots": set(),
     "training.model": {"app.classifier"},
     "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
-    "training.teacher": {"app.classifier", "training.convolution", "training.model"},
     "training.config": {"training.convolution", "training.model"},
     "training.calibrate": {"training.data", "training.model"},
     "training.quantize": set(),
@@ -88,7 +78,7 @@ ARROWS = {
         "app.classifier",
         *(
             f"training.{name}"
-            for name in ("augment", "calibrate", "config", "convolution", "data", "export", "model", "plots", "teacher")
+            for name in ("augment", "calibrate", "config", "convolution", "data", "export", "model", "plots")
         ),
     },
     "training.evaluate": {

@@ -46,7 +46,6 @@ class Config:
     weight_decay: float = 0.01
     batch_size: int = 512
     epochs: int = 60
-    teacher_share: float = 0.0
     convolution_share: float = 0.875
     seed: int = 0
     threads: int | None = None
@@ -58,37 +57,26 @@ class Config:
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
     @property
-    def teacher_end(self) -> int:
-        """After how many epochs the teacher is trained; at least one is left for the dense network."""
-        return min(round(self.teacher_share * self.epochs), self.epochs - 1)
-
-    @property
-    def convolution_end(self) -> int:
-        """After how many epochs the network is written out as a dense one; it has at least one left."""
-        share = self.convolution_share if self.channels else 0
-        return min(self.teacher_end + round(share * (self.epochs - self.teacher_end)), self.epochs - 1)
+    def convolution_epochs(self) -> int:
+        """How many epochs the network is a convolutional one; at least one is left for the dense one."""
+        return min(round(self.convolution_share * self.epochs), self.epochs - 1) if self.channels else 0
 
     def stage(self, epoch: int) -> Stage:
         """The stage that an epoch, counted from 0, belongs to."""
-        if epoch < self.teacher_end:
-            return Stage(0, self.teacher_end, self.peak_learning_rate)
-        if epoch < self.convolution_end:
-            return Stage(self.teacher_end, self.convolution_end, self.peak_learning_rate)
+        if epoch < self.convolution_epochs:
+            return Stage(0, self.convolution_epochs, self.peak_learning_rate)
         share = WRITTEN_OUT_RATE if self.channels else 1
-        return Stage(self.convolution_end, self.epochs, share * self.peak_learning_rate)
+        return Stage(self.convolution_epochs, self.epochs, share * self.peak_learning_rate)
 
     @property
     def course(self) -> str:
         """The run in words."""
-        course = f"{self.epochs - self.teacher_end} epochs"
-        if self.channels:
-            course = (
-                f"{self.convolution_end - self.teacher_end} epochs as a convolutional network "
-                f"({widths(self.channels)} channels), then written out as a dense one with every weight free, "
-                f"for {self.epochs - self.convolution_end} more"
-            )
-        taught = f", on the answers of a teacher that was trained for {self.teacher_end}" if self.teacher_end else ""
-        return course + taught
+        if not self.channels:
+            return f"{self.epochs} epochs"
+        return (
+            f"{self.convolution_epochs} epochs as a convolutional network ({widths(self.channels)} channels), then "
+            f"written out as a dense one with every weight free, for {self.epochs - self.convolution_epochs} more"
+        )
 
     def to_json(self) -> str:
         """One line a choice, to be read back by `from_json`."""
@@ -120,8 +108,7 @@ RECIPES = {
         learning_rate=4e-3,
         batch_size=256,
         epochs=150,
-        teacher_share=0.27,
-        convolution_share=0.92,
+        convolution_share=0.9,
     ),
 }
 
@@ -156,17 +143,10 @@ def parser() -> argparse.ArgumentParser:
         "--epochs", type=positive, metavar="N", help=f"passes over the 55,000 training images ({d.epochs})"
     )
     fit.add_argument(
-        "--teacher-share",
-        type=share,
-        metavar="P",
-        help="share of the epochs in which a larger network is trained first, to learn from its answers "
-        f"({d.teacher_share:g})",
-    )
-    fit.add_argument(
         "--convolution-share",
         type=share,
         metavar="P",
-        help=f"with --channels: share of the other epochs as a convolutional network ({d.convolution_share})",
+        help=f"with --channels: share of the epochs as a convolutional network ({d.convolution_share})",
     )
     fit.add_argument("--batch-size", type=positive, metavar="N", help=f"images a step ({d.batch_size})")
     fit.add_argument("--optimizer", choices=[*PEAK_LEARNING_RATES], help=f"sgd has momentum 0.9 ({d.optimizer})")

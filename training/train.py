@@ -2,9 +2,8 @@
 
     setup ──► for each epoch: train_epoch ──► evaluate ──► save ──► export the best epoch
 
-A recipe may have up to three stages. First a larger network, the teacher, learns from the labels, and what
-comes after it from its answers. Then the network learns as a convolutional one, is written out as a dense one,
-and learns on. The best epoch is one of the dense network's.
+A recipe with convolutions has two stages: the network learns as a convolutional one, is written out as a
+dense one, and learns on. The best epoch is one of the dense stage.
 Each epoch seeds its own random numbers, so a resumed run repeats what an unbroken one would have done.
 Ignores: pictures that are not MNIST's; `training.evaluate` measures the file that this writes.
 """
@@ -34,9 +33,6 @@ from training.data import Digits
 from training.export import ExportMismatch, export
 from training.model import DigitNet
 from training.plots import plot_history
-from training.teacher import Teacher
-
-Network = Teacher | ConvolutionalNet | DigitNet  # in the order of the stages
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 STATISTICS_IMAGES = 10_000  # to measure a written-out network's batch statistics on
@@ -51,9 +47,8 @@ class Run:
     """A run in progress: what a checkpoint keeps."""
 
     config: Config
-    model: Network
+    model: DigitNet | ConvolutionalNet
     optimizer: torch.optim.Optimizer
-    teacher: Teacher | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -65,24 +60,19 @@ class Run:
     @property
     def best_error(self) -> float:
         """The lowest validation error of the dense network so far, as a share."""
-        dense = self.history[self.config.convolution_end :]
+        dense = self.history[self.config.convolution_epochs :]
         return min((row["validation_error"] for row in dense), default=math.inf)
 
 
-def setup(config: Config, device: torch.device, epoch: int = 0) -> Run:
-    """A run with fresh weights, drawn from the seed, of the network that an epoch, counted from 0, trains."""
-    model = fresh(config, epoch).to(device)
-    return Run(config, model, make_optimizer(config, model))
-
-
-def fresh(config: Config, epoch: int) -> Network:
-    """The network that an epoch trains, its weights drawn from the seed."""
+def setup(config: Config, device: torch.device, epochs: int = 0) -> Run:
+    """A run with fresh weights, drawn from the seed, of the network that has done so many epochs."""
     torch.manual_seed(config.seed)
-    if epoch < config.teacher_end:
-        return Teacher()
-    if epoch < config.convolution_end:
-        return ConvolutionalNet(config.channels, config.hidden, config.dropout)
-    return DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
+    model: DigitNet | ConvolutionalNet
+    if config.channels and epochs <= config.convolution_epochs:
+        model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
+    else:
+        model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
+    return Run(config, model.to(device), make_optimizer(config, model.to(device)))
 
 
 def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -131,8 +121,7 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
         if config.augment:
             images = augment.augment(images, digits.labels[index], generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            targets = answers(run.teacher, images) if run.teacher else digits.labels[index]
-            loss = F.cross_entropy(run.model(images), targets)
+            loss = F.cross_entropy(run.model(images), digits.labels[index])
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()
@@ -141,36 +130,18 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     return total.item() / len(batches)
 
 
-@torch.no_grad()
-def answers(teacher: Teacher, images: Tensor) -> Tensor:
-    """What the teacher takes each image for: probabilities (N, 10)."""
-    return F.softmax(teacher(images).float(), dim=1)
-
-
-def change_stage(run: Run, digits: Digits) -> None:
-    """Go on with the next stage's network, where the run's next epoch is the first of a stage."""
-    if run.epochs == run.config.teacher_end > 0:
-        assert isinstance(run.model, Teacher)
-        run.teacher = run.model.eval()
-        run.model = fresh(run.config, run.epochs).to(digits.images.device)
-    elif run.epochs == run.config.convolution_end > run.config.teacher_end:
-        run.model = write_out(run, digits)
-    else:
-        return
-    run.optimizer = make_optimizer(run.config, run.model)
-
-
-def write_out(run: Run, digits: Digits) -> DigitNet:
-    """The run's convolutional network as a dense one."""
+def write_out(run: Run, digits: Digits) -> None:
+    """Turn the run's convolutional network into a dense one, with an optimizer of its own."""
     assert isinstance(run.model, ConvolutionalNet)
     generator = torch.Generator(digits.images.device).manual_seed(run.config.seed)
     chosen = torch.randperm(len(digits), generator=generator, device=generator.device)[:STATISTICS_IMAGES]
     images = augment.augment(digits.images[chosen].float() / 255, digits.labels[chosen], generator)
-    return written_out(run.model, images, run.config.dropout)
+    run.model = written_out(run.model, images, run.config.dropout)
+    run.optimizer = make_optimizer(run.config, run.model)
 
 
 @torch.inference_mode()
-def evaluate(model: Network, digits: Digits) -> tuple[float, float]:
+def evaluate(model: DigitNet | ConvolutionalNet, digits: Digits) -> tuple[float, float]:
     """Mean cross-entropy and error (a share) on digits as they are, undeformed."""
     model.eval()
     logits = model(digits.images.float() / 255)
@@ -186,7 +157,8 @@ def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
         while run.epochs < total:
             bar.set_description(f"epoch {run.epochs + 1}/{total}")
             started = time.perf_counter()
-            change_stage(run, training)
+            if run.epochs == run.config.convolution_epochs > 0:
+                write_out(run, training)
             loss = train_epoch(run, training, bar)
             validation_loss, validation_error = evaluate(run.model, validation)
             if isinstance(run.model, DigitNet) and validation_error <= run.best_error:
@@ -210,7 +182,6 @@ def save(run: Run, folder: Path) -> None:
     state = {
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
-        "teacher": run.teacher.state_dict() if run.teacher else None,
         "best": run.best,
         "history": run.history,
     }
@@ -228,12 +199,9 @@ def load(folder: Path, device: torch.device) -> Run:
     run = setup(config, device)
     if (folder / "last.pt").exists():
         state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
-        run = setup(config, device, epoch=len(state["history"]) - 1)
+        run = setup(config, device, epochs=len(state["history"]))
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
-        if state["teacher"]:
-            run.teacher = Teacher().to(device).eval()
-            run.teacher.load_state_dict(state["teacher"])
         run.best, run.history = state["best"], state["history"]
     return run
 
