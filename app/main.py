@@ -22,7 +22,7 @@ from app.limits import Budget
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
 from app.reading import Reader
-from app.security import docs_headers, page_headers
+from app.security import NO_SNIFFING, docs_headers, page_headers
 from app.settings import Settings
 from app.shortcut import Shortcut
 
@@ -72,7 +72,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(
         RequestMiddleware,
         metrics=metrics,
-        headers={"": page_headers(), "/docs": docs_headers(bytes(docs.body).decode())},
+        headers={
+            "": page_headers(),
+            "/docs": docs_headers(bytes(docs.body).decode()),
+            "/predict": NO_SNIFFING,
+        },
     )
     if settings.cors_origins:
         app.add_middleware(

@@ -6,9 +6,11 @@ Ignores: what a request carries; no content, file name or picture reaches the lo
 import re
 import secrets
 from collections.abc import Mapping
+from functools import cache
 from time import perf_counter
 
 import structlog
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,6 +34,7 @@ class RequestMiddleware:
         self.metrics = metrics
         self.headers = headers
         self.log = structlog.get_logger("digits")
+        self.collectors = cache(self.collectors_of)  # there are few routes and statuses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; see the class."""
@@ -73,8 +76,12 @@ class RequestMiddleware:
             status=status,
             seconds=round(seconds, 6),
         )
-        route = getattr(scope.get("route"), "path", "none")
-        self.metrics.requests.labels(route, status).inc()
-        self.metrics.request_seconds.labels(route).observe(seconds)
+        requests, durations = self.collectors(getattr(scope.get("route"), "path", "none"), status)
+        requests.inc()
+        durations.observe(seconds)
         if problem := scope["state"].get("problem"):
             self.metrics.rejected.labels(problem).inc()
+
+    def collectors_of(self, route: str, status: int) -> tuple[Counter, Histogram]:
+        """What counts and what times the requests for a route that get a status."""
+        return self.metrics.requests.labels(route, status), self.metrics.request_seconds.labels(route)

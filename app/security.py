@@ -6,8 +6,9 @@ import re
 
 Headers = list[tuple[bytes, bytes]]
 
+NO_SNIFFING: Headers = [(b"x-content-type-options", b"nosniff")]  # all that an answer in JSON needs
 COMMON: Headers = [
-    (b"x-content-type-options", b"nosniff"),
+    *NO_SNIFFING,
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),

@@ -58,9 +58,13 @@ def worker() -> FastAPI:
 
 
 def spare_the_collector() -> None:
-    """Leave what start-up made out of the garbage collector's rounds: 5 % less time a request."""
+    """Leave what start-up made out of the garbage collector's rounds, and make these rarer: a tenth of the time.
+
+    A large picture asks for a round of its own, see `app.reading`.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401

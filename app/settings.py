@@ -8,6 +8,11 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
+def usable_cores() -> int:
+    """Of the cores, those that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Settings(BaseSettings):
     """The service's settings; each one's sentence stands in its description and in the README."""
 
@@ -47,7 +52,7 @@ class Settings(BaseSettings):
         "and of a progressive JPEG, half.",
     )
     threads: int = Field(
-        default_factory=lambda: min(4, os.cpu_count() or 1),
+        default_factory=lambda: min(4, usable_cores()),
         gt=0,
         description="Larger pictures that are worked on at the same time, in each worker.",
     )

@@ -79,7 +79,8 @@ def pictures() -> dict[str, bytes]:
 def form(picture: bytes, field: str) -> bytes:
     """A multipart form with one picture."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="digit"\r\n'
-    return head.encode() + b"Content-Type: image/png\r\n\r\n" + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
+    kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
+    return f"{head}Content-Type: image/{kind}\r\n\r\n".encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def pinned(core: int) -> list[str]:
@@ -88,7 +89,7 @@ def pinned(core: int) -> list[str]:
 
 
 # Ours refuses what is beyond its queues, the others do not: with these it has room for all connections.
-ROOMY = {"DIGITS_SMALL_QUEUE": "64", "DIGITS_LARGE_QUEUE": "64"}
+ROOMY = {"DIGITS_SMALL_QUEUE": "128", "DIGITS_LARGE_QUEUE": "64"}
 
 
 def start(command: list[str], field: str, queues: dict[str, str] = ROOMY) -> tuple[subprocess.Popen[bytes], float]:

@@ -16,7 +16,7 @@ from training.config import parse
 README = (ROOT / "README.md").read_text()
 
 
-SHOWN = {"threads": "number of cores, at most 4", "workers": "1", "api_keys": "none", "cors_origins": "none"}
+SHOWN = {"threads": "number of usable cores, at most 4", "workers": "1", "api_keys": "none", "cors_origins": "none"}
 
 
 def test_each_setting_has_its_row():
