@@ -28,6 +28,7 @@ from training.config import MODEL
 from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
+MAX_PIXELS = 2 * FRAME_SIDE**2  # of which a PNG may have half
 CARD = Path(__file__).with_name("model_card.md")
 
 
@@ -88,7 +89,7 @@ def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np
         (N,) int64.
     """
     files = (png(image) for image in tqdm(images, unit="image", disable=None))
-    frames = np.stack([frame_from_bytes(file, max_pixels=FRAME_SIDE**2) for file in files])
+    frames = np.stack([frame_from_bytes(file, MAX_PIXELS) for file in files])
     return Answers(frames, labels, classifier(frames))
 
 
