@@ -37,11 +37,8 @@ ARROWS = {
     "app.middleware": {f"app.{name}" for name in ("metrics", "problems", "reading", "security")},
     "app.routes": {
         "app.preprocess.maps",
-        "app.preprocess.pipeline",
-        "app.uploads",
-        "app.problems",
-        "app.classifier",
-        "app.settings",
+        *(f"app.{name}" for name in ("classifier", "draining", "keys", "limits", "metrics", "problems")),
+        *(f"app.{name}" for name in ("reading", "settings", "uploads")),
     },
     "app.main": {
         f"app.{name}"

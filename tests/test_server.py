@@ -158,7 +158,7 @@ def test_requests_sent_ahead_are_answered_in_turn(service, small):
         client.sendall(post(small) * 5 + b"GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = received(client)
     assert answer.count(b'"digit":7') == 5
-    assert answer.index(b"404") > answer.rindex(b'"digit":7')
+    assert answer.index(b" 404 Not Found") > answer.rindex(b'"digit":7')
 
 
 def test_too_many_requests_sent_ahead_end_the_connection(service, small):

@@ -133,6 +133,8 @@ def tile_pixels(image: Image.Image) -> int:
 
 def orientation(image: Image.Image) -> Image.Transpose | None:
     """How to turn a picture upright by its EXIF orientation; None where it is or nothing readable says."""
+    if not image.info:  # nothing but pixels, as in MNIST's
+        return None
     try:
         return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # broken EXIF is no reason to refuse good pixels
