@@ -33,7 +33,7 @@ class RequestMiddleware:
         self.app = app
         self.metrics = metrics
         self.headers = headers
-        self.log = structlog.get_logger("digits")
+        self.log = structlog.get_logger().bind()  # bound once: it would be anew for each line
         self.collectors = cache(self.collectors_of)  # there are few routes and statuses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
