@@ -29,6 +29,9 @@ real: .venv/all  ## Error of the running service on your own pictures: make real
 fuzz: .venv/all  ## Read 100,000 damaged pictures: a frame or an error of ours, nothing else
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
 
+screenshot: .venv/all  ## Draw the page for the README (needs Chromium)
+	$(BIN)/python benchmarks/screenshot.py
+
 bench: .venv/all .venv/peers  ## Requests per second beside FastAPI and torch, LitServe and BentoML (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(ARGS)
 
@@ -51,4 +54,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run test train evaluate robustness real fuzz bench soak
+.PHONY: help run test train evaluate robustness real fuzz screenshot bench soak

@@ -107,6 +107,38 @@ def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return ink[1:-1, 1:-1]
 
 
+def traced(digit: Digit) -> list[list[tuple[float, float]]]:
+    """The digit's centre lines as strokes that a pen would follow: lists of points (x, y), in MNIST pixels.
+
+    A stroke begins where the topmost end is left, or else at a crossing, and goes straight on where it can.
+    """
+    left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
+    done: set[tuple[int, int]] = set()
+    strokes = []
+    while left:
+        ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
+        joints = [cell for cell in done if beside(cell, left)]
+        walk = [min(ends or joints or left, key=lambda cell: cell[1])]
+        while further := beside(walk[-1], left - {walk[0]}):
+            before = walk[-5:][0]
+            ahead = (2 * walk[-1][0] - before[0], 2 * walk[-1][1] - before[1])
+            walk.append(min(further, key=lambda cell: abs(cell[0] - ahead[0]) + abs(cell[1] - ahead[1])))
+            left.remove(walk[-1])
+        done.update(walk)
+        left.discard(walk[0])
+        if len(walk) < CELLS and strokes:  # a corner that was cut
+            continue
+        walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
+        strokes.append([((x + 0.5) / CELLS, (y + 0.5) / CELLS) for x, y in walk[:: CELLS // 2] + walk[-1:]])
+    return strokes
+
+
+def beside(cell: tuple[int, int], cells: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    """A cell's neighbours among some cells."""
+    x, y = cell
+    return [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i or j) and (x + i, y + j) in cells]
+
+
 def ring(ink: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
     """Each cell's eight neighbours, clockwise from above."""
     steps = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]

@@ -1,70 +1,457 @@
-// Draws on the sheet, asks POST /predict after each stroke, and shows the answer as ten bars.
+// The page: strokes and files → POST /predict → the digit, ten bars, and what to do where there is no answer.
+// Ignores: how a digit is read.
 "use strict";
 
-const STROKE_WIDTH = 48; // canvas pixels: after scaling to 28×28, about as thick as MNIST's strokes
-const sheet = document.getElementById("sheet");
-const pen = sheet.getContext("2d");
-const bars = Array.from({ length: 10 }, (_, digit) => {
-  const row = document.createElement("li");
-  row.innerHTML = `<span>${digit}</span><progress value="0" aria-label="probability of ${digit}"></progress><span>–</span>`;
-  document.getElementById("bars").append(row);
-  return row;
-});
-let request = new AbortController();
+const STROKE_WIDTH = 0.086; // in widths of the sheet: scaled to 28×28, about as thick as MNIST's strokes
+const DRAWING_SIDE = 112; // pixels of the drawing that is sent
+const PAUSE_MS = 30; // after a stroke: the next one may follow at once
+const SURE = 0.8; // below, the runner-up is named too
+const AT_ONCE = 4; // pictures of a batch that are sent at the same time
+const TRIES = 8; // of a picture that an overloaded service sends back
+const NO_ANSWER = "No digit yet";
 
-function clear() {
-  pen.fillStyle = "white";
-  pen.fillRect(0, 0, sheet.width, sheet.height);
-  pen.lineWidth = STROKE_WIDTH;
-  pen.lineCap = pen.lineJoin = "round";
-}
+const element = (id) => document.getElementById(id);
+const sheet = element("sheet");
+const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-function show(answer) {
-  document.getElementById("digit").value = answer.digit ?? "?";
-  document.getElementById("message").textContent =
-    answer.detail ?? `${(100 * answer.confidence).toFixed(1)} % sure`;
-  const frame = document.getElementById("frame");
-  frame.hidden = !answer.frame;
-  frame.src = answer.frame ?? "";
-  bars.forEach((row, digit) => {
-    const probability = answer.probabilities?.[digit];
-    row.children[1].value = probability ?? 0;
-    row.children[2].textContent = probability === undefined ? "–" : `${(100 * probability).toFixed(1)} %`;
-  });
-}
+// ---- The sheet: strokes as points in widths of the sheet, so that they can be undone and drawn at any size.
 
-async function ask(picture) {
-  request.abort(); // the last request wins
-  request = new AbortController();
-  try {
-    const response = await fetch("predict?frame=true", { method: "POST", body: picture, signal: request.signal });
-    show(await response.json());
-  } catch (error) {
-    if (error.name !== "AbortError") show({ detail: "The service does not answer. Is it still running?" });
+let strokes = [];
+let reading = new AbortController();
+let current = null; // what was sent: {blob}, of a file also {name, url}; then its answer or error
+
+function paint(context, side) {
+  context.lineWidth = STROKE_WIDTH * side;
+  context.lineCap = context.lineJoin = "round";
+  for (const points of strokes) {
+    const [first, ...rest] = points.map(([x, y]) => [x * side, y * side]);
+    context.beginPath();
+    context.moveTo(...first);
+    let last = first;
+    for (const point of rest) { // through the middles between points, bent at the points
+      context.quadraticCurveTo(...last, (last[0] + point[0]) / 2, (last[1] + point[1]) / 2);
+      last = point;
+    }
+    context.lineTo(...last);
+    context.stroke();
   }
 }
 
-function place(event) {
-  return [(event.offsetX * sheet.width) / sheet.clientWidth, (event.offsetY * sheet.height) / sheet.clientHeight];
+function repaint() {
+  const side = Math.round(sheet.clientWidth * devicePixelRatio);
+  if (sheet.width !== side) sheet.width = sheet.height = side;
+  const context = sheet.getContext("2d");
+  context.clearRect(0, 0, side, side);
+  context.strokeStyle = getComputedStyle(sheet).color;
+  paint(context, side);
+  element("hint").hidden = strokes.length > 0 || !element("picture").hidden;
+  element("hint").textContent = current?.name ?? "Draw a digit here";
+  element("undo").disabled = strokes.length === 0;
+  element("clear").disabled = strokes.length === 0 && current === null;
+}
+
+function drawing() {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = DRAWING_SIDE;
+  const context = canvas.getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, DRAWING_SIDE, DRAWING_SIDE);
+  paint(context, DRAWING_SIDE);
+  return new Promise((resolve) => canvas.toBlob(resolve));
+}
+
+let pause;
+
+function strokesChanged() {
+  stopReading();
+  repaint();
+  if (strokes.length === 0) {
+    clear();
+    return;
+  }
+  element("answer").ariaBusy = "true";
+  const mine = (pause = setTimeout(async () => {
+    const blob = await drawing();
+    if (mine === pause) read({ blob });
+  }, PAUSE_MS));
+}
+
+function stopReading() {
+  clearTimeout(pause);
+  pause = undefined;
+  reading.abort();
+}
+
+function clear() {
+  stopReading();
+  strokes = [];
+  current = null;
+  showPicture();
+  show({});
+  repaint();
+}
+
+function point(event) {
+  const box = sheet.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
 }
 
 sheet.addEventListener("pointerdown", (event) => {
+  if (!event.isPrimary || event.button !== 0) return;
+  event.preventDefault();
+  if (current?.url) clear();
+  stopReading();
+  element("answer").ariaBusy = "true";
   sheet.setPointerCapture(event.pointerId);
-  pen.beginPath();
-  pen.moveTo(...place(event));
-  pen.lineTo(...place(event));
-  pen.stroke();
+  strokes.push([point(event)]);
+  repaint();
 });
 sheet.addEventListener("pointermove", (event) => {
   if (!sheet.hasPointerCapture(event.pointerId)) return;
-  pen.lineTo(...place(event));
-  pen.stroke();
+  const events = event.getCoalescedEvents?.() ?? [];
+  strokes.at(-1).push(...(events.length ? events : [event]).map(point));
+  repaint();
 });
-sheet.addEventListener("pointerup", () => sheet.toBlob(ask));
-document.getElementById("file").addEventListener("change", (event) => ask(event.target.files[0]));
-document.getElementById("clear").addEventListener("click", () => {
-  request.abort();
+sheet.addEventListener("lostpointercapture", strokesChanged);
+
+function undo() {
+  strokes.pop();
+  strokesChanged();
+}
+
+element("undo").addEventListener("click", undo);
+element("clear").addEventListener("click", clear);
+addEventListener("keydown", (event) => {
+  if (event.key === "z" && (event.ctrlKey || event.metaKey) && strokes.length && event.target !== element("key")) {
+    event.preventDefault();
+    undo();
+  }
+});
+new ResizeObserver(repaint).observe(sheet);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+
+// ---- Asking.
+
+class Refused extends Error {} // with a message that says what to do; its `status` is 0 where nobody answered
+
+function refused(message, status = 0) {
+  return Object.assign(new Refused(message), { status });
+}
+
+function headers() {
+  const key = sessionStorage.getItem("key");
+  return key ? { "X-API-Key": key } : {};
+}
+
+function seconds(count, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, 1000 * count);
+    signal?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    });
+  });
+}
+
+// The service's answer for a picture; `busy` is told before each wait for a service that has too much to do.
+async function ask(picture, signal, busy = () => {}) {
+  for (let tries = 1; ; tries++) {
+    const started = performance.now();
+    const response = await post(picture, signal);
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return { ...answer, milliseconds: performance.now() - started };
+    if (response.status === 503 && tries < TRIES) {
+      busy();
+      await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
+    } else {
+      throw refused(ownWords(response) ?? answer.detail, response.status);
+    }
+  }
+}
+
+async function post(picture, signal) {
+  try {
+    await picture.slice(0, 1).arrayBuffer();
+  } catch {
+    throw refused("This cannot be read: choose a file, not a folder.");
+  }
+  try {
+    return await fetch("predict?frame=true", { method: "POST", body: picture, headers: headers(), signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw refused("The service does not answer. Is it running? Your picture stays here.");
+  }
+}
+
+// What is wrong, where the service's own words are for programmers, or there are none: a proxy has answered.
+function ownWords({ status, statusText, headers }) {
+  if (status === 401) return "This service needs an API key.";
+  if (headers.get("Content-Type") === "application/problem+json") return undefined;
+  if (status === 413) return "The picture is too large: send a smaller one.";
+  return `The service answered ${status} ${statusText}: try again later.`;
+}
+
+// Read a picture and show the answer, unless another one is read in the meantime.
+async function read(picture) {
+  reading.abort();
+  const { signal } = (reading = new AbortController());
+  current = picture;
+  element("answer").ariaBusy = "true";
+  repaint();
+  await settle(picture, signal, () => showWaiting("The service is busy. Trying again …"));
+  if (!signal.aborted) showCurrent();
+}
+
+// Ask, and keep the answer or the error with the picture.
+async function settle(picture, signal, busy) {
+  try {
+    const answer = await ask(picture.blob, signal, busy);
+    Object.assign(picture, { answer, error: undefined });
+  } catch (error) {
+    Object.assign(picture, { answer: undefined, error });
+  }
+}
+
+// ---- Showing.
+
+const bars = Array.from({ length: 10 }, (_, digit) => {
+  const row = document.createElement("li");
+  const [name, bar, share] = ["b", "span", "span"].map((tag) => document.createElement(tag));
+  name.textContent = digit;
+  bar.append(document.createElement("i"));
+  row.append(name, bar, share);
+  element("bars").append(row);
+  return { row, fill: bar.firstChild, share };
+});
+
+function inWords({ digit, confidence, probabilities }) {
+  if (confidence >= SURE) return `${percent(confidence)} sure`;
+  const others = probabilities.map((share, other) => ({ share, other })).filter(({ other }) => other !== digit);
+  const second = others.reduce((best, each) => (each.share > best.share ? each : best));
+  return `Not sure, ${percent(confidence)}: it could be a ${second.other}, ${percent(second.share)}`;
+}
+
+function show({ answer, message = NO_ANSWER, error }) {
+  element("answer").ariaBusy = "false";
+  element("digit").textContent = answer?.digit ?? "?";
+  element("message").textContent = answer ? inWords(answer) : (error?.message ?? message);
+  element("frame").hidden = !answer;
+  if (answer) element("frame").src = answer.frame;
+  element("facts").textContent = answer
+    ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}`
+    : "";
+  bars.forEach(({ row, fill, share }, digit) => {
+    const probability = answer?.probabilities[digit];
+    row.classList.toggle("best", digit === answer?.digit);
+    fill.style.transform = `scaleX(${probability ?? 0})`;
+    share.textContent = answer ? percent(probability) : "–";
+  });
+  element("ask-key").hidden = error?.status !== 401;
+  element("again").hidden = !error || !(error.status === 0 || error.status >= 500);
+  showCode();
+}
+
+function showWaiting(message) {
+  show({ message });
+  element("answer").ariaBusy = "true";
+}
+
+function showCurrent() {
+  show(current);
+  repaint();
+}
+
+function showPicture(picture) {
+  const image = element("picture");
+  image.hidden = !picture;
+  image.alt = picture?.name ?? "";
+  if (picture) image.src = picture.url;
+  else image.removeAttribute("src");
+}
+
+element("picture").addEventListener("error", ({ target }) => {
+  target.hidden = true; // a format that the browser does not know, though the service may
+  repaint();
+});
+element("again").addEventListener("click", again);
+element("ask-key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("key", element("key").value.trim());
+  again();
+});
+
+function again() {
+  if (listed.includes(current)) readListed(listed.filter(({ error }) => error));
+  else read(current);
+}
+
+// ---- Files: one takes the place of the drawing; several make a list, of which the sheet shows one.
+
+function open(files) {
+  const pictures = [...files].map((file) => ({ blob: file, name: file.name, url: URL.createObjectURL(file) }));
+  if (pictures.length === 0) return;
+  clearList();
+  if (pictures.length === 1) take(pictures[0]);
+  else list(pictures);
+}
+
+function take(picture) {
+  stopReading();
+  strokes = [];
+  showPicture(picture);
+  read(picture);
+}
+
+let listed = []; // the pictures of the list, each with its `row`
+let listing = new AbortController();
+
+function clearList() {
+  listing.abort();
+  for (const { url } of listed) URL.revokeObjectURL(url);
+  listed = [];
+  element("list").replaceChildren();
+  element("batch").hidden = true;
+}
+
+function list(pictures) {
   clear();
-  show({ detail: "Draw with mouse, finger or pen." });
+  listed = pictures;
+  for (const picture of listed) picture.row = listRow(picture);
+  element("list").append(...listed.map(({ row }) => row.item));
+  element("batch").hidden = false;
+  readListed(listed);
+}
+
+async function readListed(pictures) {
+  listing.abort();
+  const { signal } = (listing = new AbortController());
+  const waiting = pictures.values();
+  const work = async () => {
+    for (const picture of waiting) await readOne(picture, signal);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
+async function readOne(picture, signal) {
+  const { button, thumbnail, digit, note } = picture.row;
+  await settle(picture, signal, () => (note.textContent = "The service is busy: waiting"));
+  if (signal.aborted) return;
+  digit.textContent = picture.answer?.digit ?? "?";
+  note.textContent = picture.answer ? inWords(picture.answer) : picture.error.message;
+  if (picture.answer && thumbnail.classList.contains("unknown")) showFrame(thumbnail, picture.answer);
+  button.disabled = false;
+  const first = picture === listed[0] && current === null && strokes.length === 0;
+  if (first || picture === current) choose(picture);
+}
+
+function listRow(picture) {
+  const item = document.createElement("li");
+  const button = document.createElement("button");
+  const thumbnail = new Image();
+  const [digit, name, note] = ["b", "span", "span"].map((tag) => document.createElement(tag));
+  thumbnail.alt = "";
+  thumbnail.addEventListener("error", () => {
+    thumbnail.classList.add("unknown"); // the browser's fault or the file's: the frame is shown where there is one
+    if (picture.answer) showFrame(thumbnail, picture.answer);
+  }, { once: true });
+  thumbnail.src = picture.url;
+  digit.textContent = "…";
+  name.textContent = picture.name;
+  name.className = "name";
+  button.type = "button";
+  button.disabled = true;
+  button.append(thumbnail, digit, name, note);
+  button.addEventListener("click", () => choose(picture));
+  item.append(button);
+  return { item, button, thumbnail, digit, note };
+}
+
+function showFrame(thumbnail, answer) {
+  thumbnail.src = answer.frame;
+  thumbnail.classList.remove("unknown");
+}
+
+function choose(picture) {
+  stopReading();
+  strokes = [];
+  current = picture;
+  showPicture(picture);
+  showCurrent();
+}
+
+for (const id of ["files", "photo"]) {
+  element(id).addEventListener("change", ({ target }) => {
+    open(target.files);
+    target.value = ""; // so that the same file can be chosen again
+  });
+}
+addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) open(event.clipboardData.files);
 });
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+for (const type of ["dragleave", "drop"]) {
+  addEventListener(type, (event) => {
+    if (type === "drop" || event.relatedTarget === null) document.body.classList.remove("dropping");
+  });
+}
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  open(event.dataTransfer.files);
+});
+
+// ---- The same question as a command and as a program; a drawing has no file, so its bytes are written out.
+
+function quoted(text) {
+  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+async function showCode() {
+  const url = new URL("predict", location.href).href;
+  const picture = current;
+  const drawn = picture && !picture.url;
+  const bytes = drawn ? base64(await picture.blob.arrayBuffer()) : "";
+  if (picture !== current) return;
+  const name = picture?.name ?? "picture.png";
+  const key = sessionStorage.getItem("key");
+  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${drawn ? "file=@-" : fileOption(name)} ${url}`;
+  element("curl").textContent = drawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
+  element("python").textContent = [
+    ...(drawn ? ["import base64"] : []),
+    "import json",
+    ...(key ? ["import os"] : []),
+    "from urllib.request import Request, urlopen",
+    "",
+    drawn ? `picture = base64.b64decode("${bytes}")` : `picture = open(${JSON.stringify(name)}, "rb").read()`,
+    `headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}`,
+    `answer = json.load(urlopen(Request("${url}", picture, headers)))`,
+    'print(answer["digit"], answer["confidence"])',
+  ].join("\n");
+}
+
+function fileOption(name) {
+  if (/^[\w./-]+$/.test(name)) return `file=@${name}`;
+  return quoted(`file=@"${name.replace(/["\\]/g, "\\$&")}"`); // curl's own quotes: a name may hold ; or ,
+}
+
+function base64(buffer) {
+  return btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""));
+}
+
+for (const button of document.querySelectorAll("[data-copies]")) {
+  button.addEventListener("click", async () => {
+    const code = element(button.dataset.copies);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+    } catch { // no clipboard: the page did not come over HTTPS or from this machine
+      getSelection().selectAllChildren(code);
+      document.execCommand("copy");
+    }
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = "Copy"), 1500);
+  });
+}
+
 clear();
