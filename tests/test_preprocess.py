@@ -328,3 +328,15 @@ def test_thin_and_thick_strokes_are_brought_to_mnists_width(seven):
         _, digit = find_digit(ink)
         width = frame.stroke_width(frame.frame_from_ink(digit)[4:24]) * 28 / 20
         assert least < width < most
+
+
+def test_a_stroke_belongs_that_is_near_another_of_the_digits_pieces_but_far_from_the_largest():
+    ink = np.zeros((100, 100), np.float32)
+    ink[55:90, 45:55] = 1
+    ink[30:50, 45:52] = 1
+    ink[8:25, 45:52] = 1  # 30 rows from the largest piece, 5 from the one between
+    box, digit = find_digit(ink)
+    assert box == (8, 90, 45, 55)
+    assert digit.sum() == ink.sum()
+    ink[30:50] = 0
+    assert find_digit(ink)[0] == (55, 90, 45, 55)

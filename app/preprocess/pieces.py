@@ -16,8 +16,8 @@ from app.preprocess.maps import Map
 LEVELS = (0.4, 0.2, 0.1)
 SMALL_LEVEL = 0.1
 SMALL_SIDE = 40  # so tightly cropped, too, that ink along the border says nothing
-# A piece with less than this share of the main piece's score is a speck; one further away than this share of
-# its size is not the digit's.
+# A piece with less than this share of the main piece's score is a speck; one further away from the digit's pieces
+# than this share of the main piece's size is not the digit's.
 SPECK = 0.02
 REACH = 0.3
 # How much a piece counts at an edge of the picture, against one in its middle.
@@ -156,16 +156,25 @@ class Pieces:
         return bool(self.likeness[self.main] == 1 and self.main_box.size - 1 > 0.08 * max(self.labels.shape))
 
     def of_the_digit(self) -> NDArray[np.bool_]:
-        """Which pieces (n + 1,) are the digit's: the main piece and what is near it, as whole, and no speck."""
-        top, bottom, left, right = self.box.T
-        main = self.main
-        gap_y = np.maximum(top - bottom[main], top[main] - bottom).clip(min=0)
-        gap_x = np.maximum(left - right[main], left[main] - right).clip(min=0)
-        near = np.hypot(gap_y, gap_x) <= REACH * self.main_box.size
-        large, whole = self.score >= SPECK * self.score[main], self.likeness >= 0.5 * self.likeness[main]
-        belongs: NDArray[np.bool_] = near & large & whole
-        belongs[0] = False
+        """Which pieces (n + 1,) are the digit's: the main one, and what is near one of them, as whole, and no speck."""
+        large, whole = self.score >= SPECK * self.score[self.main], self.likeness >= 0.5 * self.likeness[self.main]
+        belongs: NDArray[np.bool_] = np.arange(len(self.mass)) == self.main
+        others = np.flatnonzero(large & whole & ~belongs)
+        reached = np.array([self.main])
+        while len(reached):
+            near = self.gaps(others, reached).min(axis=1, initial=np.inf) <= REACH * self.main_box.size
+            reached, others = others[near], others[~near]
+            belongs[reached] = True
         return belongs
+
+    def gaps(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
+        """How far the boxes of some pieces are from those of others: (n, m), 0 where they overlap."""
+        top, bottom, left, right = self.box[some].T[:, :, None]
+        other_top, other_bottom, other_left, other_right = self.box[others].T
+        gap_y = np.maximum(top - other_bottom, other_top - bottom).clip(min=0)
+        gap_x = np.maximum(left - other_right, other_left - right).clip(min=0)
+        apart: NDArray[np.float64] = np.hypot(gap_y, gap_x)
+        return apart
 
 
 def find_pieces(ink: Map) -> Pieces:
