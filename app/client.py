@@ -20,7 +20,8 @@ LONGEST_PAUSE = 60
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # of an unused connection; uvicorn closes it after 5
 BUSY = (429, 503)
-NOT_FOR_US = (401, 403, 404, 405)
+KEY_NEEDED = (401, 403)
+NOT_OURS = (404, 405)
 
 
 class Service:
@@ -37,7 +38,7 @@ class Service:
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
-        self.url = url.rstrip("/")
+        self.url = url.removesuffix("/")
         self.at_once = at_once
         self.slots = Slots(at_once)
         if key and not (key.isascii() and key.isprintable()):
@@ -47,9 +48,10 @@ class Service:
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
         )
         try:
-            self.client = httpx2.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, limits=limits)
+            self.predict_url, self.health_url = (httpx2.URL(f"{self.url}/{name}") for name in ("predict", "health"))
+            self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
         except (httpx2.InvalidURL, ValueError) as error:  # ValueError: of a proxy in the environment
-            raise self.unknown(f"cannot be asked ({error})") from error
+            raise self.wrong_address(error) from error
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
@@ -62,8 +64,10 @@ class Service:
         if response.is_success:
             content = self.content(response, "probabilities")
             return Answer(*(content[name] for name in Answer._fields))
-        if response.status_code in NOT_FOR_US or response.is_redirect:
-            raise NoService(f"{self.url}: {problem(response)}")
+        if response.status_code in KEY_NEEDED:
+            raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")
+        if response.status_code in NOT_OURS or response.is_redirect:
+            raise self.unknown(f"answers {response.status_code} {response.reason_phrase}, and is no digits service")
         raise Unanswered(problem(response))
 
     def post(self, data: bytes) -> httpx2.Response:
@@ -71,7 +75,7 @@ class Service:
         refused = False
         self.slots.free.acquire()
         try:
-            response = self.send("POST", "/predict", data)
+            response = self.send("POST", self.predict_url, data)
             refused = response.status_code in BUSY
         finally:
             self.slots.give_back(refused)
@@ -79,19 +83,19 @@ class Service:
 
     def about(self) -> dict[str, Any]:
         """What the service says of itself and of its model."""
-        response = self.send("GET", "/health")
+        response = self.send("GET", self.health_url)
         if not response.is_success:
             raise NoService(f"{self.url}: {problem(response)}")
         return self.content(response, "model")
 
-    def send(self, method: str, path: str, data: bytes | None = None) -> httpx2.Response:
+    def send(self, method: str, url: httpx2.URL, data: bytes | None = None) -> httpx2.Response:
         """The response to a request."""
         try:
-            return self.client.request(method, path, content=data)
+            return self.client.request(method, url, content=data)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise self.unknown(f"does not answer ({reason(error)})") from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
-            raise self.unknown(f"cannot be asked ({error})") from error
+            raise self.wrong_address(error) from error
         except httpx2.TimeoutException as error:
             raise Unanswered(f"No answer came within {TIMEOUT.read:g} seconds.") from error
         except httpx2.HTTPError as error:
@@ -105,6 +109,12 @@ class Service:
         except (ValueError, LookupError, TypeError) as error:
             raise self.unknown("answers, but is no digits service") from error
         return content
+
+    def wrong_address(self, error: Exception) -> NoService:
+        """The address, or that of a proxy in the environment, is none."""
+        return NoService(
+            f"{self.url} cannot be asked: {str(error).rstrip('.')}. Name it as in --url http://127.0.0.1:8000"
+        )
 
     def unknown(self, what: str) -> NoService:
         """The service is not there, or not one of ours."""

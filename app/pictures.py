@@ -41,7 +41,7 @@ def read(name: str) -> bytes:
         with Path(name).open("rb") as file:
             return whole(file)
     except IsADirectoryError as error:
-        raise Unanswered(f"There are no pictures in this folder: no file ends in {', '.join(ENDINGS)}.") from error
+        raise Unanswered(f"There is no picture in the folder: none ends in {', '.join(ENDINGS)}.") from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
 
@@ -54,8 +54,10 @@ def stdin() -> BinaryIO:
 
 
 def whole(file: BinaryIO) -> bytes:
-    """All bytes of a file that is no larger than a picture may be."""
+    """All bytes of a file that has any, and no more than a picture may have."""
     data = file.read(MAX_BYTES + 1)
+    if not data:
+        raise Unanswered("The file is empty: send the bytes of a picture.")
     if len(data) > MAX_BYTES:
         raise Unanswered(f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture.")
     return data
