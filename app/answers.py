@@ -45,6 +45,9 @@ class Answerer(Protocol):
     def about(self) -> dict[str, Any]:
         """What there is to say of it and of its model."""
 
+    def close(self) -> None:
+        """Say that nothing more will be asked."""
+
 
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], at_once: int

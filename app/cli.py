@@ -8,7 +8,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,9 +40,9 @@ def serve(
     model: Annotated[Path | None, typer.Option(help="The model file to serve (DIGITS_MODEL).")] = None,
 ) -> None:
     """Serve on http://127.0.0.1:8000, or where the options and the environment say."""
-    from app import logs, server
-
     with configured(host=host, port=port, workers=workers, model=model) as settings:
+        from app import logs, server
+
         logs.configure(settings.log_level)
         try:
             server.serve(settings)
@@ -66,15 +66,15 @@ def predict(
 ) -> None:
     """Read the digit on each picture; exits with 1 if any could not be read, and names it on standard error.
 
-    A folder stands for the pictures in it and in its folders (by their endings: .png, .jpg, …; hidden ones are left
-    out), and - for one on standard input. Answers come in the order of the files.
+    A folder stands for the pictures in it and in its folders, by their endings
+    (.png, .jpg, …), without hidden ones; - for one picture on standard input.
+    Answers come in the order of the files. A busy service is asked again.
     """
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv exclude each other.")
-    with ending_well():
-        chosen = answerer(local, url, api_key, model, jobs)
+    with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
         names = expand(files)
-        failed = write(chosen, names, format_of(names, as_json, as_csv))
+        failed = write(asked, names, format_of(names, as_json, as_csv))
     raise typer.Exit(failed)
 
 
@@ -87,8 +87,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Say how the service is, and what its model's file says of itself."""
-    with ending_well():
-        about = answerer(local, url, api_key, model, jobs=1).about()
+    with ending_well(), closing(answerer(local, url, api_key, model, jobs=1)) as asked:
+        about = asked.about()
         if as_json:
             say(json.dumps(about))
             return

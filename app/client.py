@@ -88,6 +88,10 @@ class Service:
             raise NoService(f"{self.url}: {problem(response)}")
         return self.content(response, "model")
 
+    def close(self) -> None:
+        """Hang up."""
+        self.client.close()
+
     def send(self, method: str, url: httpx2.URL, data: bytes | None = None) -> httpx2.Response:
         """The response to a request."""
         try:

@@ -32,3 +32,6 @@ class Local:
     def about(self) -> dict[str, Any]:
         """The model's version, and all that its file says of itself."""
         return {"file": str(self.path), "model": {"version": self.classifier.version, **self.classifier.metadata}}
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -4,7 +4,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,10 +54,8 @@ def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
 
 @contextmanager
 def asking(respond: Callable[[dict[str, str]], Response], key: str | None = None) -> Iterator[Service]:
-    with answering(respond) as url:
-        service = Service(url, key, at_once=2)
-        with service.client:
-            yield service
+    with answering(respond) as url, closing(Service(url, key, at_once=2)) as service:
+        yield service
 
 
 @pytest.fixture
