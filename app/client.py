@@ -55,20 +55,25 @@ class Service:
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
-        for pause in PAUSES:
-            response = self.post(data)
-            asked = pause_asked(response)
-            if response.status_code not in BUSY or asked > LONGEST_PAUSE:
-                break
-            time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - so that not all come at once
+        response = self.post_until_served(data)
         if response.is_success:
-            content = self.content(response, "probabilities")
+            content = self.content(response, *Answer._fields)
             return Answer(*(content[name] for name in Answer._fields))
         if response.status_code in KEY_NEEDED:
             raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")
         if response.status_code in NOT_OURS or response.is_redirect:
             raise self.unknown(f"answers {response.status_code} {response.reason_phrase}, and is no digits service")
         raise Unanswered(problem(response))
+
+    def post_until_served(self, data: bytes) -> httpx2.Response:
+        """The response to a picture that the service has room for, or the last one that says it has none."""
+        for pause in PAUSES:
+            response = self.post(data)
+            asked = pause_asked(response)
+            if response.status_code not in BUSY or asked > LONGEST_PAUSE:
+                return response
+            time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - so that not all come at once
+        return self.post(data)
 
     def post(self, data: bytes) -> httpx2.Response:
         """The response to a picture, which is sent as soon as there is a slot for it."""
@@ -105,11 +110,12 @@ class Service:
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection broke: {reason(error)}.") from error
 
-    def content(self, response: httpx2.Response, needed: str) -> dict[str, Any]:
-        """What a response says, where it is a digits service's."""
+    def content(self, response: httpx2.Response, *needed: str) -> dict[str, Any]:
+        """What a response says, where it says what a digits service does."""
         try:
             content: dict[str, Any] = response.json()
-            content[needed]
+            if not all(name in content for name in needed):
+                raise LookupError
         except (ValueError, LookupError, TypeError) as error:
             raise self.unknown("answers, but is no digits service") from error
         return content

@@ -44,7 +44,7 @@ class Rows:
     """A row a picture: the digit, its probability, and the next digit where it has any."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.width = max(cell_len(name) for name in ["file", *names] if len(name) <= LONGEST_NAME)
+        self.width = min(max(cell_len(name) for name in ["file", *names]), LONGEST_NAME)
         self.above = rendered(self.row("file", "digit", "confidence", "or", "bold")) + "\n"
 
     def answer(self, name: str, answer: Answer) -> str:
