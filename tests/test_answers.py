@@ -1,6 +1,5 @@
 import threading
 import time
-from itertools import count
 
 import pytest
 
@@ -30,8 +29,8 @@ def test_an_error_is_its_items_alone():
 
 def test_items_are_taken_as_they_are_needed():
     taken = []
-    endless = (taken.append(number) or number for number in count())
-    results = in_order(lambda number: number, endless, at_once=2)
+    numbers = (taken.append(number) or number for number in range(10_000))
+    results = in_order(lambda number: number, numbers, at_once=2)
     assert [next(results)[0] for _ in range(3)] == [0, 1, 2]
     assert len(taken) <= 3 + 2 * AHEAD
     results.close()

@@ -191,7 +191,7 @@ def test_a_service_with_keys_answers_who_has_one(files):
     with serving(DIGITS_API_KEYS="secret") as (_, url):
         assert invoked("predict", files[0], "--url", url, "--api-key", "secret").exit_code == 0
         assert invoked("predict", files[0], "--url", url, DIGITS_API_KEY="secret").exit_code == 0
-        refused = invoked("predict", *files, "--url", url)
+        refused = invoked("predict", files[0], "--url", url)
     assert refused.exit_code == 1
     assert re.fullmatch(
         r"This service needs an API key: .* Name it with --api-key, or in DIGITS_API_KEY\.\n", refused.stderr
@@ -255,6 +255,7 @@ def test_a_terminal_shows_colours_and_how_far_the_work_is(url, files, environmen
     assert ("\x1b[32m" in shown) == coloured
     assert "none.png: No such file or directory." in shown
     assert len(re.findall(r"/[37]\.png  ", shown)) == 20
+    assert not any("of 21" in line and ".png" in line for line in re.split(r"[\r\n]+", shown))
 
 
 def test_the_service_is_ready_within_two_seconds():
