@@ -1,19 +1,33 @@
-"""The command line: `digits serve` and `digits predict FILE…`.
+"""The command line: `digits serve`, `digits predict FILE… | DIR | -`, `digits info`.
 
-Ignores: how a digit is read; `predict` asks a running service.
+What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
+Ignores: how a digit is read, how a service is asked, and how answers look.
 """
 
+import json
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import httpx2
 import typer
-from pydantic import ValidationError
 
-from app import logs, server
-from app.classifier import ModelError
-from app.settings import Settings
+from app.answers import Answerer, NoService
+from app.output import format_of, say, write
+from app.pictures import expand
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+AT_ONCE = 16
+URL = "http://127.0.0.1:8000"
+
+Url = Annotated[str, typer.Option(envvar="DIGITS_URL", help="The service to ask.")]
+Key = Annotated[str | None, typer.Option(envvar="DIGITS_API_KEY", help="The key, where the service wants one.")]
+InProcess = Annotated[bool, typer.Option("--local", help="Without a service: in this process, by the model file.")]
+Model = Annotated[Path | None, typer.Option(help="The model file for --local (DIGITS_MODEL).")]
 
 cli = typer.Typer(help="Read handwritten digits.", no_args_is_help=True, add_completion=False)
 
@@ -26,58 +40,113 @@ def serve(
     model: Annotated[Path | None, typer.Option(help="The model file to serve (DIGITS_MODEL).")] = None,
 ) -> None:
     """Serve on http://127.0.0.1:8000, or where the options and the environment say."""
-    given = {"host": host, "port": port, "workers": workers, "model": model}
-    os.environ |= {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
-    try:
-        settings = Settings()
+    with configured(host=host, port=port, workers=workers, model=model) as settings:
+        from app import logs, server
+
         logs.configure(settings.log_level)
-        server.serve(settings)
-    except ValidationError as error:
-        for each in error.errors():
-            typer.echo(
-                f"DIGITS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}, not {each['input']!r}.", err=True
-            )
-        raise typer.Exit(1) from error
-    except (ModelError, server.NotListening) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+        try:
+            server.serve(settings)
+        except server.NotListening as error:
+            say(str(error), err=True)
+            raise typer.Exit(1) from error
 
 
 @cli.command()
 def predict(
-    files: Annotated[list[Path], typer.Argument(help="Pictures of one digit each.", metavar="FILE…")],
-    url: Annotated[str, typer.Option(envvar="DIGITS_URL", help="The service to ask.")] = "http://127.0.0.1:8000",
+    files: Annotated[list[str], typer.Argument(help="Pictures of one digit each.", metavar="FILE|DIR|-")],
+    url: Url = URL,
+    api_key: Key = None,
+    local: InProcess = False,
+    model: Model = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a picture, one a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="A row of CSV a picture.")] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help=f"Pictures at once: {AT_ONCE}, or --local as many as cores.")
+    ] = None,
 ) -> None:
-    """Ask a running service for the digit on each picture; exits with 1 if any could not be read."""
-    failed = False
-    with httpx2.Client(base_url=url) as client:
-        for path in files:
-            try:
-                typer.echo(f"{path}: {ask(client, path)}")
-            except OSError as error:
-                failed = True
-                typer.echo(f"{path}: {error.strerror}", err=True)
-            except Refused as error:
-                failed = True
-                typer.echo(f"{path}: {error}", err=True)
-            except httpx2.HTTPError as error:
-                typer.echo(
-                    f"{url} does not answer ({error}): start it with `digits serve`, or name it with --url.", err=True
-                )
-                raise typer.Exit(1) from error
+    """Read the digit on each picture; exits with 1 if any could not be read, and names it on standard error.
+
+    A folder stands for the pictures in it and in its folders, by their endings
+    (.png, .jpg, …), without hidden ones; - for one picture on standard input.
+    Answers come in the order of the files. A busy service is asked again.
+    """
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other.")
+    with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
+        names = expand(files)
+        failed = write(asked, names, format_of(names, as_json, as_csv))
     raise typer.Exit(failed)
 
 
-class Refused(Exception):
-    """The service answered, but not with a digit."""
+@cli.command()
+def info(
+    url: Url = URL,
+    api_key: Key = None,
+    local: InProcess = False,
+    model: Model = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Say how the service is, and what its model's file says of itself."""
+    with ending_well(), closing(answerer(local, url, api_key, model, jobs=1)) as asked:
+        about = asked.about()
+        if as_json:
+            say(json.dumps(about))
+            return
+        from app.terminal import facts
+
+        say(facts(about))
 
 
-def ask(client: httpx2.Client, path: Path) -> str:
-    """The service's answer for one file, in a few words."""
-    answer = client.post("/predict", content=path.read_bytes(), headers={"content-type": "application/octet-stream"})
-    if answer.is_success:
-        prediction = answer.json()
-        return f"{prediction['digit']} ({prediction['confidence']:.1%})"
-    if answer.headers.get("content-type") == "application/problem+json":
-        raise Refused(answer.json()["detail"])
-    raise Refused(f"{client.base_url} answered {answer.status_code} {answer.reason_phrase}")
+def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:
+    """Who is to read the pictures, `jobs` at once."""
+    if local:
+        from app.local import Local
+        from app.settings import usable_cores
+
+        with configured(model=model) as settings:
+            return Local(settings, jobs or usable_cores())
+    if model:
+        raise typer.BadParameter("--model is for --local: a service has a model of its own.")
+    from app.client import Service
+
+    return Service(url, key, jobs or AT_ONCE)
+
+
+@contextmanager
+def configured(**given: object) -> Iterator["Settings"]:
+    """The settings, with what the command line says of them; a sentence where they or the model are not valid."""
+    from pydantic import ValidationError
+
+    from app.classifier import ModelError
+    from app.settings import Settings
+
+    os.environ |= {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    try:
+        yield Settings()
+    except ValidationError as error:
+        for each in error.errors():
+            say(f"DIGITS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}, not {each['input']!r}.", err=True)
+        raise typer.Exit(1) from error
+    except ModelError as error:
+        say(str(error), err=True)
+        raise typer.Exit(1) from error
+
+
+@contextmanager
+def ending_well() -> Iterator[None]:
+    """A sentence where there is nobody to ask; Ctrl-C and a reader that has gone end the process at once."""
+    try:
+        yield
+    except NoService as error:
+        say(str(error), err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        die_of(signal.SIGINT)
+    except BrokenPipeError:
+        die_of(signal.SIGPIPE)
+
+
+def die_of(number: signal.Signals) -> None:
+    """End as a program that leaves the signal alone, so that a shell's loop around it ends too."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

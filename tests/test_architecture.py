@@ -58,7 +58,34 @@ ARROWS = {
         )
     },
     "app.server": {"app.logs", "app.main", "app.protocol", "app.settings"},
-    "app.cli": {"app.classifier", "app.logs", "app.server", "app.settings"},
+    "app.answers": set(),
+    "app.pictures": {"app.answers"},
+    "app.client": {"app.answers"},
+    "app.local": {
+        "app.answers",
+        "app.classifier",
+        "app.preprocess.errors",
+        "app.preprocess.pipeline",
+        "app.settings",
+    },
+    "app.records": {"app.answers"},
+    "app.terminal": {"app.answers", "app.pictures"},
+    "app.output": {"app.answers", "app.pictures", "app.records", "app.terminal"},
+    "app.cli": {
+        f"app.{name}"
+        for name in (
+            "answers",
+            "classifier",
+            "client",
+            "local",
+            "logs",
+            "output",
+            "pictures",
+            "server",
+            "settings",
+            "terminal",
+        )
+    },
     "training.data": set(),
     "training.pen": {"app.preprocess.frame"},
     "training.styles": {"app.preprocess.frame", "training.pen"},
@@ -120,10 +147,20 @@ def test_packages_are_empty():
         assert path.read_text() == ""
 
 
-def test_the_service_does_not_import_what_only_training_needs():
-    unwanted = ["torch", "torchvision", "onnx", "matplotlib", "training"]
-    code = f"import sys, app.cli; print([name for name in {unwanted} if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+@pytest.mark.parametrize(
+    ("imported", "unwanted"),
+    [
+        (sorted(name for name in MODULES if name.startswith("app.")), "torch torchvision onnx matplotlib training"),
+        (["app.cli", "app.logs", "app.server"], "httpx2 rich.progress app.terminal"),  # digits serve
+        (["app.cli", "app.client", "app.terminal"], "fastapi uvicorn onnxruntime numpy PIL"),  # digits predict
+        (["app.cli", "app.client", "app.records"], "rich.console fastapi uvicorn onnxruntime"),  # … --json
+        (["app.cli", "app.local"], "fastapi uvicorn httpx2"),  # … --local
+    ],
+)
+def test_nothing_is_imported_that_is_of_no_use(imported, unwanted):
+    code = f"import sys, {', '.join(imported)}; print([name for name in {unwanted.split()} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 def test_importing_prints_nothing_and_needs_no_setting():

@@ -1,19 +1,29 @@
-"""`digits serve` and `digits predict`, as a user runs them: a process, a port, files."""
+"""`digits serve`, `digits predict` and `digits info`, as a user runs them: a process, a port, files."""
 
+import csv
+import fcntl
+import json
 import os
+import pty
 import re
+import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
-from conftest import encode
+from app.cli import cli
+from conftest import MODEL, encode
+from test_client import SEVEN, answering, busy
 from test_preprocess import drawing
 
 DIGITS = str(Path(sys.executable).with_name("digits"))
@@ -56,36 +66,196 @@ def files(tmp_path, digits) -> list[Path]:
     return paths
 
 
-def digits_command(*arguments, **environment) -> subprocess.CompletedProcess:
+def digits_command(*arguments, stdin=subprocess.DEVNULL, **environment) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [DIGITS, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, **environment}, timeout=60
+        [DIGITS, *map(str, arguments)],
+        stdin=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=60,
     )
 
 
-def test_predict_prints_a_line_a_file(url, files):
-    done = digits_command("predict", *files, "--url", url)
-    assert done.returncode == 0
-    assert re.fullmatch(r".*/3.png: 3 \(\d+\.\d%\)\n.*/7.png: 7 \(\d+\.\d%\)\n", done.stdout)
+def invoked(*arguments, **environment):
+    """The same in this process, which has imported everything already."""
+    return CliRunner().invoke(cli, [*map(str, arguments)], env=environment)
+
+
+def on_a_terminal(*arguments, **environment) -> str:
+    """What a person sees of a command."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
+    process = subprocess.Popen(
+        [DIGITS, *map(str, arguments)], stdout=theirs, stderr=theirs, env={**os.environ, **environment}
+    )
+    os.close(theirs)
+    shown = b""
+    with open(ours, "rb", buffering=0) as screen, suppress(OSError):  # an error is how a terminal ends
+        while data := screen.read(65536):
+            shown += data
+    process.wait(30)
+    return shown.decode()
+
+
+def test_one_picture_gets_a_bar_for_each_digit(url, files):
+    done = digits_command("predict", files[1], "--url", url)
+    heading, *bars = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r".*/7.png: 7 \(\d+\.\d%\)", heading)
+    assert [bar.split()[0] for bar in bars] == list("0123456789")
+    assert max(bars, key=lambda bar: bar.count("█")) == bars[7]
+
+
+def test_several_pictures_get_a_table_in_their_order(url, files):
+    done = invoked("predict", files[1], files[0], "--url", url)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
+        ["file", "digit"],
+        [str(files[1]), "7"],
+        [str(files[0]), "3"],
+    ]
+
+
+def test_a_folder_stands_for_its_pictures(url, files, tmp_path):
+    (tmp_path / "labels.csv").write_text("3.png,3\n7.png,7\n")
+    lines = invoked("predict", tmp_path, "--json", "--url", url).stdout.splitlines()
+    assert [json.loads(line)["file"] for line in lines] == list(map(str, files))
+
+
+def test_a_folder_without_pictures_is_named(url, tmp_path):
+    done = invoked("predict", tmp_path, "--url", url)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"{tmp_path}: There is no picture in the folder")
+
+
+def test_a_picture_may_come_from_standard_input(url, files):
+    with files[0].open("rb") as picture:
+        done = digits_command("predict", "-", "--url", url, stdin=picture)
+    assert done.stdout.startswith("-: 3 (")
+
+
+def test_csv_has_a_row_a_picture(url, files):
+    done = invoked("predict", *files, "--csv", "--url", url)
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [(row["file"], row["digit"], row["error"]) for row in rows] == [
+        (str(files[0]), "3", ""),
+        (str(files[1]), "7", ""),
+    ]
+    assert all(float(row[f"p{row['digit']}"]) == float(row["confidence"]) for row in rows)
 
 
 def test_the_address_may_come_from_the_environment(url, files):
-    assert digits_command("predict", files[0], DIGITS_URL=url).returncode == 0
+    assert invoked("predict", files[0], DIGITS_URL=url).exit_code == 0
 
 
-def test_a_file_that_cannot_be_read_is_named_and_the_rest_is_read(url, files, tmp_path):
+def test_files_that_cannot_be_read_are_named_and_the_rest_is_read(url, files, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
-    done = digits_command("predict", tmp_path / "text.png", tmp_path / "none.png", files[0], "--url", url)
-    assert done.returncode == 1
+    done = invoked("predict", tmp_path / "text.png", tmp_path / "none.png", files[0], "--json", "--url", url)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.exit_code == 1
+    assert [line.get("digit") for line in lines] == [None, None, 3]
     assert "text.png: The file is not a picture" in done.stderr
-    assert "none.png: No such file or directory" in done.stderr
-    assert "3.png: 3 " in done.stdout
+    assert done.stderr.splitlines() == [f"{line['file']}: {line['error']}" for line in lines[:2]]
+    assert lines[1]["error"] == "No such file or directory."
 
 
-def test_a_service_that_does_not_answer_is_said(files):
-    done = digits_command("predict", files[0], "--url", "http://127.0.0.1:9")
-    assert done.returncode == 1
-    assert "http://127.0.0.1:9" in done.stderr
-    assert "Traceback" not in done.stderr
+@pytest.mark.parametrize("options", [(), ("--json",), ("--csv",)])
+def test_a_service_that_does_not_answer_is_said_once(files, options):
+    done = invoked("predict", *files, *options, "--url", "http://127.0.0.1:9")
+    sentence = "http://127.0.0.1:9 does not answer (Connection refused): start one with `digits serve`, or name it "
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"{sentence}with --url.\n")
+
+
+def test_locally_the_answers_are_the_services(url, digits, tmp_path):
+    for number, image in enumerate(digits[::10]):
+        (tmp_path / f"{number:02}.png").write_bytes(encode(image))
+        (tmp_path / f"{number:02}-drawn.png").write_bytes(encode(drawing(image)))
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "blank.png").write_bytes(encode(drawing(0 * digits[0])))
+    (tmp_path / "empty.png").touch()
+    asked = invoked("predict", tmp_path, "--json", "--url", url)
+    local = digits_command("predict", tmp_path, "--json", "--local")
+    assert len(local.stdout.splitlines()) == 103
+    assert (local.returncode, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
+
+
+def test_a_busy_service_is_asked_again(files):
+    with answering(busy(1, {"Retry-After": "1"})) as url:
+        started = time.perf_counter()
+        assert invoked("predict", files[1], "--url", url).exit_code == 0
+        assert time.perf_counter() - started > 1
+
+
+def test_a_service_with_keys_answers_who_has_one(files):
+    with serving(DIGITS_API_KEYS="secret") as (_, url):
+        assert invoked("predict", files[0], "--url", url, "--api-key", "secret").exit_code == 0
+        assert invoked("predict", files[0], "--url", url, DIGITS_API_KEY="secret").exit_code == 0
+        refused = invoked("predict", files[0], "--url", url)
+    assert refused.exit_code == 1
+    assert re.fullmatch(
+        r"This service needs an API key: .* Name it with --api-key, or in DIGITS_API_KEY\.\n", refused.stderr
+    )
+
+
+def test_info_says_how_the_service_is(url):
+    health = httpx2.get(f"{url}/health").json()
+    assert json.loads(invoked("info", "--json", "--url", url).stdout) == health
+    shown = invoked("info", "--url", url).stdout
+    assert all(value in shown for value in ("ok", *health["model"].values()))
+
+
+def test_info_says_what_the_model_file_says(classifier):
+    about = json.loads(digits_command("info", "--json", "--local", "--model", MODEL).stdout)
+    assert about == {"file": str(MODEL), "model": {"version": classifier.version, **classifier.metadata}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["predict"], 2, "Missing argument"),
+        (["predict", "7.png", "--json", "--csv"], 2, "--json and --csv exclude each other"),
+        (["predict", "7.png", "--model", "digits.onnx"], 2, "--model is for --local"),
+        (["info", "--url", "localhost:8000"], 1, "^localhost:8000 cannot be asked: .*Name it as in --url"),
+        (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(arguments, code, message):
+    done = invoked(*arguments)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert re.search(message, done.stderr)
+
+
+def test_ctrl_c_ends_it_at_once_and_without_a_word(files):
+    asked, answered = threading.Event(), threading.Event()
+    with answering(lambda _: (asked.set(), answered.wait(30)) and (200, {}, SEVEN)) as url:
+        process = subprocess.Popen([DIGITS, "predict", *files, "--url", url], stderr=subprocess.PIPE)
+        assert asked.wait(30)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=5)[1] == b""
+        answered.set()
+    assert process.returncode == -signal.SIGINT
+
+
+def test_a_reader_that_has_gone_ends_it_without_a_word(files):
+    with answering(lambda _: (200, {}, SEVEN)) as url:
+        command = [DIGITS, "predict", *[files[0]] * 5000, "--url", url]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stdout.readline().startswith("file ")
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        process.stderr.close()
+        assert process.wait(30) == -signal.SIGPIPE
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_shows_colours_and_how_far_the_work_is(url, files, environment, coloured):
+    shown = on_a_terminal("predict", *files * 10, "none.png", "--url", url, TERM="xterm", **environment)
+    assert "of 21" in shown
+    assert ("\x1b[32m" in shown) == coloured
+    assert "none.png: No such file or directory." in shown
+    assert len(re.findall(r"/[37]\.png  ", shown)) == 20
+    assert not any("of 21" in line and ".png" in line for line in re.split(r"[\r\n]+", shown))
 
 
 def test_the_service_is_ready_within_two_seconds():

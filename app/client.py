@@ -1,0 +1,172 @@
+"""A picture's answer from a running service, over HTTP; what the service has no room for is sent again later.
+
+Ignores: files, and how answers are shown.
+"""
+
+import random
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx2
+
+from app.answers import Answer, NoService, Unanswered
+
+PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
+LONGEST_PAUSE = 60
+TIMEOUT = httpx2.Timeout(60, connect=10)
+KEEPALIVE_SECONDS = 3  # of an unused connection; uvicorn closes it after 5
+BUSY = (429, 503)
+KEY_NEEDED = (401, 403)
+NOT_OURS = (404, 405)
+
+
+class Service:
+    """A service to be asked from several threads.
+
+    Parameters
+    ----------
+    url : str
+        Where it is.
+    key : str or None
+        The API key to send.
+    at_once : int
+        Most requests in flight. Each one that the service has no room for makes it one fewer, down to one.
+    """
+
+    def __init__(self, url: str, key: str | None, at_once: int) -> None:
+        self.url = url.removesuffix("/")
+        self.at_once = at_once
+        self.slots = Slots(at_once)
+        if key and not (key.isascii() and key.isprintable()):
+            raise NoService("The API key has letters that cannot be sent: check --api-key or DIGITS_API_KEY.")
+        headers = {"content-type": "application/octet-stream", **({"x-api-key": key} if key else {})}
+        limits = httpx2.Limits(
+            max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
+        )
+        try:
+            self.predict_url, self.health_url = (httpx2.URL(f"{self.url}/{name}") for name in ("predict", "health"))
+            self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
+        except (httpx2.InvalidURL, ValueError) as error:  # ValueError: of a proxy in the environment
+            raise self.wrong_address(error) from error
+
+    def predict(self, data: bytes) -> Answer:
+        """The digit on a picture; Unanswered where there is none."""
+        response = self.post_until_served(data)
+        if response.is_success:
+            content = self.content(response, *Answer._fields)
+            return Answer(*(content[name] for name in Answer._fields))
+        if response.status_code in KEY_NEEDED:
+            raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")
+        if response.status_code in NOT_OURS or response.is_redirect:
+            raise self.unknown(f"answers {response.status_code} {response.reason_phrase}, and is no digits service")
+        raise Unanswered(problem(response))
+
+    def post_until_served(self, data: bytes) -> httpx2.Response:
+        """The response to a picture that the service has room for, or the last one that says it has none."""
+        for pause in PAUSES:
+            response = self.post(data)
+            asked = pause_asked(response)
+            if response.status_code not in BUSY or asked > LONGEST_PAUSE:
+                return response
+            time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - so that not all come at once
+        return self.post(data)
+
+    def post(self, data: bytes) -> httpx2.Response:
+        """The response to a picture, which is sent as soon as there is a slot for it."""
+        refused = False
+        self.slots.free.acquire()
+        try:
+            response = self.send("POST", self.predict_url, data)
+            refused = response.status_code in BUSY
+        finally:
+            self.slots.give_back(refused)
+        return response
+
+    def about(self) -> dict[str, Any]:
+        """What the service says of itself and of its model."""
+        response = self.send("GET", self.health_url)
+        if not response.is_success:
+            raise NoService(f"{self.url}: {problem(response)}")
+        return self.content(response, "model")
+
+    def close(self) -> None:
+        """Hang up."""
+        self.client.close()
+
+    def send(self, method: str, url: httpx2.URL, data: bytes | None = None) -> httpx2.Response:
+        """The response to a request."""
+        try:
+            return self.client.request(method, url, content=data)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
+            raise self.unknown(f"does not answer ({reason(error)})") from error
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
+            raise self.wrong_address(error) from error
+        except httpx2.TimeoutException as error:
+            raise Unanswered(f"No answer came within {TIMEOUT.read:g} seconds.") from error
+        except httpx2.HTTPError as error:
+            raise Unanswered(f"The connection broke: {reason(error)}.") from error
+
+    def content(self, response: httpx2.Response, *needed: str) -> dict[str, Any]:
+        """What a response says, where it says what a digits service does."""
+        try:
+            content: dict[str, Any] = response.json()
+            if not all(name in content for name in needed):
+                raise LookupError
+        except (ValueError, LookupError, TypeError) as error:
+            raise self.unknown("answers, but is no digits service") from error
+        return content
+
+    def wrong_address(self, error: Exception) -> NoService:
+        """The address, or that of a proxy in the environment, is none."""
+        return NoService(
+            f"{self.url} cannot be asked: {str(error).rstrip('.')}. Name it as in --url http://127.0.0.1:8000"
+        )
+
+    def unknown(self, what: str) -> NoService:
+        """The service is not there, or not one of ours."""
+        return NoService(f"{self.url} {what}: start one with `digits serve`, or name it with --url.")
+
+
+class Slots:
+    """Room for so many requests in flight, and for one fewer after each that was refused; never for none."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.free = threading.Semaphore(count)
+        self.lock = threading.Lock()
+
+    def give_back(self, refused: bool) -> None:
+        """Let another request use the slot, unless this one was refused."""
+        with self.lock:
+            if refused and self.count > 1:
+                self.count -= 1
+                return
+        self.free.release()
+
+
+def reason(error: Exception) -> str:
+    """What went wrong with a connection, without its number."""
+    return re.sub(r"^\[.*?\] ", "", str(error))
+
+
+def pause_asked(response: httpx2.Response) -> float:
+    """Seconds that a response asks to wait, by its header Retry-After; 0 where it does not."""
+    value = response.headers.get("retry-after", "")
+    if value.isdecimal():
+        return float(value)
+    try:
+        return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+    except ValueError:
+        return 0
+
+
+def problem(response: httpx2.Response) -> str:
+    """Why a request was refused, in the service's words where there are any."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, LookupError, TypeError):
+        return f"the service answered {response.status_code} {response.reason_phrase}."

@@ -1,0 +1,37 @@
+"""A picture's answer without a service: the same code, in this process. Ignores: files, and how answers are shown."""
+
+from typing import Any
+
+from app.answers import Answer, Unanswered
+from app.classifier import Classifier
+from app.preprocess.errors import PreprocessError
+from app.preprocess.pipeline import frame_from_bytes
+from app.settings import Settings
+
+
+class Local:
+    """Answers as the service with the same settings would; from any thread. Raises ModelError."""
+
+    def __init__(self, settings: Settings, at_once: int) -> None:
+        self.at_once = at_once
+        self.path = settings.model
+        self.max_pixels = settings.max_pixels
+        self.classifier = Classifier(settings.model)
+
+    def predict(self, data: bytes) -> Answer:
+        """The digit on a picture; Unanswered where there is none."""
+        try:
+            frame = frame_from_bytes(data, self.max_pixels)
+        except PreprocessError as error:
+            raise Unanswered(str(error)) from error
+        (probabilities,) = self.classifier(frame)
+        digit = int(probabilities.argmax())
+        shares = [round(share, 6) for share in probabilities.tolist()]
+        return Answer(digit, shares[digit], shares, self.classifier.version)
+
+    def about(self) -> dict[str, Any]:
+        """The model's version, and all that its file says of itself."""
+        return {"file": str(self.path), "model": {"version": self.classifier.version, **self.classifier.metadata}}
+
+    def close(self) -> None:
+        """There is nothing to close."""

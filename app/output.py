@@ -1,0 +1,75 @@
+"""Answers → standard output, as each is known; pictures without one → standard error.
+
+Ignores: who answers.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from io import TextIOWrapper
+from typing import Protocol
+
+from app.answers import Answer, Answerer, Unanswered, in_order
+from app.pictures import printable, read
+
+MANY = 20  # pictures, from which on it is shown how far the work is
+
+
+class Format(Protocol):
+    """How answers look; None where there is nothing to write."""
+
+    def answer(self, name: str, answer: Answer) -> str | None:
+        """What is written of a picture that was read."""
+
+    def failure(self, name: str, why: str) -> str | None:
+        """What is written of one that was not."""
+
+
+def format_of(names: Sequence[str], as_json: bool, as_csv: bool) -> Format:
+    """The format that was asked for, or else the one for people."""
+    if as_json or as_csv:
+        from app import records
+
+        return records.Json() if as_json else records.Csv()
+    from app import terminal
+
+    return terminal.Bars() if len(names) == 1 else terminal.Rows(names)
+
+
+def write(answerer: Answerer, names: Sequence[str], format: Format) -> bool:
+    """Write what is on each picture, as soon as it is known; whether there is one of which it is not."""
+    failed = False
+    forgive(sys.stdout)
+    with progress(len(names)) as one_is_done:
+        for name, done in in_order(lambda name: answerer.predict(read(name)), names, answerer.at_once):
+            try:
+                say(format.answer(name, done.result()))
+            except Unanswered as error:
+                failed = True
+                say(f"{printable(name)}: {printable(str(error))}", err=True)
+                say(format.failure(name, str(error)))
+            one_is_done()
+    return failed
+
+
+def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
+    """What shows how far the work is, where it takes its time and a person looks on."""
+    if total < MANY or not sys.stderr.isatty():
+        return nullcontext(lambda: None)
+    from app import terminal
+
+    return terminal.progress(total)
+
+
+def forgive(stream: object) -> None:
+    """Let names of files be written whose bytes are no text, and bars where there are no letters for them."""
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "replace")
+
+
+def say(lines: str | None, err: bool = False) -> None:
+    """Write lines at once, to whatever standard output or error is at the time."""
+    stream = sys.stderr if err else sys.stdout
+    if lines is not None:
+        stream.write(f"{lines}\n")
+        stream.flush()

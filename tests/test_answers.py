@@ -1,0 +1,55 @@
+import threading
+import time
+
+import pytest
+
+from app.answers import AHEAD, Unanswered, in_order
+
+
+def test_the_order_is_the_items_whichever_is_finished_first():
+    seconds = [0.05, 0, 0.02, 0]
+    assert [item for item, _ in in_order(time.sleep, seconds, at_once=4)] == seconds
+
+
+def test_so_many_are_worked_on_at_once():
+    together = threading.Barrier(3, timeout=5)
+    assert len(list(in_order(lambda _: together.wait(), range(6), at_once=3))) == 6
+
+
+def test_an_error_is_its_items_alone():
+    def halve(number):
+        if number % 2:
+            raise Unanswered(f"{number} is odd")
+        return number // 2
+
+    done = {number: future.exception() or future.result() for number, future in in_order(halve, range(4), at_once=2)}
+    assert (done[0], done[2]) == (0, 1)
+    assert str(done[3]) == "3 is odd"
+
+
+def test_items_are_taken_as_they_are_needed():
+    taken = []
+    numbers = (taken.append(number) or number for number in range(10_000))
+    results = in_order(lambda number: number, numbers, at_once=2)
+    assert [next(results)[0] for _ in range(3)] == [0, 1, 2]
+    assert len(taken) <= 3 + 2 * AHEAD
+    results.close()
+
+
+def test_what_has_not_begun_when_the_first_one_fails_never_does():
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        time.sleep(0.01)
+
+    results = in_order(work, range(1000), at_once=1)
+    next(results)
+    results.close()
+    time.sleep(0.1)
+    assert len(begun) < 5
+
+
+@pytest.mark.parametrize("at_once", [1, 16])
+def test_nothing_comes_of_nothing(at_once):
+    assert list(in_order(len, [], at_once)) == []

@@ -1,0 +1,208 @@
+"""The client against small services that answer what a good, a busy and a wrong one do."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from app import client
+from app.answers import NoService, Unanswered
+from app.client import PAUSES, Service
+
+SEVEN = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "model": "1f0c2a9b7d3e"}
+OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}
+
+Response = tuple[int, dict[str, str], object]
+
+
+@contextmanager
+def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
+    """A service on a free port that answers as `respond` does to the request's headers; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, content = respond({name.lower(): value for name, value in self.headers.items()})
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def asking(respond: Callable[[dict[str, str]], Response], key: str | None = None) -> Iterator[Service]:
+    with answering(respond) as url, closing(Service(url, key, at_once=2)) as service:
+        yield service
+
+
+@pytest.fixture
+def pauses(monkeypatch) -> list[float]:
+    """Seconds that were to be waited; none is."""
+    waited: list[float] = []
+    monkeypatch.setattr(client.time, "sleep", waited.append)
+    return waited
+
+
+def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[dict[str, str]], Response]:
+    refusals = iter([(status, headers, OVERLOADED)] * times)
+    return lambda _: next(refusals, (200, {}, SEVEN))
+
+
+def test_an_answer_is_what_the_service_says():
+    with asking(lambda _: (200, {}, SEVEN)) as service:
+        assert service.predict(b"picture")._asdict() == SEVEN
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_picture_is_sent_again_after_the_time_that_the_service_asks_for(pauses, status):
+    with asking(busy(2, {"Retry-After": "3"}, status)) as service:
+        assert service.predict(b"picture").digit == 7
+    assert len(pauses) == 2
+    assert all(3 <= pause <= 3 * 1.25 for pause in pauses)
+
+
+def test_the_time_may_be_a_date(pauses):
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    with asking(busy(1, {"Retry-After": soon})) as service:
+        assert service.predict(b"picture").digit == 7
+    assert 20 < pauses[0] < 30 * 1.25
+
+
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}])
+def test_the_pauses_grow_and_come_to_an_end(pauses, headers):
+    with (
+        asking(busy(100, headers)) as service,
+        pytest.raises(Unanswered, match="send this one again in a second"),
+    ):
+        service.predict(b"picture")
+    assert all(pause >= least for pause, least in zip(pauses, PAUSES, strict=True))
+
+
+def test_a_service_that_asks_for_an_hour_is_not_waited_for(pauses):
+    with asking(busy(1, {"Retry-After": "3600"})) as service, pytest.raises(Unanswered):
+        service.predict(b"picture")
+    assert pauses == []
+
+
+def test_each_refusal_leaves_one_request_fewer_in_flight_but_never_none(pauses):
+    with asking(busy(4, {})) as service:
+        assert [service.predict(b"picture").digit for _ in range(3)] == [7, 7, 7]
+        assert service.slots.count == 1
+
+
+def test_no_more_requests_are_in_flight_than_there_are_slots():
+    together = threading.Barrier(2, timeout=5)
+    in_flight, most, lock = 0, 0, threading.Lock()
+
+    def respond(_):
+        nonlocal in_flight, most
+        with lock:
+            in_flight += 1
+            most = max(most, in_flight)
+        together.wait()
+        with lock:
+            in_flight -= 1
+        return 200, {}, SEVEN
+
+    with asking(respond) as service, ThreadPoolExecutor(8) as pool:
+        list(pool.map(service.predict, [b"picture"] * 8))
+    assert most == 2
+
+
+def test_the_key_is_sent():
+    keys = []
+    with asking(lambda headers: keys.append(headers.get("x-api-key")) or (200, {}, SEVEN), key="secret") as service:
+        service.predict(b"picture")
+    with asking(lambda headers: keys.append(headers.get("x-api-key")) or (200, {}, SEVEN)) as service:
+        service.predict(b"picture")
+    assert keys == ["secret", None]
+
+
+@pytest.mark.parametrize("key", ["ключ", "two\nlines"])
+def test_a_key_that_no_header_can_carry_is_refused(key):
+    with pytest.raises(NoService, match="The API key has letters that cannot be sent"):
+        Service("http://127.0.0.1:9", key, 1)
+
+
+WRONG = {
+    "a page": (200, {"content-type": "text/html"}, b"<html>"),
+    "other JSON": (200, {}, ["digit"]),
+    "no such path": (404, {}, b"Not Found"),
+    "elsewhere": (308, {"location": "https://elsewhere.invalid"}, b""),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_no_digits_service_is_not_asked_for_more(name):
+    with asking(lambda _: WRONG[name]) as service, pytest.raises(NoService, match=r"is no digits service: start one"):
+        service.predict(b"picture")
+
+
+def test_a_key_that_is_missing_is_said_once_and_how_to_give_it():
+    with (
+        asking(lambda _: (401, {}, {"detail": "This service needs an API key."})) as service,
+        pytest.raises(NoService, match=r"needs an API key\. Name it with --api-key"),
+    ):
+        service.predict(b"picture")
+
+
+def test_a_gateway_that_fails_is_the_pictures_misfortune():
+    with (
+        asking(lambda _: (502, {}, b"<html>")) as service,
+        pytest.raises(Unanswered, match="answered 502 Bad Gateway"),
+    ):
+        service.predict(b"picture")
+
+
+def test_a_connection_that_breaks_is_the_pictures_misfortune():
+    def respond(_):
+        raise ConnectionAbortedError
+
+    with asking(respond) as service, pytest.raises(Unanswered, match="The connection broke: "):
+        service.predict(b"picture")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("http://127.0.0.1:9", r"^http://127\.0\.0\.1:9 does not answer \(Connection refused\): start one"),
+        ("http://nowhere.invalid", r"does not answer \(.*(known|resolution|associated).*\): start one"),
+        ("127.0.0.1:8000", r"^127\.0\.0\.1:8000 cannot be asked: .*http://.*\. Name it as in --url http://"),
+        ("http://127.0.0.1:port", r"cannot be asked: Invalid port: 'port'\. Name it"),
+        ("ftp://127.0.0.1", r"cannot be asked: .*unsupported protocol"),
+    ],
+)
+def test_an_address_where_nobody_answers_is_a_sentence(url, message):
+    with pytest.raises(NoService, match=message):
+        Service(url, None, 1).about()
+
+
+def test_a_service_about_to_stop_says_so():
+    with (
+        asking(lambda _: (503, {}, {"detail": "The service finishes what it has begun, and stops."})) as service,
+        pytest.raises(NoService, match="and stops"),
+    ):
+        service.about()

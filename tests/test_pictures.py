@@ -1,0 +1,52 @@
+import pytest
+
+from app import pictures
+from app.answers import Unanswered
+from app.pictures import ENDINGS, expand, printable, read
+from app.preprocess.decode import FORMATS
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("b.png", "a.JPG", "labels.csv", ".hidden.png", "7/c.heic", "3/d.tif", ".thumbnails/e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"bytes")
+    return tmp_path
+
+
+def test_a_folder_stands_for_the_pictures_in_it_and_in_its_folders(folder):
+    found = [name.removeprefix(f"{folder}/") for name in expand([str(folder)])]
+    assert found == ["a.JPG", "b.png", "3/d.tif", "7/c.heic"]
+
+
+def test_what_is_named_stays_as_it_is_named(folder):
+    named = [str(folder / "labels.csv"), "none.png", "-", str(folder / ".hidden.png")]
+    assert expand(named) == named
+
+
+def test_a_folder_without_pictures_is_an_error_of_its_own(tmp_path):
+    assert expand([str(tmp_path)]) == [str(tmp_path)]
+    with pytest.raises(Unanswered, match=r"There is no picture in the folder: none ends in \.png, "):
+        read(str(tmp_path))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_each_format_has_an_ending(format):
+    assert f".{format.lower()}" in ENDINGS
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, r"^No such file or directory\.$"), (b"", "The file is empty"), (b"123456", "larger than 5 bytes")],
+)
+def test_what_is_no_picture_by_its_size_is_said(tmp_path, monkeypatch, content, message):
+    monkeypatch.setattr(pictures, "MAX_BYTES", 5)
+    path = tmp_path / "7.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(Unanswered, match=message):
+        read(str(path))
+
+
+def test_a_name_does_nothing_to_the_terminal():
+    assert printable("sieben ü\x1b[2J\n\udcff.png") == "sieben ü�[2J��.png"

@@ -1,0 +1,39 @@
+import csv
+import json
+
+from app.answers import Answer
+from app.records import COLUMNS, Csv, Json
+
+SEVEN = Answer(7, 0.9, [0.0] * 7 + [0.9, 0.1, 0.0], "1f0c2a9b7d3e")
+
+
+def test_a_line_of_json_is_a_picture():
+    assert json.loads(Json().answer("7.png", SEVEN)) == {
+        "file": "7.png",
+        "digit": 7,
+        "confidence": 0.9,
+        "probabilities": SEVEN.probabilities,
+        "model": "1f0c2a9b7d3e",
+    }
+    assert json.loads(Json().failure('"\udcff\n.png', "no")) == {"file": '"\udcff\n.png', "error": "no"}
+
+
+def test_a_row_of_csv_is_a_picture():
+    format = Csv()
+    text = "\n".join([format.answer("7, or 1.png", SEVEN), format.failure('"\n.png', "No, it is not.")])
+    first, second = csv.DictReader(text.splitlines(keepends=True))
+    assert first == {
+        "file": "7, or 1.png",
+        "digit": "7",
+        "confidence": "0.9",
+        **{f"p{digit}": str(share) for digit, share in enumerate(SEVEN.probabilities)},
+        "model": "1f0c2a9b7d3e",
+        "error": "",
+    }
+    assert second == {**dict.fromkeys(COLUMNS, ""), "file": '"\n.png', "error": "No, it is not."}
+
+
+def test_the_columns_are_named_once_even_where_the_first_picture_failed():
+    format = Csv()
+    lines = [format.failure("3.png", "no"), format.answer("7.png", SEVEN)]
+    assert [line.split(",")[0] for line in "\n".join(lines).split("\n")] == ["file", "3.png", "7.png"]
