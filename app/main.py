@@ -1,6 +1,6 @@
 """create_app: settings → classifier → routes, and the page.
 
-Ignores: the server that runs the application, which is `app.cli`'s.
+Ignores: the server that runs the application, which is `app.server`'s.
 """
 
 from collections.abc import AsyncGenerator

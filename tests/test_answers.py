@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from app.answers import AHEAD, Unanswered, in_order
+from app.cli.answers import AHEAD, Unanswered, in_order
 
 
 def test_the_order_is_the_items_whichever_is_finished_first():

@@ -58,33 +58,22 @@ ARROWS = {
         )
     },
     "app.server": {"app.logs", "app.main", "app.protocol", "app.settings"},
-    "app.answers": set(),
-    "app.pictures": {"app.answers"},
-    "app.client": {"app.answers"},
-    "app.local": {
-        "app.answers",
+    "app.cli.answers": set(),
+    "app.cli.pictures": {"app.cli.answers"},
+    "app.cli.client": {"app.cli.answers"},
+    "app.cli.local": {
+        "app.cli.answers",
         "app.classifier",
         "app.preprocess.errors",
         "app.preprocess.pipeline",
         "app.settings",
     },
-    "app.records": {"app.answers"},
-    "app.terminal": {"app.answers", "app.pictures"},
-    "app.output": {"app.answers", "app.pictures", "app.records", "app.terminal"},
-    "app.cli": {
-        f"app.{name}"
-        for name in (
-            "answers",
-            "classifier",
-            "client",
-            "local",
-            "logs",
-            "output",
-            "pictures",
-            "server",
-            "settings",
-            "terminal",
-        )
+    "app.cli.records": {"app.cli.answers"},
+    "app.cli.terminal": {"app.cli.answers", "app.cli.pictures"},
+    "app.cli.output": {"app.cli.answers", "app.cli.pictures", "app.cli.records", "app.cli.terminal"},
+    "app.cli.commands": {
+        *(f"app.cli.{name}" for name in ("answers", "client", "local", "output", "pictures", "terminal")),
+        *(f"app.{name}" for name in ("classifier", "logs", "server", "settings")),
     },
     "training.data": set(),
     "training.pen": {"app.preprocess.frame"},
@@ -151,10 +140,16 @@ def test_packages_are_empty():
     ("imported", "unwanted"),
     [
         (sorted(name for name in MODULES if name.startswith("app.")), "torch torchvision onnx matplotlib training"),
-        (["app.cli", "app.logs", "app.server"], "httpx2 rich.progress app.terminal"),  # digits serve
-        (["app.cli", "app.client", "app.terminal"], "fastapi uvicorn onnxruntime numpy PIL"),  # digits predict
-        (["app.cli", "app.client", "app.records"], "rich.console fastapi uvicorn onnxruntime"),  # … --json
-        (["app.cli", "app.local"], "fastapi uvicorn httpx2"),  # … --local
+        (["app.cli.commands", "app.logs", "app.server"], "httpx2 rich.progress app.cli.terminal"),  # digits serve
+        (
+            ["app.cli.commands", "app.cli.client", "app.cli.terminal"],
+            "fastapi uvicorn onnxruntime numpy PIL",
+        ),  # digits predict
+        (
+            ["app.cli.commands", "app.cli.client", "app.cli.records"],
+            "rich.console fastapi uvicorn onnxruntime",
+        ),  # … --json
+        (["app.cli.commands", "app.cli.local"], "fastapi uvicorn httpx2"),  # … --local
     ],
 )
 def test_nothing_is_imported_that_is_of_no_use(imported, unwanted):

@@ -21,7 +21,7 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import cli
+from app.cli.commands import cli
 from conftest import MODEL, encode
 from test_client import SEVEN, answering, busy
 from test_preprocess import drawing

@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from app import client
-from app.answers import NoService, Unanswered
-from app.client import PAUSES, Service
+from app.cli import client
+from app.cli.answers import NoService, Unanswered
+from app.cli.client import PAUSES, Service
 
 SEVEN = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "model": "1f0c2a9b7d3e"}
 OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}

@@ -1,8 +1,8 @@
 import pytest
 
-from app import pictures
-from app.answers import Unanswered
-from app.pictures import ENDINGS, expand, printable, read
+from app.cli import pictures
+from app.cli.answers import Unanswered
+from app.cli.pictures import ENDINGS, expand, printable, read
 from app.preprocess.decode import FORMATS
 
 

@@ -1,8 +1,8 @@
 import csv
 import json
 
-from app.answers import Answer
-from app.records import COLUMNS, Csv, Json
+from app.cli.answers import Answer
+from app.cli.records import COLUMNS, Csv, Json
 
 SEVEN = Answer(7, 0.9, [0.0] * 7 + [0.9, 0.1, 0.0], "1f0c2a9b7d3e")
 

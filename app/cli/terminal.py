@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.answers import Answer
-from app.pictures import printable
+from app.cli.answers import Answer
+from app.cli.pictures import printable
 
 BAR_WIDTH = 40
 EIGHTHS = " ▏▎▍▌▋▊▉"

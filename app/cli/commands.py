@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.answers import Answerer, NoService
-from app.output import format_of, say, write
-from app.pictures import expand
+from app.cli.answers import Answerer, NoService
+from app.cli.output import format_of, say, write
+from app.cli.pictures import expand
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -92,7 +92,7 @@ def info(
         if as_json:
             say(json.dumps(about))
             return
-        from app.terminal import facts
+        from app.cli.terminal import facts
 
         say(facts(about))
 
@@ -100,14 +100,14 @@ def info(
 def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:
     """Who is to read the pictures, `jobs` at once."""
     if local:
-        from app.local import Local
+        from app.cli.local import Local
         from app.settings import usable_cores
 
         with configured(model=model) as settings:
             return Local(settings, jobs or usable_cores())
     if model:
         raise typer.BadParameter("--model is for --local: a service has a model of its own.")
-    from app.client import Service
+    from app.cli.client import Service
 
     return Service(url, key, jobs or AT_ONCE)
 

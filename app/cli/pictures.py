@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from app.answers import Unanswered
+from app.cli.answers import Unanswered
 
 STDIN = "-"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")

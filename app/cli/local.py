@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.answers import Answer, Unanswered
 from app.classifier import Classifier
+from app.cli.answers import Answer, Unanswered
 from app.preprocess.errors import PreprocessError
 from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 from io import StringIO
 
-from app.answers import Answer
+from app.cli.answers import Answer
 
 COLUMNS = ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "model", "error")
 

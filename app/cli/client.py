@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from app.answers import Answer, NoService, Unanswered
+from app.cli.answers import Answer, NoService, Unanswered
 
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
 LONGEST_PAUSE = 60

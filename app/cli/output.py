@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from typing import Protocol
 
-from app.answers import Answer, Answerer, Unanswered, in_order
-from app.pictures import printable, read
+from app.cli.answers import Answer, Answerer, Unanswered, in_order
+from app.cli.pictures import printable, read
 
 MANY = 20  # pictures, from which on it is shown how far the work is
 
@@ -28,10 +28,10 @@ class Format(Protocol):
 def format_of(names: Sequence[str], as_json: bool, as_csv: bool) -> Format:
     """The format that was asked for, or else the one for people."""
     if as_json or as_csv:
-        from app import records
+        from app.cli import records
 
         return records.Json() if as_json else records.Csv()
-    from app import terminal
+    from app.cli import terminal
 
     return terminal.Bars() if len(names) == 1 else terminal.Rows(names)
 
@@ -56,7 +56,7 @@ def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
     """What shows how far the work is, where it takes its time and a person looks on."""
     if total < MANY or not sys.stderr.isatty():
         return nullcontext(lambda: None)
-    from app import terminal
+    from app.cli import terminal
 
     return terminal.progress(total)
 

@@ -1,6 +1,6 @@
 """What comes back for pictures: answers, in the pictures' order, with several worked on at once.
 
-Ignores: who answers, which is `app.client` or `app.local`.
+Ignores: who answers, which is `app.cli.client` or `app.cli.local`.
 
     Unanswered   this picture has no answer
     NoService    nobody answers, or not to us: the other pictures need not be tried
