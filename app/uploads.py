@@ -14,8 +14,7 @@ tells a form from a raw body. Ignores: what the bytes are.
 import asyncio
 from typing import NamedTuple
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from app.limits import Share
@@ -92,15 +91,15 @@ async def read_body(request: Request, max_bytes: int, memory: Share) -> bytes:
 class Part(NamedTuple):
     """A part of a form: its header Content-Disposition, and what is in it."""
 
-    disposition: bytearray
-    content: bytearray
+    disposition: bytes
+    content: bytes
 
 
 def file_field(content_type: str, body: bytes) -> bytes:
     """The content of the field `file` of a multipart form."""
     files = []
     for part in form_parts(content_type, body):
-        _, options = parse_options_header(bytes(part.disposition))
+        _, options = parse_options_header(part.disposition)
         if b"name" not in options:
             raise MalformedMultipart("The multipart form is damaged: a part has no name.")
         if options[b"name"] == FIELD.encode():
@@ -109,45 +108,38 @@ def file_field(content_type: str, body: bytes) -> bytes:
         raise SeveralFiles(f"The form has {len(files)} fields '{FIELD}': send one picture a request.")
     if not files or not files[0][1]:
         raise NoFile(f"The form has no file in its field '{FIELD}': with curl, write -F {FIELD}=@picture.png.")
-    return bytes(files[0][0])
+    return files[0][0]
 
 
 def form_parts(content_type: str, body: bytes) -> list[Part]:
-    """The parts of a multipart form, at most MAX_PARTS of them."""
+    """The parts of a multipart form (RFC 2046, section 5.1.1), at most MAX_PARTS of them.
+
+    The whole body is there, so delimiters are searched for; a parser of bytes as they come takes five times as long.
+    """
     _, options = parse_options_header(content_type)
     if not options.get(b"boundary"):
         raise MalformedMultipart("The multipart form is damaged: its Content-Type has no boundary.")
+    delimiter = b"\r\n--" + options[b"boundary"]
+    at = -2 if body.startswith(delimiter[2:]) else body.find(delimiter)
     parts: list[Part] = []
-    name = bytearray()
-    complete = False
-
-    def begin() -> None:
+    while at != -1:
+        begin = at + len(delimiter)
+        if body.startswith(b"--", begin):
+            return parts
         if len(parts) == MAX_PARTS:
             raise MalformedMultipart(f"The multipart form has more than {MAX_PARTS} parts.")
-        parts.append(Part(bytearray(), bytearray()))
+        head_end = body.find(b"\r\n\r\n", begin)
+        at = body.find(delimiter, begin)
+        if head_end == -1 or at < head_end + 2:
+            break
+        parts.append(Part(disposition(body[begin:head_end]), body[head_end + 4 : at]))
+    raise MalformedMultipart("The multipart form is damaged: it does not end, or a part has no headers.")
 
-    def take_value(data: bytes, start: int, stop: int) -> None:
-        if name.lower() == b"content-disposition":
-            parts[-1].disposition.extend(data[start:stop])
 
-    def end() -> None:
-        nonlocal complete
-        complete = True
-
-    try:
-        MultipartParser(
-            options[b"boundary"],
-            {
-                "on_part_begin": begin,
-                "on_header_begin": name.clear,
-                "on_header_field": lambda data, start, stop: name.extend(data[start:stop]),
-                "on_header_value": take_value,
-                "on_part_data": lambda data, start, stop: parts[-1].content.extend(memoryview(data)[start:stop]),
-                "on_end": end,
-            },
-        ).write(body)
-    except FormParserError as error:
-        raise MalformedMultipart(f"The multipart form is damaged: {error}.") from error
-    if not complete:
-        raise MalformedMultipart("The multipart form is damaged: it does not end.")
-    return parts
+def disposition(headers: bytes) -> bytes:
+    """The value of the header Content-Disposition, empty where there is none."""
+    for line in headers.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-disposition":
+            return value.strip()
+    return b""
