@@ -350,12 +350,15 @@ def test_an_overloaded_service_is_asked_again(page):
     assert 1.9 < time.monotonic() - started < 5
 
 
-def test_a_proxy_that_answers_in_html_is_said(page):
-    page.route("**/predict*", lambda route: route.fulfill(status=502, body="<h1>Bad Gateway</h1>"))
+@pytest.mark.parametrize(
+    ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "log in", False)]
+)
+def test_a_proxy_that_answers_in_html_is_said(page, status, words, again):
+    page.route("**/predict*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
     draw(page, SEVEN)
     assert answered(page) == "?"
-    expect(page.locator("#message")).to_contain_text("502 Bad Gateway: try again later")
-    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.locator("#message")).to_contain_text(words)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible(visible=again)
 
 
 def test_a_key_is_asked_for_and_kept_for_the_tab(browser, locked_url, three):

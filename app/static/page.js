@@ -132,10 +132,9 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
 // ---- Asking.
 
-class Refused extends Error {} // with a message that says what to do; its `status` is 0 where nobody answered
-
+// An error whose message says what to do; its status is 0 where nobody answered.
 function refused(message, status = 0) {
-  return Object.assign(new Refused(message), { status });
+  return Object.assign(new Error(message), { status });
 }
 
 function headers() {
@@ -159,7 +158,7 @@ async function ask(picture, signal, busy = () => {}) {
     const started = performance.now();
     const response = await post(picture, signal);
     const answer = await response.json().catch(() => ({}));
-    if (response.ok) return { ...answer, milliseconds: performance.now() - started };
+    if (response.ok && answer.probabilities) return { ...answer, milliseconds: performance.now() - started };
     if (response.status === 503 && tries < TRIES) {
       busy();
       await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
@@ -188,6 +187,7 @@ function ownWords({ status, statusText, headers }) {
   if (status === 401) return "This service needs an API key.";
   if (headers.get("Content-Type") === "application/problem+json") return undefined;
   if (status === 413) return "The picture is too large: send a smaller one.";
+  if (status === 200) return "Something else than the service answered: log in where it wants that, and reload.";
   return `The service answered ${status} ${statusText}: try again later.`;
 }
 
@@ -404,10 +404,6 @@ addEventListener("drop", (event) => {
 
 // ---- The same question as a command and as a program; a drawing has no file, so its bytes are written out.
 
-function quoted(text) {
-  return /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
 async function showCode() {
   const url = new URL("predict", location.href).href;
   const picture = current;
@@ -433,7 +429,8 @@ async function showCode() {
 
 function fileOption(name) {
   if (/^[\w./-]+$/.test(name)) return `file=@${name}`;
-  return quoted(`file=@"${name.replace(/["\\]/g, "\\$&")}"`); // curl's own quotes: a name may hold ; or ,
+  const inCurlsQuotes = `file=@"${name.replace(/["\\]/g, "\\$&")}"`; // a name may hold ; or ,
+  return `'${inCurlsQuotes.replaceAll("'", "'\\''")}'`;
 }
 
 function base64(buffer) {
