@@ -29,7 +29,7 @@ ENV OPENBLAS_NUM_THREADS=1 \
     DIGITS_PORT=8000 \
     DIGITS_MODEL=/models/digits.onnx
 COPY --from=dependencies /installed /usr/local
-COPY models/digits.onnx /models/
+COPY --chmod=644 models/digits.onnx /models/
 COPY --from=service /service /usr/local
 USER 10001:10001
 EXPOSE 8000

@@ -78,7 +78,7 @@ def test_the_dockerfile_is_clean():
 
 
 def test_what_the_dockerfile_copies_is_in_its_context_and_nothing_else_is():
-    copied = {name for names in re.findall(r"^COPY ([^-].*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()}
+    copied = {name for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()}
     allowed = {line.removeprefix("!").removesuffix("/") for line in IGNORED if line.startswith("!")}
     assert IGNORED[1] == "*"
     assert copied == allowed
@@ -91,7 +91,7 @@ def test_the_image_knows_no_architecture():
 
 def test_code_is_copied_last():
     final = DOCKERFILE.split("\nFROM ")[-1]
-    copied = re.findall(r"^COPY (?:--from=)?(\S+)", final, re.MULTILINE)
+    copied = re.findall(r"^COPY (?:--from=|--chmod=\d+ )?(\S+)", final, re.MULTILINE)
     assert copied == ["dependencies", "models/digits.onnx", "service"]
     assert not re.search(r"^RUN", final, re.MULTILINE)
 
