@@ -6,7 +6,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx2
@@ -18,6 +23,7 @@ from packaging.requirements import Requirement
 from app.settings import Settings
 from conftest import MODEL, ROOT, encode
 from test_cli import serving
+from test_server import until
 
 README = (ROOT / "README.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -78,7 +84,11 @@ def test_the_dockerfile_is_clean():
 
 
 def test_what_the_dockerfile_copies_is_in_its_context_and_nothing_else_is():
-    copied = {name for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE) for name in names.split()}
+    copied = {
+        name
+        for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE)
+        for name in names.split()
+    }
     allowed = {line.removeprefix("!").removesuffix("/") for line in IGNORED if line.startswith("!")}
     assert IGNORED[1] == "*"
     assert copied == allowed
@@ -158,19 +168,59 @@ def test_another_model_is_served_from_where_the_setting_says(tmp_path, seven):
 
 
 @pytest.fixture
-def nginx() -> str:
-    return re.search(r"```nginx\n(.*?)```", README, re.DOTALL)[1]
+def nginx(tmp_path) -> str:
+    """The README's proxy, which listens on a socket in the test's folder and writes only there."""
+    server = re.search(r"```nginx\n(.*?)```", README, re.DOTALL)[1]
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
+    server = server.replace("listen 80", f"listen unix:{tmp_path}/socket")
+    return f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{server}}}\n"
 
 
-def test_the_proxy_of_the_readme_lets_through_what_the_service_takes(nginx):
-    megabytes = int(re.search(r"client_max_body_size (\d+)m;", nginx)[1])
-    assert megabytes * 2**20 >= Settings.model_fields["max_upload_bytes"].default
+def test_the_proxy_of_the_readme_takes_as_much_as_the_service(nginx):
+    assert f"client_max_body_size {Settings.model_fields['max_upload_bytes'].default};" in nginx
+    assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
 
 
-def test_the_proxy_of_the_readme_is_valid(nginx, tmp_path):
-    here = nginx.replace("listen 80", f"listen unix:{tmp_path}/socket")
-    (tmp_path / "nginx.conf").write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{here}}}\n")
-    run("nginx", "-t", "-q", "-e", "stderr", "-c", str(tmp_path / "nginx.conf"))
+@contextmanager
+def proxying(configuration: str, folder: Path) -> Iterator[httpx2.Client]:
+    """A client of nginx, which runs with a configuration."""
+    (folder / "nginx.conf").write_text(configuration)
+    command = tool("nginx", "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", "daemon off;")
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        assert until((folder / "socket").exists)
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(folder / "socket")), base_url="http://x") as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def test_two_services_behind_the_proxy_are_replaced_without_a_lost_request(nginx, tmp_path, seven):
+    picture, answered = encode(seven), Counter()
+    with ExitStack() as stack:
+        services = [stack.enter_context(serving()) for _ in range(2)]
+        for port, (_, url) in zip((8000, 8001), services, strict=True):
+            nginx = nginx.replace(f"127.0.0.1:{port} ", url.removeprefix("http://") + " ")
+        client = stack.enter_context(proxying(nginx, tmp_path))
+        over = threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                answered[client.post("/predict", content=picture).status_code] += 1
+
+        pool = stack.enter_context(ThreadPoolExecutor(4))
+        stack.callback(over.set)
+        asked = [pool.submit(ask) for _ in range(4)]
+        for process, url in services:
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+            stack.enter_context(serving("--port", url.rsplit(":")[-1]))
+        over.set()
+        assert [each.result() for each in asked] == [None] * 4
+        assert client.get("/metrics").status_code == 404
+    assert answered[200] == answered.total() > 100
 
 
 def releases() -> list[str]:
