@@ -7,7 +7,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 WORKDIR /build
 COPY requirements.lock .
 RUN pip install --prefix=/installed --only-binary=:all: --require-hashes -r requirements.lock
-# 100 MB that nothing reads when it runs: tests, what makes models, a second copy of ONNX Runtime, debug symbols.
+# 90 MB that nothing reads when it runs: tests, what makes models, a second copy of ONNX Runtime, debug symbols.
 RUN find /installed -depth \( -name tests -o -path '*/onnxruntime/transformers' -o -path '*/onnxruntime/quantization' \
         -o -path '*/onnxruntime/tools' -o -name 'libonnxruntime.so.*' \) -exec rm -r {} + \
     && find /installed \( -name 'fastcc3d.*.so' -o -path '*/uvloop/loop.*.so' \) -exec strip --strip-debug {} +
