@@ -1,6 +1,7 @@
 # Everything lives in .venv; each target sets up what it needs, and is quick when run again.
 PYTHON ?= python3
 BIN := .venv/bin
+LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -38,6 +39,11 @@ bench: .venv/all .venv/peers  ## Requests per second beside FastAPI and torch, L
 soak: .venv/all  ## Ten minutes of mixed traffic: every answer right, memory flat
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
+lock: | $(BIN)/python  ## Lock the service's dependencies, and what builds it, for the image
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	echo hatchling | $(LOCK) - --output-file requirements-build.lock
+
 .venv/peers: | $(BIN)/python
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check torch pillow litserve bentoml
@@ -54,4 +60,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run test train evaluate robustness real fuzz screenshot bench soak
+.PHONY: help run test train evaluate robustness real fuzz screenshot bench soak lock

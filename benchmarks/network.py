@@ -7,12 +7,12 @@ Ignores: preprocessing and HTTP.
 
 import os
 import platform
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
 
 import numpy as np
-import onnxruntime
 import typer
 from PIL import Image
 
@@ -38,7 +38,7 @@ def main(
     frames = np.ascontiguousarray(cells.swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE))
     typer.echo(
         f"{classifier.metadata.get('architecture', model)}, {model.stat().st_size / 1e6:.1f} MB, one core of "
-        f"{platform.machine()}, onnxruntime {onnxruntime.__version__}"
+        f"{platform.machine()}, onnxruntime {version('onnxruntime')}"
     )
     for pictures, limit in LIMITS.items():
         milliseconds = []

@@ -1,6 +1,9 @@
 """The committed model, and each broken model file's sentence."""
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -23,6 +26,14 @@ def test_a_batch_gives_what_each_picture_alone_gives(classifier, digits):
     frames = digits[::50] / np.float32(255)
     alone = np.concatenate([classifier(frame[None]) for frame in frames])
     np.testing.assert_allclose(classifier(frames), alone, atol=1e-5)
+
+
+def test_nothing_is_reported_to_the_makers_of_onnx_runtime(tmp_path):
+    """It would keep an id of the machine, and what it has yet to send, in the user's cache."""
+    environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
+    code = f"from pathlib import Path; from app.classifier import Classifier; Classifier(Path({str(MODEL)!r}))"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**environment, "HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_version_is_the_files_hash(classifier):

@@ -1,0 +1,38 @@
+ARG PYTHON_VERSION=3.13
+
+FROM python:${PYTHON_VERSION}-slim AS dependencies
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+# hadolint ignore=DL3008,DL3009
+RUN apt-get update && apt-get install --yes --no-install-recommends binutils
+WORKDIR /build
+COPY requirements.lock .
+RUN pip install --prefix=/installed --only-binary=:all: --require-hashes -r requirements.lock
+# 90 MB that nothing reads when it runs: tests, what makes models, a second copy of ONNX Runtime, debug symbols.
+RUN find /installed -depth \( -name tests -o -path '*/onnxruntime/transformers' -o -path '*/onnxruntime/quantization' \
+        -o -path '*/onnxruntime/tools' -o -name 'libonnxruntime.so.*' \) -exec rm -r {} + \
+    && find /installed \( -name 'fastcc3d.*.so' -o -path '*/uvloop/loop.*.so' \) -exec strip --strip-debug {} +
+
+FROM dependencies AS service
+COPY requirements-build.lock .
+RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY app app
+RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation .
+
+FROM python:${PYTHON_VERSION}-slim
+LABEL org.opencontainers.image.title="Digits" \
+    org.opencontainers.image.description="Reads a handwritten digit from any picture." \
+    org.opencontainers.image.licenses="MIT"
+# OpenBLAS would start a thread for each of the machine's cores, for matrices of 28×28.
+ENV OPENBLAS_NUM_THREADS=1 \
+    DIGITS_HOST=0.0.0.0 \
+    DIGITS_PORT=8000 \
+    DIGITS_MODEL=/models/digits.onnx
+COPY --from=dependencies /installed /usr/local
+COPY --chmod=644 models/digits.onnx /models/
+COPY --from=service /service /usr/local
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --start-interval=1s \
+    CMD ["python", "-c", "import os, http.client as http; health = http.HTTPConnection('127.0.0.1', int(os.environ['DIGITS_PORT'])); health.request('GET', '/health'); exit(health.getresponse().status != 200)"]
+CMD ["digits", "serve"]

@@ -1,0 +1,250 @@
+"""What deploys the service: the image, its lock, compose, Kubernetes, a proxy, a release."""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import httpx2
+import onnx
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+from app.settings import Settings
+from conftest import MODEL, ROOT, encode
+from test_cli import serving
+from test_server import until
+
+README = (ROOT / "README.md").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text())}
+WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
+CONTAINER = POD["containers"][0]
+SHUTDOWN = Settings.model_fields["shutdown_timeout_seconds"].default
+
+
+def tool(*command: str) -> list[str]:
+    """A command of a tool that may be missing, but not where all checks must run."""
+    beside = Path(sys.executable).with_name(command[0])
+    found = str(beside) if beside.exists() else shutil.which(command[0])
+    if not found and not os.environ.get("CI"):
+        pytest.skip(f"needs {command[0]}")
+    assert found, f"{command[0]} is missing"
+    return [found, *command[1:]]
+
+
+def run(*command: str) -> None:
+    done = subprocess.run(tool(*command), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def locked(name: str) -> dict[str, str]:
+    """Each package of a lock, and the lines that follow it."""
+    text = (ROOT / name).read_text()
+    return dict(re.findall(r"^([\w-]+==\S+).*\n((?:    .*\n)+)", text, re.MULTILINE))
+
+
+def test_the_lock_fits_the_dependencies():
+    asked = {each.name: each.specifier for each in map(Requirement, PROJECT["dependencies"])}
+    pinned = [
+        pin.split("==") for pin, below in locked("requirements.lock").items() if "digits (pyproject.toml)" in below
+    ]
+    assert {name for name, _ in pinned} == set(asked), "make lock"
+    assert all(version in asked[name] for name, version in pinned), "make lock"
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock"])
+def test_each_locked_package_has_its_hashes(name):
+    packages = locked(name)
+    assert len(packages) == len(re.findall(r"^\S+==", (ROOT / name).read_text(), re.MULTILINE)) > 0
+    assert all("--hash=sha256:" in below for below in packages.values())
+
+
+def test_the_lock_has_nothing_that_only_training_needs():
+    names = {pin.split("==")[0] for pin in locked("requirements.lock")}
+    assert not names & {"torch", "torchvision", "onnx", "matplotlib", "pytest", "hatchling"}
+
+
+def test_the_dockerfile_is_clean():
+    run("hadolint", "Dockerfile")
+
+
+def test_what_the_dockerfile_copies_is_in_its_context_and_nothing_else_is():
+    copied = {
+        name
+        for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE)
+        for name in names.split()
+    }
+    allowed = {line.removeprefix("!").removesuffix("/") for line in IGNORED if line.startswith("!")}
+    assert IGNORED[1] == "*"
+    assert copied == allowed
+    assert all((ROOT / name).exists() for name in allowed)
+
+
+def test_the_image_knows_no_architecture():
+    assert not re.search(r"amd64|x86|arm64|aarch64|--platform", DOCKERFILE)
+
+
+def test_code_is_copied_last():
+    final = DOCKERFILE.split("\nFROM ")[-1]
+    copied = re.findall(r"^COPY (?:--from=|--chmod=\d+ )?(\S+)", final, re.MULTILINE)
+    assert copied == ["dependencies", "models/digits.onnx", "service"]
+    assert not re.search(r"^RUN", final, re.MULTILINE)
+
+
+def test_compose_is_valid():
+    run("docker", "compose", "--profile", "monitoring", "config", "--quiet")
+
+
+def test_compose_mounts_what_there_is():
+    for service in COMPOSE.values():
+        for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
+            assert not source.startswith("./") or (ROOT / source).is_file()
+
+
+def test_the_kubernetes_objects_are_valid():
+    run("kubernetes-validate", "--strict", "deploy/kubernetes.yaml")
+
+
+def test_the_kubernetes_objects_name_the_same_pods():
+    labels = MANIFESTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert MANIFESTS["Deployment"]["spec"]["selector"]["matchLabels"] == labels
+    assert MANIFESTS["Service"]["spec"]["selector"] == labels
+    assert MANIFESTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert MANIFESTS["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+    assert POD["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] == labels
+
+
+def test_a_service_named_digits_does_not_set_the_port():
+    assert f"{MANIFESTS['Service']['metadata']['name']}_port".upper() == "DIGITS_PORT"
+    assert POD["enableServiceLinks"] is False
+
+
+def test_nobody_kills_the_service_before_its_own_time_is_up():
+    assert int(COMPOSE["digits"]["stop_grace_period"].removesuffix("s")) > SHUTDOWN
+    before = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert POD["terminationGracePeriodSeconds"] > before + SHUTDOWN
+
+
+def test_all_run_as_the_same_user_with_nothing_to_write_on():
+    user = re.search(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
+    assert (POD["securityContext"]["runAsUser"], POD["securityContext"]["runAsGroup"]) == tuple(map(int, user.groups()))
+    assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
+    assert COMPOSE["digits"]["read_only"]
+    assert CONTAINER["securityContext"]["capabilities"]["drop"] == COMPOSE["digits"]["cap_drop"] == ["ALL"]
+
+
+def test_what_is_set_for_deployment_is_a_setting():
+    names = re.findall(r"DIGITS_(\w+)", DOCKERFILE + README)
+    names += [name.removeprefix("DIGITS_") for name in COMPOSE["digits"]["environment"]]
+    names += [each["name"].removeprefix("DIGITS_") for each in CONTAINER["env"]]
+    of_the_client = {"URL", "API_KEY", "API_KEYS"}
+    assert set(names) - of_the_client <= {name.upper() for name in Settings.model_fields}
+
+
+def test_another_model_is_served_from_where_the_setting_says(tmp_path, seven):
+    model = onnx.load(MODEL)
+    model.metadata_props.add(key="owner", value="somebody else")
+    onnx.save(model, tmp_path / "digits.onnx")
+    with serving(DIGITS_MODEL=str(tmp_path / "digits.onnx")) as (_, url):
+        version = hashlib.sha256((tmp_path / "digits.onnx").read_bytes()).hexdigest()[:12]
+        assert httpx2.get(f"{url}/health").json()["model"]["owner"] == "somebody else"
+        answer = httpx2.post(f"{url}/predict", content=encode(seven)).json()
+        assert (answer["digit"], answer["model"]) == (7, version)
+
+
+@pytest.fixture
+def nginx(tmp_path) -> str:
+    """The README's proxy, which listens on a socket in the test's folder and writes only there."""
+    server = re.search(r"```nginx\n(.*?)```", README, re.DOTALL)[1]
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
+    server = server.replace("listen 80", f"listen unix:{tmp_path}/socket")
+    return f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{server}}}\n"
+
+
+def test_the_proxy_of_the_readme_takes_as_much_as_the_service(nginx):
+    assert f"client_max_body_size {Settings.model_fields['max_upload_bytes'].default};" in nginx
+    assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
+
+
+@contextmanager
+def proxying(configuration: str, folder: Path) -> Iterator[httpx2.Client]:
+    """A client of nginx, which runs with a configuration."""
+    (folder / "nginx.conf").write_text(configuration)
+    command = tool("nginx", "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", "daemon off;")
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        assert until((folder / "socket").exists)
+        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(folder / "socket")), base_url="http://x") as client:
+            yield client
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def test_two_services_behind_the_proxy_are_replaced_without_a_lost_request(nginx, tmp_path, seven):
+    picture, answered = encode(seven), Counter()
+    with ExitStack() as stack:
+        services = [stack.enter_context(serving()) for _ in range(2)]
+        for port, (_, url) in zip((8000, 8001), services, strict=True):
+            nginx = nginx.replace(f"127.0.0.1:{port} ", url.removeprefix("http://") + " ")
+        client = stack.enter_context(proxying(nginx, tmp_path))
+        over = threading.Event()
+
+        def ask() -> None:
+            while not over.is_set():
+                answered[client.post("/predict", content=picture).status_code] += 1
+
+        pool = stack.enter_context(ThreadPoolExecutor(4))
+        stack.callback(over.set)
+        asked = [pool.submit(ask) for _ in range(4)]
+        for process, url in services:
+            process.terminate()
+            assert process.wait(timeout=10) == 0
+            stack.enter_context(serving("--port", url.rsplit(":")[-1]))
+        over.set()
+        assert [each.result() for each in asked] == [None] * 4
+        assert client.get("/metrics").status_code == 404
+    assert answered[200] == answered.total() > 100
+
+
+def releases() -> list[str]:
+    """The versions of the CHANGELOG, the newest first."""
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    return re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+
+
+def test_the_changelog_has_the_version_or_it_is_yet_to_come():
+    numbers = [tuple(map(int, version.split("."))) for version in releases()]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert tuple(map(int, PROJECT["version"].split("."))) >= max(numbers, default=(0,))
+
+
+@pytest.mark.skipif(os.environ.get("GITHUB_REF_TYPE") != "tag", reason="for a release")
+def test_a_release_has_one_version():
+    assert os.environ["GITHUB_REF_NAME"] == f"v{PROJECT['version']}"
+    assert releases()[:1] == [PROJECT["version"]]
+
+
+def test_the_workflow_runs_all_checks_and_pins_its_actions():
+    jobs = yaml.safe_load(WORKFLOW)["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    assert ".ci/run" in [step.get("run") for step in steps]
+    assert all(re.search(r"@v\d+$", step["uses"]) for step in steps if "uses" in step)
+    assert set(jobs["image"]["needs"]) == set(jobs) - {"image"}
+    assert f"'{PROJECT['requires-python'].removeprefix('>=')}'" in WORKFLOW.replace('"', "'")
