@@ -68,6 +68,12 @@ class DigitNet(nn.Module):
         self.hidden = nn.Sequential(*(HiddenLayer(*pair, activation, dropout) for pair in pairs))
         self.output = nn.Linear(self.widths[-2], CLASSES)
 
+    def keep_statistics(self) -> None:
+        """Train on with the running statistics, which stay as they are, in place of each batch's."""
+        for layer in self.hidden:
+            assert isinstance(layer, HiddenLayer)
+            layer.norm.eval()
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits of a batch of frames.
 

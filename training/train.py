@@ -112,6 +112,8 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     batches = batches[: steps_per_epoch(config, digits)]
     stage = config.stage(run.epochs)
     run.model.train()
+    if config.channels and isinstance(run.model, DigitNet):
+        run.model.keep_statistics()  # a unit's in a batch are noisier than a channel's, over all of its places
     total = torch.zeros((), device=device)
     for step, index in enumerate(batches):
         progress = stage.progress(run.epochs + step / len(batches))
