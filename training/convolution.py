@@ -74,49 +74,38 @@ def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
 
 
 @torch.no_grad()
-def written_out(net: ConvolutionalNet, images: Tensor, dropout: float) -> DigitNet:
-    """The same function as a dense network.
-
-    Where a convolution has one batch normalisation for all places of a channel, a dense layer has one for
-    each: their running statistics are measured, and their weights and biases chosen to change nothing.
+def written_out(net: ConvolutionalNet, dropout: float) -> DigitNet:
+    """The same function as a dense network; each unit has the normalisation of its channel.
 
     Parameters
     ----------
     net : ConvolutionalNet
         The trained network.
-    images : Tensor
-        (N, 28, 28) float in [0, 1]: training images to measure the statistics on, thousands.
     dropout : float
         Of the dense network.
     """
     net = copy.deepcopy(net).eval()
+    device = net.output.weight.device
     shape = torch.Size([1, FRAME_SIDE, FRAME_SIDE])
-    x = normalised(images).flatten(1)
     layers: list[HiddenLayer] = []
     for convolution in net.convolutions:
         assert isinstance(convolution, ConvolutionalLayer)
-        unit = torch.eye(shape.numel(), device=x.device).view(-1, *shape)
+        unit = torch.eye(shape.numel(), device=device).view(-1, *shape)
         responses = convolution.convolution(unit)  # (inputs, channels, side, side)
-        layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(x.device)
+        layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(device)
         shape = responses[0].shape
         layer.linear.weight.copy_(responses.flatten(1).T)
-        spread_norm(convolution.norm, layer.norm, layer.linear(x), shape[1] * shape[2])
-        layers.append(layer.eval())
-        x = layer(x)
+        spread_norm(convolution.norm, layer.norm, repeats=shape[1] * shape[2])
+        layers.append(layer)
     hidden = nn.Sequential(*layers, *net.hidden)
-    dense = DigitNet([*(layer.norm.num_features for layer in layers), *net.widths], "relu", dropout).to(x.device)
+    dense = DigitNet([*(layer.norm.num_features for layer in layers), *net.widths], "relu", dropout).to(device)
     dense.hidden.load_state_dict(hidden.state_dict())
     dense.output.load_state_dict(net.output.state_dict())
     return dense
 
 
-def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, sums: Tensor, repeats: int) -> None:
-    """Set a normalisation of each unit to what one of each channel does, given the sums (N, units) before it."""
-    mean, variance = sums.mean(dim=0), sums.var(dim=0, unbiased=False)
-    centre, spread = channelwise.get_buffer("running_mean"), channelwise.get_buffer("running_var")
-    gain = channelwise.weight / torch.sqrt(spread + channelwise.eps)
-    gain, centre, bias = (t.repeat_interleave(repeats) for t in (gain, centre, channelwise.bias))
-    unitwise.get_buffer("running_mean").copy_(mean)
-    unitwise.get_buffer("running_var").copy_(variance)
-    unitwise.weight.copy_(gain * torch.sqrt(variance + unitwise.eps))
-    unitwise.bias.copy_(bias + gain * (mean - centre))
+def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, repeats: int) -> None:
+    """Set a normalisation of each unit to that of its channel, whose `repeats` places follow each other."""
+    values = channelwise.state_dict()
+    values.pop("num_batches_tracked")
+    unitwise.load_state_dict({name: value.repeat_interleave(repeats) for name, value in values.items()}, strict=False)

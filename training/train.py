@@ -35,7 +35,6 @@ from training.model import DigitNet
 from training.plots import plot_history
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
-STATISTICS_IMAGES = 10_000  # to measure a written-out network's batch statistics on
 
 
 class NothingToResume(Exception):
@@ -113,7 +112,7 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     stage = config.stage(run.epochs)
     run.model.train()
     if config.channels and isinstance(run.model, DigitNet):
-        run.model.keep_statistics()  # a unit's in a batch are noisier than a channel's, over all of its places
+        run.model.keep_statistics()  # its channels': those of a batch are noisy where there is one place for each
     total = torch.zeros((), device=device)
     for step, index in enumerate(batches):
         progress = stage.progress(run.epochs + step / len(batches))
@@ -132,13 +131,10 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
     return total.item() / len(batches)
 
 
-def write_out(run: Run, digits: Digits) -> None:
+def write_out(run: Run) -> None:
     """Turn the run's convolutional network into a dense one, with an optimizer of its own."""
     assert isinstance(run.model, ConvolutionalNet)
-    generator = torch.Generator(digits.images.device).manual_seed(run.config.seed)
-    chosen = torch.randperm(len(digits), generator=generator, device=generator.device)[:STATISTICS_IMAGES]
-    images = augment.augment(digits.images[chosen].float() / 255, digits.labels[chosen], generator)
-    run.model = written_out(run.model, images, run.config.dropout)
+    run.model = written_out(run.model, run.config.dropout)
     run.optimizer = make_optimizer(run.config, run.model)
 
 
@@ -160,7 +156,7 @@ def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
             bar.set_description(f"epoch {run.epochs + 1}/{total}")
             started = time.perf_counter()
             if run.epochs == run.config.convolution_epochs > 0:
-                write_out(run, training)
+                write_out(run)
             loss = train_epoch(run, training, bar)
             validation_loss, validation_error = evaluate(run.model, validation)
             if isinstance(run.model, DigitNet) and validation_error <= run.best_error:
