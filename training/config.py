@@ -15,7 +15,7 @@ from training.model import ACTIVATIONS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
 # Share of the peak for a network that was written out of a trained one: ten times as much undoes what it knows.
-WRITTEN_OUT_RATE = 0.01
+WRITTEN_OUT_RATE = 0.001
 MODEL = Path(__file__).parent.parent / "models" / "digits.onnx"
 RUNS = Path("runs")
 
