@@ -124,7 +124,7 @@ def three(digits) -> bytes:
 def traces(digits) -> list[list[Stroke]]:
     """50 digits' centre lines, in widths of the sheet."""
     return [
-        [[(x / 28, y / 28) for x, y in [*stroke[::4], stroke[-1]]] for stroke in traced(digit)]
+        [[(x / 28, y / 28) for x, y in [*stroke[::6], stroke[-1]]] for stroke in traced(digit)]
         for digit in digits[::10]
     ]
 
@@ -144,26 +144,39 @@ def finger(kind: str, x: float, y: float) -> tuple[str, dict]:
 def test_50_digits_drawn_along_their_centre_lines_are_read(browser, url, traces, labels, pointer):
     with ThreadPoolExecutor(1) as other_thread:  # this one's event loop is the other tests'
         read = other_thread.submit(asyncio.run, read_drawn(url, traces, pointer)).result()
-    assert sum(np.equal(read, labels[::10].astype(str))) >= 48
+    wrong = [
+        (i, right, answer)
+        for i, right, answer in zip(range(50), labels[::10], read, strict=True)
+        if answer != str(right)
+    ]
+    assert len(wrong) <= 2, wrong
 
 
 async def read_drawn(url: str, traces: list[list[Stroke]], pointer: Callable) -> list[str]:
-    """What is read of strokes; the events of one are on their way at once, for each takes two frames."""
+    """What is read of strokes that the browser's own input draws."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = await browser.new_page(has_touch=pointer is finger, viewport={"width": 320, "height": 640})
         await page.goto(url)
         box = await page.locator("#sheet").bounding_box()
         devtools = await page.context.new_cdp_session(page)
-        read = []
-        for strokes in traces:
+        await page.evaluate("addEventListener('pointercancel', () => (window.cancelled = true))")
+
+        async def drawn(strokes: list[Stroke]) -> str:
             for stroke in strokes:
                 points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
                 events = [pointer("down", *points[0]), *(pointer("move", *point) for point in points[1:])]
-                await asyncio.gather(*(devtools.send(*event) for event in [*events, pointer("up", *points[-1])]))
+                for event in [*events, pointer("up", *points[-1])]:  # one by one: touches that wait are dropped
+                    await devtools.send(*event)
             await page.locator("#answer[aria-busy=false]").wait_for()
-            read.append(await page.locator("#digit").text_content())
+            digit = await page.locator("#digit").text_content()
             await page.get_by_role("button", name="Clear").click()
+            if await page.evaluate("window.cancelled"):  # by the browser, where the machine is too busy: once more
+                await page.evaluate("window.cancelled = false")
+                return await drawn(strokes)
+            return digit
+
+        read = [await drawn(strokes) for strokes in traces]
         await browser.close()
         return read
 

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -57,6 +58,14 @@ def test_the_console_sessions_run_as_written():
                 command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True, env=environment
             )
             assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), done.stdout.strip())
+
+
+def test_the_python_program_runs_as_written():
+    program = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    with serving() as (_, url):
+        program = program.replace("http://127.0.0.1:8000", url)
+        done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("7 0.99")
 
 
 @pytest.mark.parametrize("options", re.findall(r'make train ARGS="(.*)"', README))

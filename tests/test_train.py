@@ -109,7 +109,7 @@ def test_each_stage_has_its_own_learning_rate():
     config = Config(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
     first, second = config.stage(9), config.stage(10)
     assert first == (0, 10, 0.1)
-    assert second == (10, 15, pytest.approx(0.001))
+    assert second == (10, 15, pytest.approx(0.0001))
     assert first.progress(5.5) == 0.55
     assert second.progress(10) == 0
     assert Config(epochs=5).stage(0) == (0, 5, 2e-3)

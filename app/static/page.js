@@ -113,6 +113,7 @@ sheet.addEventListener("pointermove", (event) => {
   repaint();
 });
 sheet.addEventListener("lostpointercapture", strokesChanged);
+sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press is a slow stroke
 
 function undo() {
   strokes.pop();
