@@ -20,6 +20,8 @@ SMALL_SIDE = 40  # so tightly cropped, too, that ink along the border says nothi
 # than this share of the main piece's size is not the digit's.
 SPECK = 0.02
 REACH = 0.3
+# More pieces at once are noise: no further ones are looked for beside them, which would take memory without bound.
+MOST_REACHED = 16
 # How much a piece counts at an edge of the picture, against one in its middle.
 OFF_CENTRE = 0.4
 # How much a piece counts that is cut by 0 to 4 of the picture's edges.
@@ -161,7 +163,7 @@ class Pieces:
         belongs: NDArray[np.bool_] = np.arange(len(self.mass)) == self.main
         others = np.flatnonzero(large & whole & ~belongs)
         reached = np.array([self.main])
-        while len(reached):
+        while 0 < len(reached) <= MOST_REACHED:
             near = self.gaps(others, reached).min(axis=1, initial=np.inf) <= REACH * self.main_box.size
             reached, others = others[near], others[~near]
             belongs[reached] = True
