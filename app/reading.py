@@ -145,7 +145,7 @@ class Reader:
                 return await to_thread.run_sync(self.prepare_late, image, asked, limiter=limiter)
             finally:
                 if limiter is self.large:
-                    asyncio.get_running_loop().call_later(0.01, gc.collect)  # errors keep what they were raised in alive
+                    asyncio.get_running_loop().call_later(0.1, gc.collect)  # errors keep what they were raised in alive
 
     def prepare_late(self, image: Image.Image, asked: float) -> Map:
         """The frame of a picture that had to wait for its turn; blocks."""

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(default=20_000_000, gt=0, description="Largest request body.")
     max_held_bytes: int = Field(
-        default=25_000_000, gt=0, description="Most bytes of request bodies in memory at once, in each worker."
+        default=50_000_000, gt=0, description="Most bytes of request bodies in memory at once, in each worker."
     )
     body_timeout_seconds: float = Field(default=30, gt=0, description="How long a request's body may take to arrive.")
     header_timeout_seconds: float = Field(default=10, gt=0, description="How long a request's headers may take.")
