@@ -13,11 +13,11 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from app.preprocess.frame import FRAME_SIDE
-from serving import PORT, ROOT, SERVERS, start, stop
+from serving import PORT, ROOT, SERVERS, digits, start, stop
 from strokes import traced
 
 DOCS = ROOT / "docs"
-DIGIT = (3, 35)  # row and column in the sheet of digits
+DIGIT = 185  # a 3
 COLOURS = 64  # in a file: the page has few
 VIEWS = {
     "page.png": {"viewport": {"width": 960, "height": 640}, "color_scheme": "light"},
@@ -52,9 +52,6 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         raise SystemExit("Chromium is needed: on Debian, apt-get install chromium")
-    sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
-    row, column = (FRAME_SIDE * place for place in DIGIT)
-    digit = sheet[row : row + FRAME_SIDE, column : column + FRAME_SIDE]
     server, _ = start(SERVERS["digits"], "file")
     try:
         with sync_playwright() as playwright:
@@ -62,7 +59,7 @@ def main() -> None:
             for name, view in VIEWS.items():
                 page = browser.new_page(device_scale_factor=2, **view)
                 page.goto(f"http://127.0.0.1:{PORT}")
-                draw(page, digit)
+                draw(page, digits()[DIGIT])
                 page.screenshot(path=DOCS / name)
                 shrink(DOCS / name)
             browser.close()

@@ -61,10 +61,15 @@ SERVERS: dict[str, list[str]] = {
 FIELDS = {"LitServe": "request"}  # it names the field after its parameter
 
 
+def digits() -> np.ndarray:
+    """500 of MNIST's test digits, 50 of each, the 0s first: (500, 28, 28) uint8, ink = 255."""
+    sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
+    return sheet.reshape(10, FRAME_SIDE, -1, FRAME_SIDE).swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE)
+
+
 def pictures() -> dict[str, bytes]:
     """A test digit as MNIST has it, and drawn on a sheet."""
-    sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
-    digit = Image.fromarray(sheet[7 * FRAME_SIDE : 8 * FRAME_SIDE, :FRAME_SIDE])
+    digit = Image.fromarray(digits()[350])
     small, large = BytesIO(), BytesIO()
     digit.save(small, "PNG")
     paper = Image.new("L", (640, 480), 240)

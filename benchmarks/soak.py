@@ -13,7 +13,6 @@ import sys
 import time
 from collections import Counter
 from io import BytesIO
-from pathlib import Path
 from typing import Annotated
 
 import httpx2
@@ -22,20 +21,16 @@ import typer
 from PIL import Image
 
 from app.classifier import Classifier
-from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.pipeline import frame_from_bytes
-from serving import SERVERS, URL, memory, pictures, start, stop
+from serving import ROOT, SERVERS, URL, digits, memory, pictures, start, stop
 
-ROOT = Path(__file__).parent.parent
 GROWTH = 0.05
 
 
 def traffic() -> list[tuple[bytes, int, int | None]]:
     """What is sent, the status it must get, and the digit."""
     classifier = Classifier(ROOT / "models" / "digits.onnx")
-    sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
-    digits = sheet.reshape(10, FRAME_SIDE, -1, FRAME_SIDE).swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE)
-    good = [*map(png, digits[::5]), *(png(digit.repeat(10, 0).repeat(10, 1)) for digit in digits[::50])]
+    good = [*map(png, digits()[::5]), *(png(digit.repeat(10, 0).repeat(10, 1)) for digit in digits()[::50])]
     good += [pictures()["640×480 JPEG"]] * 5
     answers = [int(classifier(frame_from_bytes(picture, 10**8)[None]).argmax()) for picture in good]
     bad = [(b"", 422), (b"text", 415), (good[0][:100], 422), (png(np.full((50, 50), 255, np.uint8)), 422)]

@@ -1,23 +1,21 @@
 """The page in a real browser, with a real service behind it."""
 
-import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.async_api import async_playwright
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from app.preprocess.pipeline import frame_from_bytes
 from conftest import ROOT, encode
@@ -103,6 +101,20 @@ def draw(page: Page, stroke: Stroke) -> None:
     page.mouse.up()
 
 
+@cache
+def devtools_of(page: Page) -> CDPSession:
+    return page.context.new_cdp_session(page)
+
+
+def draw_by_touch(page: Page, stroke: Stroke) -> None:
+    """With a finger; each touch waits for the last one's end, for what is sent ahead is dropped."""
+    devtools = devtools_of(page)
+    for i, (x, y) in enumerate(on_sheet(page, stroke)):
+        kind = "touchMove" if i else "touchStart"
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
 def answered(page: Page) -> str:
     """The digit that is shown when nothing is under way any more."""
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
@@ -129,56 +141,21 @@ def traces(digits) -> list[list[Stroke]]:
     ]
 
 
-def mouse(kind: str, x: float, y: float) -> tuple[str, dict]:
-    """An event for the browser's input: the mouse "down", moved ("move") or "up"."""
-    kinds = {"down": "mousePressed", "move": "mouseMoved", "up": "mouseReleased"}
-    return "Input.dispatchMouseEvent", {"type": kinds[kind], "x": x, "y": y, "button": "left", "clickCount": 1}
-
-
-def finger(kind: str, x: float, y: float) -> tuple[str, dict]:
-    kinds = {"down": "touchStart", "move": "touchMove", "up": "touchEnd"}
-    return "Input.dispatchTouchEvent", {"type": kinds[kind], "touchPoints": [] if kind == "up" else [{"x": x, "y": y}]}
-
-
-@pytest.mark.parametrize("pointer", [mouse, finger])
-def test_50_digits_drawn_along_their_centre_lines_are_read(browser, url, traces, labels, pointer):
-    with ThreadPoolExecutor(1) as other_thread:  # this one's event loop is the other tests'
-        read = other_thread.submit(asyncio.run, read_drawn(url, traces, pointer)).result()
+@pytest.mark.parametrize("way", [draw, draw_by_touch])
+def test_50_digits_drawn_along_their_centre_lines_are_read(browser, url, traces, labels, way):
+    read = []
+    with opened(browser, url, has_touch=way is draw_by_touch, viewport={"width": 320, "height": 640}) as page:
+        for strokes in traces:
+            for stroke in strokes:
+                way(page, stroke)
+            read.append(answered(page))
+            page.get_by_role("button", name="Clear").click()
     wrong = [
         (i, right, answer)
-        for i, right, answer in zip(range(50), labels[::10], read, strict=True)
+        for i, (right, answer) in enumerate(zip(labels[::10], read, strict=True))
         if answer != str(right)
     ]
     assert len(wrong) <= 2, wrong
-
-
-async def read_drawn(url: str, traces: list[list[Stroke]], pointer: Callable) -> list[str]:
-    """What is read of strokes that the browser's own input draws."""
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = await browser.new_page(has_touch=pointer is finger, viewport={"width": 320, "height": 640})
-        await page.goto(url)
-        box = await page.locator("#sheet").bounding_box()
-        devtools = await page.context.new_cdp_session(page)
-        await page.evaluate("addEventListener('pointercancel', () => (window.cancelled = true))")
-
-        async def drawn(strokes: list[Stroke]) -> str:
-            for stroke in strokes:
-                points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
-                events = [pointer("down", *points[0]), *(pointer("move", *point) for point in points[1:])]
-                for event in [*events, pointer("up", *points[-1])]:  # one by one: touches that wait are dropped
-                    await devtools.send(*event)
-            await page.locator("#answer[aria-busy=false]").wait_for()
-            digit = await page.locator("#digit").text_content()
-            await page.get_by_role("button", name="Clear").click()
-            if await page.evaluate("window.cancelled"):  # by the browser, where the machine is too busy: once more
-                await page.evaluate("window.cancelled = false")
-                return await drawn(strokes)
-            return digit
-
-        read = [await drawn(strokes) for strokes in traces]
-        await browser.close()
-        return read
 
 
 def test_the_answer_stands_100_ms_after_the_pen_lifts(page):
