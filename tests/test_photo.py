@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from app.preprocess.errors import BlankImage
-from app.preprocess.pieces import find_digit
+from app.preprocess.pieces import connected, find_digit
 from app.preprocess.pipeline import frame_from_bytes
 from conftest import encode
 from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
@@ -123,3 +123,18 @@ def test_a_printed_box_around_a_digit_is_no_digit():
     ink[13:87, 13:87] = 0
     ink[30:70, 45:52] = 1
     assert find_digit(ink)[0] == (30, 70, 45, 52)
+
+
+def test_pieces_are_what_is_connected_whatever_the_masks_size():
+    random = np.random.default_rng(0)
+    for height, width in random.integers(2, 40, (40, 2)):
+        inked = random.random((height, width)) < 0.4
+        number = np.where(inked, np.arange(1, inked.size + 1).reshape(inked.shape), 0)
+        while True:  # the largest number spreads, until each piece has its own
+            padded = np.pad(number, 1)
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).max((2, 3))
+            if np.array_equal(spread := np.where(inked, windows, 0), number):
+                break
+            number = spread
+        pairs = set(zip(connected(inked, 8).ravel().tolist(), number.ravel().tolist(), strict=True))
+        assert len(pairs) == len({ours for ours, _ in pairs}) == len({theirs for _, theirs in pairs})
