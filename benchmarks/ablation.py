@@ -21,7 +21,7 @@ from app.preprocess.decode import decode
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import FRAME_SIDE, centred
 from app.preprocess.ink import ink_map
-from app.preprocess.pieces import LEVELS, Box, find_digit
+from app.preprocess.pieces import LEVEL, Box, find_digit
 from app.preprocess.pipeline import digit_from_image, frame_from_bytes
 from real import labelled
 from robustness import MAX_PIXELS, ROOT, Reader, chosen_digits, squashed
@@ -39,7 +39,7 @@ def ink(data: bytes, max_pixels: int) -> Frame:
 def box(data: bytes, max_pixels: int) -> Frame:
     """All ink in one box, scaled and centred as MNIST's digits are."""
     found = ink_map(decode(data, max_pixels))
-    rows, columns = np.nonzero(found >= LEVELS[0])
+    rows, columns = np.nonzero(found >= LEVEL)
     return centred(found[Box(rows.min(), rows.max() + 1, columns.min(), columns.max() + 1).slices])
 
 

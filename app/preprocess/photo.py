@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.preprocess.maps import Map, sample, sliding, smooth
-from app.preprocess.pieces import LEVELS, Box, Pieces
+from app.preprocess.pieces import LEVEL, Box, Pieces
 
 # Widest stroke, as a share of the picture's side (the root of its area): of a small digit, and of one that
 # fills the picture.
@@ -28,6 +28,8 @@ NOISY = 0.01
 DARKEST = 0.35
 # Rows along an edge that differ by this much from those further in, of 1 from black to white, are a line.
 LINE = 0.1
+# How many times the weight that a narrow top-hat finds a wide one must find: of the same piece, and of another one.
+MORE, FAR_MORE = 1.001, 5
 # What stands out less than this, as a share of the range from black to white, is no ink.
 MIN_CONTRAST = 0.06
 
@@ -105,14 +107,17 @@ def seam(levels: NDArray[np.float32]) -> int:
 
 
 def choose_top_hat(thumbnail: Map) -> TopHat:
-    """The top-hat that finds a digit: a narrow one, unless a wide one finds clearly more of the same."""
+    """The top-hat that finds a digit: a narrow one, unless a wide one finds more of the same, or of another far more.
+
+    A narrow one may eat a digit's blots, where its strokes meet.
+    """
     usual = local_median(thumbnail)
     narrow, wide = (
         max((find(TopHat(sign, width), thumbnail, usual) for sign in (-1, 1)), key=lambda found: found.weight)
         for width in (NARROW, WIDE)
     )
     same = wide.box.share_of(narrow.box) >= 0.7
-    more = wide.weight > (1.2 if same else 5) * narrow.weight
+    more = wide.weight > (MORE if same else FAR_MORE) * narrow.weight
     return (wide if more else narrow).top_hat
 
 
@@ -129,7 +134,7 @@ def find(top_hat: TopHat, thumbnail: Map, usual: Map) -> Found:
     peak = float(ink.max())
     if peak < MIN_CONTRAST:
         return Found(top_hat)
-    pieces = Pieces(ink, LEVELS[0] * peak)
+    pieces = Pieces(ink, LEVEL * peak)
     piece = pieces.labels == pieces.main
     outline = piece & (sliding(np.minimum, piece.astype(np.float32), 3) == 0)
     step = sliding(np.maximum, ground, 5) - sliding(np.minimum, ground, 5)

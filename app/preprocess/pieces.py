@@ -9,11 +9,13 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Map
+from app.preprocess.maps import Map, border
 
-# Ink at and above these levels connects. On a small picture, such as MNIST's, faint pixels are a stroke's
-# edges: at 0.1, 99.97 % of MNIST's digits have a box of 20 pixels on the longer side.
-LEVELS = (0.4, 0.2, 0.1)
+# Ink at and above this level connects; where that gives no whole digit, the others are tried.
+LEVEL = 0.4
+FAINTER, STRONGER = (0.2, 0.1), (0.6, 0.75)
+# On a small picture, such as MNIST's, faint pixels are a stroke's edges: at this level, 99.97 % of MNIST's digits have
+# a box of 20 pixels on the longer side.
 SMALL_LEVEL = 0.1
 SMALL_SIDE = 40  # so tightly cropped, too, that ink along the border says nothing
 # A piece with less than this share of the main piece's score is a speck; one further away from the digit's pieces
@@ -73,10 +75,12 @@ class Pieces:
         (n + 1,) its pixels.
     mass : NDArray
         (n + 1,) its ink.
+    cut : NDArray
+        (n + 1,) whether an edge of the picture cuts it, and it is no line: probably a part of another digit.
     likeness : NDArray
         (n + 1,) in [0, 1], small where a piece looks like no digit.
     score : NDArray
-        (n + 1,) mass × likeness × centrality; 0 for the ground.
+        (n + 1,) mass × likeness × centrality, of a lone piece its mass; 0 for the ground.
     main : int
         The piece with the highest score.
     """
@@ -88,8 +92,10 @@ class Pieces:
         statistics = cc3d.statistics(self.labels, no_slice_conversion=True)
         self.size = statistics["voxel_counts"]
         self.box = statistics["bounding_boxes"].astype(int)
+        uncut, unlike_lines = self.uncut(), self.unlike_lines()
+        self.cut = (uncut <= CUT[1]) & (unlike_lines == 1)
+        self.likeness = uncut * unlike_lines * self.unlike_frames()
         alone = len(self.mass) == 2
-        self.likeness = np.ones(2) if alone else self.judge()
         self.score = self.mass if alone else self.mass * self.likeness * self.centrality()
         self.main = int(self.score.argmax())
 
@@ -99,13 +105,13 @@ class Pieces:
         top, bottom, left, right = self.box[self.main].tolist()
         return Box(top, bottom + 1, left, right + 1)
 
-    def judge(self) -> NDArray[np.float64]:
-        """How much each piece looks like a digit, where there is a choice."""
-        likeness = self.uncut() * self.unlike_lines()
+    def unlike_frames(self) -> NDArray[np.float64]:
+        """A factor for each piece: small where it is a printed box."""
+        factor = np.ones(len(self.mass))
         for piece in np.flatnonzero(self.mass > 0.1 * self.mass.max()):
             if self.is_frame(int(piece)):
-                likeness[piece] *= 0.01
-        return likeness
+                factor[piece] = 0.01
+        return factor
 
     def centrality(self) -> NDArray[np.float64]:
         """A factor for each piece: 1 in the picture's middle, OFF_CENTRE along its edges."""
@@ -142,7 +148,10 @@ class Pieces:
         return factor
 
     def is_frame(self, piece: int) -> bool:
-        """Whether a piece runs along its own box, hollow, on all sides, or around another piece on three."""
+        """Whether a piece runs along its own box: hollow on all sides, else around another piece.
+
+        Around means on three sides, or on two where the other one lies in a hole: the lines of a table go on.
+        """
         top, bottom, left, right = self.box[piece]
         own = self.labels[top : bottom + 1, left : right + 1] == piece
         band = max(2, max(own.shape) // 14)
@@ -150,33 +159,40 @@ class Pieces:
         covered = sum(side.mean() > 0.8 for side in sides)
         if covered == 4:
             return bool(own.mean() < 0.4)
-        around = (self.box[:, [0, 2]] > (top, left)).all(1) & (self.box[:, [1, 3]] < (bottom, right)).all(1)
-        return covered == 3 and bool((self.mass[around] > 0.05 * self.mass[piece]).any())
+        inside = (self.box[:, [0, 2]] > (top, left)).all(1) & (self.box[:, [1, 3]] < (bottom, right)).all(1)
+        others = self.box[inside & (self.mass > 0.05 * self.mass[piece])] - (top, top, left, left)
+        return len(others) > 0 and (covered == 3 or (covered == 2 and any_in_hole(own, others)))
 
     def has_whole_digit(self) -> bool:
         """Whether the main piece is uncut, no line and no speck."""
         return bool(self.likeness[self.main] == 1 and self.main_box.size - 1 > 0.08 * max(self.labels.shape))
 
     def of_the_digit(self) -> NDArray[np.bool_]:
-        """Which pieces (n + 1,) are the digit's: the main one, and what is near one of them, as whole, and no speck."""
+        """Which pieces (n + 1,) are the digit's: the main one, and what is near one of them, as whole, and no speck.
+
+        What is nearer to a piece of another digit is that one's.
+        """
         large, whole = self.score >= SPECK * self.score[self.main], self.likeness >= 0.5 * self.likeness[self.main]
         belongs: NDArray[np.bool_] = np.arange(len(self.mass)) == self.main
         others = np.flatnonzero(large & whole & ~belongs)
+        strange = self.cut & ~self.cut[self.main] & (self.mass >= SPECK * self.mass[self.main])
+        strangers = np.flatnonzero(strange)[:MOST_REACHED]
         reached = np.array([self.main])
         while 0 < len(reached) <= MOST_REACHED:
-            near = self.gaps(others, reached).min(axis=1, initial=np.inf) <= REACH * self.main_box.size
+            gap, gap_to_strangers = self.gaps(others, reached), self.gaps(others, strangers)
+            near = (gap <= REACH * self.main_box.size) & (gap <= gap_to_strangers)
             reached, others = others[near], others[~near]
             belongs[reached] = True
         return belongs
 
     def gaps(self, some: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:
-        """How far the boxes of some pieces are from those of others: (n, m), 0 where they overlap."""
+        """How far the boxes of some pieces (n) are from the nearest of others: (n,), 0 where they overlap."""
         top, bottom, left, right = self.box[some].T[:, :, None]
         other_top, other_bottom, other_left, other_right = self.box[others].T
         gap_y = np.maximum(top - other_bottom, other_top - bottom).clip(min=0)
         gap_x = np.maximum(left - other_right, other_left - right).clip(min=0)
-        apart: NDArray[np.float64] = np.hypot(gap_y, gap_x)
-        return apart
+        nearest: NDArray[np.float64] = np.hypot(gap_y, gap_x).min(axis=1, initial=np.inf)
+        return nearest
 
 
 def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[np.integer[Any]]:
@@ -188,14 +204,33 @@ def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[
     return labels
 
 
+def any_in_hole(own: NDArray[np.bool_], boxes: NDArray[np.int64]) -> bool:
+    """Whether one of the boxes (n, 4) lies in a hole of a piece; both are given in the piece's own box."""
+    grounds = connected(~own, 4)
+    outside = np.setdiff1d(border(grounds), 0)
+    around = (grounds[top : bottom + 1, left : right + 1] for top, bottom, left, right in boxes)
+    return any(not np.isin(each, outside).any() for each in around)
+
+
 def find_pieces(ink: Map) -> Pieces:
-    """The pieces of an ink map, at the highest level at which one of them looks like a whole digit."""
+    """The pieces of an ink map, at the level at which one of them looks like a whole digit.
+
+    A fainter level may join what was apart. A stronger one may part a digit from the line that it was written on,
+    but also a digit into strokes: it serves where nearly all that is strong in the piece at LEVEL is in one.
+    """
     if max(ink.shape) <= SMALL_SIDE:
         return Pieces(ink, SMALL_LEVEL)
-    found = [Pieces(ink, LEVELS[0])]
-    while not found[-1].has_whole_digit() and len(found) < len(LEVELS):
-        found.append(Pieces(ink, LEVELS[len(found)]))
-    return found[-1] if found[-1].has_whole_digit() else found[0]
+    first = Pieces(ink, LEVEL)
+    if first.has_whole_digit():
+        return first
+    for level in FAINTER:
+        if (pieces := Pieces(ink, level)).has_whole_digit():
+            return pieces
+    for level in STRONGER:
+        strong = ink[(first.labels == first.main) & (ink >= level)].sum()
+        if (pieces := Pieces(ink, level)).has_whole_digit() and pieces.mass[pieces.main] >= 0.9 * strong:
+            return pieces
+    return first
 
 
 def box_of_only_piece(ink: Map) -> Box | None:
