@@ -21,7 +21,8 @@ from app.preprocess.decode import decode
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import FRAME_SIDE, centred
 from app.preprocess.ink import ink_map
-from app.preprocess.pieces import LEVEL, Box, find_digit
+from app.preprocess.maps import Box
+from app.preprocess.pieces import LEVEL, find_digit
 from app.preprocess.pipeline import digit_from_image, frame_from_bytes
 from real import labelled
 from robustness import MAX_PIXELS, ROOT, Reader, chosen_digits, squashed

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from app.preprocess.errors import BlankImage
-from app.preprocess.pieces import connected, find_digit
+from app.preprocess.maps import connected
+from app.preprocess.pieces import find_digit
 from app.preprocess.pipeline import frame_from_bytes
 from conftest import encode
 from test_preprocess import MAX_PIXELS, apart, drawing, frame_of

@@ -3,13 +3,46 @@
 Ignores: what a map shows.
 """
 
-from typing import TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
+import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
 Map = NDArray[np.float32]
 T = TypeVar("T", bound=np.generic)
+
+
+class Box(NamedTuple):
+    """A part of a map; its end rows and columns are excluded."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @classmethod
+    def around(cls, boxes: NDArray[np.int64]) -> "Box":
+        """The box around others, given as (n, 4) first and last rows and columns, the last ones included."""
+        top, bottom, left, right = boxes.T
+        return cls(int(top.min()), int(bottom.max()) + 1, int(left.min()), int(right.max()) + 1)
+
+    @property
+    def size(self) -> int:
+        """Its longer side."""
+        return max(self.bottom - self.top, self.right - self.left)
+
+    def share_of(self, other: "Box") -> float:
+        """Which share of another box lies in this one; 1 of an empty one."""
+        height = max(0, min(self.bottom, other.bottom) - max(self.top, other.top))
+        width = max(0, min(self.right, other.right) - max(self.left, other.left))
+        area = (other.bottom - other.top) * (other.right - other.left)
+        return height * width / area if area else 1.0
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """As an index."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 def border(array: NDArray[T]) -> NDArray[T]:
@@ -53,3 +86,12 @@ def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
             done += shift
         values = values.T
     return values
+
+
+def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[np.integer[Any]]:
+    """The connected pieces of a mask, numbered from 1; 0 is what is between them.
+
+    cc3d 4.1.1 gets a mask as numbers: of masks of an odd width it labels three in ten wrongly where it gets booleans.
+    """
+    labels: NDArray[np.integer[Any]] = cc3d.connected_components(inked.view(np.uint8), connectivity=connectivity)
+    return labels

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.preprocess.maps import Map, sample, sliding, smooth
-from app.preprocess.pieces import LEVEL, Box, Pieces
+from app.preprocess.maps import Box, Map, sample, sliding, smooth
+from app.preprocess.pieces import LEVEL, Pieces
 
 # Widest stroke, as a share of the picture's side (the root of its area): of a small digit, and of one that
 # fills the picture.

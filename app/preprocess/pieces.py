@@ -3,13 +3,11 @@
 Ignores: colours and light, and that there may be several digits.
 """
 
-from typing import Any, Literal, NamedTuple
-
 import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Map, border
+from app.preprocess.maps import Box, Map, border, connected
 
 # Ink at and above this level connects; where that gives no whole digit, the others are tried.
 LEVEL = 0.4
@@ -28,38 +26,6 @@ MOST_REACHED = 16
 OFF_CENTRE = 0.4
 # How much a piece counts that is cut by 0 to 4 of the picture's edges.
 CUT = np.array([1.0, 0.05, 0.02, 0.01, 0.01])
-
-
-class Box(NamedTuple):
-    """A part of a map; its end rows and columns are excluded."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @classmethod
-    def around(cls, boxes: NDArray[np.int64]) -> "Box":
-        """The box around others, given as (n, 4) first and last rows and columns, the last ones included."""
-        top, bottom, left, right = boxes.T
-        return cls(int(top.min()), int(bottom.max()) + 1, int(left.min()), int(right.max()) + 1)
-
-    @property
-    def size(self) -> int:
-        """Its longer side."""
-        return max(self.bottom - self.top, self.right - self.left)
-
-    def share_of(self, other: "Box") -> float:
-        """Which share of another box lies in this one; 1 of an empty one."""
-        height = max(0, min(self.bottom, other.bottom) - max(self.top, other.top))
-        width = max(0, min(self.right, other.right) - max(self.left, other.left))
-        area = (other.bottom - other.top) * (other.right - other.left)
-        return height * width / area if area else 1.0
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """As an index."""
-        return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
 class Pieces:
@@ -193,15 +159,6 @@ class Pieces:
         gap_x = np.maximum(left - other_right, other_left - right).clip(min=0)
         nearest: NDArray[np.float64] = np.hypot(gap_y, gap_x).min(axis=1, initial=np.inf)
         return nearest
-
-
-def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[np.integer[Any]]:
-    """The connected pieces of a mask, numbered from 1; 0 is what is between them.
-
-    cc3d 4.1.1 gets a mask as numbers: of masks of an odd width it labels three in ten wrongly where it gets booleans.
-    """
-    labels: NDArray[np.integer[Any]] = cc3d.connected_components(inked.view(np.uint8), connectivity=connectivity)
-    return labels
 
 
 def any_in_hole(own: NDArray[np.bool_], boxes: NDArray[np.int64]) -> bool:

@@ -8,8 +8,8 @@ from PIL import Image
 from app.preprocess.decode import decode
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.ink import ink_map, shrinkage
-from app.preprocess.maps import Map
-from app.preprocess.pieces import Box, find_digit
+from app.preprocess.maps import Box, Map
+from app.preprocess.pieces import find_digit
 
 # A digit with a longer side below this many pixels of the ink map is looked at again, from closer.
 NEAR_SIDE = 60
