@@ -91,7 +91,10 @@ def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
 def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[np.integer[Any]]:
     """The connected pieces of a mask, numbered from 1; 0 is what is between them.
 
-    cc3d 4.1.1 gets a mask as numbers: of masks of an odd width it labels three in ten wrongly where it gets booleans.
+    cc3d 4.1.1 is twice as fast with booleans, but labels three in ten masks of an odd width wrongly, and some of an odd
+    height. It gets those as numbers.
     """
-    labels: NDArray[np.integer[Any]] = cc3d.connected_components(inked.view(np.uint8), connectivity=connectivity)
+    is_even = not any(side % 2 for side in inked.shape)
+    mask = inked if is_even else inked.view(np.uint8)
+    labels: NDArray[np.integer[Any]] = cc3d.connected_components(mask, connectivity=connectivity)
     return labels
