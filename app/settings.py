@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         gt=0,
         description="Larger pictures that are worked on at the same time, in each worker.",
     )
-    large_queue: int = Field(default=4, ge=0, description="Larger pictures that may wait for that.")
+    large_queue: int = Field(default=6, ge=0, description="Larger pictures that may wait for that.")
     small_queue: int = Field(default=64, gt=0, description="Small pictures that may wait, in each worker.")
     drain_seconds: int = Field(
         default=1, ge=0, description="How long `/health` says 503 after SIGTERM before no more connections are taken."

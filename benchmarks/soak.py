@@ -81,7 +81,7 @@ async def watch(server: object, every: float, seconds: float, seen: list[tuple[f
 
 def main(
     seconds: Annotated[float, typer.Option(help="How long.")] = 600,
-    rate: Annotated[float, typer.Option(help="Requests a second.")] = 150,
+    rate: Annotated[float, typer.Option(help="Requests a second.")] = 80,
 ) -> None:
     """Send mixed traffic for ten minutes."""
     server, _ = start(SERVERS["digits"], "file", queues={})
