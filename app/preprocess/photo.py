@@ -28,8 +28,9 @@ NOISY = 0.01
 DARKEST = 0.35
 # Rows along an edge that differ by this much from those further in, of 1 from black to white, are a line.
 LINE = 0.1
-# How many times the weight that a narrow top-hat finds a wide one must find: of the same piece, and of another one.
-MORE, FAR_MORE = 1.001, 5
+# How many times the weight that a narrow top-hat finds a wide one must find, to be taken: of the same piece in the same
+# box, as where the narrow one has eaten a blot; of the same piece in a larger box; and of another piece.
+SLIGHTLY_MORE, MORE, FAR_MORE = 1.01, 1.2, 5
 # What stands out less than this, as a share of the range from black to white, is no ink.
 MIN_CONTRAST = 0.06
 
@@ -107,18 +108,15 @@ def seam(levels: NDArray[np.float32]) -> int:
 
 
 def choose_top_hat(thumbnail: Map) -> TopHat:
-    """The top-hat that finds a digit: a narrow one, unless a wide one finds more of the same, or of another far more.
-
-    A narrow one may eat a digit's blots, where its strokes meet.
-    """
+    """The top-hat that finds a digit: a narrow one, unless a wide one finds more of it, or far more elsewhere."""
     usual = local_median(thumbnail)
     narrow, wide = (
         max((find(TopHat(sign, width), thumbnail, usual) for sign in (-1, 1)), key=lambda found: found.weight)
         for width in (NARROW, WIDE)
     )
-    same = wide.box.share_of(narrow.box) >= 0.7
-    more = wide.weight > (MORE if same else FAR_MORE) * narrow.weight
-    return (wide if more else narrow).top_hat
+    same, as_large = wide.box.share_of(narrow.box) >= 0.7, narrow.box.share_of(wide.box) >= 0.9
+    enough = (SLIGHTLY_MORE if as_large else MORE) if same else FAR_MORE
+    return (wide if wide.weight > enough * narrow.weight else narrow).top_hat
 
 
 def find(top_hat: TopHat, thumbnail: Map, usual: Map) -> Found:
