@@ -24,13 +24,13 @@ def net(images) -> ConvolutionalNet:
 
 
 def test_widths_are_channels_times_places():
-    assert dense_widths((16, 16, 96), (256,)) == [16 * 12 * 12, 16 * 12 * 12, 96 * 4 * 4, 256]
+    assert dense_widths((20, 20, 96), (256,)) == [20 * 8 * 8, 20 * 8 * 8, 96 * 3 * 3, 256]
     assert dense_widths((), (800, 800)) == [800, 800]
 
 
 def test_written_out_it_answers_the_same(net, images):
     dense = written_out(net, dropout=0.0)
-    assert dense.widths == [784, 3 * 12 * 12, 4 * 12 * 12, 5 * 4 * 4, 16, 10]
+    assert dense.widths == [784, 3 * 8 * 8, 4 * 8 * 8, 5 * 3 * 3, 16, 10]
     torch.testing.assert_close(dense.eval()(images), net(images), atol=1e-3, rtol=1e-3)
 
 

@@ -98,7 +98,7 @@ def test_the_best_epoch_is_kept_not_the_last(parts, tmp_path, monkeypatch):
 def test_a_recipe_with_convolutions_becomes_dense_and_learns_on(parts, tmp_path):
     run = train.setup(STAGED, CPU)
     train.fit(run, *parts, tmp_path)
-    assert run.model.widths == [784, 2 * 12 * 12, 2 * 12 * 12, 4 * 4 * 4, 16, 10]
+    assert run.model.widths == [784, 2 * 8 * 8, 2 * 8 * 8, 4 * 3 * 3, 16, 10]
     assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
     assert run.history[2]["training_loss"] < 1.1 * run.history[1]["training_loss"]
     assert run.best_error == min(row["validation_error"] for row in run.history[2:])
@@ -233,7 +233,7 @@ def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path)
     (folder,) = runs.iterdir()
     assert sorted(path.name for path in folder.iterdir()) == ["config.json", "history.csv", "history.png", "last.pt"]
     metadata = Classifier(output).metadata
-    assert metadata["architecture"] == ("784-288-288-64-32-10" if options else "784-32-10")
+    assert metadata["architecture"] == ("784-128-128-36-32-10" if options else "784-32-10")
     assert 0 < float(metadata["validation_error_percent"]) < 20
     assert (
         parse(metadata["recipe"].split()[3:])[0].epochs

@@ -102,12 +102,11 @@ class Config:
 RECIPES = {
     "quick": Config(),
     "best": Config(
-        channels=(16, 16, 96),
+        channels=(20, 20, 96),
         hidden=(256,),
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
-        epochs=56,
         convolution_share=0.9,
     ),
 }

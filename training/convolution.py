@@ -16,9 +16,9 @@ from app.classifier import CLASSES
 from app.preprocess.frame import FRAME_SIDE
 from training.model import DigitNet, HiddenLayer, normalised
 
-# Kernel, stride and padding of each convolution. Without padding, and at every second place, there are few
-# places and so few weights to write out; the one between them keeps the places it gets.
-SHAPES = ((5, 2, 0), (3, 1, 1), (5, 2, 0))
+# Kernel, stride and padding of each convolution. At every third place there are 8×8 and so few weights to write out;
+# the second one keeps the places it gets, and the last one leaves 3×3.
+SHAPES = ((7, 3, 0), (3, 1, 1), (4, 2, 0))
 
 
 class ConvolutionalLayer(nn.Module):

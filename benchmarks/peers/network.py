@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-WIDTHS = (784, 2304, 2304, 1536, 256, 10)
+WIDTHS = (784, 1280, 1280, 864, 256, 10)
 
 
 def load() -> nn.Module:
