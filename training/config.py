@@ -107,6 +107,7 @@ RECIPES = {
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
+        epochs=60,
         convolution_share=0.9,
     ),
 }
