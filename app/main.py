@@ -3,7 +3,7 @@
 Ignores: the server that runs the application, which is `app.server`'s.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +13,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from app import problems, routes
 from app.classifier import Classifier
@@ -22,7 +23,7 @@ from app.limits import Budget
 from app.metrics import Metrics
 from app.middleware import RequestMiddleware
 from app.reading import Reader
-from app.security import NO_SNIFFING, docs_headers, page_headers
+from app.security import NO_SNIFFING, Headers, docs_headers, page_headers
 from app.settings import Settings
 from app.shortcut import Shortcut
 
@@ -34,7 +35,7 @@ async def page() -> FileResponse:
     return FileResponse(STATIC / "index.html")
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> ASGIApp:
     """The application, its model loaded; a ModelError where the model file cannot be served."""
     settings = settings or Settings()
     classifier = Classifier(settings.model)
@@ -46,10 +47,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, routes.Service]]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, routes.Service]]:
         reader = Reader(settings, classifier, metrics)
-        app.state.will_take = reader.will_take  # for app.protocol
-        app.state.metrics = metrics
         with draining.on_sigterm(settings.drain_seconds):
             yield {"service": routes.Service(settings, classifier, reader, metrics, keys, draining, bodies)}
 
@@ -68,19 +67,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     docs = get_swagger_ui_html(openapi_url="openapi.json", title="Digits")
     app.add_api_route("/docs", lambda: docs, include_in_schema=False)
     problems.install(app)
-    app.add_middleware(Shortcut, method="POST", path="/predict", endpoint=routes.predict)
-    app.add_middleware(
-        RequestMiddleware,
-        metrics=metrics,
-        headers={
-            "": page_headers(),
-            "/docs": docs_headers(bytes(docs.body).decode()),
-            "/predict": NO_SNIFFING,
-        },
-    )
+    return around(app, settings, metrics, {"": page_headers(), "/docs": docs_headers(bytes(docs.body).decode())})
+
+
+def around(app: ASGIApp, settings: Settings, metrics: Metrics, headers: Mapping[str, Headers]) -> ASGIApp:
+    """FastAPI's application, inside what every request passes through; POST /predict passes by it."""
+    app = Shortcut(app, method="POST", path="/predict", endpoint=routes.predict)
+    app = RequestMiddleware(app, metrics, {**headers, "/predict": NO_SNIFFING})
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
+        app = CORSMiddleware(
+            app,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],

@@ -60,10 +60,11 @@ class RequestMiddleware:
                 await self.app(scope, receive, send_more)
             except (ClientDisconnect, Abandoned):
                 status = HUNG_UP
-            except Exception:  # the last place to answer it, and to log it under the request's id
+            except Exception as error:  # the last place to answer it, and to log it under the request's id
                 self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
-                    await problems.on_unforeseen(request)(scope, receive, send_more)
+                    response = await problems.on_unforeseen(request, error)
+                    await response(scope, receive, send_more)
             self.finish(scope, status, perf_counter() - started)
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:

@@ -100,17 +100,18 @@ async def on_http_exception(request: Request, error: Exception) -> JSONResponse:
     return response(request, kind, f"{request.method} {request.url.path}: {status.description}.", error.headers)
 
 
-def on_unforeseen(request: Request) -> JSONResponse:
+async def on_unforeseen(request: Request, _: Exception) -> JSONResponse:
     """Answer an error that nobody foresaw, and say nothing of it but the id to look for in the log."""
     detail = f"It is logged under the request id {request.state.request_id}; please report it."
     return response(request, KINDS[Exception], detail)
 
 
 def install(app: FastAPI) -> None:
-    """Let the application answer each exception of the table as a problem."""
+    """Let FastAPI answer each exception of the table as a problem."""
     for error in KNOWN:
         app.add_exception_handler(error, on_known)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_unforeseen)
 
 
 def documentation(*errors: type[Exception]) -> dict[int | str, dict[str, Any]]:

@@ -73,7 +73,7 @@ class Protocol(HttpToolsProtocol):
     def will_be_taken(self) -> bool:
         """Whether the application has room for the request whose headers have come."""
         sizes = [int(value) for name, value in self.headers if name == b"content-length" and value.isdigit()]
-        taken: bool = self.app.state.will_take(max(sizes, default=0))
+        taken: bool = self.app_state["service"].reader.will_take(max(sizes, default=0))
         return taken
 
     def refuse_to_predict(self) -> None:
@@ -81,8 +81,9 @@ class Protocol(HttpToolsProtocol):
         kind, path = problems.KINDS[limits.Overloaded], "/predict"
         detail = "Too many pictures are waiting already: send this one again in a second."
         self.write_problem(kind.status, kind.name, kind.title, detail, path, b"retry-after: 1")
-        self.app.state.metrics.requests.labels(path, kind.status).inc()
-        self.app.state.metrics.rejected.labels(kind.name).inc()
+        metrics = self.app_state["service"].metrics
+        metrics.requests.labels(path, kind.status).inc()
+        metrics.rejected.labels(kind.name).inc()
         self.cycle = REFUSED  # type: ignore[assignment] # uvicorn asks no more of it
         if self.parser.should_keep_alive():
             self.await_headers()  # the next ones, after the rest of this request

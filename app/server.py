@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
 from app import logs
@@ -51,7 +51,7 @@ def serve(settings: Settings) -> None:
         Multiprocess(config("app.server:worker", settings, factory=True), [listener]).run()
 
 
-def worker() -> FastAPI:
+def worker() -> ASGIApp:
     """The application in one of several workers, with the settings of the environment."""
     forget_the_dead(Path(os.environ[METRICS_FOLDER]))
     settings = Settings()
@@ -76,7 +76,7 @@ def manage_memory() -> None:
         ctypes.CDLL(None).mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES)
 
 
-def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401
+def config(app: ASGIApp | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401
     """uvicorn's configuration."""
     return uvicorn.Config(
         app,
