@@ -8,7 +8,7 @@ from io import BytesIO
 from time import perf_counter
 
 import pi_heif
-from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooComplex, TooManyPixels
 
@@ -56,7 +56,8 @@ def opened(data: bytes, max_pixels: int) -> Image.Image:
         raise EmptyFile("The file is empty: send the bytes of a picture.")
     register_heif()
     try:
-        image: Image.Image = Image.open(Source(data), formats=FORMATS)
+        source = BytesIO(data) if len(data) <= ImageFile.MAXBLOCK else Source(data)  # which is read at once
+        image: Image.Image = Image.open(source, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
     except TooComplex:

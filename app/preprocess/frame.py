@@ -22,6 +22,8 @@ FINE = 4
 # outside of the limits is brought to a width well inside.
 THINNEST, THICKEST = 1.35, 4.6
 THIN, THICK = 2.0, 4.0
+# Weights along an axis that give a frame's mass, and its first moment.
+MOMENTS = np.stack([np.ones(FRAME_SIDE), np.arange(FRAME_SIDE) + 0.5])
 
 
 def frame_from_ink(ink: Map) -> Map:
@@ -64,10 +66,10 @@ def centred(ink: Map) -> Map:
 
 
 def centre_of_mass(ink: Map) -> tuple[float, float]:
-    """Row and column of the centre of mass, in pixel-edge coordinates: the first pixel's middle is 0.5."""
-    mass = float(ink.sum())
-    rows, columns = ink.sum(axis=1), ink.sum(axis=0)
-    return float(np.arange(len(rows)) @ rows) / mass + 0.5, float(np.arange(len(columns)) @ columns) / mass + 0.5
+    """Row and column of the centre of mass of a map no larger than a frame; the first pixel's middle is 0.5."""
+    height, width = ink.shape
+    (mass, by_column), (by_row, _) = (MOMENTS[:, :height] @ ink @ MOMENTS[:, :width].T).tolist()
+    return by_row / mass, by_column / mass
 
 
 def resample(ink: Map, side: int) -> Map:

@@ -48,7 +48,7 @@ def ink_map(image: Image.Image) -> Map:
     strongest = ink.max()
     if strongest < MIN_CONTRAST:
         raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
-    stretched: Map = (ink / strongest).astype(np.float32)
+    stretched: Map = ink / strongest
     return stretched
 
 
@@ -90,21 +90,28 @@ def channels(image: Image.Image) -> tuple[Map, Map | None]:
 
 
 def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_] | None) -> Map | None:
-    """Each pixel's largest difference, over the channels, from the one colour of an even ground: (H, W).
+    """The ink on an even ground: what differs from its one colour, (H, W).
 
     None where the ground is uneven: half of the sheet (of all where it is None), or of its border, does not have
     its median colour.
     """
     seen = sample(colour)
     visible = seen.reshape(len(seen), -1) if sheet is None else seen[:, sample(sheet)]  # (C, n)
-    ground = middle(visible)
-    if middle(np.abs(visible - ground[:, None]).max(axis=0)) > EVEN:
+    ground = middle(visible)[:, None, None]
+    seen_difference = largest_difference(seen, ground)
+    if middle(seen_difference.ravel() if sheet is None else seen_difference[sample(sheet)]) > EVEN:
         return None
-    differences = colour - ground[:, None, None]
-    difference: Map = np.abs(differences, out=differences).max(axis=0)
+    difference = seen_difference if seen.shape == colour.shape else largest_difference(colour, ground)
     if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:
         return None
     return difference
+
+
+def largest_difference(colour: Map, ground: Map) -> Map:
+    """Each pixel's largest difference, over the channels, from the ground's colour (C, 1, 1): (H, W)."""
+    differences = colour - ground
+    largest: Map = np.abs(differences, out=differences).max(axis=0)
+    return largest
 
 
 def plane(colour: Map) -> Map:

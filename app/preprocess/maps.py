@@ -66,8 +66,7 @@ def sample(array: NDArray[T]) -> NDArray[T]:
 
 def middle(values: NDArray[T]) -> NDArray[T]:
     """The upper median along the last axis, in a quarter of the time of np.median."""
-    index = values.shape[-1] // 2
-    median: NDArray[T] = np.partition(values, (index - 1, index))[..., index]  # both: one alone is slow on many zeros
+    median: NDArray[T] = np.sort(values)[..., values.shape[-1] // 2]
     return median
 
 
@@ -94,7 +93,7 @@ def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[
     cc3d 4.1.1 is twice as fast with booleans, but labels three in ten masks of an odd width wrongly, and some of an odd
     height. It gets those as numbers.
     """
-    is_even = not any(side % 2 for side in inked.shape)
-    mask = inked if is_even else inked.view(np.uint8)
+    height, width = inked.shape
+    mask = inked.view(np.uint8) if height % 2 or width % 2 else inked
     labels: NDArray[np.integer[Any]] = cc3d.connected_components(mask, connectivity=connectivity)
     return labels

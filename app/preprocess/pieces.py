@@ -195,7 +195,7 @@ def box_of_only_piece(ink: Map) -> Box | None:
     inked = ink >= SMALL_LEVEL
     if connected(inked, 8).max() != 1:
         return None
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    (rows,), (columns,) = np.nonzero(inked.any(axis=1)), np.nonzero(inked.any(axis=0))
     return Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
 
 
