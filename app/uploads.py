@@ -12,15 +12,17 @@ tells a form from a raw body. Ignores: what the bytes are.
 """
 
 import asyncio
+import re
 from typing import NamedTuple
 
-from python_multipart.multipart import parse_options_header
 from starlette.requests import Request
 
 from app.limits import Share
 
 FIELD = "file"
 MAX_PARTS = 16
+# ;name=token or ;name="quoted string", as in RFC 9110, sections 5.6.4 and 5.6.6
+PARAMETER = re.compile(rb';[ \t]*([^=;\s]+)[ \t]*=[ \t]*(?:"((?:[^"\\]|\\.)*+)"|([^";\s]*))', re.DOTALL)
 
 
 class UploadError(Exception):
@@ -99,11 +101,11 @@ def file_field(content_type: str, body: bytes) -> bytes:
     """The content of the field `file` of a multipart form."""
     files = []
     for part in form_parts(content_type, body):
-        _, options = parse_options_header(part.disposition)
-        if b"name" not in options:
+        given = parameters(part.disposition)
+        if b"name" not in given:
             raise MalformedMultipart("The multipart form is damaged: a part has no name.")
-        if options[b"name"] == FIELD.encode():
-            files.append((part.content, b"filename" in options))
+        if given[b"name"] == FIELD.encode():
+            files.append((part.content, b"filename" in given or b"filename*" in given))
     if len(files) > 1:
         raise SeveralFiles(f"The form has {len(files)} fields '{FIELD}': send one picture a request.")
     if not files or not files[0][1]:
@@ -116,10 +118,10 @@ def form_parts(content_type: str, body: bytes) -> list[Part]:
 
     The whole body is there, so delimiters are searched for; a parser of bytes as they come takes five times as long.
     """
-    _, options = parse_options_header(content_type)
-    if not options.get(b"boundary"):
+    boundary = parameters(content_type.encode("latin-1")).get(b"boundary")
+    if not boundary:
         raise MalformedMultipart("The multipart form is damaged: its Content-Type has no boundary.")
-    delimiter = b"\r\n--" + options[b"boundary"]
+    delimiter = b"\r\n--" + boundary
     at = -2 if body.startswith(delimiter[2:]) else body.find(delimiter)
     parts: list[Part] = []
     while at != -1:
@@ -143,3 +145,8 @@ def disposition(headers: bytes) -> bytes:
         if name.strip().lower() == b"content-disposition":
             return value.strip()
     return b""
+
+
+def parameters(value: bytes) -> dict[bytes, bytes]:
+    """The parameters of a header's value, their names in lower case; what is escaped in them stays so."""
+    return {name.lower(): quoted or token for name, quoted, token in PARAMETER.findall(value)}

@@ -1,11 +1,13 @@
 """Forms, taken apart as the library that parses them byte by byte does."""
 
+from time import perf_counter
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from python_multipart.multipart import MultipartParser
+from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.uploads import MAX_PARTS, MalformedMultipart, file_field, form_parts
+from app.uploads import MAX_PARTS, MalformedMultipart, file_field, form_parts, parameters
 
 TYPE = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
@@ -55,6 +57,8 @@ def test_what_stands_before_the_first_part_is_passed_over():
         b'Content-Disposition: form-data; name="file"; filename="7.png"',
         b'content-type: image/png\r\nCONTENT-DISPOSITION:form-data;name=file;filename="\xc3\xa9.png"',
         b"Content-Disposition: form-data; name=file; filename*=UTF-8''7.png; filename=7.png",
+        b"Content-Disposition: form-data; filename*=UTF-8''7.png; NAME = file",
+        b'Content-Disposition: form-data; filename="; name=\\"not\\"; name=that"; name="file"',
     ],
 )
 def test_the_file_is_found_however_its_headers_are_written(headers):
@@ -70,3 +74,24 @@ def test_a_part_without_headers_has_no_name(body):
 def test_headers_end_before_the_next_part():
     with pytest.raises(MalformedMultipart):
         form_parts(TYPE, b"--X\r\nContent-Type: a\r\n--X\r\n" + NAMED % b"file" + b"\r\n\r\nx\r\n--X--")
+
+
+NAMES = st.text("abcxyz-", min_size=1)
+VALUES = st.text("ab;= ,-") | st.text("ab-", min_size=1)
+
+
+@given(st.dictionaries(NAMES, VALUES, max_size=4))
+def test_parameters_are_those_of_the_library(given_ones):
+    header = "form-data" + "".join(
+        f'; {name}="{value}"' if set(value) & set(";= ,") or not value else f";{name.upper()}={value}"
+        for name, value in given_ones.items()
+    )
+    expected = {name.encode(): value.encode() for name, value in given_ones.items()}
+    assert parameters(header.encode()) == expected == parse_options_header(header)[1]
+
+
+@pytest.mark.parametrize("value", [b';a="', b"; ", b";a ", b';a="' + b"\\" * 99, b";a=" + b" " * 999])
+def test_a_header_as_long_as_an_upload_takes_no_time(value):
+    started = perf_counter()
+    parameters(value * (1_000_000 // len(value)))
+    assert perf_counter() - started < 1
