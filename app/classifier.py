@@ -74,6 +74,12 @@ class Classifier:
         return probabilities
 
 
+def as_answered(probabilities: NDArray[np.float32]) -> list[float]:
+    """One row of probabilities as it is answered: to six decimals."""
+    shares: list[float] = probabilities.astype(np.float64).round(6).tolist()
+    return shares
+
+
 def open_session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
     """A session over the model in `data`, its inputs and outputs checked; `path` is for the message."""
     options = ort.SessionOptions()

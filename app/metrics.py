@@ -30,7 +30,8 @@ class Metrics:
         self.decode_seconds = self.histogram("digits_decode_seconds", "Decoding of a picture.", SECONDS)
         self.preprocess_seconds = self.histogram("digits_preprocess_seconds", "Decoded picture to frame.", SECONDS)
         self.inference_seconds = self.histogram("digits_inference_seconds", "A call of the network.", SECONDS)
-        self.predictions = self.counter("digits_predictions", "Digits answered.", "digit")
+        predictions = self.counter("digits_predictions", "Digits answered.", "digit")
+        self.predictions = [predictions.labels(digit) for digit in range(10)]
         self.confidence = self.histogram("digits_confidence", "How sure the answers were.", SHARES)
         self.model = self.gauge("digits_model_info", "1; the labels name the model and its version.", *model)
         self.model.labels(**model).set(1)

@@ -1,7 +1,6 @@
 """The endpoints and what they answer; no logic of their own."""
 
 import base64
-import json
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -12,9 +11,10 @@ from fastapi import APIRouter, Request, Response
 from PIL import Image
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 
 from app import problems, uploads
-from app.classifier import Classifier
+from app.classifier import Classifier, as_answered
 from app.draining import Draining
 from app.keys import Keys, Unauthorized
 from app.limits import Budget, Share
@@ -60,7 +60,6 @@ class Health(BaseModel):
     model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
 
 
-TO_JSON = json.JSONEncoder(separators=(",", ":")).encode
 EXAMPLE = {
     "digit": 7,
     "confidence": 0.9991,
@@ -111,7 +110,7 @@ async def predict(request: Request) -> Response:
     answer = prediction(reading, service.classifier.version, service.metrics)
     if with_frame:
         answer["frame"] = data_uri(reading.frame)
-    return Response(TO_JSON(answer), media_type="application/json")
+    return Response(to_json(answer), media_type="application/json")
 
 
 def wants_frame(request: Request) -> bool:
@@ -124,9 +123,9 @@ def wants_frame(request: Request) -> bool:
 
 def prediction(reading: Reading, model: str, metrics: Metrics) -> dict[str, Any]:
     """A Prediction, as a dict: it is ours, and need not be validated."""
-    shares = [round(share, 6) for share in reading.probabilities.tolist()]
+    shares = as_answered(reading.probabilities)
     digit = int(reading.probabilities.argmax())
-    metrics.predictions.labels(digit).inc()
+    metrics.predictions[digit].inc()
     metrics.confidence.observe(shares[digit])
     return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "model": model}
 

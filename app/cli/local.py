@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.classifier import Classifier
+from app.classifier import Classifier, as_answered
 from app.cli.answers import Answer, Unanswered
 from app.preprocess.errors import PreprocessError
 from app.preprocess.pipeline import frame_from_bytes
@@ -26,7 +26,7 @@ class Local:
             raise Unanswered(str(error)) from error
         (probabilities,) = self.classifier(frame)
         digit = int(probabilities.argmax())
-        shares = [round(share, 6) for share in probabilities.tolist()]
+        shares = as_answered(probabilities)
         return Answer(digit, shares[digit], shares, self.classifier.version)
 
     def about(self) -> dict[str, Any]:
