@@ -22,7 +22,7 @@ from app.limits import Budget, Share
 from app.metrics import Metrics
 from app.preprocess.decode import loaded, opened
 from app.preprocess.maps import Map
-from app.preprocess.pipeline import frame_from_image
+from app.preprocess.pipeline import frame_from_image, frames_from_images
 from app.settings import Settings
 
 SMALL_BYTES = 8192
@@ -104,31 +104,47 @@ class Reader:
 
     def read_together(self, items: list[Image.Image | Map]) -> list[Reading | Exception]:
         """What is on some small pictures, and frames of large ones: one call of the network."""
-        frames = [self.frame_or_error(item) if isinstance(item, Image.Image) else item for item in items]
-        good = [frame for frame in frames if not isinstance(frame, Exception)]
+        results = self.frames_or_errors(items)
+        good = [frame for frame in results if not isinstance(frame, Exception)]
         rows: Iterator[NDArray[np.float32]] = iter(())
         if good:
             started = perf_counter()
             rows = iter(self.classifier(np.stack(good)))
             self.metrics.inference_seconds.observe(perf_counter() - started)
             self.metrics.batch_size.observe(len(good))
-        return [frame if isinstance(frame, Exception) else Reading(frame, next(rows)) for frame in frames]
+        return [frame if isinstance(frame, Exception) else Reading(frame, next(rows)) for frame in results]
 
-    def frame_or_error(self, image: Image.Image) -> Map | Exception:
-        """The frame of an opened picture, or why there is none."""
+    def frames_or_errors(self, items: list[Image.Image | Map]) -> list[Map | Exception]:
+        """The frames of opened pictures, or why there is none, and those that are given."""
+        decoded = [self.decoded_or_error(item) if isinstance(item, Image.Image) else item for item in items]
+        images = [item for item in decoded if isinstance(item, Image.Image)]
+        started = perf_counter()
+        frames = iter(frames_from_images(images))
+        seconds = perf_counter() - started
+        for _ in images:
+            self.metrics.preprocess_seconds.observe(seconds / len(images))
+        return [next(frames) if isinstance(item, Image.Image) else item for item in decoded]
+
+    def decoded_or_error(self, image: Image.Image) -> Image.Image | Exception:
+        """An opened picture decoded, or why it cannot be."""
         try:
-            return self.prepare(image)
+            return self.decoded(image)
         except Exception as error:  # whatever is wrong with one picture, the others are read
             return error
 
-    def prepare(self, image: Image.Image) -> Map:
-        """The frame of an opened picture; blocks."""
+    def decoded(self, image: Image.Image) -> Image.Image:
+        """An opened picture decoded; blocks."""
         started = perf_counter()
         image = loaded(image)
-        decoded = perf_counter()
+        self.metrics.decode_seconds.observe(perf_counter() - started)
+        return image
+
+    def prepare(self, image: Image.Image) -> Map:
+        """The frame of an opened picture; blocks."""
+        image = self.decoded(image)
+        started = perf_counter()
         frame = frame_from_image(image)
-        self.metrics.decode_seconds.observe(decoded - started)
-        self.metrics.preprocess_seconds.observe(perf_counter() - decoded)
+        self.metrics.preprocess_seconds.observe(perf_counter() - started)
         return frame
 
     async def in_thread(self, data: bytes, image: Image.Image | None) -> Map:

@@ -4,12 +4,12 @@ import asyncio
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from app.limits import Overloaded
 from app.metrics import Metrics
 from app.preprocess.errors import BlankImage, NotAnImage
-from app.preprocess.pipeline import frame_from_bytes, frame_from_image
+from app.preprocess.frame import frame_from_ink
+from app.preprocess.pipeline import frame_from_bytes
 from app.reading import Abandoned, Reader
 from app.settings import Settings
 from conftest import encode
@@ -45,14 +45,14 @@ def test_one_that_cannot_be_read_harms_no_other(reader, seven):
 
 
 def test_one_that_breaks_the_code_harms_no_other(reader, seven, monkeypatch):
-    def broken(image: Image.Image) -> np.ndarray:
-        if image.width == 29:
+    def broken(ink: np.ndarray) -> np.ndarray:
+        if ink.mean() == 1:
             raise ZeroDivisionError
-        return frame_from_image(image)
+        return frame_from_ink(ink)
 
-    monkeypatch.setattr("app.reading.frame_from_image", broken)
-    odd = encode(np.pad(seven, ((0, 1), (0, 1))))
-    first, second, third = asyncio.run(read(reader, encode(seven), odd, encode(seven)))
+    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", broken)
+    square = encode(np.pad(np.full((9, 9), 255, np.uint8), 10))
+    first, second, third = asyncio.run(read(reader, encode(seven), square, encode(seven)))
     assert first.probabilities.argmax() == third.probabilities.argmax() == 7
     assert isinstance(second, ZeroDivisionError)
 

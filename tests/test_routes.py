@@ -12,7 +12,8 @@ from PIL import Image
 from app import problems, uploads
 from app.main import create_app
 from app.preprocess import errors
-from app.preprocess.pipeline import frame_from_bytes, frame_from_image
+from app.preprocess.frame import frame_from_ink
+from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings
 from conftest import encode
 from test_preprocess import HOSTILE, drawing, flat
@@ -186,7 +187,7 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr("app.reading.frame_from_image", broken)
+    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", broken)
     answer = client.post("/predict", content=picture)
     assert_problem(answer, 500, "internal-error", "/predict")
     assert "secret" not in answer.text
@@ -199,9 +200,9 @@ def test_only_small_pictures_are_worked_on_in_the_event_loops_thread(client, sev
 
     def watched(*arguments):
         threads.append(threading.current_thread().name)
-        return frame_from_image(*arguments)
+        return frame_from_ink(*arguments)
 
-    monkeypatch.setattr("app.reading.frame_from_image", watched)
+    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", watched)
     client.post("/predict", content=encode(Image.fromarray(seven).resize((side, side))))
     assert len(threads) == 1
     assert where in threads[0]

@@ -190,15 +190,6 @@ def find_pieces(ink: Map) -> Pieces:
     return first
 
 
-def box_of_only_piece(ink: Map) -> Box | None:
-    """The box of a small picture's one piece, as most of MNIST's have, in half the time; None where there are more."""
-    inked = ink >= SMALL_LEVEL
-    if connected(inked, 8).max() != 1:
-        return None
-    (rows,), (columns,) = np.nonzero(inked.any(axis=1)), np.nonzero(inked.any(axis=0))
-    return Box(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
-
-
 def find_digit(ink: Map) -> tuple[Box, Map]:
     """Find the digit on an ink map, and leave out the specks, lines and fragments around it.
 
@@ -214,8 +205,6 @@ def find_digit(ink: Map) -> tuple[Box, Map]:
     digit : Map
         (h, w) float32 in [0, 1]: the ink in that box, without other pieces.
     """
-    if max(ink.shape) <= SMALL_SIDE and (only := box_of_only_piece(ink)):
-        return only, ink[only.slices]
     pieces = find_pieces(ink)
     belongs = pieces.of_the_digit()
     box = Box.around(pieces.box[belongs])

@@ -3,6 +3,8 @@
 Pure functions: no settings, no files, no network. Ignores: several digits on a picture.
 """
 
+from collections.abc import Sequence
+
 from PIL import Image
 
 from app.preprocess.decode import decode
@@ -10,6 +12,7 @@ from app.preprocess.frame import frame_from_ink
 from app.preprocess.ink import ink_map, shrinkage
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import find_digit
+from app.preprocess.small import small_digits
 
 # A digit with a longer side below this many pixels of the ink map is looked at again, from closer.
 NEAR_SIDE = 60
@@ -43,8 +46,27 @@ def frame_from_image(image: Image.Image) -> Map:
     return frame_from_ink(digit_from_image(image))
 
 
+def frames_from_images(images: Sequence[Image.Image]) -> list[Map | Exception]:
+    """The frames (28, 28) of decoded images, or why there is none; small ones are looked at together."""
+    return [frame_or_error(image, digit) for image, digit in zip(images, small_digits(images), strict=True)]
+
+
+def frame_or_error(image: Image.Image, digit: Map | None) -> Map | Exception:
+    """The frame of a decoded image, or why there is none; its digit may have been found already."""
+    try:
+        return frame_from_ink(find_closely(image) if digit is None else digit)
+    except Exception as error:  # whatever is wrong with one image, the others have their frames
+        return error
+
+
 def digit_from_image(image: Image.Image) -> Map:
-    """The digit's ink on an image, cropped to its box: (h, w) float32 in [0, 1].
+    """The digit's ink on an image, cropped to its box: (h, w) float32 in [0, 1]."""
+    (digit,) = small_digits([image])
+    return find_closely(image) if digit is None else digit
+
+
+def find_closely(image: Image.Image) -> Map:
+    """The digit's ink on an image of any kind.
 
     The image is looked at as a whole, reduced, and where the digit on it is small once more from closer.
     """
