@@ -99,7 +99,7 @@ def main(
     """Send the service ten times what it can answer."""
     for name, picture in pictures().items():
         server, _ = start(SERVERS["digits"], "file", queues={})
-        os.sched_setaffinity(0, {LOAD_CORE})
+        os.sched_setaffinity(0, {int(LOAD_CORE)})
         body = form(picture, "file")
         request = HEAD.format(len(body)).encode() + body
         uvloop.run(one_after_another(request, 16, 2))  # to warm up

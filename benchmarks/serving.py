@@ -38,7 +38,7 @@ PORT = 8731
 URL = f"http://127.0.0.1:{PORT}/predict"
 CONNECTIONS = (1, 16, 64)
 BOUNDARY = "b0undary"
-SERVER_CORE, LOAD_CORE = 0, 1
+SERVER_CORE, LOAD_CORE = "0", "1"
 
 UVICORN = ["-m", "uvicorn", "--port", str(PORT), "--no-access-log", "--log-level", "error", "--app-dir", str(PEERS)]
 SERVERS: dict[str, list[str]] = {
@@ -88,16 +88,18 @@ def form(picture: bytes, field: str) -> bytes:
     return f"{head}Content-Type: image/{kind}\r\n\r\n".encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-def pinned(core: int) -> list[str]:
-    """What to put before a command to run it on one core."""
-    return ["taskset", "-c", str(core)]
+def pinned(cores: str) -> list[str]:
+    """What to put before a command to run it on some cores."""
+    return ["taskset", "-c", cores]
 
 
 # Ours refuses what is beyond its queues, the others do not: with these it has room for all connections.
 ROOMY = {"DIGITS_SMALL_QUEUE": "128", "DIGITS_LARGE_QUEUE": "64"}
 
 
-def start(command: list[str], field: str, queues: dict[str, str] = ROOMY) -> tuple[subprocess.Popen[bytes], float]:
+def start(
+    command: list[str], field: str, queues: dict[str, str] = ROOMY, url: str = URL, cores: str = SERVER_CORE
+) -> tuple[subprocess.Popen[bytes], float]:
     """Start a server; it and the seconds until it answered."""
     started = time.perf_counter()
     environment = {
@@ -108,7 +110,7 @@ def start(command: list[str], field: str, queues: dict[str, str] = ROOMY) -> tup
         "PYTHONPATH": str(PEERS),
     }
     server = subprocess.Popen(
-        pinned(SERVER_CORE) + command,
+        pinned(cores) + command,
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -119,7 +121,7 @@ def start(command: list[str], field: str, queues: dict[str, str] = ROOMY) -> tup
     body = form(pictures()["28×28 PNG"], field)
     while time.perf_counter() - started < 60:
         try:
-            if httpx2.post(URL, content=body, headers=headers).is_success:
+            if httpx2.post(url, content=body, headers=headers).is_success:
                 return server, time.perf_counter() - started
         except httpx2.HTTPError:
             pass
@@ -156,10 +158,10 @@ def stop(server: subprocess.Popen[bytes]) -> None:
     time.sleep(0.5)
 
 
-def load(script: Path, connections: int, seconds: float) -> dict[str, float]:
-    """Load the server: requests per second, latencies in milliseconds, answers that were none."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(script), URL]
-    said = subprocess.run(pinned(LOAD_CORE) + command, capture_output=True, text=True, check=True).stdout
+def load(script: Path, connections: int, seconds: float, url: str = URL, cores: str = LOAD_CORE) -> dict[str, float]:
+    """Load a server: requests per second, latencies in milliseconds, answers that were none."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(script), url]
+    said = subprocess.run(pinned(cores) + command, capture_output=True, text=True, check=True).stdout
     return json.loads(said.strip().splitlines()[-1])
 
 
@@ -183,6 +185,13 @@ def write_script(folder: Path, body: bytes) -> Path:
     return script
 
 
+def need_tools() -> None:
+    """Say so where what loads and pins is missing."""
+    for tool in ("wrk", "taskset"):
+        if not shutil.which(tool):
+            raise SystemExit(f"{tool} is needed: on Debian, apt-get install wrk util-linux")
+
+
 def main(
     servers: Annotated[list[str] | None, typer.Argument(help="Which of the servers to measure (all).")] = None,
     runs: Annotated[int, typer.Option(help="How often each is started and measured.")] = 3,
@@ -191,9 +200,7 @@ def main(
     / "peers",
 ) -> None:
     """Measure the service under load beside others."""
-    for tool in ("wrk", "taskset"):
-        if not shutil.which(tool):
-            raise SystemExit(f"{tool} is needed: on Debian, apt-get install wrk util-linux")
+    need_tools()
     results: dict[str, dict[str, list[float]]] = {}
     for run in range(runs):
         for name in servers or SERVERS:

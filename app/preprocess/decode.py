@@ -56,7 +56,7 @@ def opened(data: bytes, max_pixels: int) -> Image.Image:
         raise EmptyFile("The file is empty: send the bytes of a picture.")
     register_heif()
     try:
-        source = BytesIO(data) if len(data) <= ImageFile.MAXBLOCK else Source(data)  # which is read at once
+        source = Source(data) if len(data) > ImageFile.MAXBLOCK else BytesIO(data)  # read at once
         image: Image.Image = Image.open(source, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
