@@ -15,8 +15,11 @@ ARROWS = {
     "app.preprocess.pieces": {"app.preprocess.maps"},
     "app.preprocess.photo": {"app.preprocess.maps", "app.preprocess.pieces"},
     "app.preprocess.ink": {f"app.preprocess.{name}" for name in ("errors", "maps", "photo", "pieces")},
+    "app.preprocess.small": {f"app.preprocess.{name}" for name in ("ink", "maps", "photo", "pieces")},
     "app.preprocess.frame": {"app.preprocess.maps"},
-    "app.preprocess.pipeline": {f"app.preprocess.{name}" for name in ("decode", "frame", "ink", "maps", "pieces")},
+    "app.preprocess.pipeline": {
+        f"app.preprocess.{name}" for name in ("decode", "frame", "ink", "maps", "pieces", "small")
+    },
     "app.classifier": set(),
     "app.settings": set(),
     "app.limits": set(),
