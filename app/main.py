@@ -1,6 +1,6 @@
 """create_app: settings → classifier → routes, and the page.
 
-Ignores: the server that runs the application, which is `app.server`'s.
+Ignores: the server that runs the application, which is `app.server.process`'s.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -15,19 +15,19 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from app import problems, routes
-from app.classifier import Classifier
-from app.draining import Draining
-from app.keys import SCHEMES, Keys
-from app.limits import Budget
+from app.web import problems, routes
+from app.inference.classifier import Classifier
+from app.web.draining import Draining
+from app.web.auth import SCHEMES, Keys
+from app.web.admission import Budget
 from app.metrics import Metrics
-from app.middleware import RequestMiddleware
-from app.reading import Reader
-from app.security import NO_SNIFFING, Headers, docs_headers, page_headers
+from app.web.middleware import RequestMiddleware
+from app.inference.reader import Reader
+from app.web.headers import NO_SNIFFING, Headers, docs_headers, page_headers
 from app.settings import Settings
-from app.shortcut import Shortcut
+from app.web.shortcut import Shortcut
 
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "page"
 
 
 async def page() -> FileResponse:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from app.preprocess.decode import decode
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import FRAME_SIDE, centred

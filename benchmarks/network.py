@@ -16,7 +16,7 @@ import numpy as np
 import typer
 from PIL import Image
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from app.preprocess.frame import FRAME_SIDE
 
 ROOT = Path(__file__).parent.parent

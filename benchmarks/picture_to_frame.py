@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from app.preprocess.decode import decode
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.ink import ink_map

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from app.preprocess.decode import decode
 from app.preprocess.errors import PreprocessError
 from app.preprocess.ink import ink_map

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from PIL import Image
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from app.preprocess.pipeline import frame_from_bytes
 from serving import ROOT, SERVERS, URL, digits, memory, pictures, start, stop
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
 

@@ -20,25 +20,25 @@ ARROWS = {
     "app.preprocess.pipeline": {
         f"app.preprocess.{name}" for name in ("decode", "frame", "ink", "maps", "pieces", "small")
     },
-    "app.classifier": set(),
+    "app.inference.classifier": set(),
     "app.settings": set(),
-    "app.limits": set(),
+    "app.web.admission": set(),
     "app.metrics": set(),
-    "app.draining": set(),
-    "app.keys": set(),
-    "app.security": set(),
-    "app.logs": set(),
-    "app.protocol": {"app.limits", "app.problems"},
-    "app.batching": {"app.limits"},
-    "app.uploads": {"app.limits"},
-    "app.reading": {
+    "app.web.draining": set(),
+    "app.web.auth": set(),
+    "app.web.headers": set(),
+    "app.server.logs": set(),
+    "app.server.protocol": {"app.web.admission", "app.web.problems"},
+    "app.inference.batcher": {"app.web.admission"},
+    "app.web.uploads": {"app.web.admission"},
+    "app.inference.reader": {
         *(f"app.preprocess.{name}" for name in ("decode", "maps", "pipeline")),
         *(f"app.{name}" for name in ("batching", "classifier", "limits", "metrics", "settings")),
     },
-    "app.problems": {"app.preprocess.errors", "app.keys", "app.limits", "app.uploads"},
-    "app.shortcut": {"app.problems"},
-    "app.middleware": {f"app.{name}" for name in ("metrics", "problems", "reading", "security")},
-    "app.routes": {
+    "app.web.problems": {"app.preprocess.errors", "app.web.auth", "app.web.admission", "app.web.uploads"},
+    "app.web.shortcut": {"app.web.problems"},
+    "app.web.middleware": {f"app.{name}" for name in ("metrics", "problems", "reading", "security")},
+    "app.web.routes": {
         "app.preprocess.maps",
         *(f"app.{name}" for name in ("classifier", "draining", "keys", "limits", "metrics", "problems")),
         *(f"app.{name}" for name in ("reading", "settings", "uploads")),
@@ -60,13 +60,13 @@ ARROWS = {
             "shortcut",
         )
     },
-    "app.server": {"app.logs", "app.main", "app.protocol", "app.settings"},
+    "app.server.process": {"app.server.logs", "app.main", "app.server.protocol", "app.settings"},
     "app.cli.answers": set(),
     "app.cli.pictures": {"app.cli.answers"},
     "app.cli.client": {"app.cli.answers"},
     "app.cli.local": {
         "app.cli.answers",
-        "app.classifier",
+        "app.inference.classifier",
         "app.preprocess.errors",
         "app.preprocess.pipeline",
         "app.settings",
@@ -84,21 +84,21 @@ ARROWS = {
     "training.wear": {"app.preprocess.frame", "training.pen"},
     "training.augment": {"app.preprocess.frame", "training.pen", "training.styles", "training.wear"},
     "training.plots": set(),
-    "training.model": {"app.classifier"},
-    "training.convolution": {"app.classifier", "app.preprocess.frame", "training.model"},
+    "training.model": {"app.inference.classifier"},
+    "training.convolution": {"app.inference.classifier", "app.preprocess.frame", "training.model"},
     "training.config": {"training.convolution", "training.model"},
     "training.calibrate": {"training.data", "training.model"},
     "training.quantize": set(),
-    "training.export": {"app.classifier", "training.model", "training.quantize"},
+    "training.export": {"app.inference.classifier", "training.model", "training.quantize"},
     "training.train": {
-        "app.classifier",
+        "app.inference.classifier",
         *(
             f"training.{name}"
             for name in ("augment", "calibrate", "config", "convolution", "data", "export", "model", "plots")
         ),
     },
     "training.evaluate": {
-        "app.classifier",
+        "app.inference.classifier",
         "app.preprocess.frame",
         "app.preprocess.pipeline",
         "training.config",
@@ -143,7 +143,7 @@ def test_packages_are_empty():
     ("imported", "unwanted"),
     [
         (sorted(name for name in MODULES if name.startswith("app.")), "torch torchvision onnx matplotlib training"),
-        (["app.cli.commands", "app.logs", "app.server"], "httpx2 rich.progress app.cli.terminal"),  # digits serve
+        (["app.cli.commands", "app.server.logs", "app.server.process"], "httpx2 rich.progress app.cli.terminal"),  # digits serve
         (
             ["app.cli.commands", "app.cli.client", "app.cli.terminal"],
             "fastapi uvicorn onnxruntime numpy PIL",

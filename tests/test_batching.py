@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from app.batching import Batcher, WrongCount
-from app.limits import Overloaded
+from app.inference.batcher import Batcher, WrongCount
+from app.web.admission import Overloaded
 
 
 def squares(numbers: list[int]) -> list[int | Exception]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from conftest import MODEL
 from training import evaluate
 from training.evaluate import Answers

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from test_model import trained
 from training import export
 from training.model import ACTIVATIONS

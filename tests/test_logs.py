@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 import structlog
 
-from app import logs
+from app.server import logs
 
 
 @pytest.fixture

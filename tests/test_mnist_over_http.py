@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2
 import numpy as np
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from conftest import MODEL, encode
 from test_cli import serving
 from training import data, evaluate

@@ -5,12 +5,12 @@ import asyncio
 import numpy as np
 import pytest
 
-from app.limits import Overloaded
+from app.web.admission import Overloaded
 from app.metrics import Metrics
 from app.preprocess.errors import BlankImage, NotAnImage
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.pipeline import frame_from_bytes
-from app.reading import Abandoned, Reader
+from app.inference.reader import Abandoned, Reader
 from app.settings import Settings
 from conftest import encode
 from test_preprocess import drawing, flat

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from app import problems
+from app.web import problems
 from app.preprocess.decode import FORMATS
 from app.settings import Settings
 from conftest import ROOT

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from app import problems, uploads
+from app.web import problems, uploads
 from app.main import create_app
 from app.preprocess import errors
 from app.preprocess.frame import frame_from_ink

@@ -16,7 +16,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.protocol import MAX_HEADER_BYTES, MAX_PIPELINED
+from app.server.protocol import MAX_HEADER_BYTES, MAX_PIPELINED
 from conftest import encode
 from test_bombs import peak_memory
 from test_cli import serving

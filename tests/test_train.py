@@ -13,7 +13,7 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from app.classifier import Classifier
+from app.inference.classifier import Classifier
 from training import train
 from training.config import RECIPES, Config, parse
 from training.data import Digits

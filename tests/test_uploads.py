@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.uploads import MAX_PARTS, MalformedMultipart, file_field, form_parts, parameters
+from app.web.uploads import MAX_PARTS, MalformedMultipart, file_field, form_parts, parameters
 
 TYPE = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'

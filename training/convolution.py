@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from app.classifier import CLASSES
+from app.inference.classifier import CLASSES
 from app.preprocess.frame import FRAME_SIDE
 from training.model import DigitNet, HiddenLayer, normalised
 

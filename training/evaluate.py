@@ -1,7 +1,7 @@
 """Measure the served file itself: `python -m training.evaluate` → numbers, pictures and the model card.
 
 Each of MNIST's 10,000 test images is encoded as a PNG and takes the way of an upload, through
-`app.preprocess` and `app.classifier`. Ignores: HTTP, and pictures that are not MNIST's.
+`app.preprocess` and `app.inference.classifier`. Ignores: HTTP, and pictures that are not MNIST's.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from app.classifier import CLASSES, Classifier, ModelError
+from app.inference.classifier import CLASSES, Classifier, ModelError
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.pipeline import frame_from_bytes
 from training import data

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from app.classifier import CLASSES, PIXELS, Classifier
+from app.inference.classifier import CLASSES, PIXELS, Classifier
 from training.model import ACTIVATIONS, DigitNet, folded
 from training.quantize import Int8Layer, quantized
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from app.classifier import CLASSES, PIXELS
+from app.inference.classifier import CLASSES, PIXELS
 
 # Of the 55,000 training images, in [0, 1].
 MEAN, STD = 0.1307, 0.3081

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
-from app.classifier import CLASSES, PIXELS
+from app.inference.classifier import CLASSES, PIXELS
 from training import augment, data
 from training.calibrate import calibrated
 from training.config import Config, parse

@@ -41,7 +41,7 @@ def serve(
 ) -> None:
     """Serve on http://127.0.0.1:8000, or where the options and the environment say."""
     with configured(host=host, port=port, workers=workers, model=model) as settings:
-        from app import logs, server
+        from app.server import logs, process as server
 
         logs.configure(settings.log_level)
         try:
@@ -117,7 +117,7 @@ def configured(**given: object) -> Iterator["Settings"]:
     """The settings, with what the command line says of them; a sentence where they or the model are not valid."""
     from pydantic import ValidationError
 
-    from app.classifier import ModelError
+    from app.inference.classifier import ModelError
     from app.settings import Settings
 
     os.environ |= {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}

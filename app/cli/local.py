@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.classifier import Classifier, as_answered
+from app.inference.classifier import Classifier, as_answered
 from app.cli.answers import Answer, Unanswered
 from app.preprocess.errors import PreprocessError
 from app.preprocess.pipeline import frame_from_bytes

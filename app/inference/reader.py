@@ -16,9 +16,9 @@ from anyio import CapacityLimiter, to_thread
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.batching import Batcher
-from app.classifier import Classifier
-from app.limits import Budget, Share
+from app.inference.batcher import Batcher
+from app.inference.classifier import Classifier
+from app.web.admission import Budget, Share
 from app.metrics import Metrics
 from app.preprocess.decode import loaded, opened
 from app.preprocess.maps import Map

@@ -13,14 +13,14 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 
-from app import problems, uploads
-from app.classifier import Classifier, as_answered
-from app.draining import Draining
-from app.keys import Keys, Unauthorized
-from app.limits import Budget, Share
+from app.web import problems, uploads
+from app.inference.classifier import Classifier, as_answered
+from app.web.draining import Draining
+from app.web.auth import Keys, Unauthorized
+from app.web.admission import Budget, Share
 from app.metrics import Metrics
 from app.preprocess.maps import Map
-from app.reading import Reader, Reading
+from app.inference.reader import Reader, Reading
 from app.settings import Settings
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any

@@ -1,4 +1,4 @@
-"""Headers that tell browsers what they may do with an answer. Ignores: who may ask, which is `app.keys`'s."""
+"""Headers that tell browsers what they may do with an answer. Ignores: who may ask, which is `app.web.auth`'s."""
 
 import base64
 import hashlib

@@ -19,9 +19,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
-from app import logs
+from app.server import logs
 from app.main import create_app
-from app.protocol import Protocol
+from app.server.protocol import Protocol
 from app.settings import Settings
 
 BACKLOG = 2048
@@ -48,7 +48,7 @@ def serve(settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        Multiprocess(config("app.server:worker", settings, factory=True), [listener]).run()
+        Multiprocess(config("app.server.process:worker", settings, factory=True), [listener]).run()
 
 
 def worker() -> ASGIApp:
@@ -64,7 +64,7 @@ def worker() -> ASGIApp:
 def manage_memory() -> None:
     """Leave what start-up made out of the garbage collector's rounds, and make these rarer: a tenth of the time.
 
-    A large picture asks for a round of its own, see `app.reading`. Its large blocks go back to the system as they are
+    A large picture asks for a round of its own, see `app.inference.reader`. Its large blocks go back to the system as they are
     freed: glibc would come to keep those of up to 32 MB, in each thread, and eight bombs at once took up to 551 MB for
     447. Of small blocks it keeps twice that, as it would then; with less, a 640×480 JPEG takes 5 ms for 3. And it keeps
     them in one place: with one for each thread, memory rose by 5 MB whenever one more thread came to be at work.

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from app.limits import Share
+from app.web.admission import Share
 
 FIELD = "file"
 MAX_PARTS = 16

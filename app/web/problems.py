@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from app import keys, limits, uploads
+from app.web import auth as keys, admission as limits, uploads
 from app.preprocess import errors
 
 MEDIA_TYPE = "application/problem+json"

@@ -2,7 +2,7 @@
 
 Where the service has too much to do, requests are refused here, before they are read: an eighth of what it costs
 to let the application refuse them, which would leave it little time to answer the others. Ignores: request bodies,
-which `app.uploads` counts as it reads them.
+which `app.web.uploads` counts as it reads them.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app import limits, problems
+from app.web import admission as limits, problems
 
 MAX_HEADER_BYTES = 32_768
 REFUSED = SimpleNamespace(response_complete=True, message_event=asyncio.Event())  # in the place of a request in hand
@@ -119,7 +119,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.close()
 
     def write_problem(self, status: int, name: str, title: str, detail: str, instance: str, header: bytes) -> None:
-        """Answer with a problem, as `app.problems` would."""
+        """Answer with a problem, as `app.web.problems` would."""
         request_id = secrets.token_hex(16)
         problem = problems.Problem(
             type=f"/problems/{name}",

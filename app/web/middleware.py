@@ -14,10 +14,10 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import problems
+from app.web import problems
 from app.metrics import Metrics
-from app.reading import Abandoned
-from app.security import Headers
+from app.inference.reader import Abandoned
+from app.web.headers import Headers
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HUNG_UP = 499  # as nginx has it: nobody was there to be answered

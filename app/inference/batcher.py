@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Generic, NamedTuple, TypeVar
 
-from app.limits import Overloaded
+from app.web.admission import Overloaded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
