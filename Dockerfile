@@ -16,8 +16,11 @@ FROM dependencies AS service
 COPY requirements-build.lock .
 RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY models/digits.onnx models/
 COPY app app
-RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation .
+# The wheel's copy of the model goes: the image has one in /models, in a layer that a change of code leaves alone.
+RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
+    && rm /service/lib/python*/site-packages/app/digits.onnx
 
 FROM python:${PYTHON_VERSION}-slim
 LABEL org.opencontainers.image.title="Digits" \

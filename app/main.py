@@ -1,56 +1,42 @@
-"""create_app: settings → classifier → routes, and the page.
+"""create_app: settings → the FastAPI application, and `app` for `fastapi run` and `uvicorn app.main:app`."""
 
-Ignores: the server that runs the application, which is `app.server.process`'s.
-"""
-
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
-from app.web import problems, routes
 from app.inference.classifier import Classifier
-from app.web.draining import Draining
-from app.web.auth import SCHEMES, Keys
-from app.web.admission import Budget
-from app.metrics import Metrics
-from app.web.middleware import RequestMiddleware
 from app.inference.reader import Reader
-from app.web.headers import NO_SNIFFING, Headers, docs_headers, page_headers
+from app.metrics import Metrics
 from app.settings import Settings
-from app.web.shortcut import Shortcut
+from app.web import docs, problems, routes
+from app.web.admission import Admission
+from app.web.auth import Keys
+from app.web.draining import Draining
+from app.web.middleware import RequestMiddleware
 
-STATIC = Path(__file__).parent / "page"
+PAGE = Path(__file__).with_name("page")
 
 
-async def page() -> FileResponse:
-    """The page to draw a digit on."""
-    return FileResponse(STATIC / "index.html")
-
-
-def create_app(settings: Settings | None = None) -> ASGIApp:
+def create_app(settings: Settings | None = None) -> FastAPI:
     """The application, its model loaded; a ModelError where the model file cannot be served."""
     settings = settings or Settings()
     classifier = Classifier(settings.model)
-    metrics = Metrics(model_labels(classifier))
+    metrics = Metrics({"version": classifier.version, "architecture": classifier.metadata.get("architecture", "")})
     draining = Draining()
-    keys = Keys(settings.api_keys)
-    bodies = Budget(
-        settings.max_held_bytes, "Too many pictures are being sent at once: send this one again in a second."
-    )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, routes.Service]]:
-        reader = Reader(settings, classifier, metrics)
+    async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        reader = Reader(classifier, settings.max_pixels, settings.threads)
         with draining.on_sigterm(settings.drain_seconds):
-            yield {"service": routes.Service(settings, classifier, reader, metrics, keys, draining, bodies)}
+            yield {"settings": settings, "reader": reader, "metrics": metrics, "draining": draining}
 
     app = FastAPI(
         title="Digits",
@@ -59,24 +45,21 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,  # good names in generated clients
+        redirect_slashes=False,  # behind a proxy that ends TLS, a redirect would send the key in the clear
     )
-    app.include_router(routes.guarded, dependencies=SCHEMES if settings.api_keys else [])
+    app.include_router(routes.guarded, dependencies=[Depends(Keys(settings.api_keys))] if settings.api_keys else [])
     app.include_router(routes.unguarded)
-    app.mount("/static", StaticFiles(directory=STATIC))
-    app.add_api_route("/", page, include_in_schema=False)
-    docs = get_swagger_ui_html(openapi_url="openapi.json", title="Digits")
-    app.add_api_route("/docs", lambda: docs, include_in_schema=False)
+    app.include_router(docs.router)
+    app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
+    app.mount("/static", StaticFiles(directory=PAGE))
+    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
+    app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as FastAPI's docs extend it
     problems.install(app)
-    return around(app, settings, metrics, {"": page_headers(), "/docs": docs_headers(bytes(docs.body).decode())})
-
-
-def around(app: ASGIApp, settings: Settings, metrics: Metrics, headers: Mapping[str, Headers]) -> ASGIApp:
-    """FastAPI's application, inside what every request passes through; POST /predict passes by it."""
-    app = Shortcut(app, method="POST", path="/predict", endpoint=routes.predict)
-    app = RequestMiddleware(app, metrics, {**headers, "/predict": NO_SNIFFING})
-    if settings.cors_origins:
-        app = CORSMiddleware(
-            app,
+    app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)
+    if settings.cors_origins:  # around the other one, whose refusals a page from another origin can read then
+        app.add_middleware(
+            CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
@@ -85,6 +68,9 @@ def around(app: ASGIApp, settings: Settings, metrics: Metrics, headers: Mapping[
     return app
 
 
-def model_labels(classifier: Classifier) -> dict[str, str]:
-    """What the metrics say of the model."""
-    return {"version": classifier.version, "architecture": classifier.metadata.get("architecture", "")}
+def __getattr__(name: str) -> FastAPI:
+    """Make `app` when a server first asks for it, so that importing this module does nothing."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()["app"] = created = create_app()
+    return created

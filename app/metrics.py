@@ -1,7 +1,6 @@
 """What Prometheus is told of the service: a class with one attribute a collector.
 
-With several workers each writes its numbers to files in PROMETHEUS_MULTIPROC_DIR, and whichever is asked adds them
-up. Ignores: who counts what, and when.
+With several workers each writes its numbers to files in PROMETHEUS_MULTIPROC_DIR, and whichever is asked adds them up.
 """
 
 import os
@@ -12,7 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
-SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
+PROBABILITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 
 
 class Metrics:
@@ -20,19 +19,23 @@ class Metrics:
 
     def __init__(self, model: Mapping[str, str]) -> None:
         self.registry = CollectorRegistry()
-        self.requests = self.counter("digits_requests", "Requests, by what they were answered.", "route", "status")
-        self.request_seconds = self.histogram("digits_request_seconds", "Headers to answer.", SECONDS, "route")
-        self.in_flight = self.gauge("digits_requests_in_flight", "Requests that are being answered.")
-        self.rejected = self.counter("digits_rejected", "Requests that got a problem for an answer.", "reason")
-        self.queue_depth = self.gauge("digits_queue_depth", "Small and large pictures that wait or are read.", "queue")
-        self.queue_seconds = self.histogram("digits_queue_wait_seconds", "How long they waited.", SECONDS, "queue")
-        self.batch_size = self.histogram("digits_batch_size", "Frames in a call of the network.", BATCH_SIZES)
-        self.decode_seconds = self.histogram("digits_decode_seconds", "Decoding of a picture.", SECONDS)
-        self.preprocess_seconds = self.histogram("digits_preprocess_seconds", "Decoded picture to frame.", SECONDS)
-        self.inference_seconds = self.histogram("digits_inference_seconds", "A call of the network.", SECONDS)
+        self.requests = self.counter("digits_requests", "Requests, by route and status.", "route", "status")
+        self.request_seconds = self.histogram(
+            "digits_request_seconds", "Seconds from request headers to response.", SECONDS, "route"
+        )
+        self.in_flight = self.gauge("digits_requests_in_flight", "Requests being answered.")
+        self.rejected = self.counter("digits_rejected", "Requests answered with a problem, by its type.", "reason")
+        self.queue_depth = self.gauge("digits_queue_depth", "Small and large pictures waiting or being read.", "queue")
+        self.queue_seconds = self.histogram("digits_queue_wait_seconds", "Seconds a picture waited.", SECONDS, "queue")
+        self.batch_size = self.histogram("digits_batch_size", "Pictures read together, per picture.", BATCH_SIZES)
+        self.stage_seconds = {
+            "decode": self.histogram("digits_decode_seconds", "Seconds to decode a batch, per picture.", SECONDS),
+            "preprocess": self.histogram("digits_preprocess_seconds", "Seconds to frame it, per picture.", SECONDS),
+            "inference": self.histogram("digits_inference_seconds", "Seconds to classify it, per picture.", SECONDS),
+        }
         predictions = self.counter("digits_predictions", "Digits answered.", "digit")
         self.predictions = [predictions.labels(digit) for digit in range(10)]
-        self.confidence = self.histogram("digits_confidence", "How sure the answers were.", SHARES)
+        self.confidence = self.histogram("digits_confidence", "Confidence of the answers.", PROBABILITIES)
         self.model = self.gauge("digits_model_info", "1; the labels name the model and its version.", *model)
         self.model.labels(**model).set(1)
 
@@ -47,10 +50,6 @@ class Metrics:
     def histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
         """How many values lay below each of the bounds."""
         return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
-
-    def queue(self, name: str) -> tuple[Gauge, Histogram]:
-        """The depth of a queue, and the time spent in it."""
-        return self.queue_depth.labels(name), self.queue_seconds.labels(name)
 
     def exposition(self) -> bytes:
         """All numbers in Prometheus's text format, of all workers where there are several."""

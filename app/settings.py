@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+HERE = Path(__file__).parent
+INSTALLED_MODEL, MODEL = HERE / "digits.onnx", HERE.parent / "models" / "digits.onnx"
+
 
 def usable_cores() -> int:
-    """Of the cores, those that this process may run on."""
+    """Number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -19,57 +22,57 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DIGITS_", frozen=True)
 
     model: Path = Field(
-        default=Path(__file__).parent.parent / "models" / "digits.onnx",
-        description="The model file to serve.",
+        default=INSTALLED_MODEL if INSTALLED_MODEL.exists() else MODEL, description="The model file to serve."
     )
-    host: str = Field(
-        default="127.0.0.1", description="The address to listen on; 0.0.0.0 is every one of the machine's."
-    )
-    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on. 0.0.0.0 listens on all interfaces.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 takes a free one.")
     workers: int = Field(
         default_factory=lambda: os.environ.get("WEB_CONCURRENCY", 1),
         validate_default=True,
         ge=1,
-        description="Processes that answer, to use as many cores; `WEB_CONCURRENCY` is heeded too.",
+        description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(),
-        description="Keys, with commas between them; where there are any, `/predict` and `/metrics` need one.",
+        default=(), description="API keys, separated by commas. With any, `/predict` and `/metrics` require one."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Origins, with commas between them, whose pages may ask from a browser; * is any."
+        default=(), description="Origins, separated by commas, whose pages may call the API. * allows all."
     )
     max_upload_bytes: int = Field(default=20_000_000, gt=0, description="Largest request body.")
     max_held_bytes: int = Field(
-        default=50_000_000, gt=0, description="Most bytes of request bodies in memory at once, in each worker."
+        default=50_000_000, gt=0, description="Most bytes of request bodies in memory at once, per worker."
     )
-    body_timeout_seconds: float = Field(default=30, gt=0, description="How long a request's body may take to arrive.")
-    header_timeout_seconds: float = Field(default=10, gt=0, description="How long a request's headers may take.")
+    body_timeout_seconds: float = Field(default=30, gt=0, description="Seconds that a request body may take to arrive.")
+    header_timeout_seconds: float = Field(
+        default=10, gt=0, description="Seconds that request headers, or the rest of a refused body, may take."
+    )
     max_pixels: int = Field(
         default=50_000_000,
         gt=0,
-        description="Most pixels (width × height) of a JPEG; of an AVIF 0.3 times as many, of a WebP 0.25, of others, "
-        "and of a progressive JPEG, half.",
+        description="Most pixels (width × height) of a JPEG. An AVIF may have 0.3 times as many, a WebP 0.25, all "
+        "others and progressive JPEGs half.",
     )
     threads: int = Field(
         default_factory=lambda: min(4, usable_cores()),
         gt=0,
-        description="Larger pictures that are worked on at the same time, in each worker.",
+        description="Number of large pictures read at the same time, per worker.",
     )
-    large_queue: int = Field(default=6, ge=0, description="Larger pictures that may wait for that.")
-    small_queue: int = Field(default=64, gt=0, description="Small pictures that may wait, in each worker.")
+    large_queue: int = Field(default=6, ge=0, description="Large pictures that may queue for a thread, per worker.")
+    small_queue: int = Field(default=64, gt=0, description="Small pictures that may queue, per worker.")
     drain_seconds: int = Field(
-        default=1, ge=0, description="How long `/health` says 503 after SIGTERM before no more connections are taken."
+        default=1,
+        ge=0,
+        description="Seconds that `/health` answers 503 after SIGTERM before the service stops listening.",
     )
     shutdown_timeout_seconds: int = Field(
-        default=10, ge=0, description="How long running requests may go on after SIGTERM or Ctrl-C."
+        default=10, ge=0, description="Seconds that running requests may take after SIGTERM or Ctrl-C."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe log lines to write."
+        default="info", description="Least severe log lines to write."
     )
 
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
     def split(cls, value: object) -> object:
-        """Take a list apart at its commas."""
+        """Split a list at its commas."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.preprocess.decode import decode
+from app.preprocess.decode import image_from_bytes
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import FRAME_SIDE, centred
 from app.preprocess.ink import ink_map
@@ -33,26 +33,26 @@ Frame = NDArray[np.float32]
 
 def ink(data: bytes, max_pixels: int) -> Frame:
     """The ink of the whole picture, squashed."""
-    whole = Image.fromarray(ink_map(decode(data, max_pixels)))
+    whole = Image.fromarray(ink_map(image_from_bytes(data, max_pixels)))
     return np.asarray(whole.resize((FRAME_SIDE, FRAME_SIDE), Image.Resampling.BOX))
 
 
 def box(data: bytes, max_pixels: int) -> Frame:
     """All ink in one box, scaled and centred as MNIST's digits are."""
-    found = ink_map(decode(data, max_pixels))
+    found = ink_map(image_from_bytes(data, max_pixels))
     rows, columns = np.nonzero(found >= LEVEL)
     return centred(found[Box(rows.min(), rows.max() + 1, columns.min(), columns.max() + 1).slices])
 
 
 def pieces(data: bytes, max_pixels: int) -> Frame:
     """The digit's pieces alone."""
-    _, digit = find_digit(ink_map(decode(data, max_pixels)))
+    _, digit = find_digit(ink_map(image_from_bytes(data, max_pixels)))
     return centred(digit)
 
 
 def closer(data: bytes, max_pixels: int) -> Frame:
     """A small digit looked at again from closer."""
-    return centred(digit_from_image(decode(data, max_pixels)))
+    return centred(digit_from_image(image_from_bytes(data, max_pixels)))
 
 
 STEPS: dict[str, Reader] = {

@@ -1,16 +1,22 @@
-"""Send the service ten times what it can answer, and measure what becomes of what it takes.
+"""Send the service more than it can answer, and measure what becomes of what it takes.
 
     python benchmarks/overload.py
 
-measures the latency of a lone client and the most that 16 clients get answered, then sends ten times as many
-requests a second, whether answers come or not, and looks again when that is over. The service has one core, the
-clients another. Ignores: whether answers are right.
+measures the latency of a lone client and the rate at which 16 clients are answered, and then sends
+
+- 640×480 JPEGs at 3 and at 10 times that rate, whether answers come or not,
+- MNIST PNGs from 400 clients that wait as long as Retry-After says, and from 400 that ask again at once.
+
+Every refusal must be a problem with the client's own request id. Looks again when that is over. The service has one
+core, the clients another. Prints each figure with its goal.
 """
 
 import asyncio
+import json
 import os
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Annotated
 
 import httpx2
@@ -21,18 +27,19 @@ import uvloop
 from serving import LOAD_CORE, PORT, SERVERS, URL, form, memory, pictures, start, stop
 
 TYPE = "multipart/form-data; boundary=b0undary"
-HEAD = "POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: " + TYPE + "\r\nContent-Length: {}\r\n\r\n"
+HEAD = "POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-ID: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
 Answers = dict[int, list[float]]  # by status, how many seconds each took
 
 
 class Client(asyncio.Protocol):
     """A connection that asks again and again; as little Python as there can be, to send enough."""
 
-    def __init__(self, request: bytes, answers: Answers) -> None:
-        self.request = request
+    def __init__(self, name: str, body: bytes, answers: Answers) -> None:
+        self.name = name
+        self.request = HEAD.format(name, TYPE, len(body)).encode() + body
         self.answers = answers
-        self.waits = False
-        self.then = lambda: None
+        self.is_waiting = False
+        self.then: Callable[[int], None] = lambda status: None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Keep what to write to."""
@@ -40,31 +47,55 @@ class Client(asyncio.Protocol):
 
     def ask(self) -> None:
         """Send a request, unless the last one has not been answered."""
-        if not self.waits:
-            self.waits, self.answer, self.started = True, b"", time.perf_counter()
+        if not self.is_waiting and not self.transport.is_closing():
+            self.is_waiting, self.answer, self.started = True, b"", time.perf_counter()
             self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
         """Note an answer when it is complete: all of ours are JSON objects without another in them."""
         self.answer += data
         if self.answer.endswith(b"}"):
-            self.answers[int(self.answer[9:12])].append(time.perf_counter() - self.started)
-            self.waits = False
-            self.then()
+            status = int(self.answer[9:12])
+            self.answers[status].append(time.perf_counter() - self.started)
+            if status != 200:
+                self.check_refusal()
+            self.is_waiting = False
+            self.then(status)
+
+    def check_refusal(self) -> None:
+        """Stop where a refusal is not what it should be."""
+        head, _, body = self.answer.partition(b"\r\n\r\n")
+        problem = json.loads(body)
+        assert problem["type"] == "/problems/overloaded", problem
+        assert problem["request_id"] == self.name, problem
+        assert f"x-request-id: {self.name}".encode() in head.split(b"\r\n"), head
+
+    def ask_again(self, status: int) -> None:
+        """Ask at once, whatever the answer was."""
+        self.ask()
+
+    def wait_and_ask(self, status: int) -> None:
+        """Ask at once where the last picture was read, and else after as long as Retry-After says."""
+        asyncio.get_running_loop().call_later(0 if status == 200 else 1, self.ask)
 
 
-async def connected(request: bytes, clients: int, answers: Answers) -> list[Client]:
+async def connected(body: bytes, clients: int, answers: Answers) -> list[Client]:
     """So many connections to the service."""
     loop = asyncio.get_running_loop()
-    pairs = [await loop.create_connection(lambda: Client(request, answers), "127.0.0.1", PORT) for _ in range(clients)]
-    return [client for _, client in pairs]
+    crowd = [Client(f"client-{number}", body, answers) for number in range(clients)]
+    for client in crowd:
+        await loop.create_connection(lambda client=client: client, "127.0.0.1", PORT)  # type: ignore[misc]
+    return crowd
 
 
-async def one_after_another(request: bytes, clients: int, seconds: float) -> Answers:
+async def one_after_another(
+    body: bytes, clients: int, seconds: float, then: Callable[[Client, int], None] = Client.ask_again
+) -> Answers:
     """So many clients, each of which waits for its answer before it asks again."""
     answers: Answers = defaultdict(list)
-    for client in (crowd := await connected(request, clients, answers)):
-        client.then = client.ask
+    crowd = await connected(body, clients, answers)
+    for client in crowd:
+        client.then = lambda status, client=client: then(client, status)  # type: ignore[misc]
         client.ask()
     await asyncio.sleep(seconds)
     for client in crowd:
@@ -72,10 +103,10 @@ async def one_after_another(request: bytes, clients: int, seconds: float) -> Ans
     return answers
 
 
-async def at_a_rate(request: bytes, rate: float, clients: int, seconds: float) -> Answers:
+async def at_a_rate(body: bytes, rate: float, clients: int, seconds: float) -> Answers:
     """So many requests a second, over many connections; one that still waits lets its turn pass."""
     answers: Answers = defaultdict(list)
-    crowd = await connected(request, clients, answers)
+    crowd = await connected(body, clients, answers)
     started, turn = time.perf_counter(), 0
     while (now := time.perf_counter() - started) < seconds:
         while turn < now * rate:
@@ -92,31 +123,48 @@ def p99(seconds: list[float]) -> float:
     return 1000 * float(np.percentile(seconds, 99))
 
 
+def report(name: str, answers: Answers, seconds: float, alone: Answers, rate: float, goals: str) -> None:
+    """Print what became of an overload."""
+    accepted = answers[200]
+    refused = [each for status, those in answers.items() if status != 200 for each in those]
+    typer.echo(
+        f"  {name}: {len(accepted) / seconds:.0f} answered per second, {len(accepted) / seconds / rate:.0%} of "
+        f"{rate:.0f}, p99 {p99(accepted):.0f} ms ({p99(accepted) / p99(alone[200]):.1f} times a lone client's); "
+        f"{len(refused) / seconds:.0f} refused per second"
+        + (f", p99 {p99(refused):.0f} ms" if refused else "")
+        + f"; {goals}"
+    )
+
+
 def main(
-    seconds: Annotated[float, typer.Option(help="How long the overload lasts.")] = 10,
+    seconds: Annotated[float, typer.Option(help="How long each overload lasts.")] = 10,
     clients: Annotated[int, typer.Option(help="Connections that send it.")] = 400,
 ) -> None:
-    """Send the service ten times what it can answer."""
-    for name, picture in pictures().items():
-        server, _ = start(SERVERS["digits"], "file", queues={})
-        os.sched_setaffinity(0, {int(LOAD_CORE)})
+    """Send the service more than it can answer."""
+    small, large = pictures().values()
+    os.sched_setaffinity(0, {int(LOAD_CORE)})
+    for name, picture in (("640×480 JPEG", large), ("MNIST PNG", small)):
         body = form(picture, "file")
-        request = HEAD.format(len(body)).encode() + body
-        uvloop.run(one_after_another(request, 16, 2))  # to warm up
-        lone = uvloop.run(one_after_another(request, 1, 4))[200]
-        rate = len(uvloop.run(one_after_another(request, 16, 4))[200]) / 4
+        server, _ = start(SERVERS["digits"], "file", queues={})
+        uvloop.run(one_after_another(body, 16, 2))  # to warm up
+        alone = uvloop.run(one_after_another(body, 1, 4))
+        rate = len(uvloop.run(one_after_another(body, 16, 4))[200]) / 4
         before = memory(server)
-        answers = uvloop.run(at_a_rate(request, 10 * rate, clients, seconds))
+        typer.echo(f"{name}: a lone client's p99 {p99(alone[200]):.1f} ms; 16 clients {rate:.0f} per second")
+        if picture is large:
+            for factor, goal in ((3, "at least 70 %"), (10, "at least 40 %")):
+                answers = uvloop.run(at_a_rate(body, factor * rate, clients, seconds))
+                report(f"at {factor} times that", answers, seconds, alone, rate, f"goal: {goal}, at most 12 times")
+        else:
+            answers = uvloop.run(one_after_another(body, clients, seconds, Client.wait_and_ask))
+            report(f"{clients} patient clients", answers, seconds, alone, rate, "goal: at least 80 %")
+            answers = uvloop.run(one_after_another(body, clients, seconds))
+            report(f"{clients} that ask at once", answers, seconds, alone, rate, "goal: at least 15 %, at most 500 ms")
         ended = time.perf_counter()
         well = httpx2.post(URL, content=body, headers={"content-type": TYPE})
         back = time.perf_counter() - ended
-        after = uvloop.run(one_after_another(request, 1, 4))[200]
-        sent = sum(map(len, answers.values())) / seconds
         typer.echo(
-            f"{name}: alone p99 {p99(lone):.1f} ms; {rate:.0f} answered a second; {sent:.0f} of {10 * rate:.0f} sent\n"
-            + "\n".join(f"  {s}: {len(a) / seconds:.0f} a second, p99 {p99(a):.1f} ms" for s, a in answers.items())
-            + f"\n  what was accepted took {p99(answers[200]) / p99(lone):.1f} times as long (p99)\n"
-            f"  afterwards: {well.status_code} in {1000 * back:.0f} ms, alone p99 {p99(after):.1f} ms, "
+            f"  afterwards: {well.status_code} in {1000 * back:.0f} ms (goal: 200 within 1,000); "
             f"{memory(server):.0f} MB of memory ({before:.0f} before)"
         )
         stop(server)

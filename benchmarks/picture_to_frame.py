@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from app.inference.classifier import Classifier
-from app.preprocess.decode import decode
+from app.preprocess.decode import image_from_bytes
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.ink import ink_map
 from app.preprocess.pipeline import digit_from_image
@@ -69,7 +69,7 @@ def main() -> None:
     figure = Figure(figsize=(2 * len(samples), 6.4), layout="constrained")
     grid = figure.subplots(4, len(samples))
     for column, (name, picture) in zip(grid.T, samples.items(), strict=True):
-        image = decode(picture, max_pixels=10**8)
+        image = image_from_bytes(picture, max_pixels=10**8)
         ink, digit = ink_map(image), digit_from_image(image)
         frame = frame_from_ink(digit)
         (probabilities,) = classifier(frame[None])

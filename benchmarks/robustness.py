@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.preprocess.decode import decode
+from app.preprocess.decode import image_from_bytes
 from app.preprocess.errors import PreprocessError
 from app.preprocess.ink import ink_map
 from app.preprocess.pipeline import frame_from_bytes
@@ -86,7 +86,7 @@ def steps(picture: bytes) -> Iterable[NDArray[np.generic]]:
     """A picture on grey, its ink map and its frame, as far as it gets."""
     blank = np.ones((28, 28), np.float32)
     try:
-        image = decode(picture, MAX_PIXELS)
+        image = image_from_bytes(picture, MAX_PIXELS)
         thumbnail = image.convert("RGBA")
         thumbnail.thumbnail((300, 300))
         yield np.asarray(Image.alpha_composite(Image.new("RGBA", thumbnail.size, "#a0a0a0"), thumbnail))

@@ -40,11 +40,12 @@ CONNECTIONS = (1, 16, 64)
 BOUNDARY = "b0undary"
 SERVER_CORE, LOAD_CORE = "0", "1"
 
-UVICORN = ["-m", "uvicorn", "--port", str(PORT), "--no-access-log", "--log-level", "error", "--app-dir", str(PEERS)]
+UVICORN = ["PEERS/bin/python", "-m", "uvicorn", "--port", str(PORT), "--http", "httptools", "--no-access-log"]
 SERVERS: dict[str, list[str]] = {
     "digits": [str(BIN / "digits"), "serve", "--port", str(PORT)],
-    "no-op": [sys.executable, *UVICORN, "noop:app"],
-    "FastAPI + torch": [sys.executable, *UVICORN, "plain:app"],
+    "before": ["BEFORE/bin/digits", "serve", "--port", str(PORT)],
+    "no-op": [*UVICORN, "--log-level", "error", "--app-dir", str(PEERS), "noop:app"],
+    "FastAPI + torch": [*UVICORN, "--log-level", "error", "--app-dir", str(PEERS), "plain:app"],
     "LitServe": ["PEERS/bin/python", str(PEERS / "lit.py"), str(PORT)],
     "BentoML": [
         "PEERS/bin/python",
@@ -198,13 +199,16 @@ def main(
     seconds: Annotated[int, typer.Option(help="How long each load lasts.")] = 4,
     peers: Annotated[Path, typer.Option(help="The folder with the python that has litserve and bentoml.")] = BIN.parent
     / "peers",
+    before: Annotated[Path | None, typer.Option(help="The virtual environment of another version, to compare.")] = None,
 ) -> None:
     """Measure the service under load beside others."""
     need_tools()
     results: dict[str, dict[str, list[float]]] = {}
     for run in range(runs):
         for name in servers or SERVERS:
-            command = [word.replace("PEERS", str(peers)) for word in SERVERS[name]]
+            if name == "before" and not before:
+                continue
+            command = [word.replace("PEERS", str(peers)).replace("BEFORE", str(before)) for word in SERVERS[name]]
             field = FIELDS.get(name, "file")
             server, started = start(command, field)
             figures = results.setdefault(name, {})

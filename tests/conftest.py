@@ -2,41 +2,16 @@
 
 import os
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-import pillow_heif
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
 
 from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-
-ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "models" / "digits.onnx"
-SHEET = Path(__file__).parent / "data" / "mnist_500.png"
-
-
-def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> bytes:
-    """A picture, or an array of grey levels, as a file."""
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    file = BytesIO()
-    if format == "HEIF":  # the service only reads it, and its reader must not be registered here
-        pillow_heif.from_pillow(image).save(file, **options)
-    else:
-        image.save(file, format, **options)
-    return file.getvalue()
-
-
-def load_sheet() -> tuple[np.ndarray, np.ndarray]:
-    """500 MNIST test digits: (500, 28, 28) uint8 with ink = 255, and their labels."""
-    sheet = np.asarray(Image.open(SHEET))
-    digits = sheet.reshape(10, 28, -1, 28).swapaxes(1, 2).reshape(-1, 28, 28)
-    return digits, np.repeat(np.arange(10), len(digits) // 10)
+from support import MODEL, ROOT, load_sheet
 
 
 @pytest.fixture(scope="session")

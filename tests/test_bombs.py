@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import encode
-from test_cli import serving
-from test_preprocess import many_scans
+from support import encode, many_scans, peak_memory, serving
+
+pytestmark = pytest.mark.slow
 
 MEMORY_LIMIT = 512e6
 
@@ -92,11 +92,6 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 @pytest.fixture(scope="module")
 def bombs() -> dict[str, bytes]:
     return {name: make() for name, make in BOMBS.items()}
-
-
-def peak_memory(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to see the memory of a process")

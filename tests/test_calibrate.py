@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from test_model import trained
+from support import trained
 from training.calibrate import best_temperature, calibrated
 from training.data import Digits
 

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from app.inference.classifier import Classifier, ModelError
-from conftest import MODEL
+from support import MODEL
 
 
 def test_real_digits_are_read(classifier, digits, labels):
@@ -31,7 +31,9 @@ def test_a_batch_gives_what_each_picture_alone_gives(classifier, digits):
 def test_nothing_is_reported_to_the_makers_of_onnx_runtime(tmp_path):
     """It would keep an id of the machine, and what it has yet to send, in the user's cache."""
     environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
-    code = f"from pathlib import Path; from app.inference.classifier import Classifier; Classifier(Path({str(MODEL)!r}))"
+    code = (
+        f"from pathlib import Path; from app.inference.classifier import Classifier; Classifier(Path({str(MODEL)!r}))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, env={**environment, "HOME": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
 

@@ -9,12 +9,11 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -22,34 +21,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from conftest import MODEL, encode
-from test_client import SEVEN, answering, busy
-from test_preprocess import drawing
-
-DIGITS = str(Path(sys.executable).with_name("digits"))
-
-
-@contextmanager
-def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """A running service on a free port: its process, and its address."""
-    process = subprocess.Popen(
-        [DIGITS, "serve", "--port", "0", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    try:
-        for line in process.stderr:
-            if found := re.search(r"http://[\d.]+:\d+", line):
-                break
-        drain = threading.Thread(target=process.stderr.read)
-        drain.start()
-        yield process, found[0]
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        drain.join()
-        process.stderr.close()
+from support import DIGITS, MODEL, SEVEN, answering, busy, drawing, encode, serving
 
 
 @pytest.fixture(scope="module")

@@ -1,55 +1,18 @@
 """The client against small services that answer what a good, a busy and a wrong one do."""
 
-import json
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import PAUSES, Service
-
-SEVEN = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "model": "1f0c2a9b7d3e"}
-OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}
-
-Response = tuple[int, dict[str, str], object]
-
-
-@contextmanager
-def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
-    """A service on a free port that answers as `respond` does to the request's headers; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self):
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, headers, content = respond({name.lower(): value for name, value in self.headers.items()})
-            body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            for name, value in {**headers, "content-length": str(len(body))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST
-
-        def log_message(self, *arguments):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+from support import SEVEN, Response, answering, busy
 
 
 @contextmanager
@@ -64,11 +27,6 @@ def pauses(monkeypatch) -> list[float]:
     waited: list[float] = []
     monkeypatch.setattr(client.time, "sleep", waited.append)
     return waited
-
-
-def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[dict[str, str]], Response]:
-    refusals = iter([(status, headers, OVERLOADED)] * times)
-    return lambda _: next(refusals, (200, {}, SEVEN))
 
 
 def test_an_answer_is_what_the_service_says():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.inference.classifier import Classifier
-from conftest import MODEL
+from support import MODEL
 from training import evaluate
 from training.evaluate import Answers
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.preprocess.errors import PreprocessError
 from app.preprocess.pipeline import frame_from_bytes
-from conftest import encode, load_sheet
+from support import encode, load_sheet
 
 MAX_PIXELS = 1_000_000
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 300))

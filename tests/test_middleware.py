@@ -6,7 +6,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from conftest import encode
+from support import encode
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_an_unforeseen_error_is_logged_under_the_requests_id(client, lines, monk
     def broken(*_):
         raise RuntimeError("the cause")
 
-    monkeypatch.setattr("app.web.routes.uploads.read_picture", broken)
+    monkeypatch.setattr("app.web.uploads.read_body", broken)
     answer = client.post("/predict", content=b"x")
     (line,) = [line for line in lines if line["log_level"] == "error"]
     assert "the cause" in line["exception"]

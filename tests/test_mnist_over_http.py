@@ -6,8 +6,7 @@ import httpx2
 import numpy as np
 
 from app.inference.classifier import Classifier
-from conftest import MODEL, encode
-from test_cli import serving
+from support import MODEL, encode, serving
 from training import data, evaluate
 
 

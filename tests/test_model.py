@@ -3,18 +3,8 @@
 import pytest
 import torch
 
+from support import trained
 from training.model import ACTIVATIONS, MEAN, STD, DigitNet, folded
-
-
-def trained(hidden=(32, 16), activation="relu") -> DigitNet:
-    """A small network whose batch normalisation has seen something and is not the identity."""
-    torch.manual_seed(0)
-    model = DigitNet(hidden, activation, dropout=0.2)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    for _ in range(3):
-        model(torch.rand(64, 28, 28) ** 3)
-    return model.eval()
 
 
 def test_logits_of_frames_and_of_rows_are_the_same():

@@ -1,18 +1,131 @@
-"""The OpenAPI document against the running service: schemathesis sends what it allows, and what it does not."""
+"""The OpenAPI document: what it says, a client generated from it, and the running service against it."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from conftest import ROOT
-from test_cli import serving
+from app.web.problems import Problem
+from app.web.routes import Health, Prediction
+from support import ROOT, drawing, encode, serving
 
-SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
+TOOLS = Path(sys.executable).parent
 CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
+MODELS: dict[str, type[BaseModel]] = {
+    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Health, Problem)
+}
+PRINT_DOCUMENT = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
+BINARY = {"type": "string", "format": "binary"}
 
 
+@pytest.fixture
+def document(client) -> dict:
+    return client.get("/openapi.json").json()
+
+
+@pytest.fixture
+def operations(document) -> dict[str, dict]:
+    return {path: operation for path, methods in document["paths"].items() for operation in methods.values()}
+
+
+def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(operations):
+    named = {path: (operation["operationId"], *operation["tags"]) for path, operation in operations.items()}
+    assert named == {
+        "/predict": ("predict", "pictures"),
+        "/health": ("health", "service"),
+        "/metrics": ("metrics", "service"),
+    }
+
+
+def test_every_error_is_a_problem_and_nothing_else(document, operations):
+    for operation in operations.values():
+        for status, response in operation["responses"].items():
+            if status != "200":
+                ((kind, content),) = response["content"].items()
+                assert kind == "application/problem+json"
+                assert MODELS[content["schema"]["$ref"]] is Problem
+    assert set(document["components"]["schemas"]) == {"Prediction", "Health", "Problem"}
+
+
+def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
+    for path, operation in operations.items():
+        for response in operation["responses"].values():
+            ((kind, content),) = response["content"].items()
+            if "json" not in kind:
+                continue
+            examples = content.get("examples", {"": {"value": content.get("example")}})
+            for example in examples.values():
+                answer = MODELS[content["schema"]["$ref"]].model_validate(example["value"], extra="forbid")
+                assert getattr(answer, "instance", path) == path
+
+
+def test_a_picture_is_binary_as_a_form_field_and_as_the_body(operations):
+    content = operations["/predict"]["requestBody"]["content"]
+    assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
+    assert content["application/octet-stream"]["schema"] == BINARY
+
+
+@pytest.mark.slow
+def test_the_document_is_the_same_at_every_start():
+    documents = [
+        subprocess.run(
+            [sys.executable, "-c", PRINT_DOCUMENT],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert documents[0] == documents[1] != b""
+
+
+CLIENT = """
+import sys
+from io import BytesIO
+from pathlib import Path
+
+from digits_client import Client
+from digits_client.api.pictures import predict
+from digits_client.api.service import health, metrics
+from digits_client.models import Health, PredictFilesBody, Prediction, Problem
+from digits_client.types import File
+
+url, picture = sys.argv[1], Path(sys.argv[2])
+with Client(url) as client:
+    for body in (File(BytesIO(picture.read_bytes())), PredictFilesBody(File(picture.open("rb"), picture.name))):
+        prediction = predict.sync(client=client, body=body, frame=True)
+        assert isinstance(prediction, Prediction)
+        assert prediction.digit == 7
+        assert prediction.frame.startswith("data:image/png;base64,")
+    problem = predict.sync(client=client, body=File(BytesIO(b"no picture")))
+    assert isinstance(problem, Problem)
+    assert (problem.status, problem.type_) == (415, "/problems/not-an-image")
+    assert isinstance(health.sync(client=client), Health)
+    assert "digits_requests_total" in metrics.sync(client=client)
+"""
+
+
+@pytest.mark.slow
+def test_a_client_generated_from_the_document_works(tmp_path, document, seven):
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    (tmp_path / "config.json").write_text('{"post_hooks": []}')  # they only format
+    (tmp_path / "seven.png").write_bytes(encode(drawing(seven)))
+    generate = [str(TOOLS / "openapi-python-client"), "generate", "--path", "openapi.json", "--fail-on-warning"]
+    options = ["--meta", "none", "--config", "config.json", "--output-path", "digits_client"]
+    generated = subprocess.run([*generate, *options], cwd=tmp_path, capture_output=True, text=True)
+    assert generated.returncode == 0, generated.stderr
+    with serving() as (_, url):
+        use = [sys.executable, "-c", CLIENT, url, "seven.png"]
+        used = subprocess.run(use, cwd=tmp_path, capture_output=True, text=True)
+    assert used.returncode == 0, used.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "options"),
     [({}, []), ({"DIGITS_API_KEYS": "key"}, ["--header", "Authorization: Bearer key"])],
@@ -22,7 +135,7 @@ def test_every_answer_is_as_documented(environment, options, tmp_path):
     with serving(**environment) as (_, url):
         done = subprocess.run(
             [
-                *(SCHEMATHESIS, "--config-file", str(CONFIG), "run", f"{url}/openapi.json"),
+                *(str(TOOLS / "schemathesis"), "--config-file", str(CONFIG), "run", f"{url}/openapi.json"),
                 *("--checks", "all", "--max-examples", "100", "--seed", "1", *options),
             ],
             cwd=tmp_path,

@@ -18,14 +18,14 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from app.preprocess.pipeline import frame_from_bytes
-from conftest import ROOT, encode
 from strokes import traced
-from test_cli import serving
-from test_preprocess import drawing
+from support import ROOT, drawing, encode, serving
+
+pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-STATIC = ROOT / "app" / "static"
+STATIC = ROOT / "app" / "page"
 SEVEN = [
     (0.3, 0.25),
     (0.5, 0.24),

@@ -10,8 +10,7 @@ from app.preprocess.errors import BlankImage
 from app.preprocess.maps import connected
 from app.preprocess.pieces import find_digit
 from app.preprocess.pipeline import frame_from_bytes
-from conftest import encode
-from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
+from support import MAX_PIXELS, apart, drawing, encode, frame_of
 
 RNG_SEED = 0
 

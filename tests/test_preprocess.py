@@ -1,7 +1,6 @@
 """Pictures → frames, on real digits in every form in which people send them."""
 
 import time
-import zlib
 
 import numpy as np
 import pytest
@@ -11,31 +10,7 @@ from app.preprocess import decode, errors, frame
 from app.preprocess.decode import START_OF_SCAN
 from app.preprocess.pieces import Pieces, find_digit
 from app.preprocess.pipeline import frame_from_bytes
-from conftest import encode
-
-MAX_PIXELS = 50_000_000
-
-
-def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
-    return frame_from_bytes(encode(image, format, **options), MAX_PIXELS)
-
-
-def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
-    """A digit as people draw it: dark on white, enlarged, off-centre on a larger sheet."""
-    ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
-    sheet = Image.new("L", (60 * scale, 40 * scale), 255)
-    sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
-    return sheet
-
-
-def distance(a: np.ndarray, b: np.ndarray) -> float:
-    return float(np.abs(a - b).mean())
-
-
-def apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance of frames that may lie a pixel apart: the centre of mass of one may round the other way."""
-    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
-    return min(distance(a, np.roll(b, shift, (0, 1))) for shift in shifts)
+from support import HOSTILE, MAX_PIXELS, apart, distance, drawing, encode, flat, frame_of, many_scans
 
 
 def test_mnist_digits_pass_nearly_unchanged(digits):
@@ -173,7 +148,7 @@ def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, monkeypatch):
     data = encode(photo, "JPEG", quality=90)
     decoded, plain = [], decode.plain
     monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
-    assert max(decode.decode(data, MAX_PIXELS).size) < 2 * decode.WORKING_SIDE
+    assert max(decode.image_from_bytes(data, MAX_PIXELS).size) < 2 * decode.WORKING_SIDE
     assert decoded == [(1000, 750)]
     assert distance(frame_from_bytes(data, MAX_PIXELS), frame_of(photo)) < 0.01
 
@@ -201,49 +176,6 @@ def test_the_grounds_noise_is_no_ink(seven):
 def test_jpeg_noise_does_not_widen_the_box(digits):
     for digit in digits[::25]:
         assert distance(frame_of(drawing(digit), "JPEG", quality=40), frame_of(drawing(digit))) < 0.01
-
-
-def bomb() -> bytes:
-    """A PNG that claims 60,000 × 60,000 pixels."""
-    png = bytearray(encode(Image.new("L", (8, 8))))
-    png[16:24] = (60_000).to_bytes(4, "big") * 2
-    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
-    return bytes(png)
-
-
-def flat(value: int, size: tuple[int, int] = (100, 100)) -> bytes:
-    return encode(Image.new("L", size, value))
-
-
-PNG = encode(Image.linear_gradient("L"))
-
-
-def many_scans(count: int) -> bytes:
-    """A progressive JPEG that goes over all its pixels so many times more."""
-    jpeg = encode(Image.linear_gradient("L"), "JPEG", progressive=True)
-    last = jpeg.rindex(START_OF_SCAN)
-    return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
-
-
-HOSTILE = {
-    "empty": (b"", errors.EmptyFile, "empty"),
-    "text": (b"This is no picture.", errors.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
-    "zeros": (bytes(1000), errors.NotAnImage, "not a picture"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", errors.NotAnImage, "not a picture"),
-    "ppm": (encode(Image.new("L", (8, 8)), "PPM"), errors.NotAnImage, "not a picture"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", errors.NotAnImage, "not a picture"),
-    "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
-    "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
-    "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
-    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 25,000,000 in a PNG"),
-    "many scans": (many_scans(200), errors.TooComplex, "more than 100 scans"),
-    "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
-    "white": (flat(255), errors.BlankImage, "no ink"),
-    "black": (flat(0), errors.BlankImage, "no ink"),
-    "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),
-    "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
-    "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
-}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -335,7 +267,7 @@ def test_pieces_of_noise_are_not_all_compared_with_each_other():
     ink = (np.random.default_rng(0).random((700, 700)) < 0.2).astype(np.float32)  # 35,000 pieces
     pieces = Pieces(ink, 0.4)
     started = time.perf_counter()
-    pieces.of_the_digit()
+    pieces.digit_pieces()
     assert time.perf_counter() - started < 0.5
 
 

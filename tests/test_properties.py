@@ -11,8 +11,7 @@ from PIL import Image, ImageOps
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.pipeline import frame_from_bytes
-from conftest import encode, load_sheet
-from test_preprocess import MAX_PIXELS, apart, drawing, frame_of
+from support import MAX_PIXELS, apart, drawing, encode, frame_of, load_sheet
 
 DIGITS = load_sheet()[0]
 FILES = [

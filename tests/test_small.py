@@ -10,7 +10,7 @@ from app.preprocess.errors import PreprocessError
 from app.preprocess.pieces import SMALL_SIDE
 from app.preprocess.pipeline import find_closely, frame_from_image, frames_from_images
 from app.preprocess.small import small_digits
-from conftest import load_sheet
+from support import load_sheet
 
 DIGITS = load_sheet()[0]
 GREY = np.linspace(0, 10, 28).astype(np.uint8)

@@ -18,6 +18,8 @@ from training import train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 SMALL = Config(hidden=(64,), epochs=3, batch_size=50, threads=1, precision="fp32", learning_rate=2e-3)
 

@@ -1,54 +1,62 @@
-"""Forms, taken apart as the library that parses them byte by byte does."""
+"""Requests' bodies → the picture's bytes, whatever is in the form and however it arrives."""
 
+import asyncio
 from time import perf_counter
 
 import pytest
+from fastapi import Request
 from hypothesis import example, given
 from hypothesis import strategies as st
-from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.web.uploads import MAX_PARTS, MalformedMultipart, file_field, form_parts, parameters
+from app.metrics import Metrics
+from app.settings import Settings
+from app.web.admission import Admission
+from app.web.errors import MalformedMultipart, NoFile, SeveralFiles, UploadError
+from app.web.uploads import MAX_PARTS, read_picture
 
-TYPE = "multipart/form-data; boundary=X"
+FORM = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
 # Contents that are nearly delimiters, and headers that are nearly none.
 TRICKY = st.lists(st.sampled_from([b"\r\n", b"--", b"X", b"\r", b"\n", b"-", b"file", b"\x00", b" "]), max_size=8)
 CONTENTS = TRICKY.map(b"".join).filter(lambda content: b"\r\n--X" not in b"\r\n" + content)
 
 
-def form(contents: list[bytes], preamble: bytes = b"") -> bytes:
-    parts = (b"--X\r\n" + NAMED % b"field" + b"\r\n\r\n" + content + b"\r\n" for content in contents)
-    return preamble + b"".join(parts) + b"--X--\r\n"
+def part(content: bytes, headers: bytes = NAMED % b"file") -> bytes:
+    return b"--X\r\n" + headers + b"\r\n\r\n" + content + b"\r\n"
 
 
-def parsed_by_the_library(body: bytes) -> list[bytes]:
-    contents: list[bytearray] = []
-    callbacks = {
-        "on_part_begin": lambda: contents.append(bytearray()),
-        "on_part_data": lambda data, start, end: contents[-1].extend(data[start:end]),
-    }
-    MultipartParser(b"X", callbacks).write(body)
-    return [bytes(content) for content in contents]
+def picture_in(*chunks: bytes, content_type: str = FORM) -> bytes:
+    """What is read of a request whose body arrives in these chunks."""
+    settings = Settings()
+    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages.append({"type": "http.request", "body": b"", "more_body": False})
+
+    async def receive():
+        return messages.pop(0)
+
+    async def read() -> bytes:
+        with Admission(settings, Metrics({"version": "test"}).queue_depth).holding() as holding:
+            state = {"settings": settings, "holding": holding}
+            headers = [(b"content-type", content_type.encode("latin-1"))]
+            return await read_picture(Request({"type": "http", "headers": headers, "state": state}, receive))
+
+    return asyncio.run(read())
 
 
-@given(st.lists(CONTENTS, max_size=MAX_PARTS))
-@example([b"", b"\r\n", b"\r\n--"])
-def test_parts_are_those_of_the_library(contents):
-    parts = form_parts(TYPE, form(contents))
-    assert [part.content for part in parts] == contents == parsed_by_the_library(form(contents))
-    assert all(part.disposition.startswith(b'form-data; name="field"') for part in parts)
+@given(CONTENTS, st.lists(CONTENTS, max_size=3), st.data())
+@example(b"", [], None)
+@example(b"\r\n--", [b"--X"], None)
+def test_the_file_is_found_among_other_fields_however_the_body_is_cut(content, others, data):
+    body = b"".join(part(other, NAMED % b"field") for other in others) + part(content) + b"--X--\r\n"
+    cut = data.draw(st.integers(0, len(body))) if data else 1
+    assert picture_in(body[:cut], body[cut:]) == content
 
 
-@given(st.lists(CONTENTS, min_size=1, max_size=3), st.data())
-def test_a_cut_form_is_damaged_or_a_shorter_one(contents, data):
-    body = form(contents)
-    cut = body[: data.draw(st.integers(0, len(body) - 4))]  # two bytes of "--X--" and its end of line are enough
-    with pytest.raises(MalformedMultipart):
-        form_parts(TYPE, cut)
-
-
-def test_what_stands_before_the_first_part_is_passed_over():
-    assert [part.content for part in form_parts(TYPE, form([b"x"], preamble=b"Sent by a mail program.\r\n"))] == [b"x"]
+@given(CONTENTS, st.data())
+def test_a_form_that_is_cut_off_is_refused(content, data):
+    body = part(content) + b"--X--"
+    with pytest.raises(UploadError):
+        picture_in(body[: data.draw(st.integers(0, len(body) - 1))])
 
 
 @pytest.mark.parametrize(
@@ -57,41 +65,63 @@ def test_what_stands_before_the_first_part_is_passed_over():
         b'Content-Disposition: form-data; name="file"; filename="7.png"',
         b'content-type: image/png\r\nCONTENT-DISPOSITION:form-data;name=file;filename="\xc3\xa9.png"',
         b"Content-Disposition: form-data; name=file; filename*=UTF-8''7.png; filename=7.png",
-        b"Content-Disposition: form-data; filename*=UTF-8''7.png; NAME = file",
+        b"Content-Disposition: form-data; filename=7.png; NAME = file",
         b'Content-Disposition: form-data; filename="; name=\\"not\\"; name=that"; name="file"',
     ],
 )
 def test_the_file_is_found_however_its_headers_are_written(headers):
-    assert file_field(TYPE, b"--X\r\n" + headers + b"\r\n\r\npicture\r\n--X--") == b"picture"
+    assert picture_in(part(b"picture", headers) + b"--X--\r\n") == b"picture"
 
 
-@pytest.mark.parametrize("body", [b"--X\r\n\r\nx\r\n--X--", b"--X\r\n\r\n--X--"])
-def test_a_part_without_headers_has_no_name(body):
-    with pytest.raises(MalformedMultipart, match="no name"):
-        file_field(TYPE, body)
+def test_what_follows_the_last_part_is_passed_over():
+    assert picture_in(part(b"x") + b"--X--\r\nBye.") == b"x"
 
 
-def test_headers_end_before_the_next_part():
+def test_a_body_that_is_no_form_is_the_picture():
+    assert picture_in(b"pic", b"ture", content_type="image/png") == b"picture"
+    assert picture_in(part(b"x"), content_type="application/x-www-form-urlencoded") == part(b"x")
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        (b"--X--\r\n", NoFile, "no file in its field 'file'"),
+        (part(b"x", NAMED % b"picture") + b"--X--", NoFile, "no file in its field 'file'"),
+        (part(b"x", b'Content-Disposition: form-data; name="file"') + b"--X--", NoFile, "no file"),
+        (part(b"x") * 2 + b"--X--", SeveralFiles, "2 fields 'file'"),
+        (part(b"x", NAMED % b"a") * (MAX_PARTS + 1) + b"--X--", MalformedMultipart, "more than 16 parts"),
+        (part(b"x", b"Content-Type: image/png") + b"--X--", MalformedMultipart, "damaged .Field name not found"),
+        (b"--X\r\n\r\nx\r\n--X--", MalformedMultipart, "damaged"),
+        (b"--Y\r\n\r\nx\r\n--Y--", MalformedMultipart, "damaged"),
+        (part(b"x"), MalformedMultipart, "does not end"),
+        (part(b"x", NAMED % b"file" + b"\r\nX-Long: " + b"a" * 5000) + b"--X--", MalformedMultipart, "damaged"),
+        (part(b"x", NAMED % b"file" + b"\r\nX-A: b" * 20) + b"--X--", MalformedMultipart, "damaged"),
+    ],
+)
+def test_a_form_without_one_picture_is_refused(body, error, message):
+    with pytest.raises(error, match=message):
+        picture_in(body)
+
+
+@pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary=" + "x" * 300])
+def test_a_form_whose_boundary_is_missing_or_too_long_is_refused(content_type):
     with pytest.raises(MalformedMultipart):
-        form_parts(TYPE, b"--X\r\nContent-Type: a\r\n--X\r\n" + NAMED % b"file" + b"\r\n\r\nx\r\n--X--")
+        picture_in(part(b"x") + b"--X--", content_type=content_type)
 
 
-NAMES = st.text("abcxyz-", min_size=1)
-VALUES = st.text("ab;= ,-") | st.text("ab-", min_size=1)
-
-
-@given(st.dictionaries(NAMES, VALUES, max_size=4))
-def test_parameters_are_those_of_the_library(given_ones):
-    header = "form-data" + "".join(
-        f'; {name}="{value}"' if set(value) & set(";= ,") or not value else f";{name.upper()}={value}"
-        for name, value in given_ones.items()
-    )
-    expected = {name.encode(): value.encode() for name, value in given_ones.items()}
-    assert parameters(header.encode()) == expected == parse_options_header(header)[1]
-
-
-@pytest.mark.parametrize("value", [b';a="', b"; ", b";a ", b';a="' + b"\\" * 99, b";a=" + b" " * 999])
-def test_a_header_as_long_as_an_upload_takes_no_time(value):
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"--X\r\n" + b"A" * 19_000_000,
+        b"--X\r\n" + b"A: b\r\n" * 3_000_000,
+        b"--X\r\n" + NAMED % b"file" + b"\r\n\r\n" + b"\r\n--" * 4_000_000,
+        b"\r\n--" * 4_000_000,
+    ],
+    ids=["a header without an end", "headers without an end", "nearly delimiters", "nearly delimiters at the start"],
+)
+def test_no_chunk_of_a_malicious_form_holds_the_event_loop(body):
+    chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
     started = perf_counter()
-    parameters(value * (1_000_000 // len(value)))
-    assert perf_counter() - started < 1
+    with pytest.raises(MalformedMultipart):
+        picture_in(*chunks)
+    assert (perf_counter() - started) / len(chunks) < 0.1

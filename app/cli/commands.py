@@ -41,12 +41,12 @@ def serve(
 ) -> None:
     """Serve on http://127.0.0.1:8000, or where the options and the environment say."""
     with configured(host=host, port=port, workers=workers, model=model) as settings:
-        from app.server import logs, process as server
+        from app.server import logs, process
 
         logs.configure(settings.log_level)
         try:
-            server.serve(settings)
-        except server.NotListening as error:
+            process.serve(settings)
+        except process.NotListening as error:
             say(str(error), err=True)
             raise typer.Exit(1) from error
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.inference.classifier import Classifier, as_answered
 from app.cli.answers import Answer, Unanswered
+from app.inference.classifier import Classifier, rounded
 from app.preprocess.errors import PreprocessError
 from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings
@@ -26,7 +26,7 @@ class Local:
             raise Unanswered(str(error)) from error
         (probabilities,) = self.classifier(frame)
         digit = int(probabilities.argmax())
-        shares = as_answered(probabilities)
+        shares = rounded(probabilities)
         return Answer(digit, shares[digit], shares, self.classifier.version)
 
     def about(self) -> dict[str, Any]:

@@ -74,10 +74,10 @@ class Classifier:
         return probabilities
 
 
-def as_answered(probabilities: NDArray[np.float32]) -> list[float]:
-    """One row of probabilities as it is answered: to six decimals."""
-    shares: list[float] = probabilities.astype(np.float64).round(6).tolist()
-    return shares
+def rounded(probabilities: NDArray[np.float32]) -> list[float]:
+    """One row of probabilities, to six decimals as the service answers them."""
+    row: list[float] = probabilities.astype(np.float64).round(6).tolist()
+    return row
 
 
 def open_session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:

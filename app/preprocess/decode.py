@@ -3,12 +3,13 @@
 Ignores: colour profiles, all frames of an animation but the first, and what is on the picture.
 """
 
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from time import perf_counter
 
 import pi_heif
-from PIL import ExifTags, Image, ImageFile, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooComplex, TooManyPixels
 
@@ -22,24 +23,14 @@ DECODE_SECONDS = 2.0
 # Each scan of a progressive JPEG goes over all its pixels. Encoders write about 10.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 100
 
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+
+def image_from_bytes(data: bytes, max_pixels: int) -> Image.Image:
+    """Open and decode a picture, see `open_image` and `decode_image`."""
+    return decode_image(open_image(data, max_pixels))
 
 
-def decode(data: bytes, max_pixels: int) -> Image.Image:
-    """Open and load a picture, see `opened` and `loaded`."""
-    return loaded(opened(data, max_pixels))
-
-
-def opened(data: bytes, max_pixels: int) -> Image.Image:
-    """A picture whose header is read and found acceptable, to be decoded.
+def open_image(data: bytes, max_pixels: int) -> Image.Image:
+    """Read a picture's header and find it acceptable; `decode_image` reads the rest.
 
     Parameters
     ----------
@@ -73,12 +64,12 @@ def opened(data: bytes, max_pixels: int) -> Image.Image:
             f"The picture has {pixels:,} pixels, more than {allowed:,} in a {kind}: send a smaller one."
         )
     if image.format == "JPEG" and data.count(START_OF_SCAN) > MAX_SCANS:
-        raise TooComplex(f"The picture is a JPEG of more than {MAX_SCANS} scans: save it anew, and send that.")
+        raise TooComplex(f"The picture is a JPEG of more than {MAX_SCANS} scans: re-save it and try again.")
     return image
 
 
-def loaded(image: Image.Image) -> Image.Image:
-    """An opened picture's first frame, decoded, upright, its longer side below twice WORKING_SIDE.
+def decode_image(image: Image.Image) -> Image.Image:
+    """Decode an open picture's first frame: upright, its longer side below twice WORKING_SIDE.
 
     Returns
     -------
@@ -92,16 +83,15 @@ def loaded(image: Image.Image) -> Image.Image:
     try:
         image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # a big JPEG is decoded at 1/2, 1/4 or 1/8
         image.load()
-        turn = orientation(image)
+        turn_upright(image)
         image = plain(image)
         if (factor := max(image.size) // WORKING_SIDE) > 1:  # by 1, Pillow would copy it
             image = reduced(image, factor)
-        image = without_margins(image)
+        return without_margins(image)
     except TooComplex:
         raise
     except Exception as error:  # as above
         raise CorruptImage(f"The picture is cut off or damaged: {error}.") from error
-    return image if turn is None else image.transpose(turn)
 
 
 @cache
@@ -120,9 +110,7 @@ class Source(BytesIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """The next bytes, or TooComplex when the time is over."""
         if perf_counter() > self.deadline:
-            raise TooComplex(
-                f"The picture takes more than {DECODE_SECONDS:g} s to decode: save it anew, and send that."
-            )
+            raise TooComplex(f"The picture takes more than {DECODE_SECONDS:g} s to decode: re-save it and try again.")
         return super().read(size)
 
 
@@ -132,14 +120,11 @@ def tile_pixels(image: Image.Image) -> int:
     return int(tags.get(TiffImagePlugin.TILEWIDTH, 0)) * int(tags.get(TiffImagePlugin.TILELENGTH, 0))
 
 
-def orientation(image: Image.Image) -> Image.Transpose | None:
-    """How to turn a picture upright by its EXIF orientation; None where it is or nothing readable says."""
-    if not image.info:  # nothing but pixels, as in MNIST's
-        return None
-    try:
-        return UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # broken EXIF is no reason to refuse good pixels
-        return None
+def turn_upright(image: Image.Image) -> None:
+    """Turn a picture by its EXIF orientation, where it has a readable one."""
+    if image.info:  # MNIST's have nothing but pixels
+        with suppress(Exception):  # broken EXIF is no reason to refuse good pixels
+            ImageOps.exif_transpose(image, in_place=True)
 
 
 def plain(image: Image.Image) -> Image.Image:

@@ -62,7 +62,7 @@ class Pieces:
         self.box = self.boxes()
         uncut, unlike_lines = self.uncut(), self.unlike_lines()
         self.cut = (uncut <= CUT[1]) & (unlike_lines == 1)
-        self.likeness = uncut * unlike_lines * self.unlike_frames()
+        self.likeness = uncut * unlike_lines * self.unlike_boxes()
         alone = len(self.mass) == 2
         self.score = self.mass if alone else self.mass * self.likeness * self.centrality()
         self.main = int(self.score.argmax())
@@ -84,11 +84,11 @@ class Pieces:
         top, bottom, left, right = self.box[self.main].tolist()
         return Box(top, bottom + 1, left, right + 1)
 
-    def unlike_frames(self) -> NDArray[np.float64]:
+    def unlike_boxes(self) -> NDArray[np.float64]:
         """A factor for each piece: small where it is a printed box."""
         factor = np.ones(len(self.mass))
         for piece in np.flatnonzero(self.mass > 0.1 * self.mass.max()):
-            if self.is_frame(int(piece)):
+            if self.is_printed_box(int(piece)):
                 factor[piece] = 0.01
         return factor
 
@@ -126,7 +126,7 @@ class Pieces:
         factor[(thinness < 0.1) & ((wide > 0.6 * width) | upright)] *= 0.01
         return factor
 
-    def is_frame(self, piece: int) -> bool:
+    def is_printed_box(self, piece: int) -> bool:
         """Whether a piece runs along its own box: hollow on all sides, else around another piece.
 
         Around means on three sides, or on two where the other one lies in a hole: the lines of a table go on.
@@ -146,7 +146,7 @@ class Pieces:
         """Whether the main piece is uncut, no line and no speck."""
         return bool(self.likeness[self.main] == 1 and self.main_box.size - 1 > 0.08 * max(self.labels.shape))
 
-    def of_the_digit(self) -> NDArray[np.bool_]:
+    def digit_pieces(self) -> NDArray[np.bool_]:
         """Which pieces (n + 1,) are the digit's: the main one, and what is near one of them, as whole, and no speck.
 
         What is nearer to a piece of another digit is that one's.
@@ -219,7 +219,7 @@ def find_digit(ink: Map) -> tuple[Box, Map]:
         (h, w) float32 in [0, 1]: the ink in that box, without other pieces.
     """
     pieces = find_pieces(ink)
-    belongs = pieces.of_the_digit()
+    belongs = pieces.digit_pieces()
     box = Box.around(pieces.box[belongs])
     labels, inside = pieces.labels[box.slices], ink[box.slices]
     return box, np.where(belongs[labels] | (labels == 0), inside, np.float32(0))

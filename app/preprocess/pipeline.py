@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
-from app.preprocess.decode import decode
+from app.preprocess.decode import image_from_bytes
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.ink import ink_map, shrinkage
 from app.preprocess.maps import Box, Map
@@ -38,7 +38,7 @@ def frame_from_bytes(data: bytes, max_pixels: int) -> Map:
     PreprocessError
         One of its subclasses, see `app.preprocess.errors`.
     """
-    return frame_from_image(decode(data, max_pixels))
+    return frame_from_image(image_from_bytes(data, max_pixels))
 
 
 def frame_from_image(image: Image.Image) -> Map:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.preprocess.ink import EVEN
-from app.preprocess.maps import Map, connected, middle
+from app.preprocess.maps import Map, connected, upper_median
 from app.preprocess.photo import MIN_CONTRAST
 from app.preprocess.pieces import SMALL_LEVEL, SMALL_SIDE
 
@@ -49,9 +49,9 @@ def small_digits(images: Sequence[Image.Image]) -> list[Map | None]:
 def ink_maps(pixels: NDArray[np.uint8]) -> tuple[Map, NDArray[np.bool_]]:
     """The ink on grey images (N, H, W), each on its ground's one level, and for which there is such a one (N,)."""
     levels = pixels.reshape(len(pixels), -1) / np.float32(255)
-    differences = np.abs(levels - middle(levels)[:, None])
+    differences = np.abs(levels - upper_median(levels)[:, None])
     strongest = differences.max(axis=1)
-    is_even = (middle(differences) <= EVEN) & (strongest >= MIN_CONTRAST)
+    is_even = (upper_median(differences) <= EVEN) & (strongest >= MIN_CONTRAST)
     ink: Map = differences / np.maximum(strongest, MIN_CONTRAST, dtype=np.float32)[:, None]
     return ink.reshape(pixels.shape), is_even
 

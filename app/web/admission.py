@@ -1,47 +1,87 @@
-"""What bounds the work in hand: so much of something at once, and what goes beyond is refused.
+"""What the service has in hand, and what it refuses because of that: decided here and nowhere else.
 
-Ignores: what is counted.
+A request that carries a picture is asked about once, before its body is read: a service that is overloaded spends its
+time on what it took, not on bodies that it will refuse. Bytes are counted as they arrive, since a declared length is
+only a hint. A place is taken when the body is complete, since a client that sends slowly must keep nobody out.
 """
 
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from prometheus_client import Gauge
+
+from app.settings import Settings
+from app.web.errors import Overloaded, UploadTooLarge
+
+SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
 
 
-class Overloaded(Exception):
-    """There is more work in hand than allowed; the message says what to do."""
+class Kind(StrEnum):
+    """What is counted."""
+
+    BYTES = "bytes"
+    SMALL = "small"
+    LARGE = "large"
 
 
-class Budget:
-    """So many bytes, or pictures, at once."""
+class Admission:
+    """Counts the bytes of request bodies, and the small and large pictures, that are in hand."""
 
-    def __init__(self, limit: int, message: str) -> None:
-        self.limit = limit
-        self.message = message
-        self.spent = 0
+    def __init__(self, settings: Settings, depth: Gauge) -> None:
+        self.max_upload_bytes = settings.max_upload_bytes
+        large = settings.threads + settings.large_queue
+        self.limits = {Kind.BYTES: settings.max_held_bytes, Kind.SMALL: settings.small_queue, Kind.LARGE: large}
+        self.in_hand = dict.fromkeys(Kind, 0)
+        self.depth = {kind: depth.labels(kind) for kind in (Kind.SMALL, Kind.LARGE)}
 
-    def refuse_if_spent(self, amount: int) -> None:
-        """Raise Overloaded where so much more is more than there is left."""
-        if self.spent + amount > self.limit:
-            raise Overloaded(self.message)
+    def check(self, declared_bytes: int) -> None:
+        """Raise UploadTooLarge or Overloaded where a request that declares this length is to be refused unread."""
+        self.check_size(declared_bytes)
+        self.check_room(Kind.BYTES, 1)
+        self.check_room(Kind.SMALL if declared_bytes <= SMALL_BODY_BYTES else Kind.LARGE, 1)
+
+    def check_size(self, size: int) -> None:
+        """Raise UploadTooLarge where a body is larger than allowed."""
+        if size > self.max_upload_bytes:
+            raise UploadTooLarge(f"The request is larger than {self.max_upload_bytes:,} bytes: send a smaller picture.")
+
+    def check_room(self, kind: Kind, amount: int) -> None:
+        """Raise Overloaded where so much more of a kind is more than allowed."""
+        if self.in_hand[kind] + amount > self.limits[kind]:
+            raise Overloaded("Too many pictures are being sent at once: send this one again in a second.")
+
+    def add(self, kind: Kind, amount: int) -> None:
+        """Count so much more of a kind, or less where it is negative."""
+        self.in_hand[kind] += amount
+        if kind in self.depth:
+            self.depth[kind].set(self.in_hand[kind])
+
+    @contextmanager
+    def holding(self) -> Iterator["Holding"]:
+        """What one request has in hand, given back in the end."""
+        holding = Holding(self)
+        try:
+            yield holding
+        finally:
+            for kind, amount in holding.amounts.items():
+                self.add(kind, -amount)
 
 
-class Share:
-    """What one request takes of a budget; given back where its `with` ends."""
+class Holding:
+    """What one request has in hand."""
 
-    def __init__(self, budget: Budget) -> None:
-        self.budget = budget
-        self.taken = 0
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+        self.amounts: dict[Kind, int] = {}
 
-    def take(self, amount: int) -> None:
-        """Take more, or raise Overloaded where that is more than there is left."""
-        self.budget.refuse_if_spent(amount)
-        self.budget.spent += amount
-        self.taken += amount
+    def take_bytes(self, count: int) -> None:
+        """Count bytes of the body that have arrived; UploadTooLarge or Overloaded where they are too many."""
+        self.admission.check_size(self.amounts.get(Kind.BYTES, 0) + count)
+        self.take(Kind.BYTES, count)
 
-    def __enter__(self) -> "Share":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.budget.spent -= self.taken
-        self.taken = 0
+    def take(self, kind: Kind, amount: int = 1) -> None:
+        """Count so much more of a kind, or raise Overloaded."""
+        self.admission.check_room(kind, amount)
+        self.admission.add(kind, amount)
+        self.amounts[kind] = self.amounts.get(kind, 0) + amount

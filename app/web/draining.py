@@ -1,7 +1,4 @@
-"""SIGTERM → the health check says 503 for a while → the server's own handler, which stops it.
-
-Ignores: how the server stops; running requests are its concern.
-"""
+"""SIGTERM → the health check says 503 for a while → the server's own handler, which stops it."""
 
 import asyncio
 import signal
@@ -15,7 +12,7 @@ class Draining:
     """Whether the service has been told to stop."""
 
     def __init__(self) -> None:
-        self.begun = False
+        self.has_begun = False
 
     @contextmanager
     def on_sigterm(self, seconds: float) -> Iterator[None]:
@@ -27,7 +24,7 @@ class Draining:
         loop = asyncio.get_running_loop()
 
         def drain(number: int, frame: FrameType | None) -> None:
-            self.begun = True
+            self.has_begun = True
             loop.call_soon_threadsafe(loop.call_later, seconds, stop, number, None)
 
         signal.signal(signal.SIGTERM, drain)

@@ -1,40 +1,48 @@
-"""What every request gets: an id, security headers, a log line, and its place in the metrics.
+"""What every request gets: admission, an id, security headers, a log line, and its place in the metrics.
 
-Ignores: what a request carries; no content, file name or picture reaches the log.
+No content, file name or picture reaches the log.
 """
 
 import re
 import secrets
-from collections.abc import Mapping
-from functools import cache
 from time import perf_counter
 
 import structlog
-from prometheus_client import Counter, Histogram
+from opentelemetry import trace
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web import problems
-from app.metrics import Metrics
 from app.inference.reader import Abandoned
-from app.web.headers import Headers
+from app.metrics import Metrics
+from app.web import problems
+from app.web.admission import Admission
+from app.web.errors import WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-HUNG_UP = 499  # as nginx has it: nobody was there to be answered
+CLIENT_CLOSED_REQUEST = 499  # as nginx logs it: nobody was there to be answered
+PICTURE_PATHS = {"/predict"}
+POLICY = (
+    "default-src 'none'; script-src 'self'{}; style-src 'self'{}; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+NO_SNIFFING = [(b"x-content-type-options", b"nosniff")]  # all that an answer in JSON needs
+SECURITY_HEADERS = [
+    *NO_SNIFFING,
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", POLICY.format("", "").encode()),  # nothing from another host, nothing inline
+]
 
 
 class RequestMiddleware:
-    """ASGI middleware around the whole application; it also answers what nobody foresaw.
+    """ASGI middleware around the whole application; it also answers what nobody foresaw."""
 
-    `headers` are those of each path, and under "" of all others.
-    """
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, headers: Mapping[str, Headers]) -> None:
+    def __init__(self, app: ASGIApp, admission: Admission, metrics: Metrics) -> None:
         self.app = app
+        self.admission = admission
         self.metrics = metrics
-        self.headers = headers
         self.log = structlog.get_logger().bind()  # bound once: it would be anew for each line
-        self.collectors = cache(self.collectors_of)  # there are few routes and statuses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on; see the class."""
@@ -42,47 +50,50 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
-        given = request.headers.get("x-request-id", "")
-        request_id = given if REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
-        scope.setdefault("state", {})["request_id"] = request_id
-        added = [*self.headers.get(scope["path"], self.headers[""]), (b"x-request-id", request_id.encode())]
+        given_id = request.headers.get("x-request-id", "")
+        request_id = given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
+        has_picture = scope["method"] == "POST" and scope["path"] in PICTURE_PATHS
+        headers = [(b"x-request-id", request_id.encode()), *(NO_SNIFFING if has_picture else SECURITY_HEADERS)]
         started, status = perf_counter(), 0
 
-        async def send_more(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *added]
+                given = {name for name, _ in message["headers"]}
+                message["headers"] += [header for header in headers if header[0] not in given]
             await send(message)
 
-        with self.metrics.in_flight.track_inprogress():
+        with self.metrics.in_flight.track_inprogress(), self.admission.holding() as holding:
+            scope["state"] |= {"request_id": request_id, "holding": holding}
             try:
-                await self.app(scope, receive, send_more)
+                if has_picture:
+                    self.admission.check(declared_bytes(request))
+                await self.app(scope, receive, send_with_headers)
             except (ClientDisconnect, Abandoned):
-                status = HUNG_UP
+                status = CLIENT_CLOSED_REQUEST
             except Exception as error:  # the last place to answer it, and to log it under the request's id
-                self.log.exception("unforeseen error", request_id=request_id)
+                if not isinstance(error, WebError):
+                    self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
-                    response = await problems.on_unforeseen(request, error)
-                    await response(scope, receive, send_more)
-            self.finish(scope, status, perf_counter() - started)
+                    response = await problems.respond(request, error)
+                    await response(scope, receive, send_with_headers)
+        self.finish(scope, status, perf_counter() - started)
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:
         """Log and count a request that is over."""
-        self.log.info(
-            "request",
-            request_id=scope["state"]["request_id"],
-            method=scope["method"],
-            path=scope["path"],
-            status=status,
-            seconds=round(seconds, 6),
-        )
-        requests, durations = self.collectors(getattr(scope.get("route"), "path", "none"), status)
-        requests.inc()
-        durations.observe(seconds)
-        if problem := scope["state"].get("problem"):
+        state, span = scope["state"], trace.get_current_span().get_span_context()
+        line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
+        traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
+        self.log.info("request", **line, seconds=round(seconds, 6), **traced)
+        route = getattr(scope.get("route"), "path", scope["path"] if scope["path"] in PICTURE_PATHS else "none")
+        self.metrics.requests.labels(route, status).inc()
+        self.metrics.request_seconds.labels(route).observe(seconds)
+        if problem := state.get("problem"):
             self.metrics.rejected.labels(problem).inc()
 
-    def collectors_of(self, route: str, status: int) -> tuple[Counter, Histogram]:
-        """What counts and what times the requests for a route that get a status."""
-        return self.metrics.requests.labels(route, status), self.metrics.request_seconds.labels(route)
+
+def declared_bytes(request: Request) -> int:
+    """The length that a request declares for its body; 0 where it declares none."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() and len(declared) < 20 else 0

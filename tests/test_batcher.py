@@ -4,8 +4,7 @@ import asyncio
 
 import pytest
 
-from app.inference.batcher import Batcher, WrongCount
-from app.web.admission import Overloaded
+from app.inference.batcher import Batcher
 
 
 def squares(numbers: list[int]) -> list[int | Exception]:
@@ -15,13 +14,13 @@ def squares(numbers: list[int]) -> list[int | Exception]:
 class Counting:
     """A batcher, and the sizes of its batches."""
 
-    def __init__(self, work=squares, max_batch=32, max_queue=64):
-        self.sizes, self.waits = [], []
-        self.batcher = Batcher(work, max_batch, max_queue, self.observe)
+    def __init__(self, work=squares, max_batch=32):
+        self.sizes, self.work = [], work
+        self.batcher = Batcher(self.count, max_batch)
 
-    def observe(self, waits):
-        self.sizes.append(len(waits))
-        self.waits += waits
+    def count(self, numbers):
+        self.sizes.append(len(numbers))
+        return self.work(numbers)
 
 
 async def ask(batcher: Batcher, *numbers: int) -> list:
@@ -32,7 +31,6 @@ def test_each_item_gets_its_own_result():
     counting = Counting()
     assert asyncio.run(ask(counting.batcher, 1, 2, 3)) == [1, 4, 9]
     assert counting.sizes == [3]
-    assert all(wait >= 0 for wait in counting.waits)
 
 
 def test_an_item_that_cannot_be_worked_on_harms_no_other():
@@ -68,7 +66,7 @@ def test_items_that_come_while_a_batch_runs_are_the_next_one():
                 tasks.extend(asyncio.ensure_future(counting.batcher(number)) for number in (2, 3))
             return squares(numbers)
 
-        counting.batcher.work = work
+        counting.work = work
         await counting.batcher(1)
         await asyncio.gather(*tasks)
 
@@ -112,14 +110,14 @@ def failing(numbers: list[int]) -> list[int]:
 
 @pytest.mark.parametrize(
     ("work", "error"),
-    [(failing, RuntimeError), (lambda numbers: squares(numbers)[:-1], WrongCount), (lambda numbers: [], WrongCount)],
+    [(failing, RuntimeError), (lambda numbers: squares(numbers)[:-1], ValueError), (lambda numbers: [], ValueError)],
 )
 def test_work_that_fails_is_told_to_every_caller_and_the_next_batch_runs(work, error):
     counting = Counting(work)
 
     async def fail_and_go_on():
         answers = await ask(counting.batcher, 1, 2, 3)
-        counting.batcher.work = squares
+        counting.work = squares
         return answers, await ask(counting.batcher, 4)
 
     failed, later = asyncio.run(fail_and_go_on())
@@ -127,33 +125,8 @@ def test_work_that_fails_is_told_to_every_caller_and_the_next_batch_runs(work, e
     assert later == [16]
 
 
-def test_a_full_queue_refuses_at_once_and_takes_items_again_when_it_is_not():
-    counting = Counting(max_queue=3)
-
-    async def overload():
-        first = await ask(counting.batcher, *range(5))
-        return first, await ask(counting.batcher, 7)
-
-    answers, (later,) = asyncio.run(overload())
-    assert [isinstance(answer, Overloaded) for answer in answers] == [False] * 3 + [True] * 2
-    assert "again in a second" in str(answers[3])
-    assert later == 49
-
-
-def test_what_was_admitted_before_is_taken_though_the_queue_is_full():
-    counting = Counting(max_queue=2)
-
-    async def overload():
-        full = asyncio.ensure_future(ask(counting.batcher, 1, 2))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        return await counting.batcher(3, admitted=True), await full
-
-    assert asyncio.run(overload()) == (9, [1, 4])
-
-
 def test_what_is_queued_when_the_callers_stop_waiting_is_dropped():
-    counting = Counting(max_queue=3)
+    counting = Counting()
 
     async def leave_while_full():
         with pytest.raises(TimeoutError):

@@ -1,0 +1,49 @@
+"""What the process asks of Python's garbage collector and of the system; each where there is such a thing."""
+
+import ctypes
+import gc
+import sys
+from contextlib import suppress
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
+LARGE_BLOCK_BYTES = 8_000_000
+
+
+def tune() -> None:
+    """Do all that follows from what start-up made, once it has."""
+    freeze_start_up()
+    return_large_blocks()
+
+
+def freeze_start_up() -> None:
+    """Freeze start-up objects so that the garbage collector skips them, and run it less often.
+
+    Measured at 16 connections with MNIST PNGs: MEASURE.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+def return_large_blocks() -> None:
+    """Let glibc return large blocks to the system as they are freed, and keep small ones in one arena.
+
+    By default it comes to keep blocks of up to 32 MB, in an arena for each thread: eight large pictures at once take
+    551 MB for 447, and each further thread that comes to work another 5 MB.
+    """
+    if sys.platform == "linux":
+        with suppress(AttributeError):  # another libc
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+            mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES)
+            mallopt(M_ARENA_MAX, 1)
+
+
+def allow_many_connections() -> None:
+    """Raise the soft limit on open files, often 1,024, to the hard one."""
+    with suppress(ImportError):  # Windows
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(ValueError, OSError):  # macOS, where the hard limit may be infinite
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

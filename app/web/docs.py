@@ -1,0 +1,46 @@
+"""The interactive documentation and the OpenAPI document behind it; both work without internet."""
+
+import base64
+import hashlib
+import re
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
+
+from app.web.middleware import POLICY
+from app.web.problems import Problem
+
+SWAGGER = Path(__file__).parent / "swagger"  # its files, from npm
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    """Swagger UI."""
+    page = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title="Digits",
+        swagger_js_url="swagger/swagger-ui-bundle.js",
+        swagger_css_url="swagger/swagger-ui.css",
+        swagger_favicon_url="data:,",
+    )
+    page.headers["Content-Security-Policy"] = docs_policy(bytes(page.body).decode())
+    return page
+
+
+def docs_policy(html: str) -> str:
+    """The policy for the interactive documentation: everyone's, and the one inline script that starts it."""
+    (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return POLICY.format(f" 'sha256-{digest}'", " 'unsafe-inline'")
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the schema of problems, which no route has for its answer."""
+    document = FastAPI.openapi(app)
+    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    return document

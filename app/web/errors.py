@@ -1,0 +1,53 @@
+"""Why a request gets no answer, other than for what is in its picture.
+
+WebError
+├── UploadError            the request carries no picture
+│   ├── UploadTooLarge     its body is larger than allowed
+│   ├── UploadTooSlow      its body is not complete in time
+│   ├── MalformedMultipart its form cannot be parsed
+│   ├── NoFile             it has no field `file`, or that is not a file
+│   └── SeveralFiles       it has more than one field `file`
+├── Overloaded             more work is in hand than allowed
+├── ShuttingDown           the service was told to stop
+└── Unauthorized           the request has no key, or a wrong one
+"""
+
+
+class WebError(Exception):
+    """A request that gets no answer; the message says why and what to do."""
+
+
+class UploadError(WebError):
+    """The request carries no picture."""
+
+
+class UploadTooLarge(UploadError):
+    """The body is larger than allowed."""
+
+
+class UploadTooSlow(UploadError):
+    """The body is not complete in time."""
+
+
+class MalformedMultipart(UploadError):
+    """The form cannot be parsed."""
+
+
+class NoFile(UploadError):
+    """There is no field `file`, or it is not a file."""
+
+
+class SeveralFiles(UploadError):
+    """There is more than one field `file`."""
+
+
+class Overloaded(WebError):
+    """More work is in hand than allowed."""
+
+
+class ShuttingDown(WebError):
+    """The service was told to stop, and finishes what it has begun."""
+
+
+class Unauthorized(WebError):
+    """The request has no key, or a wrong one."""

@@ -1,0 +1,207 @@
+"""What tests share: real digits and pictures of them, hostile pictures, and running services."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pillow_heif
+import torch
+from PIL import Image, ImageOps
+
+from app.preprocess import errors
+from app.preprocess.decode import START_OF_SCAN
+from app.preprocess.pipeline import frame_from_bytes
+from training.model import DigitNet
+
+ROOT = Path(__file__).parent.parent
+MODEL = ROOT / "models" / "digits.onnx"
+SHEET = Path(__file__).parent / "data" / "mnist_500.png"
+MAX_PIXELS = 50_000_000
+DIGITS = str(Path(sys.executable).with_name("digits"))
+
+
+def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> bytes:
+    """A picture, or an array of grey levels, as a file."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    file = BytesIO()
+    if format == "HEIF":  # the service only reads it, and its reader must not be registered here
+        pillow_heif.from_pillow(image).save(file, **options)
+    else:
+        image.save(file, format, **options)
+    return file.getvalue()
+
+
+def load_sheet() -> tuple[np.ndarray, np.ndarray]:
+    """500 MNIST test digits: (500, 28, 28) uint8 with ink = 255, and their labels."""
+    sheet = np.asarray(Image.open(SHEET))
+    digits = sheet.reshape(10, 28, -1, 28).swapaxes(1, 2).reshape(-1, 28, 28)
+    return digits, np.repeat(np.arange(10), len(digits) // 10)
+
+
+def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
+    return frame_from_bytes(encode(image, format, **options), MAX_PIXELS)
+
+
+def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
+    """A digit as people draw it: dark on white, enlarged, off-centre on a larger sheet."""
+    ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
+    sheet = Image.new("L", (60 * scale, 40 * scale), 255)
+    sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
+    return sheet
+
+
+def distance(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.abs(a - b).mean())
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> float:
+    """Distance of frames that may lie a pixel apart: the centre of mass of one may round the other way."""
+    shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return min(distance(a, np.roll(b, shift, (0, 1))) for shift in shifts)
+
+
+def bomb() -> bytes:
+    """A PNG that claims 60,000 × 60,000 pixels."""
+    png = bytearray(encode(Image.new("L", (8, 8))))
+    png[16:24] = (60_000).to_bytes(4, "big") * 2
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    return bytes(png)
+
+
+def flat(value: int, size: tuple[int, int] = (100, 100)) -> bytes:
+    return encode(Image.new("L", size, value))
+
+
+PNG = encode(Image.linear_gradient("L"))
+
+
+def many_scans(count: int) -> bytes:
+    """A progressive JPEG that goes over all its pixels so many times more."""
+    jpeg = encode(Image.linear_gradient("L"), "JPEG", progressive=True)
+    last = jpeg.rindex(START_OF_SCAN)
+    return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+HOSTILE = {
+    "empty": (b"", errors.EmptyFile, "empty"),
+    "text": (b"This is no picture.", errors.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
+    "zeros": (bytes(1000), errors.NotAnImage, "not a picture"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", errors.NotAnImage, "not a picture"),
+    "ppm": (encode(Image.new("L", (8, 8)), "PPM"), errors.NotAnImage, "not a picture"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", errors.NotAnImage, "not a picture"),
+    "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
+    "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
+    "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
+    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 25,000,000 in a PNG"),
+    "many scans": (many_scans(200), errors.TooComplex, "more than 100 scans"),
+    "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
+    "white": (flat(255), errors.BlankImage, "no ink"),
+    "black": (flat(0), errors.BlankImage, "no ink"),
+    "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),
+    "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
+    "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
+}
+
+
+@contextmanager
+def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """A running service on a free port: its process, and its address."""
+    process = subprocess.Popen(
+        [DIGITS, "serve", "--port", "0", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    drain = threading.Thread(target=process.stderr.read)
+    said = ""
+    try:
+        while not (found := re.search(r"http://[\d.]+:\d+", said)):
+            line = process.stderr.readline()
+            assert line, f"The service did not start: {said}"
+            said += line
+        drain.start()
+        yield process, found[0]
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        if drain.is_alive():
+            drain.join()
+        process.stderr.close()
+
+
+def until(condition, seconds: float = 10) -> bool:
+    """Whether a condition comes true in time."""
+    end = time.perf_counter() + seconds
+    while not (true := condition()) and time.perf_counter() < end:
+        time.sleep(0.05)
+    return bool(true)
+
+
+def peak_memory(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+SEVEN = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "model": "1f0c2a9b7d3e"}
+OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}
+
+Response = tuple[int, dict[str, str], object]
+
+
+@contextmanager
+def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
+    """A service on a free port that answers as `respond` does to the request's headers; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, content = respond({name.lower(): value for name, value in self.headers.items()})
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST
+
+        def log_message(self, *arguments):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[dict[str, str]], Response]:
+    refusals = iter([(status, headers, OVERLOADED)] * times)
+    return lambda _: next(refusals, (200, {}, SEVEN))
+
+
+def trained(hidden=(32, 16), activation="relu") -> DigitNet:
+    """A small network whose batch normalisation has seen something and is not the identity."""
+    torch.manual_seed(0)
+    model = DigitNet(hidden, activation, dropout=0.2)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    for _ in range(3):
+        model(torch.rand(64, 28, 28) ** 3)
+    return model.eval()

@@ -1,0 +1,88 @@
+"""What is in hand, and what is refused because of it."""
+
+import pytest
+
+from app.metrics import Metrics
+from app.settings import Settings
+from app.web.admission import Admission, Kind
+from app.web.errors import Overloaded, UploadTooLarge
+
+LARGE_BODY = 10_000
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    return Metrics({"version": "test"})
+
+
+@pytest.fixture
+def admission(metrics) -> Admission:
+    settings = Settings(max_upload_bytes=20_000, max_held_bytes=30_000, small_queue=2, threads=1, large_queue=1)
+    return Admission(settings, metrics.queue_depth)
+
+
+def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission):
+    with admission.holding() as first, admission.holding() as second:
+        first.take(Kind.LARGE)
+        admission.check(LARGE_BODY)
+        second.take(Kind.LARGE)
+        with pytest.raises(Overloaded, match="again in a second"):
+            admission.check(LARGE_BODY)
+        admission.check(300)
+    admission.check(LARGE_BODY)
+
+
+def test_a_check_takes_nothing(admission):
+    for _ in range(100):
+        admission.check(300)
+        admission.check(LARGE_BODY)
+    assert set(admission.in_hand.values()) == {0}
+
+
+@pytest.mark.parametrize("kind", [Kind.SMALL, Kind.LARGE])
+def test_a_place_is_refused_where_all_are_taken(admission, kind):
+    with admission.holding() as first, admission.holding() as second, admission.holding() as third:
+        first.take(kind)
+        second.take(kind)
+        with pytest.raises(Overloaded):
+            third.take(kind)
+    assert admission.in_hand[kind] == 0
+
+
+def test_bytes_are_counted_as_they_arrive_over_all_requests(admission):
+    with admission.holding() as first, admission.holding() as second:
+        first.take_bytes(15_000)
+        second.take_bytes(15_000)
+        with pytest.raises(Overloaded):
+            admission.check(0)
+        with pytest.raises(Overloaded):
+            second.take_bytes(1)
+    admission.check(0)
+
+
+def test_a_body_may_be_as_large_as_allowed_and_no_larger(admission):
+    admission.check(20_000)
+    with pytest.raises(UploadTooLarge, match="larger than 20,000 bytes"):
+        admission.check(20_001)
+    with admission.holding() as holding:
+        holding.take_bytes(12_000)
+        holding.take_bytes(8_000)
+        with pytest.raises(UploadTooLarge):
+            holding.take_bytes(1)
+
+
+def test_what_is_held_is_given_back_however_a_request_ends(admission, metrics):
+    def depth(kind: Kind) -> float | None:
+        return metrics.registry.get_sample_value("digits_queue_depth", {"queue": kind})
+
+    def fail_in_the_middle():
+        with admission.holding() as holding:
+            holding.take_bytes(100)
+            holding.take(Kind.SMALL)
+            assert (admission.in_hand[Kind.BYTES], depth(Kind.SMALL), depth(Kind.LARGE)) == (100, 1, 0)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_in_the_middle()
+    assert set(admission.in_hand.values()) == {0}
+    assert depth(Kind.SMALL) == 0

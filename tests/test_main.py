@@ -1,0 +1,63 @@
+"""The application as other servers than ours start it: `uvicorn app.main:app` and `fastapi run`."""
+
+import os
+import re
+import subprocess
+import sys
+import threading
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app import main
+from support import ROOT, encode
+
+ENTRYPOINT = "app.main:app"
+
+
+@contextmanager
+def served_by_uvicorn() -> Iterator[str]:
+    """The address of the application, which uvicorn's own command serves on a free port."""
+    command = [sys.executable, "-m", "uvicorn", ENTRYPOINT, "--port", "0"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        found = next(filter(None, (re.search(r"running on (\S+)", line) for line in process.stderr)))
+        drain = threading.Thread(target=process.stderr.read)
+        drain.start()
+        try:
+            yield found[1]
+        finally:
+            process.terminate()
+            drain.join()
+
+
+def test_fastapi_run_finds_the_application():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["fastapi"]["entrypoint"] == ENTRYPOINT
+
+
+@pytest.mark.slow
+def test_uvicorn_serves_the_application(seven):
+    with served_by_uvicorn() as url:
+        assert httpx2.get(f"{url}/health").json()["status"] == "ok"
+        assert httpx2.post(f"{url}/predict", content=encode(seven)).json()["digit"] == 7
+
+
+def test_importing_the_module_creates_no_application_and_needs_no_model():
+    program = "from app import main; assert 'app' not in vars(main)"
+    environment = {**os.environ, "DIGITS_MODEL": "no-such-model.onnx"}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_application_is_created_once():
+    assert isinstance(main.app, FastAPI)
+    assert main.app is main.app
+
+
+def test_an_unknown_attribute_is_still_an_error():
+    with pytest.raises(AttributeError, match=r"module 'app\.main' has no attribute 'application'"):
+        _ = main.application

@@ -1,0 +1,108 @@
+"""The reader: small pictures together, large ones in threads, out of each other's way."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.inference.reader import Abandoned, Reader
+from app.inference.reading import read
+from app.preprocess.decode import open_image
+from app.preprocess.errors import BlankImage, NotAnImage
+from app.preprocess.frame import frame_from_ink
+from app.preprocess.pipeline import frame_from_bytes
+from support import MAX_PIXELS, drawing, encode, flat
+
+
+async def never() -> bool:
+    return False
+
+
+async def always() -> bool:
+    return True
+
+
+@pytest.fixture
+def reader(classifier):
+    return Reader(classifier, MAX_PIXELS, threads=1)
+
+
+async def read_small(reader: Reader, *pictures: bytes) -> list:
+    images = [reader.open_if_small(picture) for picture in pictures]
+    return await asyncio.gather(*map(reader.read_small, images), return_exceptions=True)
+
+
+def test_pictures_read_together_are_read_as_alone(reader, digits, classifier):
+    pictures = [encode(digit) for digit in digits[::25]]
+    readings = asyncio.run(read_small(reader, *pictures))
+    frames = [frame_from_bytes(picture, MAX_PIXELS) for picture in pictures]
+    np.testing.assert_array_equal([reading.frame for reading in readings], frames)
+    np.testing.assert_allclose([r.probabilities for r in readings], classifier(np.stack(frames)), atol=1e-6)
+    assert [reading.batch_size for reading in readings] == [16] * 16 + [4] * 4
+
+
+def test_a_reading_says_where_its_time_went(reader, seven):
+    (reading,) = asyncio.run(read_small(reader, encode(seven)))
+    assert [stage.name for stage in reading.stages] == ["wait", "decode", "preprocess", "inference"]
+    times = [time for stage in reading.stages for time in (stage.begin, stage.end)]
+    assert times == sorted(times)
+
+
+def test_one_that_cannot_be_read_harms_no_other(reader, seven):
+    first, blank, again = asyncio.run(read_small(reader, encode(seven), flat(255, (28, 28)), encode(seven)))
+    assert first.probabilities.argmax() == again.probabilities.argmax() == 7
+    assert isinstance(blank, BlankImage)
+    assert first.batch_size == 2
+
+
+def test_one_that_breaks_the_code_harms_no_other(reader, seven, monkeypatch):
+    def broken(ink: np.ndarray) -> np.ndarray:
+        if ink.mean() == 1:
+            raise ZeroDivisionError
+        return frame_from_ink(ink)
+
+    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", broken)
+    square = encode(np.pad(np.full((9, 9), 255, np.uint8), 10))
+    first, second, third = asyncio.run(read_small(reader, encode(seven), square, encode(seven)))
+    assert first.probabilities.argmax() == third.probabilities.argmax() == 7
+    assert isinstance(second, ZeroDivisionError)
+
+
+def test_nothing_can_be_read_of_nothing_but_damaged_pictures(classifier):
+    blank = open_image(flat(255), MAX_PIXELS)
+    assert [type(error) for error in read([blank, blank.copy()], classifier)] == [BlankImage, BlankImage]
+    assert read([], classifier) == []
+
+
+@pytest.mark.parametrize(
+    ("side", "format", "is_small"),
+    [(28, "PNG", True), (28, "BMP", True), (128, "PNG", True), (129, "PNG", False), (112, "BMP", False)],
+)
+def test_a_picture_is_small_by_its_bytes_and_its_pixels(reader, seven, side, format, is_small):
+    picture = encode(Image.fromarray(seven).resize((side, side)), format)
+    assert (reader.open_if_small(picture) is not None) == is_small
+
+
+def test_what_is_no_picture_is_refused_where_its_header_is_read(reader):
+    with pytest.raises(NotAnImage):
+        reader.open_if_small(b"text")
+    with pytest.raises(NotAnImage):
+        asyncio.run(reader.read_large(b"text", never))
+
+
+def test_large_pictures_are_read_in_their_turn(reader, seven):
+    picture = encode(drawing(seven))
+
+    async def read_large() -> list:
+        return await asyncio.gather(*(reader.read_large(picture, never) for _ in range(4)))
+
+    readings = asyncio.run(read_large())
+    assert [reading.probabilities.argmax() for reading in readings] == [7] * 4
+    waits = [reading.stages[0].end - reading.stages[0].begin for reading in readings]
+    assert waits == sorted(waits)
+
+
+def test_a_picture_that_nobody_waits_for_is_not_read(reader, seven):
+    with pytest.raises(Abandoned):
+        asyncio.run(reader.read_large(encode(drawing(seven)), always))

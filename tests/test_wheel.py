@@ -1,0 +1,96 @@
+"""The sdist and the wheel: complete, and at work in any folder without the checkout."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import venv
+from pathlib import Path
+from zipfile import ZipFile
+
+import httpx2
+import pytest
+
+from support import MODEL, ROOT, serving
+
+SEVEN = ROOT / "docs" / "seven.png"
+
+pytestmark = pytest.mark.slow
+
+
+def build(*arguments: object, project: Path = ROOT) -> None:
+    subprocess.run([sys.executable, "-m", "hatchling", "build", *map(str, arguments)], cwd=project, check=True)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    """The folder with the sdist and the wheel of the checkout."""
+    folder = tmp_path_factory.mktemp("built")
+    build("--directory", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sdist(built) -> Path:
+    return next(built.glob("*.tar.gz"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> Path:
+    return next(built.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory) -> Path:
+    """A virtual environment with the wheel; what the wheel depends on comes from the one that runs the tests."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder)
+    install = ["--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *install], check=True)
+    packages = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
+    # A path in a .pth file comes after the environment's own, and .pth files behind it, as of editables, do not count.
+    Path(packages, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return folder
+
+
+@pytest.fixture
+def digits_command(environment, tmp_path, monkeypatch) -> str:
+    """The command that the wheel installs, in an empty folder and with no settings."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name == "PYTHONPATH" or name.startswith("DIGITS_"):
+            monkeypatch.delenv(name)
+    return str(Path(sysconfig.get_path("scripts", "venv", {"base": str(environment)}), "digits"))
+
+
+def test_the_wheel_has_the_model_and_all_files_of_the_service(wheel):
+    files = [path for path in (ROOT / "app").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    with ZipFile(wheel) as archive:
+        assert {path.relative_to(ROOT).as_posix() for path in files} <= set(archive.namelist())
+        assert archive.read("app/digits.onnx") == MODEL.read_bytes()
+
+
+def test_the_sdist_makes_the_same_wheel(sdist, wheel, tmp_path):
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (project,) = tmp_path.iterdir()
+    build("--target", "wheel", project=project)
+    assert (project / "dist" / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_installed_it_reads_a_picture_in_any_folder(digits_command, environment):
+    def answer(*arguments: str) -> dict:
+        return json.loads(subprocess.check_output([digits_command, *arguments, "--local", "--json"]))
+
+    assert answer("predict", str(SEVEN))["digit"] == 7
+    assert Path(answer("info")["file"]).is_relative_to(environment)
+
+
+def test_installed_it_serves_in_any_folder(digits_command, monkeypatch):
+    monkeypatch.setattr("support.DIGITS", digits_command)
+    with serving() as (_, url), httpx2.Client(base_url=url) as client:
+        assert client.post("/predict", content=SEVEN.read_bytes()).json()["digit"] == 7
+        for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
+            assert client.get(path).status_code == 200, path
