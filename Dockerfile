@@ -10,7 +10,7 @@ RUN pip install --prefix=/installed --only-binary=:all: --require-hashes -r requ
 # 90 MB that nothing reads when it runs: tests, what makes models, a second copy of ONNX Runtime, debug symbols.
 RUN find /installed -depth \( -name tests -o -path '*/onnxruntime/transformers' -o -path '*/onnxruntime/quantization' \
         -o -path '*/onnxruntime/tools' -o -name 'libonnxruntime.so.*' \) -exec rm -r {} + \
-    && find /installed \( -name 'fastcc3d.*.so' -o -path '*/uvloop/loop.*.so' \) -exec strip --strip-debug {} +
+    && find /installed -name 'fastcc3d.*.so' -exec strip --strip-debug {} +
 
 FROM dependencies AS service
 COPY requirements-build.lock .

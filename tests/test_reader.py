@@ -15,12 +15,8 @@ from app.preprocess.pipeline import frame_from_bytes
 from support import MAX_PIXELS, drawing, encode, flat
 
 
-async def never() -> bool:
-    return False
-
-
-async def always() -> bool:
-    return True
+async def never() -> None:
+    await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -88,14 +84,14 @@ def test_what_is_no_picture_is_refused_where_its_header_is_read(reader):
     with pytest.raises(NotAnImage):
         reader.open_if_small(b"text")
     with pytest.raises(NotAnImage):
-        asyncio.run(reader.read_large(b"text", never))
+        asyncio.run(reader.read_large(b"text", never()))
 
 
 def test_large_pictures_are_read_in_their_turn(reader, seven):
     picture = encode(drawing(seven))
 
     async def read_large() -> list:
-        return await asyncio.gather(*(reader.read_large(picture, never) for _ in range(4)))
+        return await asyncio.gather(*(reader.read_large(picture, never()) for _ in range(4)))
 
     readings = asyncio.run(read_large())
     assert [reading.probabilities.argmax() for reading in readings] == [7] * 4
@@ -103,6 +99,15 @@ def test_large_pictures_are_read_in_their_turn(reader, seven):
     assert waits == sorted(waits)
 
 
-def test_a_picture_that_nobody_waits_for_is_not_read(reader, seven):
-    with pytest.raises(Abandoned):
-        asyncio.run(reader.read_large(encode(drawing(seven)), always))
+def test_a_picture_that_nobody_waits_for_is_not_read(reader, seven, monkeypatch):
+    picture, read_one, read = encode(drawing(seven)), reader.read_one, []
+    monkeypatch.setattr(reader, "read_one", lambda data: (read.append(data), read_one(data))[1])
+
+    async def hang_up() -> list:
+        patient, leaving = reader.read_large(picture, never()), reader.read_large(picture, asyncio.sleep(0.001))
+        return await asyncio.gather(patient, leaving, return_exceptions=True)
+
+    answered, left = asyncio.run(hang_up())
+    assert answered.probabilities.argmax() == 7
+    assert isinstance(left, Abandoned)
+    assert read == [picture]

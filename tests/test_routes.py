@@ -199,7 +199,7 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
     assert answer.headers["x-request-id"] in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("side", "where"), [(28, "asyncio-portal"), (300, "AnyIO worker thread")])
+@pytest.mark.parametrize(("side", "where"), [(28, "asyncio-portal"), (300, "large")])
 def test_only_small_pictures_are_worked_on_in_the_event_loops_thread(client, seven, monkeypatch, side, where):
     threads = []
 

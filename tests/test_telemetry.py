@@ -149,19 +149,22 @@ def collector() -> Iterator[tuple[str, list[ResourceSpans]]]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", received
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", received
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def names_by_worker(received: list[ResourceSpans]) -> dict[str, set[str]]:
     """The names of each worker's spans."""
     names: dict[str, set[str]] = {}
-    for of_worker in received.copy():
-        (worker,) = (each.value.string_value for each in of_worker.resource.attributes if each.key.endswith("ance.id"))
-        names.setdefault(worker, set()).update(span.name for scope in of_worker.scope_spans for span in scope.spans)
+    for spans in received.copy():
+        attributes = {each.key: each.value.string_value for each in spans.resource.attributes}
+        worker = names.setdefault(attributes["service.instance.id"], set())
+        worker.update(span.name for scope in spans.scope_spans for span in scope.spans)
     return names
 
 

@@ -6,11 +6,12 @@ byte to their probabilities.
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from time import perf_counter_ns
+from typing import Any
 
-from anyio import to_thread
 from PIL import Image
 
 from app.inference.batcher import Batcher
@@ -45,7 +46,7 @@ class Reader:
         self.classifier = classifier
         self.max_pixels = max_pixels
         self.batcher: Batcher[Image.Image, Reading] = Batcher(lambda images: read(images, classifier), MAX_BATCH)
-        self.turns = asyncio.Semaphore(threads)
+        self.pool = ThreadPoolExecutor(threads, "large")  # with a queue of its own: a thread does not wait for a busy event loop
         self.photo = threading.Lock()  # one at a time: each takes up to 200 MB
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
@@ -58,13 +59,20 @@ class Reader:
         begin = perf_counter_ns()
         return waited(begin, await self.batcher(image))
 
-    async def read_large(self, data: bytes, is_abandoned: Callable[[], Awaitable[bool]]) -> Reading:
-        """Read any other picture, when it is its turn; Abandoned where nobody waits for the answer any more then."""
+    async def read_large(self, data: bytes, abandonment: Awaitable[None]) -> Reading:
+        """Read any other picture, when it is its turn; Abandoned where nobody waits for the answer any more by then."""
         begin = perf_counter_ns()
-        async with self.turns:
-            if await is_abandoned():
+        reading = asyncio.get_running_loop().run_in_executor(self.pool, self.read_one, data)
+        abandoned = asyncio.ensure_future(abandonment)
+        both: set[asyncio.Future[Any]] = {reading, abandoned}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
                 raise Abandoned
-            return waited(begin, await to_thread.run_sync(self.read_one, data))
+            return waited(begin, reading.result())
+        finally:
+            reading.cancel()
+            abandoned.cancel()
 
     def read_one(self, data: bytes) -> Reading:
         """Read one picture; blocks."""

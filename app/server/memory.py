@@ -1,28 +1,11 @@
-"""What the process asks of Python's garbage collector and of the system; each where there is such a thing."""
+"""What the process asks of the system, where the system has such a thing."""
 
 import ctypes
-import gc
 import sys
 from contextlib import suppress
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
 LARGE_BLOCK_BYTES = 8_000_000
-
-
-def tune() -> None:
-    """Do all that follows from what start-up made, once it has."""
-    freeze_start_up()
-    return_large_blocks()
-
-
-def freeze_start_up() -> None:
-    """Freeze start-up objects so that the garbage collector skips them, and run it less often.
-
-    Measured at 16 connections with MNIST PNGs: MEASURE.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
 
 
 def return_large_blocks() -> None:

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -75,7 +74,7 @@ def kind_and_detail(request: Request, error: Exception) -> tuple[Kind, str]:
     if isinstance(error, HTTPException):  # what the framework itself refuses, such as an unknown path or method
         status = HTTPStatus(error.status_code)
         kind = Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers or {})
-        return kind, f"{request.method} {request.url.path}: {status.description}."
+        return kind, f"{request.method} {request.scope['path']}: {status.description}."
     if isinstance(error, RequestValidationError):
         return KINDS[RequestValidationError], "; ".join(
             f"{each['loc'][-1]}: {each['msg']}, not {each['input']!r}" for each in error.errors()
@@ -85,12 +84,12 @@ def kind_and_detail(request: Request, error: Exception) -> tuple[Kind, str]:
     return KINDS[Exception], f"It is logged under the request id {request.state.request_id}; please report it."
 
 
-async def respond(request: Request, error: Exception) -> JSONResponse:
+async def respond(request: Request, error: Exception) -> Response:
     """The answer to a request that raised an exception; of an unforeseen one it tells nothing but the request's id."""
     kind, detail = kind_and_detail(request, error)
-    problem = kind.problem(detail, request.url.path, request.state.request_id)
+    problem = kind.problem(detail, request.scope["path"], request.state.request_id)
     request.state.problem = kind.name
-    return JSONResponse(problem.model_dump(), kind.status, kind.headers, MEDIA_TYPE)
+    return Response(problem.model_dump_json(), kind.status, kind.headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:

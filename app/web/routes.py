@@ -16,7 +16,7 @@ from app.preprocess.maps import Map
 from app.web import errors, problems
 from app.web.admission import Kind
 from app.web.telemetry import record
-from app.web.uploads import FIELD, Picture
+from app.web.uploads import FIELD, Picture, disconnected
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
@@ -81,7 +81,7 @@ async def predict(
     small = reader.open_if_small(picture)
     kind = Kind.SMALL if small else Kind.LARGE
     request.state.holding.take(kind)
-    reading = await (reader.read_small(small) if small else reader.read_large(picture, request.is_disconnected))
+    reading = await (reader.read_small(small) if small else reader.read_large(picture, disconnected(request)))
     record(reading, kind, request.state.metrics)
     shares, digit, model = (
         rounded(reading.probabilities),

@@ -1,0 +1,47 @@
+"""What the process asks of the system, also where the system has no such thing."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from app.server import memory
+
+
+def test_the_limit_on_open_files_is_raised_to_the_hard_one():
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        memory.allow_many_connections()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_limit_that_the_system_does_not_take_is_left_as_it_is(monkeypatch):
+    resource = pytest.importorskip("resource")
+
+    def refuse(*_):
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    memory.allow_many_connections()
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_no_allocator_is_tuned_where_it_is_not_glibcs(platform, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("a library was opened"))
+    memory.return_large_blocks()
+
+
+def test_the_server_can_be_imported_and_its_memory_tuned_without_the_module_resource():
+    code = (
+        "import sys; sys.modules['resource'] = None\n"
+        "from app.server import memory, process; sys.platform = 'win32'\n"
+        "memory.allow_many_connections(); memory.return_large_blocks()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
