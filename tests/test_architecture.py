@@ -45,6 +45,7 @@ def test_nothing_is_imported_that_is_of_no_use(imported, unwanted):
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+@pytest.mark.slow
 def test_importing_prints_nothing_and_needs_no_setting():
     code = f"import {', '.join(MODULES)}"
     done = subprocess.run(

@@ -23,6 +23,8 @@ from typer.testing import CliRunner
 from app.cli.commands import cli
 from support import DIGITS, MODEL, SEVEN, answering, busy, drawing, encode, serving
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:

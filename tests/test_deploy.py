@@ -168,6 +168,7 @@ def test_what_is_set_for_deployment_is_a_setting():
     assert set(names) - of_the_client <= {name.upper() for name in Settings.model_fields}
 
 
+@pytest.mark.slow
 def test_another_model_is_served_from_where_the_setting_says(tmp_path, seven):
     model = onnx.load(MODEL)
     model.metadata_props.add(key="owner", value="somebody else")
@@ -209,6 +210,7 @@ def proxying(configuration: str, folder: Path) -> Iterator[httpx2.Client]:
         process.wait(timeout=10)
 
 
+@pytest.mark.slow
 def test_two_services_behind_the_proxy_are_replaced_without_a_lost_request(nginx, tmp_path, seven):
     picture, answered = encode(seven), Counter()
     with ExitStack() as stack:

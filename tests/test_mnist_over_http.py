@@ -4,10 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import numpy as np
+import pytest
 
 from app.inference.classifier import Classifier
 from support import MODEL, encode, serving
 from training import data, evaluate
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_error_over_http_is_the_error_that_evaluate_measures(mnist_root):

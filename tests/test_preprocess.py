@@ -33,6 +33,7 @@ def test_a_frame_is_what_the_network_was_trained_on(digits):
             assert ink[-1] - ink[0] < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 2, 5, 20, 60])
 def test_size_and_place_on_the_sheet_do_not_matter(digits, scale):
     distances = [distance(frame_of(drawing(digit, scale)), digit / 255) for digit in digits[::25]]

@@ -70,6 +70,7 @@ def test_damaged_files_give_a_frame_or_a_named_error(data, patches, cut):
     frame_or_named_error(bytes(damaged[: int(cut * len(damaged))] if cut > 0.5 else damaged))
 
 
+@pytest.mark.slow
 @settings(patient, max_examples=200)
 @given(
     st.integers(0, 2**32 - 1),

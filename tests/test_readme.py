@@ -45,6 +45,7 @@ def test_each_module_stands_in_the_tree():
     )
 
 
+@pytest.mark.slow
 def test_the_console_sessions_run_as_written():
     sessions = "".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
     commands = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", sessions, re.MULTILINE)
@@ -59,6 +60,7 @@ def test_the_console_sessions_run_as_written():
             assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), done.stdout.strip())
 
 
+@pytest.mark.slow
 def test_the_python_program_runs_as_written():
     program = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
     with serving() as (_, url):

@@ -46,7 +46,7 @@ class Reader:
         self.classifier = classifier
         self.max_pixels = max_pixels
         self.batcher: Batcher[Image.Image, Reading] = Batcher(lambda images: read(images, classifier), MAX_BATCH)
-        self.pool = ThreadPoolExecutor(threads, "large")  # with a queue of its own: a thread does not wait for a busy event loop
+        self.pool = ThreadPoolExecutor(threads, "large")  # whose threads do not wait for a busy event loop
         self.photo = threading.Lock()  # one at a time: each takes up to 200 MB
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
