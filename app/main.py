@@ -1,7 +1,7 @@
 """create_app: settings → the FastAPI application, and `app` for `fastapi run` and `uvicorn app.main:app`."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -35,7 +35,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         reader = Reader(classifier, settings.max_pixels, settings.threads)
-        with draining.on_sigterm(settings.drain_seconds):
+        with draining.on_sigterm(settings.drain_seconds), closing(reader):
             yield {"settings": settings, "reader": reader, "metrics": metrics, "draining": draining}
 
     app = FastAPI(

@@ -186,9 +186,11 @@ def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[dict[str, str]], Response]:

@@ -1,5 +1,6 @@
 """Photographs: uneven light, a desk in view, lines, boxes and neighbours."""
 
+from contextlib import suppress
 from io import BytesIO
 
 import numpy as np
@@ -184,3 +185,10 @@ def test_pieces_are_what_is_connected_whatever_the_masks_size():
             number = spread
         pairs = set(zip(connected(inked, 8).ravel().tolist(), number.ravel().tolist(), strict=True))
         assert len(pairs) == len({ours for ours, _ in pairs}) == len({theirs for _, theirs in pairs})
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_stroke_of_a_few_pixels_that_fills_its_picture_is_read_without_a_warning(width):
+    shades = np.linspace(60, 130, 12 * width).reshape(12, width).astype(np.uint8)
+    with suppress(BlankImage):
+        assert frame_of(shades).max() == 1

@@ -74,6 +74,10 @@ class Reader:
             reading.cancel()
             abandoned.cancel()
 
+    def close(self) -> None:
+        """Begin no more work."""
+        self.pool.shutdown(wait=False, cancel_futures=True)
+
     def read_one(self, data: bytes) -> Reading:
         """Read one picture; blocks."""
         image = open_image(data, self.max_pixels)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.preprocess.errors import BlankImage
-from app.preprocess.maps import Map, border, sample, upper_median
+from app.preprocess.maps import Map, border, sample
 from app.preprocess.photo import MIN_CONTRAST, ink_on_uneven_ground
 from app.preprocess.pieces import SMALL_SIDE
 
@@ -97,9 +97,9 @@ def ink_on_even_ground(colour: Map, sheet: NDArray[np.bool_] | None) -> Map | No
     """
     seen = sample(colour)
     visible = seen.reshape(len(seen), -1) if sheet is None else seen[:, sample(sheet)]  # (C, n)
-    ground = upper_median(visible)[:, None, None]
+    ground = np.median(visible, axis=1)[:, None, None]
     seen_difference = largest_difference(seen, ground)
-    if upper_median(seen_difference.ravel() if sheet is None else seen_difference[sample(sheet)]) > EVEN:
+    if np.median(seen_difference if sheet is None else seen_difference[sample(sheet)]) > EVEN:
         return None
     difference = seen_difference if seen.shape == colour.shape else largest_difference(colour, ground)
     if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:

@@ -64,12 +64,6 @@ def sample(array: NDArray[T]) -> NDArray[T]:
     return array[..., ::step_y, ::step_x]
 
 
-def upper_median(values: NDArray[T]) -> NDArray[T]:
-    """The upper median along the last axis, in a quarter of the time of np.median."""
-    median: NDArray[T] = np.sort(values)[..., values.shape[-1] // 2]
-    return median
-
-
 def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
     """Minimum or maximum over a square of `width` (made odd) around each pixel; nothing lies outside."""
     reach = width // 2
@@ -90,10 +84,7 @@ def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
 def connected(inked: NDArray[np.bool_], connectivity: Literal[4, 8]) -> NDArray[np.integer[Any]]:
     """The connected pieces of a mask, numbered from 1; 0 is what is between them.
 
-    cc3d 4.1.1 is twice as fast with booleans, but labels three in ten masks of an odd width wrongly, and some of an odd
-    height. It gets those as numbers.
+    Labelled as numbers: cc3d 4.1.1 labels three in ten boolean masks of an odd width wrongly.
     """
-    height, width = inked.shape
-    mask = inked.view(np.uint8) if height % 2 or width % 2 else inked
-    labels: NDArray[np.integer[Any]] = cc3d.connected_components(mask, connectivity=connectivity)
+    labels: NDArray[np.integer[Any]] = cc3d.connected_components(inked.view(np.uint8), connectivity=connectivity)
     return labels

@@ -102,7 +102,7 @@ def inner(grey: Map) -> tuple[slice, slice]:
 def seam(levels: NDArray[np.float32]) -> int:
     """How many rows from an edge on, given by their medians, are not the ground; 0 where they go on inside."""
     reach = max(2, len(levels) // 12)
-    usual = np.median(levels[reach : 3 * reach])
+    usual = np.median(levels[reach : 3 * reach]) if len(levels) > reach else np.inf
     ground = np.abs(levels[: reach + 1] - usual) < LINE
     return int(ground.argmax()) + 1 if ground.any() and not ground[0] else 0
 

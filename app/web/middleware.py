@@ -28,16 +28,15 @@ REFUSAL_SECONDS = (
 )  # until Overloaded is answered: at random, or those who ask again at once would do so together
 PICTURE_PATHS = {"/predict"}
 POLICY = (
-    "default-src 'none'; script-src 'self'{}; style-src 'self'{}; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-NO_SNIFFING = [(b"x-content-type-options", b"nosniff")]  # all that an answer in JSON needs
 SECURITY_HEADERS = [
-    *NO_SNIFFING,
+    (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"content-security-policy", POLICY.format("", "").encode()),  # nothing from another host, nothing inline
+    (b"content-security-policy", POLICY.format("").encode()),  # nothing from another host, nothing inline
 ]
 
 
@@ -59,7 +58,7 @@ class RequestMiddleware:
         given_id = request.headers.get("x-request-id", "")
         request_id = given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
         has_picture = scope["method"] == "POST" and scope["path"] in PICTURE_PATHS
-        headers = [(b"x-request-id", request_id.encode()), *(NO_SNIFFING if has_picture else SECURITY_HEADERS)]
+        headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
         started, status = perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:

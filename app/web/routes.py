@@ -44,17 +44,9 @@ class Health(BaseModel):
     model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
 
 
-EXAMPLE = {
-    "digit": 7,
-    "confidence": 0.9991,
-    "probabilities": [0.0] * 7 + [0.9991, 0.0, 0.0009],
-    "model": "1f0c2a9b7d3e",
-}
-HEALTH_EXAMPLE = {
-    "status": "ok",
-    "version": "0.1.0",
-    "model": {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-10"},
-}
+EXAMPLE = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "model": "1f0c2a9b7d3e"}
+MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-10"}
+HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}}
 BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY}
@@ -83,12 +75,9 @@ async def predict(
     request.state.holding.take(kind)
     reading = await (reader.read_small(small) if small else reader.read_large(picture, disconnected(request)))
     record(reading, kind, request.state.metrics)
-    shares, digit, model = (
-        rounded(reading.probabilities),
-        int(reading.probabilities.argmax()),
-        reader.classifier.version,
-    )
-    prediction = Prediction(digit=digit, confidence=shares[digit], probabilities=shares, model=model)
+    digit, model = int(reading.probabilities.argmax()), reader.classifier.version
+    probabilities = rounded(reading.probabilities)
+    prediction = Prediction(digit=digit, confidence=probabilities[digit], probabilities=probabilities, model=model)
     if frame:
         prediction.frame = data_uri(reading.frame)
     return prediction
