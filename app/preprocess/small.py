@@ -3,7 +3,8 @@
 Over 16 connections, half as many MNIST PNGs again are answered per second as without.
 
 These are images as MNIST's are: grey, with one piece of ink on an even ground. All others are left to
-`app.preprocess.ink` and `pieces`, which would find the same on these."""
+`app.preprocess.ink` and `pieces`, which would find the same on these.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -36,7 +36,7 @@ def serve(settings: Settings) -> None:
     host, port, *_ = listener.getsockname()
     structlog.get_logger("digits").info(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}")
     if settings.workers == 1:
-        memory.return_large_blocks()
+        memory.tune()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once it has stopped
         uvicorn.Server(config(app, settings)).run([listener])
         return
@@ -51,7 +51,7 @@ def worker() -> FastAPI:
     settings = Settings()
     logs.configure(settings.log_level)
     app = create_app(settings)
-    memory.return_large_blocks()
+    memory.tune()
     return app
 
 

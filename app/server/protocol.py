@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
@@ -32,6 +33,13 @@ class Protocol(H11Protocol):
         """Expect the next headers, unless they came with the last request."""
         super().on_response_complete()
         self.set_timer()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is not HTTP; hang up where it belongs to a request that has its answer."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
