@@ -6,6 +6,9 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
+from app.web import middleware
+from app.web.admission import MAX_REFUSED, Admission, Kind
+from app.web.errors import Overloaded
 from support import encode
 
 
@@ -63,3 +66,22 @@ def test_every_answer_tells_browsers_what_they_may_do(client, path):
     script = policy.split("script-src ")[1].split(";")[0]
     assert "unsafe" not in script
     assert script == "'self'" or path == "/docs"
+
+
+def test_only_so_many_refusals_are_waited_for(client, monkeypatch):
+    monkeypatch.setattr(middleware, "REFUSAL_SECONDS", (30, 30))
+    monkeypatch.setattr(Admission, "check", refuse)
+    monkeypatch.setitem(the_admission(client).in_hand, Kind.REFUSED, MAX_REFUSED)
+    answer = client.post("/predict", content=b"x")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
+
+
+def refuse(*_) -> None:
+    raise Overloaded("Too many.")
+
+
+def the_admission(client) -> Admission:
+    layer = client.app.middleware_stack
+    while not isinstance(layer, middleware.RequestMiddleware):
+        layer = layer.app
+    return layer.admission

@@ -15,6 +15,7 @@ from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
 SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
+MAX_REFUSED = 500  # up to 64 kB of an unread body are in memory for each
 
 
 class Kind(StrEnum):
@@ -23,6 +24,7 @@ class Kind(StrEnum):
     BYTES = "bytes"
     SMALL = "small"
     LARGE = "large"
+    REFUSED = "refused"  # requests that wait for their refusal
 
 
 class Admission:
@@ -32,6 +34,7 @@ class Admission:
         self.max_upload_bytes = settings.max_upload_bytes
         large = settings.threads + settings.large_queue
         self.limits = {Kind.BYTES: settings.max_held_bytes, Kind.SMALL: settings.small_queue, Kind.LARGE: large}
+        self.limits[Kind.REFUSED] = MAX_REFUSED
         self.in_hand = dict.fromkeys(Kind, 0)
         self.depth = {kind: depth.labels(kind) for kind in (Kind.SMALL, Kind.LARGE)}
 

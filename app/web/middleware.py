@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.inference.reader import Abandoned
 from app.metrics import Metrics
 from app.web import problems
-from app.web.admission import Admission
+from app.web.admission import Admission, Kind
 from app.web.errors import Overloaded, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -95,6 +95,7 @@ class RequestMiddleware:
         try:
             self.admission.check(int(declared) if declared.isdecimal() and len(declared) < 20 else 0)
         except Overloaded:
+            request.state.holding.take(Kind.REFUSED)  # raises at once where many wait already
             await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
             raise
 
