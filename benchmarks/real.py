@@ -192,12 +192,12 @@ def tile(reading: Reading) -> Image.Image:
     """A picture as sent, and beside it the frame; bare ground where there is neither."""
     sheet = Image.new("RGBA", (2 * TILE + 4, TILE), GROUND)
     for file, left in ((reading.path.read_bytes(), 0), (b64decode(reading.frame.partition(",")[2]), TILE + 4)):
-        if image := opened(file):
+        if image := open_if_picture(file):
             sheet.alpha_composite(image, (left + (TILE - image.width) // 2, (TILE - image.height) // 2))
     return sheet
 
 
-def opened(file: bytes) -> Image.Image | None:
+def open_if_picture(file: bytes) -> Image.Image | None:
     """A file as a picture that fits a tile; None where it is no picture, as refused ones may be."""
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(file))).convert("RGBA")

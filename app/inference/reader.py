@@ -19,9 +19,9 @@ from app.inference.classifier import Classifier
 from app.inference.reading import Reading, Stage, read
 from app.preprocess.decode import open_image
 
-SMALL_BYTES = 8192
-SMALL_PIXELS = 128 * 128
-PHOTO_PIXELS = 1_000_000
+SMALL_BYTES = 8192  # of a small picture's file, whose header is read in the event loop
+SMALL_PIXELS = 128 * 128  # of a small picture, which is read there in about a tenth of a millisecond
+PHOTO_PIXELS = 1_000_000  # larger pictures take up to 200 MB, and are read one at a time
 MAX_BATCH = 16
 
 
@@ -47,7 +47,7 @@ class Reader:
         self.max_pixels = max_pixels
         self.batcher: Batcher[Image.Image, Reading] = Batcher(lambda images: read(images, classifier), MAX_BATCH)
         self.pool = ThreadPoolExecutor(threads, "large")  # whose threads do not wait for a busy event loop
-        self.photo = threading.Lock()  # one at a time: each takes up to 200 MB
+        self.photo = threading.Lock()
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
         """A picture whose header says that it is small; None for all others. Raises PreprocessError."""
