@@ -5,8 +5,8 @@
 starts each server in turn on one core, and loads it from another with wrk, at 1, 16 and 64 connections, with an
 MNIST PNG and with a 640×480 JPEG, as multipart uploads. The others (`benchmarks/peers`) have a network of the same
 size, in torch on one thread, and squash the picture to 28×28, where ours finds the digit. `--before DIR` measures the
-`digits` of another checkout's virtual environment in turn with ours. Prints a table of medians, and the same as one line
-of JSON. Needs wrk.
+`digits` of another checkout's virtual environment in turn with ours. Prints a table of medians, and the same as one
+line of JSON. Needs wrk.
 """
 
 import json
