@@ -41,12 +41,13 @@ CONNECTIONS = (1, 16, 64)
 BOUNDARY = "b0undary"
 SERVER_CORE, LOAD_CORE = "0", "1"
 
-UVICORN = ["PEERS/bin/python", "-m", "uvicorn", "--port", str(PORT), "--http", "httptools", "--no-access-log"]
+UVICORN = ["PEERS/bin/python", "-m", "uvicorn", "--port", str(PORT), "--http", "httptools"]
+UVICORN += ["--no-access-log", "--log-level", "error", "--app-dir", str(PEERS)]
 SERVERS: dict[str, list[str]] = {
     "digits": [str(BIN / "digits"), "serve", "--port", str(PORT)],
     "before": ["BEFORE/bin/digits", "serve", "--port", str(PORT)],
-    "no-op": [*UVICORN, "--log-level", "error", "--app-dir", str(PEERS), "noop:app"],
-    "FastAPI + torch": [*UVICORN, "--log-level", "error", "--app-dir", str(PEERS), "plain:app"],
+    "no-op": [*UVICORN, "noop:app"],
+    "FastAPI + torch": [*UVICORN, "plain:app"],
     "LitServe": ["PEERS/bin/python", str(PEERS / "lit.py"), str(PORT)],
     "BentoML": [
         "PEERS/bin/python",

@@ -4,7 +4,7 @@ import pytest
 
 from app.metrics import Metrics
 from app.settings import Settings
-from app.web.admission import Admission, Kind
+from app.web.admission import Admission, Resource
 from app.web.errors import Overloaded, UploadTooLarge
 
 LARGE_BODY = 10_000
@@ -23,9 +23,9 @@ def admission(metrics) -> Admission:
 
 def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission):
     with admission.holding() as first, admission.holding() as second:
-        first.take(Kind.LARGE)
+        first.take(Resource.LARGE)
         admission.check(LARGE_BODY)
-        second.take(Kind.LARGE)
+        second.take(Resource.LARGE)
         with pytest.raises(Overloaded, match="again in a second"):
             admission.check(LARGE_BODY)
         admission.check(300)
@@ -39,7 +39,7 @@ def test_a_check_takes_nothing(admission):
     assert set(admission.in_hand.values()) == {0}
 
 
-@pytest.mark.parametrize("kind", [Kind.SMALL, Kind.LARGE])
+@pytest.mark.parametrize("kind", [Resource.SMALL, Resource.LARGE])
 def test_a_place_is_refused_where_all_are_taken(admission, kind):
     with admission.holding() as first, admission.holding() as second, admission.holding() as third:
         first.take(kind)
@@ -72,17 +72,17 @@ def test_a_body_may_be_as_large_as_allowed_and_no_larger(admission):
 
 
 def test_what_is_held_is_given_back_however_a_request_ends(admission, metrics):
-    def depth(kind: Kind) -> float | None:
+    def depth(kind: Resource) -> float | None:
         return metrics.registry.get_sample_value("digits_queue_depth", {"queue": kind})
 
     def fail_in_the_middle():
         with admission.holding() as holding:
             holding.take_bytes(100)
-            holding.take(Kind.SMALL)
-            assert (admission.in_hand[Kind.BYTES], depth(Kind.SMALL), depth(Kind.LARGE)) == (100, 1, 0)
+            holding.take(Resource.SMALL)
+            assert (admission.in_hand[Resource.BYTES], depth(Resource.SMALL), depth(Resource.LARGE)) == (100, 1, 0)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail_in_the_middle()
     assert set(admission.in_hand.values()) == {0}
-    assert depth(Kind.SMALL) == 0
+    assert depth(Resource.SMALL) == 0

