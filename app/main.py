@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.inference.classifier import Classifier
+from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.metrics import Metrics
 from app.settings import Settings
@@ -20,6 +21,7 @@ from app.web import docs, problems, routes
 from app.web.admission import Admission
 from app.web.auth import Keys
 from app.web.draining import Draining
+from app.web.lingering import LingeringMiddleware
 from app.web.middleware import RequestMiddleware
 
 PAGE = Path(__file__).with_name("page")
@@ -34,7 +36,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        reader = Reader(classifier, settings.max_pixels, settings.threads)
+        on_kill = metrics.decoders_killed.inc
+        decoders = Decoders(settings.decoders, settings.max_pixels, settings.decoder_memory_bytes, on_kill)
+        reader = Reader(classifier, decoders, settings.max_pixels)
+        metrics.decoders.set(settings.decoders)
         with draining.on_sigterm(settings.drain_seconds), closing(reader):
             yield {"settings": settings, "reader": reader, "metrics": metrics, "draining": draining}
 
@@ -57,6 +62,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as FastAPI's docs extend it
     problems.install(app)
     app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)
+    app.add_middleware(LingeringMiddleware, seconds=settings.client_timeout_seconds)
     if settings.cors_origins:  # around the other one, whose refusals a page from another origin can read then
         app.add_middleware(
             CORSMiddleware,

@@ -27,6 +27,8 @@ class Metrics:
         self.rejected = self.counter("digits_rejected", "Requests answered with a problem, by its type.", "reason")
         self.queue_depth = self.gauge("digits_queue_depth", "Small and large pictures waiting or being read.", "queue")
         self.queue_seconds = self.histogram("digits_queue_wait_seconds", "Seconds a picture waited.", SECONDS, "queue")
+        self.decoders = self.gauge("digits_decoders", "Decoder processes, running or to be started.")
+        self.decoders_killed = self.counter("digits_decoders_killed", "Decoder processes that a picture made end.")
         self.batch_size = self.histogram("digits_batch_size", "Pictures read together, per picture.", BATCH_SIZES)
         self.stage_seconds = {
             "decode": self.histogram("digits_decode_seconds", "Seconds to decode a batch, per picture.", SECONDS),

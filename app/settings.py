@@ -43,21 +43,22 @@ class Settings(BaseSettings):
         default=50_000_000, gt=0, description="Most bytes of request bodies in memory at once, per worker."
     )
     body_timeout_seconds: float = Field(default=30, gt=0, description="Seconds that a request body may take to arrive.")
-    header_timeout_seconds: float = Field(
-        default=10, gt=0, description="Seconds that request headers, or the rest of a refused body, may take."
-    )
-    max_pixels: int = Field(
-        default=50_000_000,
+    client_timeout_seconds: float = Field(
+        default=10,
         gt=0,
-        description="Most pixels (width × height) of a JPEG. An AVIF may have 0.3 times as many, a WebP 0.25, all "
-        "others and progressive JPEGs half.",
+        description="Seconds to wait for a client: for request headers, for the rest of a refused body, or for it to "
+        "read its answer.",
     )
-    threads: int = Field(
-        default_factory=lambda: min(4, usable_cores()),
+    max_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels (width × height) of a picture.")
+    decoders: int = Field(
+        default_factory=lambda: min(2, usable_cores()),
         gt=0,
-        description="Number of large pictures read at the same time, per worker.",
+        description="Number of processes that decode large pictures, per worker.",
     )
-    large_queue: int = Field(default=6, ge=0, description="Large pictures that may queue for a thread, per worker.")
+    decoder_memory_bytes: int = Field(
+        default=220_000_000, gt=0, description="Memory that decoding one picture may take. Linux only."
+    )
+    large_queue: int = Field(default=6, ge=0, description="Large pictures that may queue for a decoder, per worker.")
     small_queue: int = Field(default=64, gt=0, description="Small pictures that may queue, per worker.")
     drain_seconds: int = Field(
         default=1,
@@ -76,3 +77,11 @@ class Settings(BaseSettings):
     def split(cls, value: object) -> object:
         """Split a list at its commas."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("api_keys", mode="before")  # which runs before the one above
+    @classmethod
+    def check_keys(cls, value: object) -> object:
+        """Refuse what would leave the service open, or lock everyone out, against its owner's intention."""
+        if isinstance(value, str) and value and not (value.isascii() and value.strip(", ")):
+            raise ValueError("write one or more keys of ASCII characters, separated by commas")
+        return value

@@ -29,7 +29,7 @@ def main(rounds: Annotated[int, typer.Option(help="How often each is loaded.")] 
         start(
             [str(BIN / "digits"), "serve", "--port", str(PORT + workers), "--workers", str(workers)],
             "file",
-            {**ROOMY, "DIGITS_THREADS": "1"},
+            {**ROOMY, "DIGITS_DECODERS": "1"},
             url,
             CORES,
         )[0]

@@ -20,13 +20,13 @@ import torch
 from PIL import Image, ImageOps
 
 from app.preprocess import errors
-from app.preprocess.decode import START_OF_SCAN
 from app.preprocess.pipeline import frame_from_bytes
 from training.model import DigitNet
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "digits.onnx"
 SHEET = Path(__file__).parent / "data" / "mnist_500.png"
+HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 MAX_PIXELS = 50_000_000
 DIGITS = str(Path(sys.executable).with_name("digits"))
 
@@ -90,7 +90,7 @@ PNG = encode(Image.linear_gradient("L"))
 def many_scans(count: int) -> bytes:
     """A progressive JPEG that goes over all its pixels so many times more."""
     jpeg = encode(Image.linear_gradient("L"), "JPEG", progressive=True)
-    last = jpeg.rindex(START_OF_SCAN)
+    last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
 
 
@@ -104,8 +104,10 @@ HOSTILE = {
     "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
     "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
     "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
-    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 25,000,000 in a PNG"),
-    "many scans": (many_scans(200), errors.TooComplex, "more than 100 scans"),
+    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
+    "float tiff": (encode(Image.linear_gradient("F"), "TIFF"), errors.NotAnImage, "floating-point"),
+    "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
+    "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlays"),
     "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
@@ -147,6 +149,12 @@ def until(condition, seconds: float = 10) -> bool:
     while not (true := condition()) and time.perf_counter() < end:
         time.sleep(0.05)
     return bool(true)
+
+
+def family(pid: int) -> list[int]:
+    """A process, its children and theirs."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def peak_memory(pid: int) -> int:

@@ -17,7 +17,7 @@ def metrics() -> Metrics:
 
 @pytest.fixture
 def admission(metrics) -> Admission:
-    settings = Settings(max_upload_bytes=20_000, max_held_bytes=30_000, small_queue=2, threads=1, large_queue=1)
+    settings = Settings(max_upload_bytes=20_000, max_held_bytes=30_000, small_queue=2, decoders=1, large_queue=1)
     return Admission(settings, metrics.queue_depth)
 
 

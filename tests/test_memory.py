@@ -1,6 +1,5 @@
 """What the process asks of the system, also where the system has no such thing."""
 
-import ctypes
 import subprocess
 import sys
 
@@ -30,18 +29,12 @@ def test_a_limit_that_the_system_does_not_take_is_left_as_it_is(monkeypatch):
     memory.allow_many_connections()
 
 
-@pytest.mark.parametrize("platform", ["darwin", "win32"])
-def test_no_allocator_is_tuned_where_it_is_not_glibcs(platform, monkeypatch):
-    monkeypatch.setattr(sys, "platform", platform)
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: pytest.fail("a library was opened"))
-    memory.return_large_blocks()
-
-
-def test_the_server_can_be_imported_and_its_memory_tuned_without_the_module_resource():
+def test_the_server_can_be_imported_and_its_memory_tuned_without_the_module_resource_and_glibc():
     code = (
         "import sys; sys.modules['resource'] = None\n"
-        "from app.server import memory, process; sys.platform = 'win32'\n"
-        "memory.allow_many_connections(); memory.return_large_blocks()"
+        "from app.server import memory, process\n"
+        "import ctypes; ctypes.CDLL = lambda _: object()\n"
+        "memory.allow_many_connections(); memory.tune()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

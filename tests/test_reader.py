@@ -1,27 +1,27 @@
-"""The reader: small pictures together, large ones in threads, out of each other's way."""
+"""The reader: small pictures together, large ones in other processes, out of each other's way."""
 
 import asyncio
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.reader import Abandoned, Reader
+from app.inference.decoders import Decoders
+from app.inference.reader import Reader
 from app.inference.reading import read
 from app.preprocess.decode import open_image
-from app.preprocess.errors import BlankImage, NotAnImage
+from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.frame import frame_from_ink
 from app.preprocess.pipeline import frame_from_bytes
-from support import MAX_PIXELS, drawing, encode, flat
-
-
-async def never() -> None:
-    await asyncio.Event().wait()
+from support import MAX_PIXELS, PNG, drawing, encode, flat
 
 
 @pytest.fixture
-def reader(classifier):
-    return Reader(classifier, MAX_PIXELS, threads=1)
+def reader(classifier) -> Iterator[Reader]:
+    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail), MAX_PIXELS)
+    yield reader
+    reader.close()
 
 
 async def read_small(reader: Reader, *pictures: bytes) -> list:
@@ -80,34 +80,22 @@ def test_a_picture_is_small_by_its_bytes_and_its_pixels(reader, seven, side, for
     assert (reader.open_if_small(picture) is not None) == is_small
 
 
-def test_what_is_no_picture_is_refused_where_its_header_is_read(reader):
-    with pytest.raises(NotAnImage):
-        reader.open_if_small(b"text")
-    with pytest.raises(NotAnImage):
-        asyncio.run(reader.read_large(b"text", never()))
+@pytest.mark.parametrize("format", ["WEBP", "AVIF", "HEIF", "TIFF", "progressive JPEG", "text"])
+def test_no_format_that_may_lie_about_its_size_is_opened_in_the_event_loop(reader, seven, format, monkeypatch):
+    picture = encode(Image.fromarray(seven), format.split()[-1], progressive=True) if format != "text" else b"text"
+    assert reader.open_if_small(picture) is None
 
 
-def test_large_pictures_are_read_in_their_turn(reader, seven):
+def test_a_small_picture_that_is_damaged_is_refused_in_the_event_loop(reader):
+    with pytest.raises(CorruptImage):
+        reader.open_if_small(PNG[:20])
+
+
+def test_a_large_picture_is_read_as_a_small_one_is(reader, seven):
     picture = encode(drawing(seven))
-
-    async def read_large() -> list:
-        return await asyncio.gather(*(reader.read_large(picture, never()) for _ in range(4)))
-
-    readings = asyncio.run(read_large())
-    assert [reading.probabilities.argmax() for reading in readings] == [7] * 4
-    waits = [reading.stages[0].end - reading.stages[0].begin for reading in readings]
-    assert waits == sorted(waits)
-
-
-def test_a_picture_that_nobody_waits_for_is_not_read(reader, seven, monkeypatch):
-    picture, read_one, read = encode(drawing(seven)), reader.read_one, []
-    monkeypatch.setattr(reader, "read_one", lambda data: (read.append(data), read_one(data))[1])
-
-    async def hang_up() -> list:
-        patient, leaving = reader.read_large(picture, never()), reader.read_large(picture, asyncio.sleep(0.001))
-        return await asyncio.gather(patient, leaving, return_exceptions=True)
-
-    answered, left = asyncio.run(hang_up())
-    assert answered.probabilities.argmax() == 7
-    assert isinstance(left, Abandoned)
-    assert read == [picture]
+    reading = asyncio.run(reader.read_large(picture))
+    np.testing.assert_array_equal(reading.frame, frame_from_bytes(picture, MAX_PIXELS))
+    assert reading.probabilities.argmax() == 7
+    assert [stage.name for stage in reading.stages] == ["wait", "decode", "preprocess", "inference"]
+    times = [time for stage in reading.stages for time in (stage.begin, stage.end)]
+    assert times == sorted(times)

@@ -1,7 +1,6 @@
 """The endpoints, with real digits: answers and every error."""
 
 import base64
-import threading
 from io import BytesIO
 
 import numpy as np
@@ -115,7 +114,6 @@ REFUSED = {
     "text": (PNG_TYPE, HOSTILE["text"][0], 415, "not-an-image"),
     "a cut PNG": (PNG_TYPE, HOSTILE["cut png"][0], 422, "corrupt-image"),
     "60 megapixels": (PNG_TYPE, HOSTILE["many pixels"][0], 422, "too-many-pixels"),
-    "a JPEG of 200 scans": (PNG_TYPE, HOSTILE["many scans"][0], 422, "too-complex"),
     "a bomb": (PNG_TYPE, HOSTILE["bomb"][0], 422, "too-many-pixels"),
     "white": (PNG_TYPE, flat(255), 422, "blank-image"),
     "black": (PNG_TYPE, flat(0), 422, "blank-image"),
@@ -143,7 +141,15 @@ def assert_problem(answer, status: int, name: str, path: str) -> None:
     assert problem["detail"].endswith(".")
 
 
-ELSEWHERE = {"invalid-parameter", "internal-error", "unauthorized", "upload-too-slow", "overloaded", "shutting-down"}
+ELSEWHERE = {
+    "too-complex",
+    "invalid-parameter",
+    "internal-error",
+    "unauthorized",
+    "upload-too-slow",
+    "overloaded",
+    "shutting-down",
+}
 
 
 def test_every_kind_of_problem_is_raised_by_a_test():
@@ -188,29 +194,40 @@ def test_a_body_of_unknown_length_is_counted_as_it_arrives(seven):
         assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
 
 
-def test_nothing_of_an_unforeseen_error_is_leaked(client, picture, monkeypatch):
+def test_a_picture_that_takes_too_much_memory_is_refused(seven):
+    with TestClient(create_app(Settings(decoder_memory_bytes=20_000_000))) as client:
+        answer = client.post("/predict", content=encode(Image.new("RGB", (4000, 4000)), compress_level=1))
+    assert_problem(answer, 422, "too-complex", "/predict")
+    assert "20 MB" in answer.json()["detail"]
+
+
+def test_a_picture_that_waits_too_long_is_refused_as_overload(client, picture, monkeypatch):
+    monkeypatch.setattr("app.inference.decoders.WAIT_SECONDS", 0)
+    answer = client.post("/predict", content=picture)
+    assert_problem(answer, 503, "overloaded", "/predict")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_nothing_of_an_unforeseen_error_is_leaked(client, seven, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret")
 
     monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", broken)
-    answer = client.post("/predict", content=picture)
+    answer = client.post("/predict", content=encode(seven))
     assert_problem(answer, 500, "internal-error", "/predict")
     assert "secret" not in answer.text
     assert answer.headers["x-request-id"] in answer.json()["detail"]
 
 
-@pytest.mark.parametrize(("side", "where"), [(28, "asyncio-portal"), (300, "large")])
-def test_only_small_pictures_are_worked_on_in_the_event_loops_thread(client, seven, monkeypatch, side, where):
-    threads = []
-
-    def watched(*arguments):
-        threads.append(threading.current_thread().name)
-        return frame_from_ink(*arguments)
-
-    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", watched)
-    client.post("/predict", content=encode(Image.fromarray(seven).resize((side, side))))
-    assert len(threads) == 1
-    assert where in threads[0]
+@pytest.mark.parametrize(("side", "is_small"), [(28, True), (300, False)])
+def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkeypatch, side, is_small):
+    seen = []
+    monkeypatch.setattr(
+        "app.preprocess.pipeline.frame_from_ink", lambda ink: (seen.append(ink), frame_from_ink(ink))[1]
+    )
+    answer = client.post("/predict", content=encode(Image.fromarray(seven).resize((side, side))))
+    assert answer.json()["digit"] == 7
+    assert bool(seen) == is_small
 
 
 def test_bodies_together_have_a_limit(seven):

@@ -1,32 +1,24 @@
 """Picture bytes → reading, with small and large pictures out of each other's way.
 
-Small pictures are read in batches, in the event loop's own thread. All others are read in a thread, from their first
-byte to their probabilities.
+Small pictures of simple formats are decoded in batches, in the event loop's own thread; all others in other processes.
 """
 
-import asyncio
-import threading
-from collections.abc import Awaitable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from time import perf_counter_ns
-from typing import Any
 
 from PIL import Image
 
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.reading import Reading, Stage, read
+from app.inference.decoders import Decoders
+from app.inference.reading import Reading, read
+from app.inference.stage import Stage
 from app.preprocess.decode import open_image
+from app.preprocess.errors import NotAnImage
 
 SMALL_BYTES = 8192  # of a small picture's file, whose header is read in the event loop
 SMALL_PIXELS = 128 * 128  # of a small picture, which is read there in about a tenth of a millisecond
-PHOTO_PIXELS = 1_000_000  # larger pictures take up to 200 MB, and are read one at a time
+SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # whose headers tell the size that is decoded
 MAX_BATCH = 16
-
-
-class Abandoned(Exception):
-    """Nobody waits for the answer any more."""
 
 
 class Reader:
@@ -36,56 +28,46 @@ class Reader:
     ----------
     classifier : Classifier
         The network.
+    decoders : Decoders
+        For all but small pictures.
     max_pixels : int
         Most pixels of a picture, see `open_image`.
-    threads : int
-        Pictures that are read at the same time, besides the small ones.
     """
 
-    def __init__(self, classifier: Classifier, max_pixels: int, threads: int) -> None:
+    def __init__(self, classifier: Classifier, decoders: Decoders, max_pixels: int) -> None:
         self.classifier = classifier
+        self.decoders = decoders
         self.max_pixels = max_pixels
         self.batcher: Batcher[Image.Image, Reading] = Batcher(lambda images: read(images, classifier), MAX_BATCH)
-        self.pool = ThreadPoolExecutor(threads, "large")  # whose threads do not wait for a busy event loop
-        self.photo = threading.Lock()
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
-        """A picture whose header says that it is small; None for all others. Raises PreprocessError."""
-        image = open_image(data, self.max_pixels) if len(data) <= SMALL_BYTES else None
-        return image if image and image.width * image.height <= SMALL_PIXELS else None
+        """A picture that is small and simple by its header; None for all others. Raises PreprocessError."""
+        if len(data) > SMALL_BYTES:
+            return None
+        try:
+            image = open_image(data, self.max_pixels, SIMPLE_FORMATS)
+        except NotAnImage:
+            return None  # of another format, or of none
+        is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may turn out an MPO
+        return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
 
     async def read_small(self, image: Image.Image) -> Reading:
         """Read a small picture, together with those that arrive at the same time."""
         begin = perf_counter_ns()
         return waited(begin, await self.batcher(image))
 
-    async def read_large(self, data: bytes, abandonment: Awaitable[None]) -> Reading:
-        """Read any other picture, when it is its turn; Abandoned where nobody waits for the answer any more by then."""
+    async def read_large(self, data: bytes) -> Reading:
+        """Read any other picture, when it is its turn."""
         begin = perf_counter_ns()
-        reading = asyncio.get_running_loop().run_in_executor(self.pool, self.read_one, data)
-        abandoned = asyncio.ensure_future(abandonment)
-        both: set[asyncio.Future[Any]] = {reading, abandoned}
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                raise Abandoned
-            return waited(begin, reading.result())
-        finally:
-            reading.cancel()
-            abandoned.cancel()
+        framed = await self.decoders(data)
+        decoded = perf_counter_ns()
+        (probabilities,) = self.classifier(framed.frame)
+        inference = Stage("inference", decoded, perf_counter_ns())
+        return waited(begin, Reading(framed.frame, probabilities, (*framed.stages, inference), 1))
 
     def close(self) -> None:
-        """Begin no more work."""
-        self.pool.shutdown(wait=False, cancel_futures=True)
-
-    def read_one(self, data: bytes) -> Reading:
-        """Read one picture; blocks."""
-        image = open_image(data, self.max_pixels)
-        with self.photo if image.width * image.height > PHOTO_PIXELS else nullcontext():
-            (reading,) = read([image], self.classifier)
-        if isinstance(reading, Exception):
-            raise reading
-        return reading
+        """Stop the decoders."""
+        self.decoders.close()
 
 
 def waited(begin: int, reading: Reading) -> Reading:

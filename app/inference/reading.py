@@ -9,17 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
+from app.inference.stage import Stage
 from app.preprocess.decode import decode_image
 from app.preprocess.maps import Map
 from app.preprocess.pipeline import frames_from_images
-
-
-class Stage(NamedTuple):
-    """A part of the work on a picture; its begin and end are `time.perf_counter_ns`'s."""
-
-    name: str
-    begin: int
-    end: int
 
 
 class Reading(NamedTuple):

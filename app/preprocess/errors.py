@@ -4,7 +4,7 @@ PreprocessError
 ├── EmptyFile        there are no bytes
 ├── NotAnImage       not one of the accepted formats
 ├── TooManyPixels    more than `max_pixels`, found before decoding
-├── TooComplex       decoding would take, or has taken, too long
+├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but cut off or damaged
 └── BlankImage       decoded, but there is no ink on it
 """
@@ -27,7 +27,7 @@ class TooManyPixels(PreprocessError):
 
 
 class TooComplex(PreprocessError):
-    """Decoding the picture would take, or has taken, too long."""
+    """Decoding the picture takes too much memory or time."""
 
 
 class CorruptImage(PreprocessError):

@@ -1,16 +1,13 @@
 """What the process asks of Python's garbage collector and of the system, where the system has such a thing."""
 
-import ctypes
 import gc
-import sys
 from contextlib import suppress
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8  # of glibc's mallopt
-LARGE_BLOCK_BYTES = 8_000_000
+from app.inference.malloc import return_large_blocks
 
 
 def tune() -> None:
-    """Do both of what follows, once start-up is over."""
+    """Do what follows, once start-up is over."""
     freeze_start_up()
     return_large_blocks()
 
@@ -22,20 +19,6 @@ def freeze_start_up() -> None:
     """
     gc.collect()
     gc.freeze()
-
-
-def return_large_blocks() -> None:
-    """Let glibc return large blocks to the system as they are freed, and keep small ones in one arena.
-
-    By default it comes to keep blocks of up to 32 MB, in an arena for each thread: eight large pictures at once take
-    551 MB for 447, and each further thread that comes to work another 5 MB.
-    """
-    if sys.platform == "linux":
-        with suppress(AttributeError):  # another libc
-            mallopt = ctypes.CDLL(None).mallopt
-            mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
-            mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES)
-            mallopt(M_ARENA_MAX, 1)
 
 
 def allow_many_connections() -> None:

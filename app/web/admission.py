@@ -35,7 +35,7 @@ class Admission:
         self.limits = {
             Resource.BYTES: settings.max_held_bytes,
             Resource.SMALL: settings.small_queue,
-            Resource.LARGE: settings.threads + settings.large_queue,
+            Resource.LARGE: settings.decoders + settings.large_queue,
             Resource.REFUSED: MAX_REFUSED,
         }
         self.in_hand = dict.fromkeys(Resource, 0)

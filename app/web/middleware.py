@@ -14,7 +14,6 @@ from opentelemetry import trace
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.inference.reader import Abandoned
 from app.metrics import Metrics
 from app.web import problems
 from app.web.admission import Admission, Resource
@@ -73,7 +72,7 @@ class RequestMiddleware:
                 if has_picture:
                     await self.admit(request)
                 await self.app(scope, receive, send_with_headers)
-            except (ClientDisconnect, Abandoned):
+            except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
             except Exception as error:  # the last place to answer it, and to log it under the request's id
                 if not isinstance(error, WebError):

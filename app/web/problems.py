@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from app.inference.decoders import Busy
 from app.preprocess import errors as picture
 from app.web import errors as web
 
@@ -59,12 +60,13 @@ KINDS: dict[type[Exception], Kind] = {
     web.SeveralFiles: Kind(422, "several-files", "There is more than one picture in the request"),
     picture.EmptyFile: Kind(422, "empty-file", "The file is empty"),
     picture.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
-    picture.TooComplex: Kind(422, "too-complex", "The picture takes too long to decode"),
+    picture.TooComplex: Kind(422, "too-complex", "The picture takes too much memory or time to decode"),
     picture.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
     RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
     web.Overloaded: Kind(503, "overloaded", "The service has too much to do", RETRY),
+    Busy: Kind(503, "overloaded", "The service has too much to do", RETRY),
     web.ShuttingDown: Kind(503, "shutting-down", "The service is about to stop", RETRY),
 }
 
@@ -104,7 +106,8 @@ def documentation(path: str, *errors: type[Exception]) -> dict[int | str, dict[s
     for kind in (kind for error, kind in KINDS.items() if error in errors):
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}
         entry = responses.setdefault(kind.status, {"description": "", "content": content})
-        entry["description"] = "; ".join(filter(None, [entry["description"], kind.title]))
+        if kind.title not in entry["description"]:
+            entry["description"] = "; ".join(filter(None, [entry["description"], kind.title]))
         example = kind.problem("What happened, and what to do.", path, "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f")
         entry["content"][MEDIA_TYPE]["examples"][kind.name] = {"value": example.model_dump()}
     return responses

@@ -16,7 +16,7 @@ from app.preprocess.maps import Map
 from app.web import errors, problems
 from app.web.admission import Resource
 from app.web.telemetry import record
-from app.web.uploads import FIELD, Picture, disconnected
+from app.web.uploads import FIELD, Picture
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
@@ -73,7 +73,7 @@ async def predict(
     small = reader.open_if_small(picture)
     queue = Resource.SMALL if small else Resource.LARGE
     request.state.holding.take(queue)
-    reading = await (reader.read_small(small) if small else reader.read_large(picture, disconnected(request)))
+    reading = await (reader.read_small(small) if small else reader.read_large(picture))
     record(reading, queue, request.state.metrics)
     digit, model = int(reading.probabilities.argmax()), reader.classifier.version
     probabilities = rounded(reading.probabilities)

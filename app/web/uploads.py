@@ -89,10 +89,4 @@ async def read_body(request: Request, holding: Holding) -> bytes:
     return form.picture() if form else bytes(body)
 
 
-async def disconnected(request: Request) -> None:
-    """Return when the client of a request whose body was read has hung up."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 Picture = Annotated[bytes, Depends(read_picture)]

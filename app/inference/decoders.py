@@ -1,0 +1,116 @@
+"""Picture bytes → frame, in processes that can be killed, whatever a file does to its decoder.
+
+A picture that takes too much memory, processor time or time is that picture's problem: its process is replaced, and
+nobody else notices. pebble keeps the processes; they start with the first picture.
+"""
+
+import asyncio
+import multiprocessing
+import os
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+from app.inference import decoder
+from app.inference.decoder import PROCESSOR_SECONDS, SHARED_MEMORY_BYTES, Framed, TakesMuchMemory
+from app.preprocess.errors import TooComplex
+
+SECONDS = 5.0  # of work on one picture; its waiting does not count
+WAIT_SECONDS = 3.0  # for the pictures before
+
+
+class Busy(Exception):
+    """Other pictures take too long to decode."""
+
+    def __init__(self) -> None:
+        super().__init__("The pictures before this one take long to decode: send it again in a second.")
+
+
+class Decoders:
+    """A pool of decoder processes; used within one event loop.
+
+    Parameters
+    ----------
+    count : int
+        Number of processes.
+    max_pixels : int
+        Most pixels of a picture, see `open_image`.
+    memory_bytes : int
+        Memory that a picture may take, where the system has such a limit (Linux).
+    on_kill : callable
+        Called for each process that a picture brought to its end.
+    """
+
+    def __init__(self, count: int, max_pixels: int, memory_bytes: int, on_kill: Callable[[], object]) -> None:
+        self.count = count
+        self.max_pixels = max_pixels
+        self.memory_bytes = memory_bytes
+        self.on_kill = on_kill
+        self.alone = asyncio.Lock()
+        self.pool = new_pool(count)
+
+    async def __call__(self, data: bytes) -> Framed:
+        """The frame of a picture.
+
+        Raises PreprocessError, TooComplex where the picture takes too much memory or time, or Busy.
+        """
+        try:
+            return await self.run(SHARED_MEMORY_BYTES, data, self.max_pixels, False)
+        except TakesMuchMemory:
+            async with self.turn():
+                return await self.run(self.memory_bytes, data, self.max_pixels, True)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Be the only picture that takes much memory; Busy where others are for too long."""
+        try:
+            await asyncio.wait_for(self.alone.acquire(), WAIT_SECONDS)
+        except TimeoutError as error:
+            raise Busy from error
+        try:
+            yield
+        finally:
+            self.alone.release()
+
+    async def run(self, *arguments: object) -> Framed:
+        """Call `frame_within` in the next process that is free; Busy where none is for too long."""
+        try:
+            return await self.begun(self.schedule(*arguments))
+        except BrokenProcessPool:  # someone else has killed a process
+            return await self.begun(self.schedule(*arguments))
+        except (TimeoutError, ProcessExpired) as error:
+            self.on_kill()
+            raise TooComplex(
+                f"The picture takes more than {PROCESSOR_SECONDS:g} s to decode: re-save it and try again."
+            ) from error
+
+    async def begun(self, work: ProcessFuture[Framed]) -> Framed:
+        """The result of work; Busy where it does not begin in time."""
+        result = asyncio.wrap_future(work)
+        await asyncio.wait([result], timeout=WAIT_SECONDS)
+        if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
+            raise Busy
+        return await result
+
+    def schedule(self, *arguments: object) -> ProcessFuture[Framed]:
+        """Hand `frame_within` to the pool; a broken one is replaced."""
+        if not self.pool.active:
+            self.close()
+            self.pool = new_pool(self.count)
+        return self.pool.schedule(decoder.frame_within, arguments, timeout=SECONDS)
+
+    def close(self) -> None:
+        """End all processes, whatever they are doing."""
+        self.pool.stop()  # type: ignore[no-untyped-call]
+        self.pool.join()
+
+
+def new_pool(count: int) -> ProcessPool:
+    """A pool whose processes are forked from one that has loaded all they need, and share its memory."""
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as many as each process has cores
+    context.set_forkserver_preload([decoder.__name__])
+    return ProcessPool(count, context=context, initializer=decoder.prepare_process)

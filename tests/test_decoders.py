@@ -1,0 +1,167 @@
+"""Processes that decode pictures: what ends one, and that it is replaced."""
+
+import asyncio
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from app.inference import decoder, decoders
+from app.inference.decoders import Busy, Decoders
+from app.preprocess.errors import BlankImage, TooComplex
+from support import MAX_PIXELS, drawing, encode, flat, many_scans, until
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
+SLOW = many_scans(70_000)  # for ever, in C code
+
+
+@pytest.fixture
+def killed() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def pool(killed) -> Iterator[Decoders]:
+    pool = Decoders(2, MAX_PIXELS, 220_000_000, on_kill=lambda: killed.append("killed"))
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def photo(seven) -> bytes:
+    return encode(drawing(seven))
+
+
+def pids() -> set[int]:
+    return {child.pid for child in multiprocessing.active_children()}
+
+
+def test_processes_start_with_the_first_picture(pool, photo):
+    assert not pids()
+    assert asyncio.run(pool(photo)).frame.shape == (28, 28)
+    assert len(pids()) == 2
+
+
+def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
+    with pytest.raises(BlankImage, match="no ink"):
+        asyncio.run(pool(flat(255)))
+    assert not killed
+
+
+@linux
+def test_a_picture_that_takes_too_much_processor_time_ends_its_process_alone(pool, photo, killed):
+    async def both() -> list:
+        slow = asyncio.ensure_future(pool(SLOW))
+        await asyncio.sleep(0.5)
+        others = await asyncio.gather(*(pool(photo) for _ in range(10)))
+        assert not slow.done()
+        return [*others, *await asyncio.gather(slow, return_exceptions=True)]
+
+    *framed, error = asyncio.run(both())
+    assert len(framed) == 10
+    assert isinstance(error, TooComplex)
+    assert "2 s" in str(error)
+    assert killed == ["killed"]
+    assert until(lambda: len(pids()) == 2)
+
+
+def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool, photo, killed, monkeypatch):
+    monkeypatch.setattr(decoders, "SECONDS", 0.3)
+    started = time.perf_counter()
+    with pytest.raises(TooComplex):
+        asyncio.run(pool(SLOW))
+    assert time.perf_counter() - started < 2  # pebble waits 3 s for a process that does not end by SIGTERM
+    assert killed == ["killed"]
+    assert asyncio.run(pool(photo)).frame.any()
+
+
+@linux
+def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on(photo, killed):
+    pool = Decoders(1, MAX_PIXELS, 60_000_000, on_kill=lambda: killed.append("killed"))
+    try:
+        asyncio.run(pool(photo))
+        before = pids()
+        with pytest.raises(TooComplex, match="60 MB"):
+            asyncio.run(pool(encode(Image.new("RGB", (5000, 4500)), compress_level=1)))
+        assert asyncio.run(pool(photo)).frame.any()
+        assert pids() == before
+    finally:
+        pool.close()
+    assert not killed
+
+
+def test_waiting_is_not_working(pool, monkeypatch):
+    monkeypatch.setattr(decoders, "SECONDS", 0.5)
+    large = encode(drawing_of_megapixels(24), compress_level=1)  # takes some 0.1 s
+
+    async def many() -> list:
+        return await asyncio.gather(*(pool(large) for _ in range(12)))
+
+    started = time.perf_counter()
+    assert len(asyncio.run(many())) == 12
+    assert time.perf_counter() - started > decoders.SECONDS
+
+
+def drawing_of_megapixels(megapixels: int):
+    from support import load_sheet
+
+    image = drawing(load_sheet()[0][350])
+    scale = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
+    return image.resize((int(image.width * scale), int(image.height * scale)))
+
+
+def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
+    monkeypatch.setattr(decoders, "WAIT_SECONDS", 0.3)
+
+    async def crowd() -> list:
+        slow = [asyncio.ensure_future(pool(SLOW)) for _ in range(2)]
+        await asyncio.sleep(1)
+        started = time.perf_counter()
+        with pytest.raises(Busy):
+            await pool(photo)
+        waited = time.perf_counter() - started
+        await asyncio.gather(*slow, return_exceptions=True)
+        return waited
+
+    assert asyncio.run(crowd()) < 1
+
+
+def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
+    asyncio.run(pool(photo))
+    for _ in range(3):
+        for pid in pids():
+            os.kill(pid, signal.SIGKILL)
+        assert asyncio.run(pool(photo)).frame.any()
+
+
+def test_processes_that_someone_else_kills_at_work_cost_their_own_pictures_at_most(pool, photo):
+    async def read_many() -> list:
+        readings = [asyncio.ensure_future(pool(photo)) for _ in range(60)]
+        for _ in range(3):
+            await asyncio.sleep(0.05)
+            os.kill(min(pids()), signal.SIGKILL)
+        return await asyncio.gather(*readings, return_exceptions=True)
+
+    asyncio.run(pool(photo))
+    outcomes = asyncio.run(read_many())
+    assert sum(isinstance(outcome, TooComplex) for outcome in outcomes) <= 3
+    assert sum(isinstance(outcome, decoder.Framed) for outcome in outcomes) >= 57
+
+
+@linux
+def test_a_process_says_nothing_on_standard_error(capfd, photo):
+    """libtiff writes its warnings there by itself."""
+    pool = Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail)
+    damaged = bytearray(encode(drawing_of_megapixels(1), "TIFF", compression="tiff_lzw"))
+    damaged[1000:1100] = bytes(100)
+    try:
+        with pytest.raises(decoder.PreprocessError):
+            asyncio.run(pool(bytes(damaged)))
+    finally:
+        pool.close()
+    assert capfd.readouterr().err == ""

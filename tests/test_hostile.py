@@ -1,0 +1,189 @@
+"""Pictures made to take much memory or time: each is read or refused, and nobody else notices.
+
+Each is sent alone, sixteen times at once, and over and over beside a client with a good picture; then the service is
+told to stop in the middle of it. `make hostile` sends each for 20 s.
+"""
+
+import os
+import re
+import struct
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+
+from support import HOSTILE_FILES, drawing, encode, family, many_scans, serving
+
+pytestmark = pytest.mark.slow
+
+SECONDS = float(os.environ.get("HOSTILE_SECONDS", 3))
+MEMORY_LIMIT = 512e6
+
+
+def sheet(megapixels: float) -> Image.Image:
+    """A large sheet with a stroke on it."""
+    side = int((megapixels * 1e6) ** 0.5)
+    pixels = np.full((side, side), 230, np.uint8)
+    pixels[side // 4 : side // 2, side // 3 : side // 3 + side // 20] = 20
+    return Image.fromarray(pixels)
+
+
+def rgba(megapixels: float) -> Image.Image:
+    grey = sheet(megapixels)
+    return Image.merge("RGBA", (grey, grey, grey, grey))
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_with(*chunks: bytes) -> bytes:
+    """A small PNG with more chunks behind its header."""
+    png = encode(sheet(0.0001))
+    return png[:33] + b"".join(chunks) + png[33:]
+
+
+def tiff_with_huge_tiles() -> bytes:
+    """A TIFF of 64×64 pixels in one tile of 400 million."""
+    tile = zlib.compress(bytes(4 * 10**8), 1)
+    offset = 8 + 2 + 10 * 12 + 4
+    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: 20_000, 323: 20_000, 324: offset, 325: len(tile)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return b"II*\x00" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tile
+
+
+def exif_bomb() -> bytes:
+    """A JPEG with 64 kB of EXIF whose directories point at themselves."""
+    entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
+    body = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 5000) + entry * 5000
+    app1 = b"Exif\x00\x00" + body[:65_000]
+    jpeg = encode(sheet(0.01).convert("RGB"), "JPEG")
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(app1) + 2) + app1 + jpeg[2:]
+
+
+def many_comments() -> bytes:
+    gif = encode(sheet(0.01), "GIF")
+    return gif[:781] + b"\x21\xfe\x01x\x00" * 3_900_000
+
+
+def file(name: str) -> Callable[[], bytes]:
+    return (HOSTILE_FILES / name).read_bytes
+
+
+def cmyk(width: int, height: int) -> bytes:
+    return encode(Image.linear_gradient("L").resize((width, height)).convert("CMYK"), "JPEG")
+
+
+HOSTILE: dict[str, Callable[[], bytes]] = {
+    "AVIF of 256 megapixels that declares 10,000 pixels": file("av_16k.avif"),
+    "HEIF of one tile of 142 megapixels that declares 10,000 pixels": file("h_119.heic"),
+    "HEIF with a false size": file("h_lie.heic"),
+    "HEIF of overlays of overlays": file("h_dag40.heic"),
+    "MPO of 1,554 scans": file("evil64k.jpg"),
+    "CMYK JPEG, very wide": partial(cmyk, 65_500, 760),
+    "CMYK JPEG, a panorama": partial(cmyk, 35_600, 1399),
+    "CMYK JPEG": lambda: encode(sheet(49.9).convert("CMYK"), "JPEG"),
+    "PNG, RGBA, large": lambda: encode(rgba(24.9), compress_level=1),
+    "PNG, 16 bits": lambda: encode(Image.fromarray(np.asarray(sheet(24.9)).astype(np.uint16) * 200), compress_level=1),
+    "PNG, 1 bit": lambda: encode(sheet(49.9).convert("1"), compress_level=1),
+    "WebP, large": lambda: encode(rgba(12.4), "WEBP", method=0),
+    "WebP, too large": lambda: encode(rgba(24.9), "WEBP", method=0),
+    "AVIF, large": lambda: encode(rgba(14.9), "AVIF", speed=10),
+    "HEIF, large": lambda: encode(rgba(6), "HEIF", quality=10),
+    "HEIF, too large": lambda: encode(sheet(49.9).convert("RGB"), "HEIF", quality=10),
+    "TIFF, RGBA, large": lambda: encode(rgba(24.9), "TIFF", compression="tiff_deflate"),
+    "progressive JPEG, large": lambda: encode(sheet(24.9).convert("RGB"), "JPEG", progressive=True, subsampling=0),
+    "JPEG of many scans": lambda: many_scans(70_000),
+    "GIF of nothing but comments": many_comments,
+    "PNG of nothing but chunks": lambda: png_with(chunk(b"teSt", b"") * 1_600_000),
+    "PNG text that inflates": lambda: png_with(
+        *[chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000))) for _ in range(1000)]
+    ),
+    "small PNG of text that inflates": lambda: png_with(
+        *[chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000), 9)) for _ in range(7)]
+    ),
+    "PNG text that inflates a lot": lambda: png_with(chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(10**8), 1))),
+    "colour profile that inflates": lambda: png_with(chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
+    "EXIF that points at itself": exif_bomb,
+    "TIFF with huge tiles": tiff_with_huge_tiles,
+}
+
+
+def memory(pid: int) -> float:
+    """Bytes of memory of a process and all its children; shared ones are counted once."""
+    total = 0
+    for member in family(pid):
+        total += int(re.findall(r"^Pss: +(\d+) kB", Path(f"/proc/{member}/smaps_rollup").read_text(), re.M)[0])
+    return 1024 * total
+
+
+@contextmanager
+def watched(url: str, pid: int) -> Iterator[tuple[list[float], list[float]]]:
+    """Meanwhile, how much memory the service took, and how long `/health` did."""
+    over, taken, waited = threading.Event(), [0.0], [0.0]
+
+    def weigh() -> None:
+        while not over.wait(0.02):
+            with suppress(OSError, IndexError):  # a process has just ended
+                taken.append(memory(pid))
+
+    def ask() -> None:
+        with httpx2.Client() as client:
+            while not over.wait(0.05):
+                started = time.perf_counter()
+                assert client.get(f"{url}/health", timeout=30).status_code == 200
+                waited.append(time.perf_counter() - started)
+
+    with ThreadPoolExecutor(2) as pool:
+        watching = [pool.submit(weigh), pool.submit(ask)]
+        try:
+            yield taken, waited
+        finally:
+            over.set()
+        for each in watching:
+            each.result()
+
+
+def send(url: str, picture: bytes) -> int:
+    return httpx2.post(f"{url}/predict", content=picture, timeout=60).status_code
+
+
+def send_for(url: str, picture: bytes, seconds: float) -> list[int]:
+    end, statuses = time.perf_counter() + seconds, []
+    while time.perf_counter() < end:
+        statuses.append(send(url, picture))
+    return statuses
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc to see the memory of a process")
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_picture_harms_nobody(name, seven):
+    hostile, good = HOSTILE[name](), encode(drawing(seven))
+    with serving() as (process, url), ThreadPoolExecutor(16) as pool:
+        with watched(url, process.pid) as (taken, waited):
+            assert send(url, hostile) in (200, 415, 422)
+            assert set(pool.map(send, [url] * 16, [hostile] * 16)) <= {200, 415, 422, 503}
+            loops = [pool.submit(send_for, url, hostile, SECONDS) for _ in range(4)]
+            beside = send_for(url, good, SECONDS)
+            assert {status for loop in loops for status in loop.result()} <= {200, 415, 422, 503}
+            assert set(beside) <= {200, 503}
+            assert 200 in beside
+        assert max(taken) < MEMORY_LIMIT
+        assert max(waited) < 1
+        last = [pool.submit(httpx2.post, f"{url}/predict", content=hostile, timeout=60) for _ in range(4)]
+        time.sleep(0.2)
+        started = time.perf_counter()
+        process.terminate()
+        process.wait(timeout=20)
+        assert time.perf_counter() - started < 15
+        for answer in last:
+            answer.exception()
