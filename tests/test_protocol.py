@@ -23,22 +23,29 @@ async def never_answer(scope, receive, send):
     await asyncio.Event().wait()
 
 
-def fed(app, *chunks: bytes, wait: float = 0) -> Mock:
+EOF = b"the client closes its side"
+
+
+def fed(app, *chunks: bytes, wait: float = 0, reads: bool = True) -> Mock:
     """The transport of a connection on which these bytes have arrived, one chunk after another."""
 
     async def feed() -> Mock:
         config = uvicorn.Config(app, ws="none", log_config=None)
-        protocol, transport = Protocol(config, ServerState(), {}, header_timeout_seconds=SECONDS), Mock()
+        protocol, transport = Protocol(config, ServerState(), {}, client_timeout_seconds=SECONDS), Mock()
         transport.is_closing.return_value = False
         transport.get_extra_info.return_value = None
         protocol.connection_made(transport)
+        if not reads:
+            protocol.pause_writing()
         for chunk in chunks:
-            protocol.data_received(chunk)
+            if chunk is not EOF:
+                protocol.data_received(chunk)
+            elif not protocol.eof_received():
+                transport.close()  # as asyncio does
             await asyncio.sleep(0.01)
         await asyncio.sleep(wait)
-        was_closed = transport.close.called
+        transport.ended = transport.close.called or transport.abort.called
         protocol.connection_lost(None)
-        transport.close.called = was_closed
         return transport
 
     return asyncio.run(feed())
@@ -54,28 +61,50 @@ def written(transport: Mock) -> bytes:
     ids=["nothing", "a part of a line", "an answered body that goes on", "a finished request", "a begun second one"],
 )
 def test_a_connection_without_a_request_in_hand_is_closed_in_the_end(chunks):
-    assert fed(answer_at_once, *chunks, wait=2 * SECONDS).close.called
+    assert fed(answer_at_once, *chunks, wait=2 * SECONDS).ended
 
 
 def test_a_connection_with_a_request_in_hand_is_not_closed():
-    assert not fed(never_answer, REQUEST, wait=2 * SECONDS).close.called
-    assert not fed(never_answer, REQUEST + REST, wait=2 * SECONDS).close.called
+    assert not fed(never_answer, REQUEST, wait=2 * SECONDS).ended
+    assert not fed(never_answer, REQUEST + REST, wait=2 * SECONDS).ended
 
 
 def test_time_begins_anew_with_each_answer():
     chunks = [REQUEST + REST] * int(1.5 * SECONDS / 0.01)
     transport = fed(answer_at_once, *chunks)
-    assert not transport.close.called
+    assert not transport.ended
     assert written(transport).count(b"HTTP/1.1 404") == len(chunks)
 
 
 def test_what_is_not_http_is_answered_once_and_closed():
     transport = fed(answer_at_once, b"\x16\x03\x01\r\n\r\n")
     assert written(transport).startswith(b"HTTP/1.1 400 ")
-    assert transport.close.called
+    assert transport.ended
 
 
 def test_a_broken_rest_of_an_answered_request_ends_the_connection_without_a_second_answer():
     transport = fed(answer_at_once, REQUEST, b"zz\r\nzz\r\n")
     assert written(transport).count(b"HTTP/1.1") == 1
-    assert transport.close.called
+    assert transport.ended
+
+
+@pytest.mark.parametrize("app", [answer_at_once, never_answer])
+def test_a_client_that_does_not_read_its_answer_is_not_waited_for(app):
+    assert not fed(app, REQUEST + REST, wait=SECONDS / 2, reads=False).ended
+    assert fed(app, REQUEST + REST, wait=2 * SECONDS, reads=False).ended
+
+
+async def answer_later(scope, receive, send):
+    await asyncio.sleep(SECONDS / 4)
+    await answer_at_once(scope, receive, send)
+
+
+def test_a_client_that_closes_its_side_is_answered():
+    transport = fed(answer_later, REQUEST + REST + REQUEST + REST, EOF, wait=SECONDS)
+    assert written(transport).count(b"HTTP/1.1 404") == 2
+    assert transport.ended
+
+
+@pytest.mark.parametrize("chunks", [[], [REQUEST], [b"POST /none HT"]], ids=["nothing", "a part", "a part of a line"])
+def test_a_client_that_closes_its_side_too_early_is_hung_up_on(chunks):
+    assert fed(answer_later, *chunks, EOF).ended

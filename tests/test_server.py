@@ -1,11 +1,15 @@
 """The running service, as good and bad clients meet it: processes, signals, raw sockets."""
 
+import json
 import os
 import resource
 import signal
 import socket
+import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,11 +20,11 @@ import httpx2
 import numpy as np
 import pytest
 
-from support import drawing, encode, peak_memory, serving, until
+from support import DIGITS, drawing, encode, family, peak_memory, serving, until
 
 pytestmark = pytest.mark.slow
-HEADER_SECONDS = 0.5
-IMPATIENT = {"DIGITS_HEADER_TIMEOUT_SECONDS": str(HEADER_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
+CLIENT_SECONDS = 0.5
+IMPATIENT = {"DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +149,14 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_long(service, small):
                 time.sleep(0.05)
         except OSError:
             pass
-        assert HEADER_SECONDS / 2 < time.perf_counter() - started < 5
+        assert CLIENT_SECONDS / 2 < time.perf_counter() - started < 5
     assert is_well(service, small)
 
 
 def test_a_body_does_not_count_as_headers(service, small):
     with connect(service) as client:
         client.sendall(post(bytes(75_000)) + b"GET /health HTTP/1.1\r\nHost: aaaaaaaaaa")
-        time.sleep(HEADER_SECONDS / 5)
+        time.sleep(CLIENT_SECONDS / 5)
         client.sendall(b"\r\nConnection: close\r\n\r\n")
         answer = received(client)
     assert answer.startswith(b"HTTP/1.1 415 ")
@@ -220,6 +224,20 @@ def test_many_requests_sent_ahead_take_no_memory_and_keep_nobody_out(small):
         assert peak_memory(process.pid) < 256e6
 
 
+def test_many_connections_with_many_requests_keep_nobody_out(small):
+    ahead = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 33
+    with serving() as (process, url), ExitStack() as stack:
+        for _ in range(2000):
+            stack.enter_context(connect(url)).sendall(ahead)
+        longest = 0.0
+        for _ in range(20):
+            started = time.perf_counter()
+            assert httpx2.get(f"{url}/health", timeout=20).status_code == 200
+            longest = max(longest, time.perf_counter() - started)
+        assert peak_memory(process.pid) < 512e6
+    assert longest < 1
+
+
 def form_with_a_long_header(size: int) -> bytes:
     body = b'--X\r\nContent-Disposition: form-data; name="file"; filename="' + b"a" * size
     return post(body, headers=b"Content-Type: multipart/form-data; boundary=X\r\n")
@@ -244,7 +262,7 @@ def sockets() -> Iterator[int]:
 
 
 def test_many_connections_that_say_nothing_keep_nobody_out(small, sockets):
-    with serving(DIGITS_HEADER_TIMEOUT_SECONDS="5") as (process, url), ExitStack() as stack:
+    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="5") as (process, url), ExitStack() as stack:
         clients = [stack.enter_context(connect(url)) for _ in range(sockets)]
         assert is_well(url, small)
         if Path(f"/proc/{process.pid}/status").exists():
@@ -254,20 +272,45 @@ def test_many_connections_that_say_nothing_keep_nobody_out(small, sockets):
         assert is_well(url, small)
 
 
-def test_a_client_that_hangs_up_frees_its_place(seven, small):
+def test_clients_that_hang_up_give_their_places_back(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)  # takes some 30 ms
-    with serving(DIGITS_THREADS="1", DIGITS_LARGE_QUEUE="20") as (_, url):
+    with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="20") as (_, url):
         clients = [connect(url) for _ in range(20)]
         for client in clients:
             client.sendall(post(photo))
         time.sleep(0.1)
         for client in clients:
             client.close()
-        started = time.perf_counter()
-        assert httpx2.post(f"{url}/predict", content=photo).json()["digit"] == 7
-        assert time.perf_counter() - started < 0.4
-        text = httpx2.get(f"{url}/metrics").text
-        assert 'digits_queue_depth{queue="large"} 0.0' in text
+        assert is_well(url, small)
+        assert until(lambda: 'digits_queue_depth{queue="large"} 0.0' in httpx2.get(f"{url}/metrics").text)
+
+
+def test_a_client_that_closes_its_side_gets_its_answer(service, small, picture):
+    for sent in (small, picture):
+        with connect(service) as client:
+            client.sendall(post(sent))
+            client.shutdown(socket.SHUT_WR)
+            assert b'"digit":7' in received(client)
+
+
+def test_clients_that_never_read_take_little_memory_and_are_hung_up_on(small):
+    ahead = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20
+    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="2") as (process, url), ExitStack() as stack:
+        for _ in range(300):
+            client = stack.enter_context(connect(url))
+            client.sendall(ahead)
+        assert is_well(url, small)
+        assert peak_memory(process.pid) < 256e6
+        assert until(lambda: len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 100)
+        assert is_well(url, small)
+
+
+def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service):
+    request = urllib.request.Request(f"{service}/predict", data=bytes(25_000_000))
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(request, timeout=10)
+    assert refusal.value.code == 413
+    assert json.load(refusal.value)["type"] == "/problems/upload-too-large"
 
 
 def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[int, float]]:
@@ -288,7 +331,7 @@ def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[
 
 def test_what_is_too_much_is_refused_soon(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)
-    with serving(DIGITS_THREADS="1", DIGITS_LARGE_QUEUE="1") as (_, url):
+    with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="1") as (_, url):
         answers = flood(url, photo, seconds=1.5, clients=12)
         assert {status for status, _ in answers} == {200, 503}
         refused = httpx2.post(f"{url}/predict", content=b"", timeout=1)
@@ -301,7 +344,7 @@ def test_what_is_too_much_is_refused_soon(seven, small):
 def crowded(seven) -> Iterator[str]:
     """A service whose only place for large pictures is nearly always taken; its address."""
     huge = encode(np.pad(seven.repeat(100, 0).repeat(100, 1), 1000))
-    settings = {"DIGITS_THREADS": "1", "DIGITS_LARGE_QUEUE": "0", "DIGITS_CORS_ORIGINS": "https://ours.example"}
+    settings = {"DIGITS_DECODERS": "1", "DIGITS_LARGE_QUEUE": "0", "DIGITS_CORS_ORIGINS": "https://ours.example"}
     with serving(**settings) as (_, url), ThreadPoolExecutor(4) as pool:
         over = threading.Event()
 
@@ -343,7 +386,7 @@ def test_a_refused_request_is_passed_over_and_the_next_one_on_its_connection_ans
 
 def test_who_has_no_key_takes_no_place(picture):
     key = {"X-API-Key": "key"}
-    settings = {"DIGITS_API_KEYS": "key", "DIGITS_THREADS": "1", "DIGITS_LARGE_QUEUE": "0"}
+    settings = {"DIGITS_API_KEYS": "key", "DIGITS_DECODERS": "1", "DIGITS_LARGE_QUEUE": "0"}
     with serving(**settings) as (_, url), ExitStack() as stack:
         for start in (b"GET /predictX", b"POST /predict", b"POST /predictX") * 8:
             client = stack.enter_context(connect(url))
@@ -353,7 +396,7 @@ def test_who_has_no_key_takes_no_place(picture):
 
 
 def test_who_sends_slowly_takes_no_place(picture):
-    with serving(DIGITS_THREADS="1", DIGITS_LARGE_QUEUE="0") as (_, url), ExitStack() as stack:
+    with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="0") as (_, url), ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(connect(url)).sendall(post(picture)[:-1])
         assert httpx2.post(f"{url}/predict", content=picture).json()["digit"] == 7
@@ -362,7 +405,7 @@ def test_who_sends_slowly_takes_no_place(picture):
 def test_small_pictures_in_large_files_are_not_refused_without_overload(seven):
     bmp = encode(np.repeat(seven[..., None], 3, axis=2), "BMP")
     assert len(bmp) > 2048
-    with serving(DIGITS_THREADS="1") as (_, url):
+    with serving(DIGITS_DECODERS="1") as (_, url):
         answers = flood(url, bmp, seconds=1, clients=16)
     assert Counter(status for status, _ in answers).keys() == {200}
 
@@ -462,3 +505,71 @@ def test_the_environment_names_the_workers_too():
     with serving(WEB_CONCURRENCY="2") as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
         assert httpx2.get(f"{url}/health").status_code == 200
+
+
+@needs_proc
+def test_workers_end_with_a_parent_that_was_killed(small, picture):
+    with serving("--workers", "2") as (process, url):
+        assert until(lambda: len(children(process.pid)) == 2)
+        assert httpx2.post(f"{url}/predict", content=picture).status_code == 200  # so that there are decoders
+        members = family(process.pid)
+        assert len(members) > 5
+        process.kill()
+        process.wait()
+        assert until(lambda: not [pid for pid in members if Path(f"/proc/{pid}").exists()])
+
+
+@pytest.fixture
+def full_disk(tmp_path) -> Iterator[Path]:
+    """A folder on a disk without space."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    try:
+        (tmp_path / "filler").write_bytes(bytes(60_000))
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
+@needs_proc
+def test_workers_without_space_for_their_metrics_serve_all_the_same(full_disk, small):
+    with serving("--workers", "2", TMPDIR=str(full_disk)) as (process, url):
+        assert until(lambda: len(children(process.pid)) == 2)
+        workers = children(process.pid)
+        assert all(httpx2.post(f"{url}/predict", content=small).json()["digit"] == 7 for _ in range(20))
+        assert httpx2.get(f"{url}/metrics").status_code == 200
+        assert children(process.pid) == workers
+
+
+@pytest.mark.parametrize("stderr", ["full", "closed pipe", "closed"])
+def test_the_service_needs_no_standard_error(stderr, small):
+    port = free_port()
+    with ExitStack() as stack:
+        if stderr == "full":
+            target = stack.enter_context(open("/dev/full", "w"))
+        else:
+            read, target = os.pipe()
+            os.close(read)
+        command = [DIGITS, "serve", "--port", str(port)]
+        if stderr == "closed":
+            command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+        process = subprocess.Popen(command, stderr=target)
+        try:
+            assert until(lambda: is_up(port))
+            assert is_well(f"http://127.0.0.1:{port}", small)
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def is_up(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True

@@ -18,7 +18,17 @@ def test_they_cannot_be_changed():
         Settings().port = 1
 
 
-@pytest.mark.parametrize(("name", "value"), [("PORT", "70000"), ("MAX_PIXELS", "0"), ("LOG_LEVEL", "loud")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "70000"),
+        ("MAX_PIXELS", "0"),
+        ("LOG_LEVEL", "loud"),
+        ("API_KEYS", ","),
+        ("API_KEYS", " "),
+        ("API_KEYS", "schlüssel"),
+    ],
+)
 def test_what_makes_no_sense_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"DIGITS_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):

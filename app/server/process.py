@@ -5,23 +5,21 @@ import signal
 import socket
 import sys
 from functools import partial
-from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import structlog
 import uvicorn
 from fastapi import FastAPI
-from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.supervisors import Multiprocess
 
 from app.main import create_app
-from app.server import logs, memory
+from app.server import memory
 from app.server.protocol import Protocol
+from app.server.worker import METRICS_FOLDER
 from app.settings import Settings
 
 BACKLOG = 2048
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it, in each worker
 
 
 class NotListening(Exception):
@@ -42,17 +40,7 @@ def serve(settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        Multiprocess(config("app.server.process:worker", settings, factory=True), [listener]).run()
-
-
-def worker() -> FastAPI:
-    """The application in one of several workers, with the settings of the environment."""
-    forget_the_dead()
-    settings = Settings()
-    logs.configure(settings.log_level)
-    app = create_app(settings)
-    memory.tune()
-    return app
+        Multiprocess(config("app.server.worker:create_worker_app", settings, factory=True), [listener]).run()
 
 
 def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401
@@ -60,7 +48,7 @@ def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Co
     return uvicorn.Config(
         app,
         workers=settings.workers,
-        http=partial(Protocol, header_timeout_seconds=settings.header_timeout_seconds),  # type: ignore[arg-type]
+        http=partial(Protocol, client_timeout_seconds=settings.client_timeout_seconds),  # type: ignore[arg-type]
         loop="asyncio",  # uvloop gains less than a twentieth, and lets some of 400 busy connections wait for seconds
         ws="none",
         lifespan="on",
@@ -87,13 +75,3 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # h11's answers are several small writes
     listener.set_inheritable(True)
     return listener
-
-
-def forget_the_dead() -> None:
-    """Drop the gauges of workers that were killed; their counters stay."""
-    for path in Path(os.environ[METRICS_FOLDER]).glob("gauge_live*_*.db"):
-        pid = int(path.stem.rsplit("_", 1)[-1])
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            mark_process_dead(pid)  # type: ignore[no-untyped-call]
