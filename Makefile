@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
+# The API that pip-audit reads; mirrors may lack it, and pip-audit without --strict then passes with nothing audited.
+ADVISORIES := https://pypi.org/pypi/pip/25.0/json
+AUDIT := --strict --disable-pip --require-hashes --requirement requirements.lock
 
 define LINT
 $(BIN)/ruff check .
@@ -36,8 +39,11 @@ robustness: .venv/all  ## Error on digits drawn into difficult scenes, photos am
 real: .venv/all  ## Error of the running service on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
-fuzz: .venv/all  ## Read 100,000 damaged pictures: a frame or an error of ours, nothing else
+fuzz: .venv/all  ## Send 100,000 damaged pictures, 20,000 forms and 20,000 connections: all are answered
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
+
+hostile: .venv/all  ## Send each hostile picture for 20 s: memory, time and other clients stay as they are
+	HOSTILE_SECONDS=20 $(BIN)/pytest tests/test_hostile.py
 
 screenshot: .venv/all  ## Draw the page for the README (needs Chromium)
 	$(BIN)/python benchmarks/screenshot.py
@@ -48,10 +54,23 @@ bench: .venv/all .venv/peers  ## Requests per second beside FastAPI and torch, L
 soak: .venv/all  ## Ten minutes of mixed traffic: every answer right, memory flat
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
-lock: | $(BIN)/python  ## Lock the service's dependencies, and what builds it, for the image
-	$(BIN)/pip install --quiet --disable-pip-version-check uv
+lock: | $(BIN)/uv  ## Lock the service's dependencies, and what builds it, for the image
 	$(LOCK) --extra otel pyproject.toml --output-file requirements.lock
 	echo hatchling | $(LOCK) - --output-file requirements-build.lock
+	$(MAKE) notices
+
+notices: | $(BIN)/uv  ## Write THIRD_PARTY_NOTICES.md: the licences of what the lock puts into the image
+	$(BIN)/uv run --no-project --python $(BIN)/python --with packaging deploy/notices.py
+
+audit: | $(BIN)/uv  ## Look up known vulnerabilities of the locked packages (skipped where PyPI's API is out of reach)
+	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \
+	    $(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit $(AUDIT); \
+	else \
+	    echo "make audit: skipped, because $(ADVISORIES) does not answer"; \
+	fi
+
+$(BIN)/uv: | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
 .venv/peers: | $(BIN)/python
 	$(PYTHON) -m venv $@
@@ -69,4 +88,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run check test train evaluate robustness real fuzz screenshot bench soak lock
+.PHONY: help run check test train evaluate robustness real fuzz hostile screenshot bench soak lock notices audit

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.metadata import requires
 from pathlib import Path
+from string import Template
 
 import httpx2
 import onnx
@@ -111,8 +112,25 @@ def test_the_image_knows_no_architecture():
 def test_code_is_copied_last():
     final = DOCKERFILE.split("\nFROM ")[-1]
     copied = re.findall(r"^COPY (?:--from=|--chmod=\d+ )?(\S+)", final, re.MULTILINE)
-    assert copied == ["dependencies", "models/digits.onnx", "service"]
+    assert copied == ["dependencies", "LICENSE", "models/digits.onnx", "service"]
     assert not re.search(r"^RUN", final, re.MULTILINE)
+
+
+def test_each_base_image_has_a_tag_other_than_latest():
+    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE)
+    images = [Template(name).substitute(arguments) for name in re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)]
+    images += [each["image"] for each in COMPOSE.values() if "build" not in each]
+    for image in set(images) - set(stages):
+        assert re.fullmatch(r"\S+:(?!latest$)[\w.-]+", image), image
+
+
+def test_the_image_and_its_release_set_each_label_once():
+    labels = dict(re.findall(r"(org\.opencontainers\.image\.\w+)=\"(.*?)\"", DOCKERFILE))
+    of_the_release = re.findall(r"(org\.opencontainers\.image\.\w+)=", WORKFLOW)
+    assert labels["org.opencontainers.image.licenses"] == PROJECT["license"]
+    names = sorted(name.rsplit(".")[-1] for name in [*labels, *of_the_release])
+    assert names == ["description", "licenses", "revision", "source", "title", "version"]
 
 
 def test_compose_is_valid():
@@ -139,6 +157,12 @@ def test_the_kubernetes_objects_name_the_same_pods():
     assert MANIFESTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
     assert MANIFESTS["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
     assert POD["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] == labels
+
+
+def test_only_pods_labelled_as_clients_reach_the_service():
+    clients = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"digits-client": "true"}}}
+    assert MANIFESTS["NetworkPolicy"]["spec"]["ingress"] == [{"from": [clients], "ports": [{"port": "http"}]}]
+    assert "Ingress" in MANIFESTS["NetworkPolicy"]["spec"]["policyTypes"]
 
 
 def test_a_service_named_digits_does_not_set_the_port():
@@ -255,10 +279,17 @@ def test_a_release_has_one_version():
     assert releases()[:1] == [PROJECT["version"]]
 
 
-def test_the_workflow_runs_all_checks_and_pins_its_actions():
+def test_the_workflow_runs_all_checks():
     jobs = yaml.safe_load(WORKFLOW)["jobs"]
     steps = [step for job in jobs.values() for step in job["steps"]]
     assert ".ci/run" in [step.get("run") for step in steps]
-    assert all(re.search(r"@v\d+$", step["uses"]) for step in steps if "uses" in step)
+    assert re.findall(r"^make .*$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == ["make test", "make audit"]
     assert set(jobs["image"]["needs"]) == set(jobs) - {"image"}
     assert f"'{PROJECT['requires-python'].removeprefix('>=')}'" in WORKFLOW.replace('"', "'")
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").iterdir()), ids=lambda path: path.name)
+def test_a_workflow_pins_each_action_to_a_commit(path):
+    used = re.findall(r"\buses: (.*)$", path.read_text(), re.MULTILINE)
+    assert used
+    assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []

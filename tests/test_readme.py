@@ -16,7 +16,7 @@ from training.config import parse
 README = (ROOT / "README.md").read_text()
 
 
-SHOWN = {"threads": "number of usable cores, at most 4", "workers": "1", "api_keys": "none", "cors_origins": "none"}
+SHOWN = {"decoders": "number of usable cores, at most 2", "workers": "1", "api_keys": "none", "cors_origins": "none"}
 
 
 def test_each_setting_has_its_row():
@@ -30,7 +30,7 @@ def test_each_setting_has_its_row():
 
 def test_each_problem_has_its_row():
     rows = re.findall(r"^\| (\d+) \| `/problems/([\w-]+)` \|", README, re.MULTILINE)
-    assert sorted(rows) == sorted((str(kind.status), kind.name) for kind in problems.KINDS.values())
+    assert sorted(rows) == sorted({(str(kind.status), kind.name) for kind in problems.KINDS.values()})
 
 
 def test_each_format_is_named():

@@ -1,0 +1,193 @@
+"""Write THIRD_PARTY_NOTICES.md: the third-party software in the image and its licences.
+
+Installs the lock for the image's Python in a temporary folder, asks pip-licenses about every distribution, and compares
+the shared libraries inside the wheels with LIBRARIES. Run it with `make notices`.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packaging.licenses import canonicalize_license_expression
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+UV = os.environ.get("UV", "uv")  # `uv run` sets it
+PLATFORMS = ("x86_64-manylinux_2_40", "aarch64-manylinux_2_40")
+
+# What metadata says without an SPDX identifier. Where it is too vague, the key is the distribution.
+SPDX = {
+    "3-Clause BSD License": "BSD-3-Clause",
+    "Apache Software License": "Apache-2.0",
+    "ISC License (ISCL)": "ISC",
+    "MIT License": "MIT",
+    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "pebble": "LGPL-3.0-or-later",  # its source files
+    "pi-heif": "BSD-3-Clause AND LGPL-3.0-or-later",  # the binding, and the libraries in its wheel
+}
+
+WITHOUT_TEXT = {"flatbuffers"}  # their wheels hold no licence text; TEMPLATE says where one is
+
+# (wheel, shared library): (what it is, licence, source)
+LIBRARIES = {
+    ("numpy", "libscipy_openblas64_"): (
+        "OpenBLAS, with LAPACK and GCC's libgfortran",
+        "BSD-3-Clause AND BSD-3-Clause-Open-MPI AND GPL-3.0-or-later WITH GCC-exception-3.1",
+        "https://github.com/OpenMathLib/OpenBLAS",
+    ),
+    ("pi-heif", "libde265"): ("libde265", "LGPL-3.0-or-later", "https://github.com/strukturag/libde265"),
+    ("pi-heif", "libheif"): ("libheif", "LGPL-3.0-or-later", "https://github.com/strukturag/libheif"),
+    ("pillow", "libXau"): ("libXau", "MIT-open-group", "https://gitlab.freedesktop.org/xorg/lib/libxau"),
+    ("pillow", "libavif"): (
+        "libavif, with libaom, dav1d and libyuv",
+        "BSD-2-Clause AND BSD-3-Clause",
+        "https://github.com/AOMediaCodec/libavif",
+    ),
+    ("pillow", "libbrotlicommon"): ("Brotli", "MIT", "https://github.com/google/brotli"),
+    ("pillow", "libbrotlidec"): ("Brotli", "MIT", "https://github.com/google/brotli"),
+    ("pillow", "libfreetype"): ("FreeType", "FTL", "https://freetype.org"),
+    ("pillow", "libharfbuzz"): ("HarfBuzz", "MIT-Modern-Variant", "https://github.com/harfbuzz/harfbuzz"),
+    ("pillow", "libjpeg"): (
+        "libjpeg-turbo",
+        "IJG AND BSD-3-Clause AND Zlib",
+        "https://github.com/libjpeg-turbo/libjpeg-turbo",
+    ),
+    ("pillow", "liblcms2"): ("Little CMS", "MIT", "https://github.com/mm2/Little-CMS"),
+    ("pillow", "liblzma"): ("XZ Utils", "0BSD", "https://github.com/tukaani-project/xz"),
+    ("pillow", "libopenjp2"): ("OpenJPEG", "BSD-2-Clause", "https://github.com/uclouvain/openjpeg"),
+    ("pillow", "libpng16"): ("libpng", "libpng-2.0", "https://github.com/pnggroup/libpng"),
+    ("pillow", "libsharpyuv"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
+    ("pillow", "libtiff"): ("LibTIFF", "libtiff", "https://gitlab.com/libtiff/libtiff"),
+    ("pillow", "libwebp"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
+    ("pillow", "libwebpdemux"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
+    ("pillow", "libwebpmux"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
+    ("pillow", "libxcb"): ("libxcb", "X11", "https://gitlab.freedesktop.org/xorg/lib/libxcb"),
+    ("pillow", "libzstd"): ("Zstandard", "BSD-3-Clause", "https://github.com/facebook/zstd"),
+}
+
+TEMPLATE = """\
+# Third-party notices
+
+<!-- Written by `make notices`. Do not edit. -->
+
+Digits is under the MIT License ([LICENSE](LICENSE)). Its container image also contains the software listed here. Digits
+uses it unmodified, except that the image leaves out tests and developer tools and strips debug symbols.
+
+Licence texts in the image, where paths are relative to `/usr/local/lib/python{python}/site-packages`:
+
+| software | licence text |
+|---|---|
+| Python distributions and the libraries in their wheels | `*.dist-info/` |
+| onnxruntime, and what is compiled into it (Eigen, MPL-2.0, among others) | `onnxruntime/LICENSE`, \
+`onnxruntime/ThirdPartyNotices.txt` |
+| flatbuffers | the Apache License 2.0, in `app/web/swagger/LICENSE` |
+| Rust crates compiled into pydantic-core | listed with their licences in `pydantic_core-*.dist-info/sboms/` |
+| Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and `swagger-ui-bundle.js.LICENSE.txt` in \
+`app/web/swagger/` |
+| Python (PSF-2.0) | `/usr/local/lib/python{python}/LICENSE.txt` |
+| Debian packages | `/usr/share/doc/*/copyright` |
+
+This software is based in part on the work of the Independent JPEG Group. Portions of this software are copyright © The
+FreeType Project (https://freetype.org). All rights reserved.
+
+## Python distributions
+
+| distribution | version | licence |
+|---|---|---|
+{distributions}
+
+## Libraries in their wheels
+
+| wheel | file | library | licence | source |
+|---|---|---|---|---|
+{libraries}
+
+pillow's text module also contains Raqm (MIT).
+
+## LGPL
+
+connected-components-3d, pebble, libheif and libde265 are under the GNU Lesser General Public License, version 3 or
+later. Digits uses them unmodified, as separate files: pebble is Python source, connected-components-3d is an extension
+module (without its debug symbols), and libheif and libde265 are shared libraries in `pi_heif.libs/`. You may replace
+each of them with your own version, and reverse engineer Digits to debug such a change. The texts of the LGPL and the
+GPL are in `connected_components_3d-*.dist-info/licenses/`.
+
+Source code: connected-components-3d and pebble on PyPI, linked above; libheif and libde265 at the addresses in
+[pi-heif's build script](https://github.com/bigcat88/pillow_heif/blob/v{pi_heif}/libheif/build_libs.py).
+"""
+
+
+def install(lock: Path, python: str, platform: str, folder: Path) -> None:
+    """Unpack the wheels that the image gets on a platform."""
+    target = ["--python", sys.executable, "--python-version", python, "--python-platform", platform]
+    command = [UV, "pip", "install", "--quiet", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock)]
+    subprocess.run([*command, *target, "--target", str(folder)], check=True)  # noqa: S603
+
+
+def licences(folder: Path) -> list[dict[str, str]]:
+    """Ask pip-licenses about each distribution in a folder."""
+    names = [path.name.split("-")[0] for path in folder.glob("*.dist-info")]
+    command = [UV, "tool", "run", "--quiet", "--python", sys.executable, "pip-licenses", "--format=json"]
+    command += ["--with-system", "--with-license-file", "--no-license-path", "--packages", *names]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    found: list[dict[str, str]] = json.loads(subprocess.check_output(command, env=environment))  # noqa: S603
+    without_text = {canonicalize_name(each["Name"]) for each in found if each["LicenseText"] == "UNKNOWN"}
+    if len(found) != len(names) or without_text != WITHOUT_TEXT:
+        sys.exit(f"{len(found)} of {len(names)} distributions found; without a licence text: {sorted(without_text)}")
+    return found
+
+
+def distributions(folder: Path) -> dict[str, tuple[str, str]]:
+    """Name → version and licence, an SPDX expression."""
+    rows = {}
+    for each in licences(folder):
+        name = canonicalize_name(each["Name"])
+        licence = SPDX.get(name) or SPDX.get(each["License"], each["License"])
+        rows[name] = each["Version"], canonicalize_license_expression(licence)
+    return dict(sorted(rows.items()))
+
+
+def libraries(folder: Path) -> dict[tuple[str, str], str]:
+    """(wheel, library) → its file, without the hash that the build put into the name."""
+    found: dict[tuple[str, str], str] = {}
+    for path in folder.glob("*.libs/*"):
+        file = re.sub(r"-[0-9a-f]{8}(?=\.so)", "", path.name)
+        found[canonicalize_name(path.parent.name.removesuffix(".libs")), file.split(".so")[0]] = file
+    return found
+
+
+def table(rows: Iterable[Iterable[str]]) -> str:
+    """Write the rows of a Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def notices(lock: Path) -> str:
+    """Write the notices for a lock."""
+    [python] = re.findall(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    found: dict[tuple[str, str], str] = {}
+    for platform in PLATFORMS:
+        with TemporaryDirectory() as name:
+            install(lock, python, platform, Path(name))
+            packages = distributions(Path(name))
+            found |= libraries(Path(name))
+    if found.keys() != LIBRARIES.keys():
+        sys.exit(f"LIBRARIES differs from the wheels in {sorted(found.keys() ^ LIBRARIES.keys())}")
+    return TEMPLATE.format(
+        python=python,
+        pi_heif=packages["pi-heif"][0],
+        distributions=table(
+            (f"[{name}](https://pypi.org/project/{name}/{version}/)", version, licence)
+            for name, (version, licence) in packages.items()
+        ),
+        libraries=table((key[0], f"`{found[key]}`", *LIBRARIES[key]) for key in sorted(found)),
+    )
+
+
+if __name__ == "__main__":
+    lock = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "requirements.lock"
+    (ROOT / "THIRD_PARTY_NOTICES.md").write_text(notices(lock))
