@@ -5,17 +5,48 @@ import time
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from torchvision.datasets import MNIST
 
 from app.preprocess import decode, errors, frame
 from app.preprocess.pieces import Pieces, find_digit
-from app.preprocess.pipeline import frame_from_bytes
+from app.preprocess.pipeline import frame_from_bytes, frames_from_images
 from support import HOSTILE, MAX_PIXELS, apart, distance, drawing, encode, flat, frame_of
 
 
-def test_mnist_digits_pass_nearly_unchanged(digits):
-    distances = [distance(frame_of(digit), digit / 255) for digit in digits]
-    assert np.mean(distances) < 0.001
-    assert np.median(distances) < 0.0002
+def test_mnist_digits_pass_bit_for_bit(digits):
+    for digit in digits:
+        np.testing.assert_array_equal(frame_of(digit), digit / np.float32(255))
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_all_of_mnist_are_frames(train, mnist_root):
+    assert frame.are_frames(MNIST(mnist_root, train=train).data.numpy()).all()
+
+
+def test_a_faint_frame_stays_faint(seven):
+    np.testing.assert_array_equal(frame_of(seven // 4), (seven // 4) / np.float32(255))
+
+
+@pytest.mark.parametrize("change", ["inverted", "moved", "smaller", "larger", "nothing"])
+def test_what_only_has_the_size_of_a_frame_is_framed(seven, change):
+    image = {
+        "inverted": 255 - seven,
+        "moved": np.roll(seven, (3, -2), (0, 1)),
+        "smaller": np.pad(np.asarray(Image.fromarray(seven).resize((20, 20))), 4),
+        "larger": np.asarray(Image.fromarray(seven[2:26, 2:26]).resize((28, 28))),
+        "nothing": np.zeros_like(seven),
+    }[change]
+    assert not frame.are_frames(image[None]).any()
+    if change != "nothing":
+        assert apart(frame_of(image), seven / 255) < 0.04
+
+
+def test_a_frame_among_others_stays_in_its_place(seven):
+    images = [Image.fromarray(image) for image in (255 - seven, seven, np.roll(seven, 3, 0))]
+    first, second, third = frames_from_images(images)
+    np.testing.assert_array_equal(second, seven / np.float32(255))
+    np.testing.assert_array_equal(first, frame_of(255 - seven))
+    np.testing.assert_array_equal(third, frame_of(np.roll(seven, 3, 0)))
 
 
 def test_a_frame_is_what_the_network_was_trained_on(digits):
@@ -161,8 +192,8 @@ def test_specks_do_not_widen_the_box(seven):
 
 
 def test_a_speck_inside_the_box_is_left_out(digits):
-    digit = digits[350].copy()
-    digit[20, 6] = 255  # below the bar of the 7
+    digit = np.pad(digits[350], 4)  # so that it is no frame yet
+    digit[24, 10] = 255  # below the bar of the 7
     assert frame_of(digit)[18:23, 4:9].max() == 0
 
 

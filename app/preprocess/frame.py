@@ -16,6 +16,7 @@ from app.preprocess.maps import Map
 
 FRAME_SIDE = 28
 BOX_SIDE = 20
+MIDDLE = 14.5  # of a frame, where centres of mass lie on average
 # Strokes are measured, and made wider or thinner, at this multiple of the box.
 FINE = 4
 # Mean stroke widths of MNIST's digits, in pixels: 1.4 (1st percentile), 2.4 (median), 4.4 (99th). What lies
@@ -41,6 +42,33 @@ def frame_from_ink(ink: Map) -> Map:
         (14, 15] on both axes. Ink so lopsided that it would not fit then, as no digit is, is made smaller.
     """
     return centred(with_known_stroke(ink))
+
+
+def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which images are frames already, as MNIST's own are.
+
+    Parameters
+    ----------
+    pixels : NDArray
+        (N, 28, 28) uint8, of any polarity.
+
+    Returns
+    -------
+    NDArray
+        (N,) bool: whether the longer side of the ink, which is what is not 0, has 19 or 20 pixels, and its centre of
+        mass lies within a pixel of the middle. It holds for all of MNIST's 70,000.
+    """
+    is_centred = np.ones(len(pixels), bool)
+    sides = []
+    for axis in (1, 2):
+        profile = pixels.sum(axis=axis, dtype=np.float32)
+        inked = profile > 0
+        sides.append(FRAME_SIDE - inked.argmax(axis=1) - inked[:, ::-1].argmax(axis=1))
+        mass, moment = MOMENTS @ profile.T
+        is_centred &= np.abs(moment - MIDDLE * mass) <= mass
+    longer = np.maximum(*sides)
+    is_frame: NDArray[np.bool_] = is_centred & (longer >= BOX_SIDE - 1) & (longer <= BOX_SIDE)
+    return is_frame
 
 
 def with_known_stroke(ink: Map) -> Map:

@@ -5,10 +5,11 @@ Pure functions: no settings, no files, no network. Ignores: several digits on a 
 
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
 from app.preprocess.decode import image_from_bytes
-from app.preprocess.frame import frame_from_ink
+from app.preprocess.frame import FRAME_SIDE, are_frames, frame_from_ink
 from app.preprocess.ink import ink_map, shrinkage
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import find_digit
@@ -43,12 +44,30 @@ def frame_from_bytes(data: bytes, max_pixels: int) -> Map:
 
 def frame_from_image(image: Image.Image) -> Map:
     """The frame (28, 28) of a decoded image; BlankImage where there is no ink on it."""
-    return frame_from_ink(digit_from_image(image))
+    (frame,) = frames_from_images([image])
+    if isinstance(frame, Exception):
+        raise frame
+    return frame
 
 
 def frames_from_images(images: Sequence[Image.Image]) -> list[Map | Exception]:
-    """The frames (28, 28) of decoded images, or why there is none; small ones are looked at together."""
-    return [frame_or_error(image, digit) for image, digit in zip(images, small_digits(images), strict=True)]
+    """The frames (28, 28) of decoded images, or why there is none; small ones are looked at together.
+
+    An image that is a frame already stays as it is: only its levels 0 to 255 become 0 to 1.
+    """
+    frames: dict[int, Map | Exception] = {}
+    sized = [
+        index for index, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)
+    ]
+    pixels = np.frombuffer(b"".join([images[index].tobytes() for index in sized]), np.uint8)
+    pixels = pixels.reshape(-1, FRAME_SIDE, FRAME_SIDE)
+    for index, is_frame, levels in zip(sized, are_frames(pixels), pixels / np.float32(255), strict=True):
+        if is_frame:
+            frames[index] = levels
+    others = [index for index in range(len(images)) if index not in frames]
+    for index, digit in zip(others, small_digits([images[index] for index in others]), strict=True):
+        frames[index] = frame_or_error(images[index], digit)
+    return [frames[index] for index in range(len(images))]
 
 
 def frame_or_error(image: Image.Image, digit: Map | None) -> Map | Exception:
