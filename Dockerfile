@@ -1,6 +1,6 @@
 ARG PYTHON_VERSION=3.13
 
-FROM python:${PYTHON_VERSION}-slim-trixie AS dependencies
+FROM python:${PYTHON_VERSION}-slim AS dependencies
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 # hadolint ignore=DL3008,DL3009
 RUN apt-get update && apt-get install --yes --no-install-recommends binutils
@@ -22,7 +22,7 @@ COPY app app
 RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
     && rm /service/lib/python*/site-packages/app/digits.onnx
 
-FROM python:${PYTHON_VERSION}-slim-trixie
+FROM python:${PYTHON_VERSION}-slim
 # The release adds source, revision and version (.github/workflows/ci.yml).
 LABEL org.opencontainers.image.title="Digits" \
     org.opencontainers.image.description="Reads a handwritten digit from any picture." \
