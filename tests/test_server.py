@@ -532,11 +532,12 @@ def full_disk(tmp_path) -> Iterator[Path]:
 
 
 @needs_proc
-def test_workers_without_space_for_their_metrics_serve_all_the_same(full_disk, small):
+def test_workers_without_space_for_their_metrics_serve_all_the_same(full_disk, small, picture):
     with serving("--workers", "2", TMPDIR=str(full_disk)) as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
         workers = children(process.pid)
         assert all(httpx2.post(f"{url}/predict", content=small).json()["digit"] == 7 for _ in range(20))
+        assert httpx2.post(f"{url}/predict", content=picture).json()["digit"] == 7
         assert httpx2.get(f"{url}/metrics").status_code == 200
         assert children(process.pid) == workers
 
