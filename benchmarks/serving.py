@@ -97,7 +97,7 @@ def pinned(cores: str) -> list[str]:
 
 
 # Ours refuses what is beyond its queues, the others do not: with these it has room for all connections.
-ROOMY = {"DIGITS_SMALL_QUEUE": "128", "DIGITS_LARGE_QUEUE": "64"}
+ROOMY = {"DIGITS_SMALL_QUEUE": "128", "DIGITS_LARGE_QUEUE": "128"}
 
 
 def start(

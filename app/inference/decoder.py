@@ -5,7 +5,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -89,7 +88,8 @@ def limited(memory_bytes: int) -> Iterator[None]:
         return
     import resource
 
-    taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with open("/proc/self/statm") as pages:
+        taken = int(pages.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (taken + memory_bytes, hard))
     signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS)  # SIGPROF, which ends it in C code too

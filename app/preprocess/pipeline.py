@@ -51,23 +51,23 @@ def frame_from_image(image: Image.Image) -> Map:
 
 
 def frames_from_images(images: Sequence[Image.Image]) -> list[Map | Exception]:
-    """The frames (28, 28) of decoded images, or why there is none; small ones are looked at together.
-
-    An image that is a frame already stays as it is: only its levels 0 to 255 become 0 to 1.
-    """
-    frames: dict[int, Map | Exception] = {}
-    sized = [
-        index for index, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)
-    ]
-    pixels = np.frombuffer(b"".join([images[index].tobytes() for index in sized]), np.uint8)
-    pixels = pixels.reshape(-1, FRAME_SIDE, FRAME_SIDE)
-    for index, is_frame, levels in zip(sized, are_frames(pixels), pixels / np.float32(255), strict=True):
-        if is_frame:
-            frames[index] = levels
+    """The frames (28, 28) of decoded images, or why there is none; small ones are looked at together."""
+    frames: dict[int, Map | Exception] = {**frames_already(images)}
     others = [index for index in range(len(images)) if index not in frames]
     for index, digit in zip(others, small_digits([images[index] for index in others]), strict=True):
         frames[index] = frame_or_error(images[index], digit)
     return [frames[index] for index in range(len(images))]
+
+
+def frames_already(images: Sequence[Image.Image]) -> dict[int, Map]:
+    """Those images that are frames, by their indices: they stay as they are, with levels from 0 to 1."""
+    sized = [i for i, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)]
+    if not sized:
+        return {}
+    pixels = np.frombuffer(b"".join([images[index].tobytes() for index in sized]), np.uint8)
+    pixels = pixels.reshape(-1, FRAME_SIDE, FRAME_SIDE)
+    frames: list[Map] = list(pixels / np.float32(255))
+    return {index: frame for index, frame, is_one in zip(sized, frames, are_frames(pixels), strict=True) if is_one}
 
 
 def frame_or_error(image: Image.Image, digit: Map | None) -> Map | Exception:
