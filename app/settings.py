@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     decoder_memory_bytes: int = Field(
         default=220_000_000, gt=0, description="Memory that decoding one picture may take. Linux only."
     )
-    large_queue: int = Field(default=6, ge=0, description="Large pictures that may queue for a decoder, per worker.")
+    large_queue: int = Field(default=5, ge=0, description="Large pictures that may queue for a decoder, per worker.")
     small_queue: int = Field(default=64, gt=0, description="Small pictures that may queue, per worker.")
     drain_seconds: int = Field(
         default=1,
