@@ -53,6 +53,7 @@ def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
     assert not killed
 
 
+@pytest.mark.slow
 @linux
 def test_a_picture_that_takes_too_much_processor_time_ends_its_process_alone(pool, photo, killed):
     async def both() -> list:
@@ -95,6 +96,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on
     assert not killed
 
 
+@pytest.mark.slow
 def test_waiting_is_not_working(pool, monkeypatch):
     monkeypatch.setattr(decoders, "SECONDS", 0.5)
     large = encode(drawing_of_megapixels(24), compress_level=1)  # takes some 0.1 s
@@ -115,6 +117,7 @@ def drawing_of_megapixels(megapixels: int):
     return image.resize((int(image.width * scale), int(image.height * scale)))
 
 
+@pytest.mark.slow
 def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 0.3)
 
@@ -139,6 +142,7 @@ def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
         assert asyncio.run(pool(photo)).frame.any()
 
 
+@pytest.mark.slow
 def test_processes_that_someone_else_kills_at_work_cost_their_own_pictures_at_most(pool, photo):
     async def read_many() -> list:
         readings = [asyncio.ensure_future(pool(photo)) for _ in range(60)]

@@ -22,6 +22,7 @@ from app.inference.reader import Reader
 from app.preprocess.errors import PreprocessError
 from support import MODEL, encode, load_sheet, serving
 
+pytestmark = pytest.mark.slow
 MAX_PIXELS, MEMORY_BYTES = 1_000_000, 220_000_000
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 300))
 
