@@ -151,12 +151,6 @@ def until(condition, seconds: float = 10) -> bool:
     return bool(true)
 
 
-def family(pid: int) -> list[int]:
-    """A process, its children and theirs."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
 def peak_memory(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0])

@@ -14,7 +14,7 @@ from PIL import Image
 from app.inference import decoder, decoders
 from app.inference.decoders import Busy, Decoders
 from app.preprocess.errors import BlankImage, TooComplex
-from support import MAX_PIXELS, drawing, encode, flat, many_scans, until
+from support import MAX_PIXELS, drawing, encode, flat, load_sheet, many_scans, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 SLOW = many_scans(70_000)  # for ever, in C code
@@ -110,8 +110,6 @@ def test_waiting_is_not_working(pool, monkeypatch):
 
 
 def drawing_of_megapixels(megapixels: int):
-    from support import load_sheet
-
     image = drawing(load_sheet()[0][350])
     scale = (megapixels * 1e6 / (image.width * image.height)) ** 0.5
     return image.resize((int(image.width * scale), int(image.height * scale)))

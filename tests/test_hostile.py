@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support import HOSTILE_FILES, drawing, encode, family, many_scans, serving
+from serving import family
+from support import HOSTILE_FILES, drawing, encode, many_scans, serving
 
 pytestmark = pytest.mark.slow
 

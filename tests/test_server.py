@@ -20,7 +20,8 @@ import httpx2
 import numpy as np
 import pytest
 
-from support import DIGITS, drawing, encode, family, peak_memory, serving, until
+from serving import family
+from support import DIGITS, drawing, encode, peak_memory, serving, until
 
 pytestmark = pytest.mark.slow
 CLIENT_SECONDS = 0.5

@@ -111,6 +111,6 @@ def new_pool(count: int) -> ProcessPool:
     """A pool whose processes are forked from one that has loaded all they need, and share its memory."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as many as each process has cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would fight over the cores
     context.set_forkserver_preload([decoder.__name__])
     return ProcessPool(count, context=context, initializer=decoder.prepare_process)

@@ -50,6 +50,7 @@ class Kind:
 
 
 RETRY = {"Retry-After": "1"}
+OVERLOADED = Kind(503, "overloaded", "The service has too much to do", RETRY)
 KINDS: dict[type[Exception], Kind] = {
     web.MalformedMultipart: Kind(400, "malformed-multipart", "The form cannot be read"),
     web.Unauthorized: Kind(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
@@ -65,8 +66,8 @@ KINDS: dict[type[Exception], Kind] = {
     picture.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
     RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
-    web.Overloaded: Kind(503, "overloaded", "The service has too much to do", RETRY),
-    Busy: Kind(503, "overloaded", "The service has too much to do", RETRY),
+    web.Overloaded: OVERLOADED,
+    Busy: OVERLOADED,
     web.ShuttingDown: Kind(503, "shutting-down", "The service is about to stop", RETRY),
 }
 
@@ -103,11 +104,10 @@ def install(app: FastAPI) -> None:
 def documentation(path: str, *errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses of a route that may raise these, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for kind in (kind for error, kind in KINDS.items() if error in errors):
+    for kind in {kind.name: kind for error, kind in KINDS.items() if error in errors}.values():
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}
         entry = responses.setdefault(kind.status, {"description": "", "content": content})
-        if kind.title not in entry["description"]:
-            entry["description"] = "; ".join(filter(None, [entry["description"], kind.title]))
+        entry["description"] = "; ".join(filter(None, [entry["description"], kind.title]))
         example = kind.problem("What happened, and what to do.", path, "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f")
         entry["content"][MEDIA_TYPE]["examples"][kind.name] = {"value": example.model_dump()}
     return responses
