@@ -1,11 +1,12 @@
-"""Measure a running service on folders of real digits: a table of errors, and a sheet of what went wrong.
+"""Measure a running service on folders of real pictures: tables of errors, and sheets of what went wrong.
 
     python benchmarks/real.py DIR… [--url http://127.0.0.1:8000] [--sheets runs/real]
 
 A DIR holds `images/` and `labels.csv` (columns filename, label), or it is a folder of such folders. Every
 picture is sent over HTTP as bare bytes, since a file's name may tell its label. A refusal counts as an error.
-Ignores: pictures labelled `none`, which show no digit, and how long an answer takes. Needs the extra
-`training` (matplotlib, tqdm).
+Pictures labelled `none` show no digit: a second table says how well their legibility tells them from all the
+digits of the run. A picture is legible from LEGIBLE on; one that is refused has a legibility of 0.
+Ignores: how long an answer takes. Needs the extra `training` (matplotlib, tqdm).
 """
 
 import csv
@@ -16,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import repeat
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,15 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from rejection import auroc, ccr
 from training.evaluate import reliability, wilson_interval
 
+NONE = "none"  # the label of a picture that shows no digit
+LEGIBLE = 0.5
+FALSE_POSITIVES = 0.01
 AT_ONCE = 4
 SHOWN_CONFUSIONS = 8
-SHOWN_MISTAKES = 100
+SHOWN_PICTURES = 100
 COLUMNS = 10
 TILE = 84
 GROUND = "#d8d8d8"
@@ -45,13 +50,15 @@ class Reading:
     path : Path
         The picture.
     label : str
-        Its true digit.
+        Its true digit, or NONE.
     answer : str
         The digit that was read, or the type of the problem that refused the picture.
     confidence : float
         The answer's probability; 0 where the picture was refused.
     frame : str
         What the network saw, as a data URI; empty where the picture was refused.
+    legibility : float
+        How much the picture looks like one whole digit; 0 where it was refused.
     """
 
     path: Path
@@ -59,6 +66,12 @@ class Reading:
     answer: str
     confidence: float = 0.0
     frame: str = ""
+    legibility: float = 0.0
+
+    @property
+    def shows_digit(self) -> bool:
+        """Whether there is a digit to read."""
+        return self.label != NONE
 
     @property
     def refused(self) -> bool:
@@ -67,7 +80,9 @@ class Reading:
 
     @property
     def title(self) -> str:
-        """The mistake in a few words."""
+        """What was read in a few words."""
+        if not self.shows_digit:
+            return f"looks like {self.answer} ({self.legibility:.0%})"
         if self.refused:
             return f"{self.label}→{Path(self.answer).name}"
         return f"{self.label}→{self.answer} ({self.confidence:.0%})"
@@ -76,9 +91,9 @@ class Reading:
 def main(
     folders: Annotated[list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")],
     url: Annotated[str, typer.Option(envvar="DIGITS_URL", help="The service to ask.")] = "http://127.0.0.1:8000",
-    sheets: Annotated[Path, typer.Option(help="Where the sheets of mistakes go.")] = Path("runs/real"),
+    sheets: Annotated[Path, typer.Option(help="Where the sheets of pictures go.")] = Path("runs/real"),
 ) -> None:
-    """Measure a running service on folders of real digits."""
+    """Measure a running service on folders of real pictures."""
     try:
         results = read_all(labelled(folders), url)
     except OSError as error:
@@ -88,19 +103,25 @@ def main(
         typer.echo(f"{url} does not answer ({error}): start it with `make run`, or name it with --url.", err=True)
         raise typer.Exit(1) from error
     if not results:
-        typer.echo(f"{', '.join(map(str, folders))}: no labels.csv with a digit in it.", err=True)
+        typer.echo(f"{', '.join(map(str, folders))}: no labels.csv with a picture in it.", err=True)
         raise typer.Exit(1)
-    typer.echo(table(results))
     sheets.mkdir(parents=True, exist_ok=True)
-    for name, readings in results.items():
+    digits, others = showing(results, digit=True), showing(results, digit=False)
+    if digits:
+        typer.echo(table(digits))
+    if others:
+        typer.echo("\n" + table_of_others(others, list(chain(*digits.values()))))
+    for name, readings in digits.items():
         wrong = mistakes(readings)
-        path = sheets / f"{name.replace('/', '-')}.png"
-        draw_sheet(wrong[:SHOWN_MISTAKES], path)
+        path = draw_sheet(wrong, sheets / f"{name.replace('/', '-')}.png")
         typer.echo(f"\n{name} ({path}): {confusions(wrong)}")
+    for name, readings in others.items():
+        path = draw_sheet(most_legible(readings), sheets / f"{name.replace('/', '-')}-none.png")
+        typer.echo(f"\n{name} ({path}): the most legible of what shows no digit")
 
 
 def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
-    """The digits' pictures and labels of each folder that has any, by a name that tells the folders apart."""
+    """The pictures and labels of each folder that has any, by a name that tells the folders apart."""
     found = [labels.parent.resolve() for folder in folders for labels in files_of_labels(folder)]
     pictures = {folder: labels_of(folder) for folder in found}
     pictures = {folder: labels for folder, labels in pictures.items() if labels}
@@ -115,11 +136,9 @@ def files_of_labels(folder: Path) -> list[Path]:
 
 
 def labels_of(folder: Path) -> dict[Path, str]:
-    """A folder's pictures of digits, and which digit each shows."""
+    """A folder's pictures, and which digit each shows, or NONE."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
-        return {
-            folder / "images" / row["filename"]: row["label"] for row in csv.DictReader(file) if row["label"] != "none"
-        }
+        return {folder / "images" / row["filename"]: row["label"] for row in csv.DictReader(file)}
 
 
 def read_all(pictures: dict[str, dict[Path, str]], url: str) -> dict[str, list[Reading]]:
@@ -143,7 +162,14 @@ def read(client: httpx2.Client, path: Path, label: str) -> Reading:
     if answer.headers.get("content-type") == "application/problem+json":
         return Reading(path, label, answer.json()["type"])
     prediction = answer.raise_for_status().json()
-    return Reading(path, label, str(prediction["digit"]), prediction["confidence"], prediction["frame"])
+    legibility = prediction.get("legibility", 1.0)  # older services do not say
+    return Reading(path, label, str(prediction["digit"]), prediction["confidence"], prediction["frame"], legibility)
+
+
+def showing(results: dict[str, list[Reading]], digit: bool) -> dict[str, list[Reading]]:
+    """The readings of pictures that show a digit, or of those that show none; folders without any are left out."""
+    chosen = {name: [r for r in readings if r.shows_digit == digit] for name, readings in results.items()}
+    return {name: readings for name, readings in chosen.items() if readings}
 
 
 def mistakes(readings: Iterable[Reading]) -> list[Reading]:
@@ -153,8 +179,11 @@ def mistakes(readings: Iterable[Reading]) -> list[Reading]:
 
 
 def table(results: dict[str, list[Reading]]) -> str:
-    """The error of each folder and the calibration error of its answers, as a Markdown table."""
-    lines = ["| folder | error % | errors/n | 95 % interval | refused | ECE % |", "|---|---|---|---|---|---|"]
+    """The error of each folder, the calibration error of its answers and how many are legible, as a Markdown table."""
+    lines = [
+        "| folder | error % | errors/n | 95 % interval | refused | ECE % | legible % |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for name, readings in results.items():
         wrong, n = mistakes(readings), len(readings)
         low, high = wilson_interval(len(wrong), n)
@@ -162,8 +191,35 @@ def table(results: dict[str, list[Reading]]) -> str:
         answered = [reading for reading in readings if not reading.refused]
         ece = reliability([r.confidence for r in answered], [r.answer == r.label for r in answered]).error
         cells = f"{100 * len(wrong) / n:.2f} | {len(wrong)}/{n} | {100 * low:.2f} to {100 * high:.2f}"
-        lines.append(f"| {name} | {cells} | {refused} | {100 * ece:.2f} |")
+        lines.append(f"| {name} | {cells} | {refused} | {100 * ece:.2f} | {100 * legible(readings):.1f} |")
     return "\n".join(lines)
+
+
+def table_of_others(others: dict[str, list[Reading]], digits: list[Reading]) -> str:
+    """How well each folder's pictures without a digit are told from the digits, as a Markdown table."""
+    lines = [
+        f"| no digit | n | not legible % | AUROC % | CCR at {FALSE_POSITIVES:.0%} FPR, % |",
+        "|---|---|---|---|---|",
+    ]
+    scores, correct = [r.legibility for r in digits], [r.answer == r.label for r in digits]
+    for name, readings in others.items():
+        own = [reading.legibility for reading in readings]
+        told = "– | –"
+        if digits:
+            rate = ccr(scores, correct, own, FALSE_POSITIVES)
+            told = f"{100 * auroc(scores, own):.2f} | {100 * rate:.1f}"
+        lines.append(f"| {name} | {len(own)} | {100 * (1 - legible(readings)):.1f} | {told} |")
+    return "\n".join(lines)
+
+
+def legible(readings: Sequence[Reading]) -> float:
+    """The share of pictures that look like a digit to the service."""
+    return sum(reading.legibility >= LEGIBLE for reading in readings) / len(readings)
+
+
+def most_legible(readings: Iterable[Reading]) -> list[Reading]:
+    """What was not refused, the most legible first."""
+    return sorted((r for r in readings if not r.refused), key=lambda reading: -reading.legibility)
 
 
 def confusions(wrong: Iterable[Reading]) -> str:
@@ -175,17 +231,19 @@ def confusions(wrong: Iterable[Reading]) -> str:
     return ", ".join(f"{what} ×{count}" for what, count in counts) or "no mistakes"
 
 
-def draw_sheet(wrong: Sequence[Reading], path: Path) -> None:
-    """Draw each picture beside the frame that the network saw, under its title."""
-    rows = max(1, -(-len(wrong) // COLUMNS))
+def draw_sheet(readings: Sequence[Reading], path: Path) -> Path:
+    """Draw the first pictures beside the frames that the network saw, under their titles."""
+    shown = readings[:SHOWN_PICTURES]
+    rows = max(1, -(-len(shown) // COLUMNS))
     figure = Figure(figsize=(COLUMNS * 1.8, rows * 1.15), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    for axes, reading in zip(grid, wrong, strict=False):
+    for axes, reading in zip(grid, shown, strict=False):
         axes.imshow(tile(reading))
         axes.set_title(reading.title, fontsize=7)
     figure.savefig(path, dpi=100)
+    return path
 
 
 def tile(reading: Reading) -> Image.Image:

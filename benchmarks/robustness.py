@@ -2,16 +2,16 @@
 
     python benchmarks/robustness.py [--split validation|test] [--n 500] [--scene NAME ...] [--squash]
 
-Each scene of `scenes.py` draws a digit into a picture file, which goes through the service's preprocessing
-and the classifier; a Markdown table says how often the answer is wrong. A picture that is refused counts as
-wrong. Every scene also leaves a contact sheet (picture, ink map and frame, wrong ones first) in `--sheets`.
+Each scene of `scenes.py` draws a digit into a picture file, which is read as the service reads it; a Markdown
+table says how often the answer is wrong. A picture that cannot be read counts as wrong. Every scene also leaves a
+contact sheet (pictures and the frames that were read, wrong ones first) in `--sheets`.
 Ignores: HTTP. Needs the extra `training` (torch, matplotlib).
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,10 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.preprocess.decode import image_from_bytes
-from app.preprocess.errors import PreprocessError
-from app.preprocess.ink import ink_map
-from app.preprocess.pipeline import frame_from_bytes
+from app.inference.reading import read_bytes
 from scenes import SCENES, render
 from training import data
 
@@ -34,7 +31,10 @@ MAX_PIXELS = 50_000_000
 EXAMPLES = 12
 LARGE_DIGITS = 200  # a 12-megapixel picture takes half a second to draw
 
-Reader = Callable[[bytes, int], NDArray[np.float32]]
+Frame = NDArray[np.float32]
+# The frame that was read, and the probabilities of the ten digits.
+Answer = tuple[Frame, NDArray[np.float32]]
+Reader = Callable[[bytes, Classifier], Answer | None]
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,39 @@ class Result:
 
     Attributes
     ----------
-    read : list of int or None
-        Each picture's answer; None where it was refused.
+    answers : list of int or None
+        Each picture's digit; None where it could not be read.
+    frames : list of NDArray or None
+        (28, 28) float32, ink = 1: what was read of each picture.
     wrong : NDArray
         Where the answer is not the label.
     milliseconds : float
-        Median time from bytes to frame.
+        Median time from bytes to answer.
     """
 
-    read: list[int | None]
+    answers: list[int | None]
+    frames: list[Frame | None]
     wrong: NDArray[np.bool_]
     milliseconds: float
 
 
-def squashed(data: bytes, max_pixels: int) -> NDArray[np.float32]:
-    """A picture squashed to 28×28 and turned to light on dark, as most services do it."""
+def served(picture: bytes, model: Classifier) -> Answer | None:
+    """A picture as the service reads it; None where it fails, for whatever reason."""
+    try:
+        reading = read_bytes(picture, model, MAX_PIXELS)
+    except Exception:  # a crash is as bad as a refusal
+        return None
+    return reading.frame, reading.probabilities
+
+
+def naive(picture: bytes, model: Classifier) -> Answer:
+    """A picture as most services read it."""
+    frame = squashed(picture, MAX_PIXELS)
+    return frame, model(frame[None]).probabilities[0]
+
+
+def squashed(data: bytes, max_pixels: int) -> Frame:
+    """A picture squashed to 28×28 and turned to light on dark."""
     grey = Image.open(BytesIO(data)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
     frame = np.asarray(grey, np.float32) / 255
     return 1 - frame if frame.mean() > 0.5 else frame
@@ -67,55 +85,49 @@ def measure(
     scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, model: Classifier, reader: Reader
 ) -> Result:
     """Read every digit in a scene, one picture at a time."""
-    read: list[int | None] = []
+    answers: list[int | None] = []
+    frames: list[Frame | None] = []
     times = []
     for index, digit in enumerate(images):
         picture = render(scene, digit, seed, index)
         start = time.perf_counter()
-        try:
-            frame = reader(picture, MAX_PIXELS)
-        except PreprocessError:
-            frame = None
+        answer = reader(picture, model)
         times.append(time.perf_counter() - start)
-        read.append(None if frame is None else int(model(frame[None]).argmax()))
-    wrong = np.array([answer != label for answer, label in zip(read, labels, strict=True)])
-    return Result(read, wrong, 1000 * float(np.median(times)))
+        frames.append(answer and answer[0])
+        answers.append(answer and int(answer[1].argmax()))
+    wrong = np.array([answer != label for answer, label in zip(answers, labels, strict=True)])
+    return Result(answers, frames, wrong, 1000 * float(np.median(times)))
 
 
-def steps(picture: bytes) -> Iterable[NDArray[np.generic]]:
-    """A picture on grey, its ink map and its frame, as far as it gets."""
-    blank = np.ones((28, 28), np.float32)
-    try:
-        image = image_from_bytes(picture, MAX_PIXELS)
-        thumbnail = image.convert("RGBA")
-        thumbnail.thumbnail((300, 300))
-        yield np.asarray(Image.alpha_composite(Image.new("RGBA", thumbnail.size, "#a0a0a0"), thumbnail))
-        yield 1 - ink_map(image)
-        yield 1 - frame_from_bytes(picture, MAX_PIXELS)
-    except PreprocessError:
-        yield blank
+def thumbnail(picture: bytes) -> Image.Image:
+    """A small version of a picture, on grey where it is see-through."""
+    image = Image.open(BytesIO(picture)).convert("RGBA")
+    image.thumbnail((300, 300))
+    return Image.alpha_composite(Image.new("RGBA", image.size, "#a0a0a0"), image)
 
 
 def contact_sheet(
     scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, result: Result
 ) -> Figure:
-    """A few pictures of a scene, wrong ones first, each over its ink map and frame."""
+    """A few pictures of a scene, wrong ones first, each over the frame that was read."""
     chosen = np.argsort(~result.wrong, kind="stable")[:EXAMPLES]
-    figure = Figure(figsize=(1.7 * EXAMPLES, 5.6), layout="constrained")
-    grid = figure.subplots(3, EXAMPLES, squeeze=False)
+    figure = Figure(figsize=(1.7 * EXAMPLES, 3.9), facecolor="#d8d8d8", layout="constrained")
+    grid = figure.subplots(2, EXAMPLES, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for column, index in zip(grid.T, chosen, strict=False):
-        answer = "unread" if result.read[index] is None else result.read[index]
-        column[0].set_title(f"{labels[index]}→{answer}", color="red" if result.wrong[index] else "black")
-        for axes, step in zip(column, steps(render(scene, images[index], seed, index)), strict=False):
-            axes.imshow(step, cmap="gray", vmin=0, vmax=1)
+    for (above, below), index in zip(grid.T, chosen, strict=False):
+        answer, frame = result.answers[index], result.frames[index]
+        title = f"{labels[index]}→{'unread' if answer is None else answer}"
+        above.set_title(title, color="red" if result.wrong[index] else "black")
+        above.imshow(thumbnail(render(scene, images[index], seed, index)))
+        if frame is not None:
+            below.imshow(1 - frame, cmap="gray", vmin=0, vmax=1)
     return figure
 
 
 def row(scene: str, result: Result, clean: Result) -> str:
     """A scene's line of the table."""
-    count, errors, unread = len(result.wrong), int(result.wrong.sum()), result.read.count(None)
+    count, errors, unread = len(result.wrong), int(result.wrong.sum()), result.answers.count(None)
     error = 100 * errors / count
     more = error - 100 * clean.wrong[:count].mean()
     return f"| {scene} | {error:.1f} | {errors}/{count} | {unread} | {more:+.1f} | {result.milliseconds:.1f} |"
@@ -139,7 +151,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "digits.onnx")
     parser.add_argument("--sheets", type=Path, default=ROOT / "runs" / "robustness", help="folder for contact sheets")
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=list(SCENES), metavar="NAME")
-    parser.add_argument("--squash", action="store_true", help="squash pictures to 28×28 instead of preprocessing them")
+    parser.add_argument("--squash", action="store_true", help="squash pictures to 28×28 instead, as most services do")
     return parser.parse_args()
 
 
@@ -147,7 +159,7 @@ def main() -> None:
     """Measure every scene asked for, and `clean` before them."""
     options = arguments()
     model = Classifier(options.model)
-    reader = squashed if options.squash else frame_from_bytes
+    reader = naive if options.squash else served
     images, labels = chosen_digits(options.split, options.n, options.seed)
     options.sheets.mkdir(parents=True, exist_ok=True)
     sys.stdout.write("| scene | error % | errors | unread | to clean, points | ms |\n|---|---|---|---|---|---|\n")
@@ -159,6 +171,8 @@ def main() -> None:
         sys.stdout.flush()
         figure = contact_sheet(scene, images, labels, options.seed, results[scene])
         figure.savefig(options.sheets / f"{scene}.png", dpi=75)
+    mean = 100 * np.mean([result.wrong.mean() for result in results.values()])
+    sys.stdout.write(f"\nMean error of {len(results)} scenes: {mean:.2f} %\n")
 
 
 if __name__ == "__main__":

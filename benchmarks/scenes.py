@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from crops import CROPS
 from paper import (
     COARSE,
     Size,
@@ -278,10 +279,58 @@ def pencil(digit: Digit, rng: Generator) -> bytes:
     size = around(rng, strokes, height, 0.4, 1.6)
     ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 0.08 * height))
     paper = off_white(rng)
-    grain = noise(rng, size, 0.25)[..., 0] + resized(noise(rng, coarse(size), 0.25)[..., 0], size)
-    ink *= (0.85 + grain).clip(0.1, 1)
+    ink *= grain(rng, size)
     picture = paint(plain(size, paper) + noise(rng, size, 2.5), ink, paper * (1 - rng.uniform(0.2, 0.35)))
     return scanned(rng, picture, rng.uniform(1, 3))
+
+
+def grain(rng: Generator, size: Size) -> Map:
+    """How much of a pencil's lead the paper takes."""
+    fine, rough = noise(rng, size, 0.25)[..., 0], noise(rng, coarse(size), 0.25)[..., 0]
+    return (0.85 + fine + resized(rough, size)).clip(0.1, 1)
+
+
+def printed_grid(digit: Digit, rng: Generator) -> bytes:
+    """A pencilled digit in a cell of a printed grid, the cell's black lines along the picture's edges."""
+    strokes, height = pen(digit, 1 / rng.uniform(12, 22)), rng.uniform(50, 300)
+    extent = strokes.extent(height)
+    cell = extent.max() * rng.uniform(1.25, 1.9) * rng.uniform(0.95, 1.05, 2)
+    width, outside = rng.uniform(0.02, 0.05) * cell.min() + 1, rng.uniform(0, 0.12, (2, 2)) * cell
+    size = whole(cell + outside.sum(axis=0))
+    place = np.array(spot(rng, whole(cell), extent, width / 2 + 0.06 * height))
+    paper, grid = off_white(rng), cells(size, cell, width, outside[0], np.radians(rng.uniform(-1.5, 1.5)))
+    picture = paint(plain(size, paper) + noise(rng, size, 2), grid, np.full(3, rng.uniform(10, 70)))
+    ink = stamp(size, strokes, height, pair(outside[0] + place)) * grain(rng, size)
+    picture = paint(picture, ink, paper * (1 - rng.uniform(0.35, 0.65)))
+    return scanned(rng, picture * lit(rng, size, 0.3)[..., None], rng.uniform(1, 3))
+
+
+def cells(size: Size, cell: NDArray[np.float64], width: float, corner: NDArray[np.float64], angle: float) -> Map:
+    """A mask of a grid of cells, two of whose lines cross at about a corner."""
+    across, down = cell / 2 - corner
+    rows = lines(size, cell[1], width, angle, down - size[0] / 2 * np.sin(angle))
+    columns = lines(size, cell[0], width, angle + np.pi / 2, across + size[1] / 2 * np.sin(angle))
+    return np.maximum(rows, columns)
+
+
+def one_bit(digit: Digit, rng: Generator) -> bytes:
+    """A scan in black and white alone; a few of half of the scans' pixels are flipped."""
+    scan = sensed(rng, sheet(digit, rng)[0], rng.uniform(0.3, 0.8), 2).convert("L")
+    white = np.asarray(scan) > rng.uniform(110, 190)
+    if rng.random() < 0.5:
+        white ^= rng.random(white.shape) < 0.003
+    return png(Image.fromarray(white))
+
+
+def slightly_cut(digit: Digit, rng: Generator) -> bytes:
+    """A digit whose outermost 3 to 8 % are beyond one of the picture's edges."""
+    strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
+    size, extent = around(rng, strokes, height, 0.3, 2), strokes.extent(height)
+    centre = np.array(spot(rng, size, extent, 4))
+    axis, inside = rng.integers(2), (0.5 - rng.uniform(0.03, 0.08)) * extent
+    centre[axis] = inside[axis] if rng.random() < 0.5 else size[axis] - inside[axis]
+    ink = stamp(size, strokes, height, pair(centre))
+    return scanned(rng, paint(plain(size, off_white(rng)), ink, ink_colour(rng)))
 
 
 def specks(digit: Digit, rng: Generator) -> bytes:
@@ -359,6 +408,10 @@ SCENES: dict[str, Scene] = {
     "specks-and-smudges": specks,
     "cut-off-neighbours": cut_off_neighbours,
     "12-megapixels": twelve_megapixels,
+    "slightly-cut": slightly_cut,
+    "printed-grid": printed_grid,
+    "one-bit-scan": one_bit,
+    **CROPS,
 }
 
 
