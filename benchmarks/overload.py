@@ -150,7 +150,7 @@ def main(
         asyncio.run(one_after_another(body, few, 2))  # to warm up
         alone = asyncio.run(one_after_another(body, 1, 4))
         rate = len(asyncio.run(one_after_another(body, few, 4))[200]) / 4
-        before = memory(server)
+        before = memory(server.pid)
         typer.echo(f"{name}: a lone client's p99 {p99(alone[200]):.1f} ms; {few} clients {rate:.0f} per second")
         if picture is large:
             for factor, goal in ((3, "at least 70 %"), (10, "at least 40 %")):
@@ -166,7 +166,7 @@ def main(
         back = time.perf_counter() - ended
         typer.echo(
             f"  afterwards: {well.status_code} in {1000 * back:.0f} ms (goal: 200 within 1,000); "
-            f"{memory(server):.0f} MB of memory ({before:.0f} before)"
+            f"{memory(server.pid):.0f} MB of memory ({before:.0f} before)"
         )
         stop(server)
 

@@ -2,11 +2,11 @@
 
     make bench
 
-starts each server in turn on one core, and loads it from another with wrk, at 1, 16 and 64 connections, with an
-MNIST PNG and with a 640×480 JPEG, as multipart uploads. The others (`benchmarks/peers`) have a network of the same
-size, in torch on one thread, and squash the picture to 28×28, where ours finds the digit. `--before DIR` measures the
-`digits` of another checkout's virtual environment in turn with ours. Prints a table of medians, and the same as one
-line of JSON. Needs wrk.
+starts each server in turn on one core, and loads it from another with wrk, at 1, 16 and 64 connections, with an MNIST
+PNG, a 640×480 JPEG of a drawing and a phone's photo, as multipart uploads. The others (`benchmarks/peers`) have a
+network of the same size, in torch on one thread, and squash the picture to 28×28, where ours finds the digit.
+`--before DIR` measures the `digits` of another checkout's virtual environment in turn with ours. Prints a table of
+medians, and the same as one line of JSON. Needs wrk.
 """
 
 import json
@@ -31,6 +31,7 @@ import typer
 from PIL import Image
 
 from app.preprocess.frame import FRAME_SIDE
+from scenes import render
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
@@ -71,7 +72,7 @@ def digits() -> np.ndarray:
 
 
 def pictures() -> dict[str, bytes]:
-    """A test digit as MNIST has it, and drawn on a sheet."""
+    """A test digit as MNIST has it, drawn on a sheet, and photographed."""
     digit = Image.fromarray(digits()[350])
     small, large = BytesIO(), BytesIO()
     digit.save(small, "PNG")
@@ -81,7 +82,8 @@ def pictures() -> dict[str, bytes]:
         (180, 120),
     )
     paper.convert("RGB").save(large, "JPEG", quality=85)
-    return {"28×28 PNG": small.getvalue(), "640×480 JPEG": large.getvalue()}
+    photo = render("phone-photo", digits()[350], seed=0, index=0)
+    return {"28×28 PNG": small.getvalue(), "640×480 JPEG": large.getvalue(), "phone photo": photo}
 
 
 def form(picture: bytes, field: str) -> bytes:
@@ -139,13 +141,11 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in family(int(child)))]
 
 
-def memory(server: subprocess.Popen[bytes]) -> float:
-    """Megabytes that a server and its processes take."""
-    pages = 0
-    for pid in family(server.pid):
-        status = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        pages += int(re.search(r"^Pss:\s+(\d+)", status, re.MULTILINE)[1])
-    return pages / 1000
+def memory(pid: int) -> float:
+    """Megabytes that a process and all that came of it take; what they share is counted once."""
+    rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid))
+    kibibytes = sum(int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) for rollup in rollups)
+    return kibibytes * 1024 / 1e6
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
@@ -222,7 +222,7 @@ def main(
                     for connections in CONNECTIONS:
                         for key, value in load(script, connections, seconds).items():
                             figures.setdefault(f"{picture} @{connections} {key}", []).append(value)
-            figures.setdefault("MB", []).append(memory(server))
+            figures.setdefault("MB", []).append(memory(server.pid))
             stop(server)
             typer.echo(f"run {run + 1}: {name}", err=True)
     report(results)

@@ -21,7 +21,7 @@ import typer
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.preprocess.pipeline import frame_from_bytes
+from app.inference.reading import read_bytes
 from serving import ROOT, SERVERS, URL, digits, memory, pictures, start, stop
 
 GROWTH = 0.05
@@ -32,7 +32,7 @@ def traffic() -> list[tuple[bytes, int, int | None]]:
     classifier = Classifier(ROOT / "models" / "digits.onnx")
     good = [*map(png, digits()[::5]), *(png(digit.repeat(10, 0).repeat(10, 1)) for digit in digits()[::50])]
     good += [pictures()["640×480 JPEG"]] * 5
-    answers = [int(classifier(frame_from_bytes(picture, 10**8)[None]).argmax()) for picture in good]
+    answers = [int(read_bytes(picture, classifier, 10**8).probabilities.argmax()) for picture in good]
     bad = [(b"", 422), (b"text", 415), (good[0][:100], 422), (png(np.full((50, 50), 255, np.uint8)), 422)]
     return [(picture, 200, digit) for picture, digit in zip(good, answers, strict=True)] + [
         (b, s, None) for b, s in bad * 3
@@ -75,7 +75,7 @@ async def watch(server: object, every: float, seconds: float, seen: list[tuple[f
     """Note the service's memory."""
     started = time.perf_counter()
     while (now := time.perf_counter() - started) < seconds:
-        seen.append((now, memory(server)))
+        seen.append((now, memory(server.pid)))
         await asyncio.sleep(every)
 
 
