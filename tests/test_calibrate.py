@@ -1,10 +1,12 @@
 """Temperature scaling: it finds the scale that logits were given, and changes no answer."""
 
+import math
+
 import pytest
 import torch
 
 from support import trained
-from training.calibrate import best_temperature, calibrated
+from training.calibrate import DIGITS, best_line, best_temperature, calibrated
 from training.data import Digits
 
 
@@ -16,13 +18,24 @@ def test_the_temperature_undoes_a_scale(scale):
     assert best_temperature(logits * scale, labels) == pytest.approx(scale, abs=0.03)
 
 
+def test_the_line_undoes_a_scale_and_an_offset():
+    torch.manual_seed(0)
+    logits = torch.randn(50_000) * 3
+    truths = torch.rand(50_000) < logits.sigmoid()  # half of them, in place of DIGITS
+    scale, offset = best_line(logits / 2 - 1, truths)
+    assert scale == pytest.approx(2, abs=0.06)
+    assert offset - math.log(DIGITS / (1 - DIGITS)) == pytest.approx(2, abs=0.08)
+
+
 def test_a_calibrated_network_answers_the_same_with_another_confidence(digits, labels):
     model, sample = trained(), Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    frames = sample.with_others(sample.images[:100].flip(1))
     with torch.no_grad():
         model.output.weight *= 10
     before = model.output.weight.clone()
-    scaled, temperature = calibrated(model, sample)
+    scaled, (temperature, scale, offset) = calibrated(model, sample, frames)
     images = sample.images.float() / 255
     assert temperature != 1
-    torch.testing.assert_close(scaled(images), model(images) / temperature)
+    torch.testing.assert_close(scaled(images)[:, :10], model(images)[:, :10] / temperature)
+    torch.testing.assert_close(scaled(images)[:, 10], model(images)[:, 10] * scale + offset)
     assert model.output.weight.equal(before)

@@ -30,7 +30,7 @@ def test_widths_are_channels_times_places():
 
 def test_written_out_it_answers_the_same(net, images):
     dense = written_out(net, dropout=0.0)
-    assert dense.widths == [784, 3 * 8 * 8, 4 * 8 * 8, 5 * 3 * 3, 16, 10]
+    assert dense.widths == [784, 3 * 8 * 8, 4 * 8 * 8, 5 * 3 * 3, 16, 11]
     torch.testing.assert_close(dense.eval()(images), net(images), atol=1e-3, rtol=1e-3)
 
 

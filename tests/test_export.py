@@ -10,9 +10,10 @@ import torch
 from app.inference.classifier import Classifier
 from support import trained
 from training import export
-from training.model import ACTIVATIONS
+from training.model import ACTIVATIONS, DigitNet
 
-METADATA = {"architecture": "784-32-16-10", "seed": "0"}
+OUTPUT = ["Gemm", "Split", "Softmax", "Squeeze", "Sigmoid"]
+METADATA = {"architecture": "784-32-16-11", "seed": "0"}
 
 
 @pytest.fixture
@@ -21,23 +22,27 @@ def images(digits):
 
 
 def answers(path: Path, images: torch.Tensor) -> np.ndarray:
-    return Classifier(path)(images.numpy() / np.float32(255))
+    """Probabilities and legibility, (N, 11)."""
+    return np.column_stack(Classifier(path)(images.numpy() / np.float32(255)))
+
+
+def expected(model: DigitNet, images: torch.Tensor) -> np.ndarray:
+    logits = model(images.float() / 255)
+    return torch.cat([logits[:, :10].softmax(dim=1), logits[:, 10:].sigmoid()], dim=1).detach().numpy()
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_in_floats_the_file_answers_as_the_network_does(activation, images, tmp_path):
     model = trained(activation=activation)
     onnx.save_model(export.to_onnx(model, METADATA), tmp_path / "model.onnx")
-    expected = model(images.float() / 255).softmax(dim=1).detach().numpy()
-    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images), expected, atol=1e-5)
+    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images), expected(model, images), atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_in_8_bits_the_file_answers_nearly_as_the_network_does(activation, images, tmp_path):
     model = trained(activation=activation)
     export.export(model, tmp_path / "new" / "model.onnx", METADATA, images)
-    expected = model(images.float() / 255).softmax(dim=1).detach().numpy()
-    np.testing.assert_allclose(answers(tmp_path / "new" / "model.onnx", images), expected, atol=1e-3)
+    np.testing.assert_allclose(answers(tmp_path / "new" / "model.onnx", images), expected(model, images), atol=1e-3)
     assert Classifier(tmp_path / "new" / "model.onnx").metadata == {**METADATA, "weights": "int8"}
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["model.onnx"]
 
@@ -52,11 +57,12 @@ def test_an_answer_does_not_depend_on_the_rest_of_its_batch(images, tmp_path):
 def test_the_file_keeps_the_contract(images, tmp_path):
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
     model = onnx.load(tmp_path / "model.onnx")
-    (pixels,), (probabilities,) = model.graph.input, model.graph.output
+    (pixels,), (probabilities, legibility) = model.graph.input, model.graph.output
     assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == ("pixels", 784)
     assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 10)
     hidden = ["QuantizeLinear", "MatMulInteger", "Cast", "Mul", "Add", "Relu"]
-    assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, "Gemm", "Softmax"]
+    assert (legibility.name, len(legibility.type.tensor_type.shape.dim)) == ("legibility", 1)
+    assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, *OUTPUT]
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
     assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
 
@@ -87,4 +93,4 @@ def test_where_8_bits_would_change_the_answers_the_file_is_in_floats(images, tmp
 
 def test_a_network_without_hidden_layers_stays_in_floats(images, tmp_path):
     export.export(trained(hidden=()), tmp_path / "model.onnx", METADATA, images)
-    assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == ["Gemm", "Softmax"]
+    assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == OUTPUT

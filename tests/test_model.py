@@ -10,7 +10,7 @@ from training.model import ACTIVATIONS, MEAN, STD, DigitNet, folded
 def test_logits_of_frames_and_of_rows_are_the_same():
     images = torch.rand(5, 28, 28)
     model = trained()
-    assert model(images).shape == (5, 10)
+    assert model(images).shape == (5, 11)
     assert model(images).equal(model(images.flatten(1)))
 
 
@@ -31,8 +31,8 @@ def test_mean_and_std_are_those_of_the_training_images(mnist_root):
 
 
 def test_the_widths_are_as_asked():
-    assert DigitNet((30, 20)).widths == [784, 30, 20, 10]
-    assert sum(p.numel() for p in DigitNet((30,)).parameters()) == 784 * 30 + 2 * 30 + 30 * 10 + 10
+    assert DigitNet((30, 20)).widths == [784, 30, 20, 11]
+    assert sum(p.numel() for p in DigitNet((30,)).parameters()) == 784 * 30 + 2 * 30 + 30 * 11 + 11
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -33,16 +33,19 @@ def sample(digits, labels) -> Digits:
 
 
 @pytest.fixture(scope="module")
-def parts(sample) -> tuple[Digits, Digits]:
-    return sample.take(torch.arange(400)), sample.take(torch.arange(400, 500))
+def parts(sample) -> tuple[Digits, torch.Tensor, Digits]:
+    """Digits and others to train on, and a mixture to validate with."""
+    digits = sample.take(torch.arange(400))
+    return digits, train.others_for(digits, 0), train.mixture(sample.take(torch.arange(400, 500)))
 
 
-def run_epochs(config: Config, digits: Digits) -> tuple[train.Run, list[float]]:
-    run, losses = train.setup(config, CPU), []
+def run_epochs(config: Config, parts: tuple[Digits, torch.Tensor, Digits]) -> tuple[train.Run, list[float]]:
+    run, losses = train.setup(config, config.seeds[0], CPU), []
+    digits, others, _ = parts
     for epoch in range(config.epochs):
         with tqdm(disable=True) as bar:
-            losses.append(train.train_epoch(run, digits, bar))
-        run.history.append({"epoch": epoch + 1, "validation_error": 1.0})
+            losses.append(train.train_epoch(run, digits, others, bar))
+        run.history.append({"epoch": epoch + 1, "validation_loss": 1.0})
     return run, losses
 
 
@@ -55,24 +58,25 @@ def weights(run: train.Run) -> torch.Tensor:
 def test_a_few_steps_lower_the_loss(parts, optimizer, activation):
     rate = {"adamw": 2e-3, "sgd": 0.1}[optimizer]
     config = replace(SMALL, optimizer=optimizer, activation=activation, learning_rate=rate, epochs=8)
-    _, losses = run_epochs(config, parts[0])
+    _, losses = run_epochs(config, parts)
     assert losses[-1] < 0.85 * losses[0]
 
 
 def test_without_augmentation_500_digits_are_learned(parts):
-    run, _ = run_epochs(replace(SMALL, augment=False, dropout=0.0, epochs=20), parts[0])
+    run, _ = run_epochs(replace(SMALL, augment=False, dropout=0.0, epochs=20), parts)
     assert train.evaluate(run.model, parts[0])[1] < 0.01
-    assert train.evaluate(run.model, parts[1])[1] < 0.25
+    digits = parts[2].take(torch.arange(100))
+    assert train.evaluate(run.model, digits)[1] < 0.25
 
 
 def test_the_same_seed_gives_the_same_weights(parts):
-    first, second, other = (run_epochs(replace(SMALL, seed=seed), parts[0])[0] for seed in (1, 1, 2))
+    first, second, other = (run_epochs(replace(SMALL, seeds=(seed,)), parts)[0] for seed in (1, 1, 2))
     assert weights(first).equal(weights(second))
     assert not weights(first).equal(weights(other))
 
 
 def test_bf16_trains_too(parts):
-    _, losses = run_epochs(replace(SMALL, precision="bf16"), parts[0])
+    _, losses = run_epochs(replace(SMALL, precision="bf16"), parts)
     assert losses[-1] < losses[0]
 
 
@@ -85,25 +89,25 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_the_best_epoch_is_kept_not_the_last(parts, tmp_path, monkeypatch):
-    errors = iter([0.3, 0.1, 0.2])
-    monkeypatch.setattr(train, "evaluate", lambda *_: (0.0, next(errors)))
-    run = train.setup(SMALL, CPU)
+    losses = iter([0.3, 0.1, 0.2])
+    monkeypatch.setattr(train, "evaluate", lambda *_: (next(losses), 0.0))
+    run = train.setup(SMALL, 0, CPU)
     best = []
     save = train.save
     monkeypatch.setattr(train, "save", lambda run, folder: (best.append(weights(run).clone()), save(run, folder)))
     train.fit(run, *parts, tmp_path)
     run.model.load_state_dict(run.best)
     assert weights(run).equal(best[1])
-    assert run.best_error == 0.1
+    assert run.best_loss == 0.1
 
 
 def test_a_recipe_with_convolutions_becomes_dense_and_learns_on(parts, tmp_path):
-    run = train.setup(STAGED, CPU)
+    run = train.setup(STAGED, 0, CPU)
     train.fit(run, *parts, tmp_path)
-    assert run.model.widths == [784, 2 * 8 * 8, 2 * 8 * 8, 4 * 3 * 3, 16, 10]
+    assert run.model.widths == [784, 2 * 8 * 8, 2 * 8 * 8, 4 * 3 * 3, 16, 11]
     assert [row["epoch"] for row in run.history] == [1, 2, 3, 4]
     assert run.history[2]["training_loss"] < 1.1 * run.history[1]["training_loss"]
-    assert run.best_error == min(row["validation_error"] for row in run.history[2:])
+    assert run.best_loss == min(row["validation_loss"] for row in run.history[2:])
     assert run.best.keys() == run.model.state_dict().keys()
 
 
@@ -124,13 +128,14 @@ def test_both_stages_of_the_best_recipe_fit_any_number_of_epochs(epochs, convolu
 
 def start(arguments: str, config: Config = SMALL) -> tuple[train.Run, Path]:
     _, namespace = parse(arguments.split())
-    return train.open_run(config, namespace, CPU)
+    config, folder = train.open_folder(config, namespace, CPU)
+    return train.load(config, 0, folder / "seed-0", CPU), folder
 
 
 @pytest.mark.parametrize(("config", "done"), [(SMALL, 1), (STAGED, 1), (STAGED, 2), (STAGED, 3)])
 def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, monkeypatch):
     whole, folder = start(f"--runs {tmp_path}/whole", config)
-    train.fit(whole, *parts, folder)
+    train.fit(whole, *parts, folder / "seed-0")
 
     broken, folder = start(f"--runs {tmp_path}/broken", config)
     evaluate = train.evaluate
@@ -143,11 +148,11 @@ def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, mo
 
     monkeypatch.setattr(train, "evaluate", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        train.fit(broken, *parts, folder)
+        train.fit(broken, *parts, folder / "seed-0")
     resumed, same_folder = start(f"--runs {tmp_path}/broken --resume")
     assert same_folder == folder
     assert resumed.epochs == done
-    train.fit(resumed, *parts, folder)
+    train.fit(resumed, *parts, folder / "seed-0")
 
     assert weights(resumed).equal(weights(whole))
     assert [row["training_loss"] for row in resumed.history] == [row["training_loss"] for row in whole.history]
@@ -162,9 +167,9 @@ def test_nothing_to_resume_is_said(tmp_path):
 
 def test_the_run_folder_holds_configuration_and_history(parts, tmp_path):
     run, folder = start(f"--runs {tmp_path}")
-    train.fit(run, *parts, folder)
+    train.fit(run, *parts, folder / "seed-0")
     assert Config.from_json((folder / "config.json").read_text()) == run.config
-    with open(folder / "history.csv") as file:
+    with open(folder / "seed-0" / "history.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert float(rows[-1]["training_loss"]) < float(rows[0]["training_loss"])
@@ -183,7 +188,7 @@ def test_options_make_the_recipe():
         "--batch-size 64 --activation sigmoid --optimizer sgd --hidden 30 20 --no-augment".split()
     )
     assert config == Config(batch_size=64, activation="sigmoid", optimizer="sgd", hidden=(30, 20), augment=False)
-    assert arguments.output.name == "digits.onnx"
+    assert arguments.output is None
     assert parse([])[0] == Config()
 
 
@@ -225,18 +230,30 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "training.train", "--hidden", "32", "--threads", "1", *arguments]
 
 
-@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 2 4"])
+@pytest.mark.parametrize("options", ["", "--recipe best --channels 2 2 4 --seeds 3 4"])
 def test_the_command_trains_and_writes_everything(options, mnist_root, tmp_path):
-    output, runs = tmp_path / "model.onnx", tmp_path / "runs"
-    places = ["--data", str(mnist_root), "--output", str(output), "--runs", str(runs)]
+    runs = tmp_path / "runs"
+    places = ["--data", str(mnist_root), "--runs", str(runs)]
     done = subprocess.run(command("--epochs", "2", *options.split(), *places), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "validation error" in done.stdout
     (folder,) = runs.iterdir()
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "history.csv", "history.png", "last.pt"]
-    metadata = Classifier(output).metadata
-    assert metadata["architecture"] == ("784-128-128-36-32-10" if options else "784-32-10")
-    assert 0 < float(metadata["validation_error_percent"]) < 20
+    assert f"digits serve --model {folder / 'digits.onnx'}" in done.stdout
+    seeds = ["3", "4"] if options else ["0"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "config.json",
+        "digits.onnx",
+        *(f"seed-{seed}" for seed in seeds),
+    ]
+    for seed in seeds:
+        assert sorted(path.name for path in (folder / f"seed-{seed}").iterdir()) == [
+            "history.csv",
+            "history.png",
+            "last.pt",
+        ]
+    metadata = Classifier(folder / "digits.onnx").metadata
+    assert metadata["architecture"] == ("784-128-128-36-32-11" if options else "784-32-11")
+    losses = {seed: metadata["seeds"].split(f"seed {seed}: validation loss ")[1][:6] for seed in seeds}
+    assert metadata["validation_loss"] == min(losses.values()) == losses[metadata["seed"]]
     assert (
         parse(metadata["recipe"].split()[3:])[0].epochs
         == json.loads((folder / "config.json").read_text())["epochs"]

@@ -28,11 +28,24 @@ def test_effects_go_the_way_they_are_named(images):
 
 
 @pytest.mark.parametrize("effect", [row[0] for row in wear.EFFECTS])
-def test_an_effect_stays_in_range_and_changes_each_image_in_its_own_way(images, effect):
-    same = images[:1].expand(20, 28, 28)
-    worn = effect(same, generator())
+def test_an_effect_stays_in_range(images, effect):
+    worn = effect(images, generator())
+    assert worn.shape == images.shape
     assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
-    assert len(torch.unique(worn, dim=0)) >= 18
+
+
+@pytest.mark.parametrize("effect", [effect for effect, _ in wear.EFFECTS if effect is not wear.coarsened])
+def test_an_effect_changes_each_image_in_its_own_way(images, effect):
+    assert len(torch.unique(effect(images[:1].expand(20, 28, 28), generator()), dim=0)) >= 18
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_coarse_images_keep_their_ink_and_every_other_one_is_in_black_and_white(images, seed):
+    coarse = wear.coarsened(images, generator(seed))
+    ink, strongest = coarse.sum(dim=(1, 2)) / images.sum(dim=(1, 2)), coarse.amax(dim=(1, 2))
+    assert ink[1::2].mean() == pytest.approx(1, abs=0.1)
+    assert strongest[::2].min() > 0.9
+    assert strongest[1::2].min() < 0.6
 
 
 def test_wear_touches_about_as_many_images_as_stated(images):

@@ -50,6 +50,11 @@ def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     return wear(deform(restyle(images, labels, generator), generator), generator)
 
 
+def augment_others(images: Tensor, generator: Generator) -> Tensor:
+    """The same for images that show no digit: another shape, another pen."""
+    return wear(deform(images, generator), generator)
+
+
 def affine(n: int, generator: Generator) -> Tensor:
     """Random rotations, stretches of each axis and shears about the origin: (n, 2, 2)."""
     angle = uniform((n,), -1, 1, generator) * math.radians(ROTATION_DEGREES)

@@ -47,7 +47,7 @@ class Config:
     batch_size: int = 512
     epochs: int = 60
     convolution_share: float = 0.875
-    seed: int = 0
+    seeds: tuple[int, ...] = (0,)
     threads: int | None = None
     precision: str = "auto"
 
@@ -107,8 +107,9 @@ RECIPES = {
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
-        epochs=60,
+        epochs=90,
         convolution_share=0.9,
+        seeds=(0, 1, 2),
     ),
 }
 
@@ -162,7 +163,13 @@ def parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--augment", action=argparse.BooleanOptionalAction, help="deform the images anew in each epoch (on)"
     )
-    fit.add_argument("--seed", type=int, metavar="N", help=f"decides every random number of the run ({d.seed})")
+    fit.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=f"each decides every random number of a run; the best of the runs is kept ({widths(d.seeds)})",
+    )
     fit.add_argument("--threads", type=positive, metavar="N", help="CPU threads (as many as cores)")
     fit.add_argument(
         "--precision",
@@ -175,7 +182,7 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/, downloaded)"
     )
     run.add_argument(
-        "--output", type=Path, default=MODEL, metavar="FILE", help="the model file to write (models/digits.onnx)"
+        "--output", type=Path, metavar="FILE", help="the model file to write (digits.onnx in the run's folder)"
     )
     run.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where the run's folder is made (runs)")
     run.add_argument(

@@ -12,9 +12,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from app.inference.classifier import CLASSES
 from app.preprocess.frame import FRAME_SIDE
-from training.model import DigitNet, HiddenLayer, normalised
+from training.model import OUTPUTS, DigitNet, HiddenLayer, normalised
 
 # Kernel, stride and padding of each convolution. At every third place there are 8×8 and so few weights to write out;
 # the second one keeps the places it gets, and the last one leaves 3×3.
@@ -35,7 +34,7 @@ class ConvolutionalLayer(nn.Module):
 
 
 class ConvolutionalNet(nn.Module):
-    """Convolutions, dense hidden layers, 10 logits.
+    """Convolutions, dense hidden layers, 11 logits.
 
     Parameters
     ----------
@@ -55,10 +54,10 @@ class ConvolutionalNet(nn.Module):
         self.widths = list(hidden)
         *_, units = dense_widths(channels, ())
         self.hidden = nn.Sequential(*(HiddenLayer(*pair, "relu", dropout) for pair in pairwise([units, *hidden])))
-        self.output = nn.Linear([units, *hidden][-1], CLASSES)
+        self.output = nn.Linear([units, *hidden][-1], OUTPUTS)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, 10) of frames (N, 28, 28), float in [0, 1], ink = 1."""
+        """Logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
         pixels = normalised(images)[:, None].contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.output(self.hidden(self.convolutions(pixels).flatten(1)))
         return logits

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
+from training.objective import NONE
+
 VALIDATION_IMAGES = 5_000
 DEFAULT_ROOT = Path(os.path.dirname(__file__)).parent / "data"
 
@@ -28,7 +30,7 @@ class Digits:
     images : Tensor
         (N, 28, 28) uint8, ink = 255, background = 0.
     labels : Tensor
-        (N,) int64 in [0, 9].
+        (N,) int64 in [0, 9]; NONE for an image that shows no digit.
     """
 
     images: Tensor
@@ -40,6 +42,11 @@ class Digits:
     def take(self, index: Tensor) -> "Digits":
         """The digits at `index`, in that order."""
         return Digits(self.images[index], self.labels[index])
+
+    def with_others(self, images: Tensor) -> "Digits":
+        """The digits, and after them images (M, 28, 28) uint8 that show none."""
+        labels = torch.full((len(images),), NONE, device=self.labels.device)
+        return Digits(torch.cat([self.images, images]), torch.cat([self.labels, labels]))
 
     def to(self, device: torch.device) -> "Digits":
         """The same digits on another device."""

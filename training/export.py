@@ -1,4 +1,4 @@
-"""DigitNet → an ONNX file with everything inside: normalisation, the layers, softmax, and its history.
+"""DigitNet → an ONNX file with everything inside: normalisation, the layers, softmax, sigmoid, and its history.
 
 The graph is written out by hand, so that the file holds nothing that the network does not need. Ignores:
 choosing the weights, and running the file.
@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier
-from training.model import ACTIVATIONS, DigitNet, folded
+from training.model import ACTIVATIONS, OUTPUTS, DigitNet, folded
 from training.quantize import Int8Layer, quantized
 
 OPSET = 20  # the first with Gelu
@@ -32,7 +32,7 @@ class ExportMismatch(Exception):
 
 
 def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
-    """The network as an ONNX model: pixels (N, 784) → probabilities (N, 10).
+    """The network as an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
 
     Parameters
     ----------
@@ -59,12 +59,24 @@ def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | 
         if i < len(layers) - 1:
             nodes.append(helper.make_node(OPERATORS[model.activation], [source], [f"hidden_{i}"]))
             source = f"hidden_{i}"
-    nodes.append(helper.make_node("Softmax", [source], ["probabilities"], axis=1))
+    nodes += [
+        helper.make_node("Split", [source, "split"], ["digit_logits", "legibility_logit"], axis=1),
+        helper.make_node("Softmax", ["digit_logits"], ["probabilities"], axis=1),
+        helper.make_node("Squeeze", ["legibility_logit", "axes"], ["legibility_logits"]),
+        helper.make_node("Sigmoid", ["legibility_logits"], ["legibility"]),
+    ]
+    weights += [
+        numpy_helper.from_array(np.array([CLASSES, OUTPUTS - CLASSES]), "split"),
+        numpy_helper.from_array(np.array([1]), "axes"),
+    ]
     graph = helper.make_graph(
         nodes,
         "DigitNet",
         inputs=[helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", PIXELS])],
-        outputs=[helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES])],
+        outputs=[
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES]),
+            helper.make_tensor_value_info("legibility", TensorProto.FLOAT, ["N"]),
+        ],
         initializer=weights,
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
@@ -155,9 +167,11 @@ def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Ten
 
 @torch.inference_mode()
 def differences(model: DigitNet, classifier: Classifier, images: Tensor) -> NDArray[np.float32]:
-    """How far the network's and the file's probabilities lie apart on (N, 28, 28) uint8 images, (N, 10)."""
+    """How far the network's and the file's outputs lie apart on (N, 28, 28) uint8 images: (N, 11)."""
     model.eval()
     frames = images.to(next(model.parameters()).device).float() / 255  # (N, 28, 28) in [0, 1]
-    ours: NDArray[np.float32] = model(frames).softmax(dim=1).cpu().numpy()
-    difference: NDArray[np.float32] = np.abs(ours - classifier(frames.cpu().numpy()))
+    logits = model(frames)
+    ours = torch.cat([logits[:, :CLASSES].softmax(dim=1), logits[:, CLASSES:].sigmoid()], dim=1).cpu().numpy()
+    probabilities, legibility = classifier(frames.cpu().numpy())
+    difference: NDArray[np.float32] = np.abs(ours - np.column_stack([probabilities, legibility]))
     return difference

@@ -1,6 +1,6 @@
 """DigitNet: the dense network. It normalises its own input, so nobody else has to.
 
-Ignores: softmax (the loss and the export add it) and the picture work in front of it.
+Ignores: softmax and sigmoid (the loss and the export add them) and the picture work in front of it.
 """
 
 import copy
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from app.inference.classifier import CLASSES, PIXELS
 
+# A logit for each digit, and one for whether the frame shows one whole digit at all.
+OUTPUTS = CLASSES + 1
 # Of the 55,000 training images, in [0, 1].
 MEAN, STD = 0.1307, 0.3081
 
@@ -48,7 +50,7 @@ class HiddenLayer(nn.Module):
 
 
 class DigitNet(nn.Module):
-    """A fully connected network: 784 pixels, hidden layers, 10 logits.
+    """A fully connected network: 784 pixels, hidden layers, 11 logits.
 
     Parameters
     ----------
@@ -63,10 +65,10 @@ class DigitNet(nn.Module):
     def __init__(self, hidden: Sequence[int], activation: str = "relu", dropout: float = 0.0) -> None:
         super().__init__()
         self.activation = activation
-        self.widths = [PIXELS, *hidden, CLASSES]
+        self.widths = [PIXELS, *hidden, OUTPUTS]
         pairs = pairwise(self.widths[:-1])
         self.hidden = nn.Sequential(*(HiddenLayer(*pair, activation, dropout) for pair in pairs))
-        self.output = nn.Linear(self.widths[-2], CLASSES)
+        self.output = nn.Linear(self.widths[-2], OUTPUTS)
 
     def keep_statistics(self) -> None:
         """Train on with the running statistics, which stay as they are, in place of each batch's."""
@@ -85,7 +87,7 @@ class DigitNet(nn.Module):
         Returns
         -------
         Tensor
-            (N, 10) logits.
+            (N, 11) logits: of the ten digits, and of legibility.
         """
         logits: Tensor = self.output(self.hidden(normalised(images).flatten(1)))
         return logits

@@ -1,6 +1,10 @@
-"""The training run: `python -m training.train` → models/digits.onnx and a folder in runs/.
+"""The training run: `python -m training.train` → a folder in runs/ with a model file.
 
-    setup ──► for each epoch: train_epoch ──► evaluate ──► save ──► export the best epoch
+    for each seed: setup ──► for each epoch: train_epoch ──► evaluate ──► save
+    choose the best epoch of the best seed ──► calibrate ──► export
+
+What is best was decided before the test images were looked at: the lowest loss on the validation images, as they are
+and once deformed, and on frames that show no digit.
 
 A recipe with convolutions has two stages: the network learns as a convolutional one, is written out as a
 dense one, and learns on. The best epoch is one of the dense stage.
@@ -20,21 +24,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, PIXELS
 from training import augment, data
 from training.calibrate import calibrated
-from training.config import Config, parse
+from training.config import MODEL, Config, parse
 from training.convolution import ConvolutionalNet, dense_widths, written_out
 from training.data import Digits
 from training.export import ExportMismatch, export
-from training.model import DigitNet
+from training.model import OUTPUTS, DigitNet
+from training.non_digits import non_digits
+from training.objective import NONE, objective
 from training.plots import plot_history
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
+OTHERS = 0.5  # frames that show no digit, for each one that does
+VALIDATION_SEED = 10**6
 
 
 class NothingToResume(Exception):
@@ -43,9 +50,10 @@ class NothingToResume(Exception):
 
 @dataclass
 class Run:
-    """A run in progress: what a checkpoint keeps."""
+    """A run in progress, with one seed: what a checkpoint keeps."""
 
     config: Config
+    seed: int
     model: DigitNet | ConvolutionalNet
     optimizer: torch.optim.Optimizer
     best: dict[str, Tensor] = field(default_factory=dict)
@@ -57,21 +65,21 @@ class Run:
         return len(self.history)
 
     @property
-    def best_error(self) -> float:
-        """The lowest validation error of the dense network so far, as a share."""
+    def best_loss(self) -> float:
+        """The lowest validation loss of the dense network so far."""
         dense = self.history[self.config.convolution_epochs :]
-        return min((row["validation_error"] for row in dense), default=math.inf)
+        return min((row["validation_loss"] for row in dense), default=math.inf)
 
 
-def setup(config: Config, device: torch.device, epochs: int = 0) -> Run:
+def setup(config: Config, seed: int, device: torch.device, epochs: int = 0) -> Run:
     """A run with fresh weights, drawn from the seed, of the network that has done so many epochs."""
-    torch.manual_seed(config.seed)
+    torch.manual_seed(seed)
     model: DigitNet | ConvolutionalNet
     if config.channels and epochs <= config.convolution_epochs:
         model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
     else:
         model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
-    return Run(config, model.to(device), make_optimizer(config, model.to(device)))
+    return Run(config, seed, model.to(device), make_optimizer(config, model.to(device)))
 
 
 def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
@@ -98,13 +106,13 @@ def steps_per_epoch(config: Config, digits: Digits) -> int:
     return max(1, len(digits) // config.batch_size)
 
 
-def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
-    """Train on every image once, in the run's next epoch; the mean loss of its steps.
+def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> float:
+    """Train on every digit once, and half as many others (M, 28, 28), in the run's next epoch: the steps' mean loss.
 
-    The last images of the shuffle that do not fill a batch are left out.
+    The last digits of the shuffle that do not fill a batch are left out.
     """
     config, device = run.config, digits.images.device
-    seed = config.seed * 100_000 + run.epochs
+    seed = run.seed * 100_000 + run.epochs
     torch.manual_seed(seed)  # dropout draws from the global generator
     generator = torch.Generator(device).manual_seed(seed)
     batches = torch.split(torch.randperm(len(digits), generator=generator, device=device), config.batch_size)
@@ -118,11 +126,15 @@ def train_epoch(run: Run, digits: Digits, bar: "tqdm[Any]") -> float:
         progress = stage.progress(run.epochs + step / len(batches))
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(stage.peak_learning_rate, progress)
-        images = digits.images[index].float() / 255  # (N, 28, 28) in [0, 1]
+        some = torch.randint(len(others), (round(OTHERS * len(index)),), generator=generator, device=device)
+        batch = digits.take(index).with_others(others[some])
+        images = batch.images.float() / 255  # (N, 28, 28) in [0, 1]
         if config.augment:
-            images = augment.augment(images, digits.labels[index], generator)
+            images[: len(index)] = augment.augment(images[: len(index)], digits.labels[index], generator)
+            images[len(index) :] = augment.augment_others(images[len(index) :], generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            loss = F.cross_entropy(run.model(images), digits.labels[index])
+            logits = run.model(images)
+        loss = objective(logits, batch.labels)
         run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()
@@ -139,16 +151,32 @@ def write_out(run: Run) -> None:
 
 
 @torch.inference_mode()
-def evaluate(model: DigitNet | ConvolutionalNet, digits: Digits) -> tuple[float, float]:
-    """Mean cross-entropy and error (a share) on digits as they are, undeformed."""
+def evaluate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float, float]:
+    """The loss on frames, and the error (a share) on the digits among them."""
     model.eval()
-    logits = model(digits.images.float() / 255)
-    error = (logits.argmax(dim=1) != digits.labels).float().mean()
-    return F.cross_entropy(logits, digits.labels).item(), error.item()
+    logits = torch.cat([model(part.float() / 255) for part in torch.split(frames.images, 5_000)])
+    is_digit = frames.labels != NONE
+    error = (logits[:, :CLASSES].argmax(dim=1) != frames.labels)[is_digit].float().mean()
+    return objective(logits, frames.labels).item(), error.item()
 
 
-def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
+def mixture(digits: Digits) -> Digits:
+    """Digits as they are and once deformed, always in the same way, and as many frames that show none."""
+    generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
+    deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
+    images = torch.cat([digits.images, (255 * deformed).round().byte()])
+    return Digits(images, digits.labels.repeat(2)).with_others(others_for(digits, VALIDATION_SEED))
+
+
+def others_for(digits: Digits, seed: int) -> Tensor:
+    """As many frames that show no digit as there are digits, which they are made of in part: (N, 28, 28) uint8."""
+    on_cpu = digits.to(torch.device("cpu"))
+    return torch.from_numpy(non_digits(on_cpu, len(digits), seed)).to(digits.images.device)
+
+
+def fit(run: Run, training: Digits, others: Tensor, validation: Digits, folder: Path) -> None:
     """Train from the run's last epoch to its end, saving after each epoch."""
+    folder.mkdir(exist_ok=True)
     steps = steps_per_epoch(run.config, training)
     total = run.config.epochs
     with tqdm(total=total * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
@@ -157,9 +185,9 @@ def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
             started = time.perf_counter()
             if run.epochs == run.config.convolution_epochs > 0:
                 write_out(run)
-            loss = train_epoch(run, training, bar)
+            loss = train_epoch(run, training, others, bar)
             validation_loss, validation_error = evaluate(run.model, validation)
-            if isinstance(run.model, DigitNet) and validation_error <= run.best_error:
+            if isinstance(run.model, DigitNet) and validation_loss <= run.best_loss:
                 run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
             run.history.append(
                 {
@@ -171,8 +199,11 @@ def fit(run: Run, training: Digits, validation: Digits, folder: Path) -> None:
                 }
             )
             save(run, folder)
-            bar.set_postfix_str(f"loss {loss:.3f}, validation error {validation_error:.2%}")
-            bar.write(f"epoch {run.epochs:3}  loss {loss:.4f}  validation error {validation_error:.2%}")
+            bar.set_postfix_str(f"loss {loss:.3f}, validation loss {validation_loss:.3f}")
+            bar.write(
+                f"epoch {run.epochs:3}  loss {loss:.4f}  validation loss {validation_loss:.4f}, "
+                f"error {validation_error:.2%}"
+            )
 
 
 def save(run: Run, folder: Path) -> None:
@@ -191,13 +222,12 @@ def save(run: Run, folder: Path) -> None:
         writer.writerows(run.history)
 
 
-def load(folder: Path, device: torch.device) -> Run:
-    """The run that `save` left in a folder."""
-    config = Config.from_json((folder / "config.json").read_text())
-    run = setup(config, device)
+def load(config: Config, seed: int, folder: Path, device: torch.device) -> Run:
+    """The run that `save` left in a folder, or a fresh one."""
+    run = setup(config, seed, device)
     if (folder / "last.pt").exists():
         state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
-        run = setup(config, device, epochs=len(state["history"]))
+        run = setup(config, seed, device, epochs=len(state["history"]))
         run.model.load_state_dict(state["model"])
         run.optimizer.load_state_dict(state["optimizer"])
         run.best, run.history = state["best"], state["history"]
@@ -238,71 +268,91 @@ def faster_precision(device: torch.device) -> str:
     return "bf16" if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else "fp32"
 
 
-def open_run(config: Config, arguments: argparse.Namespace, device: torch.device) -> tuple[Run, Path]:
-    """The run to go on with and its folder: a new one, or with --resume an earlier one."""
+def open_folder(config: Config, arguments: argparse.Namespace, device: torch.device) -> tuple[Config, Path]:
+    """The recipe and the folder to go on with: a new one, or with --resume an earlier one."""
     if arguments.resume is None:
         config = resolve(config, device)
         folder: Path = arguments.runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
         folder.mkdir(parents=True)
         (folder / "config.json").write_text(config.to_json())
-        return setup(config, device), folder
+        return config, folder
     folder = Path(arguments.resume or max(arguments.runs.glob("*/"), default=arguments.runs))
     if not (folder / "config.json").exists():
         raise NothingToResume(f"{folder} holds no run to resume: give the folder of one, or leave out --resume.")
-    run = load(folder, device)
-    torch.set_num_threads(run.config.threads or torch.get_num_threads())
-    return run, folder
+    config = Config.from_json((folder / "config.json").read_text())
+    torch.set_num_threads(config.threads or torch.get_num_threads())
+    return config, folder
 
 
 def architecture(config: Config) -> str:
     """The widths of the dense network's layers, such as 784-800-800-10."""
-    return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), CLASSES]))
+    return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), OUTPUTS]))
 
 
-def finish(run: Run, folder: Path, output: Path, validation: Digits, test: Digits) -> None:
-    """Calibrate and export the best epoch, measure it on the test images, plot the run and say where everything is."""
-    assert isinstance(run.model, DigitNet)
-    run.model.load_state_dict(run.best)
-    model, temperature = calibrated(run.model, validation)
-    _, test_error = evaluate(model, test)
+def finish(runs: Sequence[Run], output: Path, held_out: Digits, validation: Digits, test: Digits) -> str:
+    """Choose the run with the lowest validation loss, calibrate and export its best epoch; what it is, in a sentence.
+
+    The test images are read after the choice, by the networks in floats; `training.evaluate` measures the file.
+    """
+    best = min(runs, key=lambda run: run.best_loss)
+    test_errors = {run.seed: evaluate(best_network(run), test)[1] for run in runs}
+    model, calibration = calibrated(best_network(best), held_out, validation)
     metadata = {
-        "architecture": architecture(run.config),
-        "activation": run.config.activation,
-        "training_data": "MNIST (55,000 training images; 5,000 more for validation)",
-        "recipe": run.config.command(),
-        "seed": str(run.config.seed),
-        "course": run.config.course,
-        "epochs": str(run.epochs),
-        "validation_error_percent": f"{run.best_error:.2%}".rstrip("%"),
-        "test_error_percent": f"{test_error:.2%}".rstrip("%"),
-        "temperature": f"{temperature:.2f}",
+        "architecture": architecture(best.config),
+        "activation": best.config.activation,
+        "training_data": "MNIST (55,000 training images; 5,000 more for validation), and frames that show no digit",
+        "recipe": best.config.command(),
+        "seed": str(best.seed),
+        "course": best.config.course,
+        "epochs": str(best.epochs),
+        "validation_loss": f"{best.best_loss:.4f}",
+        "test_error_percent": f"{test_errors[best.seed]:.2%}".rstrip("%"),
+        "seeds": "; ".join(
+            f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {test_errors[run.seed]:.2%}"
+            for run in runs
+        ),
+        "calibration": str(calibration),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
-    plot_history(run.history, folder / "history.png")
-    print(
-        f"{output}: validation error {run.best_error:.2%}, test error {test_error:.2%}, "
-        f"epochs {run.epochs} of {run.config.epochs}. The run's history and curves are in {folder}."
-    )
+    return f"{output}: seed {best.seed}, validation loss {best.best_loss:.4f}, test error {test_errors[best.seed]:.2%}."
+
+
+def best_network(run: Run) -> DigitNet:
+    """The dense network of a run's best epoch."""
+    assert isinstance(run.model, DigitNet)
+    run.model.load_state_dict(run.best)
+    return run.model
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says; the exit status."""
     config, arguments = parse(argv)
+    runs: list[Run] = []
+    status = 0
     try:
         device = choose_device(arguments.device)
-        training, validation = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
+        training, held_out = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
         test = data.load(arguments.data, train=False).to(device)
-        run, folder = open_run(config, arguments, device)
-        print(f"{architecture(run.config)} on {device.type}, {run.config.precision}; the run's folder is {folder}")
-        status = 0
+        config, folder = open_folder(config, arguments, device)
+        print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
+        print("Making frames that show no digit (half a minute)")
+        others, validation = others_for(training, 0), mixture(held_out)
         try:
-            fit(run, training, validation, folder)
+            for seed in config.seeds:
+                place = folder / f"seed-{seed}"
+                runs.append(load(config, seed, place, device))
+                fit(runs[-1], training, others, validation, place)
+                plot_history(runs[-1].history, place / "history.png")
         except KeyboardInterrupt:
             status = 130
-            print(f"\nStopped in epoch {run.epochs + 1}. To go on: python -m training.train --resume {folder}")
-        if run.best:
-            finish(run, folder, arguments.output, validation, test)
+            print(f"\nStopped. To go on: python -m training.train --resume {folder}")
+        trained = [run for run in runs if run.best]
+        if trained:
+            output = arguments.output or folder / MODEL.name
+            print(finish(trained, output, held_out, validation, test))
+            print(f"To serve it: digits serve --model {output}")
+            print(f"To measure it: python -m training.evaluate --model {output}")
     except (data.DataMissing, NothingToResume, ExportMismatch) as error:
         print(error, file=sys.stderr)
         return 1

@@ -56,6 +56,15 @@ def blurred(images: Tensor, generator: Generator) -> Tensor:
     return torch.lerp(images, soft, each(images, 0, 0.9, generator))
 
 
+def coarsened(images: Tensor, generator: Generator) -> Tensor:
+    """Seen at a third to two thirds of the pixels, half of them in black and white: as small scans, enlarged."""
+    side = int(torch.randint(10, 20, (), generator=generator, device=generator.device))
+    coarse = F.interpolate(images[:, None], (side, side), mode="area")
+    sharp = (coarse > 0.4 * coarse.amax(dim=(2, 3), keepdim=True)).float()
+    coarse[::2] = sharp[::2]
+    return F.interpolate(coarse, (FRAME_SIDE, FRAME_SIDE), mode="bilinear", align_corners=False)[:, 0]
+
+
 def toned(images: Tensor, generator: Generator) -> Tensor:
     """Greys darker or paler (a gamma curve), as other pens and scanners make them."""
     return images.clamp(0, 1) ** each(images, -0.6, 0.6, generator).exp()
@@ -106,5 +115,6 @@ EFFECTS: tuple[tuple[Effect, float], ...] = (
     (blurred, 0.25),
     (torn, 0.05),
     (lined, 0.05),
+    (coarsened, 0.15),
     (toned, 0.5),
 )

@@ -1,0 +1,62 @@
+"""Frames that show no single whole digit: made again by their seed, and told from digits by the network."""
+
+import numpy as np
+import pytest
+import torch
+
+from training import non_digits
+from training.data import Digits
+
+
+@pytest.fixture(scope="module")
+def real(digits, labels) -> Digits:
+    return Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+
+
+def test_the_seed_decides_all_of_them(real):
+    once, again, other = (non_digits.non_digits(real, 20, seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(once, again)
+    assert not np.array_equal(once, other)
+
+
+def test_shares_of_the_kinds_are_all_of_them():
+    assert sum(share for _, share in non_digits.KINDS) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("kind", [kind for kind, _ in non_digits.KINDS], ids=lambda kind: kind.__name__)
+def test_every_kind_gives_frames_with_ink(real, kind, monkeypatch):
+    monkeypatch.setattr(non_digits, "KINDS", ((kind, 1.0),))
+    frames = non_digits.non_digits(real, 20, seed=0)
+    assert (frames.shape, frames.dtype) == ((20, 28, 28), np.uint8)
+    assert (frames.max(axis=(1, 2)) == 255).all()
+    assert (frames > 50).sum(axis=(1, 2)).min() > 10
+    assert len(np.unique(frames, axis=0)) == 20
+
+
+def test_digits_are_not_changed_by_it(real):
+    before = real.images.clone()
+    non_digits.non_digits(real, 20, seed=0)
+    assert real.images.equal(before)
+
+
+@pytest.mark.slow
+def test_the_network_tells_them_from_digits(real, classifier):
+    frames = non_digits.non_digits(real, 1000, seed=7) / np.float32(255)
+    assert (classifier(frames).legibility > 0.5).mean() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("ink", "is_enough"),
+    [(np.zeros((28, 28)), False), (np.eye(28), True), (np.pad(np.ones((5, 5)), 5), False), (np.eye(28) / 10, False)],
+    ids=["nothing", "a line", "a speck", "faint"],
+)
+def test_too_little_ink_is_nothing(ink, is_enough):
+    assert (non_digits.crop(ink.astype(np.float32)) is not None) == is_enough
+
+
+def test_a_crop_is_as_large_as_its_ink_and_as_strong_as_can_be():
+    ink = np.zeros((28, 28), np.float32)
+    ink[4:20, 6:10] = 0.5
+    cropped = non_digits.crop(ink)
+    assert cropped.shape == (16, 4)
+    assert cropped.max() == 1

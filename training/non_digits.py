@@ -1,0 +1,262 @@
+"""Frames that show no single whole digit, made by program: what the network learns to tell from digits.
+
+    python -m training.non_digits docs/non-digits.png      draws a sheet of them
+
+They are what may be found on a picture beside a digit, or sent in its place: parts of digits and several at once, other
+characters, scribbles, shapes, and what a camera sees of things. They are framed as the service frames. Ignores: wear
+and deformation, which `training.augment` adds anew in each epoch.
+"""
+
+import math
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from HersheyFonts import HersheyFonts
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from app.preprocess.frame import FRAME_SIDE, frame_from_ink
+from app.preprocess.maps import Map
+from training import data
+from training.data import Digits
+
+INK = 0.12  # from here on a pixel is inked
+CANVAS = 140  # side of the canvas that characters and shapes are drawn on
+MARGIN = 15
+# None that some people write as others write a digit; taken from all alphabets of the Hershey fonts.
+LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
+TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that are none when they are turned by a quarter
+
+Strokes = list[NDArray[np.float64]]  # each (P, 2) corners as (x, y)
+Kind = Callable[[Digits, Generator], Map]
+
+
+def non_digits(digits: Digits, count: int, seed: int) -> NDArray[np.uint8]:
+    """Make frames that show no single whole digit.
+
+    Parameters
+    ----------
+    digits : Digits
+        What parts and groups of digits are made of.
+    count : int
+        How many frames.
+    seed : int
+        Decides all of them.
+
+    Returns
+    -------
+    NDArray
+        (count, 28, 28) uint8, ink = 255.
+    """
+    rng = np.random.default_rng(seed)
+    kinds, shares = zip(*KINDS, strict=True)
+    frames = np.empty((count, FRAME_SIDE, FRAME_SIDE), np.uint8)
+    for frame, kind in zip(frames, rng.choice(len(kinds), count, p=shares), strict=True):
+        while (cropped := crop(kinds[kind](digits, rng))) is None:
+            pass
+        frame[:] = np.round(255 * frame_from_ink(cropped))
+    return frames
+
+
+def crop(ink: Map) -> Map | None:
+    """Ink cropped to its box; None where there is too little of it to be anything."""
+    rows, columns = np.nonzero(ink > INK)
+    if len(rows) < 12:
+        return None
+    cropped = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return None if max(cropped.shape) < 6 else cropped / cropped.max()
+
+
+def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))) -> Map:
+    """Any of the digits, (28, 28)."""
+    while True:
+        index = rng.integers(len(digits))
+        if int(digits.labels[index]) in among:
+            image: Map = np.asarray(digits.images[index], np.float32) / np.float32(255)
+            return image
+
+
+def part_of_digit(digits: Digits, rng: Generator) -> Map:
+    """What is left of a digit beyond a straight cut; not of an 8, whose halves are digits, and nothing like a 1."""
+    axis = np.arange(FRAME_SIDE) - (FRAME_SIDE - 1) / 2
+    while True:
+        whole, angle = digit(digits, rng, (0, 2, 3, 4, 5, 6, 7, 9)), rng.uniform(0, 2 * math.pi)
+        part = whole * (axis * math.cos(angle) + axis[:, None] * math.sin(angle) > rng.uniform(-5, 5))
+        rows, columns = np.nonzero(part > INK)
+        if 0.25 < part.sum() / whole.sum() < 0.6 and np.ptp(columns) > 0.4 * np.ptp(rows):
+            return part
+
+
+def several_digits(digits: Digits, rng: Generator) -> Map:
+    """Two or three digits beside each other, that may touch."""
+    return row([digit(digits, rng) for _ in range(rng.choice([2, 2, 2, 3]))], rng)
+
+
+def digit_and_part(digits: Digits, rng: Generator) -> Map:
+    """A digit, and of its left or right neighbour the part that is near, with 15 to 65 % of its ink."""
+    whole, other, share = digit(digits, rng), digit(digits, rng), rng.uniform(0.15, 0.65)
+    shares = other.sum(axis=0).cumsum() / other.sum()
+    if rng.random() < 0.5:
+        return row([whole, other[:, : np.searchsorted(shares, share) + 1]], rng)
+    return row([other[:, np.searchsorted(shares, 1 - share) :], whole], rng)
+
+
+def row(parts: list[Map], rng: Generator) -> Map:
+    """Ink beside ink, a little up or down, with gaps from -3 to 4 pixels between their boxes."""
+    sheet, end = np.zeros((40, 120), np.float32), 4
+    for part in parts:
+        columns = np.flatnonzero(part.max(axis=0) > INK)
+        part = part[:, columns[0] : columns[-1] + 1]
+        left, top = max(0, end + int(rng.integers(-3, 5))), 6 + int(rng.integers(-3, 4))
+        end = left + part.shape[1]
+        place = sheet[top : top + FRAME_SIDE, left:end]
+        np.maximum(place, part, out=place)
+    return sheet
+
+
+def turned_digit(digits: Digits, rng: Generator) -> Map:
+    """A digit that lies on its side."""
+    return np.rot90(digit(digits, rng, TURNED), rng.choice([1, 3])).copy()
+
+
+@cache
+def glyphs() -> list[Strokes]:
+    """The letters of all alphabets of the Hershey fonts, as strokes."""
+    fonts, found = HersheyFonts(), []
+    for name in sorted(fonts.default_font_names):
+        fonts.load_default_font(name)
+        for letter in LETTERS:
+            lines = [np.array(line, np.float64) for line in fonts.lines_for_text(letter)]
+            if lines:
+                found.append(lines)
+    return found
+
+
+def letter(_: Digits, rng: Generator) -> Map:
+    """A letter or sign of a stroke font."""
+    all_glyphs = glyphs()
+    return written(all_glyphs[rng.integers(len(all_glyphs))], rng)
+
+
+def invented_character(_: Digits, rng: Generator) -> Map:
+    """Two to five strokes, straight and curved, as of an alphabet that nobody knows."""
+    strokes: Strokes = []
+    for _stroke in range(rng.integers(2, 6)):
+        middle, reach = rng.uniform(0.2, 0.8, 2), rng.uniform(0.15, 0.5)
+        if rng.random() < 0.5:
+            angle = rng.choice([0, 0.25, 0.5, 0.75]) * math.pi + rng.normal(0, 0.15)
+            half = reach * np.array([math.cos(angle), math.sin(angle)])
+            strokes.append(np.stack([middle - half, middle + half]))
+        else:
+            angles = rng.uniform(0, 2 * math.pi) + np.linspace(0, rng.uniform(2, 2 * math.pi), 20)
+            radii = rng.uniform(0.4, 0.8, 2) * reach
+            strokes.append(middle + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    return written(strokes, rng)
+
+
+def scribble(_: Digits, rng: Generator) -> Map:
+    """One long stroke that goes here and there."""
+    corners = rng.uniform(0, 1, (rng.integers(5, 12), 2))
+    middles, share = (corners[:-1] + corners[1:]) / 2, np.linspace(0, 1, 12)[:, None]
+    curves = [
+        (1 - share) ** 2 * start + 2 * share * (1 - share) * corner + share**2 * end
+        for start, corner, end in zip(middles[:-1], corners[1:-1], middles[1:], strict=True)
+    ]
+    return written([np.concatenate(curves)], rng)
+
+
+def lines(_: Digits, rng: Generator) -> Map:
+    """Printed lines that cross, meet in a corner, run side by side, or make a box."""
+    low, high = rng.uniform(0, 0.3, 2), rng.uniform(0.7, 1, 2)
+    box = [np.array(side) for side in ([low, (high[0], low[1])], [low, (low[0], high[1])])]
+    box += [np.array(side) for side in ([(high[0], low[1]), high], [(low[0], high[1]), high])]
+    cross = [np.array([(x, 0), (x, 1)]) for x in rng.uniform(0, 1, rng.integers(1, 3))]
+    cross += [np.array([(0, y), (1, y)]) for y in rng.uniform(0, 1, rng.integers(1, 3))]
+    some = [box, box, cross, [box[k] for k in rng.choice(4, 2, replace=False)]]
+    return written(some[rng.integers(len(some))], rng)
+
+
+def shape(_: Digits, rng: Generator) -> Map:
+    """A filled shape, in half of the cases with a pattern on it, as photographed things have."""
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw, (low, high) = ImageDraw.Draw(image), (rng.uniform(5, 55, 2), rng.uniform(85, 135, 2))
+    if rng.random() < 0.25:
+        draw.ellipse((*low, *high), fill=255)
+    else:
+        angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 12)))
+        radii = rng.uniform(0.3, 1, (len(angles), 1)) * (high - low) / 2
+        corners = (low + high) / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        draw.polygon([tuple(corner) for corner in corners.tolist()], fill=255)
+    ink = levels(image)
+    return ink * (np.float32(0.2) + np.float32(0.8) * clouds(rng)) if rng.random() < 0.5 else ink
+
+
+def texture(_: Digits, rng: Generator) -> Map:
+    """Blots and gradients of all sizes."""
+    ground = clouds(rng)
+    return np.where(ground > rng.uniform(0.3, 0.6), ground if rng.random() < 0.5 else np.float32(1), np.float32(0))
+
+
+def clouds(rng: Generator) -> Map:
+    """Smooth noise in [0, 1] over the canvas."""
+    coarse = np.uint8(rng.uniform(0, 256, rng.integers(2, 12, 2)))
+    return levels(Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+
+
+def levels(image: Image.Image) -> Map:
+    """A grey image as numbers from 0 to 1."""
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def written(strokes: Strokes, rng: Generator) -> Map:
+    """Strokes as a hand writes them: slanted, stretched, uneven, with a pen of some width."""
+    bent = np.eye(2) + rng.normal(0, 0.15, (2, 2))
+    strokes = [stroke @ bent for stroke in strokes]
+    corners = np.concatenate(strokes)
+    low, size = corners.min(axis=0), max(float(np.ptp(corners, axis=0).max()), 1e-6)
+    image, width = Image.new("L", (CANVAS, CANVAS)), int(rng.integers(4, 19))
+    draw, radius = ImageDraw.Draw(image), (width - 1) / 2
+    for stroke in strokes:
+        points = MARGIN + (stroke - low) * (CANVAS - 2 * MARGIN) / size + rng.normal(0, 1.5, stroke.shape)
+        draw.line(points.ravel().tolist(), fill=255, width=width, joint="curve")
+        for x, y in (points[0], points[-1]):
+            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    return levels(image)
+
+
+# The first three are what candidates that are no digit mostly are.
+KINDS: tuple[tuple[Kind, float], ...] = (
+    (part_of_digit, 0.2),
+    (several_digits, 0.16),
+    (digit_and_part, 0.14),
+    (turned_digit, 0.07),
+    (letter, 0.17),
+    (invented_character, 0.1),
+    (scribble, 0.04),
+    (lines, 0.04),
+    (shape, 0.05),
+    (texture, 0.03),
+)
+
+
+def sheet(frames: NDArray[np.uint8], columns: int) -> Image.Image:
+    """Frames beside and below each other, ink black on white."""
+    rows = frames.reshape(-1, columns, FRAME_SIDE, FRAME_SIDE).swapaxes(1, 2)
+    return Image.fromarray(255 - rows.reshape(-1, columns * FRAME_SIDE))
+
+
+def main() -> None:
+    """Draw a sheet of each kind, a kind to a row."""
+    digits, path = data.load(train=True), Path(sys.argv[1])
+    rng = np.random.default_rng(0)
+    inks = (crop(kind(digits, rng)) for kind, _ in KINDS for _ in range(24))
+    frames = [frame_from_ink(ink) if ink is not None else np.zeros((28, 28), np.float32) for ink in inks]
+    sheet((255 * np.stack(frames)).astype(np.uint8), 24).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""What the network is to learn, as one loss: which digit a frame shows, and whether it shows one at all.
+
+Ignores: where the frames come from.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from app.inference.classifier import CLASSES
+
+NONE = -1  # the label of a frame that shows no single whole digit
+LEGIBILITY = 0.5  # how much it counts to tell digits from others
+DOUBT = 0.1  # how much it counts to be in doubt, about which digit it is, of what is none
+
+
+def objective(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss to lower.
+
+    Cross-entropy of the ten logits on digits, of the legibility on all frames, and on those that show no digit the
+    distance of the ten probabilities from uniform (the entropic open-set loss of Dhamija et al. 2018).
+
+    Parameters
+    ----------
+    logits : Tensor
+        (N, 11), see `training.model`.
+    labels : Tensor
+        (N,) the digits, or NONE.
+
+    Returns
+    -------
+    Tensor
+        () a mean over the frames that each part is about.
+    """
+    is_digit = labels != NONE
+    digit_logits, legibility = logits[:, :CLASSES].float(), logits[:, CLASSES].float()
+    uniform = torch.full((CLASSES,), 1 / CLASSES, device=logits.device)
+    wrong = F.cross_entropy(digit_logits[is_digit], labels[is_digit], reduction="sum")
+    confused = F.binary_cross_entropy_with_logits(legibility, is_digit.float())
+    certain = F.cross_entropy(digit_logits[~is_digit], uniform.expand(int((~is_digit).sum()), -1), reduction="sum")
+    certain = certain / (~is_digit).sum().clamp(min=1) - math.log(CLASSES) * (~is_digit).any()
+    return wrong / is_digit.sum().clamp(min=1) + LEGIBILITY * confused + DOUBT * certain
