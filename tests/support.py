@@ -10,6 +10,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
@@ -17,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from app.inference.classifier import Classifier
+from app.inference.reading import Reading, read_bytes
 from app.preprocess import errors
-from app.preprocess.pipeline import frame_from_bytes
 from training.model import DigitNet
 
 ROOT = Path(__file__).parent.parent
@@ -50,8 +52,28 @@ def load_sheet() -> tuple[np.ndarray, np.ndarray]:
     return digits, np.repeat(np.arange(10), len(digits) // 10)
 
 
+@cache
+def classifier() -> Classifier:
+    return Classifier(MODEL)
+
+
+def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> Reading:
+    """What is read off a picture, saved in a format."""
+    return read_bytes(encode(image, format, **options), classifier(), MAX_PIXELS)
+
+
 def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
-    return frame_from_bytes(encode(image, format, **options), MAX_PIXELS)
+    return reading_of(image, format, **options).frame
+
+
+def digit_of(image: Image.Image | np.ndarray) -> int:
+    return int(reading_of(image).probabilities.argmax())
+
+
+def cropped(ink: np.ndarray) -> np.ndarray:
+    """A map of ink, 0 on the ground, without what is around the ink."""
+    rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
@@ -59,6 +81,13 @@ def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
     ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
     sheet = Image.new("L", (60 * scale, 40 * scale), 255)
     sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
+    return sheet
+
+
+def letter(text: str) -> Image.Image:
+    """A printed letter, dark on white."""
+    sheet = Image.new("L", (400, 400), 255)
+    ImageDraw.Draw(sheet).text((200, 200), text, 0, ImageFont.load_default(200), anchor="mm")
     return sheet
 
 
@@ -156,7 +185,13 @@ def peak_memory(pid: int) -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
-SEVEN = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "model": "1f0c2a9b7d3e"}
+SEVEN = {
+    "digit": 7,
+    "confidence": 0.9,
+    "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0],
+    "legibility": 0.8,
+    "model": "1f0c2a9b7d3e",
+}
 OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}
 
 Response = tuple[int, dict[str, str], object]

@@ -136,3 +136,19 @@ def test_what_is_queued_when_the_callers_stop_waiting_is_dropped():
 
     assert asyncio.run(leave_while_full()) == [64]
     assert counting.sizes == [1]
+
+
+def test_the_event_loop_has_its_turn_between_batches():
+    counting = Counting()
+    seen = []
+
+    async def look_on():
+        while len(counting.sizes) < 3:
+            seen.append(len(counting.sizes))
+            await asyncio.sleep(0)
+
+    async def ask_and_look_on():
+        await asyncio.gather(ask(counting.batcher, *range(3 * counting.batcher.max_batch)), look_on())
+
+    asyncio.run(ask_and_look_on())
+    assert {1, 2} <= set(seen)

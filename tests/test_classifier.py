@@ -15,17 +15,21 @@ from support import MODEL
 
 
 def test_real_digits_are_read(classifier, digits, labels):
-    probabilities = classifier(digits / np.float32(255))
-    assert probabilities.shape == (500, 10)
-    assert probabilities.dtype == np.float32
+    probabilities, legibility = classifier(digits / np.float32(255))
+    assert (probabilities.shape, legibility.shape) == ((500, 10), (500,))
+    assert probabilities.dtype == legibility.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert (probabilities.argmax(axis=1) != labels).mean() < 0.01
+    assert 0 <= legibility.min() <= legibility.max() <= 1
+    assert (legibility > 0.5).mean() > 0.98
 
 
 def test_a_batch_gives_what_each_picture_alone_gives(classifier, digits):
     frames = digits[::50] / np.float32(255)
-    alone = np.concatenate([classifier(frame[None]) for frame in frames])
-    np.testing.assert_allclose(classifier(frames), alone, atol=1e-5)
+    alone = [classifier(frame[None]) for frame in frames]
+    probabilities, legibility = classifier(frames)
+    np.testing.assert_allclose(probabilities, np.concatenate([one.probabilities for one in alone]), atol=1e-5)
+    np.testing.assert_allclose(legibility, np.concatenate([one.legibility for one in alone]), atol=1e-5)
 
 
 def test_nothing_is_reported_to_the_makers_of_onnx_runtime(tmp_path):
@@ -51,13 +55,14 @@ def test_the_file_says_where_it_comes_from(classifier):
         "seed",
         "course",
         "epochs",
-        "validation_error_percent",
+        "validation_loss",
         "test_error_percent",
-        "temperature",
+        "calibration",
+        "seeds",
         "created",
         "weights",
     }
-    assert float(classifier.metadata["validation_error_percent"]) <= 0.5
+    assert float(classifier.metadata["validation_loss"]) <= 0.13
 
 
 def model_file(pixels=784, classes=10, name="pixels", type=TensorProto.FLOAT) -> bytes:
@@ -75,7 +80,7 @@ def model_file(pixels=784, classes=10, name="pixels", type=TensorProto.FLOAT) ->
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9).SerializeToString()
 
 
-NEEDED = r"float32 pixels \(N, 784\) and probabilities \(N, 10\) are needed"
+NEEDED = r"float32 pixels \(N, 784\), probabilities \(N, 10\) and legibility \(N,\) are needed"
 BROKEN = {
     "truncated": (lambda: MODEL.read_bytes()[:10_000], "is cut off, or not an ONNX model"),
     "empty": (lambda: b"", "is cut off, or not an ONNX model"),
@@ -89,9 +94,11 @@ BROKEN = {
 }
 
 
-def test_the_test_model_itself_is_served(tmp_path):
+def test_a_model_without_legibility_is_served_and_every_frame_counts_as_legible(tmp_path):
     (tmp_path / "model.onnx").write_bytes(model_file())
-    assert Classifier(tmp_path / "model.onnx")(np.zeros((3, 28, 28), np.float32)).shape == (3, 10)
+    probabilities, legibility = Classifier(tmp_path / "model.onnx")(np.zeros((3, 28, 28), np.float32))
+    assert probabilities.shape == (3, 10)
+    assert legibility.tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -6,14 +6,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from app.inference import decoder, decoders
+from app.inference.decoder import SHARED, Found
 from app.inference.decoders import Busy, Decoders
-from app.preprocess.errors import BlankImage, TooComplex
+from app.inference.reading import decide, read_bytes
+from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
 from support import MAX_PIXELS, drawing, encode, flat, load_sheet, many_scans, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
@@ -37,19 +40,51 @@ def photo(seven) -> bytes:
     return encode(drawing(seven))
 
 
+def look(pool: Decoders, data: bytes) -> Coroutine[None, None, Found]:
+    return pool(data, closely=False)
+
+
 def pids() -> set[int]:
     return {child.pid for child in multiprocessing.active_children()}
 
 
 def test_processes_start_with_the_first_picture(pool, photo):
     assert not pids()
-    assert asyncio.run(pool(photo)).frame.shape == (28, 28)
+    assert asyncio.run(look(pool, photo)).candidates[0].frame.shape == (28, 28)
     assert len(pids()) == 2
 
 
+def test_a_picture_is_read_as_in_this_process(pool, photo, classifier):
+    here = read_bytes(photo, classifier, MAX_PIXELS)
+    found = asyncio.run(look(pool, photo))
+    (there,) = decide([found.candidates], classifier)
+    np.testing.assert_array_equal(there.frame, here.frame)
+    np.testing.assert_array_equal(there.probabilities, here.probabilities)
+    assert (there.box, there.legibility, there.has_several) == (here.box, here.legibility, here.has_several)
+    assert [stage.name for stage in found.stages] == ["decode", "preprocess"]
+
+
+@pytest.mark.parametrize("closely", [False, True])
+def test_a_picture_is_looked_at_as_asked(pool, photo, closely):
+    assert asyncio.run(pool(photo, closely)).closely == closely
+
+
+def test_a_picture_that_takes_much_memory_is_looked_at_closely_at_once(pool):
+    found = asyncio.run(look(pool, encode(drawing_of_megapixels(3), compress_level=1)))
+    assert found.closely
+    assert found.candidates[0].frame.shape == (28, 28)
+
+
+def test_a_blank_picture_is_said_so(pool, killed):
+    found = asyncio.run(look(pool, flat(255)))
+    assert isinstance(found.candidates, BlankImage)
+    assert "no ink" in str(found.candidates)
+    assert not killed
+
+
 def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
-    with pytest.raises(BlankImage, match="no ink"):
-        asyncio.run(pool(flat(255)))
+    with pytest.raises(NotAnImage, match="not a picture"):
+        asyncio.run(look(pool, b"This is no picture."))
     assert not killed
 
 
@@ -57,39 +92,39 @@ def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
 @linux
 def test_a_picture_that_takes_too_much_processor_time_ends_its_process_alone(pool, photo, killed):
     async def both() -> list:
-        slow = asyncio.ensure_future(pool(SLOW))
+        slow = asyncio.ensure_future(look(pool, SLOW))
         await asyncio.sleep(0.5)
-        others = await asyncio.gather(*(pool(photo) for _ in range(10)))
+        others = await asyncio.gather(*(look(pool, photo) for _ in range(10)))
         assert not slow.done()
         return [*others, *await asyncio.gather(slow, return_exceptions=True)]
 
     *framed, error = asyncio.run(both())
     assert len(framed) == 10
     assert isinstance(error, TooComplex)
-    assert "2 s" in str(error)
+    assert "more than 1 s" in str(error)
     assert killed == ["killed"]
     assert until(lambda: len(pids()) == 2)
 
 
 def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool, photo, killed, monkeypatch):
-    monkeypatch.setattr(decoders, "SECONDS", 0.3)
+    monkeypatch.setattr(decoders, "SHARED", SHARED._replace(seconds=0.3))
     started = time.perf_counter()
     with pytest.raises(TooComplex):
-        asyncio.run(pool(SLOW))
+        asyncio.run(look(pool, SLOW))
     assert time.perf_counter() - started < 2  # pebble waits 3 s for a process that does not end by SIGTERM
     assert killed == ["killed"]
-    assert asyncio.run(pool(photo)).frame.any()
+    assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
 
 
 @linux
 def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on(photo, killed):
     pool = Decoders(1, MAX_PIXELS, 60_000_000, on_kill=lambda: killed.append("killed"))
     try:
-        asyncio.run(pool(photo))
+        asyncio.run(look(pool, photo))
         before = pids()
         with pytest.raises(TooComplex, match="60 MB"):
-            asyncio.run(pool(encode(Image.new("RGB", (5000, 4500)), compress_level=1)))
-        assert asyncio.run(pool(photo)).frame.any()
+            asyncio.run(look(pool, encode(Image.new("RGB", (5000, 4500)), compress_level=1)))
+        assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
         assert pids() == before
     finally:
         pool.close()
@@ -98,15 +133,16 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on
 
 @pytest.mark.slow
 def test_waiting_is_not_working(pool, monkeypatch):
-    monkeypatch.setattr(decoders, "SECONDS", 0.5)
+    monkeypatch.setattr(decoders, "WAIT_SECONDS", 30.0)
+    pool.limits = pool.limits._replace(seconds=0.5)
     large = encode(drawing_of_megapixels(24), compress_level=1)  # takes some 0.1 s
 
     async def many() -> list:
-        return await asyncio.gather(*(pool(large) for _ in range(12)))
+        return await asyncio.gather(*(look(pool, large) for _ in range(12)))
 
     started = time.perf_counter()
     assert len(asyncio.run(many())) == 12
-    assert time.perf_counter() - started > decoders.SECONDS
+    assert time.perf_counter() - started > pool.limits.seconds
 
 
 def drawing_of_megapixels(megapixels: int):
@@ -118,13 +154,14 @@ def drawing_of_megapixels(megapixels: int):
 @pytest.mark.slow
 def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
 
     async def crowd() -> list:
-        slow = [asyncio.ensure_future(pool(SLOW)) for _ in range(2)]
+        slow = [asyncio.ensure_future(look(pool, SLOW)) for _ in range(2)]
         await asyncio.sleep(1)
         started = time.perf_counter()
         with pytest.raises(Busy):
-            await pool(photo)
+            await look(pool, photo)
         waited = time.perf_counter() - started
         await asyncio.gather(*slow, return_exceptions=True)
         return waited
@@ -133,29 +170,29 @@ def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypa
 
 
 def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
-    asyncio.run(pool(photo))
+    asyncio.run(look(pool, photo))
     for _ in range(3):
         for pid in pids():
             os.kill(pid, signal.SIGKILL)
-        assert asyncio.run(pool(photo)).frame.any()
+        assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
 
 
 @pytest.mark.slow
 def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_picture_has_its_answer(pool, photo):
     async def read_many() -> list:
-        readings = [asyncio.ensure_future(pool(photo)) for _ in range(60)]
+        readings = [asyncio.ensure_future(look(pool, photo)) for _ in range(60)]
         for _ in range(3):
             await asyncio.sleep(0.05)
             for pid in list(pids())[:1]:  # none, where a killed one is not replaced yet
                 os.kill(pid, signal.SIGKILL)
         return await asyncio.gather(*readings, return_exceptions=True)
 
-    asyncio.run(pool(photo))
+    asyncio.run(look(pool, photo))
     outcomes = asyncio.run(read_many())
     # pebble forgets what waits while the last of its processes dies: these are Busy in the end, a 503
-    assert all(isinstance(outcome, decoder.Framed | TooComplex | Busy) for outcome in outcomes)
+    assert all(isinstance(outcome, Found | TooComplex | Busy) for outcome in outcomes)
     assert sum(isinstance(outcome, TooComplex) for outcome in outcomes) <= 3
-    assert asyncio.run(pool(photo)).frame.any()
+    assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
 
 
 @linux
@@ -166,7 +203,7 @@ def test_a_process_says_nothing_on_standard_error(capfd, photo):
     damaged[1000:1100] = bytes(100)
     try:
         with pytest.raises(decoder.PreprocessError):
-            asyncio.run(pool(bytes(damaged)))
+            asyncio.run(look(pool, bytes(damaged)))
     finally:
         pool.close()
     assert capfd.readouterr().err == ""

@@ -1,17 +1,17 @@
 """Photographs: uneven light, a desk in view, lines, boxes and neighbours."""
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from app.inference.reading import Reading, read_bytes
 from app.preprocess.errors import BlankImage
-from app.preprocess.maps import connected
-from app.preprocess.pieces import find_digit
-from app.preprocess.pipeline import frame_from_bytes
-from support import MAX_PIXELS, apart, drawing, encode, frame_of
+from support import MAX_PIXELS, apart, classifier, drawing, encode, frame_of, reading_of
 
 RNG_SEED = 0
 
@@ -47,26 +47,35 @@ LIGHTS = {
 }
 
 
-def read(data: bytes) -> np.ndarray:
-    return frame_from_bytes(data, MAX_PIXELS)
+def read(data: bytes) -> Reading:
+    return read_bytes(data, classifier(), MAX_PIXELS)
+
+
+def assert_read_as_drawn(digits: np.ndarray, make: Callable[[np.ndarray], bytes], exceptions: int = 0) -> None:
+    """Digits are read as on their drawings, are about as legible, and have much the same frames."""
+    readings = [read(make(digit)) for digit in digits]
+    drawn = [reading_of(drawing(digit)) for digit in digits]
+    pairs = list(zip(readings, drawn, strict=True))
+    distances = [apart(one.frame, other.frame) for one, other in pairs]
+    assert sum(one.probabilities.argmax() != other.probabilities.argmax() for one, other in pairs) <= exceptions
+    assert sum(one.legibility < other.legibility - 0.3 for one, other in pairs) <= exceptions
+    assert np.median(distances) < 0.05
+    assert sum(distance > 0.08 for distance in distances) <= 1 + exceptions
 
 
 @pytest.mark.parametrize("light", LIGHTS)
 def test_light_and_desk_do_not_matter(digits, light):
-    for digit in digits[::25]:
-        assert apart(read(photo(digit, light=LIGHTS[light])), frame_of(drawing(digit))) < 0.06
+    assert_read_as_drawn(digits[::50], lambda digit: photo(digit, light=LIGHTS[light]))
 
 
 @pytest.mark.parametrize("light", ["gradient", "bright spot"])
-def test_an_empty_sheet_is_blank_in_smooth_light(light):
-    with pytest.raises(BlankImage):
-        read(photo(np.zeros((28, 28), np.uint8), light=LIGHTS[light]))
+def test_an_empty_sheet_in_smooth_light_is_blank_or_hardly_legible(light):
+    with suppress(BlankImage):
+        assert read(photo(np.zeros((28, 28), np.uint8), light=LIGHTS[light])).legibility < 0.1
 
 
-def test_chalk_on_a_board_is_ink_too(digits):
-    for digit in digits[::50]:
-        inverted = Image.open(BytesIO(photo(digit, light=gradient))).point(lambda level: 255 - level)
-        assert apart(frame_of(inverted), frame_of(drawing(digit))) < 0.06
+def chalk(digit: np.ndarray) -> bytes:
+    return encode(Image.open(BytesIO(photo(digit, light=gradient))).point(lambda level: 255 - level))
 
 
 def ruled(sheet: Image.Image) -> None:
@@ -83,6 +92,14 @@ def written_on_a_dark_line(sheet: Image.Image) -> None:
 
 def boxed(sheet: Image.Image) -> None:
     ImageDraw.Draw(sheet).rectangle((20, 70, 370, 390), outline=0, width=5)
+
+
+def in_a_table(sheet: Image.Image) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for y in (60, 385):
+        draw.line((0, y, 600, y), fill=0, width=5)
+    for x in (30, 365):
+        draw.line((x, 0, x, 400), fill=0, width=5)
 
 
 def with_neighbour(sheet: Image.Image) -> None:
@@ -106,6 +123,7 @@ DISTURBED = [
     ruled,
     written_on_a_dark_line,
     boxed,
+    in_a_table,
     with_neighbour,
     with_a_neighbour_in_two_parts,
     with_specks,
@@ -114,77 +132,37 @@ DISTURBED = [
 
 @pytest.mark.parametrize("disturb", DISTURBED)
 def test_what_is_not_the_digit_is_left_out(digits, disturb):
-    distances = [apart(read(photo(digit, disturb)), frame_of(drawing(digit))) for digit in digits[::25]]
-    assert np.median(distances) < 0.05
-    assert sum(distance > 0.08 for distance in distances) <= 1
+    assert_read_as_drawn(digits[::50], lambda digit: photo(digit, disturb))
 
 
 def test_a_digit_may_grow_into_a_line_along_the_pictures_edge(digits):
-    distances = []
-    for digit in digits[::25]:
+    def cell_of(digit: np.ndarray) -> bytes:
         cell = Image.open(BytesIO(photo(digit, light=gradient))).copy()
         foot = 100 + 10 * Image.fromarray(digit).getbbox()[3]
         ImageDraw.Draw(cell).line((0, foot, 600, foot), fill=40, width=8)  # over the digit's last 4 rows of 200
-        distances.append(apart(frame_of(cell.crop((0, 0, 600, foot + 4))), frame_of(drawing(digit))))
-    assert np.median(distances) < 0.05
-    assert sum(distance > 0.1 for distance in distances) <= 1  # a 5 whose bar stands apart is still lost
+        return encode(cell.crop((0, 0, 600, foot + 4)))
 
-
-def test_the_bar_of_a_five_is_the_fives():
-    ink = np.zeros((100, 100), np.float32)
-    ink[20:26, 45:75] = 1  # the bar
-    ink[32:60, 35:41] = 1
-    ink[54:60, 35:65] = 1
-    ink[60:80, 60:66] = 1
-    box, digit = find_digit(ink)
-    assert box == (20, 80, 35, 75)
-    assert digit.sum() == ink.sum()
-
-
-def test_both_parts_of_a_five_that_fills_the_picture_are_the_fives():
-    ink = np.zeros((100, 100), np.float32)
-    ink[2:45, 20:98] = 1
-    ink[55:98, 2:80] = 1
-    assert find_digit(ink)[0] == (2, 98, 2, 98)
-
-
-def test_a_printed_box_around_a_digit_is_no_digit():
-    ink = np.zeros((100, 100), np.float32)
-    ink[10:90, 10:90] = 1
-    ink[13:87, 13:87] = 0
-    ink[30:70, 45:52] = 1
-    assert find_digit(ink)[0] == (30, 70, 45, 52)
-
-
-def test_nor_are_the_lines_of_a_table_that_go_on_beyond_the_box():
-    ink = np.zeros((100, 100), np.float32)
-    ink[14:17] = ink[84:87] = 1
-    ink[14:87, 14:17] = ink[14:87, 84:87] = 1
-    ink[30:70, 45:52] = 1
-    assert find_digit(ink)[0] == (30, 70, 45, 52)
+    assert_read_as_drawn(digits[::50], cell_of)
 
 
 def test_a_blot_where_strokes_meet_is_ink_too(digits):
-    distances = []
-    for digit in digits[::25]:
-        closer = Image.open(BytesIO(photo(digit, light=gradient))).crop((0, 50, 420, 400))
-        distances.append(apart(frame_of(closer), frame_of(drawing(digit))))
-    assert sum(distance > 0.02 for distance in distances) <= 1  # three of a top-hat a tenth of the picture wide
+    def closer(digit: np.ndarray) -> bytes:
+        return encode(Image.open(BytesIO(photo(digit, light=gradient))).crop((0, 50, 420, 400)))
+
+    assert_read_as_drawn(digits[::50], closer)
 
 
-def test_pieces_are_what_is_connected_whatever_the_masks_size():
-    random = np.random.default_rng(0)
-    for height, width in random.integers(2, 40, (40, 2)):
-        inked = random.random((height, width)) < 0.4
-        number = np.where(inked, np.arange(1, inked.size + 1).reshape(inked.shape), 0)
-        while True:  # the largest number spreads, until each piece has its own
-            padded = np.pad(number, 1)
-            windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).max((2, 3))
-            if np.array_equal(spread := np.where(inked, windows, 0), number):
-                break
-            number = spread
-        pairs = set(zip(connected(inked, 8).ravel().tolist(), number.ravel().tolist(), strict=True))
-        assert len(pairs) == len({ours for ours, _ in pairs}) == len({theirs for _, theirs in pairs})
+SCENES = {
+    **{name: partial(photo, light=light) for name, light in LIGHTS.items()},
+    **{disturb.__name__: partial(photo, disturb=disturb) for disturb in DISTURBED},
+    "chalk": chalk,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", SCENES)
+def test_one_in_50_photographs_may_be_read_otherwise(digits, scene):
+    assert_read_as_drawn(digits[::10], SCENES[scene], exceptions=1)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])

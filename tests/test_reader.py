@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.inference.decoder import Found
 from app.inference.decoders import Decoders
 from app.inference.reader import Reader
-from app.inference.reading import read
+from app.inference.reading import read, read_bytes
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.frame import frame_from_ink
-from app.preprocess.pipeline import frame_from_bytes
-from support import MAX_PIXELS, PNG, drawing, encode, flat
+from support import MAX_PIXELS, PNG, drawing, encode, flat, letter
 
 
 @pytest.fixture
@@ -32,10 +32,12 @@ async def read_small(reader: Reader, *pictures: bytes) -> list:
 def test_pictures_read_together_are_read_as_alone(reader, digits, classifier):
     pictures = [encode(digit) for digit in digits[::25]]
     readings = asyncio.run(read_small(reader, *pictures))
-    frames = [frame_from_bytes(picture, MAX_PIXELS) for picture in pictures]
-    np.testing.assert_array_equal([reading.frame for reading in readings], frames)
-    np.testing.assert_allclose([r.probabilities for r in readings], classifier(np.stack(frames)), atol=1e-6)
-    assert [reading.batch_size for reading in readings] == [16] * 16 + [4] * 4
+    alone = [read_bytes(picture, classifier, MAX_PIXELS) for picture in pictures]
+    for name in ("frame", "box", "has_several"):
+        np.testing.assert_array_equal([getattr(r, name) for r in readings], [getattr(r, name) for r in alone])
+    for name in ("probabilities", "legibility"):
+        np.testing.assert_allclose([getattr(r, name) for r in readings], [getattr(r, name) for r in alone], atol=1e-6)
+    assert max(reading.batch_size for reading in readings) == 16
 
 
 def test_a_reading_says_where_its_time_went(reader, seven):
@@ -58,7 +60,7 @@ def test_one_that_breaks_the_code_harms_no_other(reader, seven, monkeypatch):
             raise ZeroDivisionError
         return frame_from_ink(ink)
 
-    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", broken)
+    monkeypatch.setattr("app.preprocess.candidates.frame_from_ink", broken)
     square = encode(np.pad(np.full((9, 9), 255, np.uint8), 10))
     first, second, third = asyncio.run(read_small(reader, encode(seven), square, encode(seven)))
     assert first.probabilities.argmax() == third.probabilities.argmax() == 7
@@ -91,11 +93,34 @@ def test_a_small_picture_that_is_damaged_is_refused_in_the_event_loop(reader):
         reader.open_if_small(PNG[:20])
 
 
-def test_a_large_picture_is_read_as_a_small_one_is(reader, seven):
+def test_a_large_picture_is_read_as_a_small_one_is(reader, seven, classifier):
     picture = encode(drawing(seven))
     reading = asyncio.run(reader.read_large(picture))
-    np.testing.assert_array_equal(reading.frame, frame_from_bytes(picture, MAX_PIXELS))
+    here = read_bytes(picture, classifier, MAX_PIXELS)
+    np.testing.assert_array_equal(reading.frame, here.frame)
+    np.testing.assert_array_equal(reading.probabilities, here.probabilities)
+    assert (reading.box, reading.legibility) == (here.box, here.legibility)
     assert reading.probabilities.argmax() == 7
     assert [stage.name for stage in reading.stages] == ["wait", "decode", "preprocess", "inference"]
     times = [time for stage in reading.stages for time in (stage.begin, stage.end)]
     assert times == sorted(times)
+
+
+@pytest.mark.parametrize(("picture", "looks"), [("digit", [False]), ("letter", [False, True])])
+def test_a_large_picture_is_looked_at_closely_where_a_glance_is_not_enough(reader, seven, picture, looks, monkeypatch):
+    looked, decoders = [], reader.decoders
+
+    async def spied(data: bytes, closely: bool) -> Found:
+        looked.append(closely)
+        return await decoders(data, closely)
+
+    monkeypatch.setattr(reader, "decoders", spied)
+    sheet = drawing(seven) if picture == "digit" else letter("A")
+    asyncio.run(reader.read_large(encode(sheet)))
+    monkeypatch.undo()
+    assert looked == looks
+
+
+def test_a_large_blank_picture_is_refused(reader):
+    with pytest.raises(BlankImage, match="no ink"):
+        asyncio.run(reader.read_large(flat(255)))

@@ -39,17 +39,19 @@ class Batcher(Generic[Item, Result]):
         return await result
 
     def run(self, seen: int) -> None:
-        """Work through the queue, batch by batch, when no more items are coming.
+        """Work on the next batch, when no more items are coming; the event loop has its turn after each.
 
         More are, where the queue has grown in the last round of the event loop: it had `seen` items before.
         """
+        loop = asyncio.get_running_loop()
         if seen < len(self.queue) < self.max_batch:
-            asyncio.get_running_loop().call_soon(self.run, len(self.queue))
+            loop.call_soon(self.run, len(self.queue))
             return
-        while self.queue:
-            waiting = [(item, result) for item, result in self.queue if not result.done()]
-            batch, self.queue = waiting[: self.max_batch], waiting[self.max_batch :]
-            self.work_on(batch)
+        waiting = [(item, result) for item, result in self.queue if not result.done()]
+        batch, self.queue = waiting[: self.max_batch], waiting[self.max_batch :]
+        if self.queue:
+            loop.call_soon(self.run, len(self.queue))
+        self.work_on(batch)
 
     def work_on(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         """Do the work, and hand out its results."""

@@ -1,4 +1,4 @@
-"""Frames → probabilities: the ONNX Runtime session, and what the model file says of itself.
+"""Frames → probabilities and legibility: the ONNX Runtime session, and what the model file says of itself.
 
 Ignores: pictures, requests and batching. Loading runs no code from the file: nothing is unpickled.
 """
@@ -6,6 +6,7 @@ Ignores: pictures, requests and batching. Loading runs no code from the file: no
 import hashlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,28 @@ import onnxruntime as ort
 
 PIXELS = 784
 CLASSES = 10
+# Names, types and shapes without N, as ONNX Runtime gives them.
+INPUT = ("pixels", "tensor(float)", [PIXELS])
+OUTPUTS = [("probabilities", "tensor(float)", [CLASSES]), ("legibility", "tensor(float)", [])]
 
 
 class ModelError(Exception):
     """The model file cannot be served; the message names the file and the cause."""
+
+
+class Classes(NamedTuple):
+    """What the network says of frames.
+
+    Attributes
+    ----------
+    probabilities : NDArray
+        (N, 10) float32; each row sums to 1, its index is the digit.
+    legibility : NDArray
+        (N,) float32 in [0, 1]: how probably a frame shows one whole digit.
+    """
+
+    probabilities: NDArray[np.float32]
+    legibility: NDArray[np.float32]
 
 
 class Classifier:
@@ -28,7 +47,8 @@ class Classifier:
     Parameters
     ----------
     path : Path
-        An ONNX file with input ``pixels`` float32 (N, 784) and output ``probabilities`` float32 (N, 10).
+        An ONNX file with input ``pixels`` float32 (N, 784) and outputs ``probabilities`` float32 (N, 10) and
+        ``legibility`` float32 (N,). Without the latter, which older files lack, each frame counts as legible.
     threads : int
         CPU threads for one call.
 
@@ -53,25 +73,20 @@ class Classifier:
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
         self._session = open_session(path, data, threads)
+        self._outputs = [node.name for node in self._session.get_outputs()]
         self.version = hashlib.sha256(data).hexdigest()[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
-    def __call__(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Probabilities of the ten digits.
+    def __call__(self, frames: NDArray[np.float32]) -> Classes:
+        """Which digits frames show, and whether they show one.
 
         Parameters
         ----------
         frames : NDArray
             (N, 28, 28) float32 in [0, 1], ink = 1.
-
-        Returns
-        -------
-        NDArray
-            (N, 10) float32; each row sums to 1, its index is the digit.
         """
-        probabilities: NDArray[np.float32]
-        (probabilities,) = self._session.run(["probabilities"], {"pixels": frames.reshape(-1, PIXELS)})
-        return probabilities
+        probabilities, *legibility = self._session.run(self._outputs, {"pixels": frames.reshape(-1, PIXELS)})
+        return Classes(probabilities, legibility[0] if legibility else np.ones(len(frames), np.float32))
 
 
 def rounded(probabilities: NDArray[np.float32]) -> list[float]:
@@ -92,10 +107,9 @@ def open_session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
         raise ModelError(f"{path}: is cut off, or not an ONNX model.") from error
     inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
     outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
-    expected = [("pixels", "tensor(float)", [PIXELS])], [("probabilities", "tensor(float)", [CLASSES])]
-    if (inputs, outputs) != expected:
+    if inputs != [INPUT] or outputs not in (OUTPUTS, OUTPUTS[:1]):
         raise ModelError(
-            f"{path}: takes {inputs} and gives {outputs}, where float32 pixels (N, {PIXELS}) "
-            f"and probabilities (N, {CLASSES}) are needed."
+            f"{path}: takes {inputs} and gives {outputs}, where float32 pixels (N, {PIXELS}), "
+            f"probabilities (N, {CLASSES}) and legibility (N,) are needed."
         )
     return session

@@ -1,4 +1,4 @@
-"""What one decoder process does: picture bytes → frame, within limits of memory and processor time."""
+"""What one decoder process does: picture bytes → candidates, within limits of memory and processor time."""
 
 import os
 import signal
@@ -12,20 +12,30 @@ from PIL import Image
 
 from app.inference import malloc
 from app.inference.stage import Stage
+from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
 from app.preprocess.decode import decode_image, open_image
-from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
-from app.preprocess.maps import Map
-from app.preprocess.pipeline import frame_from_image
+from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
 
-PROCESSOR_SECONDS = 2.0
-SHARED_PIXELS, SHARED_MEMORY_BYTES = 2_000_000, 50_000_000  # of a picture that is decoded beside others
+SHARED_PIXELS = 2_000_000  # of a picture that is decoded beside others
 
 
-class Framed(NamedTuple):
-    """A picture's frame, (28, 28) float32 in [0, 1], and where the time went."""
+class Limits(NamedTuple):
+    """What one look at a picture may take: memory, processor time, and time."""
 
-    frame: Map
+    memory_bytes: int
+    processor_seconds: float
+    seconds: float
+
+
+SHARED = Limits(50_000_000, 1.0, 2.5)  # beside others, and maybe twice
+
+
+class Found(NamedTuple):
+    """A picture's candidates, or that it is blank; where the time went, and whether it was looked at closely."""
+
+    candidates: list[Candidate] | BlankImage
     stages: tuple[Stage, ...]
+    closely: bool
 
 
 class TakesMuchMemory(Exception):
@@ -39,16 +49,15 @@ def prepare_process() -> None:
     malloc.return_large_blocks()
 
 
-def frame_within(memory_bytes: int, data: bytes, max_pixels: int, is_alone: bool) -> Framed:
-    """The frame of a picture, made in a process of the pool; TakesMuchMemory where it is to be made alone."""
+def find_within(limits: Limits, data: bytes, max_pixels: int, closely: bool, is_alone: bool) -> Found:
+    """The candidates of a picture, found in a process of the pool; TakesMuchMemory where it is to be decoded alone."""
     try:
-        with limited(memory_bytes):
-            return framed(data, max_pixels, is_alone)
+        with limited(limits):
+            return find(data, max_pixels, closely, is_alone)
     except MemoryError:
         kind: type[Exception] = TooComplex
-        message = (
-            f"The picture takes more than {memory_bytes // 1_000_000} MB to decode: send a smaller one, or a JPEG."
-        )
+        megabytes = limits.memory_bytes // 1_000_000
+        message = f"The picture takes more than {megabytes} MB to decode: send a smaller one, or a JPEG."
     except (PreprocessError, TakesMuchMemory) as error:
         kind, message = type(error), str(error)
     finally:
@@ -57,15 +66,17 @@ def frame_within(memory_bytes: int, data: bytes, max_pixels: int, is_alone: bool
     raise kind(message)  # another one, since the traceback of the first would keep the picture in memory
 
 
-def framed(data: bytes, max_pixels: int, is_alone: bool) -> Framed:
-    """The frame of a picture, and where the time went."""
+def find(data: bytes, max_pixels: int, closely: bool, is_alone: bool) -> Found:
+    """The candidates of a picture, and where the time went."""
     times = [perf_counter_ns()]
     image = open_image(data, max_pixels) if is_alone else open_moderate(data, max_pixels)
-    decoded = decode_image(image)
+    decoded = decode_image(image, CLOSE_SIDE if closely else GLANCE_SIDE)
     times.append(perf_counter_ns())
-    frame = frame_from_image(decoded)
+    (candidates,) = candidates_of_pictures([decoded], closely)
     times.append(perf_counter_ns())
-    return Framed(frame, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])))
+    if isinstance(candidates, Exception) and not isinstance(candidates, BlankImage):
+        raise candidates
+    return Found(candidates, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])), closely)
 
 
 def open_moderate(data: bytes, max_pixels: int) -> Image.Image:
@@ -81,7 +92,7 @@ def open_moderate(data: bytes, max_pixels: int) -> Image.Image:
 
 
 @contextmanager
-def limited(memory_bytes: int) -> Iterator[None]:
+def limited(limits: Limits) -> Iterator[None]:
     """Within this, the system bounds the process: more memory is MemoryError, more processor time its end."""
     if sys.platform != "linux":
         yield
@@ -91,8 +102,8 @@ def limited(memory_bytes: int) -> Iterator[None]:
     with open("/proc/self/statm") as pages:
         taken = int(pages.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (taken + memory_bytes, hard))
-    signal.setitimer(signal.ITIMER_PROF, PROCESSOR_SECONDS)  # SIGPROF, which ends it in C code too
+    resource.setrlimit(resource.RLIMIT_AS, (taken + limits.memory_bytes, hard))
+    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which ends it in C code too
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Picture bytes → frame, in processes that can be killed, whatever a file does to its decoder.
+"""Picture bytes → candidates, in processes that can be killed, whatever a file does to its decoder.
 
 A picture that takes too much memory, processor time or time is that picture's problem: its process is replaced, and
 nobody else notices. pebble keeps the processes; they start with the first picture.
@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from app.inference import decoder
-from app.inference.decoder import PROCESSOR_SECONDS, SHARED_MEMORY_BYTES, Framed, TakesMuchMemory
+from app.inference.decoder import SHARED, Found, Limits, TakesMuchMemory
 from app.preprocess.errors import TooComplex
 
-SECONDS = 5.0  # of work on one picture; its waiting does not count
+PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # of work on a picture that is decoded alone; its waiting does not count
 WAIT_SECONDS = 3.0  # for the pictures before
 
 
@@ -46,21 +46,21 @@ class Decoders:
     def __init__(self, count: int, max_pixels: int, memory_bytes: int, on_kill: Callable[[], object]) -> None:
         self.count = count
         self.max_pixels = max_pixels
-        self.memory_bytes = memory_bytes
+        self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS)
         self.on_kill = on_kill
         self.alone = asyncio.Lock()
         self.pool = new_pool(count)
 
-    async def __call__(self, data: bytes) -> Framed:
-        """The frame of a picture.
+    async def __call__(self, data: bytes, closely: bool) -> Found:
+        """The candidates of a picture, at a glance or looked at closely; one that takes much memory is looked at once.
 
         Raises PreprocessError, TooComplex where the picture takes too much memory or time, or Busy.
         """
         try:
-            return await self.run(SHARED_MEMORY_BYTES, data, self.max_pixels, False)
+            return await self.run(SHARED, data, closely, False)
         except TakesMuchMemory:
             async with self.turn():
-                return await self.run(self.memory_bytes, data, self.max_pixels, True)
+                return await self.run(self.limits, data, True, True)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -74,19 +74,20 @@ class Decoders:
         finally:
             self.alone.release()
 
-    async def run(self, *arguments: object) -> Framed:
-        """Call `frame_within` in the next process that is free; Busy where none is for too long."""
+    async def run(self, limits: Limits, data: bytes, closely: bool, is_alone: bool) -> Found:
+        """Call `find_within` in the next process that is free; Busy where none is for too long."""
+        arguments = limits, data, self.max_pixels, closely, is_alone
         try:
-            return await self.begun(self.schedule(*arguments))
+            return await self.begun(self.schedule(arguments, limits.seconds))
         except BrokenProcessPool:  # someone else has killed a process
-            return await self.begun(self.schedule(*arguments))
+            return await self.begun(self.schedule(arguments, limits.seconds))
         except (TimeoutError, ProcessExpired) as error:
             self.on_kill()
             raise TooComplex(
-                f"The picture takes more than {PROCESSOR_SECONDS:g} s to decode: re-save it and try again."
+                f"The picture takes more than {limits.processor_seconds:g} s to decode: re-save it and try again."
             ) from error
 
-    async def begun(self, work: ProcessFuture[Framed]) -> Framed:
+    async def begun(self, work: ProcessFuture[Found]) -> Found:
         """The result of work; Busy where it does not begin in time."""
         result = asyncio.wrap_future(work)
         await asyncio.wait([result], timeout=WAIT_SECONDS)
@@ -94,12 +95,12 @@ class Decoders:
             raise Busy
         return await result
 
-    def schedule(self, *arguments: object) -> ProcessFuture[Framed]:
-        """Hand `frame_within` to the pool; a broken one is replaced."""
+    def schedule(self, arguments: tuple[object, ...], seconds: float) -> ProcessFuture[Found]:
+        """Hand `find_within` to the pool; a broken one is replaced."""
         if not self.pool.active:
             self.close()
             self.pool = new_pool(self.count)
-        return self.pool.schedule(decoder.frame_within, arguments, timeout=SECONDS)
+        return self.pool.schedule(decoder.find_within, arguments, timeout=seconds)
 
     def close(self) -> None:
         """End all processes, whatever they are doing."""

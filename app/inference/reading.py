@@ -1,6 +1,12 @@
-"""Pictures → what is read off them: decoded one by one, framed and classified together."""
+"""Pictures → what is read off them: decoded one by one, framed and classified together.
 
+Preprocessing proposes candidates, the network decides which of them is the digit. Where it is not sure, the picture is
+looked at again, closely.
+"""
+
+import math
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, pairwise
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
@@ -10,9 +16,14 @@ from PIL import Image
 
 from app.inference.classifier import Classifier
 from app.inference.stage import Stage
-from app.preprocess.decode import decode_image
-from app.preprocess.maps import Map
-from app.preprocess.pipeline import frames_from_images
+from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
+from app.preprocess.decode import decode_image, open_image
+from app.preprocess.errors import BlankImage
+from app.preprocess.maps import Box, Map
+
+SURE = math.log(0.99 / 0.01)  # the logarithm of the odds from which on a glance is enough
+ALIKE = 2  # candidates of one picture are alike, and err together: their odds count by the root
+CERTAIN = 1e-6  # legibilities this near to 0 and 1 are as good as there
 
 
 class Reading(NamedTuple):
@@ -21,9 +32,17 @@ class Reading(NamedTuple):
     Attributes
     ----------
     frame : Map
-        (28, 28) float32 in [0, 1], ink = 1: what the network saw.
+        (28, 28) float32 in [0, 1], ink = 1: what the network saw of the digit.
+    box : Box
+        Where the digit is, in pixels of the upright picture.
     probabilities : NDArray
-        (10,) float32; the index is the digit.
+        (10,) float32, over all candidates, each as probable as it is legible; the index is the digit.
+    legibility : float
+        In [0, 1]: how probably the picture shows one whole digit, and no other beside it.
+    has_several : bool
+        Whether it is the other one that makes it less legible.
+    is_sure : bool
+        Whether another look would hardly find anything better.
     stages : tuple of Stage
         Where the time went: decode, preprocess, inference. Pictures read together share them.
     batch_size : int
@@ -31,18 +50,32 @@ class Reading(NamedTuple):
     """
 
     frame: Map
+    box: Box
     probabilities: NDArray[np.float32]
-    stages: tuple[Stage, ...]
-    batch_size: int
+    legibility: float
+    has_several: bool
+    is_sure: bool = True
+    stages: tuple[Stage, ...] = ()
+    batch_size: int = 1
+
+
+def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
+    """Read one picture; raises PreprocessError."""
+    outcome = look([open_image(data, max_pixels)], classifier, closely=False)[0]
+    if is_unsure(outcome):
+        outcome = look([open_image(data, max_pixels)], classifier, closely=True)[0]
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def read(images: Sequence[Image.Image], classifier: Classifier) -> list[Reading | Exception]:
-    """Read pictures together: of 256 small ones, in a quarter of the time of one by one.
+    """Read small pictures together: of 256, in a quarter of the time of one by one.
 
     Parameters
     ----------
     images : sequence of Image
-        Pictures that `open_image` found acceptable.
+        Pictures that `open_image` found acceptable, none larger than GLANCE_SIDE.
     classifier : Classifier
         The network.
 
@@ -51,19 +84,78 @@ def read(images: Sequence[Image.Image], classifier: Classifier) -> list[Reading 
     list of Reading or Exception
         In their order; for one that cannot be read, the reason: whatever is wrong with it, the others are read.
     """
+    outcomes = look(images, classifier, closely=False)
+    unsure = [index for index, outcome in enumerate(outcomes) if is_unsure(outcome)]
+    again = look([images[index] for index in unsure], classifier, closely=True) if unsure else []
+    for index, outcome in zip(unsure, again, strict=True):
+        outcomes[index] = outcome
+    return outcomes
+
+
+def look(images: Sequence[Image.Image], classifier: Classifier, closely: bool) -> list[Reading | Exception]:
+    """Read pictures at a glance, or closely."""
     times = [perf_counter_ns()]
-    decoded = [attempt(decode_image, image) for image in images]
+    side = CLOSE_SIDE if closely else GLANCE_SIDE
+    decoded = [attempt(lambda image: decode_image(image, side), image) for image in images]
     times.append(perf_counter_ns())
-    frames = for_good_ones(frames_from_images, decoded)
+    candidates = for_good_ones(lambda good: candidates_of_pictures(good, closely), decoded)
     times.append(perf_counter_ns())
-    probabilities = for_good_ones(lambda good: classifier(np.stack(good)), frames)
+    readings = for_good_ones(lambda good: decide(good, classifier), candidates)
     times.append(perf_counter_ns())
     stages = tuple(map(Stage, ("decode", "preprocess", "inference"), times, times[1:]))
-    size = sum(not isinstance(frame, Exception) for frame in frames)
+    size = sum(isinstance(reading, Reading) for reading in readings)
     return [
-        row if isinstance(row, Exception) else Reading(frame, row, stages, size)
-        for frame, row in zip(frames, probabilities, strict=True)
+        reading if isinstance(reading, Exception) else reading._replace(stages=stages, batch_size=size)
+        for reading in readings
     ]
+
+
+def is_unsure(outcome: Reading | Exception) -> bool:
+    """Whether a picture that was read at a glance is to be looked at closely."""
+    return isinstance(outcome, BlankImage) or (isinstance(outcome, Reading) and not outcome.is_sure)
+
+
+def decide(pictures: Sequence[Sequence[Candidate]], classifier: Classifier) -> list[Reading]:
+    """Read each picture's most probable candidate; all candidates are classified together."""
+    frames = np.stack([candidate.frame for candidates in pictures for candidate in candidates])
+    probabilities, legibility = classifier(frames)
+    ends = accumulate(map(len, pictures), initial=0)
+    return [
+        chosen(candidates, probabilities[begin:end], legibility[begin:end])
+        for candidates, (begin, end) in zip(pictures, pairwise(ends), strict=True)
+    ]
+
+
+def chosen(
+    candidates: Sequence[Candidate], probabilities: NDArray[np.float32], legibility: NDArray[np.float32]
+) -> Reading:
+    """The digit that is most probable over all candidates, and the candidate that speaks most for it."""
+    log_odds = [
+        log_odds_of(legible) + candidate.prior
+        for legible, candidate in zip(legibility.tolist(), candidates, strict=True)
+    ]
+    if len(candidates) == 1:
+        ((frame, box, _),) = candidates
+        return Reading(frame, box, probabilities[0], float(legibility[0]), False, log_odds[0] >= SURE)
+    odds = np.array(log_odds)
+    weights = np.exp((odds - odds.max()) / ALIKE)
+    expected: NDArray[np.float32] = (weights @ probabilities / weights.sum()).astype(np.float32)
+    best = int((weights * probabilities[:, expected.argmax()]).argmax())
+    frame, box, _ = candidates[best]
+    others = [legible for other, legible in zip(candidates, legibility.tolist(), strict=True) if is_beside(box, other)]
+    beside = max(others, default=0.0)
+    return Reading(frame, box, expected, float(legibility[best]) * (1 - beside), beside > 0.5, bool(odds[best] >= SURE))
+
+
+def log_odds_of(probability: float) -> float:
+    """The logarithm of a probability's odds."""
+    likely = min(max(probability, CERTAIN), 1 - CERTAIN)
+    return math.log(likely / (1 - likely))
+
+
+def is_beside(box: Box, other: Candidate) -> bool:
+    """Whether another candidate lies beside a box, and is half as large or more."""
+    return box.share_of(other.box) == 0 and 2 * other.box.size >= box.size
 
 
 def attempt(function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""Picture bytes → an upright image of moderate size, in a plain mode.
+"""Picture bytes → an upright image of moderate size, in a plain mode, and where it lies on the picture.
 
 Ignores: colour profiles, all frames of an animation but the first, and what is on the picture.
 """
@@ -8,21 +8,49 @@ import re
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
+from typing import NamedTuple
 
 import pi_heif
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, PreprocessError, TooManyPixels
+from app.preprocess.maps import Box
 
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
-# Larger pictures are averaged down to a longer side of one to two times this.
-WORKING_SIDE = 700
 HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an entry of the file's list of items
 
 
-def image_from_bytes(data: bytes, max_pixels: int) -> Image.Image:
+class Picture(NamedTuple):
+    """A decoded picture.
+
+    Attributes
+    ----------
+    image : Image
+        Upright, in mode L, LA, RGB, RGBA, or F (grey of unknown range), reduced, without see-through margins.
+    width, height : int
+        Of the upright picture.
+    scale : float
+        How many pixels of the upright picture lie along one of the image.
+    left, top : int
+        How much of a margin was left out, in pixels of the image.
+    """
+
+    image: Image.Image
+    width: int
+    height: int
+    scale: float = 1.0
+    left: int = 0
+    top: int = 0
+
+    def box(self, box: Box) -> Box:
+        """A box on the image in pixels of the upright picture."""
+        top, bottom, left, right = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
+        return Box(max(top, 0), min(bottom, self.height), max(left, 0), min(right, self.width))
+
+
+def picture_from_bytes(data: bytes, max_pixels: int, side: int) -> Picture:
     """Open and decode a picture, see `open_image` and `decode_image`."""
-    return decode_image(open_image(data, max_pixels))
+    return decode_image(open_image(data, max_pixels), side)
 
 
 def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
@@ -63,28 +91,26 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
     return image
 
 
-def decode_image(image: Image.Image) -> Image.Image:
-    """Decode an open picture's first frame: upright, its longer side below twice WORKING_SIDE.
-
-    Returns
-    -------
-    Image
-        Mode L, LA, RGB, RGBA, or F (grey of unknown range).
+def decode_image(image: Image.Image, side: int) -> Picture:
+    """Decode an open picture's first frame: upright, a larger one averaged down to a longer side of about `side`.
 
     Raises
     ------
     CorruptImage
     """
     try:
-        scale = min(1, WORKING_SIDE / max(image.size))
+        longer_side, shorter_side = max(image.size), min(image.size)
+        scale = min(1, side / longer_side)
         enough = math.ceil(image.width * scale), math.ceil(image.height * scale)
         image.draft(None, enough)  # a big JPEG is decoded at 1/2, 1/4 or 1/8
         image.load()
         turn_upright(image)
         image = plain(image)
-        if (factor := max(image.size) // WORKING_SIDE) > 1:  # by 1, Pillow would copy it
+        if (factor := round(max(image.size) / side)) > 1:  # by 1, Pillow would copy it
             image = reduced(image, factor)
-        return without_margins(image)
+        is_wide = image.width >= image.height
+        size = (longer_side, shorter_side) if is_wide else (shorter_side, longer_side)
+        return without_margins(Picture(image, *size, longer_side / max(image.size)))
     except (PreprocessError, MemoryError):
         raise
     except Exception as error:  # as above
@@ -126,11 +152,16 @@ def reduced(image: Image.Image, factor: int) -> Image.Image:
     return small
 
 
-def without_margins(image: Image.Image) -> Image.Image:
-    """An image without see-through margins, and without an alpha channel that says nothing."""
+def without_margins(picture: Picture) -> Picture:
+    """A picture without see-through margins, and without an alpha channel that says nothing."""
+    image = picture.image
     if image.mode not in ("LA", "RGBA"):
-        return image
+        return picture
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
-        return image.convert("L" if image.mode == "LA" else "RGB")
-    return image.crop(alpha.getbbox())
+        return picture._replace(image=image.convert("L" if image.mode == "LA" else "RGB"))
+    if not (seen := alpha.getbbox()):
+        return picture
+    left, top, right, bottom = seen
+    around = left - 1, top - 1, right + 1, bottom + 1  # so that no edge cuts what is on it
+    return picture._replace(image=image.crop(around), left=left - 1, top=top - 1)

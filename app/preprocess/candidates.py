@@ -1,0 +1,143 @@
+"""Decoded picture → candidates: pieces of ink that may be the digit. The network decides which one is.
+
+Pure functions: no settings, no files, no network. Ignores: what a candidate shows.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from app.preprocess.decode import Picture
+from app.preprocess.errors import BlankImage
+from app.preprocess.frame import FRAME_SIDE, are_frames, frame_from_ink
+from app.preprocess.ink import View, views
+from app.preprocess.maps import Box, Map
+from app.preprocess.pieces import Piece, pieces
+
+# Longer sides, in pixels, to which larger pictures are averaged down: at a glance, and to be looked at closely.
+GLANCE_SIDE, CLOSE_SIDE = 160, 320
+ALL_LEVEL = 0.3  # from here on it is ink, where all of it belongs together
+
+
+class Candidate(NamedTuple):
+    """Ink that may be the digit.
+
+    Attributes
+    ----------
+    frame : Map
+        (28, 28) float32 in [0, 1], ink = 1.
+    box : Box
+        Where it is, in pixels of the upright picture.
+    prior : float
+        The logarithm of the odds that it is the digit, as far as its frame does not tell.
+    """
+
+    frame: Map
+    box: Box
+    prior: float
+
+
+def candidates_of_pictures(pictures: Sequence[Picture], closely: bool) -> list[list[Candidate] | Exception]:
+    """What may be the digit on each picture.
+
+    Parameters
+    ----------
+    pictures : sequence of Picture
+        Decoded pictures, no larger than GLANCE_SIDE or, to be looked at closely, than CLOSE_SIDE by much.
+    closely : bool
+        Whether to understand them in all ways. At a glance the usual ones are tried, and the first in which all ink is
+        one piece is enough.
+
+    Returns
+    -------
+    list of (list of Candidate) or Exception
+        In their order; of each at least one candidate, or else why there is none, a BlankImage.
+    """
+    frames = frames_already(pictures)
+    return [
+        [frames[index]] if index in frames else candidates_or_error(picture, closely)
+        for index, picture in enumerate(pictures)
+    ]
+
+
+def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
+    """Those pictures that are frames, by their indices: they stay as they are, with levels from 0 to 1."""
+    images = [picture.image for picture in pictures]
+    sized = [i for i, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)]
+    if not sized:
+        return {}
+    pixels = np.frombuffer(b"".join([images[index].tobytes() for index in sized]), np.uint8)
+    pixels = pixels.reshape(-1, FRAME_SIDE, FRAME_SIDE)
+    frames: list[Map] = list(pixels / np.float32(255))
+    whole = Box(0, FRAME_SIDE, 0, FRAME_SIDE)
+    return {
+        index: Candidate(frame, whole, 0.0)
+        for index, frame, is_frame in zip(sized, frames, are_frames(pixels), strict=True)
+        if is_frame
+    }
+
+
+def candidates_or_error(picture: Picture, closely: bool) -> list[Candidate] | Exception:
+    """The candidates on a picture, or why there is none."""
+    try:
+        return candidates(picture, closely)
+    except Exception as error:  # whatever is wrong with one picture, the others have their candidates
+        return error.with_traceback(None)  # which would keep the picture in memory
+
+
+def candidates(picture: Picture, closely: bool) -> list[Candidate]:
+    """The candidates on a picture: each piece of ink in each view; BlankImage where there is none."""
+    found = pieces_of(picture.image, closely)
+    if not found:
+        raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
+    largest = max(piece.box.size for piece in found)
+    return [
+        Candidate(frame_from_ink(ink), picture.box(box), prior + math.log(box.size / largest))
+        for ink, box, prior in found
+    ]
+
+
+def pieces_of(image: Image.Image, closely: bool) -> list[Piece]:
+    """What may be the digit, in all views of an image; at a glance, one in which it is alone is enough."""
+    found: list[Piece] = []
+    for view in views(image, closely):
+        some = pieces_in(view)
+        found += [Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior) for piece in some]
+        if not closely and is_alone(some, view):
+            break
+    return found
+
+
+def pieces_in(view: View) -> list[Piece]:
+    """What may be the digit in one view, at all of its levels, each only once."""
+    if not view.levels:
+        return list(islice(pieces(view.ink, ALL_LEVEL), 1))
+    lowest, *higher = view.levels
+    found = list(pieces(view.ink, lowest))
+    if is_alone(found, view):
+        return found
+    found += [piece for level in higher for piece in pieces(view.ink, level)]
+    distinct: dict[tuple[Box, int], Piece] = {}
+    for piece in found:
+        if not is_strip(piece.box, view):
+            distinct.setdefault((piece.box, round(20 * math.log(piece.ink.sum()))), piece)
+    return list(distinct.values())
+
+
+def is_strip(box: Box, view: View) -> bool:
+    """Whether a box goes from edge to edge, and is less than half as wide as the map: a line, or where light ends."""
+    (height, width), (top, bottom, left, right) = view.ink.shape, box
+    is_upright = top == 0 and bottom == height and 2 * (right - left) < width
+    return is_upright or (left == 0 and right == width and 2 * (bottom - top) < height)
+
+
+def is_alone(found: list[Piece], view: View) -> bool:
+    """Whether all ink is one piece, clear of the edges."""
+    (height, width), boxes = view.ink.shape, [piece.box for piece in found]
+    return len(boxes) == 1 and all(
+        top > 0 and bottom < height and left > 0 and right < width for top, bottom, left, right in boxes
+    )

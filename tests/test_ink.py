@@ -1,0 +1,139 @@
+"""Image → ink: each way to understand a picture finds the ink that is meant for it."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from app.preprocess import ink
+from app.preprocess.ink import View, views
+from support import cropped, drawing, encode
+
+LIGHT = np.linspace(0.95, 0.45, 240)  # from a window on the left
+
+
+def sheet(digit: np.ndarray) -> Image.Image:
+    """A drawing of 240×160 pixels."""
+    return drawing(digit, 4)
+
+
+def photo(digit: np.ndarray) -> Image.Image:
+    levels = np.asarray(sheet(digit)) * LIGHT + np.random.default_rng(0).normal(0, 2, (160, 240))
+    data = encode(levels.clip(0, 255).astype(np.uint8), "JPEG", quality=85)
+    return Image.open(BytesIO(data))
+
+
+def overlap(view: View, true: np.ndarray) -> float:
+    """Which share of the ink, found or drawn, is both; of strokes from half of their strength on."""
+    found = np.zeros(true.shape, bool)
+    height, width = view.ink.shape
+    found[view.top : view.top + height, view.left : view.left + width] = view.ink >= 0.5
+    drawn = true >= 0.5
+    return (found & drawn).sum() / (found | drawn).sum()
+
+
+def best(image: Image.Image, true: np.ndarray, closely: bool = True) -> View:
+    """The view that finds most of the ink and little else."""
+    return max(views(image, closely), key=lambda view: overlap(view, true))
+
+
+def assert_all_in_range(image: Image.Image) -> None:
+    for view in views(image, closely=True):
+        assert view.ink.dtype == np.float32
+        assert view.ink.min() >= 0
+        assert view.ink.max() == 1
+
+
+@pytest.mark.parametrize("change", ["dark", "light", "yellow on green"])
+def test_on_an_even_ground_ink_is_what_differs_from_it(seven, change):
+    image = {
+        "dark": sheet(seven),
+        "light": ImageOps.invert(sheet(seven)),
+        "yellow on green": ImageOps.colorize(sheet(seven), black=(250, 240, 60), white=(15, 80, 50)),
+    }[change]
+    first, true = next(views(image, closely=False)), 1 - np.asarray(sheet(seven)) / 255
+    np.testing.assert_allclose(first.ink, true, atol=0.01)
+    assert first.levels
+    assert first.prior == 0
+    assert_all_in_range(image)
+
+
+@pytest.mark.parametrize("side", [16, 28, 100])
+def test_on_a_tight_crop_a_threshold_finds_the_ink_in_both_polarities(digits, side):
+    for digit in digits[::25]:
+        crop = Image.fromarray(cropped(digit)).resize((side * 3 // 4, side), Image.Resampling.BICUBIC)
+        light = np.asarray(crop)
+        for image, nth in [(ImageOps.invert(crop), 0), (crop, 1)]:
+            _, *_, dark_ink, light_ink = [None, None, *views(image, closely=False)]
+            view = (dark_ink, light_ink)[nth]
+            assert view.levels == ()
+            assert view.prior == ink.THRESHOLD_PRIOR
+            assert overlap(view, light / light.max()) > 0.75
+
+
+def test_strokes_are_found_on_an_uneven_ground(digits):
+    for digit in digits[::50]:
+        first, true = next(views(photo(digit), closely=False)), 1 - np.asarray(sheet(digit)) / 255
+        assert overlap(first, true) > 0.75
+        assert_all_in_range(photo(digit))
+
+
+def test_light_strokes_are_looked_for_closely(seven):
+    chalk, true = ImageOps.invert(photo(seven)), 1 - np.asarray(sheet(seven)) / 255
+    view = best(chalk, true)
+    assert overlap(view, true) > 0.75
+    assert view.prior == ink.LIGHT_PRIOR
+    assert ink.LIGHT_PRIOR not in [view.prior for view in views(chalk, closely=False)]
+
+
+@pytest.mark.parametrize("closely", [False, True])
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("L", (100, 100), 255),
+        Image.new("L", (1, 1)),
+        Image.new("RGB", (30, 40), (200, 30, 40)),
+        Image.new("RGBA", (100, 100)),
+        Image.new("F", (100, 100), 1000),
+        Image.fromarray(np.full((100, 100), 250, np.uint8) + np.arange(100, dtype=np.uint8) // 34),
+    ],
+    ids=["white", "one pixel", "red", "see-through", "numbers", "a faint gradient"],
+)
+def test_a_blank_picture_has_no_view(image, closely):
+    assert list(views(image, closely)) == []
+
+
+def test_lines_along_the_edges_are_left_out(seven):
+    levels = np.asarray(photo(seven)).copy()
+    levels[:3] = levels[:, :2] = levels[:, -4:] = 30
+    rows, columns = ink.without_edge_lines(levels / np.float32(255))
+    assert 3 <= rows.start <= 5
+    assert 2 <= columns.start <= 4
+    assert 234 <= columns.stop <= 236
+    assert rows.stop == 160
+    first = next(views(Image.fromarray(levels), closely=False))
+    assert (first.top, first.left) == (rows.start, columns.start)
+    assert overlap(first, 1 - np.asarray(sheet(seven)) / 255) > 0.75
+
+
+def test_nothing_is_left_out_where_no_line_is(seven):
+    rows, columns = ink.without_edge_lines(np.asarray(photo(seven)) / np.float32(255))
+    assert (rows, columns) == (slice(0, 160), slice(0, 240))
+
+
+def test_otsus_threshold_by_hand():
+    levels = np.array([0.1] * 6 + [0.2] * 2 + [0.8] * 2, np.float32)
+    threshold, separability = ink.otsu(levels)
+    assert 0.2 < threshold < 0.8
+    assert separability == pytest.approx(0.98, abs=0.01)  # 0.8 · 0.2 · 0.675² of 0.0744
+
+
+def test_a_see_through_picture_lies_on_its_own_sheet_or_is_its_alpha_channel(seven):
+    mask, true = ImageOps.invert(sheet(seven)), 1 - np.asarray(sheet(seven)) / 255
+    on_sheet, alone = sheet(seven).convert("LA"), Image.new("LA", mask.size)
+    on_sheet.putalpha(Image.new("L", mask.size, 254))
+    alone.putalpha(mask)
+    for image in (on_sheet, alone):
+        first = next(views(image, closely=False))
+        np.testing.assert_allclose(first.ink, true, atol=0.01)
