@@ -38,6 +38,7 @@ class Metrics:
         predictions = self.counter("digits_predictions", "Digits answered.", "digit")
         self.predictions = [predictions.labels(digit) for digit in range(10)]
         self.confidence = self.histogram("digits_confidence", "Confidence of the answers.", PROBABILITIES)
+        self.legibility = self.histogram("digits_legibility", "Legibility of the pictures read.", PROBABILITIES)
         self.model = self.gauge("digits_model_info", "1; the labels name the model and its version.", *model)
         self.model.labels(**model).set(1)
 

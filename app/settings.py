@@ -50,6 +50,12 @@ class Settings(BaseSettings):
         "read its answer.",
     )
     max_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels (width × height) of a picture.")
+    min_legibility: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="Lowest legibility to answer. Pictures below it are refused as `not-a-digit`.",
+    )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),
         gt=0,

@@ -21,7 +21,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from support import DIGITS, MODEL, SEVEN, answering, busy, drawing, encode, serving
+from support import DIGITS, MODEL, SEVEN, answering, busy, drawing, encode, letter, serving
 
 pytestmark = pytest.mark.slow
 
@@ -91,6 +91,15 @@ def test_several_pictures_get_a_table_in_their_order(url, files):
     ]
 
 
+def test_what_is_probably_no_digit_is_said(url, files, tmp_path):
+    (tmp_path / "A.png").write_bytes(encode(letter("A")))
+    heading = invoked("predict", tmp_path / "A.png", "--url", url).stdout.splitlines()[0]
+    assert re.search(r"%\), probably not a digit$", heading)
+    _, drawn, printed = invoked("predict", files[1], tmp_path / "A.png", "--url", url).stdout.splitlines()
+    assert printed.endswith("probably not a digit")
+    assert drawn.endswith("%")
+
+
 def test_a_folder_stands_for_its_pictures(url, files, tmp_path):
     (tmp_path / "labels.csv").write_text("3.png,3\n7.png,7\n")
     lines = invoked("predict", tmp_path, "--json", "--url", url).stdout.splitlines()
@@ -117,6 +126,7 @@ def test_csv_has_a_row_a_picture(url, files):
         (str(files[1]), "7", ""),
     ]
     assert all(float(row[f"p{row['digit']}"]) == float(row["confidence"]) for row in rows)
+    assert all(float(row["legibility"]) > 0.9 for row in rows)
 
 
 def test_the_address_may_come_from_the_environment(url, files):
@@ -152,6 +162,15 @@ def test_locally_the_answers_are_the_services(url, digits, tmp_path):
     local = digits_command("predict", tmp_path, "--json", "--local")
     assert len(local.stdout.splitlines()) == 103
     assert (local.returncode, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
+
+
+def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_path):
+    (tmp_path / "A.png").write_bytes(encode(letter("A")))
+    with serving(DIGITS_MIN_LEGIBILITY="0.5") as (_, url):
+        asked = invoked("predict", tmp_path, "--json", "--url", url)
+    local = invoked("predict", tmp_path, "--json", "--local", DIGITS_MIN_LEGIBILITY="0.5")
+    assert re.fullmatch(r".*A\.png: What is on the picture does not look like one whole digit: .*\n", asked.stderr)
+    assert (local.exit_code, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
 
 def test_a_busy_service_is_asked_again(files):

@@ -34,6 +34,12 @@ def test_an_answer_is_what_the_service_says():
         assert service.predict(b"picture")._asdict() == SEVEN
 
 
+def test_an_answer_of_an_older_service_counts_as_legible():
+    older = {name: value for name, value in SEVEN.items() if name != "legibility"}
+    with asking(lambda _: (200, {}, older)) as service:
+        assert service.predict(b"picture")._asdict() == SEVEN | {"legibility": 1}
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_picture_is_sent_again_after_the_time_that_the_service_asks_for(pauses, status):
     with asking(busy(2, {"Retry-After": "3"}, status)) as service:

@@ -4,9 +4,12 @@ import json
 import re
 
 import pytest
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from support import ROOT, encode
+from app.main import create_app
+from app.settings import Settings
+from support import ROOT, encode, letter
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -60,6 +63,18 @@ def test_answers_are_counted_by_digit_and_confidence(busy, classifier):
     assert found["digits_confidence_count",] == 4
     labels = {"architecture": classifier.metadata["architecture"], "version": classifier.version}
     assert found["digits_model_info", *sorted(labels.items())] == 1
+
+
+def test_legibility_is_counted_of_what_is_refused_for_it_too(seven):
+    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
+        for picture in (seven, letter("A")):
+            client.post("/predict", content=encode(picture))
+        found = samples(client)
+    assert found["digits_legibility_count",] == 2
+    assert found["digits_legibility_bucket", ("le", "0.5")] == 1
+    assert found["digits_confidence_count",] == 1
+    assert sum(found["digits_predictions_total", ("digit", str(digit))] for digit in range(10)) == 1
+    assert found["digits_rejected_total", ("reason", "not-a-digit")] == 1
 
 
 def test_no_path_of_a_client_becomes_a_label(busy):

@@ -10,13 +10,13 @@ import pytest
 from pydantic import BaseModel
 
 from app.web.problems import Problem
-from app.web.routes import Health, Prediction
+from app.web.routes import Box, Health, Prediction
 from support import ROOT, drawing, encode, serving
 
 TOOLS = Path(sys.executable).parent
 CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
-    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Health, Problem)
+    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Box, Health, Problem)
 }
 PRINT_DOCUMENT = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 BINARY = {"type": "string", "format": "binary"}
@@ -48,7 +48,7 @@ def test_every_error_is_a_problem_and_nothing_else(document, operations):
                 ((kind, content),) = response["content"].items()
                 assert kind == "application/problem+json"
                 assert MODELS[content["schema"]["$ref"]] is Problem
-    assert set(document["components"]["schemas"]) == {"Prediction", "Health", "Problem"}
+    assert set(document["components"]["schemas"]) == {"Prediction", "Box", "Health", "Problem"}
 
 
 def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
@@ -101,7 +101,9 @@ with Client(url) as client:
         prediction = predict.sync(client=client, body=body, frame=True)
         assert isinstance(prediction, Prediction)
         assert prediction.digit == 7
+        assert prediction.legibility > 0.9
         assert prediction.frame.startswith("data:image/png;base64,")
+        assert prediction.box.height > prediction.box.width > 0
     problem = predict.sync(client=client, body=File(BytesIO(b"no picture")))
     assert isinstance(problem, Problem)
     assert (problem.status, problem.type_) == (415, "/problems/not-an-image")

@@ -17,9 +17,9 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
-from app.preprocess.pipeline import frame_from_bytes
+from app.inference.reading import read_bytes
 from strokes import traced
-from support import ROOT, drawing, encode, serving
+from support import MAX_PIXELS, ROOT, drawing, encode, letter, serving
 
 pytestmark = pytest.mark.slow
 
@@ -286,8 +286,9 @@ def test_several_pictures_make_a_list_to_choose_from(page, digits, labels):
 def test_an_unsure_answer_names_the_runner_up(page, digits, classifier):
     mixed = np.maximum(digits[200], digits[450])  # a 4 on a 9
     for candidate in [mixed, *(np.maximum(digits[200 + i], digits[450 + i]) for i in range(50))]:
-        probabilities = classifier(frame_from_bytes(encode(candidate), candidate.size * 2)[None])[0]
-        if 0.4 < probabilities.max() < 0.7:
+        reading = read_bytes(encode(candidate), classifier, MAX_PIXELS)
+        probabilities = reading.probabilities
+        if 0.4 < probabilities.max() < 0.7 and reading.legibility > 0.5:
             break
     choose(page, ("both.png", encode(candidate)))
     digit = answered(page)
@@ -296,6 +297,16 @@ def test_an_unsure_answer_names_the_runner_up(page, digits, classifier):
     expect(page.locator("#message")).to_have_text(
         re.compile(rf"^Not sure, \d+\.\d %: it could be a {second}, \d+\.\d %")
     )
+
+
+def test_what_is_probably_no_digit_is_announced(page, three):
+    choose(page, ("A.png", encode(letter("A"))))
+    answered(page)
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d Probably not a digit$"))
+    choose(page, ("three.png", three), ("A.png", encode(letter("A"))))
+    expect(page.locator("#list li").last).to_contain_text("Probably not a digit")
+    assert answered(page) == "3"
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"% sure$"))
 
 
 REFUSED = {

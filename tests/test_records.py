@@ -4,7 +4,7 @@ import json
 from app.cli.answers import Answer
 from app.cli.records import COLUMNS, Csv, Json
 
-SEVEN = Answer(7, 0.9, [0.0] * 7 + [0.9, 0.1, 0.0], "1f0c2a9b7d3e")
+SEVEN = Answer(7, 0.9, [0.0] * 7 + [0.9, 0.1, 0.0], 0.8, "1f0c2a9b7d3e")
 
 
 def test_a_line_of_json_is_a_picture():
@@ -13,6 +13,7 @@ def test_a_line_of_json_is_a_picture():
         "digit": 7,
         "confidence": 0.9,
         "probabilities": SEVEN.probabilities,
+        "legibility": 0.8,
         "model": "1f0c2a9b7d3e",
     }
     assert json.loads(Json().failure('"\udcff\n.png', "no")) == {"file": '"\udcff\n.png', "error": "no"}
@@ -27,6 +28,7 @@ def test_a_row_of_csv_is_a_picture():
         "digit": "7",
         "confidence": "0.9",
         **{f"p{digit}": str(share) for digit, share in enumerate(SEVEN.probabilities)},
+        "legibility": "0.8",
         "model": "1f0c2a9b7d3e",
         "error": "",
     }

@@ -6,16 +6,16 @@ from io import BytesIO
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from PIL import Image
+from PIL import Image, ImageFile
 
+from app.inference.reading import read_bytes
 from app.main import create_app
-from app.preprocess import errors
-from app.preprocess.frame import frame_from_ink
-from app.preprocess.pipeline import frame_from_bytes
+from app.preprocess import errors, maps
 from app.settings import Settings
 from app.web import problems
 from app.web.errors import WebError
-from support import HOSTILE, drawing, encode, flat
+from app.web.routes import box_of
+from support import HOSTILE, MAX_PIXELS, drawing, encode, flat, letter
 
 PNG_TYPE = {"content-type": "image/png"}
 
@@ -40,21 +40,30 @@ def test_a_form_field_is_read_whatever_it_is_called(client, picture, name):
     assert answer.json()["digit"] == 7
 
 
-def test_the_answer_is_the_digit_and_ten_probabilities(client, picture, classifier):
+FIELDS = ["digit", "confidence", "probabilities", "legibility", "model"]
+
+
+def test_the_answer_is_the_digit_ten_probabilities_and_the_legibility(client, picture, classifier):
     answer = client.post("/predict", content=picture).json()
-    assert set(answer) == {"digit", "confidence", "probabilities", "model"}
+    assert list(answer) == FIELDS
     assert len(answer["probabilities"]) == 10
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert answer["confidence"] == max(answer["probabilities"]) == answer["probabilities"][7]
+    assert answer["legibility"] == round(read_bytes(picture, classifier, MAX_PIXELS).legibility, 6) > 0.9
     assert answer["model"] == classifier.version
 
 
-def test_the_frame_is_what_the_network_saw(client, picture):
+def test_what_is_no_digit_is_hardly_legible(client):
+    assert client.post("/predict", content=encode(letter("A"))).json()["legibility"] < 0.5
+
+
+def test_the_frame_is_what_the_network_saw(client, picture, classifier):
     answer = client.post("/predict?frame=true", content=picture).json()
+    assert list(answer) == [*FIELDS, "frame", "box"]
     kind, data = answer["frame"].split(",")
     assert kind == "data:image/png;base64"
     frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
-    expected = frame_from_bytes(picture, 10**8)
+    expected = read_bytes(picture, classifier, MAX_PIXELS).frame
     np.testing.assert_allclose(frame, 255 * (1 - expected), atol=0.51)
 
 
@@ -77,6 +86,28 @@ def turned_jpeg(digit: np.ndarray) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6
     return encode(drawing(digit).transpose(Image.Transpose.ROTATE_90), "JPEG", quality=70, exif=exif)
+
+
+def box_on_drawing(digit: np.ndarray, scale: int = 10) -> dict[str, int]:
+    """Where `drawing` puts the ink of a digit."""
+    left, top, right, bottom = Image.fromarray(digit).point(lambda level: 255 * (level > 64)).getbbox()
+    edges = {"left": left + 5, "top": top + 10, "width": right - left, "height": bottom - top}
+    return {name: scale * edge for name, edge in edges.items()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way):
+    box = client.post("/predict?frame=true", content=WAYS[way](seven)).json()["box"]
+    assert box == pytest.approx(box_on_drawing(seven), abs=10)
+
+
+def test_the_box_is_in_pixels_of_the_picture_that_was_sent(client, seven):
+    box = client.post("/predict?frame=true", content=encode(drawing(seven, scale=50))).json()["box"]
+    assert box == pytest.approx(box_on_drawing(seven, scale=50), abs=50)
+
+
+def test_a_box_has_pixels_even_where_rounding_left_none():
+    assert dict(box_of(maps.Box(top=3, bottom=3, left=2, right=2))) == {"left": 2, "top": 3, "width": 1, "height": 1}
 
 
 @pytest.mark.slow
@@ -142,6 +173,7 @@ def assert_problem(answer, status: int, name: str, path: str) -> None:
 
 
 ELSEWHERE = {
+    "not-a-digit",
     "too-complex",
     "invalid-parameter",
     "internal-error",
@@ -201,6 +233,23 @@ def test_a_picture_that_takes_too_much_memory_is_refused(seven):
     assert "20 MB" in answer.json()["detail"]
 
 
+def test_what_is_less_legible_than_the_setting_asks_for_is_refused(picture):
+    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
+        answer = client.post("/predict", content=encode(letter("A")))
+        assert_problem(answer, 422, "not-a-digit", "/predict")
+        assert answer.json()["detail"].startswith("What is on the picture does not look like one whole digit: ")
+        assert client.post("/predict", content=picture).json()["digit"] == 7
+
+
+def test_of_several_digits_it_is_said_that_they_are(seven, classifier, monkeypatch):
+    reading = read_bytes(encode(seven), classifier, MAX_PIXELS)._replace(legibility=0.1, has_several=True)
+    monkeypatch.setattr("app.inference.reader.read", lambda *_: [reading])
+    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
+        answer = client.post("/predict", content=encode(seven))
+    assert_problem(answer, 422, "not-a-digit", "/predict")
+    assert answer.json()["detail"] == "There are several digits on the picture: send one at a time."
+
+
 def test_a_picture_that_waits_too_long_is_refused_as_overload(client, picture, monkeypatch):
     monkeypatch.setattr("app.inference.decoders.WAIT_SECONDS", 0)
     answer = client.post("/predict", content=picture)
@@ -213,8 +262,8 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, seven, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr("app.preprocess.pipeline.frame_from_ink", broken)
-    answer = client.post("/predict", content=encode(255 - seven))  # which is no frame yet
+    monkeypatch.setattr("app.inference.reading.decide", broken)
+    answer = client.post("/predict", content=encode(seven))
     assert_problem(answer, 500, "internal-error", "/predict")
     assert "secret" not in answer.text
     assert answer.headers["x-request-id"] in answer.json()["detail"]
@@ -222,10 +271,8 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, seven, monkeypatch):
 
 @pytest.mark.parametrize(("side", "is_small"), [(28, True), (300, False)])
 def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkeypatch, side, is_small):
-    seen = []
-    monkeypatch.setattr(
-        "app.preprocess.pipeline.frame_from_ink", lambda ink: (seen.append(ink), frame_from_ink(ink))[1]
-    )
+    seen, load = [], ImageFile.ImageFile.load
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: (seen.append(image), load(image))[1])
     answer = client.post("/predict", content=encode(Image.fromarray(255 - seven).resize((side, side))))
     assert answer.json()["digit"] == 7
     assert bool(seen) == is_small
@@ -297,12 +344,7 @@ def test_pages_of_other_origins_may_ask_where_that_is_allowed(client, picture):
 def test_openapi_has_an_example_of_every_answer(client):
     document = client.get("/openapi.json").json()
     responses = document["paths"]["/predict"]["post"]["responses"]
-    assert set(responses["200"]["content"]["application/json"]["example"]) == {
-        "digit",
-        "confidence",
-        "probabilities",
-        "model",
-    }
+    assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down"}
     for response in responses.values():

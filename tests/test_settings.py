@@ -23,6 +23,9 @@ def test_they_cannot_be_changed():
     [
         ("PORT", "70000"),
         ("MAX_PIXELS", "0"),
+        ("MIN_LEGIBILITY", "-0.1"),
+        ("MIN_LEGIBILITY", "50"),
+        ("MIN_LEGIBILITY", "nan"),
         ("LOG_LEVEL", "loud"),
         ("API_KEYS", ","),
         ("API_KEYS", " "),

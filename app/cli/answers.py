@@ -31,6 +31,7 @@ class Answer(NamedTuple):
     digit: int
     confidence: float
     probabilities: list[float]  # of the digits 0 to 9
+    legibility: float  # how probably it is one whole digit
     model: str
 
 

@@ -22,6 +22,7 @@ KEEPALIVE_SECONDS = 3  # of an unused connection; uvicorn closes it after 5
 BUSY = (429, 503)
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
+DEFAULTS = {"legibility": 1.0}  # what older services do not answer
 
 
 class Service:
@@ -57,7 +58,7 @@ class Service:
         """The digit on a picture; Unanswered where there is none."""
         response = self.post_until_served(data)
         if response.is_success:
-            content = self.content(response, *Answer._fields)
+            content = DEFAULTS | self.content(response, *(set(Answer._fields) - set(DEFAULTS)))
             return Answer(*(content[name] for name in Answer._fields))
         if response.status_code in KEY_NEEDED:
             raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")

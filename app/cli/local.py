@@ -4,9 +4,11 @@ from typing import Any
 
 from app.cli.answers import Answer, Unanswered
 from app.inference.classifier import Classifier, rounded
+from app.inference.reading import read_bytes
 from app.preprocess.errors import PreprocessError
-from app.preprocess.pipeline import frame_from_bytes
 from app.settings import Settings
+from app.web.errors import NotADigit
+from app.web.legibility import check_legibility
 
 
 class Local:
@@ -16,18 +18,18 @@ class Local:
         self.at_once = at_once
         self.path = settings.model
         self.max_pixels = settings.max_pixels
+        self.min_legibility = settings.min_legibility
         self.classifier = Classifier(settings.model)
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
         try:
-            frame = frame_from_bytes(data, self.max_pixels)
-        except PreprocessError as error:
+            reading = read_bytes(data, self.classifier, self.max_pixels)
+            check_legibility(reading, self.min_legibility)
+        except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        (probabilities,) = self.classifier(frame)
-        digit = int(probabilities.argmax())
-        shares = rounded(probabilities)
-        return Answer(digit, shares[digit], shares, self.classifier.version)
+        digit, shares = int(reading.probabilities.argmax()), rounded(reading.probabilities)
+        return Answer(digit, shares[digit], shares, round(reading.legibility, 6), self.classifier.version)
 
     def about(self) -> dict[str, Any]:
         """The model's version, and all that its file says of itself."""

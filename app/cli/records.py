@@ -10,7 +10,7 @@ from io import StringIO
 
 from app.cli.answers import Answer
 
-COLUMNS = ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "model", "error")
+COLUMNS = ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", "model", "error")
 
 
 class Json:
@@ -33,7 +33,8 @@ class Csv:
 
     def answer(self, name: str, answer: Answer) -> str:
         """The row of a picture that was read."""
-        return self.rows(name, answer.digit, answer.confidence, *answer.probabilities, answer.model, "")
+        digit, confidence, probabilities, legibility, model = answer
+        return self.rows(name, digit, confidence, *probabilities, legibility, model, "")
 
     def failure(self, name: str, why: str) -> str:
         """The row of one that was not."""

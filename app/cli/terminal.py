@@ -22,14 +22,18 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 LONGEST_NAME = 60  # that the other columns make room for
 SURE, UNSURE = 0.9, 0.5
 WORTH_A_WORD = 0.01
+LEGIBLE = 0.5
+NOT_A_DIGIT = "probably not a digit"
 
 
 class Bars:
-    """The ten probabilities of a picture."""
+    """The ten probabilities of a picture, and whether it is a digit at all."""
 
     def answer(self, name: str, answer: Answer) -> str:
         """The digit, and below it the bars."""
         heading = Text.assemble(f"{printable(name)}: ", (str(answer.digit), "bold"), f" ({answer.confidence:.1%})")
+        if answer.legibility < LEGIBLE:
+            heading.append(f", {NOT_A_DIGIT}", colour(answer.legibility))
         rows = [
             Text(f"  {digit} {bar(share)} {share:>6.1%}", colour(share) if digit == answer.digit else "")
             for digit, share in enumerate(answer.probabilities)
@@ -41,7 +45,7 @@ class Bars:
 
 
 class Rows:
-    """A row a picture: the digit, its probability, and the next digit where it has any."""
+    """A row a picture: the digit, its probability, and what else it may be: the next digit, or none."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.width = min(max(cell_len(name) for name in ["file", *names]), LONGEST_NAME)
@@ -50,8 +54,11 @@ class Rows:
     def answer(self, name: str, answer: Answer) -> str:
         """The row of a picture that was read; the first one below the columns' names."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
-        other = f"{digit} ({share:.1%})" if share >= WORTH_A_WORD else ""
-        row = self.row(printable(name), str(answer.digit), f"{answer.confidence:.1%}", other, colour(answer.confidence))
+        others = [f"{digit} ({share:.1%})"] if share >= WORTH_A_WORD else []
+        if answer.legibility < LEGIBLE:
+            others.append(NOT_A_DIGIT)
+        style = colour(min(answer.confidence, answer.legibility))
+        row = self.row(printable(name), str(answer.digit), f"{answer.confidence:.1%}", ", ".join(others), style)
         above, self.above = self.above, ""
         return above + rendered(row)
 

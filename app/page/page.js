@@ -6,6 +6,7 @@ const STROKE_WIDTH = 0.086; // in widths of the sheet: scaled to 28×28, about a
 const DRAWING_SIDE = 112; // pixels of the drawing that is sent
 const PAUSE_MS = 30; // after a stroke: the next one may follow at once
 const SURE = 0.8; // below, the runner-up is named too
+const LEGIBLE = 0.5; // below, it is probably not a digit
 const AT_ONCE = 4; // pictures of a batch that are sent at the same time
 const TRIES = 8; // of a picture that an overloaded service sends back
 const NO_ANSWER = "No digit yet";
@@ -225,7 +226,8 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
   return { row, fill: bar.firstChild, share };
 });
 
-function inWords({ digit, confidence, probabilities }) {
+function inWords({ digit, confidence, probabilities, legibility }) {
+  if (legibility < LEGIBLE) return "Probably not a digit";
   if (confidence >= SURE) return `${percent(confidence)} sure`;
   const others = probabilities.map((share, other) => ({ share, other })).filter(({ other }) => other !== digit);
   const second = others.reduce((best, each) => (each.share > best.share ? each : best));

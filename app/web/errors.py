@@ -1,4 +1,4 @@
-"""Why a request gets no answer, other than for what is in its picture.
+"""Why a request gets no answer, other than because its picture cannot be read.
 
 WebError
 ├── UploadError            the request carries no picture
@@ -7,6 +7,7 @@ WebError
 │   ├── MalformedMultipart its form cannot be parsed
 │   ├── NoFile             it has no field `file`, or that is not a file
 │   └── SeveralFiles       it has more than one field `file`
+├── NotADigit              the picture does not show one whole digit
 ├── Overloaded             more work is in hand than allowed
 ├── ShuttingDown           the service was told to stop
 └── Unauthorized           the request has no key, or a wrong one
@@ -39,6 +40,10 @@ class NoFile(UploadError):
 
 class SeveralFiles(UploadError):
     """There is more than one field `file`."""
+
+
+class NotADigit(WebError):
+    """The picture does not show one whole digit, as far as the network can tell."""
 
 
 class Overloaded(WebError):

@@ -64,6 +64,7 @@ KINDS: dict[type[Exception], Kind] = {
     picture.TooComplex: Kind(422, "too-complex", "The picture takes too much memory or time to decode"),
     picture.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
+    web.NotADigit: Kind(422, "not-a-digit", "The picture does not show one whole digit"),
     RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
     web.Overloaded: OVERLOADED,

@@ -12,14 +12,25 @@ from pydantic import BaseModel, Field
 
 from app.inference.classifier import Classifier, rounded
 from app.inference.reader import Reader
-from app.preprocess.maps import Map
+from app.inference.reading import Reading
+from app.preprocess import maps
 from app.web import errors, problems
 from app.web.admission import Resource
-from app.web.telemetry import record
+from app.web.legibility import check_legibility
+from app.web.telemetry import record, record_answer
 from app.web.uploads import FIELD, Picture
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
+
+
+class Box(BaseModel):
+    """A part of the upright picture, in its pixels."""
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
 
 
 class Prediction(BaseModel):
@@ -30,10 +41,14 @@ class Prediction(BaseModel):
     probabilities: list[float] = Field(
         min_length=10, max_length=10, description="Of the digits 0 to 9, in that order; they sum to 1."
     )
+    legibility: float = Field(
+        ge=0, le=1, description="How probably the picture shows one whole digit, and no other beside it."
+    )
     model: str = Field(description="The model's version: the first 12 hex digits of its file's SHA-256.")
     frame: str | None = Field(
         default=None, description="With ?frame=true: the 28×28 picture that the network saw, a PNG as a data URI."
     )
+    box: Box | None = Field(default=None, description="With ?frame=true: where the digit is on the upright picture.")
 
 
 class Health(BaseModel):
@@ -44,8 +59,14 @@ class Health(BaseModel):
     model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
 
 
-EXAMPLE = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "model": "1f0c2a9b7d3e"}
-MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-10"}
+EXAMPLE = {
+    "digit": 7,
+    "confidence": 0.999,
+    "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001],
+    "legibility": 0.998,
+    "model": "1f0c2a9b7d3e",
+}
+MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
 HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}}
@@ -66,7 +87,7 @@ BODY_RULES = "The picture's format is recognised by its content; the type that a
 async def predict(
     request: Request,
     picture: Picture,
-    frame: Annotated[bool, Query(description="Also send what the network saw.")] = False,
+    frame: Annotated[bool, Query(description="Also send what the network saw, and where on the picture.")] = False,
 ) -> Prediction:
     """Read the handwritten digit on a picture, sent as the form field `file` or as the request's body."""
     reader: Reader = request.state.reader
@@ -75,11 +96,12 @@ async def predict(
     request.state.holding.take(queue)
     reading = await (reader.read_small(small) if small else reader.read_large(picture))
     record(reading, queue, request.state.metrics)
-    digit, model = int(reading.probabilities.argmax()), reader.classifier.version
-    probabilities = rounded(reading.probabilities)
-    prediction = Prediction(digit=digit, confidence=probabilities[digit], probabilities=probabilities, model=model)
+    check_legibility(reading, request.state.settings.min_legibility)
+    record_answer(reading, request.state.metrics)
+    prediction = prediction_of(reading, reader.classifier.version)
     if frame:
         prediction.frame = data_uri(reading.frame)
+        prediction.box = box_of(reading.box)
     return prediction
 
 
@@ -113,7 +135,25 @@ async def metrics(request: Request) -> Response:
     return Response(request.state.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 
-def data_uri(frame: Map) -> str:
+def prediction_of(reading: Reading, model: str) -> Prediction:
+    """What every answer says of a reading."""
+    digit, probabilities = int(reading.probabilities.argmax()), rounded(reading.probabilities)
+    return Prediction(
+        digit=digit,
+        confidence=probabilities[digit],
+        probabilities=probabilities,
+        legibility=round(reading.legibility, 6),
+        model=model,
+    )
+
+
+def box_of(box: maps.Box) -> Box:
+    """A box as it is answered; rounding may have left it without a pixel."""
+    top, bottom, left, right = box
+    return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
+
+
+def data_uri(frame: maps.Map) -> str:
     """A frame as a PNG in a data URI, ink black on white as people draw it."""
     png = BytesIO()
     Image.fromarray(np.uint8(255 * (1 - frame) + 0.5)).save(png, "PNG")

@@ -11,10 +11,8 @@ TRACER = trace.get_tracer("digits")  # finds its provider when it is first used
 
 
 def record(reading: Reading, queue: str, metrics: Metrics) -> None:
-    """Count a reading, and make a child of the request's span of each stage, where FastAPI traces the request."""
-    digit = int(reading.probabilities.argmax())
-    metrics.predictions[digit].inc()
-    metrics.confidence.observe(reading.probabilities[digit])
+    """Measure a reading, and make a child of the request's span of each stage, where FastAPI traces the request."""
+    metrics.legibility.observe(reading.legibility)
     metrics.batch_size.observe(reading.batch_size)
     waited, *stages = reading.stages
     metrics.queue_seconds.labels(queue).observe((waited.end - waited.begin) / 1e9)
@@ -24,3 +22,10 @@ def record(reading: Reading, queue: str, metrics: Metrics) -> None:
         since_epoch = time_ns() - perf_counter_ns()
         for stage in reading.stages:
             TRACER.start_span(stage.name, start_time=since_epoch + stage.begin).end(since_epoch + stage.end)
+
+
+def record_answer(reading: Reading, metrics: Metrics) -> None:
+    """Count a reading that is answered."""
+    digit = int(reading.probabilities.argmax())
+    metrics.predictions[digit].inc()
+    metrics.confidence.observe(reading.probabilities[digit])
