@@ -27,7 +27,7 @@ test: .venv/all  ## Run every check
 	$(LINT)
 	$(BIN)/pytest
 
-train: .venv/all  ## Train the network and write models/digits.onnx (options: ARGS="--epochs 10")
+train: .venv/all  ## Train the network into a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
 
 evaluate: .venv/all  ## Measure models/digits.onnx on MNIST's test images and write its model card

@@ -1,4 +1,4 @@
-"""Draw docs/picture-to-frame.png: how pictures become frames, step by step, for the README.
+"""Draw docs/picture-to-frame.png: what the network is shown of a picture, and what it says, for the README.
 
     python benchmarks/picture_to_frame.py
 
@@ -10,19 +10,20 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from app.inference.classifier import Classifier
-from app.preprocess.decode import image_from_bytes
-from app.preprocess.frame import frame_from_ink
-from app.preprocess.ink import ink_map
-from app.preprocess.pipeline import digit_from_image
+from app.inference.classifier import Classes, Classifier
+from app.inference.reading import read_bytes
+from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates_of_pictures
+from app.preprocess.decode import picture_from_bytes
 from paper import png
 from scenes import render
 
 ROOT = Path(__file__).parent.parent
 SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
+SHOWN = 2  # candidates
 
 
 def cell(digit: int, index: int) -> NDArray[np.uint8]:
@@ -62,27 +63,34 @@ def on_grey(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture.convert("RGBA"))
 
 
+def some(candidates: list[Candidate], classes: Classes) -> list[tuple[Candidate, str]]:
+    """The most legible candidate and a few that the network rejects, and what it says of each."""
+    order = classes.legibility.argsort()[::-1]
+    rejected = [index for index in order[1:] if classes.legibility[index] < 0.5]
+    return [
+        (candidates[index], f"{classes.probabilities[index].argmax()}, legible: {classes.legibility[index]:.1%}")
+        for index in [order[0], *rejected][:SHOWN]
+    ]
+
+
 def main() -> None:
-    """Draw a column for each picture: as sent, its ink map, the digit's box, the frame and the answer."""
+    """Draw a column for each picture: as sent, with the digit's box, and the frames of some candidates."""
     classifier = Classifier(ROOT / "models" / "digits.onnx")
     samples = pictures()
-    figure = Figure(figsize=(2 * len(samples), 6.4), layout="constrained")
-    grid = figure.subplots(4, len(samples))
-    for column, (name, picture) in zip(grid.T, samples.items(), strict=True):
-        image = image_from_bytes(picture, max_pixels=10**8)
-        ink, digit = ink_map(image), digit_from_image(image)
-        frame = frame_from_ink(digit)
-        (probabilities,) = classifier(frame[None])
-        steps = {
-            name: np.asarray(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(picture))))),
-            "ink": 1 - ink,
-            "box": 1 - digit,
-            f"frame → {probabilities.argmax()} ({probabilities.max():.1%})": 1 - frame,
-        }
-        for axes, (title, step) in zip(column, steps.items(), strict=True):
-            axes.imshow(step, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(title, fontsize=9)
-            axes.set(xticks=[], yticks=[])
+    figure = Figure(figsize=(2 * len(samples), 2 * (1 + SHOWN)), layout="constrained")
+    grid = figure.subplots(1 + SHOWN, len(samples))
+    for axes in grid.flat:
+        axes.axis("off")
+    for column, (name, file) in zip(grid.T, samples.items(), strict=True):
+        (candidates,) = candidates_of_pictures([picture_from_bytes(file, 10**8, CLOSE_SIDE)], closely=True)
+        column[0].imshow(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(file)))))
+        column[0].set_title(name, fontsize=9)
+        top, bottom, left, right = read_bytes(file, classifier, 10**8).box
+        column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
+        shown = some(candidates, classifier(np.stack([candidate.frame for candidate in candidates])))
+        for axes, (candidate, said) in zip(column[1:], shown, strict=False):
+            axes.imshow(1 - candidate.frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.set_title(said, fontsize=9)
     figure.savefig(ROOT / "docs" / "picture-to-frame.png", dpi=100)
     (ROOT / "docs" / "seven.png").write_bytes(samples["pen on paper"])
 

@@ -11,7 +11,8 @@ from fastapi.testclient import TestClient
 from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-from support import MODEL, ROOT, load_sheet
+from support import ROOT, load_sheet
+from support import classifier as load_classifier
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +33,7 @@ def seven(digits) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def classifier() -> Classifier:
-    return Classifier(MODEL)
+    return load_classifier()
 
 
 @pytest.fixture
