@@ -29,7 +29,7 @@ DARKEST = 0.35
 LINE = 0.1
 SEPARATE = 0.77  # separability of two classes; levels that are spread evenly, as in a gradient, have 0.75
 THRESHOLD_PRIOR = -1.0  # a desk that is darker than the paper is no digit
-LIGHT_PRIOR = -3.0  # few people write light on dark, and the gaps between dark strokes are light
+LIGHT_PRIOR = -2.0  # few people write light on dark, and the gaps between dark strokes are light
 # At and above these levels ink connects: faint lines part from strokes at the higher ones, and faint strokes join at
 # the lower ones.
 EVEN_LEVELS, UNEVEN_LEVELS, SMALL_LEVELS = (0.1, 0.3, 0.6), (0.15, 0.3, 0.5), (0.1,)
