@@ -104,10 +104,11 @@ def test_turning_ink_and_ground_around_changes_little(digit):
 
 @settings(patient, max_examples=20)
 @given(some_digit, st.integers(1, 300))
-def test_more_paper_around_it_changes_little(digit, border):
+def test_more_paper_around_it_does_not_change_the_digit(digit, border):
     sheet = drawing(digit)
-    larger = ImageOps.expand(sheet, border, fill=255)  # and averaged down by another factor
-    assert apart(frame_of(sheet), frame_of(larger)) < 0.07
+    one, other = reading_of(sheet), reading_of(ImageOps.expand(sheet, border, fill=255))
+    assert one.probabilities.argmax() == other.probabilities.argmax()
+    assert apart(one.frame, other.frame) < 0.12  # it is averaged down by another factor: up to 0.095 of 6,500
 
 
 @settings(patient, max_examples=20)
