@@ -7,6 +7,8 @@ import torch
 from training import non_digits
 from training.data import Digits
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def real(digits, labels) -> Digits:

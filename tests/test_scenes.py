@@ -12,6 +12,8 @@ from crops import CROPS
 from scenes import SCENES, render
 from support import MAX_PIXELS
 
+pytestmark = pytest.mark.slow
+
 
 def rendered(scene: str, digits: np.ndarray) -> list[Image.Image]:
     """Pictures of some digits in a scene."""
