@@ -69,16 +69,11 @@ def served(picture: bytes, model: Classifier) -> Answer | None:
 
 
 def naive(picture: bytes, model: Classifier) -> Answer:
-    """A picture as most services read it."""
-    frame = squashed(picture, MAX_PIXELS)
-    return frame, model(frame[None]).probabilities[0]
-
-
-def squashed(data: bytes, max_pixels: int) -> Frame:
-    """A picture squashed to 28×28 and turned to light on dark."""
-    grey = Image.open(BytesIO(data)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
+    """A picture as most services read it: squashed to 28×28, and turned to light on dark."""
+    grey = Image.open(BytesIO(picture)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
     frame = np.asarray(grey, np.float32) / 255
-    return 1 - frame if frame.mean() > 0.5 else frame
+    frame = 1 - frame if frame.mean() > 0.5 else frame
+    return frame, model(frame[None]).probabilities[0]
 
 
 def measure(

@@ -47,7 +47,7 @@ def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     Tensor
         (N, 28, 28) float in [0, 1].
     """
-    return wear(deform(restyle(images, labels, generator), generator), generator)
+    return augment_others(restyle(images, labels, generator), generator)
 
 
 def augment_others(images: Tensor, generator: Generator) -> Tensor:

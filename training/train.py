@@ -336,7 +336,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         test = data.load(arguments.data, train=False).to(device)
         config, folder = open_folder(config, arguments, device)
         print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
-        print("Making frames that show no digit (half a minute)")
+        print("Making frames that show no digit (about a minute)")
         others, validation = others_for(training, 0), mixture(held_out)
         try:
             for seed in config.seeds:

@@ -28,7 +28,7 @@ class Local:
             check_legibility(reading, self.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        digit, shares = int(reading.probabilities.argmax()), rounded(reading.probabilities)
+        digit, shares = reading.digit, rounded(reading.probabilities)
         return Answer(digit, shares[digit], shares, round(reading.legibility, 6), self.classifier.version)
 
     def about(self) -> dict[str, Any]:

@@ -58,6 +58,11 @@ class Reading(NamedTuple):
     stages: tuple[Stage, ...] = ()
     batch_size: int = 1
 
+    @property
+    def digit(self) -> int:
+        """The most probable digit."""
+        return int(self.probabilities.argmax())
+
 
 def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
     """Read one picture; raises PreprocessError."""

@@ -137,7 +137,7 @@ def is_strip(box: Box, view: View) -> bool:
 
 def is_alone(found: list[Piece], view: View) -> bool:
     """Whether all ink is one piece, clear of the edges."""
-    (height, width), boxes = view.ink.shape, [piece.box for piece in found]
-    return len(boxes) == 1 and all(
-        top > 0 and bottom < height and left > 0 and right < width for top, bottom, left, right in boxes
-    )
+    if len(found) != 1:
+        return False
+    (height, width), (top, bottom, left, right) = view.ink.shape, found[0].box
+    return top > 0 and bottom < height and left > 0 and right < width

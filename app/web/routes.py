@@ -137,10 +137,10 @@ async def metrics(request: Request) -> Response:
 
 def prediction_of(reading: Reading, model: str) -> Prediction:
     """What every answer says of a reading."""
-    digit, probabilities = int(reading.probabilities.argmax()), rounded(reading.probabilities)
+    probabilities = rounded(reading.probabilities)
     return Prediction(
-        digit=digit,
-        confidence=probabilities[digit],
+        digit=reading.digit,
+        confidence=probabilities[reading.digit],
         probabilities=probabilities,
         legibility=round(reading.legibility, 6),
         model=model,

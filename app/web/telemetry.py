@@ -26,6 +26,5 @@ def record(reading: Reading, queue: str, metrics: Metrics) -> None:
 
 def record_answer(reading: Reading, metrics: Metrics) -> None:
     """Count a reading that is answered."""
-    digit = int(reading.probabilities.argmax())
-    metrics.predictions[digit].inc()
-    metrics.confidence.observe(reading.probabilities[digit])
+    metrics.predictions[reading.digit].inc()
+    metrics.confidence.observe(reading.probabilities[reading.digit])
