@@ -45,7 +45,7 @@ from paper import (
 )
 from strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
 
-NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png")
+NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # reads it
 
 Scene = Callable[[Digit, Generator], bytes]
 
