@@ -9,8 +9,8 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageOps
 
-from paper import ink_colour, jpeg, lit, noise, off_white, paint, pair, plain, png, sensed, stamp, whole
-from strokes import OUTLINE, Digit, handwriting
+from training.paper import ink_colour, jpeg, lit, noise, off_white, paint, pair, plain, png, sensed, stamp, whole
+from training.strokes import OUTLINE, Digit, handwriting
 
 
 def tight(digit: Digit, rng: Generator, side: int, margins: tuple[int, ...] = (0,)) -> bytes:

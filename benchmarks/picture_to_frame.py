@@ -18,8 +18,8 @@ from app.inference.classifier import Classes, Classifier
 from app.inference.reading import read_bytes
 from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates_of_pictures
 from app.preprocess.decode import picture_from_bytes
-from paper import png
 from scenes import render
+from training.paper import png
 
 ROOT = Path(__file__).parent.parent
 SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from crops import CROPS
-from paper import (
+from training.paper import (
     COARSE,
     Size,
     blurred,
@@ -43,7 +43,7 @@ from paper import (
     to_image,
     whole,
 )
-from strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
+from training.strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
 
 NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # reads it
 

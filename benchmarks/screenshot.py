@@ -14,7 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from app.preprocess.frame import FRAME_SIDE
 from serving import PORT, ROOT, SERVERS, digits, start, stop
-from strokes import traced
+from training.strokes import traced
 
 DOCS = ROOT / "docs"
 DIGIT = 185  # a 3

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from app.inference import decoder, decoders
-from app.inference.decoder import SHARED, Found
+from app.inference.decoder import CANDIDATES, SHARED, Found
 from app.inference.decoders import Busy, Decoders
 from app.inference.reading import decide, read_bytes
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
@@ -41,7 +41,7 @@ def photo(seven) -> bytes:
 
 
 def look(pool: Decoders, data: bytes) -> Coroutine[None, None, Found]:
-    return pool(data, closely=False)
+    return pool(data, CANDIDATES, closely=False)
 
 
 def pids() -> set[int]:
@@ -50,14 +50,14 @@ def pids() -> set[int]:
 
 def test_processes_start_with_the_first_picture(pool, photo):
     assert not pids()
-    assert asyncio.run(look(pool, photo)).candidates[0].frame.shape == (28, 28)
+    assert asyncio.run(look(pool, photo)).results[0].frame.shape == (28, 28)
     assert len(pids()) == 2
 
 
 def test_a_picture_is_read_as_in_this_process(pool, photo, classifier):
     here = read_bytes(photo, classifier, MAX_PIXELS)
     found = asyncio.run(look(pool, photo))
-    (there,) = decide([found.candidates], classifier)
+    (there,) = decide([found.results], classifier)
     np.testing.assert_array_equal(there.frame, here.frame)
     np.testing.assert_array_equal(there.probabilities, here.probabilities)
     assert (there.box, there.legibility, there.has_several) == (here.box, here.legibility, here.has_several)
@@ -72,13 +72,13 @@ def test_a_picture_is_looked_at_as_asked(pool, photo, closely):
 def test_a_picture_that_takes_much_memory_is_looked_at_closely_at_once(pool):
     found = asyncio.run(look(pool, encode(drawing_of_megapixels(3), compress_level=1)))
     assert found.closely
-    assert found.candidates[0].frame.shape == (28, 28)
+    assert found.results[0].frame.shape == (28, 28)
 
 
 def test_a_blank_picture_is_said_so(pool, killed):
     found = asyncio.run(look(pool, flat(255)))
-    assert isinstance(found.candidates, BlankImage)
-    assert "no ink" in str(found.candidates)
+    assert isinstance(found.results, BlankImage)
+    assert "no ink" in str(found.results)
     assert not killed
 
 
@@ -113,7 +113,7 @@ def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool, photo
         asyncio.run(look(pool, SLOW))
     assert time.perf_counter() - started < 2  # pebble waits 3 s for a process that does not end by SIGTERM
     assert killed == ["killed"]
-    assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
+    assert asyncio.run(look(pool, photo)).results[0].frame.any()
 
 
 @linux
@@ -124,7 +124,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on
         before = pids()
         with pytest.raises(TooComplex, match="60 MB"):
             asyncio.run(look(pool, encode(Image.new("RGB", (5000, 4500)), compress_level=1)))
-        assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
+        assert asyncio.run(look(pool, photo)).results[0].frame.any()
         assert pids() == before
     finally:
         pool.close()
@@ -174,7 +174,7 @@ def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
     for _ in range(3):
         for pid in pids():
             os.kill(pid, signal.SIGKILL)
-        assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
+        assert asyncio.run(look(pool, photo)).results[0].frame.any()
 
 
 @pytest.mark.slow
@@ -192,7 +192,7 @@ def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_pictur
     # pebble forgets what waits while the last of its processes dies: these are Busy in the end, a 503
     assert all(isinstance(outcome, Found | TooComplex | Busy) for outcome in outcomes)
     assert sum(isinstance(outcome, TooComplex) for outcome in outcomes) <= 3
-    assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
+    assert asyncio.run(look(pool, photo)).results[0].frame.any()
 
 
 @linux

@@ -18,8 +18,8 @@ from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from app.inference.reading import read_bytes
-from strokes import traced
 from support import MAX_PIXELS, ROOT, drawing, encode, letter, serving
+from training.strokes import traced
 
 pytestmark = pytest.mark.slow
 

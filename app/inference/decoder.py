@@ -1,20 +1,21 @@
-"""What one decoder process does: picture bytes → candidates, within limits of memory and processor time."""
+"""What one decoder process does: picture bytes → candidates or layouts, within limits of memory and processor time."""
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter_ns
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image
 
 from app.inference import malloc
 from app.inference.stage import Stage
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
-from app.preprocess.decode import decode_image, open_image
+from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
+from app.preprocess.layouts import READ_SIDE, layouts
 
 SHARED_PIXELS = 2_000_000  # of a picture that is decoded beside others
 
@@ -30,10 +31,18 @@ class Limits(NamedTuple):
 SHARED = Limits(50_000_000, 1.0, 2.5)  # beside others, and maybe twice
 
 
-class Found(NamedTuple):
-    """A picture's candidates, or that it is blank; where the time went, and whether it was looked at closely."""
+class Search(NamedTuple):
+    """What to look for on a picture, and the sides to which it is averaged down: at a glance, and closely."""
 
-    candidates: list[Candidate] | BlankImage
+    find: Callable[[Picture, bool], list[Any]]  # picture, closely; may raise BlankImage
+    glance_side: int
+    close_side: int
+
+
+class Found(NamedTuple):
+    """What was found on a picture, or that it is blank; where the time went, and whether it was looked at closely."""
+
+    results: list[Any] | BlankImage
     stages: tuple[Stage, ...]
     closely: bool
 
@@ -49,11 +58,23 @@ def prepare_process() -> None:
     malloc.return_large_blocks()
 
 
-def find_within(limits: Limits, data: bytes, max_pixels: int, closely: bool, is_alone: bool) -> Found:
-    """The candidates of a picture, found in a process of the pool; TakesMuchMemory where it is to be decoded alone."""
+def candidates_on(picture: Picture, closely: bool) -> list[Candidate]:
+    """What may be the digit on one picture."""
+    (outcome,) = candidates_of_pictures([picture], closely)
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+CANDIDATES = Search(candidates_on, GLANCE_SIDE, CLOSE_SIDE)
+LAYOUTS = Search(layouts, READ_SIDE, READ_SIDE)
+
+
+def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
+    """What is found on a picture, in a process of the pool; TakesMuchMemory where it is to be decoded alone."""
     try:
         with limited(limits):
-            return find(data, max_pixels, closely, is_alone)
+            return find(data, max_pixels, search, closely, is_alone)
     except MemoryError:
         kind: type[Exception] = TooComplex
         megabytes = limits.memory_bytes // 1_000_000
@@ -66,17 +87,19 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, closely: bool, is_
     raise kind(message)  # another one, since the traceback of the first would keep the picture in memory
 
 
-def find(data: bytes, max_pixels: int, closely: bool, is_alone: bool) -> Found:
-    """The candidates of a picture, and where the time went."""
+def find(data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
+    """What is found on a picture, and where the time went."""
     times = [perf_counter_ns()]
     image = open_image(data, max_pixels) if is_alone else open_moderate(data, max_pixels)
-    decoded = decode_image(image, CLOSE_SIDE if closely else GLANCE_SIDE)
+    picture = decode_image(image, search.close_side if closely else search.glance_side)
     times.append(perf_counter_ns())
-    (candidates,) = candidates_of_pictures([decoded], closely)
+    results: list[Any] | BlankImage
+    try:
+        results = search.find(picture, closely)
+    except BlankImage as error:
+        results = BlankImage(str(error))  # without a traceback, which would keep the picture in memory
     times.append(perf_counter_ns())
-    if isinstance(candidates, Exception) and not isinstance(candidates, BlankImage):
-        raise candidates
-    return Found(candidates, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])), closely)
+    return Found(results, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])), closely)
 
 
 def open_moderate(data: bytes, max_pixels: int) -> Image.Image:

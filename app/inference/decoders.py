@@ -1,4 +1,4 @@
-"""Picture bytes → candidates, in processes that can be killed, whatever a file does to its decoder.
+"""Picture bytes → candidates or layouts, in processes that can be killed, whatever a file does to its decoder.
 
 A picture that takes too much memory, processor time or time is that picture's problem: its process is replaced, and
 nobody else notices. pebble keeps the processes; they start with the first picture.
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from app.inference import decoder
-from app.inference.decoder import SHARED, Found, Limits, TakesMuchMemory
+from app.inference.decoder import SHARED, Found, Limits, Search, TakesMuchMemory
 from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # of work on a picture that is decoded alone; its waiting does not count
@@ -51,16 +51,16 @@ class Decoders:
         self.alone = asyncio.Lock()
         self.pool = new_pool(count)
 
-    async def __call__(self, data: bytes, closely: bool) -> Found:
-        """The candidates of a picture, at a glance or looked at closely; one that takes much memory is looked at once.
+    async def __call__(self, data: bytes, search: Search, closely: bool) -> Found:
+        """What is found on a picture, at a glance or closely; one that takes much memory is looked at once.
 
         Raises PreprocessError, TooComplex where the picture takes too much memory or time, or Busy.
         """
         try:
-            return await self.run(SHARED, data, closely, False)
+            return await self.run(SHARED, data, search, closely, False)
         except TakesMuchMemory:
             async with self.turn():
-                return await self.run(self.limits, data, True, True)
+                return await self.run(self.limits, data, search, True, True)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -74,9 +74,9 @@ class Decoders:
         finally:
             self.alone.release()
 
-    async def run(self, limits: Limits, data: bytes, closely: bool, is_alone: bool) -> Found:
+    async def run(self, limits: Limits, data: bytes, search: Search, closely: bool, is_alone: bool) -> Found:
         """Call `find_within` in the next process that is free; Busy where none is for too long."""
-        arguments = limits, data, self.max_pixels, closely, is_alone
+        arguments = limits, data, self.max_pixels, search, closely, is_alone
         try:
             return await self.begun(self.schedule(arguments, limits.seconds))
         except BrokenProcessPool:  # someone else has killed a process

@@ -3,16 +3,19 @@
 Small pictures of simple formats are decoded in batches, in the event loop's own thread; all others in other processes.
 """
 
+import asyncio
 from time import perf_counter_ns
+from typing import Any, TypeVar
 
 from PIL import Image
 
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.decoder import Found
+from app.inference.decoder import CANDIDATES, LAYOUTS, Found
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
+from app.inference.text import Text, text_of
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
 
@@ -20,6 +23,12 @@ SMALL_BYTES = 8192  # of a small picture's file, whose header is read in the eve
 SMALL_PIXELS = 128 * 128  # of a small picture, which is read there: a frame in 0.1 ms, at worst one in some 20 ms
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # whose headers tell the size that is decoded
 MAX_BATCH = 16
+
+Outcome = TypeVar("Outcome", Reading, Text)
+
+
+class ImpossibleLength(Exception):
+    """There is no way to read so many digits off the picture."""
 
 
 class Reader:
@@ -60,27 +69,53 @@ class Reader:
     async def read_large(self, data: bytes) -> Reading:
         """Read any other picture, when it is its turn."""
         begin = perf_counter_ns()
-        found = await self.decoders(data, closely=False)
+        found = await self.decoders(data, CANDIDATES, closely=False)
         outcome = self.judge(found)
         if is_unsure(outcome) and not found.closely:
-            outcome = self.judge(await self.decoders(data, closely=True))
+            outcome = self.judge(await self.decoders(data, CANDIDATES, closely=True))
         if isinstance(outcome, Exception):
             raise outcome
         return waited(begin, outcome)
 
+    async def read_text(self, data: bytes, length: int | None = None) -> Text:
+        """Read all digits on a picture, or just so many, when it is its turn; an empty text where there are none.
+
+        Raises PreprocessError, or ImpossibleLength.
+        """
+        begin = perf_counter_ns()
+        found = await self.decoders(data, LAYOUTS, closely=False)
+        text = await self.judge_text(found, length)
+        if not text.is_sure and not found.closely:
+            found = await self.decoders(data, LAYOUTS, closely=True)
+            text = await self.judge_text(found, length)
+        if length is not None and not text.lines:
+            raise ImpossibleLength(f"The picture cannot be read as {length} digits: leave out length, or correct it.")
+        return waited(begin, text)
+
     def judge(self, found: Found) -> Reading | BlankImage:
         """Read what another process has found on a picture."""
-        if isinstance(found.candidates, BlankImage):
-            return found.candidates
+        if isinstance(found.results, BlankImage):
+            return found.results
         begin = perf_counter_ns()
-        (reading,) = decide([found.candidates], self.classifier)
-        return reading._replace(stages=(*found.stages, Stage("inference", begin, perf_counter_ns())))
+        (reading,) = decide([found.results], self.classifier)
+        return timed(found, begin, reading)
+
+    async def judge_text(self, found: Found, length: int | None) -> Text:
+        """Read the layouts that another process has found on a picture; in a thread, since there may be many."""
+        begin = perf_counter_ns()
+        layouts: list[Any] = [] if isinstance(found.results, BlankImage) else found.results
+        return timed(found, begin, await asyncio.to_thread(text_of, layouts, self.classifier, length))
 
     def close(self) -> None:
         """Stop the decoders."""
         self.decoders.close()
 
 
-def waited(begin: int, reading: Reading) -> Reading:
-    """A reading with the time before the work on it as its first stage."""
-    return reading._replace(stages=(Stage("wait", begin, reading.stages[0].begin), *reading.stages))
+def timed(found: Found, begin: int, outcome: Outcome) -> Outcome:
+    """An outcome with the stages before it, and its own, which has begun at a time."""
+    return outcome._replace(stages=(*found.stages, Stage("inference", begin, perf_counter_ns())))
+
+
+def waited(begin: int, outcome: Outcome) -> Outcome:
+    """An outcome with the time before the work on it as its first stage."""
+    return outcome._replace(stages=(Stage("wait", begin, outcome.stages[0].begin), *outcome.stages))

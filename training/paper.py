@@ -10,7 +10,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from PIL import ExifTags, Image, ImageFilter
 
-from strokes import Map, Strokes
+from training.strokes import Map, Strokes
 
 # Light and folds are smooth: they are worked out at this fraction of the picture's side.
 COARSE = 4

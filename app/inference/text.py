@@ -1,0 +1,163 @@
+"""Layouts → the text that they show: all digits on a picture, line by line.
+
+Each layout's segments are classified together; of all paths through all layouts the most probable one is the answer.
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.classifier import Classes, Classifier
+from app.inference.lattice import LAYOUT_WEIGHTS, Lattice, best_path, joined, lattice_of, log_total
+from app.inference.stage import Stage
+from app.preprocess.layouts import Layout
+from app.preprocess.maps import Box, Map
+
+SURE = 0.9  # a text as probable as this, of digits as legible, needs no closer look
+
+
+class Digit(NamedTuple):
+    """A digit of a text.
+
+    Attributes
+    ----------
+    frame : Map
+        (28, 28) float32 in [0, 1], ink = 1: what the network saw of it.
+    box : Box
+        Where it is, in pixels of the upright picture.
+    probabilities : NDArray
+        (10,) float32; the index is the digit.
+    legibility : float
+        In [0, 1]: how probably the frame shows one whole digit.
+    """
+
+    frame: Map
+    box: Box
+    probabilities: NDArray[np.float32]
+    legibility: float
+
+    @property
+    def digit(self) -> int:
+        """The most probable digit."""
+        return int(self.probabilities.argmax())
+
+
+class Line(NamedTuple):
+    """A line of a text: its digits from left to right, at least one, and how probable they are among all readings."""
+
+    digits: tuple[Digit, ...]
+    confidence: float
+
+    @property
+    def text(self) -> str:
+        """Its digits."""
+        return "".join(str(digit.digit) for digit in self.digits)
+
+    @property
+    def box(self) -> Box:
+        """The box around its digits."""
+        return Box(
+            min(digit.box.top for digit in self.digits),
+            max(digit.box.bottom for digit in self.digits),
+            min(digit.box.left for digit in self.digits),
+            max(digit.box.right for digit in self.digits),
+        )
+
+
+class Text(NamedTuple):
+    """All digits on a picture: lines from top to bottom, none where there are no digits, and how probable it all is."""
+
+    lines: tuple[Line, ...]
+    confidence: float
+    stages: tuple[Stage, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Its lines, with a newline between them."""
+        return "\n".join(line.text for line in self.lines)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether another look would hardly find anything better."""
+        return (
+            bool(self.lines)
+            and self.confidence >= SURE
+            and all(digit.legibility >= SURE for line in self.lines for digit in line.digits)
+        )
+
+
+EMPTY = Text((), 1.0)
+
+
+def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | None = None) -> Text:
+    """Read a text off a picture.
+
+    Parameters
+    ----------
+    layouts : sequence of Layout
+        The ways in which the picture may be lines of writing.
+    classifier : Classifier
+        The network.
+    length : int, optional
+        How many digits there are.
+
+    Returns
+    -------
+    Text
+        Without lines, where there are no digits, or cannot be so many.
+    """
+    classified = [classify(layout, classifier) for layout in layouts]
+    lattices = [
+        [lattice_of(line, some) for line, some in zip(layout.lines, classes, strict=True)]
+        for layout, classes in zip(layouts, classified, strict=True)
+    ]
+    whole = [joined(some) for some in lattices]
+    priors = [layout_score(layout) for layout in layouts]
+    paths = [best_path(lattice, length) for lattice in whole]
+    scores = [prior + score for prior, (score, _) in zip(priors, paths, strict=True)]
+    if max(scores, default=-math.inf) == -math.inf:
+        return EMPTY
+    best = int(np.argmax(scores))
+    digits = [int(whole[best].labels[segment].argmax()) for segment in paths[best][1]]
+    every = np.logaddexp.reduce([prior + log_total(one, length) for prior, one in zip(priors, whole, strict=True)])
+    these = np.logaddexp.reduce([prior + log_total(one, digits) for prior, one in zip(priors, whole, strict=True)])
+    lines = lines_of(layouts[best], classified[best], lattices[best], paths[best][1])
+    return Text(lines, min(1.0, math.exp(these - every)))
+
+
+def layout_score(layout: Layout) -> float:
+    """The score of a layout, before it is read."""
+    return LAYOUT_WEIGHTS["prior"] * layout.prior + LAYOUT_WEIGHTS["erased"] * layout.is_erased
+
+
+def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
+    """What the network says of a layout's segments, line by line; classified together."""
+    frames = np.concatenate([line.frames for line in layout.lines])
+    if not len(frames):
+        return [Classes(np.zeros((0, 10), np.float32), np.zeros(0, np.float32)) for _ in layout.lines]
+    probabilities, legibility = classifier(frames)
+    ends = accumulate((len(line.frames) for line in layout.lines), initial=0)
+    return [Classes(probabilities[begin:end], legibility[begin:end]) for begin, end in pairwise(ends)]
+
+
+def lines_of(
+    layout: Layout, classes: Sequence[Classes], lattices: Sequence[Lattice], path: Sequence[int]
+) -> tuple[Line, ...]:
+    """The lines of a path through all of a layout's segments; those without digits are left out."""
+    lines = []
+    starts = accumulate((len(line.frames) for line in layout.lines), initial=0)
+    for line, (probabilities, legibility), lattice, (begin, end) in zip(
+        layout.lines, classes, lattices, pairwise(starts), strict=True
+    ):
+        own = [segment - begin for segment in path if begin <= segment < end]
+        if own:
+            digits = tuple(
+                Digit(line.frames[i], Box(*line.boxes[i].tolist()), probabilities[i], float(legibility[i])) for i in own
+            )
+            confidence = log_total(lattice, [digit.digit for digit in digits]) - log_total(lattice)
+            lines.append(Line(digits, min(1.0, math.exp(confidence))))
+    return tuple(lines)

@@ -1,0 +1,118 @@
+"""Ink map → lines of writing, each with the height of its digits.
+
+Ignores: what the ink shows, and lines that are not about level.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.preprocess.maps import Box, Map, sliding
+from app.preprocess.pieces import Components
+
+MOST_PIECES, MOST_LINES = 600, 32  # more is noise
+SMALL = 0.4  # a piece of less than this share of the usual height makes no line
+SPECK = 0.1  # and one of less than this is none
+OVERLAP = 0.4  # share of the lower one's height in which two pieces of a line overlap, at least
+NEAR = 0.5  # a small piece is at most so many heights above or below its line
+
+
+class Line(NamedTuple):
+    """A line of writing.
+
+    Attributes
+    ----------
+    ink : Map
+        (h, w) float32: the ink in its box, without any other.
+    box : Box
+        Where it is on the ink map.
+    height : float
+        Of its digits, in pixels of the map.
+    """
+
+    ink: Map
+    box: Box
+    height: float
+
+
+def lines_of(ink: Map, level: float) -> list[Line]:
+    """The lines of writing, from top to bottom; none where there is only noise.
+
+    Parameters
+    ----------
+    ink : Map
+        (H, W) float32 in [0, 1], ink = 1.
+    level : float
+        From here on ink connects.
+    """
+    found = Components.of(ink, level)
+    tall = found.box[:, 1] - found.box[:, 0] + 1
+    if len(tall) == 1:
+        return []
+    usual = weighted_median(tall[1:], found.mass[1:])
+    kept = found.size >= SPECK * usual
+    kept[0] = False
+    large = np.flatnonzero(kept & (tall >= SMALL * usual))
+    if len(large) > MOST_PIECES:
+        return []
+    rows = grouped(found, large)
+    if len(rows) > MOST_LINES:
+        return []
+    small = np.flatnonzero(kept & (tall < SMALL * usual))
+    for piece in small[:MOST_PIECES].tolist():
+        attach(found, piece, rows, usual)
+    lines = [line_of(ink, found, np.array(row), level) for row in rows]
+    return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
+
+
+def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
+    """The value that half of the weight lies below."""
+    order = np.argsort(values)
+    sums = weights[order].cumsum()
+    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
+
+
+def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
+    """Pieces of ink by lines: from left to right, each joins the line whose end it overlaps most, or begins one."""
+    rows: list[list[int]] = []
+    spans = [found.box[piece, :2].tolist() for piece in range(len(found.box))]
+    for piece in large[np.argsort(found.box[large, 2])].tolist():
+        top, bottom = spans[piece]
+        shares = []
+        for row in rows:
+            first, last = spans[row[-1]]
+            overlap = min(bottom, last) - max(top, first) + 1
+            shares.append(overlap / (min(bottom - top, last - first) + 1))
+        if shares and max(shares) >= OVERLAP:
+            rows[int(np.argmax(shares))].append(piece)
+        else:
+            rows.append([piece])
+    return rows
+
+
+def attach(found: Components, piece: int, rows: list[list[int]], usual: float) -> None:
+    """Add a small piece to the line it lies in, or else nearest to, unless that is far."""
+    top, bottom, left, right = found.box[piece].tolist()
+    best, distance = None, NEAR * usual
+    for row in rows:
+        boxes = found.box[row]
+        nearest = boxes[np.abs(boxes[:, 2] + boxes[:, 3] - left - right).argmin()]
+        away = max(nearest[0] - bottom, top - nearest[1], 0)
+        if away < distance:
+            best, distance = row, away
+    if best is not None:
+        best.append(piece)
+
+
+def line_of(ink: Map, found: Components, row: NDArray[np.int64], level: float) -> Line:
+    """Pieces as a line, with the fainter ink along them."""
+    boxes = found.box[row]
+    box = Box.around(boxes)
+    belongs = np.zeros(len(found.mass), bool)
+    belongs[row] = True
+    labels, inside = found.labels[box.slices], ink[box.slices]
+    own = belongs[labels]
+    edge = (labels == 0) & (sliding(np.maximum, own.astype(np.float32), 3) > 0)
+    height = weighted_median(boxes[:, 1] - boxes[:, 0] + 1, found.mass[row])
+    return Line(np.where(own | edge, inside, np.float32(0)), box, height)
