@@ -66,7 +66,7 @@ def test_a_picture_is_read_as_in_this_process(pool, photo, classifier):
 
 @pytest.mark.parametrize("closely", [False, True])
 def test_a_picture_is_looked_at_as_asked(pool, photo, closely):
-    assert asyncio.run(pool(photo, closely)).closely == closely
+    assert asyncio.run(pool(photo, CANDIDATES, closely)).closely == closely
 
 
 def test_a_picture_that_takes_much_memory_is_looked_at_closely_at_once(pool):
