@@ -49,7 +49,7 @@ def whole(values: NDArray[np.float64]) -> Size:
     return int(values[0]), int(values[1])
 
 
-def size_of(picture: Map) -> Size:
+def size_of(picture: NDArray[np.floating]) -> Size:
     """A picture's width and height."""
     return picture.shape[1], picture.shape[0]
 
@@ -86,7 +86,7 @@ def resized(field: Map, size: Size) -> Map:
 
 def blurred(mask: Image.Image, radius: float) -> Map:
     """An 8-bit mask out of focus, in [0, 1]."""
-    return np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / 255
+    return np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
 
 
 def coarse(size: Size) -> Size:
@@ -100,16 +100,18 @@ def positions(size: Size) -> tuple[Map, Map]:
     return x[None], y[:, None]
 
 
-def rise(value: Map) -> Map:
+def rise(value: NDArray[np.floating]) -> Map:
     """From 0 to 1 as the value goes from -1 to 1, without corners."""
     share = (value / 2 + 0.5).clip(0, 1)
-    return share * share * (3 - 2 * share)
+    risen: Map = (share * share * (3 - 2 * share)).astype(np.float32)
+    return risen
 
 
 def across(size: Size, angle: float) -> Map:
     """A coarse map that grows along a direction, from -1 to 1 over the picture's longer side."""
     x, y = positions(size)
-    return ((x - size[0] / 2) * np.cos(angle) + (y - size[1] / 2) * np.sin(angle)) * (2 / max(size))
+    grown: Map = ((x - size[0] / 2) * np.cos(angle) + (y - size[1] / 2) * np.sin(angle)) * (2 / max(size))
+    return grown
 
 
 def lit(rng: Generator, size: Size, fall: float) -> Map:
@@ -145,7 +147,8 @@ def lines(size: Size, spacing: float, width: float, angle: float, start: float) 
     """A mask of parallel lines."""
     x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)[:, None]
     along = (y * np.cos(angle) + x * np.sin(angle) + start) % np.float32(spacing)
-    return (width / 2 + 0.5 - np.abs(along - spacing / 2)).clip(0, min(1, width)).astype(np.float32)
+    mask: Map = (width / 2 + 0.5 - np.abs(along - spacing / 2)).clip(0, min(1, width)).astype(np.float32)
+    return mask
 
 
 def off_white(rng: Generator) -> NDArray[np.float64]:

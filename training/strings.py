@@ -9,10 +9,14 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from training.data import Digits
+from training.non_digits import crop, invented_character, letter, scribble, shape, texture
+from training.non_digits import lines as printed_lines
 from training.paper import (
     Size,
     cast_shadow,
@@ -26,15 +30,18 @@ from training.paper import (
     paint,
     plain,
     png,
+    resized,
     scanned,
     sensed,
     to_image,
 )
-from training.strokes import Map, Strokes, felt, pen
+from training.strokes import Map
+from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, hand, row, stacked, written
 
-Span = tuple[float, float]
-SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in heights of a digit
-SIGNS = ".,-$#="
+NONE_KINDS = (letter, invented_character, scribble, printed_lines, shape, texture)
+
+
+NO_DIGITS = Digits(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))
 
 
 class Number(NamedTuple):
@@ -52,130 +59,12 @@ class Number(NamedTuple):
     text: str
 
 
-class Hand(NamedTuple):
-    """How somebody writes: digits as strokes, in cells; the height of one in pixels; a slant; with which pen."""
-
-    strokes: list[Strokes]
-    height: float
-    slant: float
-    pen_width: float
-
-
-def hand(
-    digits: Sequence[NDArray[np.uint8]], rng: Generator, height: Span = (28, 90), slant: Span = (-0.1, 0.1)
-) -> Hand:
-    """A hand that writes digits with a felt pen or a ball pen."""
-    width = 1 / rng.uniform(9, 16)
-    as_felt = rng.random() < 0.5
-    strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
-    return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), 1 / 9 if as_felt else width)
-
-
-def written(strokes: Strokes, height: float, slant: float) -> Map:
-    """A mask of one digit in its box, (h, w), `height` pixels high and slanted to the right."""
-    left, top, right, bottom = strokes.box
-    scale = (bottom - top) / height
-    reach = abs(slant) * height / 2
-    size = int(np.ceil((right - left) / scale + 2 * reach)) + 4, int(np.ceil(height)) + 4
-    middle = (left + right) / 2, (top + bottom) / 2
-    x = scale * slant  # a row that is higher lies further to the right
-    onto = (scale, x, middle[0] - scale * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
-    field = Image.fromarray(strokes.field).transform(
-        size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
-    )
-    mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
-    rows, columns = (np.flatnonzero((mask > 0.1).any(axis=axis)) for axis in (1, 0))
-    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def sign(kind: str, height: float, width: float) -> Map:
-    """A mask of a sign that is no digit, from the top of the digits beside it down to their foot or below it."""
-    image = Image.new("L", (int(0.8 * height) + 4, int(1.3 * height) + 4))
-    draw, pen_width = ImageDraw.Draw(image), max(1, round(width * height))
-    h, w = height, 0.4 * height
-    strokes = {
-        ".": [((2, h - pen_width), (2 + pen_width / 2, h - pen_width))],
-        ",": [((0.15 * h, 0.92 * h), (0.06 * h, 1.15 * h))],
-        "-": [((2, 0.52 * h), (2 + w, 0.5 * h))],
-        "=": [((2, 0.42 * h), (2 + w, 0.4 * h)), ((2, 0.6 * h), (2 + w, 0.6 * h))],
-        "#": [((0.3 * h, 0), (0.2 * h, h)), ((0.5 * h, 0), (0.4 * h, h))]
-        + [((0, y * h), (0.7 * h, y * h)) for y in (0.33, 0.66)],
-        "$": [((0.25 * h, 0), (0.25 * h, h))],
-    }[kind]
-    for start, end in strokes:
-        draw.line((*start, *end), fill=255, width=pen_width)
-    if kind == "$":
-        draw.arc((0.05 * h, 0.1 * h, 0.45 * h, 0.5 * h), 90, 330, fill=255, width=pen_width)
-        draw.arc((0.05 * h, 0.5 * h, 0.45 * h, 0.9 * h), 270, 150, fill=255, width=pen_width)
-    columns = np.flatnonzero(np.asarray(image).any(axis=0))
-    return np.asarray(image, np.float32)[:, columns[0] : columns[-1] + 1] / np.float32(255)
-
-
-class Row:
-    """A line of writing: ink beside ink on a strip of paper, which grows to the right."""
-
-    def __init__(self, height: float) -> None:
-        self.height = height
-        self.top = round(0.5 * height)  # of a digit that is neither raised nor lowered
-        self.strip = np.zeros((round(2.2 * height) + 8, 0), np.float32)
-
-    def write(self, mask: Map, gap: float, raised: float = 0.0) -> None:
-        """Add ink after a gap, in heights, from the nearest ink before it in any of its rows; none overlaps by more."""
-        top = max(0, round(self.top - raised * self.height))
-        mask = mask[: len(self.strip) - top]
-        rows = slice(top, top + len(mask))
-        start = self.strip.shape[1]
-        if start:
-            shift = nearest(self.strip[rows], mask) + gap * self.height
-            start = max(0, round(start + shift))
-        grown = np.zeros((len(self.strip), max(self.strip.shape[1], start + mask.shape[1])), np.float32)
-        grown[:, : self.strip.shape[1]] = self.strip
-        place = grown[rows, start : start + mask.shape[1]]
-        np.maximum(place, mask, out=place)
-        self.strip = grown
-
-    def cropped(self) -> Map:
-        """The ink in its box."""
-        rows = np.flatnonzero((self.strip > 0.1).any(axis=1))
-        return self.strip[rows[0] : rows[-1] + 1]
-
-
-def nearest(before: Map, after: Map) -> float:
-    """Where ink touches the ink before it, were it moved there: columns from that one's end, 0 or fewer."""
-    reach = max(1, len(before) // 8)  # a row apart is as near as a row beside
-    ends = before.shape[1] - 1 - (before[:, ::-1] > 0.3).argmax(axis=1)
-    ends = np.where((before > 0.3).any(axis=1), ends, -(10**6))
-    ends = np.max([np.roll(ends, k) for k in range(-reach, reach + 1)], axis=0)
-    begins = np.where((after > 0.3).any(axis=1), (after > 0.3).argmax(axis=1), 10**6)
-    distance = (begins - ends).min()
-    return float(max(1 - distance - before.shape[1], -after.shape[1] * 0.7)) if distance < 10**5 else 0.0
-
-
-def row(writer: Hand, rng: Generator, gaps: Span, signs: bool = False, touching: bool = False) -> Map:
-    """Digits in a line; with signs between some of them, or one or more pairs that touch."""
-    line = Row(writer.height)
-    touches = rng.integers(1, max(2, len(writer.strokes))) if touching else 0
-    for place, strokes in enumerate(writer.strokes):
-        gap = rng.uniform(*(TOUCHING if place == touches or (touching and rng.random() < 0.2) else gaps))
-        height = writer.height * rng.uniform(0.88, 1.08)
-        mask = written(strokes, height, writer.slant)
-        if signs and rng.random() < (0.3 if place == 0 else 0.5):
-            kind = (
-                SIGNS[rng.integers(2, 6) if place == 0 else rng.integers(4)] if place == 0 else SIGNS[rng.integers(3)]
-            )
-            line.write(sign(kind, writer.height, writer.pen_width), rng.uniform(0.08, 0.4))
-            gap = rng.uniform(0.08, 0.4)
-        line.write(mask, gap, rng.uniform(-0.06, 0.06) + (height / writer.height - 1))
-    return line.cropped()
-
-
 def laid(mask: Map, size: Size, rng: Generator, angle: float = 0.0) -> Map:
     """A mask anywhere on a larger one, turned by some degrees."""
-    turned = (
-        to_image(255 * mask).rotate(angle, Image.Resampling.BICUBIC, expand=True) if angle else to_image(255 * mask)
-    )
-    sheet = Image.new("L", size)
-    sheet.paste(turned, tuple(int(rng.integers(0, max(1, a - b))) for a, b in zip(size, turned.size, strict=True)))
+    turned = to_image(255 * mask).rotate(angle, Image.Resampling.BICUBIC, expand=True)
+    sheet, room_left = Image.new("L", size), np.subtract(size, turned.size).clip(min=1)
+    left, top = rng.integers(room_left).tolist()
+    sheet.paste(turned, (left, top))
     return np.asarray(sheet, np.float32) / np.float32(255)
 
 
@@ -239,6 +128,31 @@ def on_lines(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return on_paper(row(writer, rng, SPACED), writer.height, rng, ruled)
 
 
+def in_grid(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Cells of a printed grid, cut out anywhere in the cells around them, which are empty."""
+    writer = hand(digits, rng, (28, 70))
+    cell = writer.height * rng.uniform(1.2, 1.9, 2) * (1, 0.8)
+    masks = [written(strokes, writer.height * rng.uniform(0.8, 1), writer.slant) for strokes in writer.strokes]
+    cell[0] = max(cell[0], *(mask.shape[1] + 0.1 * writer.height for mask in masks))
+    outside = rng.uniform(0, 0.3, (2, 2)) * cell
+    size = int(len(masks) * cell[0] + outside[0].sum()), int(cell[1] + outside[1].sum())
+    width, angle = rng.uniform(0.02, 0.06) * writer.height + 0.8, np.radians(rng.uniform(-1.5, 1.5))
+    rows = lines(size, cell[1], width, angle, cell[1] / 2 - outside[1, 0])
+    grid = np.maximum(rows, lines(size, cell[0], width, angle + np.pi / 2, cell[0] / 2 - outside[0, 0]))
+    paper = plain(size, off_white(rng)) + noise(rng, size, 2)
+    paper = paint(paper, grid, np.full(3, rng.uniform(10, 150)))
+    for place, mask in enumerate(masks):
+        ink = np.zeros(size[::-1], np.float32)
+        slack = cell - mask.shape[::-1]
+        left, top = (
+            (outside[:, 0] + (place * cell[0], 0) + slack * rng.uniform(0.1, 0.9, 2)).round().astype(int).clip(0)
+        )
+        part = ink[top : top + mask.shape[0], left : left + mask.shape[1]]
+        part[:] = mask[: part.shape[0], : part.shape[1]]
+        paper = paint(paper, ink, ink_colour(rng) * 1.5)
+    return scanned(rng, paper * lit(rng, size, 0.3)[..., None], rng.uniform(1, 4))
+
+
 def in_cells(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """A digit in each box of a form, or cell of a table; some touch its lines."""
     writer = hand(digits, rng, (28, 70))
@@ -256,24 +170,54 @@ def in_cells(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
         left, top = (np.array([x, y]) + slack * rng.uniform(0.15, 0.85, 2)).round().astype(int).clip(0)
         part = ink[top : top + mask.shape[0], left : left + mask.shape[1]]
         np.maximum(part, mask[: part.shape[0], : part.shape[1]], out=part)
-    paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
-    paper = paint(paper, np.asarray(printed, np.float32) / 255, np.full(3, rng.uniform(10, 170)))
+    colour = off_white(rng)
+    paper = plain(size, colour) + noise(rng, size, rng.uniform(0.5, 2))
+    paper = paint(paper, np.asarray(printed, np.float32) / np.float32(255), np.full(3, rng.uniform(10, 170)))
     picture = to_image(paint(paper, ink, ink_colour(rng)))
-    ground = tuple(int(level) for level in picture.getpixel((0, 0)))
+    ground = tuple(int(level) for level in colour)
     picture = picture.rotate(rng.uniform(-1, 1), Image.Resampling.BICUBIC, fillcolor=ground)
     return scanned(rng, np.asarray(picture, np.float32), rng.uniform(1, 3))
 
 
-def with_signs(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Points, commas, dashes between the digits, or a sign in front of them."""
+def separated(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Points, commas and dashes between the digits."""
     writer = hand(digits, rng)
-    return on_paper(row(writer, rng, (0.08, 0.35), signs=True), writer.height, rng)
+    return on_paper(row(writer, rng, (0.08, 0.35), SEPARATORS), writer.height, rng)
+
+
+def with_signs(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """A sign in front of the digits, and separators between them."""
+    writer = hand(digits, rng)
+    return on_paper(row(writer, rng, (0.08, 0.35), SEPARATORS, SIGNS), writer.height, rng)
+
+
+def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """One of MNIST's images."""
+    return png(Image.fromarray(digits[0]))
+
+
+def no_digits(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Letters, and what else is no digit, on paper or a canvas."""
+    height = rng.uniform(30, 110)
+    line = Row(height)
+    kinds = NONE_KINDS if rng.random() < 0.5 else (letter,)
+    for _ in range(max(1, len(digits) - int(rng.integers(3)))):
+        while (ink := crop(kinds[rng.integers(len(kinds))](NO_DIGITS, rng))) is None:
+            pass
+        scale = height * rng.uniform(0.85, 1.1) / max(ink.shape)
+        size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
+        line.write(resized(ink, size).clip(0, 1), rng.uniform(*SPACED))
+    mask = line.cropped()
+    if rng.random() < 0.5:
+        return on_paper(mask, height, rng)
+    return png(255 - 255 * laid(mask, room(mask, height, rng, 0.1, 2), rng))
 
 
 def cheque(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """The amount on a cheque: close together, signs around it, a pattern below, the rest of a printed line."""
     writer = hand(digits, rng, (28, 60), (-0.1, 0.35))
-    mask = row(writer, rng, (0.0, 0.2), signs=rng.random() < 0.5, touching=rng.random() < 0.3)
+    signs = (SEPARATORS, SIGNS) if rng.random() < 0.5 else ("", "")
+    mask = row(writer, rng, (0.0, 0.2), *signs, touching=rng.random() < 0.3)
     size = room(mask, writer.height, rng, 0.05, 0.8)
     waves = clouds(rng, size, int(rng.integers(4, 30)), int(rng.integers(3, 12)))
     pattern = np.sin(waves * rng.uniform(3, 15)) * rng.uniform(4, 16)
@@ -283,8 +227,7 @@ def cheque(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
         rule = lines(size, spacing, rng.uniform(1, 3), np.radians(rng.uniform(-1, 1)), rng.uniform(0, spacing))
         paper = paint(paper, rule, np.full(3, rng.uniform(40, 150)))
     ink = laid(mask, size, rng, rng.uniform(-2, 2))
-    picture = scanned(rng, paint(paper, ink, ink_colour(rng)), rng.uniform(1, 4))
-    return picture
+    return scanned(rng, paint(paper, ink, ink_colour(rng)), rng.uniform(1, 4))
 
 
 def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
@@ -298,17 +241,6 @@ def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
 
 
-def stacked(rows: Sequence[Map], height: float, rng: Generator) -> Map:
-    """Lines of writing below each other."""
-    indents = [int(rng.uniform(0, 0.8) * height) for _ in rows]
-    wide = max(indent + line.shape[1] for indent, line in zip(indents, rows, strict=True))
-    parts = []
-    for indent, line in zip(indents, rows, strict=True):
-        parts.append(np.pad(line, ((0, 0), (indent, wide - indent - line.shape[1]))))
-        parts.append(np.zeros((int(rng.uniform(0.35, 1.0) * height), wide), np.float32))
-    return np.concatenate(parts[:-1])
-
-
 Scene = Callable[[Sequence[NDArray[np.uint8]], Generator], bytes]
 SCENES: dict[str, Scene] = {
     "spaced": spaced,
@@ -317,10 +249,14 @@ SCENES: dict[str, Scene] = {
     "slanted": slanted,
     "on-lines": on_lines,
     "in-cells": in_cells,
+    "in-grid": in_grid,
+    "separated": separated,
     "with-signs": with_signs,
     "canvas": canvas,
     "cheque": cheque,
     "photo": photographed,
+    "frame": frame,
+    "no-digits": no_digits,
 }
 TWO_LINES = "two-lines"
 
@@ -336,6 +272,7 @@ def number(
     text = "".join(map(str, labels[chosen]))
     digits = list(images[chosen])
     if scene != TWO_LINES:
+        text = {"frame": text[:1], "no-digits": ""}.get(scene, text)
         return Number(SCENES[scene](digits, rng), text)
     writer = hand(digits, rng)
     parts = [writer._replace(strokes=writer.strokes[: counts[0]]), writer._replace(strokes=writer.strokes[counts[0] :])]

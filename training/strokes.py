@@ -49,7 +49,7 @@ def enlarged(digit: Digit) -> Map:
     image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
     image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
     level = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5 * CELLS)), np.float32) / 255
-    return level - min(OUTLINE, 0.6 * level.max())
+    return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
 
 
 def felt(digit: Digit) -> Strokes:
@@ -114,7 +114,7 @@ def traced(digit: Digit) -> list[list[tuple[float, float]]]:
     """
     left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
     done: set[tuple[int, int]] = set()
-    strokes = []
+    strokes: list[list[tuple[float, float]]] = []
     while left:
         ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
         joints = [cell for cell in done if beside(cell, left)]
@@ -159,7 +159,7 @@ def distance(ink: NDArray[np.bool_]) -> Map:
 def smooth(field: Map) -> Map:
     """A field averaged over 5 × 5 cells, for outlines without steps."""
     for axis in (0, 1):
-        field = sum(np.roll(field, k, axis) for k in range(-2, 3)) / np.float32(5)
+        field = np.mean([np.roll(field, k, axis) for k in range(-2, 3)], axis=0, dtype=np.float32)
     return field
 
 

@@ -1,7 +1,7 @@
 """Segments of a line of writing, and what the network says of each → the most probable digits, and how probable.
 
-Each segment is an edge of a graph from where it begins to where it ends, each part that is left out one too; a path is a
-way to read the line. This is the graph transformer of LeCun et al. (1998), as a conditional random field: the
+Each segment is an edge of a graph from where it begins to where it ends, each part that is left out one too; a path is
+a way to read the line. This is the graph transformer of LeCun et al. (1998), as a conditional random field: the
 probability of a path is proportional to the exponential of the sum of its edges' scores, and those are weighted sums of
 what is known of the edge. `training.weights` fits the weights. Ignores: where on the picture a segment lies.
 """
@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classes
-from app.preprocess.segments import Segments
+from app.preprocess.segments import Parts, Segments
 
-MOST_LOG_ODDS = 8.0
+CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part left out, and of a layout; and how much each counts.
 DIGIT_WEIGHTS = {
     "digit": -0.27,
@@ -68,20 +68,18 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
     """What is known of each segment (S, 9), in the order of DIGIT_WEIGHTS."""
-    height, offset, gap, depth, cut_off, width = segments.shapes.T.astype(np.float64)
-    legible = legibility.astype(np.float64).clip(1e-6, 1 - 1e-6)
+    shapes = segments.shapes
+    legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    parts = segments.spans[:, 1] - segments.spans[:, 0] - 1
-    one = np.ones(len(height))
-    return np.stack(
-        [one, odds, np.abs(np.log(height)), np.abs(offset), gap, depth, cut_off, (width - 1).clip(min=0), parts], axis=1
-    )
+    more_parts = segments.spans[:, 1] - segments.spans[:, 0] - 1
+    known = [np.ones(len(odds)), odds, np.abs(np.log(shapes.height)), np.abs(shapes.offset), shapes.gap, shapes.depth]
+    return np.stack([*known, shapes.is_cut_off, (shapes.width - 1).clip(min=0), more_parts], axis=1)
 
 
-def part_features(parts: NDArray[np.float32]) -> Scores:
+def part_features(parts: Parts) -> Scores:
     """What is known of each part (N, 4), in the order of PART_WEIGHTS."""
-    height, ink, cut_off = parts.T.astype(np.float64)
-    return np.stack([np.ones(len(parts)), height.clip(max=1.5), (4 * ink).clip(max=2), cut_off], axis=1)
+    known = [np.ones(len(parts.ink)), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2), parts.is_cut_off]
+    return np.stack(known, axis=1)
 
 
 def joined(lattices: Sequence[Lattice]) -> Lattice:

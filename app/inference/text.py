@@ -131,7 +131,12 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
 
 def layout_score(layout: Layout) -> float:
     """The score of a layout, before it is read."""
-    return LAYOUT_WEIGHTS["prior"] * layout.prior + LAYOUT_WEIGHTS["erased"] * layout.is_erased
+    return float(np.dot(layout_features(layout), list(LAYOUT_WEIGHTS.values())))
+
+
+def layout_features(layout: Layout) -> list[float]:
+    """What is known of a layout, in the order of LAYOUT_WEIGHTS."""
+    return [layout.prior, layout.is_erased]
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:

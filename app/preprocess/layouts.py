@@ -3,7 +3,7 @@
 Pure functions: no settings, no files, no network. Ignores: what is written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from app.preprocess.decode import Picture
 from app.preprocess.ink import View, views
 from app.preprocess.lines import lines_of
-from app.preprocess.maps import Box, Map
+from app.preprocess.maps import Box
 from app.preprocess.rules import without_rules
 from app.preprocess.segments import Segments, segments_of
 
@@ -41,22 +41,23 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     """The ways in which a picture may be lines of writing; none where it is blank, or noise."""
     found: list[Layout] = []
     for view in views(picture.image, closely):
-        for level in sorted({LEVEL, *(view.levels if closely else ())}):
-            for layout in layouts_of_view(view, level, picture):
-                if not any(is_same(layout, other) for other in found):
-                    found.append(layout)
+        levels = {LEVEL, *view.levels} if closely else {LEVEL}
+        for layout in layouts_of_view(view, sorted(levels), picture):
+            if not any(is_same(layout, other) for other in found):
+                found.append(layout)
         if not closely and found:
             break
     return found
 
 
-def layouts_of_view(view: View, level: float, picture: Picture) -> Iterator[Layout]:
-    """The lines of writing in a view, as they are and without printed lines."""
-    for is_erased, ink in ((False, view.ink), (True, without_rules(view.ink, min(view.levels, default=LEVEL)))):
-        lines = lines_of(ink, level) if ink is not None else []
-        if ink is not None and lines:
-            some = tuple(on_picture(segments_of(line, ink.shape, level), view, picture) for line in lines)
-            yield Layout(some, view.prior, is_erased)
+def layouts_of_view(view: View, levels: Iterable[float], picture: Picture) -> Iterator[Layout]:
+    """The lines of writing in a view, as they are and without printed lines, at some levels of ink."""
+    erased = without_rules(view.ink, min(view.levels, default=LEVEL))
+    for ink in [view.ink] if erased is None else [view.ink, erased]:
+        for level in levels:
+            if lines := lines_of(ink, level):
+                some = tuple(on_picture(segments_of(line, ink.shape, level), view, picture) for line in lines)
+                yield Layout(some, view.prior, ink is erased)
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:
@@ -68,9 +69,8 @@ def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:
 def is_same(layout: Layout, other: Layout) -> bool:
     """Whether two layouts have the same segments."""
     return len(layout.lines) == len(other.lines) and all(
-        np.array_equal(a.boxes, b.boxes) and np.allclose(a.parts[:, 1], b.parts[:, 1], rtol=0.05)
-        for a, b in zip(layout.lines, other.lines, strict=True)
+        np.array_equal(line.boxes, same.boxes)
+        and len(line.parts.ink) == len(same.parts.ink)
+        and np.allclose(line.parts.ink, same.parts.ink, rtol=0.05)
+        for line, same in zip(layout.lines, other.lines, strict=True)
     )
-
-
-__all__ = ["LEVEL", "READ_SIDE", "Layout", "Map", "layouts"]

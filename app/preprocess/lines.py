@@ -59,9 +59,11 @@ def lines_of(ink: Map, level: float) -> list[Line]:
     rows = grouped(found, large)
     if len(rows) > MOST_LINES:
         return []
-    small = np.flatnonzero(kept & (tall < SMALL * usual))
-    for piece in small[:MOST_PIECES].tolist():
-        attach(found, piece, rows, usual)
+    small = np.flatnonzero(kept & (tall < SMALL * usual))[:MOST_PIECES].tolist()
+    homes = [home(found, piece, rows, NEAR * usual) for piece in small]
+    for piece, index in zip(small, homes, strict=True):
+        if index is not None:
+            rows[index].append(piece)
     lines = [line_of(ink, found, np.array(row), level) for row in rows]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
@@ -91,18 +93,16 @@ def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
     return rows
 
 
-def attach(found: Components, piece: int, rows: list[list[int]], usual: float) -> None:
-    """Add a small piece to the line it lies in, or else nearest to, unless that is far."""
+def home(found: Components, piece: int, rows: list[list[int]], reach: float) -> int | None:
+    """Which line a small piece is in, or else the nearest one within reach, if any."""
     top, bottom, left, right = found.box[piece].tolist()
-    best, distance = None, NEAR * usual
+    away = []
     for row in rows:
         boxes = found.box[row]
-        nearest = boxes[np.abs(boxes[:, 2] + boxes[:, 3] - left - right).argmin()]
-        away = max(nearest[0] - bottom, top - nearest[1], 0)
-        if away < distance:
-            best, distance = row, away
-    if best is not None:
-        best.append(piece)
+        first, last = boxes[np.abs(boxes[:, 2] + boxes[:, 3] - left - right).argmin(), :2].tolist()
+        away.append(max(first - bottom, top - last, 0))
+    nearest = int(np.argmin(away)) if away else None
+    return nearest if nearest is not None and away[nearest] < reach else None
 
 
 def line_of(ink: Map, found: Components, row: NDArray[np.int64], level: float) -> Line:

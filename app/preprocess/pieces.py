@@ -59,11 +59,14 @@ class Components(NamedTuple):
     @classmethod
     def of(cls, ink: Map, level: float) -> "Components":
         """What is connected at and above a level."""
-        inked = ink >= level
-        labels = connected(inked)
-        pixels = np.flatnonzero(inked)  # few of all: the ground's pixels would take ten times as long
+        return cls.labelled(ink, level, connected(ink >= level))
+
+    @classmethod
+    def labelled(cls, ink: Map, level: float, labels: NDArray[np.integer]) -> "Components":
+        """The ink at and above a level, by labels that are known; one without any has an empty box."""
+        pixels = np.flatnonzero(ink >= level)  # few of all: the ground's pixels would take ten times as long
         component, (row, column) = labels.ravel()[pixels], np.divmod(pixels, ink.shape[1])
-        mass: NDArray[np.float64] = np.bincount(component, ink.ravel()[pixels], 1).astype(np.float64)
+        mass: NDArray[np.float64] = np.bincount(component, ink.ravel()[pixels], labels.max() + 1).astype(np.float64)
         box = np.tile([len(ink), -1, ink.shape[1], -1], (len(mass), 1))
         np.minimum.at(box[:, 0], component, row)
         np.maximum.at(box[:, 1], component, row)

@@ -69,8 +69,8 @@ def straight(inked: NDArray[np.bool_], width: float) -> Straight:
     length[0] = 0
     may_be = (length >= ALIKE * length.max()) & (found.mass <= THIN * length**2) & (length > 0)
     boxes = [
-        Box(t, b + 1, l, r + 1) if is_one else None
-        for is_one, (t, b, l, r) in zip(may_be, found.box.tolist(), strict=True)
+        Box(top, bottom + 1, left, right + 1) if is_one else None
+        for is_one, (top, bottom, left, right) in zip(may_be, found.box.tolist(), strict=True)
     ]
     return Straight(found.labels, boxes, may_be[found.labels])
 
@@ -101,7 +101,8 @@ def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_
     ink = np.pad(inked.astype(np.int32), ((0, 0), (1, 0))).cumsum(axis=1)
     starts = ink[:, length:] - ink[:, :-length] == length  # (H, W - length + 1)
     covered = np.pad(starts.astype(np.int32), ((0, 0), (length, length - 1))).cumsum(axis=1)
-    return (covered[:, length:] - covered[:, :-length]) > 0
+    runs: NDArray[np.bool_] = covered[:, length:] > covered[:, :-length]
+    return runs
 
 
 def crossed(inked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:

@@ -1,0 +1,69 @@
+"""Ink map → lines of writing, on maps that a person can draw."""
+
+import numpy as np
+
+from app.preprocess.lines import MOST_LINES, MOST_PIECES, lines_of
+
+LEVEL = 0.3
+
+
+def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """A map of 200×300 with full ink in boxes, each top, bottom, left, right."""
+    ink = np.zeros((200, 300), np.float32)
+    for top, bottom, left, right in boxes:
+        ink[top:bottom, left:right] = 1
+    return ink
+
+
+def boxes_of(*boxes: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:
+    return [tuple(line.box) for line in lines_of(page(*boxes), LEVEL)]
+
+
+def test_an_empty_page_has_no_line():
+    assert lines_of(page(), LEVEL) == []
+
+
+def test_pieces_beside_each_other_are_a_line_and_those_below_another():
+    first, second = [(10, 50, x, x + 20) for x in (10, 50, 90)], [(100, 140, x, x + 20) for x in (30, 70)]
+    assert boxes_of(*second, *first) == [(10, 50, 10, 110), (100, 140, 30, 90)]
+
+
+def test_a_line_may_rise():
+    assert boxes_of(*[(100 - 2 * x // 10, 140 - 2 * x // 10, x, x + 20) for x in range(10, 270, 40)]) == [
+        (50, 138, 10, 270)
+    ]
+
+
+def test_its_height_is_that_of_most_of_its_ink():
+    (line,) = lines_of(page((10, 50, 10, 30), (12, 50, 50, 70), (46, 60, 80, 84)), LEVEL)
+    assert line.height in (38, 40)
+
+
+def test_a_bar_above_and_a_comma_below_belong_to_their_line():
+    first, second = [(30, 60, 10, 30), (20, 25, 14, 34), (58, 68, 36, 40)], [(120, 160, 10, 30)]
+    assert boxes_of(*first, *second) == [(20, 68, 10, 40), (120, 160, 10, 30)]
+
+
+def test_specks_belong_to_none():
+    assert boxes_of((20, 60, 10, 30), (30, 33, 50, 53)) == [(20, 60, 10, 30)]
+
+
+def test_a_line_has_its_own_ink_alone():
+    first, second = lines_of(page((10, 60, 10, 30), (20, 70, 50, 90), (65, 115, 10, 30)), LEVEL)
+    assert first.box == (10, 70, 10, 90)
+    assert first.ink.sum() == 50 * 20 + 50 * 40
+    assert second.ink.sum() == 50 * 20
+
+
+def test_many_pieces_are_noise():
+    ink = np.zeros((200, 300), np.float32)
+    ink[::4, ::8] = ink[1::4, ::8] = ink[::4, 1::8] = 1
+    assert MOST_PIECES < 50 * 38
+    assert lines_of(ink, LEVEL) == []
+
+
+def test_many_lines_are_noise():
+    tops = range(0, 200, 200 // (MOST_LINES + 1))
+    assert len(tops) > MOST_LINES
+    assert boxes_of(*[(top, top + 4, 10, 30) for top in tops]) == []
+    assert len(boxes_of(*[(top, top + 4, 10, 30) for top in tops[:MOST_LINES]])) == MOST_LINES

@@ -1,0 +1,56 @@
+"""Printed lines are taken out; what is written across them, or beside them, stays."""
+
+import numpy as np
+import pytest
+
+from app.preprocess.rules import without_rules
+
+LEVEL = 0.3
+
+
+def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """A map of 100×300 with full ink in boxes, each top, bottom, left, right."""
+    ink = np.zeros((100, 300), np.float32)
+    for top, bottom, left, right in boxes:
+        ink[top:bottom, left:right] = 1
+    return ink
+
+
+STROKES = (30, 70, 100, 105), (30, 34, 150, 180)  # a 1, and the bar of a 7
+CELLS = [(y, y + 2, 20, 260) for y in (20, 80)] + [(20, 82, x, x + 2) for x in (20, 80, 140, 200, 258)]
+
+
+def test_writing_without_lines_has_none():
+    assert without_rules(page(*STROKES), LEVEL) is None
+
+
+def test_an_empty_page_has_none():
+    assert without_rules(page(), LEVEL) is None
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["level", "upright"])
+def test_a_ruled_line_goes_and_writing_stays(turned):
+    written, ruled = page(*STROKES), page(*STROKES, (80, 82, 0, 300))
+    found = without_rules(ruled.T if turned else ruled, LEVEL)
+    np.testing.assert_array_equal(found.T if turned else found, written)
+
+
+def test_the_cells_of_a_table_go_and_a_one_that_is_nearly_as_tall_stays():
+    np.testing.assert_array_equal(without_rules(page(*CELLS, *STROKES), LEVEL), page(*STROKES))
+
+
+def test_a_single_box_goes():
+    box = [(y, y + 2, 20, 82) for y in (20, 80)] + [(20, 82, x, x + 2) for x in (20, 80)]
+    np.testing.assert_array_equal(without_rules(page(*box, (35, 70, 48, 53)), LEVEL), page((35, 70, 48, 53)))
+
+
+def test_a_stroke_across_a_line_stays_whole():
+    stroke = (30, 90, 100, 106)
+    np.testing.assert_array_equal(without_rules(page(stroke, (60, 62, 0, 300)), LEVEL), page(stroke))
+
+
+def test_a_line_that_is_a_little_askew_goes():
+    ink = page(*STROKES)
+    for x in range(300):
+        ink[78 + x // 60 : 80 + x // 60, x] = 1
+    np.testing.assert_array_equal(without_rules(ink, LEVEL), page(*STROKES))

@@ -1,0 +1,78 @@
+"""Lines are cut between digits and at their necks, on real digits."""
+
+import numpy as np
+import pytest
+
+from app.preprocess.lines import Line
+from app.preprocess.maps import Box
+from app.preprocess.seams import MOST_SEAMS, parts_of
+
+
+def line_of(ink: np.ndarray, height: float) -> Line:
+    ink = ink.astype(np.float32)
+    return Line(ink / ink.max(), Box(0, ink.shape[0], 0, ink.shape[1]), height)
+
+
+def beside(*inks: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray]:
+    """Digits in a row, cropped to their columns, and whose ink each pixel is: -1 where there is none."""
+    parts = [ink[4:24, ink.any(axis=0)] for ink in inks]
+    width = sum(part.shape[1] for part in parts) + gap * (len(parts) - 1)
+    row, owner, left = np.zeros((20, width)), np.full((20, width), -1), 0
+    for index, part in enumerate(parts):
+        place = np.s_[:, left : left + part.shape[1]]
+        owner[place][part > row[place]] = index
+        np.maximum(row[place], part, out=row[place])
+        left += part.shape[1] + gap
+    return row, owner
+
+
+@pytest.mark.parametrize("scale", [1, 2, 5])
+def test_a_gap_is_cut_wherever_digits_are_drawn(digits, scale):
+    row, owner = beside(digits[350], digits[150], digits[400], gap=3)
+    big, owners = np.kron(row, np.ones((scale, scale))), np.kron(owner, np.ones((scale, scale), int))
+    part, depth = parts_of(line_of(big, 20 * scale))
+    cut_freely = [index for index, ink in enumerate(depth[1:-1].tolist(), 1) if ink < 0.2]
+    assert len(cut_freely) >= 2
+    for one in range(3):  # no digit shares a part with another one
+        own = set(np.unique(part[(owners == one) & (big > 100)]))
+        others = set(np.unique(part[(owners != one) & (big > 100)]))
+        assert not own & others
+
+
+def test_digits_that_touch_are_parted_at_their_neck(digits):
+    found = 0
+    for first, second in zip(digits[0:500:25], digits[10:500:25], strict=True):
+        row, owner = beside(first, second, gap=-1)
+        part, _ = parts_of(line_of(row, 20))
+        cuts = range(1, int(part.max()) + 1)
+        clean = [((part >= cut) == (owner == 1))[row > 100].mean() for cut in cuts]
+        found += max(clean, default=0) > 0.97
+    assert found >= 18, found
+
+
+def test_a_comma_is_a_part_of_its_own():
+    ink = np.zeros((50, 60))
+    ink[0:40, 2:12] = ink[0:40, 44:54] = ink[36:48, 24:28] = 1
+    part, _ = parts_of(line_of(ink, 40))
+    assert len({part[20, 5], part[40, 25], part[20, 50]}) == 3
+
+
+def test_parts_are_numbered_from_left_to_right_in_every_row(digits):
+    row, _ = beside(*digits[::50], gap=1)
+    part, depth = parts_of(line_of(row, 20))
+    assert part.min() == 0
+    assert (np.diff(part, axis=1) >= 0).all()
+    assert len(depth) == part.max() + 2
+    assert depth[0] == depth[-1] == 0
+
+
+def test_there_are_not_too_many():
+    stripes = np.zeros((20, 3000))
+    stripes[:, ::4] = 1
+    assert parts_of(line_of(stripes, 20)).part.max() <= MOST_SEAMS
+
+
+def test_one_pixel_is_one_part():
+    part, depth = parts_of(line_of(np.ones((1, 1)), 1))
+    assert part.tolist() == [[0]]
+    assert depth.tolist() == [0, 0]

@@ -1,0 +1,74 @@
+"""Parts of a line are put together and framed as single digits are."""
+
+import numpy as np
+import pytest
+
+from app.preprocess.lines import lines_of
+from app.preprocess.segments import MERGED, segments_of
+
+LEVEL = 0.3
+
+
+def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
+    """Digits beside each other with room around, (H, W) float32 in [0, 1]."""
+    parts = [ink[:, ink.any(axis=0)] for ink in inks]
+    row = np.concatenate([np.pad(part, ((8, 8), (gap, 0))) for part in parts], axis=1)
+    return np.pad(row, ((0, 0), (0, 6))).astype(np.float32) / 255
+
+
+def found(page: np.ndarray):
+    (line,) = lines_of(page, LEVEL)
+    return segments_of(line, page.shape, LEVEL)
+
+
+def test_each_digit_is_a_segment_with_the_frame_it_has_alone(digits):
+    some = digits[[20, 120, 320]]
+    segments = found(page_with(*some))
+    alone = [found(page_with(digit)) for digit in some]
+    for each in alone:
+        (one,) = each.frames[each.spans[:, 1] - each.spans[:, 0] == len(each.parts.ink)]
+        assert min(np.abs(segments.frames - one).max(axis=(1, 2))) < 0.2
+
+
+def test_segments_are_of_parts_that_follow_each_other(digits):
+    segments = found(page_with(*digits[::60]))
+    begin, end = segments.spans.T
+    assert (end > begin).all()
+    assert (end - begin).max() <= MERGED
+    assert end.max() == len(segments.parts.ink)
+    assert len(segments.frames) == len(segments.boxes) == len(segments.shapes.height) == len(segments.spans)
+
+
+def test_boxes_are_on_the_page(digits):
+    page = page_with(*digits[::60])
+    segments = found(page)
+    for frame, (top, bottom, left, right) in zip(segments.frames, segments.boxes, strict=True):
+        assert 0 <= top < bottom <= page.shape[0]
+        assert 0 <= left < right <= page.shape[1]
+        assert frame.max() == 1
+
+
+def test_shapes_are_in_heights_of_a_digit_at_any_scale(digits):
+    page = page_with(digits[20])
+    for scale in (1, 2, 4):
+        segments = found(np.kron(page, np.ones((scale, scale), np.float32)))
+        (whole,) = np.flatnonzero(segments.spans[:, 1] - segments.spans[:, 0] == len(segments.parts.ink))
+        assert segments.shapes.height[whole] == pytest.approx(1, abs=0.03)
+        assert segments.shapes.offset[whole] == pytest.approx(0, abs=0.05)
+        assert segments.shapes.depth[whole] == 0
+        assert not segments.shapes.is_cut_off.any()
+
+
+def test_a_digit_that_the_edge_cuts_is_known(digits):
+    page = page_with(*digits[[20, 120]])
+    assert not found(page).parts.is_cut_off.any()
+    cut = found(page[:, 10:])
+    assert cut.parts.is_cut_off[0] == 1
+    assert cut.parts.is_cut_off[-1] == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
+def test_a_dot_or_a_line_is_no_failure(shape):
+    page = np.zeros((50, 50), np.float32)
+    page[4 : 4 + shape[0], 4 : 4 + shape[1]] = 1
+    assert len(found(page).parts.ink) >= 1

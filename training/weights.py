@@ -1,0 +1,230 @@
+"""The weights of `app.inference.lattice`, fitted on pictures of numbers: `python -m training.weights` prints them.
+
+They maximise the conditional likelihood of a random field (Lafferty et al. 2001): the probability of the numbers that
+were written, among all that could be read in all layouts, on all paths. The pictures are made of the first half of the
+validation digits, which the network was not trained on; the other half says how many numbers are read right.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from app.inference import lattice
+from app.inference.classifier import Classifier
+from app.inference.text import classify, layout_features, text_of
+from app.preprocess.decode import picture_from_bytes
+from app.preprocess.layouts import READ_SIDE, layouts
+from app.preprocess.segments import MERGED
+from training import data, strings
+from training.config import MODEL
+
+LENGTHS = 1, 6  # digits of a number, or of each of its lines
+BATCH = 100
+PENALTY = 1e-3  # on the squares of the weights
+LEAST = -1e30  # stands for the logarithm of 0
+MOST_LOSS = 30.0  # of one picture: one that cannot be read is not to decide about the others
+MAX_PIXELS = 50_000_000
+
+
+class Reading(NamedTuple):
+    """A layout: what is known of it (2,), of its N parts (N, 4), and of its segments (S, 9); their spans, their labels.
+
+    Labels (S, 10) are the logarithms of the probabilities of the digits.
+    """
+
+    layout: NDArray[np.float64]
+    parts: NDArray[np.float64]
+    digits: NDArray[np.float64]
+    spans: list[tuple[int, int]]
+    labels: NDArray[np.float64]
+
+
+class Example(NamedTuple):
+    """A picture of a number: its digits, and the layouts that they may be read in."""
+
+    text: list[int]
+    readings: list[Reading]
+
+
+class Weights(NamedTuple):
+    """What is to be fitted, in the order of `app.inference.lattice`."""
+
+    digits: Tensor
+    parts: Tensor
+    layout: Tensor
+
+
+class Batch(NamedTuple):
+    """L layouts of E examples, with at most N parts and texts of at most K digits; S segments in all.
+
+    Attributes
+    ----------
+    example, length : Tensor
+        (L,) int64: whose a layout is, and the length of its text.
+    layout, parts, digits : Tensor
+        (L, 2), (L, N, 4), (S, 9) float32: what is known.
+    is_part : Tensor
+        (L, N) bool.
+    ending : Tensor
+        (L, N, MERGED) int64: the segments that end with a part, by how many parts they have; S where there is none.
+    labels : Tensor
+        (L, N, MERGED, K) float32: the logarithm of the probability that such a segment is each digit of the text.
+    """
+
+    example: Tensor
+    length: Tensor
+    layout: Tensor
+    parts: Tensor
+    digits: Tensor
+    is_part: Tensor
+    ending: Tensor
+    labels: Tensor
+
+
+def example(number: strings.Number, classifier: Classifier) -> Example:
+    """What is known of a picture of a number, looked at closely."""
+    readings = []
+    for layout in layouts(picture_from_bytes(number.picture, MAX_PIXELS, READ_SIDE), closely=True):
+        classes = classify(layout, classifier)
+        whole = lattice.joined([lattice.lattice_of(*line) for line in zip(layout.lines, classes, strict=True)])
+        parts = np.concatenate([lattice.part_features(line.parts) for line in layout.lines])
+        digits = [
+            lattice.digit_features(line, some.legibility) for line, some in zip(layout.lines, classes, strict=True)
+        ]
+        readings.append(
+            Reading(np.array(layout_features(layout)), parts, np.concatenate(digits), whole.spans, whole.labels)
+        )
+    return Example([int(digit) for digit in number.text if digit != "\n"], readings)
+
+
+def batch(examples: Sequence[Example]) -> Batch:
+    """Examples with layouts, as tensors."""
+    owned = [(index, reading) for index, some in enumerate(examples) for reading in some.readings]
+    texts = [examples[index].text for index, _ in owned]
+    layouts_, most_parts = len(owned), max(len(reading.parts) for _, reading in owned)
+    segments = sum(len(reading.spans) for _, reading in owned)
+    parts = torch.zeros(layouts_, most_parts, len(lattice.PART_WEIGHTS))
+    is_part = torch.zeros(layouts_, most_parts, dtype=torch.bool)
+    ending = torch.full((layouts_, most_parts, MERGED), segments)
+    text = torch.zeros(layouts_, max(1, *map(len, texts)), dtype=torch.long)
+    start = 0
+    for row, (_, reading) in enumerate(owned):
+        parts[row, : len(reading.parts)] = torch.from_numpy(reading.parts)
+        is_part[row, : len(reading.parts)] = True
+        text[row, : len(texts[row])] = torch.tensor(texts[row], dtype=torch.long)
+        for segment, (begin, end) in enumerate(reading.spans, start):
+            ending[row, end - 1, end - begin - 1] = segment
+        start += len(reading.spans)
+    labels = np.concatenate([reading.labels for _, reading in owned] + [np.zeros((1, 10))])
+    of_text = torch.from_numpy(labels).float()[ending].gather(3, text[:, None, None].expand(-1, most_parts, MERGED, -1))
+    return Batch(
+        torch.tensor([index for index, _ in owned]),
+        torch.tensor([len(text) for text in texts]),
+        torch.from_numpy(np.stack([reading.layout for _, reading in owned])).float(),
+        parts,
+        torch.from_numpy(np.concatenate([reading.digits for _, reading in owned])).float(),
+        is_part,
+        ending,
+        of_text,
+    )
+
+
+def loss(some: Batch, weights: Weights) -> Tensor:
+    """Minus the logarithm of the probability of each example's text (E,); very large where it cannot be read."""
+    scores = torch.cat([some.digits @ weights.digits, torch.tensor([LEAST])])[some.ending]  # (L, N, MERGED)
+    skipped = (some.parts @ weights.parts) * some.is_part
+    count, most_parts, _, most_digits = some.labels.shape
+    any_text = [torch.zeros(count)]
+    its_text = [torch.full((count, most_digits + 1), LEAST).index_fill(1, torch.tensor([0]), 0)]
+    for end in range(most_parts):
+        reached = [any_text[end] + skipped[:, end]]
+        its = [its_text[end] + skipped[:, end, None]]
+        for merged in range(min(MERGED, end + 1)):
+            score = torch.where(some.is_part[:, end], scores[:, end, merged], LEAST)
+            reached.append(any_text[end - merged] + score)
+            one_more = its_text[end - merged][:, :-1] + score[:, None] + some.labels[:, end, merged]
+            its.append(torch.nn.functional.pad(one_more, (1, 0), value=LEAST))
+        any_text.append(torch.stack(reached).logsumexp(0))
+        its_text.append(torch.stack(its).logsumexp(0).clamp(min=LEAST))
+    prior = some.layout @ weights.layout
+    its_end = its_text[-1].gather(1, some.length[:, None])[:, 0]
+    return by_example(prior + any_text[-1], some.example) - by_example(prior + its_end, some.example)
+
+
+def by_example(values: Tensor, example: Tensor) -> Tensor:
+    """The logarithm of the sum of the exponentials of each example's values."""
+    count = int(example.max()) + 1
+    highest = torch.full((count,), LEAST).scatter_reduce(0, example, values.detach(), "amax")
+    total = torch.zeros(count).scatter_add(0, example, (values - highest[example]).exp())
+    return highest + total.log()
+
+
+def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
+    """The weights that make the examples' texts most probable, and the mean loss."""
+    examples = sorted(
+        (some for some in examples if some.readings), key=lambda one: max(len(r.parts) for r in one.readings)
+    )
+    batches = [batch(examples[start : start + BATCH]) for start in range(0, len(examples), BATCH)]
+    sides = lattice.DIGIT_WEIGHTS, lattice.PART_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    weights = Weights(*(torch.tensor(list(side.values())).requires_grad_() for side in sides))
+    optimizer = torch.optim.LBFGS(weights, max_iter=60, line_search_fn="strong_wolfe")
+    means = [math.inf]
+
+    def step() -> Tensor:
+        optimizer.zero_grad()
+        total = PENALTY * sum((side.square().sum() for side in weights), torch.zeros(()))
+        for some in batches:
+            total = total + loss(some, weights).clamp(max=MOST_LOSS).sum() / len(examples)
+        total.backward()  # type: ignore[no-untyped-call]
+        means.append(total.item())
+        return total
+
+    optimizer.step(step)  # type: ignore[no-untyped-call]
+    return weights, means[-1]
+
+
+def numbers(digits: data.Digits, count: int, seed: int) -> list[strings.Number]:
+    """So many pictures of numbers of each scene."""
+    images, labels = digits.images.numpy(), digits.labels.numpy()
+    scenes = [*strings.SCENES, strings.TWO_LINES]
+    pictures = tqdm([(scene, index) for scene in scenes for index in range(count)], unit="picture", disable=None)
+    return [strings.number(scene, images, labels, seed, index, LENGTHS) for scene, index in pictures]
+
+
+def main() -> None:
+    """Fit the weights, print them, and how many of other numbers are read right."""
+    parser = argparse.ArgumentParser("python -m training.weights", description="Fit the weights of the lattice.")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds MNIST/raw (MNIST_ROOT, or data)")
+    parser.add_argument("--model", type=Path, default=MODEL, help="the model file (models/digits.onnx)")
+    parser.add_argument("--n", type=int, default=150, help="pictures of each scene (150)")
+    arguments = parser.parse_args()
+    classifier = Classifier(arguments.model)
+    _, held_out = data.split(data.load(arguments.data, train=True))
+    halves = [held_out.take(half) for half in torch.arange(len(held_out)).tensor_split(2)]
+    examples = [example(number, classifier) for number in numbers(halves[0], arguments.n, seed=0)]
+    weights, mean = fit(examples)
+    names = "DIGIT_WEIGHTS", "PART_WEIGHTS", "LAYOUT_WEIGHTS"
+    for name, values in zip(names, weights, strict=True):
+        known = getattr(lattice, name)
+        known.update(zip(known, (round(value, 2) for value in values.tolist()), strict=True))
+        print(name, "=", known)
+    print(f"Mean loss {mean:.3f} on {len(examples)} pictures")
+    others = numbers(halves[1], arguments.n // 3, seed=1)
+    right = sum(
+        text_of(layouts(picture_from_bytes(one.picture, MAX_PIXELS, READ_SIDE), closely=True), classifier).text
+        == one.text
+        for one in others
+    )
+    print(f"{right} of {len(others)} other numbers are read right.")
+
+
+if __name__ == "__main__":
+    main()

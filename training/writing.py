@@ -1,0 +1,146 @@
+"""Digits → a line of ink, as one hand writes them: with its pen, slant and spacing, and signs between them.
+
+Ignores: what it is written on.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from training.strokes import Map, Strokes, felt, pen
+
+Span = tuple[float, float]
+SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in heights of a digit
+SEPARATORS, SIGNS = ".,-", "-$#="
+INKED = 0.1  # from here on a pixel is inked
+# Their strokes, from (x, y) to (x, y), in heights of a digit from its left top.
+SIGN_STROKES: dict[str, list[tuple[float, ...]]] = {
+    ".": [(0.05, 0.95, 0.06, 0.95)],
+    ",": [(0.15, 0.92, 0.06, 1.15)],
+    "-": [(0.05, 0.52, 0.45, 0.5)],
+    "=": [(0.05, 0.42, 0.45, 0.4), (0.05, 0.6, 0.45, 0.6)],
+    "#": [(0.3, 0, 0.2, 1), (0.5, 0, 0.4, 1), (0, 0.33, 0.7, 0.33), (0, 0.66, 0.7, 0.66)],
+    "$": [(0.25, 0, 0.25, 1)],
+}
+
+
+class Hand(NamedTuple):
+    """How somebody writes: digits as strokes, in cells; the height of one in pixels; a slant; with which pen."""
+
+    strokes: list[Strokes]
+    height: float
+    slant: float
+    pen_width: float
+
+
+def hand(
+    digits: Sequence[NDArray[np.uint8]], rng: Generator, height: Span = (28, 90), slant: Span = (-0.1, 0.1)
+) -> Hand:
+    """A hand that writes digits with a felt pen or a ball pen."""
+    width = 1 / rng.uniform(9, 16)
+    as_felt = rng.random() < 0.5
+    strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
+    return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), 1 / 9 if as_felt else width)
+
+
+def written(strokes: Strokes, height: float, slant: float) -> Map:
+    """A mask of one digit in its box, (h, w), `height` pixels high and slanted to the right."""
+    left, top, right, bottom = strokes.box
+    scale = (bottom - top) / height
+    reach = abs(slant) * height / 2
+    size = int(np.ceil((right - left) / scale + 2 * reach)) + 4, int(np.ceil(height)) + 4
+    middle = (left + right) / 2, (top + bottom) / 2
+    x = scale * slant  # a row that is higher lies further to the right
+    onto = (scale, x, middle[0] - scale * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
+    field = Image.fromarray(strokes.field).transform(
+        size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
+    )
+    mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
+    rows, columns = (np.flatnonzero((mask > INKED).any(axis=axis)) for axis in (1, 0))
+    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def sign(kind: str, height: float, width: float) -> Map:
+    """A mask of a sign that is no digit, from the top of the digits beside it down to their foot or below it."""
+    image = Image.new("L", (int(0.8 * height) + 4, int(1.3 * height) + 4))
+    draw, pen_width = ImageDraw.Draw(image), max(1, round(width * height))
+    for stroke in SIGN_STROKES[kind]:
+        draw.line([height * share for share in stroke], fill=255, width=pen_width)
+    if kind == "$":
+        upper, lower = ([share * height for share in (0.05, top, 0.45, top + 0.4)] for top in (0.1, 0.5))
+        draw.arc(upper, 90, 330, fill=255, width=pen_width)
+        draw.arc(lower, 270, 150, fill=255, width=pen_width)
+    columns = np.flatnonzero(np.asarray(image).any(axis=0))
+    return np.asarray(image, np.float32)[:, columns[0] : columns[-1] + 1] / np.float32(255)
+
+
+class Row:
+    """A line of writing: ink beside ink on a strip of paper, which grows to the right."""
+
+    def __init__(self, height: float) -> None:
+        self.height = height
+        self.top = round(0.5 * height)  # of a digit that is neither raised nor lowered
+        self.strip = np.zeros((round(2.2 * height) + 8, 0), np.float32)
+
+    def write(self, mask: Map, gap: float, raised: float = 0.0) -> None:
+        """Add ink after a gap, in heights, from the nearest ink before it in any of its rows; none overlaps by more."""
+        top = max(0, round(self.top - raised * self.height))
+        mask = mask[: len(self.strip) - top]
+        rows = slice(top, top + len(mask))
+        start = self.strip.shape[1]
+        if start:
+            shift = nearest(self.strip[rows], mask) + gap * self.height
+            start = max(0, round(start + shift))
+        grown = np.zeros((len(self.strip), max(self.strip.shape[1], start + mask.shape[1])), np.float32)
+        grown[:, : self.strip.shape[1]] = self.strip
+        place = grown[rows, start : start + mask.shape[1]]
+        np.maximum(place, mask, out=place)
+        self.strip = grown
+
+    def cropped(self) -> Map:
+        """The ink in its box."""
+        rows = np.flatnonzero((self.strip > INKED).any(axis=1))
+        return self.strip[rows[0] : rows[-1] + 1]
+
+
+def nearest(before: Map, after: Map) -> float:
+    """Where ink touches the ink before it, were it moved there: columns from that one's end, 0 or fewer."""
+    reach = max(1, len(before) // 8)  # a row apart is as near as a row beside
+    ends = before.shape[1] - 1 - (before[:, ::-1] > 0.3).argmax(axis=1)
+    ends = np.where((before > 0.3).any(axis=1), ends, -(10**6))
+    ends = np.max([np.roll(ends, k) for k in range(-reach, reach + 1)], axis=0)
+    begins = np.where((after > 0.3).any(axis=1), (after > 0.3).argmax(axis=1), 10**6)
+    distance = (begins - ends).min()
+    return float(max(1 - distance - before.shape[1], -after.shape[1] * 0.7)) if distance < 10**5 else 0.0
+
+
+def row(writer: Hand, rng: Generator, gaps: Span, between: str = "", before: str = "", touching: bool = False) -> Map:
+    """Digits in a line; with signs between some of them, or before them, or one or more pairs that touch."""
+    line = Row(writer.height)
+    touches = rng.integers(1, max(2, len(writer.strokes))) if touching else 0
+    for place, strokes in enumerate(writer.strokes):
+        gap = rng.uniform(*(TOUCHING if place == touches or (touching and rng.random() < 0.2) else gaps))
+        height = writer.height * rng.uniform(0.88, 1.08)
+        mask = written(strokes, height, writer.slant)
+        signs = between if place else before
+        if signs and rng.random() < 0.5:
+            kind = signs[rng.integers(len(signs))]
+            line.write(sign(kind, writer.height, writer.pen_width), rng.uniform(0.08, 0.4))
+            gap = rng.uniform(0.08, 0.4)
+        line.write(mask, gap, rng.uniform(-0.06, 0.06) + (height / writer.height - 1))
+    return line.cropped()
+
+
+def stacked(rows: Sequence[Map], height: float, rng: Generator) -> Map:
+    """Lines of writing below each other."""
+    indents = [int(rng.uniform(0, 0.8) * height) for _ in rows]
+    wide = max(indent + line.shape[1] for indent, line in zip(indents, rows, strict=True))
+    parts = []
+    for indent, line in zip(indents, rows, strict=True):
+        parts.append(np.pad(line, ((0, 0), (indent, wide - indent - line.shape[1]))))
+        parts.append(np.zeros((int(rng.uniform(0.35, 1.0) * height), wide), np.float32))
+    return np.concatenate(parts[:-1])
