@@ -1,7 +1,9 @@
 """Ink map → lines of writing, on maps that a person can draw."""
 
 import numpy as np
+import pytest
 
+from app.preprocess.errors import TooMuchWriting
 from app.preprocess.lines import MOST_LINES, MOST_PIECES, lines_of
 
 LEVEL = 0.3
@@ -44,6 +46,12 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
     assert boxes_of(*first, *second) == [(20, 68, 10, 40), (120, 160, 10, 30)]
 
 
+def test_what_the_edge_cuts_may_be_left_out():
+    ink = page((0, 50, 10, 30), (10, 50, 50, 70))
+    assert lines_of(ink, LEVEL)[0].box == (0, 50, 10, 70)
+    assert lines_of(ink, LEVEL, with_cut_off=False)[0].box == (10, 50, 50, 70)
+
+
 def test_specks_belong_to_none():
     assert boxes_of((20, 60, 10, 30), (30, 33, 50, 53)) == [(20, 60, 10, 30)]
 
@@ -59,11 +67,13 @@ def test_many_pieces_are_noise():
     ink = np.zeros((200, 300), np.float32)
     ink[::4, ::8] = ink[1::4, ::8] = ink[::4, 1::8] = 1
     assert MOST_PIECES < 50 * 38
-    assert lines_of(ink, LEVEL) == []
+    with pytest.raises(TooMuchWriting):
+        lines_of(ink, LEVEL)
 
 
 def test_many_lines_are_noise():
     tops = range(0, 200, 200 // (MOST_LINES + 1))
     assert len(tops) > MOST_LINES
-    assert boxes_of(*[(top, top + 4, 10, 30) for top in tops]) == []
+    with pytest.raises(TooMuchWriting):
+        boxes_of(*[(top, top + 4, 10, 30) for top in tops])
     assert len(boxes_of(*[(top, top + 4, 10, 30) for top in tops[:MOST_LINES]])) == MOST_LINES

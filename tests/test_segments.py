@@ -18,7 +18,7 @@ def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
 
 def found(page: np.ndarray):
     (line,) = lines_of(page, LEVEL)
-    return segments_of(line, page.shape, LEVEL)
+    return segments_of(line, LEVEL)
 
 
 def test_each_digit_is_a_segment_with_the_frame_it_has_alone(digits):
@@ -56,15 +56,6 @@ def test_shapes_are_in_heights_of_a_digit_at_any_scale(digits):
         assert segments.shapes.height[whole] == pytest.approx(1, abs=0.03)
         assert segments.shapes.offset[whole] == pytest.approx(0, abs=0.05)
         assert segments.shapes.depth[whole] == 0
-        assert not segments.shapes.is_cut_off.any()
-
-
-def test_a_digit_that_the_edge_cuts_is_known(digits):
-    page = page_with(*digits[[20, 120]])
-    assert not found(page).parts.is_cut_off.any()
-    cut = found(page[:, 10:])
-    assert cut.parts.is_cut_off[0] == 1
-    assert cut.parts.is_cut_off[-1] == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])

@@ -191,6 +191,14 @@ def with_signs(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return on_paper(row(writer, rng, (0.08, 0.35), SEPARATORS, SIGNS), writer.height, rng)
 
 
+def cut_out(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Cut out along the ink by another program: dark or light, soft or in black and white."""
+    mask = row(hand(digits, rng, (14, 80)), rng, (0.05, 0.4))
+    mask = np.pad(mask, int(rng.integers(3)))
+    mask = mask.round() if rng.random() < 0.5 else mask
+    return png(255 * mask if rng.random() < 0.5 else 255 - 255 * mask)
+
+
 def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """One of MNIST's images."""
     return png(Image.fromarray(digits[0]))
@@ -255,6 +263,7 @@ SCENES: dict[str, Scene] = {
     "canvas": canvas,
     "cheque": cheque,
     "photo": photographed,
+    "cut-out": cut_out,
     "frame": frame,
     "no-digits": no_digits,
 }

@@ -48,7 +48,7 @@ def enlarged(digit: Digit) -> Map:
     """MNIST's ink in cells, less OUTLINE: its small holes opened, its pixels smoothed away."""
     image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
     image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
-    level = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5 * CELLS)), np.float32) / 255
+    level: Map = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5 * CELLS)), np.float32) / np.float32(255)
     return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
 
 

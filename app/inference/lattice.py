@@ -17,19 +17,9 @@ from app.preprocess.segments import Parts, Segments
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {
-    "digit": -0.27,
-    "legibility": 0.54,
-    "height": -2.54,
-    "offset": -0.99,
-    "gap": -0.55,
-    "depth": -0.58,
-    "cut off": 0.21,
-    "wide": 0.15,
-    "parts": 0.61,
-}
-PART_WEIGHTS = {"part": -1.03, "height": 0.18, "ink": -1.71, "cut off": 0.81}
-LAYOUT_WEIGHTS = {"prior": 0.0, "erased": -1.07}
+DIGIT_WEIGHTS = {"digit": -1.4, "legibility": 0.58, "height": -2.59, "offset": -0.53, "gap": -0.38, "depth": -0.95}
+PART_WEIGHTS = {"part": -2.05, "height": -1.5, "ink": 0.45}
+LAYOUT_WEIGHTS = {"prior": 0.28, "erased": -1.41, "whole": -1.0}
 
 Scores = NDArray[np.float64]
 
@@ -67,19 +57,16 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """What is known of each segment (S, 9), in the order of DIGIT_WEIGHTS."""
-    shapes = segments.shapes
+    """What is known of each segment (S, 6), in the order of DIGIT_WEIGHTS."""
+    height, offset, gap, depth = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    more_parts = segments.spans[:, 1] - segments.spans[:, 0] - 1
-    known = [np.ones(len(odds)), odds, np.abs(np.log(shapes.height)), np.abs(shapes.offset), shapes.gap, shapes.depth]
-    return np.stack([*known, shapes.is_cut_off, (shapes.width - 1).clip(min=0), more_parts], axis=1)
+    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), gap, depth], axis=1)
 
 
 def part_features(parts: Parts) -> Scores:
-    """What is known of each part (N, 4), in the order of PART_WEIGHTS."""
-    known = [np.ones(len(parts.ink)), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2), parts.is_cut_off]
-    return np.stack(known, axis=1)
+    """What is known of each part (N, 3), in the order of PART_WEIGHTS."""
+    return np.stack([np.ones(len(parts.ink)), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2)], axis=1)
 
 
 def joined(lattices: Sequence[Lattice]) -> Lattice:

@@ -1,6 +1,7 @@
 """Layouts → the text that they show: all digits on a picture, line by line.
 
-Each layout's segments are classified together; of all paths through all layouts the most probable one is the answer.
+Each layout's segments are classified together. The best path through each layout proposes a text; the one that is most
+probable, over all paths through all layouts, is the answer.
 """
 
 import math
@@ -121,12 +122,20 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     scores = [prior + score for prior, (score, _) in zip(priors, paths, strict=True)]
     if max(scores, default=-math.inf) == -math.inf:
         return EMPTY
-    best = int(np.argmax(scores))
-    digits = [int(whole[best].labels[segment].argmax()) for segment in paths[best][1]]
-    every = np.logaddexp.reduce([prior + log_total(one, length) for prior, one in zip(priors, whole, strict=True)])
-    these = np.logaddexp.reduce([prior + log_total(one, digits) for prior, one in zip(priors, whole, strict=True)])
+    texts = [
+        tuple(lattice.labels[path].argmax(axis=1).tolist()) for lattice, (_, path) in zip(whole, paths, strict=True)
+    ]
+    totals = {text: over_all(whole, priors, text) for text in set(texts)}
+    text = max(totals, key=totals.__getitem__)
+    best = max((index for index, other in enumerate(texts) if other == text), key=scores.__getitem__)
     lines = lines_of(layouts[best], classified[best], lattices[best], paths[best][1])
-    return Text(lines, min(1.0, math.exp(these - every)))
+    return Text(lines, min(1.0, math.exp(totals[text] - over_all(whole, priors, length))))
+
+
+def over_all(lattices: Sequence[Lattice], priors: Sequence[float], text: Sequence[int] | int | None) -> float:
+    """The logarithm of the sum over all layouts' paths, see `lattice.log_total`."""
+    totals = [prior + log_total(lattice, text) for lattice, prior in zip(lattices, priors, strict=True)]
+    return float(np.logaddexp.reduce(totals))
 
 
 def layout_score(layout: Layout) -> float:
@@ -136,7 +145,7 @@ def layout_score(layout: Layout) -> float:
 
 def layout_features(layout: Layout) -> list[float]:
     """What is known of a layout, in the order of LAYOUT_WEIGHTS."""
-    return [layout.prior, layout.is_erased]
+    return [layout.prior, layout.is_erased, layout.is_whole]
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:

@@ -1,4 +1,4 @@
-"""Why a picture cannot become a frame.
+"""Why a picture cannot be read.
 
 PreprocessError
 ├── EmptyFile        there are no bytes
@@ -6,12 +6,13 @@ PreprocessError
 ├── TooManyPixels    more than `max_pixels`, found before decoding
 ├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but cut off or damaged
-└── BlankImage       decoded, but there is no ink on it
+├── BlankImage       decoded, but there is no ink on it
+└── TooMuchWriting   decoded, but more is written on it than is read at once
 """
 
 
 class PreprocessError(Exception):
-    """The bytes cannot become a frame; the message says why and what to do."""
+    """The picture cannot be read; the message says why and what to do."""
 
 
 class EmptyFile(PreprocessError):
@@ -36,3 +37,10 @@ class CorruptImage(PreprocessError):
 
 class BlankImage(PreprocessError):
     """There is no ink on the picture."""
+
+
+class TooMuchWriting(PreprocessError):
+    """There is more writing on the picture, or noise that looks like it, than is read at once."""
+
+    def __init__(self, message: str = "There is too much writing or noise on the picture: send a part of it.") -> None:
+        super().__init__(message)

@@ -8,10 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box, Map, sliding
 from app.preprocess.pieces import Components
 
-MOST_PIECES, MOST_LINES = 600, 32  # more is noise
+MOST_PIECES, MOST_LINES = 600, 32
 SMALL = 0.4  # a piece of less than this share of the usual height makes no line
 SPECK = 0.1  # and one of less than this is none
 OVERLAP = 0.4  # share of the lower one's height in which two pieces of a line overlap, at least
@@ -36,8 +37,8 @@ class Line(NamedTuple):
     height: float
 
 
-def lines_of(ink: Map, level: float) -> list[Line]:
-    """The lines of writing, from top to bottom; none where there is only noise.
+def lines_of(ink: Map, level: float, with_cut_off: bool = True) -> list[Line]:
+    """The lines of writing, from top to bottom.
 
     Parameters
     ----------
@@ -45,6 +46,13 @@ def lines_of(ink: Map, level: float) -> list[Line]:
         (H, W) float32 in [0, 1], ink = 1.
     level : float
         From here on ink connects.
+    with_cut_off : bool
+        Whether what an edge of the map cuts belongs to them.
+
+    Raises
+    ------
+    TooMuchWriting
+        There are more pieces or lines than anybody writes: it may be noise.
     """
     found = Components.of(ink, level)
     tall = found.box[:, 1] - found.box[:, 0] + 1
@@ -53,12 +61,14 @@ def lines_of(ink: Map, level: float) -> list[Line]:
     usual = weighted_median(tall[1:], found.mass[1:])
     kept = found.size >= SPECK * usual
     kept[0] = False
+    if not with_cut_off:
+        kept &= found.is_whole
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
     if len(large) > MOST_PIECES:
-        return []
+        raise TooMuchWriting
     rows = grouped(found, large)
     if len(rows) > MOST_LINES:
-        return []
+        raise TooMuchWriting
     small = np.flatnonzero(kept & (tall < SMALL * usual))[:MOST_PIECES].tolist()
     homes = [home(found, piece, rows, NEAR * usual) for piece in small]
     for piece, index in zip(small, homes, strict=True):

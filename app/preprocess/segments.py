@@ -14,7 +14,7 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
 from app.preprocess.seams import parts_of
 
-MERGED = 4  # most parts of a segment
+MERGED = 6  # most parts of a segment
 WIDEST, LOWEST = 1.7, 0.25  # a segment's most width, if it has several parts, and its least height, in heights
 TALL = 0.6  # height of a part that says where the line runs, in heights of a digit
 Boxes = NDArray[np.int64]
@@ -52,7 +52,7 @@ class Shapes(NamedTuple):
 
     Attributes
     ----------
-    height, width : NDArray
+    height : NDArray
         Of its box.
     offset : NDArray
         By how much its middle is lower than the line's.
@@ -60,41 +60,33 @@ class Shapes(NamedTuple):
         The room between its parts.
     depth : NDArray
         The ink cut at its ends, in widths of a stroke.
-    is_cut_off : NDArray
-        1 where an edge of the picture cuts it, else 0.
     """
 
     height: NDArray[np.float64]
-    width: NDArray[np.float64]
     offset: NDArray[np.float64]
     gap: NDArray[np.float64]
     depth: NDArray[np.float64]
-    is_cut_off: NDArray[np.float64]
 
 
 class Parts(NamedTuple):
-    """What parts are, (N,) float64 each: height; ink, as an area; 1 where an edge of the picture cuts one, else 0."""
+    """What parts are, (N,) float64 each: their height, and their ink as an area."""
 
     height: NDArray[np.float64]
     ink: NDArray[np.float64]
-    is_cut_off: NDArray[np.float64]
 
 
-def segments_of(line: Line, page: tuple[int, int], level: float) -> Segments:
+def segments_of(line: Line, level: float) -> Segments:
     """Cut a line, and frame what may be digits.
 
     Parameters
     ----------
     line : Line
         A line of writing.
-    page : tuple of int
-        Height and width of the map that it was found on, whose edges may cut digits off.
     level : float
         From here on it is ink.
     """
     part, depth = parts_of(line)
     _, mass, box = Components.labelled(line.ink, level, part)
-    cut_off = is_cut_off(box, line.box, page)
     spans = spans_of(box, line.height)
     boxes = np.array([around(box[begin:end]) for begin, end in spans], np.int64).reshape(-1, 4)
     frames = [framed(line.ink, part, span, Box(*edges)) for span, edges in zip(spans, boxes.tolist(), strict=True)]
@@ -102,8 +94,8 @@ def segments_of(line: Line, page: tuple[int, int], level: float) -> Segments:
         np.array(frames, np.float32).reshape(-1, FRAME_SIDE, FRAME_SIDE),
         np.array(spans, np.int64).reshape(-1, 2),
         boxes + np.array([line.box.top, line.box.top, line.box.left, line.box.left]),
-        shapes_of(spans, boxes, box, line.height, depth, cut_off),
-        Parts(heights(box) / line.height, mass / line.height**2, cut_off.astype(np.float64)),
+        shapes_of(spans, boxes, box, line.height, depth),
+        Parts(heights(box) / line.height, mass / line.height**2),
     )
 
 
@@ -138,9 +130,7 @@ def framed(ink: Map, part: NDArray[np.integer], span: Span, box: Box) -> Map:
     return frame_from_ink(np.where((own >= span[0]) & (own < span[1]), ink[box.slices], np.float32(0)))
 
 
-def shapes_of(
-    spans: list[Span], boxes: Boxes, box: Boxes, height: float, depth: NDArray[np.float64], cut_off: NDArray[np.bool_]
-) -> Shapes:
+def shapes_of(spans: list[Span], boxes: Boxes, box: Boxes, height: float, depth: NDArray[np.float64]) -> Shapes:
     """The geometry of segments, by their boxes (S, 4), their parts' (N, 4), and the cuts around these (N + 1,)."""
     top, bottom, left, right = boxes.T
     slope, start = middle_of(box, height)
@@ -148,11 +138,9 @@ def shapes_of(
     begin, end = np.array(spans, np.int64).reshape(-1, 2).T
     return Shapes(
         (bottom - top) / height,
-        (right - left) / height,
         ((top + bottom) / 2 - middle) / height,
         np.array([room_between(box[b:e]) for b, e in spans]) / height,
         depth[begin] + depth[end],
-        np.array([cut_off[b:e].any() for b, e in spans], np.float64),
     )
 
 
@@ -170,15 +158,3 @@ def middle_of(box: Boxes, height: float) -> tuple[float, float]:
         return 0.0, float(np.median(y))
     slope, start = np.polyfit(x, y, 1).tolist()
     return slope, start
-
-
-def is_cut_off(box: Boxes, place: Box, page: tuple[int, int]) -> NDArray[np.bool_]:
-    """Which parts touch the edges of the page."""
-    top, bottom, left, right = box.T
-    edge: NDArray[np.bool_] = (
-        (top + place.top <= 0)
-        | (bottom + place.top >= page[0] - 1)
-        | (left + place.left <= 0)
-        | (right + place.left >= page[1] - 1)
-    )
-    return edge

@@ -1,0 +1,88 @@
+"""A picture's layouts: lines where there are lines of writing, boxes on the upright picture, none on a blank one."""
+
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.preprocess.decode import picture_from_bytes
+from app.preprocess.layouts import MOST_FRAMES, READ_SIDE, layouts
+from support import MAX_PIXELS, encode
+
+
+def page(*rows: np.ndarray, gap: int = 12, scale: int = 2) -> Image.Image:
+    """Rows of digits on white paper, a digit in a cell of 28 pixels and a gap."""
+    lines = [np.concatenate([np.pad(digit, ((gap, gap), (0, gap))) for digit in row], axis=1) for row in rows]
+    widest = max(line.shape[1] for line in lines)
+    ink = np.concatenate([np.pad(line, ((0, 0), (gap, widest - line.shape[1] + gap))) for line in lines])
+    return Image.fromarray(255 - ink).resize((scale * ink.shape[1], scale * ink.shape[0]))
+
+
+def layouts_on(image: Image.Image | np.ndarray, closely: bool = False, **options):
+    return layouts(picture_from_bytes(encode(image, **options), MAX_PIXELS, READ_SIDE), closely)
+
+
+@pytest.mark.parametrize("closely", [False, True])
+def test_rows_of_digits_are_lines(digits, closely):
+    first, *_ = layouts_on(page(digits[[0, 50, 100]], digits[[150, 200, 250, 300]]), closely)
+    assert len(first.lines) == 2
+    assert not first.is_erased
+    assert [line.spans.max() >= count for line, count in zip(first.lines, (3, 4), strict=True)]
+
+
+def test_boxes_are_on_the_upright_picture(digits):
+    image = page(digits[[0, 50, 100]], scale=2)
+    upright = layouts_on(image)[0].lines[0].boxes
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its left side
+    turned = layouts_on(image.transpose(Image.Transpose.ROTATE_90), format="PNG", exif=exif)[0].lines[0].boxes
+    np.testing.assert_array_equal(turned, upright)
+    large = layouts_on(image.resize((8 * image.width, 8 * image.height)))[0].lines[0].boxes
+    assert np.abs(large[:, 3].max() / 8 - upright[:, 3].max()) < 4
+
+
+def test_printed_lines_make_another_layout(digits):
+    image = page(digits[[0, 50, 100]])
+    assert [layout.is_erased for layout in layouts_on(image)] == [False]
+    ruled = np.array(image)
+    ruled[84:86, 10:-10] = 60
+    assert [layout.is_erased for layout in layouts_on(ruled)] == [False, True]
+
+
+def test_what_an_edge_cuts_is_left_out_in_another_layout(digits):
+    image = page(digits[[0, 50, 100]])
+    cut = image.crop((40, 0, *image.size))
+    (both, whole) = layouts_on(cut)
+    assert (both.is_whole, whole.is_whole) == (False, True)
+    assert both.lines[0].boxes[:, 2].min() == 0
+    assert whole.lines[0].boxes[:, 2].min() > 10
+
+
+def test_no_two_layouts_are_the_same(digits):
+    found = layouts_on(page(digits[[0, 50, 100]]), closely=True)
+    assert len({tuple(map(tuple, layout.lines[0].boxes.tolist())) for layout in found}) > 1 or len(found) == 1
+
+
+def test_a_blank_picture_has_none():
+    assert layouts_on(np.full((100, 300), 255, np.uint8), closely=True) == []
+
+
+@pytest.mark.slow
+def test_noise_takes_no_longer_than_it_may():
+    rng = np.random.default_rng(0)
+    for share in (0.002, 0.02, 0.1, 0.3):
+        noise = np.where(rng.random((640, 640)) < share, 0, 255).astype(np.uint8)
+        started = time.process_time()
+        found = layouts_on(noise, closely=True)
+        assert time.process_time() - started < 2
+        assert sum(len(line.frames) for layout in found for line in layout.lines) <= MOST_FRAMES
+
+
+@pytest.mark.slow
+def test_a_page_full_of_digits_takes_no_longer_than_it_may(digits):
+    full = page(*[np.resize(digits[::7], (64, 28, 28)) for _ in range(32)], gap=4, scale=1)
+    started = time.process_time()
+    found = layouts_on(full, closely=True)
+    assert time.process_time() - started < 2
+    assert sum(len(line.frames) for layout in found for line in layout.lines) <= MOST_FRAMES

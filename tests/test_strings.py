@@ -1,0 +1,48 @@
+"""Pictures of numbers: made again by their seed, and showing what their text says."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.inference.text import text_of
+from app.preprocess.decode import picture_from_bytes
+from app.preprocess.layouts import READ_SIDE, layouts
+from support import MAX_PIXELS
+from training import strings
+
+pytestmark = pytest.mark.slow
+SCENES = [*strings.SCENES, strings.TWO_LINES]
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_a_picture_depends_on_its_seed_scene_and_place_alone(digits, labels, scene):
+    one, again, other, elsewhere = (
+        strings.number(scene, digits, labels, seed, index, (2, 4)) for seed, index in [(0, 3), (0, 3), (1, 3), (0, 4)]
+    )
+    assert one == again
+    assert one.picture not in (other.picture, elsewhere.picture)
+    assert min(Image.open(BytesIO(one.picture)).size) >= 20
+
+
+@pytest.mark.parametrize("scene", set(SCENES) - {"touching", "cheque", "no-digits", "with-signs"})
+def test_what_is_written_can_be_read(digits, labels, classifier, scene):
+    shuffled = np.random.default_rng(0).permutation(len(labels))  # the sheet's digits are sorted
+    right = 0
+    for index in range(12):
+        number = strings.number(scene, digits[shuffled], labels[shuffled], 0, index, (1, 4))
+        found = layouts(picture_from_bytes(number.picture, MAX_PIXELS, READ_SIDE), closely=True)
+        right += text_of(found, classifier).text == number.text
+    assert right >= 9
+
+
+def test_numbers_have_as_many_digits_as_asked(digits, labels):
+    for index in range(20):
+        assert 2 <= len(strings.number("canvas", digits, labels, 0, index, (2, 3)).text) <= 3
+        first, second = strings.number("two-lines", digits, labels, 0, index, (2, 3)).text.split("\n")
+        assert 2 <= min(len(first), len(second)) <= max(len(first), len(second)) <= 3
+
+
+def test_where_there_are_no_digits_there_is_no_text(digits, labels):
+    assert strings.number("no-digits", digits, labels, 0, 0, (2, 3)).text == ""

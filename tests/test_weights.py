@@ -1,0 +1,55 @@
+"""The loss that the weights are fitted by is that of the lattice which is served, and fitting lowers it."""
+
+import numpy as np
+import pytest
+import torch
+
+from app.inference import lattice
+from app.inference.text import classify, layout_score
+from app.preprocess.decode import picture_from_bytes
+from app.preprocess.layouts import READ_SIDE, layouts
+from support import MAX_PIXELS
+from training import strings, weights
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def numbers(digits, labels) -> list[strings.Number]:
+    shuffled = np.random.default_rng(0).permutation(len(labels))  # the sheet's digits are sorted
+    return [
+        strings.number(scene, digits[shuffled], labels[shuffled], 0, index, (1, 3))
+        for scene in ("spaced", "touching", "two-lines", "no-digits")
+        for index in range(6)
+    ]
+
+
+@pytest.fixture(scope="module")
+def examples(numbers, classifier) -> list[weights.Example]:
+    return [weights.example(number, classifier) for number in numbers]
+
+
+def served() -> weights.Weights:
+    sides = lattice.DIGIT_WEIGHTS, lattice.PART_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    return weights.Weights(*(torch.tensor(list(side.values())) for side in sides))
+
+
+def test_the_loss_is_what_the_lattice_says(numbers, examples, classifier):
+    losses = weights.loss(weights.batch(examples), served()).tolist()
+    for number, loss in zip(numbers, losses, strict=True):
+        text = [int(digit) for digit in number.text if digit != "\n"]
+        these, every = [], []
+        for layout in layouts(picture_from_bytes(number.picture, MAX_PIXELS, READ_SIDE), closely=True):
+            lines = zip(layout.lines, classify(layout, classifier), strict=True)
+            whole = lattice.joined([lattice.lattice_of(line, classes) for line, classes in lines])
+            these.append(layout_score(layout) + lattice.log_total(whole, text))
+            every.append(layout_score(layout) + lattice.log_total(whole))
+        expected = np.logaddexp.reduce(every) - np.logaddexp.reduce(these)
+        assert min(loss, 1e3) == pytest.approx(min(expected, 1e3), abs=0.02)
+
+
+def test_fitting_lowers_the_loss(examples):
+    fitted, mean = weights.fit(examples)
+    before = weights.loss(weights.batch(examples), served()).clamp(max=weights.MOST_LOSS).mean().item()
+    assert mean < before
+    assert all(torch.isfinite(side).all() for side in fitted)
