@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from app.preprocess.decode import picture_from_bytes
+from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import MOST_FRAMES, READ_SIDE, layouts
 from support import MAX_PIXELS, encode
 
@@ -68,21 +69,24 @@ def test_a_blank_picture_has_none():
     assert layouts_on(np.full((100, 300), 255, np.uint8), closely=True) == []
 
 
-@pytest.mark.slow
-def test_noise_takes_no_longer_than_it_may():
-    rng = np.random.default_rng(0)
-    for share in (0.002, 0.02, 0.1, 0.3):
-        noise = np.where(rng.random((640, 640)) < share, 0, 255).astype(np.uint8)
-        started = time.process_time()
-        found = layouts_on(noise, closely=True)
-        assert time.process_time() - started < 2
-        assert sum(len(line.frames) for layout in found for line in layout.lines) <= MOST_FRAMES
+def noise(share: float) -> np.ndarray:
+    """A share of black pixels on white."""
+    return np.where(np.random.default_rng(0).random((640, 640)) < share, 0, 255).astype(np.uint8)
+
+
+def full_page(digits: np.ndarray) -> Image.Image:
+    """32 lines of 64 digits."""
+    return page(*[np.resize(digits[::7], (64, 28, 28)) for _ in range(32)], gap=4, scale=1)
 
 
 @pytest.mark.slow
-def test_a_page_full_of_digits_takes_no_longer_than_it_may(digits):
-    full = page(*[np.resize(digits[::7], (64, 28, 28)) for _ in range(32)], gap=4, scale=1)
+@pytest.mark.parametrize("share", [0.002, 0.02, 0.1, 0.3, 0])
+def test_noise_and_full_pages_take_no_longer_than_they_may(digits, share):
+    picture = noise(share) if share else full_page(digits)
     started = time.process_time()
-    found = layouts_on(full, closely=True)
-    assert time.process_time() - started < 2
+    try:
+        found = layouts_on(picture, closely=True)
+    except TooMuchWriting:
+        found = []
+    assert time.process_time() - started < 1  # what a decoder process may take
     assert sum(len(line.frames) for layout in found for line in layout.lines) <= MOST_FRAMES

@@ -3,7 +3,8 @@
 Pure functions: no settings, no files, no network. Ignores: what is written.
 """
 
-from collections.abc import Iterator
+import math
+from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice, product
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from app.preprocess.decode import Picture
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.ink import View, views
-from app.preprocess.lines import lines_of
+from app.preprocess.lines import Line, lines_of
 from app.preprocess.maps import Box, Map
 from app.preprocess.rules import without_rules
 from app.preprocess.segments import Segments, segments_of
@@ -56,25 +57,31 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     TooMuchWriting
         There is more of it in all of these ways than can be read.
     """
-    found: list[Layout] = []
+    found: dict[Hashable, Layout] = {}
     too_much: TooMuchWriting | None = None
     frames = 0
     for way in ways(picture, closely):
         try:
-            lines = [segments_of(line, way.level) for line in lines_of(way.ink, way.level, not way.is_whole)]
-            if (more := frames + sum(len(line.frames) for line in lines)) > MOST_FRAMES:
+            lines = lines_of(way.ink, way.level, not way.is_whole)
+            if not lines or (key := gist(lines, way.view)) in found:
+                continue
+            some = [segments_of(line, way.level) for line in lines]
+            if frames + sum(len(line.frames) for line in some) > MOST_FRAMES:
                 raise TooMuchWriting
         except TooMuchWriting as error:
             too_much = error
             continue
-        some = tuple(on_picture(line, way.view, picture) for line in lines)
-        layout = Layout(some, way.view.prior, way.is_erased, way.is_whole)
-        if lines and not any(is_same(layout, other) for other in found):
-            found.append(layout)
-            frames = more
+        frames += sum(len(line.frames) for line in some)
+        on_it = tuple(on_picture(line, way.view, picture) for line in some)
+        found[key] = Layout(on_it, way.view.prior, way.is_erased, way.is_whole)
     if too_much and not found:
         raise too_much
-    return found
+    return list(found.values())
+
+
+def gist(lines: Sequence[Line], view: View) -> Hashable:
+    """What is the same of lines that are as good as the same: where they are, and how much ink they have."""
+    return tuple((line.box.shifted(view.top, view.left), round(20 * math.log(line.ink.sum()))) for line in lines)
 
 
 class Way(NamedTuple):
@@ -101,13 +108,3 @@ def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:
     """Segments with their boxes in pixels of the upright picture."""
     boxes = [picture.box(Box(*box).shifted(view.top, view.left)) for box in segments.boxes.tolist()]
     return segments._replace(boxes=np.array(boxes, np.int64).reshape(-1, 4))
-
-
-def is_same(layout: Layout, other: Layout) -> bool:
-    """Whether two layouts have the same segments."""
-    return len(layout.lines) == len(other.lines) and all(
-        np.array_equal(line.boxes, same.boxes)
-        and len(line.parts.ink) == len(same.parts.ink)
-        and np.allclose(line.parts.ink, same.parts.ink, rtol=0.05)
-        for line, same in zip(layout.lines, other.lines, strict=True)
-    )
