@@ -25,7 +25,7 @@ RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
 FROM python:${PYTHON_VERSION}-slim
 # The release adds source, revision and version (.github/workflows/ci.yml).
 LABEL org.opencontainers.image.title="Digits" \
-    org.opencontainers.image.description="Reads a handwritten digit from any picture." \
+    org.opencontainers.image.description="Reads handwritten digits and whole numbers from any picture." \
     org.opencontainers.image.licenses="MIT AND Apache-2.0"
 # OpenBLAS would start a thread for each of the machine's cores, for matrices of 28×28.
 ENV OPENBLAS_NUM_THREADS=1 \

@@ -11,6 +11,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
+LENGTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
 PROBABILITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 
 
@@ -37,8 +38,9 @@ class Metrics:
         }
         predictions = self.counter("digits_predictions", "Digits answered.", "digit")
         self.predictions = [predictions.labels(digit) for digit in range(10)]
-        self.confidence = self.histogram("digits_confidence", "Confidence of the answers.", PROBABILITIES)
-        self.legibility = self.histogram("digits_legibility", "Legibility of the pictures read.", PROBABILITIES)
+        self.confidence = self.histogram("digits_confidence", "Confidence of the digits answered.", PROBABILITIES)
+        self.legibility = self.histogram("digits_legibility", "Legibility of the digits read.", PROBABILITIES)
+        self.text_length = self.histogram("digits_text_length", "Digits of a text, per picture.", LENGTHS)
         self.model = self.gauge("digits_model_info", "1; the labels name the model and its version.", *model)
         self.model.labels(**model).set(1)
 

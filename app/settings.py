@@ -33,7 +33,8 @@ class Settings(BaseSettings):
         description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="API keys, separated by commas. With any, `/predict` and `/metrics` require one."
+        default=(),
+        description="API keys, separated by commas. With any, `/predict`, `/read` and `/metrics` require one.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the API. * allows all."
@@ -54,7 +55,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=1,
-        description="Lowest legibility to answer. Pictures below it are refused as `not-a-digit`.",
+        description="Lowest legibility that `/predict` answers. Pictures below it are refused as `not-a-digit`.",
     )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),

@@ -2,7 +2,7 @@
 
     python benchmarks/picture_to_frame.py
 
-Also writes docs/seven.png, the picture that the README sends. Needs the extra `training` (matplotlib).
+Also writes docs/seven.png and docs/number.png, which the README sends. Needs the extra `training` (matplotlib).
 """
 
 from io import BytesIO
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageChops, ImageOps
 
 from app.inference.classifier import Classes, Classifier
 from app.inference.reading import read_bytes
@@ -58,6 +58,14 @@ def pictures() -> dict[str, bytes]:
     }
 
 
+def number() -> bytes:
+    """A number with a pen on paper."""
+    sheet = Image.new("L", (640, 240))
+    for place, (digit, index) in enumerate([(2, 45), (0, 12), (4, 8), (7, 9)]):
+        sheet = ImageChops.lighter(sheet, ink(digit, index, sheet.size, (30 + 140 * place, 40), 6))
+    return png(coloured(sheet, "#1f3a8a", "#f6f1e3"))
+
+
 def on_grey(picture: Image.Image) -> Image.Image:
     """A picture as a viewer shows it, see-through parts grey."""
     return Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture.convert("RGBA"))
@@ -93,6 +101,7 @@ def main() -> None:
             axes.set_title(said, fontsize=9)
     figure.savefig(ROOT / "docs" / "picture-to-frame.png", dpi=100)
     (ROOT / "docs" / "seven.png").write_bytes(samples["pen on paper"])
+    (ROOT / "docs" / "number.png").write_bytes(number())
 
 
 if __name__ == "__main__":

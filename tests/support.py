@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -82,6 +82,15 @@ def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
     sheet = Image.new("L", (60 * scale, 40 * scale), 255)
     sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
     return sheet
+
+
+def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
+    """Digits as people write numbers: dark on white, enlarged, with room between them, line below line."""
+    wide = max(map(len, lines)) * 40
+    rows = [np.hstack([np.pad(digit, ((10, 10), (6, 6))) for digit in line]) for line in lines]
+    ink = np.vstack([np.pad(row, ((0, 0), (0, wide - row.shape[1]))) for row in rows])
+    sheet = ImageOps.invert(Image.fromarray(ink))
+    return sheet.resize((scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC)
 
 
 def letter(text: str) -> Image.Image:
@@ -185,11 +194,41 @@ def peak_memory(pid: int) -> int:
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
 
 
+def assert_problem(answer, status: int, name: str, path: str) -> None:
+    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    problem = answer.json()
+    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"}
+    assert (problem["type"], problem["status"], problem["instance"]) == (f"/problems/{name}", status, path)
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    assert problem["detail"].endswith(".")
+
+
 SEVEN = {
     "digit": 7,
     "confidence": 0.9,
     "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0],
     "legibility": 0.8,
+    "model": "1f0c2a9b7d3e",
+}
+NUMBER = {
+    "text": "7",
+    "confidence": 0.9,
+    "lines": [
+        {
+            "text": "7",
+            "confidence": 0.9,
+            "box": {"left": 1, "top": 2, "width": 3, "height": 4},
+            "digits": [
+                {
+                    "digit": 7,
+                    "confidence": 0.9,
+                    "probabilities": SEVEN["probabilities"],
+                    "legibility": 0.8,
+                    "box": {"left": 1, "top": 2, "width": 3, "height": 4},
+                }
+            ],
+        }
+    ],
     "model": "1f0c2a9b7d3e",
 }
 OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}

@@ -24,18 +24,27 @@ def admission(metrics) -> Admission:
 def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
-        admission.check(LARGE_BODY)
+        admission.check("/predict", LARGE_BODY)
         second.take(Resource.LARGE)
         with pytest.raises(Overloaded, match="again in a second"):
-            admission.check(LARGE_BODY)
-        admission.check(300)
-    admission.check(LARGE_BODY)
+            admission.check("/predict", LARGE_BODY)
+        admission.check("/predict", 300)
+    admission.check("/predict", LARGE_BODY)
+
+
+def test_to_read_all_digits_a_picture_needs_a_place_among_the_large_ones(admission):
+    with admission.holding() as first, admission.holding() as second:
+        first.take(Resource.LARGE)
+        second.take(Resource.LARGE)
+        with pytest.raises(Overloaded):
+            admission.check("/read", 300)
+        admission.check("/predict", 300)
 
 
 def test_a_check_takes_nothing(admission):
     for _ in range(100):
-        admission.check(300)
-        admission.check(LARGE_BODY)
+        admission.check("/predict", 300)
+        admission.check("/predict", LARGE_BODY)
     assert set(admission.in_hand.values()) == {0}
 
 
@@ -54,16 +63,16 @@ def test_bytes_are_counted_as_they_arrive_over_all_requests(admission):
         first.take_bytes(15_000)
         second.take_bytes(15_000)
         with pytest.raises(Overloaded):
-            admission.check(0)
+            admission.check("/predict", 0)
         with pytest.raises(Overloaded):
             second.take_bytes(1)
-    admission.check(0)
+    admission.check("/predict", 0)
 
 
 def test_a_body_may_be_as_large_as_allowed_and_no_larger(admission):
-    admission.check(20_000)
+    admission.check("/predict", 20_000)
     with pytest.raises(UploadTooLarge, match="larger than 20,000 bytes"):
-        admission.check(20_001)
+        admission.check("/predict", 20_001)
     with admission.holding() as holding:
         holding.take_bytes(12_000)
         holding.take_bytes(8_000)

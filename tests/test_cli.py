@@ -1,4 +1,4 @@
-"""`digits serve`, `digits predict` and `digits info`, as a user runs them: a process, a port, files."""
+"""`digits serve`, `digits predict`, `digits read` and `digits info`, as a user runs them: a process, a port, files."""
 
 import csv
 import fcntl
@@ -20,8 +20,10 @@ import httpx2
 import pytest
 from typer.testing import CliRunner
 
+from app.cli import commands
 from app.cli.commands import cli
-from support import DIGITS, MODEL, SEVEN, answering, busy, drawing, encode, letter, serving
+from app.web import routes
+from support import DIGITS, MODEL, NUMBER, SEVEN, answering, busy, drawing, encode, flat, letter, number, serving
 
 pytestmark = pytest.mark.slow
 
@@ -152,9 +154,9 @@ def test_a_service_that_does_not_answer_is_said_once(files, options):
 
 
 def test_locally_the_answers_are_the_services(url, digits, tmp_path):
-    for number, image in enumerate(digits[::10]):
-        (tmp_path / f"{number:02}.png").write_bytes(encode(image))
-        (tmp_path / f"{number:02}-drawn.png").write_bytes(encode(drawing(image)))
+    for place, image in enumerate(digits[::10]):
+        (tmp_path / f"{place:02}.png").write_bytes(encode(image))
+        (tmp_path / f"{place:02}-drawn.png").write_bytes(encode(drawing(image)))
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "blank.png").write_bytes(encode(drawing(0 * digits[0])))
     (tmp_path / "empty.png").touch()
@@ -171,6 +173,82 @@ def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_
     local = invoked("predict", tmp_path, "--json", "--local", DIGITS_MIN_LEGIBILITY="0.5")
     assert re.fullmatch(r".*A\.png: What is on the picture does not look like one whole digit: .*\n", asked.stderr)
     assert (local.exit_code, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
+
+
+@pytest.fixture
+def numbers(tmp_path, digits) -> list[Path]:
+    """72, and 720 above 14."""
+    paths = [tmp_path / "number.png", tmp_path / "two-lines.png"]
+    paths[0].write_bytes(encode(number(digits[[350, 120]])))
+    paths[1].write_bytes(encode(number(digits[[350, 120, 0]], digits[[60, 200]])))
+    return paths
+
+
+def test_one_number_gets_a_bar_for_each_of_its_digits(url, numbers):
+    done = digits_command("read", numbers[1], "--url", url)
+    heading, *bars = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r".*/two-lines.png: 720 / 14 \(\d+\.\d%\)", heading)
+    assert [bar.split()[:1] for bar in bars] == [["7"], ["2"], ["0"], [], ["1"], ["4"]]
+    assert all(re.search(r"█ +\d+\.\d%$", bar) for bar in bars if bar)
+
+
+def test_several_numbers_get_a_table_in_their_order(url, numbers, tmp_path):
+    (tmp_path / "blank.png").write_bytes(flat(255))
+    done = invoked("read", *numbers, tmp_path / "blank.png", "--url", url)
+    assert (done.exit_code, done.stderr) == (0, "")
+    rows = [re.split("  +", line) for line in done.stdout.splitlines()]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("file", "text"),
+        (str(numbers[0]), "72"),
+        (str(numbers[1]), "720 / 14"),
+        (str(tmp_path / "blank.png"), "no digits"),
+    ]
+
+
+def test_in_a_number_what_is_probably_no_digit_is_said(numbers):
+    answer = json.loads(json.dumps(NUMBER))
+    answer["lines"][0]["digits"][0]["legibility"] = 0.3
+    with answering(lambda _: (200, {}, answer)) as url:
+        assert invoked("read", numbers[0], "--url", url).stdout.endswith("90.0%  probably not a digit\n")
+
+
+def test_numbers_are_written_as_json_and_csv(url, numbers):
+    lines = [json.loads(line) for line in invoked("read", *numbers, "--json", "--url", url).stdout.splitlines()]
+    for path, line in zip(numbers, lines, strict=True):
+        assert line == {"file": str(path), **httpx2.post(f"{url}/read", content=path.read_bytes()).json()}
+    rows = csv.DictReader(invoked("read", *numbers, "--csv", "--url", url).stdout.splitlines(keepends=True))
+    assert [row["text"] for row in rows] == ["72", "720\n14"]
+
+
+def test_a_number_may_come_from_standard_input(url, numbers):
+    with numbers[0].open("rb") as picture:
+        assert digits_command("read", "-", "--url", url, stdin=picture).stdout.startswith("-: 72 (")
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_number_is_read_as_so_many_digits_or_not_at_all(url, numbers, local):
+    where = ["--local"] if local else ["--url", url]
+    done = invoked("read", numbers[0], "--length", "3", "--json", *where)
+    assert len(json.loads(done.stdout)["text"]) == 3
+    done = invoked("read", numbers[0], "--length", "64", *where)
+    sentence = "The picture cannot be read with a length of 64: leave the length out, or correct it."
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"{numbers[0]}: {sentence}\n")
+
+
+def test_a_number_may_be_as_long_as_for_the_service():
+    assert commands.MOST_DIGITS == routes.MOST_DIGITS
+
+
+def test_locally_the_texts_are_the_services(url, digits, numbers, tmp_path):
+    for place in range(0, 500, 50):
+        (tmp_path / f"{place:03}.png").write_bytes(encode(number(digits[place : place + 5])))
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "blank.png").write_bytes(flat(255))
+    asked = invoked("read", tmp_path, "--json", "--url", url)
+    local = digits_command("read", tmp_path, "--json", "--local")
+    assert len(local.stdout.splitlines()) == 14
+    assert (local.returncode, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
 
 def test_a_busy_service_is_asked_again(files):
@@ -208,6 +286,8 @@ def test_info_says_what_the_model_file_says(classifier):
     [
         (["predict"], 2, "Missing argument"),
         (["predict", "7.png", "--json", "--csv"], 2, "--json and --csv exclude each other"),
+        (["read", "7.png", "--json", "--csv"], 2, "--json and --csv exclude each other"),
+        (["read", "7.png", "--length", "65"], 2, "65 is not in the range"),
         (["predict", "7.png", "--model", "digits.onnx"], 2, "--model is for --local"),
         (["info", "--url", "localhost:8000"], 1, "^localhost:8000 cannot be asked: .*Name it as in --url"),
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),

@@ -12,7 +12,7 @@ import pytest
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import PAUSES, Service
-from support import SEVEN, Response, answering, busy
+from support import NUMBER, SEVEN, Response, answering, busy
 
 
 @contextmanager
@@ -32,6 +32,11 @@ def pauses(monkeypatch) -> list[float]:
 def test_an_answer_is_what_the_service_says():
     with asking(lambda _: (200, {}, SEVEN)) as service:
         assert service.predict(b"picture")._asdict() == SEVEN
+
+
+def test_a_text_is_what_the_service_says():
+    with asking(lambda _: (200, {}, NUMBER)) as service:
+        assert service.read(b"picture", None)._asdict() == NUMBER
 
 
 def test_an_answer_of_an_older_service_counts_as_legible():

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -19,8 +19,9 @@ from PIL import Image
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
 from app.inference.reader import Reader
+from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
-from support import MODEL, encode, load_sheet, serving
+from support import MODEL, encode, load_sheet, number, serving
 
 pytestmark = pytest.mark.slow
 MAX_PIXELS, MEMORY_BYTES = 1_000_000, 220_000_000
@@ -31,7 +32,8 @@ FUZZ = settings(
 )
 FUZZ_FEWER = settings(FUZZ, max_examples=EXAMPLES // 5)
 
-DIGIT = Image.fromarray(load_sheet()[0][350]).resize((56, 56))
+DIGITS = load_sheet()[0]
+DIGIT = Image.fromarray(DIGITS[350]).resize((56, 56))
 COLOURFUL = Image.merge("RGBA", (DIGIT, DIGIT.rotate(90), DIGIT.rotate(180), DIGIT))
 REAL = [
     encode(DIGIT),
@@ -57,6 +59,17 @@ REAL = [
     encode(COLOURFUL.convert("RGB"), "TIFF", compression="jpeg"),
 ]
 
+
+NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
+NUMBERS = [
+    encode(NUMBER),
+    encode(NUMBER, "JPEG", quality=80),
+    encode(NUMBER.convert("RGB"), "WEBP"),
+    encode(NUMBER.convert("P"), "GIF"),
+    encode(NUMBER, "BMP"),
+    encode(NUMBER, "TIFF"),
+    encode(NUMBER.convert("RGB"), "HEIF"),
+]
 
 BOXES = (
     b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap pixi hvcC av1C hvc1 av01 mdat".split()
@@ -94,19 +107,33 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def read() -> Iterator:
-    """Reads a picture as the service does: its frame, or an error."""
+def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
+    """What reads pictures as the service does, and the event loop to do so."""
     with asyncio.Runner() as runner, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of what is odd; the service logs it
         decoders = Decoders(1, MAX_PIXELS, MEMORY_BYTES, on_kill=lambda: None)
         reader = Reader(Classifier(MODEL), decoders, MAX_PIXELS)
-
-        async def frame_of(data: bytes) -> np.ndarray:
-            small = reader.open_if_small(data)
-            return (await (reader.read_small(small) if small else reader.read_large(data))).frame
-
-        yield lambda data: runner.run(frame_of(data))
+        yield runner, reader
         reader.close()
+
+
+@pytest.fixture(scope="module")
+def read(reader) -> Callable[[bytes], np.ndarray]:
+    """Reads a picture's digit: its frame, or an error."""
+    runner, reader = reader
+
+    async def frame_of(data: bytes) -> np.ndarray:
+        small = reader.open_if_small(data)
+        return (await (reader.read_small(small) if small else reader.read_large(data))).frame
+
+    return lambda data: runner.run(frame_of(data))
+
+
+@pytest.fixture(scope="module")
+def read_text(reader) -> Callable[[bytes], Text]:
+    """Reads all digits on a picture: a text, or an error."""
+    runner, reader = reader
+    return lambda data: runner.run(reader.read_text(data))
 
 
 @FUZZ
@@ -124,6 +151,26 @@ def test_a_damaged_picture_is_read_or_refused(data, read):
     assert np.isfinite(frame).all()
     assert frame.min() >= 0
     assert frame.max() == pytest.approx(1)
+
+
+@FUZZ_FEWER
+@given(data=damaged(REAL + NUMBERS))
+def test_all_digits_on_a_damaged_picture_are_read_or_it_is_refused(data, read_text):
+    started = time.perf_counter()
+    try:
+        text = read_text(data)
+    except PreprocessError:
+        return
+    finally:
+        assert time.perf_counter() - started < 8
+    assert 0 <= text.confidence <= 1
+    assert len(text.lines) <= 32
+    for line in text.lines:
+        assert line.digits
+        for digit in line.digits:
+            assert digit.frame.shape == (28, 28)
+            assert np.isfinite(digit.frame).all()
+            assert digit.probabilities.sum() == pytest.approx(1, abs=1e-4)
 
 
 def form(*parts: bytes) -> bytes:
@@ -174,6 +221,7 @@ CONNECTIONS = [
     head(len(FORMS[0]), b"Content-Type: multipart/form-data; boundary=X\r\nExpect: 100-continue\r\n") + FORMS[0],
     b"POST /predict?frame=true HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     b"5\r\n" + REAL[0][:5] + b"\r\n%x\r\n" % (len(REAL[0]) - 5) + REAL[0][5:] + b"\r\n0\r\nX-A: b\r\n\r\n",
+    b"POST /read?length=2 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(NUMBERS[1]) + NUMBERS[1],
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n\r\n",
     b"HEAD /openapi.json HTTP/1.0\r\nX-Request-ID: a\r\nX-API-Key: b\r\n\r\n",
 ]

@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.main import create_app
 from app.settings import Settings
-from support import ROOT, encode, letter
+from support import ROOT, encode, flat, letter, number
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
@@ -77,11 +77,25 @@ def test_legibility_is_counted_of_what_is_refused_for_it_too(seven):
     assert found["digits_rejected_total", ("reason", "not-a-digit")] == 1
 
 
+def test_the_digits_of_a_text_are_counted_each_and_together(client, digits):
+    for picture in (encode(number(digits[[350, 350, 120]])), encode(digits[350]), flat(255)):
+        assert client.post("/read", content=picture).status_code == 200
+    found = samples(client)
+    assert found["digits_requests_total", ("route", "/read"), ("status", "200")] == 3
+    assert [found["digits_text_length_bucket", ("le", bound)] for bound in ("0.0", "1.0", "2.0", "3.0")] == [1, 2, 2, 3]
+    assert found["digits_text_length_sum",] == 4
+    assert [found["digits_predictions_total", ("digit", digit)] for digit in "27"] == [1, 3]
+    assert found["digits_legibility_count",] == found["digits_confidence_count",] == 4
+    assert found["digits_queue_wait_seconds_count", ("queue", "large")] == 3
+    for name in ("decode_seconds", "preprocess_seconds", "inference_seconds", "batch_size"):
+        assert found[f"digits_{name}_count",] == 3
+
+
 def test_no_path_of_a_client_becomes_a_label(busy):
     samples(busy)  # the first time, it is itself not yet counted
     before = len(samples(busy))
-    for number in range(5):
-        busy.get(f"/{number}")
+    for name in range(5):
+        busy.get(f"/{name}")
     assert len(samples(busy)) == before
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from app.web.answers import Box, Digit, Health, Line, Prediction, Text
 from app.web.problems import Problem
-from app.web.routes import Box, Health, Prediction
-from support import ROOT, drawing, encode, serving
+from support import ROOT, drawing, encode, number, serving
 
 TOOLS = Path(sys.executable).parent
 CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
-    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Box, Health, Problem)
+    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Text, Line, Digit, Box, Health, Problem)
 }
 PRINT_DOCUMENT = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 BINARY = {"type": "string", "format": "binary"}
@@ -36,6 +36,7 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
     named = {path: (operation["operationId"], *operation["tags"]) for path, operation in operations.items()}
     assert named == {
         "/predict": ("predict", "pictures"),
+        "/read": ("read", "pictures"),
         "/health": ("health", "service"),
         "/metrics": ("metrics", "service"),
     }
@@ -48,7 +49,7 @@ def test_every_error_is_a_problem_and_nothing_else(document, operations):
                 ((kind, content),) = response["content"].items()
                 assert kind == "application/problem+json"
                 assert MODELS[content["schema"]["$ref"]] is Problem
-    assert set(document["components"]["schemas"]) == {"Prediction", "Box", "Health", "Problem"}
+    assert {f"#/components/schemas/{name}" for name in document["components"]["schemas"]} == set(MODELS)
 
 
 def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
@@ -63,8 +64,9 @@ def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
                 assert getattr(answer, "instance", path) == path
 
 
-def test_a_picture_is_binary_as_a_form_field_and_as_the_body(operations):
-    content = operations["/predict"]["requestBody"]["content"]
+@pytest.mark.parametrize("path", ["/predict", "/read"])
+def test_a_picture_is_binary_as_a_form_field_and_as_the_body(operations, path):
+    content = operations[path]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
     assert content["application/octet-stream"]["schema"] == BINARY
 
@@ -90,12 +92,12 @@ from io import BytesIO
 from pathlib import Path
 
 from digits_client import Client
-from digits_client.api.pictures import predict
+from digits_client.api.pictures import predict, read
 from digits_client.api.service import health, metrics
-from digits_client.models import Health, PredictFilesBody, Prediction, Problem
+from digits_client.models import Health, PredictFilesBody, Prediction, Problem, ReadFilesBody, Text
 from digits_client.types import File
 
-url, picture = sys.argv[1], Path(sys.argv[2])
+url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 with Client(url) as client:
     for body in (File(BytesIO(picture.read_bytes())), PredictFilesBody(File(picture.open("rb"), picture.name))):
         prediction = predict.sync(client=client, body=body, frame=True)
@@ -104,6 +106,16 @@ with Client(url) as client:
         assert prediction.legibility > 0.9
         assert prediction.frame.startswith("data:image/png;base64,")
         assert prediction.box.height > prediction.box.width > 0
+    for body in (File(BytesIO(number.read_bytes())), ReadFilesBody(File(number.open("rb"), number.name))):
+        text = read.sync(client=client, body=body, length=2, frame=True)
+        assert isinstance(text, Text)
+        assert (text.text, text.lines[0].text) == ("72", "72")
+        assert [digit.digit for digit in text.lines[0].digits] == [7, 2]
+        assert all(digit.frame.startswith("data:image/png;base64,") for digit in text.lines[0].digits)
+        assert text.lines[0].box.width > text.lines[0].digits[1].box.width > 0
+    impossible = read.sync(client=client, body=File(BytesIO(number.read_bytes())), length=64)
+    assert isinstance(impossible, Problem)
+    assert impossible.type_ == "/problems/impossible-length"
     problem = predict.sync(client=client, body=File(BytesIO(b"no picture")))
     assert isinstance(problem, Problem)
     assert (problem.status, problem.type_) == (415, "/problems/not-an-image")
@@ -113,16 +125,17 @@ with Client(url) as client:
 
 
 @pytest.mark.slow
-def test_a_client_generated_from_the_document_works(tmp_path, document, seven):
+def test_a_client_generated_from_the_document_works(tmp_path, document, seven, digits):
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     (tmp_path / "config.json").write_text('{"post_hooks": []}')  # they only format
     (tmp_path / "seven.png").write_bytes(encode(drawing(seven)))
+    (tmp_path / "number.png").write_bytes(encode(number(digits[[350, 120]])))
     generate = [str(TOOLS / "openapi-python-client"), "generate", "--path", "openapi.json", "--fail-on-warning"]
     options = ["--meta", "none", "--config", "config.json", "--output-path", "digits_client"]
     generated = subprocess.run([*generate, *options], cwd=tmp_path, capture_output=True, text=True)
     assert generated.returncode == 0, generated.stderr
     with serving() as (_, url):
-        use = [sys.executable, "-c", CLIENT, url, "seven.png"]
+        use = [sys.executable, "-c", CLIENT, url, "seven.png", "number.png"]
         used = subprocess.run(use, cwd=tmp_path, capture_output=True, text=True)
     assert used.returncode == 0, used.stderr
 

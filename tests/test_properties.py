@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from app.inference.reading import Reading, read_bytes
+from app.inference.text import Text
+from app.inference.text_reading import read_text_bytes
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
-from support import MAX_PIXELS, apart, classifier, cropped, drawing, encode, frame_of, load_sheet, reading_of
+from support import MAX_PIXELS, apart, classifier, cropped, drawing, encode, frame_of, load_sheet, number, reading_of
 
 DIGITS = load_sheet()[0]
 FILES = [
@@ -56,6 +59,16 @@ def frame_or_named_error(data: bytes) -> None:
 @given(st.binary(max_size=2000))
 def test_any_bytes_give_a_frame_or_a_named_error(data):
     frame_or_named_error(data)
+
+
+@patient
+@given(st.binary(max_size=2000))
+def test_any_bytes_give_a_text_or_a_named_error(data):
+    try:
+        text = read_text_bytes(data, classifier(), MAX_PIXELS)
+    except PreprocessError:
+        return
+    assert 0 <= text.confidence <= 1
 
 
 @settings(patient, max_examples=300)
@@ -126,6 +139,10 @@ def test_brightness_and_contrast_change_little(digit, paper, contrast):
     assert apart(frame_of(sheet), frame_of(dimmer)) < 0.05
 
 
+def text_of(image: Image.Image) -> Text:
+    return read_text_bytes(encode(image), classifier(), MAX_PIXELS)
+
+
 Change = Callable[[np.ndarray], Image.Image]
 
 
@@ -174,3 +191,37 @@ def test_neither_the_digit_nor_its_legibility_depends_on(name):
         if one.probabilities.argmax() != other.probabilities.argmax() or abs(one.legibility - other.legibility) > 0.1
     ]
     assert len(differ) <= 0.01 * len(DIGITS), differ
+
+
+def numbers() -> list[list[np.ndarray]]:
+    """30 numbers of two to five digits."""
+    rng = np.random.default_rng(0)
+    return [list(DIGITS[rng.integers(0, len(DIGITS), rng.integers(2, 6))]) for _ in range(30)]
+
+
+TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "inverted": ImageOps.invert,
+    "a margin": lambda sheet: ImageOps.expand(sheet, 90, fill=255),
+    "twice as large": lambda sheet: scaled(sheet, 2),
+    "half as large": lambda sheet: scaled(sheet, 0.5),
+    "fainter": lambda sheet: sheet.point(lambda level: 90 + level // 2),
+}
+
+
+@cache
+def texts_as_they_are() -> list[str]:
+    return [text_of(number(some)).text for some in numbers()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TEXT_CHANGES)
+def test_a_text_does_not_depend_on(name):
+    changed = [text_of(TEXT_CHANGES[name](number(some))).text for some in numbers()]
+    assert sum(one != other for one, other in zip(texts_as_they_are(), changed, strict=True)) <= 1
+
+
+@pytest.mark.slow
+def test_a_line_does_not_depend_on_another_below_it():
+    lines, texts = numbers(), texts_as_they_are()
+    together = [text_of(number(*pair)).text for pair in pairwise(lines)]
+    assert sum(text != "\n".join(pair) for text, pair in zip(together, pairwise(texts), strict=True)) <= 3

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.decoder import Found
+from app.inference.decoder import Found, Search
 from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.inference.reading import read, read_bytes
@@ -110,9 +110,9 @@ def test_a_large_picture_is_read_as_a_small_one_is(reader, seven, classifier):
 def test_a_large_picture_is_looked_at_closely_where_a_glance_is_not_enough(reader, seven, picture, looks, monkeypatch):
     looked, decoders = [], reader.decoders
 
-    async def spied(data: bytes, closely: bool) -> Found:
+    async def spied(data: bytes, search: Search, closely: bool) -> Found:
         looked.append(closely)
-        return await decoders(data, closely)
+        return await decoders(data, search, closely)
 
     monkeypatch.setattr(reader, "decoders", spied)
     sheet = drawing(seven) if picture == "digit" else letter("A")

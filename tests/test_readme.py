@@ -49,7 +49,7 @@ def test_each_module_stands_in_the_tree():
 def test_the_console_sessions_run_as_written():
     sessions = "".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
     commands = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", sessions, re.MULTILINE)
-    assert len(commands) == 5
+    assert len(commands) == 6
     with serving() as (_, url):
         for command, shown in commands:
             command = command.replace("http://127.0.0.1:8000", url).replace(".venv/bin/digits", DIGITS)

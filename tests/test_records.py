@@ -1,10 +1,12 @@
 import csv
 import json
 
-from app.cli.answers import Answer
+from app.cli.answers import Answer, TextAnswer
 from app.cli.records import COLUMNS, Csv, Json
 
 SEVEN = Answer(7, 0.9, [0.0] * 7 + [0.9, 0.1, 0.0], 0.8, "1f0c2a9b7d3e")
+LINES = [{"text": "71"}, {"text": "3"}]
+NUMBER = TextAnswer("71\n3", 0.9, LINES, "1f0c2a9b7d3e")
 
 
 def test_a_line_of_json_is_a_picture():
@@ -20,7 +22,7 @@ def test_a_line_of_json_is_a_picture():
 
 
 def test_a_row_of_csv_is_a_picture():
-    format = Csv()
+    format = Csv("digit")
     text = "\n".join([format.answer("7, or 1.png", SEVEN), format.failure('"\n.png', "No, it is not.")])
     first, second = csv.DictReader(text.splitlines(keepends=True))
     assert first == {
@@ -32,10 +34,28 @@ def test_a_row_of_csv_is_a_picture():
         "model": "1f0c2a9b7d3e",
         "error": "",
     }
-    assert second == {**dict.fromkeys(COLUMNS, ""), "file": '"\n.png', "error": "No, it is not."}
+    assert second == {**dict.fromkeys(COLUMNS["digit"], ""), "file": '"\n.png', "error": "No, it is not."}
+
+
+def test_a_line_of_json_is_a_text():
+    assert json.loads(Json().answer("71.png", NUMBER)) == {
+        "file": "71.png",
+        "text": "71\n3",
+        "confidence": 0.9,
+        "lines": LINES,
+        "model": "1f0c2a9b7d3e",
+    }
+
+
+def test_a_row_of_csv_is_a_text_of_any_number_of_lines():
+    format = Csv("text")
+    text = "\n".join([format.answer("71.png", NUMBER), format.failure("8.png", "no")])
+    first, second = csv.DictReader(text.splitlines(keepends=True))
+    assert first == {"file": "71.png", "text": "71\n3", "confidence": "0.9", "model": "1f0c2a9b7d3e", "error": ""}
+    assert second == {**dict.fromkeys(COLUMNS["text"], ""), "file": "8.png", "error": "no"}
 
 
 def test_the_columns_are_named_once_even_where_the_first_picture_failed():
-    format = Csv()
+    format = Csv("digit")
     lines = [format.failure("3.png", "no"), format.answer("7.png", SEVEN)]
     assert [line.split(",")[0] for line in "\n".join(lines).split("\n")] == ["file", "3.png", "7.png"]

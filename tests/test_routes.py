@@ -13,9 +13,9 @@ from app.main import create_app
 from app.preprocess import errors, maps
 from app.settings import Settings
 from app.web import problems
+from app.web.answers import box_of
 from app.web.errors import WebError
-from app.web.routes import box_of
-from support import HOSTILE, MAX_PIXELS, drawing, encode, flat, letter
+from support import HOSTILE, MAX_PIXELS, assert_problem, drawing, encode, flat, letter
 
 PNG_TYPE = {"content-type": "image/png"}
 
@@ -163,16 +163,15 @@ def test_what_cannot_be_read_is_a_problem_of_its_own(client, name, picture):
     assert client.post("/predict", content=picture).json()["digit"] == 7
 
 
-def assert_problem(answer, status: int, name: str, path: str) -> None:
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
-    problem = answer.json()
-    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"}
-    assert (problem["type"], problem["status"], problem["instance"]) == (f"/problems/{name}", status, path)
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    assert problem["detail"].endswith(".")
+def test_all_that_is_no_picture_is_refused_to_be_read_as_a_number_too(client, picture):
+    for headers, body, status, problem in REFUSED.values():
+        if problem != "blank-image":
+            assert_problem(client.post("/read", content=body, headers=headers), status, problem, "/read")
+    assert client.post("/read", content=picture).json()["text"] == "7"
 
 
 ELSEWHERE = {
+    "impossible-length",
     "not-a-digit",
     "too-complex",
     "invalid-parameter",
@@ -301,10 +300,10 @@ KEYS = {"api_keys": ["first", "second"]}
 @pytest.mark.parametrize(
     "headers", [{"authorization": "Bearer second"}, {"x-api-key": "first"}, {"authorization": "bearer first"}]
 )
-@pytest.mark.parametrize("path", ["/predict", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/read", "/metrics"])
 def test_one_of_the_keys_lets_in(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
-        answer = client.request("POST" if path == "/predict" else "GET", path, content=picture, headers=headers)
+        answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
         assert answer.status_code == 200
 
 
@@ -321,10 +320,10 @@ def test_one_of_the_keys_lets_in(headers, path, picture):
         {"authorization": "Bearer third", "x-api-key": "first"},
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/read", "/metrics"])
 def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
-        answer = client.request("POST" if path == "/predict" else "GET", path, content=picture, headers=headers)
+        answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
         assert_problem(answer, 401, "unauthorized", path)
         assert answer.headers["www-authenticate"] == "Bearer"
         assert client.get("/health").status_code == 200
@@ -346,7 +345,7 @@ def test_openapi_has_an_example_of_every_answer(client):
     responses = document["paths"]["/predict"]["post"]["responses"]
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
-    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down"}
+    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", "impossible-length"}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])

@@ -60,13 +60,13 @@ def stages_of(server: ReadableSpan, exporter: InMemorySpanExporter) -> list[Read
     return sorted(stages, key=lambda span: span.start_time)
 
 
-@pytest.mark.parametrize("picture", ["small", "large"])
-def test_a_span_of_each_stage_lies_within_the_requests(client, exporter, seven, picture):
+@pytest.mark.parametrize(("path", "picture"), [("/predict", "small"), ("/predict", "large"), ("/read", "large")])
+def test_a_span_of_each_stage_lies_within_the_requests(client, exporter, seven, path, picture):
     body = encode(seven if picture == "small" else drawing(seven))
-    assert client.post("/predict", content=body).json()["digit"] == 7
+    assert client.post(path, content=body).status_code == 200
     (server,) = server_spans(exporter)
     stages = stages_of(server, exporter)
-    assert server.name == "POST /predict"
+    assert server.name == f"POST {path}"
     assert [stage.name for stage in stages] == STAGES
     assert {stage.context.trace_id for stage in stages} == {server.context.trace_id}
     times = [server.start_time, *(time for stage in stages for time in (stage.start_time, stage.end_time))]

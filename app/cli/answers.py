@@ -35,6 +35,15 @@ class Answer(NamedTuple):
     model: str
 
 
+class TextAnswer(NamedTuple):
+    """All digits on a picture, as the service says it."""
+
+    text: str  # its lines, with a newline between them
+    confidence: float
+    lines: list[dict[str, Any]]  # each with its digits, as in the service's JSON
+    model: str
+
+
 class Answerer(Protocol):
     """Whoever reads pictures: a service, or the same code in this process."""
 
@@ -42,6 +51,9 @@ class Answerer(Protocol):
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
+
+    def read(self, data: bytes, length: int | None) -> TextAnswer:
+        """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
 
     def about(self) -> dict[str, Any]:
         """What there is to say of it and of its model."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx2
 
-from app.cli.answers import Answer, NoService, Unanswered
+from app.cli.answers import Answer, NoService, TextAnswer, Unanswered
 
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
 LONGEST_PAUSE = 60
@@ -49,39 +49,51 @@ class Service:
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
         )
         try:
-            self.predict_url, self.health_url = (httpx2.URL(f"{self.url}/{name}") for name in ("predict", "health"))
+            names = "predict", "read", "health"
+            self.predict_url, self.read_url, self.health_url = (httpx2.URL(f"{self.url}/{name}") for name in names)
             self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
         except (httpx2.InvalidURL, ValueError) as error:  # ValueError: of a proxy in the environment
             raise self.wrong_address(error) from error
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
-        response = self.post_until_served(data)
+        response = self.answered(self.predict_url, data)
+        content = DEFAULTS | self.content(response, *(set(Answer._fields) - set(DEFAULTS)))
+        return Answer(*(content[name] for name in Answer._fields))
+
+    def read(self, data: bytes, length: int | None) -> TextAnswer:
+        """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
+        url = self.read_url if length is None else self.read_url.copy_set_param("length", length)
+        content = self.content(self.answered(url, data), *TextAnswer._fields)
+        return TextAnswer(*(content[name] for name in TextAnswer._fields))
+
+    def answered(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
+        """The response to a picture that was read; Unanswered where it was not."""
+        response = self.post_until_served(url, data)
         if response.is_success:
-            content = DEFAULTS | self.content(response, *(set(Answer._fields) - set(DEFAULTS)))
-            return Answer(*(content[name] for name in Answer._fields))
+            return response
         if response.status_code in KEY_NEEDED:
             raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")
         if response.status_code in NOT_OURS or response.is_redirect:
             raise self.unknown(f"answers {response.status_code} {response.reason_phrase}, and is no digits service")
         raise Unanswered(problem(response))
 
-    def post_until_served(self, data: bytes) -> httpx2.Response:
+    def post_until_served(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
         """The response to a picture that the service has room for, or the last one that says it has none."""
         for pause in PAUSES:
-            response = self.post(data)
+            response = self.post(url, data)
             asked = pause_asked(response)
             if response.status_code not in BUSY or asked > LONGEST_PAUSE:
                 return response
             time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - so that not all come at once
-        return self.post(data)
+        return self.post(url, data)
 
-    def post(self, data: bytes) -> httpx2.Response:
+    def post(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
         """The response to a picture, which is sent as soon as there is a slot for it."""
         refused = False
         self.slots.free.acquire()
         try:
-            response = self.send("POST", self.predict_url, data)
+            response = self.send("POST", url, data)
             refused = response.status_code in BUSY
         finally:
             self.slots.give_back(refused)

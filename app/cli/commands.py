@@ -1,4 +1,4 @@
-"""The command line: `digits serve`, `digits predict FILE… | DIR | -`, `digits info`.
+"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`.
 
 What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
 Ignores: how a digit is read, how a service is asked, and how answers look.
@@ -7,29 +7,34 @@ Ignores: how a digit is read, how a service is asked, and how answers look.
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.answers import Answerer, NoService
-from app.cli.output import format_of, say, write
+from app.cli.output import What, format_of, say, write
 from app.cli.pictures import expand
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
 AT_ONCE = 16
+MOST_DIGITS = 64  # as the service has it, whose module would take long to import
 URL = "http://127.0.0.1:8000"
 
 Url = Annotated[str, typer.Option(envvar="DIGITS_URL", help="The service to ask.")]
 Key = Annotated[str | None, typer.Option(envvar="DIGITS_API_KEY", help="The key, where the service wants one.")]
 InProcess = Annotated[bool, typer.Option("--local", help="Without a service: in this process, by the model file.")]
 Model = Annotated[Path | None, typer.Option(help="The model file for --local (DIGITS_MODEL).")]
+Files = Annotated[list[str], typer.Argument(help="Pictures.", metavar="FILE|DIR|-")]
+AsJson = Annotated[bool, typer.Option("--json", help="A JSON object a picture, one a line.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="A row of CSV a picture.")]
+Jobs = Annotated[int | None, typer.Option(min=1, help=f"Pictures at once: {AT_ONCE}, or --local as many as cores.")]
 
-cli = typer.Typer(help="Read handwritten digits.", no_args_is_help=True, add_completion=False)
+cli = typer.Typer(help="Read handwritten digits and numbers.", no_args_is_help=True, add_completion=False)
 
 
 @cli.command()
@@ -53,16 +58,14 @@ def serve(
 
 @cli.command()
 def predict(
-    files: Annotated[list[str], typer.Argument(help="Pictures of one digit each.", metavar="FILE|DIR|-")],
+    files: Files,
     url: Url = URL,
     api_key: Key = None,
     local: InProcess = False,
     model: Model = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a picture, one a line.")] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="A row of CSV a picture.")] = False,
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help=f"Pictures at once: {AT_ONCE}, or --local as many as cores.")
-    ] = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    jobs: Jobs = None,
 ) -> None:
     """Read the digit on each picture; exits with 1 if any could not be read, and names it on standard error.
 
@@ -70,12 +73,27 @@ def predict(
     (.png, .jpg, …), without hidden ones; - for one picture on standard input.
     Answers come in the order of the files. A busy service is asked again.
     """
-    if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv exclude each other.")
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        names = expand(files)
-        failed = write(asked, names, format_of(names, as_json, as_csv))
-    raise typer.Exit(failed)
+        write_all("digit", asked.predict, files, as_json, as_csv, asked.at_once)
+
+
+@cli.command()
+def read(
+    files: Files,
+    length: Annotated[
+        int | None, typer.Option(min=1, max=MOST_DIGITS, help="Number of digits on each picture, where it is known.")
+    ] = None,
+    url: Url = URL,
+    api_key: Key = None,
+    local: InProcess = False,
+    model: Model = None,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    jobs: Jobs = None,
+) -> None:
+    """Read all digits on each picture, line by line. Files, output and exit code are as those of predict."""
+    with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
+        write_all("text", lambda data: asked.read(data, length), files, as_json, as_csv, asked.at_once)
 
 
 @cli.command()
@@ -95,6 +113,17 @@ def info(
         from app.cli.terminal import facts
 
         say(facts(about))
+
+
+def write_all(
+    what: What, ask: Callable[[bytes], Any], files: list[str], as_json: bool, as_csv: bool, at_once: int
+) -> None:
+    """Write the answer for each picture; exit with 1 if any has none."""
+    if as_json and as_csv:
+        raise typer.BadParameter("--json and --csv exclude each other.")
+    names = expand(files)
+    failed = write(ask, names, format_of(what, names, as_json, as_csv), at_once)
+    raise typer.Exit(failed)
 
 
 def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from app.cli.answers import Answer, Unanswered
+from app.cli.answers import Answer, TextAnswer, Unanswered
 from app.inference.classifier import Classifier, rounded
 from app.inference.reading import read_bytes
+from app.inference.text_reading import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import PreprocessError
 from app.settings import Settings
+from app.web import answers
 from app.web.errors import NotADigit
 from app.web.legibility import check_legibility
 
@@ -30,6 +32,15 @@ class Local:
             raise Unanswered(str(error)) from error
         digit, shares = reading.digit, rounded(reading.probabilities)
         return Answer(digit, shares[digit], shares, round(reading.legibility, 6), self.classifier.version)
+
+    def read(self, data: bytes, length: int | None) -> TextAnswer:
+        """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
+        try:
+            text = read_text_bytes(data, self.classifier, self.max_pixels, length)
+        except (PreprocessError, ImpossibleLength) as error:
+            raise Unanswered(str(error)) from error
+        answer = answers.text_of(text, self.classifier.version, with_frames=False)
+        return TextAnswer(**answer.model_dump(exclude_unset=True))
 
     def about(self) -> dict[str, Any]:
         """The model's version, and all that its file says of itself."""

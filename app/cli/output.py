@@ -7,41 +7,47 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
-from typing import Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
-from app.cli.answers import Answer, Answerer, Unanswered, in_order
+from app.cli.answers import Unanswered, in_order
 from app.cli.pictures import printable, read
 
 MANY = 20  # pictures, from which on it is shown how far the work is
 
+What = Literal["digit", "text"]
+Answered = TypeVar("Answered")
+Shown = TypeVar("Shown", contravariant=True)
 
-class Format(Protocol):
+
+class Format(Protocol[Shown]):
     """How answers look; None where there is nothing to write."""
 
-    def answer(self, name: str, answer: Answer) -> str | None:
+    def answer(self, name: str, answer: Shown) -> str | None:
         """What is written of a picture that was read."""
 
     def failure(self, name: str, why: str) -> str | None:
         """What is written of one that was not."""
 
 
-def format_of(names: Sequence[str], as_json: bool, as_csv: bool) -> Format:
+def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> Format[Any]:
     """The format that was asked for, or else the one for people."""
     if as_json or as_csv:
         from app.cli import records
 
-        return records.Json() if as_json else records.Csv()
+        return records.Json() if as_json else records.Csv(what)
     from app.cli import terminal
 
-    return terminal.Bars() if len(names) == 1 else terminal.Rows(names)
+    one, several = terminal.FORMATS[what]
+    format: Format[Any] = one() if len(names) == 1 else several(names)
+    return format
 
 
-def write(answerer: Answerer, names: Sequence[str], format: Format) -> bool:
+def write(ask: Callable[[bytes], Answered], names: Sequence[str], format: Format[Answered], at_once: int) -> bool:
     """Write what is on each picture, as soon as it is known; whether there is one of which it is not."""
     failed = False
     forgive(sys.stdout)
     with progress(len(names)) as one_is_done:
-        for name, done in in_order(lambda name: answerer.predict(read(name)), names, answerer.at_once):
+        for name, done in in_order(lambda name: ask(read(name)), names, at_once):
             try:
                 say(format.answer(name, done.result()))
             except Unanswered as error:

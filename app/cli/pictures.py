@@ -49,7 +49,7 @@ def read(name: str) -> bytes:
 def stdin() -> BinaryIO:
     """Standard input, unless that is a person."""
     if sys.stdin.isatty():
-        raise Unanswered("A picture is read from standard input: write digits predict - < picture.png")
+        raise Unanswered("A picture is read from standard input: write - < picture.png")
     return sys.stdin.buffer
 
 

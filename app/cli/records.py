@@ -5,18 +5,21 @@ Ignores: where answers come from.
 
 import csv
 import json
-from collections.abc import Sequence
 from io import StringIO
+from typing import Any
 
-from app.cli.answers import Answer
+from app.cli.answers import Answer, TextAnswer
 
-COLUMNS = ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", "model", "error")
+COLUMNS = {
+    "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", "model", "error"),
+    "text": ("file", "text", "confidence", "model", "error"),
+}
 
 
 class Json:
     """An object a picture, on a line of its own."""
 
-    def answer(self, name: str, answer: Answer) -> str:
+    def answer(self, name: str, answer: Answer | TextAnswer) -> str:
         """The line of a picture that was read."""
         return json.dumps({"file": name, **answer._asdict()})
 
@@ -28,22 +31,25 @@ class Json:
 class Csv:
     """A row a picture, below the names of the columns."""
 
-    def __init__(self) -> None:
-        self.above = [COLUMNS]
+    def __init__(self, what: str) -> None:
+        self.lines = StringIO()
+        self.writer = csv.DictWriter(self.lines, COLUMNS[what], extrasaction="ignore", lineterminator="\n")
+        self.writer.writeheader()
 
-    def answer(self, name: str, answer: Answer) -> str:
+    def answer(self, name: str, answer: Answer | TextAnswer) -> str:
         """The row of a picture that was read."""
-        digit, confidence, probabilities, legibility, model = answer
-        return self.rows(name, digit, confidence, *probabilities, legibility, model, "")
+        cells: dict[str, Any] = {"file": name, **answer._asdict()}
+        shares = {f"p{digit}": share for digit, share in enumerate(cells.get("probabilities", []))}
+        return self.row({**cells, **shares})
 
     def failure(self, name: str, why: str) -> str:
         """The row of one that was not."""
-        return self.rows(name, *[""] * (len(COLUMNS) - 2), why)
+        return self.row({"file": name, "error": why})
 
-    def rows(self, *cells: object) -> str:
+    def row(self, cells: dict[str, Any]) -> str:
         """A row; the first one below the columns' names."""
-        lines = StringIO()
-        rows: Sequence[Sequence[object]] = [*self.above, cells]
-        csv.writer(lines, lineterminator="\n").writerows(rows)
-        self.above = []
-        return lines.getvalue().removesuffix("\n")
+        self.writer.writerow(cells)
+        row = self.lines.getvalue().removesuffix("\n")
+        self.lines.seek(0)
+        self.lines.truncate()
+        return row

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.cli.answers import Answer
+from app.cli.answers import Answer, TextAnswer
 from app.cli.pictures import printable
 
 BAR_WIDTH = 40
@@ -24,6 +24,7 @@ SURE, UNSURE = 0.9, 0.5
 WORTH_A_WORD = 0.01
 LEGIBLE = 0.5
 NOT_A_DIGIT = "probably not a digit"
+NO_DIGITS = "no digits"
 
 
 class Bars:
@@ -35,7 +36,7 @@ class Bars:
         if answer.legibility < LEGIBLE:
             heading.append(f", {NOT_A_DIGIT}", colour(answer.legibility))
         rows = [
-            Text(f"  {digit} {bar(share)} {share:>6.1%}", colour(share) if digit == answer.digit else "")
+            bar_row(digit, share, colour(share) if digit == answer.digit else "")
             for digit, share in enumerate(answer.probabilities)
         ]
         return rendered(Text("\n").join([heading, *rows]))
@@ -44,31 +45,73 @@ class Bars:
         """Nothing: standard error says it."""
 
 
-class Rows:
-    """A row a picture: the digit, its probability, and what else it may be: the next digit, or none."""
+class DigitBars:
+    """All digits on a picture, and how sure each is."""
+
+    def answer(self, name: str, answer: TextAnswer) -> str:
+        """The text, and below it a bar for each digit, line by line."""
+        heading = Text.assemble(f"{printable(name)}: ", (in_one_line(answer), "bold"), f" ({answer.confidence:.1%})")
+        rows: list[Text] = []
+        for line in answer.lines:
+            rows += [Text(), *map(digit_row, line["digits"])]
+        return rendered(Text("\n").join([heading, *rows[1:]]))
+
+    def failure(self, name: str, why: str) -> None:
+        """Nothing: standard error says it."""
+
+
+class Table:
+    """A row a picture, below the columns' names."""
+
+    def __init__(self, names: Sequence[str], *columns: str) -> None:
+        self.width = min(max(cell_len(name) for name in ["file", *names]), LONGEST_NAME)
+        self.above = rendered(self.line("file", "  ".join(columns), "", "bold")) + "\n"
+
+    def row(self, name: str, cells: str, more: str, style: str) -> str:
+        """The row of a picture, its cells in a style; the first one below the columns' names."""
+        above, self.above = self.above, ""
+        return above + rendered(self.line(printable(name), cells, more, style))
+
+    def line(self, name: str, cells: str, more: str, style: str) -> Text:
+        """A line of the table."""
+        padding = " " * (self.width - cell_len(name))
+        return Text.assemble(f"{name}{padding}  ", (cells, style), f"  {more}".rstrip())
+
+    def failure(self, name: str, why: str) -> None:
+        """Nothing: standard error says it."""
+
+
+class Rows(Table):
+    """The digit on each picture, its probability, and what else it may be: the next digit, or none."""
 
     def __init__(self, names: Sequence[str]) -> None:
-        self.width = min(max(cell_len(name) for name in ["file", *names]), LONGEST_NAME)
-        self.above = rendered(self.row("file", "digit", "confidence", "or", "bold")) + "\n"
+        super().__init__(names, "digit", "confidence", "or")
 
     def answer(self, name: str, answer: Answer) -> str:
-        """The row of a picture that was read; the first one below the columns' names."""
+        """The row of a picture that was read."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
         others = [f"{digit} ({share:.1%})"] if share >= WORTH_A_WORD else []
         if answer.legibility < LEGIBLE:
             others.append(NOT_A_DIGIT)
         style = colour(min(answer.confidence, answer.legibility))
-        row = self.row(printable(name), str(answer.digit), f"{answer.confidence:.1%}", ", ".join(others), style)
-        above, self.above = self.above, ""
-        return above + rendered(row)
+        return self.row(name, f"{answer.digit:<5}  {answer.confidence:>10.1%}", ", ".join(others), style)
 
-    def failure(self, name: str, why: str) -> None:
-        """Nothing: standard error says it."""
 
-    def row(self, name: str, digit: str, confidence: str, other: str, style: str) -> Text:
-        """A row of the table."""
-        padding = " " * (self.width - cell_len(name))
-        return Text.assemble(f"{name}{padding}  ", (f"{digit:<5}  {confidence:>10}", style), f"  {other}".rstrip())
+class TextRows(Table):
+    """All digits on each picture, and how probable that is."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names, "confidence", "text")
+
+    def answer(self, name: str, answer: TextAnswer) -> str:
+        """The row of a picture that was read."""
+        return self.row(name, f"{answer.confidence:>10.1%}  {in_one_line(answer)}", "", colour(answer.confidence))
+
+
+FORMATS: dict[str, tuple[Callable[[], Any], Callable[[Sequence[str]], Any]]] = {
+    "digit": (Bars, Rows),
+    "text": (DigitBars, TextRows),
+}
 
 
 def facts(about: Mapping[str, Any]) -> str:
@@ -82,6 +125,22 @@ def facts(about: Mapping[str, Any]) -> str:
             for name, value in lines.items()
         )
     )
+
+
+def in_one_line(answer: TextAnswer) -> str:
+    """A text as it is shown in one line."""
+    return answer.text.replace("\n", " / ") or NO_DIGITS
+
+
+def digit_row(digit: Mapping[str, Any]) -> Text:
+    """A digit of a text, and how probable it is."""
+    row = bar_row(digit["digit"], digit["confidence"], colour(min(digit["confidence"], digit["legibility"])))
+    return row if digit["legibility"] >= LEGIBLE else row.append(f"  {NOT_A_DIGIT}")
+
+
+def bar_row(digit: int, share: float, style: str) -> Text:
+    """A digit and its probability."""
+    return Text(f"  {digit} {bar(share)} {share:>6.1%}", style)
 
 
 def bar(share: float) -> str:

@@ -5,7 +5,7 @@ Small pictures of simple formats are decoded in batches, in the event loop's own
 
 import asyncio
 from time import perf_counter_ns
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from PIL import Image
 
@@ -15,7 +15,8 @@ from app.inference.decoder import CANDIDATES, LAYOUTS, Found
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
-from app.inference.text import Text, text_of
+from app.inference.text import Text
+from app.inference.text_reading import checked, text_of_found
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
 
@@ -25,10 +26,6 @@ SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # whose headers tell the size th
 MAX_BATCH = 16
 
 Outcome = TypeVar("Outcome", Reading, Text)
-
-
-class ImpossibleLength(Exception):
-    """There is no way to read so many digits off the picture."""
 
 
 class Reader:
@@ -88,9 +85,7 @@ class Reader:
         if not text.is_sure and not found.closely:
             found = await self.decoders(data, LAYOUTS, closely=True)
             text = await self.judge_text(found, length)
-        if length is not None and not text.lines:
-            raise ImpossibleLength(f"The picture cannot be read as {length} digits: leave out length, or correct it.")
-        return waited(begin, text)
+        return waited(begin, checked(text, length))
 
     def judge(self, found: Found) -> Reading | BlankImage:
         """Read what another process has found on a picture."""
@@ -103,8 +98,7 @@ class Reader:
     async def judge_text(self, found: Found, length: int | None) -> Text:
         """Read the layouts that another process has found on a picture; in a thread, since there may be many."""
         begin = perf_counter_ns()
-        layouts: list[Any] = [] if isinstance(found.results, BlankImage) else found.results
-        return timed(found, begin, await asyncio.to_thread(text_of, layouts, self.classifier, length))
+        return timed(found, begin, await asyncio.to_thread(text_of_found, found, self.classifier, length))
 
     def close(self) -> None:
         """Stop the decoders."""

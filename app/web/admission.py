@@ -14,6 +14,8 @@ from prometheus_client import Gauge
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
+PICTURE_PATHS = {"/predict", "/read"}
+SMALL_PATH = "/predict"  # the only one that reads small pictures at once
 SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
 MAX_REFUSED = 500  # up to 64 kB of an unread body are in memory for each
 
@@ -41,11 +43,12 @@ class Admission:
         self.in_hand = dict.fromkeys(Resource, 0)
         self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
 
-    def check(self, declared_bytes: int) -> None:
+    def check(self, path: str, declared_bytes: int) -> None:
         """Raise UploadTooLarge or Overloaded where a request that declares this length is to be refused unread."""
+        is_small = path == SMALL_PATH and declared_bytes <= SMALL_BODY_BYTES
         self.check_size(declared_bytes)
         self.check_room(Resource.BYTES, 1)
-        self.check_room(Resource.SMALL if declared_bytes <= SMALL_BODY_BYTES else Resource.LARGE, 1)
+        self.check_room(Resource.SMALL if is_small else Resource.LARGE, 1)
 
     def check_size(self, size: int) -> None:
         """Raise UploadTooLarge where a body is larger than allowed."""

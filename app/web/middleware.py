@@ -16,14 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.web import problems
-from app.web.admission import Admission, Resource
+from app.web.admission import PICTURE_PATHS, Admission, Resource
 from app.web.errors import Overloaded, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_CLOSED_REQUEST = 499  # as nginx logs it: nobody was there to be answered
 # Until Overloaded is answered: at random, or clients that ask again at once would all do so together.
 REFUSAL_SECONDS = 0.5, 1.0
-PICTURE_PATHS = {"/predict"}
 POLICY = (
     "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -90,7 +89,8 @@ class RequestMiddleware:
         """
         declared = request.headers.get("content-length", "")
         try:
-            self.admission.check(int(declared) if declared.isdecimal() and len(declared) < 20 else 0)
+            length = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
+            self.admission.check(request.scope["path"], length)
         except Overloaded:
             request.state.holding.take(Resource.REFUSED)  # raises at once where many wait already
             await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret

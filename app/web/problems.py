@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.inference.decoders import Busy
+from app.inference.text_reading import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
 
@@ -65,6 +66,7 @@ KINDS: dict[type[Exception], Kind] = {
     picture.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
     web.NotADigit: Kind(422, "not-a-digit", "The picture does not show one whole digit"),
+    ImpossibleLength: Kind(422, "impossible-length", "The picture cannot be read with this length"),
     RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
     web.Overloaded: OVERLOADED,

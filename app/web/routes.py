@@ -1,77 +1,33 @@
-"""The endpoints and what they answer; no logic of their own."""
+"""The endpoints; no logic of their own."""
 
-import base64
-from io import BytesIO
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Query, Request, Response
-from PIL import Image
+from fastapi.concurrency import run_in_threadpool
 from prometheus_client import CONTENT_TYPE_LATEST
-from pydantic import BaseModel, Field
 
-from app.inference.classifier import Classifier, rounded
+from app.inference.classifier import Classifier
 from app.inference.reader import Reader
-from app.inference.reading import Reading
-from app.preprocess import maps
-from app.web import errors, problems
+from app.inference.text_reading import ImpossibleLength
+from app.preprocess.errors import BlankImage
+from app.web import answers, errors, problems
 from app.web.admission import Resource
 from app.web.legibility import check_legibility
-from app.web.telemetry import record, record_answer
+from app.web.telemetry import record, record_answer, record_reading, record_text
 from app.web.uploads import FIELD, Picture
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
 
 
-class Box(BaseModel):
-    """A part of the upright picture, in its pixels."""
-
-    left: int = Field(ge=0)
-    top: int = Field(ge=0)
-    width: int = Field(ge=1)
-    height: int = Field(ge=1)
-
-
-class Prediction(BaseModel):
-    """The digit on a picture."""
-
-    digit: int = Field(ge=0, le=9, description="The most probable digit.")
-    confidence: float = Field(ge=0, le=1, description="Its probability.")
-    probabilities: list[float] = Field(
-        min_length=10, max_length=10, description="Of the digits 0 to 9, in that order; they sum to 1."
-    )
-    legibility: float = Field(
-        ge=0, le=1, description="How probably the picture shows one whole digit, and no other beside it."
-    )
-    model: str = Field(description="The model's version: the first 12 hex digits of its file's SHA-256.")
-    frame: str | None = Field(
-        default=None, description="With ?frame=true: the 28×28 picture that the network saw, a PNG as a data URI."
-    )
-    box: Box | None = Field(default=None, description="With ?frame=true: where the digit is on the upright picture.")
-
-
-class Health(BaseModel):
-    """The service is ready."""
-
-    status: Literal["ok"] = "ok"
-    version: str = Field(description="The service's version.")
-    model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
-
-
-EXAMPLE = {
-    "digit": 7,
-    "confidence": 0.999,
-    "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001],
-    "legibility": 0.998,
-    "model": "1f0c2a9b7d3e",
-}
-MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
-HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}}
 BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY}
 BODY_RULES = "The picture's format is recognised by its content; the type that a raw body declares does not matter."
+REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
+NOT_OF_PREDICT = {errors.ShuttingDown, ImpossibleLength}
+NOT_OF_READ = {errors.ShuttingDown, errors.NotADigit, BlankImage}
+MOST_DIGITS = 64
 
 
 @guarded.post(
@@ -79,46 +35,71 @@ BODY_RULES = "The picture's format is recognised by its content; the type that a
     tags=["pictures"],
     response_model_exclude_unset=True,
     responses={
-        200: {"content": {"application/json": {"example": EXAMPLE}}},
-        **problems.documentation("/predict", *(problems.KINDS.keys() - {errors.ShuttingDown})),
+        200: {"content": {"application/json": {"example": answers.PREDICTION_EXAMPLE}}},
+        **problems.documentation("/predict", *(problems.KINDS.keys() - NOT_OF_PREDICT)),
     },
-    openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
+    openapi_extra=REQUEST,
 )
 async def predict(
     request: Request,
     picture: Picture,
     frame: Annotated[bool, Query(description="Also send what the network saw, and where on the picture.")] = False,
-) -> Prediction:
+) -> answers.Prediction:
     """Read the handwritten digit on a picture, sent as the form field `file` or as the request's body."""
     reader: Reader = request.state.reader
     small = reader.open_if_small(picture)
     queue = Resource.SMALL if small else Resource.LARGE
     request.state.holding.take(queue)
     reading = await (reader.read_small(small) if small else reader.read_large(picture))
-    record(reading, queue, request.state.metrics)
+    record(reading.stages, queue, request.state.metrics)
+    record_reading(reading, request.state.metrics)
     check_legibility(reading, request.state.settings.min_legibility)
     record_answer(reading, request.state.metrics)
-    prediction = prediction_of(reading, reader.classifier.version)
-    if frame:
-        prediction.frame = data_uri(reading.frame)
-        prediction.box = box_of(reading.box)
-    return prediction
+    return answers.prediction_of(reading, reader.classifier.version, frame)
+
+
+@guarded.post(
+    "/read",
+    tags=["pictures"],
+    response_model_exclude_unset=True,
+    responses={
+        200: {"content": {"application/json": {"example": answers.TEXT_EXAMPLE}}},
+        **problems.documentation("/read", *(problems.KINDS.keys() - NOT_OF_READ)),
+    },
+    openapi_extra=REQUEST,
+)
+async def read(
+    request: Request,
+    picture: Picture,
+    length: Annotated[
+        int | None, Query(ge=1, le=MOST_DIGITS, description="Number of digits on the picture, where it is known.")
+    ] = None,
+    frame: Annotated[bool, Query(description="Also send what the network saw of each digit.")] = False,
+) -> answers.Text:
+    """Read all handwritten digits on a picture, line by line; one without any has an empty text."""
+    reader: Reader = request.state.reader
+    request.state.holding.take(Resource.LARGE)
+    text = await reader.read_text(picture, length)
+    record(text.stages, Resource.LARGE, request.state.metrics)
+    record_text(text, request.state.metrics)
+    # In a thread, since it may have two thousand frames to write as PNGs.
+    return await run_in_threadpool(answers.text_of, text, reader.classifier.version, frame)
 
 
 @unguarded.get(
     "/health",
     tags=["service"],
     responses={
-        200: {"content": {"application/json": {"example": HEALTH_EXAMPLE}}},
+        200: {"content": {"application/json": {"example": answers.HEALTH_EXAMPLE}}},
         **problems.documentation("/health", errors.ShuttingDown),
     },
 )
-async def health(request: Request) -> Health:
+async def health(request: Request) -> answers.Health:
     """Whether the service is ready, and with which model; 503 as soon as it is told to stop."""
     if request.state.draining.has_begun:
         raise errors.ShuttingDown("The service finishes what it has begun, and stops: ask another one.")
     classifier: Classifier = request.state.reader.classifier
-    return Health(version=request.app.version, model={"version": classifier.version, **classifier.metadata})
+    return answers.Health(version=request.app.version, model={"version": classifier.version, **classifier.metadata})
 
 
 @guarded.get(
@@ -133,28 +114,3 @@ async def health(request: Request) -> Health:
 async def metrics(request: Request) -> Response:
     """Numbers for Prometheus, of all workers together."""
     return Response(request.state.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
-
-
-def prediction_of(reading: Reading, model: str) -> Prediction:
-    """What every answer says of a reading."""
-    probabilities = rounded(reading.probabilities)
-    return Prediction(
-        digit=reading.digit,
-        confidence=probabilities[reading.digit],
-        probabilities=probabilities,
-        legibility=round(reading.legibility, 6),
-        model=model,
-    )
-
-
-def box_of(box: maps.Box) -> Box:
-    """A box as it is answered; rounding may have left it without a pixel."""
-    top, bottom, left, right = box
-    return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
-
-
-def data_uri(frame: maps.Map) -> str:
-    """A frame as a PNG in a data URI, ink black on white as people draw it."""
-    png = BytesIO()
-    Image.fromarray(np.uint8(255 * (1 - frame) + 0.5)).save(png, "PNG")
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

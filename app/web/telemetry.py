@@ -1,30 +1,47 @@
-"""What a reading says of the work on it → metrics and OpenTelemetry spans."""
+"""What was read, and the stages of the work on it → metrics and OpenTelemetry spans."""
 
+from collections.abc import Sequence
 from time import perf_counter_ns, time_ns
 
 from opentelemetry import trace
 
 from app.inference.reading import Reading
+from app.inference.stage import Stage
+from app.inference.text import Digit, Text
 from app.metrics import Metrics
 
 TRACER = trace.get_tracer("digits")  # finds its provider when it is first used
 
 
-def record(reading: Reading, queue: str, metrics: Metrics) -> None:
-    """Measure a reading, and make a child of the request's span of each stage, where FastAPI traces the request."""
-    metrics.legibility.observe(reading.legibility)
-    metrics.batch_size.observe(reading.batch_size)
-    waited, *stages = reading.stages
+def record(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
+    """Measure the work on a picture, and make a child of the request's span of each stage, where FastAPI traces it."""
+    waited, *others = stages
     metrics.queue_seconds.labels(queue).observe((waited.end - waited.begin) / 1e9)
-    for stage in stages:
+    for stage in others:
         metrics.stage_seconds[stage.name].observe((stage.end - stage.begin) / 1e9)
     if trace.get_current_span().is_recording():
         since_epoch = time_ns() - perf_counter_ns()
-        for stage in reading.stages:
+        for stage in stages:
             TRACER.start_span(stage.name, start_time=since_epoch + stage.begin).end(since_epoch + stage.end)
 
 
-def record_answer(reading: Reading, metrics: Metrics) -> None:
-    """Count a reading that is answered."""
-    metrics.predictions[reading.digit].inc()
-    metrics.confidence.observe(reading.probabilities[reading.digit])
+def record_reading(reading: Reading, metrics: Metrics) -> None:
+    """Measure a reading, whether it is answered or not."""
+    metrics.legibility.observe(reading.legibility)
+    metrics.batch_size.observe(reading.batch_size)
+
+
+def record_answer(answer: Reading | Digit, metrics: Metrics) -> None:
+    """Count a digit that is answered."""
+    metrics.predictions[answer.digit].inc()
+    metrics.confidence.observe(answer.probabilities[answer.digit])
+
+
+def record_text(text: Text, metrics: Metrics) -> None:
+    """Measure a text, and count its digits."""
+    digits = [digit for line in text.lines for digit in line.digits]
+    metrics.batch_size.observe(1)
+    metrics.text_length.observe(len(digits))
+    for digit in digits:
+        metrics.legibility.observe(digit.legibility)
+        record_answer(digit, metrics)

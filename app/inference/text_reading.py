@@ -1,0 +1,33 @@
+"""Picture bytes → the text on the picture, in this process; and the error where it cannot be as long as asked for."""
+
+from app.inference.classifier import Classifier
+from app.inference.decoder import LAYOUTS, Found, find
+from app.inference.text import Text, text_of
+from app.preprocess.errors import BlankImage
+
+
+class ImpossibleLength(Exception):
+    """There is no way to read so many digits off the picture."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"The picture cannot be read with a length of {length}: leave the length out, or correct it.")
+
+
+def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length: int | None = None) -> Text:
+    """Read all digits on one picture, or just so many; raises PreprocessError, or ImpossibleLength."""
+    text = text_of_found(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True), classifier, length)
+    if not text.is_sure:
+        text = text_of_found(find(data, max_pixels, LAYOUTS, closely=True, is_alone=True), classifier, length)
+    return checked(text, length)
+
+
+def text_of_found(found: Found, classifier: Classifier, length: int | None) -> Text:
+    """Read the layouts that were found on a picture; a blank one has an empty text."""
+    return text_of([] if isinstance(found.results, BlankImage) else found.results, classifier, length)
+
+
+def checked(text: Text, length: int | None) -> Text:
+    """A text that is as long as was asked for; ImpossibleLength where the picture has none."""
+    if length is not None and not text.lines:
+        raise ImpossibleLength(length)
+    return text

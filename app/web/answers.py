@@ -1,0 +1,163 @@
+"""What the endpoints answer: response models, an example of each, and how they are made of what was read."""
+
+import base64
+from io import BytesIO
+from typing import Annotated, Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel, Field
+
+from app.inference import text
+from app.inference.classifier import rounded
+from app.inference.reading import Reading
+from app.preprocess import maps
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Frame = Annotated[
+    str | None, Field(description="With ?frame=true: the 28×28 picture that the network saw, a PNG as a data URI.")
+]
+Model = Annotated[str, Field(description="The model's version: the first 12 hex digits of its file's SHA-256.")]
+
+
+class Box(BaseModel):
+    """A part of the upright picture, in its pixels."""
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class Classification(BaseModel):
+    """The most probable digit, and how probable all of them are."""
+
+    digit: int = Field(ge=0, le=9, description="The most probable digit.")
+    confidence: Share = Field(description="Its probability.")
+    probabilities: list[float] = Field(
+        min_length=10, max_length=10, description="Of the digits 0 to 9, in that order; they sum to 1."
+    )
+
+
+class Prediction(Classification):
+    """The digit on a picture."""
+
+    legibility: Share = Field(description="How probably the picture shows one whole digit, and no other beside it.")
+    model: Model
+    frame: Frame = None
+    box: Box | None = Field(default=None, description="With ?frame=true: where the digit is on the upright picture.")
+
+
+class Digit(Classification):
+    """A digit of a text."""
+
+    legibility: Share = Field(description="How probably it is one whole digit.")
+    box: Box
+    frame: Frame = None
+
+
+class Line(BaseModel):
+    """A line of a text."""
+
+    text: str = Field(description="Its digits.")
+    confidence: Share = Field(description="The probability that this is how the line reads.")
+    box: Box
+    digits: list[Digit] = Field(description="From left to right, at least one and at most 64.")
+
+
+class Text(BaseModel):
+    """All digits on a picture."""
+
+    text: str = Field(description="The lines, separated by newlines; empty where there are no digits.")
+    confidence: Share = Field(description="The probability that this is all that the picture says.")
+    lines: list[Line] = Field(description="From top to bottom, at most 32; none where there are no digits.")
+    model: Model
+
+
+class Health(BaseModel):
+    """The service is ready."""
+
+    status: Literal["ok"] = "ok"
+    version: str = Field(description="The service's version.")
+    model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
+
+
+MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
+SEVEN = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "legibility": 0.998}
+ONE = {"digit": 1, "confidence": 0.98, "probabilities": [0.0, 0.98] + [0.0] * 5 + [0.02, 0.0, 0.0], "legibility": 0.95}
+SEVENTY_ONE = {
+    "text": "71",
+    "confidence": 0.97,
+    "box": {"left": 40, "top": 30, "width": 105, "height": 92},
+    "digits": [
+        {**SEVEN, "box": {"left": 40, "top": 32, "width": 60, "height": 90}},
+        {**ONE, "box": {"left": 120, "top": 30, "width": 25, "height": 88}},
+    ],
+}
+PREDICTION_EXAMPLE = {**SEVEN, "model": MODEL_EXAMPLE["version"]}
+TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
+HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
+
+
+def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
+    """The answer of a reading."""
+    shares = rounded(reading.probabilities)
+    prediction = Prediction(
+        digit=reading.digit,
+        confidence=shares[reading.digit],
+        probabilities=shares,
+        legibility=round(reading.legibility, 6),
+        model=model,
+    )
+    if with_frame:
+        prediction.frame = data_uri(reading.frame)
+        prediction.box = box_of(reading.box)
+    return prediction
+
+
+def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
+    """The answer of a text."""
+    return Text(
+        text=read.text,
+        confidence=round(read.confidence, 6),
+        lines=[line_of(line, with_frames) for line in read.lines],
+        model=model,
+    )
+
+
+def line_of(line: text.Line, with_frames: bool) -> Line:
+    """The answer of a line."""
+    return Line(
+        text=line.text,
+        confidence=round(line.confidence, 6),
+        box=box_of(line.box),
+        digits=[digit_of(digit, with_frames) for digit in line.digits],
+    )
+
+
+def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
+    """The answer of a digit."""
+    shares = rounded(digit.probabilities)
+    answer = Digit(
+        digit=digit.digit,
+        confidence=shares[digit.digit],
+        probabilities=shares,
+        legibility=round(digit.legibility, 6),
+        box=box_of(digit.box),
+    )
+    if with_frame:
+        answer.frame = data_uri(digit.frame)
+    return answer
+
+
+def box_of(box: maps.Box) -> Box:
+    """A box as it is answered; rounding may have left it without a pixel."""
+    top, bottom, left, right = box
+    return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
+
+
+def data_uri(frame: maps.Map) -> str:
+    """A frame as a PNG in a data URI, ink black on white as people draw it."""
+    png = BytesIO()
+    Image.fromarray(np.uint8(255 * (1 - frame) + 0.5)).save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

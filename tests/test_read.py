@@ -1,0 +1,224 @@
+"""POST /read, with real digits: numbers of several digits and lines, and what cannot be read."""
+
+import base64
+import time
+from collections.abc import Iterator
+from io import BytesIO
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image, ImageOps
+
+from app.inference.reader import Reader
+from app.inference.text_reading import read_text_bytes
+from app.main import create_app
+from app.preprocess.maps import Box
+from app.settings import Settings
+from app.web import problems
+from support import MAX_PIXELS, assert_problem, encode, flat, letter, number
+
+FIELDS = ["text", "confidence", "lines", "model"]
+LINE_FIELDS = ["text", "confidence", "box", "digits"]
+DIGIT_FIELDS = ["digit", "confidence", "probabilities", "legibility", "box"]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    """One for all tests, since its decoders take a while to start."""
+    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def picture(digits) -> bytes:
+    return encode(number(digits[[350, 120]]))
+
+
+@pytest.fixture
+def two_lines(digits) -> Image.Image:
+    return number(digits[[350, 120, 0]], digits[[60, 200]])
+
+
+def test_all_digits_of_clear_numbers_are_read(client, digits, labels):
+    rng = np.random.default_rng(0)
+    numbers = [rng.integers(0, len(digits), rng.integers(1, 7)) for _ in range(30)]
+    read = [client.post("/read", content=encode(number(digits[chosen]))).json()["text"] for chosen in numbers]
+    right = sum(text == "".join(map(str, labels[chosen])) for text, chosen in zip(read, numbers, strict=True))
+    assert right >= 28
+
+
+def test_the_answer_has_the_text_its_lines_and_their_digits(client, picture, classifier):
+    answer = client.post("/read", content=picture).json()
+    assert list(answer) == FIELDS
+    assert (answer["text"], answer["model"]) == ("72", classifier.version)
+    (line,) = answer["lines"]
+    assert list(line) == LINE_FIELDS
+    assert line["text"] == "72"
+    assert 0.9 < answer["confidence"] <= 1
+    assert 0.9 < line["confidence"] <= 1
+    assert [digit["digit"] for digit in line["digits"]] == [7, 2]
+    for digit in line["digits"]:
+        assert list(digit) == DIGIT_FIELDS
+        assert sum(digit["probabilities"]) == pytest.approx(1, abs=1e-5)
+        assert digit["confidence"] == max(digit["probabilities"]) == digit["probabilities"][digit["digit"]]
+        assert digit["legibility"] > 0.9
+
+
+def test_a_form_field_is_read_too(client, picture):
+    assert client.post("/read", files={"file": ("72.png", picture)}).json()["text"] == "72"
+
+
+def test_lines_come_from_top_to_bottom(client, two_lines):
+    answer = client.post("/read", content=encode(two_lines)).json()
+    assert answer["text"] == "720\n14"
+    assert [line["text"] for line in answer["lines"]] == ["720", "14"]
+    first, second = (line["box"] for line in answer["lines"])
+    assert first["top"] + first["height"] <= second["top"]
+
+
+WAYS = {
+    "dark on light": lambda image: encode(image),
+    "light on dark": lambda image: encode(ImageOps.invert(image)),
+    "a JPEG turned by EXIF": lambda image: turned_jpeg(image),
+    "16 times the pixels": lambda image: encode(image.resize((4 * image.width, 4 * image.height))),
+}
+
+
+def turned_jpeg(image: Image.Image) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=90, exif=exif)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_box_is_where_its_digit_is_on_the_upright_picture(client, two_lines, way):
+    answer = client.post("/read", content=WAYS[way](two_lines)).json()
+    assert answer["text"] == "720\n14"
+    scale = 4 if way == "16 times the pixels" else 1
+    for row, line in enumerate(answer["lines"]):
+        for column, digit in enumerate(line["digits"]):
+            box, cell = box_of(digit["box"]), Box(144 * row, 144 * (row + 1), 120 * column, 120 * (column + 1))
+            assert Box(*(scale * edge for edge in cell)).share_of(box) == 1  # as `number` lays digits out
+            assert box_of(line["box"]).share_of(box) == 1
+            assert digit["box"]["height"] > 50 * scale
+
+
+def box_of(answer: dict[str, int]) -> Box:
+    """The box of an answer."""
+    left, top, width, height = answer.values()
+    return Box(top, top + height, left, left + width)
+
+
+def test_the_frames_are_what_the_network_saw(client, picture, classifier):
+    (line,) = client.post("/read?frame=true", content=picture).json()["lines"]
+    (expected,) = read_text_bytes(picture, classifier, MAX_PIXELS).lines
+    for answer, digit in zip(line["digits"], expected.digits, strict=True):
+        assert list(answer) == [*DIGIT_FIELDS, "frame"]
+        kind, data = answer["frame"].split(",")
+        assert kind == "data:image/png;base64"
+        frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
+        np.testing.assert_allclose(frame, 255 * (1 - digit.frame), atol=0.51)
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_picture_without_ink_has_an_empty_text(client, value, classifier):
+    answer = client.post("/read", content=flat(value))
+    assert answer.status_code == 200
+    assert answer.json() == {"text": "", "confidence": 1.0, "lines": [], "model": classifier.version}
+
+
+def test_what_is_no_digit_is_hardly_ever_read_as_one_for_certain(client):
+    answers = [client.post("/read", content=encode(letter(text))).json() for text in "AWRK"]
+    assert sum(answer["text"] != "" and answer["confidence"] > 0.9 for answer in answers) <= 1
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_text_has_as_many_digits_as_asked_for(client, picture, length):
+    answer = client.post(f"/read?length={length}", content=picture)
+    assert answer.status_code == 200
+    assert len(answer.json()["text"]) == length
+
+
+def test_the_length_counts_the_digits_of_all_lines(client, two_lines):
+    assert client.post("/read?length=5", content=encode(two_lines)).json()["text"] == "720\n14"
+
+
+@pytest.mark.parametrize("on_it", ["a number", "nothing"])
+def test_a_length_that_cannot_be_is_a_problem(client, picture, on_it):
+    answer = client.post("/read?length=64", content=picture if on_it == "a number" else flat(255))
+    assert_problem(answer, 422, "impossible-length", "/read")
+    expected = "The picture cannot be read with a length of 64: leave the length out, or correct it."
+    assert answer.json()["detail"] == expected
+
+
+@pytest.mark.parametrize("query", ["length=0", "length=65", "length=two", "length=", "frame=perhaps"])
+def test_an_invalid_parameter_is_a_problem(client, picture, query):
+    answer = client.post(f"/read?{query}", content=picture)
+    assert_problem(answer, 422, "invalid-parameter", "/read")
+    assert answer.json()["detail"].startswith(query.split("=")[0] + ": ")
+
+
+def test_legibility_is_no_reason_to_refuse_a_text(picture):
+    with TestClient(create_app(Settings(min_legibility=1))) as client:
+        assert client.post("/read", content=picture).json()["text"] == "72"
+
+
+def noise(side: int, size: int) -> bytes:
+    """Squares of random levels."""
+    levels = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
+    return encode(Image.fromarray(levels).resize((side * size, side * size), Image.Resampling.NEAREST))
+
+
+CROWDED = {
+    "fine noise": lambda _: noise(640, 1),
+    "coarse noise": lambda _: noise(40, 16),
+    "150 digits in a line": lambda digits: encode(number(digits[:450:3], scale=1)),
+    "40 lines": lambda digits: encode(number(*digits[:480].reshape(40, 12, 28, 28)[:, :2], scale=1)),
+}
+
+
+@pytest.mark.parametrize("name", CROWDED)
+def test_however_much_is_on_a_picture_the_answer_has_its_limits(client, digits, name):
+    client.post("/read", content=flat(255))  # starts the decoders
+    started = time.perf_counter()
+    answer = client.post("/read", content=CROWDED[name](digits))
+    assert time.perf_counter() - started < 8
+    if answer.status_code == 200:
+        lines = answer.json()["lines"]
+        assert len(lines) <= 32
+        assert all(1 <= len(line["digits"]) <= 64 for line in lines)
+    else:
+        assert_problem(answer, 422, "too-complex", "/read")
+
+
+def test_a_small_picture_takes_a_place_among_the_large_ones(client, digits, monkeypatch):
+    places, read_text, metrics = [], Reader.read_text, client.app_state["metrics"]
+
+    async def spied(reader: Reader, data: bytes, length: int | None):
+        places.append(
+            [metrics.registry.get_sample_value("digits_queue_depth", {"queue": name}) for name in ("small", "large")]
+        )
+        return await read_text(reader, data, length)
+
+    monkeypatch.setattr(Reader, "read_text", spied)
+    assert client.post("/read", content=encode(digits[350])).json()["text"] == "7"
+    assert places == [[0, 1]]
+
+
+def test_a_picture_that_waits_too_long_is_refused_as_overload(picture, monkeypatch):
+    monkeypatch.setattr("app.inference.decoders.WAIT_SECONDS", 0)
+    with TestClient(create_app(Settings())) as client:
+        answer = client.post("/read", content=picture)
+    assert_problem(answer, 503, "overloaded", "/read")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_openapi_has_an_example_of_every_answer(client):
+    responses = client.get("/openapi.json").json()["paths"]["/read"]["post"]["responses"]
+    example = responses["200"]["content"]["application/json"]["example"]
+    assert list(example) == FIELDS
+    assert list(example["lines"][0]) == LINE_FIELDS
+    assert list(example["lines"][0]["digits"][0]) == DIGIT_FIELDS
+    named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
+    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", "blank-image", "not-a-digit"}

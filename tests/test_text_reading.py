@@ -1,0 +1,97 @@
+"""One picture → its text, in this process, as the service reads it."""
+
+import asyncio
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from app.inference import text_reading
+from app.inference.decoders import Decoders
+from app.inference.reader import Reader
+from app.inference.text import Text
+from app.inference.text_reading import ImpossibleLength, read_text_bytes
+from app.preprocess.errors import NotAnImage
+from support import MAX_PIXELS, encode, flat, letter, number
+
+
+@pytest.fixture(scope="module")
+def reader(classifier) -> Iterator[Reader]:
+    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail), MAX_PIXELS)
+    yield reader
+    reader.close()
+
+
+@pytest.fixture
+def looks(monkeypatch) -> list[bool]:
+    """Whether each look at a picture was a close one."""
+    seen, find = [], text_reading.find
+
+    def spied(*arguments, closely: bool, **others):
+        seen.append(closely)
+        return find(*arguments, closely=closely, **others)
+
+    monkeypatch.setattr(text_reading, "find", spied)
+    return seen
+
+
+def assert_same(text: Text, other: Text) -> None:
+    assert (text.text, text.confidence) == (other.text, other.confidence)
+    for line, other_line in zip(text.lines, other.lines, strict=True):
+        assert (line.text, line.confidence, line.box) == (other_line.text, other_line.confidence, other_line.box)
+        for digit, other_digit in zip(line.digits, other_line.digits, strict=True):
+            assert (digit.box, digit.legibility) == (other_digit.box, other_digit.legibility)
+            np.testing.assert_array_equal(digit.frame, other_digit.frame)
+            np.testing.assert_array_equal(digit.probabilities, other_digit.probabilities)
+
+
+def test_a_text_is_read_as_in_other_processes(reader, digits, classifier):
+    picture = encode(number(digits[[350, 120, 0]], digits[[60, 200]]))
+    here, there = read_text_bytes(picture, classifier, MAX_PIXELS), asyncio.run(reader.read_text(picture))
+    assert here.text == "720\n14"
+    assert_same(here, there)
+
+
+def test_a_text_says_where_its_time_went(reader, digits):
+    text = asyncio.run(reader.read_text(encode(number(digits[[350, 120]]))))
+    assert [stage.name for stage in text.stages] == ["wait", "decode", "preprocess", "inference"]
+    times = [time for stage in text.stages for time in (stage.begin, stage.end)]
+    assert times == sorted(times)
+
+
+@pytest.mark.parametrize(("picture", "expected"), [("number", [False]), ("letter", [False, True])])
+def test_a_picture_is_looked_at_closely_where_a_glance_is_not_enough(picture, expected, digits, classifier, looks):
+    sheet = number(digits[[350, 120]]) if picture == "number" else letter("A")
+    read_text_bytes(encode(sheet), classifier, MAX_PIXELS)
+    assert looks == expected
+
+
+def test_a_blank_picture_has_an_empty_text(reader, classifier, looks):
+    here, there = read_text_bytes(flat(255), classifier, MAX_PIXELS), asyncio.run(reader.read_text(flat(255)))
+    assert here.text == there.text == ""
+    assert here.lines == there.lines == ()
+    assert looks == [False, True]
+
+
+@pytest.mark.parametrize("length", [1, 3, 5])
+def test_a_text_is_as_long_as_asked_for(reader, digits, classifier, length):
+    picture = encode(number(digits[[350, 120, 0]]))
+    here = read_text_bytes(picture, classifier, MAX_PIXELS, length)
+    assert len(here.text) == length
+    assert_same(here, asyncio.run(reader.read_text(picture, length)))
+
+
+@pytest.mark.parametrize("length", [1, 30])
+def test_a_length_that_cannot_be_is_an_error(reader, digits, classifier, length):
+    picture = flat(255) if length == 1 else encode(number(digits[[350, 120]]))
+    with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
+        read_text_bytes(picture, classifier, MAX_PIXELS, length)
+    with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
+        asyncio.run(reader.read_text(picture, length))
+
+
+def test_what_is_no_picture_is_an_error(reader, classifier):
+    with pytest.raises(NotAnImage):
+        read_text_bytes(b"no picture", classifier, MAX_PIXELS)
+    with pytest.raises(NotAnImage):
+        asyncio.run(reader.read_text(b"no picture"))
