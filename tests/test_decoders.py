@@ -153,6 +153,7 @@ def drawing_of_megapixels(megapixels: int):
 
 @pytest.mark.slow
 def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
+    asyncio.run(look(pool, photo))  # the processes have started
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
 
@@ -177,6 +178,26 @@ def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
         assert asyncio.run(look(pool, photo)).candidates[0].frame.any()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+def test_pictures_that_wait_when_the_last_process_is_killed_are_read_by_another(pool, photo):
+    """pebble itself forgets those that it has not handed to a process yet: as many as do not fit into a pipe."""
+    large = encode(drawing_of_megapixels(1), compress_level=0)
+
+    async def kill_while_many_wait() -> list[Found]:
+        readings = [asyncio.ensure_future(look(pool, large)) for _ in range(5)]
+        await asyncio.sleep(0.3)
+        for pid in stopped:
+            os.kill(pid, signal.SIGKILL)
+        return await asyncio.gather(*readings)
+
+    asyncio.run(look(pool, photo))
+    stopped = pids()
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    found = asyncio.run(kill_while_many_wait())
+    assert all(each.candidates[0].frame.any() for each in found)
+
+
 @pytest.mark.slow
 def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_picture_has_its_answer(pool, photo):
     async def read_many() -> list:
@@ -189,7 +210,7 @@ def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_pictur
 
     asyncio.run(look(pool, photo))
     outcomes = asyncio.run(read_many())
-    # pebble forgets what waits while the last of its processes dies: these are Busy in the end, a 503
+    # a process killed while it is handed a picture leaves pebble's lock taken: those that wait are Busy, a 503
     assert all(isinstance(outcome, Found | TooComplex | Busy) for outcome in outcomes)
     assert sum(isinstance(outcome, TooComplex) for outcome in outcomes) <= 3
     assert asyncio.run(look(pool, photo)).candidates[0].frame.any()

@@ -7,6 +7,7 @@ nobody else notices. pebble keeps the processes; they start with the first pictu
 import asyncio
 import multiprocessing
 import os
+import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # of work on a picture that is decoded alone; its waiting does not count
 WAIT_SECONDS = 3.0  # for the pictures before
+POLL_SECONDS = 0.1  # a pool that breaks forgets some of what waits, so whether it is broken is asked again and again
 
 
 class Busy(Exception):
@@ -77,30 +79,33 @@ class Decoders:
     async def run(self, limits: Limits, data: bytes, closely: bool, is_alone: bool) -> Found:
         """Call `find_within` in the next process that is free; Busy where none is for too long."""
         arguments = limits, data, self.max_pixels, closely, is_alone
-        try:
-            return await self.begun(self.schedule(arguments, limits.seconds))
-        except BrokenProcessPool:  # someone else has killed a process
-            return await self.begun(self.schedule(arguments, limits.seconds))
-        except (TimeoutError, ProcessExpired) as error:
-            self.on_kill()
-            raise TooComplex(
-                f"The picture takes more than {limits.processor_seconds:g} s to decode: re-save it and try again."
-            ) from error
+        for _ in range(2):  # a picture whose pool is broken is sent to a fresh one
+            try:
+                return await self.begun(*self.schedule(arguments, limits.seconds))
+            except BrokenProcessPool:
+                continue
+            except (TimeoutError, ProcessExpired) as error:
+                self.on_kill()
+                raise TooComplex(
+                    f"The picture takes more than {limits.processor_seconds:g} s to decode: re-save it and try again."
+                ) from error
+        raise Busy
 
-    async def begun(self, work: ProcessFuture[Found]) -> Found:
-        """The result of work; Busy where it does not begin in time."""
-        result = asyncio.wrap_future(work)
-        await asyncio.wait([result], timeout=WAIT_SECONDS)
+    async def begun(self, pool: ProcessPool, work: ProcessFuture[Found]) -> Found:
+        """The result of work; Busy where it does not begin in time, BrokenProcessPool where its pool breaks before."""
+        result, begin_by = asyncio.wrap_future(work), time.monotonic() + WAIT_SECONDS
+        while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
+            await asyncio.wait([result], timeout=POLL_SECONDS)
         if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
-            raise Busy
+            raise Busy if pool.active else BrokenProcessPool
         return await result
 
-    def schedule(self, arguments: tuple[object, ...], seconds: float) -> ProcessFuture[Found]:
-        """Hand `find_within` to the pool; a broken one is replaced."""
+    def schedule(self, arguments: tuple[object, ...], seconds: float) -> tuple[ProcessPool, ProcessFuture[Found]]:
+        """Hand `find_within` to the pool, which is replaced where it is broken; that pool, and the work."""
         if not self.pool.active:
             self.close()
             self.pool = new_pool(self.count)
-        return self.pool.schedule(decoder.find_within, arguments, timeout=seconds)
+        return self.pool, self.pool.schedule(decoder.find_within, arguments, timeout=seconds)
 
     def close(self) -> None:
         """End all processes, whatever they are doing."""
