@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.inference import decoder, decoders
 from app.inference.decoder import SHARED, Found
-from app.inference.decoders import Busy, Decoders
+from app.inference.decoders import Busy, Decoders, new_pool
 from app.inference.reading import decide, read_bytes
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
 from support import MAX_PIXELS, drawing, encode, flat, load_sheet, many_scans, until
@@ -52,6 +52,23 @@ def test_processes_start_with_the_first_picture(pool, photo):
     assert not pids()
     assert asyncio.run(look(pool, photo)).candidates[0].frame.shape == (28, 28)
     assert len(pids()) == 2
+
+
+def test_others_are_served_while_the_processes_start(pool, photo, monkeypatch):
+    def start_slowly(count: int):
+        time.sleep(0.5)
+        return new_pool(count)
+
+    async def longest_pause() -> float:
+        reading, pauses = asyncio.ensure_future(look(pool, photo)), []
+        while not reading.done():
+            started = time.perf_counter()
+            await asyncio.sleep(0.01)
+            pauses.append(time.perf_counter() - started)
+        return max(pauses)
+
+    monkeypatch.setattr(decoders, "new_pool", start_slowly)
+    assert asyncio.run(longest_pause()) < 0.4
 
 
 def test_a_picture_is_read_as_in_this_process(pool, photo, classifier):
@@ -153,13 +170,12 @@ def drawing_of_megapixels(megapixels: int):
 
 @pytest.mark.slow
 def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
-    asyncio.run(look(pool, photo))  # the processes have started
-    monkeypatch.setattr(decoders, "WAIT_SECONDS", 0.3)
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
 
     async def crowd() -> list:
         slow = [asyncio.ensure_future(look(pool, SLOW)) for _ in range(2)]
         await asyncio.sleep(1)
+        monkeypatch.setattr(decoders, "WAIT_SECONDS", 0.3)
         started = time.perf_counter()
         with pytest.raises(Busy):
             await look(pool, photo)

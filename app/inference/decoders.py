@@ -7,6 +7,7 @@ nobody else notices. pebble keeps the processes; they start with the first pictu
 import asyncio
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
@@ -51,7 +52,8 @@ class Decoders:
         self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS)
         self.on_kill = on_kill
         self.alone = asyncio.Lock()
-        self.pool = new_pool(count)
+        self.pool: ProcessPool | None = None
+        self.renewing = threading.Lock()
 
     async def __call__(self, data: bytes, closely: bool) -> Found:
         """The candidates of a picture, at a glance or looked at closely; one that takes much memory is looked at once.
@@ -81,7 +83,8 @@ class Decoders:
         arguments = limits, data, self.max_pixels, closely, is_alone
         for _ in range(2):  # a picture whose pool is broken is sent to a fresh one
             try:
-                return await self.begun(*self.schedule(arguments, limits.seconds))
+                pool = await self.working_pool()
+                return await self.begun(pool, pool.schedule(decoder.find_within, arguments, timeout=limits.seconds))
             except BrokenProcessPool:
                 continue
             except (TimeoutError, ProcessExpired) as error:
@@ -100,23 +103,33 @@ class Decoders:
             raise Busy if pool.active else BrokenProcessPool
         return await result
 
-    def schedule(self, arguments: tuple[object, ...], seconds: float) -> tuple[ProcessPool, ProcessFuture[Found]]:
-        """Hand `find_within` to the pool, which is replaced where it is broken; that pool, and the work."""
-        if not self.pool.active:
-            self.close()
-            self.pool = new_pool(self.count)
-        return self.pool, self.pool.schedule(decoder.find_within, arguments, timeout=seconds)
+    async def working_pool(self) -> ProcessPool:
+        """The pool, started with the first picture and anew where it is broken, while the event loop goes on."""
+        if self.pool and self.pool.active:
+            return self.pool
+        return await asyncio.to_thread(self.renewed_pool)
+
+    def renewed_pool(self) -> ProcessPool:
+        """A new pool in place of one that is broken; takes half a second."""
+        with self.renewing:
+            if not (self.pool and self.pool.active):  # another picture was not first
+                self.close()
+                self.pool = new_pool(self.count)
+            return self.pool
 
     def close(self) -> None:
         """End all processes, whatever they are doing."""
-        self.pool.stop()  # type: ignore[no-untyped-call]
-        self.pool.join()
+        if self.pool:
+            self.pool.stop()  # type: ignore[no-untyped-call]
+            self.pool.join()
 
 
 def new_pool(count: int) -> ProcessPool:
-    """A pool whose processes are forked from one that has loaded all they need, and share its memory."""
+    """A pool whose processes are forked from one that has loaded all they need, and share its memory; started."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would fight over the cores
     context.set_forkserver_preload([decoder.__name__])
-    return ProcessPool(count, context=context, initializer=decoder.prepare_process)
+    pool = ProcessPool(count, context=context, initializer=decoder.prepare_process)
+    assert pool.active  # which starts it
+    return pool
