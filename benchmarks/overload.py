@@ -141,7 +141,7 @@ def main(
     clients: Annotated[int, typer.Option(help="Connections that send it.")] = 400,
 ) -> None:
     """Send the service more than it can answer."""
-    small, large = pictures().values()
+    small, large, _ = pictures().values()
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     for name, picture in (("640×480 JPEG", large), ("MNIST PNG", small)):
         body = form(picture, "file")

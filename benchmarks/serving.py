@@ -137,7 +137,7 @@ def start(
 
 def family(pid: int) -> list[int]:
     """A process and all that came of it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    children = [child for of in Path(f"/proc/{pid}/task").glob("*/children") for child in of.read_text().split()]
     return [pid, *(each for child in children for each in family(int(child)))]
 
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -20,6 +21,7 @@ import httpx2
 import numpy as np
 import pytest
 
+from app.server.worker import forget_the_dead
 from serving import family
 from support import DIGITS, drawing, encode, peak_memory, serving, until
 
@@ -497,6 +499,13 @@ def test_workers_answer_together_are_counted_together_and_replaced(small):
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+def test_on_windows_no_signal_is_sent_to_see_which_workers_live(tmp_path, monkeypatch):
+    (tmp_path / "gauge_livesum_1.db").touch()
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "kill", pytest.fail)
+    forget_the_dead(tmp_path)
 
 
 def test_the_environment_names_the_workers_too():

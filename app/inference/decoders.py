@@ -7,6 +7,8 @@ nobody else notices. pebble keeps the processes; they start with the first pictu
 import asyncio
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -19,6 +21,7 @@ from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # of work on a picture that is decoded alone; its waiting does not count
 WAIT_SECONDS = 3.0  # for the pictures before
+POLL_SECONDS = 0.1  # a pool that breaks forgets some of what waits, so whether it is broken is asked again and again
 
 
 class Busy(Exception):
@@ -49,7 +52,8 @@ class Decoders:
         self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS)
         self.on_kill = on_kill
         self.alone = asyncio.Lock()
-        self.pool = new_pool(count)
+        self.pool: ProcessPool | None = None
+        self.renewing = threading.Lock()
 
     async def __call__(self, data: bytes, search: Search, closely: bool) -> Found:
         """What is found on a picture, at a glance or closely; one that takes much memory is looked at once.
@@ -77,41 +81,55 @@ class Decoders:
     async def run(self, limits: Limits, data: bytes, search: Search, closely: bool, is_alone: bool) -> Found:
         """Call `find_within` in the next process that is free; Busy where none is for too long."""
         arguments = limits, data, self.max_pixels, search, closely, is_alone
-        try:
-            return await self.begun(self.schedule(arguments, limits.seconds))
-        except BrokenProcessPool:  # someone else has killed a process
-            return await self.begun(self.schedule(arguments, limits.seconds))
-        except (TimeoutError, ProcessExpired) as error:
-            self.on_kill()
-            raise TooComplex(
-                f"The picture takes more than {limits.processor_seconds:g} s to decode: re-save it and try again."
-            ) from error
+        for _ in range(2):  # a picture whose pool is broken is sent to a fresh one
+            try:
+                pool = await self.working_pool()
+                return await self.begun(pool, pool.schedule(decoder.find_within, arguments, timeout=limits.seconds))
+            except BrokenProcessPool:
+                continue
+            except (TimeoutError, ProcessExpired) as error:
+                self.on_kill()
+                raise TooComplex(
+                    f"The picture takes more than {limits.processor_seconds:g} s to decode: re-save it and try again."
+                ) from error
+        raise Busy
 
-    async def begun(self, work: ProcessFuture[Found]) -> Found:
-        """The result of work; Busy where it does not begin in time."""
-        result = asyncio.wrap_future(work)
-        await asyncio.wait([result], timeout=WAIT_SECONDS)
+    async def begun(self, pool: ProcessPool, work: ProcessFuture[Found]) -> Found:
+        """The result of work; Busy where it does not begin in time, BrokenProcessPool where its pool breaks before."""
+        result, begin_by = asyncio.wrap_future(work), time.monotonic() + WAIT_SECONDS
+        while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
+            await asyncio.wait([result], timeout=POLL_SECONDS)
         if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
-            raise Busy
+            raise Busy if pool.active else BrokenProcessPool
         return await result
 
-    def schedule(self, arguments: tuple[object, ...], seconds: float) -> ProcessFuture[Found]:
-        """Hand `find_within` to the pool; a broken one is replaced."""
-        if not self.pool.active:
-            self.close()
-            self.pool = new_pool(self.count)
-        return self.pool.schedule(decoder.find_within, arguments, timeout=seconds)
+    async def working_pool(self) -> ProcessPool:
+        """The pool, started with the first picture and anew where it is broken, while the event loop goes on."""
+        if self.pool and self.pool.active:
+            return self.pool
+        return await asyncio.to_thread(self.renewed_pool)
+
+    def renewed_pool(self) -> ProcessPool:
+        """A new pool in place of one that is broken; takes half a second."""
+        with self.renewing:
+            if not (self.pool and self.pool.active):  # another picture was not first
+                self.close()
+                self.pool = new_pool(self.count)
+            return self.pool
 
     def close(self) -> None:
         """End all processes, whatever they are doing."""
-        self.pool.stop()  # type: ignore[no-untyped-call]
-        self.pool.join()
+        if self.pool:
+            self.pool.stop()  # type: ignore[no-untyped-call]
+            self.pool.join()
 
 
 def new_pool(count: int) -> ProcessPool:
-    """A pool whose processes are forked from one that has loaded all they need, and share its memory."""
+    """A pool whose processes are forked from one that has loaded all they need, and share its memory; started."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would fight over the cores
     context.set_forkserver_preload([decoder.__name__])
-    return ProcessPool(count, context=context, initializer=decoder.prepare_process)
+    pool = ProcessPool(count, context=context, initializer=decoder.prepare_process)
+    assert pool.active  # which starts it
+    return pool
