@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.preprocess.decode import picture_from_bytes
+from app.inference.decoder import LAYOUTS, find
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.layouts import MOST_FRAMES, READ_SIDE, layouts
+from app.preprocess.layouts import MOST_FRAMES, Layout, reading_side
 from support import MAX_PIXELS, encode
 
 
@@ -20,8 +20,8 @@ def page(*rows: np.ndarray, gap: int = 12, scale: int = 2) -> Image.Image:
     return Image.fromarray(255 - ink).resize((scale * ink.shape[1], scale * ink.shape[0]))
 
 
-def layouts_on(image: Image.Image | np.ndarray, closely: bool = False, **options):
-    return layouts(picture_from_bytes(encode(image, **options), MAX_PIXELS, READ_SIDE), closely)
+def layouts_on(image: Image.Image | np.ndarray, closely: bool = False, **options) -> list[Layout]:
+    return find(encode(image, **options), MAX_PIXELS, LAYOUTS, closely, is_alone=True).results
 
 
 @pytest.mark.parametrize("closely", [False, True])
@@ -63,6 +63,13 @@ def test_what_an_edge_cuts_is_left_out_in_another_layout(digits):
 def test_no_two_layouts_are_the_same(digits):
     found = layouts_on(page(digits[[0, 50, 100]]), closely=True)
     assert len({tuple(map(tuple, layout.lines[0].boxes.tolist())) for layout in found}) > 1 or len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "side"), [((640, 160), 640), ((4000, 3000), 739), ((3000, 4000), 739), ((4000, 40), 2560), ((28, 28), 28)]
+)
+def test_long_pictures_keep_more_of_their_length(size, side):
+    assert reading_side(*size) == side
 
 
 def test_a_blank_picture_has_none():

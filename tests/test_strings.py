@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.text import text_of
-from app.preprocess.decode import picture_from_bytes
-from app.preprocess.layouts import READ_SIDE, layouts
+from app.inference.text_reading import read_text_bytes
 from support import MAX_PIXELS
 from training import strings
 
@@ -32,8 +30,7 @@ def test_what_is_written_can_be_read(digits, labels, classifier, scene):
     right = 0
     for index in range(12):
         number = strings.number(scene, digits[shuffled], labels[shuffled], 0, index, (1, 4))
-        found = layouts(picture_from_bytes(number.picture, MAX_PIXELS, READ_SIDE), closely=True)
-        right += text_of(found, classifier).text == number.text
+        right += read_text_bytes(number.picture, classifier, MAX_PIXELS).text == number.text
     assert right >= 9
 
 

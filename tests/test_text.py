@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
+from app.inference.decoder import LAYOUTS, find
 from app.inference.text import text_of
-from app.preprocess.decode import picture_from_bytes
-from app.preprocess.layouts import READ_SIDE, layouts
 from support import MAX_PIXELS, encode
 
 
@@ -15,7 +14,7 @@ def row(*digits: np.ndarray, gap: int = 8) -> np.ndarray:
 
 
 def read(picture: np.ndarray, classifier, length: int | None = None, closely: bool = True):
-    return text_of(layouts(picture_from_bytes(encode(picture), MAX_PIXELS, READ_SIDE), closely), classifier, length)
+    return text_of(find(encode(picture), MAX_PIXELS, LAYOUTS, closely, is_alone=True).results, classifier, length)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,8 @@ import pytest
 import torch
 
 from app.inference import lattice
+from app.inference.decoder import LAYOUTS, find
 from app.inference.text import classify, layout_score
-from app.preprocess.decode import picture_from_bytes
-from app.preprocess.layouts import READ_SIDE, layouts
 from support import MAX_PIXELS
 from training import strings, weights
 
@@ -39,7 +38,7 @@ def test_the_loss_is_what_the_lattice_says(numbers, examples, classifier):
     for number, loss in zip(numbers, losses, strict=True):
         text = [int(digit) for digit in number.text if digit != "\n"]
         these, every = [], []
-        for layout in layouts(picture_from_bytes(number.picture, MAX_PIXELS, READ_SIDE), closely=True):
+        for layout in find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results:
             lines = zip(layout.lines, classify(layout, classifier), strict=True)
             whole = lattice.joined([lattice.lattice_of(line, classes) for line, classes in lines])
             these.append(layout_score(layout) + lattice.log_total(whole, text))

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from app.inference import lattice
 from app.inference.classifier import Classifier
-from app.inference.text import classify, layout_features, text_of
-from app.preprocess.decode import picture_from_bytes
-from app.preprocess.layouts import READ_SIDE, layouts
+from app.inference.decoder import LAYOUTS, find
+from app.inference.text import classify, layout_features
+from app.inference.text_reading import read_text_bytes
 from app.preprocess.segments import MERGED
 from training import data, strings
 from training.config import MODEL
@@ -92,7 +92,9 @@ class Batch(NamedTuple):
 def example(number: strings.Number, classifier: Classifier) -> Example:
     """What is known of a picture of a number, looked at closely."""
     readings = []
-    for layout in layouts(picture_from_bytes(number.picture, MAX_PIXELS, READ_SIDE), closely=True):
+    layouts = find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results
+    assert isinstance(layouts, list)
+    for layout in layouts:
         classes = classify(layout, classifier)
         whole = lattice.joined([lattice.lattice_of(*line) for line in zip(layout.lines, classes, strict=True)])
         parts = np.concatenate([lattice.part_features(line.parts) for line in layout.lines])
@@ -218,11 +220,7 @@ def main() -> None:
         print(name, "=", known)
     print(f"Mean loss {mean:.3f} on {len(examples)} pictures")
     others = numbers(halves[1], arguments.n // 3, seed=1)
-    right = sum(
-        text_of(layouts(picture_from_bytes(one.picture, MAX_PIXELS, READ_SIDE), closely=True), classifier).text
-        == one.text
-        for one in others
-    )
+    right = sum(read_text_bytes(other.picture, classifier, MAX_PIXELS).text == other.text for other in others)
     print(f"{right} of {len(others)} other numbers are read right.")
 
 

@@ -15,7 +15,7 @@ from app.inference.stage import Stage
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
 from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
-from app.preprocess.layouts import READ_SIDE, layouts
+from app.preprocess.layouts import layouts, reading_side
 
 SHARED_PIXELS = 2_000_000  # of a picture that is decoded beside others
 
@@ -32,11 +32,10 @@ SHARED = Limits(50_000_000, 1.0, 2.5)  # beside others, and maybe twice
 
 
 class Search(NamedTuple):
-    """What to look for on a picture, and the sides to which it is averaged down: at a glance, and closely."""
+    """What to look for on a picture, at a glance or closely, and the longer side to which one is averaged down."""
 
     find: Callable[[Picture, bool], list[Any]]  # picture, closely; may raise BlankImage
-    glance_side: int
-    close_side: int
+    side: Callable[[tuple[int, int], bool], int]  # the picture's size, closely
 
 
 class Found(NamedTuple):
@@ -66,8 +65,18 @@ def candidates_on(picture: Picture, closely: bool) -> list[Candidate]:
     return outcome
 
 
-CANDIDATES = Search(candidates_on, GLANCE_SIDE, CLOSE_SIDE)
-LAYOUTS = Search(layouts, READ_SIDE, READ_SIDE)
+def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
+    """How large a picture of one digit is looked at."""
+    return CLOSE_SIDE if closely else GLANCE_SIDE
+
+
+def side_for_layouts(size: tuple[int, int], _: bool) -> int:
+    """How large a picture of numbers is looked at."""
+    return reading_side(*size)
+
+
+CANDIDATES = Search(candidates_on, side_for_candidates)
+LAYOUTS = Search(layouts, side_for_layouts)
 
 
 def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
@@ -91,7 +100,7 @@ def find(data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: 
     """What is found on a picture, and where the time went."""
     times = [perf_counter_ns()]
     image = open_image(data, max_pixels) if is_alone else open_moderate(data, max_pixels)
-    picture = decode_image(image, search.close_side if closely else search.glance_side)
+    picture = decode_image(image, search.side(image.size, closely))
     times.append(perf_counter_ns())
     results: list[Any] | BlankImage
     try:

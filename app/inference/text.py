@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from app.inference.classifier import Classes, Classifier
 from app.inference.lattice import LAYOUT_WEIGHTS, Lattice, best_path, joined, lattice_of, log_total
 from app.inference.stage import Stage
+from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
 
+MOST_DIGITS = 64  # of a line
 SURE = 0.9  # a text as probable as this, of digits as legible, needs no closer look
 
 
@@ -110,6 +112,11 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     -------
     Text
         Without lines, where there are no digits, or cannot be so many.
+
+    Raises
+    ------
+    TooMuchWriting
+        A line has more than MOST_DIGITS digits.
     """
     classified = [classify(layout, classifier) for layout in layouts]
     lattices = [
@@ -129,6 +136,8 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     text = max(totals, key=totals.__getitem__)
     best = max((index for index, other in enumerate(texts) if other == text), key=scores.__getitem__)
     lines = lines_of(layouts[best], classified[best], lattices[best], paths[best][1])
+    if max((len(line.digits) for line in lines), default=0) > MOST_DIGITS:
+        raise TooMuchWriting
     return Text(lines, min(1.0, math.exp(totals[text] - over_all(whole, priors, length))))
 
 

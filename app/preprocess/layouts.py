@@ -18,7 +18,8 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.rules import without_rules
 from app.preprocess.segments import Segments, segments_of
 
-READ_SIDE = 640  # longer side, in pixels, to which larger pictures are averaged down
+READ_PIXELS = 640 * 640  # to which larger pictures are averaged down
+LONGEST = 4 * 640  # side of a picture, and of a long number
 MOST_FRAMES = 2048
 LEVEL = 0.3  # from here on it is ink, at a glance
 
@@ -42,13 +43,19 @@ class Layout(NamedTuple):
     is_whole: bool
 
 
+def reading_side(width: int, height: int) -> int:
+    """The longer side, in pixels, to which a picture of this size is averaged down to be read."""
+    share = min(1.0, math.sqrt(READ_PIXELS / (width * height)))
+    return max(1, min(LONGEST, round(share * max(width, height))))
+
+
 def layouts(picture: Picture, closely: bool) -> list[Layout]:
     """The ways in which a picture may be lines of writing; none where it is blank.
 
     Parameters
     ----------
     picture : Picture
-        A decoded picture, no larger than READ_SIDE by much.
+        A decoded picture, no larger than READ_PIXELS by much.
     closely : bool
         Whether to understand it in all ways, as far as MOST_FRAMES allows. At a glance, the first view is enough.
 

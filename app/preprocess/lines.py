@@ -12,7 +12,7 @@ from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box, Map, sliding
 from app.preprocess.pieces import Components
 
-MOST_PIECES, MOST_LINES = 600, 32
+MOST_PIECES, MOST_LINES = 2048, 32
 SMALL = 0.4  # a piece of less than this share of the usual height makes no line
 SPECK = 0.1  # and one of less than this is none
 OVERLAP = 0.4  # share of the lower one's height in which two pieces of a line overlap, at least
