@@ -73,7 +73,7 @@ def test_a_blank_picture_has_an_empty_text(reader, classifier, looks):
     assert looks == [False, True]
 
 
-@pytest.mark.parametrize("length", [1, 3, 5])
+@pytest.mark.parametrize("length", [1, 2, 3])
 def test_a_text_is_as_long_as_asked_for(reader, digits, classifier, length):
     picture = encode(number(digits[[350, 120, 0]]))
     here = read_text_bytes(picture, classifier, MAX_PIXELS, length)

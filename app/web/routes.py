@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.inference.classifier import Classifier
 from app.inference.reader import Reader
 from app.inference.text_reading import ImpossibleLength
-from app.preprocess.errors import BlankImage
+from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
 from app.web.admission import Resource
 from app.web.legibility import check_legibility
@@ -25,7 +25,7 @@ FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: 
 BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY}
 BODY_RULES = "The picture's format is recognised by its content; the type that a raw body declares does not matter."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
-NOT_OF_PREDICT = {errors.ShuttingDown, ImpossibleLength}
+NOT_OF_PREDICT = {errors.ShuttingDown, TooMuchWriting, ImpossibleLength}
 NOT_OF_READ = {errors.ShuttingDown, errors.NotADigit, BlankImage}
 MOST_DIGITS = 64
 
