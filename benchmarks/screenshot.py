@@ -1,4 +1,4 @@
-"""Draw the page for the README: an MNIST digit's strokes on a desktop, light and dark, and on a phone.
+"""Draw the page for the README: the strokes of two MNIST digits on a desktop, light and dark, and on a phone.
 
     make screenshot
 
@@ -6,6 +6,7 @@ Writes docs/page*.png. Needs Chromium.
 """
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from serving import PORT, ROOT, SERVERS, digits, start, stop
 from training.strokes import traced
 
 DOCS = ROOT / "docs"
-DIGIT = 185  # a 3
+NUMBER = 215, 110  # a 4 and a 2
+SIDE = 0.8  # of a digit's picture, in heights of the sheet
 COLOURS = 64  # in a file: the page has few
 VIEWS = {
     "page.png": {"viewport": {"width": 960, "height": 640}, "color_scheme": "light"},
@@ -26,18 +28,19 @@ VIEWS = {
 }
 
 
-def draw(page: Page, digit: np.ndarray) -> None:
-    """Draw a digit's centre lines with the mouse, and wait for the answer and the bars."""
+def draw(page: Page, number: Sequence[np.ndarray]) -> None:
+    """Draw digits' centre lines side by side with the mouse, and wait for the answer and the bars."""
     box = page.locator("#sheet").bounding_box()
-    for stroke in traced(digit):
-        points = [
-            (box["x"] + x / FRAME_SIDE * box["width"], box["y"] + y / FRAME_SIDE * box["height"]) for x, y in stroke
-        ]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[4::4] + points[-1:]:
-            page.mouse.move(*point)
-        page.mouse.up()
+    scale = SIDE * box["height"] / FRAME_SIDE
+    for place, digit in enumerate(number):
+        left, top = box["x"] + place * box["width"] / 2, box["y"] + 0.1 * box["height"]
+        for stroke in traced(digit):
+            points = [(left + x * scale, top + y * scale) for x, y in stroke]
+            page.mouse.move(*points[0])
+            page.mouse.down()
+            for point in points[4::4] + points[-1:]:
+                page.mouse.move(*point)
+            page.mouse.up()
     page.locator("#answer[aria-busy=false] .best").wait_for()
     page.wait_for_timeout(500)
 
@@ -59,7 +62,7 @@ def main() -> None:
             for name, view in VIEWS.items():
                 page = browser.new_page(device_scale_factor=2, **view)
                 page.goto(f"http://127.0.0.1:{PORT}")
-                draw(page, digits()[DIGIT])
+                draw(page, [digits()[index] for index in NUMBER])
                 page.screenshot(path=DOCS / name)
                 shrink(DOCS / name)
             browser.close()

@@ -14,7 +14,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
+from PIL import Image, ImageOps
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from app.inference.reading import read_bytes
@@ -34,7 +34,13 @@ SEVEN = [
     (0.6, 0.5),
     (0.52, 0.68),
     (0.45, 0.85),
-]  # in widths of the sheet
+]  # in heights of the sheet
+LETTERS = {
+    "A": [[(0.4, 0.8), (0.65, 0.2), (0.9, 0.8)], [(0.47, 0.6), (0.83, 0.6)]],
+    "E": [[(0.85, 0.2), (0.45, 0.2), (0.45, 0.8), (0.85, 0.8)], [(0.45, 0.5), (0.8, 0.5)]],
+    "X": [[(0.4, 0.2), (0.9, 0.8)], [(0.9, 0.2), (0.4, 0.8)]],
+}
+SEVENTY_SEVEN = [[SEVEN], [[(x + 0.6, y) for x, y in SEVEN]]]
 KEY = "a-key-for-tests"
 MAX_BYTES = 100_000
 
@@ -86,9 +92,9 @@ def page(browser, url) -> Iterator[Page]:
 
 
 def on_sheet(page: Page, stroke: Stroke) -> list[tuple[float, float]]:
-    """A stroke's points on the page, from points in widths of the sheet."""
+    """A stroke's points on the page, from points in heights of the sheet."""
     box = page.locator("#sheet").bounding_box()
-    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+    return [(box["x"] + x * box["height"], box["y"] + y * box["height"]) for x, y in stroke]
 
 
 def draw(page: Page, stroke: Stroke) -> None:
@@ -118,13 +124,38 @@ def draw_by_touch(page: Page, stroke: Stroke) -> None:
 def answered(page: Page) -> str:
     """The digit that is shown when nothing is under way any more."""
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
-    return page.locator("#digit").text_content()
+    return page.locator("#text").text_content()
 
 
 def choose(page: Page, *files: tuple[str, bytes]) -> None:
     page.locator("#files").set_input_files(
         [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
     )
+
+
+def trace(digit: np.ndarray) -> list[Stroke]:
+    """A digit's centre lines, in sides of its picture."""
+    return [[(x / 28, y / 28) for x, y in [*stroke[::6], stroke[-1]]] for stroke in traced(digit)]
+
+
+def number(*digits: np.ndarray) -> list[list[Stroke]]:
+    """Digits' centre lines side by side over the sheet, digit by digit."""
+    side = 1.9 / (len(digits) + 1)
+    return [
+        [[(k * 0.74 * side + 0.05 + x * side, 0.5 + (y - 0.5) * side) for x, y in stroke] for stroke in trace(digit)]
+        for k, digit in enumerate(digits)
+    ]
+
+
+@pytest.fixture(scope="module")
+def forty_two(digits) -> list[list[Stroke]]:
+    return number(digits[215], digits[110])
+
+
+def draw_number(page: Page, strokes: list[list[Stroke]]) -> None:
+    for digit in strokes:
+        for stroke in digit:
+            draw(page, stroke)
 
 
 @pytest.fixture
@@ -134,11 +165,8 @@ def three(digits) -> bytes:
 
 @pytest.fixture(scope="module")
 def traces(digits) -> list[list[Stroke]]:
-    """50 digits' centre lines, in widths of the sheet."""
-    return [
-        [[(x / 28, y / 28) for x, y in [*stroke[::6], stroke[-1]]] for stroke in traced(digit)]
-        for digit in digits[::10]
-    ]
+    """50 digits' centre lines, each in a square."""
+    return [trace(digit) for digit in digits[::10]]
 
 
 @pytest.mark.parametrize("way", [draw, draw_by_touch])
@@ -156,6 +184,19 @@ def test_50_digits_drawn_along_their_centre_lines_are_read(browser, url, traces,
         if answer != str(right)
     ]
     assert len(wrong) <= 2, wrong
+
+
+def test_40_numbers_drawn_along_their_centre_lines_are_read(page, digits, labels):
+    rng = np.random.default_rng(0)
+    wrong = []
+    for i in range(40):
+        chosen = rng.integers(len(digits), size=2 + i % 2)
+        draw_number(page, number(*digits[chosen]))
+        right = "".join(map(str, labels[chosen]))
+        if (answer := answered(page)) != right:
+            wrong.append((right, answer))
+        page.get_by_role("button", name="Clear").click()
+    assert len(wrong) <= 3, wrong
 
 
 def test_the_answer_stands_100_ms_after_the_pen_lifts(page):
@@ -190,6 +231,115 @@ def test_ten_bars_the_frame_the_time_and_the_model_are_shown(page):
     assert widths[7] == max(widths) > 0.5 * page.locator("#bars li").first.bounding_box()["width"]
 
 
+def shown_bar(page: Page) -> int:
+    """The digit whose bar is the longest."""
+    return int(page.locator("#bars .best b").text_content())
+
+
+def boxes_of(page: Page) -> list[dict[str, float]]:
+    return [box.bounding_box() for box in page.locator("#boxes rect").all()]
+
+
+def covers(box: dict[str, float], points: Sequence[tuple[float, float]]) -> bool:
+    return all(0 <= x - box["x"] <= box["width"] and 0 <= y - box["y"] <= box["height"] for x, y in points)
+
+
+def test_a_number_has_a_box_around_each_digit(page, forty_two):
+    draw_number(page, forty_two)
+    assert answered(page) == "42"
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^42 \d+\.\d % sure$"))
+    boxes, sheet = boxes_of(page), page.locator("#sheet").bounding_box()
+    assert len(boxes) == 2
+    for box, strokes in zip(boxes, forty_two, strict=True):
+        points = [point for stroke in strokes for point in on_sheet(page, stroke)]
+        assert covers(box, points)
+        assert box["width"] < np.ptp(points, axis=0)[0] + 0.25 * sheet["height"]
+    page.get_by_role("button", name="Clear").click()
+    assert boxes_of(page) == []
+    draw(page, SEVEN)
+    assert answered(page) == "7"
+    assert boxes_of(page) == []  # one digit needs none
+    expect(page.get_by_role("radiogroup")).to_be_hidden()
+
+
+def test_a_click_on_a_box_or_an_arrow_key_chooses_the_digit_that_is_shown(page, forty_two):
+    draw_number(page, forty_two)
+    assert answered(page) == "42"
+    assert shown_bar(page) == 4
+    frame = page.locator("#frame").get_attribute("src")
+    second = boxes_of(page)[1]
+    middle = second["x"] + second["width"] / 2, second["y"] + second["height"] / 2
+    page.mouse.click(*middle)
+    assert shown_bar(page) == 2
+    assert page.locator("#frame").get_attribute("src") != frame
+    expect(page.locator("#boxes .chosen")).to_have_count(1)
+    page.keyboard.press("ArrowRight")  # around the end
+    assert shown_bar(page) == 4
+    expect(page.get_by_role("radio", name=re.compile(r"^Digit 1 of 2: 4, \d+\.\d %$"))).to_be_focused()
+    page.keyboard.press("ArrowRight")  # now the browser's own
+    assert shown_bar(page) == 2
+    expect(page.get_by_role("radio", name=re.compile(r"^Digit 2 of 2: 2, \d+\.\d %$"))).to_be_checked()
+    page.keyboard.press("ArrowLeft")
+    assert shown_bar(page) == 4
+    page.locator("#digits label").nth(1).click()
+    assert shown_bar(page) == 2
+    assert answered(page) == "42"  # nothing was drawn by it
+    draw(page, [(1.4, 0.2), (1.4, 0.8)])
+    assert answered(page) == "421"
+
+
+def test_a_stroke_that_begins_in_a_box_is_drawn(page, digits):
+    draw_number(page, number(digits[215], digits[50]))
+    assert answered(page) == "41"
+    first = boxes_of(page)[0]
+    page.mouse.move(first["x"] + 5, first["y"] + first["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(first["x"] + first["width"], first["y"] + first["height"] / 2, steps=5)
+    with page.expect_response("**/read*"):
+        page.mouse.up()
+
+
+PAPERS = {"wide": (900, 200), "tall": (600, 1200), "large": (2400, 1500)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("name", PAPERS)
+def test_boxes_lie_on_the_picture_as_it_is_shown(page, digits, name, turned):
+    (width, height), side = PAPERS[name], 160
+    paper, places = Image.new("L", (width, height), 255), [(60, 20), (260, 30), (400, 20)]
+    for i, place in zip((110, 360, 60), places, strict=True):
+        paper.paste(ImageOps.invert(Image.fromarray(digits[i]).resize((side, side))), place)
+    exif = Image.Exif()
+    if turned:
+        paper = paper.transpose(Image.Transpose.ROTATE_90)
+        exif[0x0112] = 6  # to be turned by 90° clockwise
+    choose(page, ("number.jpg", encode(paper, "JPEG", exif=exif)))
+    assert answered(page) == "271"
+    shown = page.locator("#picture").bounding_box()
+    inner_width, inner_height = shown["width"] - 24, shown["height"] - 24  # its padding
+    scale = min(inner_width / width, inner_height / height)
+    corner = shown["x"] + 12 + (inner_width - scale * width) / 2, shown["y"] + 12 + (inner_height - scale * height) / 2
+    for box, (left, top) in zip(boxes_of(page), places, strict=True):
+        middle = corner[0] + scale * (left + side / 2), corner[1] + scale * (top + side / 2)
+        assert covers(box, [middle])
+        assert box["width"] < scale * side
+    page.mouse.click(*middle)
+    assert shown_bar(page) == 1
+    page.mouse.click(shown["x"] + 4, shown["y"] + 4)  # a tap beside the boxes does nothing
+    assert shown_bar(page) == 1
+    expect(page.get_by_role("img", name="number.jpg")).to_be_visible()
+
+
+def test_a_number_that_the_browser_cannot_show_is_read_without_boxes(page, digits):
+    paper = Image.fromarray(255 - np.hstack([digits[215], digits[110]])).resize((560, 280))
+    choose(page, ("photo.heic", encode(paper, "HEIF")))
+    assert answered(page) == "42"
+    expect(page.locator("#hint")).to_have_text("photo.heic")
+    expect(page.locator("#boxes")).to_be_hidden()
+    page.keyboard.press("ArrowRight")
+    assert shown_bar(page) == 2
+
+
 def test_undo_takes_strokes_away_one_by_one_and_clear_all(page):
     draw(page, SEVEN)
     assert answered(page) == "7"
@@ -198,12 +348,12 @@ def test_undo_takes_strokes_away_one_by_one_and_clear_all(page):
     page.get_by_role("button", name="Undo").click()
     assert answered(page) == "7"
     page.keyboard.press("Control+z")
-    expect(page.locator("#digit")).to_have_text("?")
+    expect(page.locator("#text")).to_have_text("?")
     expect(page.get_by_role("button", name="Undo")).to_be_disabled()
     draw(page, SEVEN)
     assert answered(page) == "7"
     page.get_by_role("button", name="Clear").click()
-    expect(page.locator("#digit")).to_have_text("?")
+    expect(page.locator("#text")).to_have_text("?")
     expect(page.locator("#frame")).to_be_hidden()
 
 
@@ -221,8 +371,8 @@ def test_strokes_are_smooth_at_any_pixel_ratio(browser, url):
 
 def test_the_last_of_two_requests_wins(page, three):
     held = []
-    page.route("**/predict*", lambda route: route.continue_() if held else held.append(route))
-    with page.expect_request("**/predict*"):
+    page.route("**/read*", lambda route: route.continue_() if held else held.append(route))
+    with page.expect_request("**/read*"):
         draw(page, SEVEN)
     with page.expect_event("requestfailed"):  # given up by the page
         choose(page, ("three.png", three))
@@ -272,7 +422,7 @@ def test_several_pictures_make_a_list_to_choose_from(page, digits, labels):
     expect(page.locator("#list button:disabled")).to_have_count(0)
     assert rows.locator("b").all_text_contents() == [*(str(labels[i]) for i in chosen), "1", "?"]
     expect(rows.last).to_contain_text("not a picture")
-    expect(page.locator("#digit")).to_have_text("0")  # the first one is on the sheet
+    expect(page.locator("#text")).to_have_text("0")  # the first one is on the sheet
     assert rows.nth(-2).locator("img").evaluate("image => image.naturalWidth") == 28  # its frame stands in
     rows.nth(3).get_by_role("button").click()
     assert answered(page) == str(labels[chosen[3]])
@@ -297,6 +447,14 @@ def test_an_unsure_answer_names_the_runner_up(page, digits, classifier):
     expect(page.locator("#message")).to_have_text(
         re.compile(rf"^Not sure, \d+\.\d %: it could be a {second}, \d+\.\d %")
     )
+
+
+@pytest.mark.parametrize("name", LETTERS)
+def test_a_drawn_letter_is_probably_no_digit(page, name):
+    for stroke in LETTERS[name]:
+        draw(page, stroke)
+    answered(page)
+    expect(page.locator("#message")).to_have_text("Probably not a digit")
 
 
 def test_what_is_probably_no_digit_is_announced(page, three):
@@ -338,16 +496,16 @@ def test_a_service_that_is_down_is_said_and_can_be_asked_again(browser):
         expect(page.locator("#message")).to_contain_text("does not answer. Is it running?")
         with serving("--port", url.rsplit(":", 1)[1]):
             page.get_by_role("button", name="Try again").click()
-            expect(page.locator("#digit")).to_have_text("7")
+            expect(page.locator("#text")).to_have_text("7")
 
 
 def test_an_overloaded_service_is_asked_again(page):
     refusals = [{"status": 503, "headers": {"Retry-After": "1"}, "body": ""}] * 2
-    page.route("**/predict*", lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_())
+    page.route("**/read*", lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_())
     started = time.monotonic()
     draw(page, SEVEN)
     expect(page.locator("#message")).to_have_text("The service is busy. Trying again …")
-    expect(page.locator("#digit")).to_have_text("7")
+    expect(page.locator("#text")).to_have_text("7")
     assert 1.9 < time.monotonic() - started < 5
 
 
@@ -355,7 +513,7 @@ def test_an_overloaded_service_is_asked_again(page):
     ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "log in", False)]
 )
 def test_a_proxy_that_answers_in_html_is_said(page, status, words, again):
-    page.route("**/predict*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
+    page.route("**/read*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
     draw(page, SEVEN)
     assert answered(page) == "?"
     expect(page.locator("#message")).to_contain_text(words)
@@ -372,7 +530,7 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(browser, locked_url, three):
         page.get_by_label("API key").fill(KEY)
         page.keyboard.press("Enter")
         expect(page.locator("#list b")).to_have_text(["3", "3"])
-        expect(page.locator("#digit")).to_have_text("3")
+        expect(page.locator("#text")).to_have_text("3")
         expect(page.get_by_label("API key")).to_be_hidden()
         page.reload()
         draw(page, SEVEN)
@@ -389,15 +547,23 @@ def test_the_snippets_run_as_they_stand(page, tmp_path, three, name):
         choose(page, (name, three))
     else:
         draw(page, SEVEN)
-    digit = answered(page)
+    assert_snippets_say(page, tmp_path, "digit", answered(page))
+
+
+def test_the_snippets_ask_for_a_number_where_there_is_one(page, tmp_path, forty_two):
+    draw_number(page, forty_two)
+    assert_snippets_say(page, tmp_path, "text", f'"{answered(page)}"')
+
+
+def assert_snippets_say(page, tmp_path, name, value):
     page.get_by_text("Ask from a program").click()
     curl, python = page.locator("#curl").text_content(), page.locator("#python").text_content()
     said = subprocess.run(curl, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
-    assert said.startswith(f'{{"digit":{digit},')
+    assert said.startswith(f'{{"{name}":{value},')
     said = subprocess.run(
         [sys.executable, "-c", python], cwd=tmp_path, capture_output=True, text=True, check=True
     ).stdout
-    assert said.startswith(f"{digit} ")
+    assert said.startswith(value.strip('"') + " ")
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -416,6 +582,7 @@ def test_a_snippet_is_copied(browser, url, allowed):
 STATES = {
     "empty": lambda page, three: None,
     "answered": lambda page, three: draw(page, SEVEN),
+    "number": lambda page, three: draw_number(page, SEVENTY_SEVEN),
     "listed": lambda page, three: choose(page, ("a.png", three), ("b.png", three), ("c", b"no picture")),
     "refused": lambda page, three: choose(page, ("c", b"no picture")),
 }

@@ -57,6 +57,14 @@ def test_a_comma_is_a_part_of_its_own():
     assert len({part[20, 5], part[40, 25], part[20, 50]}) == 3
 
 
+def test_a_faint_tip_stays_with_its_stroke():
+    ink = np.zeros((40, 60))
+    ink[:, 2:12] = ink[:, 44:54] = 1
+    ink[20, 12:15] = 0.45, 0.4, 0.35
+    part, _ = parts_of(line_of(ink, 40))
+    assert part[20, 14] == part[20, 5] != part[20, 50]
+
+
 def test_parts_are_numbered_from_left_to_right_in_every_row(digits):
     row, _ = beside(*digits[::50], gap=1)
     part, depth = parts_of(line_of(row, 20))

@@ -1,31 +1,33 @@
-// The page: strokes and files → POST /predict → the digit, ten bars, and what to do where there is no answer.
-// Ignores: how a digit is read.
+// The page: strokes and files → POST /read and /predict → the number, a box around each digit, the ten bars of one, and
+// what to do where there is no answer.
 "use strict";
 
-const STROKE_WIDTH = 0.086; // in widths of the sheet: scaled to 28×28, about as thick as MNIST's strokes
-const DRAWING_SIDE = 112; // pixels of the drawing that is sent
+const STROKE_WIDTH = 0.065; // in heights of the sheet
+const DRAWING = { width: 288, height: 192 }; // pixels of the drawing that is sent; the sheet has this shape
+const TAP = 0.02; // in heights of the sheet: a pen that moves less may have tapped
 const PAUSE_MS = 30; // after a stroke: the next one may follow at once
 const SURE = 0.8; // below, the runner-up is named too
 const LEGIBLE = 0.5; // below, it is probably not a digit
 const AT_ONCE = 4; // pictures of a batch that are sent at the same time
 const TRIES = 8; // of a picture that an overloaded service sends back
 const NO_ANSWER = "No digit yet";
+const SVG = "http://www.w3.org/2000/svg";
 
 const element = (id) => document.getElementById(id);
 const sheet = element("sheet");
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-// ---- The sheet: strokes as points in widths of the sheet, so that they can be undone and drawn at any size.
+// ---- The sheet: strokes as points in heights of the sheet, so that they can be undone and drawn at any size.
 
 let strokes = [];
 let reading = new AbortController();
 let current = null; // what was sent: {blob}, of a file also {name, url}; then its answer or error
 
-function paint(context, side) {
-  context.lineWidth = STROKE_WIDTH * side;
+function paint(context, height) {
+  context.lineWidth = STROKE_WIDTH * height;
   context.lineCap = context.lineJoin = "round";
   for (const points of strokes) {
-    const [first, ...rest] = points.map(([x, y]) => [x * side, y * side]);
+    const [first, ...rest] = points.map(([x, y]) => [x * height, y * height]);
     context.beginPath();
     context.moveTo(...first);
     let last = first;
@@ -39,25 +41,25 @@ function paint(context, side) {
 }
 
 function repaint() {
-  const side = Math.round(sheet.clientWidth * devicePixelRatio);
-  if (sheet.width !== side) sheet.width = sheet.height = side;
+  const width = Math.round(sheet.clientWidth * devicePixelRatio);
+  const height = Math.round((width * DRAWING.height) / DRAWING.width);
+  if (sheet.width !== width) Object.assign(sheet, { width, height });
   const context = sheet.getContext("2d");
-  context.clearRect(0, 0, side, side);
+  context.clearRect(0, 0, width, height);
   context.strokeStyle = getComputedStyle(sheet).color;
-  paint(context, side);
+  paint(context, height);
   element("hint").hidden = strokes.length > 0 || !element("picture").hidden;
-  element("hint").textContent = current?.name ?? "Draw a digit here";
+  element("hint").textContent = current?.name ?? "Draw a number here";
   element("undo").disabled = strokes.length === 0;
   element("clear").disabled = strokes.length === 0 && current === null;
 }
 
 function drawing() {
-  const canvas = document.createElement("canvas");
-  canvas.width = canvas.height = DRAWING_SIDE;
+  const canvas = Object.assign(document.createElement("canvas"), DRAWING);
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
-  context.fillRect(0, 0, DRAWING_SIDE, DRAWING_SIDE);
-  paint(context, DRAWING_SIDE);
+  context.fillRect(0, 0, DRAWING.width, DRAWING.height);
+  paint(context, DRAWING.height);
   return new Promise((resolve) => canvas.toBlob(resolve));
 }
 
@@ -94,26 +96,47 @@ function clear() {
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
-  return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+  return [(event.clientX - box.left) / box.height, (event.clientY - box.top) / box.height];
+}
+
+let stroke; // the one under the pen
+let maybeTap; // whether it may be no stroke, but a tap that chooses a digit, or does nothing to a photo
+
+function begin() {
+  maybeTap = false;
+  if (current?.url) clear();
+  stopReading();
+  element("answer").ariaBusy = "true";
+  strokes.push(stroke);
+}
+
+function hasMoved([[x, y], ...rest]) {
+  return rest.some(([toX, toY]) => Math.hypot(toX - x, toY - y) > TAP);
 }
 
 sheet.addEventListener("pointerdown", (event) => {
   if (!event.isPrimary || event.button !== 0) return;
   event.preventDefault();
-  if (current?.url) clear();
-  stopReading();
-  element("answer").ariaBusy = "true";
   sheet.setPointerCapture(event.pointerId);
-  strokes.push([point(event)]);
+  stroke = [point(event)];
+  maybeTap = Boolean(current?.url) || digitAt(event) >= 0;
+  if (!maybeTap) begin();
   repaint();
 });
 sheet.addEventListener("pointermove", (event) => {
-  if (!sheet.hasPointerCapture(event.pointerId)) return;
+  if (!sheet.hasPointerCapture(event.pointerId)) {
+    sheet.style.cursor = digitAt(event) < 0 ? "" : "pointer";
+    return;
+  }
   const events = event.getCoalescedEvents?.() ?? [];
-  strokes.at(-1).push(...(events.length ? events : [event]).map(point));
+  stroke.push(...(events.length ? events : [event]).map(point));
+  if (maybeTap && hasMoved(stroke)) begin();
   repaint();
 });
-sheet.addEventListener("lostpointercapture", strokesChanged);
+sheet.addEventListener("lostpointercapture", (event) => {
+  if (maybeTap) choices()[digitAt(event)]?.click();
+  else strokesChanged();
+});
 sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press is a slow stroke
 
 function undo() {
@@ -154,13 +177,27 @@ function seconds(count, signal) {
   });
 }
 
-// The service's answer for a picture; `busy` is told before each wait for a service that has too much to do.
-async function ask(picture, signal, busy = () => {}) {
+// What is on a picture: the number that /read finds, or else, of one digit or none, what /predict says.
+async function answerTo(picture, signal, busy) {
+  const started = performance.now();
+  let answer = { route: "read", ...(await ask("read", picture, signal, busy)) };
+  if (digitsOf(answer).length < 2) {
+    const digit = await ask("predict", picture, signal, busy);
+    answer = { route: "predict", ...digit, text: String(digit.digit), lines: [{ digits: [digit] }] };
+  }
+  return { ...answer, milliseconds: performance.now() - started };
+}
+
+function digitsOf({ lines }) {
+  return lines.flatMap(({ digits }) => digits);
+}
+
+// The service's answer; `busy` is told before each wait for a service that has too much to do.
+async function ask(route, picture, signal, busy) {
   for (let tries = 1; ; tries++) {
-    const started = performance.now();
-    const response = await post(picture, signal);
+    const response = await post(route, picture, signal);
     const answer = await response.json().catch(() => ({}));
-    if (response.ok && answer.probabilities) return { ...answer, milliseconds: performance.now() - started };
+    if (response.ok && answer.model) return answer;
     if (response.status === 503 && tries < TRIES) {
       busy();
       await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
@@ -170,14 +207,14 @@ async function ask(picture, signal, busy = () => {}) {
   }
 }
 
-async function post(picture, signal) {
+async function post(route, picture, signal) {
   try {
     await picture.slice(0, 1).arrayBuffer();
   } catch {
     throw refused("This cannot be read: choose a file, not a folder.");
   }
   try {
-    return await fetch("predict?frame=true", { method: "POST", body: picture, headers: headers(), signal });
+    return await fetch(`${route}?frame=true`, { method: "POST", body: picture, headers: headers(), signal });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw refused("The service does not answer. Is it running? Your picture stays here.");
@@ -207,7 +244,7 @@ async function read(picture) {
 // Ask, and keep the answer or the error with the picture.
 async function settle(picture, signal, busy) {
   try {
-    const answer = await ask(picture.blob, signal, busy);
+    const answer = await answerTo(picture.blob, signal, busy);
     Object.assign(picture, { answer, error: undefined });
   } catch (error) {
     Object.assign(picture, { answer: undefined, error });
@@ -226,32 +263,56 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
   return { row, fill: bar.firstChild, share };
 });
 
-function inWords({ digit, confidence, probabilities, legibility }) {
-  if (legibility < LEGIBLE) return "Probably not a digit";
-  if (confidence >= SURE) return `${percent(confidence)} sure`;
+function inWords(answer) {
+  const digits = digitsOf(answer);
+  return digits.length === 1 ? digitInWords(digits[0]) : numberInWords(digits, answer.confidence);
+}
+
+function digitInWords(digit) {
+  if (digit.legibility < LEGIBLE) return "Probably not a digit";
+  if (digit.confidence >= SURE) return `${percent(digit.confidence)} sure`;
+  return `Not sure, ${percent(digit.confidence)}: it could be ${runnerUp(digit)}`;
+}
+
+function numberInWords(digits, confidence) {
+  const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
+  const index = doubts.indexOf(Math.min(...doubts));
+  const name = `digit ${index + 1} of ${digits.length}`;
+  const unsure = `Not sure, ${percent(confidence)}`;
+  if (digits[index].legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
+  if (digits[index].confidence < SURE) return `${unsure}: ${name} could be ${runnerUp(digits[index])}`;
+  return confidence < SURE ? unsure : `${percent(confidence)} sure`;
+}
+
+function runnerUp({ digit, probabilities }) {
   const others = probabilities.map((share, other) => ({ share, other })).filter(({ other }) => other !== digit);
   const second = others.reduce((best, each) => (each.share > best.share ? each : best));
-  return `Not sure, ${percent(confidence)}: it could be a ${second.other}, ${percent(second.share)}`;
+  return `a ${second.other}, ${percent(second.share)}`;
 }
 
 function show({ answer, message = NO_ANSWER, error }) {
   element("answer").ariaBusy = "false";
-  element("digit").textContent = answer?.digit ?? "?";
+  element("text").textContent = answer?.text ?? "?";
   element("message").textContent = answer ? inWords(answer) : (error?.message ?? message);
-  element("frame").hidden = !answer;
-  if (answer) element("frame").src = answer.frame;
   element("facts").textContent = answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}`
     : "";
-  bars.forEach(({ row, fill, share }, digit) => {
-    const probability = answer?.probabilities[digit];
-    row.classList.toggle("best", digit === answer?.digit);
-    fill.style.transform = `scaleX(${probability ?? 0})`;
-    share.textContent = answer ? percent(probability) : "–";
-  });
+  showChoices(answer?.lines ?? []);
+  showDigit(answer && digitsOf(answer)[0]);
   element("ask-key").hidden = error?.status !== 401;
   element("again").hidden = !error || !(error.status === 0 || error.status >= 500);
   showCode();
+}
+
+function showDigit(digit) {
+  element("frame").hidden = !digit;
+  if (digit) element("frame").src = digit.frame;
+  bars.forEach(({ row, fill, share }, each) => {
+    const probability = digit?.probabilities[each];
+    row.classList.toggle("best", each === digit?.digit);
+    fill.style.transform = `scaleX(${probability ?? 0})`;
+    share.textContent = digit ? percent(probability) : "–";
+  });
 }
 
 function showWaiting(message) {
@@ -270,8 +331,18 @@ function showPicture(picture) {
   image.alt = picture?.name ?? "";
   if (picture) image.src = picture.url;
   else image.removeAttribute("src");
+  showBoxesOn(picture ? null : DRAWING);
 }
 
+// Boxes are in pixels of the drawing or photo; none is shown where the browser does not show that.
+function showBoxesOn(size) {
+  element("boxes").toggleAttribute("hidden", !size);
+  if (size) element("boxes").setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+}
+
+element("picture").addEventListener("load", ({ target: { naturalWidth: width, naturalHeight: height } }) => {
+  showBoxesOn({ width, height });
+});
 element("picture").addEventListener("error", ({ target }) => {
   target.hidden = true; // a format that the browser does not know, though the service may
   repaint();
@@ -287,6 +358,75 @@ function again() {
   if (listed.includes(current)) readListed(listed.filter(({ error }) => error));
   else read(current);
 }
+
+// ---- Several digits: each is chosen by its place in the number, by its box on the picture, or by arrow keys.
+
+function showChoices(lines) {
+  const digits = digitsOf({ lines });
+  const group = element("digits");
+  group.hidden = digits.length < 2;
+  group.replaceChildren();
+  element("boxes").replaceChildren();
+  if (group.hidden) return;
+  fit(group, lines);
+  for (const line of lines) {
+    const row = document.createElement("div");
+    row.append(...line.digits.map((digit) => choice(digit, digits)));
+    group.append(row);
+  }
+  element("boxes").append(...digits.map(boxAround));
+  choices()[0].click();
+}
+
+// Tells the style sheet how much is to be shown, since it makes long numbers smaller.
+function fit(place, lines) {
+  place.style.setProperty("--length", Math.max(...lines.map(({ digits }) => digits.length)));
+  place.style.setProperty("--lines", lines.length);
+}
+
+function choices() {
+  return [...element("digits").querySelectorAll("input")];
+}
+
+function choice(digit, digits) {
+  const index = digits.indexOf(digit);
+  const label = document.createElement("label");
+  const input = document.createElement("input");
+  Object.assign(input, { type: "radio", name: "digit" });
+  input.ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
+  input.addEventListener("change", () => {
+    showDigit(digit);
+    [...element("boxes").children].forEach((box, each) => box.classList.toggle("chosen", each === index));
+  });
+  label.append(input, digit.digit);
+  return label;
+}
+
+function boxAround({ box: { left, top, width, height } }) {
+  const margin = 0.08 * height;
+  const rectangle = document.createElementNS(SVG, "rect");
+  const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
+  for (const [name, value] of Object.entries(places)) rectangle.setAttribute(name, value);
+  return rectangle;
+}
+
+// The digit in whose box the pointer is, or -1.
+function digitAt({ clientX, clientY }) {
+  return [...element("boxes").children].findIndex((rectangle) => {
+    const { left, right, top, bottom } = rectangle.getBoundingClientRect();
+    return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
+  });
+}
+
+addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+  const digits = choices();
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, pre");
+  if (!step || digits.length === 0 || isTaken) return; // by the browser
+  const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
+  next.click();
+  next.focus();
+});
 
 // ---- Files: one takes the place of the drawing; several make a list, of which the sheet shows one.
 
@@ -336,10 +476,11 @@ async function readListed(pictures) {
 }
 
 async function readOne(picture, signal) {
-  const { button, thumbnail, digit, note } = picture.row;
+  const { button, thumbnail, text, note } = picture.row;
   await settle(picture, signal, () => (note.textContent = "The service is busy: waiting"));
   if (signal.aborted) return;
-  digit.textContent = picture.answer?.digit ?? "?";
+  text.textContent = picture.answer?.text ?? "?";
+  if (picture.answer) fit(text, picture.answer.lines);
   note.textContent = picture.answer ? inWords(picture.answer) : picture.error.message;
   if (picture.answer && thumbnail.classList.contains("unknown")) showFrame(thumbnail, picture.answer);
   button.disabled = false;
@@ -351,26 +492,26 @@ function listRow(picture) {
   const item = document.createElement("li");
   const button = document.createElement("button");
   const thumbnail = new Image();
-  const [digit, name, note] = ["b", "span", "span"].map((tag) => document.createElement(tag));
+  const [text, name, note] = ["b", "span", "span"].map((tag) => document.createElement(tag));
   thumbnail.alt = "";
   thumbnail.addEventListener("error", () => {
     thumbnail.classList.add("unknown"); // the browser's fault or the file's: the frame is shown where there is one
     if (picture.answer) showFrame(thumbnail, picture.answer);
   }, { once: true });
   thumbnail.src = picture.url;
-  digit.textContent = "…";
+  text.textContent = "…";
   name.textContent = picture.name;
   name.className = "name";
   button.type = "button";
   button.disabled = true;
-  button.append(thumbnail, digit, name, note);
+  button.append(thumbnail, text, name, note);
   button.addEventListener("click", () => choose(picture));
   item.append(button);
-  return { item, button, thumbnail, digit, note };
+  return { item, button, thumbnail, text, note };
 }
 
 function showFrame(thumbnail, answer) {
-  thumbnail.src = answer.frame;
+  thumbnail.src = digitsOf(answer)[0].frame;
   thumbnail.classList.remove("unknown");
 }
 
@@ -408,8 +549,9 @@ addEventListener("drop", (event) => {
 // ---- The same question as a command and as a program; a drawing has no file, so its bytes are written out.
 
 async function showCode() {
-  const url = new URL("predict", location.href).href;
   const picture = current;
+  const route = picture?.answer?.route ?? "read";
+  const url = new URL(route, location.href).href;
   const drawn = picture && !picture.url;
   const bytes = drawn ? base64(await picture.blob.arrayBuffer()) : "";
   if (picture !== current) return;
@@ -426,7 +568,7 @@ async function showCode() {
     drawn ? `picture = base64.b64decode("${bytes}")` : `picture = open(${JSON.stringify(name)}, "rb").read()`,
     `headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}`,
     `answer = json.load(urlopen(Request("${url}", picture, headers)))`,
-    'print(answer["digit"], answer["confidence"])',
+    `print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`,
   ].join("\n");
 }
 

@@ -88,13 +88,21 @@ def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
     """
     free = through <= FREE
     lowest = through <= sliding(np.minimum, through[None].repeat(1, axis=0), 2 * apart + 1)[0]
-    found = [column for ends in runs(free) for column in sorted(set(ends))]
+    gaps = [{downhill(through, begin, 1), downhill(through, end, -1)} for begin, end in runs(free)]
+    found = [column for ends in gaps for column in ends]
     for begin, end in runs(lowest & (through <= most) & ~free):
         middle = (begin + end) // 2
         if all(abs(middle - other) >= apart for other in found):
             found.append(middle)
     columns = np.array(found, np.int64)
     return np.sort(columns[np.argsort(through[columns], kind="stable")[:MOST_SEAMS]])
+
+
+def downhill(costs: Map, place: int, step: int) -> int:
+    """From a place on, the first one after which costs do not fall: beside ink, not on its faint edge."""
+    while costs[place + step] < costs[place]:
+        place += step
+    return place
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
