@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.inference.classifier import Classifier
 from app.inference.reader import Reader
+from app.inference.text import MOST_DIGITS
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
@@ -27,7 +28,6 @@ BODY_RULES = "The picture's format is recognised by its content; the type that a
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
 NOT_OF_PREDICT = {errors.ShuttingDown, TooMuchWriting, ImpossibleLength}
 NOT_OF_READ = {errors.ShuttingDown, errors.NotADigit, BlankImage}
-MOST_DIGITS = 64
 
 
 @guarded.post(
