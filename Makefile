@@ -36,6 +36,9 @@ evaluate: .venv/all  ## Measure models/digits.onnx on MNIST's test images and wr
 robustness: .venv/all  ## Error on digits drawn into difficult scenes, photos among them
 	$(BIN)/python benchmarks/robustness.py $(ARGS)
 
+numbers: .venv/all  ## Error on whole numbers made of MNIST's test digits (your own pictures: ARGS="--folder DIR")
+	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
+
 real: .venv/all  ## Error of the running service on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
@@ -88,4 +91,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run check test train evaluate robustness real fuzz hostile screenshot bench soak lock notices audit
+.PHONY: help run check test train evaluate robustness numbers real fuzz hostile screenshot bench soak lock notices audit
