@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.lines import MOST_LINES, MOST_PIECES, lines_of
+from app.preprocess.lines import MOST_LINES, MOST_PIECES, Line, lines_of
+from app.preprocess.pieces import Components
 
 LEVEL = 0.3
 
@@ -17,12 +18,16 @@ def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
     return ink
 
 
+def lines_on(ink: np.ndarray) -> list[Line]:
+    return lines_of(ink, Components.of(ink, LEVEL))
+
+
 def boxes_of(*boxes: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:
-    return [tuple(line.box) for line in lines_of(page(*boxes), LEVEL)]
+    return [tuple(line.box) for line in lines_on(page(*boxes))]
 
 
 def test_an_empty_page_has_no_line():
-    assert lines_of(page(), LEVEL) == []
+    assert lines_on(page()) == []
 
 
 def test_pieces_beside_each_other_are_a_line_and_those_below_another():
@@ -37,7 +42,7 @@ def test_a_line_may_rise():
 
 
 def test_its_height_is_that_of_most_of_its_ink():
-    (line,) = lines_of(page((10, 50, 10, 30), (12, 50, 50, 70), (46, 60, 80, 84)), LEVEL)
+    (line,) = lines_on(page((10, 50, 10, 30), (12, 50, 50, 70), (46, 60, 80, 84)))
     assert line.height in (38, 40)
 
 
@@ -48,8 +53,8 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
 
 def test_what_the_edge_cuts_may_be_left_out():
     ink = page((0, 50, 10, 30), (10, 50, 50, 70))
-    assert lines_of(ink, LEVEL)[0].box == (0, 50, 10, 70)
-    assert lines_of(ink, LEVEL, with_cut_off=False)[0].box == (10, 50, 50, 70)
+    assert lines_on(ink)[0].box == (0, 50, 10, 70)
+    assert lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
 
 
 def test_specks_belong_to_none():
@@ -57,7 +62,7 @@ def test_specks_belong_to_none():
 
 
 def test_a_line_has_its_own_ink_alone():
-    first, second = lines_of(page((10, 60, 10, 30), (20, 70, 50, 90), (65, 115, 10, 30)), LEVEL)
+    first, second = lines_on(page((10, 60, 10, 30), (20, 70, 50, 90), (65, 115, 10, 30)))
     assert first.box == (10, 70, 10, 90)
     assert first.ink.sum() == 50 * 20 + 50 * 40
     assert second.ink.sum() == 50 * 20
@@ -68,7 +73,7 @@ def test_many_pieces_are_noise():
     ink[::4, ::4] = ink[1::4, ::4] = ink[::4, 1::4] = 1
     assert MOST_PIECES < 50 * 75
     with pytest.raises(TooMuchWriting):
-        lines_of(ink, LEVEL)
+        lines_on(ink)
 
 
 def test_many_lines_are_noise():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from app.preprocess.lines import lines_of
+from app.preprocess.pieces import Components
 from app.preprocess.segments import MERGED, segments_of
 
 LEVEL = 0.3
@@ -17,7 +18,7 @@ def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
 
 
 def found(page: np.ndarray):
-    (line,) = lines_of(page, LEVEL)
+    (line,) = lines_of(page, Components.of(page, LEVEL))
     return segments_of(line, LEVEL)
 
 

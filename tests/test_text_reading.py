@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from app.inference import text_reading
+from app.inference.decoder import LAYOUTS, Search, find
 from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.inference.text import Text
-from app.inference.text_reading import ImpossibleLength, read_text_bytes
-from app.preprocess.errors import NotAnImage
+from app.inference.text_reading import ImpossibleLength, read_text_bytes, text_of_found
+from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
 from support import MAX_PIXELS, encode, flat, letter, number
 
 
@@ -64,6 +65,34 @@ def test_a_picture_is_looked_at_closely_where_a_glance_is_not_enough(picture, ex
     sheet = number(digits[[350, 120]]) if picture == "number" else letter("A")
     read_text_bytes(encode(sheet), classifier, MAX_PIXELS)
     assert looks == expected
+
+
+@pytest.mark.parametrize("error", [TooComplex("It takes long."), TooMuchWriting()])
+def test_where_a_close_look_is_too_much_the_answer_is_what_was_read_at_a_glance(
+    reader, digits, classifier, monkeypatch, error
+):
+    doubtful = number(digits[[350, 120, 400]])
+    doubtful.paste(0, (0, 60, doubtful.width, 64))
+    picture = encode(doubtful)
+    glance = text_of_found(find(picture, MAX_PIXELS, LAYOUTS, closely=False, is_alone=True), classifier, None)
+    assert glance.lines
+    assert not glance.is_sure
+    decoders = reader.decoders
+
+    def looked(*arguments, closely: bool, **others):
+        if closely:
+            raise error
+        return find(*arguments, closely=closely, **others)
+
+    async def looked_elsewhere(data: bytes, search: Search, closely: bool):
+        if closely:
+            raise error
+        return await decoders(data, search, closely)
+
+    monkeypatch.setattr(text_reading, "find", looked)
+    monkeypatch.setattr(reader, "decoders", looked_elsewhere)
+    assert_same(read_text_bytes(picture, classifier, MAX_PIXELS), glance)
+    assert_same(asyncio.run(reader.read_text(picture)), glance)
 
 
 def test_a_blank_picture_has_an_empty_text(reader, classifier, looks):

@@ -18,7 +18,7 @@ def numbers(digits, labels) -> list[strings.Number]:
     shuffled = np.random.default_rng(0).permutation(len(labels))  # the sheet's digits are sorted
     return [
         strings.number(scene, digits[shuffled], labels[shuffled], 0, index, (1, 3))
-        for scene in ("spaced", "touching", "two-lines", "no-digits")
+        for scene in ("spaced", "touching", "two-lines", "character")
         for index in range(6)
     ]
 

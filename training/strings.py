@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from training.data import Digits
-from training.non_digits import crop, invented_character, letter, scribble, shape, texture
+from training.non_digits import Kind, crop, invented_character, letter, scribble, shape, texture
 from training.non_digits import lines as printed_lines
 from training.paper import (
     Size,
@@ -37,9 +37,6 @@ from training.paper import (
 )
 from training.strokes import Map
 from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, hand, row, stacked, written
-
-NONE_KINDS = (letter, invented_character, scribble, printed_lines, shape, texture)
-
 
 NO_DIGITS = Digits(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))
 
@@ -204,13 +201,12 @@ def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return png(Image.fromarray(digits[0]))
 
 
-def no_digits(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Letters, and what else is no digit, on paper or a canvas."""
+def without_digits(kinds: Sequence[Kind], count: int, rng: Generator) -> bytes:
+    """What is no digit in a line, on paper or a canvas."""
     height = rng.uniform(30, 110)
     line = Row(height)
-    kinds = NONE_KINDS if rng.random() < 0.5 else (letter,)
-    for _ in range(max(1, len(digits) - int(rng.integers(3)))):
-        while (ink := crop(kinds[rng.integers(len(kinds))](NO_DIGITS, rng))) is None:
+    for _ in range(count):
+        while (ink := crop(kinds[int(rng.integers(len(kinds)))](NO_DIGITS, rng))) is None:
             pass
         scale = height * rng.uniform(0.85, 1.1) / max(ink.shape)
         size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
@@ -219,6 +215,21 @@ def no_digits(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     if rng.random() < 0.5:
         return on_paper(mask, height, rng)
     return png(255 - 255 * laid(mask, room(mask, height, rng, 0.1, 2), rng))
+
+
+def word(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Letters in place of digits."""
+    return without_digits([letter], len(digits), rng)
+
+
+def character(_: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """One letter, or a character that nobody knows."""
+    return without_digits([letter, invented_character, scribble], 1, rng)
+
+
+def things(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Lines, shapes and textures."""
+    return without_digits([printed_lines, shape, texture], len(digits), rng)
 
 
 def cheque(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
@@ -265,8 +276,11 @@ SCENES: dict[str, Scene] = {
     "photo": photographed,
     "cut-out": cut_out,
     "frame": frame,
-    "no-digits": no_digits,
+    "word": word,
+    "character": character,
+    "things": things,
 }
+WITHOUT_DIGITS = "word", "character", "things"
 TWO_LINES = "two-lines"
 
 
@@ -281,7 +295,7 @@ def number(
     text = "".join(map(str, labels[chosen]))
     digits = list(images[chosen])
     if scene != TWO_LINES:
-        text = {"frame": text[:1], "no-digits": ""}.get(scene, text)
+        text = text[:1] if scene == "frame" else "" if scene in WITHOUT_DIGITS else text
         return Number(SCENES[scene](digits, rng), text)
     writer = hand(digits, rng)
     parts = [writer._replace(strokes=writer.strokes[: counts[0]]), writer._replace(strokes=writer.strokes[counts[0] :])]

@@ -17,9 +17,9 @@ from app.preprocess.segments import Parts, Segments
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {"digit": -1.4, "legibility": 0.58, "height": -2.59, "offset": -0.53, "gap": -0.38, "depth": -0.95}
-PART_WEIGHTS = {"part": -2.05, "height": -1.5, "ink": 0.45}
-LAYOUT_WEIGHTS = {"prior": 0.28, "erased": -1.41, "whole": -1.0}
+DIGIT_WEIGHTS = {"digit": -1.7, "legibility": 0.68, "height": -3.25, "offset": -0.45, "gap": -0.19, "depth": -1.29}
+PART_WEIGHTS = {"part": -1.51, "height": -2.45, "ink": 1.86}
+LAYOUT_WEIGHTS = {"prior": 0.07, "erased": -0.16, "whole": 0.05}
 
 Scores = NDArray[np.float64]
 

@@ -4,6 +4,7 @@ Small pictures of simple formats are decoded in batches, in the event loop's own
 """
 
 import asyncio
+from contextlib import nullcontext, suppress
 from time import perf_counter_ns
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
 from app.inference.text import Text
-from app.inference.text_reading import checked, text_of_found
+from app.inference.text_reading import TOO_MUCH, checked, text_of_found
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
 
@@ -83,8 +84,8 @@ class Reader:
         found = await self.decoders(data, LAYOUTS, closely=False)
         text = await self.judge_text(found, length)
         if not text.is_sure and not found.closely:
-            found = await self.decoders(data, LAYOUTS, closely=True)
-            text = await self.judge_text(found, length)
+            with suppress(*TOO_MUCH) if text.lines else nullcontext():
+                text = await self.judge_text(await self.decoders(data, LAYOUTS, closely=True), length)
         return waited(begin, checked(text, length))
 
     def judge(self, found: Found) -> Reading | BlankImage:

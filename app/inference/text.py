@@ -1,7 +1,7 @@
 """Layouts → the text that they show: all digits on a picture, line by line.
 
-Each layout's segments are classified together. The best path through each layout proposes a text; the one that is most
-probable, over all paths through all layouts, is the answer.
+Each layout's segments are classified together. The best path through each layout proposes a text, and there may be
+none; the one that is most probable, over all paths through all layouts, is the answer.
 """
 
 import math
@@ -132,13 +132,17 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     texts = [
         tuple(lattice.labels[path].argmax(axis=1).tolist()) for lattice, (_, path) in zip(whole, paths, strict=True)
     ]
-    totals = {text: over_all(whole, priors, text) for text in set(texts)}
+    proposed = {*texts, ()} if length is None else set(texts)
+    totals = {text: over_all(whole, priors, text) for text in proposed}
     text = max(totals, key=totals.__getitem__)
+    confidence = min(1.0, math.exp(totals[text] - over_all(whole, priors, length)))
+    if not text:
+        return Text((), confidence)
     best = max((index for index, other in enumerate(texts) if other == text), key=scores.__getitem__)
     lines = lines_of(layouts[best], classified[best], lattices[best], paths[best][1])
     if max((len(line.digits) for line in lines), default=0) > MOST_DIGITS:
         raise TooMuchWriting
-    return Text(lines, min(1.0, math.exp(totals[text] - over_all(whole, priors, length))))
+    return Text(lines, confidence)
 
 
 def over_all(lattices: Sequence[Lattice], priors: Sequence[float], text: Sequence[int] | int | None) -> float:

@@ -1,9 +1,14 @@
 """Picture bytes → the text on the picture, in this process; and the error where it cannot be as long as asked for."""
 
+from contextlib import nullcontext, suppress
+
 from app.inference.classifier import Classifier
 from app.inference.decoder import LAYOUTS, Found, find
 from app.inference.text import Text, text_of
-from app.preprocess.errors import BlankImage
+from app.preprocess.errors import BlankImage, TooComplex, TooMuchWriting
+
+# Why a picture is not looked at closely: what was read at a glance is the answer then.
+TOO_MUCH = TooComplex, TooMuchWriting
 
 
 class ImpossibleLength(Exception):
@@ -17,7 +22,8 @@ def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length
     """Read all digits on one picture, or just so many; raises PreprocessError, or ImpossibleLength."""
     text = text_of_found(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True), classifier, length)
     if not text.is_sure:
-        text = text_of_found(find(data, max_pixels, LAYOUTS, closely=True, is_alone=True), classifier, length)
+        with suppress(*TOO_MUCH) if text.lines else nullcontext():
+            text = text_of_found(find(data, max_pixels, LAYOUTS, closely=True, is_alone=True), classifier, length)
     return checked(text, length)
 
 

@@ -15,12 +15,14 @@ from app.preprocess.errors import TooMuchWriting
 from app.preprocess.ink import View, views
 from app.preprocess.lines import Line, lines_of
 from app.preprocess.maps import Box, Map
+from app.preprocess.pieces import Components
 from app.preprocess.rules import without_rules
 from app.preprocess.segments import Segments, segments_of
 
 READ_PIXELS = 640 * 640  # to which larger pictures are averaged down
 LONGEST = 4 * 640  # side of a picture, and of a long number
 MOST_FRAMES = 2048
+ENOUGH_FRAMES = 600  # from here on a picture is not looked at in yet another way, which would take long
 LEVEL = 0.3  # from here on it is ink, at a glance
 
 
@@ -62,28 +64,37 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     Raises
     ------
     TooMuchWriting
-        There is more of it in all of these ways than can be read.
+        There is more of it, or of noise, than can be read.
     """
     found: dict[Hashable, Layout] = {}
-    too_much: TooMuchWriting | None = None
-    frames = 0
+    left = MOST_FRAMES
     for way in ways(picture, closely):
+        if MOST_FRAMES - left > ENOUGH_FRAMES:
+            break
         try:
-            lines = lines_of(way.ink, way.level, not way.is_whole)
+            lines = lines_of(way.ink, way.found, not way.is_whole)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
-            some = [segments_of(line, way.level) for line in lines]
-            if frames + sum(len(line.frames) for line in some) > MOST_FRAMES:
-                raise TooMuchWriting
-        except TooMuchWriting as error:
-            too_much = error
-            continue
-        frames += sum(len(line.frames) for line in some)
-        on_it = tuple(on_picture(line, way.view, picture) for line in some)
+            segments = segments_of_lines(lines, way.level, left)
+        except TooMuchWriting:
+            if not found:
+                raise
+            break  # the other ways would have no less of it, and take long
+        left -= sum(len(line.frames) for line in segments)
+        on_it = tuple(on_picture(line, way.view, picture) for line in segments)
         found[key] = Layout(on_it, way.view.prior, way.is_erased, way.is_whole)
-    if too_much and not found:
-        raise too_much
     return list(found.values())
+
+
+def segments_of_lines(lines: Sequence[Line], level: float, most: int) -> list[Segments]:
+    """What may be digits in lines; TooMuchWriting where it has more than so many frames."""
+    found = []
+    for line in lines:
+        found.append(segments_of(line, level))
+        most -= len(found[-1].frames)
+        if most < 0:
+            raise TooMuchWriting
+    return found
 
 
 def gist(lines: Sequence[Line], view: View) -> Hashable:
@@ -92,11 +103,12 @@ def gist(lines: Sequence[Line], view: View) -> Hashable:
 
 
 class Way(NamedTuple):
-    """A way to find lines of writing: in which ink of a view, from which level on, and what was left out."""
+    """A way to find lines of writing: in which ink of a view, from which level on, and without what."""
 
     view: View
     ink: Map
     level: float
+    found: Components
     is_erased: bool
     is_whole: bool
 
@@ -107,8 +119,9 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
         erased = without_rules(view.ink, min(view.levels, default=LEVEL))
         inks = [view.ink] if erased is None else [view.ink, erased]
         levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]
-        for ink, is_whole, level in product(inks, (False, True), levels):
-            yield Way(view, ink, level, ink is erased, is_whole)
+        for ink, level in product(inks, levels):
+            found = Components.of(ink, level)
+            yield from (Way(view, ink, level, found, ink is erased, is_whole) for is_whole in (False, True))
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:

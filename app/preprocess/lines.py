@@ -37,15 +37,15 @@ class Line(NamedTuple):
     height: float
 
 
-def lines_of(ink: Map, level: float, with_cut_off: bool = True) -> list[Line]:
+def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Line]:
     """The lines of writing, from top to bottom.
 
     Parameters
     ----------
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
-    level : float
-        From here on ink connects.
+    found : Components
+        What is connected on it.
     with_cut_off : bool
         Whether what an edge of the map cuts belongs to them.
 
@@ -54,7 +54,6 @@ def lines_of(ink: Map, level: float, with_cut_off: bool = True) -> list[Line]:
     TooMuchWriting
         There are more pieces or lines than anybody writes: it may be noise.
     """
-    found = Components.of(ink, level)
     tall = found.box[:, 1] - found.box[:, 0] + 1
     if len(tall) == 1:
         return []
@@ -74,7 +73,7 @@ def lines_of(ink: Map, level: float, with_cut_off: bool = True) -> list[Line]:
     for piece, index in zip(small, homes, strict=True):
         if index is not None:
             rows[index].append(piece)
-    lines = [line_of(ink, found, np.array(row), level) for row in rows]
+    lines = [line_of(ink, found, np.array(row)) for row in rows]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
 
@@ -115,7 +114,7 @@ def home(found: Components, piece: int, rows: list[list[int]], reach: float) -> 
     return nearest if nearest is not None and away[nearest] < reach else None
 
 
-def line_of(ink: Map, found: Components, row: NDArray[np.int64], level: float) -> Line:
+def line_of(ink: Map, found: Components, row: NDArray[np.int64]) -> Line:
     """Pieces as a line, with the fainter ink along them."""
     boxes = found.box[row]
     box = Box.around(boxes)
