@@ -18,6 +18,7 @@ from app.inference.stage import Stage
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
+from app.preprocess.segments import Segments
 
 MOST_DIGITS = 64  # of a line
 SURE = 0.9  # a text as probable as this, of digits as legible, needs no closer look
@@ -118,36 +119,66 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     TooMuchWriting
         A line has more than MOST_DIGITS digits.
     """
-    classified = [classify(layout, classifier) for layout in layouts]
-    lattices = [
-        [lattice_of(line, some) for line, some in zip(layout.lines, classes, strict=True)]
-        for layout, classes in zip(layouts, classified, strict=True)
-    ]
-    whole = [joined(some) for some in lattices]
-    priors = [layout_score(layout) for layout in layouts]
-    paths = [best_path(lattice, length) for lattice in whole]
-    scores = [prior + score for prior, (score, _) in zip(priors, paths, strict=True)]
-    if max(scores, default=-math.inf) == -math.inf:
+    proposals = [proposal_of(layout, classifier, length) for layout in layouts]
+    if max((proposal.score for proposal in proposals), default=-math.inf) == -math.inf:
         return EMPTY
-    texts = [
-        tuple(lattice.labels[path].argmax(axis=1).tolist()) for lattice, (_, path) in zip(whole, paths, strict=True)
-    ]
-    proposed = {*texts, ()} if length is None else set(texts)
-    totals = {text: over_all(whole, priors, text) for text in proposed}
+    texts = {proposal.text for proposal in proposals} | ({()} if length is None else set())
+    totals = {text: log_sum(proposals, text) for text in texts}
     text = max(totals, key=totals.__getitem__)
-    confidence = min(1.0, math.exp(totals[text] - over_all(whole, priors, length)))
+    confidence = min(1.0, math.exp(totals[text] - log_sum(proposals, length)))
     if not text:
         return Text((), confidence)
-    best = max((index for index, other in enumerate(texts) if other == text), key=scores.__getitem__)
-    lines = lines_of(layouts[best], classified[best], lattices[best], paths[best][1])
-    if max((len(line.digits) for line in lines), default=0) > MOST_DIGITS:
+    lines = lines_of(max((one for one in proposals if one.text == text), key=lambda proposal: proposal.score))
+    if max(len(line.digits) for line in lines) > MOST_DIGITS:
         raise TooMuchWriting
     return Text(lines, confidence)
 
 
-def over_all(lattices: Sequence[Lattice], priors: Sequence[float], text: Sequence[int] | int | None) -> float:
-    """The logarithm of the sum over all layouts' paths, see `lattice.log_total`."""
-    totals = [prior + log_total(lattice, text) for lattice, prior in zip(lattices, priors, strict=True)]
+class Proposal(NamedTuple):
+    """The best path through a layout.
+
+    Attributes
+    ----------
+    layout : Layout
+        The layout.
+    classes : list of Classes
+        What the network says of the segments of each line.
+    lattices : list of Lattice
+        Each line's.
+    whole : Lattice
+        All lines' together.
+    prior, score : float
+        The score of the layout, and with that of the path; minus infinity where there is no path.
+    path : list of int
+        The segments, counted over all lines.
+    """
+
+    layout: Layout
+    classes: list[Classes]
+    lattices: list[Lattice]
+    whole: Lattice
+    prior: float
+    score: float
+    path: list[int]
+
+    @property
+    def text(self) -> tuple[int, ...]:
+        """The digits, without the ends of lines."""
+        return tuple(self.whole.labels[self.path].argmax(axis=1).tolist())
+
+
+def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> Proposal:
+    """Read a layout, with any number of digits or just so many."""
+    classes = classify(layout, classifier)
+    lattices = [lattice_of(line, some) for line, some in zip(layout.lines, classes, strict=True)]
+    whole, prior = joined(lattices), layout_score(layout)
+    score, path = best_path(whole, length)
+    return Proposal(layout, classes, lattices, whole, prior, prior + score, path)
+
+
+def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
+    """The logarithm of the sum over all paths through all layouts, see `lattice.log_total`."""
+    totals = [proposal.prior + log_total(proposal.whole, text) for proposal in proposals]
     return float(np.logaddexp.reduce(totals))
 
 
@@ -171,20 +202,20 @@ def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
     return [Classes(probabilities[begin:end], legibility[begin:end]) for begin, end in pairwise(ends)]
 
 
-def lines_of(
-    layout: Layout, classes: Sequence[Classes], lattices: Sequence[Lattice], path: Sequence[int]
-) -> tuple[Line, ...]:
-    """The lines of a path through all of a layout's segments; those without digits are left out."""
-    lines = []
-    starts = accumulate((len(line.frames) for line in layout.lines), initial=0)
-    for line, (probabilities, legibility), lattice, (begin, end) in zip(
-        layout.lines, classes, lattices, pairwise(starts), strict=True
-    ):
-        own = [segment - begin for segment in path if begin <= segment < end]
+def lines_of(proposal: Proposal) -> tuple[Line, ...]:
+    """The lines of a proposal; those without digits are left out."""
+    lines, start = [], 0
+    for segments, classes, lattice in zip(proposal.layout.lines, proposal.classes, proposal.lattices, strict=True):
+        own = [segment - start for segment in proposal.path if 0 <= segment - start < len(segments.frames)]
+        start += len(segments.frames)
         if own:
-            digits = tuple(
-                Digit(line.frames[i], Box(*line.boxes[i].tolist()), probabilities[i], float(legibility[i])) for i in own
-            )
+            digits = tuple(digit_of(segments, classes, segment) for segment in own)
             confidence = log_total(lattice, [digit.digit for digit in digits]) - log_total(lattice)
             lines.append(Line(digits, min(1.0, math.exp(confidence))))
     return tuple(lines)
+
+
+def digit_of(segments: Segments, classes: Classes, index: int) -> Digit:
+    """A segment as a digit."""
+    box, legibility = Box(*segments.boxes[index].tolist()), float(classes.legibility[index])
+    return Digit(segments.frames[index], box, classes.probabilities[index], legibility)
