@@ -35,7 +35,7 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """A layout: what is known of it (3,), of its N parts (N, 3), and of its segments (S, 6); their spans, their labels.
+    """A layout: what is known of it (1,), of its N parts (N, 3), and of its segments (S, 5); their spans, their labels.
 
     Labels (S, 10) are the logarithms of the probabilities of the digits.
     """
@@ -70,7 +70,7 @@ class Batch(NamedTuple):
     example, length : Tensor
         (L,) int64: whose a layout is, and the length of its text.
     layout, parts, digits : Tensor
-        (L, 3), (L, N, 3), (S, 6) float32: what is known.
+        (L, 1), (L, N, 3), (S, 5) float32: what is known.
     is_part : Tensor
         (L, N) bool.
     ending : Tensor

@@ -17,9 +17,9 @@ from app.preprocess.segments import Parts, Segments
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {"digit": -1.7, "legibility": 0.68, "height": -3.25, "offset": -0.45, "gap": -0.19, "depth": -1.29}
-PART_WEIGHTS = {"part": -1.51, "height": -2.45, "ink": 1.86}
-LAYOUT_WEIGHTS = {"prior": 0.07, "erased": -0.16, "whole": 0.05}
+DIGIT_WEIGHTS = {"digit": -1.99, "legibility": 0.71, "height": -2.74, "offset": -0.43, "depth": -1.7}
+PART_WEIGHTS = {"part": -1.8, "height": -1.48, "ink": 1.67}
+LAYOUT_WEIGHTS = {"erased": -0.43}
 
 Scores = NDArray[np.float64]
 
@@ -57,11 +57,11 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """What is known of each segment (S, 6), in the order of DIGIT_WEIGHTS."""
-    height, offset, gap, depth = segments.shapes
+    """What is known of each segment (S, 5), in the order of DIGIT_WEIGHTS."""
+    height, offset, depth = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), gap, depth], axis=1)
+    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), depth], axis=1)
 
 
 def part_features(parts: Parts) -> Scores:

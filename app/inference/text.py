@@ -189,7 +189,7 @@ def layout_score(layout: Layout) -> float:
 
 def layout_features(layout: Layout) -> list[float]:
     """What is known of a layout, in the order of LAYOUT_WEIGHTS."""
-    return [layout.prior, layout.is_erased, layout.is_whole]
+    return [layout.is_erased]
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:

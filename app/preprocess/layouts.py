@@ -33,16 +33,12 @@ class Layout(NamedTuple):
     ----------
     lines : tuple of Segments
         From top to bottom; boxes are in pixels of the upright picture.
-    prior : float
-        The logarithm of the odds that this is the way, as far as the view tells.
-    is_erased, is_whole : bool
-        Whether printed lines were taken out, and whether what the edges of the picture cut was left out.
+    is_erased : bool
+        Whether printed lines were taken out.
     """
 
     lines: tuple[Segments, ...]
-    prior: float
     is_erased: bool
-    is_whole: bool
 
 
 def reading_side(width: int, height: int) -> int:
@@ -72,7 +68,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         if MOST_FRAMES - left > ENOUGH_FRAMES:
             break
         try:
-            lines = lines_of(way.ink, way.found, not way.is_whole)
+            lines = lines_of(way.ink, way.found, way.with_cut_off)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
             segments = segments_of_lines(lines, way.level, left)
@@ -82,7 +78,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
             break  # the other ways would have no less of it, and take long
         left -= sum(len(line.frames) for line in segments)
         on_it = tuple(on_picture(line, way.view, picture) for line in segments)
-        found[key] = Layout(on_it, way.view.prior, way.is_erased, way.is_whole)
+        found[key] = Layout(on_it, way.is_erased)
     return list(found.values())
 
 
@@ -110,7 +106,7 @@ class Way(NamedTuple):
     level: float
     found: Components
     is_erased: bool
-    is_whole: bool
+    with_cut_off: bool
 
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
@@ -121,7 +117,7 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
         levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]
         for ink, level in product(inks, levels):
             found = Components.of(ink, level)
-            yield from (Way(view, ink, level, found, ink is erased, is_whole) for is_whole in (False, True))
+            yield from (Way(view, ink, level, found, ink is erased, with_cut_off) for with_cut_off in (True, False))
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:

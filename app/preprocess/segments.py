@@ -56,15 +56,12 @@ class Shapes(NamedTuple):
         Of its box.
     offset : NDArray
         By how much its middle is lower than the line's.
-    gap : NDArray
-        The room between its parts.
     depth : NDArray
         The ink cut at its ends, in widths of a stroke.
     """
 
     height: NDArray[np.float64]
     offset: NDArray[np.float64]
-    gap: NDArray[np.float64]
     depth: NDArray[np.float64]
 
 
@@ -139,15 +136,8 @@ def shapes_of(spans: list[Span], boxes: Boxes, box: Boxes, height: float, depth:
     return Shapes(
         (bottom - top) / height,
         ((top + bottom) / 2 - middle) / height,
-        np.array([room_between(box[b:e]) for b, e in spans]) / height,
         depth[begin] + depth[end],
     )
-
-
-def room_between(box: Boxes) -> int:
-    """Columns without ink between parts."""
-    ends = np.maximum.accumulate(box[:-1, 3])
-    return int((box[1:, 2] - ends - 1).clip(min=0).sum())
 
 
 def middle_of(box: Boxes, height: float) -> tuple[float, float]:
