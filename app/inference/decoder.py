@@ -70,9 +70,9 @@ def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
     return CLOSE_SIDE if closely else GLANCE_SIDE
 
 
-def side_for_layouts(size: tuple[int, int], _: bool) -> int:
+def side_for_layouts(size: tuple[int, int], closely: bool) -> int:
     """How large a picture of numbers is looked at."""
-    return reading_side(*size)
+    return reading_side(*size, closely)
 
 
 CANDIDATES = Search(candidates_on, side_for_candidates)

@@ -21,7 +21,8 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
 MOST_DIGITS = 64  # of a line
-SURE = 0.9  # a text as probable as this, of digits as legible, needs no closer look
+# A text needs no closer look whose digits are as legible as this, and as probable, taken together, as if each were.
+LEGIBLE, SURE = 0.9, 0.98
 
 
 class Digit(NamedTuple):
@@ -87,11 +88,9 @@ class Text(NamedTuple):
     @property
     def is_sure(self) -> bool:
         """Whether another look would hardly find anything better."""
-        return (
-            bool(self.lines)
-            and self.confidence >= SURE
-            and all(digit.legibility >= SURE for line in self.lines for digit in line.digits)
-        )
+        digits = [digit for line in self.lines for digit in line.digits]
+        are_legible = all(digit.legibility >= LEGIBLE for digit in digits)
+        return bool(digits) and are_legible and self.confidence >= SURE ** len(digits)
 
 
 EMPTY = Text((), 1.0)

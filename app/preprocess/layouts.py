@@ -19,7 +19,8 @@ from app.preprocess.pieces import Components
 from app.preprocess.rules import without_rules
 from app.preprocess.segments import Segments, segments_of
 
-READ_PIXELS = 640 * 640  # to which larger pictures are averaged down
+# To so many pixels larger pictures are averaged down: at a glance, and to be looked at closely.
+GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
 LONGEST = 4 * 640  # side of a picture, and of a long number
 MOST_FRAMES = 2048
 ENOUGH_FRAMES = 600  # from here on a picture is not looked at in yet another way, which would take long
@@ -41,9 +42,9 @@ class Layout(NamedTuple):
     is_erased: bool
 
 
-def reading_side(width: int, height: int) -> int:
+def reading_side(width: int, height: int, closely: bool) -> int:
     """The longer side, in pixels, to which a picture of this size is averaged down to be read."""
-    share = min(1.0, math.sqrt(READ_PIXELS / (width * height)))
+    share = min(1.0, math.sqrt((CLOSE_PIXELS if closely else GLANCE_PIXELS) / (width * height)))
     return max(1, min(LONGEST, round(share * max(width, height))))
 
 
@@ -53,7 +54,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     Parameters
     ----------
     picture : Picture
-        A decoded picture, no larger than READ_PIXELS by much.
+        A decoded picture, no larger than GLANCE_PIXELS or, to be looked at closely, than CLOSE_PIXELS by much.
     closely : bool
         Whether to understand it in all ways, as far as MOST_FRAMES allows. At a glance, the first view is enough.
 

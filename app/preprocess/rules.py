@@ -40,10 +40,9 @@ def without_rules(ink: Map, level: float) -> Map | None:
         return None
     erased = np.where(rows | columns.T, np.float32(0), ink)
     reach = round(2 * width) + 1
-    for image, erasing in ((ink, rows), (ink.T, columns)):
-        rest = erased if image is ink else erased.T
-        rest[crossed(rest >= level, reach) & erasing] = 0
-        np.copyto(rest, image, where=crossed(rest >= level, reach) & erasing)
+    for before, after, lines in ((ink, erased, rows), (ink.T, erased.T, columns)):
+        if lines.any():
+            np.copyto(after, before, where=lines & crossed(after >= level, reach))
     return erased
 
 
@@ -98,11 +97,18 @@ def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_
     """Ink that lies in a run of at least so many pixels along its row."""
     if length > inked.shape[1]:
         return np.zeros_like(inked)
-    ink = np.pad(inked.astype(np.int32), ((0, 0), (1, 0))).cumsum(axis=1)
-    starts = ink[:, length:] - ink[:, :-length] == length  # (H, W - length + 1)
-    covered = np.pad(starts.astype(np.int32), ((0, 0), (length, length - 1))).cumsum(axis=1)
-    runs: NDArray[np.bool_] = covered[:, length:] > covered[:, :-length]
-    return runs
+    starts = sliding_along_rows(np.logical_and, inked, length)  # (H, W - length + 1)
+    return sliding_along_rows(np.logical_or, np.pad(starts, ((0, 0), (length - 1, length - 1))), length)
+
+
+def sliding_along_rows(combine: np.ufunc, inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """All or any of each so many pixels that follow each other along a row: (H, W - length + 1)."""
+    done = 1
+    while done < length:  # windows of 1, 2, 4 … pixels
+        shift = min(done, length - done)
+        inked = combine(inked[:, :-shift], inked[:, shift:])
+        done += shift
+    return inked
 
 
 def crossed(inked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
