@@ -14,7 +14,7 @@ from app.preprocess.pieces import Components
 
 RUN = 5  # widths of a stroke: a straight run of ink as long as this may be a part of a line
 LONG = 20  # widths of a stroke, from which on a line need not end in others
-ALIKE = 0.75  # how long a line is at least, as a share of the longest one in its direction
+ALIKE = 0.85  # how long a line is at least, as a share of the longest one in its direction
 THIN = 0.125  # a line is no wider than this share of its length
 
 
@@ -39,8 +39,7 @@ def without_rules(ink: Map, level: float) -> Map | None:
     if not (rows.any() or columns.any()):
         return None
     erased = np.where(rows | columns.T, np.float32(0), ink)
-    reach = round(2 * width) + 1
-    for before, after, lines in ((ink, erased, rows), (ink.T, erased.T, columns)):
+    for before, after, lines, reach in ((ink, erased, rows, across.reach), (ink.T, erased.T, columns, down.reach)):
         if lines.any():
             np.copyto(after, before, where=lines & crossed(after >= level, reach))
     return erased
@@ -54,11 +53,24 @@ def line_width(ink: Map, level: float) -> float:
 
 
 class Straight(NamedTuple):
-    """Straight runs of ink along rows, as long as the longest one but for a quarter: labels, boxes, where they are."""
+    """Straight runs of ink along rows that may be lines.
+
+    Attributes
+    ----------
+    labels : NDArray
+        (H, W): all runs, numbered from 1.
+    boxes : list of Box or None
+        Of each label; None where it is no line.
+    mask : NDArray
+        (H, W) bool: where the others are.
+    reach : int
+        How far from one something is at most that touches it, in pixels.
+    """
 
     labels: NDArray[np.integer]
     boxes: list[Box | None]
     mask: NDArray[np.bool_]
+    reach: int
 
 
 def straight(inked: NDArray[np.bool_], width: float) -> Straight:
@@ -71,14 +83,15 @@ def straight(inked: NDArray[np.bool_], width: float) -> Straight:
         Box(top, bottom + 1, left, right + 1) if is_one else None
         for is_one, (top, bottom, left, right) in zip(may_be, found.box.tolist(), strict=True)
     ]
-    return Straight(found.labels, boxes, may_be[found.labels])
+    thickness = float(np.median(found.mass[may_be] / length[may_be])) if may_be.any() else 1.0
+    return Straight(found.labels, boxes, may_be[found.labels], math.ceil(thickness) + 2)
 
 
 def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where the lines along rows are (H, W): those that are long, or end in others at both ends."""
     is_rule = np.array(
         [
-            box is not None and (box.right - box.left >= LONG * width or meets(box, others, math.ceil(2 * width)))
+            box is not None and (box.right - box.left >= LONG * width or meets(box, others, 2 * lines.reach))
             for box in lines.boxes
         ]
     )
