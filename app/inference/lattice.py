@@ -17,9 +17,9 @@ from app.preprocess.segments import Parts, Segments
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {"digit": -1.99, "legibility": 0.71, "height": -2.74, "offset": -0.43, "depth": -1.7}
-PART_WEIGHTS = {"part": -1.8, "height": -1.48, "ink": 1.67}
-LAYOUT_WEIGHTS = {"erased": -0.43}
+DIGIT_WEIGHTS = {"digit": -2.0, "legibility": 0.72, "height": -2.6, "offset": -0.39, "depth": -1.72}
+PART_WEIGHTS = {"part": -1.85, "height": -1.46, "ink": 1.68}
+LAYOUT_WEIGHTS = {"erased": -0.51}
 
 Scores = NDArray[np.float64]
 
