@@ -462,6 +462,7 @@ def test_what_is_probably_no_digit_is_announced(page, three):
     answered(page)
     expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d Probably not a digit$"))
     choose(page, ("three.png", three), ("A.png", encode(letter("A"))))
+    expect(page.locator("#list li").first).to_contain_text("% sure")
     expect(page.locator("#list li").last).to_contain_text("Probably not a digit")
     assert answered(page) == "3"
     expect(page.get_by_role("status")).to_have_text(re.compile(r"% sure$"))
