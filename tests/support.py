@@ -76,6 +76,14 @@ def cropped(ink: np.ndarray) -> np.ndarray:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
+def inked(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """An ink map with full ink in boxes, each top, bottom, left, right."""
+    ink = np.zeros(shape, np.float32)
+    for top, bottom, left, right in boxes:
+        ink[top:bottom, left:right] = 1
+    return ink
+
+
 def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
     """A digit as people draw it: dark on white, enlarged, off-centre on a larger sheet."""
     ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)

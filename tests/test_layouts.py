@@ -68,8 +68,8 @@ def test_no_two_layouts_are_the_same(digits):
     ("size", "side"), [((640, 160), 640), ((4000, 3000), 739), ((3000, 4000), 739), ((4000, 40), 2560), ((28, 28), 28)]
 )
 def test_long_pictures_keep_more_of_their_length(size, side):
-    assert reading_side(*size, closely=True) == side
-    assert reading_side(*size, closely=False) <= side
+    assert reading_side(size, closely=True) == side
+    assert reading_side(size, closely=False) <= side
 
 
 def test_a_blank_picture_has_none():

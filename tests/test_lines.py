@@ -6,16 +6,14 @@ import pytest
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.lines import MOST_LINES, MOST_PIECES, Line, lines_of
 from app.preprocess.pieces import Components
+from support import inked
 
 LEVEL = 0.3
 
 
 def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """A map of 200×300 with full ink in boxes, each top, bottom, left, right."""
-    ink = np.zeros((200, 300), np.float32)
-    for top, bottom, left, right in boxes:
-        ink[top:bottom, left:right] = 1
-    return ink
+    """A map of 200×300 with full ink in boxes."""
+    return inked((200, 300), *boxes)
 
 
 def lines_on(ink: np.ndarray) -> list[Line]:

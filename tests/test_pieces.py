@@ -8,16 +8,14 @@ import pytest
 
 from app.preprocess.maps import connected
 from app.preprocess.pieces import RANK_PRIOR, pieces
+from support import inked
 
 LEVEL = 0.3
 
 
 def drawn(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """A map of 100×100 with full ink in boxes, each top, bottom, left, right."""
-    ink = np.zeros((100, 100), np.float32)
-    for top, bottom, left, right in boxes:
-        ink[top:bottom, left:right] = 1
-    return ink
+    """A map of 100×100 with full ink in boxes."""
+    return inked((100, 100), *boxes)
 
 
 def test_no_ink_has_no_piece():

@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 
 from app.preprocess.rules import without_rules
+from support import inked
 
 LEVEL = 0.3
 
 
 def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """A map of 100×300 with full ink in boxes, each top, bottom, left, right."""
-    ink = np.zeros((100, 300), np.float32)
-    for top, bottom, left, right in boxes:
-        ink[top:bottom, left:right] = 1
-    return ink
+    """A map of 100×300 with full ink in boxes."""
+    return inked((100, 300), *boxes)
 
 
 STROKES = (30, 70, 100, 105), (30, 34, 150, 180)  # a 1, and the bar of a 7

@@ -70,13 +70,8 @@ def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
     return CLOSE_SIDE if closely else GLANCE_SIDE
 
 
-def side_for_layouts(size: tuple[int, int], closely: bool) -> int:
-    """How large a picture of numbers is looked at."""
-    return reading_side(*size, closely)
-
-
 CANDIDATES = Search(candidates_on, side_for_candidates)
-LAYOUTS = Search(layouts, side_for_layouts)
+LAYOUTS = Search(layouts, reading_side)
 
 
 def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:

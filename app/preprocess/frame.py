@@ -106,9 +106,14 @@ def resample(ink: Map, side: int) -> Map:
     if max(ink.shape) == side:
         return ink
     height, width = (max(1, round(length * side / max(ink.shape))) for length in ink.shape)
+    return scaled(ink, height, width)
+
+
+def scaled(ink: Map, height: int, width: int) -> Map:
+    """A map at another size."""
     rows, columns = area_average(height, ink.shape[0]), area_average(width, ink.shape[1])
-    scaled: Map = (rows @ ink @ columns.T).astype(np.float32)
-    return scaled
+    smaller_or_larger: Map = (rows @ ink @ columns.T).astype(np.float32)
+    return smaller_or_larger
 
 
 def stroke_width(ink: Map) -> float:

@@ -42,10 +42,10 @@ class Layout(NamedTuple):
     is_erased: bool
 
 
-def reading_side(width: int, height: int, closely: bool) -> int:
+def reading_side(size: tuple[int, int], closely: bool) -> int:
     """The longer side, in pixels, to which a picture of this size is averaged down to be read."""
-    share = min(1.0, math.sqrt((CLOSE_PIXELS if closely else GLANCE_PIXELS) / (width * height)))
-    return max(1, min(LONGEST, round(share * max(width, height))))
+    share = min(1.0, math.sqrt((CLOSE_PIXELS if closely else GLANCE_PIXELS) / math.prod(size)))
+    return max(1, min(LONGEST, round(share * max(size))))
 
 
 def layouts(picture: Picture, closely: bool) -> list[Layout]:
@@ -112,7 +112,7 @@ class Way(NamedTuple):
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
     """The ways to find lines on a picture, the usual ones first."""
-    for view in views(picture.image, closely) if closely else islice(views(picture.image, closely), 1):
+    for view in islice(views(picture.image, closely), None if closely else 1):
         erased = without_rules(view.ink, min(view.levels, default=LEVEL))
         inks = [view.ink] if erased is None else [view.ink, erased]
         levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.maps import Box, Map, sliding
-from app.preprocess.pieces import Components
+from app.preprocess.maps import Box, Map
+from app.preprocess.pieces import Components, piece
 
 MOST_PIECES, MOST_LINES = 2048, 32
 SMALL = 0.4  # a piece of less than this share of the usual height makes no line
@@ -69,10 +69,10 @@ def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Lin
     if len(rows) > MOST_LINES:
         raise TooMuchWriting
     small = np.flatnonzero(kept & (tall < SMALL * usual))[:MOST_PIECES].tolist()
-    homes = [home(found, piece, rows, NEAR * usual) for piece in small]
-    for piece, index in zip(small, homes, strict=True):
+    homes = [home(found, one, rows, NEAR * usual) for one in small]
+    for one, index in zip(small, homes, strict=True):
         if index is not None:
-            rows[index].append(piece)
+            rows[index].append(one)
     lines = [line_of(ink, found, np.array(row)) for row in rows]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
@@ -87,24 +87,24 @@ def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> 
 def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
     """Pieces of ink by lines: from left to right, each joins the line whose end it overlaps most, or begins one."""
     rows: list[list[int]] = []
-    spans = [found.box[piece, :2].tolist() for piece in range(len(found.box))]
-    for piece in large[np.argsort(found.box[large, 2])].tolist():
-        top, bottom = spans[piece]
+    spans = [found.box[one, :2].tolist() for one in range(len(found.box))]
+    for one in large[np.argsort(found.box[large, 2])].tolist():
+        top, bottom = spans[one]
         shares = []
         for row in rows:
             first, last = spans[row[-1]]
             overlap = min(bottom, last) - max(top, first) + 1
             shares.append(overlap / (min(bottom - top, last - first) + 1))
         if shares and max(shares) >= OVERLAP:
-            rows[int(np.argmax(shares))].append(piece)
+            rows[int(np.argmax(shares))].append(one)
         else:
-            rows.append([piece])
+            rows.append([one])
     return rows
 
 
-def home(found: Components, piece: int, rows: list[list[int]], reach: float) -> int | None:
+def home(found: Components, one: int, rows: list[list[int]], reach: float) -> int | None:
     """Which line a small piece is in, or else the nearest one within reach, if any."""
-    top, bottom, left, right = found.box[piece].tolist()
+    top, bottom, left, right = found.box[one].tolist()
     away = []
     for row in rows:
         boxes = found.box[row]
@@ -115,13 +115,9 @@ def home(found: Components, piece: int, rows: list[list[int]], reach: float) -> 
 
 
 def line_of(ink: Map, found: Components, row: NDArray[np.int64]) -> Line:
-    """Pieces as a line, with the fainter ink along them."""
-    boxes = found.box[row]
-    box = Box.around(boxes)
+    """Pieces as a line."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
-    labels, inside = found.labels[box.slices], ink[box.slices]
-    own = belongs[labels]
-    edge = (labels == 0) & (sliding(np.maximum, own.astype(np.float32), 3) > 0)
-    height = weighted_median(boxes[:, 1] - boxes[:, 0] + 1, found.mass[row])
-    return Line(np.where(own | edge, inside, np.float32(0)), box, height)
+    whole = piece(ink, found, belongs)
+    tall = found.box[row, 1] - found.box[row, 0] + 1
+    return Line(whole.ink, whole.box, weighted_median(tall, found.mass[row]))

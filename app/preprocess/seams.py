@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.frame import area_average
+from app.preprocess.frame import scaled
 from app.preprocess.lines import Line
 from app.preprocess.maps import Map, sliding
 
@@ -40,7 +40,9 @@ class Cuts(NamedTuple):
 
 def parts_of(line: Line) -> Cuts:
     """Cut a line wherever a digit may end."""
-    ink = averaged(line.ink, min(1.0, SEAM_HEIGHT / line.height))
+    ink, scale = line.ink, SEAM_HEIGHT / line.height
+    if scale < 1:
+        ink = scaled(ink, *(max(1, round(side * scale)) for side in ink.shape))
     stroke = 2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6)
     middle = len(ink) // 2
     down, up = costs(ink[: middle + 1]), costs(ink[middle:][::-1])
@@ -55,13 +57,6 @@ def parts_of(line: Line) -> Cuts:
     np.add.at(starts, (np.arange(len(ink))[:, None], seams), 1)
     rows, places = (nearest(*sides) for sides in zip(line.ink.shape, ink.shape, strict=True))
     return Cuts(starts.cumsum(axis=1)[rows][:, places], np.pad(depth, 1))
-
-
-def averaged(ink: Map, scale: float) -> Map:
-    """Ink averaged down."""
-    height, width = (max(1, round(side * scale)) for side in ink.shape)
-    smaller: Map = (area_average(height, ink.shape[0]) @ ink @ area_average(width, ink.shape[1]).T).astype(np.float32)
-    return smaller
 
 
 def nearest(outputs: int, inputs: int) -> NDArray[np.int64]:
@@ -87,7 +82,7 @@ def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
     is cheaper than those beside it.
     """
     free = through <= FREE
-    lowest = through <= sliding(np.minimum, through[None].repeat(1, axis=0), 2 * apart + 1)[0]
+    lowest = through <= sliding(np.minimum, through[None], 2 * apart + 1)[0]
     gaps = [{downhill(through, begin, 1), downhill(through, end, -1)} for begin, end in runs(free)]
     found = [column for ends in gaps for column in ends]
     for begin, end in runs(lowest & (through <= most) & ~free):
