@@ -7,21 +7,23 @@ import numpy as np
 import pytest
 
 from app.inference.lattice import Lattice, best_path, joined, log_total
+from app.preprocess.segments import Span
 
 
-def lattice(skipped: list[float], edges: dict[tuple[int, int], tuple[float, int, float]]) -> Lattice:
-    """Parts left out at a score; edges with a score, a digit and its probability, the rest shared by the others."""
+def lattice(blanks: dict[Span, float], edges: dict[Span, tuple[float, int, float]]) -> Lattice:
+    """What is left out at a score; edges with a score, a digit and its probability, the rest shared by the others."""
     labels = np.array(
         [
             [probability if k == digit else (1 - probability) / 9 for k in range(10)]
             for _, digit, probability in edges.values()
         ]
     )
-    return Lattice(np.array(skipped), list(edges), np.array([score for score, _, _ in edges.values()]), np.log(labels))
+    count, scores = max(end for _, end in blanks), np.array([score for score, _, _ in edges.values()])
+    return Lattice(count, list(blanks), np.array(list(blanks.values())), list(edges), scores, np.log(labels))
 
 
 SOME = lattice(
-    [-1.0, -2.0, -0.5],
+    {(0, 1): -1.0, (1, 2): -2.0, (2, 3): -0.5, (0, 3): -1.5},
     {
         (0, 1): (0.5, 3, 0.9),
         (0, 2): (2.0, 8, 0.6),
@@ -34,11 +36,13 @@ SOME = lattice(
 
 def paths(some: Lattice, start: int = 0):
     """Every path: its score, and its segments."""
-    if start == len(some.skipped):
+    if start == some.parts:
         yield 0.0, []
         return
-    for score, rest in paths(some, start + 1):
-        yield score + some.skipped[start], rest
+    for (begin, end), blank in zip(some.blanks, some.blank_scores, strict=True):
+        if begin == start:
+            for score, rest in paths(some, end):
+                yield blank + score, rest
     for segment, (begin, end) in enumerate(some.spans):
         if begin == start:
             for score, rest in paths(some, end):
@@ -90,7 +94,7 @@ def test_the_total_of_a_text_is_that_of_all_its_readings(text):
 
 def test_lines_follow_each_other():
     both = joined([SOME, SOME])
-    assert both.spans[-1] == (5, 6)
+    assert (both.spans[-1], both.blanks[-1]) == ((5, 6), (3, 6))
     assert log_total(both) == pytest.approx(2 * log_total(SOME))
     score, segments = best_path(SOME)
     assert best_path(both) == (pytest.approx(2 * score), segments + [segment + 5 for segment in segments])

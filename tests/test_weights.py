@@ -29,7 +29,7 @@ def examples(numbers, classifier) -> list[weights.Example]:
 
 
 def served() -> weights.Weights:
-    sides = lattice.DIGIT_WEIGHTS, lattice.PART_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    sides = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS, lattice.LAYOUT_WEIGHTS
     return weights.Weights(*(torch.tensor(list(side.values())) for side in sides))
 
 

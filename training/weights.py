@@ -35,13 +35,16 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """A layout: what is known of it (1,), of its N parts (N, 3), and of its segments (S, 5); their spans, their labels.
+    """A layout: what is known of it (1,), of its N parts (N, 4), and of its segments (S, 5); their spans, their labels.
+
+    A part that is its line's last one is in `line_ends` (N,) bool.
 
     Labels (S, 10) are the logarithms of the probabilities of the digits.
     """
 
     layout: NDArray[np.float64]
     parts: NDArray[np.float64]
+    line_ends: NDArray[np.bool_]
     digits: NDArray[np.float64]
     spans: list[tuple[int, int]]
     labels: NDArray[np.float64]
@@ -58,7 +61,7 @@ class Weights(NamedTuple):
     """What is to be fitted, in the order of `app.inference.lattice`."""
 
     digits: Tensor
-    parts: Tensor
+    blanks: Tensor
     layout: Tensor
 
 
@@ -70,9 +73,9 @@ class Batch(NamedTuple):
     example, length : Tensor
         (L,) int64: whose a layout is, and the length of its text.
     layout, parts, digits : Tensor
-        (L, 1), (L, N, 3), (S, 5) float32: what is known.
-    is_part : Tensor
-        (L, N) bool.
+        (L, 1), (L, N, 4), (S, 5) float32: what is known.
+    is_part, line_ends : Tensor
+        (L, N) bool: whether there is such a part, and whether it is the last one of its line.
     ending : Tensor
         (L, N, MERGED) int64: the segments that end with a part, by how many parts they have; S where there is none.
     labels : Tensor
@@ -85,6 +88,7 @@ class Batch(NamedTuple):
     parts: Tensor
     digits: Tensor
     is_part: Tensor
+    line_ends: Tensor
     ending: Tensor
     labels: Tensor
 
@@ -97,12 +101,15 @@ def example(number: strings.Number, classifier: Classifier) -> Example:
     for layout in layouts:
         classes = classify(layout, classifier)
         whole = lattice.joined([lattice.lattice_of(*line) for line in zip(layout.lines, classes, strict=True)])
-        parts = np.concatenate([lattice.part_features(line.parts) for line in layout.lines])
+        parts = np.concatenate([lattice.blank_features(line.parts)[:-1] for line in layout.lines])
+        line_ends = np.concatenate([np.arange(len(line.parts.ink)) == len(line.parts.ink) - 1 for line in layout.lines])
         digits = [
             lattice.digit_features(line, some.legibility) for line, some in zip(layout.lines, classes, strict=True)
         ]
         readings.append(
-            Reading(np.array(layout_features(layout)), parts, np.concatenate(digits), whole.spans, whole.labels)
+            Reading(
+                np.array(layout_features(layout)), parts, line_ends, np.concatenate(digits), whole.spans, whole.labels
+            )
         )
     return Example([int(digit) for digit in number.text if digit != "\n"], readings)
 
@@ -113,14 +120,15 @@ def batch(examples: Sequence[Example]) -> Batch:
     texts = [examples[index].text for index, _ in owned]
     layouts_, most_parts = len(owned), max(len(reading.parts) for _, reading in owned)
     segments = sum(len(reading.spans) for _, reading in owned)
-    parts = torch.zeros(layouts_, most_parts, len(lattice.PART_WEIGHTS))
-    is_part = torch.zeros(layouts_, most_parts, dtype=torch.bool)
+    parts = torch.zeros(layouts_, most_parts, len(lattice.BLANK_WEIGHTS))
+    is_part, line_ends = torch.zeros(2, layouts_, most_parts, dtype=torch.bool)
     ending = torch.full((layouts_, most_parts, MERGED), segments)
     text = torch.zeros(layouts_, max(1, *map(len, texts)), dtype=torch.long)
     start = 0
     for row, (_, reading) in enumerate(owned):
         parts[row, : len(reading.parts)] = torch.from_numpy(reading.parts)
         is_part[row, : len(reading.parts)] = True
+        line_ends[row, : len(reading.parts)] = torch.from_numpy(reading.line_ends)
         text[row, : len(texts[row])] = torch.tensor(texts[row], dtype=torch.long)
         for segment, (begin, end) in enumerate(reading.spans, start):
             ending[row, end - 1, end - begin - 1] = segment
@@ -134,6 +142,7 @@ def batch(examples: Sequence[Example]) -> Batch:
         parts,
         torch.from_numpy(np.concatenate([reading.digits for _, reading in owned])).float(),
         is_part,
+        line_ends,
         ending,
         of_text,
     )
@@ -142,13 +151,16 @@ def batch(examples: Sequence[Example]) -> Batch:
 def loss(some: Batch, weights: Weights) -> Tensor:
     """Minus the logarithm of the probability of each example's text (E,); very large where it cannot be read."""
     scores = torch.cat([some.digits @ weights.digits, torch.tensor([LEAST])])[some.ending]  # (L, N, MERGED)
-    skipped = (some.parts @ weights.parts) * some.is_part
+    skipped = (some.parts @ weights.blanks) * some.is_part
     count, most_parts, _, most_digits = some.labels.shape
     any_text = [torch.zeros(count)]
     its_text = [torch.full((count, most_digits + 1), LEAST).index_fill(1, torch.tensor([0]), 0)]
+    line_any, line_its = any_text[0], its_text[0]  # where the line begins
     for end in range(most_parts):
-        reached = [any_text[end] + skipped[:, end]]
-        its = [its_text[end] + skipped[:, end, None]]
+        is_end = some.line_ends[:, end]
+        blank = torch.where(is_end, weights.blanks[-1], LEAST)
+        reached = [any_text[end] + skipped[:, end], line_any + blank]
+        its = [its_text[end] + skipped[:, end, None], line_its + blank[:, None]]
         for merged in range(min(MERGED, end + 1)):
             score = torch.where(some.is_part[:, end], scores[:, end, merged], LEAST)
             reached.append(any_text[end - merged] + score)
@@ -156,6 +168,8 @@ def loss(some: Batch, weights: Weights) -> Tensor:
             its.append(torch.nn.functional.pad(one_more, (1, 0), value=LEAST))
         any_text.append(torch.stack(reached).logsumexp(0))
         its_text.append(torch.stack(its).logsumexp(0).clamp(min=LEAST))
+        line_any = torch.where(is_end, any_text[-1], line_any)
+        line_its = torch.where(is_end[:, None], its_text[-1], line_its)
     prior = some.layout @ weights.layout
     its_end = its_text[-1].gather(1, some.length[:, None])[:, 0]
     return by_example(prior + any_text[-1], some.example) - by_example(prior + its_end, some.example)
@@ -175,7 +189,7 @@ def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
         (some for some in examples if some.readings), key=lambda one: max(len(r.parts) for r in one.readings)
     )
     batches = [batch(examples[start : start + BATCH]) for start in range(0, len(examples), BATCH)]
-    sides = lattice.DIGIT_WEIGHTS, lattice.PART_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    sides = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS, lattice.LAYOUT_WEIGHTS
     weights = Weights(*(torch.tensor(list(side.values())).requires_grad_() for side in sides))
     optimizer = torch.optim.LBFGS(weights, max_iter=60, line_search_fn="strong_wolfe")
     means = [math.inf]
@@ -213,7 +227,7 @@ def main() -> None:
     halves = [held_out.take(half) for half in torch.arange(len(held_out)).tensor_split(2)]
     examples = [example(number, classifier) for number in numbers(halves[0], arguments.n, seed=0)]
     weights, mean = fit(examples)
-    names = "DIGIT_WEIGHTS", "PART_WEIGHTS", "LAYOUT_WEIGHTS"
+    names = "DIGIT_WEIGHTS", "BLANK_WEIGHTS", "LAYOUT_WEIGHTS"
     for name, values in zip(names, weights, strict=True):
         known = getattr(lattice, name)
         known.update(zip(known, (round(value, 2) for value in values.tolist()), strict=True))

@@ -1,9 +1,10 @@
 """Segments of a line of writing, and what the network says of each → the most probable digits, and how probable.
 
-Each segment is an edge of a graph from where it begins to where it ends, each part that is left out one too; a path is
-a way to read the line. This is the graph transformer of LeCun et al. (1998), as a conditional random field: the
-probability of a path is proportional to the exponential of the sum of its edges' scores, and those are weighted sums of
-what is known of the edge. `training.weights` fits the weights. Ignores: where on the picture a segment lies.
+Each segment is an edge of a graph from where it begins to where it ends; a part that is left out is one too, and so is
+a line without any digit; a path is a way to read the line. This is the graph transformer of LeCun et al. (1998), as a
+conditional random field: the probability of a path is proportional to the exponential of the sum of its edges' scores,
+and those are weighted sums of what is known of the edge. `training.weights` fits the weights. Ignores: where on the
+picture a segment lies.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classes
-from app.preprocess.segments import Parts, Segments
+from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
-# What is known of a segment read as a digit, of a part left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {"digit": -2.0, "legibility": 0.72, "height": -2.6, "offset": -0.39, "depth": -1.72}
-PART_WEIGHTS = {"part": -1.85, "height": -1.46, "ink": 1.68}
-LAYOUT_WEIGHTS = {"erased": -0.51}
+# What is known of a segment read as a digit, of a part or a line left out, and of a layout; and how much each counts.
+DIGIT_WEIGHTS = {"digit": -1.49, "legibility": 0.64, "height": -2.61, "offset": -0.46, "depth": -0.86}
+BLANK_WEIGHTS = {"part": -0.79, "height": -1.86, "ink": -1.34, "line": -1.16}
+LAYOUT_WEIGHTS = {"erased": -0.24}
 
 Scores = NDArray[np.float64]
 
@@ -29,29 +30,37 @@ class Lattice(NamedTuple):
 
     Attributes
     ----------
-    skipped : NDArray
-        (N,) float64: the score of leaving out each part.
+    parts : int
+        N.
+    blanks : list of (int, int)
+        Of each of B edges that read nothing, its first part and the one after its last.
+    blank_scores : NDArray
+        (B,) float64.
     spans : list of (int, int)
-        Of each of S segments, its first part and the one after its last.
+        The same of each of S segments.
     scores : NDArray
         (S,) float64: of reading it as a digit.
     labels : NDArray
         (S, 10) float64: the logarithms of the probabilities of the digits.
     """
 
-    skipped: Scores
-    spans: list[tuple[int, int]]
+    parts: int
+    blanks: list[Span]
+    blank_scores: Scores
+    spans: list[Span]
     scores: Scores
     labels: Scores
 
 
 def lattice_of(segments: Segments, classes: Classes) -> Lattice:
     """A line's lattice."""
-    features = digit_features(segments, classes.legibility)
+    count = len(segments.parts.ink)
     return Lattice(
-        part_features(segments.parts) @ list(PART_WEIGHTS.values()),
+        count,
+        [*((part, part + 1) for part in range(count)), (0, count)],
+        blank_features(segments.parts) @ list(BLANK_WEIGHTS.values()),
         [(begin, end) for begin, end in segments.spans.tolist()],
-        features @ list(DIGIT_WEIGHTS.values()),
+        digit_features(segments, classes.legibility) @ list(DIGIT_WEIGHTS.values()),
         np.log(classes.probabilities.astype(np.float64).clip(min=1e-7)),
     )
 
@@ -64,17 +73,24 @@ def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Score
     return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), depth], axis=1)
 
 
-def part_features(parts: Parts) -> Scores:
-    """What is known of each part (N, 3), in the order of PART_WEIGHTS."""
-    return np.stack([np.ones(len(parts.ink)), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2)], axis=1)
+def blank_features(parts: Parts) -> Scores:
+    """What is known of each of N parts, and at last of their line, as blanks: (N + 1, 4), as in BLANK_WEIGHTS."""
+    count = len(parts.ink)
+    features = np.zeros((count + 1, 4))
+    features[:count, :3] = np.stack([np.ones(count), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2)], axis=1)
+    features[count, 3] = 1
+    return features
 
 
 def joined(lattices: Sequence[Lattice]) -> Lattice:
     """Lines one after the other, as one lattice."""
-    starts = np.cumsum([0, *(len(one.skipped) for one in lattices)]).tolist()
+    starts = np.cumsum([0, *(one.parts for one in lattices)]).tolist()
+    shifted = list(zip(lattices, starts, strict=False))
     return Lattice(
-        np.concatenate([one.skipped for one in lattices]),
-        [(b + start, e + start) for one, start in zip(lattices, starts, strict=False) for b, e in one.spans],
+        starts[-1],
+        [(begin + start, end + start) for one, start in shifted for begin, end in one.blanks],
+        np.concatenate([one.blank_scores for one in lattices]),
+        [(begin + start, end + start) for one, start in shifted for begin, end in one.spans],
         np.concatenate([one.scores for one in lattices]),
         np.concatenate([one.labels for one in lattices]),
     )
@@ -85,27 +101,28 @@ def best_path(lattice: Lattice, length: int | None = None) -> tuple[float, list[
 
     The score is minus infinity where there is none.
     """
-    n, count = len(lattice.skipped), length or 0
+    n, count = lattice.parts, length or 0
     score = np.full((n + 1, count + 1), -np.inf)
     score[0, 0] = 0
-    choice = np.full((n + 1, count + 1), -1)
     edges = lattice.scores + lattice.labels.max(axis=1)
-    for end, segments in enumerate(ending(lattice), 1):
-        score[end] = score[end - 1] + lattice.skipped[end - 1]
-        for segment in segments:
-            other = advanced(score[lattice.spans[segment][0]] + edges[segment], length is not None)
+    came_from = np.zeros((n + 1, count + 1), np.int64)
+    digit = np.full((n + 1, count + 1), -1)
+    blanks, segments = ending(lattice.blanks, n), ending(lattice.spans, n)
+    for end in range(1, n + 1):
+        ways = [(lattice.blanks[k][0], -1, score[lattice.blanks[k][0]] + lattice.blank_scores[k]) for k in blanks[end]]
+        for k in segments[end]:
+            begin = lattice.spans[k][0]
+            ways.append((begin, k, advanced(score[begin] + edges[k], length is not None)))
+        for begin, segment, other in ways:
             better = other > score[end]
-            score[end][better], choice[end][better] = other[better], segment
+            score[end][better], came_from[end][better], digit[end][better] = other[better], begin, segment
     path: list[int] = []
-    end = n
+    end = n if score[n, count] > -np.inf else 0
     while end:
-        segment = int(choice[end, count])
-        if segment < 0:
-            end -= 1
-            continue
-        path.append(segment)
-        end = lattice.spans[segment][0]
-        count -= length is not None
+        segment, end = int(digit[end, count]), int(came_from[end, count])
+        if segment >= 0:
+            path.append(segment)
+            count -= length is not None
     return float(score[n, -1]), path[::-1]
 
 
@@ -115,11 +132,13 @@ def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> floa
     digits = np.zeros((len(lattice.scores), count or 1))
     if isinstance(text, Sequence):
         digits = lattice.labels[:, list(text)]
-    total = np.full((len(lattice.skipped) + 1, count + 1), -np.inf)
+    total = np.full((lattice.parts + 1, count + 1), -np.inf)
     total[0, 0] = 0
-    for end, segments in enumerate(ending(lattice), 1):
-        total[end] = total[end - 1] + lattice.skipped[end - 1]
-        for segment in segments:
+    blanks, segments = ending(lattice.blanks, lattice.parts), ending(lattice.spans, lattice.parts)
+    for end in range(1, lattice.parts + 1):
+        for blank in blanks[end]:
+            total[end] = np.logaddexp(total[end], total[lattice.blanks[blank][0]] + lattice.blank_scores[blank])
+        for segment in segments[end]:
             before = total[lattice.spans[segment][0]] + lattice.scores[segment]
             if text is not None:
                 before = advanced(before, True)
@@ -133,9 +152,9 @@ def advanced(scores: Scores, is_counted: bool) -> Scores:
     return np.concatenate([[-np.inf], scores[:-1]]) if is_counted else scores
 
 
-def ending(lattice: Lattice) -> list[list[int]]:
-    """For each part, the segments that end with it."""
-    found: list[list[int]] = [[] for _ in lattice.skipped]
-    for segment, (_, end) in enumerate(lattice.spans):
-        found[end - 1].append(segment)
+def ending(spans: Sequence[Span], count: int) -> list[list[int]]:
+    """For each place from 0 to `count`, which spans end there."""
+    found: list[list[int]] = [[] for _ in range(count + 1)]
+    for index, (_, end) in enumerate(spans):
+        found[end].append(index)
     return found
