@@ -36,7 +36,7 @@ def sample(digits, labels) -> Digits:
 def parts(sample) -> tuple[Digits, torch.Tensor, Digits]:
     """Digits and others to train on, and a mixture to validate with."""
     digits = sample.take(torch.arange(400))
-    return digits, train.others_for(digits, 0), train.mixture(sample.take(torch.arange(400, 500)))
+    return digits, train.made_of(digits, 0)[1], train.mixture(sample.take(torch.arange(400, 500)))
 
 
 def run_epochs(config: Config, parts: tuple[Digits, torch.Tensor, Digits]) -> tuple[train.Run, list[float]]:

@@ -43,10 +43,14 @@ class Digits:
         """The digits at `index`, in that order."""
         return Digits(self.images[index], self.labels[index])
 
+    def joined(self, more: "Digits") -> "Digits":
+        """The digits, and after them others."""
+        return Digits(torch.cat([self.images, more.images]), torch.cat([self.labels, more.labels]))
+
     def with_others(self, images: Tensor) -> "Digits":
         """The digits, and after them images (M, 28, 28) uint8 that show none."""
         labels = torch.full((len(images),), NONE, device=self.labels.device)
-        return Digits(torch.cat([self.images, images]), torch.cat([self.labels, labels]))
+        return self.joined(Digits(images, labels))
 
     def to(self, device: torch.device) -> "Digits":
         """The same digits on another device."""

@@ -23,6 +23,7 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Map
 from training import data
 from training.data import Digits
+from training.segments import segments
 
 INK = 0.12  # from here on a pixel is inked
 CANVAS = 140  # side of the canvas that characters and shapes are drawn on
@@ -250,12 +251,14 @@ def sheet(frames: NDArray[np.uint8], columns: int) -> Image.Image:
 
 
 def main() -> None:
-    """Draw a sheet of each kind, a kind to a row."""
+    """Draw a sheet of each kind, a kind to a row, and at last segments of numbers."""
     digits, path = data.load(train=True), Path(sys.argv[1])
     rng = np.random.default_rng(0)
     inks = (crop(kind(digits, rng)) for kind, _ in KINDS for _ in range(24))
     frames = [frame_from_ink(ink) if ink is not None else np.zeros((28, 28), np.float32) for ink in inks]
-    sheet((255 * np.stack(frames)).astype(np.uint8), 24).save(path, optimize=True)
+    _, cut_wrongly = segments(digits, 24, seed=0)
+    kinds = (255 * np.stack(frames)).astype(np.uint8)
+    sheet(np.concatenate([kinds, cut_wrongly.images.numpy()]), 24).save(path, optimize=True)
 
 
 if __name__ == "__main__":

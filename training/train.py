@@ -38,9 +38,11 @@ from training.model import OUTPUTS, DigitNet
 from training.non_digits import non_digits
 from training.objective import NONE, objective
 from training.plots import plot_history
+from training.segments import segments
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 OTHERS = 0.5  # frames that show no digit, for each one that does
+SEGMENTS = 0.2  # digits cut out of numbers, and frames that are cut wrongly, for each digit of MNIST
 VALIDATION_SEED = 10**6
 
 
@@ -161,17 +163,24 @@ def evaluate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float,
 
 
 def mixture(digits: Digits) -> Digits:
-    """Digits as they are and once deformed, always in the same way, and as many frames that show none."""
+    """Digits as they are and once deformed, always in the same way, some cut out of numbers, and frames without any."""
     generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
     deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
     images = torch.cat([digits.images, (255 * deformed).round().byte()])
-    return Digits(images, digits.labels.repeat(2)).with_others(others_for(digits, VALIDATION_SEED))
+    cut_out, others = made_of(digits, VALIDATION_SEED)
+    return Digits(images, digits.labels.repeat(2)).joined(cut_out).with_others(others)
 
 
-def others_for(digits: Digits, seed: int) -> Tensor:
-    """As many frames that show no digit as there are digits, which they are made of in part: (N, 28, 28) uint8."""
-    on_cpu = digits.to(torch.device("cpu"))
-    return torch.from_numpy(non_digits(on_cpu, len(digits), seed)).to(digits.images.device)
+def made_of(digits: Digits, seed: int) -> tuple[Digits, Tensor]:
+    """Digits that are cut out of numbers, and about as many frames that show none as there are digits.
+
+    Both are made of the digits; the frames are (N, 28, 28) uint8.
+    """
+    device = digits.images.device
+    digits = digits.to(torch.device("cpu"))
+    cut_out, cut_wrongly = segments(digits, round(SEGMENTS * len(digits)), seed)
+    others = torch.from_numpy(non_digits(digits, len(digits) - len(cut_wrongly), seed))
+    return cut_out.to(device), torch.cat([others, cut_wrongly.images]).to(device)
 
 
 def fit(run: Run, training: Digits, others: Tensor, validation: Digits, folder: Path) -> None:
@@ -336,8 +345,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         test = data.load(arguments.data, train=False).to(device)
         config, folder = open_folder(config, arguments, device)
         print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
-        print("Making frames that show no digit (about a minute)")
-        others, validation = others_for(training, 0), mixture(held_out)
+        print("Making numbers that are cut, and frames that show no digit (about two minutes)")
+        cut_out, others = made_of(training, 0)
+        training, validation = training.joined(cut_out), mixture(held_out)
         try:
             for seed in config.seeds:
                 place = folder / f"seed-{seed}"

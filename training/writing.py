@@ -16,6 +16,7 @@ from training.strokes import Map, Strokes, felt, pen
 Span = tuple[float, float]
 SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in heights of a digit
 SEPARATORS, SIGNS = ".,-", "-$#="
+FELT = 1 / 9  # width of a felt pen, in heights of a digit
 INKED = 0.1  # from here on a pixel is inked
 # Their strokes, from (x, y) to (x, y), in heights of a digit from its left top.
 SIGN_STROKES: dict[str, list[tuple[float, ...]]] = {
@@ -44,7 +45,7 @@ def hand(
     width = 1 / rng.uniform(9, 16)
     as_felt = rng.random() < 0.5
     strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
-    return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), 1 / 9 if as_felt else width)
+    return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), FELT if as_felt else width)
 
 
 def written(strokes: Strokes, height: float, slant: float) -> Map:
@@ -85,6 +86,8 @@ class Row:
         self.height = height
         self.top = round(0.5 * height)  # of a digit that is neither raised nor lowered
         self.strip = np.zeros((round(2.2 * height) + 8, 0), np.float32)
+        self.source = np.zeros(self.strip.shape, np.int64)  # which mask each pixel's ink is of, from 1; 0 without any
+        self.count = 0
 
     def write(self, mask: Map, gap: float, raised: float = 0.0) -> None:
         """Add ink after a gap, in heights, from the nearest ink before it in any of its rows; none overlaps by more."""
@@ -95,16 +98,22 @@ class Row:
         if start:
             shift = nearest(self.strip[rows], mask) + gap * self.height
             start = max(0, round(start + shift))
-        grown = np.zeros((len(self.strip), max(self.strip.shape[1], start + mask.shape[1])), np.float32)
-        grown[:, : self.strip.shape[1]] = self.strip
-        place = grown[rows, start : start + mask.shape[1]]
-        np.maximum(place, mask, out=place)
-        self.strip = grown
+        place = rows, slice(start, start + mask.shape[1])
+        more = (0, 0), (0, max(0, place[1].stop - self.strip.shape[1]))
+        self.strip, self.source = np.pad(self.strip, more), np.pad(self.source, more)
+        self.count += 1
+        self.source[place] = np.where(mask > self.strip[place], self.count, self.source[place])
+        self.strip[place] = np.maximum(self.strip[place], mask)
+
+    @property
+    def rows(self) -> slice:
+        """Those that have ink."""
+        inked = np.flatnonzero((self.strip > INKED).any(axis=1))
+        return slice(inked[0], inked[-1] + 1)
 
     def cropped(self) -> Map:
         """The ink in its box."""
-        rows = np.flatnonzero((self.strip > INKED).any(axis=1))
-        return self.strip[rows[0] : rows[-1] + 1]
+        return self.strip[self.rows]
 
 
 def nearest(before: Map, after: Map) -> float:
