@@ -1,7 +1,8 @@
 """A line of writing → its parts: cut along seams wherever a digit may end.
 
 Seams are the cheapest ways from a line's top to its bottom, around the ink or through little of it, as in seam carving
-(Avidan and Shamir 2007). Ignores: which parts are digits.
+(Avidan and Shamir 2007). To enter a stroke costs more than to go on in it, so that they also part digits whose strokes
+run into one for a while. Ignores: which parts are digits.
 """
 
 from typing import NamedTuple
@@ -14,13 +15,15 @@ from app.preprocess.lines import Line
 from app.preprocess.maps import Map, sliding
 
 SEAM_HEIGHT = 40  # of a digit, in pixels, where seams are looked for; a larger line is averaged down
-SIDEWAYS = np.float32(0.05)  # what a step to the side costs, for 1 through full ink
+# What a seam costs, in strokes crossed at right angles: to enter a stroke, and to go on in it, for each of its widths.
+ENTRY, PASSAGE = 0.65, 0.35
+SIDEWAYS = 0.05  # what a step to the side costs, in pixels of ink gone through
 FREE = 0.5  # a seam through no more ink than this cuts nothing
 DEEPEST = 3.0  # most ink that a seam cuts, in widths of a stroke
 APART = 0.12  # least distance of cuts through ink, in heights of a digit
 LEAST = 2.0  # ink of a part: less is none
 MOST_SEAMS = 200
-STEPS = np.array([0, -1, 1])
+STARTS = np.array([1, 0, 2])  # straight above, above to the left, to the right: places on a row that is padded by 1
 
 
 class Cuts(NamedTuple):
@@ -45,11 +48,13 @@ def parts_of(line: Line) -> Cuts:
         ink = scaled(ink, *(max(1, round(side * scale)) for side in ink.shape))
     stroke = 2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6)
     middle = len(ink) // 2
-    down, up = costs(ink[: middle + 1]), costs(ink[middle:][::-1])
-    through = down[-1] + up[-1] - ink[middle]  # of the cheapest seam through each pixel of the middle row
+    halves = [Half.of(half, float(stroke)) for half in (ink[: middle + 1], ink[middle:][::-1])]
+    # What the cheapest seam through each pixel of the middle row costs, in pixels of ink gone through.
+    through = sum(half.costs[-1] for half in halves) - PASSAGE * ink[middle]
     apart = round(APART * line.height * len(ink) / len(line.ink))
     columns = cheapest(through, DEEPEST * stroke, max(1, apart))
-    seams = np.concatenate([traced(down, columns)[::-1], traced(up, columns)[1:]])  # (h, K)
+    down, up = (half.traced(columns) for half in halves)
+    seams = np.concatenate([down[::-1], up[1:]])  # (h, K)
     seams = np.maximum.accumulate(seams, axis=1)
     between = has_ink_between(ink, seams)
     seams, depth = seams[:, between], through[columns[between]].astype(np.float64) / stroke
@@ -64,15 +69,46 @@ def nearest(outputs: int, inputs: int) -> NDArray[np.int64]:
     return np.arange(outputs) * inputs // outputs
 
 
-def costs(ink: Map) -> Map:
-    """What the cheapest seam from the first row to each pixel costs (h, w)."""
-    total = np.empty_like(ink)
-    total[0] = ink[0]
-    before = np.full(ink.shape[1] + 2, np.inf, np.float32)
-    for row in range(1, len(ink)):
-        before[1:-1] = total[row - 1]
-        total[row] = ink[row] + np.minimum(before[1:-1], np.minimum(before[:-2], before[2:]) + SIDEWAYS)
-    return total
+class Half(NamedTuple):
+    """The seams from one edge of a line to its middle, both rows included.
+
+    Attributes
+    ----------
+    costs : NDArray
+        (h, w) of the cheapest seam from the first row to each pixel.
+    steps : NDArray
+        (3, h - 1, w) of the last step to each pixel, without the pixel: from straight above it, its left, its right.
+    """
+
+    costs: Map
+    steps: Map
+
+    @classmethod
+    def of(cls, ink: Map, stroke: float) -> "Half":
+        """Of ink (h, w) with strokes of a width in pixels."""
+        width = ink.shape[1]
+        above = np.pad(ink[:-1], ((0, 0), (1, 1)))
+        entered = np.stack([ink[1:] - above[:, start : start + width] for start in STARTS]).clip(min=0)
+        steps = np.float32(ENTRY * stroke) * entered
+        steps[1:] += np.float32(SIDEWAYS)
+        costs = np.float32(PASSAGE) * ink
+        before = np.full(width + 2, np.inf, np.float32)
+        for row in range(1, len(ink)):
+            before[1:-1] = costs[row - 1]
+            ways = [before[start : start + width] + step for start, step in zip(STARTS, steps[:, row - 1], strict=True)]
+            costs[row] += np.minimum(ways[0], np.minimum(ways[1], ways[2]))
+        return cls(costs, steps)
+
+    def traced(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The cheapest seams that end in the last row at some columns, from there up to the first row: (h, K)."""
+        seams = np.empty((len(self.costs), len(columns)), np.int64)
+        seams[0] = columns
+        padded = np.pad(self.costs, ((0, 0), (1, 1)), constant_values=np.inf)
+        for row in range(1, len(self.costs)):
+            x = seams[row - 1]
+            ways = padded[-1 - row][x + STARTS[:, None]] + self.steps[:, -row, x]
+            seams[row] = x + STARTS[np.argmin(ways, axis=0)] - 1
+        return seams
 
 
 def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
@@ -105,18 +141,6 @@ def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     change = np.flatnonzero(np.diff(np.pad(mask.astype(np.int8), 1)))
     pairs = zip(change[::2].tolist(), (change[1::2] - 1).tolist(), strict=True)
     return [(begin, end) for begin, end in pairs if begin > 0 and end < len(mask) - 1]
-
-
-def traced(total: Map, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The cheapest seams that end in the last row at some columns, from there up to the first row: (h, K)."""
-    seams = np.empty((len(total), len(columns)), np.int64)
-    seams[0] = columns
-    padded = np.pad(total, ((0, 0), (1, 1)), constant_values=np.inf)
-    for step in range(1, len(total)):
-        before = padded[-1 - step]
-        x = seams[step - 1] + 1
-        seams[step] = x - 1 + STEPS[np.argmin([before[x], before[x - 1] + SIDEWAYS, before[x + 1] + SIDEWAYS], axis=0)]
-    return seams
 
 
 def has_ink_between(ink: Map, seams: NDArray[np.int64]) -> NDArray[np.bool_]:
