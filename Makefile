@@ -16,7 +16,7 @@ endef
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: README.md)
+run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: docs/configuration.md)
 	@exec $(BIN)/digits serve
 
 check: .venv/all  ## Run the quick checks, in under a minute: ruff, mypy, import-linter, the fast tests

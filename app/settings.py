@@ -17,7 +17,7 @@ def usable_cores() -> int:
 
 
 class Settings(BaseSettings):
-    """The service's settings; each one's sentence stands in its description and in the README."""
+    """The service's settings; each one's description is also in docs/configuration.md."""
 
     model_config = SettingsConfigDict(env_prefix="DIGITS_", frozen=True)
 

@@ -26,7 +26,7 @@ from packaging.specifiers import SpecifierSet
 from app.settings import Settings
 from support import MODEL, ROOT, encode, serving, until
 
-README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
@@ -185,7 +185,7 @@ def test_all_run_as_the_same_user_with_nothing_to_write_on():
 
 
 def test_what_is_set_for_deployment_is_a_setting():
-    names = re.findall(r"DIGITS_(\w+)", DOCKERFILE + README)
+    names = re.findall(r"DIGITS_(\w+)", DOCKERFILE + "".join(page.read_text() for page in PAGES))
     names += [name.removeprefix("DIGITS_") for name in COMPOSE["digits"]["environment"]]
     names += [each["name"].removeprefix("DIGITS_") for each in CONTAINER["env"]]
     of_the_client = {"URL", "API_KEY", "API_KEYS"}
@@ -206,15 +206,15 @@ def test_another_model_is_served_from_where_the_setting_says(tmp_path, seven):
 
 @pytest.fixture
 def nginx(tmp_path) -> str:
-    """The README's proxy, which listens on a socket in the test's folder and writes only there."""
-    server = re.search(r"```nginx\n(.*?)```", README, re.DOTALL)[1]
+    """The documented proxy, which listens on a socket in the test's folder and writes only there."""
+    server = re.search(r"```nginx\n(.*?)```", (ROOT / "docs" / "deployment.md").read_text(), re.DOTALL)[1]
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
     server = server.replace("listen 80", f"listen unix:{tmp_path}/socket")
     return f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{server}}}\n"
 
 
-def test_the_proxy_of_the_readme_takes_as_much_as_the_service(nginx):
+def test_the_documented_proxy_takes_as_much_as_the_service(nginx):
     assert f"client_max_body_size {Settings.model_fields['max_upload_bytes'].default};" in nginx
     assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
 

@@ -113,8 +113,8 @@ def test_the_dashboard_asks_for_what_there_is(query, busy):
         assert any((label, value) in pairs for name, *pairs in there if name in asked)
 
 
-def test_each_metric_stands_in_the_readme(client):
-    table = (ROOT / "README.md").read_text().split("## Watching it")[1].split("\n## ")[0]
+def test_each_metric_has_its_row(client):
+    table = (ROOT / "docs" / "configuration.md").read_text().split("## Metrics")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE))
     families = client.app_state["metrics"].registry.collect()
     assert rows == {f.name + "_total" * (f.type == "counter"): f.documentation for f in families}

@@ -1,0 +1,160 @@
+"""The documentation says what the code does: settings, errors, tree, commands, programs. Its links lead somewhere."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.preprocess.decode import FORMATS
+from app.settings import Settings
+from app.web import problems
+from support import DIGITS, ROOT, serving
+from training.config import parse
+
+README = ROOT / "README.md"
+DOCS = ROOT / "docs"
+API = DOCS / "api.md"
+PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+MOST_BYTES = 6000  # of the README: it is read in a minute
+SHOWN = {"decoders": "number of usable cores, at most 2", "workers": "1", "api_keys": "none", "cors_origins": "none"}
+PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")  # a line of a program, with what it prints
+
+
+def text_of(page: Path) -> str:
+    """A page without its blocks of code, which may hold what looks like a heading or a link."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def links(page: Path) -> list[str]:
+    """The relative links and pictures of a page."""
+    found = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', text_of(page))
+    return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """A page's blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def assert_shown(shown: str, printed: str) -> None:
+    """Compare what is printed with what a page shows, where … stands for anything on a line."""
+    assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), printed.strip())
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serving() as (_, url):
+        yield url
+
+
+def test_the_readme_is_short():
+    assert len(README.read_bytes()) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_leads_to_a_file_and_to_a_heading_in_it(page):
+    for link in links(page):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert target.is_relative_to(ROOT), link
+        assert not anchor or anchor in anchors(target), link
+
+
+def test_the_readme_links_to_each_page():
+    assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= set(links(README))
+
+
+def test_each_picture_is_shown():
+    shown = {(page.parent / link).resolve() for page in PAGES for link in links(page)}
+    sent = {DOCS / name for name in re.findall(r"docs/([\w-]+\.png)", README.read_text())}
+    assert set(DOCS.glob("*.png")) <= shown | sent
+
+
+def test_each_setting_has_its_row():
+    rows = dict(re.findall(r"^\| `DIGITS_(\w+)` \| (.*) \|$", (DOCS / "configuration.md").read_text(), re.MULTILINE))
+    expected = {}
+    for name, field in Settings.model_fields.items():
+        shown = SHOWN.get(name) or f"`{str(field.default).removeprefix(f'{ROOT}/')}`"
+        expected[name.upper()] = f"{shown} | {field.description}"
+    assert rows == expected
+
+
+def test_each_problem_has_its_row():
+    rows = re.findall(r"^\| (\d+) \| `/problems/([\w-]+)` \|", API.read_text(), re.MULTILINE)
+    assert sorted(rows) == sorted({(str(kind.status), kind.name) for kind in problems.KINDS.values()})
+
+
+def test_each_format_is_named():
+    assert all(format in API.read_text().upper() for format in FORMATS)
+
+
+def test_each_module_stands_in_the_tree():
+    tree = (DOCS / "architecture.md").read_text().split("## What is where")[1].split("\n## ")[0]
+    modules = [path.stem for name in ("app", "training") for path in (ROOT / name).rglob("*.py")]
+    assert sorted(re.findall(r"^ {6,}(\w+)\.py ", tree, re.MULTILINE)) == sorted(
+        name for name in modules if name != "__init__"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "count"), [(README, 2), (API, 8)], ids=["README.md", "api.md"])
+def test_the_console_sessions_run_as_written(page, count, url):
+    commands = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", "".join(blocks(page, "console")), re.MULTILINE)
+    assert len(commands) == count
+    for command, shown in commands:
+        command = command.replace("http://127.0.0.1:8000", url).replace(".venv/bin/digits", DIGITS)
+        environment = {**os.environ, "DIGITS_URL": url}
+        done = subprocess.run(
+            command, shell=True, cwd=ROOT, capture_output=True, text=True, check=True, env=environment
+        )
+        assert_shown(shown, done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [README, API], ids=["README.md", "api.md"])
+@pytest.mark.parametrize(
+    ("language", "command"),
+    [("python", [sys.executable, "-c"]), ("javascript", ["node", "--input-type=module", "--eval"])],
+)
+def test_the_program_prints_what_its_comments_say(page, language, command, url):
+    if not shutil.which(command[0]):
+        pytest.skip(f"needs {command[0]}")
+    (program,) = blocks(page, language)
+    shown = "\n".join(PRINTED.findall(program))
+    assert shown
+    done = subprocess.run(
+        [*command, program.replace("http://127.0.0.1:8000", url)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert_shown(shown, done.stdout)
+
+
+@pytest.mark.parametrize("options", re.findall(r'make train ARGS="(.*)"', (DOCS / "training.md").read_text()))
+def test_the_training_examples_are_valid(options):
+    parse(options.split())
+
+
+@pytest.mark.parametrize("page", [README, DOCS / "accuracy.md"], ids=["README.md", "accuracy.md"])
+def test_the_numbers_are_the_model_cards(page):
+    card = (ROOT / "models" / "README.md").read_text()
+    errors = re.search(r"\((\d+) of 10,000", card)[1]
+    assert f"({errors} of 10,000;" in page.read_text()
+
+
+def test_make_help_lists_every_target():
+    targets = re.search(r"^.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split("\t")[0] for line in shown.splitlines()] == targets
