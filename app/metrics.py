@@ -24,24 +24,38 @@ class Metrics:
         self.request_seconds = self.histogram(
             "digits_request_seconds", "Seconds from request headers to response.", SECONDS, "route"
         )
-        self.in_flight = self.gauge("digits_requests_in_flight", "Requests being answered.")
-        self.rejected = self.counter("digits_rejected", "Requests answered with a problem, by its type.", "reason")
-        self.queue_depth = self.gauge("digits_queue_depth", "Small and large pictures waiting or being read.", "queue")
-        self.queue_seconds = self.histogram("digits_queue_wait_seconds", "Seconds a picture waited.", SECONDS, "queue")
-        self.decoders = self.gauge("digits_decoders", "Decoder processes, running or to be started.")
-        self.decoders_killed = self.counter("digits_decoders_killed", "Decoder processes that a picture made end.")
-        self.batch_size = self.histogram("digits_batch_size", "Pictures read together, per picture.", BATCH_SIZES)
+        self.in_flight = self.gauge("digits_requests_in_flight", "Requests in progress.")
+        self.rejected = self.counter("digits_rejected", "Requests answered with an error, by its type.", "reason")
+        self.queue_depth = self.gauge("digits_queue_depth", "Pictures waiting or being read, small and large.", "queue")
+        self.queue_seconds = self.histogram(
+            "digits_queue_wait_seconds", "Seconds that a picture waited.", SECONDS, "queue"
+        )
+        self.decoders = self.gauge("digits_decoders", "Number of decoder processes, as configured.")
+        self.decoders_killed = self.counter(
+            "digits_decoders_killed", "Decoder processes killed by a limit, or crashed, because of a picture."
+        )
+        self.batch_size = self.histogram("digits_batch_size", "Size of the batch, for each picture in it.", BATCH_SIZES)
         self.stage_seconds = {
-            "decode": self.histogram("digits_decode_seconds", "Seconds to decode a batch, per picture.", SECONDS),
-            "preprocess": self.histogram("digits_preprocess_seconds", "Seconds to frame it, per picture.", SECONDS),
-            "inference": self.histogram("digits_inference_seconds", "Seconds to classify it, per picture.", SECONDS),
+            "decode": self.histogram(
+                "digits_decode_seconds", "Seconds to decode the batch, for each picture in it.", SECONDS
+            ),
+            "preprocess": self.histogram(
+                "digits_preprocess_seconds", "Seconds to preprocess the batch, for each picture in it.", SECONDS
+            ),
+            "inference": self.histogram(
+                "digits_inference_seconds", "Seconds to classify the batch, for each picture in it.", SECONDS
+            ),
         }
-        predictions = self.counter("digits_predictions", "Digits answered.", "digit")
+        predictions = self.counter("digits_predictions", "Digits returned, by digit.", "digit")
         self.predictions = [predictions.labels(digit) for digit in range(10)]
-        self.confidence = self.histogram("digits_confidence", "Confidence of the digits answered.", PROBABILITIES)
-        self.legibility = self.histogram("digits_legibility", "Legibility of the digits read.", PROBABILITIES)
-        self.text_length = self.histogram("digits_text_length", "Digits of a text, per picture.", LENGTHS)
-        self.model = self.gauge("digits_model_info", "1; the labels name the model and its version.", *model)
+        self.confidence = self.histogram("digits_confidence", "Confidence of the digits returned.", PROBABILITIES)
+        self.legibility = self.histogram(
+            "digits_legibility", "Legibility of the digits read, including those refused.", PROBABILITIES
+        )
+        self.text_length = self.histogram("digits_text_length", "Number of digits in a text.", LENGTHS)
+        self.model = self.gauge(
+            "digits_model_info", "Always 1. The labels give the version and the architecture of the model.", *model
+        )
         self.model.labels(**model).set(1)
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:

@@ -22,10 +22,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="DIGITS_", frozen=True)
 
     model: Path = Field(
-        default=INSTALLED_MODEL if INSTALLED_MODEL.exists() else MODEL, description="The model file to serve."
+        default=INSTALLED_MODEL if INSTALLED_MODEL.exists() else MODEL, description="Path of the model file to serve."
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on. 0.0.0.0 listens on all interfaces.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 takes a free one.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
     workers: int = Field(
         default_factory=lambda: os.environ.get("WEB_CONCURRENCY", 1),
         validate_default=True,
@@ -34,28 +34,34 @@ class Settings(BaseSettings):
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="API keys, separated by commas. With any, `/predict`, `/read` and `/metrics` require one.",
+        description="Comma-separated API keys. If any are set, `/predict`, `/read` and `/metrics` require one.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Origins, separated by commas, whose pages may call the API. * allows all."
+        default=(), description="Comma-separated origins whose pages may call the API. `*` allows all."
     )
-    max_upload_bytes: int = Field(default=20_000_000, gt=0, description="Largest request body.")
+    max_upload_bytes: int = Field(default=20_000_000, gt=0, description="Maximum size of a request body, in bytes.")
     max_held_bytes: int = Field(
-        default=50_000_000, gt=0, description="Most bytes of request bodies in memory at once, per worker."
+        default=50_000_000,
+        gt=0,
+        description="Maximum total size of the request bodies in memory, in bytes, per worker.",
     )
-    body_timeout_seconds: float = Field(default=30, gt=0, description="Seconds that a request body may take to arrive.")
+    body_timeout_seconds: float = Field(
+        default=30, gt=0, description="Maximum time for a request body to arrive, in seconds."
+    )
     client_timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="Seconds to wait for a client: for request headers, for the rest of a refused body, or for it to "
-        "read its answer.",
+        description="Maximum time to wait for a client, in seconds: to send request headers, to finish a refused body, "
+        "or to read its response.",
     )
-    max_pixels: int = Field(default=50_000_000, gt=0, description="Most pixels (width × height) of a picture.")
+    max_pixels: int = Field(
+        default=50_000_000, gt=0, description="Maximum number of pixels (width × height) of a picture."
+    )
     min_legibility: float = Field(
         default=0,
         ge=0,
         le=1,
-        description="Lowest legibility that `/predict` answers. Pictures below it are refused as `not-a-digit`.",
+        description="Minimum legibility for `/predict`. Pictures below it get the error `not-a-digit`.",
     )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),
@@ -63,20 +69,24 @@ class Settings(BaseSettings):
         description="Number of processes that decode large pictures, per worker.",
     )
     decoder_memory_bytes: int = Field(
-        default=220_000_000, gt=0, description="Memory that decoding one picture may take. Linux only."
+        default=220_000_000, gt=0, description="Maximum memory for decoding one picture, in bytes. Linux only."
     )
-    large_queue: int = Field(default=5, ge=0, description="Large pictures that may queue for a decoder, per worker.")
-    small_queue: int = Field(default=64, gt=0, description="Small pictures that may queue, per worker.")
+    large_queue: int = Field(
+        default=5, ge=0, description="Maximum number of large pictures waiting for a decoder, per worker."
+    )
+    small_queue: int = Field(
+        default=64, gt=0, description="Maximum number of small pictures waiting or being read, per worker."
+    )
     drain_seconds: int = Field(
         default=1,
         ge=0,
-        description="Seconds that `/health` answers 503 after SIGTERM before the service stops listening.",
+        description="Time after SIGTERM, in seconds, during which `/health` answers 503 and the service still listens.",
     )
     shutdown_timeout_seconds: int = Field(
-        default=10, ge=0, description="Seconds that running requests may take after SIGTERM or Ctrl-C."
+        default=10, ge=0, description="Maximum time for running requests to finish after SIGTERM or Ctrl-C, in seconds."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Least severe log lines to write."
+        default="info", description="Lowest log level to write: `debug`, `info`, `warning` or `error`."
     )
 
     @field_validator("api_keys", "cors_origins", mode="before")
