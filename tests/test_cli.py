@@ -285,10 +285,10 @@ def test_info_says_what_the_model_file_says(classifier):
     ("arguments", "code", "message"),
     [
         (["predict"], 2, "Missing argument"),
-        (["predict", "7.png", "--json", "--csv"], 2, "--json and --csv exclude each other"),
-        (["read", "7.png", "--json", "--csv"], 2, "--json and --csv exclude each other"),
+        (["predict", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
+        (["read", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
         (["read", "7.png", "--length", "65"], 2, "65 is not in the range"),
-        (["predict", "7.png", "--model", "digits.onnx"], 2, "--model is for --local"),
+        (["predict", "7.png", "--model", "digits.onnx"], 2, "--model needs --local"),
         (["info", "--url", "localhost:8000"], 1, "^localhost:8000 cannot be asked: .*Name it as in --url"),
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),
     ],

@@ -511,7 +511,7 @@ def test_an_overloaded_service_is_asked_again(page):
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "log in", False)]
+    ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "sign in", False)]
 )
 def test_a_proxy_that_answers_in_html_is_said(page, status, words, again):
     page.route("**/read*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
@@ -526,7 +526,7 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(browser, locked_url, three):
         choose(page, ("a.png", three), ("b.png", three))
         expect(page.locator("#message")).to_contain_text("needs an API key")
         page.get_by_label("API key").fill("wrong")
-        page.get_by_role("button", name="Use it").click()
+        page.get_by_role("button", name="Use key").click()
         expect(page.locator("#message")).to_contain_text("needs an API key")
         page.get_by_label("API key").fill(KEY)
         page.keyboard.press("Enter")
@@ -557,7 +557,7 @@ def test_the_snippets_ask_for_a_number_where_there_is_one(page, tmp_path, forty_
 
 
 def assert_snippets_say(page, tmp_path, name, value):
-    page.get_by_text("Ask from a program").click()
+    page.get_by_text("Use the API").click()
     curl, python = page.locator("#curl").text_content(), page.locator("#python").text_content()
     said = subprocess.run(curl, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert said.startswith(f'{{"{name}":{value},')
@@ -572,7 +572,7 @@ def test_a_snippet_is_copied(browser, url, allowed):
     with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
         if not allowed:  # as where the page came over plain HTTP from another machine
             page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
-        page.get_by_text("Ask from a program").click()
+        page.get_by_text("Use the API").click()
         page.get_by_role("button", name="Copy as Python").click()
         expect(page.locator("[data-copies=python]")).to_have_text("Copied")
         if not allowed:
@@ -598,7 +598,7 @@ def test_everybody_can_use_it(browser, locked_url, width, scheme, three):
         check(page)
         page.get_by_label("API key").fill(KEY)
         page.keyboard.press("Enter")
-        page.get_by_text("Ask from a program").click()
+        page.get_by_text("Use the API").click()
         for act in STATES.values():
             act(page, three)
             answered(page)

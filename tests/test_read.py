@@ -197,7 +197,7 @@ def test_more_than_32_lines_are_too_much(client, digits):
     sheet = number(*digits[:480].reshape(40, 12, 28, 28)[:, :2], scale=1)
     answer = client.post("/read", content=encode(sheet))
     assert_problem(answer, 422, "too-much-writing", "/read")
-    assert answer.json()["detail"] == "There is too much writing or noise on the picture: send a part of it."
+    assert answer.json()["detail"] == "There is too much writing or noise on the picture: crop it and try again."
 
 
 def test_a_small_picture_takes_a_place_among_the_large_ones(client, digits, monkeypatch):

@@ -25,26 +25,34 @@ AT_ONCE = 16
 MOST_DIGITS = 64  # as the service has it, whose module would take long to import
 URL = "http://127.0.0.1:8000"
 
-Url = Annotated[str, typer.Option(envvar="DIGITS_URL", help="The service to ask.")]
-Key = Annotated[str | None, typer.Option(envvar="DIGITS_API_KEY", help="The key, where the service wants one.")]
-InProcess = Annotated[bool, typer.Option("--local", help="Without a service: in this process, by the model file.")]
-Model = Annotated[Path | None, typer.Option(help="The model file for --local (DIGITS_MODEL).")]
-Files = Annotated[list[str], typer.Argument(help="Pictures.", metavar="FILE|DIR|-")]
-AsJson = Annotated[bool, typer.Option("--json", help="A JSON object a picture, one a line.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="A row of CSV a picture.")]
-Jobs = Annotated[int | None, typer.Option(min=1, help=f"Pictures at once: {AT_ONCE}, or --local as many as cores.")]
+Url = Annotated[str, typer.Option(envvar="DIGITS_URL", help="URL of the service.")]
+Key = Annotated[str | None, typer.Option(envvar="DIGITS_API_KEY", help="API key, if the service requires one.")]
+InProcess = Annotated[bool, typer.Option("--local", help="Use no service: run the model in this process.")]
+Model = Annotated[Path | None, typer.Option(help="Model file for --local (DIGITS_MODEL).")]
+Files = Annotated[
+    list[str], typer.Argument(help="Picture files, folders, or - for standard input.", metavar="FILE|DIR|-")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"Pictures in progress at once. Default: {AT_ONCE}; with --local, one per core."),
+]
 
-cli = typer.Typer(help="Read handwritten digits and numbers.", no_args_is_help=True, add_completion=False)
+cli = typer.Typer(help="Read handwritten digits and whole numbers.", no_args_is_help=True, add_completion=False)
 
 
 @cli.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="The address to listen on (DIGITS_HOST).")] = None,
-    port: Annotated[int | None, typer.Option(help="The port to listen on (DIGITS_PORT).")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that answer (DIGITS_WORKERS).")] = None,
-    model: Annotated[Path | None, typer.Option(help="The model file to serve (DIGITS_MODEL).")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (DIGITS_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on (DIGITS_PORT).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of worker processes (DIGITS_WORKERS).")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model file to serve (DIGITS_MODEL).")] = None,
 ) -> None:
-    """Serve on http://127.0.0.1:8000, or where the options and the environment say."""
+    """Start the service, by default on http://127.0.0.1:8000.
+
+    Options override the environment variables in parentheses.
+    """
     with configured(host=host, port=port, workers=workers, model=model) as settings:
         from app.server import logs, process
 
@@ -67,11 +75,14 @@ def predict(
     as_csv: AsCsv = False,
     jobs: Jobs = None,
 ) -> None:
-    """Read the digit on each picture; exits with 1 if any could not be read, and names it on standard error.
+    """Read the digit on each picture.
 
-    A folder stands for the pictures in it and in its folders, by their endings
-    (.png, .jpg, …), without hidden ones; - for one picture on standard input.
-    Answers come in the order of the files. A busy service is asked again.
+    A folder stands for the pictures in it and in its subfolders: all files
+    that end in .png, .jpg and the like, except hidden ones. A - stands for one
+    picture on standard input. Answers come in the order of the files.
+
+    If the service is busy, the picture is sent again. If a picture cannot be
+    read, standard error says why, and the exit code is 1.
     """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
         write_all("digit", asked.predict, files, as_json, as_csv, asked.at_once)
@@ -81,7 +92,7 @@ def predict(
 def read(
     files: Files,
     length: Annotated[
-        int | None, typer.Option(min=1, max=MOST_DIGITS, help="Number of digits on each picture, where it is known.")
+        int | None, typer.Option(min=1, max=MOST_DIGITS, help="Number of digits on each picture, if known.")
     ] = None,
     url: Url = URL,
     api_key: Key = None,
@@ -91,7 +102,10 @@ def read(
     as_csv: AsCsv = False,
     jobs: Jobs = None,
 ) -> None:
-    """Read all digits on each picture, line by line. Files, output and exit code are as those of predict."""
+    """Read all digits on each picture, line by line.
+
+    Files, output and exit code are as for predict.
+    """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
         write_all("text", lambda data: asked.read(data, length), files, as_json, as_csv, asked.at_once)
 
@@ -102,9 +116,9 @@ def info(
     api_key: Key = None,
     local: InProcess = False,
     model: Model = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say how the service is, and what its model's file says of itself."""
+    """Show the state of the service and the metadata of its model."""
     with ending_well(), closing(answerer(local, url, api_key, model, jobs=1)) as asked:
         about = asked.about()
         if as_json:
@@ -120,7 +134,7 @@ def write_all(
 ) -> None:
     """Write the answer for each picture; exit with 1 if any has none."""
     if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv exclude each other.")
+        raise typer.BadParameter("--json and --csv cannot be used together.")
     names = expand(files)
     failed = write(ask, names, format_of(what, names, as_json, as_csv), at_once)
     raise typer.Exit(failed)
@@ -135,7 +149,7 @@ def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: i
         with configured(model=model) as settings:
             return Local(settings, jobs or usable_cores())
     if model:
-        raise typer.BadParameter("--model is for --local: a service has a model of its own.")
+        raise typer.BadParameter("--model needs --local: a service uses its own model.")
     from app.cli.client import Service
 
     return Service(url, key, jobs or AT_ONCE)

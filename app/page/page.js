@@ -217,7 +217,7 @@ async function post(route, picture, signal) {
     return await fetch(`${route}?frame=true`, { method: "POST", body: picture, headers: headers(), signal });
   } catch (error) {
     if (signal?.aborted) throw error;
-    throw refused("The service does not answer. Is it running? Your picture stays here.");
+    throw refused("The service does not answer. Is it running? Your picture is still here.");
   }
 }
 
@@ -226,8 +226,8 @@ function ownWords({ status, statusText, headers }) {
   if (status === 401) return "This service needs an API key.";
   if (headers.get("Content-Type") === "application/problem+json") return undefined;
   if (status === 413) return "The picture is too large: send a smaller one.";
-  if (status === 200) return "Something else than the service answered: log in where it wants that, and reload.";
-  return `The service answered ${status} ${statusText}: try again later.`;
+  if (status === 200) return "This response is not from Digits: sign in and reload.";
+  return `The server answered ${status} ${statusText}: try again later.`;
 }
 
 // Read a picture and show the answer, unless another one is read in the meantime.
@@ -477,7 +477,7 @@ async function readListed(pictures) {
 
 async function readOne(picture, signal) {
   const { button, thumbnail, text, note } = picture.row;
-  await settle(picture, signal, () => (note.textContent = "The service is busy: waiting"));
+  await settle(picture, signal, () => (note.textContent = "The service is busy. Waiting …"));
   if (signal.aborted) return;
   text.textContent = picture.answer?.text ?? "?";
   if (picture.answer) fit(text, picture.answer.lines);

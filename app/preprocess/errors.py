@@ -1,13 +1,13 @@
 """Why a picture cannot be read.
 
 PreprocessError
-├── EmptyFile        there are no bytes
+├── EmptyFile        the file has no bytes
 ├── NotAnImage       not one of the accepted formats
-├── TooManyPixels    more than `max_pixels`, found before decoding
+├── TooManyPixels    more than `max_pixels`, checked before decoding
 ├── TooComplex       decoding takes too much memory or time
-├── CorruptImage     an accepted format, but cut off or damaged
+├── CorruptImage     an accepted format, but truncated or damaged
 ├── BlankImage       decoded, but there is no ink on it
-└── TooMuchWriting   decoded, but more is written on it than is read at once
+└── TooMuchWriting   decoded, but there is more writing on it than the limits allow
 """
 
 
@@ -16,7 +16,7 @@ class PreprocessError(Exception):
 
 
 class EmptyFile(PreprocessError):
-    """There are no bytes."""
+    """The file has no bytes."""
 
 
 class NotAnImage(PreprocessError):
@@ -32,7 +32,7 @@ class TooComplex(PreprocessError):
 
 
 class CorruptImage(PreprocessError):
-    """The picture is cut off or damaged."""
+    """The picture is truncated or damaged."""
 
 
 class BlankImage(PreprocessError):
@@ -40,7 +40,9 @@ class BlankImage(PreprocessError):
 
 
 class TooMuchWriting(PreprocessError):
-    """There is more writing on the picture, or noise that looks like it, than is read at once."""
+    """There is more writing on the picture, or noise that looks like writing, than the limits allow."""
 
-    def __init__(self, message: str = "There is too much writing or noise on the picture: send a part of it.") -> None:
+    def __init__(
+        self, message: str = "There is too much writing or noise on the picture: crop it and try again."
+    ) -> None:
         super().__init__(message)

@@ -1,21 +1,21 @@
-"""Why a request gets no answer, other than because its picture cannot be read.
+"""Why a request fails, other than because its picture cannot be read.
 
 WebError
 ├── UploadError            the request carries no picture
 │   ├── UploadTooLarge     its body is larger than allowed
-│   ├── UploadTooSlow      its body is not complete in time
+│   ├── UploadTooSlow      its body does not arrive in time
 │   ├── MalformedMultipart its form cannot be parsed
-│   ├── NoFile             it has no field `file`, or that is not a file
+│   ├── NoFile             its form has no file in the field `file`, or it has no body
 │   └── SeveralFiles       it has more than one field `file`
 ├── NotADigit              the picture does not show one whole digit
-├── Overloaded             more work is in hand than allowed
+├── Overloaded             an admission limit is reached
 ├── ShuttingDown           the service was told to stop
-└── Unauthorized           the request has no key, or a wrong one
+└── Unauthorized           the API key is missing or wrong
 """
 
 
 class WebError(Exception):
-    """A request that gets no answer; the message says why and what to do."""
+    """The request fails; the message says what is wrong and what to do."""
 
 
 class UploadError(WebError):
@@ -27,7 +27,7 @@ class UploadTooLarge(UploadError):
 
 
 class UploadTooSlow(UploadError):
-    """The body is not complete in time."""
+    """The body does not arrive in time."""
 
 
 class MalformedMultipart(UploadError):
@@ -35,24 +35,24 @@ class MalformedMultipart(UploadError):
 
 
 class NoFile(UploadError):
-    """There is no field `file`, or it is not a file."""
+    """The form has no file in the field `file`, or there is no body."""
 
 
 class SeveralFiles(UploadError):
-    """There is more than one field `file`."""
+    """The form has more than one field `file`."""
 
 
 class NotADigit(WebError):
-    """The picture does not show one whole digit, as far as the network can tell."""
+    """According to the network, the picture does not show one whole digit."""
 
 
 class Overloaded(WebError):
-    """More work is in hand than allowed."""
+    """An admission limit is reached."""
 
 
 class ShuttingDown(WebError):
-    """The service was told to stop, and finishes what it has begun."""
+    """The service was told to stop and is finishing running requests."""
 
 
 class Unauthorized(WebError):
-    """The request has no key, or a wrong one."""
+    """The API key is missing or wrong."""

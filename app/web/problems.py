@@ -19,14 +19,16 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """Why a request got no answer (RFC 9457)."""
+    """Why a request failed (RFC 9457)."""
 
-    type: str = Field(description="Which problem: stable, to be compared by programs.")
-    title: str = Field(description="The problem in a few words; the same for every problem of its type.")
+    type: str = Field(description="The type of problem. Stable: programs can compare it.")
+    title: str = Field(description="A short summary, the same for every problem of this type.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What happened this time, and what to do.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
     instance: str = Field(description="The path of the request.")
-    request_id: str = Field(description="The request's id, as in the X-Request-ID header and in the log.")
+    request_id: str = Field(
+        description="The id of the request, which is also in the X-Request-ID header and in the log."
+    )
 
 
 @dataclass(frozen=True)
@@ -51,28 +53,28 @@ class Kind:
 
 
 RETRY = {"Retry-After": "1"}
-OVERLOADED = Kind(503, "overloaded", "The service has too much to do", RETRY)
+OVERLOADED = Kind(503, "overloaded", "The service is overloaded", RETRY)
 KINDS: dict[type[Exception], Kind] = {
-    web.MalformedMultipart: Kind(400, "malformed-multipart", "The form cannot be read"),
-    web.Unauthorized: Kind(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
-    web.UploadTooSlow: Kind(408, "upload-too-slow", "The upload takes too long"),
+    web.MalformedMultipart: Kind(400, "malformed-multipart", "The multipart form is malformed"),
+    web.Unauthorized: Kind(401, "unauthorized", "An API key is required", {"WWW-Authenticate": "Bearer"}),
+    web.UploadTooSlow: Kind(408, "upload-too-slow", "The upload took too long"),
     web.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
-    picture.NotAnImage: Kind(415, "not-an-image", "The file is not a picture of a known format"),
-    web.NoFile: Kind(422, "no-file", "There is no picture in the request"),
-    web.SeveralFiles: Kind(422, "several-files", "There is more than one picture in the request"),
+    picture.NotAnImage: Kind(415, "not-an-image", "The file is not a picture in a supported format"),
+    web.NoFile: Kind(422, "no-file", "The request contains no picture"),
+    web.SeveralFiles: Kind(422, "several-files", "The request contains more than one picture"),
     picture.EmptyFile: Kind(422, "empty-file", "The file is empty"),
     picture.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
     picture.TooComplex: Kind(422, "too-complex", "The picture takes too much memory or time to decode"),
     picture.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
-    picture.BlankImage: Kind(422, "blank-image", "There is no digit on the picture"),
+    picture.BlankImage: Kind(422, "blank-image", "The picture is blank"),
     picture.TooMuchWriting: Kind(422, "too-much-writing", "There is too much writing on the picture"),
     web.NotADigit: Kind(422, "not-a-digit", "The picture does not show one whole digit"),
-    ImpossibleLength: Kind(422, "impossible-length", "The picture cannot be read with this length"),
-    RequestValidationError: Kind(422, "invalid-parameter", "A parameter of the request is not valid"),
+    ImpossibleLength: Kind(422, "impossible-length", "The picture cannot be read as a number of this length"),
+    RequestValidationError: Kind(422, "invalid-parameter", "A query parameter is invalid"),
     Exception: Kind(500, "internal-error", "Something went wrong on our side"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,
-    web.ShuttingDown: Kind(503, "shutting-down", "The service is about to stop", RETRY),
+    web.ShuttingDown: Kind(503, "shutting-down", "The service is shutting down", RETRY),
 }
 
 
@@ -88,7 +90,7 @@ def kind_and_detail(request: Request, error: Exception) -> tuple[Kind, str]:
         ) + "."
     if type(error) in KINDS:
         return KINDS[type(error)], str(error)
-    return KINDS[Exception], f"It is logged under the request id {request.state.request_id}; please report it."
+    return KINDS[Exception], f"The error was logged under request id {request.state.request_id}. Please report it."
 
 
 async def respond(request: Request, error: Exception) -> Response:
