@@ -11,6 +11,7 @@ $(BIN)/ruff check .
 $(BIN)/ruff format --check .
 $(BIN)/mypy
 $(BIN)/lint-imports --no-cache
+$(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
 endef
 
 help:  ## List the targets
@@ -19,7 +20,7 @@ help:  ## List the targets
 run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: docs/configuration.md)
 	@exec $(BIN)/digits serve
 
-check: .venv/all  ## Run the quick checks, in under a minute: ruff, mypy, import-linter, the fast tests
+check: .venv/all  ## Run the quick checks, in under a minute: ruff, mypy, import-linter, codespell, the fast tests
 	$(LINT)
 	$(BIN)/pytest -m "not slow"
 
