@@ -18,9 +18,9 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part or a line left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {"digit": -1.49, "legibility": 0.64, "height": -2.61, "offset": -0.46, "depth": -0.86}
-BLANK_WEIGHTS = {"part": -0.79, "height": -1.86, "ink": -1.34, "line": -1.16}
-LAYOUT_WEIGHTS = {"erased": -0.24}
+DIGIT_WEIGHTS = {"digit": -1.55, "legibility": 0.68, "height": -2.64, "offset": -0.49, "depth": -1.16}
+BLANK_WEIGHTS = {"part": -1.0, "height": -1.52, "ink": -1.24, "line": -1.03}
+LAYOUT_WEIGHTS = {"erased": -0.3}
 
 Scores = NDArray[np.float64]
 
