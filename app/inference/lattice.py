@@ -18,9 +18,9 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part or a line left out, and of a layout; and how much each counts.
-DIGIT_WEIGHTS = {"digit": -1.55, "legibility": 0.68, "height": -2.64, "offset": -0.49, "depth": -1.16}
-BLANK_WEIGHTS = {"part": -1.0, "height": -1.52, "ink": -1.24, "line": -1.03}
-LAYOUT_WEIGHTS = {"erased": -0.3}
+DIGIT_WEIGHTS = {"digit": -1.56, "legibility": 0.69, "height": -2.62, "offset": -0.5, "depth": -1.16}
+BLANK_WEIGHTS = {"part": -1.0, "height": -1.52, "ink": -1.24, "line": -1.01}
+LAYOUT_WEIGHTS = {"erased": -0.33}
 
 Scores = NDArray[np.float64]
 
