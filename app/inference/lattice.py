@@ -20,7 +20,7 @@ CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
 # What is known of a segment read as a digit, of a part or a line left out, and of a layout; and how much each counts.
 DIGIT_WEIGHTS = {"digit": -1.55, "legibility": 0.68, "height": -2.64, "offset": -0.49, "depth": -1.16}
 BLANK_WEIGHTS = {"part": -1.0, "height": -1.52, "ink": -1.24, "line": -1.03}
-LAYOUT_WEIGHTS = {"erased": -0.3}
+LAYOUT_WEIGHTS = {"erased": -0.3, "share": 0.0}
 
 Scores = NDArray[np.float64]
 
