@@ -25,7 +25,9 @@ class Metrics:
             "digits_request_seconds", "Seconds from request headers to response.", SECONDS, "route"
         )
         self.in_flight = self.gauge("digits_requests_in_flight", "Requests being answered.")
-        self.rejected = self.counter("digits_rejected", "Requests answered with a problem, by its type.", "reason")
+        self.rejected = self.counter(
+            "digits_rejected", "Requests, and pictures of a batch, answered with a problem, by its type.", "reason"
+        )
         self.queue_depth = self.gauge("digits_queue_depth", "Small and large pictures waiting or being read.", "queue")
         self.queue_seconds = self.histogram("digits_queue_wait_seconds", "Seconds a picture waited.", SECONDS, "queue")
         self.decoders = self.gauge("digits_decoders", "Decoder processes, running or to be started.")

@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="API keys, separated by commas. With any, `/predict`, `/read` and `/metrics` require one.",
+        description="API keys, separated by commas. With any, what reads pictures and `/metrics` require one.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Origins, separated by commas, whose pages may call the API. * allows all."

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from app.web.answers import Box, Digit, Health, Line, Prediction, Text
-from app.web.problems import Problem
+from app.web.answers import Box, Digit, Failure, Health, Line, Prediction, Predictions, Problem, Text
 from support import ROOT, drawing, encode, number, serving
 
 TOOLS = Path(sys.executable).parent
 CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
-    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Text, Line, Digit, Box, Health, Problem)
+    f"#/components/schemas/{model.__name__}": model
+    for model in (Prediction, Predictions, Failure, Text, Line, Digit, Box, Health, Problem)
 }
 PRINT_DOCUMENT = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
 BINARY = {"type": "string", "format": "binary"}
@@ -36,6 +36,7 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
     named = {path: (operation["operationId"], *operation["tags"]) for path, operation in operations.items()}
     assert named == {
         "/predict": ("predict", "pictures"),
+        "/predict/batch": ("predict_batch", "pictures"),
         "/read": ("read", "pictures"),
         "/health": ("health", "service"),
         "/metrics": ("metrics", "service"),
@@ -71,6 +72,13 @@ def test_a_picture_is_binary_as_a_form_field_and_as_the_body(operations, path):
     assert content["application/octet-stream"]["schema"] == BINARY
 
 
+def test_a_batch_is_a_form_with_up_to_256_files(operations):
+    ((kind, content),) = operations["/predict/batch"]["requestBody"]["content"].items()
+    assert kind == "multipart/form-data"
+    files = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": 256}
+    assert content["schema"] == {"type": "object", "required": ["files"], "properties": {"files": files}}
+
+
 @pytest.mark.slow
 def test_the_document_is_the_same_at_every_start():
     documents = [
@@ -92,9 +100,10 @@ from io import BytesIO
 from pathlib import Path
 
 from digits_client import Client
-from digits_client.api.pictures import predict, read
+from digits_client.api.pictures import predict, predict_batch, read
 from digits_client.api.service import health, metrics
-from digits_client.models import Health, PredictFilesBody, Prediction, Problem, ReadFilesBody, Text
+from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
+from digits_client.models import Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -106,6 +115,11 @@ with Client(url) as client:
         assert prediction.legibility > 0.9
         assert prediction.frame.startswith("data:image/png;base64,")
         assert prediction.box.height > prediction.box.width > 0
+    files = [File(BytesIO(picture.read_bytes()), "7.png"), File(BytesIO(b"no picture"), "text.png")]
+    good, bad = predict_batch.sync(client=client, body=PredictBatchBody(files)).results
+    assert isinstance(good, Prediction)
+    assert isinstance(bad, Failure)
+    assert (good.digit, bad.error.type_) == (7, "/problems/not-an-image")
     for body in (File(BytesIO(number.read_bytes())), ReadFilesBody(File(number.open("rb"), number.name))):
         text = read.sync(client=client, body=body, length=2, frame=True)
         assert isinstance(text, Text)

@@ -171,6 +171,7 @@ def test_all_that_is_no_picture_is_refused_to_be_read_as_a_number_too(client, pi
 
 
 ELSEWHERE = {
+    "too-many-pictures",
     "impossible-length",
     "too-much-writing",
     "not-a-digit",
@@ -321,7 +322,7 @@ def test_one_of_the_keys_lets_in(headers, path, picture):
         {"authorization": "Bearer third", "x-api-key": "first"},
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/read", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/read", "/metrics"])
 def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
@@ -346,8 +347,8 @@ def test_openapi_has_an_example_of_every_answer(client):
     responses = document["paths"]["/predict"]["post"]["responses"]
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
-    of_read = {"too-much-writing", "impossible-length"}
-    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_read}
+    elsewhere = {"shutting-down", "too-much-writing", "impossible-length", "too-many-pictures"}
+    assert named == {kind.name for kind in problems.KINDS.values()} - elsewhere
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])

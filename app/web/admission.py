@@ -5,7 +5,7 @@ time on what it took, not on bodies that it will refuse. Bytes are counted as th
 only a hint. A place is taken when the body is complete, since a client that sends slowly must keep nobody out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -14,8 +14,9 @@ from prometheus_client import Gauge
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
-PICTURE_PATHS = {"/predict", "/read"}
+PICTURE_PATHS = {"/predict", "/predict/batch", "/read"}
 SMALL_PATH = "/predict"  # the only one that reads small pictures at once
+SEVERAL_PATHS = {"/predict/batch"}  # where a long body is probably one of many small pictures
 SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
 MAX_REFUSED = 500  # up to 64 kB of an unread body are in memory for each
 
@@ -40,12 +41,14 @@ class Admission:
             Resource.LARGE: settings.decoders + settings.large_queue,
             Resource.REFUSED: MAX_REFUSED,
         }
+        # The most places that one request with several pictures takes: others have theirs beside it.
+        self.shares = {Resource.SMALL: max(1, settings.small_queue // 4), Resource.LARGE: 1}
         self.in_hand = dict.fromkeys(Resource, 0)
         self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
 
     def check(self, path: str, declared_bytes: int) -> None:
         """Raise UploadTooLarge or Overloaded where a request that declares this length is to be refused unread."""
-        is_small = path == SMALL_PATH and declared_bytes <= SMALL_BODY_BYTES
+        is_small = path in SEVERAL_PATHS or (path == SMALL_PATH and declared_bytes <= SMALL_BODY_BYTES)
         self.check_size(declared_bytes)
         self.check_room(Resource.BYTES, 1)
         self.check_room(Resource.SMALL if is_small else Resource.LARGE, 1)
@@ -94,3 +97,10 @@ class Holding:
         self.admission.check_room(resource, amount)
         self.admission.add(resource, amount)
         self.amounts[resource] = self.amounts.get(resource, 0) + amount
+
+    def take_share(self, wanted: Mapping[Resource, int]) -> dict[Resource, int]:
+        """Take as many places as wanted, but no more than one request's share, or raise Overloaded; how many."""
+        taken = {resource: min(amount, self.admission.shares[resource]) for resource, amount in wanted.items()}
+        for resource, amount in taken.items():
+            self.take(resource, amount)
+        return taken

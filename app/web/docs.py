@@ -10,8 +10,8 @@ from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
+from app.web.answers import Problem
 from app.web.middleware import POLICY
-from app.web.problems import Problem
 
 SWAGGER = Path(__file__).parent / "swagger"  # its files, from npm
 

@@ -6,7 +6,8 @@ WebError
 │   ├── UploadTooSlow      its body is not complete in time
 │   ├── MalformedMultipart its form cannot be parsed
 │   ├── NoFile             it has no field `file`, or that is not a file
-│   └── SeveralFiles       it has more than one field `file`
+│   ├── SeveralFiles       it has more than one field `file`
+│   └── TooManyPictures    it has more pictures than one request may have
 ├── NotADigit              the picture does not show one whole digit
 ├── Overloaded             more work is in hand than allowed
 ├── ShuttingDown           the service was told to stop
@@ -40,6 +41,10 @@ class NoFile(UploadError):
 
 class SeveralFiles(UploadError):
     """There is more than one field `file`."""
+
+
+class TooManyPictures(UploadError):
+    """There are more pictures than one request may have."""
 
 
 class NotADigit(WebError):

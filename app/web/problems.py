@@ -5,28 +5,19 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.inference.decoders import Busy
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
+from app.web.answers import Problem
 
 MEDIA_TYPE = "application/problem+json"
-
-
-class Problem(BaseModel):
-    """Why a request got no answer (RFC 9457)."""
-
-    type: str = Field(description="Which problem: stable, to be compared by programs.")
-    title: str = Field(description="The problem in a few words; the same for every problem of its type.")
-    status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What happened this time, and what to do.")
-    instance: str = Field(description="The path of the request.")
-    request_id: str = Field(description="The request's id, as in the X-Request-ID header and in the log.")
+LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,7 @@ KINDS: dict[type[Exception], Kind] = {
     picture.NotAnImage: Kind(415, "not-an-image", "The file is not a picture of a known format"),
     web.NoFile: Kind(422, "no-file", "There is no picture in the request"),
     web.SeveralFiles: Kind(422, "several-files", "There is more than one picture in the request"),
+    web.TooManyPictures: Kind(422, "too-many-pictures", "There are too many pictures in the request"),
     picture.EmptyFile: Kind(422, "empty-file", "The file is empty"),
     picture.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
     picture.TooComplex: Kind(422, "too-complex", "The picture takes too much memory or time to decode"),
@@ -97,6 +89,15 @@ async def respond(request: Request, error: Exception) -> Response:
     problem = kind.problem(detail, request.scope["path"], request.state.request_id)
     request.state.problem = kind.name
     return Response(problem.model_dump_json(), kind.status, kind.headers, MEDIA_TYPE)
+
+
+def problem_of_one(request: Request, error: Exception) -> Problem:
+    """The problem of one picture of several, logged where nobody foresaw it, and counted."""
+    kind, detail = kind_and_detail(request, error)
+    if kind is KINDS[Exception]:
+        LOG.error("unforeseen error", exc_info=error, request_id=request.state.request_id)
+    request.state.metrics.rejected.labels(kind.name).inc()
+    return kind.problem(detail, request.scope["path"], request.state.request_id)
 
 
 def install(app: FastAPI) -> None:

@@ -1,10 +1,8 @@
-"""Request → the picture's bytes, whether they come as a form's field or as the body itself.
+"""Request → the pictures' bytes, whether they come as a form's fields or as the body itself.
 
-The body is counted as it arrives and kept in memory; nothing is written to disk. The declared type only tells a form
-from a raw body.
+The body is kept in memory; nothing is written to disk. The declared type only tells a form from a raw body.
 """
 
-import asyncio
 import math
 from typing import Annotated
 
@@ -13,18 +11,20 @@ from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, parse_options_header
 
-from app.settings import Settings
-from app.web.admission import Holding
-from app.web.errors import MalformedMultipart, NoFile, SeveralFiles, UploadTooSlow
+from app.web.bodies import read_body
+from app.web.errors import MalformedMultipart, NoFile, SeveralFiles, TooManyPictures
 
-FIELD = "file"
-MAX_PARTS = 16
+FIELD, SEVERAL = "file", "files"  # of a form with one picture, and with several
+MAX_PARTS = 16  # beside the pictures, where there may be several
+MAX_PICTURES = 256
 
 
 class Form:
-    """The files in a multipart form's field `file`, parsed as the form arrives, in memory."""
+    """The files in one field of a multipart form, parsed as the form arrives, in memory."""
 
-    def __init__(self, boundary: bytes | None) -> None:
+    def __init__(self, boundary: bytes | None, field: str, max_parts: int) -> None:
+        self.field = field
+        self.max_parts = max_parts
         self.parts = 0
         self.files: list[File] = []
         self.is_complete = False
@@ -34,59 +34,71 @@ class Form:
     def add(self, part: Field | File) -> None:
         """Note a part that has arrived."""
         self.parts += 1
-        if self.parts > MAX_PARTS:
-            raise MalformedMultipart(f"The multipart form has more than {MAX_PARTS} parts.")
-        if isinstance(part, File) and part.field_name == FIELD.encode():
+        if isinstance(part, File) and part.field_name == self.field.encode():
             self.files.append(part)
+        check_count(len(self.files))
+        if self.parts > self.max_parts:
+            raise MalformedMultipart(f"The multipart form has more than {self.max_parts} parts.")
 
     def end(self) -> None:
         """Note that the last boundary has arrived."""
         self.is_complete = True
 
-    def picture(self) -> bytes:
-        """The content of the one file; an UploadError where there is not exactly one."""
+    def pictures(self) -> list[bytes]:
+        """The content of each file; an UploadError where there is none."""
         if not self.is_complete:
             raise MalformedMultipart("The multipart form does not end: send all of it.")
-        if len(self.files) > 1:
-            raise SeveralFiles(f"The form has {len(self.files)} fields '{FIELD}': send one picture a request.")
         if not self.files:
-            raise NoFile(f"The form has no file in its field '{FIELD}': with curl, write -F {FIELD}=@picture.png.")
-        self.files[0].file_object.seek(0)
-        return self.files[0].file_object.read()
+            example = f"-F {self.field}=@picture.png"
+            raise NoFile(f"The form has no file in its field '{self.field}': with curl, write {example}.")
+        for file in self.files:
+            file.file_object.seek(0)
+        return [file.file_object.read() for file in self.files]
+
+
+def check_count(pictures: int) -> None:
+    """Raise TooManyPictures where a request has more of them than allowed."""
+    if pictures > MAX_PICTURES:
+        raise TooManyPictures(f"The request has more than {MAX_PICTURES} pictures: send the others in another one.")
 
 
 async def read_picture(request: Request) -> bytes:
-    """The bytes of the one picture that a request carries.
+    """The bytes of the one picture that a request carries; see `read_body` for what it raises."""
+    if is_form(request):
+        pictures = await read_form(request, FIELD, MAX_PARTS)
+        if len(pictures) > 1:
+            raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture a request.")
+        return pictures[0]
+    body = bytearray()
+    await read_body(request, body.extend)
+    if not body:
+        raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
+    return bytes(body)
 
-    Raises UploadError where there is none, Overloaded where bodies take up all the memory that there is for them.
-    """
-    settings: Settings = request.state.settings
+
+async def read_pictures(request: Request) -> list[bytes]:
+    """The bytes of all pictures that a form carries; see `read_body` for what it raises."""
+    if not is_form(request):
+        raise NoFile(f"The request has no form: send the pictures in its field '{SEVERAL}', as curl -F does.")
+    return await read_form(request, SEVERAL, MAX_PICTURES + MAX_PARTS)
+
+
+def is_form(request: Request) -> bool:
+    """Whether the body is said to be a form."""
+    kind, _ = parse_options_header(request.headers.get("content-type"))
+    return kind.startswith(b"multipart/")
+
+
+async def read_form(request: Request, field: str, max_parts: int) -> list[bytes]:
+    """The files in one field of a form, at least one."""
+    _, options = parse_options_header(request.headers.get("content-type"))
     try:
-        async with asyncio.timeout(settings.body_timeout_seconds):
-            return await read_body(request, request.state.holding)
-    except TimeoutError as error:
-        raise UploadTooSlow(
-            f"The request was not complete within {settings.body_timeout_seconds:g} seconds: "
-            "send it again, or a smaller picture."
-        ) from error
+        form = Form(options.get(b"boundary"), field, max_parts)
+        await read_body(request, form.parser.write)
     except FormParserError as error:
         raise MalformedMultipart(f"The multipart form is damaged ({error}): send it as curl -F does.") from error
-
-
-async def read_body(request: Request, holding: Holding) -> bytes:
-    """The body, or the picture in it where it is a form."""
-    kind, options = parse_options_header(request.headers.get("content-type"))
-    form = Form(options.get(b"boundary")) if kind.startswith(b"multipart/") else None
-    body = bytearray()
-    async for chunk in request.stream():
-        holding.take_bytes(len(chunk))
-        if form:
-            form.parser.write(chunk)
-        else:
-            body += chunk
-    if not form and not body:
-        raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
-    return form.picture() if form else bytes(body)
+    return form.pictures()
 
 
 Picture = Annotated[bytes, Depends(read_picture)]
+Pictures = Annotated[list[bytes], Depends(read_pictures)]
