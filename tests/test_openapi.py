@@ -66,10 +66,12 @@ def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
 
 
 @pytest.mark.parametrize("path", ["/predict", "/read"])
-def test_a_picture_is_binary_as_a_form_field_and_as_the_body(operations, path):
+def test_a_picture_is_binary_as_a_form_field_and_as_the_body_and_in_base64_in_json(operations, path):
     content = operations[path]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
     assert content["application/octet-stream"]["schema"] == BINARY
+    image = content["application/json"]["schema"]["properties"]["image"]
+    assert (image["type"], image["contentEncoding"]) == ("string", "base64")
 
 
 def test_a_batch_is_a_form_with_up_to_256_files(operations):
@@ -95,6 +97,7 @@ def test_the_document_is_the_same_at_every_start():
 
 
 CLIENT = """
+import base64
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -103,12 +106,14 @@ from digits_client import Client
 from digits_client.api.pictures import predict, predict_batch, read
 from digits_client.api.service import health, metrics
 from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
-from digits_client.models import Text
+from digits_client.models import PredictJsonBody, Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 with Client(url) as client:
-    for body in (File(BytesIO(picture.read_bytes())), PredictFilesBody(File(picture.open("rb"), picture.name))):
+    encoded = base64.b64encode(picture.read_bytes()).decode()
+    form = PredictFilesBody(File(picture.open("rb"), picture.name))
+    for body in (File(BytesIO(picture.read_bytes())), form, PredictJsonBody(encoded)):
         prediction = predict.sync(client=client, body=body, frame=True)
         assert isinstance(prediction, Prediction)
         assert prediction.digit == 7

@@ -1,6 +1,7 @@
 """The endpoints, with real digits: answers and every error."""
 
 import base64
+import gzip
 from io import BytesIO
 
 import numpy as np
@@ -30,6 +31,18 @@ def test_a_raw_body_is_read_whatever_it_is_called(client, picture, content_type)
     headers = {"content-type": content_type} if content_type else {}
     answer = client.post("/predict", content=picture, headers=headers)
     assert answer.status_code == 200
+    assert answer.json()["digit"] == 7
+
+
+@pytest.mark.parametrize("start", ["", "data:image/png;base64,"])
+@pytest.mark.parametrize("path", ["/predict", "/read"])
+def test_a_picture_in_json_is_read_as_the_picture_itself(client, picture, path, start):
+    answer = client.post(path, json={"image": start + base64.b64encode(picture).decode()})
+    assert answer.json() == client.post(path, content=picture).json()
+
+
+def test_a_compressed_picture_is_read(client, picture):
+    answer = client.post("/predict", content=gzip.compress(picture), headers={"content-encoding": "gzip"})
     assert answer.json()["digit"] == 7
 
 
@@ -125,6 +138,7 @@ def test_health_names_the_model(client, classifier):
 
 
 FORM = {"content-type": "multipart/form-data; boundary=X"}
+JSON = {"content-type": "application/json"}
 PART = b'--X\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
 REFUSED = {
     "no body": ({}, b"", 422, "no-file"),
@@ -150,6 +164,12 @@ REFUSED = {
     "black": (PNG_TYPE, flat(0), 422, "blank-image"),
     "see-through": (PNG_TYPE, HOSTILE["see-through"][0], 422, "blank-image"),
     "1×1": (PNG_TYPE, HOSTILE["1 pixel"][0], 422, "blank-image"),
+    "JSON without a picture": (JSON, b"{}", 422, "no-file"),
+    "no JSON": (JSON, b"{", 400, "malformed-json"),
+    "a URL": (JSON, b'{"image": "https://digits.example/7.png"}', 422, "not-base64"),
+    "an empty picture in JSON": (JSON, b'{"image": ""}', 422, "empty-file"),
+    "text in base64": (JSON, b'{"image": "VGhpcyBpcyBubyBwaWN0dXJlLg=="}', 415, "not-an-image"),
+    "an unknown encoding": ({"content-encoding": "br"}, b"x", 415, "unsupported-encoding"),
     "20 megabytes and 1": (PNG_TYPE, bytes(20_000_001), 413, "upload-too-large"),
 }
 
@@ -282,6 +302,9 @@ def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkey
 def test_bodies_together_have_a_limit(seven):
     settings = Settings(max_held_bytes=1000)
     with TestClient(create_app(settings)) as client:
+        bomb = gzip.compress(bytes(1_000_000))[:900]
+        answer = client.post("/predict", content=bomb, headers={"content-encoding": "gzip"})
+        assert_problem(answer, 503, "overloaded", "/predict")
         for _ in range(2):
             answer = client.post("/predict", content=bytes(1001))
             assert_problem(answer, 503, "overloaded", "/predict")
@@ -353,7 +376,7 @@ def test_openapi_has_an_example_of_every_answer(client):
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])
     body = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-    assert set(body) == {"multipart/form-data", "application/octet-stream"}
+    assert set(body) == {"multipart/form-data", "application/octet-stream", "application/json"}
 
 
 def test_the_documentation_page_is_there(client):

@@ -4,7 +4,10 @@ WebError
 ├── UploadError            the request carries no picture
 │   ├── UploadTooLarge     its body is larger than allowed
 │   ├── UploadTooSlow      its body is not complete in time
+│   ├── UnsupportedEncoding it is compressed in an unknown way, or damaged
 │   ├── MalformedMultipart its form cannot be parsed
+│   ├── MalformedJson      its JSON cannot be parsed
+│   ├── NotBase64          a picture in its JSON is not in base64
 │   ├── NoFile             it has no field `file`, or that is not a file
 │   ├── SeveralFiles       it has more than one field `file`
 │   └── TooManyPictures    it has more pictures than one request may have
@@ -31,8 +34,20 @@ class UploadTooSlow(UploadError):
     """The body is not complete in time."""
 
 
+class UnsupportedEncoding(UploadError):
+    """The body is compressed in an unknown way, or damaged."""
+
+
 class MalformedMultipart(UploadError):
     """The form cannot be parsed."""
+
+
+class MalformedJson(UploadError):
+    """The JSON cannot be parsed."""
+
+
+class NotBase64(UploadError):
+    """A picture in the JSON is not in base64."""
 
 
 class NoFile(UploadError):

@@ -45,11 +45,14 @@ RETRY = {"Retry-After": "1"}
 OVERLOADED = Kind(503, "overloaded", "The service has too much to do", RETRY)
 KINDS: dict[type[Exception], Kind] = {
     web.MalformedMultipart: Kind(400, "malformed-multipart", "The form cannot be read"),
+    web.MalformedJson: Kind(400, "malformed-json", "The JSON cannot be read"),
     web.Unauthorized: Kind(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
     web.UploadTooSlow: Kind(408, "upload-too-slow", "The upload takes too long"),
     web.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
+    web.UnsupportedEncoding: Kind(415, "unsupported-encoding", "The body cannot be inflated"),
     picture.NotAnImage: Kind(415, "not-an-image", "The file is not a picture of a known format"),
     web.NoFile: Kind(422, "no-file", "There is no picture in the request"),
+    web.NotBase64: Kind(422, "not-base64", "The picture is not in base64"),
     web.SeveralFiles: Kind(422, "several-files", "There is more than one picture in the request"),
     web.TooManyPictures: Kind(422, "too-many-pictures", "There are too many pictures in the request"),
     picture.EmptyFile: Kind(422, "empty-file", "The file is empty"),

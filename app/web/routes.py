@@ -16,7 +16,7 @@ from app.web import answers, errors, problems
 from app.web.admission import Resource
 from app.web.readings import read_one, read_several
 from app.web.telemetry import record, record_text
-from app.web.uploads import FIELD, MAX_PICTURES, SEVERAL, Picture, Pictures
+from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
@@ -24,7 +24,16 @@ unguarded = APIRouter()
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}}
-BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY}
+ENCODED = {"type": "string", "contentEncoding": "base64", "description": "In base64, or as a data URI."}
+OBJECT = {
+    "schema": {"type": "object", "required": [IMAGE], "properties": {IMAGE: ENCODED}},
+    "example": {IMAGE: "data:image/png;base64,iVBORw0KGgo…"},
+}
+BODY: dict[str, Any] = {
+    "multipart/form-data": FORM,
+    "application/octet-stream": BINARY,
+    "application/json": OBJECT,
+}
 BODY_RULES = "The picture's format is recognised by its content; the type that a raw body declares does not matter."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
 SEVERAL_FORM = {
@@ -41,6 +50,7 @@ OF_BATCH = {
     errors.Unauthorized,
     errors.UploadTooSlow,
     errors.UploadTooLarge,
+    errors.UnsupportedEncoding,
     errors.NoFile,
     errors.TooManyPictures,
     RequestValidationError,
@@ -61,7 +71,7 @@ Frame = Annotated[bool, Query(description="Also send what the network saw, and w
     openapi_extra=REQUEST,
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
-    """Read the handwritten digit on a picture, sent as the form field `file` or as the request's body."""
+    """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the request's body."""
     reading = await read_one(request, picture)
     return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
 

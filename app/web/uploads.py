@@ -1,10 +1,12 @@
-"""Request → the pictures' bytes, whether they come as a form's fields or as the body itself.
+"""Request → the pictures' bytes, whether they come as a form's fields, in JSON or as the body itself.
 
-The body is kept in memory; nothing is written to disk. The declared type only tells a form from a raw body.
+The body is kept in memory; nothing is written to disk. The declared type only tells forms and JSON from a raw body.
 """
 
+import base64
+import json
 import math
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from python_multipart import FormParser
@@ -12,11 +14,14 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, parse_options_header
 
 from app.web.bodies import read_body
-from app.web.errors import MalformedMultipart, NoFile, SeveralFiles, TooManyPictures
+from app.web.errors import MalformedJson, MalformedMultipart, NoFile, NotBase64, SeveralFiles, TooManyPictures
 
+MULTIPART, JSON = b"multipart/", b"application/json"  # the beginning of a type, and a type
 FIELD, SEVERAL = "file", "files"  # of a form with one picture, and with several
 MAX_PARTS = 16  # beside the pictures, where there may be several
 MAX_PICTURES = 256
+IMAGE = "image"  # of a JSON object with one picture
+MAX_VALUES = 1000  # in that object; each may take a hundred times its length in memory
 
 
 class Form:
@@ -64,29 +69,35 @@ def check_count(pictures: int) -> None:
 
 async def read_picture(request: Request) -> bytes:
     """The bytes of the one picture that a request carries; see `read_body` for what it raises."""
-    if is_form(request):
+    if kind_of(request).startswith(MULTIPART):
         pictures = await read_form(request, FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture a request.")
         return pictures[0]
-    body = bytearray()
-    await read_body(request, body.extend)
+    body = await read_raw(request)
     if not body:
         raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
-    return bytes(body)
+    return picture_in_json(body) if kind_of(request) == JSON else body
 
 
 async def read_pictures(request: Request) -> list[bytes]:
     """The bytes of all pictures that a form carries; see `read_body` for what it raises."""
-    if not is_form(request):
+    if not kind_of(request).startswith(MULTIPART):
         raise NoFile(f"The request has no form: send the pictures in its field '{SEVERAL}', as curl -F does.")
     return await read_form(request, SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
-def is_form(request: Request) -> bool:
-    """Whether the body is said to be a form."""
+async def read_raw(request: Request) -> bytes:
+    """The body as it is; see `read_body` for what it raises."""
+    body = bytearray()
+    await read_body(request, body.extend)
+    return bytes(body)
+
+
+def kind_of(request: Request) -> bytes:
+    """The type that the body is said to have."""
     kind, _ = parse_options_header(request.headers.get("content-type"))
-    return kind.startswith(b"multipart/")
+    return kind
 
 
 async def read_form(request: Request, field: str, max_parts: int) -> list[bytes]:
@@ -98,6 +109,44 @@ async def read_form(request: Request, field: str, max_parts: int) -> list[bytes]
     except FormParserError as error:
         raise MalformedMultipart(f"The multipart form is damaged ({error}): send it as curl -F does.") from error
     return form.pictures()
+
+
+def picture_in_json(body: bytes) -> bytes:
+    """The one picture in a JSON object."""
+    content = json_object(body, MAX_VALUES)
+    if IMAGE not in content:
+        raise NoFile(f'The JSON has no member \'{IMAGE}\': send {{"{IMAGE}": "the picture in base64, or a data URI"}}.')
+    return bytes_of(content[IMAGE])
+
+
+def json_object(body: bytes, max_values: int) -> dict[str, Any]:
+    """The object that a body of JSON is; MalformedJson where it is none, or has more values than that."""
+    if sum(map(body.count, (b",", b"[", b"{"))) > max_values:
+        raise MalformedJson(f"The JSON has more than {max_values:,} values: send fewer.")
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise MalformedJson(f"The body is not JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise MalformedJson("The JSON is not an object: put it in braces.")
+    return content
+
+
+def bytes_of(text: object) -> bytes:
+    """The bytes that are written in base64, or as a data URI; white space in it does not matter."""
+    try:
+        if not isinstance(text, str):
+            raise ValueError
+        encoded = "".join(text.split())
+        if encoded.startswith("data:"):
+            start, _, encoded = encoded.partition(",")
+            if not start.endswith(";base64"):
+                raise ValueError
+        return base64.b64decode(encoded, validate=True)
+    except ValueError as error:
+        raise NotBase64(
+            "The picture is not in base64: send its bytes so, or as a data URI; URLs are not fetched."
+        ) from error
 
 
 Picture = Annotated[bytes, Depends(read_picture)]
