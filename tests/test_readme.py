@@ -46,10 +46,11 @@ def test_each_module_stands_in_the_tree():
 
 
 @pytest.mark.slow
-def test_the_console_sessions_run_as_written():
-    sessions = "".join(re.findall(r"```console\n(.*?)```", README, re.DOTALL))
+@pytest.mark.parametrize(("page", "count"), [("README.md", 6), ("docs/inference-protocol.md", 1)])
+def test_the_console_sessions_run_as_written(page, count):
+    sessions = "".join(re.findall(r"```console\n(.*?)```", (ROOT / page).read_text(), re.DOTALL))
     commands = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", sessions, re.MULTILINE)
-    assert len(commands) == 6
+    assert len(commands) == count
     with serving() as (_, url):
         for command, shown in commands:
             command = command.replace("http://127.0.0.1:8000", url).replace(".venv/bin/digits", DIGITS)

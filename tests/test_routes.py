@@ -192,6 +192,8 @@ def test_all_that_is_no_picture_is_refused_to_be_read_as_a_number_too(client, pi
 
 ELSEWHERE = {
     "too-many-pictures",
+    "invalid-inference",
+    "unknown-version",
     "impossible-length",
     "too-much-writing",
     "not-a-digit",
@@ -370,8 +372,8 @@ def test_openapi_has_an_example_of_every_answer(client):
     responses = document["paths"]["/predict"]["post"]["responses"]
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
-    elsewhere = {"shutting-down", "too-much-writing", "impossible-length", "too-many-pictures"}
-    assert named == {kind.name for kind in problems.KINDS.values()} - elsewhere
+    of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
+    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_others}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])

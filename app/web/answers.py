@@ -57,6 +57,7 @@ class Problem(BaseModel):
     detail: str = Field(description="What happened this time, and what to do.")
     instance: str = Field(description="The path of the request.")
     request_id: str = Field(description="The request's id, as in the X-Request-ID header and in the log.")
+    error: str | None = Field(default=None, description="Below /v2: the detail, as the Open Inference Protocol has it.")
 
 
 class Failure(BaseModel):

@@ -33,6 +33,7 @@ async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
                 for piece in inflation.pieces(chunk):
                     holding.take_bytes(len(piece))
                     write(piece)
+                    await asyncio.sleep(0)  # a small body may inflate to a large one: others have their turn
     except TimeoutError as error:
         raise UploadTooSlow(
             f"The request was not complete within {settings.body_timeout_seconds:g} seconds: "

@@ -10,7 +10,9 @@ WebError
 │   ├── NotBase64          a picture in its JSON is not in base64
 │   ├── NoFile             it has no field `file`, or that is not a file
 │   ├── SeveralFiles       it has more than one field `file`
-│   └── TooManyPictures    it has more pictures than one request may have
+│   ├── TooManyPictures    it has more pictures than one request may have
+│   └── InvalidInference   it is not as the Open Inference Protocol has it
+├── UnknownVersion         the model has another version
 ├── NotADigit              the picture does not show one whole digit
 ├── Overloaded             more work is in hand than allowed
 ├── ShuttingDown           the service was told to stop
@@ -60,6 +62,14 @@ class SeveralFiles(UploadError):
 
 class TooManyPictures(UploadError):
     """There are more pictures than one request may have."""
+
+
+class InvalidInference(UploadError):
+    """The request is not as the Open Inference Protocol has it."""
+
+
+class UnknownVersion(WebError):
+    """The model has another version."""
 
 
 class NotADigit(WebError):

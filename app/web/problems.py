@@ -31,6 +31,7 @@ class Kind:
 
     def problem(self, detail: str, instance: str, request_id: str) -> Problem:
         """A problem of this kind, as a request gets it."""
+        of_v2 = {"error": detail} if instance.startswith("/v2") else {}
         return Problem(
             type=f"/problems/{self.name}",
             title=self.title,
@@ -38,6 +39,7 @@ class Kind:
             detail=detail,
             instance=instance,
             request_id=request_id,
+            **of_v2,
         )
 
 
@@ -46,7 +48,9 @@ OVERLOADED = Kind(503, "overloaded", "The service has too much to do", RETRY)
 KINDS: dict[type[Exception], Kind] = {
     web.MalformedMultipart: Kind(400, "malformed-multipart", "The form cannot be read"),
     web.MalformedJson: Kind(400, "malformed-json", "The JSON cannot be read"),
+    web.InvalidInference: Kind(400, "invalid-inference", "The inference request cannot be read"),
     web.Unauthorized: Kind(401, "unauthorized", "A key is needed", {"WWW-Authenticate": "Bearer"}),
+    web.UnknownVersion: Kind(404, "unknown-version", "The model has another version"),
     web.UploadTooSlow: Kind(408, "upload-too-slow", "The upload takes too long"),
     web.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
     web.UnsupportedEncoding: Kind(415, "unsupported-encoding", "The body cannot be inflated"),
@@ -91,14 +95,23 @@ async def respond(request: Request, error: Exception) -> Response:
     kind, detail = kind_and_detail(request, error)
     problem = kind.problem(detail, request.scope["path"], request.state.request_id)
     request.state.problem = kind.name
-    return Response(problem.model_dump_json(), kind.status, kind.headers, MEDIA_TYPE)
+    return Response(problem.model_dump_json(exclude_unset=True), kind.status, kind.headers, MEDIA_TYPE)
+
+
+def noted(request: Request, error: Exception) -> Exception:
+    """The error of one picture of several, logged where nobody foresaw it, without the traceback.
+
+    That would keep the picture in memory until all have been read.
+    """
+    if type(error) not in KINDS:
+        LOG.error("unforeseen error", exc_info=error, request_id=request.state.request_id)
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def problem_of_one(request: Request, error: Exception) -> Problem:
-    """The problem of one picture of several, logged where nobody foresaw it, and counted."""
+    """The problem of one picture of several, which is counted."""
     kind, detail = kind_and_detail(request, error)
-    if kind is KINDS[Exception]:
-        LOG.error("unforeseen error", exc_info=error, request_id=request.state.request_id)
     request.state.metrics.rejected.labels(kind.name).inc()
     return kind.problem(detail, request.scope["path"], request.state.request_id)
 
@@ -117,5 +130,5 @@ def documentation(path: str, *errors: type[Exception]) -> dict[int | str, dict[s
         entry = responses.setdefault(kind.status, {"description": "", "content": content})
         entry["description"] = "; ".join(filter(None, [entry["description"], kind.title]))
         example = kind.problem("What happened, and what to do.", path, "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f")
-        entry["content"][MEDIA_TYPE]["examples"][kind.name] = {"value": example.model_dump()}
+        entry["content"][MEDIA_TYPE]["examples"][kind.name] = {"value": example.model_dump(exclude_unset=True)}
     return responses

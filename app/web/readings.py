@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from fastapi import Request
 from PIL import Image
@@ -15,6 +16,8 @@ from PIL import Image
 from app.inference.decoders import Busy
 from app.inference.reader import Reader
 from app.inference.reading import Reading, attempt
+from app.preprocess.maps import Map
+from app.web import problems
 from app.web.admission import Holding, Resource
 from app.web.legibility import check_legibility
 from app.web.telemetry import record, record_answer, record_reading
@@ -32,25 +35,59 @@ async def read_one(request: Request, picture: bytes) -> Reading:
 async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:
     """Read the digit on each picture; of one that cannot be read, the reason. Overloaded where there are no places."""
     holding: Holding = request.state.holding
-    opened = [attempt(request.state.reader.open_if_small, picture) for picture in pictures]
-    places = holding.take_share(Counter(queue_of(small) for small in opened if not isinstance(small, Exception)))
-    turns = {queue: asyncio.Semaphore(count) for queue, count in places.items()}
     begin_by = time.monotonic() + SECONDS
+    alone = asyncio.Lock()  # for large pictures
 
-    async def read_in_turn(picture: bytes, small: Image.Image | Exception | None) -> Reading | Exception:
-        if isinstance(small, Exception):
-            return small
-        async with turns[queue_of(small)]:
-            if time.monotonic() > begin_by:
-                return Busy()
-            try:
+    async def outcome(picture: bytes, small: Image.Image | Exception | None) -> Reading | Exception:
+        try:
+            if isinstance(small, Exception):
+                raise small
+            async with nullcontext() if small else alone:
+                if time.monotonic() > begin_by:
+                    raise Busy
                 return await read_opened(request, picture, small)
-            except Exception as error:  # whatever it is, the others are read
-                return error
+        except Exception as error:  # whatever it is, the others are read
+            return problems.noted(request, error)
 
-    work = list(map(read_in_turn, pictures, opened))
-    del opened  # so that each decoded picture is freed as soon as it has been read
-    return await asyncio.gather(*work)
+    outcomes: list[Reading | Exception] = []
+    size = holding.share(Resource.SMALL)
+    for start in range(0, len(pictures), size):
+        group = pictures[start : start + size]
+        opened = await open_one_by_one(request.state.reader, group)
+        holding.take_share(Counter(queue_of(small) for small in opened if not isinstance(small, Exception)))
+        outcomes += await asyncio.gather(*map(outcome, group, opened))
+    return outcomes
+
+
+async def open_one_by_one(reader: Reader, pictures: Sequence[bytes]) -> list[Image.Image | Exception | None]:
+    """Small pictures opened, None for large ones; a header may take 10 ms, so others have their turn after each."""
+    opened = []
+    for picture in pictures:
+        opened.append(attempt(reader.open_if_small, picture))
+        await asyncio.sleep(0)
+    return opened
+
+
+async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]:
+    """Read the digit on each picture; where one cannot be read, its error says which one it is."""
+    outcomes = await read_several(request, pictures)
+    for number, outcome in enumerate(outcomes, 1):
+        if isinstance(outcome, Exception):
+            if len(pictures) > 1:
+                outcome.args = (f"Picture {number} of {len(pictures)}: {outcome}",)
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+
+
+def read_frames(request: Request, frames: Map) -> list[Reading]:
+    """Read the digit on each frame, however legible it is."""
+    request.state.holding.take_share({Resource.SMALL: len(frames)})
+    readings: list[Reading] = request.state.reader.read_frames(frames)
+    for reading in readings:
+        record(reading.stages, Resource.SMALL, request.state.metrics)
+        record_reading(reading, request.state.metrics)
+        record_answer(reading, request.state.metrics)
+    return readings
 
 
 async def read_opened(request: Request, picture: bytes, small: Image.Image | None) -> Reading:

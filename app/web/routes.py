@@ -43,8 +43,9 @@ SEVERAL_FORM = {
         "properties": {SEVERAL: {"type": "array", "items": BINARY["schema"], "minItems": 1, "maxItems": MAX_PICTURES}},
     }
 }
-NOT_OF_PREDICT = {errors.ShuttingDown, errors.TooManyPictures, TooMuchWriting, ImpossibleLength}
-NOT_OF_READ = {errors.ShuttingDown, errors.TooManyPictures, errors.NotADigit, BlankImage}
+ELSEWHERE = {errors.ShuttingDown, errors.TooManyPictures, errors.InvalidInference, errors.UnknownVersion}
+NOT_OF_PREDICT = {*ELSEWHERE, TooMuchWriting, ImpossibleLength}
+NOT_OF_READ = {*ELSEWHERE, errors.NotADigit, BlankImage}
 OF_BATCH = {
     errors.MalformedMultipart,
     errors.Unauthorized,
@@ -136,8 +137,7 @@ async def read(
 )
 async def health(request: Request) -> answers.Health:
     """Whether the service is ready, and with which model; 503 as soon as it is told to stop."""
-    if request.state.draining.has_begun:
-        raise errors.ShuttingDown("The service finishes what it has begun, and stops: ask another one.")
+    request.state.draining.check()
     classifier: Classifier = request.state.reader.classifier
     return answers.Health(version=request.app.version, model={"version": classifier.version, **classifier.metadata})
 

