@@ -19,6 +19,7 @@ import numpy as np
 import pillow_heif
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.inference.classifier import Classifier
 from app.inference.reading import Reading, read_bytes
@@ -209,6 +210,14 @@ def assert_problem(answer, status: int, name: str, path: str) -> None:
     assert (problem["type"], problem["status"], problem["instance"]) == (f"/problems/{name}", status, path)
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert problem["detail"].endswith(".")
+
+
+def samples(client) -> dict[tuple, float]:
+    """What /metrics says: name and labels → value."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
+    }
 
 
 SEVEN = {

@@ -7,16 +7,17 @@ Ignores: how a digit is read, how a service is asked, and how answers look.
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.answers import Answerer, NoService
-from app.cli.output import What, format_of, say, write
-from app.cli.pictures import expand
+from app.cli.answers import Answerer, NoService, attempt
+from app.cli.output import Ask, What, format_of, say, write
+from app.cli.pictures import expand, groups
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -85,7 +86,7 @@ def predict(
     read, standard error says why, and the exit code is 1.
     """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        write_all("digit", asked.predict, files, as_json, as_csv, asked.at_once)
+        write_all("digit", asked.predict_several, files, as_json, as_csv, asked.at_once, asked.together)
 
 
 @cli.command()
@@ -107,7 +108,10 @@ def read(
     Files, output and exit code are as for predict.
     """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        write_all("text", lambda data: asked.read(data, length), files, as_json, as_csv, asked.at_once)
+        ask = partial(asked.read, length=length)
+        write_all(
+            "text", lambda pictures: [attempt(ask, data) for data in pictures], files, as_json, as_csv, asked.at_once
+        )
 
 
 @cli.command()
@@ -130,13 +134,13 @@ def info(
 
 
 def write_all(
-    what: What, ask: Callable[[bytes], Any], files: list[str], as_json: bool, as_csv: bool, at_once: int
+    what: What, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
 ) -> None:
     """Write the answer for each picture; exit with 1 if any has none."""
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv cannot be used together.")
     names = expand(files)
-    failed = write(ask, names, format_of(what, names, as_json, as_csv), at_once)
+    failed = write(ask, list(groups(names, together)), format_of(what, names, as_json, as_csv), at_once)
     raise typer.Exit(failed)
 
 

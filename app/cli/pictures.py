@@ -7,6 +7,7 @@ files and folders are left out. Ignores: what the bytes are.
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,6 +15,7 @@ from app.cli.answers import Unanswered
 
 STDIN = "-"
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
+SMALL_BYTES = 8192  # of a file that takes less time to read than to ask for
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
 
 
@@ -31,6 +33,21 @@ def walk(folder: str) -> Iterator[str]:
             if name.lower().endswith(ENDINGS) and not name.startswith("."):
                 yield os.path.join(parent, name)
     yield from closed
+
+
+def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
+    """The names in their order: those of small files that follow each other together, up to `most`, others alone."""
+    for are_small, some in groupby(names, is_small):
+        run, size = list(some), most if are_small else 1
+        yield from (run[start : start + size] for start in range(0, len(run), size))
+
+
+def is_small(name: str) -> bool:
+    """Whether a name is that of a small file."""
+    try:
+        return os.path.getsize(name) <= SMALL_BYTES
+    except OSError:
+        return False
 
 
 def read(name: str) -> bytes:
