@@ -1,4 +1,5 @@
-"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`.
+"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`,
+`digits bulk`.
 
 What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
 Ignores: how a digit is read, how a service is asked, and how answers look.
@@ -113,6 +114,45 @@ def info(
         from app.cli.terminal import facts
 
         say(facts(about))
+
+
+@cli.command()
+def bulk(
+    source: Annotated[str, typer.Argument(help="A folder, a glob, or Parquet files; local, s3://… or gs://….")],
+    destination: Annotated[
+        str, typer.Argument(help="A folder for the results, Parquet files; local, s3://… or gs://….")
+    ],
+    read: Annotated[bool, typer.Option("--read", help="Read all digits on each picture, not one.")] = False,
+    column: Annotated[str | None, typer.Option(help="SOURCE is Parquet: the column of encoded pictures.")] = None,
+    key: Annotated[str | None, typer.Option(help="A column of SOURCE to copy into the results.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster: auto, or HOST:PORT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers, a core each; as many as there are cores.")
+    ] = None,
+    rows_per_file: Annotated[int, typer.Option(min=1, help="Rows of a file of results.")] = 2000,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while this runs.")] = False,
+    model: Annotated[Path | None, typer.Option(help="The model file (DIGITS_MODEL).")] = None,
+) -> None:
+    """Read any number of pictures, on all cores or on a Ray cluster, into Parquet with a row for each.
+
+    Started again, it reads the pictures that have no row yet. Exits with 0 where
+    every picture has its row, be that an error.
+    """
+    from app.bulk.errors import BulkError
+
+    try:
+        from app.bulk.job import Cluster
+        from app.cli.bulk import read_all
+    except ModuleNotFoundError as error:
+        say(f"digits bulk needs {error.name}, which the extra `bulk` brings: pip install '.[bulk]'", err=True)
+        raise typer.Exit(1) from error
+    with ending_well(), configured(model=model) as settings:
+        try:
+            cluster = Cluster(address, workers, dashboard)
+            read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
+        except BulkError as error:
+            say(str(error), err=True)
+            raise typer.Exit(1) from error
 
 
 def write_all(
