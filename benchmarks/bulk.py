@@ -10,6 +10,7 @@ may use. Prints medians in pictures per second, and what a million takes. Needs 
 
 import os
 import re
+import socket
 import subprocess
 import time
 from io import BytesIO
@@ -26,7 +27,7 @@ from app.inference.classifier import Classifier
 from app.inference.reading import read
 from app.preprocess.decode import open_image
 from app.settings import Settings, usable_cores
-from serving import BIN, PORT, start, stop
+from serving import BIN, start, stop
 from training import data
 
 PER_FOLDER = 10_000
@@ -91,9 +92,12 @@ def bulk(pictures: Path, results: Path, workers: int, n: int) -> dict[str, float
 
 def predict(pictures: Path) -> float:
     """Pictures per second of `digits predict` with a service of one worker."""
-    url = f"http://127.0.0.1:{PORT}"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    url = f"http://127.0.0.1:{port}"
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-    server, _ = start([str(BIN / "digits"), "serve", "--port", str(PORT)], "file", {}, f"{url}/predict", cores)
+    server, _ = start([str(BIN / "digits"), "serve", "--port", port], "file", {}, f"{url}/predict", cores)
     try:
         begin = time.perf_counter()
         command = [str(BIN / "digits"), "predict", str(pictures), "--csv", "--url", url]
