@@ -2,14 +2,15 @@
 
     python benchmarks/bulk.py
 
-writes 100,000 files. In each round a loop reads the bytes of a tenth of them in batches of 256, in one process and on
-one core; `digits bulk` reads all; `digits predict --csv` reads a tenth; the latter two on all cores that this process
-may use. Prints medians in pictures per second, and what a million takes. Needs the extra `bulk`, and the whole of MNIST
+writes 100,000 files. A worker and a loop that does nothing but read the same bytes in batches of 256 take turns, part
+by part, in one process: their rates are by processor time, so that other work on the machine does not count. Then, in
+each round, `digits bulk` reads all files, and `digits predict --csv` a tenth, on all cores that this process may use.
+Prints medians in pictures per second, and what a million takes. Needs the extra `bulk`, and the whole of MNIST
 (`MNIST_ROOT`).
 """
 
+import asyncio
 import os
-import re
 import socket
 import subprocess
 import time
@@ -17,12 +18,15 @@ from io import BytesIO
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 from PIL import Image
 
-from app.bulk.worker import BATCH
+from app.bulk.destination import Destination
+from app.bulk.source import Files
+from app.bulk.storage import place_of
+from app.bulk.worker import BATCH, Worker
 from app.inference.classifier import Classifier
 from app.inference.reading import read
 from app.preprocess.decode import open_image
@@ -31,6 +35,7 @@ from serving import BIN, start, stop
 from training import data
 
 PER_FOLDER = 10_000
+PART = 2000  # pictures, as digits bulk has it
 MILLION, HOUR = 1_000_000, 3600
 
 
@@ -40,21 +45,36 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="Workers of digits bulk.")] = usable_cores(),
 ) -> None:
     """Measure `digits bulk`, a plain loop, and `digits predict`."""
-    rates: dict[str, list[float]] = {}
     with TemporaryDirectory() as folder:
         files = write(Path(folder) / "pictures", n)
         part = files[0].parent
+        loops, works = in_turn(part.parent, Path(folder) / "results")
+        bulks, predicts = [], []
         for turn in range(rounds):
-            results = Path(folder) / f"results-{turn}"
-            measured = {
-                "loop": loop([file.read_bytes() for file in files[:PER_FOLDER]]),
-                **bulk(part.parent, results, workers, n),
-                "predict": predict(part),
-            }
-            typer.echo(", ".join(f"{name} {rate:,.0f}" for name, rate in measured.items()))
-            for name, rate in measured.items():
-                rates.setdefault(name, []).append(rate)
-    report({name: median(some) for name, some in rates.items()}, workers)
+            bulks.append(bulk(part.parent, Path(folder) / f"results-{turn}", workers, n))
+            predicts.append(predict(part))
+            reading, whole = bulks[-1]
+            typer.echo(f"bulk {reading:,.0f}, with its start {whole:,.0f}, predict {predicts[-1]:,.0f}")
+    ratio = median(work / loop for work, loop in zip(works, loops, strict=True))
+    typer.echo(f"a loop in batches of {BATCH}, on one core: {median(loops):,.0f}")
+    typer.echo(f"a worker: {median(works):,.0f}, {ratio:.2f}× as many")
+    reading, whole, asked = (
+        median(each.reading for each in bulks),
+        median(each.whole for each in bulks),
+        median(predicts),
+    )
+    typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} while they read, {whole:,.0f} with its start")
+    typer.echo(
+        f"digits predict: {asked:,.0f}; digits bulk {reading / asked:.1f}× as many, {whole / asked:.1f}× with its start"
+    )
+    typer.echo(f"a million pictures: {MILLION / median(works) / HOUR:.3f} core hours")
+
+
+class Rates(NamedTuple):
+    """Pictures per second of `digits bulk` from the first part that is done on, and from the command's start."""
+
+    reading: float
+    whole: float
 
 
 def write(folder: Path, n: int) -> list[Path]:
@@ -69,25 +89,38 @@ def write(folder: Path, n: int) -> list[Path]:
     return files
 
 
-def loop(pictures: list[bytes]) -> float:
-    """Pictures per second of a loop that does nothing but read them."""
+def in_turn(pictures: Path, results: Path) -> tuple[list[float], list[float]]:
+    """Pictures per second of processor time of a loop and of a worker, in each part."""
     settings = Settings()
     classifier = Classifier(settings.model)
-    begin = time.perf_counter()
-    for first in range(0, len(pictures), BATCH):
-        batch = pictures[first : first + BATCH]
-        read([open_image(each, settings.max_pixels) for each in batch], classifier)
-    return len(pictures) / (time.perf_counter() - begin)
+    source = Files(place_of(str(pictures)), settings.max_upload_bytes)
+    destination = Destination(place_of(str(results)), "digit", classifier.version)
+    destination.prepare()
+    worker = Worker(source, destination, settings)
+    loops, works = [], []
+    for part in source.parts(PART):
+        data = [Path(path).read_bytes() for path in part]
+        begin = time.process_time()
+        for first in range(0, len(data), BATCH):
+            read([open_image(each, settings.max_pixels) for each in data[first : first + BATCH]], classifier)
+        middle = time.process_time()
+        asyncio.run(worker.read(part))
+        loops.append(len(part) / (middle - begin))
+        works.append(len(part) / (time.process_time() - middle))
+    return loops, works
 
 
-def bulk(pictures: Path, results: Path, workers: int, n: int) -> dict[str, float]:
-    """Pictures per second of each worker while it reads, and of the whole command, its start included."""
+def bulk(pictures: Path, results: Path, workers: int, n: int) -> Rates:
+    """The rates of the command."""
     command = [str(BIN / "digits"), "bulk", str(pictures), str(results), "--workers", str(workers)]
     begin = time.perf_counter()
-    said = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=True).stderr
-    seconds = time.perf_counter() - begin
-    by_each = re.findall(r"([\d,]+) by each worker", said)[-1]
-    return {"worker": float(by_each.replace(",", "")), "bulk": n / seconds}
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while not (first := list(results.glob("*.parquet"))) and process.poll() is None:
+            time.sleep(0.01)
+        started = time.perf_counter()
+    assert process.returncode == 0
+    end = time.perf_counter()
+    return Rates((n - PART * len(first)) / (end - started), n / (end - begin))
 
 
 def predict(pictures: Path) -> float:
@@ -105,18 +138,6 @@ def predict(pictures: Path) -> float:
         return PER_FOLDER / (time.perf_counter() - begin)
     finally:
         stop(server)
-
-
-def report(rates: dict[str, float], workers: int) -> None:
-    """Print medians, and what follows from them."""
-    reading = workers * rates["worker"]
-    typer.echo(f"a loop in batches of {BATCH}: {rates['loop']:,.0f} pictures per second on one core")
-    typer.echo(
-        f"digits bulk, each of {workers} workers: {rates['worker']:,.0f}, {rates['worker'] / rates['loop']:.2f}×"
-    )
-    typer.echo(f"digits bulk, all workers: {reading:,.0f}; with its start {rates['bulk']:,.0f}")
-    typer.echo(f"digits predict, one worker: {rates['predict']:,.0f}; digits bulk {reading / rates['predict']:.1f}×")
-    typer.echo(f"a million pictures: {MILLION / rates['worker'] / HOUR:.3f} core hours")
 
 
 if __name__ == "__main__":

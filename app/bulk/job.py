@@ -62,7 +62,7 @@ def run(
             ]
             yield from ActorPool(workers).map_unordered(lambda actor, part: actor.read.remote(part), parts)
     except (ConnectionError, ray.exceptions.RayError) as error:
-        raise BulkError(f"Ray stopped: {error}") from error
+        raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
 
 
 @contextmanager

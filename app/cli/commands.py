@@ -150,7 +150,7 @@ def bulk(
         try:
             cluster = Cluster(address, workers, dashboard)
             read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
-        except BulkError as error:
+        except (BulkError, OSError) as error:  # OSError: of the storage
             say(str(error), err=True)
             raise typer.Exit(1) from error
 
