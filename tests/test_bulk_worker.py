@@ -115,6 +115,20 @@ def test_what_nobody_foresaw_costs_one_picture(tmp_path, seven, monkeypatch):
     assert rows[1]["error"] == {"type": "internal-error", "detail": "RuntimeError: a fault of ours"}
 
 
+@pytest.mark.parametrize(("times", "expected"), [(3, None), (worker.TRIES, "overloaded")])
+def test_a_busy_machine_is_not_the_pictures_fault(tmp_path, seven, monkeypatch, times, expected):
+    read_large, busy = worker.Reader.read_large, iter([True] * times)
+
+    async def is_often_busy(reader, data):
+        if next(busy, False):
+            raise worker.Busy
+        return await read_large(reader, data)
+
+    monkeypatch.setattr(worker.Reader, "read_large", is_often_busy)
+    (row,) = table_of(tmp_path, encode(drawing(seven)))
+    assert (row["error"] and row["error"]["type"]) == expected
+
+
 def test_a_batch_is_bounded_by_pictures_and_by_bytes(monkeypatch):
     monkeypatch.setattr(worker, "BATCH", 3)
     sizes = [1, 1, 1, 1, 10, 1, 9, 5]

@@ -4,7 +4,7 @@ Small pictures are read together, in this process; all others, and all texts, ar
 of memory and time, and it is replaced where a picture brings it to its end.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from app.bulk.destination import Destination
 from app.bulk.rows import cells_of
 from app.bulk.source import Part, Picture, Source
 from app.inference.classifier import Classifier
-from app.inference.decoders import Decoders
+from app.inference.decoders import Busy, Decoders
 from app.inference.reader import Reader
 from app.inference.reading import Reading, attempt
 from app.inference.reading import read as read_together
@@ -23,6 +23,7 @@ from app.settings import Settings
 from app.web.legibility import check_legibility
 
 BATCH = 256  # pictures that are read together: four times as many per second as one by one
+TRIES = 20  # while the decoder's process does not come to work, each for some seconds
 
 Outcome = TypeVar("Outcome")
 
@@ -89,7 +90,7 @@ class Worker:
 
     async def alone(self, data: bytes | Exception) -> Reading | Exception:
         """The digit on a picture that is not small, or why there is none."""
-        return data if isinstance(data, Exception) else await outcome_of(self.reader.read_large(data))
+        return data if isinstance(data, Exception) else await outcome_of(self.reader.read_large, data)
 
     def checked(self, outcome: Reading | Exception) -> Reading:
         """A reading that is as legible as the settings ask for."""
@@ -101,17 +102,21 @@ class Worker:
     async def texts(self, batch: list[Picture]) -> list[Text | Exception]:
         """The text on each picture, or why there is none."""
         return [
-            data if isinstance(data, Exception) else await outcome_of(self.reader.read_text(data))
+            data if isinstance(data, Exception) else await outcome_of(self.reader.read_text, data)
             for _, _, data in batch
         ]
 
 
-async def outcome_of(work: Awaitable[Outcome]) -> Outcome | Exception:
-    """What comes of some work, or the exception that it raises: the other pictures must not be lost with this one."""
-    try:
-        return await work
-    except Exception as error:
-        return error
+async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes) -> Outcome | Exception:
+    """What is read off a picture, or why it is not; a machine that is busy is no reason to give up."""
+    for _ in range(TRIES):
+        try:
+            return await read(data)
+        except Busy as error:
+            reason: Exception = error
+        except Exception as error:
+            return error
+    return reason
 
 
 def batches(pictures: Iterable[Picture], max_bytes: int) -> Iterator[list[Picture]]:
