@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pillow_heif
+import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from prometheus_client.parser import text_string_to_metric_families
@@ -162,6 +164,16 @@ HOSTILE = {
     "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
     "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
 }
+
+
+def tool(*command: str) -> list[str]:
+    """A command of a tool that may be missing, but not where all checks must run."""
+    beside = Path(sys.executable).with_name(command[0])
+    found = str(beside) if beside.exists() else shutil.which(command[0])
+    if not found and not os.environ.get("CI"):
+        pytest.skip(f"needs {command[0]}")
+    assert found, f"{command[0]} is missing"
+    return [found, *command[1:]]
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.preprocess.decode import FORMATS
+from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
 from support import DIGITS, ROOT, serving

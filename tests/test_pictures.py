@@ -2,8 +2,8 @@ import pytest
 
 from app.cli import pictures
 from app.cli.answers import Unanswered
-from app.cli.pictures import ENDINGS, expand, groups, printable, read
-from app.preprocess.decode import FORMATS
+from app.cli.pictures import expand, groups, printable, read
+from app.preprocess.formats import ENDINGS, FORMATS
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`.
+"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`,
+`digits bulk`.
 
 What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
 Ignores: how a digit is read, how a service is asked, and how answers look.
@@ -131,6 +132,45 @@ def info(
         from app.cli.terminal import facts
 
         say(facts(about))
+
+
+@cli.command()
+def bulk(
+    source: Annotated[str, typer.Argument(help="A folder, a glob or Parquet; local, s3://… or gs://….")],
+    destination: Annotated[
+        str, typer.Argument(help="A folder for the Parquet files of results; local, s3://… or gs://….")
+    ],
+    read: Annotated[bool, typer.Option("--read", help="Read all digits on each picture.")] = False,
+    column: Annotated[str | None, typer.Option(help="SOURCE is Parquet: the column of encoded pictures.")] = None,
+    key: Annotated[str | None, typer.Option(help="A column of SOURCE to copy into the results.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster: auto, or HOST:PORT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of workers, one core each; by default all free cores.")
+    ] = None,
+    rows_per_file: Annotated[int, typer.Option(min=1, help="Rows per file of results.")] = 2000,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,
+    model: Annotated[Path | None, typer.Option(help="The model file (DIGITS_MODEL).")] = None,
+) -> None:
+    """Read any number of pictures, on all cores or a Ray cluster, into Parquet with one row for each.
+
+    If started again, it reads the pictures that have no row yet. The exit code is
+    0 if every picture has a row, even one with an error.
+    """
+    from app.bulk.errors import BulkError
+
+    try:
+        from app.bulk.job import Cluster
+        from app.cli.bulk import read_all
+    except ModuleNotFoundError as error:
+        say(f"digits bulk needs {error.name}, which the extra `bulk` brings: pip install '.[bulk]'", err=True)
+        raise typer.Exit(1) from error
+    with ending_well(), configured(model=model) as settings:
+        try:
+            cluster = Cluster(address, workers, dashboard)
+            read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
+        except (BulkError, OSError) as error:  # OSError: of the storage
+            say(str(error), err=True)
+            raise typer.Exit(1) from error
 
 
 def write_all(

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
+from app.preprocess.formats import ENDINGS, names_a_picture
 
 STDIN = "-"
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 SMALL_BYTES = 8192  # of a file that takes less time to read than to ask for
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
 
@@ -30,7 +30,7 @@ def walk(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if names_a_picture(name):
                 yield os.path.join(parent, name)
     yield from closed
 
