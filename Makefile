@@ -43,7 +43,7 @@ numbers: .venv/all  ## Error on whole numbers made of MNIST's test digits (your 
 real: .venv/all  ## Error of the running service on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
-fuzz: .venv/all  ## Send 100,000 damaged pictures, 20,000 forms and 20,000 connections: all are answered
+fuzz: .venv/all  ## Send 100,000 damaged pictures and inference requests, 20,000 forms and connections: all are answered
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
 
 hostile: .venv/all  ## Send each hostile picture for 20 s: memory, time and other clients stay as they are

@@ -17,7 +17,7 @@ from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.metrics import Metrics
 from app.settings import Settings
-from app.web import docs, problems, routes
+from app.web import docs, open_inference, problems, routes
 from app.web.admission import Admission
 from app.web.auth import Keys
 from app.web.draining import Draining
@@ -53,8 +53,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # good names in generated clients
         redirect_slashes=False,  # behind a proxy that ends TLS, a redirect would send the key in the clear
     )
-    app.include_router(routes.guarded, dependencies=[Depends(Keys(settings.api_keys))] if settings.api_keys else [])
-    app.include_router(routes.unguarded)
+    keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
+    for module in (routes, open_inference):
+        app.include_router(module.guarded, dependencies=keys)
+        app.include_router(module.unguarded)
     app.include_router(docs.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))

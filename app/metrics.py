@@ -25,7 +25,9 @@ class Metrics:
             "digits_request_seconds", "Seconds from request headers to response.", SECONDS, "route"
         )
         self.in_flight = self.gauge("digits_requests_in_flight", "Requests in progress.")
-        self.rejected = self.counter("digits_rejected", "Requests answered with an error, by its type.", "reason")
+        self.rejected = self.counter(
+            "digits_rejected", "Requests, and pictures of a batch, answered with an error, by its type.", "reason"
+        )
         self.queue_depth = self.gauge("digits_queue_depth", "Pictures waiting or being read, small and large.", "queue")
         self.queue_seconds = self.histogram(
             "digits_queue_wait_seconds", "Seconds that a picture waited.", SECONDS, "queue"

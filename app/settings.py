@@ -34,7 +34,7 @@ class Settings(BaseSettings):
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
-        description="Comma-separated API keys. If any are set, `/predict`, `/read` and `/metrics` require one.",
+        description="Comma-separated API keys. If any are set, reading pictures and `/metrics` require one.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Comma-separated origins whose pages may call the API. `*` allows all."

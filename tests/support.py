@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,8 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pillow_heif
+import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
+from prometheus_client.parser import text_string_to_metric_families
 
 from app.inference.classifier import Classifier
 from app.inference.reading import Reading, read_bytes
@@ -163,6 +166,16 @@ HOSTILE = {
 }
 
 
+def tool(*command: str) -> list[str]:
+    """A command of a tool that may be missing, but not where all checks must run."""
+    beside = Path(sys.executable).with_name(command[0])
+    found = str(beside) if beside.exists() else shutil.which(command[0])
+    if not found and not os.environ.get("CI"):
+        pytest.skip(f"needs {command[0]}")
+    assert found, f"{command[0]} is missing"
+    return [found, *command[1:]]
+
+
 @contextmanager
 def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
     """A running service on a free port: its process, and its address."""
@@ -209,6 +222,14 @@ def assert_problem(answer, status: int, name: str, path: str) -> None:
     assert (problem["type"], problem["status"], problem["instance"]) == (f"/problems/{name}", status, path)
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert problem["detail"].endswith(".")
+
+
+def samples(client) -> dict[tuple, float]:
+    """What /metrics says: name and labels → value."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
+    }
 
 
 SEVEN = {

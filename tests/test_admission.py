@@ -41,6 +41,15 @@ def test_to_read_all_digits_a_picture_needs_a_place_among_the_large_ones(admissi
         admission.check("/predict", 300)
 
 
+def test_a_batch_needs_a_place_among_the_small_ones_however_long_it_is(admission):
+    with admission.holding() as first, admission.holding() as second:
+        first.take(Resource.LARGE, 2)
+        admission.check("/predict/batch", LARGE_BODY)
+        second.take(Resource.SMALL, 2)
+        with pytest.raises(Overloaded):
+            admission.check("/predict/batch", LARGE_BODY)
+
+
 def test_a_check_takes_nothing(admission):
     for _ in range(100):
         admission.check("/predict", 300)

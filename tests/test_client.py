@@ -12,7 +12,7 @@ import pytest
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import PAUSES, Service
-from support import NUMBER, SEVEN, Response, answering, busy
+from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy
 
 
 @contextmanager
@@ -74,6 +74,62 @@ def test_a_service_that_asks_for_an_hour_is_not_waited_for(pauses):
     with asking(busy(1, {"Retry-After": "3600"})) as service, pytest.raises(Unanswered):
         service.predict(b"picture")
     assert pauses == []
+
+
+FORM = "multipart/form-data"
+REFUSED = {"error": {"status": 415, "detail": "The file is not a picture."}}
+BUSY = {"error": {"status": 503, "detail": "The pictures before this one take long to decode."}}
+
+
+def answers_of(batch: Response) -> tuple[list, list[bool]]:
+    """What two pictures get from a service that answers a batch so, and which of its requests were batches."""
+    asked = []
+
+    def respond(headers):
+        asked.append(headers["content-type"].startswith(FORM))
+        return batch if asked[-1] else (200, {}, SEVEN)
+
+    with asking(respond) as service:
+        return service.predict_several([b"first", b"second"]), asked
+
+
+def test_several_pictures_are_sent_in_one_request():
+    (answer, refused), asked = answers_of((200, {}, {"results": [SEVEN, REFUSED]}))
+    assert answer._asdict() == SEVEN
+    assert isinstance(refused, Unanswered)
+    assert str(refused) == "The file is not a picture."
+    assert asked == [True]
+
+
+def test_a_picture_that_had_to_wait_too_long_is_sent_again_alone():
+    answers, asked = answers_of((200, {}, {"results": [BUSY, SEVEN]}))
+    assert [answer.digit for answer in answers] == [7, 7]
+    assert asked == [True, False]
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        (404, {}, {"type": "/problems/not-found"}),
+        (413, {}, {"type": "/problems/upload-too-large"}),
+        (503, {"Retry-After": "1"}, OVERLOADED),
+        (200, {}, {"results": [SEVEN]}),
+        (200, {}, b"<html>"),
+    ],
+    ids=["older service", "too large", "busy", "too few", "a page"],
+)
+def test_where_a_batch_is_not_answered_each_picture_is_sent_alone(batch):
+    answers, asked = answers_of(batch)
+    assert [answer.digit for answer in answers] == [7, 7]
+    assert asked == [True, False, False]
+
+
+def test_a_lone_picture_is_no_batch():
+    asked = []
+    with asking(lambda headers: asked.append(headers["content-type"]) or (200, {}, SEVEN)) as service:
+        assert service.predict_several([b"picture"])[0].digit == 7
+        assert service.predict_several([]) == []
+    assert asked == ["application/octet-stream"]
 
 
 def test_each_refusal_leaves_one_request_fewer_in_flight_but_never_none(pauses):

@@ -3,9 +3,7 @@
 import hashlib
 import os
 import re
-import shutil
 import subprocess
-import sys
 import threading
 import tomllib
 from collections import Counter, defaultdict
@@ -24,28 +22,19 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from app.settings import Settings
-from support import MODEL, ROOT, encode, serving, until
+from support import MODEL, ROOT, encode, serving, tool, until
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all((ROOT / "deploy" / "kubernetes.yaml").read_text())}
+KUBERNETES = ROOT / "deploy" / "kubernetes" / "base" / "digits.yaml"
+MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all(KUBERNETES.read_text())}
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
 POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 SHUTDOWN = Settings.model_fields["shutdown_timeout_seconds"].default
-
-
-def tool(*command: str) -> list[str]:
-    """A command of a tool that may be missing, but not where all checks must run."""
-    beside = Path(sys.executable).with_name(command[0])
-    found = str(beside) if beside.exists() else shutil.which(command[0])
-    if not found and not os.environ.get("CI"):
-        pytest.skip(f"needs {command[0]}")
-    assert found, f"{command[0]} is missing"
-    return [found, *command[1:]]
 
 
 def run(*command: str) -> None:
@@ -144,10 +133,6 @@ def test_compose_mounts_what_there_is():
     for service in COMPOSE.values():
         for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
             assert not source.startswith("./") or (ROOT / source).is_file()
-
-
-def test_the_kubernetes_objects_are_valid():
-    run("kubernetes-validate", "--strict", "deploy/kubernetes.yaml")
 
 
 def test_the_kubernetes_objects_name_the_same_pods():

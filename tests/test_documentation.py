@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.preprocess.decode import FORMATS
+from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
 from support import DIGITS, ROOT, serving
@@ -109,7 +109,11 @@ def test_each_module_stands_in_the_tree():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("page", "count"), [(README, 2), (API, 8)], ids=["README.md", "api.md"])
+@pytest.mark.parametrize(
+    ("page", "count"),
+    [(README, 2), (API, 8), (DOCS / "inference-protocol.md", 1)],
+    ids=["README.md", "api.md", "inference-protocol.md"],
+)
 def test_the_console_sessions_run_as_written(page, count, url):
     commands = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", "".join(blocks(page, "console")), re.MULTILINE)
     assert len(commands) == count

@@ -1,13 +1,17 @@
 """Damaged pictures, forms and connections: whatever bytes come, there is an answer of ours, soon, and nothing breaks.
 
-`make fuzz` tries 100,000 pictures, 20,000 forms and 20,000 connections.
+`make fuzz` tries 100,000 pictures, 100,000 inference requests, 20,000 forms and 20,000 connections.
 """
 
 import asyncio
+import base64
+import gzip
+import json
 import os
 import socket
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -205,8 +209,8 @@ def answers(url: str, sent: bytes) -> bytes:
     return answer
 
 
-def head(length: int, *lines: bytes) -> bytes:
-    return b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % length + b"".join(lines) + b"\r\n"
+def head(length: int, *lines: bytes, path: bytes = b"/predict") -> bytes:
+    return b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % (path, length) + b"".join(lines) + b"\r\n"
 
 
 @FUZZ_FEWER
@@ -214,6 +218,55 @@ def head(length: int, *lines: bytes) -> bytes:
 def test_a_damaged_form_is_read_or_refused(body, service):
     answer = answers(service, head(len(body), b"Content-Type: multipart/form-data; boundary=X\r\n") + body)
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4"))
+
+
+def inference(request: dict, behind: bytes = b"") -> bytes:
+    """A body of the Open Inference Protocol, behind the length of its JSON in eight digits."""
+    content = json.dumps(request).encode()
+    return b"%08d" % len(content) + content + behind
+
+
+PICTURE = {"name": "picture", "shape": [2], "datatype": "BYTES"}
+TWO = b"".join(len(each).to_bytes(4, "little") + each for each in (REAL[0], REAL[4]))
+FRAME = (DIGITS[350].ravel() / 255).astype("<f4")
+PIXELS = {"name": "pixels", "shape": [1, 784], "datatype": "FP32"}
+INFERENCES = [
+    inference({"inputs": [PICTURE | {"parameters": {"binary_data_size": len(TWO)}}]}, TWO),
+    inference(
+        {
+            "id": "1",
+            "parameters": {"binary_data_output": True},
+            "inputs": [PIXELS | {"parameters": {"binary_data_size": 3136}}],
+            "outputs": [{"name": "digit", "parameters": {"binary_data": False}}, {"name": "legibility"}],
+        },
+        FRAME.tobytes(),
+    ),
+    inference({"inputs": [PIXELS | {"data": [round(float(value), 2) for value in FRAME]}]}),
+    inference(
+        {
+            "inputs": [
+                PICTURE
+                | {
+                    "parameters": {"content_type": "base64"},
+                    "data": [base64.b64encode(each).decode() for each in (REAL[0], REAL[1])],
+                }
+            ]
+        }
+    ),
+]
+COMPRESS = {b"identity": bytes, b"gzip": gzip.compress, b"deflate": zlib.compress}
+
+
+@FUZZ
+@given(body=damaged(INFERENCES), encoding=st.sampled_from(sorted(COMPRESS)), data=st.data())
+def test_a_damaged_inference_request_is_answered_or_refused(body, encoding, data, service):
+    """Damaged before it is compressed, and at times after that."""
+    length, sent = bytes(filter(b"0123456789".__contains__, body[:8])), COMPRESS[encoding](body[8:])
+    if sent and data.draw(st.booleans()):
+        sent = data.draw(damaged([sent]))
+    lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n" % (length, encoding)
+    answer = answers(service, head(len(sent), lines, path=b"/v2/models/digits/infer") + sent)
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4", b"HTTP/1.1 503"))
 
 
 CONNECTIONS = [

@@ -1,9 +1,12 @@
-"""Pictures made to take much memory or time: each is read or refused, and nobody else notices.
+"""Pictures and bodies made to take much memory or time: each is read or refused, and nobody else notices.
 
 Each is sent alone, sixteen times at once, and over and over beside a client with a good picture; then the service is
 told to stop in the middle of it. `make hostile` sends each for 20 s.
 """
 
+import base64
+import gzip
+import json
 import os
 import struct
 import threading
@@ -25,6 +28,7 @@ from support import HOSTILE_FILES, drawing, encode, many_scans, serving
 
 pytestmark = pytest.mark.slow
 
+Body = tuple[str, dict[str, str], bytes]  # where it is sent, its headers, and what it is
 SECONDS = float(os.environ.get("HOSTILE_SECONDS", 3))
 MEMORY_LIMIT = 512  # MB
 
@@ -179,3 +183,58 @@ def test_a_hostile_picture_harms_nobody(name, seven):
         assert time.perf_counter() - started < 15
         for answer in last:
             answer.exception()
+
+
+def batch(picture: bytes) -> Body:
+    request = httpx2.Request("POST", "http://x", files=[("files", ("picture", picture))] * 256)
+    return "/predict/batch", {"content-type": request.headers["content-type"]}, request.read()
+
+
+def gzipped(path: str, body: bytes) -> Body:
+    return path, {"content-type": "image/png", "content-encoding": "gzip"}, gzip.compress(body)
+
+
+def frames() -> bytes:
+    """As many frames as a request may have, their numbers as long as the body may be."""
+    described = '{"inputs": [{"name": "pixels", "shape": [256, 784], "datatype": "FP32", "data": ['
+    return f"{described}{','.join(['0.' + '1' * 95] * 256 * 784)}]}}]}}".encode()
+
+
+def picture_in_json() -> bytes:
+    encoded = base64.b64encode(encode(sheet(49.9).convert("CMYK"), "JPEG") + bytes(8_000_000)).decode()
+    return json.dumps({"image": encoded}).encode()
+
+
+def jpeg_of_nothing_but_markers() -> bytes:
+    jpeg = encode(sheet(0.0001), "JPEG")
+    return jpeg[:2] + b"\xff\xed\x00\x02" * ((8192 - len(jpeg)) // 4) + jpeg[2:]
+
+
+INFER = "/v2/models/digits/infer"
+HOSTILE_BODIES: dict[str, Callable[[], Body]] = {
+    "batch of PNGs of text that inflates": lambda: batch(HOSTILE["small PNG of text that inflates"]()),
+    "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers()),
+    "bomb": lambda: gzipped("/predict", bytes(10**8)),
+    "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
+    "bomb of frames": lambda: gzipped(INFER, frames()),
+    "frames": lambda: (INFER, {}, frames()),
+    "JSON": lambda: ("/read", {"content-type": "application/json"}, picture_in_json()),
+    "JSON of nothing but lists": lambda: gzipped(INFER, b"[" + b"[]," * 6_000_000),
+}
+
+
+def send_body(url: str, body: Body) -> int:
+    path, headers, content = body
+    return httpx2.post(url + path, headers=headers, content=content, timeout=60).status_code
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc to see the memory of a process")
+@pytest.mark.parametrize("name", HOSTILE_BODIES)
+def test_a_hostile_body_harms_nobody(name, seven):
+    hostile, good = HOSTILE_BODIES[name](), encode(seven)
+    with serving() as (process, url), ThreadPoolExecutor(16) as pool:
+        with watched(url, process.pid) as (taken, waited):
+            assert set(pool.map(send_body, [url] * 16, [hostile] * 16)) <= {200, 400, 413, 415, 422, 503}
+        assert max(taken) < MEMORY_LIMIT
+        assert max(waited) < 1
+        assert send(url, good) == 200

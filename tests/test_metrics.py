@@ -5,22 +5,13 @@ import re
 
 import pytest
 from fastapi.testclient import TestClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from app.main import create_app
 from app.settings import Settings
-from support import ROOT, encode, flat, letter, number
+from support import ROOT, encode, flat, letter, number, samples
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-
-
-def samples(client) -> dict[tuple, float]:
-    """Name and labels → value."""
-    families = text_string_to_metric_families(client.get("/metrics").text)
-    return {
-        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
-    }
 
 
 @pytest.fixture

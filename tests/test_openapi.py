@@ -9,16 +9,24 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from app.web.answers import Box, Digit, Health, Line, Prediction, Text
-from app.web.problems import Problem
+from app.web import tensors
+from app.web.answers import Box, Digit, Failure, Health, Line, Prediction, Predictions, Problem, Text
 from support import ROOT, drawing, encode, number, serving
 
 TOOLS = Path(sys.executable).parent
 CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
-    f"#/components/schemas/{model.__name__}": model for model in (Prediction, Text, Line, Digit, Box, Health, Problem)
+    f"#/components/schemas/{model.__name__}": model
+    for model in (
+        *(Prediction, Predictions, Failure, Text, Line, Digit, Box, Health, Problem),
+        *(tensors.ServerMetadata, tensors.ServerLive, tensors.ServerReady, tensors.ModelMetadata, tensors.ModelReady),
+        *(tensors.TensorMetadata, tensors.InferRequest, tensors.InferInput, tensors.InputParameters),
+        *(tensors.InferOutput, tensors.OutputParameters, tensors.RequestParameters),
+        *(tensors.InferResponse, tensors.OutputTensor, tensors.BinarySize),
+    )
 }
 PRINT_DOCUMENT = "import json; from app.main import create_app; print(json.dumps(create_app().openapi()))"
+MODEL, VERSION = "/v2/models/digits", "/v2/models/digits/versions/{version}"
 BINARY = {"type": "string", "format": "binary"}
 
 
@@ -36,9 +44,19 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
     named = {path: (operation["operationId"], *operation["tags"]) for path, operation in operations.items()}
     assert named == {
         "/predict": ("predict", "pictures"),
+        "/predict/batch": ("predict_batch", "pictures"),
         "/read": ("read", "pictures"),
         "/health": ("health", "service"),
         "/metrics": ("metrics", "service"),
+        "/v2": ("server_metadata", "inference"),
+        "/v2/health/live": ("server_live", "inference"),
+        "/v2/health/ready": ("server_ready", "inference"),
+        MODEL: ("model_metadata", "inference"),
+        f"{MODEL}/ready": ("model_ready", "inference"),
+        f"{MODEL}/infer": ("infer", "inference"),
+        VERSION: ("model_metadata_of_version", "inference"),
+        f"{VERSION}/ready": ("model_ready_of_version", "inference"),
+        f"{VERSION}/infer": ("infer_of_version", "inference"),
     }
 
 
@@ -55,20 +73,40 @@ def test_every_error_is_a_problem_and_nothing_else(document, operations):
 def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
     for path, operation in operations.items():
         for response in operation["responses"].values():
-            ((kind, content),) = response["content"].items()
-            if "json" not in kind:
-                continue
-            examples = content.get("examples", {"": {"value": content.get("example")}})
-            for example in examples.values():
-                answer = MODELS[content["schema"]["$ref"]].model_validate(example["value"], extra="forbid")
-                assert getattr(answer, "instance", path) == path
+            for kind, content in response["content"].items():
+                if "json" not in kind:
+                    continue
+                examples = content.get("examples", {"": {"value": content.get("example")}})
+                for example in examples.values():
+                    answer = MODELS[content["schema"]["$ref"]].model_validate(example["value"], extra="forbid")
+                    if isinstance(answer, Problem):
+                        assert answer.instance == path.replace("/versions/{version}", "")
+                        assert (answer.error == answer.detail) == path.startswith("/v2")
 
 
 @pytest.mark.parametrize("path", ["/predict", "/read"])
-def test_a_picture_is_binary_as_a_form_field_and_as_the_body(operations, path):
+def test_a_picture_is_binary_as_a_form_field_and_as_the_body_and_in_base64_in_json(operations, path):
     content = operations[path]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
     assert content["application/octet-stream"]["schema"] == BINARY
+    image = content["application/json"]["schema"]["properties"]["image"]
+    assert (image["type"], image["contentEncoding"]) == ("string", "base64")
+
+
+def test_a_batch_is_a_form_with_up_to_256_files(operations):
+    ((kind, content),) = operations["/predict/batch"]["requestBody"]["content"].items()
+    assert kind == "multipart/form-data"
+    files = {"type": "array", "items": BINARY, "minItems": 1, "maxItems": 256}
+    assert content["schema"] == {"type": "object", "required": ["files"], "properties": {"files": files}}
+
+
+@pytest.mark.parametrize("path", [f"{MODEL}/infer", f"{VERSION}/infer"])
+def test_an_inference_request_is_json_with_or_without_a_tensor_behind_it(operations, path):
+    content = operations[path]["requestBody"]["content"]
+    assert content["application/octet-stream"]["schema"] == BINARY
+    example = content["application/json"]["example"]
+    assert MODELS[content["application/json"]["schema"]["$ref"]].model_validate(example, extra="forbid").inputs
+    assert "Inference-Header-Content-Length" in [each["name"] for each in operations[path]["parameters"]]
 
 
 @pytest.mark.slow
@@ -87,25 +125,43 @@ def test_the_document_is_the_same_at_every_start():
 
 
 CLIENT = """
+import base64
 import sys
 from io import BytesIO
 from pathlib import Path
 
 from digits_client import Client
-from digits_client.api.pictures import predict, read
+from digits_client.api.pictures import predict, predict_batch, read
+from digits_client.api.inference import infer, infer_of_version, model_metadata, server_ready
 from digits_client.api.service import health, metrics
-from digits_client.models import Health, PredictFilesBody, Prediction, Problem, ReadFilesBody, Text
+from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
+from digits_client.models import InferRequest, PredictJsonBody, Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 with Client(url) as client:
-    for body in (File(BytesIO(picture.read_bytes())), PredictFilesBody(File(picture.open("rb"), picture.name))):
+    encoded = base64.b64encode(picture.read_bytes()).decode()
+    form = PredictFilesBody(File(picture.open("rb"), picture.name))
+    for body in (File(BytesIO(picture.read_bytes())), form, PredictJsonBody(encoded)):
         prediction = predict.sync(client=client, body=body, frame=True)
         assert isinstance(prediction, Prediction)
         assert prediction.digit == 7
         assert prediction.legibility > 0.9
         assert prediction.frame.startswith("data:image/png;base64,")
         assert prediction.box.height > prediction.box.width > 0
+    files = [File(BytesIO(picture.read_bytes()), "7.png"), File(BytesIO(b"no picture"), "text.png")]
+    example = {"name": "picture", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "base64"}}
+    asked = InferRequest.from_dict({"inputs": [{**example, "data": [encoded]}], "outputs": [{"name": "digit"}]})
+    assert infer.sync(client=client, body=asked).outputs[0].data == [7]
+    metadata = model_metadata.sync(client=client)
+    assert infer_of_version.sync(metadata.versions[0], client=client, body=asked).outputs[0].data == [7]
+    unknown = infer_of_version.sync("1", client=client, body=asked)
+    assert unknown.error == unknown.detail
+    assert server_ready.sync(client=client).ready
+    good, bad = predict_batch.sync(client=client, body=PredictBatchBody(files)).results
+    assert isinstance(good, Prediction)
+    assert isinstance(bad, Failure)
+    assert (good.digit, bad.error.type_) == (7, "/problems/not-an-image")
     for body in (File(BytesIO(number.read_bytes())), ReadFilesBody(File(number.open("rb"), number.name))):
         text = read.sync(client=client, body=body, length=2, frame=True)
         assert isinstance(text, Text)

@@ -2,8 +2,8 @@ import pytest
 
 from app.cli import pictures
 from app.cli.answers import Unanswered
-from app.cli.pictures import ENDINGS, expand, printable, read
-from app.preprocess.decode import FORMATS
+from app.cli.pictures import expand, groups, printable, read
+from app.preprocess.formats import ENDINGS, FORMATS
 
 
 @pytest.fixture
@@ -50,3 +50,13 @@ def test_what_is_no_picture_by_its_size_is_said(tmp_path, monkeypatch, content, 
 
 def test_a_name_does_nothing_to_the_terminal():
     assert printable("sieben ü\x1b[2J\n\udcff.png") == "sieben ü�[2J��.png"
+
+
+def test_small_files_that_follow_each_other_are_asked_for_together(tmp_path):
+    names = {name: tmp_path / name for name in ("a", "b", "c", "large", "d")}
+    for name, path in names.items():
+        path.write_bytes(bytes(pictures.SMALL_BYTES + (name == "large")))
+    given = [*map(str, names.values()), "-", "none.png", "none.png"]
+    found = [[name.removeprefix(f"{tmp_path}/") for name in group] for group in groups(given, most=2)]
+    assert found == [["a", "b"], ["c"], ["large"], ["d"], ["-"], ["none.png"], ["none.png"]]
+    assert list(groups(given, most=1)) == [[name] for name in given]

@@ -8,6 +8,7 @@ from torchvision.datasets import MNIST
 from app.inference.reading import read_bytes
 from app.preprocess import decode, errors, frame
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE
+from app.preprocess.formats import FORMATS
 from support import HOSTILE, MAX_PIXELS, apart, cropped, digit_of, distance, drawing, encode, flat, frame_of
 
 
@@ -133,7 +134,7 @@ def test_formats_and_modes_give_the_same_frame(seven, format, mode):
 
 
 def test_every_accepted_format_is_tested():
-    assert set(SAVED_AS) == {*decode.FORMATS, "MPO"}  # MPO is what phones call JPEG with a depth map
+    assert set(SAVED_AS) == {*FORMATS, "MPO"}  # MPO is what phones call JPEG with a depth map
 
 
 def test_a_transparent_palette_entry_is_ground(seven):

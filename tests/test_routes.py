@@ -1,6 +1,7 @@
 """The endpoints, with real digits: answers and every error."""
 
 import base64
+import gzip
 from io import BytesIO
 
 import numpy as np
@@ -30,6 +31,18 @@ def test_a_raw_body_is_read_whatever_it_is_called(client, picture, content_type)
     headers = {"content-type": content_type} if content_type else {}
     answer = client.post("/predict", content=picture, headers=headers)
     assert answer.status_code == 200
+    assert answer.json()["digit"] == 7
+
+
+@pytest.mark.parametrize("start", ["", "data:image/png;base64,"])
+@pytest.mark.parametrize("path", ["/predict", "/read"])
+def test_a_picture_in_json_is_read_as_the_picture_itself(client, picture, path, start):
+    answer = client.post(path, json={"image": start + base64.b64encode(picture).decode()})
+    assert answer.json() == client.post(path, content=picture).json()
+
+
+def test_a_compressed_picture_is_read(client, picture):
+    answer = client.post("/predict", content=gzip.compress(picture), headers={"content-encoding": "gzip"})
     assert answer.json()["digit"] == 7
 
 
@@ -125,6 +138,7 @@ def test_health_names_the_model(client, classifier):
 
 
 FORM = {"content-type": "multipart/form-data; boundary=X"}
+JSON = {"content-type": "application/json"}
 PART = b'--X\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
 REFUSED = {
     "no body": ({}, b"", 422, "no-file"),
@@ -150,6 +164,12 @@ REFUSED = {
     "black": (PNG_TYPE, flat(0), 422, "blank-image"),
     "see-through": (PNG_TYPE, HOSTILE["see-through"][0], 422, "blank-image"),
     "1×1": (PNG_TYPE, HOSTILE["1 pixel"][0], 422, "blank-image"),
+    "JSON without a picture": (JSON, b"{}", 422, "no-file"),
+    "no JSON": (JSON, b"{", 400, "malformed-json"),
+    "a URL": (JSON, b'{"image": "https://digits.example/7.png"}', 422, "not-base64"),
+    "an empty picture in JSON": (JSON, b'{"image": ""}', 422, "empty-file"),
+    "text in base64": (JSON, b'{"image": "VGhpcyBpcyBubyBwaWN0dXJlLg=="}', 415, "not-an-image"),
+    "an unknown encoding": ({"content-encoding": "br"}, b"x", 415, "unsupported-encoding"),
     "20 megabytes and 1": (PNG_TYPE, bytes(20_000_001), 413, "upload-too-large"),
 }
 
@@ -171,6 +191,9 @@ def test_all_that_is_no_picture_is_refused_to_be_read_as_a_number_too(client, pi
 
 
 ELSEWHERE = {
+    "too-many-pictures",
+    "invalid-inference",
+    "unknown-version",
     "impossible-length",
     "too-much-writing",
     "not-a-digit",
@@ -281,6 +304,9 @@ def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkey
 def test_bodies_together_have_a_limit(seven):
     settings = Settings(max_held_bytes=1000)
     with TestClient(create_app(settings)) as client:
+        bomb = gzip.compress(bytes(1_000_000))[:900]
+        answer = client.post("/predict", content=bomb, headers={"content-encoding": "gzip"})
+        assert_problem(answer, 503, "overloaded", "/predict")
         for _ in range(2):
             answer = client.post("/predict", content=bytes(1001))
             assert_problem(answer, 503, "overloaded", "/predict")
@@ -321,7 +347,7 @@ def test_one_of_the_keys_lets_in(headers, path, picture):
         {"authorization": "Bearer third", "x-api-key": "first"},
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/read", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/read", "/metrics"])
 def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
@@ -346,13 +372,13 @@ def test_openapi_has_an_example_of_every_answer(client):
     responses = document["paths"]["/predict"]["post"]["responses"]
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
-    of_read = {"too-much-writing", "impossible-length"}
-    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_read}
+    of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
+    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_others}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])
     body = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-    assert set(body) == {"multipart/form-data", "application/octet-stream"}
+    assert set(body) == {"multipart/form-data", "application/octet-stream", "application/json"}
 
 
 def test_the_documentation_page_is_there(client):

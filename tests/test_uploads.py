@@ -1,17 +1,31 @@
 """Requests' bodies → the picture's bytes, whatever is in the form and however it arrives."""
 
 import asyncio
+import base64
+import gzip
+import json
+import tracemalloc
+import zlib
 from time import perf_counter
 
 import pytest
 from fastapi import Request
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.errors import MalformedMultipart, NoFile, SeveralFiles, UploadError
+from app.web.errors import (
+    MalformedJson,
+    MalformedMultipart,
+    NoFile,
+    NotBase64,
+    SeveralFiles,
+    UnsupportedEncoding,
+    UploadError,
+    UploadTooLarge,
+)
 from app.web.uploads import MAX_PARTS, read_picture
 
 FORM = "multipart/form-data; boundary=X"
@@ -25,7 +39,7 @@ def part(content: bytes, headers: bytes = NAMED % b"file") -> bytes:
     return b"--X\r\n" + headers + b"\r\n\r\n" + content + b"\r\n"
 
 
-def picture_in(*chunks: bytes, content_type: str = FORM) -> bytes:
+def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identity") -> bytes:
     """What is read of a request whose body arrives in these chunks."""
     settings = Settings()
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
@@ -37,7 +51,7 @@ def picture_in(*chunks: bytes, content_type: str = FORM) -> bytes:
     async def read() -> bytes:
         with Admission(settings, Metrics({"version": "test"}).queue_depth).holding() as holding:
             state = {"settings": settings, "holding": holding}
-            headers = [(b"content-type", content_type.encode("latin-1"))]
+            headers = [(b"content-type", content_type.encode("latin-1")), (b"content-encoding", encoding.encode())]
             return await read_picture(Request({"type": "http", "headers": headers, "state": state}, receive))
 
     return asyncio.run(read())
@@ -125,3 +139,100 @@ def test_no_chunk_of_a_malicious_form_holds_the_event_loop(body):
     with pytest.raises(MalformedMultipart):
         picture_in(*chunks)
     assert (perf_counter() - started) / len(chunks) < 0.1
+
+
+JSON = "application/json; charset=utf-8"
+ENCODED = base64.b64encode(bytes(range(256)))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [ENCODED, b"data:image/png;base64," + ENCODED, b"data:;base64," + ENCODED, base64.encodebytes(bytes(range(256)))],
+    ids=["base64", "data URI", "data URI without a type", "lines"],
+)
+def test_a_picture_may_come_in_json(image):
+    body = json.dumps({"name": "7.png", "image": image.decode()}).encode()
+    assert picture_in(body[:50], body[50:], content_type=JSON) == bytes(range(256))
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "message"),
+    [
+        (b"", NoFile, "no body"),
+        (b"{}", NoFile, "no member 'image': send {\"image\": "),
+        (b'{"image": "https://digits.example/7.png"}', NotBase64, "URLs are not fetched"),
+        (b'{"image": "data:image/svg+xml,<svg/>"}', NotBase64, "not in base64"),
+        (b'{"image": "AAA"}', NotBase64, "not in base64"),
+        (b'{"image": "AA-_"}', NotBase64, "not in base64"),
+        (b'{"image": "\xc3\xbc"}', NotBase64, "not in base64"),
+        (b'{"image": "\\ud800"}', MalformedJson, "not JSON"),
+        (b'{"image": null}', NotBase64, "not in base64"),
+        (b'{"image": ["AAAA"]}', NotBase64, "not in base64"),
+        (b'"AAAA"', MalformedJson, "not an object"),
+        (b"image=AAAA", MalformedJson, "not JSON"),
+        (b'{"image": "AAAA"', MalformedJson, "not JSON"),
+        (b"\xff\xfe\xfd", MalformedJson, "not JSON"),
+        (b'{"a": ' + b"9" * 5000 + b"}", MalformedJson, "not JSON"),
+        (b"[" * 999, MalformedJson, "not JSON"),
+        (b'{"image": "AAAA", "a": [' + b"0," * 1000 + b"0]}", MalformedJson, "more than 1,000 values"),
+    ],
+)
+def test_json_without_a_picture_is_refused(body, error, message):
+    with pytest.raises(error, match=message):
+        picture_in(body, content_type=JSON)
+
+
+@pytest.mark.parametrize("unit", [b"[],", b"{},", b'"",', b"[", b'{"a":'])
+def test_json_of_many_values_takes_little_memory(unit):
+    body = b"[" + unit * (19_000_000 // len(unit))
+    tracemalloc.start()
+    with pytest.raises(MalformedJson, match="more than 1,000 values"):
+        picture_in(body, content_type=JSON)
+    assert tracemalloc.get_traced_memory()[1] < 3 * len(body)
+    tracemalloc.stop()
+
+
+COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress, "GZip": gzip.compress}
+
+
+@pytest.mark.parametrize("encoding", COMPRESS)
+@settings(deadline=None)
+@given(content=st.binary(max_size=100) | st.binary(max_size=10).map(lambda some: some * 20_000), data=st.data())
+def test_a_compressed_body_is_inflated_however_it_is_cut(encoding, content, data):
+    body = COMPRESS[encoding](b"x" + content)
+    cut = data.draw(st.integers(0, len(body)))
+    assert picture_in(body[:cut], body[cut:], content_type="image/png", encoding=encoding) == b"x" + content
+
+
+def test_a_compressed_form_is_parsed():
+    assert picture_in(gzip.compress(part(b"x") + b"--X--\r\n"), encoding="gzip") == b"x"
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "message"),
+    [
+        (b"x", "br", "unknown"),
+        (b"x", "gzip, gzip", "unknown"),
+        (b"no gzip", "gzip", "damaged"),
+        (b"", "gzip", "cut off"),
+        (gzip.compress(b"x")[:-1], "gzip", "cut off"),
+        (gzip.compress(b"x") + b"x", "gzip", "something follows"),
+        (gzip.compress(b"x")[:-8] + bytes(8), "gzip", "damaged"),
+        (zlib.compress(b"x"), "gzip", "damaged"),
+        (gzip.compress(b"x"), "deflate", "damaged"),
+    ],
+)
+def test_a_body_that_cannot_be_inflated_is_refused(body, encoding, message):
+    with pytest.raises(UnsupportedEncoding, match=message):
+        picture_in(body, content_type="image/png", encoding=encoding)
+
+
+@pytest.mark.parametrize("content_type", ["image/png", JSON, FORM])
+def test_a_bomb_is_refused_before_it_is_inflated(content_type):
+    bomb = gzip.compress(part(bytes(400_000_000)))
+    assert len(bomb) < 500_000
+    tracemalloc.start()
+    with pytest.raises(UploadTooLarge):
+        picture_in(bomb, content_type=content_type, encoding="gzip")
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()

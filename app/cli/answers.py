@@ -7,7 +7,7 @@ Ignores: who answers, which is `app.cli.client` or `app.cli.local`.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -48,9 +48,13 @@ class Answerer(Protocol):
     """Whoever reads pictures: a service, or the same code in this process."""
 
     at_once: int
+    together: int  # most pictures to ask for together
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
+
+    def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
+        """The digit on each picture, or why there is none."""
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
         """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
@@ -60,6 +64,14 @@ class Answerer(Protocol):
 
     def close(self) -> None:
         """Say that nothing more will be asked."""
+
+
+def attempt(ask: Callable[[Item], Result], item: Item) -> Result | Unanswered:
+    """The answer to an item, or why there is none."""
+    try:
+        return ask(item)
+    except Unanswered as error:
+        return error
 
 
 def in_order(

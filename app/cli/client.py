@@ -7,19 +7,23 @@ import random
 import re
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx2
 
-from app.cli.answers import Answer, NoService, TextAnswer, Unanswered
+from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt
 
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
 LONGEST_PAUSE = 60
+TOGETHER = 64  # pictures in a batch; a full one takes a quarter of a service's places for small pictures
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # of an unused connection; uvicorn closes it after 5
 BUSY = (429, 503)
+RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
 DEFAULTS = {"legibility": 1.0}  # what older services do not answer
@@ -41,16 +45,20 @@ class Service:
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
         self.url = url.removesuffix("/")
         self.at_once = at_once
+        self.together = TOGETHER
         self.slots = Slots(at_once)
+        self.batches = threading.Semaphore(max(1, at_once // 4))
         if key and not (key.isascii() and key.isprintable()):
             raise NoService("The API key has letters that cannot be sent: check --api-key or DIGITS_API_KEY.")
-        headers = {"content-type": "application/octet-stream", **({"x-api-key": key} if key else {})}
+        headers = {"x-api-key": key} if key else {}
         limits = httpx2.Limits(
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
         )
         try:
-            names = "predict", "read", "health"
-            self.predict_url, self.read_url, self.health_url = (httpx2.URL(f"{self.url}/{name}") for name in names)
+            names = "predict", "predict/batch", "read", "health"
+            self.predict_url, self.batch_url, self.read_url, self.health_url = (
+                httpx2.URL(f"{self.url}/{name}") for name in names
+            )
             self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
         except (httpx2.InvalidURL, ValueError) as error:  # ValueError: of a proxy in the environment
             raise self.wrong_address(error) from error
@@ -58,8 +66,31 @@ class Service:
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
         response = self.answered(self.predict_url, data)
-        content = DEFAULTS | self.content(response, *(set(Answer._fields) - set(DEFAULTS)))
-        return Answer(*(content[name] for name in Answer._fields))
+        return answer_of(self.content(response, *(set(Answer._fields) - set(DEFAULTS))))
+
+    def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
+        """The digit on each picture, or why there is none."""
+        results = self.batch(pictures) if len(pictures) > 1 else [{}] * len(pictures)
+        return [attempt(self.answer, each) for each in zip(pictures, results, strict=True)]
+
+    def batch(self, pictures: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
+        """What the service says of pictures that are sent together; nothing of any where it does not take them."""
+        form = [("files", ("picture", data)) for data in pictures]
+        with suppress(Unanswered, NoService), self.batches:
+            content = self.content(self.post(self.batch_url, files=form), "results")
+            if len(content["results"]) == len(pictures):
+                results: list[dict[str, Any]] = content["results"]
+                return results
+        return [{}] * len(pictures)
+
+    def answer(self, sent: tuple[bytes, Mapping[str, Any]]) -> Answer:
+        """The digit on a picture of a batch; it is sent again, alone, where the service said nothing or was busy."""
+        data, result = sent
+        if "digit" in result:
+            return answer_of(result)
+        if result.get("error", {}).get("status", 503) in BUSY:
+            return self.predict(data)
+        raise Unanswered(str(result["error"]["detail"]))
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
         """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
@@ -81,19 +112,19 @@ class Service:
     def post_until_served(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
         """The response to a picture that the service has room for, or the last one that says it has none."""
         for pause in PAUSES:
-            response = self.post(url, data)
+            response = self.post(url, content=data, headers=RAW)
             asked = pause_asked(response)
             if response.status_code not in BUSY or asked > LONGEST_PAUSE:
                 return response
             time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - so that not all come at once
-        return self.post(url, data)
+        return self.post(url, content=data, headers=RAW)
 
-    def post(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
-        """The response to a picture, which is sent as soon as there is a slot for it."""
+    def post(self, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 has it
+        """The response to pictures, which are sent as soon as there is a slot for them."""
         refused = False
         self.slots.free.acquire()
         try:
-            response = self.send("POST", url, data)
+            response = self.send("POST", url, **body)
             refused = response.status_code in BUSY
         finally:
             self.slots.give_back(refused)
@@ -110,10 +141,10 @@ class Service:
         """Hang up."""
         self.client.close()
 
-    def send(self, method: str, url: httpx2.URL, data: bytes | None = None) -> httpx2.Response:
+    def send(self, method: str, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 has it
         """The response to a request."""
         try:
-            return self.client.request(method, url, content=data)
+            return self.client.request(method, url, **body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise self.unknown(f"does not answer ({reason(error)})") from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
@@ -142,6 +173,12 @@ class Service:
     def unknown(self, what: str) -> NoService:
         """The service is not there, or not one of ours."""
         return NoService(f"{self.url} {what}: start one with `digits serve`, or name it with --url.")
+
+
+def answer_of(content: Mapping[str, Any]) -> Answer:
+    """An answer as a service writes it."""
+    filled = {**DEFAULTS, **content}
+    return Answer(*(filled[name] for name in Answer._fields))
 
 
 class Slots:

@@ -1,4 +1,5 @@
-"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`.
+"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`,
+`digits bulk`.
 
 What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
 Ignores: how a digit is read, how a service is asked, and how answers look.
@@ -7,16 +8,17 @@ Ignores: how a digit is read, how a service is asked, and how answers look.
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.answers import Answerer, NoService
-from app.cli.output import What, format_of, say, write
-from app.cli.pictures import expand
+from app.cli.answers import Answerer, NoService, attempt
+from app.cli.output import Ask, What, format_of, say, write
+from app.cli.pictures import expand, groups
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -85,7 +87,7 @@ def predict(
     read, standard error says why, and the exit code is 1.
     """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        write_all("digit", asked.predict, files, as_json, as_csv, asked.at_once)
+        write_all("digit", asked.predict_several, files, as_json, as_csv, asked.at_once, asked.together)
 
 
 @cli.command()
@@ -107,7 +109,10 @@ def read(
     Files, output and exit code are as for predict.
     """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        write_all("text", lambda data: asked.read(data, length), files, as_json, as_csv, asked.at_once)
+        ask = partial(asked.read, length=length)
+        write_all(
+            "text", lambda pictures: [attempt(ask, data) for data in pictures], files, as_json, as_csv, asked.at_once
+        )
 
 
 @cli.command()
@@ -129,14 +134,53 @@ def info(
         say(facts(about))
 
 
+@cli.command()
+def bulk(
+    source: Annotated[str, typer.Argument(help="A folder, a glob or Parquet; local, s3://… or gs://….")],
+    destination: Annotated[
+        str, typer.Argument(help="A folder for the Parquet files of results; local, s3://… or gs://….")
+    ],
+    read: Annotated[bool, typer.Option("--read", help="Read all digits on each picture.")] = False,
+    column: Annotated[str | None, typer.Option(help="SOURCE is Parquet: the column of encoded pictures.")] = None,
+    key: Annotated[str | None, typer.Option(help="A column of SOURCE to copy into the results.")] = None,
+    address: Annotated[str | None, typer.Option(help="A Ray cluster: auto, or HOST:PORT.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of workers, one core each; by default all free cores.")
+    ] = None,
+    rows_per_file: Annotated[int, typer.Option(min=1, help="Rows per file of results.")] = 2000,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,
+    model: Annotated[Path | None, typer.Option(help="The model file (DIGITS_MODEL).")] = None,
+) -> None:
+    """Read any number of pictures, on all cores or a Ray cluster, into Parquet with one row for each.
+
+    If started again, it reads the pictures that have no row yet. The exit code is
+    0 if every picture has a row, even one with an error.
+    """
+    from app.bulk.errors import BulkError
+
+    try:
+        from app.bulk.job import Cluster
+        from app.cli.bulk import read_all
+    except ModuleNotFoundError as error:
+        say(f"digits bulk needs {error.name}, which the extra `bulk` brings: pip install '.[bulk]'", err=True)
+        raise typer.Exit(1) from error
+    with ending_well(), configured(model=model) as settings:
+        try:
+            cluster = Cluster(address, workers, dashboard)
+            read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
+        except (BulkError, OSError) as error:  # OSError: of the storage
+            say(str(error), err=True)
+            raise typer.Exit(1) from error
+
+
 def write_all(
-    what: What, ask: Callable[[bytes], Any], files: list[str], as_json: bool, as_csv: bool, at_once: int
+    what: What, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
 ) -> None:
     """Write the answer for each picture; exit with 1 if any has none."""
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv cannot be used together.")
     names = expand(files)
-    failed = write(ask, names, format_of(what, names, as_json, as_csv), at_once)
+    failed = write(ask, list(groups(names, together)), format_of(what, names, as_json, as_csv), at_once)
     raise typer.Exit(failed)
 
 

@@ -1,8 +1,9 @@
 """A picture's answer without a service: the same code, in this process. Ignores: files, and how answers are shown."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from app.cli.answers import Answer, TextAnswer, Unanswered
+from app.cli.answers import Answer, TextAnswer, Unanswered, attempt
 from app.inference.classifier import Classifier, rounded
 from app.inference.reading import read_bytes
 from app.inference.text_reading import ImpossibleLength, read_text_bytes
@@ -15,6 +16,8 @@ from app.web.legibility import check_legibility
 
 class Local:
     """Answers as the service with the same settings would; from any thread. Raises ModelError."""
+
+    together = 1
 
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
@@ -32,6 +35,10 @@ class Local:
             raise Unanswered(str(error)) from error
         digit, shares = reading.digit, rounded(reading.probabilities)
         return Answer(digit, shares[digit], shares, round(reading.legibility, 6), self.classifier.version)
+
+    def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
+        """The digit on each picture, or why there is none."""
+        return [attempt(self.predict, data) for data in pictures]
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
         """All digits on a picture, or just so many; Unanswered where it cannot be read so."""

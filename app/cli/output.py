@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from typing import Any, Literal, Protocol, TypeVar
 
-from app.cli.answers import Unanswered, in_order
+from app.cli.answers import Unanswered, attempt, in_order
 from app.cli.pictures import printable, read
 
 MANY = 20  # pictures, from which on it is shown how far the work is
@@ -17,6 +17,7 @@ MANY = 20  # pictures, from which on it is shown how far the work is
 What = Literal["digit", "text"]
 Answered = TypeVar("Answered")
 Shown = TypeVar("Shown", contravariant=True)
+Ask = Callable[[Sequence[bytes]], Sequence[Answered | Unanswered]]
 
 
 class Format(Protocol[Shown]):
@@ -42,20 +43,28 @@ def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> 
     return format
 
 
-def write(ask: Callable[[bytes], Answered], names: Sequence[str], format: Format[Answered], at_once: int) -> bool:
+def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[Answered], at_once: int) -> bool:
     """Write what is on each picture, as soon as it is known; whether there is one of which it is not."""
     failed = False
     forgive(sys.stdout)
-    with progress(len(names)) as one_is_done:
-        for name, done in in_order(lambda name: ask(read(name)), names, at_once):
-            try:
-                say(format.answer(name, done.result()))
-            except Unanswered as error:
-                failed = True
-                say(f"{printable(name)}: {printable(str(error))}", err=True)
-                say(format.failure(name, str(error)))
-            one_is_done()
+    with progress(sum(map(len, groups))) as one_is_done:
+        for names, done in in_order(lambda names: answers_to(names, ask), groups, at_once):
+            for name, answer in zip(names, done.result(), strict=True):
+                if isinstance(answer, Unanswered):
+                    failed = True
+                    say(f"{printable(name)}: {printable(str(answer))}", err=True)
+                    say(format.failure(name, str(answer)))
+                else:
+                    say(format.answer(name, answer))
+                one_is_done()
     return failed
+
+
+def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[Answered | Unanswered]:
+    """What comes back for files that are asked for together; of those that cannot be read, why."""
+    files = [attempt(read, name) for name in names]
+    answers = iter(ask([data for data in files if not isinstance(data, Unanswered)]))
+    return [data if isinstance(data, Unanswered) else next(answers) for data in files]
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:

@@ -7,13 +7,15 @@ files and folders are left out. Ignores: what the bytes are.
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
+from app.preprocess.formats import ENDINGS, names_a_picture
 
 STDIN = "-"
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
+SMALL_BYTES = 8192  # of a file that takes less time to read than to ask for
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
 
 
@@ -28,9 +30,24 @@ def walk(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if names_a_picture(name):
                 yield os.path.join(parent, name)
     yield from closed
+
+
+def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
+    """The names in their order: those of small files that follow each other together, up to `most`, others alone."""
+    for are_small, some in groupby(names, is_small):
+        run, size = list(some), most if are_small else 1
+        yield from (run[start : start + size] for start in range(0, len(run), size))
+
+
+def is_small(name: str) -> bool:
+    """Whether a name is that of a small file."""
+    try:
+        return os.path.getsize(name) <= SMALL_BYTES
+    except OSError:
+        return False
 
 
 def read(name: str) -> bytes:

@@ -18,13 +18,17 @@ from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
 from app.inference.text import Text
 from app.inference.text_reading import TOO_MUCH, checked, text_of_found
+from app.preprocess.candidates import Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
+from app.preprocess.frame import FRAME_SIDE
+from app.preprocess.maps import Box, Map
 
 SMALL_BYTES = 8192  # of a small picture's file, whose header is read in the event loop
 SMALL_PIXELS = 128 * 128  # of a small picture, which is read there: a frame in 0.1 ms, at worst one in some 20 ms
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # whose headers tell the size that is decoded
 MAX_BATCH = 16
+WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # all of a frame
 
 Outcome = TypeVar("Outcome", Reading, Text)
 
@@ -63,6 +67,13 @@ class Reader:
         """Read a small picture, together with those that arrive at the same time."""
         begin = perf_counter_ns()
         return waited(begin, await self.batcher(image))
+
+    def read_frames(self, frames: Map) -> list[Reading]:
+        """Read the digit on frames, (n, 28, 28), as they are: 256 take 5 ms."""
+        begin = perf_counter_ns()
+        readings = decide([[Candidate(frame, WHOLE, prior=0)] for frame in frames], self.classifier)
+        stages = Stage("wait", begin, begin), Stage("inference", begin, perf_counter_ns())
+        return [reading._replace(stages=stages, batch_size=len(frames)) for reading in readings]
 
     async def read_large(self, data: bytes) -> Reading:
         """Read any other picture, when it is its turn."""

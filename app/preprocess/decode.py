@@ -14,9 +14,9 @@ import pi_heif
 from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, PreprocessError, TooManyPixels
+from app.preprocess.formats import FORMATS
 from app.preprocess.maps import Box
 
-FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
 HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an entry of the file's list of items
 
 

@@ -5,7 +5,8 @@ time on what it took, not on bodies that it will refuse. Bytes are counted as th
 only a hint. A place is taken when the body is complete, since a client that sends slowly must keep nobody out.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -14,10 +15,19 @@ from prometheus_client import Gauge
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
-PICTURE_PATHS = {"/predict", "/read"}
-SMALL_PATH = "/predict"  # the only one that reads small pictures at once
+SMALL_ROUTE = "/predict"  # of one picture, which is read at once where it is small
+# Of several pictures: a long body has probably many small ones.
+SEVERAL_ROUTES = {"/predict/batch", "/v2/models/digits/infer", "/v2/models/digits/versions/{version}/infer"}
+PICTURE_ROUTES = {SMALL_ROUTE, "/read", *SEVERAL_ROUTES}
+VERSION = re.compile("/versions/[^/]+")
 SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
 MAX_REFUSED = 500  # up to 64 kB of an unread body are in memory for each
+
+
+def picture_route(path: str) -> str | None:
+    """The route of a path, where requests for it carry pictures."""
+    route = VERSION.sub("/versions/{version}", path, count=1)
+    return route if route in PICTURE_ROUTES else None
 
 
 class Resource(StrEnum):
@@ -40,12 +50,14 @@ class Admission:
             Resource.LARGE: settings.decoders + settings.large_queue,
             Resource.REFUSED: MAX_REFUSED,
         }
+        # The most places that a request with several pictures takes: others have theirs beside it.
+        self.shares = {Resource.SMALL: max(1, settings.small_queue // 4), Resource.LARGE: 1}
         self.in_hand = dict.fromkeys(Resource, 0)
         self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
 
-    def check(self, path: str, declared_bytes: int) -> None:
+    def check(self, route: str, declared_bytes: int) -> None:
         """Raise UploadTooLarge or Overloaded where a request that declares this length is to be refused unread."""
-        is_small = path == SMALL_PATH and declared_bytes <= SMALL_BODY_BYTES
+        is_small = route in SEVERAL_ROUTES or (route == SMALL_ROUTE and declared_bytes <= SMALL_BODY_BYTES)
         self.check_size(declared_bytes)
         self.check_room(Resource.BYTES, 1)
         self.check_room(Resource.SMALL if is_small else Resource.LARGE, 1)
@@ -94,3 +106,14 @@ class Holding:
         self.admission.check_room(resource, amount)
         self.admission.add(resource, amount)
         self.amounts[resource] = self.amounts.get(resource, 0) + amount
+
+    def take_share(self, wanted: Mapping[Resource, int]) -> None:
+        """Take as many places as wanted, but no more than one request's share in all, or raise Overloaded."""
+        for resource, amount in wanted.items():
+            missing = min(amount, self.share(resource)) - self.amounts.get(resource, 0)
+            if missing > 0:
+                self.take(resource, missing)
+
+    def share(self, resource: Resource) -> int:
+        """The most places that a request with several pictures takes."""
+        return self.admission.shares[resource]

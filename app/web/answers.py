@@ -48,6 +48,34 @@ class Prediction(Classification):
     box: Box | None = Field(default=None, description="With ?frame=true: where the digit is on the upright picture.")
 
 
+class Problem(BaseModel):
+    """Why a request failed (RFC 9457)."""
+
+    type: str = Field(description="The type of problem. Stable: programs can compare it.")
+    title: str = Field(description="A short summary, the same for every problem of this type.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    instance: str = Field(description="The path of the request.")
+    request_id: str = Field(
+        description="The id of the request, which is also in the X-Request-ID header and in the log."
+    )
+    error: str | None = Field(
+        default=None, description="Below /v2: the detail, where the protocol's clients expect it."
+    )
+
+
+class Failure(BaseModel):
+    """Why one picture of several has no answer."""
+
+    error: Problem
+
+
+class Predictions(BaseModel):
+    """The digit on each of several pictures."""
+
+    results: list[Prediction | Failure] = Field(description="In the order of the pictures.")
+
+
 class Digit(Classification):
     """A digit of a text."""
 
@@ -95,6 +123,15 @@ SEVENTY_ONE = {
     ],
 }
 PREDICTION_EXAMPLE = {**SEVEN, "model": MODEL_EXAMPLE["version"]}
+CORRUPT_IMAGE = {
+    "type": "/problems/corrupt-image",
+    "title": "The picture is damaged",
+    "status": 422,
+    "detail": "The picture is cut off or damaged: image file is truncated.",
+    "instance": "/predict/batch",
+    "request_id": "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f",
+}
+PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
 TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
 HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
 

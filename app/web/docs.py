@@ -9,10 +9,13 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from pydantic.json_schema import models_json_schema
 
+from app.web.answers import Problem
 from app.web.middleware import POLICY
-from app.web.problems import Problem
+from app.web.tensors import InferRequest
 
+REFERENCE = "#/components/schemas/{model}"
 SWAGGER = Path(__file__).parent / "swagger"  # its files, from npm
 
 router = APIRouter(include_in_schema=False)
@@ -40,7 +43,8 @@ def docs_policy(html: str) -> str:
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the schema of problems, which no route has for its answer."""
+    """The OpenAPI document, with the schemas that no route has for its parameters or its answer."""
     document = FastAPI.openapi(app)
-    document["components"]["schemas"]["Problem"] = Problem.model_json_schema()
+    _, schemas = models_json_schema([(Problem, "serialization"), (InferRequest, "validation")], ref_template=REFERENCE)
+    document["components"]["schemas"] |= schemas["$defs"]
     return document

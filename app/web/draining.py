@@ -7,12 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from app.web.errors import ShuttingDown
+
 
 class Draining:
     """Whether the service has been told to stop."""
 
     def __init__(self) -> None:
         self.has_begun = False
+
+    def check(self) -> None:
+        """Raise ShuttingDown where it has."""
+        if self.has_begun:
+            raise ShuttingDown("The service finishes what it has begun, and stops: ask another one.")
 
     @contextmanager
     def on_sigterm(self, seconds: float) -> Iterator[None]:

@@ -4,9 +4,15 @@ WebError
 ├── UploadError            the request carries no picture
 │   ├── UploadTooLarge     its body is larger than allowed
 │   ├── UploadTooSlow      its body does not arrive in time
+│   ├── UnsupportedEncoding its body is compressed in an unknown way, or damaged
 │   ├── MalformedMultipart its form cannot be parsed
+│   ├── MalformedJson      its JSON cannot be parsed
+│   ├── NotBase64          a picture in its JSON is not in base64
 │   ├── NoFile             its form has no file in the field `file`, or it has no body
-│   └── SeveralFiles       it has more than one field `file`
+│   ├── SeveralFiles       it has more than one field `file`
+│   ├── TooManyPictures    it has more pictures than one request may have
+│   └── InvalidInference   it does not follow the Open Inference Protocol
+├── UnknownVersion         the model has another version
 ├── NotADigit              the picture does not show one whole digit
 ├── Overloaded             an admission limit is reached
 ├── ShuttingDown           the service was told to stop
@@ -30,8 +36,20 @@ class UploadTooSlow(UploadError):
     """The body does not arrive in time."""
 
 
+class UnsupportedEncoding(UploadError):
+    """The body is compressed in an unknown way, or damaged."""
+
+
 class MalformedMultipart(UploadError):
     """The form cannot be parsed."""
+
+
+class MalformedJson(UploadError):
+    """The JSON cannot be parsed."""
+
+
+class NotBase64(UploadError):
+    """A picture in the JSON is not in base64."""
 
 
 class NoFile(UploadError):
@@ -40,6 +58,18 @@ class NoFile(UploadError):
 
 class SeveralFiles(UploadError):
     """The form has more than one field `file`."""
+
+
+class TooManyPictures(UploadError):
+    """The request has more pictures than allowed."""
+
+
+class InvalidInference(UploadError):
+    """The request does not follow the Open Inference Protocol."""
+
+
+class UnknownVersion(WebError):
+    """The model has another version."""
 
 
 class NotADigit(WebError):

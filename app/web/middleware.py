@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.web import problems
-from app.web.admission import PICTURE_PATHS, Admission, Resource
+from app.web.admission import Admission, Resource, picture_route
 from app.web.errors import Overloaded, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -53,7 +53,7 @@ class RequestMiddleware:
         request = Request(scope)
         given_id = request.headers.get("x-request-id", "")
         request_id = given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
-        has_picture = scope["method"] == "POST" and scope["path"] in PICTURE_PATHS
+        route = picture_route(scope["path"]) if scope["method"] == "POST" else None
         headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
         started, status = perf_counter(), 0
 
@@ -68,8 +68,8 @@ class RequestMiddleware:
         with self.metrics.in_flight.track_inprogress(), self.admission.holding() as holding:
             scope["state"] |= {"request_id": request_id, "holding": holding}
             try:
-                if has_picture:
-                    await self.admit(request)
+                if route:
+                    await self.admit(request, route)
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
@@ -81,7 +81,7 @@ class RequestMiddleware:
                     await response(scope, receive, send_with_headers)
         self.finish(scope, status, perf_counter() - started)
 
-    async def admit(self, request: Request) -> None:
+    async def admit(self, request: Request, route: str) -> None:
         """Raise UploadTooLarge or Overloaded where a picture is to be refused unread.
 
         Overloaded is raised after a while: of 640×480 JPEGs from 400 clients that ask again at once, at ten times what
@@ -90,7 +90,7 @@ class RequestMiddleware:
         declared = request.headers.get("content-length", "")
         try:
             length = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
-            self.admission.check(request.scope["path"], length)
+            self.admission.check(route, length)
         except Overloaded:
             request.state.holding.take(Resource.REFUSED)  # raises at once where many wait already
             await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
@@ -102,7 +102,7 @@ class RequestMiddleware:
         line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
         traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
         self.log.info("request", **line, seconds=round(seconds, 6), **traced)
-        route = getattr(scope.get("route"), "path", scope["path"] if scope["path"] in PICTURE_PATHS else "none")
+        route = getattr(scope.get("route"), "path", picture_route(scope["path"]) or "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
         if problem := state.get("problem"):

@@ -5,30 +5,19 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from app.inference.decoders import Busy
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
+from app.web.answers import Problem
 
 MEDIA_TYPE = "application/problem+json"
-
-
-class Problem(BaseModel):
-    """Why a request failed (RFC 9457)."""
-
-    type: str = Field(description="The type of problem. Stable: programs can compare it.")
-    title: str = Field(description="A short summary, the same for every problem of this type.")
-    status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What is wrong with this request, and what to do.")
-    instance: str = Field(description="The path of the request.")
-    request_id: str = Field(
-        description="The id of the request, which is also in the X-Request-ID header and in the log."
-    )
+LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -42,6 +31,7 @@ class Kind:
 
     def problem(self, detail: str, instance: str, request_id: str) -> Problem:
         """A problem of this kind, as a request gets it."""
+        of_v2 = {"error": detail} if instance.startswith("/v2") else {}
         return Problem(
             type=f"/problems/{self.name}",
             title=self.title,
@@ -49,6 +39,7 @@ class Kind:
             detail=detail,
             instance=instance,
             request_id=request_id,
+            **of_v2,
         )
 
 
@@ -56,12 +47,18 @@ RETRY = {"Retry-After": "1"}
 OVERLOADED = Kind(503, "overloaded", "The service is overloaded", RETRY)
 KINDS: dict[type[Exception], Kind] = {
     web.MalformedMultipart: Kind(400, "malformed-multipart", "The multipart form is malformed"),
+    web.MalformedJson: Kind(400, "malformed-json", "The JSON is malformed"),
+    web.InvalidInference: Kind(400, "invalid-inference", "The inference request is invalid"),
     web.Unauthorized: Kind(401, "unauthorized", "An API key is required", {"WWW-Authenticate": "Bearer"}),
+    web.UnknownVersion: Kind(404, "unknown-version", "The model has another version"),
     web.UploadTooSlow: Kind(408, "upload-too-slow", "The upload took too long"),
     web.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
+    web.UnsupportedEncoding: Kind(415, "unsupported-encoding", "The body cannot be decompressed"),
     picture.NotAnImage: Kind(415, "not-an-image", "The file is not a picture in a supported format"),
     web.NoFile: Kind(422, "no-file", "The request contains no picture"),
+    web.NotBase64: Kind(422, "not-base64", "The picture is not in base64"),
     web.SeveralFiles: Kind(422, "several-files", "The request contains more than one picture"),
+    web.TooManyPictures: Kind(422, "too-many-pictures", "The request contains too many pictures"),
     picture.EmptyFile: Kind(422, "empty-file", "The file is empty"),
     picture.TooManyPixels: Kind(422, "too-many-pixels", "The picture has too many pixels"),
     picture.TooComplex: Kind(422, "too-complex", "The picture takes too much memory or time to decode"),
@@ -98,7 +95,25 @@ async def respond(request: Request, error: Exception) -> Response:
     kind, detail = kind_and_detail(request, error)
     problem = kind.problem(detail, request.scope["path"], request.state.request_id)
     request.state.problem = kind.name
-    return Response(problem.model_dump_json(), kind.status, kind.headers, MEDIA_TYPE)
+    return Response(problem.model_dump_json(exclude_unset=True), kind.status, kind.headers, MEDIA_TYPE)
+
+
+def noted(request: Request, error: Exception) -> Exception:
+    """The error of one picture of several, logged where nobody foresaw it, without the traceback.
+
+    That would keep the picture in memory until all have been read.
+    """
+    if type(error) not in KINDS:
+        LOG.error("unforeseen error", exc_info=error, request_id=request.state.request_id)
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def problem_of_one(request: Request, error: Exception) -> Problem:
+    """The problem of one picture of several, which is counted."""
+    kind, detail = kind_and_detail(request, error)
+    request.state.metrics.rejected.labels(kind.name).inc()
+    return kind.problem(detail, request.scope["path"], request.state.request_id)
 
 
 def install(app: FastAPI) -> None:
@@ -115,5 +130,5 @@ def documentation(path: str, *errors: type[Exception]) -> dict[int | str, dict[s
         entry = responses.setdefault(kind.status, {"description": "", "content": content})
         entry["description"] = "; ".join(filter(None, [entry["description"], kind.title]))
         example = kind.problem("What happened, and what to do.", path, "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f")
-        entry["content"][MEDIA_TYPE]["examples"][kind.name] = {"value": example.model_dump()}
+        entry["content"][MEDIA_TYPE]["examples"][kind.name] = {"value": example.model_dump(exclude_unset=True)}
     return responses

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.inference.classifier import Classifier
@@ -13,9 +14,9 @@ from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
 from app.web.admission import Resource
-from app.web.legibility import check_legibility
-from app.web.telemetry import record, record_answer, record_reading, record_text
-from app.web.uploads import FIELD, Picture
+from app.web.readings import read_one, read_several
+from app.web.telemetry import record, record_text
+from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
 guarded = APIRouter()  # its endpoints ask for an API key, where there are any
 unguarded = APIRouter()
@@ -23,11 +24,41 @@ unguarded = APIRouter()
 
 BINARY = {"schema": {"type": "string", "format": "binary"}}
 FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}}
-BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY}
+ENCODED = {"type": "string", "contentEncoding": "base64", "description": "In base64, or as a data URI."}
+OBJECT = {
+    "schema": {"type": "object", "required": [IMAGE], "properties": {IMAGE: ENCODED}},
+    "example": {IMAGE: "data:image/png;base64,iVBORw0KGgo…"},
+}
+BODY: dict[str, Any] = {
+    "multipart/form-data": FORM,
+    "application/octet-stream": BINARY,
+    "application/json": OBJECT,
+}
 BODY_RULES = "The picture's format is recognised by its content; the type that a raw body declares does not matter."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
-NOT_OF_PREDICT = {errors.ShuttingDown, TooMuchWriting, ImpossibleLength}
-NOT_OF_READ = {errors.ShuttingDown, errors.NotADigit, BlankImage}
+SEVERAL_FORM = {
+    "schema": {
+        "type": "object",
+        "required": [SEVERAL],
+        "properties": {SEVERAL: {"type": "array", "items": BINARY["schema"], "minItems": 1, "maxItems": MAX_PICTURES}},
+    }
+}
+ELSEWHERE = {errors.ShuttingDown, errors.TooManyPictures, errors.InvalidInference, errors.UnknownVersion}
+NOT_OF_PREDICT = {*ELSEWHERE, TooMuchWriting, ImpossibleLength}
+NOT_OF_READ = {*ELSEWHERE, errors.NotADigit, BlankImage}
+OF_BATCH = {
+    errors.MalformedMultipart,
+    errors.Unauthorized,
+    errors.UploadTooSlow,
+    errors.UploadTooLarge,
+    errors.UnsupportedEncoding,
+    errors.NoFile,
+    errors.TooManyPictures,
+    RequestValidationError,
+    Exception,
+    errors.Overloaded,
+}
+Frame = Annotated[bool, Query(description="Also send what the network saw, and where on the picture.")]
 
 
 @guarded.post(
@@ -40,22 +71,32 @@ NOT_OF_READ = {errors.ShuttingDown, errors.NotADigit, BlankImage}
     },
     openapi_extra=REQUEST,
 )
-async def predict(
-    request: Request,
-    picture: Picture,
-    frame: Annotated[bool, Query(description="Also send what the network saw, and where on the picture.")] = False,
-) -> answers.Prediction:
-    """Read the handwritten digit on a picture, sent as the form field `file` or as the request's body."""
-    reader: Reader = request.state.reader
-    small = reader.open_if_small(picture)
-    queue = Resource.SMALL if small else Resource.LARGE
-    request.state.holding.take(queue)
-    reading = await (reader.read_small(small) if small else reader.read_large(picture))
-    record(reading.stages, queue, request.state.metrics)
-    record_reading(reading, request.state.metrics)
-    check_legibility(reading, request.state.settings.min_legibility)
-    record_answer(reading, request.state.metrics)
-    return answers.prediction_of(reading, reader.classifier.version, frame)
+async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
+    """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the request's body."""
+    reading = await read_one(request, picture)
+    return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
+
+
+@guarded.post(
+    "/predict/batch",
+    tags=["pictures"],
+    response_model_exclude_unset=True,
+    responses={
+        200: {"content": {"application/json": {"example": answers.PREDICTIONS_EXAMPLE}}},
+        **problems.documentation("/predict/batch", *OF_BATCH),
+    },
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
+)
+async def predict_batch(request: Request, pictures: Pictures, frame: Frame = False) -> answers.Predictions:
+    """Read the handwritten digit on each of up to 256 pictures, sent as form fields `files`; results in their order."""
+    version = request.state.reader.classifier.version
+    results = [
+        answers.Failure(error=problems.problem_of_one(request, outcome))
+        if isinstance(outcome, Exception)
+        else answers.prediction_of(outcome, version, frame)
+        for outcome in await read_several(request, pictures)
+    ]
+    return answers.Predictions(results=results)
 
 
 @guarded.post(
@@ -96,8 +137,7 @@ async def read(
 )
 async def health(request: Request) -> answers.Health:
     """Whether the service is ready, and with which model; 503 as soon as it is told to stop."""
-    if request.state.draining.has_begun:
-        raise errors.ShuttingDown("The service finishes what it has begun, and stops: ask another one.")
+    request.state.draining.check()
     classifier: Classifier = request.state.reader.classifier
     return answers.Health(version=request.app.version, model={"version": classifier.version, **classifier.metadata})
 

@@ -1,0 +1,79 @@
+"""The parts of SOURCE that DESTINATION lacks, read by workers on one machine or on a cluster: Ray starts them.
+
+Ray Data is not used: its checkpoints read every picture again, to leave out those that are done.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # imported without this, Ray reports to its makers
+import ray
+from ray.util import ActorPool
+
+from app.bulk.destination import Destination
+from app.bulk.errors import BulkError
+from app.bulk.source import Part, Source
+from app.bulk.worker import Progress, Worker
+from app.settings import Settings, usable_cores
+
+STORE_BYTES = 100_000_000  # of Ray's object store on this machine, through which only paths go
+RETRIES = 3  # of a part whose worker was lost
+
+
+class Cluster(NamedTuple):
+    """Where the work is done.
+
+    Attributes
+    ----------
+    address : str or None
+        Of a running Ray cluster; without one, Ray runs on this machine for as long as the job takes.
+    workers : int or None
+        Number of workers, a core each; without one, as many as there are free cores.
+    dashboard : bool
+        Whether to serve Ray's dashboard on this machine.
+    """
+
+    address: str | None
+    workers: int | None
+    dashboard: bool
+
+
+def parts_left(source: Source, destination: Destination, size: int) -> list[Part]:
+    """The parts of a source, without the pictures that have a row already."""
+    done = destination.paths()
+    parts = ([path for path in part if path not in done] for part in source.parts(size))
+    return [part for part in parts if part]
+
+
+def run(
+    parts: list[Part], source: Source, destination: Destination, settings: Settings, cluster: Cluster
+) -> Iterator[Progress]:
+    """Read parts, in any order; yields how it went with each. Raises BulkError."""
+    try:
+        with connected(cluster) as free_cores:
+            worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
+            settings = settings.model_copy(update={"api_keys": ()})  # which no worker needs
+            workers = [
+                worker.remote(source, destination, settings)
+                for _ in range(min(cluster.workers or free_cores, len(parts)))
+            ]
+            yield from ActorPool(workers).map_unordered(lambda actor, part: actor.read.remote(part), parts)
+    except (ConnectionError, ray.exceptions.RayError) as error:
+        raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
+
+
+@contextmanager
+def connected(cluster: Cluster) -> Iterator[int]:
+    """The number of free cores of a cluster, as long as this process belongs to it."""
+    options = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not cluster.address:
+        cores = cluster.workers or usable_cores()
+        options |= {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": cluster.dashboard}
+    ray.init(cluster.address, **options)
+    try:
+        yield max(1, int(ray.available_resources().get("CPU", 0)))
+    finally:
+        ray.shutdown()

@@ -1,0 +1,60 @@
+"""What was read, or why not → rows, in the one schema that all results have."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from app.bulk.errors import UnreadableFile
+from app.inference.classifier import rounded
+from app.inference.reading import Reading
+from app.inference.text import Text
+from app.web import answers, problems
+
+SHARE = pa.float32()
+BOX = pa.struct([(side, pa.int32()) for side in ("left", "top", "width", "height")])
+DIGIT = [("digit", pa.int8()), ("confidence", SHARE), ("probabilities", pa.list_(SHARE)), ("legibility", SHARE)]
+LINE = pa.struct(
+    [
+        ("text", pa.string()),
+        ("confidence", SHARE),
+        ("box", BOX),
+        ("digits", pa.list_(pa.struct([*DIGIT, ("box", BOX)]))),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        pa.field("path", pa.string(), nullable=False),
+        ("key", pa.string()),
+        *DIGIT,
+        ("text", pa.string()),
+        ("lines", pa.list_(LINE)),
+        pa.field("model", pa.string(), nullable=False),
+        ("error", pa.struct([("type", pa.string()), ("detail", pa.string())])),
+    ]
+)
+UNREADABLE = "unreadable-file"
+
+
+def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
+    """What a row says of a picture: as the service answers it, or its problem's type and detail."""
+    if isinstance(outcome, Reading):
+        return digit_cells(outcome, model)
+    if isinstance(outcome, Text):
+        return answers.text_of(outcome, model, with_frames=False).model_dump()
+    return {"model": model, "error": error_of(outcome)}
+
+
+def digit_cells(reading: Reading, model: str) -> dict[str, Any]:
+    """A digit as the service answers it; without its response model, which takes a tenth of the time of a picture."""
+    digit, shares = reading.digit, rounded(reading.probabilities)
+    values = digit, shares[digit], shares, round(reading.legibility, 6), model
+    return dict(zip((*(name for name, _ in DIGIT), "model"), values, strict=True))
+
+
+def error_of(error: Exception) -> dict[str, str]:
+    """Why a picture was not read; of what nobody foresaw, the exception itself."""
+    if isinstance(error, UnreadableFile):
+        return {"type": UNREADABLE, "detail": str(error)}
+    if kind := problems.KINDS.get(type(error)):
+        return {"type": kind.name, "detail": str(error)}
+    return {"type": problems.KINDS[Exception].name, "detail": f"{type(error).__name__}: {error}"}

@@ -1,0 +1,170 @@
+"""SOURCE → parts, each of which is read and written as a whole, and the pictures of a part.
+
+A picture's path is its identity: that of its file, or that of a Parquet file with # and the number of the row.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from app.bulk.errors import BulkError, UnreadableFile
+from app.bulk.storage import Place
+from app.preprocess.formats import ENDINGS, names_a_picture
+from app.web.errors import UploadTooLarge
+
+FIRST_BYTES = 65536  # which hold most pictures; to ask for more would reserve memory for it
+BUFFER_BYTES = 1_000_000  # of a Parquet file that are read at once
+DOWNLOADS = 16  # files that each worker reads from object storage at once
+ROWS = 256  # of a Parquet file in memory at once
+
+Part = list[str]  # the paths of its pictures
+
+
+class Picture(NamedTuple):
+    """A picture's path, its key where it has one, and its bytes, or why there are none."""
+
+    path: str
+    key: str | None
+    data: bytes | Exception
+
+
+class Source(Protocol):
+    """Where pictures come from."""
+
+    def parts(self, size: int) -> Iterator[Part]:
+        """All pictures, in parts of about `size`; the same parts each time, as long as the source is the same."""
+
+    def pictures(self, part: Part) -> Iterator[Picture]:
+        """The pictures of a part, in its order."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Pictures that are files: those in a folder, or all that a glob matches."""
+
+    place: Place
+    max_bytes: int
+
+    def parts(self, size: int) -> Iterator[Part]:
+        """Files whose names follow each other."""
+        paths = self.place.files()
+        if not self.place.pattern:
+            paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
+        if not paths:
+            raise BulkError(f"There is no picture in {self.place}: none ends in {', '.join(ENDINGS)}.")
+        for begin in range(0, len(paths), size):
+            yield list(map(self.place.outside, paths[begin : begin + size]))
+
+    def pictures(self, part: Part) -> Iterator[Picture]:
+        """Each file, or why it cannot be read; from object storage several at once."""
+        if self.place.is_local:
+            yield from map(self.picture, part)
+            return
+        with ThreadPoolExecutor(DOWNLOADS) as pool:
+            for begin in range(0, len(part), DOWNLOADS):
+                yield from pool.map(self.picture, part[begin : begin + DOWNLOADS])
+
+    def picture(self, path: str) -> Picture:
+        """A file as a picture."""
+        try:
+            with self.place.filesystem.open_input_stream(self.place.inside(path), compression=None) as file:
+                data = file.read(FIRST_BYTES)
+                if len(data) == FIRST_BYTES:
+                    data += file.read(self.max_bytes)
+        except OSError as error:
+            return Picture(path, None, UnreadableFile(f"{error}."))
+        return Picture(path, None, bounded(data, self.max_bytes))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Pictures in a column of Parquet files; `image.bytes` is the field `bytes` of the column `image`."""
+
+    place: Place
+    max_bytes: int
+    column: str
+    key: str | None
+
+    def parts(self, size: int) -> Iterator[Part]:
+        """Whole row groups of a file, since each can only be read from its beginning, until they have `size` rows."""
+        paths = [path for path in self.place.files() if path.endswith(".parquet")]
+        if not paths:
+            raise BulkError(f"There is no Parquet file in {self.place}.")
+        for path in paths:
+            begin, ends = 0, self.checked_ends(path)
+            for end in ends:
+                if end - begin >= size or begin < end == ends[-1]:
+                    yield [f"{self.place.outside(path)}#{row}" for row in range(begin, end)]
+                    begin = end
+
+    def pictures(self, part: Part) -> Iterator[Picture]:
+        """The rows of a part; where the file is damaged, the rest of them without bytes."""
+        rows = {int(path.rpartition("#")[2]): path for path in part}
+        try:
+            with self.opened(self.place.inside(part[0].rpartition("#")[0])) as file:
+                for row, data, key in self.cells(file, min(rows), max(rows)):
+                    if row in rows:
+                        yield Picture(rows.pop(row), key, bounded(data or b"", self.max_bytes))
+        except (OSError, pa.ArrowException) as error:
+            for path in rows.values():
+                yield Picture(path, None, UnreadableFile(f"{error}."))
+
+    def cells(self, file: pq.ParquetFile, first: int, last: int) -> Iterator[tuple[int, bytes | None, str | None]]:
+        """Number, picture and key of each row in the row groups that hold the rows from `first` to `last`."""
+        ends = ends_of_groups(file)
+        groups = [index for index, end in enumerate(ends) if first < end and last >= (0, *ends)[index]]
+        row = (0, *ends)[groups[0]]
+        for batch in file.iter_batches(ROWS, groups, [self.column, *([self.key] if self.key else [])]):
+            top, *fields = self.column.split(".")
+            pictures = pc.struct_field(batch.column(top), fields) if fields else batch.column(top)
+            keys = batch.column(self.key).cast(pa.string()) if self.key else [None] * len(batch)
+            for data, key in zip(pictures, keys, strict=True):
+                yield row, data.as_py(), key and key.as_py()
+                row += 1
+
+    def checked_ends(self, path: str) -> list[int]:
+        """The ends of a file's row groups, where it is as it has to be."""
+        try:
+            with self.opened(path) as file:
+                self.check_columns(path, file.schema_arrow)
+                return ends_of_groups(file)
+        except (OSError, pa.ArrowException) as error:
+            raise BulkError(f"{path} cannot be read: {error}") from error
+
+    def check_columns(self, path: str, schema: pa.Schema) -> None:
+        """Raise BulkError where a file has no such column of bytes, or no such key."""
+        try:
+            kind = pa.struct(list(schema))
+            for name in self.column.split("."):
+                kind = kind.field(name).type
+            if self.key:
+                schema.field(self.key)
+        except (KeyError, TypeError) as error:
+            raise BulkError(f"{path} lacks the column {self.key or self.column}: {', '.join(schema.names)}.") from error
+        if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+            raise BulkError(f"{path}: the column {self.column} has no encoded pictures, but {kind}.")
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[pq.ParquetFile]:
+        """A file, of which little is in memory at once."""
+        with pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES) as file:
+            yield file
+
+
+def ends_of_groups(file: pq.ParquetFile) -> list[int]:
+    """The number of the row behind each row group."""
+    return list(accumulate(file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)))
+
+
+def bounded(data: bytes, max_bytes: int) -> bytes | Exception:
+    """A picture's bytes, or that there are too many of them."""
+    if len(data) <= max_bytes:
+        return data
+    return UploadTooLarge(f"The file is larger than {max_bytes:,} bytes: send a smaller picture.")

@@ -1,0 +1,87 @@
+"""Names of files and folders → a file system and a path in it: local ones, s3://, gs:// and what else pyarrow knows."""
+
+import os
+import re
+from typing import NamedTuple
+
+from fsspec.utils import glob_translate
+from pyarrow.fs import FileSelector, FileSystem, FileType
+
+from app.bulk.errors import BulkError
+
+
+class Place(NamedTuple):
+    """A file or folder.
+
+    Attributes
+    ----------
+    filesystem : FileSystem
+        Where it is.
+    path : str
+        Its path there.
+    scheme : str
+        What makes a path a URI, such as "s3://"; nothing for local files.
+    pattern : str
+        Of the files that are meant, below the folder; empty where no glob was given.
+    """
+
+    filesystem: FileSystem
+    path: str
+    scheme: str
+    pattern: str
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on a local or mounted file system."""
+        return not self.scheme
+
+    def __str__(self) -> str:
+        return self.outside(self.path)
+
+    def outside(self, path: str) -> str:
+        """A path in the file system as others name it."""
+        return self.scheme + path
+
+    def inside(self, path: str) -> str:
+        """The reverse."""
+        return path.removeprefix(self.scheme)
+
+    def files(self) -> list[str]:
+        """The file itself, or all files in the folder but hidden ones, or those of them that the glob matches."""
+        try:
+            if not self.pattern and self.filesystem.get_file_info(self.path).type is FileType.File:
+                return [self.path]
+            inside = self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True))
+            paths = [each.path for each in inside if each.type is FileType.File]
+        except UnicodeDecodeError as error:
+            raise BulkError(f"{self} cannot be listed: {error.object!r} is not UTF-8. Rename that file.") from error
+        except OSError as error:
+            raise BulkError(f"{self} cannot be listed: {error}") from error
+        visible = filter(self.is_visible, paths)
+        return sorted(filter(self.is_matched, visible) if self.pattern else visible)
+
+    def is_matched(self, path: str) -> bool:
+        """Whether the glob matches a path."""
+        return re.fullmatch(glob_translate(self.pattern), self.below(path)) is not None
+
+    def is_visible(self, path: str) -> bool:
+        """Whether neither a file nor a folder that it is in is hidden."""
+        return not any(part.startswith(".") for part in self.below(path).split("/"))
+
+    def below(self, path: str) -> str:
+        """A path relative to the folder."""
+        return path[len(self.path) :].lstrip("/")
+
+
+def place_of(name: str) -> Place:
+    """The place that a path, a URI or a glob of either names; raises BulkError."""
+    is_uri = "://" in name
+    magic = r"[*\[]" if is_uri else r"[*?\[]"  # a ? in a URI begins its options
+    glob = None if os.path.exists(name) else re.search(magic, name)
+    end = name.rfind("/", 0, glob.start()) + 1 if glob else len(name)
+    try:
+        filesystem, path = FileSystem.from_uri(name[:end] if is_uri else os.path.abspath(name[:end]))
+    except (OSError, ValueError) as error:
+        raise BulkError(f"{name}: {error}") from error
+    scheme = "" if filesystem.type_name == "local" else name[: name.index("://") + 3]
+    return Place(filesystem, path.rstrip("/") or "/", scheme, name[end:])

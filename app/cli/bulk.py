@@ -1,0 +1,67 @@
+"""`digits bulk`: SOURCE and DESTINATION → the job, and in words how far it is and what came of it."""
+
+import time
+from collections.abc import Iterator
+
+from app.bulk.destination import LEGIBLE, Destination, Summary
+from app.bulk.job import Cluster, parts_left, run
+from app.bulk.source import Files, Source, Table
+from app.bulk.storage import place_of
+from app.bulk.worker import Progress
+from app.cli.output import say
+from app.inference.classifier import Classifier
+from app.settings import Settings
+
+SECONDS = 10  # between two lines about how far it is
+
+
+def read_all(
+    source: str,
+    destination: str,
+    settings: Settings,
+    is_text: bool,
+    column: str | None,
+    key: str | None,
+    rows_per_file: int,
+    cluster: Cluster,
+) -> None:
+    """Read what is not read yet; raises BulkError, or ModelError."""
+    pictures = source_of(source, settings.max_upload_bytes, column, key)
+    results = Destination(place_of(destination), "text" if is_text else "digit", Classifier(settings.model).version)
+    results.prepare()
+    parts = parts_left(pictures, results, rows_per_file)
+    total = sum(map(len, parts))
+    say(f"{total:,} pictures to read.", err=True)
+    if parts:
+        show(run(parts, pictures, results, settings, cluster), total)
+    results.tidy()
+    say(in_words(results.summary()), err=True)
+
+
+def source_of(name: str, max_bytes: int, column: str | None, key: str | None) -> Source:
+    """The source that a name means: Parquet where a column is given."""
+    place = place_of(name)
+    return Table(place, max_bytes, column, key) if column else Files(place, max_bytes)
+
+
+def show(done: Iterator[Progress], total: int) -> None:
+    """Say from time to time how many pictures are read, and how many per second."""
+    pictures, seconds = 0, 0.0
+    begin = said = time.monotonic()
+    for part in done:
+        pictures += part.pictures
+        seconds += part.seconds
+        if (now := time.monotonic()) - said >= SECONDS or pictures == total:
+            said = now
+            rate = f"{pictures / (now - begin):,.0f} per second, {pictures / seconds:,.0f} by each worker"
+            say(f"{pictures:,} of {total:,} pictures after {now - begin:.0f} s: {rate}.", err=True)
+
+
+def in_words(summary: Summary) -> str:
+    """What came of all pictures, those of earlier runs too."""
+    refused = summary.errors.total()
+    lines = [f"{summary.pictures:,} pictures have their row: {summary.pictures - refused:,} read, {refused:,} not."]
+    if summary.hardly_legible:
+        lines.append(f"{summary.hardly_legible:,} read with a legibility below {LEGIBLE}")
+    lines += [f"{count:,} {name}" for name, count in summary.errors.most_common()]
+    return "\n  ".join(lines)

@@ -1,0 +1,74 @@
+"""A request's body as it arrives: counted, in time, and inflated where it is compressed."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Iterator
+
+from fastapi import Request
+
+from app.settings import Settings
+from app.web.admission import Holding
+from app.web.errors import UnsupportedEncoding, UploadTooSlow
+
+WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
+PIECE_BYTES = 65_536
+
+
+async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
+    """Pass the body on, piece by piece; a compressed one counts as it arrives and as it inflates.
+
+    Raises UploadError where it is too large, too slow or damaged, Overloaded where bodies take up all the memory that
+    there is for them.
+    """
+    settings: Settings = request.state.settings
+    holding: Holding = request.state.holding
+    inflation = inflation_of(request)
+    try:
+        async with asyncio.timeout(settings.body_timeout_seconds):
+            async for chunk in request.stream():
+                holding.take_bytes(len(chunk))
+                if not inflation:
+                    write(chunk)
+                    continue
+                for piece in inflation.pieces(chunk):
+                    holding.take_bytes(len(piece))
+                    write(piece)
+                    await asyncio.sleep(0)  # a small body may inflate to a large one: others have their turn
+    except TimeoutError as error:
+        raise UploadTooSlow(
+            f"The request was not complete within {settings.body_timeout_seconds:g} seconds: "
+            "send it again, or a smaller picture."
+        ) from error
+    if inflation:
+        inflation.check_end()
+
+
+def inflation_of(request: Request) -> "Inflation | None":
+    """What inflates the body, where that is needed."""
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding == "identity":
+        return None
+    if encoding not in WINDOW_BITS:
+        raise UnsupportedEncoding("The body's Content-Encoding is unknown: send it in gzip or deflate, or as it is.")
+    return Inflation(WINDOW_BITS[encoding])
+
+
+class Inflation:
+    """Inflates a body piece by piece."""
+
+    def __init__(self, window_bits: int) -> None:
+        self.decompressor = zlib.decompressobj(window_bits)
+
+    def pieces(self, chunk: bytes) -> Iterator[bytes]:
+        """What a part of the body inflates to, never much at once."""
+        try:
+            while piece := self.decompressor.decompress(chunk, PIECE_BYTES):
+                yield piece
+                chunk = self.decompressor.unconsumed_tail
+        except zlib.error as error:
+            raise UnsupportedEncoding(f"The compressed body is damaged ({error}): send it again.") from error
+
+    def check_end(self) -> None:
+        """Raise UnsupportedEncoding where the body is cut off, or goes on behind its end."""
+        if not self.decompressor.eof or self.decompressor.unused_data:
+            raise UnsupportedEncoding("The compressed body is cut off, or something follows it: send it again.")

@@ -1,0 +1,145 @@
+"""The endpoints of the Open Inference Protocol V2; those of the model with its version in the path and without."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi.exceptions import RequestValidationError
+
+from app.inference.text_reading import ImpossibleLength
+from app.preprocess.errors import TooMuchWriting
+from app.web import errors, problems, tensors
+from app.web.inference import HEADER, Inference
+from app.web.readings import read_all, read_frames
+from app.web.uploads import read_raw
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+MODEL = "/v2/models/digits"
+BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+BODY: dict[str, Any] = {
+    "application/json": {
+        "schema": {"$ref": "#/components/schemas/InferRequest"},
+        "example": tensors.REQUEST_EXAMPLE,
+    },
+    "application/octet-stream": BINARY,
+}
+BODY_RULES = f"JSON, or JSON and a tensor behind it; {HEADER} says then how long the JSON is."
+NOT_OF_INFER = {
+    errors.MalformedMultipart,
+    errors.NoFile,
+    errors.SeveralFiles,
+    errors.ShuttingDown,
+    errors.UnknownVersion,
+    TooMuchWriting,
+    ImpossibleLength,
+}
+
+guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])  # as in `app.web.routes`
+
+
+async def check_version(request: Request, version: Annotated[str, Path(description="The model's.")]) -> None:
+    """Raise UnknownVersion where the model's version is another one."""
+    ours = request.state.reader.classifier.version
+    if version != ours:
+        raise errors.UnknownVersion(f"The model's version is {ours}: ask for that one, or leave it out.")
+
+
+def of_model(
+    add: Callable[..., Callable[[Endpoint], Endpoint]],
+    path: str,
+    responses: dict[int | str, Any],
+    **options: Any,  # noqa: ANN401
+) -> Callable[[Endpoint], Endpoint]:
+    """Add an endpoint of the model, with its version in the path and without."""
+    unknown = problems.documentation(MODEL + path, errors.UnknownVersion, RequestValidationError)
+
+    def decorate(endpoint: Endpoint) -> Endpoint:
+        add(MODEL + path, responses=responses, **options)(endpoint)
+        name = f"{endpoint.__name__}_of_version"
+        options["dependencies"] = [Depends(check_version)]
+        add(f"{MODEL}/versions/{{version}}{path}", name=name, responses=unknown | responses, **options)(endpoint)
+        return endpoint
+
+    return decorate
+
+
+def answer(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """An OpenAPI response with an example."""
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+@unguarded.get("/v2", responses=answer(tensors.SERVER_EXAMPLE))
+async def server_metadata(request: Request) -> tensors.ServerMetadata:
+    """The service's name and version, and the extensions of the protocol that it knows."""
+    return tensors.ServerMetadata(version=request.app.version)
+
+
+@unguarded.get("/v2/health/live", responses=answer(tensors.LIVE_EXAMPLE))
+async def server_live() -> tensors.ServerLive:
+    """Whether the service runs."""
+    return tensors.ServerLive()
+
+
+@unguarded.get(
+    "/v2/health/ready",
+    responses=answer(tensors.READY_EXAMPLE) | problems.documentation("/v2/health/ready", errors.ShuttingDown),
+)
+async def server_ready(request: Request) -> tensors.ServerReady:
+    """Whether the service is ready; 503 as soon as it is told to stop."""
+    request.state.draining.check()
+    return tensors.ServerReady()
+
+
+@of_model(unguarded.get, "", responses=answer(tensors.MODEL_METADATA_EXAMPLE))
+async def model_metadata(request: Request) -> tensors.ModelMetadata:
+    """The model's version, its inputs, of which a request has one, and its outputs."""
+    return tensors.ModelMetadata(versions=[request.state.reader.classifier.version])
+
+
+@of_model(
+    unguarded.get,
+    "/ready",
+    responses=answer(tensors.MODEL_READY_EXAMPLE) | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
+)
+async def model_ready(request: Request) -> tensors.ModelReady:
+    """Whether the model is ready; 503 as soon as the service is told to stop."""
+    request.state.draining.check()
+    return tensors.ModelReady()
+
+
+async def read_inference(
+    request: Request,
+    json_bytes: Annotated[
+        int | None, Header(alias=HEADER, ge=0, description="Length of the JSON, where a tensor stands behind it.")
+    ] = None,
+) -> Inference:
+    """The request that a body is; see `read_body` and Inference for what this raises."""
+    return Inference(await read_raw(request), json_bytes)
+
+
+@of_model(
+    guarded.post,
+    "/infer",
+    response_model=tensors.InferResponse,
+    response_model_exclude_none=True,
+    responses={
+        200: {
+            "content": {"application/json": {"example": tensors.RESPONSE_EXAMPLE}, "application/octet-stream": BINARY}
+        },
+        **problems.documentation(f"{MODEL}/infer", *(problems.KINDS.keys() - NOT_OF_INFER)),
+    },
+    openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
+)
+async def infer(
+    request: Request, asked: Annotated[Inference, Depends(read_inference)]
+) -> tensors.InferResponse | Response:
+    """Read the digit on each of up to 256 pictures, or of as many frames as the network takes them."""
+    if asked.has_frames:
+        readings = read_frames(request, asked.frames())
+    else:
+        readings = await read_all(request, asked.pictures())
+    response, binary = asked.response(readings, request.state.reader.classifier.version)
+    if not binary:
+        return response
+    head = response.model_dump_json(exclude_none=True).encode()
+    return Response(head + binary, headers={HEADER: str(len(head))}, media_type="application/octet-stream")

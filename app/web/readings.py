@@ -1,0 +1,106 @@
+"""Pictures of a request → readings, as far as there are places for them; each is measured and counted.
+
+The small pictures of one request are read together, its large ones one after another, so that other requests have
+their turn in between.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from fastapi import Request
+from PIL import Image
+
+from app.inference.decoders import Busy
+from app.inference.reader import Reader
+from app.inference.reading import Reading, attempt
+from app.preprocess.maps import Map
+from app.web import problems
+from app.web.admission import Holding, Resource
+from app.web.legibility import check_legibility
+from app.web.telemetry import record, record_answer, record_reading
+
+SECONDS = 20.0  # from the first picture of a request on; pictures that have not begun by then are refused
+
+
+async def read_one(request: Request, picture: bytes) -> Reading:
+    """Read the digit on the one picture of a request."""
+    small = request.state.reader.open_if_small(picture)
+    request.state.holding.take(queue_of(small))
+    return await read_opened(request, picture, small)
+
+
+async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:
+    """Read the digit on each picture; of one that cannot be read, the reason. Overloaded where there are no places."""
+    holding: Holding = request.state.holding
+    begin_by = time.monotonic() + SECONDS
+    alone = asyncio.Lock()  # for large pictures
+
+    async def outcome(picture: bytes, small: Image.Image | Exception | None) -> Reading | Exception:
+        try:
+            if isinstance(small, Exception):
+                raise small
+            async with nullcontext() if small else alone:
+                if time.monotonic() > begin_by:
+                    raise Busy
+                return await read_opened(request, picture, small)
+        except Exception as error:  # whatever it is, the others are read
+            return problems.noted(request, error)
+
+    outcomes: list[Reading | Exception] = []
+    size = holding.share(Resource.SMALL)
+    for start in range(0, len(pictures), size):
+        group = pictures[start : start + size]
+        opened = await open_one_by_one(request.state.reader, group)
+        holding.take_share(Counter(queue_of(small) for small in opened if not isinstance(small, Exception)))
+        outcomes += await asyncio.gather(*map(outcome, group, opened))
+    return outcomes
+
+
+async def open_one_by_one(reader: Reader, pictures: Sequence[bytes]) -> list[Image.Image | Exception | None]:
+    """Small pictures opened, None for large ones; a header may take 10 ms, so others have their turn after each."""
+    opened = []
+    for picture in pictures:
+        opened.append(attempt(reader.open_if_small, picture))
+        await asyncio.sleep(0)
+    return opened
+
+
+async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]:
+    """Read the digit on each picture; where one cannot be read, its error says which one it is."""
+    outcomes = await read_several(request, pictures)
+    for number, outcome in enumerate(outcomes, 1):
+        if isinstance(outcome, Exception):
+            if len(pictures) > 1:
+                outcome.args = (f"Picture {number} of {len(pictures)}: {outcome}",)
+            raise outcome
+    return [outcome for outcome in outcomes if isinstance(outcome, Reading)]
+
+
+def read_frames(request: Request, frames: Map) -> list[Reading]:
+    """Read the digit on each frame, however legible it is."""
+    request.state.holding.take_share({Resource.SMALL: len(frames)})
+    readings: list[Reading] = request.state.reader.read_frames(frames)
+    for reading in readings:
+        record(reading.stages, Resource.SMALL, request.state.metrics)
+        record_reading(reading, request.state.metrics)
+        record_answer(reading, request.state.metrics)
+    return readings
+
+
+async def read_opened(request: Request, picture: bytes, small: Image.Image | None) -> Reading:
+    """Read a picture that has its place; NotADigit where it is less legible than the settings ask for."""
+    reader: Reader = request.state.reader
+    reading = await (reader.read_small(small) if small else reader.read_large(picture))
+    record(reading.stages, queue_of(small), request.state.metrics)
+    record_reading(reading, request.state.metrics)
+    check_legibility(reading, request.state.settings.min_legibility)
+    record_answer(reading, request.state.metrics)
+    return reading
+
+
+def queue_of(small: Image.Image | None) -> Resource:
+    """Where a picture waits."""
+    return Resource.SMALL if small else Resource.LARGE

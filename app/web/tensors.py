@@ -1,0 +1,167 @@
+"""What requests and responses of the Open Inference Protocol V2 say, and an example of each."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, FailFast, Field
+
+from app.inference.classifier import CLASSES, PIXELS
+from app.web.answers import MODEL_EXAMPLE, PREDICTION_EXAMPLE
+
+NAME = "digits"
+OutputName = Literal["digit", "probabilities", "legibility"]
+
+
+class InputParameters(BaseModel):
+    """What is said of an input tensor beside its shape."""
+
+    binary_data_size: int | None = Field(default=None, ge=0, description="Its bytes behind the JSON, in place of data.")
+    content_type: Literal["base64"] | None = Field(default=None, description="How pictures are written in data.")
+
+
+class OutputParameters(BaseModel):
+    """How an output tensor is to be sent."""
+
+    binary_data: bool | None = Field(default=None, description="Behind the JSON? By default as the request says.")
+
+
+class RequestParameters(BaseModel):
+    """How output tensors are to be sent that say nothing themselves."""
+
+    binary_data_output: bool = Field(default=False, description="Behind the JSON?")
+
+
+class InferInput(BaseModel):
+    """Encoded pictures, or frames as the network takes them."""
+
+    name: Literal["picture", "pixels"]
+    shape: Annotated[list[int], FailFast()] = Field(  # else there may be 200,000 errors
+        max_length=3, description="[n] for pictures, [n, 784] for frames; n is at most 256."
+    )
+    datatype: Literal["BYTES", "FP32"] = Field(description="BYTES for pictures, FP32 for frames.")
+    parameters: InputParameters = InputParameters()
+    data: list[Any] | None = Field(
+        default=None, description="Pictures in base64, or the numbers of frames from 0, the ground, to 1, the ink."
+    )
+
+
+class InferOutput(BaseModel):
+    """An output tensor that is asked for."""
+
+    name: OutputName
+    parameters: OutputParameters = OutputParameters()
+
+
+class InferRequest(BaseModel):
+    """Pictures or frames to be read."""
+
+    id: str | None = Field(default=None, max_length=1000, description="Comes back in the response.")
+    parameters: RequestParameters = RequestParameters()
+    inputs: list[InferInput] = Field(min_length=1, max_length=1)
+    outputs: list[InferOutput] | None = Field(
+        default=None, min_length=1, max_length=3, description="What to answer; everything by default."
+    )
+
+
+class BinarySize(BaseModel):
+    """Where the data of an output tensor is."""
+
+    binary_data_size: int = Field(description="So many bytes behind the JSON.")
+
+
+class OutputTensor(BaseModel):
+    """An output tensor, its data here or behind the JSON."""
+
+    name: OutputName
+    shape: list[int]
+    datatype: Literal["INT64", "FP32"]
+    parameters: BinarySize | None = None
+    data: list[int] | list[float] | None = None
+
+
+class InferResponse(BaseModel):
+    """What was read."""
+
+    model_name: str = NAME
+    model_version: str
+    id: str | None = Field(default=None, description="The request's.")
+    outputs: list[OutputTensor]
+
+
+class TensorMetadata(BaseModel):
+    """The name, type and shape of a tensor; -1 stands for the number of pictures."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """The model; a request has one of its inputs."""
+
+    name: str = NAME
+    versions: list[str]
+    platform: str = "onnxruntime_onnx"
+    inputs: list[TensorMetadata] = [
+        TensorMetadata(name="picture", datatype="BYTES", shape=[-1]),
+        TensorMetadata(name="pixels", datatype="FP32", shape=[-1, PIXELS]),
+    ]
+    outputs: list[TensorMetadata] = [
+        TensorMetadata(name="digit", datatype="INT64", shape=[-1]),
+        TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, CLASSES]),
+        TensorMetadata(name="legibility", datatype="FP32", shape=[-1]),
+    ]
+
+
+class ModelReady(BaseModel):
+    """The model is ready."""
+
+    name: str = NAME
+    ready: Literal[True] = True
+
+
+class ServerMetadata(BaseModel):
+    """The service."""
+
+    name: str = NAME
+    version: str
+    extensions: list[str] = ["binary_tensor_data"]
+
+
+class ServerLive(BaseModel):
+    """The service runs."""
+
+    live: Literal[True] = True
+
+
+class ServerReady(BaseModel):
+    """The service is ready."""
+
+    ready: Literal[True] = True
+
+
+VERSION_EXAMPLE = MODEL_EXAMPLE["version"]
+SERVER_EXAMPLE = ServerMetadata(version="0.1.0").model_dump()
+LIVE_EXAMPLE = ServerLive().model_dump()
+READY_EXAMPLE = ServerReady().model_dump()
+MODEL_METADATA_EXAMPLE = ModelMetadata(versions=[VERSION_EXAMPLE]).model_dump()
+MODEL_READY_EXAMPLE = ModelReady().model_dump()
+REQUEST_EXAMPLE = {
+    "inputs": [
+        {
+            "name": "picture",
+            "shape": [1],
+            "datatype": "BYTES",
+            "parameters": {"content_type": "base64"},
+            "data": ["iVBORw0KGgo…"],
+        }
+    ],
+    "outputs": [{"name": "digit"}, {"name": "probabilities"}],
+}
+RESPONSE_EXAMPLE = {
+    "model_name": NAME,
+    "model_version": VERSION_EXAMPLE,
+    "outputs": [
+        {"name": "digit", "shape": [1], "datatype": "INT64", "data": [7]},
+        {"name": "probabilities", "shape": [1, 10], "datatype": "FP32", "data": PREDICTION_EXAMPLE["probabilities"]},
+    ],
+}

@@ -1,0 +1,205 @@
+"""`digits bulk` as a user runs it: on this machine and on a cluster, to its end and killed in the middle."""
+
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import pytest
+
+from support import DIGITS, drawing, encode, until
+
+pytestmark = pytest.mark.slow
+
+BROKEN = {"a.png": (b"", "empty-file"), "b.png": (b"no picture", "not-an-image")}
+RAY = str(Path(sys.executable).with_name("ray"))
+GOOD = 4000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, digits) -> Path:
+    """4,000 files with digits, and three that are broken."""
+    folder = tmp_path_factory.mktemp("pictures")
+    pictures = [encode(image) for image in digits]
+    for index in range(GOOD):
+        (folder / f"{index:05}.png").write_bytes(pictures[index % 500])
+    for name, (data, _) in BROKEN.items():
+        (folder / name).write_bytes(data)
+    (folder / "c.png").write_bytes(pictures[0][:80])
+    return folder
+
+
+def command(*arguments) -> list[str]:
+    return [DIGITS, "bulk", *map(str, arguments), "--rows-per-file", "200"]
+
+
+def bulk(*arguments, **environment) -> str:
+    """What the command says in the end."""
+    done = subprocess.run(
+        command(*arguments), capture_output=True, text=True, timeout=180, env={**os.environ, **environment}
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    return done.stderr
+
+
+def to_read(said: str) -> int:
+    """The number of pictures that a run had to read."""
+    return int(re.match(r"([\d,]+) pictures to read\.", said)[1].replace(",", ""))
+
+
+def rows(folder: Path) -> list[dict]:
+    return ds.dataset(folder).to_table(columns=["path", "digit", "error"]).to_pylist()
+
+
+def check_results(results: Path, folder: Path, labels) -> None:
+    """Each picture has one row, with the digit that it shows or why it was not read."""
+    found = {Path(row["path"]).name: row for row in rows(results)}
+    assert len(rows(results)) == len(found) == GOOD + 3
+    errors = {name: row["error"]["type"] for name, row in found.items() if row["error"]}
+    assert errors == {**{name: kind for name, (_, kind) in BROKEN.items()}, "c.png": "corrupt-image"}
+    right = sum(found[f"{index:05}.png"]["digit"] == labels[index % 500] for index in range(GOOD))
+    assert right >= 0.99 * GOOD
+
+
+def kill_in_the_middle(results: Path, *arguments, **environment) -> int:
+    """Start the job, and kill it when some files are written; how many rows these have."""
+    with subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL, env={**os.environ, **environment}) as process:
+        try:
+            assert until(lambda: process.poll() is None and len(list(results.glob("*.parquet"))) >= 3, seconds=120)
+        finally:
+            process.kill()
+    return len(rows(results))
+
+
+def processes_that_name(text: str) -> list[Path]:
+    """Processes whose environment or command line has a text."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if text.encode() in (process / "environ").read_bytes() + (process / "cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
+def test_each_picture_has_its_row(folder, labels, tmp_path):
+    said = bulk(folder, tmp_path)
+    check_results(tmp_path, folder, labels)
+    assert to_read(said) == GOOD + 3
+    assert re.search(r"^4,003 of 4,003 pictures after \d+ s: [\d,]+ per second, [\d,]+ by each worker\.$", said, re.M)
+    summary = "4,003 pictures have their row: 4,000 read, 3 not.\n"
+    assert summary in said
+    assert all(f"  1 {kind}\n" in said for kind in ("empty-file", "not-an-image", "corrupt-image"))
+    again = bulk(folder, tmp_path)
+    assert again.startswith(f"0 pictures to read.\n{summary}")
+
+
+def test_killed_and_started_again_it_reads_what_is_left(folder, labels, tmp_path):
+    mark = secrets.token_hex(16)
+    done = kill_in_the_middle(tmp_path, folder, tmp_path, OF_THE_JOB=mark)
+    assert 600 <= done < GOOD
+    assert to_read(bulk(folder, tmp_path)) <= GOOD + 3 - done
+    check_results(tmp_path, folder, labels)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    assert until(lambda: not processes_that_name(mark), seconds=120)  # Ray's own see to it within a minute
+
+
+@contextmanager
+def node(*options: str, environment: dict[str, str]) -> Iterator[None]:
+    """A node of a cluster, with one core."""
+    arguments = ["--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", "--block", *options]
+    process = subprocess.Popen(
+        [RAY, "start", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
+    try:
+        said = ""
+        while "will now block forever" not in said:
+            line = process.stdout.readline()
+            assert line, f"The node did not start: {said}"
+            said += line
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[tuple[str, ...]]:
+    """Options that name a cluster of two nodes, which share this machine but not their address, and its token."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray", dir="/tmp"))  # sockets need short names
+        with socket.socket() as free:
+            free.bind(("127.0.0.2", 0))
+            address = f"127.0.0.2:{free.getsockname()[1]}"
+        environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        head = "--head", f"--temp-dir={folder}", "--include-dashboard=false", f"--port={address.split(':')[1]}"
+        stack.enter_context(node(*head, "--node-ip-address=127.0.0.2", environment=environment))
+        stack.enter_context(node(f"--address={address}", "--node-ip-address=127.0.0.3", environment=environment))
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
+                patch.setenv(name, environment[name])
+            yield "--address", address
+
+
+def test_two_nodes_read_what_one_does(cluster, folder, labels, tmp_path):
+    assert to_read(bulk(folder, tmp_path, *cluster)) == GOOD + 3
+    check_results(tmp_path, folder, labels)
+
+
+def test_on_two_nodes_it_is_killed_and_started_again(cluster, folder, labels, tmp_path):
+    done = kill_in_the_middle(tmp_path, folder, tmp_path, *cluster)
+    assert 600 <= done < GOOD
+    assert to_read(bulk(folder, tmp_path, *cluster)) <= GOOD + 3 - done
+    check_results(tmp_path, folder, labels)
+
+
+def test_what_is_added_is_read_and_nothing_else(cluster, digits, tmp_path):
+    folder, results = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    (folder / "b.png").write_bytes(encode(digits[0]))
+    bulk(folder, results, *cluster)
+    (folder / "a.png").write_bytes(encode(drawing(digits[350])))
+    assert to_read(bulk(folder, results, *cluster)) == 1
+    assert {Path(row["path"]).name: row["digit"] for row in rows(results)} == {"a.png": 7, "b.png": 0}
+
+
+def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
+    table = pa.table({"image": [{"bytes": encode(image)} for image in digits[::50]], "id": range(10)})
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=3)
+    bulk(tmp_path / "in.parquet", tmp_path / "out", "--column", "image.bytes", "--key", "id", "--read", *cluster)
+    found = ds.dataset(tmp_path / "out").to_table(columns=["path", "key", "text"]).to_pylist()
+    assert {(row["path"], row["key"], row["text"]) for row in found} == {
+        (f"{tmp_path}/in.parquet#{digit}", str(digit), str(digit)) for digit in range(10)
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "There is no picture in .*/nowhere: none ends in .png, "),
+        (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),
+        (["nowhere", "--model", "none.onnx"], "none.onnx: there is no such file"),
+        (["nowhere", "--workers", "0"], "0 is not in the range"),
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence(arguments, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(command(*arguments, "out"), capture_output=True, text=True)
+    assert done.returncode > 0
+    assert re.search(message, done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_without_the_extra_it_is_said_what_to_install(tmp_path):
+    code = "import sys; sys.modules['ray'] = None; from app.cli.commands import cli; cli(['bulk', 'in', 'out'])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "digits bulk needs ray, which the extra `bulk` brings: pip install '.[bulk]'\n"

@@ -1,0 +1,174 @@
+"""Where pictures in bulk come from: files, globs, columns of Parquet."""
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow.fs import FileSystem
+
+from app.bulk import source
+from app.bulk.errors import BulkError, UnreadableFile
+from app.bulk.source import Files, Picture, Table
+from app.bulk.storage import Place, place_of
+from app.web.errors import UploadTooLarge
+
+MAX_BYTES = 200_000
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    for name in ("b.png", "a.JPG", "labels.csv", ".hidden.png", "7/c.heic", "3/d.tif", ".thumbnails/e.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(name.encode())
+    return tmp_path
+
+
+def names(name: str, below: Path, size: int = 100) -> list[list[str]]:
+    return [[path.removeprefix(f"{below}/") for path in part] for part in Files(place_of(name), MAX_BYTES).parts(size)]
+
+
+def test_a_folder_stands_for_the_pictures_in_it_and_in_its_folders(folder):
+    assert names(str(folder), folder) == [["3/d.tif", "7/c.heic", "a.JPG", "b.png"]]
+    assert names(folder.as_uri(), folder) == names(str(folder), folder)
+
+
+def test_a_folder_is_named_from_where_one_stands(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert names("7", folder) == [["7/c.heic"]]
+
+
+@pytest.mark.parametrize(
+    ("glob", "found"),
+    [
+        ("*.png", [["b.png"]]),
+        ("[37]/*", [["3/d.tif", "7/c.heic"]]),
+        ("**/*.heic", [["7/c.heic"]]),
+        ("labels.???", [["labels.csv"]]),
+    ],
+)
+def test_a_glob_stands_for_what_it_matches(folder, glob, found):
+    assert names(f"{folder}/{glob}", folder) == found
+
+
+def test_what_is_there_by_that_name_is_no_glob(tmp_path):
+    (tmp_path / "[1]").mkdir()
+    (tmp_path / "[1]" / "a.png").touch()
+    assert names(f"{tmp_path}/[1]", tmp_path) == [["[1]/a.png"]]
+
+
+def test_parts_are_the_same_each_time(folder):
+    assert (
+        names(str(folder), folder, 3) == names(str(folder), folder, 3) == [["3/d.tif", "7/c.heic", "a.JPG"], ["b.png"]]
+    )
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere/*.png", "x://y", "labels.csv"])
+def test_where_there_is_no_picture_that_is_said(folder, monkeypatch, name):
+    monkeypatch.chdir(folder)
+    with pytest.raises(BulkError):
+        names(name, folder)
+
+
+def test_a_name_that_is_no_text_is_said(folder):
+    (Path(os.fsdecode(bytes(folder) + b"/\xff.png"))).touch()
+    with pytest.raises(BulkError, match=r"cannot be listed: .*\\xff\.png"):
+        names(str(folder), folder)
+
+
+def test_a_file_is_read_whole_unless_it_is_too_large(tmp_path):
+    contents = {"empty": b"", "small": b"7", "large": os.urandom(MAX_BYTES), "too large": bytes(MAX_BYTES + 1)}
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    paths = [f"{tmp_path}/{name}" for name in (*contents, "missing")]
+    *read, large, missing = Files(place_of(str(tmp_path)), MAX_BYTES).pictures(paths)
+    assert read == [Picture(path, None, data) for path, data in zip(paths, list(contents.values())[:3], strict=False)]
+    assert isinstance(large.data, UploadTooLarge)
+    assert str(large.data) == "The file is larger than 200,000 bytes: send a smaller picture."
+    assert isinstance(missing.data, UnreadableFile)
+
+
+def test_what_is_compressed_stays_so(tmp_path):
+    (tmp_path / "a.png.gz").write_bytes(b"\x1f\x8b no gzip")
+    (picture,) = Files(place_of(str(tmp_path)), MAX_BYTES).pictures([f"{tmp_path}/a.png.gz"])
+    assert picture.data == b"\x1f\x8b no gzip"
+
+
+def test_from_object_storage_files_come_in_their_order_too(folder):
+    """The local file system takes its place: what differs is that several files are read at once."""
+    filesystem, _ = FileSystem.from_uri(folder.as_uri())
+    files = Files(Place(filesystem, str(folder), "s3://", ""), MAX_BYTES)
+    (part,) = files.parts(100)
+    assert part == [f"s3://{folder}/{name}" for name in ("3/d.tif", "7/c.heic", "a.JPG", "b.png")]
+    pictures = list(files.pictures(part * source.DOWNLOADS))
+    assert [picture.path for picture in pictures] == part * source.DOWNLOADS
+    assert [picture.data for picture in pictures[:2]] == [b"3/d.tif", b"7/c.heic"]
+
+
+@pytest.fixture
+def table(tmp_path) -> Path:
+    """Ten pictures in row groups of four."""
+    pictures = [{"bytes": str(row).encode(), "path": None} for row in range(9)] + [None]
+    columns = {"image": pictures, "plain": [each and each["bytes"] for each in pictures], "id": range(100, 110)}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=4)
+    return tmp_path / "a.parquet"
+
+
+@pytest.mark.parametrize("column", ["plain", "image.bytes"])
+@pytest.mark.parametrize(("size", "rows"), [(1, [4, 4, 2]), (5, [8, 2]), (100, [10])])
+def test_a_table_is_parted_by_its_row_groups(table, column, size, rows):
+    pictures = Table(place_of(str(table.parent)), MAX_BYTES, column, "id")
+    parts = list(pictures.parts(size))
+    assert [len(part) for part in parts] == rows
+    read = [picture for part in parts for picture in pictures.pictures(part)]
+    assert read == [
+        *(Picture(f"{table}#{row}", str(100 + row), str(row).encode()) for row in range(9)),
+        Picture(f"{table}#9", "109", b""),
+    ]
+
+
+def test_of_a_table_only_the_rows_that_are_left_are_read(table):
+    pictures = Table(place_of(str(table)), MAX_BYTES, "plain", None)
+    assert list(pictures.pictures([f"{table}#5", f"{table}#8"])) == [
+        Picture(f"{table}#5", None, b"5"),
+        Picture(f"{table}#8", None, b"8"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "key", "message"),
+    [
+        ("picture", None, "lacks the column picture: image, plain, id"),
+        ("image.picture", None, "lacks the column image.picture"),
+        ("plain.bytes", None, "lacks the column plain.bytes"),
+        ("plain", "name", "lacks the column name"),
+        ("id", None, "the column id has no encoded pictures, but int64"),
+    ],
+)
+def test_a_column_that_is_not_there_is_said(table, column, key, message):
+    with pytest.raises(BulkError, match=message):
+        list(Table(place_of(str(table)), MAX_BYTES, column, key).parts(1))
+
+
+def test_a_damaged_table_costs_only_the_rows_that_cannot_be_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    pictures = [os.urandom(5000) for _ in range(1000)]
+    pq.write_table(pa.table({"image": pictures}), path, compression="none", use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 100_000] = b"\xff" * 100_000
+    path.write_bytes(data)
+    table = Table(place_of(str(path)), MAX_BYTES, "image", None)
+    (part,) = table.parts(1000)
+    read = list(table.pictures(part))
+    assert [picture.path for picture in read] == part
+    assert [picture.data for picture in read[:200]] == pictures[:200]
+    assert isinstance(read[-1].data, UnreadableFile)
+
+
+def test_what_is_no_parquet_is_said(tmp_path):
+    (tmp_path / "a.parquet").write_bytes(b"no table")
+    with pytest.raises(BulkError, match=r"a\.parquet"):
+        list(Table(place_of(str(tmp_path)), MAX_BYTES, "image", None).parts(1))
+    with pytest.raises(BulkError, match="no Parquet file"):
+        list(Table(place_of(str(tmp_path / "nowhere")), MAX_BYTES, "image", None).parts(1))

@@ -1,0 +1,203 @@
+"""What one worker does: pictures → rows, whatever the pictures are."""
+
+import asyncio
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from app.bulk import worker
+from app.bulk.destination import Destination, Summary
+from app.bulk.errors import BulkError
+from app.bulk.rows import SCHEMA
+from app.bulk.source import Files, Picture
+from app.bulk.storage import place_of
+from app.bulk.worker import Worker, batches
+from app.cli.answers import Unanswered
+from app.cli.local import Local
+from app.settings import Settings
+from app.web import problems
+from support import HOSTILE, drawing, encode, flat, letter, many_scans, number
+
+
+def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) -> list[dict]:
+    """The rows of pictures, as a worker writes them."""
+    (folder / "in").mkdir()
+    for index, data in enumerate(pictures):
+        (folder / "in" / f"{index:05}.png").write_bytes(data)
+    configured = Settings(**settings)
+    source = Files(place_of(str(folder / "in")), configured.max_upload_bytes)
+    destination = Destination(place_of(str(folder / "out")), kind, Local(configured, 1).classifier.version)
+    destination.prepare()
+    reader = Worker(source, destination, configured)
+    try:
+        for part in source.parts(1000):
+            assert asyncio.run(reader.read(part)).pictures == len(part)
+    finally:
+        reader.reader.close()
+    (file,) = destination.place.files()
+    assert pq.read_schema(file).equals(SCHEMA)
+    return pq.read_table(file).to_pylist()
+
+
+def answer_of(ask, data: bytes) -> dict:
+    """What `digits predict --local` or `digits read --local` say of a picture."""
+    try:
+        return ask(data)._asdict()
+    except Unanswered as error:
+        return {"error": str(error)}
+
+
+def said(row: dict) -> dict:
+    """What a row says, without what it says nothing of."""
+    cells = {name: value for name, value in row.items() if value is not None and name != "path"}
+    if "error" in cells:
+        return {"error": cells["error"]["detail"]}
+    return cells
+
+
+def near(expected):
+    """The same with shares as 32-bit numbers, wherever in it they are."""
+    if isinstance(expected, dict):
+        return {name: near(value) for name, value in expected.items()}
+    if isinstance(expected, list):
+        return [near(value) for value in expected]
+    return pytest.approx(expected, abs=1e-6) if isinstance(expected, float) else expected
+
+
+def test_the_rows_say_what_the_service_answers(tmp_path, digits):
+    pictures = [encode(image) for image in digits[::20]] + [encode(drawing(image)) for image in digits[::100]]
+    pictures[3:3] = [b"", b"no picture", flat(255), flat(255, (1000, 1000)), encode(letter("A")), pictures[0][:80]]
+    local = Local(Settings(), 1)
+    rows = table_of(tmp_path, *pictures)
+    assert [row["path"] for row in rows] == [f"{tmp_path}/in/{index:05}.png" for index in range(len(pictures))]
+    assert [said(row) for row in rows] == [near(answer_of(local.predict, data)) for data in pictures]
+    assert {row["model"] for row in rows} == {local.classifier.version}
+
+
+def test_the_rows_say_which_text_the_service_reads(tmp_path, digits):
+    pictures = [encode(number(digits[[350, 120, 0]], digits[[60, 200]])), encode(digits[350]), flat(255), b"no picture"]
+    rows = table_of(tmp_path, *pictures, kind="text")
+    local = Local(Settings(), 1)
+    assert [said(row) for row in rows] == [
+        near(answer_of(lambda data: local.read(data, None), data)) for data in pictures
+    ]
+    assert [row["text"] for row in rows] == ["720\n14", "7", "", None]
+    assert {row["digit"] for row in rows} == {None}
+
+
+def test_each_hostile_picture_has_its_row(tmp_path, seven):
+    rows = table_of(tmp_path, *(data for data, _, _ in HOSTILE.values()), many_scans(70_000), encode(seven))
+    kinds = [row["error"] and row["error"]["type"] for row in rows]
+    assert kinds == [*(problems.KINDS[error].name for _, error, _ in HOSTILE.values()), "too-complex", None]
+    assert rows[-1]["digit"] == 7
+
+
+def test_the_limits_of_the_service_hold(tmp_path, seven):
+    large = encode(drawing(seven, 20))
+    rows = table_of(tmp_path, encode(seven), large, max_upload_bytes=len(large) - 1, max_pixels=28 * 28)
+    assert [row["error"] and row["error"]["type"] for row in rows] == [None, "upload-too-large"]
+
+
+def test_what_is_hardly_legible_is_refused_where_the_setting_says_so(tmp_path, seven):
+    rows = table_of(tmp_path, encode(seven), encode(letter("A")), min_legibility=0.5)
+    assert [row["error"] and row["error"]["type"] for row in rows] == [None, "not-a-digit"]
+
+
+def test_what_nobody_foresaw_costs_one_picture(tmp_path, seven, monkeypatch):
+    async def fails(*_):
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("app.inference.reader.Reader.read_large", fails)
+    rows = table_of(tmp_path, encode(seven), encode(drawing(seven)), encode(seven))
+    assert [row["digit"] for row in rows] == [7, None, 7]
+    assert rows[1]["error"] == {"type": "internal-error", "detail": "RuntimeError: a fault of ours"}
+
+
+@pytest.mark.parametrize(("times", "expected"), [(3, None), (worker.TRIES, "overloaded")])
+def test_a_busy_machine_is_not_the_pictures_fault(tmp_path, seven, monkeypatch, times, expected):
+    read_large, busy = worker.Reader.read_large, iter([True] * times)
+
+    async def is_often_busy(reader, data):
+        if next(busy, False):
+            raise worker.Busy
+        return await read_large(reader, data)
+
+    monkeypatch.setattr(worker.Reader, "read_large", is_often_busy)
+    (row,) = table_of(tmp_path, encode(drawing(seven)))
+    assert (row["error"] and row["error"]["type"]) == expected
+
+
+def test_a_batch_is_bounded_by_pictures_and_by_bytes(monkeypatch):
+    monkeypatch.setattr(worker, "BATCH", 3)
+    sizes = [1, 1, 1, 1, 10, 1, 9, 5]
+    pictures = [Picture("", None, bytes(size)) for size in sizes] + [Picture("", None, OSError())]
+    assert [len(batch) for batch in batches(pictures, 10)] == [3, 2, 2, 2]
+
+
+@pytest.fixture
+def destination(tmp_path) -> Destination:
+    made = Destination(place_of(str(tmp_path / "out")), "digit", "1f0c2a9b7d3e")
+    made.prepare()
+    return made
+
+
+def rows_of(*paths: str, **cells) -> list[dict]:
+    return [{"path": path, "model": "1f0c2a9b7d3e", **cells} for path in paths]
+
+
+def test_a_part_that_is_written_twice_has_its_rows_once(destination):
+    destination.write(rows_of("a", "b", digit=1))
+    destination.write(rows_of("a", "b", digit=1))
+    destination.write(rows_of("c", digit=1))
+    assert destination.paths() == {"a", "b", "c"}
+    assert destination.summary().pictures == 3
+
+
+def test_a_file_that_is_not_whole_does_not_count_and_is_taken_away_in_the_end(destination, monkeypatch):
+    def dies(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.bulk.destination.pq.write_table", dies)
+        with pytest.raises(KeyboardInterrupt):
+            destination.write(rows_of("a", digit=1))
+    folder = Path(destination.place.path)
+    assert len(list(folder.iterdir())) == 1
+    destination.prepare()
+    assert destination.paths() == set()
+    assert destination.summary() == Summary(0, 0, {})
+    destination.tidy()
+    assert list(folder.iterdir()) == []
+
+
+def test_the_summary_counts_errors_by_type_and_what_is_hardly_legible(destination):
+    destination.write(rows_of("a", "b", legibility=0.9) + rows_of("c", legibility=0.4))
+    destination.write(rows_of("d", "e", error={"type": "empty-file", "detail": ""}))
+    destination.write(rows_of("f", error={"type": "corrupt-image", "detail": ""}))
+    assert destination.summary() == Summary(6, 1, {"empty-file": 2, "corrupt-image": 1})
+
+
+@pytest.mark.parametrize(("kind", "model"), [("text", "1f0c2a9b7d3e"), ("digit", "cacc6ac4684e")])
+def test_results_of_another_job_are_not_added_to(destination, kind, model):
+    destination.write(rows_of("a"))
+    destination.prepare()
+    with pytest.raises(BulkError, match=r"holds digit-1f0c2a9b7d3e-\w+\.parquet, which is of another job"):
+        Destination(destination.place, kind, model).prepare()
+
+
+def test_results_do_not_go_into_a_glob(tmp_path):
+    with pytest.raises(BulkError, match="is not a folder"):
+        Destination(place_of(f"{tmp_path}/*"), "digit", "1f0c2a9b7d3e").prepare()
+
+
+def test_another_model_on_a_node_stops_the_job(destination):
+    with pytest.raises(ValueError, match="is another model on this node"):
+        Worker(Files(destination.place, 1), destination, Settings())
+
+
+def test_rows_are_read_by_other_programs(destination):
+    destination.write(rows_of("a", digit=7, probabilities=[0.1] * 10))
+    (file,) = destination.place.files()
+    assert pq.read_table(file).schema.field("probabilities").type == pa.list_(pa.float32())

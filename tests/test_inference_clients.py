@@ -1,0 +1,167 @@
+"""Clients of the Open Inference Protocol by others, each in an environment of its own, against the running service."""
+
+import json
+import os
+import re
+import subprocess
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from support import ROOT, encode, serving
+
+pytestmark = pytest.mark.slow
+
+TRITON = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
+
+client = InferenceServerClient(sys.argv[1])
+pngs = [path.read_bytes() for path in sorted(Path(sys.argv[2]).glob("*.png"))]
+assert client.is_server_live() and client.is_server_ready() and client.is_model_ready("digits")
+assert client.get_server_metadata()["name"] == "digits"
+metadata = client.get_model_metadata("digits")
+version = metadata["versions"][0]
+assert [each["name"] for each in metadata["inputs"]] == ["picture", "pixels"]
+assert client.is_model_ready("digits", version)
+
+found = []
+for start in range(0, len(pngs), 100):
+    some = np.array(pngs[start : start + 100], object)
+    picture = InferInput("picture", some.shape, "BYTES")
+    picture.set_data_from_numpy(some)
+    compression = [None, "gzip", "deflate"][start // 100 % 3]
+    outputs = [InferRequestedOutput("probabilities", binary_data=False), InferRequestedOutput("digit")]
+    answer = client.infer(
+        "digits",
+        [picture],
+        model_version=["", version][start // 100 % 2],
+        outputs=outputs if start else None,
+        request_id=str(start),
+        request_compression_algorithm=compression,
+    )
+    assert answer.get_response()["id"] == str(start)
+    assert (answer.as_numpy("legibility") is None) == bool(start)
+    digits, probabilities = answer.as_numpy("digit"), answer.as_numpy("probabilities")
+    found += [[int(digit), row.tolist()] for digit, row in zip(digits, probabilities)]
+
+pixels = InferInput("pixels", [2, 784], "FP32")
+pixels.set_data_from_numpy(np.zeros((2, 784), np.float32), binary_data=False)
+assert client.infer("digits", [pixels]).as_numpy("legibility").max() < 0.5
+broken = InferInput("picture", [1], "BYTES")
+broken.set_data_from_numpy(np.array([b"no picture"], object))
+try:
+    client.infer("digits", [broken])
+except InferenceServerException as error:
+    assert error.message().startswith("The file is not a picture"), error
+else:
+    raise AssertionError("a broken picture was read")
+print(json.dumps(found))
+"""
+KSERVE = """
+import asyncio, base64, json, sys
+from pathlib import Path
+import numpy as np
+from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
+
+async def main():
+    url, found = sys.argv[1], []
+    pngs = [path.read_bytes() for path in sorted(Path(sys.argv[2]).glob("*.png"))]
+    async with InferenceRESTClient(RESTConfig(protocol="v2")) as client:
+        assert await client.is_server_live(url) and await client.is_server_ready(url)
+        assert await client.is_model_ready(url, "digits")
+        for start in range(0, len(pngs), 100):
+            some = pngs[start : start + 100]
+            if start % 200:
+                picture = InferInput("picture", [len(some)], "BYTES")
+                picture.set_data_from_numpy(np.array(some, object))
+            else:
+                encoded = [base64.b64encode(each).decode() for each in some]
+                picture = InferInput("picture", [len(some)], "BYTES", encoded, {"content_type": "base64"})
+            answer = await client.infer(url, InferRequest("digits", [picture]), model_name="digits")
+            digits, probabilities, _ = (output.as_numpy() for output in answer.outputs)
+            found += [[int(digit), row.tolist()] for digit, row in zip(digits, probabilities)]
+    print(json.dumps(found))
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[str]:
+    with serving() as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def pngs(tmp_path_factory, digits) -> Path:
+    """A folder with 500 MNIST digits."""
+    folder = tmp_path_factory.mktemp("mnist")
+    for place, digit in enumerate(digits):
+        (folder / f"{place:03}.png").write_bytes(encode(digit))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def predictions(service, pngs) -> list[dict]:
+    with httpx2.Client() as client:
+        return [client.post(f"{service}/predict", content=png.read_bytes()).json() for png in sorted(pngs.iterdir())]
+
+
+def environment_with(package: str, folder: Path) -> Path:
+    """The Python of a new environment with a package from PyPI; without PyPI the test is skipped, but not in CI."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", package]
+    done = subprocess.run(install, capture_output=True, text=True)
+    if done.returncode:
+        assert not os.environ.get("CI"), done.stderr
+        pytest.skip(f"needs {package} from PyPI: {done.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+@pytest.fixture(scope="module")
+def tritonclient(tmp_path_factory) -> Path:
+    return environment_with("tritonclient[http]", tmp_path_factory.mktemp("tritonclient"))
+
+
+@pytest.fixture(scope="module")
+def kserve(tmp_path_factory) -> Path:
+    return environment_with("kserve", tmp_path_factory.mktemp("kserve"))
+
+
+def printed_by(python: Path, program: str, *arguments: object) -> str:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [python, "-c", program, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def assert_predicted(printed: str, predictions: list[dict]) -> None:
+    found = json.loads(printed)
+    assert len(found) == len(predictions) == 500
+    assert [digit for digit, _ in found] == [prediction["digit"] for prediction in predictions]
+    for (_, probabilities), prediction in zip(found, predictions, strict=True):
+        assert probabilities == pytest.approx(prediction["probabilities"], abs=1e-6)
+
+
+def test_tritonclient_gets_the_answers_of_predict_for_500_pictures(service, pngs, predictions, tritonclient):
+    assert_predicted(printed_by(tritonclient, TRITON, service.removeprefix("http://"), pngs), predictions)
+
+
+def test_kserve_gets_the_answers_of_predict_for_500_pictures(service, pngs, predictions, kserve):
+    assert_predicted(printed_by(kserve, KSERVE, service, pngs).splitlines()[-1], predictions)
+
+
+def test_the_program_in_the_docs_runs_as_written(service, tritonclient):
+    page = (ROOT / "docs" / "inference-protocol.md").read_text()
+    program = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
+    printed = printed_by(tritonclient, program.replace("127.0.0.1:8000", service.removeprefix("http://")))
+    assert printed.startswith("[7] [0.99")

@@ -1,0 +1,181 @@
+"""Several pictures of one request: each is read or refused by itself; together they take no more than their share."""
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
+
+from app.inference.reader import Reader
+from app.main import create_app
+from app.settings import Settings
+from app.web import readings
+from app.web.admission import Resource
+from support import HOSTILE, assert_problem, drawing, encode, flat, letter, samples, serving
+
+CUT = HOSTILE["cut png"][0]
+
+
+def sent(client, pictures: list[bytes], path: str = "/predict/batch", **options):
+    return client.post(path, files=[("files", ("picture", picture)) for picture in pictures], **options)
+
+
+@pytest.fixture
+def pngs(digits) -> list[bytes]:
+    """64 MNIST digits of all classes."""
+    return [encode(digit) for digit in digits[::7][:64]]
+
+
+def test_of_64_pictures_one_of_which_is_broken_63_are_answered_as_alone(client, pngs):
+    pngs[20] = CUT
+    answer = sent(client, pngs)
+    assert answer.status_code == 200
+    results = answer.json()["results"]
+    assert len(results) == 64
+    problem = results.pop(20)["error"]
+    assert (problem["type"], problem["status"], problem["instance"]) == (
+        "/problems/corrupt-image",
+        422,
+        "/predict/batch",
+    )
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    del pngs[20]
+    assert results == [client.post("/predict", content=png).json() for png in pngs]
+
+
+def test_small_and_large_pictures_and_what_is_none_are_answered_in_their_order(client, digits):
+    pictures = [
+        encode(drawing(digits[350])),
+        encode(digits[150]),
+        b"text",
+        b"",
+        encode(drawing(digits[120])),
+        flat(255),
+        encode(digits[0]),
+    ]
+    results = sent(client, pictures).json()["results"]
+    said = [
+        result.get("digit", result.get("error", {}).get("type", "").removeprefix("/problems/")) for result in results
+    ]
+    assert said == [7, 3, "not-an-image", "empty-file", 2, "blank-image", 0]
+
+
+def test_the_frame_of_each_is_answered_where_it_is_asked_for(client, pngs):
+    for result in sent(client, pngs[:3], "/predict/batch?frame=true").json()["results"]:
+        assert result["frame"].startswith("data:image/png;base64,")
+        assert result["box"]["height"] >= 19
+
+
+def test_what_is_less_legible_than_the_setting_asks_for_is_refused_by_itself(seven):
+    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
+        good, bad = sent(client, [encode(seven), encode(letter("A"))]).json()["results"]
+    assert (good["digit"], bad["error"]["type"]) == (7, "/problems/not-a-digit")
+
+
+def test_a_batch_may_have_256_pictures_and_no_more(client, seven):
+    picture = encode(seven)
+    assert [result["digit"] for result in sent(client, [picture] * 256).json()["results"]] == [7] * 256
+    answer = sent(client, [picture] * 257)
+    assert_problem(answer, 422, "too-many-pictures", "/predict/batch")
+    assert answer.json()["detail"] == "The request has more than 256 pictures: send the others in another one."
+
+
+def test_what_is_no_form_with_pictures_is_a_problem(client, seven):
+    assert_problem(client.post("/predict/batch", content=encode(seven)), 422, "no-file", "/predict/batch")
+    answer = client.post("/predict/batch", files={"file": encode(seven)})
+    assert_problem(answer, 422, "no-file", "/predict/batch")
+    assert "-F files=@picture.png" in answer.json()["detail"]
+
+
+def test_a_batch_is_as_large_as_one_picture_may_be_and_no_larger(pngs):
+    with TestClient(create_app(Settings(max_upload_bytes=10_000))) as client:
+        assert_problem(sent(client, pngs), 413, "upload-too-large", "/predict/batch")
+        assert len(sent(client, pngs[:8]).json()["results"]) == 8
+
+
+@pytest.mark.parametrize(("small_queue", "most_small"), [(64, 16), (8, 2), (1, 1)])
+def test_a_batch_takes_a_quarter_of_the_small_places_and_one_of_the_large(digits, monkeypatch, small_queue, most_small):
+    running, most = {"read_small": 0, "read_large": 0}, {}
+
+    def counted(name: str):
+        read = getattr(Reader, name)
+
+        async def count(reader, picture):
+            running[name] += 1
+            most[name] = max(most.get(name, 0), running[name])
+            await asyncio.sleep(0.001)
+            reading = await read(reader, picture)
+            running[name] -= 1
+            return reading
+
+        monkeypatch.setattr(Reader, name, count)
+
+    counted("read_small")
+    counted("read_large")
+    pictures = [encode(digit) for digit in digits[:40]] + [encode(drawing(digit)) for digit in digits[:3]]
+    with TestClient(create_app(Settings(small_queue=small_queue))) as client:
+        assert all(result["digit"] == 0 for result in sent(client, pictures).json()["results"])
+    assert most == {"read_small": most_small, "read_large": 1}
+
+
+@pytest.mark.parametrize("queue", [Resource.SMALL, Resource.LARGE])
+def test_a_batch_that_finds_no_places_is_refused_as_a_whole(client, digits, monkeypatch, queue):
+    admission = client.app.user_middleware[-1].kwargs["admission"]
+    monkeypatch.setitem(admission.in_hand, queue, admission.limits[queue])
+    answer = sent(client, [encode(digits[0]), encode(drawing(digits[0]))])
+    assert_problem(answer, 503, "overloaded", "/predict/batch")
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_pictures_that_do_not_begin_in_time_are_refused(client, pngs, monkeypatch):
+    monkeypatch.setattr(readings, "SECONDS", -1)
+    for result in sent(client, pngs[:2]).json()["results"]:
+        assert (result["error"]["type"], result["error"]["status"]) == ("/problems/overloaded", 503)
+
+
+def test_an_unforeseen_error_costs_one_answer_and_is_logged(client, digits, monkeypatch):
+    async def broken(*_):
+        raise RuntimeError("the secret")
+
+    monkeypatch.setattr(Reader, "read_large", broken)
+    with capture_logs() as lines:
+        answer = sent(client, [encode(digits[0]), encode(drawing(digits[0]))])
+    good, bad = answer.json()["results"]
+    assert (good["digit"], bad["error"]["type"]) == (0, "/problems/internal-error")
+    assert "secret" not in answer.text
+    (line,) = [line for line in lines if line["log_level"] == "error"]
+    assert (line["request_id"], str(line["exc_info"])) == (answer.headers["x-request-id"], "the secret")
+
+
+def test_each_picture_of_a_batch_is_counted(client, pngs):
+    sent(client, [*pngs[:5], CUT, b"text"])
+    found = samples(client)
+    assert found["digits_requests_total", ("route", "/predict/batch"), ("status", "200")] == 1
+    assert found["digits_rejected_total", ("reason", "corrupt-image")] == 1
+    assert found["digits_rejected_total", ("reason", "not-an-image")] == 1
+    assert found["digits_confidence_count",] == found["digits_batch_size_count",] == 5
+    assert found["digits_queue_depth", ("queue", "small")] == found["digits_queue_depth", ("queue", "large")] == 0
+
+
+@pytest.mark.slow
+def test_others_are_answered_while_batches_are_read(pngs, seven):
+    picture, done = encode(seven), threading.Event()
+
+    def send_batches(url: str) -> list[int]:
+        statuses = []
+        while not done.is_set():
+            statuses.append(sent(httpx2, pngs * 4, f"{url}/predict/batch", timeout=30).status_code)
+        return statuses
+
+    with serving() as (_, url), ThreadPoolExecutor(2) as pool:
+        batches = [pool.submit(send_batches, url) for _ in range(2)]
+        try:
+            answers = [httpx2.post(f"{url}/predict", content=picture) for _ in range(100)]
+        finally:
+            done.set()
+        assert all(set(batch.result()) == {200} for batch in batches)
+    assert [answer.status_code for answer in answers] == [200] * 100
+    assert max(answer.elapsed.total_seconds() for answer in answers) < 1
