@@ -35,7 +35,7 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """A layout: what is known of it (2,), of its N parts (N, 4), and of its segments (S, 5); their spans, their labels.
+    """A layout: what is known of it (1,), of its N parts (N, 4), and of its segments (S, 5); their spans, their labels.
 
     A part that is its line's last one is in `line_ends` (N,) bool.
 
@@ -73,7 +73,7 @@ class Batch(NamedTuple):
     example, length : Tensor
         (L,) int64: whose a layout is, and the length of its text.
     layout, parts, digits : Tensor
-        (L, 2), (L, N, 4), (S, 5) float32: what is known.
+        (L, 1), (L, N, 4), (S, 5) float32: what is known.
     is_part, line_ends : Tensor
         (L, N) bool: whether there is such a part, and whether it is the last one of its line.
     ending : Tensor

@@ -188,7 +188,7 @@ def layout_score(layout: Layout) -> float:
 
 def layout_features(layout: Layout) -> list[float]:
     """What is known of a layout, in the order of LAYOUT_WEIGHTS."""
-    return [layout.erased > 0, layout.erased]
+    return [layout.is_erased]
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:

@@ -34,12 +34,12 @@ class Layout(NamedTuple):
     ----------
     lines : tuple of Segments
         From top to bottom; boxes are in pixels of the upright picture.
-    erased : float
-        The share of the ink that was taken out as printed lines.
+    is_erased : bool
+        Whether printed lines were taken out.
     """
 
     lines: tuple[Segments, ...]
-    erased: float
+    is_erased: bool
 
 
 def reading_side(size: tuple[int, int], closely: bool) -> int:
@@ -79,7 +79,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
             break  # the other ways would have no less of it, and take long
         left -= sum(len(line.frames) for line in segments)
         on_it = tuple(on_picture(line, way.view, picture) for line in segments)
-        found[key] = Layout(on_it, way.erased)
+        found[key] = Layout(on_it, way.is_erased)
     return list(found.values())
 
 
@@ -106,7 +106,7 @@ class Way(NamedTuple):
     ink: Map
     level: float
     found: Components
-    erased: float
+    is_erased: bool
     with_cut_off: bool
 
 
@@ -118,8 +118,7 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
         levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]
         for ink, level in product(inks, levels):
             found = Components.of(ink, level)
-            share = 1 - float(ink.sum() / view.ink.sum()) if ink is erased else 0.0
-            yield from (Way(view, ink, level, found, share, with_cut_off) for with_cut_off in (True, False))
+            yield from (Way(view, ink, level, found, ink is erased, with_cut_off) for with_cut_off in (True, False))
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:
