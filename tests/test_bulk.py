@@ -102,14 +102,20 @@ def test_each_picture_has_its_row(folder, labels, tmp_path):
     assert again.startswith(f"0 pictures to read.\n{summary}")
 
 
-def test_killed_and_started_again_it_reads_what_is_left(folder, labels, tmp_path):
+@pytest.fixture(scope="module")
+def mark() -> Iterator[str]:
+    """What all processes of a job know it by; when the other tests are done, none of a killed job is left."""
     mark = secrets.token_hex(16)
+    yield mark
+    assert until(lambda: not processes_that_name(mark), seconds=120)  # Ray's own see to it within a minute
+
+
+def test_killed_and_started_again_it_reads_what_is_left(folder, labels, tmp_path, mark):
     done = kill_in_the_middle(tmp_path, folder, tmp_path, OF_THE_JOB=mark)
     assert 600 <= done < GOOD
     assert to_read(bulk(folder, tmp_path)) <= GOOD + 3 - done
     check_results(tmp_path, folder, labels)
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
-    assert until(lambda: not processes_that_name(mark), seconds=120)  # Ray's own see to it within a minute
 
 
 @contextmanager
