@@ -49,6 +49,9 @@ fuzz: .venv/all  ## Send 100,000 damaged pictures and inference requests, 20,000
 hostile: .venv/all  ## Send each hostile picture for 20 s: memory, time and other clients stay as they are
 	HOSTILE_SECONDS=20 $(BIN)/pytest tests/test_hostile.py
 
+clients: .venv/all  ## Ask the running service by others' clients of the Open Inference Protocol (installs 450 MB)
+	KSERVE=1 $(BIN)/pytest tests/test_inference_clients.py
+
 screenshot: .venv/all  ## Draw the page for the README (needs Chromium)
 	$(BIN)/python benchmarks/screenshot.py
 
@@ -92,4 +95,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run check test train evaluate robustness numbers real fuzz hostile screenshot bench soak lock notices audit
+.PHONY: help run check test train evaluate robustness numbers real fuzz hostile clients screenshot bench soak lock notices audit

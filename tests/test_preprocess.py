@@ -196,7 +196,7 @@ def test_the_grounds_noise_is_no_ink(seven):
 
 def test_jpeg_noise_does_not_widen_the_box(digits):
     for digit in digits[::25]:
-        assert distance(frame_of(drawing(digit), "JPEG", quality=40), frame_of(drawing(digit))) < 0.01
+        assert apart(frame_of(drawing(digit), "JPEG", quality=40), frame_of(drawing(digit))) < 0.01
 
 
 @pytest.mark.parametrize("name", HOSTILE)
