@@ -20,7 +20,7 @@ help:  ## List the targets
 run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: docs/configuration.md)
 	@exec $(BIN)/digits serve
 
-check: .venv/all  ## Run the quick checks, in under a minute: ruff, mypy, import-linter, codespell, the fast tests
+check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, the fast tests
 	$(LINT)
 	$(BIN)/pytest -m "not slow"
 

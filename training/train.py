@@ -4,7 +4,7 @@
     choose the best epoch of the best seed ──► calibrate ──► export
 
 What is best was decided before the test images were looked at: the lowest loss on the validation images, as they are
-and once deformed, and on frames that show no digit.
+and once deformed, on segments of numbers, and on frames that show no digit.
 
 A recipe with convolutions has two stages: the network learns as a convolutional one, is written out as a
 dense one, and learns on. The best epoch is one of the dense stage.
@@ -309,7 +309,8 @@ def finish(runs: Sequence[Run], output: Path, held_out: Digits, validation: Digi
     metadata = {
         "architecture": architecture(best.config),
         "activation": best.config.activation,
-        "training_data": "MNIST (55,000 training images; 5,000 more for validation), and frames that show no digit",
+        "training_data": "MNIST (55,000 training images; 5,000 more for validation), segments of numbers made of them, "
+        "and frames that show no digit",
         "recipe": best.config.command(),
         "seed": str(best.seed),
         "course": best.config.course,

@@ -5,7 +5,6 @@ from typing import Any
 import pyarrow as pa
 
 from app.bulk.errors import UnreadableFile
-from app.inference.classifier import rounded
 from app.inference.reading import Reading
 from app.inference.text import Text
 from app.web import answers, problems
@@ -38,17 +37,11 @@ UNREADABLE = "unreadable-file"
 def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
     """What a row says of a picture: as the service answers it, or its problem's type and detail."""
     if isinstance(outcome, Reading):
-        return digit_cells(outcome, model)
+        # Without the response model, which takes a tenth of the time of a picture.
+        return {**answers.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
         return answers.text_of(outcome, model, with_frames=False).model_dump()
     return {"model": model, "error": error_of(outcome)}
-
-
-def digit_cells(reading: Reading, model: str) -> dict[str, Any]:
-    """A digit as the service answers it; without its response model, which takes a tenth of the time of a picture."""
-    digit, shares = reading.digit, rounded(reading.probabilities)
-    values = digit, shares[digit], shares, round(reading.legibility, 6), model
-    return dict(zip((*(name for name, _ in DIGIT), "model"), values, strict=True))
 
 
 def error_of(error: Exception) -> dict[str, str]:

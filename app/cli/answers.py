@@ -66,12 +66,16 @@ class Answerer(Protocol):
         """Say that nothing more will be asked."""
 
 
-def attempt(ask: Callable[[Item], Result], item: Item) -> Result | Unanswered:
-    """The answer to an item, or why there is none."""
-    try:
-        return ask(item)
-    except Unanswered as error:
-        return error
+def attempt_each(ask: Callable[[Item], Result], items: Iterable[Item]) -> list[Result | Unanswered]:
+    """The answer to each item, or why there is none."""
+
+    def attempt(item: Item) -> Result | Unanswered:
+        try:
+            return ask(item)
+        except Unanswered as error:
+            return error
+
+    return [attempt(item) for item in items]
 
 
 def in_order(

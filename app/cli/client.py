@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 
-from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt
+from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt_each
 
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
 LONGEST_PAUSE = 60
@@ -71,7 +71,7 @@ class Service:
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
         """The digit on each picture, or why there is none."""
         results = self.batch(pictures) if len(pictures) > 1 else [{}] * len(pictures)
-        return [attempt(self.answer, each) for each in zip(pictures, results, strict=True)]
+        return attempt_each(self.answer, zip(pictures, results, strict=True))
 
     def batch(self, pictures: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
         """What the service says of pictures that are sent together; nothing of any where it does not take them."""

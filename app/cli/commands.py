@@ -1,5 +1,4 @@
-"""The command line: `digits serve`, `digits predict` and `digits read` with `FILE… | DIR | -`, `digits info`,
-`digits bulk`.
+"""The command line: `digits serve`, `predict`, `read`, `info` and `bulk`.
 
 What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
 Ignores: how a digit is read, how a service is asked, and how answers look.
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.answers import Answerer, NoService, attempt
+from app.cli.answers import Answerer, NoService, attempt_each
 from app.cli.output import Ask, What, format_of, say, write
 from app.cli.pictures import expand, groups
 
@@ -109,10 +108,8 @@ def read(
     Files, output and exit code are as for predict.
     """
     with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        ask = partial(asked.read, length=length)
-        write_all(
-            "text", lambda pictures: [attempt(ask, data) for data in pictures], files, as_json, as_csv, asked.at_once
-        )
+        ask = partial(attempt_each, partial(asked.read, length=length))
+        write_all("text", ask, files, as_json, as_csv, asked.at_once)
 
 
 @cli.command()

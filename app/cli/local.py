@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.cli.answers import Answer, TextAnswer, Unanswered, attempt
-from app.inference.classifier import Classifier, rounded
+from app.cli.answers import Answer, TextAnswer, Unanswered, attempt_each
+from app.inference.classifier import Classifier
 from app.inference.reading import read_bytes
 from app.inference.text_reading import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import PreprocessError
@@ -33,12 +33,11 @@ class Local:
             check_legibility(reading, self.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        digit, shares = reading.digit, rounded(reading.probabilities)
-        return Answer(digit, shares[digit], shares, round(reading.legibility, 6), self.classifier.version)
+        return Answer(**answers.values_of(reading), model=self.classifier.version)
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
         """The digit on each picture, or why there is none."""
-        return [attempt(self.predict, data) for data in pictures]
+        return attempt_each(self.predict, pictures)
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
         """All digits on a picture, or just so many; Unanswered where it cannot be read so."""

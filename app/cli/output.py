@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from io import TextIOWrapper
 from typing import Any, Literal, Protocol, TypeVar
 
-from app.cli.answers import Unanswered, attempt, in_order
+from app.cli.answers import Unanswered, attempt_each, in_order
 from app.cli.pictures import printable, read
 
 MANY = 20  # pictures, from which on it is shown how far the work is
@@ -62,7 +62,7 @@ def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[An
 
 def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[Answered | Unanswered]:
     """What comes back for files that are asked for together; of those that cannot be read, why."""
-    files = [attempt(read, name) for name in names]
+    files = attempt_each(read, names)
     answers = iter(ask([data for data in files if not isinstance(data, Unanswered)]))
     return [data if isinstance(data, Unanswered) else next(answers) for data in files]
 

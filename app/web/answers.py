@@ -2,7 +2,7 @@
 
 import base64
 from io import BytesIO
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -136,16 +136,16 @@ TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model
 HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
 
 
+def values_of(read: Reading | text.Digit) -> dict[str, Any]:
+    """The digit that was read, its probabilities and its legibility, rounded as they are answered."""
+    digit, shares = read.digit, rounded(read.probabilities)
+    legibility = round(read.legibility, 6)
+    return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "legibility": legibility}
+
+
 def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
     """The answer of a reading."""
-    shares = rounded(reading.probabilities)
-    prediction = Prediction(
-        digit=reading.digit,
-        confidence=shares[reading.digit],
-        probabilities=shares,
-        legibility=round(reading.legibility, 6),
-        model=model,
-    )
+    prediction = Prediction(**values_of(reading), model=model)
     if with_frame:
         prediction.frame = data_uri(reading.frame)
         prediction.box = box_of(reading.box)
@@ -174,14 +174,7 @@ def line_of(line: text.Line, with_frames: bool) -> Line:
 
 def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
     """The answer of a digit."""
-    shares = rounded(digit.probabilities)
-    answer = Digit(
-        digit=digit.digit,
-        confidence=shares[digit.digit],
-        probabilities=shares,
-        legibility=round(digit.legibility, 6),
-        box=box_of(digit.box),
-    )
+    answer = Digit(**values_of(digit), box=box_of(digit.box))
     if with_frame:
         answer.frame = data_uri(digit.frame)
     return answer
