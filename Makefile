@@ -14,6 +14,9 @@ $(BIN)/lint-imports --no-cache
 $(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
 endef
 
+# The slow tests measure times, so they run one by one.
+FAST = $(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4
+
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
@@ -22,11 +25,12 @@ run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: docs/configurat
 
 check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, the fast tests
 	$(LINT)
-	$(BIN)/pytest -m "not slow"
+	$(FAST)
 
 test: .venv/all  ## Run every check
 	$(LINT)
-	$(BIN)/pytest
+	$(FAST)
+	$(BIN)/pytest -m slow
 
 train: .venv/all  ## Train the network into a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)

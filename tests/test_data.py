@@ -28,6 +28,7 @@ def test_the_last_5000_images_validate():
     assert torch.cat([training.labels, validation.labels]).equal(everything.labels)
 
 
+@pytest.mark.slow
 def test_images_come_writer_by_writer_so_that_validation_has_writers_of_its_own(mnist_root):
     training, validation = data.split(data.load(mnist_root, train=True))
     for digits in (training, validation):
