@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=1,
-        description="Minimum legibility for `/predict`. Pictures below it get the error `not-a-digit`.",
+        description="Minimum legibility for `/predict` and `/explain`. Pictures below it get the error `not-a-digit`.",
     )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),

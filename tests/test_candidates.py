@@ -44,7 +44,7 @@ def test_a_frame_stays_bit_for_bit_among_others(digits, seven):
         [Picture(image, *image.size) for image in images], closely=False
     )
     for found, image in zip([*frames, last], [seven, seven // 4, seven], strict=True):
-        ((frame, box, prior),) = found
+        ((frame, box, prior, _),) = found
         np.testing.assert_array_equal(frame, image / np.float32(255))
         assert (box, prior) == (Box(0, 28, 0, 28), 0)
     assert len(moved) == 1

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from app.web import tensors
-from app.web.answers import Box, Digit, Failure, Health, Line, Prediction, Predictions, Problem, Text
+from app.web.answers import Box, Digit, Explanation, Failure, Health, Line, Prediction, Predictions, Problem, Text
 from support import ROOT, drawing, encode, number, serving
 
 TOOLS = Path(sys.executable).parent
@@ -18,7 +18,7 @@ CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
     f"#/components/schemas/{model.__name__}": model
     for model in (
-        *(Prediction, Predictions, Failure, Text, Line, Digit, Box, Health, Problem),
+        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Box, Health, Problem),
         *(tensors.ServerMetadata, tensors.ServerLive, tensors.ServerReady, tensors.ModelMetadata, tensors.ModelReady),
         *(tensors.TensorMetadata, tensors.InferRequest, tensors.InferInput, tensors.InputParameters),
         *(tensors.InferOutput, tensors.OutputParameters, tensors.RequestParameters),
@@ -45,6 +45,7 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
     assert named == {
         "/predict": ("predict", "pictures"),
         "/predict/batch": ("predict_batch", "pictures"),
+        "/explain": ("explain", "pictures"),
         "/read": ("read", "pictures"),
         "/health": ("health", "service"),
         "/metrics": ("metrics", "service"),
@@ -84,7 +85,7 @@ def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
                         assert (answer.error == answer.detail) == path.startswith("/v2")
 
 
-@pytest.mark.parametrize("path", ["/predict", "/read"])
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/read"])
 def test_a_picture_is_binary_as_a_form_field_and_as_the_body_and_in_base64_in_json(operations, path):
     content = operations[path]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
@@ -131,7 +132,7 @@ from io import BytesIO
 from pathlib import Path
 
 from digits_client import Client
-from digits_client.api.pictures import predict, predict_batch, read
+from digits_client.api.pictures import explain, predict, predict_batch, read
 from digits_client.api.inference import infer, infer_of_version, model_metadata, server_ready
 from digits_client.api.service import health, metrics
 from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
@@ -149,6 +150,8 @@ with Client(url) as client:
         assert prediction.legibility > 0.9
         assert prediction.frame.startswith("data:image/png;base64,")
         assert prediction.box.height > prediction.box.width > 0
+    explanation = explain.sync(client=client, body=File(BytesIO(picture.read_bytes())))
+    assert (explanation.digit, len(explanation.evidence), len(explanation.evidence[0])) == (7, 7, 7)
     files = [File(BytesIO(picture.read_bytes()), "7.png"), File(BytesIO(b"no picture"), "text.png")]
     example = {"name": "picture", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "base64"}}
     asked = InferRequest.from_dict({"inputs": [{**example, "data": [encoded]}], "outputs": [{"name": "digit"}]})

@@ -118,7 +118,7 @@ def test_the_frames_are_what_the_network_saw(client, picture, classifier):
         kind, data = answer["frame"].split(",")
         assert kind == "data:image/png;base64"
         frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
-        np.testing.assert_allclose(frame, 255 * (1 - digit.frame), atol=0.51)
+        np.testing.assert_allclose(frame, 255 * digit.frame, atol=0.51)
 
 
 @pytest.mark.parametrize("value", [0, 255])

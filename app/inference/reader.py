@@ -4,7 +4,9 @@ Small pictures of simple formats are decoded in batches, in the event loop's own
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from time import perf_counter_ns
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ from PIL import Image
 
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.decoder import CANDIDATES, LAYOUTS, Found
+from app.inference.decoder import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search, find
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
@@ -77,11 +79,23 @@ class Reader:
 
     async def read_large(self, data: bytes) -> Reading:
         """Read any other picture, when it is its turn."""
+        return await self.read_found(partial(self.decoders, data, CANDIDATES))
+
+    async def read_with_ink(self, data: bytes, is_small: bool) -> Reading:
+        """Read a picture of either kind, and keep its ink."""
+        return await self.read_found(partial(self.find_small if is_small else self.decoders, data, INKED_CANDIDATES))
+
+    async def find_small(self, data: bytes, search: Search, closely: bool) -> Found:
+        """What is found on a small picture, as the decoders find it on a large one."""
+        return find(data, self.max_pixels, search, closely, is_alone=True)
+
+    async def read_found(self, look: Callable[[bool], Awaitable[Found]]) -> Reading:
+        """Read what is found on a picture at a glance, or else closely."""
         begin = perf_counter_ns()
-        found = await self.decoders(data, CANDIDATES, closely=False)
+        found = await look(False)
         outcome = self.judge(found)
         if is_unsure(outcome) and not found.closely:
-            outcome = self.judge(await self.decoders(data, CANDIDATES, closely=True))
+            outcome = self.judge(await look(True))
         if isinstance(outcome, Exception):
             raise outcome
         return waited(begin, outcome)

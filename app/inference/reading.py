@@ -47,6 +47,8 @@ class Reading(NamedTuple):
         Where the time went: decode, preprocess, inference. Pictures read together share them.
     batch_size : int
         How many pictures were classified together.
+    ink : Map or None
+        (H, W) float32 in [0, 1]: the ink of the whole picture, where it was asked for.
     """
 
     frame: Map
@@ -57,11 +59,17 @@ class Reading(NamedTuple):
     is_sure: bool = True
     stages: tuple[Stage, ...] = ()
     batch_size: int = 1
+    ink: Map | None = None
 
     @property
     def digit(self) -> int:
         """The most probable digit."""
         return int(self.probabilities.argmax())
+
+    @property
+    def runner_up(self) -> int:
+        """The second most probable digit."""
+        return int(np.argsort(-self.probabilities, kind="stable")[1])  # stable, as argmax is, where two are equal
 
 
 def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
@@ -140,16 +148,17 @@ def chosen(
         for legible, candidate in zip(legibility.tolist(), candidates, strict=True)
     ]
     if len(candidates) == 1:
-        ((frame, box, _),) = candidates
-        return Reading(frame, box, probabilities[0], float(legibility[0]), False, log_odds[0] >= SURE)
+        ((frame, box, _, ink),) = candidates
+        return Reading(frame, box, probabilities[0], float(legibility[0]), False, log_odds[0] >= SURE, ink=ink)
     odds = np.array(log_odds)
     weights = np.exp((odds - odds.max()) / ALIKE)
     expected: NDArray[np.float32] = (weights @ probabilities / weights.sum()).astype(np.float32)
     best = int((weights * probabilities[:, expected.argmax()]).argmax())
-    frame, box, _ = candidates[best]
+    frame, box, _, ink = candidates[best]
     others = [legible for other, legible in zip(candidates, legibility.tolist(), strict=True) if is_beside(box, other)]
     beside = max(others, default=0.0)
-    return Reading(frame, box, expected, float(legibility[best]) * (1 - beside), beside > 0.5, bool(odds[best] >= SURE))
+    legible = float(legibility[best]) * (1 - beside)
+    return Reading(frame, box, expected, legible, beside > 0.5, bool(odds[best] >= SURE), ink=ink)
 
 
 def log_odds_of(probability: float) -> float:

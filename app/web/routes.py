@@ -14,7 +14,7 @@ from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
 from app.web.admission import Resource
-from app.web.readings import read_one, read_several
+from app.web.readings import answered, read_one, read_several
 from app.web.telemetry import record, record_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
@@ -73,7 +73,7 @@ Frame = Annotated[bool, Query(description="Also send what the network saw, and w
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
     """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the request's body."""
-    reading = await read_one(request, picture)
+    reading = answered(request, await read_one(request, picture))
     return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
 
 
@@ -97,6 +97,22 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
         for outcome in await read_several(request, pictures)
     ]
     return answers.Predictions(results=results)
+
+
+@guarded.post(
+    "/explain",
+    tags=["pictures"],
+    responses={
+        200: {"content": {"application/json": {"example": answers.EXPLANATION_EXAMPLE}}},
+        **problems.documentation("/explain", *(problems.KINDS.keys() - NOT_OF_PREDICT - {RequestValidationError})),
+    },
+    openapi_extra=REQUEST,
+)
+async def explain(request: Request, picture: Picture) -> answers.Explanation:
+    """Read the digit as `/predict` does, and show the ink, the frame, and what in it speaks for the digit."""
+    reading = answered(request, await read_one(request, picture, with_ink=True))
+    # In a thread, since the ink may take 10 ms to write as a PNG.
+    return await run_in_threadpool(answers.explanation_of, reading, request.state.reader.classifier)
 
 
 @guarded.post(
