@@ -201,6 +201,8 @@ ELSEWHERE = {
     "unknown-version",
     "impossible-length",
     "too-much-writing",
+    "corrections-off",
+    "correction-not-stored",
     "not-a-digit",
     "too-complex",
     "invalid-parameter",
@@ -353,7 +355,7 @@ def test_one_of_the_keys_lets_in(headers, path, picture):
         {"authorization": "Bearer third", "x-api-key": "first"},
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/read", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/corrections", "/read", "/metrics"])
 def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
@@ -379,6 +381,7 @@ def test_openapi_has_an_example_of_every_answer(client):
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
+    of_others |= {"corrections-off", "correction-not-stored"}
     assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_others}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():

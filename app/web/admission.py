@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
 # Of one picture, which is read at once where it is small.
-SMALL_ROUTES = {"/predict", "/explain"}
+SMALL_ROUTES = {"/predict", "/explain", "/corrections"}
 # Of several pictures: a long body has probably many small ones.
 SEVERAL_ROUTES = {"/predict/batch", "/v2/models/digits/infer", "/v2/models/digits/versions/{version}/infer"}
 PICTURE_ROUTES = {*SMALL_ROUTES, "/read", *SEVERAL_ROUTES}

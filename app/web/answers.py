@@ -121,11 +121,18 @@ class Text(BaseModel):
     model: Model
 
 
+class Stored(BaseModel):
+    """What became of a correction."""
+
+    stored: bool = Field(description="Whether it is new: false where the picture is there already, with this label.")
+
+
 class Health(BaseModel):
     """The service is ready."""
 
     status: Literal["ok"] = "ok"
     version: str = Field(description="The service's version.")
+    corrections: bool = Field(description="Whether `/corrections` stores pictures.")
     model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
 
 
@@ -161,7 +168,7 @@ CORRUPT_IMAGE = {
 }
 PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
 TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
-HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
+HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "corrections": False, "model": MODEL_EXAMPLE}
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:

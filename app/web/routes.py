@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.corrections import NotStored
 from app.inference.classifier import Classifier
 from app.inference.reader import Reader
 from app.inference.text import MOST_DIGITS
@@ -43,7 +44,14 @@ SEVERAL_FORM = {
         "properties": {SEVERAL: {"type": "array", "items": BINARY["schema"], "minItems": 1, "maxItems": MAX_PICTURES}},
     }
 }
-ELSEWHERE = {errors.ShuttingDown, errors.TooManyPictures, errors.InvalidInference, errors.UnknownVersion}
+ELSEWHERE = {
+    errors.ShuttingDown,
+    errors.TooManyPictures,
+    errors.InvalidInference,
+    errors.UnknownVersion,
+    errors.CorrectionsOff,
+    NotStored,
+}
 NOT_OF_PREDICT = {*ELSEWHERE, TooMuchWriting, ImpossibleLength}
 NOT_OF_READ = {*ELSEWHERE, errors.NotADigit, BlankImage}
 OF_BATCH = {
@@ -155,7 +163,11 @@ async def health(request: Request) -> answers.Health:
     """Whether the service is ready, and with which model; 503 as soon as it is told to stop."""
     request.state.draining.check()
     classifier: Classifier = request.state.reader.classifier
-    return answers.Health(version=request.app.version, model={"version": classifier.version, **classifier.metadata})
+    return answers.Health(
+        version=request.app.version,
+        corrections=request.state.corrections is not None,
+        model={"version": classifier.version, **classifier.metadata},
+    )
 
 
 @guarded.get(
