@@ -21,7 +21,11 @@ DOCS = ROOT / "docs"
 API = DOCS / "api.md"
 PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
 MOST_BYTES = 6000  # of the README: it is read in a minute
-SHOWN = {"decoders": "number of usable cores, at most 2", "workers": "1", "api_keys": "none", "cors_origins": "none"}
+SHOWN = {
+    "decoders": "number of usable cores, at most 2",
+    "workers": "1",
+    **dict.fromkeys(("api_keys", "cors_origins", "corrections_dir"), "none"),
+}
 PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")  # a line of a program, with what it prints
 
 

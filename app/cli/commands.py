@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.answers import Answerer, NoService, attempt_each
+from app.cli.corrections import corrections
 from app.cli.output import Ask, What, format_of, say, write
 from app.cli.pictures import expand, groups
 
@@ -41,6 +42,7 @@ Jobs = Annotated[
 ]
 
 cli = typer.Typer(help="Read handwritten digits and whole numbers.", no_args_is_help=True, add_completion=False)
+cli.add_typer(corrections, name="corrections")
 
 
 @cli.command()
