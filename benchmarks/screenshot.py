@@ -22,14 +22,14 @@ NUMBER = 215, 110  # a 4 and a 2
 SIDE = 0.8  # of a digit's picture, in heights of the sheet
 COLOURS = 64  # in a file: the page has few
 VIEWS = {
-    "page.png": {"viewport": {"width": 960, "height": 640}, "color_scheme": "light"},
-    "page-dark.png": {"viewport": {"width": 960, "height": 640}, "color_scheme": "dark"},
-    "page-phone.png": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "has_touch": True},
+    "page.png": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "page-dark.png": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    "page-phone.png": {"viewport": {"width": 390, "height": 664}, "color_scheme": "light", "has_touch": True},
 }
 
 
 def draw(page: Page, number: Sequence[np.ndarray]) -> None:
-    """Draw digits' centre lines side by side with the mouse, and wait for the answer and the bars."""
+    """Draw digits' centre lines side by side with the mouse, and wait for the answer, the bars and the explanation."""
     box = page.locator("#sheet").bounding_box()
     scale = SIDE * box["height"] / FRAME_SIDE
     for place, digit in enumerate(number):
@@ -42,6 +42,7 @@ def draw(page: Page, number: Sequence[np.ndarray]) -> None:
                 page.mouse.move(*point)
             page.mouse.up()
     page.locator("#answer[aria-busy=false] .best").wait_for()
+    page.locator("#reading:not([open]), #reading[aria-busy=false]").wait_for()
     page.wait_for_timeout(500)
 
 
