@@ -11,7 +11,7 @@ const LEGIBLE = 0.5; // below, it is probably not a digit
 const AT_ONCE = 4; // pictures of a list that are sent at the same time
 const TRIES = 8; // of a picture that an overloaded service sends back
 const KEPT_BYTES = 1_000_000; // of the largest picture that survives a reload
-const SVG_SIDE = 1000; // pixels of the longer side of an SVG, once drawn
+const SVG_SIDE = 600; // pixels of the longer side of an SVG, once drawn
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // for all there is to show
 const NO_ANSWER = "No digit yet";
 const SVG = "http://www.w3.org/2000/svg";
@@ -593,11 +593,10 @@ function showEvidence(digit, explanation) {
   const map = element("evidence");
   map.replaceChildren();
   map.setAttribute("aria-label", "No evidence yet");
-  element("why-title").textContent = digit ? `Why ${digit.digit}, and not ${explanation.runner_up}?` : "Why?";
-  element("for").textContent = digit ? `speaks for ${digit.digit}, ${percent(digit.confidence)}` : "speaks for the digit";
-  element("against").textContent = digit
-    ? `speaks for ${explanation.runner_up}, the runner-up, ${percent(digit.probabilities[explanation.runner_up])}`
-    : "speaks for the runner-up";
+  const second = explanation?.runner_up;
+  element("why-title").textContent = digit ? `Why ${digit.digit}, and not ${second}, the runner-up?` : "Why?";
+  element("for").textContent = digit ? `for ${digit.digit}, ${percent(digit.confidence)}` : "for the digit";
+  element("against").textContent = digit ? `for ${second}, ${percent(digit.probabilities[second])}` : "for its runner-up";
   if (!digit) return;
   const frame = document.createElementNS(SVG, "image");
   set(frame, { href: digit.frame, width: 28, height: 28 });
