@@ -556,7 +556,7 @@ function showExplanation(digit, explanation, source, note = "") {
   element("reading").ariaBusy = "false";
   element("reading-note").textContent = note;
   showStrip(digit, explanation, source);
-  showEvidence(digit, explanation);
+  showEvidence(explanation);
 }
 
 // Picture → ink → box → frame; a step that cannot be shown is left out.
@@ -589,19 +589,18 @@ function showStep(id, source, isShown) {
 }
 
 // The frame under 7×7 squares: how much each speaks for the digit, or for its runner-up.
-function showEvidence(digit, explanation) {
+function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
-  map.setAttribute("aria-label", "No evidence yet");
-  const second = explanation?.runner_up;
-  element("why-title").textContent = digit ? `Why ${digit.digit}, and not ${second}, the runner-up?` : "Why?";
-  element("for").textContent = digit ? `for ${digit.digit}, ${percent(digit.confidence)}` : "for the digit";
-  element("against").textContent = digit ? `for ${second}, ${percent(digit.probabilities[second])}` : "for its runner-up";
-  if (!digit) return;
+  map.setAttribute("aria-label", explanation ? evidenceInWords(explanation) : "No evidence yet");
+  const { digit, runner_up: second, probabilities } = explanation ?? {};
+  element("why-title").textContent = explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?";
+  element("for").textContent = explanation ? `for ${digit}, ${percent(probabilities[digit])}` : "for the digit";
+  element("against").textContent = explanation ? `for ${second}, ${percent(probabilities[second])}` : "for its runner-up";
+  if (!explanation) return;
   const frame = document.createElementNS(SVG, "image");
-  set(frame, { href: digit.frame, width: 28, height: 28 });
+  set(frame, { href: explanation.frame, width: 28, height: 28 });
   map.append(frame, ...squares(explanation.evidence));
-  map.setAttribute("aria-label", evidenceInWords(digit, explanation));
 }
 
 function squares(evidence) {
@@ -614,14 +613,14 @@ function squares(evidence) {
   }));
 }
 
-function evidenceInWords(digit, { evidence, runner_up }) {
+function evidenceInWords({ digit, runner_up, evidence }) {
   const weights = evidence.flat();
+  const [most, least] = [Math.max(...weights), Math.min(...weights)];
   const place = (weight) => {
     const index = weights.indexOf(weight);
     return `row ${Math.floor(index / 7) + 1}, column ${(index % 7) + 1} of 7`;
   };
-  const [most, least] = [Math.max(...weights), Math.min(...weights)];
-  const strongest = `The frame. Speaks most for ${digit.digit}: ${place(most)}`;
+  const strongest = `The frame. Speaks most for ${digit}: ${place(most)}`;
   return least < 0 ? `${strongest}; most for ${runner_up}: ${place(least)}` : strongest;
 }
 
