@@ -71,6 +71,12 @@ def test_a_patch_without_ink_says_nothing(classifier, digits):
         assert (found[~empty] != 0).sum() > 4
 
 
+def test_it_says_nothing_even_where_the_network_wavers(frame):
+    noise = np.random.default_rng(0)
+    found = evidence(softmax_of(lambda frames: noise.normal(0, 1, len(frames))), frame, 7, 1)
+    np.testing.assert_array_equal(found == 0, by_patch(frame) == 0)
+
+
 def test_it_is_finite_where_the_network_is_certain(frame):
     certain = softmax_of(lambda frames: np.where(frames.sum(axis=(1, 2)) < frame.sum(), -200, 200))
     with np.errstate(over="ignore"):

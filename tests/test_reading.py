@@ -114,9 +114,9 @@ def looks(monkeypatch) -> list[tuple[int, bool]]:
     """How many pictures were looked at, and whether closely."""
     seen, look = [], reading.look
 
-    def spied(images: Sequence[Image.Image], classifier, closely: bool) -> list:
+    def spied(images: Sequence[Image.Image], classifier, closely: bool, with_ink: bool = False) -> list:
         seen.append((len(images), closely))
-        return look(images, classifier, closely)
+        return look(images, classifier, closely, with_ink)
 
     monkeypatch.setattr(reading, "look", spied)
     return seen

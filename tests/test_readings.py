@@ -103,11 +103,11 @@ def test_a_batch_takes_a_quarter_of_the_small_places_and_one_of_the_large(digits
     def counted(name: str):
         read = getattr(Reader, name)
 
-        async def count(reader, picture):
+        async def count(reader, *given):
             running[name] += 1
             most[name] = max(most.get(name, 0), running[name])
             await asyncio.sleep(0.001)
-            reading = await read(reader, picture)
+            reading = await read(reader, *given)
             running[name] -= 1
             return reading
 

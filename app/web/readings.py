@@ -93,10 +93,7 @@ def read_frames(request: Request, frames: Map) -> list[Reading]:
 async def read_opened(request: Request, picture: bytes, small: Image.Image | None, with_ink: bool = False) -> Reading:
     """Read a picture that has its place."""
     reader: Reader = request.state.reader
-    if with_ink:
-        reading = await reader.read_with_ink(picture, is_small=small is not None)
-    else:
-        reading = await (reader.read_small(small) if small else reader.read_large(picture))
+    reading = await (reader.read_small(small, with_ink) if small else reader.read_large(picture, with_ink))
     record(reading.stages, queue_of(small), request.state.metrics)
     record_reading(reading, request.state.metrics)
     return reading
