@@ -568,15 +568,11 @@ function showStrip(digit, explanation, source) {
   showStep("strip-crop", explanation?.ink, !digit || (isWhole && shownSize));
   element("strip-box").replaceChildren();
   if (!digit || !shownSize) return;
-  const { width, height } = shownSize;
-  set(element("strip-box"), { viewBox: `0 0 ${width} ${height}` });
+  const { left, top, width, height } = digit.box;
+  set(element("strip-crop"), { viewBox: `${left} ${top} ${width} ${height}` });
+  set(element("strip-crop").firstElementChild, { ...shownSize, preserveAspectRatio: "none" });
+  set(element("strip-box"), { viewBox: `0 0 ${shownSize.width} ${shownSize.height}` });
   element("strip-box").append(boxAround(digit.box));
-  set(element("strip-crop").firstElementChild, { width, height, preserveAspectRatio: "none" });
-  set(element("strip-crop"), { viewBox: Object.values(inOrder(digit.box)).join(" ") });
-}
-
-function inOrder({ left, top, width, height }) {
-  return { left, top, width, height };
 }
 
 function showStep(id, source, isShown) {
