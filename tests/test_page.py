@@ -908,8 +908,9 @@ def test_a_slow_upload_has_no_old_answer_beside_it(page, three):
     held = []
     page.route("**/read*", lambda route: held.append(route))
     choose(page, ("three.png", three))
+    page.get_by_role("img", name="three.png").wait_for()
+    assert page.locator("#text").text_content() == "…"  # from the moment that the picture is shown
     expect(page.locator("#message")).to_have_text("Reading …")
-    expect(page.locator("#text")).to_have_text("…")
     expect(page.locator("#frame")).to_be_hidden()
     expect(page.locator("#bars .best")).to_have_count(0)
     held[0].continue_()
