@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from app.preprocess.frame import FRAME_SIDE
 
 GAP = 2  # pixels between units
-PARTS = {"training": "training (deformed, dropout)", "validation": "validation"}
 
 
 def plot_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -28,9 +27,9 @@ def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for part, label in PARTS.items():
-        left.plot(epochs, [row[f"{part}_loss"] for row in history], ".-", label=label)
-        right.plot(epochs, [100 * (1 - row[f"{part}_error"]) for row in history], ".-", label=label)
+    for part in ("training", "validation"):
+        left.plot(epochs, [row[f"{part}_loss"] for row in history], ".-", label=part)
+        right.plot(epochs, [100 * (1 - row[f"{part}_error"]) for row in history], ".-", label=part)
     left.set(title="Loss", xlabel="epoch", ylim=(0, None))
     left.ticklabel_format(axis="y", style="plain", useOffset=False)
     right.set(title="Accuracy", xlabel="epoch")
