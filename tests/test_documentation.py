@@ -13,7 +13,7 @@ import pytest
 from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
-from support import DIGITS, ROOT, serving
+from support import DIGITS, PRINTED, ROOT, assert_shown, blocks, serving
 from training.config import parse
 
 README = ROOT / "README.md"
@@ -26,7 +26,6 @@ SHOWN = {
     "workers": "1",
     **dict.fromkeys(("api_keys", "cors_origins", "corrections_dir"), "none"),
 }
-PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")  # a line of a program, with what it prints
 
 
 def text_of(page: Path) -> str:
@@ -44,16 +43,6 @@ def links(page: Path) -> list[str]:
     """The relative links and pictures of a page."""
     found = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', text_of(page))
     return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """A page's blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def assert_shown(shown: str, printed: str) -> None:
-    """Compare what is printed with what a page shows, where … stands for anything on a line."""
-    assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), printed.strip())
 
 
 @pytest.fixture(scope="module")
