@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from app.inference import decoder, decoders
-from app.inference.decoder import CANDIDATES, SHARED, Found
+from app.inference.decoder import CANDIDATES, LAYOUTS, SHARED, Found
 from app.inference.decoders import Busy, Decoders, new_pool
 from app.inference.reading import decide, read_bytes
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
-from support import MAX_PIXELS, drawing, encode, flat, load_sheet, many_scans, until
+from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_scans, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 SLOW = many_scans(70_000)  # for ever, in C code
@@ -90,6 +90,17 @@ def test_a_picture_that_takes_much_memory_is_looked_at_closely_at_once(pool):
     found = asyncio.run(look(pool, encode(drawing_of_megapixels(3), compress_level=1)))
     assert found.closely
     assert found.results[0].frame.shape == (28, 28)
+
+
+@linux
+def test_a_picture_that_takes_more_memory_than_there_is_beside_others_is_looked_at_alone(pool, killed, monkeypatch):
+    monkeypatch.setattr(decoders, "SHARED", SHARED._replace(memory_bytes=20_000_000))
+    sheet = Image.new("L", (1000, 667), 255)
+    sheet.paste(letter("A").resize((600, 600)), (200, 30))
+    found = asyncio.run(pool(encode(sheet), LAYOUTS, closely=True))
+    assert found.closely
+    assert found.results
+    assert not killed
 
 
 def test_a_blank_picture_is_said_so(pool, killed):

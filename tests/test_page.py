@@ -22,7 +22,8 @@ from PIL import Image, ImageDraw, ImageOps
 from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from app.inference.reading import read_bytes
-from support import MAX_PIXELS, ROOT, drawing, encode, letter, serving
+from support import DIGITS, MAX_PIXELS, ROOT, drawing, encode, letter, serving
+from training import data, train
 from training.strokes import CELLS, distance, enlarged, traced
 
 pytestmark = pytest.mark.slow
@@ -45,6 +46,17 @@ LETTERS = {
     "X": [[(0.4, 0.2), (0.9, 0.8)], [(0.9, 0.2), (0.4, 0.8)]],
 }
 SEVENTY_SEVEN = [[SEVEN], [[(x + 0.6, y) for x, y in SEVEN]]]
+MIRRORED_THREE = [
+    (0.9, 0.25),
+    (0.75, 0.18),
+    (0.6, 0.25),
+    (0.6, 0.4),
+    (0.75, 0.48),
+    (0.58, 0.56),
+    (0.55, 0.72),
+    (0.7, 0.82),
+    (0.9, 0.76),
+]  # as children write it
 KEY = "a-key-for-tests"
 MAX_BYTES = 400_000
 SURE = r">?\d+\.\d %"
@@ -891,6 +903,24 @@ def test_a_wrong_answer_is_corrected(browser, correcting_url, forty_two):
         answered(page)
         page.get_by_role("button", name="no digit", exact=True).click()
         expect(thanks).to_contain_text("full")
+
+
+def test_a_digit_that_was_corrected_is_read_right_by_the_next_network(browser, sample_mnist, tmp_path, monkeypatch):
+    stored, corrected, model = (tmp_path / name for name in ("stored", "corrected", "digits.onnx"))
+    stored.mkdir()
+    with serving(DIGITS_CORRECTIONS_DIR=str(stored)) as (_, url), opened(browser, url) as page:
+        draw(page, MIRRORED_THREE)
+        assert answered(page) != "3"
+        page.get_by_role("button", name="3", exact=True).click()
+        expect(page.locator("#thanks")).to_have_text("Thank you: stored for training.")
+    subprocess.run([DIGITS, "corrections", "export", corrected, "--from", stored], check=True)
+    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
+    recipe = "--hidden 256 --epochs 10 --batch-size 50 --learning-rate 0.01 --threads 1 --precision fp32".split()
+    places = ["--data", str(sample_mnist), "--runs", str(tmp_path / "runs"), "--output", str(model)]
+    assert train.main([*recipe, *places, "--pictures", str(corrected)]) == 0
+    with serving("--model", str(model)) as (_, url), opened(browser, url) as page:
+        draw(page, MIRRORED_THREE)
+        assert answered(page) == "3"
 
 
 def test_corrections_are_offered_only_where_they_are_stored(page):

@@ -82,7 +82,7 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, cl
         with limited(limits):
             return find(data, max_pixels, search, closely, is_alone)
     except MemoryError:
-        kind: type[Exception] = TooComplex
+        kind: type[Exception] = TooComplex if is_alone else TakesMuchMemory
         megabytes = limits.memory_bytes // 1_000_000
         message = f"The picture takes more than {megabytes} MB to decode: send a smaller one, or a JPEG."
     except (PreprocessError, TakesMuchMemory) as error:
