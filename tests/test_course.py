@@ -56,4 +56,4 @@ def test_the_commands_run(beside_mnist):
         if program == "tensorboard":
             subprocess.run(tool(program, *options.split(), "--inspect"), check=True)
         else:
-            assert train.main([*options.split(), "--data", "data", "--threads", "1"]) == 0
+            assert train.main([*options.split(), "--data", "data", "--threads", "1", "--precision", "fp32"]) == 0

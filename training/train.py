@@ -405,7 +405,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     if folder:
         config, own = read_folder(folder)
     else:
-        config, own = resolve(config, device), own_pictures(arguments.pictures)
+        own, config = own_pictures(arguments.pictures), resolve(config, device)
         folder = new_folder(arguments.runs, config, own)
     print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
     print("Making numbers that are cut, and frames that show no digit (about two minutes)")
