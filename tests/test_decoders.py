@@ -117,6 +117,7 @@ def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @linux
 def test_a_picture_that_takes_too_much_processor_time_ends_its_process_alone(pool, photo, killed):
     async def both() -> list:
@@ -160,6 +161,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_waiting_is_not_working(pool, monkeypatch):
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 30.0)
     pool.limits = pool.limits._replace(seconds=0.5)
@@ -180,6 +182,7 @@ def drawing_of_megapixels(megapixels: int):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
 
@@ -226,6 +229,7 @@ def test_pictures_that_wait_when_the_last_process_is_killed_are_read_by_another(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_picture_has_its_answer(pool, photo):
     async def read_many() -> list:
         readings = [asyncio.ensure_future(look(pool, photo)) for _ in range(60)]

@@ -27,7 +27,7 @@ from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
 from support import MODEL, encode, load_sheet, number, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 MAX_PIXELS, MEMORY_BYTES = 1_000_000, 220_000_000
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 300))
 
