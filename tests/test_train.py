@@ -300,7 +300,7 @@ def test_ctrl_c_keeps_the_best_so_far(small_mnist, tmp_path):
         if line.startswith("epoch   2"):
             process.send_signal(signal.SIGINT)
             break
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=180)
     assert process.returncode == 130
     assert f"--resume {next(runs.iterdir())}" in said
     assert int(Classifier(output).metadata["epochs"]) >= 2

@@ -199,9 +199,9 @@ function readSoon() {
 
 async function readDrawing() {
   const mine = startReading();
-  sentAt = performance.now();
   repaint();
   const picture = { blob: await drawing() };
+  sentAt = performance.now();
   if (mine === reading && !current) show(picture);
   await finishReading(picture, mine);
   if (isBehind) readSoon();
