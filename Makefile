@@ -20,8 +20,8 @@ SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfil
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-run: .venv/service  ## Serve on http://127.0.0.1:8000 (settings: docs/configuration.md)
-	@exec $(BIN)/digits serve
+run: .venv/service  ## Serve on http://127.0.0.1:8000 (or another port, with more options: PORT=8080 ARGS="--workers 2")
+	@exec $(BIN)/digits serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, the fast tests
 	$(LINT)

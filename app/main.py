@@ -59,6 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # good names in generated clients
         redirect_slashes=False,  # behind a proxy that ends TLS, a redirect would send the key in the clear
     )
+    app.state.model = classifier.version
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=keys)

@@ -1,12 +1,15 @@
 """Every setting of the service, read from the environment: DIGITS_ and the name in capitals."""
 
 import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import DirectoryPath, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+PREFIX = "DIGITS_"
 HERE = Path(__file__).parent
 INSTALLED_MODEL, MODEL = HERE / "digits.onnx", HERE.parent / "models" / "digits.onnx"
 
@@ -19,7 +22,7 @@ def usable_cores() -> int:
 class Settings(BaseSettings):
     """The service's settings; each one's description is also in docs/configuration.md."""
 
-    model_config = SettingsConfigDict(env_prefix="DIGITS_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
     model: Path = Field(
         default=INSTALLED_MODEL if INSTALLED_MODEL.exists() else MODEL, description="Path of the model file to serve."
@@ -96,6 +99,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest log level to write: `debug`, `info`, `warning` or `error`."
     )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto",
+        description="Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.",
+    )
 
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
@@ -116,3 +123,18 @@ class Settings(BaseSettings):
     def off_where_empty(cls, value: object) -> object:
         """Take an empty value for none, and not for the current folder."""
         return value or None
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, with the one that may be meant."""
+    names = [name.upper() for name in Settings.model_fields]
+    known = {*names, "URL"} | ({"API_KEY"} if environment.get(f"{PREFIX}API_KEYS") else set())  # what clients read
+    given = sorted(name for name in environment if name.upper().startswith(PREFIX))
+    return [unknown(name, names) for name in given if name.upper().removeprefix(PREFIX) not in known]
+
+
+def unknown(variable: str, names: Sequence[str]) -> str:
+    """What is said of such a variable."""
+    near = get_close_matches(variable.upper().removeprefix(PREFIX), names, 1)
+    hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
+    return f"{variable} is not a setting of Digits.{hint}"

@@ -26,11 +26,11 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from app.inference.thresholds import LEGIBLE
 from rejection import auroc, ccr
 from training.evaluate import reliability, wilson_interval
 from training.pictures import NO_DIGIT, files_of_labels, labels_of
 
-LEGIBLE = 0.5
 FALSE_POSITIVES = 0.01
 AT_ONCE = 4
 SHOWN_CONFUSIONS = 8

@@ -13,16 +13,16 @@ import termios
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 import httpx2
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from app.cli import commands
 from app.cli.commands import cli
-from app.web import routes
 from support import DIGITS, MODEL, NUMBER, SEVEN, answering, busy, drawing, encode, flat, letter, number, serving
 
 pytestmark = pytest.mark.slow
@@ -58,27 +58,55 @@ def invoked(*arguments, **environment):
     return CliRunner().invoke(cli, [*map(str, arguments)], env=environment)
 
 
-def on_a_terminal(*arguments, **environment) -> str:
-    """What a person sees of a command."""
+@contextmanager
+def at_a_terminal(*arguments, columns=200, **environment) -> Iterator[tuple[subprocess.Popen, BinaryIO]]:
+    """A command at a terminal of its own: its process, and what a person sees and types there."""
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 200, 0, 0))
-    process = subprocess.Popen(
-        [DIGITS, *map(str, arguments)], stdout=theirs, stderr=theirs, env={**os.environ, **environment}
-    )
-    os.close(theirs)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    opened = f': <{os.ttyname(theirs)}; exec "$@"'  # by the first of a session, which makes it the session's
+    with open(ours, "r+b", buffering=0) as screen:
+        process = subprocess.Popen(
+            ["sh", "-c", opened, "sh", DIGITS, *map(str, arguments)],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env={
+                **{name: value for name, value in os.environ.items() if name != "COLUMNS"},
+                "TERM": "xterm",
+                **environment,
+            },
+        )
+        os.close(theirs)
+        try:
+            yield process, screen
+        finally:
+            process.kill()
+            process.wait(30)
+
+
+def shown_at(screen: BinaryIO, until: str | None = None) -> str:
+    """What a terminal shows until something stands there, or to the end."""
     shown = b""
-    with open(ours, "rb", buffering=0) as screen, suppress(OSError):  # an error is how a terminal ends
-        while data := screen.read(65536):
+    with suppress(OSError):  # an error is how a terminal ends
+        while not (until and re.search(until, shown.decode(errors="replace"))) and (data := screen.read(65536)):
             shown += data
-    process.wait(30)
     return shown.decode()
+
+
+def on_a_terminal(*arguments, columns=200, **environment) -> str:
+    """What a person sees of a command."""
+    with at_a_terminal(*arguments, columns=columns, **environment) as (process, screen):
+        shown = shown_at(screen)
+        process.wait(30)
+        return shown
 
 
 def test_one_picture_gets_a_bar_for_each_digit(url, files):
     done = digits_command("predict", files[1], "--url", url)
     heading, *bars = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r".*/7.png: 7 \(\d+\.\d%\)", heading)
+    assert re.fullmatch(r".*/7.png: 7 \(>?\d+\.\d%\)", heading)
     assert [bar.split()[0] for bar in bars] == list("0123456789")
     assert max(bars, key=lambda bar: bar.count("█")) == bars[7]
 
@@ -142,15 +170,16 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_read(url, files, tm
     assert done.exit_code == 1
     assert [line.get("digit") for line in lines] == [None, None, 3]
     assert "text.png: The file is not a picture" in done.stderr
-    assert done.stderr.splitlines() == [f"{line['file']}: {line['error']}" for line in lines[:2]]
+    reasons = [f"{line['file']}: {line['error']}" for line in lines[:2]]
+    assert done.stderr.splitlines() == [*reasons, "2 of 3 could not be read."]
     assert lines[1]["error"] == "No such file or directory."
 
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--csv",)])
 def test_a_service_that_does_not_answer_is_said_once(files, options):
     done = invoked("predict", *files, *options, "--url", "http://127.0.0.1:9")
-    sentence = "http://127.0.0.1:9 does not answer (Connection refused): start one with `digits serve`, or name it "
-    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"{sentence}with --url.\n")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert re.fullmatch(r"http://127\.0\.0\.1:9 does not answer \(Connection refused\): .*\n", done.stderr)
 
 
 def test_locally_the_answers_are_the_services(url, digits, tmp_path):
@@ -171,7 +200,8 @@ def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_
     with serving(DIGITS_MIN_LEGIBILITY="0.5") as (_, url):
         asked = invoked("predict", tmp_path, "--json", "--url", url)
     local = invoked("predict", tmp_path, "--json", "--local", DIGITS_MIN_LEGIBILITY="0.5")
-    assert re.fullmatch(r".*A\.png: What is on the picture does not look like one whole digit: .*\n", asked.stderr)
+    assert re.match(r".*A\.png: What is on the picture does not look like one whole digit: ", asked.stderr)
+    assert asked.stderr.endswith("\n1 of 3 could not be read.\n")
     assert (local.exit_code, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
 
@@ -188,9 +218,9 @@ def test_one_number_gets_a_bar_for_each_of_its_digits(url, numbers):
     done = digits_command("read", numbers[1], "--url", url)
     heading, *bars = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r".*/two-lines.png: 720 / 14 \(\d+\.\d%\)", heading)
+    assert re.fullmatch(r".*/two-lines.png: 720 / 14 \(>?\d+\.\d%\)", heading)
     assert [bar.split()[:1] for bar in bars] == [["7"], ["2"], ["0"], [], ["1"], ["4"]]
-    assert all(re.search(r"█ +\d+\.\d%$", bar) for bar in bars if bar)
+    assert all(re.search(r"█ +>?\d+\.\d%$", bar) for bar in bars if bar)
 
 
 def test_several_numbers_get_a_table_in_their_order(url, numbers, tmp_path):
@@ -234,10 +264,6 @@ def test_a_number_is_read_as_so_many_digits_or_not_at_all(url, numbers, local):
     done = invoked("read", numbers[0], "--length", "64", *where)
     sentence = "The picture cannot be read with a length of 64: leave the length out, or correct it."
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"{numbers[0]}: {sentence}\n")
-
-
-def test_a_number_may_be_as_long_as_for_the_service():
-    assert commands.MOST_DIGITS == routes.MOST_DIGITS
 
 
 def test_locally_the_texts_are_the_services(url, digits, numbers, tmp_path):
@@ -287,9 +313,9 @@ def test_info_says_what_the_model_file_says(classifier):
         (["predict"], 2, "Missing argument"),
         (["predict", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
         (["read", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
-        (["read", "7.png", "--length", "65"], 2, "65 is not in the range"),
+        (["read", "7.png", "--length", "0"], 2, "0 is less than 1"),
         (["predict", "7.png", "--model", "digits.onnx"], 2, "--model needs --local"),
-        (["info", "--url", "localhost:8000"], 1, "^localhost:8000 cannot be asked: .*Name it as in --url"),
+        (["info", "--url", "localhost:8000"], 1, "^localhost:8000 has no scheme: use --url http://localhost:8000$"),
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),
     ],
 )
@@ -345,8 +371,11 @@ def test_the_service_is_ready_within_two_seconds():
         (["--model", __file__], {}, "is cut off, or not an ONNX model"),
         (["--port", "70000"], {}, "DIGITS_PORT: .*less than or equal to 65535"),
         (["--host", "192.0.2.1"], {}, "192.0.2.1:8000: Cannot assign requested address. Choose another"),
+        (["--host", "nowhere.invalid"], {}, "^The host nowhere.invalid is unknown. Choose another one with --host"),
+        (["--host", "a..b"], {}, "^The host a..b is unknown"),
         (["--workers", "0"], {}, "DIGITS_WORKERS: .*greater than or equal to 1"),
         ([], {"DIGITS_MAX_PIXELS": "many"}, "DIGITS_MAX_PIXELS: .*valid integer.*'many'"),
+        ([], {"DIGITS_LOG_FORMAT": "xml"}, "DIGITS_LOG_FORMAT: .*'auto', 'text' or 'json'.*'xml'"),
     ],
 )
 def test_serve_refuses_to_start_with_one_sentence(arguments, environment, message):
@@ -364,3 +393,87 @@ def test_a_port_in_use_is_said(url):
         done.stderr
         == f"127.0.0.1:{port}: Address already in use. Choose another address with DIGITS_HOST and DIGITS_PORT.\n"
     )
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+@pytest.mark.parametrize("command", ["predict", "read"])
+def test_what_a_terminal_shows_fits_its_width(url, tmp_path, digits, command, columns):
+    paths = [tmp_path / "with a long name" / f"{index:030}.png" for index in range(3)]
+    paths[0].parent.mkdir()
+    for path, picture in zip(paths, (drawing(digits[350]), letter("A"), number(digits[:50:10])), strict=True):
+        path.write_bytes(encode(picture))
+    for names in (paths, paths[1:2], paths[2:]):
+        shown = on_a_terminal(command, *names, "--url", url, columns=columns)
+        assert max(map(cell_len, re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines())) <= columns
+        assert all(f"{path.stem[-1]}.png" in shown for path in names)
+
+
+def test_elsewhere_names_are_whole_whatever_the_width(url, files):
+    shown = digits_command("predict", *files, "--url", url, COLUMNS="40").stdout
+    assert [line.split()[0] for line in shown.splitlines()[1:]] == list(map(str, files))
+
+
+def test_it_ends_with_how_many_could_not_be_read(url, files, tmp_path):
+    broken = [tmp_path / f"{name}.png" for name in "abcd"]
+    for path in broken[1:]:
+        path.write_bytes(b"no picture")
+    good = [*files, files[0]]
+    for options in ((), ("--json",), ("--csv",)):
+        done = invoked("predict", *broken, *good, *options, "--url", url)
+        assert done.exit_code == 1
+        assert done.stderr.splitlines()[-1] == "4 of 7 could not be read."
+        assert len(done.stderr.splitlines()) == 5
+    assert "could not be read" not in invoked("read", broken[1], "--url", url).stderr
+    assert invoked("read", *broken[:2], "--url", url).stderr.endswith("2 of 2 could not be read.\n")
+
+
+def test_a_connection_that_breaks_is_a_sentence_too():
+    def respond(_):
+        raise ConnectionAbortedError
+
+    with answering(respond) as url:
+        done = digits_command("info", "--url", url)
+    assert done.returncode == 1
+    assert re.fullmatch(r"The connection broke: .*[^.]\.\n", done.stderr)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_at_a_terminal_the_service_says_where_it_is_and_ctrl_c_ends_it(workers, digits):
+    started = r"\d\d:\d\d:\d\d Digits [\d.]+, model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\r\n"
+    with at_a_terminal("serve", "--port", 0, "--workers", workers) as (process, screen):
+        shown = shown_at(screen, started)
+        assert re.fullmatch(started, shown)
+        url = re.search(started, shown)[1]
+        assert httpx2.post(f"{url}/predict", content=encode(drawing(digits[350])), timeout=30).json()["digit"] == 7
+        assert httpx2.get(f"{url}/none", timeout=30).status_code == 404
+        assert re.search(
+            r"POST /predict 200 \d+\.\d ms\r\n(.|\s)*GET /none 404 \d+\.\d ms", shown_at(screen, "/none.*ms")
+        )
+        screen.write(b"\x03")  # Ctrl-C, which reaches the workers and decoders too
+        assert re.fullmatch(r"(\x1b\[0m)?\s*(\^C)?\s*\d\d:\d\d:\d\d stopped\s*", shown_at(screen))
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("seconds", [0, 0.3])
+def test_ctrl_c_while_workers_start_is_as_quiet(seconds):
+    with at_a_terminal("serve", "--port", 0, "--workers", 2) as (process, screen):
+        shown_at(screen, "Ctrl-C stops it")
+        time.sleep(seconds)
+        screen.write(b"\x03")
+        assert re.fullmatch(r"\)?\s*(\^C)?\s*\d\d:\d\d:\d\d stopped\s*", shown_at(screen))
+        assert process.wait(30) == 0
+
+
+def test_a_misspelt_setting_is_a_warning_in_the_format_in_use():
+    misspelt = {"DIGITS_MAX_PIXEL": "1000", "DIGITS_URL": "http://127.0.0.1:8000"}
+    sentence = "DIGITS_MAX_PIXEL is not a setting of Digits. Did you mean DIGITS_MAX_PIXELS?"
+    with serving(DIGITS_LOG_FORMAT="text", **misspelt) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+    done = digits_command("serve", "--host", "nowhere.invalid", **misspelt)
+    warning, refusal = done.stderr.splitlines()
+    assert json.loads(warning)["event"] == sentence
+    assert json.loads(warning)["level"] == "warning"
+    assert refusal.startswith("The host nowhere.invalid is unknown.")
+    done = digits_command("serve", "--host", "nowhere.invalid", DIGITS_LOG_FORMAT="text", **misspelt)
+    assert done.stderr.splitlines()[0].endswith(f" warning: {sentence}")

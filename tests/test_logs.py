@@ -1,7 +1,8 @@
-"""Log lines: JSON, and at the level that is asked for."""
+"""Log lines: as text or JSON, and at the level that is asked for."""
 
 import json
 import logging
+import re
 from contextlib import suppress
 from io import StringIO
 
@@ -17,7 +18,7 @@ def lines(monkeypatch):
     root, stream = logging.getLogger(), StringIO()
     monkeypatch.setattr(root, "handlers", [])  # pytest's own, which must not be closed
     monkeypatch.setattr(root, "level", root.level)
-    logs.configure("info", stream)
+    logs.configure("info", "auto", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logging.captureWarnings(False)
     structlog.reset_defaults()
@@ -51,3 +52,99 @@ def test_lines_below_the_level_are_left_out(lines):
     (line,) = lines()
     assert (line["event"], line["level"], line["seconds"]) == ("just right", "info", 1)
     assert line["timestamp"].endswith("Z")
+
+
+class Terminal(StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def configured(lines):
+    """Log lines in a format, to a stream."""
+
+    def configure(format, stream, level="info"):
+        logs.configure(level, format, stream)
+        return stream
+
+    return configure
+
+
+def log_a_request(path="/predict", status=200):
+    structlog.get_logger().info("request", request_id="1", method="POST", path=path, status=status, seconds=0.00617)
+
+
+@pytest.mark.parametrize(
+    ("format", "stream", "is_text"),
+    [
+        ("auto", StringIO, False),
+        ("auto", Terminal, True),
+        ("text", StringIO, True),
+        ("json", Terminal, False),
+    ],
+)
+def test_text_is_for_terminals_unless_it_is_asked_for(configured, format, stream, is_text):
+    stream = configured(format, stream())
+    log_a_request()
+    (line,) = stream.getvalue().splitlines()
+    assert line.startswith("{") != is_text
+    if is_text:
+        assert re.fullmatch(r"\d\d:\d\d:\d\d POST /predict 200 6\.2 ms", line)
+
+
+def test_the_line_of_a_service_that_starts_has_its_address(configured):
+    stream = configured("text", StringIO())
+    structlog.get_logger().info("serving", url="http://127.0.0.1:8000", version="0.1.0", model="5355999c9e9b")
+    assert stream.getvalue()[9:] == "Digits 0.1.0, model 5355999c9e9b, on http://127.0.0.1:8000 (Ctrl-C stops it)\n"
+
+
+def test_people_see_the_warnings_of_libraries_and_not_their_chatter(configured):
+    stream = configured("text", StringIO())
+    logging.getLogger("uvicorn.error").info("Waiting for application startup.")
+    logging.getLogger("uvicorn.error").info("Waiting for connections to close. (CTRL+C to force quit)")
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    assert [line[9:] for line in stream.getvalue().splitlines()] == [
+        "Waiting for connections to close. (CTRL+C to force quit)",
+        "warning: Invalid HTTP request received.",
+    ]
+    stream = configured("text", StringIO(), "debug")
+    logging.getLogger("uvicorn.error").info("Waiting for application startup.")
+    assert stream.getvalue().endswith("Waiting for application startup.\n")
+
+
+def test_an_unforeseen_error_is_told_with_its_traceback(configured):
+    stream = configured("text", StringIO())
+    try:
+        raise RuntimeError("\x1b[2Jcleared")
+    except RuntimeError:
+        structlog.get_logger().exception("unforeseen error", request_id="order-66")
+    first, *traceback = stream.getvalue().splitlines()
+    assert first.endswith("error: unforeseen error request_id=order-66")
+    assert traceback[0] == "Traceback (most recent call last):"
+    assert traceback[-1] == "RuntimeError: �[2Jcleared"
+
+
+def test_a_path_cannot_forge_a_line_or_reach_the_terminal(configured):
+    stream = configured("text", Terminal())
+    log_a_request("/\n12:00:00 POST /\x1b[2J\x9b")
+    assert stream.getvalue()[9:] == "POST /%0A12%3A00%3A00%20POST%20/%1B%5B2J%C2%9B 200 6.2 ms\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_what_failed_is_in_colour_where_the_terminal_has_any(configured, monkeypatch, environment, coloured):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    stream = configured("auto", Terminal())
+    for status in (200, 422, 503):
+        log_a_request(status=status)
+    good, wrong, failed = stream.getvalue().splitlines()
+    assert "\x1b" not in good
+    assert [wrong[:5], failed[:5]] == (["\x1b[33m", "\x1b[31m"] if coloured else [wrong[:5], failed[:5]])
+    assert ("\x1b" in wrong, "\x1b" in failed) == (coloured, coloured)
+    file = configured("text", StringIO())
+    log_a_request(status=503)
+    assert "\x1b" not in file.getvalue()

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 
 def test_the_environment_sets_them(monkeypatch):
@@ -27,6 +27,7 @@ def test_they_cannot_be_changed():
         ("MIN_LEGIBILITY", "50"),
         ("MIN_LEGIBILITY", "nan"),
         ("LOG_LEVEL", "loud"),
+        ("LOG_FORMAT", "xml"),
         ("API_KEYS", ","),
         ("API_KEYS", " "),
         ("API_KEYS", "schlüssel"),
@@ -36,3 +37,19 @@ def test_what_makes_no_sense_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"DIGITS_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"DIGITS_MAX_PIXEL": "1"}, ["DIGITS_MAX_PIXEL is not a setting of Digits. Did you mean DIGITS_MAX_PIXELS?"]),
+        ({"digits_prot": "1"}, ["digits_prot is not a setting of Digits. Did you mean DIGITS_PORT?"]),
+        ({"DIGITS_XYZZY": "1"}, ["DIGITS_XYZZY is not a setting of Digits."]),
+        ({"DIGITS_API_KEY": "1"}, ["DIGITS_API_KEY is not a setting of Digits. Did you mean DIGITS_API_KEYS?"]),
+        ({"DIGITS_API_KEY": "1", "DIGITS_API_KEYS": "1", "DIGITS_URL": "http://127.0.0.1:8000"}, []),
+        ({f"DIGITS_{name.upper()}": "1" for name in Settings.model_fields}, []),
+        ({"digits_port": "1", "MY_DIGITS_PORT": "1", "PATH": "/bin"}, []),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_from_the_one_that_is_near(environment, said):
+    assert unknown_variables(environment) == said

@@ -19,8 +19,7 @@ from pyarrow.fs import FileSelector
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA
 from app.bulk.storage import Place
-
-LEGIBLE = 0.5
+from app.inference.thresholds import LEGIBLE
 
 
 class Summary(NamedTuple):

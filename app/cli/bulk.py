@@ -3,13 +3,14 @@
 import time
 from collections.abc import Iterator
 
-from app.bulk.destination import LEGIBLE, Destination, Summary
+from app.bulk.destination import Destination, Summary
 from app.bulk.job import Cluster, parts_left, run
 from app.bulk.source import Files, Source, Table
 from app.bulk.storage import place_of
 from app.bulk.worker import Progress
 from app.cli.output import say
 from app.inference.classifier import Classifier
+from app.inference.thresholds import LEGIBLE
 from app.settings import Settings
 
 SECONDS = 10  # between two lines about how far it is

@@ -4,7 +4,6 @@ Ignores: files, and how answers are shown.
 """
 
 import random
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import httpx2
 
 from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt_each
+from app.cli.connection import no_certificates, not_connected, reason, unknown, without_scheme, wrong_address
 
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
 LONGEST_PAUSE = 60
@@ -43,6 +43,8 @@ class Service:
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
+        if "://" not in url:
+            raise without_scheme(url)
         self.url = url.removesuffix("/")
         self.at_once = at_once
         self.together = TOGETHER
@@ -61,7 +63,9 @@ class Service:
             )
             self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
         except (httpx2.InvalidURL, ValueError) as error:  # ValueError: of a proxy in the environment
-            raise self.wrong_address(error) from error
+            raise wrong_address(self.url, error) from error
+        except OSError as error:
+            raise no_certificates(error) from error
 
     def predict(self, data: bytes) -> Answer:
         """The digit on a picture; Unanswered where there is none."""
@@ -106,7 +110,8 @@ class Service:
         if response.status_code in KEY_NEEDED:
             raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")
         if response.status_code in NOT_OURS or response.is_redirect:
-            raise self.unknown(f"answers {response.status_code} {response.reason_phrase}, and is no digits service")
+            status = f"{response.status_code} {response.reason_phrase}"
+            raise unknown(self.url, f"answers {status} and is not a Digits service")
         raise Unanswered(problem(response))
 
     def post_until_served(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
@@ -146,9 +151,9 @@ class Service:
         try:
             return self.client.request(method, url, **body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
-            raise self.unknown(f"does not answer ({reason(error)})") from error
+            raise not_connected(self.url, error) from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
-            raise self.wrong_address(error) from error
+            raise wrong_address(self.url, error) from error
         except httpx2.TimeoutException as error:
             raise Unanswered(f"No answer came within {TIMEOUT.read:g} seconds.") from error
         except httpx2.HTTPError as error:
@@ -161,18 +166,8 @@ class Service:
             if not all(name in content for name in needed):
                 raise LookupError
         except (ValueError, LookupError, TypeError) as error:
-            raise self.unknown("answers, but is no digits service") from error
+            raise unknown(self.url, "answers, but is not a Digits service") from error
         return content
-
-    def wrong_address(self, error: Exception) -> NoService:
-        """The address, or that of a proxy in the environment, is none."""
-        return NoService(
-            f"{self.url} cannot be asked: {str(error).rstrip('.')}. Name it as in --url http://127.0.0.1:8000"
-        )
-
-    def unknown(self, what: str) -> NoService:
-        """The service is not there, or not one of ours."""
-        return NoService(f"{self.url} {what}: start one with `digits serve`, or name it with --url.")
 
 
 def answer_of(content: Mapping[str, Any]) -> Answer:
@@ -196,11 +191,6 @@ class Slots:
                 self.count -= 1
                 return
         self.free.release()
-
-
-def reason(error: Exception) -> str:
-    """What went wrong with a connection, without its number."""
-    return re.sub(r"^\[.*?\] ", "", str(error))
 
 
 def pause_asked(response: httpx2.Response) -> float:

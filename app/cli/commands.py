@@ -8,58 +8,52 @@ import json
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.answers import Answerer, NoService, attempt_each
+from app.cli import options
+from app.cli.answers import Answerer, NoService, Unanswered, attempt_each
 from app.cli.corrections import corrections
+from app.cli.options import AT_ONCE, URL
 from app.cli.output import Ask, What, format_of, say, write
 from app.cli.pictures import expand, groups
 
 if TYPE_CHECKING:
     from app.settings import Settings
 
-AT_ONCE = 16
-MOST_DIGITS = 64  # as the service has it, whose module would take long to import
-URL = "http://127.0.0.1:8000"
-
-Url = Annotated[str, typer.Option(envvar="DIGITS_URL", help="URL of the service.")]
-Key = Annotated[str | None, typer.Option(envvar="DIGITS_API_KEY", help="API key, if the service requires one.")]
-InProcess = Annotated[bool, typer.Option("--local", help="Use no service: run the model in this process.")]
-Model = Annotated[Path | None, typer.Option(help="Model file for --local (DIGITS_MODEL).")]
-Files = Annotated[
-    list[str], typer.Argument(help="Picture files, folders, or - for standard input.", metavar="FILE|DIR|-")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture.")]
-Jobs = Annotated[
-    int | None,
-    typer.Option(min=1, help=f"Pictures in progress at once. Default: {AT_ONCE}; with --local, one per core."),
-]
-
-cli = typer.Typer(help="Read handwritten digits and whole numbers.", no_args_is_help=True, add_completion=False)
+cli = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,  # help as other commands print it, which needs no wide terminal
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 cli.add_typer(corrections, name="corrections")
+
+
+@cli.callback()
+def digits(version: options.Version = False) -> None:
+    """Read handwritten digits and whole numbers from pictures."""
 
 
 @cli.command()
 def serve(
-    host: Annotated[str | None, typer.Option(help="Address to listen on (DIGITS_HOST).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port to listen on (DIGITS_PORT).")] = None,
-    workers: Annotated[int | None, typer.Option(help="Number of worker processes (DIGITS_WORKERS).")] = None,
-    model: Annotated[Path | None, typer.Option(help="Model file to serve (DIGITS_MODEL).")] = None,
+    host: options.Host = None,
+    port: options.Port = None,
+    workers: options.Workers = None,
+    model: options.Model = None,
 ) -> None:
-    """Start the service, by default on http://127.0.0.1:8000.
+    """Start the service and its page.
 
-    Options override the environment variables in parentheses.
+    They are on http://127.0.0.1:8000 by default. All other settings are
+    environment variables: see docs/configuration.md.
     """
-    with configured(host=host, port=port, workers=workers, model=model) as settings:
+    with suppress(KeyboardInterrupt), configured(host=host, port=port, workers=workers, model=model) as settings:
         from app.server import logs, process
 
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, settings.log_format)
         try:
             process.serve(settings)
         except process.NotListening as error:
@@ -69,20 +63,20 @@ def serve(
 
 @cli.command()
 def predict(
-    files: Files,
-    url: Url = URL,
-    api_key: Key = None,
-    local: InProcess = False,
-    model: Model = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    jobs: Jobs = None,
+    files: options.Files,
+    url: options.Url = URL,
+    api_key: options.Key = None,
+    local: options.InProcess = False,
+    model: options.LocalModel = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    jobs: options.Jobs = None,
 ) -> None:
     """Read the digit on each picture.
 
     A folder stands for the pictures in it and in its subfolders: all files
-    that end in .png, .jpg and the like, except hidden ones. A - stands for one
-    picture on standard input. Answers come in the order of the files.
+    that end in .png, .jpg and the like, except hidden ones. Answers come in
+    the order of the files.
 
     If the service is busy, the picture is sent again. If a picture cannot be
     read, standard error says why, and the exit code is 1.
@@ -93,17 +87,15 @@ def predict(
 
 @cli.command()
 def read(
-    files: Files,
-    length: Annotated[
-        int | None, typer.Option(min=1, max=MOST_DIGITS, help="Number of digits on each picture, if known.")
-    ] = None,
-    url: Url = URL,
-    api_key: Key = None,
-    local: InProcess = False,
-    model: Model = None,
-    as_json: AsJson = False,
-    as_csv: AsCsv = False,
-    jobs: Jobs = None,
+    files: options.Files,
+    length: options.Length = None,
+    url: options.Url = URL,
+    api_key: options.Key = None,
+    local: options.InProcess = False,
+    model: options.LocalModel = None,
+    as_json: options.AsJson = False,
+    as_csv: options.AsCsv = False,
+    jobs: options.Jobs = None,
 ) -> None:
     """Read all digits on each picture, line by line.
 
@@ -116,10 +108,10 @@ def read(
 
 @cli.command()
 def info(
-    url: Url = URL,
-    api_key: Key = None,
-    local: InProcess = False,
-    model: Model = None,
+    url: options.Url = URL,
+    api_key: options.Key = None,
+    local: options.InProcess = False,
+    model: options.LocalModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the state of the service and the metadata of its model."""
@@ -128,32 +120,39 @@ def info(
         if as_json:
             say(json.dumps(about))
             return
-        from app.cli.terminal import facts
+        from app.cli import layout, terminal
 
-        say(facts(about))
+        say(terminal.facts(about, layout.terminal_width()))
 
 
 @cli.command()
 def bulk(
-    source: Annotated[str, typer.Argument(help="A folder, a glob or Parquet; local, s3://… or gs://….")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A folder, a glob or Parquet; local, s3://… or gs://….")
+    ],
     destination: Annotated[
-        str, typer.Argument(help="A folder for the Parquet files of results; local, s3://… or gs://….")
+        str,
+        typer.Argument(
+            metavar="DESTINATION", help="A folder for the Parquet files of results; local, s3://… or gs://…."
+        ),
     ],
     read: Annotated[bool, typer.Option("--read", help="Read all digits on each picture.")] = False,
-    column: Annotated[str | None, typer.Option(help="SOURCE is Parquet: the column of encoded pictures.")] = None,
-    key: Annotated[str | None, typer.Option(help="A column of SOURCE to copy into the results.")] = None,
-    address: Annotated[str | None, typer.Option(help="A Ray cluster: auto, or HOST:PORT.")] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Number of workers, one core each; by default all free cores.")
+    column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
-    rows_per_file: Annotated[int, typer.Option(min=1, help="Rows per file of results.")] = 2000,
+    key: Annotated[str | None, typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster to use; auto finds it.")] = None,
+    workers: options.BulkWorkers = None,
+    rows_per_file: options.RowsPerFile = 2000,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,
-    model: Annotated[Path | None, typer.Option(help="The model file (DIGITS_MODEL).")] = None,
+    model: options.Model = None,
 ) -> None:
-    """Read any number of pictures, on all cores or a Ray cluster, into Parquet with one row for each.
+    """Read any number of pictures into Parquet files.
 
-    If started again, it reads the pictures that have no row yet. The exit code is
-    0 if every picture has a row, even one with an error.
+    It uses all cores, or a Ray cluster. The results have one row per picture.
+    If started again, it reads the
+    pictures that have no row yet. The exit code is 0 if every picture has a
+    row, even one with an error.
     """
     from app.bulk.errors import BulkError
 
@@ -180,7 +179,7 @@ def write_all(
         raise typer.BadParameter("--json and --csv cannot be used together.")
     names = expand(files)
     failed = write(ask, list(groups(names, together)), format_of(what, names, as_json, as_csv), at_once)
-    raise typer.Exit(failed)
+    raise typer.Exit(failed > 0)
 
 
 def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:
@@ -220,10 +219,10 @@ def configured(**given: object) -> Iterator["Settings"]:
 
 @contextmanager
 def ending_well() -> Iterator[None]:
-    """A sentence where there is nobody to ask; Ctrl-C and a reader that has gone end the process at once."""
+    """A sentence where there is no answer; Ctrl-C and a reader that has gone end the process at once."""
     try:
         yield
-    except NoService as error:
+    except (NoService, Unanswered) as error:
         say(str(error), err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:

@@ -36,27 +36,30 @@ def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> 
         from app.cli import records
 
         return records.Json() if as_json else records.Csv(what)
-    from app.cli import terminal
+    from app.cli import layout, terminal
 
     one, several = terminal.FORMATS[what]
-    format: Format[Any] = one() if len(names) == 1 else several(names)
+    width = layout.terminal_width()
+    format: Format[Any] = one(width) if len(names) == 1 else several(names, width)
     return format
 
 
-def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[Answered], at_once: int) -> bool:
-    """Write what is on each picture, as soon as it is known; whether there is one of which it is not."""
-    failed = False
+def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[Answered], at_once: int) -> int:
+    """Write what is on each picture, as soon as it is known; the number of those that could not be read."""
+    failed, total = 0, sum(map(len, groups))
     forgive(sys.stdout)
-    with progress(sum(map(len, groups))) as one_is_done:
+    with progress(total) as one_is_done:
         for names, done in in_order(lambda names: answers_to(names, ask), groups, at_once):
             for name, answer in zip(names, done.result(), strict=True):
                 if isinstance(answer, Unanswered):
-                    failed = True
+                    failed += 1
                     say(f"{printable(name)}: {printable(str(answer))}", err=True)
                     say(format.failure(name, str(answer)))
                 else:
                     say(format.answer(name, answer))
                 one_is_done()
+    if failed and total > 1:
+        say(f"{failed} of {total} could not be read.", err=True)
     return failed
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
+from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.formats import ENDINGS, names_a_picture
 
 STDIN = "-"
-SMALL_BYTES = 8192  # of a file that takes less time to read than to ask for
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
 
 

@@ -1,6 +1,6 @@
 """Answers → what a person sees: bars for one picture, a table for several, and how far the work is.
 
-In colour where the terminal has any. Ignores: where answers come from.
+In colour where the terminal has any, and no wider than it is. Ignores: where answers come from.
 """
 
 import sys
@@ -15,14 +15,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from app.cli.answers import Answer, TextAnswer
+from app.cli.layout import BAR_WIDTH, LEAST, bar, hanging, percent, shortened
 from app.cli.pictures import printable
+from app.inference.thresholds import LEGIBLE
 
-BAR_WIDTH = 40
-EIGHTHS = " ▏▎▍▌▋▊▉"
-LONGEST_NAME = 60  # that the other columns make room for
+AROUND_BAR = 11  # columns of a bar's digit and percentage
+BEHIND = 9  # columns that a table has for what stands last, as in "3 (12.3%)"
 SURE, UNSURE = 0.9, 0.5
 WORTH_A_WORD = 0.01
-LEGIBLE = 0.5
 NOT_A_DIGIT = "probably not a digit"
 NO_DIGITS = "no digits"
 
@@ -30,13 +30,17 @@ NO_DIGITS = "no digits"
 class Bars:
     """The ten probabilities of a picture, and whether it is a digit at all."""
 
+    def __init__(self, width: float) -> None:
+        self.width = width
+
     def answer(self, name: str, answer: Answer) -> str:
         """The digit, and below it the bars."""
-        heading = Text.assemble(f"{printable(name)}: ", (str(answer.digit), "bold"), f" ({answer.confidence:.1%})")
-        if answer.legibility < LEGIBLE:
-            heading.append(f", {NOT_A_DIGIT}", colour(answer.legibility))
+        warning = "" if answer.legibility >= LEGIBLE else f", {NOT_A_DIGIT}"
+        heading = titled(name, str(answer.digit), answer.confidence, warning, self.width)
+        heading.stylize(colour(answer.legibility), len(heading) - len(warning))
+        size = bar_width(self.width)
         rows = [
-            bar_row(digit, share, colour(share) if digit == answer.digit else "")
+            bar_row(digit, share, colour(share) if digit == answer.digit else "", size)
             for digit, share in enumerate(answer.probabilities)
         ]
         return rendered(Text("\n").join([heading, *rows]))
@@ -48,12 +52,17 @@ class Bars:
 class DigitBars:
     """All digits on a picture, and how sure each is."""
 
+    def __init__(self, width: float) -> None:
+        self.width = width
+
     def answer(self, name: str, answer: TextAnswer) -> str:
         """The text, and below it a bar for each digit, line by line."""
-        heading = Text.assemble(f"{printable(name)}: ", (in_one_line(answer), "bold"), f" ({answer.confidence:.1%})")
+        heading = titled(name, in_one_line(answer), answer.confidence, "", self.width)
+        are_digits = all(is_digit(digit) for line in answer.lines for digit in line["digits"])
+        size = bar_width(self.width if are_digits else self.width - len(NOT_A_DIGIT) - 2)
         rows: list[Text] = []
         for line in answer.lines:
-            rows += [Text(), *map(digit_row, line["digits"])]
+            rows += [Text(), *(digit_row(digit, size) for digit in line["digits"])]
         return rendered(Text("\n").join([heading, *rows[1:]]))
 
     def failure(self, name: str, why: str) -> None:
@@ -63,19 +72,26 @@ class DigitBars:
 class Table:
     """A row a picture, below the columns' names."""
 
-    def __init__(self, names: Sequence[str], *columns: str) -> None:
-        self.width = min(max(cell_len(name) for name in ["file", *names]), LONGEST_NAME)
-        self.above = rendered(self.line("file", "  ".join(columns), "", "bold")) + "\n"
+    def __init__(self, names: Sequence[str], width: float, columns: str, last: str) -> None:
+        self.width = width
+        longest = max(cell_len(printable(name)) for name in ["file", *names])
+        self.name_width = int(min(longest, max(width - len(columns) - BEHIND - 4, LEAST)))
+        self.above = rendered(self.line("file", columns, last, "bold")) + "\n"
 
-    def row(self, name: str, cells: str, more: str, style: str) -> str:
+    def row(self, name: str, cells: str, last: str, style: str) -> str:
         """The row of a picture, its cells in a style; the first one below the columns' names."""
         above, self.above = self.above, ""
-        return above + rendered(self.line(printable(name), cells, more, style))
+        return above + rendered(self.line(printable(name), cells, last, style))
 
-    def line(self, name: str, cells: str, more: str, style: str) -> Text:
-        """A line of the table."""
-        padding = " " * (self.width - cell_len(name))
-        return Text.assemble(f"{name}{padding}  ", (cells, style), f"  {more}".rstrip())
+    def line(self, name: str, cells: str, last: str, style: str) -> Text:
+        """A line of the table; what stands last has a line of its own where it does not fit."""
+        name = shortened(name, self.name_width)
+        padding = " " * (self.name_width - cell_len(name))
+        line = Text.assemble(f"{name}{padding}  ", (cells, style))
+        if last:
+            fits = line.cell_len + 2 + cell_len(last) <= self.width
+            line.append(f"  {last}" if fits else f"\n  {last}")
+        return line
 
     def failure(self, name: str, why: str) -> None:
         """Nothing: standard error says it."""
@@ -84,47 +100,54 @@ class Table:
 class Rows(Table):
     """The digit on each picture, its probability, and what else it may be: the next digit, or none."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(names, "digit", "confidence", "or")
+    def __init__(self, names: Sequence[str], width: float) -> None:
+        super().__init__(names, width, "digit  confidence", "or")
 
     def answer(self, name: str, answer: Answer) -> str:
         """The row of a picture that was read."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
-        others = [f"{digit} ({share:.1%})"] if share >= WORTH_A_WORD else []
+        others = [f"{digit} ({percent(share)})"] if share >= WORTH_A_WORD else []
         if answer.legibility < LEGIBLE:
             others.append(NOT_A_DIGIT)
         style = colour(min(answer.confidence, answer.legibility))
-        return self.row(name, f"{answer.digit:<5}  {answer.confidence:>10.1%}", ", ".join(others), style)
+        return self.row(name, f"{answer.digit:<5}  {percent(answer.confidence):>10}", ", ".join(others), style)
 
 
 class TextRows(Table):
     """All digits on each picture, and how probable that is."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(names, "confidence", "text")
+    def __init__(self, names: Sequence[str], width: float) -> None:
+        super().__init__(names, width, "confidence", "text")
 
     def answer(self, name: str, answer: TextAnswer) -> str:
         """The row of a picture that was read."""
-        return self.row(name, f"{answer.confidence:>10.1%}  {in_one_line(answer)}", "", colour(answer.confidence))
+        return self.row(name, f"{percent(answer.confidence):>10}", in_one_line(answer), colour(answer.confidence))
 
 
-FORMATS: dict[str, tuple[Callable[[], Any], Callable[[Sequence[str]], Any]]] = {
+FORMATS: dict[str, tuple[Callable[[float], Any], Callable[[Sequence[str], float], Any]]] = {
     "digit": (Bars, Rows),
     "text": (DigitBars, TextRows),
 }
 
 
-def facts(about: Mapping[str, Any]) -> str:
+def facts(about: Mapping[str, Any], width: float) -> str:
     """What there is to say of a service or a model, a line each, the model's own words last."""
     model = dict(about["model"])
     lines = {**about, "model": model.pop("version"), **dict(sorted(model.items()))}
-    width = max(map(len, lines))
+    indent = max(map(len, lines)) + 2
     return rendered(
         Text("\n").join(
-            Text.assemble((name.replace("_", " ").ljust(width), "bold"), f"  {printable(str(value))}")
+            Text.assemble((name.replace("_", " ").ljust(indent), "bold"), hanging(printable(str(value)), indent, width))
             for name, value in lines.items()
         )
     )
+
+
+def titled(name: str, text: str, confidence: float, warning: str, width: float) -> Text:
+    """The line above bars, its name cut so that the rest fits."""
+    behind = f" ({percent(confidence)}){warning}"
+    name = shortened(printable(name), width - cell_len(f": {text}{behind}"))
+    return Text.assemble(f"{name}: ", (text, "bold"), behind)
 
 
 def in_one_line(answer: TextAnswer) -> str:
@@ -132,25 +155,25 @@ def in_one_line(answer: TextAnswer) -> str:
     return answer.text.replace("\n", " / ") or NO_DIGITS
 
 
-def digit_row(digit: Mapping[str, Any]) -> Text:
+def is_digit(digit: Mapping[str, Any]) -> bool:
+    """Whether what was read as a digit of a text probably is one."""
+    return bool(digit["legibility"] >= LEGIBLE)
+
+
+def digit_row(digit: Mapping[str, Any], size: int) -> Text:
     """A digit of a text, and how probable it is."""
-    row = bar_row(digit["digit"], digit["confidence"], colour(min(digit["confidence"], digit["legibility"])))
-    return row if digit["legibility"] >= LEGIBLE else row.append(f"  {NOT_A_DIGIT}")
+    row = bar_row(digit["digit"], digit["confidence"], colour(min(digit["confidence"], digit["legibility"])), size)
+    return row if is_digit(digit) else row.append(f"  {NOT_A_DIGIT}")
 
 
-def bar_row(digit: int, share: float, style: str) -> Text:
+def bar_row(digit: int, share: float, style: str, size: int) -> Text:
     """A digit and its probability."""
-    return Text(f"  {digit} {bar(share)} {share:>6.1%}", style)
+    return Text(f"  {digit} {bar(share, size)} {percent(share):>6}", style)
 
 
-def bar(share: float) -> str:
-    """A probability as a bar.
-
-    >>> bar(0.5).rstrip() == 20 * "█"
-    True
-    """
-    full, eighths = divmod(round(share * BAR_WIDTH * 8), 8)
-    return ("█" * full + EIGHTHS[eighths]).ljust(BAR_WIDTH)[:BAR_WIDTH]
+def bar_width(width: float) -> int:
+    """Columns of a bar, with its digit and percentage beside it."""
+    return int(max(LEAST, min(BAR_WIDTH, width - AROUND_BAR)))
 
 
 def colour(share: float) -> str:

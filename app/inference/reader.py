@@ -18,14 +18,14 @@ from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
 from app.inference.text import Text
 from app.inference.text_reading import TOO_MUCH, checked, text_of_found
+from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.candidates import Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Box, Map
 
-SMALL_BYTES = 8192  # of a small picture's file, whose header is read in the event loop
-SMALL_PIXELS = 128 * 128  # of a small picture, which is read there: a frame in 0.1 ms, at worst one in some 20 ms
+SMALL_PIXELS = 128 * 128  # of one that the event loop reads itself: a frame in 0.1 ms, at worst one in some 20 ms
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # whose headers tell the size that is decoded
 MAX_BATCH = 16
 WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # all of a frame

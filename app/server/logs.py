@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, ours and the libraries'."""
+"""Log lines, ours and the libraries': text for a person at a terminal, else one JSON object each."""
 
 import io
 import logging
@@ -11,13 +11,16 @@ import structlog
 from structlog.processors import JSONRenderer, TimeStamper, add_log_level, format_exc_info
 from structlog.stdlib import ProcessorFormatter
 
+from app.server.console import Console, is_for_people
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Write every log line of this process, ours and the libraries', as JSON to stderr or `stream`."""
+
+def configure(level: str, format: str = "auto", stream: TextIO | None = None) -> None:
+    """Write every log line of this process, ours and the libraries', to stderr or `stream`."""
     stream = stream or Stderr()
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[structlog.types.Processor] = [add_log_level, TimeStamper(fmt="iso", utc=True), format_exc_info]
-    render = JSONRenderer(lambda line, **_: pydantic_core.to_json(line, fallback=repr).decode())
+    is_text = format == "text" or (format == "auto" and stream.isatty())
+    stamp, render = text(stream) if is_text else json()
+    shared: list[structlog.types.Processor] = [add_log_level, stamp, format_exc_info]
     structlog.configure(
         processors=[*shared, render],
         logger_factory=structlog.WriteLoggerFactory(stream),
@@ -26,9 +29,22 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(stream)
     processors: list[structlog.types.Processor] = [ProcessorFormatter.remove_processors_meta, render]
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=shared, processors=processors))
+    if is_text and threshold > logging.DEBUG:
+        handler.addFilter(is_for_people)
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     logging.captureWarnings(True)
     logging.getLogger("uvicorn.error").addFilter(is_of_interest)
+
+
+def text(stream: TextIO) -> tuple[TimeStamper, structlog.types.Processor]:
+    """How lines for people are made."""
+    return TimeStamper(fmt="%H:%M:%S", utc=False), Console(stream.isatty())
+
+
+def json() -> tuple[TimeStamper, structlog.types.Processor]:
+    """How lines for programs are made."""
+    render = JSONRenderer(lambda line, **_: pydantic_core.to_json(line, fallback=repr).decode())
+    return TimeStamper(fmt="iso", utc=True), render
 
 
 def is_of_interest(record: logging.LogRecord) -> bool:
@@ -38,6 +54,10 @@ def is_of_interest(record: logging.LogRecord) -> bool:
 
 class Stderr(io.StringIO):
     """Standard error, which may be closed, or on a full disk: a line that cannot be written is lost, no more."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return bool(sys.stderr and sys.stderr.isatty())
 
     def write(self, text: str, /) -> int:
         """Write what can be written."""

@@ -17,9 +17,10 @@ from app.main import create_app
 from app.server import memory
 from app.server.protocol import Protocol
 from app.server.worker import METRICS_FOLDER
-from app.settings import Settings
+from app.settings import Settings, unknown_variables
 
 BACKLOG = 2048
+LOG = structlog.get_logger("digits")
 
 
 class NotListening(Exception):
@@ -27,12 +28,34 @@ class NotListening(Exception):
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises NotListening, or ModelError where the model cannot be served."""
+    """Serve until SIGTERM or Ctrl-C, which a KeyboardInterrupt may follow.
+
+    Raises NotListening, or ModelError where the model cannot be served.
+    """
+    for sentence in unknown_variables(os.environ):
+        LOG.warning(sentence)
     app = create_app(settings)  # with several workers, to see that they can make one
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
-    host, port, *_ = listener.getsockname()
-    structlog.get_logger("digits").info(f"serving on http://{f'[{host}]' if ':' in host else host}:{port}")
+    LOG.info("serving", url=url_of(listener), version=app.version, model=app.state.model)
+    try:
+        run(app, listener, settings)
+    finally:
+        LOG.info("stopped")
+
+
+class Workers(Multiprocess):
+    """uvicorn's workers; Ctrl-C, which a terminal sends to them too, does not interrupt those that are starting."""
+
+    def init_processes(self) -> None:
+        """Start the workers, which inherit that SIGINT is ignored."""
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        super().init_processes()
+        signal.signal(signal.SIGINT, handler)
+
+
+def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
+    """Run uvicorn, in this process or in several, until it is told to stop."""
     if settings.workers == 1:
         memory.tune()
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once it has stopped
@@ -40,7 +63,13 @@ def serve(settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        Multiprocess(config("app.server.worker:create_worker_app", settings, factory=True), [listener]).run()
+        Workers(config("app.server.worker:create_worker_app", settings, factory=True), [listener]).run()
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address that a socket listens on."""
+    host, port, *_ = listener.getsockname()
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401
@@ -66,7 +95,10 @@ def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on the address, for any number of workers."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        socket.getaddrinfo(host or None, port)  # create_server would hide that there is no such host
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (socket.gaierror, UnicodeError) as error:
+        raise NotListening(f"The host {host} is unknown. Choose another one with --host or DIGITS_HOST.") from error
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise NotListening(

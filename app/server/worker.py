@@ -21,7 +21,7 @@ METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1
 def create_worker_app() -> FastAPI:
     """The application of this worker, with the settings of the environment."""
     settings = Settings()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     threading.Thread(target=end_with_parent, daemon=True).start()
     share_metrics(Path(os.environ[METRICS_FOLDER]))
     from app.main import create_app

@@ -1,0 +1,6 @@
+"""`python -m app`: the command line."""
+
+from app.cli.commands import cli
+
+if __name__ == "__main__":  # not in the processes that it starts
+    cli()

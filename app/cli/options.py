@@ -1,0 +1,77 @@
+"""Options and arguments that several commands have, and what their values must be."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output import say
+
+AT_ONCE = 16
+URL = "http://127.0.0.1:8000"
+MODEL = "DIGITS_MODEL, else the one that comes with Digits"
+
+
+def positive(number: int | None) -> int | None:
+    """Refuse a number below 1."""
+    if number is not None and number < 1:
+        raise typer.BadParameter(f"{number} is less than 1.")
+    return number
+
+
+def say_version(is_asked: bool) -> None:
+    """Print the version and end."""
+    if is_asked:
+        from importlib.metadata import version
+
+        say(f"digits {version('digits')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=say_version, is_eager=True, help="Print the version and exit.")
+]
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE|FOLDER...", help="Picture files, folders, or - for standard input.")
+]
+Length = Annotated[
+    int | None, typer.Option(metavar="NUMBER", callback=positive, help="Number of digits on each picture, if known.")
+]
+Url = Annotated[  # named, since typer would call it --URL after its metavar
+    str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")
+]
+Key = Annotated[
+    str | None, typer.Option(envvar="DIGITS_API_KEY", metavar="KEY", help="API key, if the service requires one.")
+]
+InProcess = Annotated[bool, typer.Option("--local", help="Use no service: run the model in this process.")]
+LocalModel = Annotated[Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file for --local.")]
+Model = Annotated[Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER",
+        callback=positive,
+        show_default=f"{AT_ONCE}; with --local, one per core",
+        help="Number of pictures in progress at once.",
+    ),
+]
+Host = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", show_default="DIGITS_HOST, else 127.0.0.1", help="Address to listen on."),
+]
+Port = Annotated[
+    int | None, typer.Option(metavar="NUMBER", show_default="DIGITS_PORT, else 8000", help="Port to listen on.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="NUMBER", show_default="DIGITS_WORKERS, else 1", help="Number of worker processes."),
+]
+BulkWorkers = Annotated[
+    int | None,
+    typer.Option(
+        metavar="NUMBER", callback=positive, show_default="all free cores", help="Number of workers, one core each."
+    ),
+]
+RowsPerFile = Annotated[int, typer.Option(metavar="NUMBER", callback=positive, help="Rows per file of results.")]

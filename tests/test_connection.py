@@ -1,0 +1,114 @@
+"""Why a service cannot be reached, as real sockets say it."""
+
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from app.cli.answers import NoService
+from app.cli.client import Service
+from support import SEVEN, answering, tool
+
+
+def why(url: str) -> str:
+    """What a client says of an address where no service answers."""
+    with pytest.raises(NoService) as refusal:
+        Service(url, None, 1).about()
+    return str(refusal.value)
+
+
+def test_nobody_listens():
+    assert why("http://127.0.0.1:9") == (
+        "http://127.0.0.1:9 does not answer (Connection refused): start a service with `digits serve`, "
+        "or name another one with --url."
+    )
+
+
+def test_a_host_that_does_not_resolve():
+    said = why("http://nowhere.invalid")
+    assert said.startswith("http://nowhere.invalid has an unknown host (")
+    assert said.endswith("): check --url and DIGITS_URL.")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost:8000", "digits.example"])
+def test_an_address_without_a_scheme(address):
+    assert why(address) == f"{address} has no scheme: use --url http://{address}"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("http://127.0.0.1:port", "Invalid port: 'port'"), ("ftp://127.0.0.1", "unsupported protocol")],
+)
+def test_an_address_that_is_none(url, message):
+    said = why(url)
+    assert said.startswith(f"{url} cannot be used: ")
+    assert message in said
+    assert said.endswith(". Write it as in --url http://127.0.0.1:8000")
+
+
+def test_https_where_http_is_spoken():
+    with answering(lambda _: (200, {}, SEVEN)) as url:
+        said = why(url.replace("http:", "https:"))
+    assert " does not speak TLS (" in said
+    assert "_ssl.c" not in said
+    assert said.endswith("): try http:// instead of https://.")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> Path:
+    """A certificate for 127.0.0.1 that nobody trusts, and its key in the same file."""
+    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
+    request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    command = tool("openssl", *request, *names, "-keyout", str(path), "-out", f"{path}.crt")
+    subprocess.run(command, check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+@contextmanager
+def answering_over_tls(certificate: Path) -> Iterator[str]:
+    """A service behind TLS; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"model": {}}')
+
+        def log_message(self, *arguments):
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_certificate_that_is_not_trusted_until_it_is_named(certificate, monkeypatch):
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    with answering_over_tls(certificate) as url:
+        assert why(url) == (
+            f"{url} has a certificate that is not trusted (self-signed certificate): "
+            "name the file of its authority in SSL_CERT_FILE."
+        )
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with closing(Service(url, None, 1)) as service:
+            assert service.about() == {"model": {}}
+
+
+def test_certificates_that_cannot_be_read(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    assert why("https://127.0.0.1:9").startswith("The certificates in SSL_CERT_FILE cannot be read (No such file or")

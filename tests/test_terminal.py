@@ -1,0 +1,92 @@
+"""What people see of the answers to real pictures, at the width of their terminal."""
+
+from math import inf
+
+import pytest
+from rich.cells import cell_len
+
+from app.cli.layout import percent
+from app.cli.local import Local
+from app.cli.terminal import FORMATS, facts
+from app.settings import Settings
+from support import drawing, encode, letter, number
+
+WIDTHS = [40, 80, 120]
+FOLDER = "pictures/of the year 2026/from the second floor/"
+NAMES = [f"{FOLDER}{index:08}.png" for index in range(3)]
+
+
+@pytest.fixture(scope="module")
+def local() -> Local:
+    return Local(Settings(), 1)
+
+
+@pytest.fixture(scope="module")
+def answers(local, digits) -> dict[str, list]:
+    """Of a digit that is clear, one that is not, and a letter; and of numbers in one line and in two."""
+    pictures = [drawing(digits[350]), drawing(digits[350] // 2 + digits[450] // 2), letter("A")]
+    numbers = [number(digits[::50]), number(digits[:60:20], digits[100:160:20]), letter("A")]
+    return {
+        "digit": [local.predict(encode(picture)) for picture in pictures],
+        "text": [local.read(encode(picture), None) for picture in numbers],
+    }
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("what", FORMATS)
+def test_no_line_is_wider_than_the_terminal(what, width, answers):
+    one, several = FORMATS[what]
+    table = several(NAMES, width)
+    rows = [table.answer(name, answer) for name, answer in zip(NAMES, answers[what], strict=True)]
+    bars = [one(width).answer(name, answer) for name, answer in zip(NAMES, answers[what], strict=True)]
+    lines = "\n".join([*rows, *bars]).split("\n")
+    assert max(map(cell_len, lines)) <= width
+    assert max(map(cell_len, lines)) > 0.7 * min(width, 80)
+    assert all(NAMES[index][-5:] in row and NAMES[index][-5:] in bars[index] for index, row in enumerate(rows))
+
+
+def test_in_a_file_names_are_whole_and_columns_aligned(answers):
+    table = FORMATS["digit"][1](NAMES, inf)
+    heading, *rows = "\n".join(map(table.answer, NAMES, answers["digit"])).split("\n")
+    place = heading.index("digit")
+    assert [(row[:place].strip(), row[place]) for row in rows] == [
+        (name, str(answer.digit)) for name, answer in zip(NAMES, answers["digit"], strict=True)
+    ]
+
+
+def test_what_is_probably_no_digit_is_said_at_any_width(answers):
+    drawn, _, printed = answers["digit"]
+    assert printed.legibility < 0.5 < drawn.legibility
+    for width in WIDTHS:
+        for shown in (FORMATS["digit"][0](width), FORMATS["digit"][1](NAMES, width)):
+            assert "probably not a digit" not in shown.answer(NAMES[0], drawn)
+            assert "probably not a digit" in shown.answer(NAMES[2], printed)
+
+
+def test_a_text_is_never_cut(answers):
+    for width in WIDTHS:
+        for shown in (FORMATS["text"][0](width), FORMATS["text"][1](NAMES, width)):
+            for name, answer in zip(NAMES, answers["text"], strict=True):
+                assert (answer.text.replace("\n", " / ") or "no digits") in shown.answer(name, answer)
+
+
+def test_below_certainty_nothing_reads_as_100_percent(answers):
+    sure = answers["digit"][0]
+    assert 0.9995 < sure.confidence < 1
+    for shown in (FORMATS["digit"][0](80), FORMATS["digit"][1](NAMES, 80)):
+        assert ">99.9%" in shown.answer(NAMES[0], sure)
+        assert "100.0%" not in shown.answer(NAMES[0], sure)
+
+
+def test_the_longest_bar_is_that_of_the_answer(answers):
+    for answer in answers["digit"]:
+        bars = FORMATS["digit"][0](60).answer("7.png", answer).split("\n")[1:]
+        assert max(bars, key=lambda row: row.count("█")).split()[0] == str(answer.digit)
+        assert all(row.endswith(percent(share)) for row, share in zip(bars, answer.probabilities, strict=True))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_there_is_to_say_of_a_model_fits(width, local):
+    lines = facts(local.about(), width).split("\n")
+    assert max(map(cell_len, lines)) <= width
+    assert len(facts(local.about(), inf).split("\n")) == len(local.classifier.metadata) + 2
