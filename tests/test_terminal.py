@@ -70,9 +70,9 @@ def test_a_text_is_never_cut(answers):
                 assert (answer.text.replace("\n", " / ") or "no digits") in shown.answer(name, answer)
 
 
-def test_below_certainty_nothing_reads_as_100_percent(answers):
+def test_nothing_reads_as_100_percent(answers):
     sure = answers["digit"][0]
-    assert 0.9995 < sure.confidence < 1
+    assert sure.confidence > 0.9995
     for shown in (FORMATS["digit"][0](80), FORMATS["digit"][1](NAMES, 80)):
         assert ">99.9%" in shown.answer(NAMES[0], sure)
         assert "100.0%" not in shown.answer(NAMES[0], sure)
