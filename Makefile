@@ -14,6 +14,9 @@ $(BIN)/lint-imports --no-cache
 $(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
 endef
 
+# Tests side by side, but those of a file one after another, since they share services and browsers.
+SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
@@ -22,11 +25,12 @@ run: .venv/service  ## Serve on http://127.0.0.1:8000 (or another port, with mor
 
 check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, the fast tests
 	$(LINT)
-	$(BIN)/pytest -m "not slow"
+	$(SIDE_BY_SIDE) -m "not slow"
 
 test: .venv/all  ## Run every check
 	$(LINT)
-	$(BIN)/pytest
+	$(SIDE_BY_SIDE) -m "not alone"
+	$(BIN)/pytest -m alone
 
 train: .venv/all  ## Train the network into a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)

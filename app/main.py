@@ -17,7 +17,7 @@ from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.metrics import Metrics
 from app.settings import Settings
-from app.web import docs, open_inference, problems, routes
+from app.web import corrections, docs, open_inference, problems, routes
 from app.web.admission import Admission
 from app.web.auth import Keys
 from app.web.draining import Draining
@@ -41,7 +41,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         reader = Reader(classifier, decoders, settings.max_pixels)
         metrics.decoders.set(settings.decoders)
         with draining.on_sigterm(settings.drain_seconds), closing(reader):
-            yield {"settings": settings, "reader": reader, "metrics": metrics, "draining": draining}
+            yield {
+                "settings": settings,
+                "reader": reader,
+                "metrics": metrics,
+                "draining": draining,
+                "corrections": corrections.corrections_of(settings),
+            }
 
     app = FastAPI(
         title="Digits",
@@ -58,6 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=keys)
         app.include_router(module.unguarded)
+    app.include_router(corrections.guarded, dependencies=keys)
     app.include_router(docs.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import DirectoryPath, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "DIGITS_"
@@ -64,7 +64,15 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=1,
-        description="Minimum legibility for `/predict`. Pictures below it get the error `not-a-digit`.",
+        description="Minimum legibility for `/predict` and `/explain`. Pictures below it get the error `not-a-digit`.",
+    )
+    corrections_dir: DirectoryPath | None = Field(
+        default=None,
+        description="Folder for corrections. If it is set, `/corrections` stores pictures in it; it must exist.",
+    )
+    max_corrections: int = Field(default=10_000, gt=0, description="Maximum number of corrections in the folder.")
+    max_corrections_bytes: int = Field(
+        default=1_000_000_000, gt=0, description="Maximum total size of the folder of corrections, in bytes."
     )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),
@@ -109,6 +117,12 @@ class Settings(BaseSettings):
         if isinstance(value, str) and value and not (value.isascii() and value.strip(", ")):
             raise ValueError("write one or more keys of ASCII characters, separated by commas")
         return value
+
+    @field_validator("corrections_dir", mode="before")
+    @classmethod
+    def off_where_empty(cls, value: object) -> object:
+        """Take an empty value for none, and not for the current folder."""
+        return value or None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

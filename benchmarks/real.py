@@ -9,7 +9,6 @@ digits of the run. A picture is legible from LEGIBLE on; one that is refused has
 Ignores: how long an answer takes. Needs the extra `training` (matplotlib, tqdm).
 """
 
-import csv
 import os
 from base64 import b64decode
 from collections import Counter
@@ -30,8 +29,8 @@ from tqdm import tqdm
 from app.inference.thresholds import LEGIBLE
 from rejection import auroc, ccr
 from training.evaluate import reliability, wilson_interval
+from training.pictures import NO_DIGIT, files_of_labels, labels_of
 
-NONE = "none"  # the label of a picture that shows no digit
 FALSE_POSITIVES = 0.01
 AT_ONCE = 4
 SHOWN_CONFUSIONS = 8
@@ -50,7 +49,7 @@ class Reading:
     path : Path
         The picture.
     label : str
-        Its true digit, or NONE.
+        Its true digit, or NO_DIGIT.
     answer : str
         The digit that was read, or the type of the problem that refused the picture.
     confidence : float
@@ -71,7 +70,7 @@ class Reading:
     @property
     def shows_digit(self) -> bool:
         """Whether there is a digit to read."""
-        return self.label != NONE
+        return self.label != NO_DIGIT
 
     @property
     def refused(self) -> bool:
@@ -127,18 +126,6 @@ def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
     pictures = {folder: labels for folder, labels in pictures.items() if labels}
     root = os.path.commonpath([folder.parent for folder in pictures]) if pictures else ""
     return {folder.relative_to(root).as_posix(): labels for folder, labels in pictures.items()}
-
-
-def files_of_labels(folder: Path) -> list[Path]:
-    """A folder's own labels.csv, or else those of the folders in it."""
-    own = folder / "labels.csv"
-    return [own] if own.exists() else sorted(folder.glob("*/labels.csv"))
-
-
-def labels_of(folder: Path) -> dict[Path, str]:
-    """A folder's pictures, and which digit each shows, or NONE."""
-    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
-        return {folder / "images" / row["filename"]: row["label"] for row in csv.DictReader(file)}
 
 
 def read_all(pictures: dict[str, dict[Path, str]], url: str) -> dict[str, list[Reading]]:

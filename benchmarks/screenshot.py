@@ -1,4 +1,4 @@
-"""Draw the page for the README: the strokes of two MNIST digits on a desktop, light and dark, and on a phone.
+"""Draw the page for the README: the strokes of MNIST digits on a desktop, light and dark, and on a phone.
 
     make screenshot
 
@@ -18,22 +18,23 @@ from serving import PORT, ROOT, SERVERS, digits, start, stop
 from training.strokes import traced
 
 DOCS = ROOT / "docs"
-NUMBER = 215, 110  # a 4 and a 2
+FOUR, TWO = 215, 110  # among the digits
 SIDE = 0.8  # of a digit's picture, in heights of the sheet
-COLOURS = 64  # in a file: the page has few
-VIEWS = {
-    "page.png": {"viewport": {"width": 960, "height": 640}, "color_scheme": "light"},
-    "page-dark.png": {"viewport": {"width": 960, "height": 640}, "color_scheme": "dark"},
-    "page-phone.png": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "has_touch": True},
+COLOURS = 256  # in a file: the page has few
+DESKTOP = {"width": 1280, "height": 720}
+VIEWS = {  # what is drawn, and on which screen
+    "page.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "light"}),
+    "page-dark.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "dark"}),
+    "page-phone.png": ([FOUR, TWO], {"viewport": {"width": 390, "height": 664}, "has_touch": True}),
 }
 
 
 def draw(page: Page, number: Sequence[np.ndarray]) -> None:
-    """Draw digits' centre lines side by side with the mouse, and wait for the answer and the bars."""
+    """Draw digits' centre lines side by side with the mouse, and wait for the answer, the bars and the explanation."""
     box = page.locator("#sheet").bounding_box()
     scale = SIDE * box["height"] / FRAME_SIDE
     for place, digit in enumerate(number):
-        left, top = box["x"] + place * box["width"] / 2, box["y"] + 0.1 * box["height"]
+        left, top = box["x"] + (place + 1 - len(number) / 2) * box["width"] / 2, box["y"] + 0.1 * box["height"]
         for stroke in traced(digit):
             points = [(left + x * scale, top + y * scale) for x, y in stroke]
             page.mouse.move(*points[0])
@@ -42,12 +43,14 @@ def draw(page: Page, number: Sequence[np.ndarray]) -> None:
                 page.mouse.move(*point)
             page.mouse.up()
     page.locator("#answer[aria-busy=false] .best").wait_for()
+    page.locator("#reading:not([open]), #reading[aria-busy=false]").wait_for()
     page.wait_for_timeout(500)
 
 
 def shrink(path: Path) -> None:
     """Fewer colours, a third of the bytes."""
-    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    image = Image.open(path).convert("RGB")
+    image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
@@ -59,10 +62,10 @@ def main() -> None:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            for name, view in VIEWS.items():
+            for name, (number, view) in VIEWS.items():
                 page = browser.new_page(device_scale_factor=2, **view)
                 page.goto(f"http://127.0.0.1:{PORT}")
-                draw(page, [digits()[index] for index in NUMBER])
+                draw(page, [digits()[index] for index in number])
                 page.screenshot(path=DOCS / name)
                 shrink(DOCS / name)
             browser.close()

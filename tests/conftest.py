@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-from support import ROOT, load_sheet
+from support import ROOT, load_sheet, write_mnist
 from support import classifier as load_classifier
 
 
@@ -29,6 +29,15 @@ def labels() -> np.ndarray:
 def seven(digits) -> np.ndarray:
     """A 7, (28, 28) uint8, ink = 255."""
     return digits[350]
+
+
+@pytest.fixture(scope="session")
+def sample_mnist(digits, labels, tmp_path_factory) -> Path:
+    """A folder with the 500 digits as MNIST: 400 to train on and 100 to test with, shuffled."""
+    root, shuffle = tmp_path_factory.mktemp("mnist"), np.random.default_rng(0).permutation(len(digits))
+    for kind, some in (("train", shuffle[:400]), ("t10k", shuffle[400:])):
+        write_mnist(root, kind, digits[some], labels[some])
+    return root
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ SHEET = Path(__file__).parent / "data" / "mnist_500.png"
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 MAX_PIXELS = 50_000_000
 DIGITS = str(Path(sys.executable).with_name("digits"))
+PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")  # a line of a program, with what it prints
 
 
 def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> bytes:
@@ -58,6 +59,15 @@ def load_sheet() -> tuple[np.ndarray, np.ndarray]:
 @cache
 def classifier() -> Classifier:
     return Classifier(MODEL)
+
+
+def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write digits as MNIST's files, of the "train" or the "t10k" images."""
+    raw = root / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    for name, values in (("images-idx3", images), ("labels-idx1", labels)):
+        header = b"".join(size.to_bytes(4, "big") for size in (0x800 + values.ndim, *values.shape))
+        (raw / f"{kind}-{name}-ubyte").write_bytes(header + values.astype(np.uint8).tobytes())
 
 
 def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> Reading:
@@ -164,6 +174,16 @@ HOSTILE = {
     "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
     "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
 }
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """A page's blocks of code in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def assert_shown(shown: str, printed: str) -> None:
+    """Compare what is printed with what a page shows, where … stands for anything on a line."""
+    assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), printed.strip())
 
 
 def tool(*command: str) -> list[str]:

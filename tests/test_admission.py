@@ -21,15 +21,16 @@ def admission(metrics) -> Admission:
     return Admission(settings, metrics.queue_depth)
 
 
-def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission):
+@pytest.mark.parametrize("route", ["/predict", "/explain", "/corrections"])
+def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission, route):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
-        admission.check("/predict", LARGE_BODY)
+        admission.check(route, LARGE_BODY)
         second.take(Resource.LARGE)
         with pytest.raises(Overloaded, match="again in a second"):
-            admission.check("/predict", LARGE_BODY)
-        admission.check("/predict", 300)
-    admission.check("/predict", LARGE_BODY)
+            admission.check(route, LARGE_BODY)
+        admission.check(route, 300)
+    admission.check(route, LARGE_BODY)
 
 
 def test_to_read_all_digits_a_picture_needs_a_place_among_the_large_ones(admission):

@@ -90,15 +90,18 @@ def processes_that_name(text: str) -> list[Path]:
     return found
 
 
-def test_each_picture_has_its_row(folder, labels, tmp_path):
-    said = bulk(folder, tmp_path)
-    check_results(tmp_path, folder, labels)
+def test_each_picture_has_its_row(folder, labels, tmp_path, monkeypatch):
+    (tmp_path / "app").mkdir()  # of another program, where the command is run
+    (tmp_path / "app" / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    said = bulk(folder, "results")
+    check_results(tmp_path / "results", folder, labels)
     assert to_read(said) == GOOD + 3
     assert re.search(r"^4,003 of 4,003 pictures after \d+ s: [\d,]+ per second, [\d,]+ by each worker\.$", said, re.M)
     summary = "4,003 pictures have their row: 4,000 read, 3 not.\n"
     assert summary in said
     assert all(f"  1 {kind}\n" in said for kind in ("empty-file", "not-an-image", "corrupt-image"))
-    again = bulk(folder, tmp_path)
+    again = bulk(folder, "results")
     assert again.startswith(f"0 pictures to read.\n{summary}")
 
 

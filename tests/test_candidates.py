@@ -44,7 +44,7 @@ def test_a_frame_stays_bit_for_bit_among_others(digits, seven):
         [Picture(image, *image.size) for image in images], closely=False
     )
     for found, image in zip([*frames, last], [seven, seven // 4, seven], strict=True):
-        ((frame, box, prior),) = found
+        ((frame, box, prior, _),) = found
         np.testing.assert_array_equal(frame, image / np.float32(255))
         assert (box, prior) == (Box(0, 28, 0, 28), 0)
     assert len(moved) == 1
@@ -140,3 +140,30 @@ def test_a_smaller_candidate_counts_for_less(seven):
     assert len(found) > 1
     assert all(candidate.prior <= np.log(candidate.box.size / largest) for candidate in found)
     assert any(candidate.box.size < largest for candidate in found)
+
+
+def on_a_table(digit: np.ndarray) -> np.ndarray:
+    """Drawn in uneven light, with lines along the upper and the left edge that are no part of the paper."""
+    light = np.tile(np.linspace(1, 0.7, 600), (400, 1))
+    sheet = np.asarray(drawing(digit)) * light
+    sheet[:24], sheet[:, :16] = 20, 20
+    return sheet.astype(np.uint8)
+
+
+@pytest.mark.parametrize("closely", [False, True])
+@pytest.mark.parametrize("make", [drawing, on_a_table], ids=["drawn", "on a table"])
+def test_ink_is_that_of_the_whole_picture_and_each_candidate_s_is_in_its_box(seven, make, closely):
+    data = encode(make(seven))
+    picture = picture_from_bytes(data, MAX_PIXELS, CLOSE_SIDE if closely else GLANCE_SIDE)
+    (first, *_) = candidates(picture, closely, with_ink=True)
+    assert first.ink.shape == (picture.image.height, picture.image.width)
+    top, bottom, left, right = (round(edge / picture.scale) for edge in first.box)
+    inside = first.ink[top:bottom, left:right]
+    assert inside.max() == 1
+    for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]):
+        assert edge.max() > 0.1
+    assert inside.sum() > 0.95 * first.ink.sum()
+
+
+def test_ink_is_only_given_where_it_is_asked_for(seven):
+    assert {candidate.ink for candidate in found_on(drawing(seven))} == {None}

@@ -215,7 +215,7 @@ def test_a_connection_that_breaks_is_the_pictures_misfortune():
 
 def test_a_service_about_to_stop_says_so():
     with (
-        asking(lambda _: (503, {}, {"detail": "The service finishes what it has begun, and stops."})) as service,
-        pytest.raises(NoService, match="and stops"),
+        asking(lambda _: (503, {}, {"detail": "The service is shutting down."})) as service,
+        pytest.raises(NoService, match="is shutting down"),
     ):
         service.about()

@@ -1,11 +1,21 @@
 """MNIST as tensors, and the fixed split."""
 
+import gzip
+import hashlib
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from training import data
 from training.data import DataMissing, Digits
+
+MNIST = "torchvision.datasets.MNIST"
 
 
 def test_the_whole_of_mnist_is_loaded(mnist_root):
@@ -28,6 +38,7 @@ def test_the_last_5000_images_validate():
     assert torch.cat([training.labels, validation.labels]).equal(everything.labels)
 
 
+@pytest.mark.slow
 def test_images_come_writer_by_writer_so_that_validation_has_writers_of_its_own(mnist_root):
     training, validation = data.split(data.load(mnist_root, train=True))
     for digits in (training, validation):
@@ -58,10 +69,50 @@ def test_images_and_labels_stay_together(digits, labels):
 
 
 def test_a_failed_download_names_both_ways_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(f"{MNIST}.mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(DataMissing, match=r"check the internet connection .* --data DIR or MNIST_ROOT=DIR") as raised:
         data.load(tmp_path, train=True)
     assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def mirror(sample_mnist, tmp_path, monkeypatch) -> Iterator[Path]:
+    """A folder of archives, and a server from which torchvision downloads them."""
+    folder, sums = tmp_path / "mirror", []
+    folder.mkdir()
+    for file in sorted((sample_mnist / "MNIST" / "raw").iterdir()):
+        archive = gzip.compress(file.read_bytes())
+        (folder / f"{file.name}.gz").write_bytes(archive)
+        sums.append((f"{file.name}.gz", hashlib.md5(archive).hexdigest()))
+    monkeypatch.setattr(f"{MNIST}.resources", sums)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        monkeypatch.setattr(f"{MNIST}.mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        yield folder
+        server.shutdown()
+
+
+def test_a_download_that_breaks_off_leaves_nothing(mirror, tmp_path):
+    last = mirror / "train-labels-idx1-ubyte.gz"
+    last.write_bytes(last.read_bytes()[:-10])
+    with pytest.raises(DataMissing, match="--data DIR"):
+        data.load(tmp_path / "nope" / "data", train=True)
+    assert [*tmp_path.iterdir()] == [mirror]
+
+
+def test_a_download_is_there_the_next_time(mirror, tmp_path, monkeypatch):
+    downloaded = data.load(tmp_path / "data", train=True)
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["MNIST"]
+    monkeypatch.setattr(f"{MNIST}.mirrors", [])
+    assert data.load(tmp_path / "data", train=True).images.equal(downloaded.images)
+    assert len(data.load(tmp_path / "data", train=False)) == 100
+
+
+def test_archives_that_are_there_are_only_unpacked(mirror, tmp_path, monkeypatch):
+    (tmp_path / "data" / "MNIST").mkdir(parents=True)
+    mirror.rename(tmp_path / "data" / "MNIST" / "raw")
+    monkeypatch.setattr(f"{MNIST}.mirrors", ["http://127.0.0.1:9/"])
+    assert len(data.load(tmp_path / "data", train=True)) == 400
 
 
 def test_damaged_files_are_named_too(tmp_path):

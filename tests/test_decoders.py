@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from app.inference import decoder, decoders
-from app.inference.decoder import CANDIDATES, SHARED, Found
+from app.inference.decoder import CANDIDATES, LAYOUTS, SHARED, Found
 from app.inference.decoders import Busy, Decoders, new_pool
 from app.inference.reading import decide, read_bytes
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
-from support import MAX_PIXELS, drawing, encode, flat, load_sheet, many_scans, until
+from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_scans, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 SLOW = many_scans(70_000)  # for ever, in C code
@@ -92,6 +92,17 @@ def test_a_picture_that_takes_much_memory_is_looked_at_closely_at_once(pool):
     assert found.results[0].frame.shape == (28, 28)
 
 
+@linux
+def test_a_picture_that_takes_more_memory_than_there_is_beside_others_is_looked_at_alone(pool, killed, monkeypatch):
+    monkeypatch.setattr(decoders, "SHARED", SHARED._replace(memory_bytes=20_000_000))
+    sheet = Image.new("L", (1000, 667), 255)
+    sheet.paste(letter("A").resize((600, 600)), (200, 30))
+    found = asyncio.run(pool(encode(sheet), LAYOUTS, closely=True))
+    assert found.closely
+    assert found.results
+    assert not killed
+
+
 def test_a_blank_picture_is_said_so(pool, killed):
     found = asyncio.run(look(pool, flat(255)))
     assert isinstance(found.results, BlankImage)
@@ -106,6 +117,7 @@ def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @linux
 def test_a_picture_that_takes_too_much_processor_time_ends_its_process_alone(pool, photo, killed):
     async def both() -> list:
@@ -149,6 +161,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_waiting_is_not_working(pool, monkeypatch):
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 30.0)
     pool.limits = pool.limits._replace(seconds=0.5)
@@ -169,6 +182,7 @@ def drawing_of_megapixels(megapixels: int):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
 
@@ -215,6 +229,7 @@ def test_pictures_that_wait_when_the_last_process_is_killed_are_read_by_another(
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_picture_has_its_answer(pool, photo):
     async def read_many() -> list:
         readings = [asyncio.ensure_future(look(pool, photo)) for _ in range(60)]

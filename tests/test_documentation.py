@@ -13,7 +13,7 @@ import pytest
 from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
-from support import DIGITS, ROOT, serving
+from support import DIGITS, PRINTED, ROOT, assert_shown, blocks, serving
 from training.config import parse
 
 README = ROOT / "README.md"
@@ -21,8 +21,11 @@ DOCS = ROOT / "docs"
 API = DOCS / "api.md"
 PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
 MOST_BYTES = 6000  # of the README: it is read in a minute
-SHOWN = {"decoders": "number of usable cores, at most 2", "workers": "1", "api_keys": "none", "cors_origins": "none"}
-PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")  # a line of a program, with what it prints
+SHOWN = {
+    "decoders": "number of usable cores, at most 2",
+    "workers": "1",
+    **dict.fromkeys(("api_keys", "cors_origins", "corrections_dir"), "none"),
+}
 
 
 def text_of(page: Path) -> str:
@@ -40,16 +43,6 @@ def links(page: Path) -> list[str]:
     """The relative links and pictures of a page."""
     found = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', text_of(page))
     return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """A page's blocks of code in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-
-
-def assert_shown(shown: str, printed: str) -> None:
-    """Compare what is printed with what a page shows, where … stands for anything on a line."""
-    assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), printed.strip())
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
 from support import MODEL, encode, load_sheet, number, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 MAX_PIXELS, MEMORY_BYTES = 1_000_000, 220_000_000
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 300))
 
@@ -274,6 +274,7 @@ CONNECTIONS = [
     head(len(FORMS[0]), b"Content-Type: multipart/form-data; boundary=X\r\nExpect: 100-continue\r\n") + FORMS[0],
     b"POST /predict?frame=true HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     b"5\r\n" + REAL[0][:5] + b"\r\n%x\r\n" % (len(REAL[0]) - 5) + REAL[0][5:] + b"\r\n0\r\nX-A: b\r\n\r\n",
+    head(len(REAL[4]), b"Content-Type: image/jpeg\r\n", path=b"/explain") + REAL[4],
     b"POST /read?length=2 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(NUMBERS[1]) + NUMBERS[1],
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n\r\n",
     b"HEAD /openapi.json HTTP/1.0\r\nX-Request-ID: a\r\nX-API-Key: b\r\n\r\n",

@@ -26,7 +26,7 @@ from PIL import Image
 from serving import memory
 from support import HOSTILE_FILES, drawing, encode, many_scans, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 Body = tuple[str, dict[str, str], bytes]  # where it is sent, its headers, and what it is
 SECONDS = float(os.environ.get("HOSTILE_SECONDS", 3))

@@ -21,6 +21,7 @@ def test_it_normalises_its_own_input():
     torch.testing.assert_close(model(images), expected)
 
 
+@pytest.mark.slow
 def test_mean_and_std_are_those_of_the_training_images(mnist_root):
     from training import data
 

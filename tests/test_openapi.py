@@ -10,7 +10,19 @@ import pytest
 from pydantic import BaseModel
 
 from app.web import tensors
-from app.web.answers import Box, Digit, Failure, Health, Line, Prediction, Predictions, Problem, Text
+from app.web.answers import (
+    Box,
+    Digit,
+    Explanation,
+    Failure,
+    Health,
+    Line,
+    Prediction,
+    Predictions,
+    Problem,
+    Stored,
+    Text,
+)
 from support import ROOT, drawing, encode, number, serving
 
 TOOLS = Path(sys.executable).parent
@@ -18,7 +30,7 @@ CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
     f"#/components/schemas/{model.__name__}": model
     for model in (
-        *(Prediction, Predictions, Failure, Text, Line, Digit, Box, Health, Problem),
+        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Box, Stored, Health, Problem),
         *(tensors.ServerMetadata, tensors.ServerLive, tensors.ServerReady, tensors.ModelMetadata, tensors.ModelReady),
         *(tensors.TensorMetadata, tensors.InferRequest, tensors.InferInput, tensors.InputParameters),
         *(tensors.InferOutput, tensors.OutputParameters, tensors.RequestParameters),
@@ -45,7 +57,9 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
     assert named == {
         "/predict": ("predict", "pictures"),
         "/predict/batch": ("predict_batch", "pictures"),
+        "/explain": ("explain", "pictures"),
         "/read": ("read", "pictures"),
+        "/corrections": ("correct", "pictures"),
         "/health": ("health", "service"),
         "/metrics": ("metrics", "service"),
         "/v2": ("server_metadata", "inference"),
@@ -63,7 +77,7 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
 def test_every_error_is_a_problem_and_nothing_else(document, operations):
     for operation in operations.values():
         for status, response in operation["responses"].items():
-            if status != "200":
+            if not status.startswith("2"):
                 ((kind, content),) = response["content"].items()
                 assert kind == "application/problem+json"
                 assert MODELS[content["schema"]["$ref"]] is Problem
@@ -84,7 +98,7 @@ def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
                         assert (answer.error == answer.detail) == path.startswith("/v2")
 
 
-@pytest.mark.parametrize("path", ["/predict", "/read"])
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/read", "/corrections"])
 def test_a_picture_is_binary_as_a_form_field_and_as_the_body_and_in_base64_in_json(operations, path):
     content = operations[path]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
@@ -131,11 +145,11 @@ from io import BytesIO
 from pathlib import Path
 
 from digits_client import Client
-from digits_client.api.pictures import predict, predict_batch, read
+from digits_client.api.pictures import correct, explain, predict, predict_batch, read
 from digits_client.api.inference import infer, infer_of_version, model_metadata, server_ready
 from digits_client.api.service import health, metrics
 from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
-from digits_client.models import InferRequest, PredictJsonBody, Text
+from digits_client.models import CorrectLabel, InferRequest, PredictJsonBody, Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -149,6 +163,8 @@ with Client(url) as client:
         assert prediction.legibility > 0.9
         assert prediction.frame.startswith("data:image/png;base64,")
         assert prediction.box.height > prediction.box.width > 0
+    explanation = explain.sync(client=client, body=File(BytesIO(picture.read_bytes())))
+    assert (explanation.digit, len(explanation.evidence), len(explanation.evidence[0])) == (7, 7, 7)
     files = [File(BytesIO(picture.read_bytes()), "7.png"), File(BytesIO(b"no picture"), "text.png")]
     example = {"name": "picture", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "base64"}}
     asked = InferRequest.from_dict({"inputs": [{**example, "data": [encoded]}], "outputs": [{"name": "digit"}]})
@@ -175,7 +191,10 @@ with Client(url) as client:
     problem = predict.sync(client=client, body=File(BytesIO(b"no picture")))
     assert isinstance(problem, Problem)
     assert (problem.status, problem.type_) == (415, "/problems/not-an-image")
+    off = correct.sync(client=client, body=File(BytesIO(picture.read_bytes())), label=CorrectLabel.NONE)
+    assert (off.status, off.type_) == (404, "/problems/corrections-off")
     assert isinstance(health.sync(client=client), Health)
+    assert not health.sync(client=client).corrections
     assert "digits_requests_total" in metrics.sync(client=client)
 """
 
@@ -190,6 +209,9 @@ def test_a_client_generated_from_the_document_works(tmp_path, document, seven, d
     options = ["--meta", "none", "--config", "config.json", "--output-path", "digits_client"]
     generated = subprocess.run([*generate, *options], cwd=tmp_path, capture_output=True, text=True)
     assert generated.returncode == 0, generated.stderr
+    for name in ("explain", "correct"):  # openapi-python-client's issue 1451: an import is missing
+        module = tmp_path / "digits_client" / "api" / "pictures" / f"{name}.py"
+        module.write_text(module.read_text().replace("import Response, UNSET\n", "import Response, UNSET, Unset\n"))
     with serving() as (_, url):
         use = [sys.executable, "-c", CLIENT, url, "seven.png", "number.png"]
         used = subprocess.run(use, cwd=tmp_path, capture_output=True, text=True)
@@ -198,16 +220,16 @@ def test_a_client_generated_from_the_document_works(tmp_path, document, seven, d
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("environment", "options"),
-    [({}, []), ({"DIGITS_API_KEYS": "key"}, ["--header", "Authorization: Bearer key"])],
+    ("environment", "options", "examples"),
+    [({}, [], 100), ({"DIGITS_API_KEYS": "key"}, ["--header", "Authorization: Bearer key"], 20)],
     ids=["open", "with keys"],
 )
-def test_every_answer_is_as_documented(environment, options, tmp_path):
-    with serving(**environment) as (_, url):
+def test_every_answer_is_as_documented(environment, options, examples, tmp_path):
+    with serving(**environment, DIGITS_CORRECTIONS_DIR=str(tmp_path)) as (_, url):
         done = subprocess.run(
             [
                 *(str(TOOLS / "schemathesis"), "--config-file", str(CONFIG), "run", f"{url}/openapi.json"),
-                *("--checks", "all", "--max-examples", "100", "--seed", "1", *options),
+                *("--checks", "all", "--max-examples", str(examples), "--seed", "1", *options),
             ],
             cwd=tmp_path,
             capture_output=True,

@@ -118,7 +118,7 @@ def test_the_frames_are_what_the_network_saw(client, picture, classifier):
         kind, data = answer["frame"].split(",")
         assert kind == "data:image/png;base64"
         frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
-        np.testing.assert_allclose(frame, 255 * (1 - digit.frame), atol=0.51)
+        np.testing.assert_allclose(frame, 255 * digit.frame, atol=0.51)
 
 
 @pytest.mark.parametrize("value", [0, 255])
@@ -230,4 +230,5 @@ def test_openapi_has_an_example_of_every_answer(client):
     assert list(example["lines"][0]["digits"][0]) == DIGIT_FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"blank-image", "not-a-digit", "too-many-pictures", "invalid-inference", "unknown-version"}
+    of_others |= {"corrections-off", "correction-not-stored"}
     assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_others}

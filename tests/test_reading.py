@@ -36,6 +36,20 @@ def test_the_most_legible_candidate_is_read():
     assert not read.has_several
 
 
+@pytest.mark.parametrize(("probable", "runner_up"), [((3, 5), 5), ((5, 3), 3), ((0,), 1), ((9,), 0)])
+def test_the_runner_up_is_the_second_most_probable_digit_and_never_the_first(probable, runner_up):
+    probabilities = np.zeros(10, np.float32)
+    probabilities[list(probable)] = np.linspace(0.6, 0.4, len(probable))
+    read = judged((LEFT, 0.9, 0))._replace(probabilities=probabilities)
+    assert (read.digit, read.runner_up) == (probable[0], runner_up)
+
+
+def test_of_two_digits_that_are_as_probable_the_second_one_is_the_runner_up():
+    probabilities = np.array([0, 0, 0, 0.5, 0, 0.5, 0, 0, 0, 0], np.float32)
+    read = judged((LEFT, 0.9, 0))._replace(probabilities=probabilities)
+    assert (read.digit, read.runner_up) == (3, 5)
+
+
 @pytest.mark.parametrize(("prior", "digit"), [(-1, 1), (-3, 0)])
 def test_priors_count_as_odds_do(prior, digit):
     assert judged((LEFT, 0.5, 0), (LEFT, 0.9, prior)).probabilities.argmax() == digit  # 0.9 is odds of 9, or e to 2.2
@@ -100,9 +114,9 @@ def looks(monkeypatch) -> list[tuple[int, bool]]:
     """How many pictures were looked at, and whether closely."""
     seen, look = [], reading.look
 
-    def spied(images: Sequence[Image.Image], classifier, closely: bool) -> list:
+    def spied(images: Sequence[Image.Image], classifier, closely: bool, with_ink: bool = False) -> list:
         seen.append((len(images), closely))
-        return look(images, classifier, closely)
+        return look(images, classifier, closely, with_ink)
 
     monkeypatch.setattr(reading, "look", spied)
     return seen

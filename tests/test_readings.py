@@ -80,7 +80,7 @@ def test_a_batch_may_have_256_pictures_and_no_more(client, seven):
     assert [result["digit"] for result in sent(client, [picture] * 256).json()["results"]] == [7] * 256
     answer = sent(client, [picture] * 257)
     assert_problem(answer, 422, "too-many-pictures", "/predict/batch")
-    assert answer.json()["detail"] == "The request has more than 256 pictures: send the others in another one."
+    assert answer.json()["detail"] == "The request has more than 256 pictures: send the rest in another request."
 
 
 def test_what_is_no_form_with_pictures_is_a_problem(client, seven):
@@ -103,11 +103,11 @@ def test_a_batch_takes_a_quarter_of_the_small_places_and_one_of_the_large(digits
     def counted(name: str):
         read = getattr(Reader, name)
 
-        async def count(reader, picture):
+        async def count(reader, *given):
             running[name] += 1
             most[name] = max(most.get(name, 0), running[name])
             await asyncio.sleep(0.001)
-            reading = await read(reader, picture)
+            reading = await read(reader, *given)
             running[name] -= 1
             return reading
 

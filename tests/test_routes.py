@@ -77,7 +77,7 @@ def test_the_frame_is_what_the_network_saw(client, picture, classifier):
     assert kind == "data:image/png;base64"
     frame = np.asarray(Image.open(BytesIO(base64.b64decode(data))))
     expected = read_bytes(picture, classifier, MAX_PIXELS).frame
-    np.testing.assert_allclose(frame, 255 * (1 - expected), atol=0.51)
+    np.testing.assert_allclose(frame, 255 * expected, atol=0.51)
 
 
 WAYS = {
@@ -183,6 +183,11 @@ def test_what_cannot_be_read_is_a_problem_of_its_own(client, name, picture):
     assert client.post("/predict", content=picture).json()["digit"] == 7
 
 
+def test_what_cannot_be_read_is_not_explained(client):
+    for headers, body, status, problem in REFUSED.values():
+        assert_problem(client.post("/explain", content=body, headers=headers), status, problem, "/explain")
+
+
 def test_all_that_is_no_picture_is_refused_to_be_read_as_a_number_too(client, picture):
     for headers, body, status, problem in REFUSED.values():
         if problem != "blank-image":
@@ -196,6 +201,8 @@ ELSEWHERE = {
     "unknown-version",
     "impossible-length",
     "too-much-writing",
+    "corrections-off",
+    "correction-not-stored",
     "not-a-digit",
     "too-complex",
     "invalid-parameter",
@@ -292,11 +299,12 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, seven, monkeypatch):
     assert answer.headers["x-request-id"] in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/predict", "/explain"])
 @pytest.mark.parametrize(("side", "is_small"), [(28, True), (300, False)])
-def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkeypatch, side, is_small):
+def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkeypatch, side, is_small, path):
     seen, load = [], ImageFile.ImageFile.load
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: (seen.append(image), load(image))[1])
-    answer = client.post("/predict", content=encode(Image.fromarray(255 - seven).resize((side, side))))
+    answer = client.post(path, content=encode(Image.fromarray(255 - seven).resize((side, side))))
     assert answer.json()["digit"] == 7
     assert bool(seen) == is_small
 
@@ -327,7 +335,7 @@ KEYS = {"api_keys": ["first", "second"]}
 @pytest.mark.parametrize(
     "headers", [{"authorization": "Bearer second"}, {"x-api-key": "first"}, {"authorization": "bearer first"}]
 )
-@pytest.mark.parametrize("path", ["/predict", "/read", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/explain", "/read", "/metrics"])
 def test_one_of_the_keys_lets_in(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
@@ -347,7 +355,7 @@ def test_one_of_the_keys_lets_in(headers, path, picture):
         {"authorization": "Bearer third", "x-api-key": "first"},
     ],
 )
-@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/read", "/metrics"])
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/corrections", "/read", "/metrics"])
 def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
@@ -373,6 +381,7 @@ def test_openapi_has_an_example_of_every_answer(client):
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
+    of_others |= {"corrections-off", "correction-not-stored"}
     assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_others}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():

@@ -25,7 +25,7 @@ from app.server.worker import forget_the_dead
 from serving import family
 from support import DIGITS, drawing, encode, peak_memory, serving, until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 CLIENT_SECONDS = 0.5
 IMPATIENT = {"DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
 

@@ -60,7 +60,9 @@ def stages_of(server: ReadableSpan, exporter: InMemorySpanExporter) -> list[Read
     return sorted(stages, key=lambda span: span.start_time)
 
 
-@pytest.mark.parametrize(("path", "picture"), [("/predict", "small"), ("/predict", "large"), ("/read", "large")])
+@pytest.mark.parametrize(
+    ("path", "picture"), [("/predict", "small"), ("/predict", "large"), ("/explain", "large"), ("/read", "large")]
+)
 def test_a_span_of_each_stage_lies_within_the_requests(client, exporter, seven, path, picture):
     body = encode(seven if picture == "small" else drawing(seven))
     assert client.post(path, content=body).status_code == 200

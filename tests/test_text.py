@@ -25,7 +25,7 @@ def clear(digits, labels, classifier) -> list[int]:
     ).tolist()
 
 
-@pytest.mark.parametrize("closely", [False, True])
+@pytest.mark.parametrize("closely", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_numbers_are_read(digits, labels, clear, classifier, closely):
     rng, right = np.random.default_rng(0), 0
     for _ in range(40):

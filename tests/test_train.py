@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
 from app.inference.classifier import Classifier
-from training import train
+from training import board, pictures, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
 
@@ -44,7 +45,7 @@ def run_epochs(config: Config, parts: tuple[Digits, torch.Tensor, Digits]) -> tu
     digits, others, _ = parts
     for epoch in range(config.epochs):
         with tqdm(disable=True) as bar:
-            losses.append(train.train_epoch(run, digits, others, bar))
+            losses.append(train.train_epoch(run, digits, others, bar)[0])
         run.history.append({"epoch": epoch + 1, "validation_loss": 1.0})
     return run, losses
 
@@ -126,18 +127,24 @@ def test_both_stages_of_the_best_recipe_fit_any_number_of_epochs(epochs, convolu
     assert replace(RECIPES["best"], epochs=epochs).convolution_epochs == convolutional
 
 
-def start(arguments: str, config: Config = SMALL) -> tuple[train.Run, Path]:
-    _, namespace = parse(arguments.split())
-    config, folder = train.open_folder(config, namespace, CPU)
+def start(runs: Path, config: Config = SMALL) -> tuple[train.Run, Path]:
+    config = train.resolve(config, CPU)
+    folder = train.new_folder(runs, config, pictures.no_pictures())
+    return train.load(config, 0, folder / "seed-0", CPU), folder
+
+
+def resume(*arguments: str) -> tuple[train.Run, Path]:
+    folder = train.run_to_resume(parse(["--resume", *arguments])[1])
+    config, _ = train.read_folder(folder)
     return train.load(config, 0, folder / "seed-0", CPU), folder
 
 
 @pytest.mark.parametrize(("config", "done"), [(SMALL, 1), (STAGED, 1), (STAGED, 2), (STAGED, 3)])
 def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, monkeypatch):
-    whole, folder = start(f"--runs {tmp_path}/whole", config)
+    whole, folder = start(tmp_path / "whole", config)
     train.fit(whole, *parts, folder / "seed-0")
 
-    broken, folder = start(f"--runs {tmp_path}/broken", config)
+    broken, folder = start(tmp_path / "broken", config)
     evaluate = train.evaluate
     calls = iter(range(10))
 
@@ -149,7 +156,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, mo
     monkeypatch.setattr(train, "evaluate", interrupt)
     with pytest.raises(KeyboardInterrupt):
         train.fit(broken, *parts, folder / "seed-0")
-    resumed, same_folder = start(f"--runs {tmp_path}/broken --resume")
+    resumed, same_folder = resume("--runs", f"{tmp_path}/broken")
     assert same_folder == folder
     assert resumed.epochs == done
     train.fit(resumed, *parts, folder / "seed-0")
@@ -160,13 +167,22 @@ def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, mo
         assert resumed.best[name].equal(value)
 
 
-def test_nothing_to_resume_is_said(tmp_path):
-    with pytest.raises(train.NothingToResume, match="holds no run to resume"):
-        start(f"--runs {tmp_path} --resume")
+def test_the_newest_run_is_resumed_whatever_else_is_there(tmp_path):
+    newest = [start(tmp_path)[1] for _ in range(2)][1]
+    (tmp_path / "real").mkdir()  # the sheets of benchmarks/real.py
+    assert resume("--runs", f"{tmp_path}")[1] == newest
+
+
+@pytest.mark.parametrize("run", [[], ["2026-01-01"]])
+def test_without_a_run_to_resume_that_is_said_and_nothing_is_downloaded(run, tmp_path, capsys):
+    arguments = ["--data", f"{tmp_path}/data", "--runs", f"{tmp_path}/runs", "--resume", *run]
+    assert train.main(arguments) == 1
+    assert "holds no run to resume" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_run_folder_holds_configuration_and_history(parts, tmp_path):
-    run, folder = start(f"--runs {tmp_path}")
+    run, folder = start(tmp_path)
     train.fit(run, *parts, folder / "seed-0")
     assert Config.from_json((folder / "config.json").read_text()) == run.config
     with open(folder / "seed-0" / "history.csv") as file:
@@ -209,6 +225,7 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--channels 1 2 3 4", "--channels takes at most 3 numbers"),
         ("--recipe best --activation tanh", "--channels needs --activation relu"),
         ("--resume --recipe best", "leave out --recipe"),
+        ("--resume --pictures corrected", "leave out --pictures"),
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
     ],
 )
@@ -262,6 +279,7 @@ def test_the_command_trains_and_writes_everything(options, small_mnist, tmp_path
             "history.csv",
             "history.png",
             "last.pt",
+            "weights.png",
         ]
     metadata = Classifier(folder / "digits.onnx").metadata
     assert metadata["architecture"] == ("784-128-128-36-32-11" if options else "784-32-11")
@@ -282,7 +300,7 @@ def test_ctrl_c_keeps_the_best_so_far(small_mnist, tmp_path):
         if line.startswith("epoch   2"):
             process.send_signal(signal.SIGINT)
             break
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=180)
     assert process.returncode == 130
     assert f"--resume {next(runs.iterdir())}" in said
     assert int(Classifier(output).metadata["epochs"]) >= 2
@@ -294,3 +312,46 @@ def test_without_data_the_command_ends_with_one_sentence(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "--data DIR or MNIST_ROOT=DIR" in done.stderr
+
+
+def test_data_that_cannot_be_had_leave_no_folder_behind(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
+    assert train.main(["--data", f"{tmp_path}/nope", "--runs", f"{tmp_path}/runs"]) == 1
+    assert "--data DIR" in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_tensorboard_shows_the_history(parts, tmp_path):
+    run = train.setup(SMALL, 0, CPU)
+    with board.open_board(tmp_path, wanted=True) as scalars:
+        train.fit(run, *parts, tmp_path, scalars)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert sorted(events.Tags()["scalars"]) == [
+        "accuracy/training",
+        "accuracy/validation",
+        "loss/training",
+        "loss/validation",
+    ]
+    assert [event.step for event in events.Scalars("loss/training")] == [1, 2, 3]
+    for name, value in (("loss/training", "training_loss"), ("loss/validation", "validation_loss")):
+        assert [event.value for event in events.Scalars(name)] == pytest.approx([row[value] for row in run.history])
+    errors = [100 - event.value for event in events.Scalars("accuracy/validation")]
+    assert errors == pytest.approx([100 * row["validation_error"] for row in run.history], abs=1e-3)
+
+
+def test_without_tensorboard_the_extra_is_named_before_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    assert train.main(["--tensorboard", "--data", f"{tmp_path}/nope"]) == 1
+    assert "--tensorboard needs the extra" in capsys.readouterr().err
+
+
+def test_training_accuracy_is_that_of_the_digits_as_they_were_trained_on(parts):
+    run, digits = train.setup(replace(SMALL, augment=False, dropout=0.0, epochs=20), 0, CPU), parts[0]
+    errors = []
+    for epoch in range(20):
+        with tqdm(disable=True) as bar:
+            errors.append(train.train_epoch(run, digits, parts[1], bar)[1])
+        run.history.append({"epoch": epoch + 1, "validation_loss": 1.0})
+    assert errors[0] > 0.5
+    assert errors[-1] == pytest.approx(train.evaluate(run.model, digits)[1], abs=0.02)

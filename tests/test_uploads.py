@@ -215,11 +215,11 @@ def test_a_compressed_form_is_parsed():
         (b"x", "gzip, gzip", "unknown"),
         (b"no gzip", "gzip", "damaged"),
         (b"", "gzip", "cut off"),
-        (gzip.compress(b"x")[:-1], "gzip", "cut off"),
-        (gzip.compress(b"x") + b"x", "gzip", "something follows"),
-        (gzip.compress(b"x")[:-8] + bytes(8), "gzip", "damaged"),
+        (gzip.compress(b"x", mtime=0)[:-1], "gzip", "cut off"),
+        (gzip.compress(b"x", mtime=0) + b"x", "gzip", "something follows"),
+        (gzip.compress(b"x", mtime=0)[:-8] + bytes(8), "gzip", "damaged"),
         (zlib.compress(b"x"), "gzip", "damaged"),
-        (gzip.compress(b"x"), "deflate", "damaged"),
+        (gzip.compress(b"x", mtime=0), "deflate", "damaged"),
     ],
 )
 def test_a_body_that_cannot_be_inflated_is_refused(body, encoding, message):
@@ -229,7 +229,7 @@ def test_a_body_that_cannot_be_inflated_is_refused(body, encoding, message):
 
 @pytest.mark.parametrize("content_type", ["image/png", JSON, FORM])
 def test_a_bomb_is_refused_before_it_is_inflated(content_type):
-    bomb = gzip.compress(part(bytes(400_000_000)))
+    bomb = gzip.compress(part(bytes(100_000_000)), compresslevel=1)
     assert len(bomb) < 500_000
     tracemalloc.start()
     with pytest.raises(UploadTooLarge):

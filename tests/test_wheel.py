@@ -12,8 +12,9 @@ from zipfile import ZipFile
 
 import httpx2
 import pytest
+from PIL import Image
 
-from support import MODEL, ROOT, serving
+from support import MODEL, ROOT, encode, serving
 
 SEVEN = ROOT / "docs" / "seven.png"
 
@@ -94,3 +95,16 @@ def test_installed_it_serves_in_any_folder(digits_command, monkeypatch):
         assert client.post("/predict", content=SEVEN.read_bytes()).json()["digit"] == 7
         for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
             assert client.get(path).status_code == 200, path
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_installed_it_serves_in_the_folder_of_another_program_whose_package_is_named_app(
+    workers, digits_command, tmp_path, monkeypatch
+):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").touch()
+    monkeypatch.setattr("support.DIGITS", digits_command)
+    large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")  # which another process decodes
+    with serving("--workers", workers) as (_, url):
+        answer = httpx2.post(f"{url}/predict", content=large)
+        assert (answer.status_code, answer.json().get("digit")) == (200, 7), answer.text

@@ -182,6 +182,12 @@ def parser() -> argparse.ArgumentParser:
         "--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/, downloaded)"
     )
     run.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="pictures of your own to learn from as well, corrected ones for example: DIR/images and DIR/labels.csv",
+    )
+    run.add_argument(
         "--output", type=Path, metavar="FILE", help="the model file to write (digits.onnx in the run's folder)"
     )
     run.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where the run's folder is made (runs)")
@@ -191,6 +197,9 @@ def parser() -> argparse.ArgumentParser:
         const="",
         metavar="RUN",
         help="go on with a run's folder (by default the newest) and its choices",
+    )
+    run.add_argument(
+        "--tensorboard", action="store_true", help="log to the run's folder for TensorBoard (extra tensorboard)"
     )
     run.add_argument(
         "--device", default="auto", help="cpu, cuda or mps; auto takes an accelerator where there is one (auto)"
@@ -203,7 +212,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     p = parser()
     arguments = p.parse_args(argv)
     choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
-    given = [*choices, *(["recipe"] if arguments.recipe else [])]
+    given = [*choices, *(name for name in ("recipe", "pictures") if getattr(arguments, name))]
     if arguments.resume is not None and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")

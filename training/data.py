@@ -4,8 +4,10 @@ Ignores: batching, shuffling and augmentation, which belong to the run.
 """
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -75,7 +77,7 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
     """
     root = root or Path(os.environ.get("MNIST_ROOT") or DEFAULT_ROOT)
     try:
-        mnist = MNIST(root, train=train, download=True)
+        mnist = present_or_downloaded(root, train)
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         cause = " ".join(str(error).split())
         raise DataMissing(
@@ -83,6 +85,29 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
             "run again, or name a folder that already holds MNIST/raw with --data DIR or MNIST_ROOT=DIR."
         ) from error
     return Digits(mnist.data, mnist.targets.long())
+
+
+def present_or_downloaded(root: Path, train: bool) -> MNIST:
+    """Torchvision's MNIST in `root`, downloaded if it is not there."""
+    try:
+        return MNIST(root, train=train)
+    except RuntimeError:  # it is not there
+        download(root)
+        return MNIST(root, train=train)
+
+
+def download(root: Path) -> None:
+    """Download MNIST beside `root`, and move it there once it is complete: a download that fails leaves nothing."""
+    raw = root / "MNIST" / "raw"
+    existing = next(folder for folder in (root, *root.parents) if folder.exists())
+    with TemporaryDirectory(prefix=".mnist-", dir=existing) as folder:
+        fresh = Path(folder) / "MNIST" / "raw"
+        if raw.is_dir():  # archives that are there already need only be unpacked
+            shutil.copytree(raw, fresh)
+        MNIST(folder, download=True)
+        raw.mkdir(parents=True, exist_ok=True)
+        for file in fresh.iterdir():
+            file.replace(raw / file.name)
 
 
 def split(digits: Digits) -> tuple[Digits, Digits]:

@@ -9,7 +9,7 @@ and once deformed, on segments of numbers, and on frames that show no digit.
 A recipe with convolutions has two stages: the network learns as a convolutional one, is written out as a
 dense one, and learns on. The best epoch is one of the dense stage.
 Each epoch seeds its own random numbers, so a resumed run repeats what an unbroken one would have done.
-Ignores: pictures that are not MNIST's; `training.evaluate` measures the file that this writes.
+Ignores: how well the service reads with the file that this writes; `training.evaluate` measures that.
 """
 
 import argparse
@@ -21,29 +21,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from app.inference.classifier import CLASSES, PIXELS
-from training import augment, data
+from app.inference.classifier import CLASSES, PIXELS, Classifier, ModelError
+from training import augment, board, data, pictures
 from training.calibrate import calibrated
 from training.config import MODEL, Config, parse
 from training.convolution import ConvolutionalNet, dense_widths, written_out
 from training.data import Digits
 from training.export import ExportMismatch, export
-from training.model import OUTPUTS, DigitNet
+from training.model import OUTPUTS, DigitNet, folded
 from training.non_digits import non_digits
 from training.objective import NONE, objective
-from training.plots import plot_history
+from training.plots import plot_history, plot_weights
 from training.segments import segments
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 OTHERS = 0.5  # frames that show no digit, for each one that does
 SEGMENTS = 0.2  # digits cut out of numbers, and frames that are cut wrongly, for each digit of MNIST
 VALIDATION_SEED = 10**6
+PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
 
 
 class NothingToResume(Exception):
@@ -108,8 +112,10 @@ def steps_per_epoch(config: Config, digits: Digits) -> int:
     return max(1, len(digits) // config.batch_size)
 
 
-def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> float:
-    """Train on every digit once, and half as many others (M, 28, 28), in the run's next epoch: the steps' mean loss.
+def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> tuple[float, float]:
+    """Train on every digit once, and half as many others (M, 28, 28), in the run's next epoch.
+
+    The mean loss of the steps, and the error (a share) on the digits, as they were trained on.
 
     The last digits of the shuffle that do not fill a batch are left out.
     """
@@ -123,7 +129,7 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> f
     run.model.train()
     if config.channels and isinstance(run.model, DigitNet):
         run.model.keep_statistics()  # its channels': those of a batch are noisy where there is one place for each
-    total = torch.zeros((), device=device)
+    total, wrong = torch.zeros((), device=device), torch.zeros((), device=device)
     for step, index in enumerate(batches):
         progress = stage.progress(run.epochs + step / len(batches))
         for group in run.optimizer.param_groups:
@@ -141,8 +147,9 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> f
         loss.backward()  # type: ignore[no-untyped-call]
         run.optimizer.step()
         total += loss.detach()
+        wrong += (logits[: len(index), :CLASSES].argmax(dim=1) != digits.labels[index]).sum()
         bar.update()
-    return total.item() / len(batches)
+    return total.item() / len(batches), wrong.item() / sum(map(len, batches))
 
 
 def write_out(run: Run) -> None:
@@ -183,7 +190,14 @@ def made_of(digits: Digits, seed: int) -> tuple[Digits, Tensor]:
     return cut_out.to(device), torch.cat([others, cut_wrongly.images]).to(device)
 
 
-def fit(run: Run, training: Digits, others: Tensor, validation: Digits, folder: Path) -> None:
+def fit(
+    run: Run,
+    training: Digits,
+    others: Tensor,
+    validation: Digits,
+    folder: Path,
+    scalars: "SummaryWriter | None" = None,
+) -> None:
     """Train from the run's last epoch to its end, saving after each epoch."""
     folder.mkdir(exist_ok=True)
     steps = steps_per_epoch(run.config, training)
@@ -194,7 +208,7 @@ def fit(run: Run, training: Digits, others: Tensor, validation: Digits, folder: 
             started = time.perf_counter()
             if run.epochs == run.config.convolution_epochs > 0:
                 write_out(run)
-            loss = train_epoch(run, training, others, bar)
+            loss, error = train_epoch(run, training, others, bar)
             validation_loss, validation_error = evaluate(run.model, validation)
             if isinstance(run.model, DigitNet) and validation_loss <= run.best_loss:
                 run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
@@ -202,16 +216,19 @@ def fit(run: Run, training: Digits, others: Tensor, validation: Digits, folder: 
                 {
                     "epoch": run.epochs + 1,
                     "training_loss": loss,
+                    "training_error": error,
                     "validation_loss": validation_loss,
                     "validation_error": validation_error,
                     "seconds": time.perf_counter() - started,
                 }
             )
             save(run, folder)
+            if scalars:
+                board.log(scalars, run.history[-1])
             bar.set_postfix_str(f"loss {loss:.3f}, validation loss {validation_loss:.3f}")
             bar.write(
-                f"epoch {run.epochs:3}  loss {loss:.4f}  validation loss {validation_loss:.4f}, "
-                f"error {validation_error:.2%}"
+                f"epoch {run.epochs:3}  training loss {loss:.4f}, error {error:.2%}  "
+                f"validation loss {validation_loss:.4f}, error {validation_error:.2%}"
             )
 
 
@@ -277,20 +294,33 @@ def faster_precision(device: torch.device) -> str:
     return "bf16" if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else "fp32"
 
 
-def open_folder(config: Config, arguments: argparse.Namespace, device: torch.device) -> tuple[Config, Path]:
-    """The recipe and the folder to go on with: a new one, or with --resume an earlier one."""
+def run_to_resume(arguments: argparse.Namespace) -> Path | None:
+    """The folder of the run that --resume names, or of the newest one."""
     if arguments.resume is None:
-        config = resolve(config, device)
-        folder: Path = arguments.runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text(config.to_json())
-        return config, folder
-    folder = Path(arguments.resume or max(arguments.runs.glob("*/"), default=arguments.runs))
+        return None
+    earlier = [config.parent for config in arguments.runs.glob("*/config.json")]
+    folder = Path(arguments.resume or max(earlier, default=arguments.runs))
     if not (folder / "config.json").exists():
         raise NothingToResume(f"{folder} holds no run to resume: give the folder of one, or leave out --resume.")
+    return folder
+
+
+def new_folder(runs: Path, config: Config, own: Digits) -> Path:
+    """A folder for a new run, with what it needs to be resumed: its recipe, and the user's own pictures."""
+    folder = runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(config.to_json())
+    if len(own):
+        torch.save({"images": own.images, "labels": own.labels}, folder / PICTURES)
+    return folder
+
+
+def read_folder(folder: Path) -> tuple[Config, Digits]:
+    """The recipe and the pictures of an earlier run."""
     config = Config.from_json((folder / "config.json").read_text())
     torch.set_num_threads(config.threads or torch.get_num_threads())
-    return config, folder
+    saved = folder / PICTURES
+    return config, Digits(**torch.load(saved, weights_only=True)) if saved.exists() else pictures.no_pictures()
 
 
 def architecture(config: Config) -> str:
@@ -298,7 +328,9 @@ def architecture(config: Config) -> str:
     return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), OUTPUTS]))
 
 
-def finish(runs: Sequence[Run], output: Path, held_out: Digits, validation: Digits, test: Digits) -> str:
+def finish(
+    runs: Sequence[Run], output: Path, learned_from: str, held_out: Digits, validation: Digits, test: Digits
+) -> str:
     """Choose the run with the lowest validation loss, calibrate and export its best epoch; what it is, in a sentence.
 
     The test images are read after the choice, by the networks in floats; `training.evaluate` measures the file.
@@ -309,8 +341,7 @@ def finish(runs: Sequence[Run], output: Path, held_out: Digits, validation: Digi
     metadata = {
         "architecture": architecture(best.config),
         "activation": best.config.activation,
-        "training_data": "MNIST (55,000 training images; 5,000 more for validation), segments of numbers made of them, "
-        "and frames that show no digit",
+        "training_data": learned_from,
         "recipe": best.config.command(),
         "seed": str(best.seed),
         "course": best.config.course,
@@ -335,39 +366,95 @@ def best_network(run: Run) -> DigitNet:
     return run.model
 
 
+def training_data(own: Digits, digits: Digits, others: Tensor) -> str:
+    """What a run learns from, in words: MNIST, what is made of it, and the user's own pictures."""
+    mnist = (
+        "MNIST (55,000 training images; 5,000 more for validation), segments of numbers made of them, "
+        "and frames that show no digit"
+    )
+    if not len(own):
+        return mnist
+    return f"{mnist}; and other pictures: {pictures.described(own, len(digits), len(others))}"
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Train as the command line says; the exit status."""
     config, arguments = parse(argv)
-    runs: list[Run] = []
-    status = 0
     try:
-        device = choose_device(arguments.device)
-        training, held_out = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
-        test = data.load(arguments.data, train=False).to(device)
-        config, folder = open_folder(config, arguments, device)
-        print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
-        print("Making numbers that are cut, and frames that show no digit (about two minutes)")
-        cut_out, others = made_of(training, 0)
-        training, validation = training.joined(cut_out), mixture(held_out)
-        try:
-            for seed in config.seeds:
-                place = folder / f"seed-{seed}"
-                runs.append(load(config, seed, place, device))
-                fit(runs[-1], training, others, validation, place)
-                plot_history(runs[-1].history, place / "history.png")
-        except KeyboardInterrupt:
-            status = 130
-            print(f"\nStopped. To go on: python -m training.train --resume {folder}")
-        trained = [run for run in runs if run.best]
-        if trained:
-            output = arguments.output or folder / MODEL.name
-            print(finish(trained, output, held_out, validation, test))
-            print(f"To serve it: digits serve --model {output}")
-            print(f"To measure it: python -m training.evaluate --model {output}")
-    except (data.DataMissing, NothingToResume, ExportMismatch) as error:
+        return train(config, arguments)
+    except (
+        board.TensorBoardMissing,
+        data.DataMissing,
+        pictures.PicturesMissing,
+        ExportMismatch,
+        ModelError,
+        NothingToResume,
+    ) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def train(config: Config, arguments: argparse.Namespace) -> int:
+    """Train, and write the model file into the run's folder; the exit status."""
+    device = choose_device(arguments.device)
+    if arguments.tensorboard:
+        board.check_installed()
+    folder = run_to_resume(arguments)
+    training, held_out = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
+    test = data.load(arguments.data, train=False).to(device)
+    if folder:
+        config, own = read_folder(folder)
+    else:
+        own, config = own_pictures(arguments.pictures), resolve(config, device)
+        folder = new_folder(arguments.runs, config, own)
+    print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
+    print("Making numbers that are cut, and frames that show no digit (about two minutes)")
+    cut_out, others = made_of(training, 0)
+    training, validation = training.joined(cut_out), mixture(held_out)
+    learned_from = training_data(own, training, others)
+    training, others = pictures.joined(training, others, own.to(device))
+    runs, status = fit_all(config, folder, (training, others, validation), arguments.tensorboard)
+    trained = [run for run in runs if run.best]
+    if trained:
+        output = arguments.output or folder / MODEL.name
+        print(finish(trained, output, learned_from, held_out, validation, test))
+        print(f"To serve it: digits serve --model {output}")
+        print(f"To measure it: python -m training.evaluate --model {output}")
     return status
+
+
+def own_pictures(folder: Path | None) -> Digits:
+    """The pictures in a folder, framed by the service's own network; none without a folder."""
+    if folder is None:
+        return pictures.no_pictures()
+    own = pictures.load(folder, Classifier(MODEL))
+    print(f"{len(own)} pictures in {folder}")
+    return own
+
+
+def fit_all(
+    config: Config, folder: Path, parts: tuple[Digits, Tensor, Digits], with_board: bool
+) -> tuple[list[Run], int]:
+    """The runs of all seeds, as far as Ctrl-C let them come, and the exit status."""
+    runs: list[Run] = []
+    try:
+        for seed in config.seeds:
+            place = folder / f"seed-{seed}"
+            runs.append(load(config, seed, place, parts[0].images.device))
+            with board.open_board(place, with_board) as scalars:
+                fit(runs[-1], *parts, place, scalars)
+            draw(runs[-1], place)
+    except KeyboardInterrupt:
+        print(f"\nStopped. To go on: python -m training.train --resume {folder}")
+        return runs, 130
+    return runs, 0
+
+
+def draw(run: Run, folder: Path) -> None:
+    """Draw the run's curves, and what the first layer of its best epoch looks for."""
+    plot_history(run.history, folder / "history.png")
+    if run.best:
+        plot_weights(folded(best_network(run))[0][0].numpy(), folder / "weights.png")
 
 
 if __name__ == "__main__":

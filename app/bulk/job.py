@@ -6,7 +6,8 @@ Ray Data is not used: its checkpoints read every picture again, to leave out tho
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # imported without this, Ray reports to its makers
@@ -19,6 +20,7 @@ from app.bulk.source import Part, Source
 from app.bulk.worker import Progress, Worker
 from app.settings import Settings, usable_cores
 
+PROJECT = Path(__file__).parents[2]  # the folder that `app` is in
 STORE_BYTES = 100_000_000  # of Ray's object store on this machine, through which only paths go
 RETRIES = 3  # of a part whose worker was lost
 
@@ -72,7 +74,8 @@ def connected(cluster: Cluster) -> Iterator[int]:
     if not cluster.address:
         cores = cluster.workers or usable_cores()
         options |= {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": cluster.dashboard}
-    ray.init(cluster.address, **options)
+    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may have another `app`
+        ray.init(cluster.address, **options)
     try:
         yield max(1, int(ray.available_resources().get("CPU", 0)))
     finally:

@@ -17,6 +17,7 @@ import typer
 
 from app.cli import options
 from app.cli.answers import Answerer, NoService, Unanswered, attempt_each
+from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
 from app.cli.output import Ask, What, format_of, say, write
 from app.cli.pictures import expand, groups
@@ -29,6 +30,7 @@ cli = typer.Typer(
     rich_markup_mode=None,  # help as other commands print it, which needs no wide terminal
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli.add_typer(corrections, name="corrections")
 
 
 @cli.callback()

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
@@ -57,9 +58,9 @@ def prepare_process() -> None:
     malloc.return_large_blocks()
 
 
-def candidates_on(picture: Picture, closely: bool) -> list[Candidate]:
+def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
     """What may be the digit on one picture."""
-    (outcome,) = candidates_of_pictures([picture], closely)
+    (outcome,) = candidates_of_pictures([picture], closely, with_ink)
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
@@ -71,6 +72,7 @@ def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
 
 
 CANDIDATES = Search(candidates_on, side_for_candidates)
+INKED_CANDIDATES = Search(partial(candidates_on, with_ink=True), side_for_candidates)
 LAYOUTS = Search(layouts, reading_side)
 
 
@@ -80,7 +82,7 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, cl
         with limited(limits):
             return find(data, max_pixels, search, closely, is_alone)
     except MemoryError:
-        kind: type[Exception] = TooComplex
+        kind: type[Exception] = TooComplex if is_alone else TakesMuchMemory
         megabytes = limits.memory_bytes // 1_000_000
         message = f"The picture takes more than {megabytes} MB to decode: send a smaller one, or a JPEG."
     except (PreprocessError, TakesMuchMemory) as error:

@@ -129,6 +129,7 @@ def new_pool(count: int) -> ProcessPool:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would fight over the cores
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` where the service was started would be imported
     context.set_forkserver_preload([decoder.__name__])
     pool = ProcessPool(count, context=context, initializer=decoder.prepare_process)
     assert pool.active  # which starts it

@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.decoder import CANDIDATES, LAYOUTS, Found
+from app.inference.decoder import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
@@ -51,6 +51,9 @@ class Reader:
         self.decoders = decoders
         self.max_pixels = max_pixels
         self.batcher: Batcher[Image.Image, Reading] = Batcher(lambda images: read(images, classifier), MAX_BATCH)
+        self.inked_batcher: Batcher[Image.Image, Reading] = Batcher(
+            lambda images: read(images, classifier, with_ink=True), MAX_BATCH
+        )
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
         """A picture that is small and simple by its header; None for all others. Raises PreprocessError."""
@@ -63,10 +66,11 @@ class Reader:
         is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may turn out an MPO
         return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
 
-    async def read_small(self, image: Image.Image) -> Reading:
+    async def read_small(self, image: Image.Image, with_ink: bool = False) -> Reading:
         """Read a small picture, together with those that arrive at the same time."""
         begin = perf_counter_ns()
-        return waited(begin, await self.batcher(image))
+        batcher = self.inked_batcher if with_ink else self.batcher
+        return waited(begin, await batcher(image))
 
     def read_frames(self, frames: Map) -> list[Reading]:
         """Read the digit on frames, (n, 28, 28), as they are: 256 take 5 ms."""
@@ -75,13 +79,14 @@ class Reader:
         stages = Stage("wait", begin, begin), Stage("inference", begin, perf_counter_ns())
         return [reading._replace(stages=stages, batch_size=len(frames)) for reading in readings]
 
-    async def read_large(self, data: bytes) -> Reading:
+    async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
         """Read any other picture, when it is its turn."""
         begin = perf_counter_ns()
-        found = await self.decoders(data, CANDIDATES, closely=False)
+        search = INKED_CANDIDATES if with_ink else CANDIDATES
+        found = await self.decoders(data, search, closely=False)
         outcome = self.judge(found)
         if is_unsure(outcome) and not found.closely:
-            outcome = self.judge(await self.decoders(data, CANDIDATES, closely=True))
+            outcome = self.judge(await self.decoders(data, search, closely=True))
         if isinstance(outcome, Exception):
             raise outcome
         return waited(begin, outcome)

@@ -1,27 +1,42 @@
-// The page: strokes and files → POST /read and /predict → the number, a box around each digit, the ten bars of one, and
-// what to do where there is no answer.
+// The page: a drawing or a picture → POST /read and /predict → the answer, how it was read, and corrections of it.
 "use strict";
 
 const STROKE_WIDTH = 0.065; // in heights of the sheet
 const DRAWING = { width: 288, height: 192 }; // pixels of the drawing that is sent; the sheet has this shape
 const TAP = 0.02; // in heights of the sheet: a pen that moves less may have tapped
-const PAUSE_MS = 30; // after a stroke: the next one may follow at once
+const LIVE_MS = 100; // from one request to the next while the pen is down
+const EXPLAIN_MS = 300; // from an answer to the request for its explanation, which the next stroke cancels
 const SURE = 0.8; // below, the runner-up is named too
 const LEGIBLE = 0.5; // below, it is probably not a digit
-const AT_ONCE = 4; // pictures of a batch that are sent at the same time
+const AT_ONCE = 4; // pictures of a list that are sent at the same time
 const TRIES = 8; // of a picture that an overloaded service sends back
+const KEPT_BYTES = 1_000_000; // of the largest picture that survives a reload
+const SVG_SIDE = 600; // pixels of the longer side of an SVG, once drawn
+const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // for all there is to show
 const NO_ANSWER = "No digit yet";
 const SVG = "http://www.w3.org/2000/svg";
 
 const element = (id) => document.getElementById(id);
 const sheet = element("sheet");
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
-// ---- The sheet: strokes as points in heights of the sheet, so that they can be undone and drawn at any size.
+// A share as a percentage; the network is never certain, so none is 100 %.
+function percent(share) {
+  return share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(1)} %`;
+}
 
-let strokes = [];
-let reading = new AbortController();
-let current = null; // what was sent: {blob}, of a file also {name, url}; then its answer or error
+function digitsOf({ lines }) {
+  return lines.flatMap(({ digits }) => digits);
+}
+
+// ---- State: what is on the sheet, and what is known of it.
+
+let strokes = []; // each a list of points in heights of the sheet, so that they can be drawn at any size
+let undone = []; // strokes that were taken back, the last one first to return
+let stroke = null; // the one under the pen; among `strokes` unless it may still be a tap
+let current = null; // what is shown: {blob}, of a file also {name, url}; then its `answer` or `error`
+let chosen; // the digit of the answer whose probabilities are shown
+
+// ---- The sheet.
 
 function paint(context, height) {
   context.lineWidth = STROKE_WIDTH * height;
@@ -35,7 +50,7 @@ function paint(context, height) {
       context.quadraticCurveTo(...last, (last[0] + point[0]) / 2, (last[1] + point[1]) / 2);
       last = point;
     }
-    context.lineTo(...last);
+    context.lineTo(last[0] + 0.01, last[1]); // a line without length would leave no dot
     context.stroke();
   }
 }
@@ -51,9 +66,11 @@ function repaint() {
   element("hint").hidden = strokes.length > 0 || !element("picture").hidden;
   element("hint").textContent = current?.name ?? "Draw a number here";
   element("undo").disabled = strokes.length === 0;
+  element("redo").disabled = undone.length === 0;
   element("clear").disabled = strokes.length === 0 && current === null;
 }
 
+// The strokes as a PNG.
 function drawing() {
   const canvas = Object.assign(document.createElement("canvas"), DRAWING);
   const context = canvas.getContext("2d");
@@ -63,55 +80,30 @@ function drawing() {
   return new Promise((resolve) => canvas.toBlob(resolve));
 }
 
-let pause;
+new ResizeObserver(repaint).observe(sheet);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-function strokesChanged() {
-  stopReading();
-  repaint();
-  if (strokes.length === 0) {
-    clear();
-    return;
-  }
-  element("answer").ariaBusy = "true";
-  const mine = (pause = setTimeout(async () => {
-    const blob = await drawing();
-    if (mine === pause) read({ blob });
-  }, PAUSE_MS));
-}
-
-function stopReading() {
-  clearTimeout(pause);
-  pause = undefined;
-  reading.abort();
-}
-
-function clear() {
-  stopReading();
-  strokes = [];
-  current = null;
-  showPicture();
-  show({});
-  repaint();
-}
+// ---- The pen. A tap on a digit's box chooses the digit, a tap elsewhere draws a dot; but a photo stays until there is
+// a stroke, since a dot would take its place.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
   return [(event.clientX - box.left) / box.height, (event.clientY - box.top) / box.height];
 }
 
-let stroke; // the one under the pen
-let maybeTap; // whether it may be no stroke, but a tap that chooses a digit, or does nothing to a photo
-
-function begin() {
-  maybeTap = false;
-  if (current?.url) clear();
-  stopReading();
-  element("answer").ariaBusy = "true";
-  strokes.push(stroke);
-}
-
 function hasMoved([[x, y], ...rest]) {
   return rest.some(([toX, toY]) => Math.hypot(toX - x, toY - y) > TAP);
+}
+
+function isDrawing() {
+  return strokes.includes(stroke);
+}
+
+function begin() {
+  if (current?.url) clear();
+  strokes.push(stroke);
+  undone = [];
+  sentAt = performance.now(); // most strokes are short, and read once they are whole
 }
 
 sheet.addEventListener("pointerdown", (event) => {
@@ -119,43 +111,124 @@ sheet.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   sheet.setPointerCapture(event.pointerId);
   stroke = [point(event)];
-  maybeTap = Boolean(current?.url) || digitAt(event) >= 0;
-  if (!maybeTap) begin();
-  repaint();
+  if (current?.url || digitAt(event) >= 0) return;
+  begin();
+  readSoon();
 });
 sheet.addEventListener("pointermove", (event) => {
-  if (!sheet.hasPointerCapture(event.pointerId)) {
+  if (!stroke) {
     sheet.style.cursor = digitAt(event) < 0 ? "" : "pointer";
     return;
   }
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
-  if (maybeTap && hasMoved(stroke)) begin();
-  repaint();
+  if (!isDrawing() && hasMoved(stroke)) begin();
+  if (isDrawing()) readSoon();
 });
 sheet.addEventListener("lostpointercapture", (event) => {
-  if (maybeTap) choices()[digitAt(event)]?.click();
-  else strokesChanged();
+  const isStroke = isDrawing();
+  stroke = null;
+  if (isStroke) readDrawing();
+  else choices()[digitAt(event)]?.click();
 });
 sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press is a slow stroke
 
+// ---- Undo, redo and clear, which takes back all strokes.
+
 function undo() {
-  strokes.pop();
-  strokesChanged();
+  if (strokes.length === 0) return;
+  undone.push(strokes.pop());
+  if (strokes.length > 0) readDrawing();
+  else clear();
+}
+
+function redo() {
+  if (undone.length === 0) return;
+  strokes.push(undone.pop());
+  readDrawing();
+}
+
+function clear() {
+  stopReading();
+  undone.push(...strokes.reverse());
+  strokes = [];
+  showPicture(null);
+  show(null);
 }
 
 element("undo").addEventListener("click", undo);
+element("redo").addEventListener("click", redo);
 element("clear").addEventListener("click", clear);
 addEventListener("keydown", (event) => {
-  if (event.key === "z" && (event.ctrlKey || event.metaKey) && strokes.length && event.target !== element("key")) {
-    event.preventDefault();
-    undo();
-  }
+  if (stroke || event.altKey || event.target === element("key")) return;
+  const key = event.key.toLowerCase();
+  const command = event.ctrlKey || event.metaKey;
+  if (command && key === "z") (event.shiftKey ? redo : undo)();
+  else if (command && key === "y") redo();
+  else if (key === "escape") clear();
+  else return;
+  event.preventDefault();
 });
-new ResizeObserver(repaint).observe(sheet);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-// ---- Asking.
+// ---- Reading the sheet. One request is in flight, and the last one wins: while the pen is down, the next one waits for
+// its answer; a whole stroke, or another picture, gives it up.
+
+let reading = null; // what gives up the request in flight
+let timer; // until the next one
+let sentAt = 0;
+let isBehind = false; // whether there is ink that no request has
+
+function stopReading() {
+  clearTimeout(timer);
+  timer = undefined;
+  isBehind = false;
+  reading?.abort();
+  reading = null;
+}
+
+function showBusy() {
+  element("answer").ariaBusy = String(Boolean(isDrawing() || reading || timer));
+}
+
+function readSoon() {
+  isBehind = true;
+  repaint();
+  if (!reading) timer ??= setTimeout(readDrawing, sentAt + LIVE_MS - performance.now());
+  showBusy();
+}
+
+async function readDrawing() {
+  const mine = startReading();
+  repaint();
+  const picture = { blob: await drawing() };
+  sentAt = performance.now();
+  if (mine === reading && !current) show(picture);
+  await finishReading(picture, mine);
+  if (isBehind) readSoon();
+}
+
+async function readPicture(picture) {
+  const mine = startReading();
+  Object.assign(picture, { answer: undefined, error: undefined });
+  show(picture);
+  await finishReading(picture, mine);
+}
+
+function startReading() {
+  stopReading();
+  reading = new AbortController();
+  showBusy();
+  return reading;
+}
+
+async function finishReading(picture, mine) {
+  await settle(picture, mine.signal, () => say("The service is busy. Trying again …"));
+  if (mine !== reading) return; // something else is read in the meantime
+  reading = null;
+  if (picture.answer || !isDrawing()) show(picture); // half a digit may have no answer, which is no news
+}
+
+// ---- Asking the service.
 
 // An error whose message says what to do; its status is 0 where nobody answered.
 function refused(message, status = 0) {
@@ -177,27 +250,33 @@ function seconds(count, signal) {
   });
 }
 
+// Ask, and keep the answer or the error with the picture.
+async function settle(picture, signal, busy) {
+  try {
+    const answer = await answerTo(picture.blob, signal, busy);
+    Object.assign(picture, { answer, error: undefined });
+  } catch (error) {
+    Object.assign(picture, { answer: undefined, error });
+  }
+}
+
 // What is on a picture: the number that /read finds, or else, of one digit or none, what /predict says.
 async function answerTo(picture, signal, busy) {
   const started = performance.now();
-  let answer = { route: "read", ...(await ask("read", picture, signal, busy)) };
+  let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
   if (digitsOf(answer).length < 2) {
-    const digit = await ask("predict", picture, signal, busy);
+    const digit = await ask("predict?frame=true", picture, signal, busy);
     answer = { route: "predict", ...digit, text: String(digit.digit), lines: [{ digits: [digit] }] };
   }
   return { ...answer, milliseconds: performance.now() - started };
-}
-
-function digitsOf({ lines }) {
-  return lines.flatMap(({ digits }) => digits);
 }
 
 // The service's answer; `busy` is told before each wait for a service that has too much to do.
 async function ask(route, picture, signal, busy) {
   for (let tries = 1; ; tries++) {
     const response = await post(route, picture, signal);
-    const answer = await response.json().catch(() => ({}));
-    if (response.ok && answer.model) return answer;
+    const answer = await response.json().catch(() => null);
+    if (response.ok && answer) return answer;
     if (response.status === 503 && tries < TRIES) {
       busy();
       await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
@@ -214,7 +293,7 @@ async function post(route, picture, signal) {
     throw refused("This cannot be read: choose a file, not a folder.");
   }
   try {
-    return await fetch(`${route}?frame=true`, { method: "POST", body: picture, headers: headers(), signal });
+    return await fetch(route, { method: "POST", body: picture, headers: headers(), signal });
   } catch (error) {
     if (signal?.aborted) throw error;
     throw refused("The service does not answer. Is it running? Your picture is still here.");
@@ -223,35 +302,14 @@ async function post(route, picture, signal) {
 
 // What is wrong, where the service's own words are for programmers, or there are none: a proxy has answered.
 function ownWords({ status, statusText, headers }) {
-  if (status === 401) return "This service needs an API key.";
+  if (status === 401) return sessionStorage.getItem("key") ? "This API key is wrong." : "This service needs an API key.";
   if (headers.get("Content-Type") === "application/problem+json") return undefined;
   if (status === 413) return "The picture is too large: send a smaller one.";
   if (status === 200) return "This response is not from Digits: sign in and reload.";
   return `The server answered ${status} ${statusText}: try again later.`;
 }
 
-// Read a picture and show the answer, unless another one is read in the meantime.
-async function read(picture) {
-  reading.abort();
-  const { signal } = (reading = new AbortController());
-  current = picture;
-  element("answer").ariaBusy = "true";
-  repaint();
-  await settle(picture, signal, () => showWaiting("The service is busy. Trying again …"));
-  if (!signal.aborted) showCurrent();
-}
-
-// Ask, and keep the answer or the error with the picture.
-async function settle(picture, signal, busy) {
-  try {
-    const answer = await answerTo(picture.blob, signal, busy);
-    Object.assign(picture, { answer, error: undefined });
-  } catch (error) {
-    Object.assign(picture, { answer: undefined, error });
-  }
-}
-
-// ---- Showing.
+// ---- Showing the answer.
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
   const row = document.createElement("li");
@@ -264,47 +322,67 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
 });
 
 function inWords(answer) {
+  return doubt(answer) ?? `${percent(answer.confidence)} sure`;
+}
+
+// Why an answer is in doubt; undefined where it is not.
+function doubt(answer) {
   const digits = digitsOf(answer);
-  return digits.length === 1 ? digitInWords(digits[0]) : numberInWords(digits, answer.confidence);
+  return digits.length === 1 ? doubtOfDigit(digits[0]) : doubtOfNumber(digits, answer.confidence);
 }
 
-function digitInWords(digit) {
-  if (digit.legibility < LEGIBLE) return "Probably not a digit";
-  if (digit.confidence >= SURE) return `${percent(digit.confidence)} sure`;
-  return `Not sure, ${percent(digit.confidence)}: it could be ${runnerUp(digit)}`;
+function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
+  if (legibility < LEGIBLE) return "Probably not a digit";
+  if (confidence >= SURE) return undefined;
+  return `Not sure, ${percent(confidence)}: it could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
 }
 
-function numberInWords(digits, confidence) {
+function doubtOfNumber(digits, confidence) {
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
   const index = doubts.indexOf(Math.min(...doubts));
+  const { legibility, digit, probabilities } = digits[index];
   const name = `digit ${index + 1} of ${digits.length}`;
   const unsure = `Not sure, ${percent(confidence)}`;
-  if (digits[index].legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
-  if (digits[index].confidence < SURE) return `${unsure}: ${name} could be ${runnerUp(digits[index])}`;
-  return confidence < SURE ? unsure : `${percent(confidence)} sure`;
+  if (legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
+  if (digits[index].confidence >= SURE) return confidence < SURE ? unsure : undefined;
+  return `${unsure}: ${name} could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
 }
 
-function runnerUp({ digit, probabilities }) {
-  const others = probabilities.map((share, other) => ({ share, other })).filter(({ other }) => other !== digit);
-  const second = others.reduce((best, each) => (each.share > best.share ? each : best));
-  return `a ${second.other}, ${percent(second.share)}`;
+function runnerUp(digit, probabilities) {
+  const others = probabilities.map((_, other) => other).filter((other) => other !== digit);
+  return others.reduce((best, other) => (probabilities[other] > probabilities[best] ? other : best));
 }
 
-function show({ answer, message = NO_ANSWER, error }) {
-  element("answer").ariaBusy = "false";
-  element("text").textContent = answer?.text ?? "?";
-  element("message").textContent = answer ? inWords(answer) : (error?.message ?? message);
+function inShort(digit, probabilities) {
+  return `a ${digit}, ${percent(probabilities[digit])}`;
+}
+
+// Show a picture's answer or error; without either, it is being read. null shows that there is no picture.
+function show(picture) {
+  current = picture;
+  const { answer, error } = picture ?? {};
+  const waits = picture && !answer && !error;
+  element("text").textContent = answer?.text ?? (waits ? "…" : "?");
+  say(answer ? inWords(answer) : (error?.message ?? (waits ? "Reading …" : NO_ANSWER)));
   element("facts").textContent = answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}`
     : "";
   showChoices(answer?.lines ?? []);
-  showDigit(answer && digitsOf(answer)[0]);
   element("ask-key").hidden = error?.status !== 401;
   element("again").hidden = !error || !(error.status === 0 || error.status >= 500);
+  markListed();
+  repaint();
+  showBusy();
   showCode();
+  keep();
+}
+
+function say(message) {
+  element("message").textContent = message;
 }
 
 function showDigit(digit) {
+  chosen = digit;
   element("frame").hidden = !digit;
   if (digit) element("frame").src = digit.frame;
   bars.forEach(({ row, fill, share }, each) => {
@@ -313,16 +391,8 @@ function showDigit(digit) {
     fill.style.transform = `scaleX(${probability ?? 0})`;
     share.textContent = digit ? percent(probability) : "–";
   });
-}
-
-function showWaiting(message) {
-  show({ message });
-  element("answer").ariaBusy = "true";
-}
-
-function showCurrent() {
-  show(current);
-  repaint();
+  askForCorrection();
+  explainSoon();
 }
 
 function showPicture(picture) {
@@ -334,14 +404,18 @@ function showPicture(picture) {
   showBoxesOn(picture ? null : DRAWING);
 }
 
-// Boxes are in pixels of the drawing or photo; none is shown where the browser does not show that.
+let shownSize = DRAWING; // of the drawing or photo, in its pixels; null where the browser does not show it
+
+// Boxes are in pixels of the drawing or photo.
 function showBoxesOn(size) {
+  shownSize = size;
   element("boxes").toggleAttribute("hidden", !size);
   if (size) element("boxes").setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
 }
 
 element("picture").addEventListener("load", ({ target: { naturalWidth: width, naturalHeight: height } }) => {
   showBoxesOn({ width, height });
+  explainSoon();
 });
 element("picture").addEventListener("error", ({ target }) => {
   target.hidden = true; // a format that the browser does not know, though the service may
@@ -356,7 +430,7 @@ element("ask-key").addEventListener("submit", (event) => {
 
 function again() {
   if (listed.includes(current)) readListed(listed.filter(({ error }) => error));
-  else read(current);
+  else readPicture(current);
 }
 
 // ---- Several digits: each is chosen by its place in the number, by its box on the picture, or by arrow keys.
@@ -367,15 +441,18 @@ function showChoices(lines) {
   group.hidden = digits.length < 2;
   group.replaceChildren();
   element("boxes").replaceChildren();
-  if (group.hidden) return;
+  if (group.hidden) {
+    showDigit(digits[0]);
+    return;
+  }
   fit(group, lines);
   for (const line of lines) {
     const row = document.createElement("div");
     row.append(...line.digits.map((digit) => choice(digit, digits)));
     group.append(row);
   }
-  element("boxes").append(...digits.map(boxAround));
-  choices()[0].click();
+  element("boxes").append(...digits.map(({ box }) => boxAround(box)));
+  choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
 // Tells the style sheet how much is to be shown, since it makes long numbers smaller.
@@ -402,12 +479,25 @@ function choice(digit, digits) {
   return label;
 }
 
-function boxAround({ box: { left, top, width, height } }) {
+// The digit whose box is nearest to where the pen was last.
+function lastDrawn(digits) {
+  const [x, y] = strokes.at(-1).at(-1).map((share) => share * DRAWING.height);
+  const outside = (at, start, length) => Math.max(start - at, at - start - length, 0);
+  const distances = digits.map(({ box: { left, top, width, height } }) =>
+    Math.hypot(outside(x, left, width), outside(y, top, height)));
+  return distances.indexOf(Math.min(...distances));
+}
+
+function boxAround({ left, top, width, height }) {
   const margin = 0.08 * height;
   const rectangle = document.createElementNS(SVG, "rect");
   const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
-  for (const [name, value] of Object.entries(places)) rectangle.setAttribute(name, value);
+  set(rectangle, places);
   return rectangle;
+}
+
+function set(svgElement, attributes) {
+  for (const [name, value] of Object.entries(attributes)) svgElement.setAttribute(name, value);
 }
 
 // The digit in whose box the pointer is, or -1.
@@ -428,24 +518,248 @@ addEventListener("keydown", (event) => {
   next.focus();
 });
 
-// ---- Files: one takes the place of the drawing; several make a list, of which the sheet shows one.
+// ---- How the chosen digit was read, and why: asked for where somebody looks, and once the pen rests.
 
-function open(files) {
-  const pictures = [...files].map((file) => ({ blob: file, name: file.name, url: URL.createObjectURL(file) }));
+const explanations = new WeakMap(); // digit → the service's explanation
+let explaining = new AbortController();
+let explainTimer;
+
+function explainSoon() {
+  clearTimeout(explainTimer);
+  explaining.abort();
+  element("reading").ariaBusy = String(Boolean(chosen));
+  if (!chosen) showExplanation();
+  else if (element("reading").open) explainTimer = setTimeout(explain, explanations.has(chosen) ? 0 : EXPLAIN_MS);
+}
+
+async function explain() {
+  if (element("answer").ariaBusy === "true") return; // the next answer asks again
+  const [digit, picture] = [chosen, current];
+  const { signal } = (explaining = new AbortController());
+  try {
+    const explanation = explanations.get(digit) ?? (await ask("explain", pictureOf(digit), signal, () => {}));
+    const source = picture.url ?? (await dataUri(picture.blob));
+    if (signal.aborted) return;
+    explanations.set(digit, explanation);
+    showExplanation(digit, explanation, source);
+  } catch (error) {
+    if (!signal.aborted) showExplanation(undefined, undefined, undefined, `There is no explanation: ${error.message}`);
+  }
+}
+
+// What is sent about one digit: the picture, or of a number the digit's frame, which the service reads as it is.
+function pictureOf(digit) {
+  return current.answer.route === "predict" ? current.blob : blobOf(digit.frame);
+}
+
+function showExplanation(digit, explanation, source, note = "") {
+  element("reading").ariaBusy = "false";
+  element("reading-note").textContent = note;
+  showStrip(digit, explanation, source);
+  showEvidence(explanation);
+}
+
+// Picture → ink → box → frame; a step that cannot be shown is left out.
+function showStrip(digit, explanation, source) {
+  const isWhole = digit && current.answer.route === "predict"; // otherwise only the frame was explained
+  showStep("strip-picture", source, !digit || shownSize);
+  showStep("strip-ink", explanation?.ink, !digit || isWhole);
+  showStep("strip-frame", digit?.frame, true);
+  showStep("strip-crop", explanation?.ink, !digit || (isWhole && shownSize));
+  element("strip-box").replaceChildren();
+  if (!digit || !shownSize) return;
+  const { left, top, width, height } = digit.box;
+  set(element("strip-crop"), { viewBox: `${left} ${top} ${width} ${height}` });
+  set(element("strip-crop").firstElementChild, { ...shownSize, preserveAspectRatio: "none" });
+  set(element("strip-box"), { viewBox: `0 0 ${shownSize.width} ${shownSize.height}` });
+  element("strip-box").append(boxAround(digit.box));
+}
+
+function showStep(id, source, isShown) {
+  const image = element(id);
+  const [target, name] = image.localName === "svg" ? [image.firstElementChild, "href"] : [image, "src"];
+  image.closest("li").hidden = !isShown;
+  image.toggleAttribute("hidden", !source);
+  if (source) target.setAttribute(name, source);
+  else target.removeAttribute(name);
+}
+
+// The frame under 7×7 squares: how much each speaks for the digit, or for its runner-up.
+function showEvidence(explanation) {
+  const map = element("evidence");
+  map.replaceChildren();
+  map.setAttribute("aria-label", explanation ? evidenceInWords(explanation) : "No evidence yet");
+  const { digit, runner_up: second, probabilities } = explanation ?? {};
+  element("why-title").textContent = explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?";
+  element("for").textContent = explanation ? `for ${digit}, ${percent(probabilities[digit])}` : "for the digit";
+  element("against").textContent = explanation ? `for ${second}, ${percent(probabilities[second])}` : "for its runner-up";
+  if (!explanation) return;
+  const frame = document.createElementNS(SVG, "image");
+  set(frame, { href: explanation.frame, width: 28, height: 28 });
+  map.append(frame, ...squares(explanation.evidence));
+}
+
+function squares(evidence) {
+  const strongest = Math.max(...evidence.flat().map(Math.abs)) || 1;
+  return evidence.flatMap((row, r) => row.map((weight, c) => {
+    const square = document.createElementNS(SVG, "rect");
+    set(square, { x: 4 * c, y: 4 * r, width: 4, height: 4, "fill-opacity": (0.8 * Math.abs(weight)) / strongest });
+    square.classList.add(weight > 0 ? "for" : "against");
+    return square;
+  }));
+}
+
+function evidenceInWords({ digit, runner_up, evidence }) {
+  const weights = evidence.flat();
+  const [most, least] = [Math.max(...weights), Math.min(...weights)];
+  const place = (weight) => {
+    const index = weights.indexOf(weight);
+    return `row ${Math.floor(index / 7) + 1}, column ${(index % 7) + 1} of 7`;
+  };
+  const strongest = `The frame. Speaks most for ${digit}: ${place(most)}`;
+  return least < 0 ? `${strongest}; most for ${runner_up}: ${place(least)}` : strongest;
+}
+
+element("reading").open = (sessionStorage.getItem("open") ?? String(matchMedia(ROOMY).matches)) === "true";
+element("reading").addEventListener("toggle", ({ target }) => {
+  sessionStorage.setItem("open", target.open);
+  explainSoon();
+});
+
+// ---- Corrections, where the service stores them.
+
+for (const label of [...Array(10).keys(), "no digit"]) {
+  const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
+  button.addEventListener("click", () => correct(label === "no digit" ? "none" : label));
+  element("labels").append(button);
+}
+
+async function offerCorrections() {
+  const health = await fetch("health").then((response) => response.json()).catch(() => ({}));
+  element("correct").hidden = !health.corrections;
+}
+
+function askForCorrection() {
+  const digits = digitsOf(current?.answer ?? { lines: [] });
+  const subject = digits.length > 1 ? `Digit ${digits.indexOf(chosen) + 1}` : "It";
+  element("correct-title").textContent = `Wrong? ${subject} is a …`;
+  element("thanks").textContent = "The picture is stored with your correction, for training.";
+  for (const button of element("labels").children) button.disabled = !chosen;
+}
+
+async function correct(label) {
+  const digit = chosen;
+  const thanks = (words) => digit === chosen && (element("thanks").textContent = words);
+  try {
+    const busy = () => thanks("The service is busy. Trying again …");
+    const { stored } = await ask(`corrections?label=${label}`, pictureOf(digit), undefined, busy);
+    thanks(stored ? "Thank you: stored for training." : "Thank you: it was stored before.");
+  } catch (error) {
+    thanks(error.message);
+  }
+}
+
+// ---- Pictures: one takes the place of the drawing; several make a list, of which the sheet shows one.
+
+async function open(files) {
+  const pictures = await Promise.all([...files].map(pictureFrom));
   if (pictures.length === 0) return;
   clearList();
   if (pictures.length === 1) take(pictures[0]);
   else list(pictures);
 }
 
-function take(picture) {
-  stopReading();
-  strokes = [];
-  showPicture(picture);
-  read(picture);
+async function pictureFrom(file) {
+  const isSvg = file.type === "image/svg+xml" || /\.svg$/i.test(file.name);
+  const blob = isSvg ? await drawn(file) : file;
+  return { blob, name: file.name, url: URL.createObjectURL(blob) };
 }
 
-let listed = []; // the pictures of the list, each with its `row`
+// An SVG as a PNG; as it is where the browser cannot draw it, for the service to refuse.
+async function drawn(svg) {
+  const image = new Image();
+  image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+  try {
+    await image.decode();
+    const scale = SVG_SIDE / Math.max(image.naturalWidth, image.naturalHeight);
+    const [width, height] = [image.naturalWidth, image.naturalHeight].map((side) => Math.ceil(side * scale));
+    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    canvas.getContext("2d").drawImage(image, 0, 0, width, height);
+    return (await new Promise((resolve) => canvas.toBlob(resolve))) ?? svg;
+  } catch {
+    return svg;
+  } finally {
+    URL.revokeObjectURL(image.src);
+  }
+}
+
+function take(picture) {
+  put(picture);
+  readPicture(picture);
+}
+
+// Put a picture on the sheet, in place of what was there.
+function put(picture) {
+  stopReading();
+  strokes = [];
+  undone = [];
+  showPicture(picture);
+}
+
+for (const id of ["files", "photo"]) {
+  element(id).addEventListener("change", ({ target }) => {
+    open(target.files);
+    target.value = ""; // so that the same file can be chosen again
+  });
+}
+for (const example of document.querySelectorAll("#examples button")) {
+  example.addEventListener("click", () => openAddress(example.firstElementChild.src));
+}
+addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) open(event.clipboardData.files);
+});
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.body.classList.add("dropping");
+});
+for (const type of ["dragleave", "drop"]) {
+  addEventListener(type, (event) => {
+    if (type === "drop" || event.relatedTarget === null) document.body.classList.remove("dropping");
+  });
+}
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  const { files } = event.dataTransfer;
+  if (files.length) open(files);
+  else openAddress(addressOf(event.dataTransfer));
+});
+
+// The address of what was dragged here from another page: of the picture rather than of a link around it.
+function addressOf(data) {
+  const html = new DOMParser().parseFromString(data.getData("text/html"), "text/html");
+  return html.querySelector("img")?.getAttribute("src") ?? data.getData("text/uri-list").split(/[\r\n]/)[0];
+}
+
+// Only an address on this service may be fetched, which the page's policy sees to.
+async function openAddress(address) {
+  try {
+    if (/^data:image\/[\w.+-]+;base64,/i.test(address)) return open([new File([blobOf(address)], "picture")]);
+    const { origin, pathname } = new URL(address);
+    if (origin !== location.origin || !/^http/.test(address)) throw refused("from elsewhere");
+    const blob = await (await fetch(address)).blob();
+    return open([new File([blob], pathname.split("/").at(-1), { type: blob.type })]);
+  } catch {
+    clear();
+    const why = address
+      ? "This page may not fetch pictures from others. Save the picture and choose it, or copy and paste it."
+      : "This is not a picture: drop an image file.";
+    return show({ error: refused(why, 400) });
+  }
+}
+
+// ---- The list of pictures, each with its `row`.
+
+let listed = [];
 let listing = new AbortController();
 
 function clearList() {
@@ -468,9 +782,10 @@ function list(pictures) {
 async function readListed(pictures) {
   listing.abort();
   const { signal } = (listing = new AbortController());
-  const waiting = pictures.values();
+  count();
+  const waiting = [...pictures].values();
   const work = async () => {
-    for (const picture of waiting) await readOne(picture, signal);
+    for (const picture of waiting) if (listed.includes(picture)) await readOne(picture, signal);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, work));
 }
@@ -478,19 +793,30 @@ async function readListed(pictures) {
 async function readOne(picture, signal) {
   const { button, thumbnail, text, note } = picture.row;
   await settle(picture, signal, () => (note.textContent = "The service is busy. Waiting …"));
-  if (signal.aborted) return;
+  if (signal.aborted || !listed.includes(picture)) return;
   text.textContent = picture.answer?.text ?? "?";
   if (picture.answer) fit(text, picture.answer.lines);
   note.textContent = picture.answer ? inWords(picture.answer) : picture.error.message;
   if (picture.answer && thumbnail.classList.contains("unknown")) showFrame(thumbnail, picture.answer);
   button.disabled = false;
-  const first = picture === listed[0] && current === null && strokes.length === 0;
-  if (first || picture === current) choose(picture);
+  count();
+  const isFirst = picture === listed[0] && current === null && strokes.length === 0;
+  if (isFirst || picture === current) choose(picture);
+}
+
+function count() {
+  const answers = listed.filter(({ answer }) => answer).map(({ answer }) => answer);
+  const failed = listed.filter(({ error }) => error).length;
+  const unsure = answers.filter(doubt).length;
+  const settled = answers.length + failed;
+  element("counts").textContent = settled < listed.length
+    ? `${settled} of ${listed.length} read`
+    : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`;
 }
 
 function listRow(picture) {
   const item = document.createElement("li");
-  const button = document.createElement("button");
+  const [button, remove] = [document.createElement("button"), document.createElement("button")];
   const thumbnail = new Image();
   const [text, name, note] = ["b", "span", "span"].map((tag) => document.createElement(tag));
   thumbnail.alt = "";
@@ -502,12 +828,13 @@ function listRow(picture) {
   text.textContent = "…";
   name.textContent = picture.name;
   name.className = "name";
-  button.type = "button";
-  button.disabled = true;
+  Object.assign(button, { type: "button", disabled: true });
   button.append(thumbnail, text, name, note);
   button.addEventListener("click", () => choose(picture));
-  item.append(button);
-  return { item, button, thumbnail, text, note };
+  Object.assign(remove, { type: "button", className: "remove", textContent: "×", ariaLabel: `Remove ${picture.name}` });
+  remove.addEventListener("click", () => removeListed(picture));
+  item.append(button, remove);
+  return { item, button, remove, thumbnail, text, note };
 }
 
 function showFrame(thumbnail, answer) {
@@ -516,35 +843,59 @@ function showFrame(thumbnail, answer) {
 }
 
 function choose(picture) {
-  stopReading();
-  strokes = [];
-  current = picture;
-  showPicture(picture);
-  showCurrent();
+  put(picture);
+  show(picture);
 }
 
-for (const id of ["files", "photo"]) {
-  element(id).addEventListener("change", ({ target }) => {
-    open(target.files);
-    target.value = ""; // so that the same file can be chosen again
-  });
+function markListed() {
+  for (const picture of listed) picture.row.button.ariaCurrent = String(picture === current);
 }
-addEventListener("paste", (event) => {
-  if (event.clipboardData.files.length) open(event.clipboardData.files);
-});
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-for (const type of ["dragleave", "drop"]) {
-  addEventListener(type, (event) => {
-    if (type === "drop" || event.relatedTarget === null) document.body.classList.remove("dropping");
-  });
+
+function removeListed(picture) {
+  const index = listed.indexOf(picture);
+  listed.splice(index, 1);
+  picture.row.item.remove();
+  const neighbour = listed[index] ?? listed.at(-1);
+  if (picture === current) {
+    if (neighbour?.answer || neighbour?.error) choose(neighbour);
+    else clear();
+  }
+  URL.revokeObjectURL(picture.url);
+  if (neighbour) {
+    count();
+    neighbour.row.remove.focus();
+  } else {
+    removeAll();
+  }
 }
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  open(event.dataTransfer.files);
-});
+
+function removeAll() {
+  if (listed.includes(current)) clear();
+  clearList();
+  element("files").focus();
+}
+
+// The columns of `digits read --csv`.
+function csv() {
+  const rows = listed.map(({ name, answer, error }) =>
+    [name, answer?.text, answer?.confidence, answer?.model, error?.message].map(cell).join(","));
+  return ["file,text,confidence,model,error", ...rows, ""].join("\n");
+}
+
+function cell(value = "") {
+  return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+}
+
+function save() {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
+  link.download = "digits.csv";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // the browser may still be reading it
+}
+
+element("save").addEventListener("click", save);
+element("remove-all").addEventListener("click", removeAll);
 
 // ---- The same question as a command and as a program; a drawing has no file, so its bytes are written out.
 
@@ -552,20 +903,20 @@ async function showCode() {
   const picture = current;
   const route = picture?.answer?.route ?? "read";
   const url = new URL(route, location.href).href;
-  const drawn = picture && !picture.url;
-  const bytes = drawn ? base64(await picture.blob.arrayBuffer()) : "";
+  const isDrawn = picture?.blob && !picture.url;
+  const bytes = isDrawn ? base64(await picture.blob.arrayBuffer()) : "";
   if (picture !== current) return;
-  const name = picture?.name ?? "picture.png";
+  const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service takes no SVG
   const key = sessionStorage.getItem("key");
-  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${drawn ? "file=@-" : fileOption(name)} ${url}`;
-  element("curl").textContent = drawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
+  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} ${url}`;
+  element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
   element("python").textContent = [
-    ...(drawn ? ["import base64"] : []),
+    ...(isDrawn ? ["import base64"] : []),
     "import json",
     ...(key ? ["import os"] : []),
     "from urllib.request import Request, urlopen",
     "",
-    drawn ? `picture = base64.b64decode("${bytes}")` : `picture = open(${JSON.stringify(name)}, "rb").read()`,
+    isDrawn ? `picture = base64.b64decode("${bytes}")` : `picture = open(${JSON.stringify(name)}, "rb").read()`,
     `headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}`,
     `answer = json.load(urlopen(Request("${url}", picture, headers)))`,
     `print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`,
@@ -582,6 +933,15 @@ function base64(buffer) {
   return btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""));
 }
 
+async function dataUri(blob) {
+  return `data:${blob.type};base64,${base64(await blob.arrayBuffer())}`;
+}
+
+function blobOf(dataUri) {
+  const [, type, data] = dataUri.match(/^data:([^;,]*)[^,]*,(.*)$/s);
+  return new Blob([Uint8Array.from(atob(data), (byte) => byte.charCodeAt(0))], { type });
+}
+
 for (const button of document.querySelectorAll("[data-copies]")) {
   button.addEventListener("click", async () => {
     const code = element(button.dataset.copies);
@@ -596,4 +956,28 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   });
 }
 
-clear();
+// ---- What is on the sheet survives a reload of the tab.
+
+async function keep() {
+  const picture = current;
+  sessionStorage.removeItem("sheet"); // should what follows fail, nothing old comes back
+  if (!picture?.blob || picture.blob.size > KEPT_BYTES) return;
+  const data = picture.url && (await dataUri(picture.blob));
+  if (picture !== current) return;
+  try {
+    sessionStorage.setItem("sheet", JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer }));
+  } catch {} // the browser's own limit
+}
+
+async function restore() {
+  const kept = JSON.parse(sessionStorage.getItem("sheet"));
+  if (!kept) return clear();
+  strokes = kept.strokes;
+  const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: await drawing() };
+  picture.answer = kept.answer;
+  showPicture(kept.data ? picture : null);
+  return picture.answer ? show(picture) : readPicture(picture);
+}
+
+offerCorrections();
+restore();

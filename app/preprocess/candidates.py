@@ -34,14 +34,20 @@ class Candidate(NamedTuple):
         Where it is, in pixels of the upright picture.
     prior : float
         The logarithm of the odds that it is the digit, as far as its frame does not tell.
+    ink : Map or None
+        (H, W) float32 in [0, 1]: all ink on the upright picture in the view that it is from, at the size at which the
+        picture is looked at; None where it is not asked for.
     """
 
     frame: Map
     box: Box
     prior: float
+    ink: Map | None = None
 
 
-def candidates_of_pictures(pictures: Sequence[Picture], closely: bool) -> list[list[Candidate] | Exception]:
+def candidates_of_pictures(
+    pictures: Sequence[Picture], closely: bool, with_ink: bool = False
+) -> list[list[Candidate] | Exception]:
     """What may be the digit on each picture.
 
     Parameters
@@ -51,6 +57,8 @@ def candidates_of_pictures(pictures: Sequence[Picture], closely: bool) -> list[l
     closely : bool
         Whether to understand them in all ways. At a glance the usual ones are tried, and the first in which all ink is
         one piece is enough.
+    with_ink : bool
+        Whether each is to have the ink of the whole picture with it.
 
     Returns
     -------
@@ -59,7 +67,7 @@ def candidates_of_pictures(pictures: Sequence[Picture], closely: bool) -> list[l
     """
     frames = frames_already(pictures)
     return [
-        [frames[index]] if index in frames else candidates_or_error(picture, closely)
+        [frames[index]] if index in frames else candidates_or_error(picture, closely, with_ink)
         for index, picture in enumerate(pictures)
     ]
 
@@ -75,41 +83,54 @@ def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
     frames: list[Map] = list(pixels / np.float32(255))
     whole = Box(0, FRAME_SIDE, 0, FRAME_SIDE)
     return {
-        index: Candidate(frame, whole, 0.0)
+        index: Candidate(frame, whole, 0.0, frame)
         for index, frame, is_frame in zip(sized, frames, are_frames(pixels), strict=True)
         if is_frame
     }
 
 
-def candidates_or_error(picture: Picture, closely: bool) -> list[Candidate] | Exception:
+def candidates_or_error(picture: Picture, closely: bool, with_ink: bool) -> list[Candidate] | Exception:
     """The candidates on a picture, or why there is none."""
     try:
-        return candidates(picture, closely)
+        return candidates(picture, closely, with_ink)
     except Exception as error:  # whatever is wrong with one picture, the others have their candidates
         return error.with_traceback(None)  # which would keep the picture in memory
 
 
-def candidates(picture: Picture, closely: bool) -> list[Candidate]:
+def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
     """The candidates on a picture: each piece of ink in each view; BlankImage where there is none."""
-    found = pieces_of(picture.image, closely)
+    found = pieces_of(picture, closely, with_ink)
     if not found:
         raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
-    largest = max(piece.box.size for piece in found)
+    largest = max(piece.box.size for piece, _ in found)
     return [
-        Candidate(frame_from_ink(ink), picture.box(box), prior + math.log(box.size / largest))
-        for ink, box, prior in found
+        Candidate(frame_from_ink(ink), picture.box(box), prior + math.log(box.size / largest), all_ink)
+        for (ink, box, prior), all_ink in found
     ]
 
 
-def pieces_of(image: Image.Image, closely: bool) -> list[Piece]:
-    """What may be the digit, in all views of an image; at a glance, one in which it is alone is enough."""
-    found: list[Piece] = []
-    for view in views(image, closely):
+def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Piece, Map | None]]:
+    """What may be the digit, in all views of a picture, with a view's ink where it is asked for.
+
+    At a glance, a view in which the digit is alone is enough.
+    """
+    found: list[tuple[Piece, Map | None]] = []
+    for view in views(picture.image, closely):
         some = pieces_in(view)
-        found += [Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior) for piece in some]
+        ink = ink_on(picture, view) if with_ink else None
+        for piece in some:
+            found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
         if not closely and is_alone(some, view):
             break
     return found
+
+
+def ink_on(picture: Picture, view: View) -> Map:
+    """The ink in a view, on a map of the whole upright picture."""
+    size = [max(1, round(side / picture.scale)) for side in (picture.width, picture.height)]
+    sheet = Image.new("F", (size[0], size[1]))
+    sheet.paste(Image.fromarray(view.ink), (picture.left + view.left, picture.top + view.top))
+    return np.asarray(sheet)
 
 
 def pieces_in(view: View) -> list[Piece]:

@@ -15,10 +15,11 @@ from prometheus_client import Gauge
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
-SMALL_ROUTE = "/predict"  # of one picture, which is read at once where it is small
+# Of one picture, which is read at once where it is small.
+SMALL_ROUTES = {"/predict", "/explain", "/corrections"}
 # Of several pictures: a long body has probably many small ones.
 SEVERAL_ROUTES = {"/predict/batch", "/v2/models/digits/infer", "/v2/models/digits/versions/{version}/infer"}
-PICTURE_ROUTES = {SMALL_ROUTE, "/read", *SEVERAL_ROUTES}
+PICTURE_ROUTES = {*SMALL_ROUTES, "/read", *SEVERAL_ROUTES}
 VERSION = re.compile("/versions/[^/]+")
 SMALL_BODY_BYTES = 2048  # the picture in a longer body is probably a large one
 MAX_REFUSED = 500  # up to 64 kB of an unread body are in memory for each
@@ -57,7 +58,7 @@ class Admission:
 
     def check(self, route: str, declared_bytes: int) -> None:
         """Raise UploadTooLarge or Overloaded where a request that declares this length is to be refused unread."""
-        is_small = route in SEVERAL_ROUTES or (route == SMALL_ROUTE and declared_bytes <= SMALL_BODY_BYTES)
+        is_small = route in SEVERAL_ROUTES or (route in SMALL_ROUTES and declared_bytes <= SMALL_BODY_BYTES)
         self.check_size(declared_bytes)
         self.check_room(Resource.BYTES, 1)
         self.check_room(Resource.SMALL if is_small else Resource.LARGE, 1)

@@ -9,13 +9,14 @@ from PIL import Image
 from pydantic import BaseModel, Field
 
 from app.inference import text
-from app.inference.classifier import rounded
+from app.inference.classifier import Classifier, rounded
+from app.inference.occlusion import PATCHES, evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
-    str | None, Field(description="With ?frame=true: the 28×28 picture that the network saw, a PNG as a data URI.")
+    str | None, Field(description="With ?frame=true: what the network saw, 28×28, white on black, a PNG as a data URI.")
 ]
 Model = Annotated[str, Field(description="The model's version: the first 12 hex digits of its file's SHA-256.")]
 
@@ -46,6 +47,24 @@ class Prediction(Classification):
     model: Model
     frame: Frame = None
     box: Box | None = Field(default=None, description="With ?frame=true: where the digit is on the upright picture.")
+
+
+class Explanation(Prediction):
+    """The digit on a picture, and how it was found and recognised."""
+
+    frame: str = Field(description="What the network saw, 28×28, white on black, a PNG as a data URI.")
+    box: Box = Field(description="Where the digit is on the upright picture.")
+    ink: str = Field(
+        description="All ink on the upright picture, at the size at which it was searched, white on black, a PNG as a "
+        "data URI."
+    )
+    runner_up: int = Field(ge=0, le=9, description="The second most probable digit.")
+    evidence: list[Annotated[list[float], Field(min_length=PATCHES, max_length=PATCHES)]] = Field(
+        min_length=PATCHES,
+        max_length=PATCHES,
+        description="By row and column of the frame: by how much the logarithm of the odds of the digit against the "
+        "runner-up falls without the 4×4 patch there. Positive: the patch speaks for the digit.",
+    )
 
 
 class Problem(BaseModel):
@@ -102,11 +121,18 @@ class Text(BaseModel):
     model: Model
 
 
+class Stored(BaseModel):
+    """What became of a correction."""
+
+    stored: bool = Field(description="Whether it is new: false where the picture is there already, with this label.")
+
+
 class Health(BaseModel):
     """The service is ready."""
 
     status: Literal["ok"] = "ok"
     version: str = Field(description="The service's version.")
+    corrections: bool = Field(description="Whether `/corrections` stores pictures.")
     model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
 
 
@@ -123,6 +149,15 @@ SEVENTY_ONE = {
     ],
 }
 PREDICTION_EXAMPLE = {**SEVEN, "model": MODEL_EXAMPLE["version"]}
+PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
+EXPLANATION_EXAMPLE = {
+    **PREDICTION_EXAMPLE,
+    "frame": PNG_EXAMPLE,
+    "box": {"left": 40, "top": 32, "width": 60, "height": 90},
+    "ink": PNG_EXAMPLE,
+    "runner_up": 9,
+    "evidence": [[0.0] * 7] + [[0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]] * 5 + [[0.0] * 7],
+}
 CORRUPT_IMAGE = {
     "type": "/problems/corrupt-image",
     "title": "The picture is damaged",
@@ -133,7 +168,7 @@ CORRUPT_IMAGE = {
 }
 PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
 TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
-HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "model": MODEL_EXAMPLE}
+HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "corrections": False, "model": MODEL_EXAMPLE}
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:
@@ -150,6 +185,21 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
         prediction.frame = data_uri(reading.frame)
         prediction.box = box_of(reading.box)
     return prediction
+
+
+def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
+    """The answer of a reading that was made with its ink, and the evidence for it."""
+    assert reading.ink is not None
+    digit, runner_up = reading.digit, reading.runner_up
+    return Explanation(
+        **values_of(reading),
+        model=classifier.version,
+        frame=data_uri(reading.frame),
+        box=box_of(reading.box),
+        ink=data_uri(reading.ink),
+        runner_up=runner_up,
+        evidence=evidence(classifier, reading.frame, digit, runner_up).round(4).tolist(),
+    )
 
 
 def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
@@ -186,8 +236,8 @@ def box_of(box: maps.Box) -> Box:
     return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
 
 
-def data_uri(frame: maps.Map) -> str:
-    """A frame as a PNG in a data URI, ink black on white as people draw it."""
+def data_uri(ink: maps.Map) -> str:
+    """A map of ink as a PNG in a data URI, white on black as MNIST's images are."""
     png = BytesIO()
-    Image.fromarray(np.uint8(255 * (1 - frame) + 0.5)).save(png, "PNG")
+    Image.fromarray(np.uint8(255 * ink + 0.5)).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -19,7 +19,7 @@ class Draining:
     def check(self) -> None:
         """Raise ShuttingDown where it has."""
         if self.has_begun:
-            raise ShuttingDown("The service finishes what it has begun, and stops: ask another one.")
+            raise ShuttingDown("The service is shutting down: send the request to another instance.")
 
     @contextmanager
     def on_sigterm(self, seconds: float) -> Iterator[None]:

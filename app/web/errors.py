@@ -16,6 +16,7 @@ WebError
 ├── NotADigit              the picture does not show one whole digit
 ├── Overloaded             an admission limit is reached
 ├── ShuttingDown           the service was told to stop
+├── CorrectionsOff         the service stores no corrections
 └── Unauthorized           the API key is missing or wrong
 """
 
@@ -82,6 +83,10 @@ class Overloaded(WebError):
 
 class ShuttingDown(WebError):
     """The service was told to stop and is finishing running requests."""
+
+
+class CorrectionsOff(WebError):
+    """The service stores no corrections."""
 
 
 class Unauthorized(WebError):

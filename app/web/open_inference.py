@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
+from app.corrections import NotStored
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import TooMuchWriting
 from app.web import errors, problems, tensors
@@ -25,6 +26,8 @@ BODY: dict[str, Any] = {
 }
 BODY_RULES = f"JSON, or JSON and a tensor behind it; {HEADER} says then how long the JSON is."
 NOT_OF_INFER = {
+    errors.CorrectionsOff,
+    NotStored,
     errors.MalformedMultipart,
     errors.NoFile,
     errors.SeveralFiles,

@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.corrections import NotStored
 from app.inference.decoders import Busy
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess import errors as picture
@@ -51,6 +52,7 @@ KINDS: dict[type[Exception], Kind] = {
     web.InvalidInference: Kind(400, "invalid-inference", "The inference request is invalid"),
     web.Unauthorized: Kind(401, "unauthorized", "An API key is required", {"WWW-Authenticate": "Bearer"}),
     web.UnknownVersion: Kind(404, "unknown-version", "The model has another version"),
+    web.CorrectionsOff: Kind(404, "corrections-off", "The service stores no corrections"),
     web.UploadTooSlow: Kind(408, "upload-too-slow", "The upload took too long"),
     web.UploadTooLarge: Kind(413, "upload-too-large", "The upload is too large"),
     web.UnsupportedEncoding: Kind(415, "unsupported-encoding", "The body cannot be decompressed"),
@@ -72,6 +74,7 @@ KINDS: dict[type[Exception], Kind] = {
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,
     web.ShuttingDown: Kind(503, "shutting-down", "The service is shutting down", RETRY),
+    NotStored: Kind(507, "correction-not-stored", "The correction could not be stored"),
 }
 
 

@@ -25,11 +25,11 @@ from app.web.telemetry import record, record_answer, record_reading
 SECONDS = 20.0  # from the first picture of a request on; pictures that have not begun by then are refused
 
 
-async def read_one(request: Request, picture: bytes) -> Reading:
+async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> Reading:
     """Read the digit on the one picture of a request."""
     small = request.state.reader.open_if_small(picture)
     request.state.holding.take(queue_of(small))
-    return await read_opened(request, picture, small)
+    return await read_opened(request, picture, small, with_ink)
 
 
 async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:
@@ -45,7 +45,7 @@ async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Read
             async with nullcontext() if small else alone:
                 if time.monotonic() > begin_by:
                     raise Busy
-                return await read_opened(request, picture, small)
+                return answered(request, await read_opened(request, picture, small))
         except Exception as error:  # whatever it is, the others are read
             return problems.noted(request, error)
 
@@ -90,12 +90,17 @@ def read_frames(request: Request, frames: Map) -> list[Reading]:
     return readings
 
 
-async def read_opened(request: Request, picture: bytes, small: Image.Image | None) -> Reading:
-    """Read a picture that has its place; NotADigit where it is less legible than the settings ask for."""
+async def read_opened(request: Request, picture: bytes, small: Image.Image | None, with_ink: bool = False) -> Reading:
+    """Read a picture that has its place."""
     reader: Reader = request.state.reader
-    reading = await (reader.read_small(small) if small else reader.read_large(picture))
+    reading = await (reader.read_small(small, with_ink) if small else reader.read_large(picture, with_ink))
     record(reading.stages, queue_of(small), request.state.metrics)
     record_reading(reading, request.state.metrics)
+    return reading
+
+
+def answered(request: Request, reading: Reading) -> Reading:
+    """A reading that is answered; NotADigit where it is less legible than the settings ask for."""
     check_legibility(reading, request.state.settings.min_legibility)
     record_answer(reading, request.state.metrics)
     return reading

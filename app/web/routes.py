@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.corrections import NotStored
 from app.inference.classifier import Classifier
 from app.inference.reader import Reader
 from app.inference.text import MOST_DIGITS
@@ -14,7 +15,7 @@ from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
 from app.web.admission import Resource
-from app.web.readings import read_one, read_several
+from app.web.readings import answered, read_one, read_several
 from app.web.telemetry import record, record_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
@@ -43,7 +44,14 @@ SEVERAL_FORM = {
         "properties": {SEVERAL: {"type": "array", "items": BINARY["schema"], "minItems": 1, "maxItems": MAX_PICTURES}},
     }
 }
-ELSEWHERE = {errors.ShuttingDown, errors.TooManyPictures, errors.InvalidInference, errors.UnknownVersion}
+ELSEWHERE = {
+    errors.ShuttingDown,
+    errors.TooManyPictures,
+    errors.InvalidInference,
+    errors.UnknownVersion,
+    errors.CorrectionsOff,
+    NotStored,
+}
 NOT_OF_PREDICT = {*ELSEWHERE, TooMuchWriting, ImpossibleLength}
 NOT_OF_READ = {*ELSEWHERE, errors.NotADigit, BlankImage}
 OF_BATCH = {
@@ -73,7 +81,7 @@ Frame = Annotated[bool, Query(description="Also send what the network saw, and w
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
     """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the request's body."""
-    reading = await read_one(request, picture)
+    reading = answered(request, await read_one(request, picture))
     return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
 
 
@@ -97,6 +105,22 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
         for outcome in await read_several(request, pictures)
     ]
     return answers.Predictions(results=results)
+
+
+@guarded.post(
+    "/explain",
+    tags=["pictures"],
+    responses={
+        200: {"content": {"application/json": {"example": answers.EXPLANATION_EXAMPLE}}},
+        **problems.documentation("/explain", *(problems.KINDS.keys() - NOT_OF_PREDICT - {RequestValidationError})),
+    },
+    openapi_extra=REQUEST,
+)
+async def explain(request: Request, picture: Picture) -> answers.Explanation:
+    """Read the digit as `/predict` does, and show the ink, the frame, and what in it speaks for the digit."""
+    reading = answered(request, await read_one(request, picture, with_ink=True))
+    # In a thread, since the ink may take 10 ms to write as a PNG.
+    return await run_in_threadpool(answers.explanation_of, reading, request.state.reader.classifier)
 
 
 @guarded.post(
@@ -139,7 +163,11 @@ async def health(request: Request) -> answers.Health:
     """Whether the service is ready, and with which model; 503 as soon as it is told to stop."""
     request.state.draining.check()
     classifier: Classifier = request.state.reader.classifier
-    return answers.Health(version=request.app.version, model={"version": classifier.version, **classifier.metadata})
+    return answers.Health(
+        version=request.app.version,
+        corrections=request.state.corrections is not None,
+        model={"version": classifier.version, **classifier.metadata},
+    )
 
 
 @guarded.get(

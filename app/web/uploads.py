@@ -64,7 +64,7 @@ class Form:
 def check_count(pictures: int) -> None:
     """Raise TooManyPictures where a request has more of them than allowed."""
     if pictures > MAX_PICTURES:
-        raise TooManyPictures(f"The request has more than {MAX_PICTURES} pictures: send the others in another one.")
+        raise TooManyPictures(f"The request has more than {MAX_PICTURES} pictures: send the rest in another request.")
 
 
 async def read_picture(request: Request) -> bytes:
@@ -72,7 +72,7 @@ async def read_picture(request: Request) -> bytes:
     if kind_of(request).startswith(MULTIPART):
         pictures = await read_form(request, FIELD, MAX_PARTS)
         if len(pictures) > 1:
-            raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture a request.")
+            raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture per request.")
         return pictures[0]
     body = await read_raw(request)
     if not body:

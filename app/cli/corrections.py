@@ -1,0 +1,54 @@
+"""`digits corrections export`: corrections → a folder of labelled pictures, as `make real` reads it."""
+
+import csv
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.output import say
+
+corrections = typer.Typer(help="What users of the service have corrected.", no_args_is_help=True)
+
+
+@corrections.command()
+def export(
+    destination: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for images/ and labels.csv.")],
+    source: Annotated[
+        Path,
+        typer.Option(
+            "--from",
+            envvar="DIGITS_CORRECTIONS_DIR",
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="The folder of corrections.",
+        ),
+    ],
+) -> None:
+    """Copy the corrected pictures and their labels into a folder.
+
+    Nothing is overwritten.
+    """
+    try:
+        count = copy(source, destination)
+    except OSError as error:
+        say(f"{error.filename}: {error.strerror}.", err=True)
+        raise typer.Exit(1) from error
+    say(f"{destination}: {count:,} pictures and their labels.")
+
+
+def copy(source: Path, destination: Path) -> int:
+    """Copy all corrections, the labels last; how many there are. Raises OSError."""
+    from app.corrections import corrections_in
+
+    images = destination / "images"
+    images.mkdir(parents=True)
+    labels = [("filename", "label")]
+    for picture, label in corrections_in(source):
+        shutil.copyfile(picture, images / picture.name)
+        labels.append((picture.name, label))
+    with (destination / "labels.csv").open("x", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(labels)
+    return len(labels) - 1

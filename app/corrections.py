@@ -1,0 +1,122 @@
+"""Corrections: pictures and their right labels, in one folder.
+
+A correction is two files, named by the SHA-256 of the picture: the picture, and a JSON object with the label and what
+the service answered. Each is replaced as a whole, the JSON last: without it, a picture is no correction. Ignores: what
+is on a picture.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.preprocess.formats import ending_of
+
+RECORD = ".json"  # how the name of a label's file ends
+
+
+class NotStored(Exception):
+    """A correction cannot be stored; the message says why and what to do."""
+
+
+class Corrections:
+    """A folder that corrections are added to, by several processes at once; used within one event loop.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are. What is deleted there is forgotten.
+    max_number : int
+        Most corrections; processes that add one at the same time may exceed it by one each.
+    max_bytes : int
+        Most bytes of all files in the folder; likewise.
+    """
+
+    def __init__(self, folder: Path, max_number: int, max_bytes: int) -> None:
+        self.folder = folder
+        self.max_number = max_number
+        self.max_bytes = max_bytes
+        self.one_by_one = asyncio.Lock()  # each looks through the folder, which takes a thread some time
+
+    async def add(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
+        """Store a correction in a thread; see `store`."""
+        async with self.one_by_one:
+            return await asyncio.to_thread(self.store, picture, label, answer)
+
+    def store(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
+        """Store a picture with its label, in place of another label; False where both are there already.
+
+        Raises NotStored where the folder is full, or cannot be written.
+        """
+        stem = hashlib.sha256(picture).hexdigest()
+        file, record = self.folder / (stem + ending_of(picture)), self.folder / (stem + RECORD)
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        content = json.dumps({"picture": file.name, "label": label, "time": time, **answer}).encode()
+        try:
+            known = label_in(record) if file.exists() else None
+            if known == label:
+                return False
+            if known is None:
+                self.check_room(len(picture) + len(content))
+                write(file, picture)
+            write(record, content)
+        except OSError as error:
+            raise NotStored(f"The correction cannot be written ({error.strerror}): tell the operator.") from error
+        return True
+
+    def check_room(self, size: int) -> None:
+        """Raise NotStored where there is no room for another correction of this size."""
+        sizes = sizes_in(self.folder)
+        if (
+            sum(name.endswith(RECORD) for name in sizes) >= self.max_number
+            or sum(sizes.values()) + size > self.max_bytes
+        ):
+            raise NotStored("The folder of corrections is full: the operator can export and then delete them.")
+
+
+def corrections_in(folder: Path) -> Iterator[tuple[Path, str]]:
+    """The picture and the label of each correction, in the order of the names."""
+    for record in sorted(folder.glob(f"*{RECORD}")):
+        content = json.loads(record.read_bytes())
+        file = folder / content["picture"]
+        if file.exists():
+            yield file, content["label"]
+
+
+def label_in(record: Path) -> str | None:
+    """The label that is stored; None where there is none."""
+    try:
+        label: str = json.loads(record.read_bytes())["label"]
+    except FileNotFoundError:
+        return None
+    return label
+
+
+def sizes_in(folder: Path) -> dict[str, int]:
+    """How many bytes each file has."""
+    sizes = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):  # renamed or deleted meanwhile
+                sizes[entry.name] = entry.stat().st_size
+    return sizes
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there as a whole or not at all, whenever the process or the machine stops."""
+    handle, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(handle)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,66 @@
+"""`POST /corrections`: a picture and its right label → the folder of corrections, where there is one."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.corrections import Corrections, NotStored
+from app.settings import Settings
+from app.web import answers, errors, problems
+from app.web.readings import read_one
+from app.web.routes import NOT_OF_PREDICT, REQUEST
+from app.web.uploads import Picture
+
+Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
+OF_CORRECTIONS = problems.KINDS.keys() - NOT_OF_PREDICT - {errors.NotADigit} | {errors.CorrectionsOff, NotStored}
+
+guarded = APIRouter()  # as in `app.web.routes`
+
+
+def corrections_of(settings: Settings) -> Corrections | None:
+    """The folder of corrections; None where they are off."""
+    folder = settings.corrections_dir
+    return Corrections(folder, settings.max_corrections, settings.max_corrections_bytes) if folder else None
+
+
+async def folder_of(request: Request) -> Corrections:
+    """The folder of corrections; CorrectionsOff where there is none."""
+    corrections: Corrections | None = request.state.corrections
+    if corrections is None:
+        raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
+    return corrections
+
+
+@guarded.post(
+    "/corrections",
+    tags=["pictures"],
+    status_code=201,
+    responses={
+        201: {"content": {"application/json": {"example": {"stored": True}}}},
+        200: {
+            "description": "The picture is there already, with this label",
+            "model": answers.Stored,
+            "content": {"application/json": {"example": {"stored": False}}},
+        },
+        **problems.documentation("/corrections", *OF_CORRECTIONS),
+    },
+    openapi_extra=REQUEST,
+)
+async def correct(
+    request: Request,
+    response: Response,
+    corrections: Annotated[
+        Corrections, Depends(folder_of)
+    ],  # before the picture, which is not read where there is none
+    picture: Picture,
+    label: Annotated[Label, Query(description="The digit on the picture, or `none` where it shows no digit.")],
+) -> answers.Stored:
+    """Store a picture with its right label, and what the service reads on it; the last label of a picture counts."""
+    reading = await read_one(request, picture)
+    answer = answers.prediction_of(reading, request.state.reader.classifier.version, with_frame=False)
+    stored = await corrections.add(picture, label, answer.model_dump(exclude_unset=True))
+    if stored:
+        request.state.metrics.corrections.labels(label).inc()
+    else:
+        response.status_code = 200
+    return answers.Stored(stored=stored)

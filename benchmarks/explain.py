@@ -1,0 +1,57 @@
+"""Compare `/explain` with `/predict` on MNIST PNGs.
+
+    python benchmarks/explain.py
+
+starts the service on one core and asks it from another, in turn, over one connection that stays open. Prints medians of
+the seconds for a request, and their ratio.
+"""
+
+import asyncio
+import json
+import os
+import statistics
+import time
+from typing import Annotated
+
+import typer
+from PIL import Image
+
+from batch import Connection, request
+from preprocessing import encode
+from serving import LOAD_CORE, PORT, ROOMY, SERVER_CORE, SERVERS, digits, start, stop
+
+
+async def compare(runs: int) -> None:
+    """Ask for both in turn, and print what that took."""
+    connection = Connection(*await asyncio.open_connection("127.0.0.1", PORT))
+    pictures = [encode(Image.fromarray(digit), "PNG") for digit in digits()]
+    seconds: dict[str, list[float]] = {"/predict": [], "/explain": []}
+    for run in range(runs):
+        read = []
+        for path, times in seconds.items():
+            asked = request(path, "image/png", pictures[run % len(pictures)])
+            began = time.perf_counter()
+            answer = await connection.post(asked)
+            times.append(time.perf_counter() - began)
+            read.append(json.loads(answer)["digit"])
+        assert read[0] == read[1]
+    predict, explain = (statistics.median(times) for times in seconds.values())
+    typer.echo(f"/predict: {predict * 1000:.2f} ms, /explain: {explain * 1000:.2f} ms (medians of {runs} runs)")
+    typer.echo(f"/explain takes {explain / predict:.1f} times as long")
+
+
+def main(
+    runs: Annotated[int, typer.Option(help="How often each is measured.")] = 1000,
+    load_core: Annotated[str, typer.Option(help="The core that asks.")] = LOAD_CORE,
+) -> None:
+    """Compare /explain with /predict."""
+    server, _ = start(SERVERS["digits"], "file", ROOMY, cores=SERVER_CORE)
+    os.sched_setaffinity(0, {int(load_core)})
+    try:
+        asyncio.run(compare(runs))
+    finally:
+        stop(server)
+
+
+if __name__ == "__main__":
+    typer.run(main)

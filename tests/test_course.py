@@ -1,0 +1,59 @@
+"""The course runs as it stands there: its snippets, on the sample as MNIST, and its commands."""
+
+import re
+import shutil
+import subprocess
+from contextlib import redirect_stdout
+from io import StringIO
+
+import pytest
+
+from support import PRINTED, ROOT, assert_shown, blocks, tool
+from training import data, train
+
+COURSE = ROOT / "docs" / "course.md"
+SECTIONS = COURSE.read_text().split("\n## ")[1:]
+COMMANDS = re.findall(r"^    (python -m training\.train|tensorboard) (.*)$", COURSE.read_text(), re.MULTILINE)
+POINTERS = re.findall(r"^\*In Digits:\* `([^`]+)`, `(\w+)`", COURSE.read_text(), re.MULTILINE)
+
+
+@pytest.fixture
+def beside_mnist(sample_mnist, tmp_path, monkeypatch):
+    """An empty folder to work in, in which MNIST is downloaded already; 100 digits validate."""
+    shutil.copytree(sample_mnist, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
+
+
+@pytest.mark.slow
+def test_the_snippets_run_one_after_another_and_print_what_their_comments_say(beside_mnist):
+    session: dict = {}
+    for snippet in blocks(COURSE, "python"):
+        with redirect_stdout(StringIO()) as printed:
+            exec(snippet, session)
+        if shown := PRINTED.findall(snippet):
+            assert_shown("\n".join(shown), printed.getvalue())
+    assert session["accuracy"] > 0.5
+
+
+def test_a_snippet_has_ten_lines_at_most():
+    assert max(snippet.count("\n") for snippet in blocks(COURSE, "python")) <= 10
+
+
+def test_each_snippet_is_followed_by_where_the_product_does_the_same():
+    with_snippets = [section for section in SECTIONS if "```python" in section]
+    assert len(POINTERS) == len(with_snippets) == 11
+    assert all("*In Digits:*" in section.rsplit("```")[-1] for section in with_snippets)
+    for path, name in POINTERS:
+        assert re.search(rf"^(?:def |class |){name}\b", (ROOT / path).read_text(), re.MULTILINE), (path, name)
+    assert all((ROOT / path).exists() for path in re.findall(r"`(training/\w+\.py)`", COURSE.read_text()))
+
+
+@pytest.mark.slow
+def test_the_commands_run(beside_mnist):
+    assert len(COMMANDS) == 3
+    for program, options in COMMANDS:
+        if program == "tensorboard":
+            subprocess.run(tool(program, *options.split(), "--inspect"), check=True)
+        else:
+            assert train.main([*options.split(), "--data", "data", "--threads", "1", "--precision", "fp32"]) == 0

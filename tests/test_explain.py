@@ -1,0 +1,94 @@
+"""`POST /explain`: the answer of /predict, the ink, and the evidence."""
+
+import base64
+from io import BytesIO
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image, ImageOps
+
+from app.inference.classifier import Classifier
+from app.main import create_app
+from app.settings import Settings
+from support import assert_problem, drawing, encode, letter
+
+FIELDS = ["digit", "confidence", "probabilities", "legibility", "model", "frame", "box"]
+
+
+def turned(image: Image.Image) -> bytes:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
+
+
+def with_margins(image: Image.Image) -> bytes:
+    sheet = Image.new("RGBA", (900, 700))
+    sheet.paste(image.resize((300, 200)).convert("RGBA"), (500, 400))
+    return encode(sheet)
+
+
+PICTURES = {
+    "MNIST's": encode,
+    "small": lambda digit: encode(Image.fromarray(digit).resize((100, 100))),
+    "drawn": lambda digit: encode(drawing(digit)),
+    "light on dark": lambda digit: encode(ImageOps.invert(drawing(digit))),
+    "turned": lambda digit: turned(drawing(digit)),
+    "with see-through margins": lambda digit: with_margins(drawing(digit)),
+    "unsure": lambda digit: encode(letter("A")),
+}
+
+
+def levels(data_uri: str) -> np.ndarray:
+    kind, data = data_uri.split(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(BytesIO(base64.b64decode(data))))
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_answer_is_that_of_predict_and_more(client, seven, name):
+    picture = PICTURES[name](seven)
+    answer = client.post("/explain", content=picture).json()
+    predicted = client.post("/predict?frame=true", content=picture).json()
+    assert list(answer) == [*FIELDS, "ink", "runner_up", "evidence"]
+    assert {field: answer[field] for field in FIELDS} == predicted
+    assert answer["runner_up"] != answer["digit"]
+    assert predicted["probabilities"][answer["runner_up"]] == sorted(predicted["probabilities"])[-2]
+    assert np.shape(answer["evidence"]) == (7, 7)
+    frame = levels(answer["frame"])
+    assert frame.shape == (28, 28)
+    assert frame.max() == 255
+    assert frame[0].max() == 0
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_ink_is_that_of_the_whole_upright_picture(client, seven, name):
+    picture = PICTURES[name](seven)
+    answer = client.post("/explain", content=picture).json()
+    ink, box = levels(answer["ink"]), answer["box"]
+    upright = ImageOps.exif_transpose(Image.open(BytesIO(picture)))
+    scale = upright.width / ink.shape[1]
+    assert upright.height / ink.shape[0] == pytest.approx(scale, rel=0.02)
+    assert max(ink.shape) <= 640
+    top, left = (int(box[edge] / scale) for edge in ("top", "left"))
+    bottom, right = (int(np.ceil((box[a] + box[b]) / scale)) for a, b in (("top", "height"), ("left", "width")))
+    inside = ink[top:bottom, left:right]
+    assert ink.max() == inside.max() == 255
+    assert inside.sum(dtype=int) > 0.95 * ink.sum(dtype=int)  # nothing else is on these pictures
+    assert np.median(ink) == 0
+
+
+@pytest.mark.parametrize(("name", "calls"), [("MNIST's", [1, 50]), ("drawn", [1, 50])])
+def test_it_takes_one_batch_more_than_predict(client, seven, monkeypatch, name, calls):
+    shown, classify = [], Classifier.__call__
+    monkeypatch.setattr(
+        Classifier, "__call__", lambda self, frames: (shown.append(len(frames)), classify(self, frames))[1]
+    )
+    client.post("/explain", content=PICTURES[name](seven))
+    assert shown == calls
+
+
+def test_what_is_less_legible_than_the_setting_asks_for_is_not_explained():
+    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
+        answer = client.post("/explain", content=encode(letter("A")))
+    assert_problem(answer, 422, "not-a-digit", "/explain")

@@ -1,0 +1,63 @@
+"""The pictures of a run, on a history and on weights made by hand."""
+
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.plots import history_figure, plot_weights
+
+
+def history(epochs: int) -> list[dict[str, float]]:
+    return [
+        {
+            "epoch": epoch,
+            "training_loss": 0.9 / epoch,
+            "training_error": 0.1 / epoch,
+            "validation_loss": 0.0004 / epoch,
+            "validation_error": 0.02 / epoch,
+        }
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5, 60])
+def test_the_curves_have_whole_epochs_and_plain_ticks_in_percent(epochs):
+    figure = history_figure(history(epochs))
+    figure.savefig(BytesIO())
+    loss, accuracy = figure.axes
+    for axes in (loss, accuracy):
+        shown = shown_ticks(axes.xaxis)
+        assert shown
+        assert all(1 <= int(text) <= epochs for text in shown)
+    assert all(0 <= float(text) < 2 for text in shown_ticks(loss.yaxis))
+    assert all(80 < float(text.removesuffix("%")) <= 100 for text in shown_ticks(accuracy.yaxis))
+
+
+def shown_ticks(axis) -> list[str]:
+    """The labels of those ticks that lie on the axis."""
+    low, high = axis.get_view_interval()
+    ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
+    return [label.get_text() for place, label in ticks if low <= place <= high]
+
+
+def test_the_curves_are_those_of_training_and_of_validation():
+    loss, accuracy = history_figure(history(2)).axes
+    assert [line.get_ydata().tolist() for line in loss.lines] == [[0.9, 0.45], [0.0004, 0.0002]]
+    training, validation = (line.get_ydata() for line in accuracy.lines)
+    assert training == pytest.approx([90, 95])
+    assert validation == pytest.approx([98, 99])
+    assert [text.get_text() for text in accuracy.get_legend().get_texts()] == ["training", "validation"]
+
+
+@pytest.mark.parametrize("units", [1, 11, 64, 800])
+def test_weights_are_drawn_red_where_ink_adds_and_blue_where_it_takes_away(units, tmp_path):
+    weights = np.zeros((units, 28, 28), np.float32)
+    weights[:, :14], weights[:, 14:] = 0.02, -0.02
+    plot_weights(weights.reshape(units, 784), tmp_path / "weights.png")
+    drawn = np.asarray(Image.open(tmp_path / "weights.png").convert("RGB")).astype(int)
+    red, blue = drawn[..., 0] - drawn[..., 2] > 50, drawn[..., 2] - drawn[..., 0] > 50
+    assert red.sum() == blue.sum() == min(units, 64) * 28 * 14 * 4  # a weight is 2×2 pixels
+    assert red[0, 0]
+    assert blue[54, 0]

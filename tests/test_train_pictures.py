@@ -1,0 +1,146 @@
+"""Pictures of one's own in training: read and framed as the service does, weighted, and learned."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import one_hand
+from app.inference.classifier import Classifier
+from support import drawing, encode, frame_of
+from training import data, pictures, train
+from training.data import Digits
+from training.objective import NONE
+
+
+@pytest.fixture
+def folder(tmp_path, seven, digits) -> Path:
+    """A drawn 7, a 3 as MNIST has it, and a drawing that shows no digit."""
+    return written(
+        tmp_path / "corrected",
+        {"a.png": (encode(drawing(seven)), "7"), "b.png": (encode(digits[150]), "3"), "c.png": (strokes(), "none")},
+    )
+
+
+def written(folder: Path, files: dict[str, tuple[bytes, str]]) -> Path:
+    (folder / "images").mkdir(parents=True)
+    for name, (content, _) in files.items():
+        (folder / "images" / name).write_bytes(content)
+    rows = "".join(f"{name},{label}\n" for name, (_, label) in files.items())
+    (folder / "labels.csv").write_text(f"filename,label\n{rows}")
+    return folder
+
+
+def strokes() -> bytes:
+    sheet = np.full((100, 100), 255, np.uint8)
+    sheet[20:80, 20:25] = sheet[20:80, 50:55] = sheet[40:45, 20:80] = 0
+    return encode(sheet)
+
+
+def test_pictures_are_framed_as_the_service_frames_them(folder, seven, digits, classifier):
+    loaded = pictures.load(folder, classifier)
+    assert loaded.labels.tolist() == [7, 3, NONE]
+    expected = frame_of(drawing(seven))
+    assert np.abs(loaded.images[0].numpy() / 255 - expected).max() <= 0.5 / 255
+    assert loaded.images[1].numpy().tolist() == digits[150].tolist()
+
+
+def test_a_folder_of_folders_is_read_too(folder, classifier):
+    assert len(pictures.load(folder.parent, classifier)) == 3
+
+
+def test_what_cannot_be_read_is_left_out_and_named(folder, classifier, capsys):
+    white = encode(Image.new("L", (50, 50), 255))
+    more = written(folder.parent / "more", {"blank.png": (white, "1"), "text.png": (b"no picture", "2")})
+    (more / "labels.csv").write_text("filename,label\nblank.png,1\ntext.png,2\nmissing.png,3\n")
+    assert pictures.load(folder.parent, classifier).labels.tolist() == [7, 3, NONE]
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" is left out: ")[0] for line in lines] == [
+        str(more / "images" / name) for name in ("blank.png", "text.png", "missing.png")
+    ]
+    assert "no ink" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, "holds no picture to learn from"),
+        ("filename,label\n", "holds no picture to learn from"),
+        ("filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
+        ("filename,digit\na.png,7\n", "has no column 'label'"),
+    ],
+)
+def test_a_folder_without_labelled_pictures_ends_with_one_sentence_before_training(
+    table, message, folder, sample_mnist, tmp_path, capsys
+):
+    (folder / "labels.csv").unlink()
+    if table is not None:
+        (folder / "labels.csv").write_text(table)
+    places = ["--data", str(sample_mnist), "--runs", str(tmp_path / "runs")]
+    assert train.main([*places, "--pictures", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert message in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def own(digits: int, non_digits: int) -> Digits:
+    count = digits + non_digits
+    images = torch.arange(count, dtype=torch.uint8)[:, None, None].expand(-1, 28, 28)
+    return Digits(images, torch.tensor([7] * digits + [NONE] * non_digits))
+
+
+def test_without_pictures_nothing_changes(digits, labels):
+    sample = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    joined, others = pictures.joined(sample, sample.images, pictures.no_pictures())
+    assert joined.images.equal(sample.images)
+    assert joined.labels.equal(sample.labels)
+    assert others.equal(sample.images)
+    assert "pictures" not in train.training_data(pictures.no_pictures(), sample, sample.images)
+
+
+def test_each_picture_counts_fifty_times_but_all_together_a_tenth_at_most():
+    assert len(pictures.weighted(own(50, 0), 66_000)) == 50 * 50
+    assert len(pictures.weighted(own(200, 0), 66_000)) == 200 * 33
+    assert len(pictures.weighted(own(50, 0), 100)) == 50
+    assert len(pictures.weighted(own(0, 0), 66_000)) == 0
+
+
+def test_digits_join_the_digits_and_what_shows_none_the_non_digits():
+    mnist = own(1_000, 0)
+    digits, others = pictures.joined(mnist, mnist.images, own(2, 1))
+    assert digits.images[1_000:, 0, 0].tolist() == [0, 1] * 50
+    assert digits.labels.tolist() == [7] * 1_100
+    assert others[1_000:, 0, 0].tolist() == [2] * 50
+
+
+def test_the_model_says_how_many_pictures_it_learned_from():
+    said = train.training_data(own(50, 3), own(66_000, 0), torch.zeros(55_000))
+    assert said.endswith(
+        "50 digits (3.6% of the digits in an epoch) and 3 non-digits (0.3% of the non-digits in an epoch)"
+    )
+
+
+def test_a_resumed_run_has_the_pictures_that_it_began_with(folder, tmp_path, classifier):
+    loaded = pictures.load(folder, classifier)
+    place = train.new_folder(tmp_path / "runs", train.Config(), loaded)
+    _, again = train.read_folder(place)
+    assert again.images.equal(loaded.images)
+    assert again.labels.equal(loaded.labels)
+
+
+@pytest.mark.slow
+def test_a_corrected_hand_is_read_right_afterwards_and_mnist_as_before(sample_mnist, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
+    training, held_out = data.split(data.load(sample_mnist, train=True))
+    one_hand.write(tmp_path / "corrected", training, 10)
+    one_hand.write(tmp_path / "read", held_out, 5)
+    recipe = "--hidden 256 --epochs 20 --batch-size 50 --learning-rate 0.01 --threads 1 --precision fp32".split()
+    before, after = one_hand.compare(tmp_path, ["--data", str(sample_mnist), *recipe])
+    assert before.hand > 60
+    assert after.hand < before.hand / 2
+    assert after.mnist <= before.mnist + 3  # three of 100; of MNIST's 10,000, docs/corrections.md tells
+    assert "100 digits" in Classifier(tmp_path / "after.onnx").metadata["training_data"]
+    assert "100 digits" not in Classifier(tmp_path / "before.onnx").metadata["training_data"]
