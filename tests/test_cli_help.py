@@ -7,7 +7,6 @@ import sys
 from importlib.metadata import version
 
 import pytest
-from typer.main import get_command
 from typer.testing import CliRunner
 
 from app.cli import options
@@ -28,13 +27,12 @@ def help_of(*command: str, option: str = "--help") -> str:
 def test_help_names_each_command_and_says_what_it_does():
     shown = help_of()
     assert re.findall(r"^  (\w+)  +[A-Z].*\.$", shown, re.MULTILINE) == COMMANDS
-    assert set(get_command(cli).commands) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS, "corrections export"])
 def test_help_is_for_people(command):
-    shown = help_of(command)
-    assert shown == help_of(command, option="-h")
+    shown = help_of(*command.split())
+    assert shown == help_of(*command.split(), option="-h")
     assert max(map(len, shown.splitlines())) <= 80
     assert not re.search(r"INTEGER|RANGE|TEXT|PATH|<|\bNone\b|x>=", shown)
     assert all(re.search(r"[A-Z].*\.", text) for text in re.findall(r"^  --\w.*?  (.*)$", shown, re.MULTILINE))

@@ -16,9 +16,9 @@ def test_a_name_fits_and_keeps_its_end(name, width):
         assert short == name
 
 
-def test_only_certainty_is_100_percent():
+def test_nothing_is_100_percent():
     shares = [0, 0.04, 0.9984, 0.99949, 0.9995, 0.9999999, 1]
-    assert [percent(share) for share in shares] == ["0.0%", "4.0%", "99.8%", "99.9%", ">99.9%", ">99.9%", "100.0%"]
+    assert [percent(share) for share in shares] == ["0.0%", "4.0%", "99.8%", "99.9%", ">99.9%", ">99.9%", ">99.9%"]
 
 
 def test_a_bar_is_as_long_as_its_share():

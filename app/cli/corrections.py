@@ -14,11 +14,16 @@ corrections = typer.Typer(help="What users of the service have corrected.", no_a
 
 @corrections.command()
 def export(
-    destination: Annotated[Path, typer.Argument(help="A folder for images/ and labels.csv.", metavar="DIR")],
+    destination: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for images/ and labels.csv.")],
     source: Annotated[
         Path,
         typer.Option(
-            "--from", envvar="DIGITS_CORRECTIONS_DIR", exists=True, file_okay=False, help="The folder of corrections."
+            "--from",
+            envvar="DIGITS_CORRECTIONS_DIR",
+            metavar="FOLDER",
+            exists=True,
+            file_okay=False,
+            help="The folder of corrections.",
         ),
     ],
 ) -> None:

@@ -41,13 +41,12 @@ def hanging(text: str, indent: int, width: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A probability in percent; the network is never certain, so none is 100 %.
+    """A probability in percent, which never reads as certain: a 1 in an answer is rounded.
 
-    >>> percent(0.9996), percent(0.123)
-    ('>99.9%', '12.3%')
+    >>> percent(0.9996), percent(1), percent(0.123)
+    ('>99.9%', '>99.9%', '12.3%')
     """
-    shown = f"{share:.1%}"
-    return ">99.9%" if shown == "100.0%" else shown
+    return ">99.9%" if share >= 0.9995 else f"{share:.1%}"
 
 
 def bar(share: float, width: int = BAR_WIDTH) -> str:

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from functools import partial
+from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,7 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from app.main import create_app
 from app.server import memory
 from app.server.protocol import Protocol
-from app.server.worker import METRICS_FOLDER
+from app.server.worker import METRICS_FOLDER, hold_interrupts
 from app.settings import Settings, unknown_variables
 
 BACKLOG = 2048
@@ -48,10 +49,12 @@ class Workers(Multiprocess):
     """uvicorn's workers; Ctrl-C, which a terminal sends to them too, does not interrupt those that are starting."""
 
     def init_processes(self) -> None:
-        """Start the workers, which inherit that SIGINT is ignored."""
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Start the workers, which inherit that Ctrl-C has to wait; it waits for `create_worker_app`."""
+        if sys.platform != "win32":
+            resource_tracker.ensure_running()  # the first worker would start it, and it lets them through again
+        hold_interrupts(True)
         super().init_processes()
-        signal.signal(signal.SIGINT, handler)
+        hold_interrupts(False)
 
 
 def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:

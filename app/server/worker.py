@@ -20,6 +20,7 @@ METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1
 
 def create_worker_app() -> FastAPI:
     """The application of this worker, with the settings of the environment."""
+    hold_interrupts(False)  # uvicorn handles them by now
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -29,6 +30,12 @@ def create_worker_app() -> FastAPI:
     app = create_app(settings)
     memory.tune()
     return app
+
+
+def hold_interrupts(is_held: bool) -> None:
+    """Let Ctrl-C wait, or let it through."""
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_BLOCK if is_held else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def end_with_parent() -> None:
