@@ -1,6 +1,7 @@
 """What all tests share: real digits, the committed model, and the application around it."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ from app.main import create_app
 from app.settings import Settings
 from support import ROOT, load_sheet, write_mnist
 from support import classifier as load_classifier
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start hear Ctrl-C, which those of a shell's background job ignore."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
