@@ -102,7 +102,7 @@ def test_a_service_that_is_told_to_stop_lives_and_is_not_ready(client):
     client.app_state["draining"].has_begun = True
     assert client.get("/v2/health/live").status_code == 200
     for path in ("/v2/health/ready", "/v2/models/digits/ready"):
-        assert_error(client.get(path), 503, "shutting-down", "stops: ask another one")
+        assert_error(client.get(path), 503, "shutting-down", "shutting down: send the request to another instance")
 
 
 def assert_error(answer, status: int, name: str, message: str) -> None:
