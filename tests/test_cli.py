@@ -357,6 +357,7 @@ def test_a_terminal_shows_colours_and_how_far_the_work_is(url, files, environmen
     assert not any("of 21" in line and ".png" in line for line in re.split(r"[\r\n]+", shown))
 
 
+@pytest.mark.alone
 def test_the_service_is_ready_within_two_seconds():
     started = time.perf_counter()
     with serving() as (_, url):
