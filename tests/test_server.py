@@ -229,7 +229,11 @@ def test_many_requests_sent_ahead_take_no_memory_and_keep_nobody_out(small):
 
 def test_many_connections_with_many_requests_keep_nobody_out(small):
     ahead = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 33
-    with serving() as (process, url), ExitStack() as stack:
+    with serving() as (process, url), ExitStack() as stack, httpx2.Client(base_url=url) as lone:
+        started = time.perf_counter()
+        for _ in range(100):
+            lone.get("/")
+        one = (time.perf_counter() - started) / 100
         for _ in range(2000):
             stack.enter_context(connect(url)).sendall(ahead)
         longest = 0.0
@@ -238,7 +242,7 @@ def test_many_connections_with_many_requests_keep_nobody_out(small):
             assert httpx2.get(f"{url}/health", timeout=20).status_code == 200
             longest = max(longest, time.perf_counter() - started)
         assert peak_memory(process.pid) < 512e6
-    assert longest < 1
+    assert longest < 2000 * one  # no more than one request of each connection comes before
 
 
 def form_with_a_long_header(size: int) -> bytes:
@@ -304,7 +308,7 @@ def test_clients_that_never_read_take_little_memory_and_are_hung_up_on(small):
             client.sendall(ahead)
         assert is_well(url, small)
         assert peak_memory(process.pid) < 256e6
-        assert until(lambda: len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 100)
+        assert until(lambda: len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 100, seconds=30)
         assert is_well(url, small)
 
 
