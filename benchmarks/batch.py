@@ -8,7 +8,6 @@ in the client as there can be. Every answer must be the same both ways. Prints m
 
 import asyncio
 import json
-import os
 import statistics
 import time
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ import typer
 from PIL import Image
 
 from preprocessing import encode
-from serving import LOAD_CORE, PORT, ROOMY, SERVER_CORE, SERVERS, digits, start, stop
+from serving import LOAD_CORE, PORT, digits, service
 
 PICTURES, CONNECTIONS = 64, 8
 BATCH_URL = f"http://127.0.0.1:{PORT}/predict/batch"
@@ -86,12 +85,8 @@ def main(
     load_core: Annotated[str, typer.Option(help="The core that asks.")] = LOAD_CORE,
 ) -> None:
     """Compare a batch with requests of one picture each."""
-    server, _ = start(SERVERS["digits"], "file", ROOMY, cores=SERVER_CORE)
-    os.sched_setaffinity(0, {int(load_core)})
-    try:
+    with service(load_core):
         asyncio.run(compare(runs))
-    finally:
-        stop(server)
 
 
 if __name__ == "__main__":

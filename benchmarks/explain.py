@@ -8,7 +8,6 @@ the seconds for a request, and their ratio.
 
 import asyncio
 import json
-import os
 import statistics
 import time
 from typing import Annotated
@@ -18,7 +17,7 @@ from PIL import Image
 
 from batch import Connection, request
 from preprocessing import encode
-from serving import LOAD_CORE, PORT, ROOMY, SERVER_CORE, SERVERS, digits, start, stop
+from serving import LOAD_CORE, PORT, digits, service
 
 
 async def compare(runs: int) -> None:
@@ -45,12 +44,8 @@ def main(
     load_core: Annotated[str, typer.Option(help="The core that asks.")] = LOAD_CORE,
 ) -> None:
     """Compare /explain with /predict."""
-    server, _ = start(SERVERS["digits"], "file", ROOMY, cores=SERVER_CORE)
-    os.sched_setaffinity(0, {int(load_core)})
-    try:
+    with service(load_core):
         asyncio.run(compare(runs))
-    finally:
-        stop(server)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
@@ -159,6 +160,17 @@ def stop(server: subprocess.Popen[bytes]) -> None:
         os.killpg(server.pid, signal.SIGKILL)
         server.wait()
     time.sleep(0.5)
+
+
+@contextmanager
+def service(load_core: str) -> Iterator[None]:
+    """Run Digits on one core, with this process on another."""
+    server, _ = start(SERVERS["digits"], "file")
+    os.sched_setaffinity(0, {int(load_core)})
+    try:
+        yield
+    finally:
+        stop(server)
 
 
 def load(script: Path, connections: int, seconds: float, url: str = URL, cores: str = LOAD_CORE) -> dict[str, float]:

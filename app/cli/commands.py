@@ -150,9 +150,8 @@ def bulk(
     """Read any number of pictures into Parquet files.
 
     It uses all cores, or a Ray cluster. The results have one row per picture.
-    If started again, it reads the
-    pictures that have no row yet. The exit code is 0 if every picture has a
-    row, even one with an error.
+    If started again, it reads the pictures that have no row yet. The exit code
+    is 0 if every picture has a row, even one with an error.
     """
     from app.bulk.errors import BulkError
 
