@@ -196,7 +196,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
         (["nowhere"], "There is no picture in .*/nowhere: none ends in .png, "),
         (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),
         (["nowhere", "--model", "none.onnx"], "none.onnx: there is no such file"),
-        (["nowhere", "--workers", "0"], "0 is not in the range"),
+        (["nowhere", "--workers", "0"], "Invalid value for '--workers': 0"),
     ],
 )
 def test_what_cannot_be_done_is_a_sentence(arguments, message, tmp_path, monkeypatch):

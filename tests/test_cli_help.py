@@ -91,9 +91,9 @@ def test_completion_can_be_installed_for_a_shell(tmp_path):
 
 
 def test_make_run_takes_a_port_and_options():
-    command = ["make", "--dry-run", "run", "PORT=8080", "ARGS=--workers 2"]
+    command = ["make", "--dry-run", "--no-print-directory", "run", "PORT=8080", "ARGS=--workers 2"]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1].endswith("digits serve --port 8080 --workers 2")
-    command = ["make", "--dry-run", "run", "PORT="]
+    command = ["make", "--dry-run", "--no-print-directory", "run", "PORT="]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert shown.splitlines()[-1].strip().endswith("digits serve")

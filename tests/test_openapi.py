@@ -214,7 +214,8 @@ def test_a_client_generated_from_the_document_works(tmp_path, document, seven, d
         module.write_text(module.read_text().replace("import Response, UNSET\n", "import Response, UNSET, Unset\n"))
     with serving() as (_, url):
         use = [sys.executable, "-c", CLIENT, url, "seven.png", "number.png"]
-        used = subprocess.run(use, cwd=tmp_path, capture_output=True, text=True)
+        environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+        used = subprocess.run(use, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert used.returncode == 0, used.stderr
 
 
