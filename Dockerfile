@@ -16,6 +16,7 @@ FROM dependencies AS service
 COPY requirements-build.lock .
 RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
+COPY docs/course.md docs/
 COPY models/digits.onnx models/
 COPY app app
 # The wheel's copy of the model goes: the image has one in /models, in a layer that a change of code leaves alone.

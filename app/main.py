@@ -24,7 +24,9 @@ from app.web.draining import Draining
 from app.web.lingering import LingeringMiddleware
 from app.web.middleware import RequestMiddleware
 
-PAGE = Path(__file__).with_name("page")
+HERE = Path(__file__).parent
+PAGE = HERE / "page"
+INSTALLED_COURSE, COURSE = HERE / "course.md", HERE.parent / "docs" / "course.md"
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -69,6 +71,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
+    course = INSTALLED_COURSE if INSTALLED_COURSE.exists() else COURSE
+    app.add_api_route("/course", lambda: FileResponse(course, media_type="text/plain"), include_in_schema=False)
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as FastAPI's docs extend it
     problems.install(app)
     app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)

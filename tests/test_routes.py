@@ -16,7 +16,7 @@ from app.settings import Settings
 from app.web import problems
 from app.web.answers import box_of
 from app.web.errors import WebError
-from support import HOSTILE, MAX_PIXELS, assert_problem, drawing, encode, flat, letter
+from support import HOSTILE, MAX_PIXELS, ROOT, assert_problem, drawing, encode, flat, letter
 
 PNG_TYPE = {"content-type": "image/png"}
 
@@ -392,3 +392,8 @@ def test_openapi_has_an_example_of_every_answer(client):
 
 def test_the_documentation_page_is_there(client):
     assert "swagger" in client.get("/docs").text.lower()
+
+
+def test_the_course_is_there(client):
+    assert client.get("/course").headers["content-type"] == "text/plain; charset=utf-8"
+    assert client.get("/course").text == (ROOT / "docs" / "course.md").read_text()
