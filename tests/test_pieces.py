@@ -94,9 +94,9 @@ def test_faint_ink_joins_pieces_at_a_lower_level():
 def test_pieces_of_noise_are_not_all_compared_with_each_other():
     ink = (np.random.default_rng(0).random((700, 700)) < 0.2).astype(np.float32)
     assert connected(ink > 0).max() > 30_000
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(list(pieces(ink, LEVEL))) <= 4
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_pieces_are_what_is_connected_whatever_the_masks_size():

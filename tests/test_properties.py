@@ -45,14 +45,14 @@ def assert_is_frame(frame: np.ndarray) -> None:
 
 
 def frame_or_named_error(data: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         frame = read_bytes(data, classifier(), MAX_PIXELS).frame
     except PreprocessError:
         pass
     else:
         assert_is_frame(frame)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 @patient
