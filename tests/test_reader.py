@@ -93,6 +93,23 @@ def test_a_small_picture_that_is_damaged_is_refused_in_the_event_loop(reader):
         reader.open_if_small(PNG[:20])
 
 
+def test_the_event_loop_goes_on_after_each_picture_that_is_opened_in_turn(reader, monkeypatch):
+    rounds, opened_in = 0, []
+    monkeypatch.setattr(reader, "open_if_small", lambda _: opened_in.append(rounds))
+
+    async def open_all() -> None:
+        def tick() -> None:
+            nonlocal rounds
+            rounds += 1
+            asyncio.get_running_loop().call_soon(tick)
+
+        tick()
+        await asyncio.gather(*(reader.open_in_turn(b"") for _ in range(16)))
+
+    asyncio.run(open_all())
+    assert len(set(opened_in)) == 16
+
+
 def test_a_large_picture_is_read_as_a_small_one_is(reader, seven, classifier):
     picture = encode(drawing(seven))
     reading = asyncio.run(reader.read_large(picture))

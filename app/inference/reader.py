@@ -54,6 +54,7 @@ class Reader:
         self.inked_batcher: Batcher[Image.Image, Reading] = Batcher(
             lambda images: read(images, classifier, with_ink=True), MAX_BATCH
         )
+        self.opening = asyncio.Lock()
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
         """A picture that is small and simple by its header; None for all others. Raises PreprocessError."""
@@ -65,6 +66,12 @@ class Reader:
             return None  # of another format, or of none
         is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may turn out an MPO
         return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
+
+    async def open_in_turn(self, data: bytes) -> Image.Image | None:
+        """Open one picture of a request with many: a header may take 20 ms, so the event loop goes on after each."""
+        async with self.opening:
+            await asyncio.sleep(0)
+            return self.open_if_small(data)
 
     async def read_small(self, image: Image.Image, with_ink: bool = False) -> Reading:
         """Read a small picture, together with those that arrive at the same time."""

@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.inference.decoders import Busy
 from app.inference.reader import Reader
-from app.inference.reading import Reading, attempt
+from app.inference.reading import Reading
 from app.preprocess.maps import Map
 from app.web import problems
 from app.web.admission import Holding, Resource
@@ -53,19 +53,20 @@ async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Read
     size = holding.share(Resource.SMALL)
     for start in range(0, len(pictures), size):
         group = pictures[start : start + size]
-        opened = await open_one_by_one(request.state.reader, group)
+        opened = [await small_or_error(request.state.reader, picture, begin_by) for picture in group]
         holding.take_share(Counter(queue_of(small) for small in opened if not isinstance(small, Exception)))
         outcomes += await asyncio.gather(*map(outcome, group, opened))
     return outcomes
 
 
-async def open_one_by_one(reader: Reader, pictures: Sequence[bytes]) -> list[Image.Image | Exception | None]:
-    """Small pictures opened, None for large ones; a header may take 10 ms, so others have their turn after each."""
-    opened = []
-    for picture in pictures:
-        opened.append(attempt(reader.open_if_small, picture))
-        await asyncio.sleep(0)
-    return opened
+async def small_or_error(reader: Reader, picture: bytes, begin_by: float) -> Image.Image | Exception | None:
+    """A small picture opened, None for a large one, or why it cannot be opened: Busy after a time."""
+    try:
+        if time.monotonic() > begin_by:
+            raise Busy
+        return await reader.open_in_turn(picture)
+    except Exception as error:
+        return error
 
 
 async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]:
