@@ -56,6 +56,12 @@ hostile: .venv/all  ## Send each hostile picture for 20 s: memory, time and othe
 clients: .venv/all  ## Ask the running service by others' clients of the Open Inference Protocol (installs 450 MB)
 	KSERVE=1 $(BIN)/pytest tests/test_inference_clients.py
 
+docs: .venv/all  ## Build the documentation as a site in site/
+	rm -rf build/docs site
+	mkdir -p build/docs
+	cp -R *.md LICENSE compose.yaml deploy docs models build/docs
+	$(BIN)/zensical build --clean --strict
+
 screenshot: .venv/all  ## Draw the page for the README (needs Chromium)
 	$(BIN)/python benchmarks/screenshot.py
 
@@ -99,4 +105,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run check test train evaluate robustness numbers real fuzz hostile clients screenshot bench soak lock notices audit
+.PHONY: help run check test train evaluate robustness numbers real fuzz hostile clients docs screenshot bench soak lock notices audit
