@@ -288,8 +288,13 @@ def test_a_workflow_pins_each_action_to_a_commit(path):
     assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
 
 
-def test_github_can_read_the_workflows():
-    run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *map(str, WORKFLOWS.iterdir()))
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [("workflows", "workflows/*.yml"), ("issue-forms", "*/bug.yml"), ("issue-config", "*/config.yml")],
+)
+def test_github_can_read_its_files(schema, pattern):
+    files = map(str, (ROOT / ".github").glob(pattern))
+    run("check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *files)
 
 
 def test_zizmor_finds_nothing_in_the_workflows():
