@@ -24,7 +24,7 @@ RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
     && rm /service/lib/python*/site-packages/app/digits.onnx
 
 FROM python:${PYTHON_VERSION}-slim
-# The release adds source, revision and version (.github/workflows/ci.yml).
+# The release adds source, revision and version (.github/workflows/release.yml).
 LABEL org.opencontainers.image.title="Digits" \
     org.opencontainers.image.description="Reads handwritten digits and whole numbers from any picture." \
     org.opencontainers.image.licenses="MIT AND Apache-2.0"

@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     client_timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="Maximum time to wait for a client, in seconds: to send request headers, to finish a refused body, "
-        "or to read its response.",
+        description="Maximum time to wait for a client, in seconds: to send its request headers, to finish a refused "
+        "body, or to read its response.",
     )
     max_pixels: int = Field(
         default=50_000_000, gt=0, description="Maximum number of pixels (width × height) of a picture."

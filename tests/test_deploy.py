@@ -31,7 +31,9 @@ IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 KUBERNETES = ROOT / "deploy" / "kubernetes" / "base" / "digits.yaml"
 MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all(KUBERNETES.read_text())}
-WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+WORKFLOWS = ROOT / ".github" / "workflows"
+CI = (WORKFLOWS / "ci.yml").read_text()
+RELEASE = (WORKFLOWS / "release.yml").read_text()
 POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 SHUTDOWN = Settings.model_fields["shutdown_timeout_seconds"].default
@@ -116,7 +118,7 @@ def test_each_base_image_has_a_tag_other_than_latest():
 
 def test_the_image_and_its_release_set_each_label_once():
     labels = dict(re.findall(r"(org\.opencontainers\.image\.\w+)=\"(.*?)\"", DOCKERFILE))
-    of_the_release = re.findall(r"(org\.opencontainers\.image\.\w+)=", WORKFLOW)
+    of_the_release = re.findall(r"(org\.opencontainers\.image\.\w+)=", RELEASE)
     assert labels["org.opencontainers.image.licenses"] == PROJECT["license"]
     names = sorted(name.rsplit(".")[-1] for name in [*labels, *of_the_release])
     assert names == ["description", "licenses", "revision", "source", "title", "version"]
@@ -265,16 +267,35 @@ def test_a_release_has_one_version():
 
 
 def test_the_workflow_runs_all_checks():
-    jobs = yaml.safe_load(WORKFLOW)["jobs"]
+    jobs = yaml.safe_load(CI)["jobs"]
     steps = [step for job in jobs.values() for step in job["steps"]]
     assert ".ci/run" in [step.get("run") for step in steps]
     assert re.findall(r"^make .*$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == ["make test", "make audit"]
     assert set(jobs["image"]["needs"]) == set(jobs) - {"image"}
-    assert f"'{PROJECT['requires-python'].removeprefix('>=')}'" in WORKFLOW.replace('"', "'")
+    assert f"'{PROJECT['requires-python'].removeprefix('>=')}'" in CI.replace('"', "'")
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").iterdir()), ids=lambda path: path.name)
+def test_a_release_waits_for_all_checks():
+    jobs = yaml.safe_load(RELEASE)["jobs"]
+    assert jobs.pop("ci")["uses"] == "$/.github/workflows/ci.yml"
+    assert {name: job["needs"] for name, job in jobs.items()} == {"dist": ["ci"], "pypi": ["dist"], "image": ["dist"]}
+
+
+@pytest.mark.parametrize("path", sorted(WORKFLOWS.iterdir()), ids=lambda path: path.name)
 def test_a_workflow_pins_each_action_to_a_commit(path):
-    used = re.findall(r"\buses: (.*)$", path.read_text(), re.MULTILINE)
+    used = re.findall(r"\buses: (?!\$/)(.*)$", path.read_text(), re.MULTILINE)
     assert used
     assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [("workflows", "workflows/*.yml"), ("issue-forms", "*/bug.yml"), ("issue-config", "*/config.yml")],
+)
+def test_github_can_read_its_files(schema, pattern):
+    files = map(str, (ROOT / ".github").glob(pattern))
+    run("check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *files)
+
+
+def test_zizmor_finds_nothing_in_the_workflows():
+    run("zizmor", "--offline", "--quiet", str(WORKFLOWS))

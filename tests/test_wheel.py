@@ -1,4 +1,4 @@
-"""The sdist and the wheel: complete, and at work in any folder without the checkout."""
+"""The sdist and the wheel: complete, fit for PyPI, and at work in any folder without the checkout."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from zipfile import ZipFile
 
 import httpx2
 import pytest
+from pathspec import GitIgnoreSpec
 from PIL import Image
 
 from support import MODEL, ROOT, encode, serving
@@ -79,6 +80,18 @@ def test_the_sdist_makes_the_same_wheel(sdist, wheel, tmp_path):
     (project,) = tmp_path.iterdir()
     build("--target", "wheel", project=project)
     assert (project / "dist" / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_the_sdist_has_nothing_that_git_ignores(sdist):
+    with tarfile.open(sdist) as archive:
+        files = [name.partition("/")[2] for name in archive.getnames()]
+    ignored = GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines())
+    assert "README.md" in files
+    assert list(ignored.match_files(files)) == []
+
+
+def test_pypi_accepts_both(sdist, wheel):
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel)], check=True)
 
 
 def test_installed_it_reads_a_picture_in_any_folder(digits_command, environment):
