@@ -7,7 +7,6 @@ Ignores: where the ink came from.
 """
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,7 +137,6 @@ def thicken(ink: Map, width: float) -> Map:
     return changed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
-@lru_cache(512)
 def area_average(outputs: int, inputs: int) -> Map:
     """Matrix (outputs, inputs) that averages `inputs` equal cells into `outputs` over the same length.
 
