@@ -368,8 +368,8 @@ def test_the_service_is_ready_within_two_seconds():
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["--model", "/nowhere.onnx"], {}, "/nowhere.onnx: there is no such file"),
-        (["--model", __file__], {}, "is cut off, or not an ONNX model"),
+        (["--model", "/nowhere.onnx"], {}, "/nowhere.onnx: no such file"),
+        (["--model", __file__], {}, "truncated, or not an ONNX model"),
         (["--port", "70000"], {}, "DIGITS_PORT: .*less than or equal to 65535"),
         (["--host", "192.0.2.1"], {}, "192.0.2.1:8000: Cannot assign requested address. Choose another"),
         (["--host", "nowhere.invalid"], {}, "^The host nowhere.invalid is unknown. Choose another one with --host"),

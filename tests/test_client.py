@@ -78,7 +78,7 @@ def test_a_service_that_asks_for_an_hour_is_not_waited_for(pauses):
 
 FORM = "multipart/form-data"
 REFUSED = {"error": {"status": 415, "detail": "The file is not a picture."}}
-BUSY = {"error": {"status": 503, "detail": "The pictures before this one take long to decode."}}
+BUSY = {"error": {"status": 503, "detail": "Earlier pictures take too long to decode."}}
 
 
 def answers_of(batch: Response) -> tuple[list, list[bool]]:
