@@ -280,7 +280,7 @@ NUMBER = {
     ],
     "model": "1f0c2a9b7d3e",
 }
-OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}
+OVERLOADED = {"detail": "4 large pictures are waiting already: try again in a second."}
 
 Response = tuple[int, dict[str, str], object]
 

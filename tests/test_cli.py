@@ -200,7 +200,7 @@ def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_
     with serving(DIGITS_MIN_LEGIBILITY="0.5") as (_, url):
         asked = invoked("predict", tmp_path, "--json", "--url", url)
     local = invoked("predict", tmp_path, "--json", "--local", DIGITS_MIN_LEGIBILITY="0.5")
-    assert re.match(r".*A\.png: What is on the picture does not look like one whole digit: ", asked.stderr)
+    assert re.match(r".*A\.png: The picture does not look like one whole digit: ", asked.stderr)
     assert asked.stderr.endswith("\n1 of 3 could not be read.\n")
     assert (local.exit_code, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
