@@ -139,7 +139,7 @@ def test_a_folder_stands_for_its_pictures(url, files, tmp_path):
 def test_a_folder_without_pictures_is_named(url, tmp_path):
     done = invoked("predict", tmp_path, "--url", url)
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"{tmp_path}: There is no picture in the folder")
+    assert done.stderr.startswith(f"{tmp_path}: The folder has no pictures")
 
 
 def test_a_picture_may_come_from_standard_input(url, files):
@@ -291,7 +291,7 @@ def test_a_service_with_keys_answers_who_has_one(files):
         refused = invoked("predict", files[0], "--url", url)
     assert refused.exit_code == 1
     assert re.fullmatch(
-        r"This service needs an API key: .* Name it with --api-key, or in DIGITS_API_KEY\.\n", refused.stderr
+        r"This service needs an API key: .* Set it with --api-key or DIGITS_API_KEY\.\n", refused.stderr
     )
 
 
@@ -435,7 +435,7 @@ def test_a_connection_that_breaks_is_a_sentence_too():
     with answering(respond) as url:
         done = digits_command("info", "--url", url)
     assert done.returncode == 1
-    assert re.fullmatch(r"The connection broke: .*[^.]\.\n", done.stderr)
+    assert re.fullmatch(r"The connection failed: .*[^.]\.\n", done.stderr)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

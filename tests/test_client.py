@@ -168,7 +168,7 @@ def test_the_key_is_sent():
 
 @pytest.mark.parametrize("key", ["ключ", "two\nlines"])
 def test_a_key_that_no_header_can_carry_is_refused(key):
-    with pytest.raises(NoService, match="The API key has letters that cannot be sent"):
+    with pytest.raises(NoService, match="The API key has characters that cannot be sent"):
         Service("http://127.0.0.1:9", key, 1)
 
 
@@ -192,7 +192,7 @@ def test_what_is_no_digits_service_is_not_asked_for_more(name):
 def test_a_key_that_is_missing_is_said_once_and_how_to_give_it():
     with (
         asking(lambda _: (401, {}, {"detail": "This service needs an API key."})) as service,
-        pytest.raises(NoService, match=r"needs an API key\. Name it with --api-key"),
+        pytest.raises(NoService, match=r"needs an API key\. Set it with --api-key"),
     ):
         service.predict(b"picture")
 
@@ -209,7 +209,7 @@ def test_a_connection_that_breaks_is_the_pictures_misfortune():
     def respond(_):
         raise ConnectionAbortedError
 
-    with asking(respond) as service, pytest.raises(Unanswered, match="The connection broke: "):
+    with asking(respond) as service, pytest.raises(Unanswered, match="The connection failed: "):
         service.predict(b"picture")
 
 
