@@ -2,5 +2,5 @@
 
 from app.cli.commands import cli
 
-if __name__ == "__main__":  # not in the processes that it starts
+if __name__ == "__main__":  # not in child processes
     cli()

@@ -1,8 +1,7 @@
-"""Corrections: pictures and their right labels, in one folder.
+"""Corrections: pictures and their correct labels, in one folder.
 
-A correction is two files, named by the SHA-256 of the picture: the picture, and a JSON object with the label and what
-the service answered. Each is replaced as a whole, the JSON last: without it, a picture is no correction. Ignores: what
-is on a picture.
+A correction is two files, named by the SHA-256 of the picture: the picture, and a JSON object with the label and the
+service's answer. Each file is written atomically, the JSON last: a picture without it is not a correction.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ from typing import Any
 
 from app.preprocess.formats import ending_of
 
-RECORD = ".json"  # how the name of a label's file ends
+RECORD = ".json"  # file extension of the JSON
 
 
 class NotStored(Exception):
@@ -31,18 +30,18 @@ class Corrections:
     Parameters
     ----------
     folder : Path
-        Where they are. What is deleted there is forgotten.
+        The folder. Deleting files in it removes the corrections.
     max_number : int
-        Most corrections; processes that add one at the same time may exceed it by one each.
+        Maximum number of corrections. Processes that add one at the same time may exceed it by one each.
     max_bytes : int
-        Most bytes of all files in the folder; likewise.
+        Maximum total size of the files in the folder, in bytes. Likewise.
     """
 
     def __init__(self, folder: Path, max_number: int, max_bytes: int) -> None:
         self.folder = folder
         self.max_number = max_number
         self.max_bytes = max_bytes
-        self.one_by_one = asyncio.Lock()  # each looks through the folder, which takes a thread some time
+        self.one_by_one = asyncio.Lock()  # each scans the folder, which keeps a thread busy
 
     async def add(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
         """Store a correction in a thread; see `store`."""
@@ -50,9 +49,9 @@ class Corrections:
             return await asyncio.to_thread(self.store, picture, label, answer)
 
     def store(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
-        """Store a picture with its label, in place of another label; False where both are there already.
+        """Store a picture with its label, replacing another label; return False if both are stored already.
 
-        Raises NotStored where the folder is full, or cannot be written.
+        Raises NotStored if the folder is full, or cannot be written.
         """
         stem = hashlib.sha256(picture).hexdigest()
         file, record = self.folder / (stem + ending_of(picture)), self.folder / (stem + RECORD)
@@ -71,7 +70,7 @@ class Corrections:
         return True
 
     def check_room(self, size: int) -> None:
-        """Raise NotStored where there is no room for another correction of this size."""
+        """Raise NotStored if there is no room for another correction of this size."""
         sizes = sizes_in(self.folder)
         if (
             sum(name.endswith(RECORD) for name in sizes) >= self.max_number
@@ -81,7 +80,7 @@ class Corrections:
 
 
 def corrections_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """The picture and the label of each correction, in the order of the names."""
+    """Yield the picture and the label of each correction, sorted by name."""
     for record in sorted(folder.glob(f"*{RECORD}")):
         content = json.loads(record.read_bytes())
         file = folder / content["picture"]
@@ -90,7 +89,7 @@ def corrections_in(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def label_in(record: Path) -> str | None:
-    """The label that is stored; None where there is none."""
+    """Return the stored label; None if there is none."""
     try:
         label: str = json.loads(record.read_bytes())["label"]
     except FileNotFoundError:
@@ -99,7 +98,7 @@ def label_in(record: Path) -> str | None:
 
 
 def sizes_in(folder: Path) -> dict[str, int]:
-    """How many bytes each file has."""
+    """Return the size of each file in bytes."""
     sizes = {}
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -109,7 +108,7 @@ def sizes_in(folder: Path) -> dict[str, int]:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all, whenever the process or the machine stops."""
+    """Write a file atomically, even if the process or the machine stops."""
     handle, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
     try:
         with open(handle, "wb") as file:

@@ -30,7 +30,7 @@ INSTALLED_COURSE, COURSE = HERE / "course.md", HERE.parent / "docs" / "course.md
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """The application, its model loaded; a ModelError where the model file cannot be served."""
+    """Create the application and load its model; raise ModelError if the model file cannot be served."""
     settings = settings or Settings()
     classifier = Classifier(settings.model)
     metrics = Metrics({"version": classifier.version, "architecture": classifier.metadata.get("architecture", "")})
@@ -59,7 +59,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,  # good names in generated clients
-        redirect_slashes=False,  # behind a proxy that ends TLS, a redirect would send the key in the clear
+        redirect_slashes=False,  # behind a proxy that terminates TLS, a redirect would send the key in clear text
     )
     app.state.model = classifier.version
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     problems.install(app)
     app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)
     app.add_middleware(LingeringMiddleware, seconds=settings.client_timeout_seconds)
-    if settings.cors_origins:  # around the other one, whose refusals a page from another origin can read then
+    if settings.cors_origins:  # outermost, so that pages from other origins can read refusals too
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -89,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 
 def __getattr__(name: str) -> FastAPI:
-    """Make `app` when a server first asks for it, so that importing this module does nothing."""
+    """Create `app` on first access, so that importing this module does nothing."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()["app"] = created = create_app()

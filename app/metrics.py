@@ -1,6 +1,6 @@
-"""What Prometheus is told of the service: a class with one attribute a collector.
+"""Prometheus metrics of the service: a class with one attribute per collector.
 
-With several workers each writes its numbers to files in PROMETHEUS_MULTIPROC_DIR, and whichever is asked adds them up.
+With several workers, each writes its values to files in PROMETHEUS_MULTIPROC_DIR; the one that is scraped adds them up.
 """
 
 import os
@@ -62,19 +62,19 @@ class Metrics:
         self.model.labels(**model).set(1)
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
-        """A number that only grows."""
+        """Create a counter."""
         return Counter(name, text, labels, registry=self.registry)
 
     def gauge(self, name: str, text: str, *labels: str) -> Gauge:
-        """A number that rises and falls; over living workers it is added up."""
+        """Create a gauge, which is summed over live workers."""
         return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
 
     def histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
-        """How many values lay below each of the bounds."""
+        """Create a histogram with these upper bounds of its buckets."""
         return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
 
     def exposition(self) -> bytes:
-        """All numbers in Prometheus's text format, of all workers where there are several."""
+        """Return all metrics in Prometheus's text format, over all workers if there are several."""
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""Every setting of the service, read from the environment: DIGITS_ and the name in capitals."""
+"""Settings of the service, read from environment variables: DIGITS_ and the name in upper case."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ INSTALLED_MODEL, MODEL = HERE / "digits.onnx", HERE.parent / "models" / "digits.
 
 
 def usable_cores() -> int:
-    """Number of cores that this process may run on."""
+    """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Settings(BaseSettings):
-    """The service's settings; each one's description is also in docs/configuration.md."""
+    """The service's settings; docs/configuration.md repeats their descriptions."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
 
@@ -107,13 +107,13 @@ class Settings(BaseSettings):
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
     def split(cls, value: object) -> object:
-        """Split a list at its commas."""
+        """Split a comma-separated list."""
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("api_keys", mode="before")  # which runs before the one above
     @classmethod
     def check_keys(cls, value: object) -> object:
-        """Refuse what would leave the service open, or lock everyone out, against its owner's intention."""
+        """Reject values that would leave the service open, or lock everyone out, by mistake."""
         if isinstance(value, str) and value and not (value.isascii() and value.strip(", ")):
             raise ValueError("write one or more keys of ASCII characters, separated by commas")
         return value
@@ -121,20 +121,20 @@ class Settings(BaseSettings):
     @field_validator("corrections_dir", mode="before")
     @classmethod
     def off_where_empty(cls, value: object) -> object:
-        """Take an empty value for none, and not for the current folder."""
+        """Treat an empty value as unset, not as the current folder."""
         return value or None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that looks like a setting and is none, with the one that may be meant."""
+    """Return a warning for each variable with the prefix that is not a setting, with the closest match."""
     names = [name.upper() for name in Settings.model_fields]
-    known = {*names, "URL"} | ({"API_KEY"} if environment.get(f"{PREFIX}API_KEYS") else set())  # what clients read
+    known = {*names, "URL"} | ({"API_KEY"} if environment.get(f"{PREFIX}API_KEYS") else set())  # variables of clients
     given = sorted(name for name in environment if name.upper().startswith(PREFIX))
     return [unknown(name, names) for name in given if name.upper().removeprefix(PREFIX) not in known]
 
 
 def unknown(variable: str, names: Sequence[str]) -> str:
-    """What is said of such a variable."""
+    """Return the warning for an unknown variable."""
     near = get_close_matches(variable.upper().removeprefix(PREFIX), names, 1)
     hint = f" Did you mean {PREFIX}{near[0]}?" if near else ""
     return f"{variable} is not a setting of Digits.{hint}"

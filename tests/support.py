@@ -166,7 +166,7 @@ HOSTILE = {
     "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
     "float tiff": (encode(Image.linear_gradient("F"), "TIFF"), errors.NotAnImage, "floating-point"),
     "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
-    "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlays"),
+    "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlay"),
     "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
@@ -280,7 +280,7 @@ NUMBER = {
     ],
     "model": "1f0c2a9b7d3e",
 }
-OVERLOADED = {"detail": "4 large pictures are waiting already: send this one again in a second."}
+OVERLOADED = {"detail": "4 large pictures are waiting already: try again in a second."}
 
 Response = tuple[int, dict[str, str], object]
 

@@ -97,8 +97,8 @@ def test_each_picture_has_its_row(folder, labels, tmp_path, monkeypatch):
     said = bulk(folder, "results")
     check_results(tmp_path / "results", folder, labels)
     assert to_read(said) == GOOD + 3
-    assert re.search(r"^4,003 of 4,003 pictures after \d+ s: [\d,]+ per second, [\d,]+ by each worker\.$", said, re.M)
-    summary = "4,003 pictures have their row: 4,000 read, 3 not.\n"
+    assert re.search(r"^4,003 of 4,003 pictures after \d+ s: [\d,]+ per second, [\d,]+ per worker\.$", said, re.M)
+    summary = "4,003 pictures done: 4,000 read, 3 failed.\n"
     assert summary in said
     assert all(f"  1 {kind}\n" in said for kind in ("empty-file", "not-an-image", "corrupt-image"))
     again = bulk(folder, "results")
@@ -195,7 +195,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
     [
         (["nowhere"], "There is no picture in .*/nowhere: none ends in .png, "),
         (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),
-        (["nowhere", "--model", "none.onnx"], "none.onnx: there is no such file"),
+        (["nowhere", "--model", "none.onnx"], "none.onnx: no such file"),
         (["nowhere", "--workers", "0"], "Invalid value for '--workers': 0"),
     ],
 )
@@ -211,4 +211,4 @@ def test_without_the_extra_it_is_said_what_to_install(tmp_path):
     code = "import sys; sys.modules['ray'] = None; from app.cli.commands import cli; cli(['bulk', 'in', 'out'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "digits bulk needs ray, which the extra `bulk` brings: pip install '.[bulk]'\n"
+    assert done.stderr == "digits bulk needs ray, which the extra `bulk` installs: pip install '.[bulk]'\n"

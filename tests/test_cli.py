@@ -139,7 +139,7 @@ def test_a_folder_stands_for_its_pictures(url, files, tmp_path):
 def test_a_folder_without_pictures_is_named(url, tmp_path):
     done = invoked("predict", tmp_path, "--url", url)
     assert done.exit_code == 1
-    assert done.stderr.startswith(f"{tmp_path}: There is no picture in the folder")
+    assert done.stderr.startswith(f"{tmp_path}: The folder has no pictures")
 
 
 def test_a_picture_may_come_from_standard_input(url, files):
@@ -200,7 +200,7 @@ def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_
     with serving(DIGITS_MIN_LEGIBILITY="0.5") as (_, url):
         asked = invoked("predict", tmp_path, "--json", "--url", url)
     local = invoked("predict", tmp_path, "--json", "--local", DIGITS_MIN_LEGIBILITY="0.5")
-    assert re.match(r".*A\.png: What is on the picture does not look like one whole digit: ", asked.stderr)
+    assert re.match(r".*A\.png: The picture does not look like one whole digit: ", asked.stderr)
     assert asked.stderr.endswith("\n1 of 3 could not be read.\n")
     assert (local.exit_code, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
@@ -291,7 +291,7 @@ def test_a_service_with_keys_answers_who_has_one(files):
         refused = invoked("predict", files[0], "--url", url)
     assert refused.exit_code == 1
     assert re.fullmatch(
-        r"This service needs an API key: .* Name it with --api-key, or in DIGITS_API_KEY\.\n", refused.stderr
+        r"This service needs an API key: .* Set it with --api-key or DIGITS_API_KEY\.\n", refused.stderr
     )
 
 
@@ -368,8 +368,8 @@ def test_the_service_is_ready_within_two_seconds():
 @pytest.mark.parametrize(
     ("arguments", "environment", "message"),
     [
-        (["--model", "/nowhere.onnx"], {}, "/nowhere.onnx: there is no such file"),
-        (["--model", __file__], {}, "is cut off, or not an ONNX model"),
+        (["--model", "/nowhere.onnx"], {}, "/nowhere.onnx: no such file"),
+        (["--model", __file__], {}, "truncated, or not an ONNX model"),
         (["--port", "70000"], {}, "DIGITS_PORT: .*less than or equal to 65535"),
         (["--host", "192.0.2.1"], {}, "192.0.2.1:8000: Cannot assign requested address. Choose another"),
         (["--host", "nowhere.invalid"], {}, "^The host nowhere.invalid is unknown. Choose another one with --host"),
@@ -435,7 +435,7 @@ def test_a_connection_that_breaks_is_a_sentence_too():
     with answering(respond) as url:
         done = digits_command("info", "--url", url)
     assert done.returncode == 1
-    assert re.fullmatch(r"The connection broke: .*[^.]\.\n", done.stderr)
+    assert re.fullmatch(r"The connection failed: .*[^.]\.\n", done.stderr)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -64,7 +64,7 @@ def test_the_time_may_be_a_date(pauses):
 def test_the_pauses_grow_and_come_to_an_end(pauses, headers):
     with (
         asking(busy(100, headers)) as service,
-        pytest.raises(Unanswered, match="send this one again in a second"),
+        pytest.raises(Unanswered, match="try again in a second"),
     ):
         service.predict(b"picture")
     assert all(pause >= least for pause, least in zip(pauses, PAUSES, strict=True))
@@ -78,7 +78,7 @@ def test_a_service_that_asks_for_an_hour_is_not_waited_for(pauses):
 
 FORM = "multipart/form-data"
 REFUSED = {"error": {"status": 415, "detail": "The file is not a picture."}}
-BUSY = {"error": {"status": 503, "detail": "The pictures before this one take long to decode."}}
+BUSY = {"error": {"status": 503, "detail": "Earlier pictures take too long to decode."}}
 
 
 def answers_of(batch: Response) -> tuple[list, list[bool]]:
@@ -168,7 +168,7 @@ def test_the_key_is_sent():
 
 @pytest.mark.parametrize("key", ["ключ", "two\nlines"])
 def test_a_key_that_no_header_can_carry_is_refused(key):
-    with pytest.raises(NoService, match="The API key has letters that cannot be sent"):
+    with pytest.raises(NoService, match="The API key has characters that cannot be sent"):
         Service("http://127.0.0.1:9", key, 1)
 
 
@@ -192,7 +192,7 @@ def test_what_is_no_digits_service_is_not_asked_for_more(name):
 def test_a_key_that_is_missing_is_said_once_and_how_to_give_it():
     with (
         asking(lambda _: (401, {}, {"detail": "This service needs an API key."})) as service,
-        pytest.raises(NoService, match=r"needs an API key\. Name it with --api-key"),
+        pytest.raises(NoService, match=r"needs an API key\. Set it with --api-key"),
     ):
         service.predict(b"picture")
 
@@ -209,7 +209,7 @@ def test_a_connection_that_breaks_is_the_pictures_misfortune():
     def respond(_):
         raise ConnectionAbortedError
 
-    with asking(respond) as service, pytest.raises(Unanswered, match="The connection broke: "):
+    with asking(respond) as service, pytest.raises(Unanswered, match="The connection failed: "):
         service.predict(b"picture")
 
 

@@ -25,7 +25,7 @@ def why(url: str) -> str:
 def test_nobody_listens():
     assert why("http://127.0.0.1:9") == (
         "http://127.0.0.1:9 does not answer (Connection refused): start a service with `digits serve`, "
-        "or name another one with --url."
+        "or choose another one with --url."
     )
 
 
@@ -48,7 +48,7 @@ def test_an_address_that_is_none(url, message):
     said = why(url)
     assert said.startswith(f"{url} cannot be used: ")
     assert message in said
-    assert said.endswith(". Write it as in --url http://127.0.0.1:8000")
+    assert said.endswith(". Use a URL such as http://127.0.0.1:8000")
 
 
 def test_https_where_http_is_spoken():
@@ -101,8 +101,8 @@ def test_a_certificate_that_is_not_trusted_until_it_is_named(certificate, monkey
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with answering_over_tls(certificate) as url:
         assert why(url) == (
-            f"{url} has a certificate that is not trusted (self-signed certificate): "
-            "name the file of its authority in SSL_CERT_FILE."
+            f"{url} has an untrusted certificate (self-signed certificate): "
+            "set SSL_CERT_FILE to the certificate of its authority."
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with closing(Service(url, None, 1)) as service:

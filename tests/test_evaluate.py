@@ -82,4 +82,4 @@ def test_the_committed_card_belongs_to_the_committed_model(classifier):
 
 def test_a_missing_model_is_one_sentence(tmp_path, capsys):
     assert evaluate.main(["--model", str(tmp_path / "none.onnx")]) == 1
-    assert "there is no such file" in capsys.readouterr().err
+    assert "no such file" in capsys.readouterr().err

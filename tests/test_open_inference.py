@@ -42,7 +42,7 @@ def pixels(data: list, **members) -> dict:
 
 
 def binary(request: dict, tensor: bytes) -> dict:
-    """A request whose tensor stands behind the JSON: the body, and the header that says so."""
+    """A request with a tensor after the JSON: the body, and the header that gives the length of the JSON."""
     (described,) = request["inputs"]
     described.pop("data")
     described["parameters"] = {"binary_data_size": len(tensor)}
@@ -200,45 +200,50 @@ INVALID = {
     ),
     "another output": ({"json": ONE | {"outputs": [{"name": "class"}]}}, 400, "invalid-inference", "outputs.0.name"),
     "an id that is no text": ({"content": b'{"id": "\\ud800", "inputs": []}'}, 400, "malformed-json", "not JSON"),
-    "another type": ({"json": picture(b"x", datatype="FP32")}, 400, "invalid-inference", "picture is BYTES"),
-    "no pictures": ({"json": picture()}, 400, "invalid-inference", "shape of picture is [n], n > 0"),
-    "a shape of two": ({"json": picture(b"x", shape=[1, 1])}, 400, "invalid-inference", "shape of picture is [n]"),
+    "another type": ({"json": picture(b"x", datatype="FP32")}, 400, "invalid-inference", "picture must be BYTES"),
+    "no pictures": ({"json": picture()}, 400, "invalid-inference", "shape of picture must be [n], n > 0"),
+    "a shape of two": ({"json": picture(b"x", shape=[1, 1])}, 400, "invalid-inference", "shape of picture must be [n]"),
     "a long shape": (
         {"json": picture(b"x", shape=["n"] * 200_000)},
         400,
         "invalid-inference",
         "inputs.0.shape.0: Input should be a valid integer",
     ),
-    "no shape": ({"json": picture(b"x", shape=[])}, 400, "invalid-inference", "shape of picture is [n]"),
-    "frames of another size": ({"json": pixels([GREY], shape=[1, 28, 28])}, 400, "invalid-inference", "is [n, 784]"),
+    "no shape": ({"json": picture(b"x", shape=[])}, 400, "invalid-inference", "shape of picture must be [n]"),
+    "frames of another size": (
+        {"json": pixels([GREY], shape=[1, 28, 28])},
+        400,
+        "invalid-inference",
+        "must be [n, 784]",
+    ),
     "fewer pictures": (
         {"json": picture(b"x", shape=[2])},
         400,
         "invalid-inference",
-        "There are 1 pictures in the data",
+        "The data has 1 pictures",
     ),
-    "fewer pixels": ({"json": pixels([GREY[1:]])}, 400, "invalid-inference", "There are 783 pixels in the data"),
+    "fewer pixels": ({"json": pixels([GREY[1:]])}, 400, "invalid-inference", "The data has 783 pixels"),
     "257 pictures": ({"json": picture(*[b"x"] * 257)}, 422, "too-many-pictures", "more than 256"),
     "2 ** 63 frames": ({"json": pixels([], shape=[2**63, 784])}, 422, "too-many-pictures", "more than 256"),
-    "no data": ({"json": picture(b"x", data=None)}, 400, "invalid-inference", "either data in the JSON or"),
+    "no data": ({"json": picture(b"x", data=None)}, 400, "invalid-inference", "either data in the JSON, or"),
     "no base64 said": ({"json": picture(b"x", parameters={})}, 400, "invalid-inference", "content_type: base64"),
     "no base64": ({"json": picture(b"x", data=["https://digits.example"])}, 422, "not-base64", "URLs are not fetched"),
     "words": ({"json": pixels([["x"] * 784])}, 400, "invalid-inference", "not numbers"),
     "objects": ({"json": pixels([{}] * 784, shape=[1, 784])}, 400, "invalid-inference", "not numbers"),
     "rows that differ": ({"json": pixels([GREY, GREY[1:]])}, 400, "invalid-inference", "differ in length"),
     "a number too large": ({"json": pixels([[10**400] * 784])}, 400, "invalid-inference", "not numbers"),
-    "levels of grey": ({"json": pixels([[255] * 784])}, 400, "invalid-inference", "between 0, the ground, and 1"),
+    "levels of grey": ({"json": pixels([[255] * 784])}, 400, "invalid-inference", "between 0 (background) and 1"),
     "no number": ({"content": json.dumps(pixels([[float("nan")] * 784]))}, 400, "invalid-inference", "between 0"),
     "no finite number": (binary(pixels([GREY]), b"\0\0\xc0\x7f" * 784), 400, "invalid-inference", "between 0"),
     "parts of numbers": (binary(pixels([GREY]), b"x" * 3), 400, "invalid-inference", "not numbers"),
-    "a length beyond the end": (binary(picture(b"x"), b"\2\0\0\0x"), 400, "invalid-inference", "behind its length"),
-    "a length cut off": (binary(picture(b"x"), b"\1\0"), 400, "invalid-inference", "behind its length"),
-    "more than the shape": (binary(picture(b"x"), b"\1\0\0\0x" * 2), 400, "invalid-inference", "behind its length"),
+    "a length beyond the end": (binary(picture(b"x"), b"\2\0\0\0x"), 400, "invalid-inference", "preceded by"),
+    "a length cut off": (binary(picture(b"x"), b"\1\0"), 400, "invalid-inference", "preceded by"),
+    "more than the shape": (binary(picture(b"x"), b"\1\0\0\0x" * 2), 400, "invalid-inference", "preceded by"),
     "JSON beyond the end": (
         {"json": ONE, "headers": {"Inference-Header-Content-Length": "9999"}},
         400,
         "invalid-inference",
-        "fewer than Inference-Header-Content-Length says",
+        "but Inference-Header-Content-Length is 9999",
     ),
     "a length that is none": (
         {"json": ONE, "headers": {"Inference-Header-Content-Length": "-1"}},
@@ -246,11 +251,11 @@ INVALID = {
         "invalid-parameter",
         "Inference-Header-Content-Length: ",
     ),
-    "something behind the JSON": (
+    "something after the JSON": (
         {"content": json.dumps(ONE) + "x", "headers": {"Inference-Header-Content-Length": str(len(json.dumps(ONE)))}},
         400,
         "invalid-inference",
-        "There are 1 bytes behind the JSON",
+        "The JSON is followed by 1 bytes",
     ),
     "no picture": ({"json": ONE}, 415, "not-an-image", "The file is not a picture"),
     "an empty one": ({"json": picture(b"")}, 422, "empty-file", "The file is empty"),

@@ -893,7 +893,7 @@ def test_a_wrong_answer_is_corrected(browser, correcting_url, forty_two):
         assert sent(page).size == (288, 192)
         expect(thanks).to_have_text("Thank you: stored for training.")
         page.get_by_role("button", name="1", exact=True).click()
-        expect(thanks).to_have_text("Thank you: it was stored before.")
+        expect(thanks).to_have_text("Thank you: it was already stored.")
         with page.expect_request("**/corrections?label=none"):
             page.get_by_role("button", name="no digit", exact=True).click()
         expect(thanks).to_have_text("Thank you: stored for training.")

@@ -26,7 +26,7 @@ def test_what_is_named_stays_as_it_is_named(folder):
 
 def test_a_folder_without_pictures_is_an_error_of_its_own(tmp_path):
     assert expand([str(tmp_path)]) == [str(tmp_path)]
-    with pytest.raises(Unanswered, match=r"There is no picture in the folder: none ends in \.png, "):
+    with pytest.raises(Unanswered, match=r"The folder has no pictures: no file name ends in \.png, "):
         read(str(tmp_path))
 
 

@@ -267,7 +267,7 @@ def test_what_is_less_legible_than_the_setting_asks_for_is_refused(picture):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         answer = client.post("/predict", content=encode(letter("A")))
         assert_problem(answer, 422, "not-a-digit", "/predict")
-        assert answer.json()["detail"].startswith("What is on the picture does not look like one whole digit: ")
+        assert answer.json()["detail"].startswith("The picture does not look like one whole digit: ")
         assert client.post("/predict", content=picture).json()["digit"] == 7
 
 

@@ -1,9 +1,7 @@
-"""What comes back for pictures: answers, in the pictures' order, with several worked on at once.
+"""Answers for pictures, in order, with several in progress at once; `app.cli.client` and `app.cli.local` give them.
 
-Ignores: who answers, which is `app.cli.client` or `app.cli.local`.
-
-    Unanswered   this picture has no answer
-    NoService    nobody answers, or not to us: the other pictures need not be tried
+Unanswered   this picture has no answer
+NoService    the service cannot be used: the other pictures need not be tried
 """
 
 from collections import deque
@@ -11,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-AHEAD = 16  # items that are begun or done for each that may be worked on, while an earlier one takes its time
+AHEAD = 16  # items started or done per worker while an earlier one is still in progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,52 +20,52 @@ class Unanswered(Exception):
 
 
 class NoService(Exception):
-    """There is nobody to ask; the message says why and what to do."""
+    """The service cannot be used; the message says why and what to do."""
 
 
 class Answer(NamedTuple):
-    """What is on a picture, as the service says it."""
+    """The digit on a picture, as in the service's response."""
 
     digit: int
     confidence: float
     probabilities: list[float]  # of the digits 0 to 9
-    legibility: float  # how probably it is one whole digit
+    legibility: float  # probability that it is one whole digit
     model: str
 
 
 class TextAnswer(NamedTuple):
-    """All digits on a picture, as the service says it."""
+    """All digits on a picture, as in the service's response."""
 
-    text: str  # its lines, with a newline between them
+    text: str  # its lines, joined by newlines
     confidence: float
-    lines: list[dict[str, Any]]  # each with its digits, as in the service's JSON
+    lines: list[dict[str, Any]]  # each with its digits, as in the JSON
     model: str
 
 
 class Answerer(Protocol):
-    """Whoever reads pictures: a service, or the same code in this process."""
+    """Reads pictures, through a service or in this process."""
 
     at_once: int
-    together: int  # most pictures to ask for together
+    together: int  # maximum number of pictures per batch
 
     def predict(self, data: bytes) -> Answer:
-        """The digit on a picture; Unanswered where there is none."""
+        """Return the digit on a picture; raise Unanswered if there is none."""
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
-        """The digit on each picture, or why there is none."""
+        """Return the digit on each picture, or why there is none."""
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
-        """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
+        """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
 
     def about(self) -> dict[str, Any]:
-        """What there is to say of it and of its model."""
+        """Return facts about itself and its model."""
 
     def close(self) -> None:
-        """Say that nothing more will be asked."""
+        """Release its resources."""
 
 
 def attempt_each(ask: Callable[[Item], Result], items: Iterable[Item]) -> list[Result | Unanswered]:
-    """The answer to each item, or why there is none."""
+    """Return the answer to each item, or why there is none."""
 
     def attempt(item: Item) -> Result | Unanswered:
         try:
@@ -81,7 +79,7 @@ def attempt_each(ask: Callable[[Item], Result], items: Iterable[Item]) -> list[R
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], at_once: int
 ) -> Iterator[tuple[Item, Future[Result]]]:
-    """Each item with its finished work, in the items' order; `at_once` are worked on at the same time."""
+    """Yield each item with its finished work, in order; `at_once` are in progress at the same time."""
     pool = ThreadPoolExecutor(at_once)
     begun: deque[tuple[Item, Future[Result]]] = deque()
     try:
@@ -96,6 +94,6 @@ def in_order(
 
 
 def finished(item: Item, future: Future[Result]) -> tuple[Item, Future[Result]]:
-    """The same, once the work is done."""
+    """Wait for the work on an item."""
     future.exception()
     return item, future

@@ -1,4 +1,4 @@
-"""`digits bulk`: SOURCE and DESTINATION → the job, and in words how far it is and what came of it."""
+"""`digits bulk`: SOURCE and DESTINATION → the job, its progress, and a summary of its results."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from app.inference.classifier import Classifier
 from app.inference.thresholds import LEGIBLE
 from app.settings import Settings
 
-SECONDS = 10  # between two lines about how far it is
+SECONDS = 10  # between two lines about progress
 
 
 def read_all(
@@ -26,7 +26,7 @@ def read_all(
     rows_per_file: int,
     cluster: Cluster,
 ) -> None:
-    """Read what is not read yet; raises BulkError, or ModelError."""
+    """Read the pictures that have no row yet; raises BulkError, or ModelError."""
     pictures = source_of(source, settings.max_upload_bytes, column, key)
     results = Destination(place_of(destination), "text" if is_text else "digit", Classifier(settings.model).version)
     results.prepare()
@@ -40,13 +40,13 @@ def read_all(
 
 
 def source_of(name: str, max_bytes: int, column: str | None, key: str | None) -> Source:
-    """The source that a name means: Parquet where a column is given."""
+    """Return the source of a name: Parquet if a column is given."""
     place = place_of(name)
     return Table(place, max_bytes, column, key) if column else Files(place, max_bytes)
 
 
 def show(done: Iterator[Progress], total: int) -> None:
-    """Say from time to time how many pictures are read, and how many per second."""
+    """Print from time to time how many pictures are read, and how many per second."""
     pictures, seconds = 0, 0.0
     begin = said = time.monotonic()
     for part in done:
@@ -54,14 +54,14 @@ def show(done: Iterator[Progress], total: int) -> None:
         seconds += part.seconds
         if (now := time.monotonic()) - said >= SECONDS or pictures == total:
             said = now
-            rate = f"{pictures / (now - begin):,.0f} per second, {pictures / seconds:,.0f} by each worker"
+            rate = f"{pictures / (now - begin):,.0f} per second, {pictures / seconds:,.0f} per worker"
             say(f"{pictures:,} of {total:,} pictures after {now - begin:.0f} s: {rate}.", err=True)
 
 
 def in_words(summary: Summary) -> str:
-    """What came of all pictures, those of earlier runs too."""
+    """Summarise the results of all pictures, including those of earlier runs."""
     refused = summary.errors.total()
-    lines = [f"{summary.pictures:,} pictures have their row: {summary.pictures - refused:,} read, {refused:,} not."]
+    lines = [f"{summary.pictures:,} pictures done: {summary.pictures - refused:,} read, {refused:,} failed."]
     if summary.hardly_legible:
         lines.append(f"{summary.hardly_legible:,} read with a legibility below {LEGIBLE}")
     lines += [f"{count:,} {name}" for name, count in summary.errors.most_common()]

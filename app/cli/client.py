@@ -1,7 +1,4 @@
-"""A picture's answer from a running service, over HTTP; what the service has no room for is sent again later.
-
-Ignores: files, and how answers are shown.
-"""
+"""HTTP client of a running service; retries the pictures that the service has no room for."""
 
 import random
 import threading
@@ -17,29 +14,29 @@ import httpx2
 from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt_each
 from app.cli.connection import no_certificates, not_connected, reason, unknown, without_scheme, wrong_address
 
-PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before the second try, the third, … where the service asks for no longer one
+PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before each retry, unless the service asks for more
 LONGEST_PAUSE = 60
-TOGETHER = 64  # pictures in a batch; a full one takes a quarter of a service's places for small pictures
+TOGETHER = 64  # pictures per batch; a full one takes a quarter of a service's places for small pictures
 TIMEOUT = httpx2.Timeout(60, connect=10)
-KEEPALIVE_SECONDS = 3  # of an unused connection; uvicorn closes it after 5
+KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
 BUSY = (429, 503)
 RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
-DEFAULTS = {"legibility": 1.0}  # what older services do not answer
+DEFAULTS = {"legibility": 1.0}  # fields that older services do not return
 
 
 class Service:
-    """A service to be asked from several threads.
+    """A client of a service, for several threads.
 
     Parameters
     ----------
     url : str
-        Where it is.
+        The URL of the service.
     key : str or None
         The API key to send.
     at_once : int
-        Most requests in flight. Each one that the service has no room for makes it one fewer, down to one.
+        Maximum number of requests in flight. Each request that the service has no room for lowers it by one, down to 1.
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
@@ -51,7 +48,7 @@ class Service:
         self.slots = Slots(at_once)
         self.batches = threading.Semaphore(max(1, at_once // 4))
         if key and not (key.isascii() and key.isprintable()):
-            raise NoService("The API key has letters that cannot be sent: check --api-key or DIGITS_API_KEY.")
+            raise NoService("The API key has characters that cannot be sent: check --api-key or DIGITS_API_KEY.")
         headers = {"x-api-key": key} if key else {}
         limits = httpx2.Limits(
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
@@ -62,23 +59,23 @@ class Service:
                 httpx2.URL(f"{self.url}/{name}") for name in names
             )
             self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
-        except (httpx2.InvalidURL, ValueError) as error:  # ValueError: of a proxy in the environment
+        except (httpx2.InvalidURL, ValueError) as error:  # ValueError: from a proxy in the environment
             raise wrong_address(self.url, error) from error
         except OSError as error:
             raise no_certificates(error) from error
 
     def predict(self, data: bytes) -> Answer:
-        """The digit on a picture; Unanswered where there is none."""
+        """Return the digit on a picture; raise Unanswered if there is none."""
         response = self.answered(self.predict_url, data)
         return answer_of(self.content(response, *(set(Answer._fields) - set(DEFAULTS))))
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
-        """The digit on each picture, or why there is none."""
+        """Return the digit on each picture, or why there is none."""
         results = self.batch(pictures) if len(pictures) > 1 else [{}] * len(pictures)
         return attempt_each(self.answer, zip(pictures, results, strict=True))
 
     def batch(self, pictures: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
-        """What the service says of pictures that are sent together; nothing of any where it does not take them."""
+        """Send pictures in one batch and return their results; if the batch fails, they are all empty."""
         form = [("files", ("picture", data)) for data in pictures]
         with suppress(Unanswered, NoService), self.batches:
             content = self.content(self.post(self.batch_url, files=form), "results")
@@ -88,7 +85,7 @@ class Service:
         return [{}] * len(pictures)
 
     def answer(self, sent: tuple[bytes, Mapping[str, Any]]) -> Answer:
-        """The digit on a picture of a batch; it is sent again, alone, where the service said nothing or was busy."""
+        """Return the digit on a picture of a batch; resend it alone if it has no result, or the service was busy."""
         data, result = sent
         if "digit" in result:
             return answer_of(result)
@@ -97,35 +94,35 @@ class Service:
         raise Unanswered(str(result["error"]["detail"]))
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
-        """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
+        """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         url = self.read_url if length is None else self.read_url.copy_set_param("length", length)
         content = self.content(self.answered(url, data), *TextAnswer._fields)
         return TextAnswer(*(content[name] for name in TextAnswer._fields))
 
     def answered(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
-        """The response to a picture that was read; Unanswered where it was not."""
+        """Return the response to a picture that was read; raise Unanswered if it was not."""
         response = self.post_until_served(url, data)
         if response.is_success:
             return response
         if response.status_code in KEY_NEEDED:
-            raise NoService(f"{problem(response)} Name it with --api-key, or in DIGITS_API_KEY.")
+            raise NoService(f"{problem(response)} Set it with --api-key or DIGITS_API_KEY.")
         if response.status_code in NOT_OURS or response.is_redirect:
             status = f"{response.status_code} {response.reason_phrase}"
             raise unknown(self.url, f"answers {status} and is not a Digits service")
         raise Unanswered(problem(response))
 
     def post_until_served(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
-        """The response to a picture that the service has room for, or the last one that says it has none."""
+        """Return the response to a picture, after retries while the service has no room for it."""
         for pause in PAUSES:
             response = self.post(url, content=data, headers=RAW)
             asked = pause_asked(response)
             if response.status_code not in BUSY or asked > LONGEST_PAUSE:
                 return response
-            time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - so that not all come at once
+            time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
         return self.post(url, content=data, headers=RAW)
 
     def post(self, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 has it
-        """The response to pictures, which are sent as soon as there is a slot for them."""
+        """Return the response to pictures, which are sent as soon as there is a slot for them."""
         refused = False
         self.slots.free.acquire()
         try:
@@ -136,18 +133,18 @@ class Service:
         return response
 
     def about(self) -> dict[str, Any]:
-        """What the service says of itself and of its model."""
+        """Return what the service reports about itself and its model."""
         response = self.send("GET", self.health_url)
         if not response.is_success:
             raise NoService(f"{self.url}: {problem(response)}")
         return self.content(response, "model")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connections."""
         self.client.close()
 
     def send(self, method: str, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 has it
-        """The response to a request."""
+        """Return the response to a request; translate connection errors."""
         try:
             return self.client.request(method, url, **body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
@@ -155,12 +152,12 @@ class Service:
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
             raise wrong_address(self.url, error) from error
         except httpx2.TimeoutException as error:
-            raise Unanswered(f"No answer came within {TIMEOUT.read:g} seconds.") from error
+            raise Unanswered(f"The service did not answer within {TIMEOUT.read:g} seconds.") from error
         except httpx2.HTTPError as error:
-            raise Unanswered(f"The connection broke: {reason(error)}.") from error
+            raise Unanswered(f"The connection failed: {reason(error)}.") from error
 
     def content(self, response: httpx2.Response, *needed: str) -> dict[str, Any]:
-        """What a response says, where it says what a digits service does."""
+        """Return the JSON of a response; raise NoService if it is not from a Digits service."""
         try:
             content: dict[str, Any] = response.json()
             if not all(name in content for name in needed):
@@ -171,13 +168,13 @@ class Service:
 
 
 def answer_of(content: Mapping[str, Any]) -> Answer:
-    """An answer as a service writes it."""
+    """Return the answer in a service's JSON."""
     filled = {**DEFAULTS, **content}
     return Answer(*(filled[name] for name in Answer._fields))
 
 
 class Slots:
-    """Room for so many requests in flight, and for one fewer after each that was refused; never for none."""
+    """A limit on the requests in flight, which each refused request lowers by one, down to 1."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -185,7 +182,7 @@ class Slots:
         self.lock = threading.Lock()
 
     def give_back(self, refused: bool) -> None:
-        """Let another request use the slot, unless this one was refused."""
+        """Free the slot for another request, unless this one was refused."""
         with self.lock:
             if refused and self.count > 1:
                 self.count -= 1
@@ -194,7 +191,7 @@ class Slots:
 
 
 def pause_asked(response: httpx2.Response) -> float:
-    """Seconds that a response asks to wait, by its header Retry-After; 0 where it does not."""
+    """Return the seconds to wait according to the Retry-After header; 0 without one."""
     value = response.headers.get("retry-after", "")
     if value.isdecimal():
         return float(value)
@@ -205,7 +202,7 @@ def pause_asked(response: httpx2.Response) -> float:
 
 
 def problem(response: httpx2.Response) -> str:
-    """Why a request was refused, in the service's words where there are any."""
+    """Return why a request was refused, in the service's words if it gave any."""
     try:
         return str(response.json()["detail"])
     except (ValueError, LookupError, TypeError):

@@ -1,7 +1,6 @@
 """The command line: `digits serve`, `predict`, `read`, `info` and `bulk`.
 
-What a command needs is imported when it runs: `serve` has no use for a client, nor `predict` for a server.
-Ignores: how a digit is read, how a service is asked, and how answers look.
+Each command imports what it needs when it runs: `serve` needs no client, and `predict` no server.
 """
 
 import json
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 cli = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode=None,  # help as other commands print it, which needs no wide terminal
+    rich_markup_mode=None,  # plain help, which fits narrow terminals
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.add_typer(corrections, name="corrections")
@@ -159,13 +158,13 @@ def bulk(
         from app.bulk.job import Cluster
         from app.cli.bulk import read_all
     except ModuleNotFoundError as error:
-        say(f"digits bulk needs {error.name}, which the extra `bulk` brings: pip install '.[bulk]'", err=True)
+        say(f"digits bulk needs {error.name}, which the extra `bulk` installs: pip install '.[bulk]'", err=True)
         raise typer.Exit(1) from error
     with ending_well(), configured(model=model) as settings:
         try:
             cluster = Cluster(address, workers, dashboard)
             read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
-        except (BulkError, OSError) as error:  # OSError: of the storage
+        except (BulkError, OSError) as error:  # OSError: from storage
             say(str(error), err=True)
             raise typer.Exit(1) from error
 
@@ -182,7 +181,7 @@ def write_all(
 
 
 def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:
-    """Who is to read the pictures, `jobs` at once."""
+    """Return what reads the pictures, `jobs` at once: a service, or this process."""
     if local:
         from app.cli.local import Local
         from app.settings import usable_cores
@@ -198,7 +197,7 @@ def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: i
 
 @contextmanager
 def configured(**given: object) -> Iterator["Settings"]:
-    """The settings, with what the command line says of them; a sentence where they or the model are not valid."""
+    """Yield the settings, with those from the command line; if they or the model are invalid, exit with a message."""
     from pydantic import ValidationError
 
     from app.inference.classifier import ModelError
@@ -218,7 +217,7 @@ def configured(**given: object) -> Iterator["Settings"]:
 
 @contextmanager
 def ending_well() -> Iterator[None]:
-    """A sentence where there is no answer; Ctrl-C and a reader that has gone end the process at once."""
+    """If there is no answer, exit with a message; end the process at once on Ctrl-C or a broken pipe."""
     try:
         yield
     except (NoService, Unanswered) as error:
@@ -231,6 +230,6 @@ def ending_well() -> Iterator[None]:
 
 
 def die_of(number: signal.Signals) -> None:
-    """End as a program that leaves the signal alone, so that a shell's loop around it ends too."""
+    """End by the signal, as if it were not handled, so that a shell loop around the command ends too."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

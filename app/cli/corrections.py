@@ -9,7 +9,7 @@ import typer
 
 from app.cli.output import say
 
-corrections = typer.Typer(help="What users of the service have corrected.", no_args_is_help=True)
+corrections = typer.Typer(help="Corrections from users of the service.", no_args_is_help=True)
 
 
 @corrections.command()
@@ -40,7 +40,7 @@ def export(
 
 
 def copy(source: Path, destination: Path) -> int:
-    """Copy all corrections, the labels last; how many there are. Raises OSError."""
+    """Copy all corrections, the labels last; return their number. Raises OSError."""
     from app.corrections import corrections_in
 
     images = destination / "images"

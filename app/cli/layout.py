@@ -1,4 +1,4 @@
-"""Names, numbers and bars at a width, in columns; an infinite one, where there is no terminal, cuts nothing."""
+"""Names, numbers and bars in a limited number of columns; without a terminal, the width is infinite."""
 
 import shutil
 import sys
@@ -9,16 +9,16 @@ from rich.cells import cell_len
 
 BAR_WIDTH = 40
 EIGHTHS = " ▏▎▍▌▋▊▉"
-LEAST = 6  # columns of a name or a bar, however narrow the terminal
+LEAST = 6  # minimum columns of a name or a bar, however narrow the terminal
 
 
 def terminal_width() -> float:
-    """Columns of the terminal that standard output is; infinite where it is none."""
+    """Return the columns of the terminal; infinite if standard output is not one."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
 
 
 def shortened(name: str, width: float) -> str:
-    """The end of a name that is too long, which tells the files of a folder apart.
+    """Shorten a name to its end, which tells the files of a folder apart.
 
     >>> shortened("pictures/0001.png", 10)
     '…/0001.png'
@@ -33,7 +33,7 @@ def shortened(name: str, width: float) -> str:
 
 
 def hanging(text: str, indent: int, width: float) -> str:
-    """Text in lines that fit, all but the first of which are indented."""
+    """Wrap text, with all lines but the first indented."""
     if indent + len(text) <= width:
         return text
     lines = textwrap.wrap(text, max(int(width) - indent, LEAST), break_on_hyphens=False)
@@ -41,7 +41,7 @@ def hanging(text: str, indent: int, width: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A probability in percent, which never reads as certain: a 1 in an answer is rounded.
+    """Format a probability in percent, never as certain: a 1 in an answer is rounded.
 
     >>> percent(0.9996), percent(1), percent(0.123)
     ('>99.9%', '>99.9%', '12.3%')
@@ -50,7 +50,7 @@ def percent(share: float) -> str:
 
 
 def bar(share: float, width: int = BAR_WIDTH) -> str:
-    """A probability as a bar.
+    """Draw a probability as a bar.
 
     >>> bar(0.5).rstrip() == 20 * "█"
     True

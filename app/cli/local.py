@@ -1,4 +1,4 @@
-"""A picture's answer without a service: the same code, in this process. Ignores: files, and how answers are shown."""
+"""Answers without a service: reads pictures in this process."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from app.web.legibility import check_legibility
 
 
 class Local:
-    """Answers as the service with the same settings would; from any thread. Raises ModelError."""
+    """Answers as a service with the same settings would, from any thread. Raises ModelError."""
 
     together = 1
 
@@ -27,7 +27,7 @@ class Local:
         self.classifier = Classifier(settings.model)
 
     def predict(self, data: bytes) -> Answer:
-        """The digit on a picture; Unanswered where there is none."""
+        """Return the digit on a picture; raise Unanswered if there is none."""
         try:
             reading = read_bytes(data, self.classifier, self.max_pixels)
             check_legibility(reading, self.min_legibility)
@@ -36,11 +36,11 @@ class Local:
         return Answer(**answers.values_of(reading), model=self.classifier.version)
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
-        """The digit on each picture, or why there is none."""
+        """Return the digit on each picture, or why there is none."""
         return attempt_each(self.predict, pictures)
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
-        """All digits on a picture, or just so many; Unanswered where it cannot be read so."""
+        """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         try:
             text = read_text_bytes(data, self.classifier, self.max_pixels, length)
         except (PreprocessError, ImpossibleLength) as error:
@@ -49,8 +49,8 @@ class Local:
         return TextAnswer(**answer.model_dump(exclude_unset=True))
 
     def about(self) -> dict[str, Any]:
-        """The model's version, and all that its file says of itself."""
+        """Return the version and the metadata of the model."""
         return {"file": str(self.path), "model": {"version": self.classifier.version, **self.classifier.metadata}}
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing: there is nothing to close."""

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, and what their values must be."""
+"""Options and arguments that several commands share, and their validation."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,14 +13,14 @@ MODEL = "DIGITS_MODEL, else the one that comes with Digits"
 
 
 def positive(number: int | None) -> int | None:
-    """Refuse a number below 1."""
+    """Reject a number below 1."""
     if number is not None and number < 1:
         raise typer.BadParameter(f"{number} is less than 1.")
     return number
 
 
 def say_version(is_asked: bool) -> None:
-    """Print the version and end."""
+    """Print the version and exit."""
     if is_asked:
         from importlib.metadata import version
 
@@ -37,7 +37,7 @@ Files = Annotated[
 Length = Annotated[
     int | None, typer.Option(metavar="NUMBER", callback=positive, help="Number of digits on each picture, if known.")
 ]
-Url = Annotated[  # named, since typer would call it --URL after its metavar
+Url = Annotated[  # named, or typer would call it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")
 ]
 Key = Annotated[

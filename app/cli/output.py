@@ -1,7 +1,4 @@
-"""Answers → standard output, as each is known; pictures without one → standard error.
-
-Ignores: who answers.
-"""
+"""Answers → standard output, as they arrive; errors → standard error."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeVar
 from app.cli.answers import Unanswered, attempt_each, in_order
 from app.cli.pictures import printable, read
 
-MANY = 20  # pictures, from which on it is shown how far the work is
+MANY = 20  # pictures from which progress is shown
 
 What = Literal["digit", "text"]
 Answered = TypeVar("Answered")
@@ -21,17 +18,17 @@ Ask = Callable[[Sequence[bytes]], Sequence[Answered | Unanswered]]
 
 
 class Format(Protocol[Shown]):
-    """How answers look; None where there is nothing to write."""
+    """An output format; None means that nothing is written."""
 
     def answer(self, name: str, answer: Shown) -> str | None:
-        """What is written of a picture that was read."""
+        """Return the output for a picture that was read."""
 
     def failure(self, name: str, why: str) -> str | None:
-        """What is written of one that was not."""
+        """Return the output for a picture that was not read."""
 
 
 def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> Format[Any]:
-    """The format that was asked for, or else the one for people."""
+    """Return the requested format, by default the one for a terminal."""
     if as_json or as_csv:
         from app.cli import records
 
@@ -45,7 +42,7 @@ def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> 
 
 
 def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[Answered], at_once: int) -> int:
-    """Write what is on each picture, as soon as it is known; the number of those that could not be read."""
+    """Write the answer for each picture as soon as it is known; return the number of failures."""
     failed, total = 0, sum(map(len, groups))
     forgive(sys.stdout)
     with progress(total) as one_is_done:
@@ -64,14 +61,14 @@ def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[An
 
 
 def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[Answered | Unanswered]:
-    """What comes back for files that are asked for together; of those that cannot be read, why."""
+    """Return the answers for files that are sent together; for those that cannot be read, why."""
     files = attempt_each(read, names)
     answers = iter(ask([data for data in files if not isinstance(data, Unanswered)]))
     return [data if isinstance(data, Unanswered) else next(answers) for data in files]
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
-    """What shows how far the work is, where it takes its time and a person looks on."""
+    """Show the progress if there are many pictures and standard error is a terminal."""
     if total < MANY or not sys.stderr.isatty():
         return nullcontext(lambda: None)
     from app.cli import terminal
@@ -80,13 +77,13 @@ def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
 
 
 def forgive(stream: object) -> None:
-    """Let names of files be written whose bytes are no text, and bars where there are no letters for them."""
+    """Allow file names that are not valid text, and bars that the encoding lacks."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "replace")
 
 
 def say(lines: str | None, err: bool = False) -> None:
-    """Write lines at once, to whatever standard output or error is at the time."""
+    """Write lines at once, to the current standard output or error."""
     stream = sys.stderr if err else sys.stdout
     if lines is not None:
         stream.write(f"{lines}\n")

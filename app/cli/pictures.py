@@ -1,7 +1,7 @@
-"""Names on the command line → pictures' bytes: files, folders, `-` for standard input.
+"""Names on the command line → bytes of pictures: files, folders, `-` for standard input.
 
-Of a folder, what has a picture's ending is taken, and what is in its folders too, in the order of the names; hidden
-files and folders are left out. Ignores: what the bytes are.
+A folder stands for the files in it and its subfolders that have a picture's extension, sorted by name, without hidden
+files and folders.
 """
 
 import os
@@ -20,12 +20,12 @@ MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in m
 
 
 def expand(names: Iterable[str]) -> list[str]:
-    """The names, each folder's replaced by those of its pictures; one without any stays."""
+    """Replace each folder by its pictures; a folder without pictures stays."""
     return [name for given in names for name in (list(walk(given)) or [given] if os.path.isdir(given) else [given])]
 
 
 def walk(folder: str) -> Iterator[str]:
-    """Names of the pictures in a folder, and of the folders in it that cannot be opened."""
+    """Yield the names of the pictures in a folder, then of the subfolders that cannot be opened."""
     closed: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -36,14 +36,14 @@ def walk(folder: str) -> Iterator[str]:
 
 
 def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
-    """The names in their order: those of small files that follow each other together, up to `most`, others alone."""
+    """Yield the names in order: consecutive small files in groups of up to `most`, others alone."""
     for are_small, some in groupby(names, is_small):
         run, size = list(some), most if are_small else 1
         yield from (run[start : start + size] for start in range(0, len(run), size))
 
 
 def is_small(name: str) -> bool:
-    """Whether a name is that of a small file."""
+    """Return whether a name is that of a small file."""
     try:
         return os.path.getsize(name) <= SMALL_BYTES
     except OSError:
@@ -51,35 +51,35 @@ def is_small(name: str) -> bool:
 
 
 def read(name: str) -> bytes:
-    """A picture's bytes; Unanswered where there are none to be had."""
+    """Return the bytes of a picture; raise Unanswered if they cannot be read."""
     try:
         if name == STDIN:
             return whole(stdin())
         with Path(name).open("rb") as file:
             return whole(file)
     except IsADirectoryError as error:
-        raise Unanswered(f"There is no picture in the folder: none ends in {', '.join(ENDINGS)}.") from error
+        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(ENDINGS)}.") from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
 
 
 def stdin() -> BinaryIO:
-    """Standard input, unless that is a person."""
+    """Return standard input; raise Unanswered if it is a terminal."""
     if sys.stdin.isatty():
-        raise Unanswered("A picture is read from standard input: write - < picture.png")
+        raise Unanswered("Standard input is a terminal: write - < picture.png")
     return sys.stdin.buffer
 
 
 def whole(file: BinaryIO) -> bytes:
-    """All bytes of a file that has any, and no more than a picture may have."""
+    """Return all bytes of a file; raise Unanswered if it is empty or too large."""
     data = file.read(MAX_BYTES + 1)
     if not data:
-        raise Unanswered("The file is empty: send the bytes of a picture.")
+        raise Unanswered("The file is empty: send a picture.")
     if len(data) > MAX_BYTES:
         raise Unanswered(f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture.")
     return data
 
 
 def printable(text: str) -> str:
-    """A name, or what else others chose, without letters that would do something to a terminal."""
+    """Replace non-printable characters, which could affect the terminal."""
     return "".join(letter if letter.isprintable() else "�" for letter in text)

@@ -1,7 +1,4 @@
-"""Answers → lines for programs: JSON and CSV, in which a picture without an answer has its line too.
-
-Ignores: where answers come from.
-"""
+"""Answers → lines for programs: JSON or CSV, including a line for each picture that could not be read."""
 
 import csv
 import json
@@ -17,19 +14,19 @@ COLUMNS = {
 
 
 class Json:
-    """An object a picture, on a line of its own."""
+    """One JSON object per line and picture."""
 
     def answer(self, name: str, answer: Answer | TextAnswer) -> str:
-        """The line of a picture that was read."""
+        """Return the line of a picture that was read."""
         return json.dumps({"file": name, **answer._asdict()})
 
     def failure(self, name: str, why: str) -> str:
-        """The line of one that was not."""
+        """Return the line of a picture that was not read."""
         return json.dumps({"file": name, "error": why})
 
 
 class Csv:
-    """A row a picture, below the names of the columns."""
+    """A header and one row per picture."""
 
     def __init__(self, what: str) -> None:
         self.lines = StringIO()
@@ -37,17 +34,17 @@ class Csv:
         self.writer.writeheader()
 
     def answer(self, name: str, answer: Answer | TextAnswer) -> str:
-        """The row of a picture that was read."""
+        """Return the row of a picture that was read."""
         cells: dict[str, Any] = {"file": name, **answer._asdict()}
         shares = {f"p{digit}": share for digit, share in enumerate(cells.get("probabilities", []))}
         return self.row({**cells, **shares})
 
     def failure(self, name: str, why: str) -> str:
-        """The row of one that was not."""
+        """Return the row of a picture that was not read."""
         return self.row({"file": name, "error": why})
 
     def row(self, cells: dict[str, Any]) -> str:
-        """A row; the first one below the columns' names."""
+        """Return a row; the first one comes with the header."""
         self.writer.writerow(cells)
         row = self.lines.getvalue().removesuffix("\n")
         self.lines.seek(0)

@@ -1,6 +1,6 @@
-"""Answers → what a person sees: bars for one picture, a table for several, and how far the work is.
+"""Answers → text for a terminal: bars for one picture, a table for several, and a progress bar.
 
-In colour where the terminal has any, and no wider than it is. Ignores: where answers come from.
+In colour if the terminal supports it, and no wider than the terminal.
 """
 
 import sys
@@ -19,8 +19,8 @@ from app.cli.layout import BAR_WIDTH, LEAST, bar, hanging, percent, shortened
 from app.cli.pictures import printable
 from app.inference.thresholds import LEGIBLE
 
-AROUND_BAR = 11  # columns of a bar's digit and percentage
-BEHIND = 9  # columns that a table has for what stands last, as in "3 (12.3%)"
+AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
+BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"
 SURE, UNSURE = 0.9, 0.5
 WORTH_A_WORD = 0.01
 NOT_A_DIGIT = "probably not a digit"
@@ -28,13 +28,13 @@ NO_DIGITS = "no digits"
 
 
 class Bars:
-    """The ten probabilities of a picture, and whether it is a digit at all."""
+    """The ten probabilities of a picture, and whether it is probably a digit."""
 
     def __init__(self, width: float) -> None:
         self.width = width
 
     def answer(self, name: str, answer: Answer) -> str:
-        """The digit, and below it the bars."""
+        """Return the digit, with the bars below it."""
         warning = "" if answer.legibility >= LEGIBLE else f", {NOT_A_DIGIT}"
         heading = titled(name, str(answer.digit), answer.confidence, warning, self.width)
         heading.stylize(colour(answer.legibility), len(heading) - len(warning))
@@ -46,17 +46,17 @@ class Bars:
         return rendered(Text("\n").join([heading, *rows]))
 
     def failure(self, name: str, why: str) -> None:
-        """Nothing: standard error says it."""
+        """Return nothing: the error is on standard error."""
 
 
 class DigitBars:
-    """All digits on a picture, and how sure each is."""
+    """All digits on a picture, and the probability of each."""
 
     def __init__(self, width: float) -> None:
         self.width = width
 
     def answer(self, name: str, answer: TextAnswer) -> str:
-        """The text, and below it a bar for each digit, line by line."""
+        """Return the text, with a bar for each digit below it, line by line."""
         heading = titled(name, in_one_line(answer), answer.confidence, "", self.width)
         are_digits = all(is_digit(digit) for line in answer.lines for digit in line["digits"])
         size = bar_width(self.width if are_digits else self.width - len(NOT_A_DIGIT) - 2)
@@ -66,11 +66,11 @@ class DigitBars:
         return rendered(Text("\n").join([heading, *rows[1:]]))
 
     def failure(self, name: str, why: str) -> None:
-        """Nothing: standard error says it."""
+        """Return nothing: the error is on standard error."""
 
 
 class Table:
-    """A row a picture, below the columns' names."""
+    """A table with a header and one row per picture."""
 
     def __init__(self, names: Sequence[str], width: float, columns: str, last: str) -> None:
         self.width = width
@@ -79,12 +79,12 @@ class Table:
         self.above = rendered(self.line("file", columns, last, "bold")) + "\n"
 
     def row(self, name: str, cells: str, last: str, style: str) -> str:
-        """The row of a picture, its cells in a style; the first one below the columns' names."""
+        """Return the row of a picture, its cells in a style; the first row comes with the header."""
         above, self.above = self.above, ""
         return above + rendered(self.line(printable(name), cells, last, style))
 
     def line(self, name: str, cells: str, last: str, style: str) -> Text:
-        """A line of the table; what stands last has a line of its own where it does not fit."""
+        """Return a line of the table; the last cell gets a line of its own if it does not fit."""
         name = shortened(name, self.name_width)
         padding = " " * (self.name_width - cell_len(name))
         line = Text.assemble(f"{name}{padding}  ", (cells, style))
@@ -94,17 +94,17 @@ class Table:
         return line
 
     def failure(self, name: str, why: str) -> None:
-        """Nothing: standard error says it."""
+        """Return nothing: the error is on standard error."""
 
 
 class Rows(Table):
-    """The digit on each picture, its probability, and what else it may be: the next digit, or none."""
+    """The digit on each picture, its probability, and alternatives: the runner-up, or not a digit."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "digit  confidence", "or")
 
     def answer(self, name: str, answer: Answer) -> str:
-        """The row of a picture that was read."""
+        """Return the row of a picture that was read."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
         others = [f"{digit} ({percent(share)})"] if share >= WORTH_A_WORD else []
         if answer.legibility < LEGIBLE:
@@ -114,13 +114,13 @@ class Rows(Table):
 
 
 class TextRows(Table):
-    """All digits on each picture, and how probable that is."""
+    """All digits on each picture, and the probability of the text."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "confidence", "text")
 
     def answer(self, name: str, answer: TextAnswer) -> str:
-        """The row of a picture that was read."""
+        """Return the row of a picture that was read."""
         return self.row(name, f"{percent(answer.confidence):>10}", in_one_line(answer), colour(answer.confidence))
 
 
@@ -131,7 +131,7 @@ FORMATS: dict[str, tuple[Callable[[float], Any], Callable[[Sequence[str], float]
 
 
 def facts(about: Mapping[str, Any], width: float) -> str:
-    """What there is to say of a service or a model, a line each, the model's own words last."""
+    """Return the facts about a service or a model, one per line, with the model's metadata last."""
     model = dict(about["model"])
     lines = {**about, "model": model.pop("version"), **dict(sorted(model.items()))}
     indent = max(map(len, lines)) + 2
@@ -144,47 +144,47 @@ def facts(about: Mapping[str, Any], width: float) -> str:
 
 
 def titled(name: str, text: str, confidence: float, warning: str, width: float) -> Text:
-    """The line above bars, its name cut so that the rest fits."""
+    """Return the heading above bars, with the name shortened so that the rest fits."""
     behind = f" ({percent(confidence)}){warning}"
     name = shortened(printable(name), width - cell_len(f": {text}{behind}"))
     return Text.assemble(f"{name}: ", (text, "bold"), behind)
 
 
 def in_one_line(answer: TextAnswer) -> str:
-    """A text as it is shown in one line."""
+    """Return a text in one line."""
     return answer.text.replace("\n", " / ") or NO_DIGITS
 
 
 def is_digit(digit: Mapping[str, Any]) -> bool:
-    """Whether what was read as a digit of a text probably is one."""
+    """Return whether a digit of a text is probably one."""
     return bool(digit["legibility"] >= LEGIBLE)
 
 
 def digit_row(digit: Mapping[str, Any], size: int) -> Text:
-    """A digit of a text, and how probable it is."""
+    """Return the row of a digit in a text, with its probability."""
     row = bar_row(digit["digit"], digit["confidence"], colour(min(digit["confidence"], digit["legibility"])), size)
     return row if is_digit(digit) else row.append(f"  {NOT_A_DIGIT}")
 
 
 def bar_row(digit: int, share: float, style: str, size: int) -> Text:
-    """A digit and its probability."""
+    """Return the row of a digit and its probability."""
     return Text(f"  {digit} {bar(share, size)} {percent(share):>6}", style)
 
 
 def bar_width(width: float) -> int:
-    """Columns of a bar, with its digit and percentage beside it."""
+    """Return the number of columns for a bar, beside its digit and percentage."""
     return int(max(LEAST, min(BAR_WIDTH, width - AROUND_BAR)))
 
 
 def colour(share: float) -> str:
-    """How a probability looks."""
+    """Return the colour of a probability."""
     return "green" if share >= SURE else "yellow" if share >= UNSURE else "red"
 
 
 def rendered(text: Text) -> str:
-    """Lines for standard output, with colours where that is a terminal that has any."""
+    """Render lines for standard output, in colour if that is a terminal with colours."""
     if screen().color_system is None:
-        return text.plain  # in a tenth of the time
+        return text.plain  # ten times as fast
     with screen().capture() as captured:
         screen().print(text, soft_wrap=True)
     return captured.get().removesuffix("\n")
@@ -192,15 +192,15 @@ def rendered(text: Text) -> str:
 
 @cache
 def screen() -> Console:
-    """Standard output, as rich sees it."""
+    """Return rich's console for standard output."""
     return Console()
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error, moved on by each call; what is printed meanwhile stands above it."""
+    """Show a progress bar on standard error, advanced by each call; other output appears above it."""
     columns = TextColumn("{task.completed} of {task.total}"), BarColumn(), TimeRemainingColumn()
-    screen()  # as standard output is now
+    screen()  # created before standard output is redirected
     with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as shown:
         task = shown.add_task("", total=total)
         yield lambda: shown.advance(task)

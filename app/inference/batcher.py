@@ -1,8 +1,8 @@
-"""Many requests' items → few calls of the work on them.
+"""Items of concurrent requests → batches.
 
-There is no timer: the next batch is whatever queues while the event loop has something else to do, and a lone item
-waits for nobody. The work is done in the loop's own thread: to hand a small picture to another one and back takes
-longer than to read it. Over 16 connections, 1.4 times as many MNIST PNGs are answered per second as one by one.
+There is no timer: the next batch is whatever queues while the event loop is busy, and a lone item does not wait. The
+work runs on the event loop's thread, since handing a small picture to another thread and back takes longer than reading
+it. Over 16 connections, batching raises the throughput of MNIST PNGs by a factor of 1.4.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """A queue in front of some work; used within one event loop.
+    """A queue of items that are processed in batches; used within one event loop.
 
     Parameters
     ----------
     work : callable
-        Items → a result for each, in their order; one that is an exception is raised for its caller.
+        Takes a list of items and returns a result for each, in order. An exception among them is raised in its caller.
     max_batch : int
-        Most items in one call.
+        Maximum number of items per batch.
     """
 
     def __init__(self, work: Callable[[list[Item]], Sequence[Result | Exception]], max_batch: int) -> None:
         self.work = work
         self.max_batch = max_batch
-        self.queue: list[tuple[Item, asyncio.Future[Result]]] = []  # while it holds anything, `run` is due
+        self.queue: list[tuple[Item, asyncio.Future[Result]]] = []  # `run` is scheduled unless it is empty
 
     async def __call__(self, item: Item) -> Result:
-        """The result of the work on an item; a caller that is cancelled gives up its place."""
+        """Return the result for an item; if the caller is cancelled, the item is dropped."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self.queue.append((item, result))
@@ -39,9 +39,9 @@ class Batcher(Generic[Item, Result]):
         return await result
 
     def run(self, seen: int) -> None:
-        """Work on the next batch, when no more items are coming; the event loop has its turn after each.
+        """Process the next batch once no more items arrive, then give way to the event loop.
 
-        More are, where the queue has grown in the last round of the event loop: it had `seen` items before.
+        Items still arrive if the queue has grown from `seen` items in the last iteration of the event loop.
         """
         loop = asyncio.get_running_loop()
         if seen < len(self.queue) < self.max_batch:
@@ -54,11 +54,11 @@ class Batcher(Generic[Item, Result]):
         self.work_on(batch)
 
     def work_on(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
-        """Do the work, and hand out its results."""
+        """Process a batch, and set the results of its futures."""
         items, futures = [item for item, _ in batch], [future for _, future in batch]
         try:
             outcomes = list(zip(futures, self.work(items) if items else [], strict=True))
-        except Exception as error:  # whatever it is, the callers must not wait for ever
+        except Exception as error:  # callers must never wait forever
             outcomes = [(future, error) for future in futures]
         for future, outcome in outcomes:
             if isinstance(outcome, Exception):

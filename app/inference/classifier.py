@@ -1,6 +1,6 @@
-"""Frames → probabilities and legibility: the ONNX Runtime session, and what the model file says of itself.
+"""Frames → probabilities and legibility: the ONNX Runtime session, and the metadata of the model file.
 
-Ignores: pictures, requests and batching. Loading runs no code from the file: nothing is unpickled.
+Loading runs no code from the file: nothing is unpickled.
 """
 
 import hashlib
@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# Imported without this, ONNX Runtime writes an id of the machine to ~/.cache and reports to its makers.
+# Without this, importing ONNX Runtime writes a machine id to ~/.cache and sends telemetry to its vendor.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 PIXELS = 784
 CLASSES = 10
-# Names, types and shapes without N, as ONNX Runtime gives them.
+# Names, types and shapes (without N), as ONNX Runtime reports them.
 INPUT = ("pixels", "tensor(float)", [PIXELS])
 OUTPUTS = [("probabilities", "tensor(float)", [CLASSES]), ("legibility", "tensor(float)", [])]
 
@@ -27,14 +27,14 @@ class ModelError(Exception):
 
 
 class Classes(NamedTuple):
-    """What the network says of frames.
+    """Output of the network for N frames.
 
     Attributes
     ----------
     probabilities : NDArray
-        (N, 10) float32; each row sums to 1, its index is the digit.
+        (N, 10) float32; each row sums to 1 and is indexed by digit.
     legibility : NDArray
-        (N,) float32 in [0, 1]: how probably a frame shows one whole digit.
+        (N,) float32 in [0, 1]: the probability that a frame shows one whole digit.
     """
 
     probabilities: NDArray[np.float32]
@@ -42,15 +42,15 @@ class Classes(NamedTuple):
 
 
 class Classifier:
-    """The dense network, ready to run.
+    """The dense network, loaded from a model file.
 
     Parameters
     ----------
     path : Path
         An ONNX file with input ``pixels`` float32 (N, 784) and outputs ``probabilities`` float32 (N, 10) and
-        ``legibility`` float32 (N,). Without the latter, which older files lack, each frame counts as legible.
+        ``legibility`` float32 (N,). Without ``legibility``, as in older files, every frame has a legibility of 1.
     threads : int
-        CPU threads for one call.
+        CPU threads per call.
 
     Attributes
     ----------
@@ -62,14 +62,14 @@ class Classifier:
     Raises
     ------
     ModelError
-        The file is missing, unreadable, not ONNX, or of another shape.
+        The file is missing, unreadable or not ONNX, or has other inputs or outputs.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
-            raise ModelError(f"{path}: there is no such file; make it with: python -m training.train") from error
+            raise ModelError(f"{path}: no such file; create it with: python -m training.train") from error
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
         self._session = open_session(path, data, threads)
@@ -78,7 +78,7 @@ class Classifier:
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def __call__(self, frames: NDArray[np.float32]) -> Classes:
-        """Which digits frames show, and whether they show one.
+        """Classify frames.
 
         Parameters
         ----------
@@ -90,26 +90,26 @@ class Classifier:
 
 
 def rounded(probabilities: NDArray[np.float32]) -> list[float]:
-    """One row of probabilities, to six decimals as the service answers them."""
+    """Round one row of probabilities to six decimals, as in the service's responses."""
     row: list[float] = probabilities.astype(np.float64).round(6).tolist()
     return row
 
 
 def open_session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
-    """A session over the model in `data`, its inputs and outputs checked; `path` is for the message."""
+    """Open a session for the model in `data`, and check its inputs and outputs; `path` is for error messages."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # failures come back as exceptions; do not print them too
+    options.log_severity_level = 4  # failures raise exceptions; do not print them too
     try:
         session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(f"{path}: is cut off, or not an ONNX model.") from error
+        raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
     inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
     outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
     if inputs != [INPUT] or outputs not in (OUTPUTS, OUTPUTS[:1]):
         raise ModelError(
-            f"{path}: takes {inputs} and gives {outputs}, where float32 pixels (N, {PIXELS}), "
-            f"probabilities (N, {CLASSES}) and legibility (N,) are needed."
+            f"{path}: has inputs {inputs} and outputs {outputs}; expected float32 pixels (N, {PIXELS}), "
+            f"probabilities (N, {CLASSES}) and legibility (N,)."
         )
     return session

@@ -1,4 +1,4 @@
-"""What one decoder process does: picture bytes → candidates or layouts, within limits of memory and processor time."""
+"""The work of a decoder process: picture bytes → candidates or layouts, within limits of memory and CPU time."""
 
 import os
 import signal
@@ -18,29 +18,29 @@ from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
 from app.preprocess.layouts import layouts, reading_side
 
-SHARED_PIXELS = 2_000_000  # of a picture that is decoded beside others
+SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
 
 
 class Limits(NamedTuple):
-    """What one look at a picture may take: memory, processor time, and time."""
+    """Limits for one look at a picture: memory, CPU time and wall-clock time."""
 
     memory_bytes: int
     processor_seconds: float
     seconds: float
 
 
-SHARED = Limits(50_000_000, 1.0, 2.5)  # beside others, and maybe twice
+SHARED = Limits(50_000_000, 1.0, 2.5)  # in parallel with others; a picture may take two looks
 
 
 class Search(NamedTuple):
-    """What to look for on a picture, at a glance or closely, and the longer side to which one is averaged down."""
+    """What to find on a picture, at a glance or closely, and the longer side to which it is downscaled."""
 
     find: Callable[[Picture, bool], list[Any]]  # picture, closely; may raise BlankImage
     side: Callable[[tuple[int, int], bool], int]  # the picture's size, closely
 
 
 class Found(NamedTuple):
-    """What was found on a picture, or that it is blank; where the time went, and whether it was looked at closely."""
+    """What was found on a picture, or BlankImage; the timed stages; and whether it was a close look."""
 
     results: list[Any] | BlankImage
     stages: tuple[Stage, ...]
@@ -48,18 +48,18 @@ class Found(NamedTuple):
 
 
 class TakesMuchMemory(Exception):
-    """The picture is to be decoded while no other like it is."""
+    """The picture needs much memory: it has to be decoded alone."""
 
 
 def prepare_process() -> None:
-    """Make this process one that SIGTERM ends at once, that says nothing, and that keeps little memory."""
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to come back
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes there by itself
+    """Make SIGTERM end this process at once, silence its standard error, and tune its memory."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     malloc.return_large_blocks()
 
 
 def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """What may be the digit on one picture."""
+    """Find the candidates on one picture; raise BlankImage if there is none."""
     (outcome,) = candidates_of_pictures([picture], closely, with_ink)
     if isinstance(outcome, Exception):
         raise outcome
@@ -67,7 +67,7 @@ def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> li
 
 
 def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
-    """How large a picture of one digit is looked at."""
+    """Return the longer side to which a picture of one digit is downscaled."""
     return CLOSE_SIDE if closely else GLANCE_SIDE
 
 
@@ -77,7 +77,7 @@ LAYOUTS = Search(layouts, reading_side)
 
 
 def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
-    """What is found on a picture, in a process of the pool; TakesMuchMemory where it is to be decoded alone."""
+    """Search a picture, in a process of the pool; raise TakesMuchMemory if it has to be decoded alone."""
     try:
         with limited(limits):
             return find(data, max_pixels, search, closely, is_alone)
@@ -90,11 +90,11 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, cl
     finally:
         if is_alone:
             malloc.trim()
-    raise kind(message)  # another one, since the traceback of the first would keep the picture in memory
+    raise kind(message)  # a new exception: the traceback of the first would keep the picture in memory
 
 
 def find(data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
-    """What is found on a picture, and where the time went."""
+    """Decode and search a picture, and time both stages."""
     times = [perf_counter_ns()]
     image = open_image(data, max_pixels) if is_alone else open_moderate(data, max_pixels)
     picture = decode_image(image, search.side(image.size, closely))
@@ -109,10 +109,10 @@ def find(data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: 
 
 
 def open_moderate(data: bytes, max_pixels: int) -> Image.Image:
-    """An open picture that takes little memory by its header; TakesMuchMemory for any other."""
+    """Open a picture that needs little memory according to its header; raise TakesMuchMemory for others."""
     try:
         image = open_image(data, max_pixels)
-    except CorruptImage as error:  # maybe for lack of memory: a WebP takes it when it is opened
+    except CorruptImage as error:  # maybe for lack of memory, which WebP allocates on opening
         raise TakesMuchMemory from error
     is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info
     if image.width * image.height > SHARED_PIXELS and not is_reduced_in_decoding:
@@ -122,7 +122,7 @@ def open_moderate(data: bytes, max_pixels: int) -> Image.Image:
 
 @contextmanager
 def limited(limits: Limits) -> Iterator[None]:
-    """Within this, the system bounds the process: more memory is MemoryError, more processor time its end."""
+    """Limit this process (Linux only): too much memory raises MemoryError, too much CPU time kills the process."""
     if sys.platform != "linux":
         yield
         return
@@ -132,7 +132,7 @@ def limited(limits: Limits) -> Iterator[None]:
         taken = int(pages.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (taken + limits.memory_bytes, hard))
-    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which ends it in C code too
+    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which kills it even in C code
     try:
         yield
     finally:

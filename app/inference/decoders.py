@@ -1,7 +1,7 @@
 """Picture bytes → candidates or layouts, in processes that can be killed, whatever a file does to its decoder.
 
-A picture that takes too much memory, processor time or time is that picture's problem: its process is replaced, and
-nobody else notices. pebble keeps the processes; they start with the first picture.
+If a picture takes too much memory, CPU time or wall-clock time, its process is replaced, and no other request notices.
+pebble manages the processes, which start with the first picture.
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from app.inference import decoder
 from app.inference.decoder import SHARED, Found, Limits, Search, TakesMuchMemory
 from app.preprocess.errors import TooComplex
 
-PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # of work on a picture that is decoded alone; its waiting does not count
-WAIT_SECONDS = 3.0  # for the pictures before
-POLL_SECONDS = 0.1  # a pool that breaks forgets some of what waits, so whether it is broken is asked again and again
+PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, without its wait
+WAIT_SECONDS = 3.0  # maximum wait for earlier pictures
+POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
 
 
 class Busy(Exception):
-    """Other pictures take too long to decode."""
+    """Earlier pictures take too long to decode."""
 
     def __init__(self) -> None:
-        super().__init__("The pictures before this one take long to decode: send it again in a second.")
+        super().__init__("Earlier pictures take too long to decode: try again in a second.")
 
 
 class Decoders:
@@ -39,11 +39,11 @@ class Decoders:
     count : int
         Number of processes.
     max_pixels : int
-        Most pixels of a picture, see `open_image`.
+        Maximum number of pixels of a picture; see `open_image`.
     memory_bytes : int
-        Memory that a picture may take, where the system has such a limit (Linux).
+        Maximum memory per picture. Linux only.
     on_kill : callable
-        Called for each process that a picture brought to its end.
+        Called for each process that was killed, or crashed, because of a picture.
     """
 
     def __init__(self, count: int, max_pixels: int, memory_bytes: int, on_kill: Callable[[], object]) -> None:
@@ -56,9 +56,9 @@ class Decoders:
         self.renewing = threading.Lock()
 
     async def __call__(self, data: bytes, search: Search, closely: bool) -> Found:
-        """What is found on a picture, at a glance or closely; one that takes much memory is looked at once.
+        """Search a picture, at a glance or closely; one that needs much memory is searched only once, closely.
 
-        Raises PreprocessError, TooComplex where the picture takes too much memory or time, or Busy.
+        Raises PreprocessError, including TooComplex if the picture takes too much memory or time, or Busy.
         """
         try:
             return await self.run(SHARED, data, search, closely, False)
@@ -68,7 +68,7 @@ class Decoders:
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
-        """Be the only picture that takes much memory; Busy where others are for too long."""
+        """Hold the lock for pictures that need much memory; raise Busy if it is not free in time."""
         try:
             await asyncio.wait_for(self.alone.acquire(), WAIT_SECONDS)
         except TimeoutError as error:
@@ -79,9 +79,9 @@ class Decoders:
             self.alone.release()
 
     async def run(self, limits: Limits, data: bytes, search: Search, closely: bool, is_alone: bool) -> Found:
-        """Call `find_within` in the next process that is free; Busy where none is for too long."""
+        """Call `find_within` in the next free process; raise Busy if none is free in time."""
         arguments = limits, data, self.max_pixels, search, closely, is_alone
-        for _ in range(2):  # a picture whose pool is broken is sent to a fresh one
+        for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
                 pool = await self.working_pool()
                 return await self.begun(pool, pool.schedule(decoder.find_within, arguments, timeout=limits.seconds))
@@ -95,7 +95,7 @@ class Decoders:
         raise Busy
 
     async def begun(self, pool: ProcessPool, work: ProcessFuture[Found]) -> Found:
-        """The result of work; Busy where it does not begin in time, BrokenProcessPool where its pool breaks before."""
+        """Await a task; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
         result, begin_by = asyncio.wrap_future(work), time.monotonic() + WAIT_SECONDS
         while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
             await asyncio.wait([result], timeout=POLL_SECONDS)
@@ -104,33 +104,33 @@ class Decoders:
         return await result
 
     async def working_pool(self) -> ProcessPool:
-        """The pool, started with the first picture and anew where it is broken, while the event loop goes on."""
+        """Return the pool; if there is none, or it is broken, start one in a thread."""
         if self.pool and self.pool.active:
             return self.pool
         return await asyncio.to_thread(self.renewed_pool)
 
     def renewed_pool(self) -> ProcessPool:
-        """A new pool in place of one that is broken; takes half a second."""
+        """Start a new pool in place of a broken one; takes half a second."""
         with self.renewing:
-            if not (self.pool and self.pool.active):  # another picture was not first
+            if not (self.pool and self.pool.active):  # unless another picture has renewed it
                 self.close()
                 self.pool = new_pool(self.count)
             return self.pool
 
     def close(self) -> None:
-        """End all processes, whatever they are doing."""
+        """Terminate all processes, even busy ones."""
         if self.pool:
             self.pool.stop()  # type: ignore[no-untyped-call]
             self.pool.join()
 
 
 def new_pool(count: int) -> ProcessPool:
-    """A pool whose processes are forked from one that has loaded all they need, and share its memory; started."""
+    """Start a pool whose processes are forked from one that has preloaded all modules, and share its memory."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would fight over the cores
-    os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` where the service was started would be imported
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more threads would compete for the cores
+    os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` in the working directory would be imported
     context.set_forkserver_preload([decoder.__name__])
     pool = ProcessPool(count, context=context, initializer=decoder.prepare_process)
-    assert pool.active  # which starts it
+    assert pool.active  # reading this starts it
     return pool

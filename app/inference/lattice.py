@@ -1,10 +1,10 @@
-"""Segments of a line of writing, and what the network says of each → the most probable digits, and how probable.
+"""Segments of a line of writing, and the network's output for each → the most probable digits and their probability.
 
-Each segment is an edge of a graph from where it begins to where it ends; a part that is left out is one too, and so is
-a line without any digit; a path is a way to read the line. This is the graph transformer of LeCun et al. (1998), as a
-conditional random field: the probability of a path is proportional to the exponential of the sum of its edges' scores,
-and those are weighted sums of what is known of the edge. `training.weights` fits the weights. Ignores: where on the
-picture a segment lies.
+Each segment is an edge of a graph, from the cut where it starts to the cut where it ends. A skipped part is an edge as
+well, and so is a line without digits. Each path is one reading of the line. This is the graph transformer network of
+LeCun et al. (1998) as a conditional random field: the probability of a path is proportional to the exponential of its
+score, which is the sum of its edges' scores. The score of an edge is a weighted sum of its features; `training.weights`
+fits the weights.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from app.inference.classifier import Classes
 from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
-# What is known of a segment read as a digit, of a part or a line left out, and of a layout; and how much each counts.
+# Weights of the features: of a segment read as a digit, of a skipped part or line, and of a layout.
 DIGIT_WEIGHTS = {"digit": -1.56, "legibility": 0.69, "height": -2.62, "offset": -0.5, "depth": -1.16}
 BLANK_WEIGHTS = {"part": -1.0, "height": -1.52, "ink": -1.24, "line": -1.01}
 LAYOUT_WEIGHTS = {"erased": -0.33}
@@ -26,22 +26,22 @@ Scores = NDArray[np.float64]
 
 
 class Lattice(NamedTuple):
-    """The ways to read N parts that follow each other.
+    """A graph of the readings of N adjacent parts.
 
     Attributes
     ----------
     parts : int
         N.
     blanks : list of (int, int)
-        Of each of B edges that read nothing, its first part and the one after its last.
+        For each of B edges that read nothing, its first part and the one after its last.
     blank_scores : NDArray
-        (B,) float64.
+        (B,) float64: their scores.
     spans : list of (int, int)
-        The same of each of S segments.
+        For each of S segments, its first part and the one after its last.
     scores : NDArray
-        (S,) float64: of reading it as a digit.
+        (S,) float64: scores of reading the segments as digits.
     labels : NDArray
-        (S, 10) float64: the logarithms of the probabilities of the digits.
+        (S, 10) float64: log-probabilities of the digits.
     """
 
     parts: int
@@ -53,7 +53,7 @@ class Lattice(NamedTuple):
 
 
 def lattice_of(segments: Segments, classes: Classes) -> Lattice:
-    """A line's lattice."""
+    """Build the lattice of a line."""
     count = len(segments.parts.ink)
     return Lattice(
         count,
@@ -66,7 +66,7 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """What is known of each segment (S, 5), in the order of DIGIT_WEIGHTS."""
+    """Return the features of each segment (S, 5), in the order of DIGIT_WEIGHTS."""
     height, offset, depth = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
@@ -74,7 +74,7 @@ def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Score
 
 
 def blank_features(parts: Parts) -> Scores:
-    """What is known of each of N parts, and at last of their line, as blanks: (N + 1, 4), as in BLANK_WEIGHTS."""
+    """Return the features of N parts and their line, if skipped: (N + 1, 4), in the order of BLANK_WEIGHTS."""
     count = len(parts.ink)
     features = np.zeros((count + 1, 4))
     features[:count, :3] = np.stack([np.ones(count), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2)], axis=1)
@@ -83,7 +83,7 @@ def blank_features(parts: Parts) -> Scores:
 
 
 def joined(lattices: Sequence[Lattice]) -> Lattice:
-    """Lines one after the other, as one lattice."""
+    """Join the lattices of lines, one after the other."""
     starts = np.cumsum([0, *(one.parts for one in lattices)]).tolist()
     shifted = list(zip(lattices, starts, strict=False))
     return Lattice(
@@ -97,9 +97,9 @@ def joined(lattices: Sequence[Lattice]) -> Lattice:
 
 
 def best_path(lattice: Lattice, length: int | None = None) -> tuple[float, list[int]]:
-    """The path with the highest score, and its segments, with any number of digits or just so many.
+    """Return the score and the segments of the best path, with any number of digits or exactly `length`.
 
-    The score is minus infinity where there is none.
+    This is the Viterbi algorithm. The score is minus infinity if there is no path.
     """
     n, count = lattice.parts, length or 0
     score = np.full((n + 1, count + 1), -np.inf)
@@ -127,7 +127,10 @@ def best_path(lattice: Lattice, length: int | None = None) -> tuple[float, list[
 
 
 def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> float:
-    """The logarithm of the sum over all paths, over those with so many digits, or over those that read a text."""
+    """Return the log of the summed exponential scores of all paths: the forward algorithm.
+
+    With `text`, only paths that have this number of digits, or that read these digits, count.
+    """
     count = 0 if text is None else text if isinstance(text, int) else len(text)
     digits = np.zeros((len(lattice.scores), count or 1))
     if isinstance(text, Sequence):
@@ -148,12 +151,12 @@ def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> floa
 
 
 def advanced(scores: Scores, is_counted: bool) -> Scores:
-    """Scores by the number of digits, (K + 1,), after one more digit."""
+    """Shift scores by number of digits (K + 1,) to one more digit, if digits are counted."""
     return np.concatenate([[-np.inf], scores[:-1]]) if is_counted else scores
 
 
 def ending(spans: Sequence[Span], count: int) -> list[list[int]]:
-    """For each place from 0 to `count`, which spans end there."""
+    """Return the indices of the spans that end at each position from 0 to `count`."""
     found: list[list[int]] = [[] for _ in range(count + 1)]
     for index, (_, end) in enumerate(spans):
         found[end].append(index)

@@ -1,7 +1,7 @@
-"""Frame → evidence: which parts of it speak for the digit that was read, and which for the runner-up.
+"""Frame → evidence: which patches of it support the digit that was read, and which the runner-up.
 
-Occlusion sensitivity (Zeiler & Fergus 2014, https://arxiv.org/abs/1311.2901): cover one part after another, and see
-how the answer changes. Ignores: what is around the frame, and other candidates.
+Occlusion sensitivity (Zeiler & Fergus 2014, https://arxiv.org/abs/1311.2901): blank one patch after another, and
+measure how the log-odds change.
 """
 
 import numpy as np
@@ -11,13 +11,13 @@ from app.inference.classifier import Classifier
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
-PATCH_SIDE = 4  # pixels: nearly twice the width of a stroke
+PATCH_SIDE = 4  # pixels: nearly twice the stroke width
 PATCHES = FRAME_SIDE // PATCH_SIDE  # along each side
-LEAST = np.finfo(np.float32).tiny  # probabilities count as no smaller, so that their logarithms are finite
+LEAST = np.finfo(np.float32).tiny  # lower bound on probabilities, so that their logarithms are finite
 
 
 def evidence(classifier: Classifier, frame: Map, digit: int, runner_up: int) -> NDArray[np.float64]:
-    """How much each patch of a frame speaks for a digit against another.
+    """Compute how much each patch of a frame supports one digit against another.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def evidence(classifier: Classifier, frame: Map, digit: int, runner_up: int) -> 
     Returns
     -------
     NDArray
-        (7, 7): by how much the logarithm of the odds of `digit` against `runner_up` falls where the 4×4 patch in this
-        row and column has no ink. Positive: the patch speaks for `digit`. 0 where it has no ink anyway.
+        (7, 7): the decrease in the log-odds of `digit` against `runner_up` when the 4×4 patch in this row and column is
+        blanked. A positive value supports `digit`. A patch without ink has 0.
     """
     without = occluded(frame)
     probabilities, _ = classifier(np.concatenate([frame[np.newaxis], without]))
@@ -44,9 +44,9 @@ def evidence(classifier: Classifier, frame: Map, digit: int, runner_up: int) -> 
 
 
 def occluded(frame: Map) -> Map:
-    """The frame without one patch after another, row by row: (49, 28, 28)."""
+    """Return copies of the frame, each with one patch blanked, row by row: (49, 28, 28)."""
     number = np.arange(FRAME_SIDE) // PATCH_SIDE
-    patch = PATCHES * number[:, np.newaxis] + number  # which one each pixel belongs to
+    patch = PATCHES * number[:, np.newaxis] + number  # index of the patch of each pixel
     each = np.arange(PATCHES**2)[:, np.newaxis, np.newaxis]
     without: Map = np.where(patch == each, np.float32(0), frame)
     return without

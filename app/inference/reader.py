@@ -1,6 +1,6 @@
-"""Picture bytes → reading, with small and large pictures out of each other's way.
+"""Picture bytes → reading, or text; large pictures do not delay small ones.
 
-Small pictures of simple formats are decoded in batches, in the event loop's own thread; all others in other processes.
+Small pictures of simple formats are decoded in batches on the event loop's thread, all others in separate processes.
 """
 
 import asyncio
@@ -25,10 +25,10 @@ from app.preprocess.errors import BlankImage, NotAnImage
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Box, Map
 
-SMALL_PIXELS = 128 * 128  # of one that the event loop reads itself: a frame in 0.1 ms, at worst one in some 20 ms
-SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # whose headers tell the size that is decoded
+SMALL_PIXELS = 128 * 128  # maximum for reading on the event loop: 0.1 ms for a frame, some 20 ms at worst
+SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # their headers give the size that is decoded
 MAX_BATCH = 16
-WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # all of a frame
+WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
 
 Outcome = TypeVar("Outcome", Reading, Text)
 
@@ -41,9 +41,9 @@ class Reader:
     classifier : Classifier
         The network.
     decoders : Decoders
-        For all but small pictures.
+        The pool that decodes all but small pictures.
     max_pixels : int
-        Most pixels of a picture, see `open_image`.
+        Maximum number of pixels of a picture; see `open_image`.
     """
 
     def __init__(self, classifier: Classifier, decoders: Decoders, max_pixels: int) -> None:
@@ -57,37 +57,40 @@ class Reader:
         self.opening = asyncio.Lock()
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
-        """A picture that is small and simple by its header; None for all others. Raises PreprocessError."""
+        """Open a picture that is small and simple according to its header; return None for others.
+
+        Raises PreprocessError.
+        """
         if len(data) > SMALL_BYTES:
             return None
         try:
             image = open_image(data, self.max_pixels, SIMPLE_FORMATS)
         except NotAnImage:
-            return None  # of another format, or of none
+            return None  # another format, or not a picture
         is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may turn out an MPO
         return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
 
     async def open_in_turn(self, data: bytes) -> Image.Image | None:
-        """Open one picture of a request with many: a header may take 20 ms, so the event loop goes on after each."""
+        """Open a picture of a batch. A header may take 20 ms, so other tasks run between two pictures of any batches."""
         async with self.opening:
             await asyncio.sleep(0)
             return self.open_if_small(data)
 
     async def read_small(self, image: Image.Image, with_ink: bool = False) -> Reading:
-        """Read a small picture, together with those that arrive at the same time."""
+        """Read a small picture, in a batch with others that arrive at the same time."""
         begin = perf_counter_ns()
         batcher = self.inked_batcher if with_ink else self.batcher
         return waited(begin, await batcher(image))
 
     def read_frames(self, frames: Map) -> list[Reading]:
-        """Read the digit on frames, (n, 28, 28), as they are: 256 take 5 ms."""
+        """Read the digit in each of n frames (n, 28, 28), as they are; 256 take 5 ms."""
         begin = perf_counter_ns()
         readings = decide([[Candidate(frame, WHOLE, prior=0)] for frame in frames], self.classifier)
         stages = Stage("wait", begin, begin), Stage("inference", begin, perf_counter_ns())
         return [reading._replace(stages=stages, batch_size=len(frames)) for reading in readings]
 
     async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
-        """Read any other picture, when it is its turn."""
+        """Read any other picture, once a decoder process is free."""
         begin = perf_counter_ns()
         search = INKED_CANDIDATES if with_ink else CANDIDATES
         found = await self.decoders(data, search, closely=False)
@@ -99,9 +102,9 @@ class Reader:
         return waited(begin, outcome)
 
     async def read_text(self, data: bytes, length: int | None = None) -> Text:
-        """Read all digits on a picture, or just so many, when it is its turn; an empty text where there are none.
+        """Read all digits on a picture, or exactly `length`, once a decoder process is free.
 
-        Raises PreprocessError, or ImpossibleLength.
+        Without digits, the text is empty. Raises PreprocessError, or ImpossibleLength.
         """
         begin = perf_counter_ns()
         found = await self.decoders(data, LAYOUTS, closely=False)
@@ -112,7 +115,7 @@ class Reader:
         return waited(begin, checked(text, length))
 
     def judge(self, found: Found) -> Reading | BlankImage:
-        """Read what another process has found on a picture."""
+        """Choose among the candidates that a decoder process found on a picture."""
         if isinstance(found.results, BlankImage):
             return found.results
         begin = perf_counter_ns()
@@ -120,7 +123,7 @@ class Reader:
         return timed(found, begin, reading)
 
     async def judge_text(self, found: Found, length: int | None) -> Text:
-        """Read the layouts that another process has found on a picture; in a thread, since there may be many."""
+        """Choose among the layouts that a decoder process found, in a thread, since there may be many."""
         begin = perf_counter_ns()
         return timed(found, begin, await asyncio.to_thread(text_of_found, found, self.classifier, length))
 
@@ -130,10 +133,10 @@ class Reader:
 
 
 def timed(found: Found, begin: int, outcome: Outcome) -> Outcome:
-    """An outcome with the stages before it, and its own, which has begun at a time."""
+    """Add the stages of a decoder process to an outcome, and the inference stage, which started at `begin`."""
     return outcome._replace(stages=(*found.stages, Stage("inference", begin, perf_counter_ns())))
 
 
 def waited(begin: int, outcome: Outcome) -> Outcome:
-    """An outcome with the time before the work on it as its first stage."""
+    """Add the time that an outcome waited since `begin`, as its first stage."""
     return outcome._replace(stages=(Stage("wait", begin, outcome.stages[0].begin), *outcome.stages))

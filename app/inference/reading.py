@@ -1,7 +1,7 @@
-"""Pictures → what is read off them: decoded one by one, framed and classified together.
+"""Pictures → readings: decoded one by one, then preprocessed and classified in batches.
 
-Preprocessing proposes candidates, the network decides which of them is the digit. Where it is not sure, the picture is
-looked at again, closely.
+Preprocessing proposes candidates, and the network decides which one is the digit. If it is not sure after a glance, the
+picture gets a close look.
 """
 
 import math
@@ -21,34 +21,34 @@ from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import BlankImage
 from app.preprocess.maps import Box, Map
 
-SURE = math.log(0.99 / 0.01)  # the logarithm of the odds from which on a glance is enough
-ALIKE = 2  # candidates of one picture are alike, and err together: their odds count by the root
-CERTAIN = 1e-6  # legibilities this near to 0 and 1 are as good as there
+SURE = math.log(0.99 / 0.01)  # log-odds from which a glance is enough
+ALIKE = 2  # divides log-odds, since the errors of candidates of one picture are correlated
+CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 
 
 class Reading(NamedTuple):
-    """What was read off a picture.
+    """The digit that was read on a picture.
 
     Attributes
     ----------
     frame : Map
-        (28, 28) float32 in [0, 1], ink = 1: what the network saw of the digit.
+        (28, 28) float32 in [0, 1], ink = 1: the network's input.
     box : Box
-        Where the digit is, in pixels of the upright picture.
+        Bounding box of the digit, in pixels of the upright picture.
     probabilities : NDArray
-        (10,) float32, over all candidates, each as probable as it is legible; the index is the digit.
+        (10,) float32, indexed by digit: averaged over all candidates, weighted by legibility and prior.
     legibility : float
-        In [0, 1]: how probably the picture shows one whole digit, and no other beside it.
+        Probability that the picture shows one whole digit, and no other beside it.
     has_several : bool
-        Whether it is the other one that makes it less legible.
+        Whether it is another digit beside it that lowers the legibility.
     is_sure : bool
-        Whether another look would hardly find anything better.
+        Whether a close look is unlikely to find a better reading.
     stages : tuple of Stage
-        Where the time went: decode, preprocess, inference. Pictures read together share them.
+        The timed stages: decode, preprocess, inference. Pictures of one batch share them.
     batch_size : int
-        How many pictures were classified together.
+        Number of pictures that were classified in one batch.
     ink : Map or None
-        (H, W) float32 in [0, 1]: the ink of the whole picture, where it was asked for.
+        (H, W) float32 in [0, 1]: the ink of the whole picture, if requested.
     """
 
     frame: Map
@@ -69,7 +69,7 @@ class Reading(NamedTuple):
     @property
     def runner_up(self) -> int:
         """The second most probable digit."""
-        return int(np.argsort(-self.probabilities, kind="stable")[1])  # stable, as argmax is, where two are equal
+        return int(np.argsort(-self.probabilities, kind="stable")[1])  # stable, like argmax, if two are equal
 
 
 def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
@@ -83,21 +83,21 @@ def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
 
 
 def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool = False) -> list[Reading | Exception]:
-    """Read small pictures together: of 256, in a quarter of the time of one by one.
+    """Read a batch of small pictures; a batch of 256 takes a quarter of the time of single pictures.
 
     Parameters
     ----------
     images : sequence of Image
-        Pictures that `open_image` found acceptable, none larger than GLANCE_SIDE.
+        Pictures from `open_image`, none larger than GLANCE_SIDE.
     classifier : Classifier
         The network.
     with_ink : bool
-        Whether each reading is to have the ink of its picture.
+        Whether to return the ink of the whole picture with each reading.
 
     Returns
     -------
     list of Reading or Exception
-        In their order; for one that cannot be read, the reason: whatever is wrong with it, the others are read.
+        One entry per picture. One that cannot be read has its exception, and does not affect the others.
     """
     outcomes = look(images, classifier, False, with_ink)
     unsure = [index for index, outcome in enumerate(outcomes) if is_unsure(outcome)]
@@ -128,12 +128,12 @@ def look(
 
 
 def is_unsure(outcome: Reading | Exception) -> bool:
-    """Whether a picture that was read at a glance is to be looked at closely."""
+    """Return whether a picture needs a close look after a glance."""
     return isinstance(outcome, BlankImage) or (isinstance(outcome, Reading) and not outcome.is_sure)
 
 
 def decide(pictures: Sequence[Sequence[Candidate]], classifier: Classifier) -> list[Reading]:
-    """Read each picture's most probable candidate; all candidates are classified together."""
+    """Read each picture's most probable candidate; all candidates are classified in one batch."""
     frames = np.stack([candidate.frame for candidates in pictures for candidate in candidates])
     probabilities, legibility = classifier(frames)
     ends = accumulate(map(len, pictures), initial=0)
@@ -146,7 +146,7 @@ def decide(pictures: Sequence[Sequence[Candidate]], classifier: Classifier) -> l
 def chosen(
     candidates: Sequence[Candidate], probabilities: NDArray[np.float32], legibility: NDArray[np.float32]
 ) -> Reading:
-    """The digit that is most probable over all candidates, and the candidate that speaks most for it."""
+    """Return the most probable digit over all candidates, with the candidate that supports it most."""
     log_odds = [
         log_odds_of(legible) + candidate.prior
         for legible, candidate in zip(legibility.tolist(), candidates, strict=True)
@@ -166,18 +166,18 @@ def chosen(
 
 
 def log_odds_of(probability: float) -> float:
-    """The logarithm of a probability's odds."""
+    """Return the log-odds of a probability, clipped to be finite."""
     likely = min(max(probability, CERTAIN), 1 - CERTAIN)
     return math.log(likely / (1 - likely))
 
 
 def is_beside(box: Box, other: Candidate) -> bool:
-    """Whether another candidate lies beside a box, and is half as large or more."""
+    """Return whether another candidate lies beside a box, and is at least half its size."""
     return box.share_of(other.box) == 0 and 2 * other.box.size >= box.size
 
 
 def attempt(function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
-    """A function's result for an item, or the exception that it raised."""
+    """Return a function's result for an item, or the exception that it raised."""
     try:
         return function(item)
     except Exception as error:
@@ -185,7 +185,7 @@ def attempt(function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
 
 
 def for_good_ones(function: Callable[[list[Any]], Iterable[Any]], items: Sequence[Any]) -> list[Any]:
-    """A function's results for the items that are no exceptions; these keep their places."""
+    """Apply a function to the items that are not exceptions; exceptions keep their places."""
     good = [item for item in items if not isinstance(item, Exception)]
     results = iter(function(good) if good else ())
     return [item if isinstance(item, Exception) else next(results) for item in items]

@@ -1,10 +1,10 @@
-"""A part of the work on a picture, for metrics and traces."""
+"""Timed stages of reading a picture, for metrics and traces."""
 
 from typing import NamedTuple
 
 
 class Stage(NamedTuple):
-    """A part of the work on a picture; its begin and end are `time.perf_counter_ns`'s."""
+    """A stage of reading a picture; `begin` and `end` are from `time.perf_counter_ns`."""
 
     name: str
     begin: int

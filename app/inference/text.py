@@ -1,7 +1,8 @@
-"""Layouts → the text that they show: all digits on a picture, line by line.
+"""Layouts → text: all digits on a picture, line by line.
 
-Each layout's segments are classified together. The best path through each layout proposes a text, and there may be
-none; the one that is most probable, over all paths through all layouts, is the answer.
+The segments of each layout are classified in one batch. The best path through each layout proposes a text, and the
+empty text is always proposed unless a length is given. The text with the highest probability, summed over all paths
+through all layouts, is the answer.
 """
 
 import math
@@ -20,24 +21,24 @@ from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
-MOST_DIGITS = 64  # of a line
-# A text needs no closer look whose digits are as legible as this, and as probable, taken together, as if each were.
+MOST_DIGITS = 64  # per line
+# A text needs no close look if every digit has this legibility, and the confidence is at least SURE per digit.
 LEGIBLE, SURE = 0.9, 0.98
 
 
 class Digit(NamedTuple):
-    """A digit of a text.
+    """A digit in a text.
 
     Attributes
     ----------
     frame : Map
-        (28, 28) float32 in [0, 1], ink = 1: what the network saw of it.
+        (28, 28) float32 in [0, 1], ink = 1: the network's input.
     box : Box
-        Where it is, in pixels of the upright picture.
+        Its bounding box, in pixels of the upright picture.
     probabilities : NDArray
-        (10,) float32; the index is the digit.
+        (10,) float32, indexed by digit.
     legibility : float
-        In [0, 1]: how probably the frame shows one whole digit.
+        Probability that the frame shows one whole digit.
     """
 
     frame: Map
@@ -52,19 +53,19 @@ class Digit(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a text: its digits from left to right, at least one, and how probable they are among all readings."""
+    """A line of a text: its digits from left to right, at least one, and their probability among all readings."""
 
     digits: tuple[Digit, ...]
     confidence: float
 
     @property
     def text(self) -> str:
-        """Its digits."""
+        """The digits as a string."""
         return "".join(str(digit.digit) for digit in self.digits)
 
     @property
     def box(self) -> Box:
-        """The box around its digits."""
+        """The bounding box of the digits."""
         return Box(
             min(digit.box.top for digit in self.digits),
             max(digit.box.bottom for digit in self.digits),
@@ -74,7 +75,7 @@ class Line(NamedTuple):
 
 
 class Text(NamedTuple):
-    """All digits on a picture: lines from top to bottom, none where there are no digits, and how probable it all is."""
+    """All digits on a picture: lines from top to bottom, none if there are no digits, and the probability of it all."""
 
     lines: tuple[Line, ...]
     confidence: float
@@ -82,12 +83,12 @@ class Text(NamedTuple):
 
     @property
     def text(self) -> str:
-        """Its lines, with a newline between them."""
+        """The lines, joined by newlines."""
         return "\n".join(line.text for line in self.lines)
 
     @property
     def is_sure(self) -> bool:
-        """Whether another look would hardly find anything better."""
+        """Whether a close look is unlikely to find a better text."""
         digits = [digit for line in self.lines for digit in line.digits]
         are_legible = all(digit.legibility >= LEGIBLE for digit in digits)
         return bool(digits) and are_legible and self.confidence >= SURE ** len(digits)
@@ -97,21 +98,21 @@ EMPTY = Text((), 1.0)
 
 
 def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | None = None) -> Text:
-    """Read a text off a picture.
+    """Read the text of a picture.
 
     Parameters
     ----------
     layouts : sequence of Layout
-        The ways in which the picture may be lines of writing.
+        The layouts of the picture.
     classifier : Classifier
         The network.
     length : int, optional
-        How many digits there are.
+        Number of digits, if known.
 
     Returns
     -------
     Text
-        Without lines, where there are no digits, or cannot be so many.
+        Without lines if there are no digits, or if no reading has `length` digits.
 
     Raises
     ------
@@ -141,15 +142,15 @@ class Proposal(NamedTuple):
     layout : Layout
         The layout.
     classes : list of Classes
-        What the network says of the segments of each line.
+        Output of the network for the segments of each line.
     lattices : list of Lattice
-        Each line's.
+        The lattice of each line.
     whole : Lattice
-        All lines' together.
+        The lattices of all lines, joined.
     prior, score : float
-        The score of the layout, and with that of the path; minus infinity where there is no path.
+        The score of the layout, and that of layout and path; minus infinity if there is no path.
     path : list of int
-        The segments, counted over all lines.
+        The indices of the segments, counted over all lines.
     """
 
     layout: Layout
@@ -162,12 +163,12 @@ class Proposal(NamedTuple):
 
     @property
     def text(self) -> tuple[int, ...]:
-        """The digits, without the ends of lines."""
+        """The digits, without line breaks."""
         return tuple(self.whole.labels[self.path].argmax(axis=1).tolist())
 
 
 def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> Proposal:
-    """Read a layout, with any number of digits or just so many."""
+    """Find the best path through a layout, with any number of digits or exactly `length`."""
     classes = classify(layout, classifier)
     lattices = [lattice_of(line, some) for line, some in zip(layout.lines, classes, strict=True)]
     whole, prior = joined(lattices), layout_score(layout)
@@ -176,23 +177,23 @@ def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> P
 
 
 def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
-    """The logarithm of the sum over all paths through all layouts, see `lattice.log_total`."""
+    """Return the log of the sum over all paths through all layouts; see `lattice.log_total`."""
     totals = [proposal.prior + log_total(proposal.whole, text) for proposal in proposals]
     return float(np.logaddexp.reduce(totals))
 
 
 def layout_score(layout: Layout) -> float:
-    """The score of a layout, before it is read."""
+    """Return the score of a layout, before it is read."""
     return float(np.dot(layout_features(layout), list(LAYOUT_WEIGHTS.values())))
 
 
 def layout_features(layout: Layout) -> list[float]:
-    """What is known of a layout, in the order of LAYOUT_WEIGHTS."""
+    """Return the features of a layout, in the order of LAYOUT_WEIGHTS."""
     return [layout.is_erased]
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
-    """What the network says of a layout's segments, line by line; classified together."""
+    """Classify all segments of a layout in one batch; return the network's output for each line."""
     frames = np.concatenate([line.frames for line in layout.lines])
     if not len(frames):
         return [Classes(np.zeros((0, 10), np.float32), np.zeros(0, np.float32)) for _ in layout.lines]
@@ -202,7 +203,7 @@ def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
 
 
 def lines_of(proposal: Proposal) -> tuple[Line, ...]:
-    """The lines of a proposal; those without digits are left out."""
+    """Return the lines of a proposal that have digits."""
     lines, start = [], 0
     for segments, classes, lattice in zip(proposal.layout.lines, proposal.classes, proposal.lattices, strict=True):
         own = [segment - start for segment in proposal.path if 0 <= segment - start < len(segments.frames)]
@@ -215,6 +216,6 @@ def lines_of(proposal: Proposal) -> tuple[Line, ...]:
 
 
 def digit_of(segments: Segments, classes: Classes, index: int) -> Digit:
-    """A segment as a digit."""
+    """Convert a segment to a digit."""
     box, legibility = Box(*segments.boxes[index].tolist()), float(classes.legibility[index])
     return Digit(segments.frames[index], box, classes.probabilities[index], legibility)

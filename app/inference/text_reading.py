@@ -1,4 +1,4 @@
-"""Picture bytes → the text on the picture, in this process; and the error where it cannot be as long as asked for."""
+"""Picture bytes → text, in this process; and the error raised if no text has the requested length."""
 
 from contextlib import nullcontext, suppress
 
@@ -7,19 +7,19 @@ from app.inference.decoder import LAYOUTS, Found, find
 from app.inference.text import Text, text_of
 from app.preprocess.errors import BlankImage, TooComplex, TooMuchWriting
 
-# Why a picture is not looked at closely: what was read at a glance is the answer then.
+# If a close look raises one of these, the result of the glance is the answer.
 TOO_MUCH = TooComplex, TooMuchWriting
 
 
 class ImpossibleLength(Exception):
-    """There is no way to read so many digits off the picture."""
+    """No reading of the picture has the requested number of digits."""
 
     def __init__(self, length: int) -> None:
         super().__init__(f"The picture cannot be read with a length of {length}: leave the length out, or correct it.")
 
 
 def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length: int | None = None) -> Text:
-    """Read all digits on one picture, or just so many; raises PreprocessError, or ImpossibleLength."""
+    """Read all digits on one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
     text = text_of_found(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True), classifier, length)
     if not text.is_sure:
         with suppress(*TOO_MUCH) if text.lines else nullcontext():
@@ -28,12 +28,12 @@ def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length
 
 
 def text_of_found(found: Found, classifier: Classifier, length: int | None) -> Text:
-    """Read the layouts that were found on a picture; a blank one has an empty text."""
+    """Read the text from the layouts found on a picture; a blank picture has an empty text."""
     return text_of([] if isinstance(found.results, BlankImage) else found.results, classifier, length)
 
 
 def checked(text: Text, length: int | None) -> Text:
-    """A text that is as long as was asked for; ImpossibleLength where the picture has none."""
+    """Return the text; raise ImpossibleLength if a length was requested and no reading has it."""
     if length is not None and not text.lines:
         raise ImpossibleLength(length)
     return text

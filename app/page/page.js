@@ -543,7 +543,7 @@ async function explain() {
     explanations.set(digit, explanation);
     showExplanation(digit, explanation, source);
   } catch (error) {
-    if (!signal.aborted) showExplanation(undefined, undefined, undefined, `There is no explanation: ${error.message}`);
+    if (!signal.aborted) showExplanation(undefined, undefined, undefined, `The explanation failed: ${error.message}`);
   }
 }
 
@@ -616,8 +616,8 @@ function evidenceInWords({ digit, runner_up, evidence }) {
     const index = weights.indexOf(weight);
     return `row ${Math.floor(index / 7) + 1}, column ${(index % 7) + 1} of 7`;
   };
-  const strongest = `The frame. Speaks most for ${digit}: ${place(most)}`;
-  return least < 0 ? `${strongest}; most for ${runner_up}: ${place(least)}` : strongest;
+  const strongest = `The frame. Strongest support for ${digit}: ${place(most)}`;
+  return least < 0 ? `${strongest}; for ${runner_up}: ${place(least)}` : strongest;
 }
 
 element("reading").open = (sessionStorage.getItem("open") ?? String(matchMedia(ROOMY).matches)) === "true";
@@ -653,7 +653,7 @@ async function correct(label) {
   try {
     const busy = () => thanks("The service is busy. Trying again …");
     const { stored } = await ask(`corrections?label=${label}`, pictureOf(digit), undefined, busy);
-    thanks(stored ? "Thank you: stored for training." : "Thank you: it was stored before.");
+    thanks(stored ? "Thank you: stored for training." : "Thank you: it was already stored.");
   } catch (error) {
     thanks(error.message);
   }
@@ -751,7 +751,7 @@ async function openAddress(address) {
   } catch {
     clear();
     const why = address
-      ? "This page may not fetch pictures from others. Save the picture and choose it, or copy and paste it."
+      ? "This page cannot fetch pictures from other sites. Save the picture and choose it, or copy and paste it."
       : "This is not a picture: drop an image file.";
     return show({ error: refused(why, 400) });
   }

@@ -1,6 +1,6 @@
-"""Decoded picture → candidates: pieces of ink that may be the digit. The network decides which one is.
+"""Decoded picture → candidates: pieces of ink that may be the digit.
 
-Pure functions: no settings, no files, no network. Ignores: what a candidate shows.
+The network decides which one is. Pure functions: no settings, no files, no network access.
 """
 
 import math
@@ -18,25 +18,25 @@ from app.preprocess.ink import View, views
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Piece, pieces
 
-# Longer sides, in pixels, to which larger pictures are averaged down: at a glance, and to be looked at closely.
+# Larger pictures are downscaled to this longer side, in pixels, for a glance and for a close look.
 GLANCE_SIDE, CLOSE_SIDE = 160, 320
-ALL_LEVEL = 0.3  # from here on it is ink, where all of it belongs together
+ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
 
 
 class Candidate(NamedTuple):
-    """Ink that may be the digit.
+    """A candidate for the digit.
 
     Attributes
     ----------
     frame : Map
         (28, 28) float32 in [0, 1], ink = 1.
     box : Box
-        Where it is, in pixels of the upright picture.
+        Its bounding box, in pixels of the upright picture.
     prior : float
-        The logarithm of the odds that it is the digit, as far as its frame does not tell.
+        Prior log-odds that it is the digit, without the evidence of its frame.
     ink : Map or None
-        (H, W) float32 in [0, 1]: all ink on the upright picture in the view that it is from, at the size at which the
-        picture is looked at; None where it is not asked for.
+        (H, W) float32 in [0, 1]: all ink of its view on the upright picture, at the resolution that was searched; None
+        unless requested.
     """
 
     frame: Map
@@ -48,22 +48,22 @@ class Candidate(NamedTuple):
 def candidates_of_pictures(
     pictures: Sequence[Picture], closely: bool, with_ink: bool = False
 ) -> list[list[Candidate] | Exception]:
-    """What may be the digit on each picture.
+    """Find the candidates on each picture.
 
     Parameters
     ----------
     pictures : sequence of Picture
-        Decoded pictures, no larger than GLANCE_SIDE or, to be looked at closely, than CLOSE_SIDE by much.
+        Decoded pictures with a longer side of at most about GLANCE_SIDE or, for a close look, CLOSE_SIDE.
     closely : bool
-        Whether to understand them in all ways. At a glance the usual ones are tried, and the first in which all ink is
-        one piece is enough.
+        Whether to try all views. A glance tries the common ones, and stops at the first one in which all ink is one
+        piece.
     with_ink : bool
-        Whether each is to have the ink of the whole picture with it.
+        Whether to return the ink of the whole picture with each candidate.
 
     Returns
     -------
     list of (list of Candidate) or Exception
-        In their order; of each at least one candidate, or else why there is none, a BlankImage.
+        One entry per picture: at least one candidate, or an exception, which is BlankImage if there is none.
     """
     frames = frames_already(pictures)
     return [
@@ -73,7 +73,7 @@ def candidates_of_pictures(
 
 
 def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
-    """Those pictures that are frames, by their indices: they stay as they are, with levels from 0 to 1."""
+    """Return the pictures that already are frames, by index: unchanged, but scaled to [0, 1]."""
     images = [picture.image for picture in pictures]
     sized = [i for i, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)]
     if not sized:
@@ -90,15 +90,15 @@ def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
 
 
 def candidates_or_error(picture: Picture, closely: bool, with_ink: bool) -> list[Candidate] | Exception:
-    """The candidates on a picture, or why there is none."""
+    """Return the candidates on a picture, or the exception that was raised."""
     try:
         return candidates(picture, closely, with_ink)
-    except Exception as error:  # whatever is wrong with one picture, the others have their candidates
-        return error.with_traceback(None)  # which would keep the picture in memory
+    except Exception as error:  # one bad picture must not affect the others
+        return error.with_traceback(None)  # the traceback would keep the picture in memory
 
 
 def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """The candidates on a picture: each piece of ink in each view; BlankImage where there is none."""
+    """Return the candidates on a picture, one per piece in each view; raise BlankImage if there is none."""
     found = pieces_of(picture, closely, with_ink)
     if not found:
         raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
@@ -110,9 +110,9 @@ def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[
 
 
 def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Piece, Map | None]]:
-    """What may be the digit, in all views of a picture, with a view's ink where it is asked for.
+    """Return the pieces in all views of a picture, each with its view's ink if requested.
 
-    At a glance, a view in which the digit is alone is enough.
+    A glance stops at the first view in which all ink is one piece.
     """
     found: list[tuple[Piece, Map | None]] = []
     for view in views(picture.image, closely):
@@ -126,7 +126,7 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
 
 
 def ink_on(picture: Picture, view: View) -> Map:
-    """The ink in a view, on a map of the whole upright picture."""
+    """Place the ink of a view on a map of the whole upright picture."""
     size = [max(1, round(side / picture.scale)) for side in (picture.width, picture.height)]
     sheet = Image.new("F", (size[0], size[1]))
     sheet.paste(Image.fromarray(view.ink), (picture.left + view.left, picture.top + view.top))
@@ -134,7 +134,7 @@ def ink_on(picture: Picture, view: View) -> Map:
 
 
 def pieces_in(view: View) -> list[Piece]:
-    """What may be the digit in one view, at all of its levels, each only once."""
+    """Return the distinct pieces in a view, at all of its thresholds."""
     if not view.levels:
         return list(islice(pieces(view.ink, ALL_LEVEL), 1))
     lowest, *higher = view.levels
@@ -150,14 +150,14 @@ def pieces_in(view: View) -> list[Piece]:
 
 
 def is_strip(box: Box, view: View) -> bool:
-    """Whether a box goes from edge to edge, and is less than half as wide as the map: a line, or where light ends."""
+    """Return whether a box spans the map one way, and less than half of it the other: a line, or a shadow's edge."""
     (height, width), (top, bottom, left, right) = view.ink.shape, box
     is_upright = top == 0 and bottom == height and 2 * (right - left) < width
     return is_upright or (left == 0 and right == width and 2 * (bottom - top) < height)
 
 
 def is_alone(found: list[Piece], view: View) -> bool:
-    """Whether all ink is one piece, clear of the edges."""
+    """Return whether all ink is one piece, clear of the edges."""
     if len(found) != 1:
         return False
     (height, width), (top, bottom, left, right) = view.ink.shape, found[0].box

@@ -1,6 +1,6 @@
-"""Picture bytes → an upright image of moderate size, in a plain mode, and where it lies on the picture.
+"""Picture bytes → an upright, downscaled image, and its position on the picture.
 
-Ignores: colour profiles, all frames of an animation but the first, and what is on the picture.
+Colour profiles, and all frames of an animation but the first, are ignored.
 """
 
 import math
@@ -17,7 +17,7 @@ from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, Preproces
 from app.preprocess.formats import FORMATS
 from app.preprocess.maps import Box
 
-HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an entry of the file's list of items
+HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an `infe` item entry of type `iovl`, image overlay
 
 
 class Picture(NamedTuple):
@@ -26,13 +26,13 @@ class Picture(NamedTuple):
     Attributes
     ----------
     image : Image
-        Upright, in mode L, LA, RGB, RGBA, or F (grey of unknown range), reduced, without see-through margins.
+        Upright and downscaled, without transparent margins, in mode L, LA, RGB, RGBA or F (grey of unknown range).
     width, height : int
-        Of the upright picture.
+        Size of the upright picture.
     scale : float
-        How many pixels of the upright picture lie along one of the image.
+        Pixels of the upright picture per pixel of the image, along one axis.
     left, top : int
-        How much of a margin was left out, in pixels of the image.
+        Width of the margins that were cropped, in pixels of the image.
     """
 
     image: Image.Image
@@ -43,36 +43,36 @@ class Picture(NamedTuple):
     top: int = 0
 
     def box(self, box: Box) -> Box:
-        """A box on the image in pixels of the upright picture."""
+        """Convert a box on the image to pixels of the upright picture."""
         top, bottom, left, right = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
         return Box(max(top, 0), min(bottom, self.height), max(left, 0), min(right, self.width))
 
 
 def picture_from_bytes(data: bytes, max_pixels: int, side: int) -> Picture:
-    """Open and decode a picture, see `open_image` and `decode_image`."""
+    """Open and decode a picture; see `open_image` and `decode_image`."""
     return decode_image(open_image(data, max_pixels), side)
 
 
 def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
-    """Read a picture's header and find it acceptable; `decode_image` reads the rest.
+    """Read and check a picture's header; `decode_image` decodes the pixels.
 
     Parameters
     ----------
     data : bytes
-        A picture file; the content decides, not a name or a declared type.
+        A picture file. Its format is detected from its content, not from a name or a declared type.
     max_pixels : int
-        Most pixels (width × height) by its header, which may be wrong.
+        Maximum number of pixels (width × height) according to the header, which may be wrong.
     formats : tuple of str
-        Some of FORMATS.
+        Accepted formats, a subset of FORMATS.
 
     Raises
     ------
     EmptyFile, NotAnImage, TooManyPixels, CorruptImage
     """
     if not data:
-        raise EmptyFile("The file is empty: send the bytes of a picture.")
-    if HEIF_OVERLAY.search(data):  # before libheif opens it, which may take for ever
-        raise NotAnImage("A HEIF that overlays several pictures is not accepted: save it as a JPEG.")
+        raise EmptyFile("The file is empty: send a picture.")
+    if HEIF_OVERLAY.search(data):  # libheif may never finish opening one
+        raise NotAnImage("HEIF files that overlay several pictures are not accepted: save the picture as a JPEG.")
     prepare_plugins()
     try:
         image: Image.Image = Image.open(BytesIO(data), formats=formats)
@@ -82,17 +82,21 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
         raise TooManyPixels(f"The picture has more than {max_pixels:,} pixels: send a smaller one.") from error
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's parsers raise whatever broken bytes make them raise
+    except Exception as error:  # Pillow's parsers raise any kind of exception on broken bytes
         raise CorruptImage(f"The picture's header is damaged: {error}.") from error
     if (pixels := image.width * image.height) > max_pixels:
         raise TooManyPixels(f"The picture has {pixels:,} pixels, more than {max_pixels:,}: send a smaller one.")
-    if image.mode == "F" or image.info.get("compression") == "lzma":  # nobody photographs a digit with these
-        raise NotAnImage("A TIFF of floating-point numbers, or with LZMA, is not accepted: save it as a PNG.")
+    if image.mode == "F" or image.info.get("compression") == "lzma":  # neither is used for photos or scans
+        raise NotAnImage(
+            "TIFF files with floating-point pixels or LZMA compression are not accepted: save the picture as a PNG."
+        )
     return image
 
 
 def decode_image(image: Image.Image, side: int) -> Picture:
-    """Decode an open picture's first frame: upright, a larger one averaged down to a longer side of about `side`.
+    """Decode the first frame of an open picture, and turn it upright.
+
+    A larger picture is downscaled to a longer side of about `side` pixels, by averaging.
 
     Raises
     ------
@@ -102,11 +106,11 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         longer_side, shorter_side = max(image.size), min(image.size)
         scale = min(1, side / longer_side)
         enough = math.ceil(image.width * scale), math.ceil(image.height * scale)
-        image.draft(None, enough)  # a big JPEG is decoded at 1/2, 1/4 or 1/8
+        image.draft(None, enough)  # large JPEGs are decoded at 1/2, 1/4 or 1/8 scale
         image.load()
         turn_upright(image)
         image = plain(image)
-        if (factor := round(max(image.size) / side)) > 1:  # by 1, Pillow would copy it
+        if (factor := round(max(image.size) / side)) > 1:  # with a factor of 1, Pillow would only copy it
             image = reduced(image, factor)
         is_wide = image.width >= image.height
         size = (longer_side, shorter_side) if is_wide else (shorter_side, longer_side)
@@ -119,21 +123,21 @@ def decode_image(image: Image.Image, side: int) -> Picture:
 
 @cache
 def prepare_plugins() -> None:
-    """Let Pillow open HEIF files, from the first picture on, and decode without threads of its own."""
+    """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread; called with the first picture."""
     pi_heif.register_heif_opener()
     pi_heif.options.DECODE_THREADS = 1
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def turn_upright(image: Image.Image) -> None:
-    """Turn a picture by its EXIF orientation, where it has a readable one."""
-    if image.info:  # MNIST's have nothing but pixels
+    """Apply a picture's EXIF orientation in place, if it has a readable one."""
+    if image.info:  # MNIST's images have no metadata
         with suppress(Exception):  # broken EXIF is no reason to refuse good pixels
             ImageOps.exif_transpose(image, in_place=True)
 
 
 def plain(image: Image.Image) -> Image.Image:
-    """The same picture in mode L, LA, RGB, RGBA or F."""
+    """Convert a picture to mode L, LA, RGB, RGBA or F."""
     if image.mode.startswith("I"):
         return image.convert("F")
     if image.has_transparency_data:
@@ -142,7 +146,7 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 def reduced(image: Image.Image, factor: int) -> Image.Image:
-    """An image averaged down, strip by strip: Pillow copies one with an alpha channel to do it."""
+    """Downscale an image by averaging, in strips, since Pillow copies images with an alpha channel to do so."""
     strip = factor * 16
     size = -(-image.width // factor), -(-image.height // factor)
     small = Image.new(image.mode, size)
@@ -153,7 +157,7 @@ def reduced(image: Image.Image, factor: int) -> Image.Image:
 
 
 def without_margins(picture: Picture) -> Picture:
-    """A picture without see-through margins, and without an alpha channel that says nothing."""
+    """Crop transparent margins, and drop an alpha channel that is opaque throughout."""
     image = picture.image
     if image.mode not in ("LA", "RGBA"):
         return picture
@@ -163,5 +167,5 @@ def without_margins(picture: Picture) -> Picture:
     if not (seen := alpha.getbbox()):
         return picture
     left, top, right, bottom = seen
-    around = left - 1, top - 1, right + 1, bottom + 1  # so that no edge cuts what is on it
+    around = left - 1, top - 1, right + 1, bottom + 1  # so that no ink touches the edges
     return picture._replace(image=image.crop(around), left=left - 1, top=top - 1)

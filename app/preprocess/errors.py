@@ -1,7 +1,7 @@
 """Why a picture cannot be read.
 
 PreprocessError
-├── EmptyFile        the file has no bytes
+├── EmptyFile        the file is empty
 ├── NotAnImage       not one of the accepted formats
 ├── TooManyPixels    more than `max_pixels`, checked before decoding
 ├── TooComplex       decoding takes too much memory or time
@@ -16,7 +16,7 @@ class PreprocessError(Exception):
 
 
 class EmptyFile(PreprocessError):
-    """The file has no bytes."""
+    """The file is empty."""
 
 
 class NotAnImage(PreprocessError):

@@ -1,8 +1,8 @@
-"""The formats of pictures that are read, and how the names of their files end."""
+"""Supported picture formats and their file extensions."""
 
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
-BEGINNINGS = {  # of files, by the ending of their names
+BEGINNINGS = {  # magic bytes by file extension
     ".png": (b"\x89PNG",),
     ".jpg": (b"\xff\xd8",),
     ".webp": (b"RIFF",),
@@ -13,12 +13,12 @@ BEGINNINGS = {  # of files, by the ending of their names
 
 
 def names_a_picture(name: str) -> bool:
-    """Whether a file's name ends as a picture's does; hidden files do not count."""
+    """Return whether a file name has a picture's extension; hidden files do not count."""
     return name.lower().endswith(ENDINGS) and not name.startswith(".")
 
 
 def ending_of(picture: bytes) -> str:
-    """How to end the name of a picture's file, by how the file begins; it is in one of FORMATS."""
+    """Return the file extension for a picture in one of FORMATS, by its magic bytes."""
     for ending, beginnings in BEGINNINGS.items():
         if picture.startswith(beginnings):
             return ending

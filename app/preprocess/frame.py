@@ -1,9 +1,8 @@
-"""The digit's ink → frame: MNIST's scale, place and stroke width.
+"""Ink of a digit → frame: MNIST's scale, position and stroke width.
 
-A frame is what MNIST's images are: (28, 28) float32 in [0, 1], ink = 1, background = 0. The digit is
-scaled into a 20×20 box, aspect kept, and lies with its centre of mass in the middle, as LeCun describes
+A frame is an image like MNIST's: (28, 28) float32 in [0, 1], ink = 1, background = 0. The digit is scaled into a 20×20
+box, its aspect ratio kept, and its centre of mass is placed at the centre, as LeCun describes
 (http://yann.lecun.com/exdb/mnist/) and the QMNIST paper reconstructs (Yadav & Bottou 2019).
-Ignores: where the ink came from.
 """
 
 import math
@@ -15,37 +14,37 @@ from app.preprocess.maps import Map, sliding
 
 FRAME_SIDE = 28
 BOX_SIDE = 20
-MIDDLE = 14.5  # of a frame, where centres of mass lie on average
-# Strokes are measured, and made wider or thinner, at this multiple of the box.
+MIDDLE = 14.5  # mean position of the centre of mass in a frame
+# Stroke widths are measured and changed at this multiple of the box size.
 FINE = 4
-# Mean stroke widths of MNIST's digits, in pixels: 1.4 (1st percentile), 2.4 (median), 4.4 (99th). What lies
-# outside of the limits is brought to a width well inside.
+# Mean stroke widths of MNIST's digits, in pixels: 1.4 (1st percentile), 2.4 (median), 4.4 (99th). A width outside the
+# limits is changed to one well inside.
 THINNEST, THICKEST = 1.35, 4.6
 THIN, THICK = 2.0, 4.0
 FAINTEST = 1 / 255
-# Weights along an axis that give a frame's mass, and its first moment.
+# Weights along an axis for the mass and the first moment.
 MOMENTS = np.stack([np.ones(FRAME_SIDE), np.arange(FRAME_SIDE) + 0.5])
 
 
 def frame_from_ink(ink: Map) -> Map:
-    """Scale a digit into MNIST's 20×20 box and place it in the frame by its centre of mass.
+    """Scale a digit into MNIST's 20×20 box, and centre it in the frame by its centre of mass.
 
     Parameters
     ----------
     ink : Map
-        (h, w) float32 in [0, 1]: a digit cropped to its box.
+        (h, w) float32 in [0, 1]: a digit cropped to its bounding box.
 
     Returns
     -------
     Map
-        (28, 28) float32 in [0, 1] with a maximum of 1. In pixel-edge coordinates the centre of mass lies in
-        (14, 15] on both axes. Ink so lopsided that it would not fit then, as no digit is, is made smaller.
+        (28, 28) float32 in [0, 1] with a maximum of 1. In pixel-edge coordinates, the centre of mass lies in (14, 15]
+        on both axes. Ink that is too lopsided to fit, as no digit is, is scaled down further.
     """
     return centred(with_known_stroke(ink))
 
 
 def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Which images are frames already, as MNIST's own are.
+    """Return which images already are frames, as MNIST's own are.
 
     Parameters
     ----------
@@ -55,8 +54,8 @@ def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     Returns
     -------
     NDArray
-        (N,) bool: whether the longer side of the ink, which is what is not 0, has 19 or 20 pixels, and its centre of
-        mass lies within a pixel of the middle. It holds for all of MNIST's 70,000.
+        (N,) bool: whether the longer side of the ink (all pixels above 0) is 19 or 20 pixels, and its centre of mass
+        lies within a pixel of MIDDLE on both axes. This holds for all 70,000 MNIST images.
     """
     is_centred = np.ones(len(pixels), bool)
     sides = []
@@ -72,7 +71,7 @@ def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 
 def with_known_stroke(ink: Map) -> Map:
-    """The digit with strokes of a width that MNIST has."""
+    """Bring the stroke width of a digit into MNIST's range."""
     width = stroke_width(ink)
     if THINNEST <= width <= THICKEST:
         return ink
@@ -80,7 +79,7 @@ def with_known_stroke(ink: Map) -> Map:
 
 
 def centred(ink: Map) -> Map:
-    """A digit scaled into the box, and placed in the frame by its centre of mass."""
+    """Scale a digit into the box, and place it in the frame by its centre of mass."""
     digit = resample(ink, BOX_SIDE)
     centres = centre_of_mass(digit)
     reach = max(max(centre, side - centre) for centre, side in zip(centres, digit.shape, strict=True))
@@ -94,14 +93,14 @@ def centred(ink: Map) -> Map:
 
 
 def centre_of_mass(ink: Map) -> tuple[float, float]:
-    """Row and column of the centre of mass of a map no larger than a frame; the first pixel's middle is 0.5."""
+    """Return the row and column of the centre of mass of a map no larger than a frame; the first pixel's is 0.5."""
     height, width = ink.shape
     (mass, by_column), (by_row, _) = (MOMENTS[:, :height] @ ink @ MOMENTS[:, :width].T).tolist()
     return by_row / mass, by_column / mass
 
 
 def resample(ink: Map, side: int) -> Map:
-    """Scale a map so that its longer side is `side`, aspect kept."""
+    """Scale a map to a longer side of `side` pixels, its aspect ratio kept."""
     if max(ink.shape) == side:
         return ink
     height, width = (max(1, round(length * side / max(ink.shape))) for length in ink.shape)
@@ -109,14 +108,14 @@ def resample(ink: Map, side: int) -> Map:
 
 
 def scaled(ink: Map, height: int, width: int) -> Map:
-    """A map at another size."""
+    """Resize a map."""
     rows, columns = area_average(height, ink.shape[0]), area_average(width, ink.shape[1])
     smaller_or_larger: Map = (rows @ ink @ columns.T).astype(np.float32)
     return smaller_or_larger
 
 
 def stroke_width(ink: Map) -> float:
-    """Mean width of a digit's strokes, in pixels of the frame: twice its ink over the length of its outline."""
+    """Return the mean stroke width of a digit, in pixels of the frame: twice its ink over the length of its outline."""
     if max(ink.shape) > FINE * BOX_SIDE:
         ink = resample(ink, FINE * BOX_SIDE)
     padded = np.zeros((ink.shape[0] + 2, ink.shape[1] + 2), np.float32)  # np.pad and np.diff take four times as long
@@ -127,20 +126,20 @@ def stroke_width(ink: Map) -> float:
 
 
 def thicken(ink: Map, width: float) -> Map:
-    """Make strokes wider by `width` pixels of the frame, or thinner where it is negative."""
+    """Widen strokes by `width` pixels of the frame, or thin them if it is negative."""
     reach = round(abs(width) * FINE / 2)
     fine = np.pad(resample(ink, FINE * BOX_SIDE), reach if width > 0 else 0)
     changed = sliding(np.maximum if width > 0 else np.minimum, fine / fine.max(), 2 * reach + 1)
     rows, columns = np.nonzero(changed >= FAINTEST)
     if not len(rows):
-        return ink  # no stroke, as of a digit, would be left
+        return ink  # thinning would leave nothing
     return changed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def area_average(outputs: int, inputs: int) -> Map:
-    """Matrix (outputs, inputs) that averages `inputs` equal cells into `outputs` over the same length.
+    """Return the matrix (outputs, inputs) that resamples an axis by area averaging.
 
-    Row i holds the share of each input in output i; rows sum to 1. Enlarging interpolates linearly.
+    Row i holds the weight of each input in output i; rows sum to 1. Upscaling interpolates linearly.
 
     Examples
     --------
@@ -161,5 +160,5 @@ def area_average(outputs: int, inputs: int) -> Map:
 
 
 def placement(centre: float, length: int) -> int:
-    """Offset that brings a centre of mass into (14, 15], for a digit of this length that stays in the frame."""
+    """Return the offset that brings the centre of mass into (14, 15] while the digit stays in the frame."""
     return min(max(math.floor(FRAME_SIDE // 2 + 1 - centre), 0), FRAME_SIDE - length)

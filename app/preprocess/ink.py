@@ -1,8 +1,8 @@
-"""Image → ink maps: how much ink there is at each pixel, in the few ways that a picture can be understood.
+"""Image → ink maps: the amount of ink at each pixel, for each plausible interpretation of the picture.
 
-On an even ground (a drawing, a scan, MNIST) ink is what differs from the ground's colour. On an uneven one (a
-photograph) it is what is darker, or lighter, than the ground around it, in strokes. A tight crop may have more ink than
-ground: there it is what is darker, or lighter, than a threshold. Ignores: which ink is the digit's.
+On an even background (a drawing, a scan, MNIST), ink is what differs from the background colour. On an uneven
+background (a photo), ink is strokes that are darker, or lighter, than the background around them. A tight crop may have
+more ink than background; there, ink is what is darker, or lighter, than a threshold.
 """
 
 import math
@@ -15,39 +15,38 @@ from PIL import Image
 
 from app.preprocess.maps import Map, border, sample, sliding, smooth
 
-SMALL_SIDE = 40  # so tightly cropped that ink along the border says nothing
-# What stands out less than this, as a share of the range from black to white, is no ink.
+SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its border
+# Minimum contrast of ink, as a fraction of the range from black to white.
 MIN_CONTRAST = 0.06
-# A ground is even where half of it lies within this of its median colour: 1.5 of 255 levels.
+# A background is even if half of it lies within this of its median colour: 1.5 of 255 levels.
 EVEN = 1.5 / 255
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as Pillow
-# Widest stroke, as a share of the picture's side (the root of its area): of a small digit, and of one that fills it.
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
+# Maximum stroke widths of a small digit and of one that fills the picture, as fractions of the square root of its area.
 STROKE_WIDTHS = (0.10, 0.22)
-# Ground that is darker counts as this dark, or noise in black corners would become ink.
+# Darker background counts as this dark; otherwise, noise in black corners would become ink.
 DARKEST = 0.35
-# Rows along an edge that differ by this much from those further in, of 1 from black to white, are a line.
+# Rows along an edge are a line if they differ by this much from those further in; 1 is the range from black to white.
 LINE = 0.1
-SEPARATE = 0.77  # separability of two classes; levels that are spread evenly, as in a gradient, have 0.75
-THRESHOLD_PRIOR = -1.0  # a desk that is darker than the paper is no digit
-LIGHT_PRIOR = -2.0  # few people write light on dark, and the gaps between dark strokes are light
-# At and above these levels ink connects: faint lines part from strokes at the higher ones, and faint strokes join at
-# the lower ones.
+SEPARATE = 0.77  # minimum separability of ink and background; a uniform gradient has 0.75
+THRESHOLD_PRIOR = -1.0  # log-odds: a desk that is darker than the paper passes the threshold too
+LIGHT_PRIOR = -2.0  # log-odds: few people write light on dark, and the gaps between dark strokes are light
+# Thresholds for connected components: high ones separate strokes from faint lines, low ones connect faint strokes.
 EVEN_LEVELS, UNEVEN_LEVELS, SMALL_LEVELS = (0.1, 0.3, 0.6), (0.15, 0.3, 0.5), (0.1,)
 
 
 class View(NamedTuple):
-    """One way to understand a picture.
+    """One interpretation of a picture.
 
     Attributes
     ----------
     ink : Map
-        (H, W) float32 in [0, 1]; 0 is ground, 1 the strongest ink.
+        (H, W) float32 in [0, 1], background = 0, strongest ink = 1.
     levels : tuple of float
-        From which levels on ink connects to pieces; with none, all of it belongs together.
+        Thresholds for connected components. If empty, all ink belongs together.
     prior : float
-        The logarithm of the odds that this is the way.
+        Prior log-odds that this interpretation is right.
     top, left : int
-        Where on the image the map begins.
+        Position of the map on the image.
     """
 
     ink: Map
@@ -58,9 +57,9 @@ class View(NamedTuple):
 
 
 def views(image: Image.Image, closely: bool) -> Iterator[View]:
-    """The ways in which an image (mode L, LA, RGB, RGBA or F) can be understood, the usual ones first.
+    """Yield the interpretations of an image (mode L, LA, RGB, RGBA or F), the most common ones first.
 
-    None where it is blank; at a glance, without the most unusual ones.
+    A blank image has none. A glance omits the least common ones.
     """
     colour = opaque(image)
     is_small = max(colour.shape) <= SMALL_SIDE
@@ -76,23 +75,23 @@ def views(image: Image.Image, closely: bool) -> Iterator[View]:
 
 
 def stretched(view: View) -> Iterator[View]:
-    """A view with 1 for its strongest ink; nothing where there is none."""
+    """Yield a view scaled to a maximum of 1, or nothing if it has no ink."""
     strongest = float(view.ink.max())
     if strongest >= MIN_CONTRAST:
         yield view._replace(ink=view.ink / strongest)
 
 
 def opaque(image: Image.Image) -> Map:
-    """An image's colours (1 or 3, H, W), float32 in [0, 1], on one ground where it is see-through.
+    """Flatten an image to (1 or 3, H, W) colours, float32 in [0, 1].
 
-    The ground is that of its own sheet where most of it can be seen; else, or where nothing is on the sheet, as on a
-    filled shape, the alpha channel shows the ink.
+    If most of the image is opaque, transparent pixels are blended with the median colour of the opaque ones. Otherwise,
+    or if the result has no contrast, as for a filled shape, the alpha channel is the ink.
     """
     if image.mode == "F":
         grey: Map = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
         grey = (grey - grey.min()) / max(np.ptp(grey), np.finfo(np.float32).tiny)
         return np.expand_dims(grey, 0)
-    bands = np.ascontiguousarray(np.atleast_3d(np.asarray(image)).transpose(2, 0, 1))  # else all below is slow
+    bands = np.ascontiguousarray(np.atleast_3d(np.asarray(image)).transpose(2, 0, 1))  # or the rest is slow
     planes: Map = np.divide(bands, 255, dtype=np.float32)
     if image.mode not in ("LA", "RGBA"):
         return planes
@@ -107,7 +106,7 @@ def opaque(image: Image.Image) -> Map:
 
 
 def plane(colour: Map) -> Map:
-    """The one channel, of brightness, red, green and blue, in which ink stands out most: (H, W)."""
+    """Return the channel with the highest contrast of ink: brightness, red, green or blue, (H, W)."""
     if len(colour) == 1:
         only: Map = colour[0]
         return only
@@ -118,7 +117,7 @@ def plane(colour: Map) -> Map:
 
 
 def ink_on_even_ground(colour: Map) -> Map | None:
-    """What differs from the ground's one colour, (H, W); None where half of the picture, or of its border, does."""
+    """Return each pixel's difference from the background colour, (H, W); None if half the picture or border differs."""
     seen = sample(colour)
     ground = np.median(seen.reshape(len(seen), -1), axis=1)[:, None, None]
     if np.median(largest_difference(seen, ground)) > EVEN:
@@ -130,16 +129,16 @@ def ink_on_even_ground(colour: Map) -> Map | None:
 
 
 def largest_difference(colour: Map, ground: Map) -> Map:
-    """Each pixel's largest difference, over the channels, from the ground's colour (C, 1, 1): (H, W)."""
+    """Return each pixel's largest difference over the channels from the background colour (C, 1, 1): (H, W)."""
     differences = colour - ground
     largest: Map = np.abs(differences, out=differences).max(axis=0)
     return largest
 
 
 def ink_by_threshold(grey: Map) -> list[Map]:
-    """What is darker, and what is lighter, than Otsu's threshold, above the level of the rest: (H, W) each.
+    """Return what is darker, and what is lighter, than Otsu's threshold, relative to the rest: (H, W) each.
 
-    None where levels go over into each other, as on an empty sheet in smooth light.
+    The list is empty if no threshold separates the levels, as on an empty sheet in smooth light.
     """
     low, high = np.percentile(sample(grey), [2, 98]).tolist()
     if high - low < MIN_CONTRAST:
@@ -152,16 +151,16 @@ def ink_by_threshold(grey: Map) -> list[Map]:
 
 
 def above_ground(levels: Map, threshold: float) -> Map:
-    """What stands out from the level that is usual below a threshold; nothing that hardly does."""
+    """Return how far levels exceed the median below a threshold; less than a quarter of the range counts as 0."""
     ground = float(np.median(levels[levels <= threshold]))
     ink: Map = ((levels - ground) / max(1 - ground, MIN_CONTRAST)).astype(np.float32)
     return np.where(ink >= 0.25, ink, np.float32(0))
 
 
 def otsu(levels: Map) -> tuple[float, float]:
-    """The threshold that parts levels in [0, 1] into two classes with the largest variance between them (Otsu 1979).
+    """Return Otsu's threshold (1979) for levels in [0, 1], and its separability.
 
-    With it comes its separability, that variance as a share of all.
+    The threshold maximises the variance between the two classes. The separability is this variance over the total one.
     """
     counts, edges = np.histogram(levels, 64, (0, 1))
     middles = (edges[:-1] + edges[1:]) / 2
@@ -175,11 +174,11 @@ def otsu(levels: Map) -> tuple[float, float]:
 
 
 def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
-    """What stands out from the ground around it in strokes, dark or light, narrow or wide; at a glance: dark, narrow.
+    """Yield views of strokes: dark or light, narrow or wide. A glance yields only dark, narrow ones.
 
-    The top-hat transform (Meyer 1979) keeps what is narrower than a given width and darker, or lighter, than what is
-    around it. Steps between paper and desk, or light and shadow, leave nothing behind. Dark ink is given as the share
-    of light that it swallows, so that it is as strong in a shadow.
+    The top-hat transform (Meyer 1979) keeps what is narrower than a given width and darker, or lighter, than its
+    surroundings. It removes steps between paper and desk, or light and shadow. Dark ink is the fraction of light that
+    it absorbs, so that it is as strong in a shadow.
     """
     rows, columns = without_edge_lines(grey)
     grey = grey[rows, columns]
@@ -195,14 +194,14 @@ def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
 
 
 def opened(signed: Map, side: int) -> Map:
-    """What a square fits into, of a map with ink upward: the ground, where strokes are narrower than the square."""
+    """Return the morphological opening with a square: the background, if strokes are narrower than the square."""
     return sliding(np.maximum, sliding(np.minimum, signed, side), side)
 
 
 def without_edge_lines(grey: Map) -> tuple[slice, slice]:
-    """The picture without the printed lines, or strips of something else, that its edges run along.
+    """Return the slices of a picture that exclude printed lines, or strips of something else, along its edges.
 
-    A digit may touch such a line, as in a table's cell, and would become one piece with it.
+    A digit may touch such a line, as in a table cell, and the two would become one component.
     """
     step_y, step_x = (max(1, length // 64) for length in grey.shape)
     rows, columns = np.median(grey[:, ::step_x], axis=1), np.median(grey[::step_y], axis=0)
@@ -211,7 +210,7 @@ def without_edge_lines(grey: Map) -> tuple[slice, slice]:
 
 
 def seam(levels: NDArray[np.float32]) -> int:
-    """How many rows from an edge on, given by their medians, are not the ground; 0 where they go on inside."""
+    """Count the rows at an edge that are not background, by their medians; 0 if they continue inwards."""
     if len(levels) < SMALL_SIDE:
         return 0
     reach = len(levels) // 12

@@ -1,6 +1,6 @@
-"""Decoded picture → layouts: the ways in which its ink may be lines of writing. The network decides which one it is.
+"""Decoded picture → layouts: candidate segmentations of its ink into lines of writing.
 
-Pure functions: no settings, no files, no network. Ignores: what is written.
+The network decides which one is right. Pure functions: no settings, no files, no network access.
 """
 
 import math
@@ -19,23 +19,23 @@ from app.preprocess.pieces import Components
 from app.preprocess.rules import without_rules
 from app.preprocess.segments import Segments, segments_of
 
-# To so many pixels larger pictures are averaged down: at a glance, and to be looked at closely.
+# Larger pictures are downscaled to this many pixels, for a glance and for a close look.
 GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
-LONGEST = 4 * 640  # side of a picture, and of a long number
+LONGEST = 4 * 640  # maximum longer side, in pixels, as of a long number
 MOST_FRAMES = 2048
-ENOUGH_FRAMES = 600  # from here on a picture is not looked at in yet another way, which would take long
-LEVEL = 0.3  # from here on it is ink, at a glance
+ENOUGH_FRAMES = 600  # above this, no further segmentation is tried: it would take too long
+LEVEL = 0.3  # ink threshold, the only one for a glance
 
 
 class Layout(NamedTuple):
-    """One way to understand a picture as lines of writing.
+    """One segmentation of a picture into lines of writing.
 
     Attributes
     ----------
     lines : tuple of Segments
         From top to bottom; boxes are in pixels of the upright picture.
     is_erased : bool
-        Whether printed lines were taken out.
+        Whether printed lines were removed.
     """
 
     lines: tuple[Segments, ...]
@@ -43,25 +43,25 @@ class Layout(NamedTuple):
 
 
 def reading_side(size: tuple[int, int], closely: bool) -> int:
-    """The longer side, in pixels, to which a picture of this size is averaged down to be read."""
+    """Return the longer side, in pixels, to which a picture of this size is downscaled for reading."""
     share = min(1.0, math.sqrt((CLOSE_PIXELS if closely else GLANCE_PIXELS) / math.prod(size)))
     return max(1, min(LONGEST, round(share * max(size))))
 
 
 def layouts(picture: Picture, closely: bool) -> list[Layout]:
-    """The ways in which a picture may be lines of writing; none where it is blank.
+    """Find the layouts of a picture; a blank one has none.
 
     Parameters
     ----------
     picture : Picture
-        A decoded picture, no larger than GLANCE_PIXELS or, to be looked at closely, than CLOSE_PIXELS by much.
+        A decoded picture of at most about GLANCE_PIXELS or, for a close look, CLOSE_PIXELS.
     closely : bool
-        Whether to understand it in all ways, as far as MOST_FRAMES allows. At a glance, the first view is enough.
+        Whether to try all views and thresholds, up to MOST_FRAMES frames. A glance tries only the first view.
 
     Raises
     ------
     TooMuchWriting
-        There is more of it, or of noise, than can be read.
+        The picture has more writing, or noise, than can be read.
     """
     found: dict[Hashable, Layout] = {}
     left = MOST_FRAMES
@@ -76,7 +76,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         except TooMuchWriting:
             if not found:
                 raise
-            break  # the other ways would have no less of it, and take long
+            break  # the remaining ways have as much writing, and would take long
         left -= sum(len(line.frames) for line in segments)
         on_it = tuple(on_picture(line, way.view, picture) for line in segments)
         found[key] = Layout(on_it, way.is_erased)
@@ -84,7 +84,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
 
 
 def segments_of_lines(lines: Sequence[Line], level: float, most: int) -> list[Segments]:
-    """What may be digits in lines; TooMuchWriting where it has more than so many frames."""
+    """Cut lines into segments; raise TooMuchWriting if they have more than `most` frames."""
     found = []
     for line in lines:
         found.append(segments_of(line, level))
@@ -95,12 +95,12 @@ def segments_of_lines(lines: Sequence[Line], level: float, most: int) -> list[Se
 
 
 def gist(lines: Sequence[Line], view: View) -> Hashable:
-    """What is the same of lines that are as good as the same: where they are, and how much ink they have."""
+    """Return a key that near-duplicate lines share: their boxes, and the amount of their ink to within 5 %."""
     return tuple((line.box.shifted(view.top, view.left), round(20 * math.log(line.ink.sum()))) for line in lines)
 
 
 class Way(NamedTuple):
-    """A way to find lines of writing: in which ink of a view, from which level on, and without what."""
+    """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold."""
 
     view: View
     ink: Map
@@ -111,7 +111,7 @@ class Way(NamedTuple):
 
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
-    """The ways to find lines on a picture, the usual ones first."""
+    """Yield the ways to find lines on a picture, the most common ones first."""
     for view in islice(views(picture.image, closely), None if closely else 1):
         erased = without_rules(view.ink, min(view.levels, default=LEVEL))
         inks = [view.ink] if erased is None else [view.ink, erased]
@@ -122,6 +122,6 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:
-    """Segments with their boxes in pixels of the upright picture."""
+    """Convert the boxes of segments to pixels of the upright picture."""
     boxes = [picture.box(Box(*box).shifted(view.top, view.left)) for box in segments.boxes.tolist()]
     return segments._replace(boxes=np.array(boxes, np.int64).reshape(-1, 4))

@@ -1,7 +1,4 @@
-"""Ink map → lines of writing, each with the height of its digits.
-
-Ignores: what the ink shows, and lines that are not about level.
-"""
+"""Ink map → lines of writing, each with the height of its digits. Only roughly horizontal lines are found."""
 
 from typing import NamedTuple
 
@@ -13,10 +10,10 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components, piece
 
 MOST_PIECES, MOST_LINES = 2048, 32
-SMALL = 0.4  # a piece of less than this share of the usual height makes no line
-SPECK = 0.1  # and one of less than this is none
-OVERLAP = 0.4  # share of the lower one's height in which two pieces of a line overlap, at least
-NEAR = 0.5  # a small piece is at most so many heights above or below its line
+SMALL = 0.4  # components shorter than this fraction of the median height start no line
+SPECK = 0.1  # components smaller than this fraction of it are ignored
+OVERLAP = 0.4  # minimum vertical overlap of adjacent components in a line, as a fraction of the smaller height
+NEAR = 0.5  # maximum distance of a small component above or below its line, in median heights
 
 
 class Line(NamedTuple):
@@ -25,11 +22,11 @@ class Line(NamedTuple):
     Attributes
     ----------
     ink : Map
-        (h, w) float32: the ink in its box, without any other.
+        (h, w) float32: its ink, cropped to its bounding box, without any other.
     box : Box
-        Where it is on the ink map.
+        Its bounding box on the ink map.
     height : float
-        Of its digits, in pixels of the map.
+        Height of its digits, in pixels of the map.
     """
 
     ink: Map
@@ -38,21 +35,21 @@ class Line(NamedTuple):
 
 
 def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Line]:
-    """The lines of writing, from top to bottom.
+    """Group components into lines of writing, from top to bottom.
 
     Parameters
     ----------
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
     found : Components
-        What is connected on it.
+        Its connected components.
     with_cut_off : bool
-        Whether what an edge of the map cuts belongs to them.
+        Whether to include components that an edge of the map cuts.
 
     Raises
     ------
     TooMuchWriting
-        There are more pieces or lines than anybody writes: it may be noise.
+        There are more than MOST_PIECES components or MOST_LINES lines, which is probably noise.
     """
     tall = found.box[:, 1] - found.box[:, 0] + 1
     if len(tall) == 1:
@@ -78,14 +75,14 @@ def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Lin
 
 
 def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
-    """The value that half of the weight lies below."""
+    """Return the weighted median of values."""
     order = np.argsort(values)
     sums = weights[order].cumsum()
     return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
 
 
 def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
-    """Pieces of ink by lines: from left to right, each joins the line whose end it overlaps most, or begins one."""
+    """Group components into lines, left to right: each joins the line whose end it overlaps most, or starts one."""
     rows: list[list[int]] = []
     spans = [found.box[one, :2].tolist() for one in range(len(found.box))]
     for one in large[np.argsort(found.box[large, 2])].tolist():
@@ -103,7 +100,7 @@ def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
 
 
 def home(found: Components, one: int, rows: list[list[int]], reach: float) -> int | None:
-    """Which line a small piece is in, or else the nearest one within reach, if any."""
+    """Return the index of the line nearest to a small component; None if there is none within reach."""
     top, bottom, left, right = found.box[one].tolist()
     away = []
     for row in rows:
@@ -115,7 +112,7 @@ def home(found: Components, one: int, rows: list[list[int]], reach: float) -> in
 
 
 def line_of(ink: Map, found: Components, row: NDArray[np.int64]) -> Line:
-    """Pieces as a line."""
+    """Join components into a line."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
     whole = piece(ink, found, belongs)

@@ -1,7 +1,4 @@
-"""Ink map → pieces of ink that may be the digit: all of it, and each large connected one with what is near it.
-
-Ignores: colours and light, and which of them is the digit.
-"""
+"""Ink map → pieces, candidates for the digit: all ink, and each large connected component with its neighbours."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -11,27 +8,27 @@ from numpy.typing import NDArray
 
 from app.preprocess.maps import Box, Map, connected, sliding
 
-# Pieces with less ink than this share of the largest one's are specks.
+# Components with less ink than this fraction of the largest one's are specks.
 SPECK = 0.04
-# One that is further away from another than this share of the other's size, or larger, does not belong to it.
+# Maximum distance and size of a neighbour, as multiples of a component's size.
 REACH, LARGER = 0.3, 1.2
-MOST = 3  # pieces that may be the digit
-SMALLEST, SMALLEST_SHARE = 5, 1 / 16  # side of one, in pixels and as a share of the map's longer side
-RANK_PRIOR = -3.0  # for each larger one
-OFF_CENTRE = 0.4  # how much ink counts along the picture's edges, for 1 in its middle
+MOST = 3  # components that are candidates
+SMALLEST, SMALLEST_SHARE = 5, 1 / 16  # minimum size of one, in pixels and as a fraction of the map's longer side
+RANK_PRIOR = -3.0  # log-odds, for each candidate with a higher score
+OFF_CENTRE = 0.4  # weight of ink along the edges of the map; it is 1 at the centre
 
 
 class Piece(NamedTuple):
-    """Ink that may be the digit.
+    """A candidate for the digit.
 
     Attributes
     ----------
     ink : Map
-        (h, w) float32: the ink in its box, without any other.
+        (h, w) float32: its ink, cropped to its bounding box, without any other.
     box : Box
-        Where it is on the ink map.
+        Its bounding box on the ink map.
     prior : float
-        The logarithm of the odds that it is.
+        Prior log-odds that it is the digit.
     """
 
     ink: Map
@@ -45,11 +42,11 @@ class Components(NamedTuple):
     Attributes
     ----------
     labels : NDArray
-        (H, W) integers; 0 is the ground, n the n-th component.
+        (H, W) integers: 0 for the background, n for the n-th component.
     mass : NDArray
-        (n + 1,) its ink; 0 for the ground.
+        (n + 1,) total ink of each; 0 for the background.
     box : NDArray
-        (n + 1, 4) first and last row, first and last column.
+        (n + 1, 4) bounding boxes: first and last row, first and last column.
     """
 
     labels: NDArray[np.integer]
@@ -58,13 +55,13 @@ class Components(NamedTuple):
 
     @classmethod
     def of(cls, ink: Map, level: float) -> "Components":
-        """What is connected at and above a level."""
+        """Find the connected components of the ink at and above a threshold."""
         return cls.labelled(ink, level, connected(ink >= level))
 
     @classmethod
     def labelled(cls, ink: Map, level: float, labels: NDArray[np.integer]) -> "Components":
-        """The ink at and above a level, by labels that are known; one without any has an empty box."""
-        pixels = np.flatnonzero(ink >= level)  # few of all: the ground's pixels would take ten times as long
+        """Measure the ink at and above a threshold for given labels; a label without ink gets an empty box."""
+        pixels = np.flatnonzero(ink >= level)  # all pixels would take ten times as long
         component, (row, column) = labels.ravel()[pixels], np.divmod(pixels, ink.shape[1])
         mass: NDArray[np.float64] = np.bincount(component, ink.ravel()[pixels], labels.max() + 1).astype(np.float64)
         box = np.tile([len(ink), -1, ink.shape[1], -1], (len(mass), 1))
@@ -76,14 +73,14 @@ class Components(NamedTuple):
 
     @property
     def size(self) -> NDArray[np.int64]:
-        """The longer side of each (n + 1,)."""
+        """Longer side of each component (n + 1,)."""
         top, bottom, left, right = self.box.T
         longer: NDArray[np.int64] = np.maximum(bottom - top, right - left) + 1
         return longer
 
     @property
     def is_whole(self) -> NDArray[np.bool_]:
-        """Which are cut by no edge of the map (n + 1,)."""
+        """Which components are not cut by an edge of the map (n + 1,)."""
         (height, width), (top, bottom, left, right) = self.labels.shape, self.box.T
         whole: NDArray[np.bool_] = (top > 0) & (bottom < height - 1) & (left > 0) & (right < width - 1)
         whole[0] = False
@@ -91,13 +88,13 @@ class Components(NamedTuple):
 
     @property
     def centrality(self) -> NDArray[np.float64]:
-        """A factor for each (n + 1,): 1 in the map's middle, OFF_CENTRE along its edges."""
+        """Weight of each component by its position (n + 1,): 1 at the centre of the map, OFF_CENTRE along its edges."""
         y, x = ((self.box[:, i] + self.box[:, i + 1] + 1) / self.labels.shape[i // 2] - 1 for i in (0, 2))
         factor: NDArray[np.float64] = 1 - (1 - OFF_CENTRE) * np.maximum(y**2, x**2).clip(0, 1)
         return factor
 
     def near(self, one: int) -> NDArray[np.bool_]:
-        """Which belong to one of them, by their place and size (n + 1,): itself, and what is near and no larger."""
+        """Return which components belong to one of them (n + 1,): itself, and close ones that are not much larger."""
         top, bottom, left, right = self.box.T
         gap_y = np.maximum(top - bottom[one], top[one] - bottom).clip(min=0)
         gap_x = np.maximum(left - right[one], left[one] - right).clip(min=0)
@@ -107,16 +104,16 @@ class Components(NamedTuple):
 
 
 def pieces(ink: Map, level: float) -> Iterator[Piece]:
-    """All ink at and above a level but for specks, then the largest components, with what is near each.
+    """Yield all ink at and above a threshold without specks, then the largest components with their neighbours.
 
-    One that an edge of the map cuts is none of these.
+    Components that an edge of the map cuts are neither large components nor neighbours.
 
     Parameters
     ----------
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
     level : float
-        From here on ink connects.
+        Threshold for connected components.
     """
     found = Components.of(ink, level)
     if len(found.mass) == 1:
@@ -135,7 +132,7 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
 
 
 def piece(ink: Map, found: Components, belongs: NDArray[np.bool_], prior: float = 0.0) -> Piece:
-    """Some components together, with the fainter ink along them."""
+    """Join components into one piece, with the fainter ink along their outlines."""
     box = Box.around(found.box[belongs])
     labels, inside = found.labels[box.slices], ink[box.slices]
     own = belongs[labels]

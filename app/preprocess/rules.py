@@ -1,6 +1,6 @@
-"""Ink map → the same without printed lines: those of ruled paper, tables, and the boxes of forms.
+"""Ink map → ink map without printed lines: those of ruled paper, tables, and the boxes of forms.
 
-Ignores: lines that are curved, dotted, or no longer than a stroke.
+Lines that are curved, dotted, or no longer than a stroke are not removed.
 """
 
 import math
@@ -12,26 +12,26 @@ from numpy.typing import NDArray
 from app.preprocess.maps import Box, Map, sliding
 from app.preprocess.pieces import Components
 
-RUN = 5  # widths of a stroke: a straight run of ink as long as this may be a part of a line
-LONG = 20  # widths of a stroke, from which on a line need not end in others
-ALIKE = 0.85  # how long a line is at least, as a share of the longest one in its direction
-THIN = 0.125  # a line is no wider than this share of its length
+RUN = 5  # minimum length of a straight run of ink that may be part of a line, in stroke widths
+LONG = 20  # length from which a line need not end at other lines, in stroke widths
+ALIKE = 0.85  # minimum length of a line, as a fraction of the longest one in its direction
+THIN = 0.125  # maximum width of a line, as a fraction of its length
 
 
 def without_rules(ink: Map, level: float) -> Map | None:
-    """Ink without long straight lines along rows or columns; what crosses them stays whole.
+    """Remove long straight horizontal and vertical lines; strokes that cross them stay whole.
 
     Parameters
     ----------
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
     level : float
-        From here on it is ink.
+        Ink threshold.
 
     Returns
     -------
     Map or None
-        (H, W) float32; None where there are no such lines.
+        (H, W) float32; None if there are no such lines.
     """
     width = line_width(ink, level)
     across, down = (straight(upright >= level, width) for upright in (ink, ink.T))
@@ -46,25 +46,25 @@ def without_rules(ink: Map, level: float) -> Map | None:
 
 
 def line_width(ink: Map, level: float) -> float:
-    """Mean width of lines and strokes, in pixels, at least 1: twice the area of ink over the length of its outline."""
+    """Return the mean width of lines and strokes in pixels, at least 1: twice the ink's area over its perimeter."""
     inked = ink >= level
     outline = np.count_nonzero(inked[1:] != inked[:-1]) + np.count_nonzero(inked[:, 1:] != inked[:, :-1])
     return max(1.0, 2 * np.count_nonzero(inked) / max(1.0, outline * np.pi / 4))
 
 
 class Straight(NamedTuple):
-    """Straight runs of ink along rows that may be lines.
+    """Straight horizontal runs of ink, and which of them may be lines.
 
     Attributes
     ----------
     labels : NDArray
-        (H, W): all runs, numbered from 1.
+        (H, W): all runs, labelled from 1.
     boxes : list of Box or None
-        Of each label; None where it is no line.
+        Bounding box of each label; None if it cannot be a line.
     mask : NDArray
-        (H, W) bool: where the others are.
+        (H, W) bool: the runs that may be lines.
     reach : int
-        How far from one something is at most that touches it, in pixels.
+        Maximum distance between a line and ink that touches it, in pixels.
     """
 
     labels: NDArray[np.integer]
@@ -74,7 +74,7 @@ class Straight(NamedTuple):
 
 
 def straight(inked: NDArray[np.bool_], width: float) -> Straight:
-    """What may be lines along rows."""
+    """Find straight horizontal runs that may be lines."""
     found = Components.of(opened_along_rows(inked, max(3, round(RUN * width))).astype(np.float32), 1)
     length = found.box[:, 3] - found.box[:, 2] + 1
     length[0] = 0
@@ -88,7 +88,7 @@ def straight(inked: NDArray[np.bool_], width: float) -> Straight:
 
 
 def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where the lines along rows are (H, W): those that are long, or end in others at both ends."""
+    """Return the mask (H, W) of the horizontal lines: runs that are long, or that end at other lines on both sides."""
     is_rule = np.array(
         [
             box is not None and (box.right - box.left >= LONG * width or meets(box, others, 2 * lines.reach))
@@ -100,14 +100,14 @@ def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArr
 
 
 def meets(box: Box, others: NDArray[np.bool_], reach: int) -> bool:
-    """Whether both ends of a line along a row are near another line, or an edge of the picture."""
+    """Return whether both ends of a horizontal line are near another line or an edge of the picture."""
     rows = slice(max(0, box.top - reach), box.bottom + reach)
     ends = [slice(max(0, end - reach), end + reach) for end in (box.left, box.right)]
     return all(end.start == 0 or end.stop >= others.shape[1] or bool(others[rows, end].any()) for end in ends)
 
 
 def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Ink that lies in a run of at least so many pixels along its row."""
+    """Return the ink in horizontal runs of at least `length` pixels: a morphological opening."""
     if length > inked.shape[1]:
         return np.zeros_like(inked)
     starts = sliding_along_rows(np.logical_and, inked, length)  # (H, W - length + 1)
@@ -115,7 +115,7 @@ def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_
 
 
 def sliding_along_rows(combine: np.ufunc, inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """All or any of each so many pixels that follow each other along a row: (H, W - length + 1)."""
+    """Combine each window of `length` pixels along a row with logical and, or or: (H, W - length + 1)."""
     done = 1
     while done < length:  # windows of 1, 2, 4 … pixels
         shift = min(done, length - done)
@@ -125,7 +125,7 @@ def sliding_along_rows(combine: np.ufunc, inked: NDArray[np.bool_], length: int)
 
 
 def crossed(inked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """Where there is ink not far above and not far below."""
+    """Return where there is ink within `reach` pixels both above and below."""
     above, below = np.zeros_like(inked), np.zeros_like(inked)
     for step in range(1, reach + 1):
         above[step:] |= inked[:-step]

@@ -1,8 +1,8 @@
-"""A line of writing → its parts: cut along seams wherever a digit may end.
+"""Line of writing → parts, over-segmented: cut along seams wherever a digit may end.
 
-Seams are the cheapest ways from a line's top to its bottom, around the ink or through little of it, as in seam carving
-(Avidan and Shamir 2007). To enter a stroke costs more than to go on in it, so that they also part digits whose strokes
-run into one for a while. Ignores: which parts are digits.
+A seam is a minimum-cost path from the top of a line to its bottom, around the ink or through little of it, as in seam
+carving (Avidan and Shamir 2007). Entering a stroke costs more than continuing in it, so that seams also separate digits
+whose strokes merge for a while.
 """
 
 from typing import NamedTuple
@@ -14,27 +14,27 @@ from app.preprocess.frame import scaled
 from app.preprocess.lines import Line
 from app.preprocess.maps import Map, sliding
 
-SEAM_HEIGHT = 40  # of a digit, in pixels, where seams are looked for; a larger line is averaged down
-# What a seam costs, in strokes crossed at right angles: to enter a stroke, and to go on in it, for each of its widths.
+SEAM_HEIGHT = 40  # digit height, in pixels, to which larger lines are downscaled for the search
+# Cost of a seam, in strokes crossed at right angles: to enter a stroke, and to continue in it, per stroke width.
 ENTRY, PASSAGE = 0.65, 0.35
-SIDEWAYS = 0.05  # what a step to the side costs, in pixels of ink gone through
-FREE = 0.5  # a seam through no more ink than this cuts nothing
-DEEPEST = 3.0  # most ink that a seam cuts, in widths of a stroke
-APART = 0.12  # least distance of cuts through ink, in heights of a digit
-LEAST = 2.0  # ink of a part: less is none
+SIDEWAYS = 0.05  # cost of a step to the side, in pixels of ink
+FREE = 0.5  # cost up to which a seam cuts no ink, in pixels of ink
+DEEPEST = 3.0  # maximum ink that a seam cuts, in stroke widths
+APART = 0.12  # minimum distance between cuts through ink, in digit heights
+LEAST = 2.0  # minimum ink of a part, in pixels
 MOST_SEAMS = 200
-STARTS = np.array([1, 0, 2])  # straight above, above to the left, to the right: places on a row that is padded by 1
+STARTS = np.array([1, 0, 2])  # offsets of the pixels above, above left and above right, in a row padded by 1
 
 
 class Cuts(NamedTuple):
-    """Where a line is cut.
+    """The cuts of a line.
 
     Attributes
     ----------
     part : NDArray
-        (h, w) int64: each pixel's part, from 0 at the left.
+        (h, w) int64: the part of each pixel, from 0 on the left.
     depth : NDArray
-        (N + 1,) float64: the ink, in widths of a stroke, that is cut before each part, and after the last one.
+        (N + 1,) float64: the ink cut before each part and after the last one, in stroke widths.
     """
 
     part: NDArray[np.int64]
@@ -49,7 +49,7 @@ def parts_of(line: Line) -> Cuts:
     stroke = 2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6)
     middle = len(ink) // 2
     halves = [Half.of(half, float(stroke)) for half in (ink[: middle + 1], ink[middle:][::-1])]
-    # What the cheapest seam through each pixel of the middle row costs, in pixels of ink gone through.
+    # Cost of the cheapest seam through each pixel of the middle row, in pixels of ink.
     through = sum(half.costs[-1] for half in halves) - PASSAGE * ink[middle]
     apart = round(APART * line.height * len(ink) / len(line.ink))
     columns = cheapest(through, DEEPEST * stroke, max(1, apart))
@@ -65,19 +65,19 @@ def parts_of(line: Line) -> Cuts:
 
 
 def nearest(outputs: int, inputs: int) -> NDArray[np.int64]:
-    """For each place on an axis, the place on another one of the same length but fewer steps: (outputs,)."""
+    """Return the indices (outputs,) that upsample an axis from `inputs` to `outputs` by nearest neighbour."""
     return np.arange(outputs) * inputs // outputs
 
 
 class Half(NamedTuple):
-    """The seams from one edge of a line to its middle, both rows included.
+    """The seams from one edge of a line to its middle row, both included.
 
     Attributes
     ----------
     costs : NDArray
-        (h, w) of the cheapest seam from the first row to each pixel.
+        (h, w): cost of the cheapest seam from the first row to each pixel.
     steps : NDArray
-        (3, h - 1, w) of the last step to each pixel, without the pixel: from straight above it, its left, its right.
+        (3, h - 1, w): cost of the last step to each pixel, from above, above left and above right, without the pixel.
     """
 
     costs: Map
@@ -85,7 +85,7 @@ class Half(NamedTuple):
 
     @classmethod
     def of(cls, ink: Map, stroke: float) -> "Half":
-        """Of ink (h, w) with strokes of a width in pixels."""
+        """Compute the costs for ink (h, w) whose strokes are `stroke` pixels wide."""
         width = ink.shape[1]
         above = np.pad(ink[:-1], ((0, 0), (1, 1)))
         entered = np.stack([ink[1:] - above[:, start : start + width] for start in STARTS]).clip(min=0)
@@ -100,7 +100,7 @@ class Half(NamedTuple):
         return cls(costs, steps)
 
     def traced(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The cheapest seams that end in the last row at some columns, from there up to the first row: (h, K)."""
+        """Trace the cheapest seams that end at K columns of the last row, from there up to the first row: (h, K)."""
         seams = np.empty((len(self.costs), len(columns)), np.int64)
         seams[0] = columns
         padded = np.pad(self.costs, ((0, 0), (1, 1)), constant_values=np.inf)
@@ -112,10 +112,9 @@ class Half(NamedTuple):
 
 
 def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
-    """The columns of seams to cut along, by what each column's costs (w,).
+    """Return the columns of the seams to cut along, by the cost of each column's seam (w,).
 
-    They are both ends of each gap, since a comma or a dot may stand in it, and where a seam through ink, up to `most`,
-    is cheaper than those beside it.
+    These are both ends of each gap, since it may contain a comma or a dot, and local minima of the cost up to `most`.
     """
     free = through <= FREE
     lowest = through <= sliding(np.minimum, through[None], 2 * apart + 1)[0]
@@ -130,21 +129,21 @@ def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
 
 
 def downhill(costs: Map, place: int, step: int) -> int:
-    """From a place on, the first one after which costs do not fall: beside ink, not on its faint edge."""
+    """Follow falling costs from a place: a cut belongs beside the ink, not on its faint edge."""
     while costs[place + step] < costs[place]:
         place += step
     return place
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """The first and last places of each run of True, but for those at both ends of the mask."""
+    """Return the first and last index of each run of True, except runs at the ends of the mask."""
     change = np.flatnonzero(np.diff(np.pad(mask.astype(np.int8), 1)))
     pairs = zip(change[::2].tolist(), (change[1::2] - 1).tolist(), strict=True)
     return [(begin, end) for begin, end in pairs if begin > 0 and end < len(mask) - 1]
 
 
 def has_ink_between(ink: Map, seams: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which seams (h, K) have ink between them and the one before."""
+    """Return which seams (h, K) have ink between them and the one before."""
     before = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))
     left = before[np.arange(len(ink))[:, None], seams].sum(axis=0)
     between: NDArray[np.bool_] = np.diff(left, prepend=0) >= LEAST

@@ -1,6 +1,6 @@
-"""A line of writing → segments that may be digits: its ink cut wherever a digit may end, and put together again.
+"""Line of writing → segments: runs of adjacent parts that may be digits.
 
-Which segments are digits is not decided here.
+The line is over-segmented: cut wherever a digit may end. The network decides which segments are digits.
 """
 
 from typing import NamedTuple
@@ -14,30 +14,28 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
 from app.preprocess.seams import parts_of
 
-MERGED = 6  # most parts of a segment
-WIDEST, LOWEST = 1.7, 0.25  # a segment's most width, if it has several parts, and its least height, in heights
-TALL = 0.6  # height of a part that says where the line runs, in heights of a digit
+MERGED = 6  # maximum parts per segment
+WIDEST, LOWEST = 1.7, 0.25  # maximum width of a segment of several parts, and minimum height, in digit heights
+TALL = 0.6  # minimum height of the parts that determine the slope of a line, in digit heights
 Boxes = NDArray[np.int64]
 Span = tuple[int, int]
 
 
 class Segments(NamedTuple):
-    """What may be digits in a line of N parts, from left to right, and what the parts are.
-
-    All lengths are shares of a digit's height, but for `depth`.
+    """Candidates for the digits in a line of N parts, from left to right, and the parts.
 
     Attributes
     ----------
     frames : Map
         (S, 28, 28) float32 in [0, 1], ink = 1.
     spans : NDArray
-        (S, 2) int64: a segment's first part, and the one after its last.
+        (S, 2) int64: the first part of a segment, and the one after its last.
     boxes : NDArray
-        (S, 4) int64: where it is, see `maps.Box`.
+        (S, 4) int64: bounding boxes in pixels; see `maps.Box`.
     shapes : Shapes
-        Of the segments.
+        Geometry of the segments.
     parts : Parts
-        What each part is.
+        Height and ink of the parts.
     """
 
     frames: Map
@@ -48,16 +46,16 @@ class Segments(NamedTuple):
 
 
 class Shapes(NamedTuple):
-    """The geometry of segments, (S,) float64 each.
+    """The geometry of S segments, (S,) float64 each.
 
     Attributes
     ----------
     height : NDArray
-        Of its box.
+        Height of the bounding box, in digit heights.
     offset : NDArray
-        By how much its middle is lower than the line's.
+        Distance of its centre below the middle of the line, in digit heights.
     depth : NDArray
-        The ink cut at its ends, in widths of a stroke.
+        Ink cut at both ends, in stroke widths.
     """
 
     height: NDArray[np.float64]
@@ -66,21 +64,21 @@ class Shapes(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What parts are, (N,) float64 each: their height, and their ink as an area."""
+    """The heights and ink areas of N parts, in digit heights and squared digit heights; (N,) float64 each."""
 
     height: NDArray[np.float64]
     ink: NDArray[np.float64]
 
 
 def segments_of(line: Line, level: float) -> Segments:
-    """Cut a line, and frame what may be digits.
+    """Cut a line, and make a frame of each segment.
 
     Parameters
     ----------
     line : Line
         A line of writing.
     level : float
-        From here on it is ink.
+        Ink threshold.
     """
     part, depth = parts_of(line)
     _, mass, box = Components.labelled(line.ink, level, part)
@@ -97,7 +95,7 @@ def segments_of(line: Line, level: float) -> Segments:
 
 
 def spans_of(box: Boxes, height: float) -> list[Span]:
-    """Which parts that follow each other may be a digit together, by the boxes (N, 4) of all."""
+    """Return the runs of adjacent parts that may form a digit, by the boxes (N, 4) of the parts."""
     spans = []
     for begin in range(len(box)):
         for end in range(begin + 1, min(begin + MERGED, len(box)) + 1):
@@ -110,25 +108,25 @@ def spans_of(box: Boxes, height: float) -> list[Span]:
 
 
 def around(box: Boxes) -> tuple[int, int, int, int]:
-    """The box around others (n, 4), its end excluded, theirs included; an empty one does not count."""
+    """Return the bounding box of others (n, 4): theirs are inclusive, its end is exclusive; empty ones do not count."""
     (top, _, left, _), (_, bottom, _, right) = box.min(axis=0).tolist(), box.max(axis=0).tolist()
     return top, bottom + 1, left, right + 1
 
 
 def heights(box: Boxes) -> NDArray[np.int64]:
-    """Of boxes (N, 4), their ends included; 0 of empty ones."""
+    """Return the heights of inclusive boxes (N, 4); 0 for empty ones."""
     tall: NDArray[np.int64] = (box[:, 1] - box[:, 0] + 1).clip(min=0)
     return tall
 
 
 def framed(ink: Map, part: NDArray[np.integer], span: Span, box: Box) -> Map:
-    """The frame of the parts in a span, without any other ink in their box."""
+    """Return the frame of the parts in a span, without any other ink in their box."""
     own = part[box.slices]
     return frame_from_ink(np.where((own >= span[0]) & (own < span[1]), ink[box.slices], np.float32(0)))
 
 
 def shapes_of(spans: list[Span], boxes: Boxes, box: Boxes, height: float, depth: NDArray[np.float64]) -> Shapes:
-    """The geometry of segments, by their boxes (S, 4), their parts' (N, 4), and the cuts around these (N + 1,)."""
+    """Compute the geometry of segments from their boxes (S, 4), the parts' boxes (N, 4) and the cuts (N + 1,)."""
     top, bottom, left, right = boxes.T
     slope, start = middle_of(box, height)
     middle = slope * (left + right) / 2 + start
@@ -141,7 +139,7 @@ def shapes_of(spans: list[Span], boxes: Boxes, box: Boxes, height: float, depth:
 
 
 def middle_of(box: Boxes, height: float) -> tuple[float, float]:
-    """The straight line through the middles of a line's tall parts: its slope, and the row where it begins."""
+    """Fit a straight line through the centres of a line's tall parts; return its slope and intercept."""
     tall = heights(box) >= min(TALL * height, heights(box).max())
     x, y = (box[tall, 2] + box[tall, 3] + 1) / 2, (box[tall, 0] + box[tall, 1] + 1) / 2
     if len(x) < 3 or np.ptp(x) < 2 * height:

@@ -1,4 +1,4 @@
-"""Log lines as a person reads them at a terminal: a short one for each request, in colour where it failed."""
+"""Log lines for people at a terminal: a short one per request, in colour if it failed."""
 
 import logging
 import os
@@ -13,18 +13,18 @@ PLAIN = "\x1b[0m"
 
 
 def is_for_people(record: logging.LogRecord) -> bool:
-    """Whether a library's line is worth reading: its warnings, and what uvicorn waits for when it stops."""
+    """Return whether a library's log line is worth showing: a warning, or what uvicorn waits for at shutdown."""
     return record.levelno >= logging.WARNING or "to force quit" in record.getMessage()
 
 
 class Console:
-    """Renders log lines, in colour if the terminal wants it: https://no-color.org."""
+    """Renders log lines, in colour unless the terminal has none or NO_COLOR is set: https://no-color.org."""
 
     def __init__(self, is_terminal: bool) -> None:
         self.has_colours = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> str:
-        """A line, below it the traceback if there is one."""
+        """Render a line, followed by its traceback if there is one."""
         values = dict(line)
         time, level, event = (values.pop(name) for name in ("timestamp", "level", "event"))
         traceback = values.pop("exception", "")
@@ -35,7 +35,7 @@ class Console:
 
 
 def sentence(event: str, values: Mapping[str, Any]) -> str:
-    """What happened: for a request its method, path, status and time."""
+    """Describe an event; for a request: method, path, status and time."""
     if event == "serving":
         return "Digits {version}, model {model}, on {url} (Ctrl-C stops it)".format(**values)
     if event == "request":
@@ -44,12 +44,12 @@ def sentence(event: str, values: Mapping[str, Any]) -> str:
 
 
 def colour_of(level: str, status: int) -> str:
-    """Red for errors, yellow for warnings and what clients do wrong."""
+    """Return red for errors, yellow for warnings and client errors."""
     if level in ("error", "critical") or status >= 500:
         return RED
     return YELLOW if level == "warning" or status >= 400 else ""
 
 
 def printable(text: str) -> str:
-    """Text without letters that would do something to the terminal; its lines stay lines."""
+    """Replace non-printable characters, which could affect the terminal; line breaks stay."""
     return "".join(letter if letter.isprintable() or letter == "\n" else "�" for letter in text)

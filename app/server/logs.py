@@ -1,4 +1,4 @@
-"""Log lines, ours and the libraries': text for a person at a terminal, else one JSON object each."""
+"""Log lines of the service and its libraries: text on a terminal, else one JSON object per line."""
 
 import io
 import logging
@@ -15,7 +15,7 @@ from app.server.console import Console, is_for_people
 
 
 def configure(level: str, format: str = "auto", stream: TextIO | None = None) -> None:
-    """Write every log line of this process, ours and the libraries', to stderr or `stream`."""
+    """Write all log lines of this process, including those of libraries, to stderr or `stream`."""
     stream = stream or Stderr()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     is_text = format == "text" or (format == "auto" and stream.isatty())
@@ -37,30 +37,30 @@ def configure(level: str, format: str = "auto", stream: TextIO | None = None) ->
 
 
 def text(stream: TextIO) -> tuple[TimeStamper, structlog.types.Processor]:
-    """How lines for people are made."""
+    """Return the time stamper and the renderer of text lines."""
     return TimeStamper(fmt="%H:%M:%S", utc=False), Console(stream.isatty())
 
 
 def json() -> tuple[TimeStamper, structlog.types.Processor]:
-    """How lines for programs are made."""
+    """Return the time stamper and the renderer of JSON lines."""
     render = JSONRenderer(lambda line, **_: pydantic_core.to_json(line, fallback=repr).decode())
     return TimeStamper(fmt="iso", utc=True), render
 
 
 def is_of_interest(record: logging.LogRecord) -> bool:
-    """Whether a line is more than that a client, as Java's and curl's may, asked for HTTP/2 and got HTTP/1.1."""
+    """Return False if a client, such as Java's or curl, only asked for HTTP/2 and got HTTP/1.1."""
     return not record.getMessage().startswith(("Unsupported upgrade request", "No supported WebSocket library"))
 
 
 class Stderr(io.StringIO):
-    """Standard error, which may be closed, or on a full disk: a line that cannot be written is lost, no more."""
+    """Standard error, which may be closed or on a full disk: lines that cannot be written are dropped."""
 
     def isatty(self) -> bool:
-        """Whether it is a terminal."""
+        """Return whether it is a terminal."""
         return bool(sys.stderr and sys.stderr.isatty())
 
     def write(self, text: str, /) -> int:
-        """Write what can be written."""
+        """Write text, if possible."""
         if sys.stderr:
             with suppress(OSError):
                 sys.stderr.write(text)

@@ -1,4 +1,4 @@
-"""Settings → uvicorn, in this process or in several."""
+"""Settings → uvicorn, in one process or several."""
 
 import os
 import signal
@@ -25,17 +25,17 @@ LOG = structlog.get_logger("digits")
 
 
 class NotListening(Exception):
-    """The address cannot be listened on; the message says which and why."""
+    """The service cannot listen on the address; the message says which and why."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C, which a KeyboardInterrupt may follow.
+    """Serve until SIGTERM or Ctrl-C; Ctrl-C may raise KeyboardInterrupt.
 
-    Raises NotListening, or ModelError where the model cannot be served.
+    Raises NotListening, or ModelError if the model cannot be served.
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
-    app = create_app(settings)  # with several workers, to see that they can make one
+    app = create_app(settings)  # with several workers, to check that they can create one
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
     LOG.info("serving", url=url_of(listener), version=app.version, model=app.state.model)
@@ -46,22 +46,22 @@ def serve(settings: Settings) -> None:
 
 
 class Workers(Multiprocess):
-    """uvicorn's workers; Ctrl-C, which a terminal sends to them too, does not interrupt those that are starting."""
+    """uvicorn's supervisor of workers; a terminal sends Ctrl-C to them too, which must not interrupt their start-up."""
 
     def init_processes(self) -> None:
-        """Start the workers, which inherit that Ctrl-C has to wait; it waits for `create_worker_app`."""
+        """Start the workers, which inherit a blocked SIGINT until `create_worker_app` unblocks it."""
         if sys.platform != "win32":
-            resource_tracker.ensure_running()  # the first worker would start it, and it lets them through again
+            resource_tracker.ensure_running()  # if the first worker started it, it would unblock SIGINT
         hold_interrupts(True)
         super().init_processes()
         hold_interrupts(False)
 
 
 def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
-    """Run uvicorn, in this process or in several, until it is told to stop."""
+    """Run uvicorn, in one process or several, until it is told to stop."""
     if settings.workers == 1:
         memory.tune()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it anew once it has stopped
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after shutdown
         uvicorn.Server(config(app, settings)).run([listener])
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
@@ -70,35 +70,35 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
 
 
 def url_of(listener: socket.socket) -> str:
-    """The address that a socket listens on."""
+    """Return the URL that a socket listens on."""
     host, port, *_ = listener.getsockname()
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401
-    """uvicorn's configuration."""
+    """Create uvicorn's configuration."""
     return uvicorn.Config(
         app,
         workers=settings.workers,
         http=partial(Protocol, client_timeout_seconds=settings.client_timeout_seconds),  # type: ignore[arg-type]
-        loop="asyncio",  # uvloop gains less than a twentieth, and lets some of 400 busy connections wait for seconds
+        loop="asyncio",  # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
         ws="none",
         lifespan="on",
         backlog=BACKLOG,
-        log_config=None,  # as logs.configure says
+        log_config=None,  # logs.configure does it
         access_log=False,  # RequestMiddleware writes these
         server_header=False,
-        proxy_headers=False,  # nothing here uses the client's address
+        proxy_headers=False,  # the client's address is not used
         timeout_graceful_shutdown=max(0, settings.shutdown_timeout_seconds - settings.drain_seconds),
         **options,
     )
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens on the address, for any number of workers."""
+    """Open a socket that listens on the address, for any number of workers."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.getaddrinfo(host or None, port)  # create_server would hide that there is no such host
+        socket.getaddrinfo(host or None, port)  # create_server does not report an unknown host
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except (socket.gaierror, UnicodeError) as error:
         raise NotListening(f"The host {host} is unknown. Choose another one with --host or DIGITS_HOST.") from error
@@ -107,6 +107,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise NotListening(
             f"{host}:{port}: {cause}. Choose another address with DIGITS_HOST and DIGITS_PORT."
         ) from error
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # h11's answers are several small writes
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # h11 writes a response in several small pieces
     listener.set_inheritable(True)
     return listener

@@ -1,4 +1,4 @@
-"""One of several worker processes: its application, its part in the metrics of all, and its end with the parent."""
+"""One of several worker processes: its application, its share of the metrics, and its shutdown with the parent."""
 
 import multiprocessing
 import os
@@ -14,13 +14,13 @@ from fastapi import FastAPI
 from app.server import logs, memory
 from app.settings import Settings
 
-METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client looks for it when it is imported
-METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1 << 20  # as prometheus-client has them
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on import
+METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1 << 20  # as in prometheus-client
 
 
 def create_worker_app() -> FastAPI:
-    """The application of this worker, with the settings of the environment."""
-    hold_interrupts(False)  # uvicorn handles them by now
+    """Create the application of this worker, with settings from the environment."""
+    hold_interrupts(False)  # uvicorn's handler is installed by now
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -33,13 +33,13 @@ def create_worker_app() -> FastAPI:
 
 
 def hold_interrupts(is_held: bool) -> None:
-    """Let Ctrl-C wait, or let it through."""
+    """Block or unblock SIGINT, the signal of Ctrl-C."""
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_BLOCK if is_held else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def end_with_parent() -> None:
-    """Wait for the parent's end, and stop as by SIGTERM; else a worker whose parent was killed would serve for ever."""
+    """Send SIGTERM to this process when its parent ends; else it would outlive a parent that was killed."""
     parent = multiprocessing.parent_process()
     assert parent
     parent.join()
@@ -47,9 +47,9 @@ def end_with_parent() -> None:
 
 
 def share_metrics(folder: Path) -> None:
-    """Take the disk space of this worker's metrics; where there is none, keep them to this worker.
+    """Reserve disk space for this worker's metrics; if there is none, do not share them.
 
-    The files are mapped into memory: to write to one for which the disk has no space would end the process.
+    The files are memory-mapped: writing to one on a full disk would kill the process.
     """
     files = [folder / f"{kind}_{os.getpid()}.db" for kind in METRICS_FILES]
     try:
@@ -65,12 +65,12 @@ def share_metrics(folder: Path) -> None:
 
 
 def forget_the_dead(folder: Path) -> None:
-    """Drop the gauges of workers that were killed; their counters stay."""
+    """Delete the gauges of workers that were killed; their counters stay."""
     if sys.platform == "win32":  # signal 0 is Ctrl-C there
         return
     for file in folder.glob("gauge_live*_*.db"):
         try:
             os.kill(int(file.stem.rsplit("_", 1)[-1]), 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker was first
+            with suppress(FileNotFoundError):  # another worker has deleted it
                 file.unlink()

@@ -1,4 +1,4 @@
-"""What the endpoints answer: response models, an example of each, and how they are made of what was read."""
+"""Response models of the endpoints, an example of each, and their construction from readings."""
 
 import base64
 from io import BytesIO
@@ -16,13 +16,14 @@ from app.preprocess import maps
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
-    str | None, Field(description="With ?frame=true: what the network saw, 28×28, white on black, a PNG as a data URI.")
+    str | None,
+    Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI."),
 ]
 Model = Annotated[str, Field(description="The model's version: the first 12 hex digits of its file's SHA-256.")]
 
 
 class Box(BaseModel):
-    """A part of the upright picture, in its pixels."""
+    """A bounding box, in pixels of the upright picture."""
 
     left: int = Field(ge=0)
     top: int = Field(ge=0)
@@ -31,39 +32,39 @@ class Box(BaseModel):
 
 
 class Classification(BaseModel):
-    """The most probable digit, and how probable all of them are."""
+    """The most probable digit, and the probabilities of all ten."""
 
     digit: int = Field(ge=0, le=9, description="The most probable digit.")
     confidence: Share = Field(description="Its probability.")
     probabilities: list[float] = Field(
-        min_length=10, max_length=10, description="Of the digits 0 to 9, in that order; they sum to 1."
+        min_length=10, max_length=10, description="Probabilities of the digits 0 to 9, in that order; they sum to 1."
     )
 
 
 class Prediction(Classification):
     """The digit on a picture."""
 
-    legibility: Share = Field(description="How probably the picture shows one whole digit, and no other beside it.")
+    legibility: Share = Field(description="Probability that the picture shows one whole digit, and no other beside it.")
     model: Model
     frame: Frame = None
-    box: Box | None = Field(default=None, description="With ?frame=true: where the digit is on the upright picture.")
+    box: Box | None = Field(default=None, description="With ?frame=true: the digit's box on the upright picture.")
 
 
 class Explanation(Prediction):
-    """The digit on a picture, and how it was found and recognised."""
+    """The digit on a picture, and how it was found and classified."""
 
-    frame: str = Field(description="What the network saw, 28×28, white on black, a PNG as a data URI.")
-    box: Box = Field(description="Where the digit is on the upright picture.")
+    frame: str = Field(description="The network's input, a 28×28 PNG, white on black, as a data URI.")
+    box: Box = Field(description="The digit's box on the upright picture.")
     ink: str = Field(
-        description="All ink on the upright picture, at the size at which it was searched, white on black, a PNG as a "
+        description="All ink on the upright picture, at the resolution that was searched, a PNG, white on black, as a "
         "data URI."
     )
     runner_up: int = Field(ge=0, le=9, description="The second most probable digit.")
     evidence: list[Annotated[list[float], Field(min_length=PATCHES, max_length=PATCHES)]] = Field(
         min_length=PATCHES,
         max_length=PATCHES,
-        description="By row and column of the frame: by how much the logarithm of the odds of the digit against the "
-        "runner-up falls without the 4×4 patch there. Positive: the patch speaks for the digit.",
+        description="By row and column of the frame: the decrease in the log-odds of the digit against the runner-up "
+        "when the 4×4 patch there is blanked. A positive value supports the digit.",
     )
 
 
@@ -72,19 +73,17 @@ class Problem(BaseModel):
 
     type: str = Field(description="The type of problem. Stable: programs can compare it.")
     title: str = Field(description="A short summary, the same for every problem of this type.")
-    status: int = Field(description="The HTTP status.")
+    status: int = Field(description="The HTTP status code.")
     detail: str = Field(description="What is wrong with this request, and what to do.")
     instance: str = Field(description="The path of the request.")
-    request_id: str = Field(
-        description="The id of the request, which is also in the X-Request-ID header and in the log."
-    )
+    request_id: str = Field(description="The id of the request, which is also in the X-Request-ID header and the log.")
     error: str | None = Field(
-        default=None, description="Below /v2: the detail, where the protocol's clients expect it."
+        default=None, description="Under /v2: the detail, where clients of the protocol expect it."
     )
 
 
 class Failure(BaseModel):
-    """Why one picture of several has no answer."""
+    """Why one picture of several could not be read."""
 
     error: Problem
 
@@ -96,9 +95,9 @@ class Predictions(BaseModel):
 
 
 class Digit(Classification):
-    """A digit of a text."""
+    """A digit in a text."""
 
-    legibility: Share = Field(description="How probably it is one whole digit.")
+    legibility: Share = Field(description="Probability that it is one whole digit.")
     box: Box
     frame: Frame = None
 
@@ -107,7 +106,7 @@ class Line(BaseModel):
     """A line of a text."""
 
     text: str = Field(description="Its digits.")
-    confidence: Share = Field(description="The probability that this is how the line reads.")
+    confidence: Share = Field(description="Probability of this reading of the line.")
     box: Box
     digits: list[Digit] = Field(description="From left to right, at least one and at most 64.")
 
@@ -115,16 +114,16 @@ class Line(BaseModel):
 class Text(BaseModel):
     """All digits on a picture."""
 
-    text: str = Field(description="The lines, separated by newlines; empty where there are no digits.")
-    confidence: Share = Field(description="The probability that this is all that the picture says.")
-    lines: list[Line] = Field(description="From top to bottom, at most 32; none where there are no digits.")
+    text: str = Field(description="The lines, separated by newlines; empty if there are no digits.")
+    confidence: Share = Field(description="Probability of this reading of the whole picture.")
+    lines: list[Line] = Field(description="From top to bottom, at most 32; none if there are no digits.")
     model: Model
 
 
 class Stored(BaseModel):
-    """What became of a correction."""
+    """Whether a correction was stored."""
 
-    stored: bool = Field(description="Whether it is new: false where the picture is there already, with this label.")
+    stored: bool = Field(description="False if the picture is already stored with this label.")
 
 
 class Health(BaseModel):
@@ -133,7 +132,7 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
     version: str = Field(description="The service's version.")
     corrections: bool = Field(description="Whether `/corrections` stores pictures.")
-    model: dict[str, str] = Field(description="The model's version and all that its file says of itself.")
+    model: dict[str, str] = Field(description="The model's version and the metadata of its file.")
 
 
 MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
@@ -172,14 +171,14 @@ HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "corrections": False, "mod
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:
-    """The digit that was read, its probabilities and its legibility, rounded as they are answered."""
+    """Return the digit, its probabilities and its legibility, rounded for the response."""
     digit, shares = read.digit, rounded(read.probabilities)
     legibility = round(read.legibility, 6)
     return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "legibility": legibility}
 
 
 def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
-    """The answer of a reading."""
+    """Convert a reading to its response."""
     prediction = Prediction(**values_of(reading), model=model)
     if with_frame:
         prediction.frame = data_uri(reading.frame)
@@ -188,7 +187,7 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
 
 
 def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
-    """The answer of a reading that was made with its ink, and the evidence for it."""
+    """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
     digit, runner_up = reading.digit, reading.runner_up
     return Explanation(
@@ -203,7 +202,7 @@ def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
 
 
 def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
-    """The answer of a text."""
+    """Convert a text to its response."""
     return Text(
         text=read.text,
         confidence=round(read.confidence, 6),
@@ -213,7 +212,7 @@ def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
 
 
 def line_of(line: text.Line, with_frames: bool) -> Line:
-    """The answer of a line."""
+    """Convert a line to its response."""
     return Line(
         text=line.text,
         confidence=round(line.confidence, 6),
@@ -223,7 +222,7 @@ def line_of(line: text.Line, with_frames: bool) -> Line:
 
 
 def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
-    """The answer of a digit."""
+    """Convert a digit to its response."""
     answer = Digit(**values_of(digit), box=box_of(digit.box))
     if with_frame:
         answer.frame = data_uri(digit.frame)
@@ -231,13 +230,13 @@ def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
 
 
 def box_of(box: maps.Box) -> Box:
-    """A box as it is answered; rounding may have left it without a pixel."""
+    """Convert a box to its response; rounding may have left it empty."""
     top, bottom, left, right = box
     return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
 
 
 def data_uri(ink: maps.Map) -> str:
-    """A map of ink as a PNG in a data URI, white on black as MNIST's images are."""
+    """Encode an ink map as a PNG in a data URI, white on black like MNIST's images."""
     png = BytesIO()
     Image.fromarray(np.uint8(255 * ink + 0.5)).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""API keys: who may ask."""
+"""Authentication by API key."""
 
 import hmac
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from pydantic import SecretStr
 from app.web.errors import Unauthorized
 
 BEARER = HTTPBearer(auto_error=False, description="One of DIGITS_API_KEYS.")
-HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same, in a header of its own.")
+HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, in a header of its own.")
 
 
 class Keys:
-    """A dependency that lets in a request with one of the keys, and raises Unauthorized otherwise."""
+    """A dependency that admits requests with one of the keys, and raises Unauthorized for others."""
 
     def __init__(self, keys: Sequence[SecretStr]) -> None:
         self.keys = [key.get_secret_value().encode() for key in keys]
@@ -25,7 +25,7 @@ class Keys:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
         header: Annotated[str | None, Security(HEADER)],
     ) -> None:
-        """Raise Unauthorized where no header carries a key, or any carries a wrong one."""
+        """Raise Unauthorized if no header has a key, or any has a wrong one."""
         given = [bearer.credentials] if bearer else []
         given += [header] if header else []
         if not given or not all(self.has(key) for key in given):
@@ -34,5 +34,5 @@ class Keys:
             )
 
     def has(self, given: str) -> bool:
-        """Whether it is one of the keys; all of them are compared, each in constant time."""
+        """Return whether this is one of the keys; it is compared with all of them, each in constant time."""
         return sum(hmac.compare_digest(given.encode(), key) for key in self.keys) > 0

@@ -1,4 +1,4 @@
-"""A request's body as it arrives: counted, in time, and inflated where it is compressed."""
+"""Request bodies as they arrive: counted, subject to a timeout, and decompressed."""
 
 import asyncio
 import zlib
@@ -15,10 +15,9 @@ PIECE_BYTES = 65_536
 
 
 async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
-    """Pass the body on, piece by piece; a compressed one counts as it arrives and as it inflates.
+    """Pass the body on in chunks; a compressed body counts both as received and as decompressed.
 
-    Raises UploadError where it is too large, too slow or damaged, Overloaded where bodies take up all the memory that
-    there is for them.
+    Raises UploadError if it is too large, too slow or damaged, and Overloaded if the memory for bodies is used up.
     """
     settings: Settings = request.state.settings
     holding: Holding = request.state.holding
@@ -33,7 +32,7 @@ async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
                 for piece in inflation.pieces(chunk):
                     holding.take_bytes(len(piece))
                     write(piece)
-                    await asyncio.sleep(0)  # a small body may inflate to a large one: others have their turn
+                    await asyncio.sleep(0)  # a small body may inflate to a large one: let other tasks run
     except TimeoutError as error:
         raise UploadTooSlow(
             f"The request was not complete within {settings.body_timeout_seconds:g} seconds: "
@@ -44,23 +43,23 @@ async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
 
 
 def inflation_of(request: Request) -> "Inflation | None":
-    """What inflates the body, where that is needed."""
+    """Return the decompressor for the body, if it needs one."""
     encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding == "identity":
         return None
     if encoding not in WINDOW_BITS:
-        raise UnsupportedEncoding("The body's Content-Encoding is unknown: send it in gzip or deflate, or as it is.")
+        raise UnsupportedEncoding("The Content-Encoding of the body is unknown: use gzip, deflate or none.")
     return Inflation(WINDOW_BITS[encoding])
 
 
 class Inflation:
-    """Inflates a body piece by piece."""
+    """Decompresses a body piece by piece."""
 
     def __init__(self, window_bits: int) -> None:
         self.decompressor = zlib.decompressobj(window_bits)
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """What a part of the body inflates to, never much at once."""
+        """Yield the decompressed data of a chunk, in small pieces."""
         try:
             while piece := self.decompressor.decompress(chunk, PIECE_BYTES):
                 yield piece
@@ -69,6 +68,6 @@ class Inflation:
             raise UnsupportedEncoding(f"The compressed body is damaged ({error}): send it again.") from error
 
     def check_end(self) -> None:
-        """Raise UnsupportedEncoding where the body is cut off, or goes on behind its end."""
+        """Raise UnsupportedEncoding if the body is truncated, or if something follows it."""
         if not self.decompressor.eof or self.decompressor.unused_data:
             raise UnsupportedEncoding("The compressed body is cut off, or something follows it: send it again.")

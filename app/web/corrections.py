@@ -1,4 +1,4 @@
-"""`POST /corrections`: a picture and its right label → the folder of corrections, where there is one."""
+"""`POST /corrections`: a picture and its correct label → the folder of corrections, if there is one."""
 
 from typing import Annotated, Literal
 
@@ -18,13 +18,13 @@ guarded = APIRouter()  # as in `app.web.routes`
 
 
 def corrections_of(settings: Settings) -> Corrections | None:
-    """The folder of corrections; None where they are off."""
+    """Return the folder of corrections; None if they are off."""
     folder = settings.corrections_dir
     return Corrections(folder, settings.max_corrections, settings.max_corrections_bytes) if folder else None
 
 
 async def folder_of(request: Request) -> Corrections:
-    """The folder of corrections; CorrectionsOff where there is none."""
+    """Return the folder of corrections; raise CorrectionsOff if there is none."""
     corrections: Corrections | None = request.state.corrections
     if corrections is None:
         raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
@@ -38,7 +38,7 @@ async def folder_of(request: Request) -> Corrections:
     responses={
         201: {"content": {"application/json": {"example": {"stored": True}}}},
         200: {
-            "description": "The picture is there already, with this label",
+            "description": "The picture is already stored with this label",
             "model": answers.Stored,
             "content": {"application/json": {"example": {"stored": False}}},
         },
@@ -51,11 +51,11 @@ async def correct(
     response: Response,
     corrections: Annotated[
         Corrections, Depends(folder_of)
-    ],  # before the picture, which is not read where there is none
+    ],  # before the picture, so that its body is not read if corrections are off
     picture: Picture,
-    label: Annotated[Label, Query(description="The digit on the picture, or `none` where it shows no digit.")],
+    label: Annotated[Label, Query(description="The digit on the picture, or `none` if it shows no digit.")],
 ) -> answers.Stored:
-    """Store a picture with its right label, and what the service reads on it; the last label of a picture counts."""
+    """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
     reading = await read_one(request, picture)
     answer = answers.prediction_of(reading, request.state.reader.classifier.version, with_frame=False)
     stored = await corrections.add(picture, label, answer.model_dump(exclude_unset=True))

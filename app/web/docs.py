@@ -1,4 +1,4 @@
-"""The interactive documentation and the OpenAPI document behind it; both work without internet."""
+"""The interactive documentation and its OpenAPI document; both work offline."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """Swagger UI."""
+    """Return the page of Swagger UI."""
     page = get_swagger_ui_html(
         openapi_url="openapi.json",
         title="Digits",
@@ -36,14 +36,14 @@ async def docs() -> HTMLResponse:
 
 
 def docs_policy(html: str) -> str:
-    """The policy for the interactive documentation: everyone's, and the one inline script that starts it."""
+    """Return the content security policy of the documentation, which also allows its one inline script."""
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return POLICY.format(f" 'sha256-{digest}'")
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with the schemas that no route has for its parameters or its answer."""
+    """Return the OpenAPI document, with the schemas that are in no route's signature."""
     document = FastAPI.openapi(app)
     _, schemas = models_json_schema([(Problem, "serialization"), (InferRequest, "validation")], ref_template=REFERENCE)
     document["components"]["schemas"] |= schemas["$defs"]

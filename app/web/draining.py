@@ -1,4 +1,4 @@
-"""SIGTERM → the health check says 503 for a while → the server's own handler, which stops it."""
+"""SIGTERM → the health check answers 503 for a while → the server's own handler, which stops it."""
 
 import asyncio
 import signal
@@ -17,16 +17,16 @@ class Draining:
         self.has_begun = False
 
     def check(self) -> None:
-        """Raise ShuttingDown where it has."""
+        """Raise ShuttingDown if it has."""
         if self.has_begun:
             raise ShuttingDown("The service is shutting down: send the request to another instance.")
 
     @contextmanager
     def on_sigterm(self, seconds: float) -> Iterator[None]:
-        """Within this, SIGTERM reaches the handler that was there before so many seconds later."""
+        """Within this context, delay SIGTERM by some seconds before it reaches the previous handler."""
         stop = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
-            yield  # no server of ours: a test, or one that handles signals in another way
+            yield  # not our server: a test, or one that handles signals in another way
             return
         loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""Why a request fails, other than because its picture cannot be read.
+"""Why a request fails, except for an unreadable picture.
 
 WebError
 ├── UploadError            the request carries no picture

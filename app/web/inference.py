@@ -1,6 +1,6 @@
-"""A body of the Open Inference Protocol V2 → pictures or frames, and readings → the response.
+"""Request body of the Open Inference Protocol V2 → pictures or frames; readings → response.
 
-A tensor stands in the JSON, or behind it: the protocol's binary extension.
+Tensors are part of the JSON, or follow it as the protocol's binary extension defines.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse
 from app.web.uploads import MAX_PICTURES, bytes_of, check_count, json_object
 
 HEADER = "Inference-Header-Content-Length"
-MAX_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: frames, and what is around them
-LENGTH_BYTES = 4  # of the length before each element of a BYTES tensor, little-endian
+MAX_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and some more
+LENGTH_BYTES = 4  # size of the little-endian length before each element of a BYTES tensor
 DATATYPES: dict[OutputName, Literal["INT64", "FP32"]] = {
     "digit": "INT64",
     "probabilities": "FP32",
@@ -30,12 +30,12 @@ BINARY_TYPES = {"INT64": "<i8", "FP32": "<f4"}
 
 
 class Inference:
-    """A request that has been parsed; everything raises InvalidInference where it is not as the protocol has it."""
+    """A parsed request; every method raises InvalidInference if the request violates the protocol."""
 
     def __init__(self, body: bytes, json_bytes: int | None) -> None:
         end = len(body) if json_bytes is None else json_bytes
         if end > len(body):
-            raise InvalidInference(f"The body has {len(body)} bytes, fewer than {HEADER} says.")
+            raise InvalidInference(f"The body has {len(body)} bytes, but {HEADER} is {json_bytes}.")
         try:
             self.request = InferRequest.model_validate(json_object(body[:end], MAX_VALUES))
         except ValidationError as error:
@@ -44,53 +44,54 @@ class Inference:
         self.binary = body[end:]
         size = self.input.parameters.binary_data_size
         if (size or 0) != len(self.binary):
-            raise InvalidInference(f"There are {len(self.binary)} bytes behind the JSON; binary_data_size is {size}.")
+            raise InvalidInference(f"The JSON is followed by {len(self.binary)} bytes, but binary_data_size is {size}.")
         if (size is None) == (self.input.data is None):
-            raise InvalidInference("Send either data in the JSON or binary_data_size and the data behind it.")
+            raise InvalidInference("Send either data in the JSON, or binary_data_size and the data after the JSON.")
 
     @property
     def has_frames(self) -> bool:
-        """Whether the input is frames, and no pictures."""
+        """Whether the input is frames, not pictures."""
         return self.input.name == "pixels"
 
     def pictures(self) -> list[bytes]:
-        """The encoded pictures in the input `picture`."""
+        """Return the encoded pictures in the input `picture`."""
         count = self.count("BYTES", [])
         if self.input.data is None:
             return elements(self.binary, count)
         if self.input.parameters.content_type != "base64":
             raise InvalidInference(
-                "Send pictures behind the JSON, or in base64 with the parameter content_type: base64."
+                "Send pictures after the JSON, or in base64 with the parameter content_type: base64."
             )
         if len(self.input.data) != count:
-            raise InvalidInference(f"There are {len(self.input.data)} pictures in the data, and {count} by the shape.")
+            raise InvalidInference(f"The data has {len(self.input.data)} pictures, but the shape has {count}.")
         return list(map(bytes_of, self.input.data))
 
     def frames(self) -> Map:
-        """The (n, 28, 28) frames in the input `pixels`."""
+        """Return the (n, 28, 28) frames in the input `pixels`."""
         count = self.count("FP32", [PIXELS])
         try:
             values = np.frombuffer(self.binary, "<f4") if self.input.data is None else np.array(self.input.data, float)
         except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInference("The data is not numbers, or its rows differ in length.") from error
         if values.size != count * PIXELS:
-            raise InvalidInference(f"There are {values.size} pixels in the data, and {count * PIXELS} by the shape.")
+            raise InvalidInference(f"The data has {values.size} pixels, but the shape has {count * PIXELS}.")
         if not ((values >= 0) & (values <= 1)).all():
-            raise InvalidInference("Pixels lie between 0, the ground, and 1, the ink.")
+            raise InvalidInference("Pixels must be between 0 (background) and 1 (ink).")
         return values.astype(np.float32).reshape(count, FRAME_SIDE, FRAME_SIDE)
 
     def count(self, datatype: str, rest: list[int]) -> int:
-        """How many pictures there are by the shape, which is that number and the rest."""
+        """Check the datatype and the shape, which is [count, *rest]; return the count."""
         if self.input.datatype != datatype:
-            raise InvalidInference(f"The datatype of {self.input.name} is {datatype}.")
+            raise InvalidInference(f"The datatype of {self.input.name} must be {datatype}.")
         count, *others = self.input.shape or [0]
         if count < 1 or others != rest:
-            raise InvalidInference(f"The shape of {self.input.name} is [{', '.join(map(str, ['n', *rest]))}], n > 0.")
+            shape = ", ".join(map(str, ["n", *rest]))
+            raise InvalidInference(f"The shape of {self.input.name} must be [{shape}], n > 0.")
         check_count(count)
         return count
 
     def response(self, readings: Sequence[Reading], version: str) -> tuple[InferResponse, bytes]:
-        """What is answered: the JSON, and what stands behind it."""
+        """Return the JSON of the response, and the binary data after it."""
         tensors, binary = [], b""
         arrays = arrays_of(readings)
         for output in self.request.outputs or [InferOutput(name=name) for name in arrays]:
@@ -108,7 +109,7 @@ class Inference:
 
 
 def elements(tensor: bytes, count: int) -> list[bytes]:
-    """The elements of a BYTES tensor: each stands behind its length."""
+    """Return the elements of a BYTES tensor; each is preceded by its length."""
     found, end = [], 0
     for _ in range(count):
         start = end + LENGTH_BYTES
@@ -116,13 +117,13 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
         found.append(tensor[start:end])
     if end != len(tensor):
         raise InvalidInference(
-            f"The binary data is not {count} pictures, each behind its length in {LENGTH_BYTES} bytes."
+            f"The binary data is not {count} pictures, each preceded by its length in {LENGTH_BYTES} bytes."
         )
     return found
 
 
 def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
-    """The output tensors, rounded as /predict has them."""
+    """Return the output tensors, rounded as in /predict."""
     return {
         "digit": np.array([reading.digit for reading in readings]),
         "probabilities": np.array([rounded(reading.probabilities) for reading in readings]),
@@ -131,5 +132,5 @@ def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
 
 
 def sentence(error: Mapping[str, Any]) -> str:
-    """What is wrong, and where."""
+    """Describe a validation error and its location."""
     return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"

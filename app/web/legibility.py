@@ -1,15 +1,13 @@
-"""Which readings are answered: those as legible as the settings ask for."""
+"""Refuses readings below the minimum legibility."""
 
 from app.inference.reading import Reading
 from app.web.errors import NotADigit
 
 
 def check_legibility(reading: Reading, least: float) -> None:
-    """Raise NotADigit where the legibility of a reading is below `least`."""
+    """Raise NotADigit if the legibility of a reading is below `least`."""
     if reading.legibility >= least:
         return
     if reading.has_several:
         raise NotADigit("There are several digits on the picture: send one at a time.")
-    raise NotADigit(
-        "What is on the picture does not look like one whole digit: write it larger or darker, or crop closer to it."
-    )
+    raise NotADigit("The picture does not look like one whole digit: write it larger or darker, or crop closer to it.")

@@ -1,4 +1,4 @@
-"""The rest of a refused body is read and dropped before the answer, where the connection closes after it."""
+"""Reads and discards the rest of a refused body before the response, if the connection closes after it."""
 
 import asyncio
 from contextlib import suppress
@@ -8,9 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class LingeringMiddleware:
-    """ASGI middleware for clients that send all of a request before they read, as Python's urllib does.
+    """ASGI middleware for clients that send the whole request before they read, as Python's urllib does.
 
-    Data that arrives on a closed connection resets it, and such a client would see that in place of its answer.
+    Data that arrives on a closed connection resets it, and such a client would see that in place of the response.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -18,7 +18,7 @@ class LingeringMiddleware:
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; see the class."""
+        """Handle a request; see the class."""
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
         if headers.get("connection", "").lower() != "close" or "expect" in headers:
             await self.app(scope, receive, send)

@@ -1,6 +1,6 @@
-"""What every request gets: admission, an id, security headers, a log line, and its place in the metrics.
+"""Middleware for every request: admission, request id, security headers, log line and metrics.
 
-No content, file name or picture reaches the log.
+No content, file name or picture is logged.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from app.web.admission import Admission, Resource, picture_route
 from app.web.errors import Overloaded, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-CLIENT_CLOSED_REQUEST = 499  # as nginx logs it: nobody was there to be answered
-# Until Overloaded is answered: at random, or clients that ask again at once would all do so together.
+CLIENT_CLOSED_REQUEST = 499  # nginx's code for a client that disconnected before the response
+# Delay of an Overloaded response: random, or clients that retry at once would all do so together.
 REFUSAL_SECONDS = 0.5, 1.0
 POLICY = (
     "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -37,16 +37,16 @@ SECURITY_HEADERS = [
 
 
 class RequestMiddleware:
-    """ASGI middleware around the whole application; it also answers what nobody foresaw."""
+    """ASGI middleware around the whole application; also answers unforeseen errors."""
 
     def __init__(self, app: ASGIApp, admission: Admission, metrics: Metrics) -> None:
         self.app = app
         self.admission = admission
         self.metrics = metrics
-        self.log = structlog.get_logger().bind()  # bound once: it would be anew for each line
+        self.log = structlog.get_logger().bind()  # bound once, not for every line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on; see the class."""
+        """Handle a request; see the class."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -73,7 +73,7 @@ class RequestMiddleware:
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
-            except Exception as error:  # the last place to answer it, and to log it under the request's id
+            except Exception as error:  # the last place to answer it, and to log it with the request id
                 if not isinstance(error, WebError):
                     self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
@@ -82,22 +82,22 @@ class RequestMiddleware:
         self.finish(scope, status, perf_counter() - started)
 
     async def admit(self, request: Request, route: str) -> None:
-        """Raise UploadTooLarge or Overloaded where a picture is to be refused unread.
+        """Raise UploadTooLarge or Overloaded if a request has to be refused before its body is read.
 
-        Overloaded is raised after a while: of 640×480 JPEGs from 400 clients that ask again at once, at ten times what
-        can be answered, 77 % of the unloaded rate are answered then, and 35 % where it is raised at once.
+        Overloaded is raised after a delay. When 400 clients send 640×480 JPEGs at ten times the capacity and retry at
+        once, the throughput is 77 % of the unloaded one with the delay, and 35 % without.
         """
         declared = request.headers.get("content-length", "")
         try:
             length = int(declared) if declared.isdecimal() and len(declared) < 20 else 0
             self.admission.check(route, length)
         except Overloaded:
-            request.state.holding.take(Resource.REFUSED)  # raises at once where many wait already
+            request.state.holding.take(Resource.REFUSED)  # raises at once if many are waiting already
             await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
             raise
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:
-        """Log and count a request that is over."""
+        """Log and count a finished request."""
         state, span = scope["state"], trace.get_current_span().get_span_context()
         line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
         traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}

@@ -1,4 +1,4 @@
-"""The endpoints of the Open Inference Protocol V2; those of the model with its version in the path and without."""
+"""The endpoints of the Open Inference Protocol V2; those of the model with and without its version in the path."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
@@ -24,7 +24,7 @@ BODY: dict[str, Any] = {
     },
     "application/octet-stream": BINARY,
 }
-BODY_RULES = f"JSON, or JSON and a tensor behind it; {HEADER} says then how long the JSON is."
+BODY_RULES = f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the JSON."
 NOT_OF_INFER = {
     errors.CorrectionsOff,
     NotStored,
@@ -40,11 +40,11 @@ NOT_OF_INFER = {
 guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])  # as in `app.web.routes`
 
 
-async def check_version(request: Request, version: Annotated[str, Path(description="The model's.")]) -> None:
-    """Raise UnknownVersion where the model's version is another one."""
+async def check_version(request: Request, version: Annotated[str, Path(description="The model's version.")]) -> None:
+    """Raise UnknownVersion if the model has another version."""
     ours = request.state.reader.classifier.version
     if version != ours:
-        raise errors.UnknownVersion(f"The model's version is {ours}: ask for that one, or leave it out.")
+        raise errors.UnknownVersion(f"The model's version is {ours}: request that version, or none.")
 
 
 def of_model(
@@ -53,7 +53,7 @@ def of_model(
     responses: dict[int | str, Any],
     **options: Any,  # noqa: ANN401
 ) -> Callable[[Endpoint], Endpoint]:
-    """Add an endpoint of the model, with its version in the path and without."""
+    """Add an endpoint of the model, with and without its version in the path."""
     unknown = problems.documentation(MODEL + path, errors.UnknownVersion, RequestValidationError)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
@@ -67,19 +67,19 @@ def of_model(
 
 
 def answer(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """An OpenAPI response with an example."""
+    """Return an OpenAPI response with an example."""
     return {200: {"content": {"application/json": {"example": example}}}}
 
 
 @unguarded.get("/v2", responses=answer(tensors.SERVER_EXAMPLE))
 async def server_metadata(request: Request) -> tensors.ServerMetadata:
-    """The service's name and version, and the extensions of the protocol that it knows."""
+    """Return the name and version of the service, and the protocol extensions it supports."""
     return tensors.ServerMetadata(version=request.app.version)
 
 
 @unguarded.get("/v2/health/live", responses=answer(tensors.LIVE_EXAMPLE))
 async def server_live() -> tensors.ServerLive:
-    """Whether the service runs."""
+    """Report that the service is running."""
     return tensors.ServerLive()
 
 
@@ -88,14 +88,14 @@ async def server_live() -> tensors.ServerLive:
     responses=answer(tensors.READY_EXAMPLE) | problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
 async def server_ready(request: Request) -> tensors.ServerReady:
-    """Whether the service is ready; 503 as soon as it is told to stop."""
+    """Report whether the service is ready: 503 as soon as it is told to stop."""
     request.state.draining.check()
     return tensors.ServerReady()
 
 
 @of_model(unguarded.get, "", responses=answer(tensors.MODEL_METADATA_EXAMPLE))
 async def model_metadata(request: Request) -> tensors.ModelMetadata:
-    """The model's version, its inputs, of which a request has one, and its outputs."""
+    """Return the version, inputs and outputs of the model. A request has one of the inputs."""
     return tensors.ModelMetadata(versions=[request.state.reader.classifier.version])
 
 
@@ -105,7 +105,7 @@ async def model_metadata(request: Request) -> tensors.ModelMetadata:
     responses=answer(tensors.MODEL_READY_EXAMPLE) | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
 async def model_ready(request: Request) -> tensors.ModelReady:
-    """Whether the model is ready; 503 as soon as the service is told to stop."""
+    """Report whether the model is ready: 503 as soon as the service is told to stop."""
     request.state.draining.check()
     return tensors.ModelReady()
 
@@ -113,10 +113,10 @@ async def model_ready(request: Request) -> tensors.ModelReady:
 async def read_inference(
     request: Request,
     json_bytes: Annotated[
-        int | None, Header(alias=HEADER, ge=0, description="Length of the JSON, where a tensor stands behind it.")
+        int | None, Header(alias=HEADER, ge=0, description="Length of the JSON in bytes, if a tensor follows it.")
     ] = None,
 ) -> Inference:
-    """The request that a body is; see `read_body` and Inference for what this raises."""
+    """Parse the body of a request; see `read_body` and Inference for the errors."""
     return Inference(await read_raw(request), json_bytes)
 
 
@@ -136,7 +136,7 @@ async def read_inference(
 async def infer(
     request: Request, asked: Annotated[Inference, Depends(read_inference)]
 ) -> tensors.InferResponse | Response:
-    """Read the digit on each of up to 256 pictures, or of as many frames as the network takes them."""
+    """Read the digit on each of up to 256 pictures, or frames in the network's input format."""
     if asked.has_frames:
         readings = read_frames(request, asked.frames())
     else:

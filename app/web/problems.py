@@ -1,4 +1,4 @@
-"""Exceptions → RFC 9457 problems: one table. An exception's message becomes the problem's `detail`."""
+"""Exceptions → RFC 9457 problems, in one table. The message of an exception becomes the problem's `detail`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ LOG = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Kind:
-    """What all problems of one type share."""
+    """The properties that all problems of one type share."""
 
     status: int
     name: str
@@ -31,7 +31,7 @@ class Kind:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def problem(self, detail: str, instance: str, request_id: str) -> Problem:
-        """A problem of this kind, as a request gets it."""
+        """Return a problem of this kind for a request."""
         of_v2 = {"error": detail} if instance.startswith("/v2") else {}
         return Problem(
             type=f"/problems/{self.name}",
@@ -79,8 +79,8 @@ KINDS: dict[type[Exception], Kind] = {
 
 
 def kind_and_detail(request: Request, error: Exception) -> tuple[Kind, str]:
-    """The kind of problem that an exception is, and what to tell the client."""
-    if isinstance(error, HTTPException):  # what the framework itself refuses, such as an unknown path or method
+    """Return the kind of problem of an exception, and the detail for the client."""
+    if isinstance(error, HTTPException):  # raised by the framework, as for an unknown path or method
         status = HTTPStatus(error.status_code)
         kind = Kind(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers or {})
         return kind, f"{request.method} {request.scope['path']}: {status.description}."
@@ -94,7 +94,7 @@ def kind_and_detail(request: Request, error: Exception) -> tuple[Kind, str]:
 
 
 async def respond(request: Request, error: Exception) -> Response:
-    """The answer to a request that raised an exception; of an unforeseen one it tells nothing but the request's id."""
+    """Answer a request that raised an exception; for an unforeseen one, reveal only the request id."""
     kind, detail = kind_and_detail(request, error)
     problem = kind.problem(detail, request.scope["path"], request.state.request_id)
     request.state.problem = kind.name
@@ -102,9 +102,9 @@ async def respond(request: Request, error: Exception) -> Response:
 
 
 def noted(request: Request, error: Exception) -> Exception:
-    """The error of one picture of several, logged where nobody foresaw it, without the traceback.
+    """Return the error of one picture of several without its traceback; log it if it is unforeseen.
 
-    That would keep the picture in memory until all have been read.
+    The traceback would keep the picture in memory until all have been read.
     """
     if type(error) not in KINDS:
         LOG.error("unforeseen error", exc_info=error, request_id=request.state.request_id)
@@ -113,20 +113,20 @@ def noted(request: Request, error: Exception) -> Exception:
 
 
 def problem_of_one(request: Request, error: Exception) -> Problem:
-    """The problem of one picture of several, which is counted."""
+    """Return and count the problem of one picture of several."""
     kind, detail = kind_and_detail(request, error)
     request.state.metrics.rejected.labels(kind.name).inc()
     return kind.problem(detail, request.scope["path"], request.state.request_id)
 
 
 def install(app: FastAPI) -> None:
-    """Let FastAPI answer each exception of the table as a problem, but those nobody foresaw: the middleware does."""
+    """Let FastAPI answer each exception in the table, except unforeseen ones, which the middleware answers."""
     for error in KINDS.keys() - {Exception} | {HTTPException}:
         app.add_exception_handler(error, respond)
 
 
 def documentation(path: str, *errors: type[Exception]) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI responses of a route that may raise these, with an example of each."""
+    """Return the OpenAPI responses of a route that may raise these errors, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
     for kind in {kind.name: kind for error, kind in KINDS.items() if error in errors}.values():
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}

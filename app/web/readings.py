@@ -1,7 +1,7 @@
-"""Pictures of a request → readings, as far as there are places for them; each is measured and counted.
+"""Pictures of a request → readings, subject to admission; each is recorded in the metrics.
 
-The small pictures of one request are read together, its large ones one after another, so that other requests have
-their turn in between.
+The small pictures of one request are read in batches, its large ones one after another, so that other requests get
+their turn.
 """
 
 import asyncio
@@ -22,18 +22,18 @@ from app.web.admission import Holding, Resource
 from app.web.legibility import check_legibility
 from app.web.telemetry import record, record_answer, record_reading
 
-SECONDS = 20.0  # from the first picture of a request on; pictures that have not begun by then are refused
+SECONDS = 20.0  # per request; pictures that have not started by then are refused
 
 
 async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> Reading:
-    """Read the digit on the one picture of a request."""
+    """Read the digit on the only picture of a request."""
     small = request.state.reader.open_if_small(picture)
     request.state.holding.take(queue_of(small))
     return await read_opened(request, picture, small, with_ink)
 
 
 async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:
-    """Read the digit on each picture; of one that cannot be read, the reason. Overloaded where there are no places."""
+    """Read the digit on each picture, or return why it cannot be read; raise Overloaded if there are no places."""
     holding: Holding = request.state.holding
     begin_by = time.monotonic() + SECONDS
     alone = asyncio.Lock()  # for large pictures
@@ -46,7 +46,7 @@ async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Read
                 if time.monotonic() > begin_by:
                     raise Busy
                 return answered(request, await read_opened(request, picture, small))
-        except Exception as error:  # whatever it is, the others are read
+        except Exception as error:  # one bad picture must not affect the others
             return problems.noted(request, error)
 
     outcomes: list[Reading | Exception] = []
@@ -60,7 +60,7 @@ async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Read
 
 
 async def small_or_error(reader: Reader, picture: bytes, begin_by: float) -> Image.Image | Exception | None:
-    """A small picture opened, None for a large one, or why it cannot be opened: Busy after a time."""
+    """Open a small picture; None for a large one. Return the error if it fails, Busy if the time is up."""
     try:
         if time.monotonic() > begin_by:
             raise Busy
@@ -70,7 +70,7 @@ async def small_or_error(reader: Reader, picture: bytes, begin_by: float) -> Ima
 
 
 async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]:
-    """Read the digit on each picture; where one cannot be read, its error says which one it is."""
+    """Read the digit on each picture; if one cannot be read, raise its error, which names the picture."""
     outcomes = await read_several(request, pictures)
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
@@ -81,7 +81,7 @@ async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]
 
 
 def read_frames(request: Request, frames: Map) -> list[Reading]:
-    """Read the digit on each frame, however legible it is."""
+    """Read the digit in each frame, whatever its legibility."""
     request.state.holding.take_share({Resource.SMALL: len(frames)})
     readings: list[Reading] = request.state.reader.read_frames(frames)
     for reading in readings:
@@ -92,7 +92,7 @@ def read_frames(request: Request, frames: Map) -> list[Reading]:
 
 
 async def read_opened(request: Request, picture: bytes, small: Image.Image | None, with_ink: bool = False) -> Reading:
-    """Read a picture that has its place."""
+    """Read a picture that has been admitted."""
     reader: Reader = request.state.reader
     reading = await (reader.read_small(small, with_ink) if small else reader.read_large(picture, with_ink))
     record(reading.stages, queue_of(small), request.state.metrics)
@@ -101,12 +101,12 @@ async def read_opened(request: Request, picture: bytes, small: Image.Image | Non
 
 
 def answered(request: Request, reading: Reading) -> Reading:
-    """A reading that is answered; NotADigit where it is less legible than the settings ask for."""
+    """Count and return a reading; raise NotADigit if its legibility is below the minimum."""
     check_legibility(reading, request.state.settings.min_legibility)
     record_answer(reading, request.state.metrics)
     return reading
 
 
 def queue_of(small: Image.Image | None) -> Resource:
-    """Where a picture waits."""
+    """Return the queue of a picture."""
     return Resource.SMALL if small else Resource.LARGE

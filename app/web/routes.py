@@ -1,4 +1,4 @@
-"""The endpoints; no logic of their own."""
+"""The endpoints, without logic of their own."""
 
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from app.web.readings import answered, read_one, read_several
 from app.web.telemetry import record, record_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
-guarded = APIRouter()  # its endpoints ask for an API key, where there are any
+guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 
 
@@ -35,7 +35,7 @@ BODY: dict[str, Any] = {
     "application/octet-stream": BINARY,
     "application/json": OBJECT,
 }
-BODY_RULES = "The picture's format is recognised by its content; the type that a raw body declares does not matter."
+BODY_RULES = "The format of the picture is detected from its content; the declared type of a raw body is ignored."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
 SEVERAL_FORM = {
     "schema": {
@@ -66,7 +66,7 @@ OF_BATCH = {
     Exception,
     errors.Overloaded,
 }
-Frame = Annotated[bool, Query(description="Also send what the network saw, and where on the picture.")]
+Frame = Annotated[bool, Query(description="Also return the network's input, and its box on the picture.")]
 
 
 @guarded.post(
@@ -80,7 +80,7 @@ Frame = Annotated[bool, Query(description="Also send what the network saw, and w
     openapi_extra=REQUEST,
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
-    """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the request's body."""
+    """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = answered(request, await read_one(request, picture))
     return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
 
@@ -96,7 +96,7 @@ async def predict(request: Request, picture: Picture, frame: Frame = False) -> a
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
 )
 async def predict_batch(request: Request, pictures: Pictures, frame: Frame = False) -> answers.Predictions:
-    """Read the handwritten digit on each of up to 256 pictures, sent as form fields `files`; results in their order."""
+    """Read the handwritten digit on each of up to 256 pictures, sent as form fields `files`; results are in order."""
     version = request.state.reader.classifier.version
     results = [
         answers.Failure(error=problems.problem_of_one(request, outcome))
@@ -117,9 +117,9 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
     openapi_extra=REQUEST,
 )
 async def explain(request: Request, picture: Picture) -> answers.Explanation:
-    """Read the digit as `/predict` does, and show the ink, the frame, and what in it speaks for the digit."""
+    """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
     reading = answered(request, await read_one(request, picture, with_ink=True))
-    # In a thread, since the ink may take 10 ms to write as a PNG.
+    # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(answers.explanation_of, reading, request.state.reader.classifier)
 
 
@@ -137,17 +137,17 @@ async def read(
     request: Request,
     picture: Picture,
     length: Annotated[
-        int | None, Query(ge=1, le=MOST_DIGITS, description="Number of digits on the picture, where it is known.")
+        int | None, Query(ge=1, le=MOST_DIGITS, description="Number of digits on the picture, if known.")
     ] = None,
-    frame: Annotated[bool, Query(description="Also send what the network saw of each digit.")] = False,
+    frame: Annotated[bool, Query(description="Also return the network's input for each digit.")] = False,
 ) -> answers.Text:
-    """Read all handwritten digits on a picture, line by line; one without any has an empty text."""
+    """Read all handwritten digits on a picture, line by line; without digits, the text is empty."""
     reader: Reader = request.state.reader
     request.state.holding.take(Resource.LARGE)
     text = await reader.read_text(picture, length)
     record(text.stages, Resource.LARGE, request.state.metrics)
     record_text(text, request.state.metrics)
-    # In a thread, since it may have two thousand frames to write as PNGs.
+    # In a thread, since there may be two thousand frames to encode as PNGs.
     return await run_in_threadpool(answers.text_of, text, reader.classifier.version, frame)
 
 
@@ -160,7 +160,7 @@ async def read(
     },
 )
 async def health(request: Request) -> answers.Health:
-    """Whether the service is ready, and with which model; 503 as soon as it is told to stop."""
+    """Report whether the service is ready, and its model: 503 as soon as it is told to stop."""
     request.state.draining.check()
     classifier: Classifier = request.state.reader.classifier
     return answers.Health(
@@ -180,5 +180,5 @@ async def health(request: Request) -> answers.Health:
     },
 )
 async def metrics(request: Request) -> Response:
-    """Numbers for Prometheus, of all workers together."""
+    """Return the Prometheus metrics, summed over all workers."""
     return Response(request.state.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""What was read, and the stages of the work on it → metrics and OpenTelemetry spans."""
+"""Readings and their stages → metrics and OpenTelemetry spans."""
 
 from collections.abc import Sequence
 from time import perf_counter_ns, time_ns
@@ -10,11 +10,11 @@ from app.inference.stage import Stage
 from app.inference.text import Digit, Text
 from app.metrics import Metrics
 
-TRACER = trace.get_tracer("digits")  # finds its provider when it is first used
+TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
 def record(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
-    """Measure the work on a picture, and make a child of the request's span of each stage, where FastAPI traces it."""
+    """Record the stages of a picture as metrics, and as children of the request's span if FastAPI traces it."""
     waited, *others = stages
     metrics.queue_seconds.labels(queue).observe((waited.end - waited.begin) / 1e9)
     for stage in others:
@@ -26,19 +26,19 @@ def record(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
 
 
 def record_reading(reading: Reading, metrics: Metrics) -> None:
-    """Measure a reading, whether it is answered or not."""
+    """Record the metrics of a reading, whether it is returned or refused."""
     metrics.legibility.observe(reading.legibility)
     metrics.batch_size.observe(reading.batch_size)
 
 
 def record_answer(answer: Reading | Digit, metrics: Metrics) -> None:
-    """Count a digit that is answered."""
+    """Count a digit that is returned."""
     metrics.predictions[answer.digit].inc()
     metrics.confidence.observe(answer.probabilities[answer.digit])
 
 
 def record_text(text: Text, metrics: Metrics) -> None:
-    """Measure a text, and count its digits."""
+    """Record the metrics of a text, and count its digits."""
     digits = [digit for line in text.lines for digit in line.digits]
     metrics.batch_size.observe(1)
     metrics.text_length.observe(len(digits))

@@ -1,4 +1,4 @@
-"""What requests and responses of the Open Inference Protocol V2 say, and an example of each."""
+"""Request and response models of the Open Inference Protocol V2, with an example of each."""
 
 from typing import Annotated, Any, Literal
 
@@ -12,64 +12,68 @@ OutputName = Literal["digit", "probabilities", "legibility"]
 
 
 class InputParameters(BaseModel):
-    """What is said of an input tensor beside its shape."""
+    """Parameters of an input tensor."""
 
-    binary_data_size: int | None = Field(default=None, ge=0, description="Its bytes behind the JSON, in place of data.")
-    content_type: Literal["base64"] | None = Field(default=None, description="How pictures are written in data.")
+    binary_data_size: int | None = Field(
+        default=None, ge=0, description="Number of bytes after the JSON, in place of data."
+    )
+    content_type: Literal["base64"] | None = Field(default=None, description="Encoding of the pictures in data.")
 
 
 class OutputParameters(BaseModel):
-    """How an output tensor is to be sent."""
+    """Parameters of an output tensor."""
 
-    binary_data: bool | None = Field(default=None, description="Behind the JSON? By default as the request says.")
+    binary_data: bool | None = Field(
+        default=None, description="Whether to send it after the JSON. Defaults to the request's binary_data_output."
+    )
 
 
 class RequestParameters(BaseModel):
-    """How output tensors are to be sent that say nothing themselves."""
+    """Default parameters of the output tensors."""
 
-    binary_data_output: bool = Field(default=False, description="Behind the JSON?")
+    binary_data_output: bool = Field(default=False, description="Whether to send output tensors after the JSON.")
 
 
 class InferInput(BaseModel):
-    """Encoded pictures, or frames as the network takes them."""
+    """Encoded pictures, or frames in the network's input format."""
 
     name: Literal["picture", "pixels"]
-    shape: Annotated[list[int], FailFast()] = Field(  # else there may be 200,000 errors
+    shape: Annotated[list[int], FailFast()] = Field(  # otherwise there may be 200,000 errors
         max_length=3, description="[n] for pictures, [n, 784] for frames; n is at most 256."
     )
     datatype: Literal["BYTES", "FP32"] = Field(description="BYTES for pictures, FP32 for frames.")
     parameters: InputParameters = InputParameters()
     data: list[Any] | None = Field(
-        default=None, description="Pictures in base64, or the numbers of frames from 0, the ground, to 1, the ink."
+        default=None, description="Pictures in base64, or the pixels of frames, from 0 (background) to 1 (ink)."
     )
 
 
 class InferOutput(BaseModel):
-    """An output tensor that is asked for."""
+    """A requested output tensor."""
 
     name: OutputName
     parameters: OutputParameters = OutputParameters()
 
 
 class InferRequest(BaseModel):
-    """Pictures or frames to be read."""
+    """A request to read pictures or frames."""
 
-    id: str | None = Field(default=None, max_length=1000, description="Comes back in the response.")
+    id: str | None = Field(default=None, max_length=1000, description="Returned in the response.")
     parameters: RequestParameters = RequestParameters()
     inputs: list[InferInput] = Field(min_length=1, max_length=1)
     outputs: list[InferOutput] | None = Field(
-        default=None, min_length=1, max_length=3, description="What to answer; everything by default."
+        default=None, min_length=1, max_length=3, description="Outputs to return. Defaults to all."
     )
 
 
 class BinarySize(BaseModel):
-    """Where the data of an output tensor is."""
+    """Parameters of an output tensor that follows the JSON."""
 
-    binary_data_size: int = Field(description="So many bytes behind the JSON.")
+    binary_data_size: int = Field(description="Number of bytes after the JSON.")
 
 
 class OutputTensor(BaseModel):
-    """An output tensor, its data here or behind the JSON."""
+    """An output tensor, with its data here or after the JSON."""
 
     name: OutputName
     shape: list[int]
@@ -79,11 +83,11 @@ class OutputTensor(BaseModel):
 
 
 class InferResponse(BaseModel):
-    """What was read."""
+    """The response to an inference request."""
 
     model_name: str = NAME
     model_version: str
-    id: str | None = Field(default=None, description="The request's.")
+    id: str | None = Field(default=None, description="The id of the request.")
     outputs: list[OutputTensor]
 
 
@@ -96,7 +100,7 @@ class TensorMetadata(BaseModel):
 
 
 class ModelMetadata(BaseModel):
-    """The model; a request has one of its inputs."""
+    """The metadata of the model. A request has one of its inputs."""
 
     name: str = NAME
     versions: list[str]
@@ -120,7 +124,7 @@ class ModelReady(BaseModel):
 
 
 class ServerMetadata(BaseModel):
-    """The service."""
+    """The metadata of the service."""
 
     name: str = NAME
     version: str
@@ -128,7 +132,7 @@ class ServerMetadata(BaseModel):
 
 
 class ServerLive(BaseModel):
-    """The service runs."""
+    """The service is running."""
 
     live: Literal[True] = True
 
