@@ -71,7 +71,7 @@ class Reader:
         return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
 
     async def open_in_turn(self, data: bytes) -> Image.Image | None:
-        """Open a picture of a batch. A header may take 20 ms, so other tasks run between two pictures of any batches."""
+        """Open a picture of a batch. A header may take 20 ms: other tasks run between any two pictures."""
         async with self.opening:
             await asyncio.sleep(0)
             return self.open_if_small(data)
