@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Coroutine, Iterator
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from app.inference.decoders import Busy, Decoders, new_pool
 from app.inference.reading import decide, read_bytes
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
 from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_scans, until
+from training import strings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 SLOW = many_scans(70_000)  # for ever, in C code
@@ -101,6 +103,13 @@ def test_a_picture_that_takes_more_memory_than_there_is_beside_others_is_looked_
     assert found.closely
     assert found.results
     assert not killed
+
+
+@linux
+def test_a_number_is_looked_at_closely_beside_others(pool, digits, labels):
+    cheque = Image.open(BytesIO(strings.number("cheque", digits, labels, 0, 1, (4, 6)).picture)).resize((1600, 1200))
+    found = asyncio.run(pool.run(SHARED, encode(cheque, "JPEG"), LAYOUTS, closely=True, is_alone=False))
+    assert found.results
 
 
 def test_a_blank_picture_is_said_so(pool, killed):
