@@ -57,8 +57,8 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, classifier, capsys):
     (more / "labels.csv").write_text("filename,label\nblank.png,1\ntext.png,2\nmissing.png,3\n")
     assert pictures.load(folder.parent, classifier).labels.tolist() == [7, 3, NONE]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" is left out: ")[0] for line in lines] == [
-        str(more / "images" / name) for name in ("blank.png", "text.png", "missing.png")
+    assert [line.split(": ")[0] for line in lines] == [
+        f"Skipped {more / 'images' / name}" for name in ("blank.png", "text.png", "missing.png")
     ]
     assert "no ink" in lines[0]
 
@@ -66,8 +66,8 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, classifier, capsys):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (None, "holds no picture to learn from"),
-        ("filename,label\n", "holds no picture to learn from"),
+        (None, "holds no picture to train on"),
+        ("filename,label\n", "holds no picture to train on"),
         ("filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
         ("filename,digit\na.png,7\n", "has no column 'label'"),
     ],
