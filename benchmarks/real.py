@@ -243,7 +243,7 @@ def tile(reading: Reading) -> Image.Image:
 
 
 def open_if_picture(file: bytes) -> Image.Image | None:
-    """Open a file as a picture that fits a tile, or return None, since refused files may be no pictures."""
+    """Open a file as a picture that fits a tile, or return None, since refused files may not be pictures."""
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(file))).convert("RGBA")
     except Exception:  # Pillow's parsers raise whatever broken bytes make them raise

@@ -2,7 +2,7 @@
 
     make soak
 
-Sends digits, photos and files that are no pictures, at a rate below the service's capacity. Exits with 1 if an answer
+Sends digits, photos and files that are not pictures, at a rate below the service's capacity. Exits with 1 if an answer
 has a 5xx status or differs from what the same code reads offline, or if memory grows by more than 5 % after the first
 two minutes.
 """

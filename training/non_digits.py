@@ -4,7 +4,7 @@
 
 They cover what a picture may show beside a digit or in its place: parts of digits, several digits at once, other
 characters, scribbles, shapes and textures. They are framed as the service frames a picture. `training.augment` deforms
-them anew in each epoch.
+them again in each epoch.
 """
 
 import math
@@ -30,7 +30,7 @@ CANVAS = 140  # side in pixels of the canvas for characters and shapes
 MARGIN = 15
 # Without those that some people write as others write a digit. Taken from all alphabets of the Hershey fonts.
 LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
-TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that are no digits when rotated by 90°
+TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Strokes = list[NDArray[np.float64]]  # each (P, 2) vertices as (x, y)
 Kind = Callable[[Digits, Generator], Map]
@@ -229,7 +229,7 @@ def written(strokes: Strokes, rng: Generator) -> Map:
     return levels(image)
 
 
-# Most of the service's candidates that are no digit are of the first three kinds.
+# The first three kinds are the most common non-digits among the service's candidates.
 KINDS: tuple[tuple[Kind, float], ...] = (
     (part_of_digit, 0.2),
     (several_digits, 0.16),

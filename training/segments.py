@@ -1,4 +1,4 @@
-"""Make segments of numbers: digits as the service cuts them out of a line, and segments that are no digit.
+"""Make segments of numbers: digits as the service cuts them out of a line, and segments that are not digits.
 
 Most frames that `POST /read` classifies are segments: parts of a digit, two digits at once, a digit with part of its
 neighbour or with a sign, and digits that lost a little ink to a neighbour or gained some. Ambiguous segments are left
@@ -25,7 +25,7 @@ from training.writing import FELT, SEPARATORS, SIGNS, TIGHT, TOUCHING, Hand, Row
 
 WHOLE, PARTIAL = 0.9, 0.65  # share of a digit's ink: a segment that is a digit has at least, a non-digit at most
 PURE, MIXED = 0.9, 0.8  # the digit's share of the segment's ink, likewise
-SIGN = 0.02  # a sign's share of the ink above which a segment is no clear digit
+SIGN = 0.02  # the most ink of signs in a segment that is a digit, as a share
 SLENDER, LOW = 0.4, 0.7  # least width without slant by height, and least height by the line's, of a non-digit
 MOST = 3  # segments of each class from one line
 DOUBTFUL = -2  # the label of an ambiguous segment

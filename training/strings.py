@@ -202,7 +202,7 @@ def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def without_digits(kinds: Sequence[Kind], count: int, rng: Generator) -> bytes:
-    """Draw a line of things that are no digit, on paper or a canvas."""
+    """Draw a line of non-digits, on paper or a canvas."""
     height = rng.uniform(30, 110)
     line = Row(height)
     for _ in range(count):

@@ -78,7 +78,7 @@ class Run:
 
 
 def setup(config: Config, seed: int, device: torch.device, epochs: int = 0) -> Run:
-    """Create a run with weights initialised from the seed; its network is that of the stage after so many epochs."""
+    """Create a run with weights initialised from the seed, with the network of the stage after this many epochs."""
     torch.manual_seed(seed)
     model: DigitNet | ConvolutionalNet
     if config.channels and epochs <= config.convolution_epochs:
