@@ -1,6 +1,8 @@
-"""Measure the median latency of the network alone, on one core, for 1 and for 32 pictures at once.
+"""Measure the median latency of the network on one core, for 1 and for 32 pictures at once.
 
-python benchmarks/network.py [--model FILE] [--repeat N]
+    python benchmarks/network.py [--model FILE] [--repeat N]
+
+Times only the network, without preprocessing and HTTP.
 """
 
 import os

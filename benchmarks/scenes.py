@@ -45,9 +45,7 @@ from training.paper import (
 )
 from training.strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
 
-NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert(
-    "L"
-)  # loads the pixels
+NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # loads it
 
 Scene = Callable[[Digit, Generator], bytes]
 

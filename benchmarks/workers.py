@@ -3,8 +3,8 @@
     python benchmarks/workers.py
 
 starts the service with one worker and with two, and loads them in turn with wrk for a second each, so that slow changes
-in other load on the machine cancel out. Prints requests per second, and the median and quartiles of the ratio in each
-round. Needs wrk.
+in other load on the machine cancel out. Prints requests per second, and the ratio of each round: median and
+quartiles. Needs wrk.
 """
 
 from pathlib import Path
