@@ -34,9 +34,8 @@ SHEET = Path(__file__).parent / "data" / "mnist_500.png"
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 MAX_PIXELS = 50_000_000
 DIGITS = str(Path(sys.executable).with_name("digits"))
-PRINTED = re.compile(
-    r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)"
-)  # a program's line, with its output in a comment
+# A program's line with its output as a comment.
+PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")
 
 
 def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> bytes:

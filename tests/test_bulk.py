@@ -144,9 +144,7 @@ def node(*options: str, environment: dict[str, str]) -> Iterator[None]:
 def cluster() -> Iterator[tuple[str, ...]]:
     """Options that name a cluster of two nodes on this machine, with different addresses, and its token."""
     with ExitStack() as stack:
-        folder = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="ray", dir="/tmp")
-        )  # socket paths must be short
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray", dir="/tmp"))  # sockets need short paths
         with socket.socket() as free:
             free.bind(("127.0.0.2", 0))
             address = f"127.0.0.2:{free.getsockname()[1]}"

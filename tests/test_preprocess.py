@@ -86,9 +86,8 @@ def test_ink_may_be_in_the_alpha_channel_only(digits, colour, mode):
         picture = Image.new("L", (600, 400), colour).convert(mode)
         picture.putalpha(ImageOps.invert(drawing(digit)))
         assert digit_of(picture) == digit_of(drawing(digit))
-        assert (
-            apart(frame_of(picture), frame_of(drawing(digit))) < 0.05
-        )  # thick digits are found by a threshold, see `views`
+        # Thick digits are found by a threshold, see `views`.
+        assert apart(frame_of(picture), frame_of(drawing(digit))) < 0.05
 
 
 def test_an_opaque_alpha_channel_changes_nothing(seven):

@@ -83,9 +83,7 @@ class Row:
         self.height = height
         self.top = round(0.5 * height)  # of a digit that is neither raised nor lowered
         self.strip = np.zeros((round(2.2 * height) + 8, 0), np.float32)
-        self.source = np.zeros(
-            self.strip.shape, np.int64
-        )  # the mask that each pixel's ink comes from, counted from 1; 0 without ink
+        self.source = np.zeros(self.strip.shape, np.int64)  # the mask of each pixel, counted from 1; 0 without ink
         self.count = 0
 
     def write(self, mask: Map, gap: float, raised: float = 0.0) -> None:
