@@ -73,6 +73,4 @@ def test_rounding_in_blocks_changes_nothing(digits, monkeypatch):
     whole = rounded(weight, inputs)
     monkeypatch.setattr("training.quantize.BLOCK", 7)
     assert whole.equal(whole.round())
-    assert (
-        rounded(weight, inputs) != whole
-    ).float().mean() < 0.05  # another summation order may round ties differently
+    assert (rounded(weight, inputs) != whole).float().mean() < 0.05  # another order of sums may break ties differently

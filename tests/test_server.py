@@ -444,7 +444,7 @@ def test_sigterm_under_load_loses_no_request(small):
                     except OSError:
                         pass
                     if not answer:
-                        return  # HTTP allows to close between two requests
+                        return  # HTTP allows closing between two requests
                     (answered if b'"digit":7' in answer else failed).append(answer)
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
