@@ -7,7 +7,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends binutils
 WORKDIR /build
 COPY requirements.lock .
 RUN pip install --prefix=/installed --only-binary=:all: --require-hashes -r requirements.lock
-# 90 MB that nothing reads when it runs: tests, what makes models, a second copy of ONNX Runtime, debug symbols.
+# Remove 90 MB that are unused at run time: tests, model tools, a second copy of ONNX Runtime, debug symbols.
 RUN find /installed -depth \( -name tests -o -path '*/onnxruntime/transformers' -o -path '*/onnxruntime/quantization' \
         -o -path '*/onnxruntime/tools' -o -name 'libonnxruntime.so.*' \) -exec rm -r {} + \
     && find /installed -name 'fastcc3d.*.so' -exec strip --strip-debug {} +
@@ -19,16 +19,16 @@ COPY pyproject.toml README.md LICENSE ./
 COPY docs/course.md docs/
 COPY models/digits.onnx models/
 COPY app app
-# The wheel's copy of the model goes: the image has one in /models, in a layer that a change of code leaves alone.
+# Remove the wheel's copy of the model: the image has it in /models, in a layer that code changes do not invalidate.
 RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
     && rm /service/lib/python*/site-packages/app/digits.onnx
 
 FROM python:${PYTHON_VERSION}-slim
-# The release adds source, revision and version (.github/workflows/release.yml).
+# The release workflow adds source, revision and version (.github/workflows/release.yml).
 LABEL org.opencontainers.image.title="Digits" \
     org.opencontainers.image.description="Reads handwritten digits and whole numbers from any picture." \
     org.opencontainers.image.licenses="MIT AND Apache-2.0"
-# OpenBLAS would start a thread for each of the machine's cores, for matrices of 28×28.
+# By default, OpenBLAS starts one thread per core, which 28×28 matrices do not need.
 ENV OPENBLAS_NUM_THREADS=1 \
     DIGITS_HOST=0.0.0.0 \
     DIGITS_PORT=8000 \

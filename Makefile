@@ -1,8 +1,8 @@
-# Everything lives in .venv; each target sets up what it needs, and is quick when run again.
+# Everything is installed into .venv. Each target sets up what it needs, and does so only once.
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
-# The API that pip-audit reads; mirrors may lack it, and pip-audit without --strict then passes with nothing audited.
+# The API that pip-audit queries. Mirrors may lack it; without --strict, pip-audit would then pass without an audit.
 ADVISORIES := https://pypi.org/pypi/pip/25.0/json
 AUDIT := --strict --disable-pip --require-hashes --requirement requirements.lock
 # Harper's rules that are off. Codespell spells. Commas, headings, table cells and units follow a style of our own. The
@@ -21,13 +21,13 @@ $(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
 $(HARPER) README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs/*.md
 endef
 
-# Tests side by side, but those of a file one after another, since they share services and browsers.
+# Run test files in parallel, but the tests of a file in order, since they share services and browsers.
 SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-run: .venv/service  ## Serve on http://127.0.0.1:8000 (or another port, with more options: PORT=8080 ARGS="--workers 2")
+run: .venv/service  ## Serve on http://127.0.0.1:8000 (another port and options: PORT=8080 ARGS="--workers 2")
 	@exec $(BIN)/digits serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
 check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, Harper, the fast tests
@@ -39,28 +39,28 @@ test: .venv/all  ## Run every check
 	$(SIDE_BY_SIDE) -m "not alone"
 	$(BIN)/pytest -m alone
 
-train: .venv/all  ## Train the network into a folder in runs/ (options: ARGS="--epochs 10")
+train: .venv/all  ## Train the network and write it to a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
 
 evaluate: .venv/all  ## Measure models/digits.onnx on MNIST's test images and write its model card
 	$(BIN)/python -m training.evaluate
 
-robustness: .venv/all  ## Error on digits drawn into difficult scenes, photos among them
+robustness: .venv/all  ## Measure the error on digits rendered into difficult scenes, such as photos
 	$(BIN)/python benchmarks/robustness.py $(ARGS)
 
-numbers: .venv/all  ## Error on whole numbers made of MNIST's test digits (your own pictures: ARGS="--folder DIR")
+numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
 
-real: .venv/all  ## Error of the running service on your own pictures: make real REAL=DIR
+real: .venv/all  ## Measure the error of the running service on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
-fuzz: .venv/all  ## Send 100,000 damaged pictures and inference requests, 20,000 forms and connections: all are answered
+fuzz: .venv/all  ## Check that 100,000 damaged pictures and inference requests, 20,000 forms and connections are answered
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
 
-hostile: .venv/all  ## Send each hostile picture for 20 s: memory, time and other clients stay as they are
+hostile: .venv/all  ## Send each hostile picture for 20 s; check memory, latency and other clients
 	HOSTILE_SECONDS=20 $(BIN)/pytest tests/test_hostile.py
 
-clients: .venv/all  ## Ask the running service by others' clients of the Open Inference Protocol (installs 450 MB)
+clients: .venv/all  ## Test with third-party clients of the Open Inference Protocol (installs 450 MB)
 	KSERVE=1 $(BIN)/pytest tests/test_inference_clients.py
 
 docs: .venv/all  ## Build the documentation as a site in site/
@@ -69,24 +69,24 @@ docs: .venv/all  ## Build the documentation as a site in site/
 	cp -R *.md LICENSE compose.yaml deploy docs models build/docs
 	$(BIN)/zensical build --clean --strict
 
-screenshot: .venv/all  ## Draw the page for the README (needs Chromium)
+screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
 	$(BIN)/python benchmarks/screenshot.py
 
-bench: .venv/all .venv/peers  ## Requests per second beside FastAPI and torch, LitServe and BentoML (needs wrk)
+bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(ARGS)
 
-soak: .venv/all  ## Ten minutes of mixed traffic: every answer right, memory flat
+soak: .venv/all  ## Send ten minutes of mixed traffic; check every answer and the memory
 	$(BIN)/python benchmarks/soak.py $(ARGS)
 
-lock: | $(BIN)/uv  ## Lock the service's dependencies, and what builds it, for the image
+lock: | $(BIN)/uv  ## Lock the service's dependencies and build dependencies for the image
 	$(LOCK) --extra otel pyproject.toml --output-file requirements.lock
 	echo hatchling | $(LOCK) - --output-file requirements-build.lock
 	$(MAKE) notices
 
-notices: | $(BIN)/uv  ## Write THIRD_PARTY_NOTICES.md: the licences of what the lock puts into the image
+notices: | $(BIN)/uv  ## Write THIRD_PARTY_NOTICES.md: the licences of the third-party software in the image
 	$(BIN)/uv run --no-project --python $(BIN)/python --with packaging deploy/notices.py
 
-audit: | $(BIN)/uv  ## Look up known vulnerabilities of the locked packages (skipped where PyPI's API is out of reach)
+audit: | $(BIN)/uv  ## Check the locked packages for known vulnerabilities (skipped if PyPI's API is unreachable)
 	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \
 	    $(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit $(AUDIT); \
 	else \

@@ -2,8 +2,8 @@
 
     python benchmarks/batch.py
 
-starts the service on one core and asks it from another, in turn, over connections that stay open, with as little Python
-in the client as there can be. Every answer must be the same both ways. Prints medians of the seconds, and their ratio.
+starts the service on one core and measures both ways in turn from another core, over keep-alive connections, with as
+little Python in the client as possible. Both ways must give the same answers. Prints the median times and their ratio.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ BATCH_URL = f"http://127.0.0.1:{PORT}/predict/batch"
 
 
 class Connection:
-    """A connection that stays open."""
+    """A keep-alive connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
 
     async def post(self, request: bytes) -> bytes:
-        """The body of the response to a request."""
+        """Send a request; return the response's body."""
         self.writer.write(request)
         head = await self.reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200"), head
@@ -40,13 +40,13 @@ class Connection:
 
 
 def request(path: str, content_type: str, body: bytes) -> bytes:
-    """A request as it is sent."""
+    """Build the bytes of a request."""
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 async def one_by_one(connections: list[Connection], requests: list[bytes]) -> list[Any]:
-    """The answers to requests, each connection sending the next as soon as it is free."""
+    """Send requests over all connections, each sending the next as soon as it is free; return the answers."""
     answers: list[Any] = [None] * len(requests)
     waiting = iter(enumerate(requests))
 
@@ -59,7 +59,7 @@ async def one_by_one(connections: list[Connection], requests: list[bytes]) -> li
 
 
 async def compare(runs: int) -> None:
-    """Ask both ways in turn, and print what that took."""
+    """Measure both ways in turn and print the results."""
     pictures = [encode(Image.fromarray(digit), "PNG") for digit in digits()[:: 500 // PICTURES][:PICTURES]]
     requests = [request("/predict", "image/png", picture) for picture in pictures]
     form = httpx2.Request("POST", BATCH_URL, files=[("files", ("digit.png", picture)) for picture in pictures])
@@ -81,10 +81,10 @@ async def compare(runs: int) -> None:
 
 
 def main(
-    runs: Annotated[int, typer.Option(help="How often each is measured.")] = 100,
-    load_core: Annotated[str, typer.Option(help="The core that asks.")] = LOAD_CORE,
+    runs: Annotated[int, typer.Option(help="Number of measurements.")] = 100,
+    load_core: Annotated[str, typer.Option(help="CPU core of the client.")] = LOAD_CORE,
 ) -> None:
-    """Compare a batch with requests of one picture each."""
+    """Compare one batch with single-picture requests."""
     with service(load_core):
         asyncio.run(compare(runs))
 

@@ -1,12 +1,12 @@
-"""Measure `digits bulk` on MNIST PNGs, beside a plain loop, and beside `digits predict` with a service of one worker.
+"""Measure `digits bulk` on MNIST PNGs, against a plain loop and `digits predict` with a service of one worker.
 
     python benchmarks/bulk.py
 
-writes 100,000 files. A worker and a loop that does nothing but read the same bytes in batches of 256 take turns, part
-by part, in one process: their rates are by processor time, so that other work on the machine does not count. Then, in
-each round, `digits bulk` reads all files, and `digits predict --csv` a tenth, on all cores that this process may use.
-Prints medians in pictures per second, and what a million takes. Needs the extra `bulk`, and the whole of MNIST
-(`MNIST_ROOT`).
+writes 100,000 files. First, a worker and a loop that only reads the same bytes in batches of 256 take turns, part by
+part, in one process. Their rates are per second of CPU time, so that other work on the machine does not count. Then, in
+each round, `digits bulk` reads all files and `digits predict --csv` a tenth of them, on all cores available to this
+process. Prints medians in pictures per second, and the cost of a million pictures. Needs the extra `bulk` and the full
+MNIST set (`MNIST_ROOT`).
 """
 
 import asyncio
@@ -35,13 +35,13 @@ from serving import BIN, start, stop
 from training import data
 
 PER_FOLDER = 10_000
-PART = 2000  # pictures, as digits bulk has it
+PART = 2000  # pictures per part, as in digits bulk
 MILLION, HOUR = 1_000_000, 3600
 
 
 def main(
     n: Annotated[int, typer.Option(min=PER_FOLDER, help="Number of pictures.")] = 100_000,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each is measured.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Number of measurements.")] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Workers of digits bulk.")] = usable_cores(),
 ) -> None:
     """Measure `digits bulk`, a plain loop, and `digits predict`."""
@@ -54,31 +54,31 @@ def main(
             bulks.append(bulk(part.parent, Path(folder) / f"results-{turn}", workers, n))
             predicts.append(predict(part))
             reading, whole = bulks[-1]
-            typer.echo(f"bulk {reading:,.0f}, with its start {whole:,.0f}, predict {predicts[-1]:,.0f}")
+            typer.echo(f"bulk {reading:,.0f}, including start-up {whole:,.0f}, predict {predicts[-1]:,.0f}")
     ratio = median(work / loop for work, loop in zip(works, loops, strict=True))
-    typer.echo(f"a loop in batches of {BATCH}, on one core: {median(loops):,.0f}")
-    typer.echo(f"a worker: {median(works):,.0f}, {ratio:.2f}× as many")
+    typer.echo(f"loop in batches of {BATCH}, on one core: {median(loops):,.0f}")
+    typer.echo(f"worker: {median(works):,.0f}, {ratio:.2f}× the loop")
     reading, whole, asked = (
         median(each.reading for each in bulks),
         median(each.whole for each in bulks),
         median(predicts),
     )
-    typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} while they read, {whole:,.0f} with its start")
+    typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} after start-up, {whole:,.0f} including it")
     typer.echo(
-        f"digits predict: {asked:,.0f}; digits bulk {reading / asked:.1f}× as many, {whole / asked:.1f}× with its start"
+        f"digits predict: {asked:,.0f}; digits bulk: {reading / asked:.1f}× that, {whole / asked:.1f}× with start-up"
     )
-    typer.echo(f"a million pictures: {MILLION / median(works) / HOUR:.3f} core hours")
+    typer.echo(f"a million pictures: {MILLION / median(works) / HOUR:.3f} core-hours")
 
 
 class Rates(NamedTuple):
-    """Pictures per second of `digits bulk` from the first part that is done on, and from the command's start."""
+    """Pictures per second of `digits bulk`, from the first completed part on, and including start-up."""
 
     reading: float
     whole: float
 
 
 def write(folder: Path, n: int) -> list[Path]:
-    """MNIST's images as PNGs, in folders of PER_FOLDER."""
+    """Write MNIST images as PNGs, in folders of PER_FOLDER."""
     images = data.load(train=True).images.numpy()
     files = [folder / f"{index // PER_FOLDER:04}" / f"{index:09}.png" for index in range(n)]
     for index, file in enumerate(files):
@@ -90,7 +90,7 @@ def write(folder: Path, n: int) -> list[Path]:
 
 
 def in_turn(pictures: Path, results: Path) -> tuple[list[float], list[float]]:
-    """Pictures per second of processor time of a loop and of a worker, in each part."""
+    """Measure a loop and a worker on each part, in pictures per second of CPU time."""
     settings = Settings()
     classifier = Classifier(settings.model)
     source = Files(place_of(str(pictures)), settings.max_upload_bytes)
@@ -111,7 +111,7 @@ def in_turn(pictures: Path, results: Path) -> tuple[list[float], list[float]]:
 
 
 def bulk(pictures: Path, results: Path, workers: int, n: int) -> Rates:
-    """The rates of the command."""
+    """Run `digits bulk` and return its rates."""
     command = [str(BIN / "digits"), "bulk", str(pictures), str(results), "--workers", str(workers)]
     begin = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -124,7 +124,7 @@ def bulk(pictures: Path, results: Path, workers: int, n: int) -> Rates:
 
 
 def predict(pictures: Path) -> float:
-    """Pictures per second of `digits predict` with a service of one worker."""
+    """Measure the pictures per second of `digits predict` with a service of one worker."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

@@ -1,7 +1,4 @@
-"""Tight crops: a digit cut out along its ink, as other programs cut digits out of a page.
-
-Ignores: crops that cut into the digit.
-"""
+"""Tight crops: a digit cropped to its ink, as other programs cut digits out of a page. No crop cuts into the digit."""
 
 from functools import partial
 
@@ -14,7 +11,7 @@ from training.strokes import OUTLINE, Digit, handwriting
 
 
 def tight(digit: Digit, rng: Generator, side: int, margins: tuple[int, ...] = (0,)) -> bytes:
-    """MNIST's ink, its longer side so many pixels, and a margin: light or dark, soft or binary."""
+    """Crop MNIST's ink, resize its longer side to `side` pixels, add a margin: light or dark, greyscale or binary."""
     image = scaled(Image.fromarray(digit), side)
     if rng.random() < 0.5:
         image = black_and_white(image)
@@ -24,7 +21,7 @@ def tight(digit: Digit, rng: Generator, side: int, margins: tuple[int, ...] = (0
 
 
 def scaled(image: Image.Image, side: int) -> Image.Image:
-    """The ink within its outline, its longer side so many pixels: averaged down, or interpolated."""
+    """Crop to the ink's outline and resize the longer side to `side` pixels, by averaging or interpolation."""
     box = black_and_white(image).getbbox()
     assert box is not None
     extent = np.array([box[2] - box[0], box[3] - box[1]])
@@ -34,13 +31,13 @@ def scaled(image: Image.Image, side: int) -> Image.Image:
 
 
 def black_and_white(image: Image.Image) -> Image.Image:
-    """White within the ink's outline, black elsewhere."""
+    """Binarise: white within the ink's outline, black elsewhere."""
     level = OUTLINE * image.getextrema()[1]
     return image.point(lambda value: 255 * (value > level))
 
 
 def tight_photo(digit: Digit, rng: Generator, side: int) -> bytes:
-    """A digit cut out of a photo of a sheet, its longer side so many pixels."""
+    """Crop a digit out of a photo of a sheet, with a longer side of `side` pixels."""
     strokes = handwriting(digit, rng)
     height = side / strokes.extent(1).max()
     extent = strokes.extent(height)

@@ -2,8 +2,8 @@
 
     python benchmarks/explain.py
 
-starts the service on one core and asks it from another, in turn, over one connection that stays open. Prints medians of
-the seconds for a request, and their ratio.
+starts the service on one core and sends requests to both in turn from another core, over one keep-alive connection.
+Prints the median latencies and their ratio.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from serving import LOAD_CORE, PORT, digits, service
 
 
 async def compare(runs: int) -> None:
-    """Ask for both in turn, and print what that took."""
+    """Measure both in turn and print the results."""
     connection = Connection(*await asyncio.open_connection("127.0.0.1", PORT))
     pictures = [encode(Image.fromarray(digit), "PNG") for digit in digits()]
     seconds: dict[str, list[float]] = {"/predict": [], "/explain": []}
@@ -40,8 +40,8 @@ async def compare(runs: int) -> None:
 
 
 def main(
-    runs: Annotated[int, typer.Option(help="How often each is measured.")] = 1000,
-    load_core: Annotated[str, typer.Option(help="The core that asks.")] = LOAD_CORE,
+    runs: Annotated[int, typer.Option(help="Number of measurements.")] = 1000,
+    load_core: Annotated[str, typer.Option(help="CPU core of the client.")] = LOAD_CORE,
 ) -> None:
     """Compare /explain with /predict."""
     with service(load_core):

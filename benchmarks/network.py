@@ -1,8 +1,8 @@
-"""Measure how long the network takes on one core, alone and on 32 pictures at once: medians.
+"""Measure the median latency of the network on one core, for 1 and for 32 pictures at once.
 
     python benchmarks/network.py [--model FILE] [--repeat N]
 
-Ignores: preprocessing and HTTP.
+Times only the network, without preprocessing and HTTP.
 """
 
 import os
@@ -21,15 +21,15 @@ from app.preprocess.frame import FRAME_SIDE
 
 ROOT = Path(__file__).parent.parent
 SHEET = ROOT / "tests" / "data" / "mnist_500.png"
-LIMITS = {1: 0.6, 32: 2.5}  # ms a call, by pictures in it
+LIMITS = {1: 0.6, 32: 2.5}  # ms per call, by batch size
 WARM_UP = 20
 
 
 def main(
-    model: Annotated[Path, typer.Option(help="The file to measure.")] = ROOT / "models" / "digits.onnx",
-    repeat: Annotated[int, typer.Option(help="Calls to measure.")] = 1000,
+    model: Annotated[Path, typer.Option(help="Model file to measure.")] = ROOT / "models" / "digits.onnx",
+    repeat: Annotated[int, typer.Option(help="Number of calls to measure.")] = 1000,
 ) -> None:
-    """Measure how long the network takes."""
+    """Measure the network's latency."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     classifier = Classifier(model)
@@ -48,7 +48,9 @@ def main(
             classifier(frames[first : first + pictures])
             milliseconds.append(1000 * (perf_counter() - start))
         median = np.median(milliseconds[WARM_UP:])
-        typer.echo(f"{pictures:2} at once: {median:.3f} ms (at most {limit} ms), {median / pictures:.3f} ms a picture")
+        typer.echo(
+            f"{pictures:2} at once: {median:.3f} ms (at most {limit} ms), {median / pictures:.3f} ms per picture"
+        )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What fifty corrected pictures of one hand change: a network trained without them, and one trained with them.
+"""Measure what fifty corrected pictures by one writer change, by training a network with and without them.
 
     python benchmarks/one_hand.py [--epochs 8] [--folder runs/one-hand]
 
-The hand is made by program: it leans MNIST's digits back by LEAN degrees, and writes them dark on white. The corrected
-pictures are made of training images. Those that are read are made of validation images, which other people wrote. Both
-networks have the same recipe and seed. Ignores: the page, where people correct; needs the extra `training`.
+The writer is synthetic: MNIST's digits, dark on white, slanted back by LEAN degrees. The corrected pictures are made
+from training images, the test pictures from validation images, which other people wrote. Both networks have the same
+recipe and seed. Needs the extra `training`.
 """
 
 import csv
@@ -25,34 +25,34 @@ from training.data import Digits
 from training.pictures import MAX_PIXELS, labels_of
 
 LEAN = 50.0  # degrees
-CORRECTED, READ = 5, 50  # pictures of each digit
+CORRECTED, READ = 5, 50  # pictures per digit
 SCALE = 5
-MARGIN = 15  # of MNIST's pixels, on either side
+MARGIN = 15  # MNIST pixels on either side
 
 
 class Result(NamedTuple):
-    """What a network reads wrong: of the hand's pictures, and of MNIST's test images, in percent."""
+    """A network's error in percent, on the writer's pictures and on MNIST's test images."""
 
     hand: float
     mnist: float
 
 
 def main(
-    epochs: Annotated[int, typer.Option(help="Of the quick recipe.")] = 8,
-    folder: Annotated[Path, typer.Option(help="Where pictures and networks go.")] = Path("runs/one-hand"),
+    epochs: Annotated[int, typer.Option(help="Epochs of the quick recipe.")] = 8,
+    folder: Annotated[Path, typer.Option(help="Folder for pictures and networks.")] = Path("runs/one-hand"),
 ) -> None:
-    """Train without and with fifty corrected pictures of one hand, and read other pictures of it."""
+    """Train with and without fifty corrected pictures by one writer; measure both networks on other such pictures."""
     training, validation = data.split(data.load(train=True))
     write(folder / "corrected", training, CORRECTED)
     write(folder / "read", validation, READ)
     before, after = compare(folder, ["--epochs", str(epochs)])
-    typer.echo("| | this hand, wrong | MNIST's test images, wrong |\n|---|---|---|")
+    typer.echo("| | this writer, wrong | MNIST's test images, wrong |\n|---|---|---|")
     for name, result in (("before", before), ("after", after)):
         typer.echo(f"| {name} | {result.hand:.1f} % | {result.mnist:.2f} % |")
 
 
 def write(folder: Path, digits: Digits, count: int) -> None:
-    """Write the first `count` of each digit in this hand: images/ and labels.csv."""
+    """Write the first `count` of each digit by this writer: images/ and labels.csv."""
     (folder / "images").mkdir(parents=True, exist_ok=True)
     with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -64,23 +64,23 @@ def write(folder: Path, digits: Digits, count: int) -> None:
 
 
 def leaning(digit: NDArray[np.uint8]) -> Image.Image:
-    """A digit as this hand writes it."""
+    """Draw a digit as this writer would."""
     ink = Image.fromarray(np.pad(digit, ((0, 0), (MARGIN, MARGIN))))
     ink = ink.resize((SCALE * ink.width, SCALE * ink.height), Image.Resampling.BICUBIC)
     lean = math.tan(math.radians(LEAN))
-    back = (1, -lean, lean * ink.height / 2, 0, 1, 0)  # from a place in the result to one in the ink
+    back = (1, -lean, lean * ink.height / 2, 0, 1, 0)  # maps output to input coordinates
     return ImageOps.invert(ink.transform(ink.size, Image.Transform.AFFINE, back, Image.Resampling.BICUBIC))
 
 
 def compare(folder: Path, options: Sequence[str]) -> tuple[Result, Result]:
-    """Train without and with the corrected pictures; what each network reads wrong."""
+    """Train without and with the corrected pictures, and measure each network's errors."""
     with_pictures = [*options, "--pictures", str(folder / "corrected")]
     before, after = trained(folder, "before", options), trained(folder, "after", with_pictures)
     return result(before, folder / "read"), result(after, folder / "read")
 
 
 def trained(folder: Path, name: str, options: Sequence[str]) -> Classifier:
-    """The network that `training.train` makes with these options."""
+    """Train a network with these options."""
     output = folder / f"{name}.onnx"
     if status := train.main([*options, "--output", str(output), "--runs", str(folder / "runs")]):
         raise typer.Exit(status)
@@ -88,7 +88,7 @@ def trained(folder: Path, name: str, options: Sequence[str]) -> Classifier:
 
 
 def result(classifier: Classifier, folder: Path) -> Result:
-    """What a network reads wrong."""
+    """Measure a network's errors."""
     labels = labels_of(folder)
     answers = [str(read_bytes(path.read_bytes(), classifier, MAX_PIXELS).digit) for path in labels]
     wrong = np.array(answers) != np.array([*labels.values()])

@@ -1,15 +1,14 @@
-"""Send the service more than it can answer, and measure what becomes of what it takes.
+"""Overload the service, and measure what it still answers.
 
     python benchmarks/overload.py
 
-measures the latency of a lone client and the rate at which a few clients are answered, as many as there are always
-places for, and then sends
+measures the latency of a lone client and the throughput of a few clients that never fill the queue. Then it sends
 
-- 640×480 JPEGs at 3 and at 10 times that rate, whether answers come or not,
-- MNIST PNGs from 400 clients that wait as long as Retry-After says, and from 400 that ask again at once.
+- 640×480 JPEGs at 3 and at 10 times that rate, whether answers arrive or not,
+- MNIST PNGs from 400 clients that honour Retry-After, and from 400 that retry at once.
 
-Every refusal must be a problem with the client's own request id. Looks again when that is over. The service has one
-core, the clients another. Prints each figure with its goal.
+Every refusal must be a problem with the client's own request id. Afterwards it checks that the service has recovered.
+The service runs on one core, the clients on another. Prints each figure with its goal.
 """
 
 import asyncio
@@ -28,11 +27,11 @@ from serving import LOAD_CORE, PORT, SERVERS, URL, form, memory, pictures, start
 
 TYPE = "multipart/form-data; boundary=b0undary"
 HEAD = "POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-ID: {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
-Answers = dict[int, list[float]]  # by status, how many seconds each took
+Answers = dict[int, list[float]]  # latencies in seconds, by status
 
 
 class Client(asyncio.Protocol):
-    """A connection that asks again and again; as little Python as there can be, to send enough."""
+    """A connection that repeats a request. It runs as little Python as possible, to send enough."""
 
     def __init__(self, name: str, body: bytes, answers: Answers) -> None:
         self.name = name
@@ -42,17 +41,20 @@ class Client(asyncio.Protocol):
         self.then: Callable[[int], None] = lambda status: None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Keep what to write to."""
+        """Keep the transport."""
         self.transport = transport
 
     def ask(self) -> None:
-        """Send a request, unless the last one has not been answered."""
+        """Send a request, unless the last one is still unanswered."""
         if not self.is_waiting and not self.transport.is_closing():
             self.is_waiting, self.answer, self.started = True, b"", time.perf_counter()
             self.transport.write(self.request)
 
     def data_received(self, data: bytes) -> None:
-        """Note an answer when it is complete: all of ours are JSON objects without another in them."""
+        """Record an answer once it is complete.
+
+        Answers are JSON objects without nested ones, so the first `}` ends them.
+        """
         self.answer += data
         if self.answer.endswith(b"}"):
             status = int(self.answer[9:12])
@@ -63,7 +65,7 @@ class Client(asyncio.Protocol):
             self.then(status)
 
     def check_refusal(self) -> None:
-        """Stop where a refusal is not what it should be."""
+        """Check that a refusal is the right problem, with the client's request id."""
         head, _, body = self.answer.partition(b"\r\n\r\n")
         problem = json.loads(body)
         assert problem["type"] == "/problems/overloaded", problem
@@ -71,16 +73,16 @@ class Client(asyncio.Protocol):
         assert f"x-request-id: {self.name}".encode() in head.split(b"\r\n"), head
 
     def ask_again(self, status: int) -> None:
-        """Ask at once, whatever the answer was."""
+        """Send the next request at once, whatever the answer was."""
         self.ask()
 
     def wait_and_ask(self, status: int) -> None:
-        """Ask at once where the last picture was read, and else after as long as Retry-After says."""
+        """Send the next request: at once if the picture was read, else after Retry-After."""
         asyncio.get_running_loop().call_later(0 if status == 200 else 1, self.ask)
 
 
 async def connected(body: bytes, clients: int, answers: Answers) -> list[Client]:
-    """So many connections to the service."""
+    """Open `clients` connections to the service."""
     loop = asyncio.get_running_loop()
     crowd = [Client(f"client-{number}", body, answers) for number in range(clients)]
     for client in crowd:
@@ -91,7 +93,7 @@ async def connected(body: bytes, clients: int, answers: Answers) -> list[Client]
 async def one_after_another(
     body: bytes, clients: int, seconds: float, then: Callable[[Client, int], None] = Client.ask_again
 ) -> Answers:
-    """So many clients, each of which waits for its answer before it asks again."""
+    """Run clients that each wait for their answer before the next request."""
     answers: Answers = defaultdict(list)
     crowd = await connected(body, clients, answers)
     for client in crowd:
@@ -104,7 +106,7 @@ async def one_after_another(
 
 
 async def at_a_rate(body: bytes, rate: float, clients: int, seconds: float) -> Answers:
-    """So many requests a second, over many connections; one that still waits lets its turn pass."""
+    """Send requests at a fixed rate over many connections. A connection that is still waiting skips its turn."""
     answers: Answers = defaultdict(list)
     crowd = await connected(body, clients, answers)
     started, turn = time.perf_counter(), 0
@@ -119,12 +121,12 @@ async def at_a_rate(body: bytes, rate: float, clients: int, seconds: float) -> A
 
 
 def p99(seconds: list[float]) -> float:
-    """In milliseconds."""
+    """Compute the 99th percentile in milliseconds."""
     return 1000 * float(np.percentile(seconds, 99))
 
 
 def report(name: str, answers: Answers, seconds: float, alone: Answers, rate: float, goals: str) -> None:
-    """Print what became of an overload."""
+    """Print the results of an overload."""
     accepted = answers[200]
     refused = [each for status, those in answers.items() if status != 200 for each in those]
     typer.echo(
@@ -137,10 +139,10 @@ def report(name: str, answers: Answers, seconds: float, alone: Answers, rate: fl
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long each overload lasts.")] = 10,
-    clients: Annotated[int, typer.Option(help="Connections that send it.")] = 400,
+    seconds: Annotated[float, typer.Option(help="Duration of each overload, in seconds.")] = 10,
+    clients: Annotated[int, typer.Option(help="Number of client connections.")] = 400,
 ) -> None:
-    """Send the service more than it can answer."""
+    """Overload the service, and measure what it still answers."""
     small, large, _ = pictures().values()
     os.sched_setaffinity(0, {int(LOAD_CORE)})
     for name, picture in (("640×480 JPEG", large), ("MNIST PNG", small)):

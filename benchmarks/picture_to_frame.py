@@ -1,8 +1,9 @@
-"""Draw docs/picture-to-frame.png: what the network is shown of a picture, and what it says, for the README.
+"""Draw docs/picture-to-frame.png for the README: pictures, the frames that the network sees, and its outputs.
 
     python benchmarks/picture_to_frame.py
 
-Also writes docs/seven.png and docs/number.png, which the README sends. Needs the extra `training` (matplotlib).
+Also writes docs/seven.png and docs/number.png, which the README's examples send. Needs the extra `training`
+(matplotlib).
 """
 
 from io import BytesIO
@@ -23,16 +24,16 @@ from training.paper import png
 
 ROOT = Path(__file__).parent.parent
 SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
-SHOWN = 2  # candidates
+SHOWN = 2  # candidates per picture
 
 
 def cell(digit: int, index: int) -> NDArray[np.uint8]:
-    """A real digit, (28, 28), ink = 255."""
+    """Return a real digit, (28, 28), ink = 255."""
     return np.asarray(SHEET.crop((28 * index, 28 * digit, 28 * index + 28, 28 * digit + 28)))
 
 
 def ink(digit: int, index: int, size: tuple[int, int], place: tuple[int, int], scale: int) -> Image.Image:
-    """A real digit, enlarged and placed on a sheet: grey, ink = 255."""
+    """Enlarge a real digit and place it on a sheet: greyscale, ink = 255."""
     sheet = Image.new("L", size)
     enlarged = Image.fromarray(cell(digit, index)).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
     sheet.paste(enlarged, place)
@@ -40,12 +41,12 @@ def ink(digit: int, index: int, size: tuple[int, int], place: tuple[int, int], s
 
 
 def coloured(mask: Image.Image, stroke: str, paper: str) -> Image.Image:
-    """A digit in one colour on paper of another."""
+    """Draw a digit in one colour on paper of another."""
     return ImageOps.colorize(mask, black=paper, white=stroke)
 
 
 def pictures() -> dict[str, bytes]:
-    """A few ways in which people send a digit, as files."""
+    """Make one file for each of a few common kinds of picture."""
     see_through = Image.new("RGBA", (420, 300), "black")
     see_through.putalpha(ink(5, 4, (420, 300), (90, 20), 9))
     return {
@@ -59,7 +60,7 @@ def pictures() -> dict[str, bytes]:
 
 
 def number() -> bytes:
-    """A number with a pen on paper."""
+    """Draw a number with a pen on paper."""
     sheet = Image.new("L", (640, 240))
     for place, (digit, index) in enumerate([(2, 45), (0, 12), (4, 8), (7, 9)]):
         sheet = ImageChops.lighter(sheet, ink(digit, index, sheet.size, (30 + 140 * place, 40), 6))
@@ -67,12 +68,12 @@ def number() -> bytes:
 
 
 def on_grey(picture: Image.Image) -> Image.Image:
-    """A picture as a viewer shows it, see-through parts grey."""
+    """Composite a picture on grey, as a viewer would."""
     return Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture.convert("RGBA"))
 
 
 def some(candidates: list[Candidate], classes: Classes) -> list[tuple[Candidate, str]]:
-    """The most legible candidate and a few that the network rejects, and what it says of each."""
+    """Select the most legible candidate and a few rejected ones, each with the network's output as text."""
     order = classes.legibility.argsort()[::-1]
     rejected = [index for index in order[1:] if classes.legibility[index] < 0.5]
     return [
@@ -82,7 +83,7 @@ def some(candidates: list[Candidate], classes: Classes) -> list[tuple[Candidate,
 
 
 def main() -> None:
-    """Draw a column for each picture: as sent, with the digit's box, and the frames of some candidates."""
+    """Draw one column per picture: the picture with the digit's box, then the frames of some candidates."""
     classifier = Classifier(ROOT / "models" / "digits.onnx")
     samples = pictures()
     figure = Figure(figsize=(2 * len(samples), 2 * (1 + SHOWN)), layout="constrained")

@@ -1,9 +1,8 @@
-"""Measure how long a picture takes to be read, on one core: median and 95th percentile.
+"""Measure the time to read a picture on one core, without HTTP: median and 95th percentile.
 
     python benchmarks/preprocessing.py [--repeat N]
 
-Each kind of picture is made of real digits, several of them in turn, and the same in every run. Ignores: HTTP, and
-whether the answers are right.
+Each kind of picture has several examples, used in turn. They are made from real digits and are the same in every run.
 """
 
 import json
@@ -48,13 +47,13 @@ class Kind:
     Attributes
     ----------
     key : str
-        Its name for programs.
+        Its key in the JSON output.
     name : str
-        Its name for people.
+        Its name in the table.
     make : Callable
-        A digit's cell and a generator → the picture as a file.
+        Makes a picture file from a digit's cell and a random generator.
     limit : float, optional
-        Most milliseconds that it should take.
+        The goal: at most this many milliseconds.
     """
 
     key: str
@@ -65,16 +64,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of each repetition, and of decoding at a glance alone."""
+    """Milliseconds of each repetition, in total and for decoding alone (at the first, coarse resolution)."""
 
     total: NDArray[np.float64]
     decoding: NDArray[np.float64]
 
 
 def main(
-    repeat: Annotated[int, typer.Option(min=1, help="How often each kind is measured.", metavar="N")] = 100,
+    repeat: Annotated[int, typer.Option(min=1, help="Number of measurements of each kind.", metavar="N")] = 100,
 ) -> None:
-    """Measure how long a picture takes to be read, on one core."""
+    """Measure the time to read a picture on one core."""
     where = pin()
     rng, classifier = np.random.default_rng(0), Classifier(ROOT / "models" / "digits.onnx")
     timings = {kind: measure(kind, repeat, rng, classifier) for kind in KINDS}
@@ -89,7 +88,7 @@ def main(
 
 
 def pin() -> str:
-    """Bind the process to one core, where the system can, and say which; starts it anew to bind every thread."""
+    """Pin the process to one core if the system can, restarting it so that all threads follow; return a description."""
     if not hasattr(os, "sched_setaffinity"):
         return "on any core (this system cannot bind a process to one)"
     cores = os.sched_getaffinity(0)
@@ -100,7 +99,7 @@ def pin() -> str:
 
 
 def measure(kind: Kind, repeat: int, rng: np.random.Generator, classifier: Classifier) -> Timing:
-    """Time a kind of picture, after a warm-up."""
+    """Time a kind of picture after a warm-up."""
     files = [kind.make(cell(rng), rng) for _ in range(PICTURES)]
     seconds = [
         (timed(read_bytes, file, classifier, MAX_PIXELS), timed(picture_from_bytes, file, MAX_PIXELS, GLANCE_SIDE))
@@ -111,14 +110,14 @@ def measure(kind: Kind, repeat: int, rng: np.random.Generator, classifier: Class
 
 
 def timed(function: Callable[..., object], *arguments: object) -> float:
-    """Seconds that a function takes."""
+    """Time a function call, in seconds."""
     started = perf_counter()
     function(*arguments)
     return perf_counter() - started
 
 
 def row(kind: Kind, timing: Timing) -> str:
-    """A kind's line of the table."""
+    """Format a kind's row of the table."""
     median, decoding = np.median(timing.total), np.median(timing.decoding)
     cells = [median, np.percentile(timing.total, 95), decoding, median - decoding]
     limit = "none" if kind.limit is None else f"{kind.limit:g}"
@@ -126,7 +125,7 @@ def row(kind: Kind, timing: Timing) -> str:
 
 
 def cpu_model() -> str:
-    """The processor's name, as well as the system knows it."""
+    """Return the processor's model name, if the system tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -136,13 +135,13 @@ def cpu_model() -> str:
 
 
 def cell(rng: np.random.Generator) -> Image.Image:
-    """A real digit, 28×28, grey, ink = 255."""
+    """Pick a real digit, 28×28, greyscale, ink = 255."""
     left, top = (CELL * int(rng.integers(side // CELL)) for side in SHEET.size)
     return SHEET.crop((left, top, left + CELL, top + CELL))
 
 
 def placed(digit: Image.Image, size: tuple[int, int], scale: int, rng: np.random.Generator) -> Image.Image:
-    """A digit enlarged and laid anywhere on a sheet: grey, ink = 255."""
+    """Enlarge a digit and place it at random on a sheet: greyscale, ink = 255."""
     side = CELL * scale
     sheet = Image.new("L", size)
     place = (int(rng.integers(size[0] - side)), int(rng.integers(size[1] - side)))
@@ -151,7 +150,7 @@ def placed(digit: Image.Image, size: tuple[int, int], scale: int, rng: np.random
 
 
 def on_paper(ink: Image.Image, light: Levels, noise: float, rng: np.random.Generator) -> Image.Image:
-    """A pen's ink on paper under some light, with noise of a standard deviation in grey levels."""
+    """Draw a pen's ink on lit paper, with noise of the given standard deviation in grey levels."""
     share = np.asarray(ink, np.float32) / 255
     grain = noise * rng.standard_normal(share.shape, np.float32)
     channels = [light * (paper + (pen - paper) * share) + grain for pen, paper in zip(PEN, PAPER, strict=True)]
@@ -159,37 +158,37 @@ def on_paper(ink: Image.Image, light: Levels, noise: float, rng: np.random.Gener
 
 
 def encode(image: Image.Image, form: str, **options: Any) -> bytes:  # noqa: ANN401 - Pillow's own
-    """A picture as a file."""
+    """Encode a picture as a file."""
     file = BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
 
 
 def mnist(digit: Image.Image, rng: np.random.Generator) -> bytes:
-    """MNIST's own picture."""
+    """Encode an MNIST image."""
     return encode(digit, "PNG")
 
 
 def drawing(digit: Image.Image, rng: np.random.Generator) -> bytes:
-    """A digit on evenly lit paper, 640×480."""
+    """Draw a digit on evenly lit paper, 640×480."""
     ink = placed(digit, (640, 480), 12, rng)
     return encode(on_paper(ink, np.ones((1, 1), np.float32), 2, rng), "JPEG", quality=90)
 
 
 def photo(digit: Image.Image, rng: np.random.Generator, size: tuple[int, int] = (4000, 3000)) -> bytes:
-    """A digit about a quarter of the picture tall, photographed under light that falls off to one side."""
+    """Photograph a digit, about a quarter of the picture high, in light that falls off to one side."""
     ink = placed(digit, size, size[0] // 100, rng)
     across, down = (np.linspace(0, 1, side, dtype=np.float32) for side in size)
     return encode(on_paper(ink, 0.95 - 0.25 * across - 0.15 * down[:, None], 6, rng), "JPEG", quality=85)
 
 
 def small_photo(digit: Image.Image, rng: np.random.Generator) -> bytes:
-    """The same as a messenger sends it, 640×480."""
+    """Photograph it at 640×480, as a messenger would send it."""
     return photo(digit, rng, (640, 480))
 
 
 def canvas(digit: Image.Image, rng: np.random.Generator) -> bytes:
-    """Black strokes on nothing, 1000×1000, as a page's canvas exports them."""
+    """Draw black strokes on a transparent background, 1000×1000, as a web page's canvas exports them."""
     image = Image.new("RGBA", (1000, 1000), "black")
     image.putalpha(placed(digit, image.size, 24, rng))
     return encode(image, "PNG")

@@ -1,12 +1,12 @@
-"""Measure a running service on folders of real pictures: tables of errors, and sheets of what went wrong.
+"""Measure a running service on folders of real pictures: print tables of errors and draw contact sheets of mistakes.
 
     python benchmarks/real.py DIR… [--url http://127.0.0.1:8000] [--sheets runs/real]
 
-A DIR holds `images/` and `labels.csv` (columns filename, label), or it is a folder of such folders. Every
-picture is sent over HTTP as bare bytes, since a file's name may tell its label. A refusal counts as an error.
-Pictures labelled `none` show no digit: a second table says how well their legibility tells them from all the
-digits of the run. A picture is legible from LEGIBLE on; one that is refused has a legibility of 0.
-Ignores: how long an answer takes. Needs the extra `training` (matplotlib, tqdm).
+A DIR holds `images/` and `labels.csv` (columns filename, label), or several such folders. Every picture is sent over
+HTTP as a raw body, since a file name could reveal its label. A refusal counts as an error.
+Pictures labelled `none` show no digit. A second table shows how well the legibility separates them from all digits of
+the run. A picture counts as legible from LEGIBLE on; a refused one has a legibility of 0.
+Needs the extra `training` (matplotlib, tqdm).
 """
 
 import os
@@ -42,7 +42,7 @@ GROUND = "#d8d8d8"
 
 @dataclass(frozen=True)
 class Reading:
-    """What the service made of one picture.
+    """The service's answer to one picture.
 
     Attributes
     ----------
@@ -51,13 +51,13 @@ class Reading:
     label : str
         Its true digit, or NO_DIGIT.
     answer : str
-        The digit that was read, or the type of the problem that refused the picture.
+        The predicted digit, or the problem type if the picture was refused.
     confidence : float
-        The answer's probability; 0 where the picture was refused.
+        The answer's probability; 0 if the picture was refused.
     frame : str
-        What the network saw, as a data URI; empty where the picture was refused.
+        The network's input, as a data URI; empty if the picture was refused.
     legibility : float
-        How much the picture looks like one whole digit; 0 where it was refused.
+        The probability that the picture shows one whole digit; 0 if it was refused.
     """
 
     path: Path
@@ -69,17 +69,17 @@ class Reading:
 
     @property
     def shows_digit(self) -> bool:
-        """Whether there is a digit to read."""
+        """Whether the picture shows a digit."""
         return self.label != NO_DIGIT
 
     @property
     def refused(self) -> bool:
-        """Whether the service gave no digit."""
+        """Whether the service refused the picture."""
         return not self.frame
 
     @property
     def title(self) -> str:
-        """What was read in a few words."""
+        """A short caption."""
         if not self.shows_digit:
             return f"looks like {self.answer} ({self.legibility:.0%})"
         if self.refused:
@@ -89,8 +89,8 @@ class Reading:
 
 def main(
     folders: Annotated[list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")],
-    url: Annotated[str, typer.Option(envvar="DIGITS_URL", help="The service to ask.")] = "http://127.0.0.1:8000",
-    sheets: Annotated[Path, typer.Option(help="Where the sheets of pictures go.")] = Path("runs/real"),
+    url: Annotated[str, typer.Option(envvar="DIGITS_URL", help="URL of the service.")] = "http://127.0.0.1:8000",
+    sheets: Annotated[Path, typer.Option(help="Folder for the contact sheets.")] = Path("runs/real"),
 ) -> None:
     """Measure a running service on folders of real pictures."""
     try:
@@ -99,10 +99,10 @@ def main(
         typer.echo(f"{error.filename}: {error.strerror}", err=True)
         raise typer.Exit(1) from error
     except httpx2.HTTPError as error:
-        typer.echo(f"{url} does not answer ({error}): start it with `make run`, or name it with --url.", err=True)
+        typer.echo(f"{url} does not answer ({error}): start it with `make run`, or pass its URL with --url.", err=True)
         raise typer.Exit(1) from error
     if not results:
-        typer.echo(f"{', '.join(map(str, folders))}: no labels.csv with a picture in it.", err=True)
+        typer.echo(f"{', '.join(map(str, folders))}: no labels.csv lists a picture.", err=True)
         raise typer.Exit(1)
     sheets.mkdir(parents=True, exist_ok=True)
     digits, others = showing(results, digit=True), showing(results, digit=False)
@@ -116,11 +116,11 @@ def main(
         typer.echo(f"\n{name} ({path}): {confusions(wrong)}")
     for name, readings in others.items():
         path = draw_sheet(most_legible(readings), sheets / f"{name.replace('/', '-')}-none.png")
-        typer.echo(f"\n{name} ({path}): the most legible of what shows no digit")
+        typer.echo(f"\n{name} ({path}): the most legible pictures without a digit")
 
 
 def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
-    """The pictures and labels of each folder that has any, by a name that tells the folders apart."""
+    """Find the pictures and labels of each folder, keyed by a name that is unique among the folders."""
     found = [labels.parent.resolve() for folder in folders for labels in files_of_labels(folder)]
     pictures = {folder: labels_of(folder) for folder in found}
     pictures = {folder: labels for folder, labels in pictures.items() if labels}
@@ -129,7 +129,7 @@ def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
 
 
 def read_all(pictures: dict[str, dict[Path, str]], url: str) -> dict[str, list[Reading]]:
-    """Ask the service for every picture of every folder."""
+    """Send every picture of every folder to the service."""
     results = {}
     with httpx2.Client(base_url=url, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
         for name, labels in pictures.items():
@@ -139,7 +139,7 @@ def read_all(pictures: dict[str, dict[Path, str]], url: str) -> dict[str, list[R
 
 
 def read(client: httpx2.Client, path: Path, label: str) -> Reading:
-    """Ask the service for one picture."""
+    """Send one picture to the service."""
     answer = client.post(
         "/predict",
         params={"frame": True},
@@ -149,24 +149,24 @@ def read(client: httpx2.Client, path: Path, label: str) -> Reading:
     if answer.headers.get("content-type") == "application/problem+json":
         return Reading(path, label, answer.json()["type"])
     prediction = answer.raise_for_status().json()
-    legibility = prediction.get("legibility", 1.0)  # older services do not say
+    legibility = prediction.get("legibility", 1.0)  # older services do not report it
     return Reading(path, label, str(prediction["digit"]), prediction["confidence"], prediction["frame"], legibility)
 
 
 def showing(results: dict[str, list[Reading]], digit: bool) -> dict[str, list[Reading]]:
-    """The readings of pictures that show a digit, or of those that show none; folders without any are left out."""
+    """Select the readings of pictures that show a digit, or of those that do not; folders without any are dropped."""
     chosen = {name: [r for r in readings if r.shows_digit == digit] for name, readings in results.items()}
     return {name: readings for name, readings in chosen.items() if readings}
 
 
 def mistakes(readings: Iterable[Reading]) -> list[Reading]:
-    """What was refused, then what was read wrong, the most confident first."""
+    """Return refused pictures, then misread ones, most confident first."""
     wrong = [reading for reading in readings if reading.answer != reading.label]
     return sorted(wrong, key=lambda reading: (not reading.refused, -reading.confidence))
 
 
 def table(results: dict[str, list[Reading]]) -> str:
-    """The error of each folder, the calibration error of its answers and how many are legible, as a Markdown table."""
+    """Format each folder's error, calibration error and share of legible pictures as a Markdown table."""
     lines = [
         "| folder | error % | errors/n | 95 % interval | refused | ECE % | legible % |",
         "|---|---|---|---|---|---|---|",
@@ -183,7 +183,7 @@ def table(results: dict[str, list[Reading]]) -> str:
 
 
 def table_of_others(others: dict[str, list[Reading]], digits: list[Reading]) -> str:
-    """How well each folder's pictures without a digit are told from the digits, as a Markdown table."""
+    """Format how well each folder's pictures without a digit are separated from the digits, as a Markdown table."""
     lines = [
         f"| no digit | n | not legible % | AUROC % | CCR at {FALSE_POSITIVES:.0%} FPR, % |",
         "|---|---|---|---|---|",
@@ -200,17 +200,17 @@ def table_of_others(others: dict[str, list[Reading]], digits: list[Reading]) -> 
 
 
 def legible(readings: Sequence[Reading]) -> float:
-    """The share of pictures that look like a digit to the service."""
+    """Return the share of pictures that count as legible."""
     return sum(reading.legibility >= LEGIBLE for reading in readings) / len(readings)
 
 
 def most_legible(readings: Iterable[Reading]) -> list[Reading]:
-    """What was not refused, the most legible first."""
+    """Return the pictures that were not refused, most legible first."""
     return sorted((r for r in readings if not r.refused), key=lambda reading: -reading.legibility)
 
 
 def confusions(wrong: Iterable[Reading]) -> str:
-    """The commonest confusions, then all refusals by their type, each with its count."""
+    """List the most common confusions, then all refusals by type, with their counts."""
     wrong = list(wrong)
     confused = Counter(f"{reading.label}→{reading.answer}" for reading in wrong if not reading.refused)
     refused = Counter(reading.answer for reading in wrong if reading.refused)
@@ -219,7 +219,7 @@ def confusions(wrong: Iterable[Reading]) -> str:
 
 
 def draw_sheet(readings: Sequence[Reading], path: Path) -> Path:
-    """Draw the first pictures beside the frames that the network saw, under their titles."""
+    """Draw the first pictures, each beside its frame and under its caption."""
     shown = readings[:SHOWN_PICTURES]
     rows = max(1, -(-len(shown) // COLUMNS))
     figure = Figure(figsize=(COLUMNS * 1.8, rows * 1.15), layout="constrained")
@@ -234,7 +234,7 @@ def draw_sheet(readings: Sequence[Reading], path: Path) -> Path:
 
 
 def tile(reading: Reading) -> Image.Image:
-    """A picture as sent, and beside it the frame; bare ground where there is neither."""
+    """Draw a picture beside its frame; a missing one is left blank."""
     sheet = Image.new("RGBA", (2 * TILE + 4, TILE), GROUND)
     for file, left in ((reading.path.read_bytes(), 0), (b64decode(reading.frame.partition(",")[2]), TILE + 4)):
         if image := open_if_picture(file):
@@ -243,7 +243,7 @@ def tile(reading: Reading) -> Image.Image:
 
 
 def open_if_picture(file: bytes) -> Image.Image | None:
-    """A file as a picture that fits a tile; None where it is no picture, as refused ones may be."""
+    """Open a file as a picture that fits a tile, or return None, since refused files may not be pictures."""
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(file))).convert("RGBA")
     except Exception:  # Pillow's parsers raise whatever broken bytes make them raise

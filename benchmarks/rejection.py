@@ -1,24 +1,21 @@
-"""How well a score tells what shows a digit from what shows none.
-
-Ignores: where the scores come from.
-"""
+"""Measures of how well a score separates digits from everything else."""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 
 def auroc(digits: ArrayLike, others: ArrayLike) -> float:
-    """Area under the ROC curve: how often a digit's score is above another picture's, ties counted half.
+    """Compute the area under the ROC curve: how often a digit scores higher than another picture; ties count half.
 
     Parameters
     ----------
     digits, others : array_like
-        (N,) and (M,) scores, at least one each; higher is more like a digit.
+        (N,) and (M,) scores, at least one of each; higher means more like a digit.
 
     Returns
     -------
     float
-        In [0, 1]; 0.5 where the score says nothing.
+        In [0, 1]; 0.5 for an uninformative score.
 
     Examples
     --------
@@ -32,21 +29,21 @@ def auroc(digits: ArrayLike, others: ArrayLike) -> float:
 
 
 def ccr(digits: ArrayLike, correct: ArrayLike, others: ArrayLike, fpr: float) -> float:
-    """Correct-classification rate at a false-positive rate (Dhamija et al. 2018, "Reducing Network Agnostophobia").
+    """Compute the correct classification rate at a false positive rate (Dhamija et al. 2018).
 
     Parameters
     ----------
     digits, others : array_like
-        (N,) and (M,) scores, at least one each; higher is more like a digit.
+        (N,) and (M,) scores, at least one of each; higher means more like a digit.
     correct : array_like
-        (N,) bool: which digits were read right.
+        (N,) bool, whether each digit was classified correctly.
     fpr : float
-        In [0, 1): the share of the other pictures that may be above the threshold.
+        In [0, 1): the share of other pictures that may score above the threshold.
 
     Returns
     -------
     float
-        The share of the digits that are read right and above the lowest such threshold.
+        The share of digits that are classified correctly and score above the lowest such threshold.
 
     Examples
     --------

@@ -1,11 +1,10 @@
-"""Measure how well real MNIST digits are read out of the kinds of pictures that people send.
+"""Measure how well MNIST digits are read in the kinds of pictures that people send.
 
     python benchmarks/robustness.py [--split validation|test] [--n 500] [--scene NAME ...] [--squash]
 
-Each scene of `scenes.py` draws a digit into a picture file, which is read as the service reads it; a Markdown
-table says how often the answer is wrong. A picture that cannot be read counts as wrong. Every scene also leaves a
-contact sheet (pictures and the frames that were read, wrong ones first) in `--sheets`.
-Ignores: HTTP. Needs the extra `training` (torch, matplotlib).
+Each scene of `scenes.py` renders a digit into a picture file, which is read as the service reads it, but without HTTP.
+A Markdown table shows the errors; a picture that cannot be read counts as one. Each scene also writes a contact sheet
+(pictures and frames, mistakes first) to `--sheets`. Needs the extra `training` (torch, matplotlib).
 """
 
 import argparse
@@ -32,23 +31,23 @@ EXAMPLES = 12
 LARGE_DIGITS = 200  # a 12-megapixel picture takes half a second to draw
 
 Frame = NDArray[np.float32]
-# The frame that was read, and the probabilities of the ten digits.
+# The frame, and the probabilities of the ten digits.
 Answer = tuple[Frame, NDArray[np.float32]]
 Reader = Callable[[bytes, Classifier], Answer | None]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was read in a scene.
+    """The results of a scene.
 
     Attributes
     ----------
     answers : list of int or None
-        Each picture's digit; None where it could not be read.
+        Each picture's digit; None if it could not be read.
     frames : list of NDArray or None
-        (28, 28) float32, ink = 1: what was read of each picture.
+        (28, 28) float32, ink = 1: each picture's frame.
     wrong : NDArray
-        Where the answer is not the label.
+        (N,) bool, whether the answer differs from the label.
     milliseconds : float
         Median time from bytes to answer.
     """
@@ -60,7 +59,7 @@ class Result:
 
 
 def served(picture: bytes, model: Classifier) -> Answer | None:
-    """A picture as the service reads it; None where it fails, for whatever reason."""
+    """Read a picture as the service does; return None on any failure."""
     try:
         reading = read_bytes(picture, model, MAX_PIXELS)
     except Exception:  # a crash is as bad as a refusal
@@ -69,7 +68,7 @@ def served(picture: bytes, model: Classifier) -> Answer | None:
 
 
 def naive(picture: bytes, model: Classifier) -> Answer:
-    """A picture as most services read it: squashed to 28×28, and turned to light on dark."""
+    """Read a picture as most services do: squashed to 28×28, and inverted if it is mostly light."""
     grey = Image.open(BytesIO(picture)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
     frame = np.asarray(grey, np.float32) / 255
     frame = 1 - frame if frame.mean() > 0.5 else frame
@@ -95,7 +94,7 @@ def measure(
 
 
 def thumbnail(picture: bytes) -> Image.Image:
-    """A small version of a picture, on grey where it is see-through."""
+    """Shrink a picture, with grey behind transparent parts."""
     image = Image.open(BytesIO(picture)).convert("RGBA")
     image.thumbnail((300, 300))
     return Image.alpha_composite(Image.new("RGBA", image.size, "#a0a0a0"), image)
@@ -104,7 +103,7 @@ def thumbnail(picture: bytes) -> Image.Image:
 def contact_sheet(
     scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, result: Result
 ) -> Figure:
-    """A few pictures of a scene, wrong ones first, each over the frame that was read."""
+    """Draw a few pictures of a scene, mistakes first, each above its frame."""
     chosen = np.argsort(~result.wrong, kind="stable")[:EXAMPLES]
     figure = Figure(figsize=(1.7 * EXAMPLES, 3.9), facecolor="#d8d8d8", layout="constrained")
     grid = figure.subplots(2, EXAMPLES, squeeze=False)
@@ -121,7 +120,7 @@ def contact_sheet(
 
 
 def row(scene: str, result: Result, clean: Result) -> str:
-    """A scene's line of the table."""
+    """Format a scene's row of the table."""
     count, errors, unread = len(result.wrong), int(result.wrong.sum()), result.answers.count(None)
     error = 100 * errors / count
     more = error - 100 * clean.wrong[:count].mean()
@@ -129,7 +128,7 @@ def row(scene: str, result: Result, clean: Result) -> str:
 
 
 def chosen_digits(split: str, count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Some digits of a split and their labels, drawn without replacement."""
+    """Draw digits and their labels from a split, without replacement."""
     digits = data.load(None, train=split == "validation")
     if split == "validation":
         _, digits = data.split(digits)
@@ -138,10 +137,10 @@ def chosen_digits(split: str, count: int, seed: int) -> tuple[NDArray[np.uint8],
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Measure how well digits are read in synthetic scenes.")
     parser.add_argument("--split", choices=["validation", "test"], default="validation")
-    parser.add_argument("--n", type=int, default=500, help=f"digits to a scene; 12-megapixels: {LARGE_DIGITS} at most")
+    parser.add_argument("--n", type=int, default=500, help=f"digits per scene; at most {LARGE_DIGITS} in 12-megapixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "digits.onnx")
     parser.add_argument("--sheets", type=Path, default=ROOT / "runs" / "robustness", help="folder for contact sheets")
@@ -151,13 +150,13 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Measure every scene asked for, and `clean` before them."""
+    """Measure `clean`, then every requested scene."""
     options = arguments()
     model = Classifier(options.model)
     reader = naive if options.squash else served
     images, labels = chosen_digits(options.split, options.n, options.seed)
     options.sheets.mkdir(parents=True, exist_ok=True)
-    sys.stdout.write("| scene | error % | errors | unread | to clean, points | ms |\n|---|---|---|---|---|---|\n")
+    sys.stdout.write("| scene | error % | errors | unread | points above clean | ms |\n|---|---|---|---|---|---|\n")
     results: dict[str, Result] = {}
     for scene in dict.fromkeys(["clean", *options.scene]):
         count = min(options.n, LARGE_DIGITS) if scene == "12-megapixels" else options.n

@@ -1,8 +1,8 @@
-"""Scenes: a real digit drawn into the kind of picture that people send, as a file.
+"""Scenes: an MNIST digit rendered into the kinds of picture that people send, as a file.
 
-The pictures are synthetic: strokes are MNIST's, enlarged or redrawn along their centre lines with another
-pen. Seeded: a picture depends on the seed, its scene and its place alone. Ignores: several digits to read,
-glare, motion blur, other people's handwriting.
+The pictures are synthetic: MNIST's strokes are enlarged, or redrawn along their centre lines with another pen. A
+picture depends only on the seed, its scene and its index. There are no scenes with several digits to read, glare,
+motion blur or other people's handwriting.
 """
 
 from collections.abc import Callable
@@ -45,59 +45,59 @@ from training.paper import (
 )
 from training.strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
 
-NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # reads it
+NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # loads it
 
 Scene = Callable[[Digit, Generator], bytes]
 
 
 def clean(digit: Digit, rng: Generator) -> bytes:
-    """MNIST itself."""
+    """Encode the MNIST image itself."""
     return png(Image.fromarray(digit))
 
 
 def canvas(digit: Digit, rng: Generator) -> bytes:
-    """Black on a large white canvas, anywhere on it."""
+    """Draw in black at a random place on a large white canvas."""
     width, height = rng.integers(600, 1601, 2)
     return on_white(rng, felt(digit), (int(width), int(height)), rng.uniform(80, 400))
 
 
 def on_white(rng: Generator, strokes: Strokes, size: Size, height: float) -> bytes:
-    """Nearly black strokes anywhere on white."""
+    """Draw nearly black strokes at a random place on white."""
     ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 4))
     return png(255 - ink * np.float32(rng.uniform(205, 255)))
 
 
 def around(rng: Generator, strokes: Strokes, height: float, least: float, most: float) -> Size:
-    """The size of a picture with so many times the digit's height of room in all, across and down."""
+    """Return a picture size that leaves `least` to `most` digit heights of room in total, across and down."""
     return whole(strokes.extent(height) + rng.uniform(least, most, 2) * height)
 
 
 def thin_pen(digit: Digit, rng: Generator) -> bytes:
-    """A fine pen on white."""
+    """Draw with a fine pen on white."""
     strokes, height = pen(digit, 1 / rng.uniform(15, 25)), rng.uniform(150, 500)
     return on_white(rng, strokes, around(rng, strokes, height, 0.3, 1.8), height)
 
 
 def thick_marker(digit: Digit, rng: Generator) -> bytes:
-    """A broad marker on white."""
+    """Draw with a broad marker on white."""
     strokes, height = marker(digit, 1 / rng.uniform(4.5, 6.5)), rng.uniform(150, 500)
     return on_white(rng, strokes, around(rng, strokes, height, 0.3, 1.8), height)
 
 
 def drawn(digit: Digit, rng: Generator) -> Map:
-    """A mask of the digit anywhere on a canvas of middling size."""
+    """Draw a mask of the digit at a random place on a medium-sized canvas."""
     strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
     size = around(rng, strokes, height, 0.3, 2)
     return stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 4))
 
 
 def white_on_black(digit: Digit, rng: Generator) -> bytes:
-    """White on black, as drawn on a screen."""
+    """Draw in white on black, as on a screen."""
     return png(drawn(digit, rng) * np.float32(255))
 
 
 def colours(digit: Digit, rng: Generator) -> bytes:
-    """One colour on another that differs clearly in some channel; in a third of the pictures as bright."""
+    """Draw in one colour on another that differs clearly in some channel; a third of the pairs are equally bright."""
     pairs = rng.integers(0, 256, (4000, 2, 3)).astype(float)
     difference = pairs[:, 0] - pairs[:, 1]
     fit = np.abs(difference).max(axis=1) >= 90
@@ -109,7 +109,7 @@ def colours(digit: Digit, rng: Generator) -> bytes:
 
 
 def see_through(digit: Digit, rng: Generator, level: int) -> bytes:
-    """Ink of one level on nothing; half of the pictures have hard edges."""
+    """Draw in one grey level on a transparent background; half of the pictures have hard edges."""
     mask = drawn(digit, rng)
     if rng.random() < 0.5:
         mask = mask.round()
@@ -119,28 +119,28 @@ def see_through(digit: Digit, rng: Generator, level: int) -> bytes:
 
 
 def transparent_black(digit: Digit, rng: Generator) -> bytes:
-    """Black on a transparent ground."""
+    """Draw in black on a transparent background."""
     return see_through(digit, rng, 0)
 
 
 def transparent_white(digit: Digit, rng: Generator) -> bytes:
-    """White on a transparent ground."""
+    """Draw in white on a transparent background."""
     return see_through(digit, rng, 255)
 
 
 def phone_photo(digit: Digit, rng: Generator) -> bytes:
-    """A phone's photo of a sheet on a desk, in uneven light."""
+    """Take a phone photo of a sheet on a desk, in uneven light."""
     side = int(rng.integers(900, 1601))
     return photo(digit, rng, (side, side * 3 // 4), rng.uniform(0.15, 0.5), zoom=1)
 
 
 def twelve_megapixels(digit: Digit, rng: Generator) -> bytes:
-    """The same from a camera with 4000 × 3000 pixels; drawn at half of it, for such pixels are soft."""
+    """Take the same photo with 4000 × 3000 pixels, rendered at half size, since such pixels are soft."""
     return photo(digit, rng, (2000, 1500), rng.uniform(400, 1500) / 3000, zoom=2)
 
 
 def photo(digit: Digit, rng: Generator, size: Size, share: float, zoom: int) -> bytes:
-    """A photo in which the digit covers a share of the shorter side."""
+    """Take a photo in which the digit covers a given share of the shorter side."""
     size = size if rng.random() < 0.5 else size[::-1]
     strokes, camera, bounds = handwriting(digit, rng), tilted_camera(rng, size), sheet_bounds(rng, size)
     height = min(share * min(size), 0.7 * (bounds[2:] - bounds[:2]).min() / (strokes.extent(1).max()))
@@ -158,7 +158,7 @@ def photo(digit: Digit, rng: Generator, size: Size, share: float, zoom: int) -> 
 
 
 def tilted_camera(rng: Generator, size: Size) -> NDArray[np.float64]:
-    """Picture → sheet: turned by up to 6° and seen a little from the side."""
+    """Make the perspective transform from picture to sheet: rotated by up to 6° and slightly tilted."""
     x, y = size[0] / 2, size[1] / 2
     angle = np.radians(rng.uniform(-6, 6))
     lean = rng.uniform(-0.12, 0.12, 2) / max(size)
@@ -167,7 +167,7 @@ def tilted_camera(rng: Generator, size: Size) -> NDArray[np.float64]:
 
 
 def sheet_bounds(rng: Generator, size: Size) -> NDArray[np.float64]:
-    """The sheet's left, top, right and bottom: one or two of them are in the picture."""
+    """Return the sheet's left, top, right and bottom; one or two of them lie within the picture."""
     bounds = np.array([-1, -1, 2, 2]) * np.array([*size, *size], float)
     for side in rng.choice(4, rng.integers(1, 3), replace=False):
         inset = rng.uniform(0.08, 0.22) * size[side % 2]
@@ -176,7 +176,7 @@ def sheet_bounds(rng: Generator, size: Size) -> NDArray[np.float64]:
 
 
 def sheet_on_desk(rng: Generator, size: Size, bounds: NDArray[np.float64], camera: NDArray[np.float64]) -> Map:
-    """A sheet of paper on a desk, and the thin shadow that it throws."""
+    """Draw a sheet of paper on a desk, with the thin shadow that it casts."""
     left, top, right, bottom = bounds
     corners = np.linalg.inv(camera) @ [[left, right, right, left], [top, top, bottom, bottom], [1, 1, 1, 1]]
     mask = Image.new("L", size)
@@ -191,7 +191,7 @@ def sheet_on_desk(rng: Generator, size: Size, bounds: NDArray[np.float64], camer
 
 
 def desk(rng: Generator, size: Size) -> Map:
-    """A dark, a light or a wooden desk."""
+    """Draw a dark, light or wooden desk."""
     kind = rng.choice(["dark", "light", "wood"])
     if kind == "wood":
         streaks = 1 + 0.1 * clouds(rng, size, 2, 50) + 0.07 * clouds(rng, size, 3, 15)
@@ -202,7 +202,7 @@ def desk(rng: Generator, size: Size) -> Map:
 
 
 def crumpled(digit: Digit, rng: Generator) -> bytes:
-    """A sheet that was crumpled and smoothed again."""
+    """Scan a sheet that was crumpled and smoothed out again."""
     paper = sheet(digit, rng)[0]
     size = size_of(paper)
     light = folds(rng, size, 30) + 0.4 * clouds(rng, size, 3, 3)
@@ -211,7 +211,7 @@ def crumpled(digit: Digit, rng: Generator) -> bytes:
 
 
 def sheet(digit: Digit, rng: Generator, rule: Callable[[Size, float], Map] | None = None) -> tuple[Map, float]:
-    """A digit written on a sheet of paper that fills the picture, and its height; `rule` prints lines first."""
+    """Draw a digit on a sheet that fills the picture, and return its height too; `rule` makes lines to print first."""
     strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
     size = around(rng, strokes, height, 0.5, 2.2)
     paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
@@ -224,7 +224,7 @@ def sheet(digit: Digit, rng: Generator, rule: Callable[[Size, float], Map] | Non
 
 
 def ruled(digit: Digit, rng: Generator) -> bytes:
-    """Ruled paper, the lines anywhere behind the digit."""
+    """Scan ruled paper, with the lines at a random offset behind the digit."""
     angle = np.radians(rng.uniform(-2, 2))
 
     def rule(size: Size, height: float) -> Map:
@@ -235,7 +235,7 @@ def ruled(digit: Digit, rng: Generator) -> bytes:
 
 
 def squared(digit: Digit, rng: Generator) -> bytes:
-    """Squared paper, two to four squares to the digit's height."""
+    """Scan squared paper, with two to four squares per digit height."""
     angle = np.radians(rng.uniform(-2, 2))
 
     def rule(size: Size, height: float) -> Map:
@@ -248,7 +248,7 @@ def squared(digit: Digit, rng: Generator) -> bytes:
 
 
 def printed_box(digit: Digit, rng: Generator) -> bytes:
-    """A form's box around the digit, sometimes with its neighbours' edges."""
+    """Scan a form's box around the digit, sometimes with the edges of neighbouring boxes."""
     strokes, height = handwriting(digit, rng), rng.uniform(100, 300)
     inner, outer = rng.uniform(0.08, 0.4, (2, 2)) * height, rng.uniform(0.06, 0.3, (2, 2)) * height
     extent = strokes.extent(height)
@@ -263,7 +263,7 @@ def printed_box(digit: Digit, rng: Generator) -> bytes:
 
 
 def boxes(rng: Generator, size: Size, margin: NDArray[np.float64], height: float) -> Map:
-    """A mask of a rectangle with margins (left and top, right and bottom), half of the time one in a row of them."""
+    """Draw a mask of a rectangle with margins (left and top, right and bottom), half of the time in a row of them."""
     mask = Image.new("L", size)
     (left, top), (right, bottom) = margin[0], np.asarray(size) - margin[1]
     width = max(2, round(rng.uniform(0.01, 0.035) * height))
@@ -274,7 +274,7 @@ def boxes(rng: Generator, size: Size, margin: NDArray[np.float64], height: float
 
 
 def pencil(digit: Digit, rng: Generator) -> bytes:
-    """A hard pencil's thin grey strokes on grainy paper."""
+    """Draw thin grey strokes on grainy paper, as with a hard pencil."""
     strokes, height = pen(digit, 1 / rng.uniform(15, 25)), rng.uniform(150, 400)
     size = around(rng, strokes, height, 0.4, 1.6)
     ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 0.08 * height))
@@ -285,13 +285,13 @@ def pencil(digit: Digit, rng: Generator) -> bytes:
 
 
 def grain(rng: Generator, size: Size) -> Map:
-    """How much of a pencil's lead the paper takes."""
+    """Make a map of how much lead the paper takes from a pencil."""
     fine, rough = noise(rng, size, 0.25)[..., 0], noise(rng, coarse(size), 0.25)[..., 0]
     return (0.85 + fine + resized(rough, size)).clip(0.1, 1)
 
 
 def printed_grid(digit: Digit, rng: Generator) -> bytes:
-    """A pencilled digit in a cell of a printed grid, the cell's black lines along the picture's edges."""
+    """Scan a pencilled digit in a cell of a printed grid, whose black lines run along the picture's edges."""
     strokes, height = pen(digit, 1 / rng.uniform(12, 22)), rng.uniform(50, 300)
     extent = strokes.extent(height)
     cell = extent.max() * rng.uniform(1.25, 1.9) * rng.uniform(0.95, 1.05, 2)
@@ -306,7 +306,7 @@ def printed_grid(digit: Digit, rng: Generator) -> bytes:
 
 
 def cells(size: Size, cell: NDArray[np.float64], width: float, corner: NDArray[np.float64], angle: float) -> Map:
-    """A mask of a grid of cells, two of whose lines cross at about a corner."""
+    """Draw a mask of a grid, two of whose lines cross near `corner`."""
     across, down = cell / 2 - corner
     rows = lines(size, cell[1], width, angle, down - size[0] / 2 * np.sin(angle))
     columns = lines(size, cell[0], width, angle + np.pi / 2, across + size[1] / 2 * np.sin(angle))
@@ -314,7 +314,7 @@ def cells(size: Size, cell: NDArray[np.float64], width: float, corner: NDArray[n
 
 
 def one_bit(digit: Digit, rng: Generator) -> bytes:
-    """A scan in black and white alone; a few of half of the scans' pixels are flipped."""
+    """Scan in pure black and white; in half of the scans a few pixels are flipped."""
     scan = sensed(rng, sheet(digit, rng)[0], rng.uniform(0.3, 0.8), 2).convert("L")
     white = np.asarray(scan) > rng.uniform(110, 190)
     if rng.random() < 0.5:
@@ -323,7 +323,7 @@ def one_bit(digit: Digit, rng: Generator) -> bytes:
 
 
 def slightly_cut(digit: Digit, rng: Generator) -> bytes:
-    """A digit whose outermost 3 to 8 % are beyond one of the picture's edges."""
+    """Draw a digit of which one of the picture's edges cuts off 3 to 8 %."""
     strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
     size, extent = around(rng, strokes, height, 0.3, 2), strokes.extent(height)
     centre = np.array(spot(rng, size, extent, 4))
@@ -334,7 +334,7 @@ def slightly_cut(digit: Digit, rng: Generator) -> bytes:
 
 
 def specks(digit: Digit, rng: Generator) -> bytes:
-    """A dirty sheet: dark specks, smudges, and the ring of a cup."""
+    """Scan a dirty sheet: dark specks, smudges and a coffee ring."""
     paper, height = sheet(digit, rng)
     size = size_of(paper)
     dirt = blobs(rng, size, int(rng.integers(40, 200)), 0.003 * height + 0.4, 0.014 * height + 0.4)
@@ -347,7 +347,7 @@ def specks(digit: Digit, rng: Generator) -> bytes:
 
 
 def blobs(rng: Generator, size: Size, count: int, least: float, most: float) -> Image.Image:
-    """A mask of ellipses with radii in a range, anywhere."""
+    """Draw a mask of ellipses at random places, with radii in a range."""
     mask = Image.new("L", size)
     for _ in range(count):
         (x, y), (a, b) = rng.uniform(0, 1, 2) * size, rng.uniform(least, most, 2)
@@ -356,7 +356,7 @@ def blobs(rng: Generator, size: Size, count: int, least: float, most: float) -> 
 
 
 def ring_stain(rng: Generator, size: Size, height: float) -> Map:
-    """A mask of what a wet cup leaves: a ring with a sharp rim and a faint inside."""
+    """Draw a mask of the stain of a wet cup: a ring with a sharp rim and a faint inside."""
     x, y = (np.arange(side, dtype=np.float32) for side in size)
     centre, radius = rng.uniform(0, 1, 2) * size, rng.uniform(0.5, 1) * height
     inside = radius - np.hypot(x - centre[0], (y - centre[1])[:, None]) + 0.015 * height * clouds(rng, size, 8, 8)
@@ -365,7 +365,7 @@ def ring_stain(rng: Generator, size: Size, height: float) -> Map:
 
 
 def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
-    """A digit out of a row or column: the picture's edges cut through one or two others."""
+    """Draw a digit from a row or column: the picture's edges cut through one or two neighbours."""
     strokes, height = handwriting(digit, rng), rng.uniform(120, 300)
     pads, seen = rng.uniform(0.3, 0.8, 4) * height, {}
     for side in rng.choice(4, rng.integers(1, 3), replace=False):
@@ -385,7 +385,7 @@ def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
 
 
 def some_neighbour(rng: Generator) -> Digit:
-    """Any of 500 other MNIST digits."""
+    """Pick one of 500 other MNIST digits."""
     column, row = (28 * int(rng.integers(side // 28)) for side in NEIGHBOURS.size)
     return np.asarray(NEIGHBOURS.crop((column, row, column + 28, row + 28)))
 
@@ -416,5 +416,5 @@ SCENES: dict[str, Scene] = {
 
 
 def render(scene: str, digit: Digit, seed: int, index: int) -> bytes:
-    """The picture of one digit in a scene."""
+    """Render a digit in a scene."""
     return SCENES[scene](digit, np.random.default_rng([seed, crc32(scene.encode()), index]))

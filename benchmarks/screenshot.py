@@ -1,4 +1,4 @@
-"""Draw the page for the README: the strokes of MNIST digits on a desktop, light and dark, and on a phone.
+"""Take screenshots of the page for the README, with MNIST digits drawn on it: desktop, light and dark, and phone.
 
     make screenshot
 
@@ -18,11 +18,11 @@ from serving import PORT, ROOT, SERVERS, digits, start, stop
 from training.strokes import traced
 
 DOCS = ROOT / "docs"
-FOUR, TWO = 215, 110  # among the digits
-SIDE = 0.8  # of a digit's picture, in heights of the sheet
-COLOURS = 256  # in a file: the page has few
+FOUR, TWO = 215, 110  # indices of the digits
+SIDE = 0.8  # side of a digit's image, relative to the sheet's height
+COLOURS = 256  # per file; the page has few
 DESKTOP = {"width": 1280, "height": 720}
-VIEWS = {  # what is drawn, and on which screen
+VIEWS = {  # the digits to draw, and the screen
     "page.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "light"}),
     "page-dark.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "dark"}),
     "page-phone.png": ([FOUR, TWO], {"viewport": {"width": 390, "height": 664}, "has_touch": True}),
@@ -30,7 +30,7 @@ VIEWS = {  # what is drawn, and on which screen
 
 
 def draw(page: Page, number: Sequence[np.ndarray]) -> None:
-    """Draw digits' centre lines side by side with the mouse, and wait for the answer, the bars and the explanation."""
+    """Draw digits' centre lines side by side with the mouse; wait for the answer, the bars and the explanation."""
     box = page.locator("#sheet").bounding_box()
     scale = SIDE * box["height"] / FRAME_SIDE
     for place, digit in enumerate(number):
@@ -48,13 +48,13 @@ def draw(page: Page, number: Sequence[np.ndarray]) -> None:
 
 
 def shrink(path: Path) -> None:
-    """Fewer colours, a third of the bytes."""
+    """Reduce the palette, which leaves a third of the bytes."""
     image = Image.open(path).convert("RGB")
     image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
-    """Draw the page."""
+    """Take the screenshots."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         raise SystemExit("Chromium is needed: on Debian, apt-get install chromium")

@@ -1,12 +1,12 @@
-"""Measure the service under load beside others: requests per second, latency, memory, time to start.
+"""Compare the service under load with others: throughput, latency, memory and start-up time.
 
     make bench
 
-starts each server in turn on one core, and loads it from another with wrk, at 1, 16 and 64 connections, with an MNIST
-PNG, a 640×480 JPEG of a drawing and a phone's photo, as multipart uploads. The others (`benchmarks/peers`) have a
-network of the same size, in torch on one thread, and squash the picture to 28×28, where ours finds the digit.
-`--before DIR` measures the `digits` of another checkout's virtual environment in turn with ours. Prints a table of
-medians, and the same as one line of JSON. Needs wrk.
+starts each server in turn on one core and loads it from another with wrk, at 1, 16 and 64 connections, with an MNIST
+PNG, a 640×480 JPEG of a drawing and a phone photo, as multipart uploads. The others (`benchmarks/peers`) run a network
+of the same size, in torch on one thread. They squash the picture to 28×28, where Digits finds the digit.
+`--before DIR` also measures the `digits` command of another checkout's virtual environment. Prints a table of medians,
+and the same as one line of JSON. Needs wrk.
 """
 
 import json
@@ -63,17 +63,17 @@ SERVERS: dict[str, list[str]] = {
         str(PEERS),
     ],
 }
-FIELDS = {"LitServe": "request"}  # it names the field after its parameter
+FIELDS = {"LitServe": "request"}  # LitServe names the field after its parameter
 
 
 def digits() -> np.ndarray:
-    """500 of MNIST's test digits, 50 of each, the 0s first: (500, 28, 28) uint8, ink = 255."""
+    """Load 500 MNIST test digits, 50 of each, 0s first: (500, 28, 28) uint8, ink = 255."""
     sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
     return sheet.reshape(10, FRAME_SIDE, -1, FRAME_SIDE).swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE)
 
 
 def pictures() -> dict[str, bytes]:
-    """A test digit as MNIST has it, drawn on a sheet, and photographed."""
+    """Make a test digit's MNIST PNG, a drawing of it on a sheet, and a photo of it."""
     digit = Image.fromarray(digits()[350])
     small, large = BytesIO(), BytesIO()
     digit.save(small, "PNG")
@@ -88,25 +88,25 @@ def pictures() -> dict[str, bytes]:
 
 
 def form(picture: bytes, field: str) -> bytes:
-    """A multipart form with one picture."""
+    """Build a multipart form with one picture."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="digit"\r\n'
     kind = "png" if picture.startswith(b"\x89PNG") else "jpeg"
     return f"{head}Content-Type: image/{kind}\r\n\r\n".encode() + picture + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def pinned(cores: str) -> list[str]:
-    """What to put before a command to run it on some cores."""
+    """Return the command prefix that pins a process to some cores."""
     return ["taskset", "-c", cores]
 
 
-# Ours refuses what is beyond its queues, the others do not: with these it has room for all connections.
+# Unlike the others, Digits refuses requests when its queues are full. These hold all connections.
 ROOMY = {"DIGITS_SMALL_QUEUE": "128", "DIGITS_LARGE_QUEUE": "128"}
 
 
 def start(
     command: list[str], field: str, queues: dict[str, str] = ROOMY, url: str = URL, cores: str = SERVER_CORE
 ) -> tuple[subprocess.Popen[bytes], float]:
-    """Start a server; it and the seconds until it answered."""
+    """Start a server; return its process and the seconds until its first answer."""
     started = time.perf_counter()
     environment = {
         **os.environ,
@@ -137,20 +137,20 @@ def start(
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that came of it."""
+    """List a process and its descendants."""
     children = [child for of in Path(f"/proc/{pid}/task").glob("*/children") for child in of.read_text().split()]
     return [pid, *(each for child in children for each in family(int(child)))]
 
 
 def memory(pid: int) -> float:
-    """Megabytes that a process and all that came of it take; what they share is counted once."""
+    """Measure the memory of a process and its descendants in megabytes; shared memory is counted once."""
     rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid))
     kibibytes = sum(int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) for rollup in rollups)
     return kibibytes * 1024 / 1e6
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End a server and what came of it."""
+    """Stop a server and its descendants."""
     for pid in reversed(family(server.pid)):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
@@ -164,7 +164,7 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def service(load_core: str) -> Iterator[None]:
-    """Run Digits on one core, with this process on another."""
+    """Run Digits on one core, and this process on another."""
     server, _ = start(SERVERS["digits"], "file")
     os.sched_setaffinity(0, {int(load_core)})
     try:
@@ -174,14 +174,14 @@ def service(load_core: str) -> Iterator[None]:
 
 
 def load(script: Path, connections: int, seconds: float, url: str = URL, cores: str = LOAD_CORE) -> dict[str, float]:
-    """Load a server: requests per second, latencies in milliseconds, answers that were none."""
+    """Load a server: requests per second, latencies in milliseconds, and failed requests."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(script), url]
     said = subprocess.run(pinned(cores) + command, capture_output=True, text=True, check=True).stdout
     return json.loads(said.strip().splitlines()[-1])
 
 
 def write_script(folder: Path, body: bytes) -> Path:
-    """A script for wrk that sends the form and prints what it measured as JSON."""
+    """Write a script for wrk that sends the form and prints its measurements as JSON."""
     (folder / "body").write_bytes(body)
     script = folder / "post.lua"
     script.write_text(
@@ -201,21 +201,20 @@ def write_script(folder: Path, body: bytes) -> Path:
 
 
 def need_tools() -> None:
-    """Say so where what loads and pins is missing."""
+    """Exit with a message if wrk or taskset is missing."""
     for tool in ("wrk", "taskset"):
         if not shutil.which(tool):
             raise SystemExit(f"{tool} is needed: on Debian, apt-get install wrk util-linux")
 
 
 def main(
-    servers: Annotated[list[str] | None, typer.Argument(help="Which of the servers to measure (all).")] = None,
-    runs: Annotated[int, typer.Option(help="How often each is started and measured.")] = 3,
-    seconds: Annotated[int, typer.Option(help="How long each load lasts.")] = 4,
-    peers: Annotated[Path, typer.Option(help="The folder with the python that has litserve and bentoml.")] = BIN.parent
-    / "peers",
-    before: Annotated[Path | None, typer.Option(help="The virtual environment of another version, to compare.")] = None,
+    servers: Annotated[list[str] | None, typer.Argument(help="Servers to measure (all).")] = None,
+    runs: Annotated[int, typer.Option(help="Number of times each server is started and measured.")] = 3,
+    seconds: Annotated[int, typer.Option(help="Duration of each load, in seconds.")] = 4,
+    peers: Annotated[Path, typer.Option(help="Virtual environment with litserve and bentoml.")] = BIN.parent / "peers",
+    before: Annotated[Path | None, typer.Option(help="Virtual environment of another version, to compare.")] = None,
 ) -> None:
-    """Measure the service under load beside others."""
+    """Compare the service under load with others."""
     need_tools()
     results: dict[str, dict[str, list[float]]] = {}
     for run in range(runs):
@@ -241,12 +240,12 @@ def main(
 
 
 def report(results: dict[str, dict[str, list[float]]]) -> None:
-    """Print medians with their spread, ratios to ours, and all of it as JSON."""
+    """Print medians with their range, ratios to Digits, and everything as JSON."""
     ours = results.get("digits")
     for picture in pictures():
         for connections in CONNECTIONS:
             typer.echo(
-                f"\n| {picture}, {connections} connections | requests/s (spread) | ours is | p50 ms | p99 ms | failed |"
+                f"\n| {picture}, {connections} connections | requests/s (range) | Digits | p50 ms | p99 ms | failed |"
             )
             typer.echo("|---|---|---|---|---|---|")
             for name, figures in results.items():

@@ -1,10 +1,10 @@
-"""Ten minutes of mixed traffic, good and bad: every answer is compared, and the service's memory watched.
+"""Send ten minutes of mixed traffic, valid and invalid; check every answer, and watch the service's memory.
 
     make soak
 
-Digits, photos and what is no picture are sent at a rate that the service can bear. Exits with 1 where an answer has
-a 5xx status or differs from what the same code says offline, or where memory grew by more than 5 % after the first
-two minutes. Ignores: how fast it is.
+Sends digits, photos and files that are not pictures, at a rate below the service's capacity. Exits with 1 if an answer
+has a 5xx status or differs from what the same code reads offline, or if memory grows by more than 5 % after the first
+two minutes.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ GROWTH = 0.05
 
 
 def traffic() -> list[tuple[bytes, int, int | None]]:
-    """What is sent, the status it must get, and the digit."""
+    """Return the bodies to send, with their expected status and digit."""
     classifier = Classifier(ROOT / "models" / "digits.onnx")
     good = [*map(png, digits()[::5]), *(png(digit.repeat(10, 0).repeat(10, 1)) for digit in digits()[::50])]
     good += [pictures()["640×480 JPEG"]] * 5
@@ -40,21 +40,21 @@ def traffic() -> list[tuple[bytes, int, int | None]]:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Grey levels as a PNG."""
+    """Encode grey levels as a PNG."""
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
 
 
 async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter[int]) -> None:
-    """Send the traffic in a random order, so many requests a second, some of them cut off."""
+    """Send the traffic in random order at a mean rate; abort some of the requests."""
     sent, dice = traffic(), random.Random(0)  # noqa: S311 - no secret
     async with httpx2.AsyncClient(timeout=10) as client:
 
         async def one() -> None:
             picture, status, digit = dice.choice(sent)
             try:
-                async with asyncio.timeout(0.002 if dice.random() < 0.01 else 10):  # a few hang up
+                async with asyncio.timeout(0.002 if dice.random() < 0.01 else 10):  # a few clients hang up
                     answer = await client.post(URL, content=picture)
             except TimeoutError:
                 counts[0] += 1
@@ -72,7 +72,7 @@ async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter
 
 
 async def watch(server: object, every: float, seconds: float, seen: list[tuple[float, float]]) -> None:
-    """Note the service's memory."""
+    """Record the service's memory."""
     started = time.perf_counter()
     while (now := time.perf_counter() - started) < seconds:
         seen.append((now, memory(server.pid)))
@@ -80,8 +80,8 @@ async def watch(server: object, every: float, seconds: float, seen: list[tuple[f
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long.")] = 600,
-    rate: Annotated[float, typer.Option(help="Requests a second.")] = 80,
+    seconds: Annotated[float, typer.Option(help="Duration in seconds.")] = 600,
+    rate: Annotated[float, typer.Option(help="Requests per second.")] = 80,
 ) -> None:
     """Send mixed traffic for ten minutes."""
     server, _ = start(SERVERS["digits"], "file", queues={})

@@ -1,12 +1,12 @@
-"""Measure how well whole numbers are read: in pictures made of MNIST's digits, or of your own folder over HTTP.
+"""Measure how well whole numbers are read, in pictures made from MNIST's digits or in your own folder over HTTP.
 
     python benchmarks/whole_numbers.py [--split validation|test] [--n 500] [--scene NAME ...] [--lengths 2 5]
     python benchmarks/whole_numbers.py --folder DIR [--url http://127.0.0.1:8000]
 
 Each scene of `training.strings` writes numbers, which are read as `/read` reads them. A DIR holds `images/` and
-`labels.csv` (columns filename, label); a label is the text, its lines separated by spaces, or `none`. A number is right
-where all of its digits are, and none is added; digits are counted by the edit distance between texts. A picture that is
-refused counts as read with an empty text. Ignores: how long an answer takes. Needs the extra `training`.
+`labels.csv` (columns filename, label). A label is the text, with spaces between lines, or `none`. A number is right if
+its text matches exactly. Errors in single digits are counted by the edit distance. A refused picture counts as an empty
+text. Needs the extra `training`.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from training.evaluate import wilson_interval
 
 MAX_PIXELS = 50_000_000
 SCENES = [*strings.SCENES, strings.TWO_LINES]
-NONE = "none"  # the label of a picture without digits
+NONE = "none"  # label of a picture without digits
 
 
 class Read(NamedTuple):
-    """What was written on a picture, and what was read."""
+    """The text written on a picture, and the text that was read."""
 
     label: str
     text: str
@@ -50,7 +50,7 @@ def read_scene(scene: str, digits: data.Digits, options: argparse.Namespace, mod
 
 
 def read_folder(folder: Path, url: str) -> Iterator[Read]:
-    """Ask a running service for every picture of a folder."""
+    """Send every picture of a folder to a running service."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with httpx2.Client(base_url=url, timeout=30) as client:
@@ -64,7 +64,7 @@ def read_folder(folder: Path, url: str) -> Iterator[Read]:
 
 
 def distance(written: str, read: str) -> int:
-    """How many digits are to be changed, added or left out, to make one text of the other (Levenshtein 1966)."""
+    """Compute the edit distance (Levenshtein 1966): the least number of digits to change, add or remove."""
     row = list(range(len(read) + 1))
     for place, digit in enumerate(written, 1):
         before, row[0] = row[0], place
@@ -74,7 +74,7 @@ def distance(written: str, read: str) -> int:
 
 
 def line(name: str, numbers: Iterable[Read]) -> str:
-    """A line of the table."""
+    """Format a row of the table."""
     read = list(numbers)
     right = sum(one.text == one.label for one in read)
     long = sum(len(one.text) == len(one.label) for one in read)
@@ -87,11 +87,11 @@ def line(name: str, numbers: Iterable[Read]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Measure how well whole numbers are read.")
     parser.add_argument("--split", choices=["validation", "test"], default="test")
-    parser.add_argument("--n", type=int, default=500, help="numbers to a scene")
-    parser.add_argument("--lengths", type=int, nargs=2, default=[2, 5], help="fewest and most digits to a line")
+    parser.add_argument("--n", type=int, default=500, help="numbers per scene")
+    parser.add_argument("--lengths", type=int, nargs=2, default=[2, 5], help="least and most digits per line")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=SCENES, metavar="NAME")

@@ -1,10 +1,10 @@
-"""Measure how many more MNIST PNGs two workers answer than one, with wrk on the same two cores.
+"""Compare the throughput of two workers with that of one, for MNIST PNGs on the same two cores.
 
     python benchmarks/workers.py
 
-starts the service with one worker and with two, and loads both in turn, for a second each: what else the machine does
-changes more slowly. Prints requests per second, and the ratio in each round, in the median and its quartiles. Needs
-wrk. Ignores: whether answers are right.
+starts the service with one worker and with two, and loads them in turn with wrk for a second each, so that slow changes
+in other load on the machine cancel out. Prints requests per second, and the ratio of each round: median and
+quartiles. Needs wrk.
 """
 
 from pathlib import Path
@@ -20,8 +20,8 @@ CORES = "0,1"
 WORKERS = (1, 2)
 
 
-def main(rounds: Annotated[int, typer.Option(help="How often each is loaded.")] = 15) -> None:
-    """Measure how many more MNIST PNGs two workers answer than one."""
+def main(rounds: Annotated[int, typer.Option(help="Number of rounds.")] = 15) -> None:
+    """Compare the throughput of two workers with that of one."""
     need_tools()
     body = form(pictures()["28×28 PNG"], "file")
     urls = {workers: f"http://127.0.0.1:{PORT + workers}/predict" for workers in WORKERS}
@@ -42,7 +42,7 @@ def main(rounds: Annotated[int, typer.Option(help="How often each is loaded.")] 
             for workers, url in urls.items():
                 for connections in CONNECTIONS[1:]:
                     rate = load(script, connections, 1, url, CORES)["rps"]
-                    if turn:  # the first one warms up
+                    if turn:  # the first round warms up
                         rates.setdefault((workers, connections), []).append(rate)
     for server in servers:
         stop(server)

@@ -1,6 +1,6 @@
 """Write THIRD_PARTY_NOTICES.md: the third-party software in the image and its licences.
 
-Installs the lock for the image's Python in a temporary folder, asks pip-licenses about every distribution, and compares
+Installs the lock for the image's Python in a temporary folder, runs pip-licenses on every distribution, and compares
 the shared libraries inside the wheels with LIBRARIES. Run it with `make notices`.
 """
 
@@ -17,23 +17,23 @@ from packaging.licenses import canonicalize_license_expression
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-UV = os.environ.get("UV", "uv")  # `uv run` sets it
+UV = os.environ.get("UV", "uv")  # set by `uv run`
 PLATFORMS = ("x86_64-manylinux_2_40", "aarch64-manylinux_2_40")
 
-# What metadata says without an SPDX identifier. Where it is too vague, the key is the distribution.
+# SPDX expressions of licences that the metadata names otherwise. If the name is ambiguous, the key is the distribution.
 SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",
     "ISC License (ISCL)": "ISC",
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
-    "pebble": "LGPL-3.0-or-later",  # its source files
+    "pebble": "LGPL-3.0-or-later",  # as in its source files
     "pi-heif": "BSD-3-Clause AND LGPL-3.0-or-later",  # the binding, and the libraries in its wheel
 }
 
-WITHOUT_TEXT = {"flatbuffers"}  # their wheels hold no licence text; TEMPLATE says where one is
+WITHOUT_TEXT = {"flatbuffers"}  # distributions whose wheel has no licence text; TEMPLATE says where it is
 
-# (wheel, shared library): (what it is, licence, source)
+# (wheel, shared library): (name, licence, source)
 LIBRARIES = {
     ("numpy", "libscipy_openblas64_"): (
         "OpenBLAS, with LAPACK and GCC's libgfortran",
@@ -130,7 +130,7 @@ def install(lock: Path, python: str, platform: str, folder: Path) -> None:
 
 
 def licences(folder: Path) -> list[dict[str, str]]:
-    """Ask pip-licenses about each distribution in a folder."""
+    """Run pip-licenses on each distribution in a folder."""
     names = [path.name.split("-")[0] for path in folder.glob("*.dist-info")]
     command = [UV, "tool", "run", "--quiet", "--python", sys.executable, "pip-licenses", "--format=json"]
     command += ["--with-system", "--with-license-file", "--no-license-path", "--packages", *names]
@@ -143,7 +143,7 @@ def licences(folder: Path) -> list[dict[str, str]]:
 
 
 def distributions(folder: Path) -> dict[str, tuple[str, str]]:
-    """Name → version and licence, an SPDX expression."""
+    """Map each distribution to its version and licence, an SPDX expression."""
     rows = {}
     for each in licences(folder):
         name = canonicalize_name(each["Name"])
@@ -153,7 +153,7 @@ def distributions(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def libraries(folder: Path) -> dict[tuple[str, str], str]:
-    """(wheel, library) → its file, without the hash that the build put into the name."""
+    """Map (wheel, library) to its file name, without the hash that the build added."""
     found: dict[tuple[str, str], str] = {}
     for path in folder.glob("*.libs/*"):
         file = re.sub(r"-[0-9a-f]{8}(?=\.so)", "", path.name)
@@ -162,12 +162,12 @@ def libraries(folder: Path) -> dict[tuple[str, str], str]:
 
 
 def table(rows: Iterable[Iterable[str]]) -> str:
-    """Write the rows of a Markdown table."""
+    """Format the rows of a Markdown table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def notices(lock: Path) -> str:
-    """Write the notices for a lock."""
+    """Format the notices for a lock."""
     [python] = re.findall(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     found: dict[tuple[str, str], str] = {}
     for platform in PLATFORMS:

@@ -1,4 +1,4 @@
-"""What all tests share: real digits, the committed model, and the application around it."""
+"""Fixtures shared by all tests: real digits, the committed model, and the application around it."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from support import classifier as load_classifier
 
 
 def pytest_configure() -> None:
-    """Let the processes that tests start hear Ctrl-C, which those of a shell's background job ignore."""
+    """Let child processes receive Ctrl-C, which a shell's background jobs ignore."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -39,7 +39,7 @@ def seven(digits) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def sample_mnist(digits, labels, tmp_path_factory) -> Path:
-    """A folder with the 500 digits as MNIST: 400 to train on and 100 to test with, shuffled."""
+    """A folder with the 500 digits in MNIST's format, shuffled: 400 for training and 100 for testing."""
     root, shuffle = tmp_path_factory.mktemp("mnist"), np.random.default_rng(0).permutation(len(digits))
     for kind, some in (("train", shuffle[:400]), ("t10k", shuffle[400:])):
         write_mnist(root, kind, digits[some], labels[some])
@@ -59,7 +59,7 @@ def client() -> Iterator[TestClient]:
 
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
-    """The folder with the whole of MNIST; where there is none, the test is skipped."""
+    """The folder of the full MNIST set; without it, the test is skipped."""
     root = Path(os.environ.get("MNIST_ROOT") or ROOT / "data")
     if not (root / "MNIST" / "raw").is_dir():
         pytest.skip("needs the whole of MNIST: set MNIST_ROOT, or run training.train once")

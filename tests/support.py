@@ -1,4 +1,4 @@
-"""What tests share: real digits and pictures of them, hostile pictures, and running services."""
+"""Helpers for tests: real digits and pictures of them, hostile pictures, and running services."""
 
 import json
 import os
@@ -34,15 +34,16 @@ SHEET = Path(__file__).parent / "data" / "mnist_500.png"
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 MAX_PIXELS = 50_000_000
 DIGITS = str(Path(sys.executable).with_name("digits"))
-PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")  # a line of a program, with what it prints
+# A program's line with its output as a comment.
+PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")
 
 
 def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> bytes:
-    """A picture, or an array of grey levels, as a file."""
+    """Encode a picture, or an array of grey levels, as a file."""
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
     file = BytesIO()
-    if format == "HEIF":  # the service only reads it, and its reader must not be registered here
+    if format == "HEIF":  # the service only reads it, and its plugin must not be registered here
         pillow_heif.from_pillow(image).save(file, **options)
     else:
         image.save(file, format, **options)
@@ -50,7 +51,7 @@ def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> b
 
 
 def load_sheet() -> tuple[np.ndarray, np.ndarray]:
-    """500 MNIST test digits: (500, 28, 28) uint8 with ink = 255, and their labels."""
+    """Load 500 MNIST test digits, (500, 28, 28) uint8 with ink = 255, and their labels."""
     sheet = np.asarray(Image.open(SHEET))
     digits = sheet.reshape(10, 28, -1, 28).swapaxes(1, 2).reshape(-1, 28, 28)
     return digits, np.repeat(np.arange(10), len(digits) // 10)
@@ -62,7 +63,7 @@ def classifier() -> Classifier:
 
 
 def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -> None:
-    """Write digits as MNIST's files, of the "train" or the "t10k" images."""
+    """Write digits in MNIST's file format, as "train" or "t10k" images."""
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, values in (("images-idx3", images), ("labels-idx1", labels)):
@@ -71,7 +72,7 @@ def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -
 
 
 def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> Reading:
-    """What is read off a picture, saved in a format."""
+    """Read a picture, encoded in a format."""
     return read_bytes(encode(image, format, **options), classifier(), MAX_PIXELS)
 
 
@@ -84,13 +85,13 @@ def digit_of(image: Image.Image | np.ndarray) -> int:
 
 
 def cropped(ink: np.ndarray) -> np.ndarray:
-    """A map of ink, 0 on the ground, without what is around the ink."""
+    """Crop a map of ink, 0 on the ground, to the ink."""
     rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def inked(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """An ink map with full ink in boxes, each top, bottom, left, right."""
+    """Make an ink map with full ink in boxes, each (top, bottom, left, right)."""
     ink = np.zeros(shape, np.float32)
     for top, bottom, left, right in boxes:
         ink[top:bottom, left:right] = 1
@@ -98,7 +99,7 @@ def inked(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarr
 
 
 def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
-    """A digit as people draw it: dark on white, enlarged, off-centre on a larger sheet."""
+    """Draw a digit as people do: dark on white, enlarged, off-centre on a larger sheet."""
     ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
     sheet = Image.new("L", (60 * scale, 40 * scale), 255)
     sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
@@ -106,7 +107,7 @@ def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
 
 
 def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
-    """Digits as people write numbers: dark on white, enlarged, with room between them, line below line."""
+    """Draw a number as people write it: dark on white, enlarged, spaced, in one or more lines."""
     wide = max(map(len, lines)) * 40
     rows = [np.hstack([np.pad(digit, ((10, 10), (6, 6))) for digit in line]) for line in lines]
     ink = np.vstack([np.pad(row, ((0, 0), (0, wide - row.shape[1]))) for row in rows])
@@ -115,7 +116,7 @@ def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
 
 
 def letter(text: str) -> Image.Image:
-    """A printed letter, dark on white."""
+    """Draw a printed letter, dark on white."""
     sheet = Image.new("L", (400, 400), 255)
     ImageDraw.Draw(sheet).text((200, 200), text, 0, ImageFont.load_default(200), anchor="mm")
     return sheet
@@ -126,13 +127,13 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Distance of frames that may lie a pixel apart: the centre of mass of one may round the other way."""
+    """Compute the distance of frames up to a shift of one pixel, since their centres of mass may round differently."""
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     return min(distance(a, np.roll(b, shift, (0, 1))) for shift in shifts)
 
 
 def bomb() -> bytes:
-    """A PNG that claims 60,000 × 60,000 pixels."""
+    """Make a PNG that claims 60,000 × 60,000 pixels."""
     png = bytearray(encode(Image.new("L", (8, 8))))
     png[16:24] = (60_000).to_bytes(4, "big") * 2
     png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
@@ -147,7 +148,7 @@ PNG = encode(Image.linear_gradient("L"))
 
 
 def many_scans(count: int) -> bytes:
-    """A progressive JPEG that goes over all its pixels so many times more."""
+    """Make a progressive JPEG with this many additional scans over all its pixels."""
     jpeg = encode(Image.linear_gradient("L"), "JPEG", progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
@@ -177,17 +178,17 @@ HOSTILE = {
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """A page's blocks of code in a language."""
+    """Find a page's code blocks in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def assert_shown(shown: str, printed: str) -> None:
-    """Compare what is printed with what a page shows, where … stands for anything on a line."""
+    """Compare output with what a page shows, where … stands for any text on a line."""
     assert re.fullmatch(re.escape(shown.strip()).replace("…", ".*"), printed.strip())
 
 
 def tool(*command: str) -> list[str]:
-    """A command of a tool that may be missing, but not where all checks must run."""
+    """Find a tool's command; if the tool is missing, skip the test, except in CI."""
     beside = Path(sys.executable).with_name(command[0])
     found = str(beside) if beside.exists() else shutil.which(command[0])
     if not found and not os.environ.get("CI"):
@@ -198,7 +199,7 @@ def tool(*command: str) -> list[str]:
 
 @contextmanager
 def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """A running service on a free port: its process, and its address."""
+    """Run a service on a free port; yields its process and its address."""
     process = subprocess.Popen(
         [DIGITS, "serve", "--port", "0", *options],
         stderr=subprocess.PIPE,
@@ -223,7 +224,7 @@ def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Pope
 
 
 def until(condition, seconds: float = 10) -> bool:
-    """Whether a condition comes true in time."""
+    """Wait for a condition; return whether it became true in time."""
     end = time.perf_counter() + seconds
     while not (true := condition()) and time.perf_counter() < end:
         time.sleep(0.05)
@@ -245,7 +246,7 @@ def assert_problem(answer, status: int, name: str, path: str) -> None:
 
 
 def samples(client) -> dict[tuple, float]:
-    """What /metrics says: name and labels → value."""
+    """Parse /metrics: name and labels → value."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {
         (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
@@ -287,7 +288,7 @@ Response = tuple[int, dict[str, str], object]
 
 @contextmanager
 def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
-    """A service on a free port that answers as `respond` does to the request's headers; its address."""
+    """Run a service on a free port that answers as `respond` does to the request's headers; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -324,7 +325,7 @@ def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[di
 
 
 def trained(hidden=(32, 16), activation="relu") -> DigitNet:
-    """A small network whose batch normalisation has seen something and is not the identity."""
+    """Make a small network whose batch normalisation is not the identity."""
     torch.manual_seed(0)
     model = DigitNet(hidden, activation, dropout=0.2)
     for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""What is in hand, and what is refused because of it."""
+"""Admission: what is held by requests, and which requests are refused because of it."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def admission(metrics) -> Admission:
 
 
 @pytest.mark.parametrize("route", ["/predict", "/explain", "/corrections"])
-def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission, route):
+def test_a_request_is_refused_unread_if_its_queue_is_full(admission, route):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
         admission.check(route, LARGE_BODY)
@@ -33,7 +33,7 @@ def test_a_request_is_refused_unread_where_there_is_no_place_for_it(admission, r
     admission.check(route, LARGE_BODY)
 
 
-def test_to_read_all_digits_a_picture_needs_a_place_among_the_large_ones(admission):
+def test_reading_whole_numbers_needs_a_place_in_the_large_queue(admission):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
         second.take(Resource.LARGE)
@@ -42,7 +42,7 @@ def test_to_read_all_digits_a_picture_needs_a_place_among_the_large_ones(admissi
         admission.check("/predict", 300)
 
 
-def test_a_batch_needs_a_place_among_the_small_ones_however_long_it_is(admission):
+def test_a_batch_of_any_size_needs_a_place_in_the_small_queue(admission):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE, 2)
         admission.check("/predict/batch", LARGE_BODY)
@@ -51,7 +51,7 @@ def test_a_batch_needs_a_place_among_the_small_ones_however_long_it_is(admission
             admission.check("/predict/batch", LARGE_BODY)
 
 
-def test_a_check_takes_nothing(admission):
+def test_a_check_reserves_nothing(admission):
     for _ in range(100):
         admission.check("/predict", 300)
         admission.check("/predict", LARGE_BODY)
@@ -59,7 +59,7 @@ def test_a_check_takes_nothing(admission):
 
 
 @pytest.mark.parametrize("kind", [Resource.SMALL, Resource.LARGE])
-def test_a_place_is_refused_where_all_are_taken(admission, kind):
+def test_a_full_queue_refuses_another_place(admission, kind):
     with admission.holding() as first, admission.holding() as second, admission.holding() as third:
         first.take(kind)
         second.take(kind)
@@ -68,7 +68,7 @@ def test_a_place_is_refused_where_all_are_taken(admission, kind):
     assert admission.in_hand[kind] == 0
 
 
-def test_bytes_are_counted_as_they_arrive_over_all_requests(admission):
+def test_bytes_are_counted_as_they_arrive_across_all_requests(admission):
     with admission.holding() as first, admission.holding() as second:
         first.take_bytes(15_000)
         second.take_bytes(15_000)
@@ -79,7 +79,7 @@ def test_bytes_are_counted_as_they_arrive_over_all_requests(admission):
     admission.check("/predict", 0)
 
 
-def test_a_body_may_be_as_large_as_allowed_and_no_larger(admission):
+def test_a_body_over_the_limit_is_refused(admission):
     admission.check("/predict", 20_000)
     with pytest.raises(UploadTooLarge, match="larger than 20,000 bytes"):
         admission.check("/predict", 20_001)
@@ -90,7 +90,7 @@ def test_a_body_may_be_as_large_as_allowed_and_no_larger(admission):
             holding.take_bytes(1)
 
 
-def test_what_is_held_is_given_back_however_a_request_ends(admission, metrics):
+def test_a_request_that_fails_releases_what_it_holds(admission, metrics):
     def depth(kind: Resource) -> float | None:
         return metrics.registry.get_sample_value("digits_queue_depth", {"queue": kind})
 

@@ -6,17 +6,17 @@ import pytest
 from app.cli.answers import AHEAD, Unanswered, in_order
 
 
-def test_the_order_is_the_items_whichever_is_finished_first():
+def test_results_come_in_the_order_of_the_items():
     seconds = [0.05, 0, 0.02, 0]
     assert [item for item, _ in in_order(time.sleep, seconds, at_once=4)] == seconds
 
 
-def test_so_many_are_worked_on_at_once():
+def test_several_items_are_processed_at_once():
     together = threading.Barrier(3, timeout=5)
     assert len(list(in_order(lambda _: together.wait(), range(6), at_once=3))) == 6
 
 
-def test_an_error_is_its_items_alone():
+def test_an_error_affects_only_its_item():
     def halve(number):
         if number % 2:
             raise Unanswered(f"{number} is odd")
@@ -27,7 +27,7 @@ def test_an_error_is_its_items_alone():
     assert str(done[3]) == "3 is odd"
 
 
-def test_items_are_taken_as_they_are_needed():
+def test_items_are_consumed_lazily():
     taken = []
     numbers = (taken.append(number) or number for number in range(10_000))
     results = in_order(lambda number: number, numbers, at_once=2)
@@ -36,7 +36,7 @@ def test_items_are_taken_as_they_are_needed():
     results.close()
 
 
-def test_what_has_not_begun_when_the_first_one_fails_never_does():
+def test_closing_the_results_cancels_pending_items():
     begun = []
 
     def work(number):
@@ -51,5 +51,5 @@ def test_what_has_not_begun_when_the_first_one_fails_never_does():
 
 
 @pytest.mark.parametrize("at_once", [1, 16])
-def test_nothing_comes_of_nothing(at_once):
+def test_no_items_give_no_results(at_once):
     assert list(in_order(len, [], at_once)) == []

@@ -1,4 +1,4 @@
-"""What importing a module must not do. Layers are import-linter's, in pyproject.toml."""
+"""What importing a module must not do. import-linter checks the layers, see pyproject.toml."""
 
 import subprocess
 import sys
@@ -15,7 +15,7 @@ MODULES = {
 }
 
 
-def test_packages_are_empty():
+def test_init_files_are_empty():
     for path in [*(ROOT / "app").rglob("__init__.py"), *(ROOT / "training").rglob("__init__.py")]:
         assert path.read_text() == ""
 
@@ -39,14 +39,14 @@ def test_packages_are_empty():
         (["app.cli.commands", "app.cli.local"], "fastapi uvicorn httpx2"),  # … --local
     ],
 )
-def test_nothing_is_imported_that_is_of_no_use(imported, unwanted):
+def test_unneeded_packages_are_not_imported(imported, unwanted):
     code = f"import sys, {', '.join(imported)}; print([name for name in {unwanted.split()} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 @pytest.mark.slow
-def test_importing_prints_nothing_and_needs_no_setting():
+def test_importing_prints_nothing_and_reads_no_settings():
     code = f"import {', '.join(MODULES)}"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

@@ -1,4 +1,4 @@
-"""Random deformation: what it may do to a digit, and what it may not."""
+"""Augmentation: which changes to a digit are allowed."""
 
 import math
 
@@ -15,7 +15,7 @@ def images(digits):
 
 @pytest.fixture
 def still(monkeypatch):
-    """No randomness: deformation only frames."""
+    """Turn off all randomness, so that deformation only frames."""
     for name in ("ROTATION_DEGREES", "STRETCH", "SHEAR", "ELASTIC_PIXELS", "OFF_SIZE", "OFF_PLACE_PIXELS"):
         monkeypatch.setattr(augment, name, 0.0)
 
@@ -31,7 +31,7 @@ def test_the_same_generator_gives_the_same_images(images, labels):
     assert not once.equal(augment.augment(images, labels, generator(1)))
 
 
-def test_augmenting_leaves_its_input_and_the_global_generator_alone(images, labels):
+def test_augmentation_changes_neither_its_input_nor_the_global_generator(images, labels):
     before, state = images.clone(), torch.get_rng_state()
     augment.augment(images, torch.from_numpy(labels[::5]), generator())
     assert images.equal(before)
@@ -52,13 +52,13 @@ def test_each_image_gets_its_own_deformation(images):
     assert len(torch.unique(deformed, dim=0)) == 20
 
 
-def test_without_randomness_mnist_changes_little(images, still):
+def test_without_randomness_mnist_hardly_changes(images, still):
     difference = (augment.deform(images, generator()) - images).abs().mean(dim=(1, 2))
-    assert difference.mean() < 0.04  # MNIST's place is off by up to half a pixel, this one's is not
+    assert difference.mean() < 0.04  # MNIST rounds positions to whole pixels, reframing does not
     assert difference.max() < 0.1
 
 
-def test_a_digit_of_another_size_and_place_is_framed_as_the_service_would(images, still):
+def test_a_scaled_and_shifted_digit_is_framed_as_by_the_service(images, still):
     zoom = torch.tensor([[1.4, 0, 0.2], [0, 1.4, -0.1]]).expand(len(images), 2, 3)  # smaller, to the left and down
     grid = torch.nn.functional.affine_grid(zoom, [len(images), 1, 28, 28], align_corners=False)
     moved = augment.sample(images, grid)
@@ -69,7 +69,7 @@ def test_a_digit_of_another_size_and_place_is_framed_as_the_service_would(images
     assert (rows - 14.5).abs().max() < 0.7
 
 
-def test_affine_turns_stretches_and_shears_within_its_limits():
+def test_affine_rotates_scales_and_shears_within_its_limits():
     matrices = augment.affine(1000, generator())
     angles = torch.atan2(matrices[:, 1, 0], matrices[:, 0, 0]).abs()
     assert 0.9 * math.radians(augment.ROTATION_DEGREES) < angles.max() <= math.radians(augment.ROTATION_DEGREES) + 1e-6
@@ -77,7 +77,7 @@ def test_affine_turns_stretches_and_shears_within_its_limits():
     assert 0.9 * augment.STRETCH < stretch.abs().max() <= augment.STRETCH + 1e-6
 
 
-def test_positions_are_the_affine_map_plus_the_surface():
+def test_positions_are_the_affine_map_plus_the_displacement():
     linear, shift = augment.affine(3, generator()), torch.tensor([[1.0, 2.0], [0, 0], [-3, 0]])
     flat = torch.zeros((3, 2, augment.ELASTIC_GRID, augment.ELASTIC_GRID))
     grid = augment.positions(linear, shift, flat)

@@ -1,4 +1,4 @@
-"""The batcher, with work whose results can be read off: each number's square."""
+"""The batcher, with work whose results are easy to check: squaring numbers."""
 
 import asyncio
 
@@ -33,13 +33,13 @@ def test_each_item_gets_its_own_result():
     assert counting.sizes == [3]
 
 
-def test_an_item_that_cannot_be_worked_on_harms_no_other():
+def test_a_failing_item_does_not_affect_others():
     first, second, third = asyncio.run(ask(Counting().batcher, 1, -2, 3))
     assert (first, third) == (1, 9)
     assert isinstance(second, ValueError)
 
 
-def test_a_lone_item_waits_for_nobody():
+def test_a_lone_item_is_processed_at_once():
     counting = Counting()
 
     async def one_after_another():
@@ -50,14 +50,14 @@ def test_a_lone_item_waits_for_nobody():
     assert counting.sizes == [1, 1, 1]
 
 
-def test_a_batch_is_no_larger_than_allowed():
+def test_a_batch_has_at_most_max_batch_items():
     counting = Counting(max_batch=4)
     answers = asyncio.run(ask(counting.batcher, *range(10)))
     assert answers == [number**2 for number in range(10)]
     assert counting.sizes == [4, 4, 2]
 
 
-def test_items_that_come_while_a_batch_runs_are_the_next_one():
+def test_items_that_arrive_during_a_batch_form_the_next_one():
     async def come_and_go():
         tasks = []
 
@@ -75,10 +75,10 @@ def test_items_that_come_while_a_batch_runs_are_the_next_one():
     assert counting.sizes == [1, 2]
 
 
-def test_cancelling_one_of_four_leaves_three():
+def test_a_cancelled_item_is_left_out_of_the_batch():
     async def cancel():
         tasks = [asyncio.ensure_future(counting.batcher(number)) for number in range(4)]
-        await asyncio.sleep(0)  # all are in the queue, none is worked on
+        await asyncio.sleep(0)  # all are queued, none is being processed
         assert len(counting.batcher.queue) == 4
         tasks[1].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
@@ -90,7 +90,7 @@ def test_cancelling_one_of_four_leaves_three():
     assert counting.sizes == [3]
 
 
-def test_when_all_are_cancelled_no_work_is_done():
+def test_if_all_items_are_cancelled_no_batch_runs():
     async def cancel():
         tasks = [asyncio.ensure_future(counting.batcher(number)) for number in range(4)]
         await asyncio.sleep(0)
@@ -112,7 +112,7 @@ def failing(numbers: list[int]) -> list[int]:
     ("work", "error"),
     [(failing, RuntimeError), (lambda numbers: squares(numbers)[:-1], ValueError), (lambda numbers: [], ValueError)],
 )
-def test_work_that_fails_is_told_to_every_caller_and_the_next_batch_runs(work, error):
+def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs(work, error):
     counting = Counting(work)
 
     async def fail_and_go_on():
@@ -125,7 +125,7 @@ def test_work_that_fails_is_told_to_every_caller_and_the_next_batch_runs(work, e
     assert later == [16]
 
 
-def test_what_is_queued_when_the_callers_stop_waiting_is_dropped():
+def test_items_whose_callers_time_out_are_dropped():
     counting = Counting()
 
     async def leave_while_full():
@@ -138,7 +138,7 @@ def test_what_is_queued_when_the_callers_stop_waiting_is_dropped():
     assert counting.sizes == [1]
 
 
-def test_the_event_loop_has_its_turn_between_batches():
+def test_the_event_loop_runs_between_batches():
     counting = Counting()
     seen = []
 

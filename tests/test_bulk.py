@@ -1,4 +1,4 @@
-"""`digits bulk` as a user runs it: on this machine and on a cluster, to its end and killed in the middle."""
+"""`digits bulk` as a user runs it: on one machine and on a cluster, to the end or killed half-way."""
 
 import os
 import re
@@ -27,7 +27,7 @@ GOOD = 4000
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, digits) -> Path:
-    """4,000 files with digits, and three that are broken."""
+    """4,000 files with digits, and three broken ones."""
     folder = tmp_path_factory.mktemp("pictures")
     pictures = [encode(image) for image in digits]
     for index in range(GOOD):
@@ -43,7 +43,7 @@ def command(*arguments) -> list[str]:
 
 
 def bulk(*arguments, **environment) -> str:
-    """What the command says in the end."""
+    """Run the command; return the end of its output."""
     done = subprocess.run(
         command(*arguments), capture_output=True, text=True, timeout=180, env={**os.environ, **environment}
     )
@@ -52,7 +52,7 @@ def bulk(*arguments, **environment) -> str:
 
 
 def to_read(said: str) -> int:
-    """The number of pictures that a run had to read."""
+    """Parse how many pictures a run had to read."""
     return int(re.match(r"([\d,]+) pictures to read\.", said)[1].replace(",", ""))
 
 
@@ -61,7 +61,7 @@ def rows(folder: Path) -> list[dict]:
 
 
 def check_results(results: Path, folder: Path, labels) -> None:
-    """Each picture has one row, with the digit that it shows or why it was not read."""
+    """Check that each picture has one row, with its digit or the reason why it was not read."""
     found = {Path(row["path"]).name: row for row in rows(results)}
     assert len(rows(results)) == len(found) == GOOD + 3
     errors = {name: row["error"]["type"] for name, row in found.items() if row["error"]}
@@ -71,7 +71,7 @@ def check_results(results: Path, folder: Path, labels) -> None:
 
 
 def kill_in_the_middle(results: Path, *arguments, **environment) -> int:
-    """Start the job, and kill it when some files are written; how many rows these have."""
+    """Start the job, and kill it once some files are written; return how many rows they have."""
     with subprocess.Popen(command(*arguments), stderr=subprocess.DEVNULL, env={**os.environ, **environment}) as process:
         try:
             assert until(lambda: process.poll() is None and len(list(results.glob("*.parquet"))) >= 3, seconds=120)
@@ -81,7 +81,7 @@ def kill_in_the_middle(results: Path, *arguments, **environment) -> int:
 
 
 def processes_that_name(text: str) -> list[Path]:
-    """Processes whose environment or command line has a text."""
+    """Find the processes whose environment or command line contains a text."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -90,8 +90,8 @@ def processes_that_name(text: str) -> list[Path]:
     return found
 
 
-def test_each_picture_has_its_row(folder, labels, tmp_path, monkeypatch):
-    (tmp_path / "app").mkdir()  # of another program, where the command is run
+def test_each_picture_has_one_row(folder, labels, tmp_path, monkeypatch):
+    (tmp_path / "app").mkdir()  # belongs to another program, in the working directory
     (tmp_path / "app" / "__init__.py").touch()
     monkeypatch.chdir(tmp_path)
     said = bulk(folder, "results")
@@ -107,13 +107,13 @@ def test_each_picture_has_its_row(folder, labels, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def mark() -> Iterator[str]:
-    """What all processes of a job know it by; when the other tests are done, none of a killed job is left."""
+    """A text in the environment of all processes of a job; at the end, no process of a killed job may be left."""
     mark = secrets.token_hex(16)
     yield mark
-    assert until(lambda: not processes_that_name(mark), seconds=120)  # Ray's own see to it within a minute
+    assert until(lambda: not processes_that_name(mark), seconds=120)  # Ray ends them within a minute
 
 
-def test_killed_and_started_again_it_reads_what_is_left(folder, labels, tmp_path, mark):
+def test_a_killed_job_resumes_with_the_remaining_pictures(folder, labels, tmp_path, mark):
     done = kill_in_the_middle(tmp_path, folder, tmp_path, OF_THE_JOB=mark)
     assert 600 <= done < GOOD
     assert to_read(bulk(folder, tmp_path)) <= GOOD + 3 - done
@@ -123,7 +123,7 @@ def test_killed_and_started_again_it_reads_what_is_left(folder, labels, tmp_path
 
 @contextmanager
 def node(*options: str, environment: dict[str, str]) -> Iterator[None]:
-    """A node of a cluster, with one core."""
+    """Start a cluster node with one core."""
     arguments = ["--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", "--block", *options]
     process = subprocess.Popen(
         [RAY, "start", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
@@ -142,9 +142,9 @@ def node(*options: str, environment: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[tuple[str, ...]]:
-    """Options that name a cluster of two nodes, which share this machine but not their address, and its token."""
+    """Options that name a cluster of two nodes on this machine, with different addresses, and its token."""
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray", dir="/tmp"))  # sockets need short names
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ray", dir="/tmp"))  # sockets need short paths
         with socket.socket() as free:
             free.bind(("127.0.0.2", 0))
             address = f"127.0.0.2:{free.getsockname()[1]}"
@@ -158,19 +158,19 @@ def cluster() -> Iterator[tuple[str, ...]]:
             yield "--address", address
 
 
-def test_two_nodes_read_what_one_does(cluster, folder, labels, tmp_path):
+def test_two_nodes_give_the_results_of_one(cluster, folder, labels, tmp_path):
     assert to_read(bulk(folder, tmp_path, *cluster)) == GOOD + 3
     check_results(tmp_path, folder, labels)
 
 
-def test_on_two_nodes_it_is_killed_and_started_again(cluster, folder, labels, tmp_path):
+def test_a_killed_job_resumes_on_two_nodes(cluster, folder, labels, tmp_path):
     done = kill_in_the_middle(tmp_path, folder, tmp_path, *cluster)
     assert 600 <= done < GOOD
     assert to_read(bulk(folder, tmp_path, *cluster)) <= GOOD + 3 - done
     check_results(tmp_path, folder, labels)
 
 
-def test_what_is_added_is_read_and_nothing_else(cluster, digits, tmp_path):
+def test_a_second_run_reads_only_new_pictures(cluster, digits, tmp_path):
     folder, results = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     (folder / "b.png").write_bytes(encode(digits[0]))
@@ -199,7 +199,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
         (["nowhere", "--workers", "0"], "Invalid value for '--workers': 0"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(arguments, message, tmp_path, monkeypatch):
+def test_a_user_error_is_one_sentence(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = subprocess.run(command(*arguments, "out"), capture_output=True, text=True)
     assert done.returncode > 0
@@ -207,7 +207,7 @@ def test_what_cannot_be_done_is_a_sentence(arguments, message, tmp_path, monkeyp
     assert "Traceback" not in done.stderr
 
 
-def test_without_the_extra_it_is_said_what_to_install(tmp_path):
+def test_without_the_extra_the_message_says_what_to_install(tmp_path):
     code = "import sys; sys.modules['ray'] = None; from app.cli.commands import cli; cli(['bulk', 'in', 'out'])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""Where pictures in bulk come from: files, globs, columns of Parquet."""
+"""Sources of `digits bulk`: files, globs, columns of Parquet files."""
 
 import os
 from pathlib import Path
@@ -29,12 +29,12 @@ def names(name: str, below: Path, size: int = 100) -> list[list[str]]:
     return [[path.removeprefix(f"{below}/") for path in part] for part in Files(place_of(name), MAX_BYTES).parts(size)]
 
 
-def test_a_folder_stands_for_the_pictures_in_it_and_in_its_folders(folder):
+def test_a_folder_means_the_pictures_in_it_and_its_subfolders(folder):
     assert names(str(folder), folder) == [["3/d.tif", "7/c.heic", "a.JPG", "b.png"]]
     assert names(folder.as_uri(), folder) == names(str(folder), folder)
 
 
-def test_a_folder_is_named_from_where_one_stands(folder, monkeypatch):
+def test_a_relative_folder_gives_relative_names(folder, monkeypatch):
     monkeypatch.chdir(folder)
     assert names("7", folder) == [["7/c.heic"]]
 
@@ -48,11 +48,11 @@ def test_a_folder_is_named_from_where_one_stands(folder, monkeypatch):
         ("labels.???", [["labels.csv"]]),
     ],
 )
-def test_a_glob_stands_for_what_it_matches(folder, glob, found):
+def test_a_glob_means_the_files_it_matches(folder, glob, found):
     assert names(f"{folder}/{glob}", folder) == found
 
 
-def test_what_is_there_by_that_name_is_no_glob(tmp_path):
+def test_an_existing_file_is_not_taken_for_a_glob(tmp_path):
     (tmp_path / "[1]").mkdir()
     (tmp_path / "[1]" / "a.png").touch()
     assert names(f"{tmp_path}/[1]", tmp_path) == [["[1]/a.png"]]
@@ -65,13 +65,13 @@ def test_parts_are_the_same_each_time(folder):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere/*.png", "x://y", "labels.csv"])
-def test_where_there_is_no_picture_that_is_said(folder, monkeypatch, name):
+def test_a_source_without_pictures_is_an_error(folder, monkeypatch, name):
     monkeypatch.chdir(folder)
     with pytest.raises(BulkError):
         names(name, folder)
 
 
-def test_a_name_that_is_no_text_is_said(folder):
+def test_a_file_name_that_is_not_utf_8_is_an_error(folder):
     (Path(os.fsdecode(bytes(folder) + b"/\xff.png"))).touch()
     with pytest.raises(BulkError, match=r"cannot be listed: .*\\xff\.png"):
         names(str(folder), folder)
@@ -89,14 +89,14 @@ def test_a_file_is_read_whole_unless_it_is_too_large(tmp_path):
     assert isinstance(missing.data, UnreadableFile)
 
 
-def test_what_is_compressed_stays_so(tmp_path):
+def test_compressed_files_are_not_decompressed(tmp_path):
     (tmp_path / "a.png.gz").write_bytes(b"\x1f\x8b no gzip")
     (picture,) = Files(place_of(str(tmp_path)), MAX_BYTES).pictures([f"{tmp_path}/a.png.gz"])
     assert picture.data == b"\x1f\x8b no gzip"
 
 
-def test_from_object_storage_files_come_in_their_order_too(folder):
-    """The local file system takes its place: what differs is that several files are read at once."""
+def test_files_from_object_storage_come_in_order(folder):
+    """The local file system stands in for it. Unlike local files, several are read at once."""
     filesystem, _ = FileSystem.from_uri(folder.as_uri())
     files = Files(Place(filesystem, str(folder), "s3://", ""), MAX_BYTES)
     (part,) = files.parts(100)
@@ -108,7 +108,7 @@ def test_from_object_storage_files_come_in_their_order_too(folder):
 
 @pytest.fixture
 def table(tmp_path) -> Path:
-    """Ten pictures in row groups of four."""
+    """Make a table of ten pictures in row groups of four."""
     pictures = [{"bytes": str(row).encode(), "path": None} for row in range(9)] + [None]
     columns = {"image": pictures, "plain": [each and each["bytes"] for each in pictures], "id": range(100, 110)}
     pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=4)
@@ -117,7 +117,7 @@ def table(tmp_path) -> Path:
 
 @pytest.mark.parametrize("column", ["plain", "image.bytes"])
 @pytest.mark.parametrize(("size", "rows"), [(1, [4, 4, 2]), (5, [8, 2]), (100, [10])])
-def test_a_table_is_parted_by_its_row_groups(table, column, size, rows):
+def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
     pictures = Table(place_of(str(table.parent)), MAX_BYTES, column, "id")
     parts = list(pictures.parts(size))
     assert [len(part) for part in parts] == rows
@@ -128,7 +128,7 @@ def test_a_table_is_parted_by_its_row_groups(table, column, size, rows):
     ]
 
 
-def test_of_a_table_only_the_rows_that_are_left_are_read(table):
+def test_only_the_remaining_rows_of_a_table_are_read(table):
     pictures = Table(place_of(str(table)), MAX_BYTES, "plain", None)
     assert list(pictures.pictures([f"{table}#5", f"{table}#8"])) == [
         Picture(f"{table}#5", None, b"5"),
@@ -146,12 +146,12 @@ def test_of_a_table_only_the_rows_that_are_left_are_read(table):
         ("id", None, "the column id has no encoded pictures, but int64"),
     ],
 )
-def test_a_column_that_is_not_there_is_said(table, column, key, message):
+def test_a_missing_column_is_an_error(table, column, key, message):
     with pytest.raises(BulkError, match=message):
         list(Table(place_of(str(table)), MAX_BYTES, column, key).parts(1))
 
 
-def test_a_damaged_table_costs_only_the_rows_that_cannot_be_read(tmp_path):
+def test_a_damaged_table_loses_only_the_unreadable_rows(tmp_path):
     path = tmp_path / "a.parquet"
     pictures = [os.urandom(5000) for _ in range(1000)]
     pq.write_table(pa.table({"image": pictures}), path, compression="none", use_dictionary=False)
@@ -166,7 +166,7 @@ def test_a_damaged_table_costs_only_the_rows_that_cannot_be_read(tmp_path):
     assert isinstance(read[-1].data, UnreadableFile)
 
 
-def test_what_is_no_parquet_is_said(tmp_path):
+def test_a_file_that_is_not_parquet_is_an_error(tmp_path):
     (tmp_path / "a.parquet").write_bytes(b"no table")
     with pytest.raises(BulkError, match=r"a\.parquet"):
         list(Table(place_of(str(tmp_path)), MAX_BYTES, "image", None).parts(1))

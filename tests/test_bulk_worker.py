@@ -1,4 +1,4 @@
-"""What one worker does: pictures → rows, whatever the pictures are."""
+"""The worker of `digits bulk`: pictures → rows, whatever the pictures are."""
 
 import asyncio
 from pathlib import Path
@@ -22,7 +22,7 @@ from support import HOSTILE, drawing, encode, flat, letter, many_scans, number
 
 
 def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) -> list[dict]:
-    """The rows of pictures, as a worker writes them."""
+    """Read the rows that a worker writes for pictures."""
     (folder / "in").mkdir()
     for index, data in enumerate(pictures):
         (folder / "in" / f"{index:05}.png").write_bytes(data)
@@ -42,7 +42,7 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
 
 
 def answer_of(ask, data: bytes) -> dict:
-    """What `digits predict --local` or `digits read --local` say of a picture."""
+    """Return what `digits predict --local` or `digits read --local` prints for a picture."""
     try:
         return ask(data)._asdict()
     except Unanswered as error:
@@ -50,7 +50,7 @@ def answer_of(ask, data: bytes) -> dict:
 
 
 def said(row: dict) -> dict:
-    """What a row says, without what it says nothing of."""
+    """Return a row's filled columns; of an error, only its detail."""
     cells = {name: value for name, value in row.items() if value is not None and name != "path"}
     if "error" in cells:
         return {"error": cells["error"]["detail"]}
@@ -58,7 +58,7 @@ def said(row: dict) -> dict:
 
 
 def near(expected):
-    """The same with shares as 32-bit numbers, wherever in it they are."""
+    """Compare floats to within 1e-6, however deeply they are nested."""
     if isinstance(expected, dict):
         return {name: near(value) for name, value in expected.items()}
     if isinstance(expected, list):
@@ -66,7 +66,7 @@ def near(expected):
     return pytest.approx(expected, abs=1e-6) if isinstance(expected, float) else expected
 
 
-def test_the_rows_say_what_the_service_answers(tmp_path, digits):
+def test_rows_match_the_predictions_of_the_service(tmp_path, digits):
     pictures = [encode(image) for image in digits[::20]] + [encode(drawing(image)) for image in digits[::100]]
     pictures[3:3] = [b"", b"no picture", flat(255), flat(255, (1000, 1000)), encode(letter("A")), pictures[0][:80]]
     local = Local(Settings(), 1)
@@ -76,7 +76,7 @@ def test_the_rows_say_what_the_service_answers(tmp_path, digits):
     assert {row["model"] for row in rows} == {local.classifier.version}
 
 
-def test_the_rows_say_which_text_the_service_reads(tmp_path, digits):
+def test_rows_match_the_texts_of_the_service(tmp_path, digits):
     pictures = [encode(number(digits[[350, 120, 0]], digits[[60, 200]])), encode(digits[350]), flat(255), b"no picture"]
     rows = table_of(tmp_path, *pictures, kind="text")
     local = Local(Settings(), 1)
@@ -87,25 +87,25 @@ def test_the_rows_say_which_text_the_service_reads(tmp_path, digits):
     assert {row["digit"] for row in rows} == {None}
 
 
-def test_each_hostile_picture_has_its_row(tmp_path, seven):
+def test_each_hostile_picture_has_a_row(tmp_path, seven):
     rows = table_of(tmp_path, *(data for data, _, _ in HOSTILE.values()), many_scans(70_000), encode(seven))
     kinds = [row["error"] and row["error"]["type"] for row in rows]
     assert kinds == [*(problems.KINDS[error].name for _, error, _ in HOSTILE.values()), "too-complex", None]
     assert rows[-1]["digit"] == 7
 
 
-def test_the_limits_of_the_service_hold(tmp_path, seven):
+def test_the_limits_of_the_service_apply(tmp_path, seven):
     large = encode(drawing(seven, 20))
     rows = table_of(tmp_path, encode(seven), large, max_upload_bytes=len(large) - 1, max_pixels=28 * 28)
     assert [row["error"] and row["error"]["type"] for row in rows] == [None, "upload-too-large"]
 
 
-def test_what_is_hardly_legible_is_refused_where_the_setting_says_so(tmp_path, seven):
+def test_an_illegible_picture_is_refused_if_the_setting_asks_for_it(tmp_path, seven):
     rows = table_of(tmp_path, encode(seven), encode(letter("A")), min_legibility=0.5)
     assert [row["error"] and row["error"]["type"] for row in rows] == [None, "not-a-digit"]
 
 
-def test_what_nobody_foresaw_costs_one_picture(tmp_path, seven, monkeypatch):
+def test_an_unexpected_error_affects_one_picture(tmp_path, seven, monkeypatch):
     async def fails(*_):
         raise RuntimeError("a fault of ours")
 
@@ -116,7 +116,7 @@ def test_what_nobody_foresaw_costs_one_picture(tmp_path, seven, monkeypatch):
 
 
 @pytest.mark.parametrize(("times", "expected"), [(3, None), (worker.TRIES, "overloaded")])
-def test_a_busy_machine_is_not_the_pictures_fault(tmp_path, seven, monkeypatch, times, expected):
+def test_a_picture_is_retried_on_a_busy_machine(tmp_path, seven, monkeypatch, times, expected):
     read_large, busy = worker.Reader.read_large, iter([True] * times)
 
     async def is_often_busy(reader, data):
@@ -129,7 +129,7 @@ def test_a_busy_machine_is_not_the_pictures_fault(tmp_path, seven, monkeypatch, 
     assert (row["error"] and row["error"]["type"]) == expected
 
 
-def test_a_batch_is_bounded_by_pictures_and_by_bytes(monkeypatch):
+def test_a_batch_is_limited_in_pictures_and_bytes(monkeypatch):
     monkeypatch.setattr(worker, "BATCH", 3)
     sizes = [1, 1, 1, 1, 10, 1, 9, 5]
     pictures = [Picture("", None, bytes(size)) for size in sizes] + [Picture("", None, OSError())]
@@ -147,7 +147,7 @@ def rows_of(*paths: str, **cells) -> list[dict]:
     return [{"path": path, "model": "1f0c2a9b7d3e", **cells} for path in paths]
 
 
-def test_a_part_that_is_written_twice_has_its_rows_once(destination):
+def test_a_part_written_twice_has_each_row_once(destination):
     destination.write(rows_of("a", "b", digit=1))
     destination.write(rows_of("a", "b", digit=1))
     destination.write(rows_of("c", digit=1))
@@ -155,7 +155,7 @@ def test_a_part_that_is_written_twice_has_its_rows_once(destination):
     assert destination.summary().pictures == 3
 
 
-def test_a_file_that_is_not_whole_does_not_count_and_is_taken_away_in_the_end(destination, monkeypatch):
+def test_an_incomplete_file_does_not_count_and_is_removed_at_the_end(destination, monkeypatch):
     def dies(*_, **__):
         raise KeyboardInterrupt
 
@@ -172,7 +172,7 @@ def test_a_file_that_is_not_whole_does_not_count_and_is_taken_away_in_the_end(de
     assert list(folder.iterdir()) == []
 
 
-def test_the_summary_counts_errors_by_type_and_what_is_hardly_legible(destination):
+def test_the_summary_counts_errors_by_type_and_illegible_pictures(destination):
     destination.write(rows_of("a", "b", legibility=0.9) + rows_of("c", legibility=0.4))
     destination.write(rows_of("d", "e", error={"type": "empty-file", "detail": ""}))
     destination.write(rows_of("f", error={"type": "corrupt-image", "detail": ""}))
@@ -180,14 +180,14 @@ def test_the_summary_counts_errors_by_type_and_what_is_hardly_legible(destinatio
 
 
 @pytest.mark.parametrize(("kind", "model"), [("text", "1f0c2a9b7d3e"), ("digit", "cacc6ac4684e")])
-def test_results_of_another_job_are_not_added_to(destination, kind, model):
+def test_results_of_another_job_are_not_extended(destination, kind, model):
     destination.write(rows_of("a"))
     destination.prepare()
     with pytest.raises(BulkError, match=r"holds digit-1f0c2a9b7d3e-\w+\.parquet, which is of another job"):
         Destination(destination.place, kind, model).prepare()
 
 
-def test_results_do_not_go_into_a_glob(tmp_path):
+def test_a_glob_is_no_valid_destination(tmp_path):
     with pytest.raises(BulkError, match="is not a folder"):
         Destination(place_of(f"{tmp_path}/*"), "digit", "1f0c2a9b7d3e").prepare()
 
@@ -197,7 +197,7 @@ def test_another_model_on_a_node_stops_the_job(destination):
         Worker(Files(destination.place, 1), destination, Settings())
 
 
-def test_rows_are_read_by_other_programs(destination):
+def test_other_programs_can_read_the_rows(destination):
     destination.write(rows_of("a", digit=7, probabilities=[0.1] * 10))
     (file,) = destination.place.files()
     assert pq.read_table(file).schema.field("probabilities").type == pa.list_(pa.float32())

@@ -1,4 +1,4 @@
-"""Temperature scaling: it finds the scale that logits were given, and changes no answer."""
+"""Calibration finds the scale and offset of logits, and changes no predicted digit."""
 
 import math
 
@@ -11,23 +11,23 @@ from training.data import Digits
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
-def test_the_temperature_undoes_a_scale(scale):
+def test_the_temperature_inverts_a_known_scale(scale):
     torch.manual_seed(0)
     logits = torch.randn(20_000, 10) * 2
     labels = torch.distributions.Categorical(logits=logits).sample()  # so that the logits are calibrated
     assert best_temperature(logits * scale, labels) == pytest.approx(scale, abs=0.03)
 
 
-def test_the_line_undoes_a_scale_and_an_offset():
+def test_the_line_inverts_a_known_scale_and_offset():
     torch.manual_seed(0)
     logits = torch.randn(50_000) * 3
-    truths = torch.rand(50_000) < logits.sigmoid()  # half of them, in place of DIGITS
+    truths = torch.rand(50_000) < logits.sigmoid()  # half of them are true
     scale, offset = best_line(logits / 2 - 1, truths)
     assert scale == pytest.approx(2, abs=0.06)
     assert offset - math.log(DIGITS / (1 - DIGITS)) == pytest.approx(2, abs=0.08)
 
 
-def test_a_calibrated_network_answers_the_same_with_another_confidence(digits, labels):
+def test_calibration_changes_the_confidence_but_not_the_digit(digits, labels):
     model, sample = trained(), Digits(torch.from_numpy(digits), torch.from_numpy(labels))
     frames = sample.with_others(sample.images[:100].flip(1))
     with torch.no_grad():

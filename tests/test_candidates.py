@@ -1,4 +1,4 @@
-"""Decoded picture → candidates: how many, what their frames are, and where they lie on the picture."""
+"""Decoded picture → candidates: their number, their frames and their boxes."""
 
 from contextlib import suppress
 
@@ -19,26 +19,26 @@ def found_on(image: Image.Image | np.ndarray, closely: bool = False, format: str
 
 
 @pytest.mark.parametrize("form", ["small", "drawn", "inverted"])
-def test_a_picture_as_simple_as_mnists_has_one_candidate(digits, form):
+def test_a_picture_as_simple_as_mnist_has_one_candidate(digits, form):
     make = {"small": lambda d: np.pad(d, 4), "drawn": drawing, "inverted": lambda d: ImageOps.invert(drawing(d))}[form]
     simple = [digit for digit in digits[::10] if connected(digit >= 20).max() == 1]
     assert len(simple) > 40
     assert {len(found_on(make(digit))) for digit in simple} == {1}
 
 
-def test_what_is_not_as_simple_has_more(seven):
+def test_a_less_simple_picture_has_several_candidates(seven):
     two = Image.fromarray(np.hstack([np.asarray(drawing(seven))] * 2))
     assert len(found_on(two)) > 2
 
 
-def test_each_candidate_is_given_once(digits):
+def test_no_candidate_is_returned_twice(digits):
     for digit in digits[::50]:
         for closely in (False, True):
             found = found_on(np.hstack([digit, digit[:, ::-1]]), closely)
             assert len({(c.box, c.frame.tobytes(), c.prior) for c in found}) == len(found)
 
 
-def test_a_frame_stays_bit_for_bit_among_others(digits, seven):
+def test_an_mnist_frame_among_other_pictures_is_unchanged(digits, seven):
     images = [Image.fromarray(image) for image in (255 - seven, seven, seven // 4, np.zeros_like(seven), seven)]
     moved, *frames, blank, last = candidates_of_pictures(
         [Picture(image, *image.size) for image in images], closely=False
@@ -51,7 +51,7 @@ def test_a_frame_stays_bit_for_bit_among_others(digits, seven):
     assert isinstance(blank, BlankImage)
 
 
-def test_what_is_wrong_with_one_picture_costs_no_other(seven):
+def test_a_broken_picture_does_not_affect_others(seven):
     broken = Image.new("P", (40, 40))  # no mode that `decode_image` gives
     first, error, last = candidates_of_pictures(
         [Picture(image, *image.size) for image in (drawing(seven), broken, drawing(seven))], closely=False
@@ -62,7 +62,7 @@ def test_what_is_wrong_with_one_picture_costs_no_other(seven):
 
 
 def box_of(digit: np.ndarray, scale: int) -> Box:
-    """Where a digit is on its drawing."""
+    """Return the box of a digit on its drawing."""
     left, top, right, bottom = Image.fromarray(digit).point(lambda level: 255 * (level > 25)).getbbox()
     return Box(scale * (10 + top), scale * (10 + bottom), scale * (5 + left), scale * (5 + right))
 
@@ -73,7 +73,7 @@ def assert_near(box: Box, true: Box, pixels: float) -> None:
 
 @pytest.mark.parametrize("closely", [False, True])
 @pytest.mark.parametrize("scale", [2, 5, 10, 30])
-def test_a_box_is_in_pixels_of_the_picture_though_it_was_reduced(digits, scale, closely):
+def test_a_box_on_a_reduced_picture_is_in_original_pixels(digits, scale, closely):
     reduced = max(1, 60 * scale / (CLOSE_SIDE if closely else GLANCE_SIDE))
     for digit in digits[::100]:
         assert_near(found_on(drawing(digit, scale), closely)[0].box, box_of(digit, scale), scale + 2 * reduced)
@@ -81,7 +81,7 @@ def test_a_box_is_in_pixels_of_the_picture_though_it_was_reduced(digits, scale, 
 
 @pytest.mark.parametrize("closely", [False, True])
 @pytest.mark.parametrize("size", [400, 2000])
-def test_a_box_is_in_pixels_of_the_picture_though_it_has_see_through_margins(seven, size, closely):
+def test_a_box_on_a_picture_with_transparent_margins_is_in_original_pixels(seven, size, closely):
     picture = Image.new("RGBA", (size, size))
     picture.paste(drawing(seven, 4).convert("RGBA"), (100, 200))
     box = found_on(picture, closely)[0].box
@@ -90,7 +90,7 @@ def test_a_box_is_in_pixels_of_the_picture_though_it_has_see_through_margins(sev
 
 
 @pytest.mark.parametrize("closely", [False, True])
-def test_the_box_of_ink_in_the_alpha_channel_is_where_it_is(seven, closely):
+def test_ink_in_the_alpha_channel_has_the_right_box(seven, closely):
     picture = Image.new("RGBA", (28, 28))
     picture.putalpha(Image.fromarray(seven))
     left, top, right, bottom = Image.fromarray(seven).getbbox()
@@ -109,7 +109,7 @@ def test_a_box_is_in_pixels_of_the_upright_picture(seven, orientation, closely):
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "LA", "RGBA", "alpha"])
 @pytest.mark.parametrize("size", [(28, 28), (20, 300), (163, 161), (1601, 37), (7, 900), (339, 201)], ids=str)
-def test_boxes_never_reach_beyond_the_picture(seven, size, mode):
+def test_boxes_lie_within_the_picture(seven, size, mode):
     for levels in (seven, cropped(seven), 255 - cropped(seven)):
         grey = Image.fromarray(levels).resize(size)
         image = grey.convert("RGBA" if mode == "alpha" else mode)
@@ -122,7 +122,7 @@ def test_boxes_never_reach_beyond_the_picture(seven, size, mode):
                     assert 0 <= left < right <= size[0]
 
 
-def test_boxes_never_reach_beyond_a_picture_that_was_held_upright(seven):
+def test_boxes_lie_within_a_picture_in_portrait_orientation(seven):
     exif = Image.Exif()
     exif[0x0112] = 6
     crop = Image.fromarray(255 - cropped(seven)).resize((350, 200))
@@ -132,7 +132,7 @@ def test_boxes_never_reach_beyond_a_picture_that_was_held_upright(seven):
         assert max(candidate.box.right for candidate in found) <= 200
 
 
-def test_a_smaller_candidate_counts_for_less(seven):
+def test_a_smaller_candidate_has_a_lower_prior(seven):
     sheet = np.asarray(drawing(seven)).copy()
     sheet[150:250, 20:30] = 0  # a line beside it
     found = found_on(sheet)
@@ -143,7 +143,7 @@ def test_a_smaller_candidate_counts_for_less(seven):
 
 
 def on_a_table(digit: np.ndarray) -> np.ndarray:
-    """Drawn in uneven light, with lines along the upper and the left edge that are no part of the paper."""
+    """Draw on paper in uneven light, with lines beyond it along the upper and left edges."""
     light = np.tile(np.linspace(1, 0.7, 600), (400, 1))
     sheet = np.asarray(drawing(digit)) * light
     sheet[:24], sheet[:, :16] = 20, 20
@@ -152,7 +152,7 @@ def on_a_table(digit: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("closely", [False, True])
 @pytest.mark.parametrize("make", [drawing, on_a_table], ids=["drawn", "on a table"])
-def test_ink_is_that_of_the_whole_picture_and_each_candidate_s_is_in_its_box(seven, make, closely):
+def test_ink_covers_the_whole_picture_and_includes_each_candidate(seven, make, closely):
     data = encode(make(seven))
     picture = picture_from_bytes(data, MAX_PIXELS, CLOSE_SIDE if closely else GLANCE_SIDE)
     (first, *_) = candidates(picture, closely, with_ink=True)
@@ -165,5 +165,5 @@ def test_ink_is_that_of_the_whole_picture_and_each_candidate_s_is_in_its_box(sev
     assert inside.sum() > 0.95 * first.ink.sum()
 
 
-def test_ink_is_only_given_where_it_is_asked_for(seven):
+def test_ink_is_only_returned_on_request(seven):
     assert {candidate.ink for candidate in found_on(drawing(seven))} == {None}

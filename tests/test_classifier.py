@@ -1,4 +1,4 @@
-"""The committed model, and each broken model file's sentence."""
+"""The committed model, and the error message for each kind of broken model file."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from app.inference.classifier import Classifier, ModelError
 from support import MODEL
 
 
-def test_real_digits_are_read(classifier, digits, labels):
+def test_real_digits_are_classified_correctly(classifier, digits, labels):
     probabilities, legibility = classifier(digits / np.float32(255))
     assert (probabilities.shape, legibility.shape) == ((500, 10), (500,))
     assert probabilities.dtype == legibility.dtype == np.float32
@@ -24,7 +24,7 @@ def test_real_digits_are_read(classifier, digits, labels):
     assert (legibility > 0.5).mean() > 0.98
 
 
-def test_a_batch_gives_what_each_picture_alone_gives(classifier, digits):
+def test_a_batch_gives_the_same_results_as_single_pictures(classifier, digits):
     frames = digits[::50] / np.float32(255)
     alone = [classifier(frame[None]) for frame in frames]
     probabilities, legibility = classifier(frames)
@@ -32,8 +32,8 @@ def test_a_batch_gives_what_each_picture_alone_gives(classifier, digits):
     np.testing.assert_allclose(legibility, np.concatenate([one.legibility for one in alone]), atol=1e-5)
 
 
-def test_nothing_is_reported_to_the_makers_of_onnx_runtime(tmp_path):
-    """It would keep an id of the machine, and what it has yet to send, in the user's cache."""
+def test_onnx_runtime_telemetry_is_off(tmp_path):
+    """Telemetry would store a machine id and unsent events in the user's cache."""
     environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
     code = (
         f"from pathlib import Path; from app.inference.classifier import Classifier; Classifier(Path({str(MODEL)!r}))"
@@ -42,11 +42,11 @@ def test_nothing_is_reported_to_the_makers_of_onnx_runtime(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_version_is_the_files_hash(classifier):
+def test_the_version_is_the_hash_of_the_file(classifier):
     assert classifier.version == hashlib.sha256(MODEL.read_bytes()).hexdigest()[:12]
 
 
-def test_the_file_says_where_it_comes_from(classifier):
+def test_the_metadata_describes_the_training(classifier):
     assert set(classifier.metadata) == {
         "architecture",
         "activation",
@@ -66,7 +66,7 @@ def test_the_file_says_where_it_comes_from(classifier):
 
 
 def model_file(pixels=784, classes=10, name="pixels", type=TensorProto.FLOAT) -> bytes:
-    """A model that multiplies by zero, with its interface as given."""
+    """Write a model that multiplies by zero, with the given interface."""
     graph = helper.make_graph(
         [
             helper.make_node("Cast", [name], ["x"], to=TensorProto.FLOAT),
@@ -94,7 +94,7 @@ BROKEN = {
 }
 
 
-def test_a_model_without_legibility_is_served_and_every_frame_counts_as_legible(tmp_path):
+def test_a_model_without_legibility_counts_every_frame_as_legible(tmp_path):
     (tmp_path / "model.onnx").write_bytes(model_file())
     probabilities, legibility = Classifier(tmp_path / "model.onnx")(np.zeros((3, 28, 28), np.float32))
     assert probabilities.shape == (3, 10)
@@ -102,7 +102,7 @@ def test_a_model_without_legibility_is_served_and_every_frame_counts_as_legible(
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_one_sentence(name, tmp_path, capfd):
+def test_a_broken_file_is_reported_in_one_sentence(name, tmp_path, capfd):
     make, message = BROKEN[name]
     path = tmp_path / "model.onnx"
     path.write_bytes(make())
@@ -112,11 +112,11 @@ def test_a_broken_file_is_one_sentence(name, tmp_path, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_missing_file_says_how_to_make_it(tmp_path):
+def test_a_missing_file_is_reported_with_how_to_make_it(tmp_path):
     with pytest.raises(ModelError, match=r"none.onnx: no such file; .*python -m training.train"):
         Classifier(tmp_path / "none.onnx")
 
 
-def test_a_folder_is_no_model(tmp_path):
+def test_a_folder_is_not_a_model(tmp_path):
     with pytest.raises(ModelError, match="cannot be read"):
         Classifier(tmp_path)

@@ -1,4 +1,4 @@
-"""`digits serve`, `digits predict`, `digits read` and `digits info`, as a user runs them: a process, a port, files."""
+"""`digits serve`, `digits predict`, `digits read` and `digits info` as a user runs them."""
 
 import csv
 import fcntl
@@ -54,16 +54,16 @@ def digits_command(*arguments, stdin=subprocess.DEVNULL, **environment) -> subpr
 
 
 def invoked(*arguments, **environment):
-    """The same in this process, which has imported everything already."""
+    """Run a command in this process, which has already imported everything."""
     return CliRunner().invoke(cli, [*map(str, arguments)], env=environment)
 
 
 @contextmanager
 def at_a_terminal(*arguments, columns=200, **environment) -> Iterator[tuple[subprocess.Popen, BinaryIO]]:
-    """A command at a terminal of its own: its process, and what a person sees and types there."""
+    """Run a command in its own terminal; yields its process, and the screen."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    opened = f': <{os.ttyname(theirs)}; exec "$@"'  # by the first of a session, which makes it the session's
+    opened = f': <{os.ttyname(theirs)}; exec "$@"'  # by the session leader, which makes it the controlling terminal
     with open(ours, "r+b", buffering=0) as screen:
         process = subprocess.Popen(
             ["sh", "-c", opened, "sh", DIGITS, *map(str, arguments)],
@@ -86,16 +86,16 @@ def at_a_terminal(*arguments, columns=200, **environment) -> Iterator[tuple[subp
 
 
 def shown_at(screen: BinaryIO, until: str | None = None) -> str:
-    """What a terminal shows until something stands there, or to the end."""
+    """Return what a terminal shows until a text appears, or to the end."""
     shown = b""
-    with suppress(OSError):  # an error is how a terminal ends
+    with suppress(OSError):  # a terminal ends with an error
         while not (until and re.search(until, shown.decode(errors="replace"))) and (data := screen.read(65536)):
             shown += data
     return shown.decode()
 
 
 def on_a_terminal(*arguments, columns=200, **environment) -> str:
-    """What a person sees of a command."""
+    """Return what a command prints to a terminal."""
     with at_a_terminal(*arguments, columns=columns, **environment) as (process, screen):
         shown = shown_at(screen)
         process.wait(30)
@@ -121,7 +121,7 @@ def test_several_pictures_get_a_table_in_their_order(url, files):
     ]
 
 
-def test_what_is_probably_no_digit_is_said(url, files, tmp_path):
+def test_a_picture_that_is_probably_no_digit_is_marked(url, files, tmp_path):
     (tmp_path / "A.png").write_bytes(encode(letter("A")))
     heading = invoked("predict", tmp_path / "A.png", "--url", url).stdout.splitlines()[0]
     assert re.search(r"%\), probably not a digit$", heading)
@@ -130,13 +130,13 @@ def test_what_is_probably_no_digit_is_said(url, files, tmp_path):
     assert drawn.endswith("%")
 
 
-def test_a_folder_stands_for_its_pictures(url, files, tmp_path):
+def test_a_folder_means_its_pictures(url, files, tmp_path):
     (tmp_path / "labels.csv").write_text("3.png,3\n7.png,7\n")
     lines = invoked("predict", tmp_path, "--json", "--url", url).stdout.splitlines()
     assert [json.loads(line)["file"] for line in lines] == list(map(str, files))
 
 
-def test_a_folder_without_pictures_is_named(url, tmp_path):
+def test_a_folder_without_pictures_is_an_error(url, tmp_path):
     done = invoked("predict", tmp_path, "--url", url)
     assert done.exit_code == 1
     assert done.stderr.startswith(f"{tmp_path}: The folder has no pictures")
@@ -148,7 +148,7 @@ def test_a_picture_may_come_from_standard_input(url, files):
     assert done.stdout.startswith("-: 3 (")
 
 
-def test_csv_has_a_row_a_picture(url, files):
+def test_csv_has_one_row_per_picture(url, files):
     done = invoked("predict", *files, "--csv", "--url", url)
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert [(row["file"], row["digit"], row["error"]) for row in rows] == [
@@ -163,7 +163,7 @@ def test_the_address_may_come_from_the_environment(url, files):
     assert invoked("predict", files[0], DIGITS_URL=url).exit_code == 0
 
 
-def test_files_that_cannot_be_read_are_named_and_the_rest_is_read(url, files, tmp_path):
+def test_unreadable_files_are_named_and_the_rest_is_read(url, files, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     done = invoked("predict", tmp_path / "text.png", tmp_path / "none.png", files[0], "--json", "--url", url)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
@@ -176,13 +176,13 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_is_read(url, files, tm
 
 
 @pytest.mark.parametrize("options", [(), ("--json",), ("--csv",)])
-def test_a_service_that_does_not_answer_is_said_once(files, options):
+def test_an_unreachable_service_is_reported_once(files, options):
     done = invoked("predict", *files, *options, "--url", "http://127.0.0.1:9")
     assert (done.exit_code, done.stdout) == (1, "")
     assert re.fullmatch(r"http://127\.0\.0\.1:9 does not answer \(Connection refused\): .*\n", done.stderr)
 
 
-def test_locally_the_answers_are_the_services(url, digits, tmp_path):
+def test_local_predictions_match_the_service(url, digits, tmp_path):
     for place, image in enumerate(digits[::10]):
         (tmp_path / f"{place:02}.png").write_bytes(encode(image))
         (tmp_path / f"{place:02}-drawn.png").write_bytes(encode(drawing(image)))
@@ -195,7 +195,7 @@ def test_locally_the_answers_are_the_services(url, digits, tmp_path):
     assert (local.returncode, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
 
-def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_path):
+def test_local_predictions_refuse_illegible_pictures_like_the_service(files, tmp_path):
     (tmp_path / "A.png").write_bytes(encode(letter("A")))
     with serving(DIGITS_MIN_LEGIBILITY="0.5") as (_, url):
         asked = invoked("predict", tmp_path, "--json", "--url", url)
@@ -207,14 +207,14 @@ def test_locally_what_is_hardly_legible_is_refused_as_by_the_service(files, tmp_
 
 @pytest.fixture
 def numbers(tmp_path, digits) -> list[Path]:
-    """72, and 720 above 14."""
+    """Files with 72, and with 720 above 14."""
     paths = [tmp_path / "number.png", tmp_path / "two-lines.png"]
     paths[0].write_bytes(encode(number(digits[[350, 120]])))
     paths[1].write_bytes(encode(number(digits[[350, 120, 0]], digits[[60, 200]])))
     return paths
 
 
-def test_one_number_gets_a_bar_for_each_of_its_digits(url, numbers):
+def test_a_number_gets_a_bar_for_each_of_its_digits(url, numbers):
     done = digits_command("read", numbers[1], "--url", url)
     heading, *bars = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
@@ -236,7 +236,7 @@ def test_several_numbers_get_a_table_in_their_order(url, numbers, tmp_path):
     ]
 
 
-def test_in_a_number_what_is_probably_no_digit_is_said(numbers):
+def test_a_part_of_a_number_that_is_probably_no_digit_is_marked(numbers):
     answer = json.loads(json.dumps(NUMBER))
     answer["lines"][0]["digits"][0]["legibility"] = 0.3
     with answering(lambda _: (200, {}, answer)) as url:
@@ -257,7 +257,7 @@ def test_a_number_may_come_from_standard_input(url, numbers):
 
 
 @pytest.mark.parametrize("local", [True, False])
-def test_a_number_is_read_as_so_many_digits_or_not_at_all(url, numbers, local):
+def test_a_number_is_read_with_the_given_length_or_not_at_all(url, numbers, local):
     where = ["--local"] if local else ["--url", url]
     done = invoked("read", numbers[0], "--length", "1", "--json", *where)
     assert len(json.loads(done.stdout)["text"]) == 1
@@ -266,7 +266,7 @@ def test_a_number_is_read_as_so_many_digits_or_not_at_all(url, numbers, local):
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"{numbers[0]}: {sentence}\n")
 
 
-def test_locally_the_texts_are_the_services(url, digits, numbers, tmp_path):
+def test_local_texts_match_the_service(url, digits, numbers, tmp_path):
     for place in range(0, 500, 50):
         (tmp_path / f"{place:03}.png").write_bytes(encode(number(digits[place : place + 5])))
     (tmp_path / "text.png").write_text("no picture")
@@ -277,14 +277,14 @@ def test_locally_the_texts_are_the_services(url, digits, numbers, tmp_path):
     assert (local.returncode, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
 
 
-def test_a_busy_service_is_asked_again(files):
+def test_a_request_to_a_busy_service_is_retried(files):
     with answering(busy(1, {"Retry-After": "1"})) as url:
         started = time.perf_counter()
         assert invoked("predict", files[1], "--url", url).exit_code == 0
         assert time.perf_counter() - started > 1
 
 
-def test_a_service_with_keys_answers_who_has_one(files):
+def test_a_service_with_keys_requires_one(files):
     with serving(DIGITS_API_KEYS="secret") as (_, url):
         assert invoked("predict", files[0], "--url", url, "--api-key", "secret").exit_code == 0
         assert invoked("predict", files[0], "--url", url, DIGITS_API_KEY="secret").exit_code == 0
@@ -295,14 +295,14 @@ def test_a_service_with_keys_answers_who_has_one(files):
     )
 
 
-def test_info_says_how_the_service_is(url):
+def test_info_shows_the_state_of_the_service(url):
     health = httpx2.get(f"{url}/health").json()
     assert json.loads(invoked("info", "--json", "--url", url).stdout) == health
     shown = invoked("info", "--url", url).stdout
     assert all(value in shown for value in ("ok", *health["model"].values()))
 
 
-def test_info_says_what_the_model_file_says(classifier):
+def test_info_shows_the_metadata_of_a_model_file(classifier):
     about = json.loads(digits_command("info", "--json", "--local", "--model", MODEL).stdout)
     assert about == {"file": str(MODEL), "model": {"version": classifier.version, **classifier.metadata}}
 
@@ -319,13 +319,13 @@ def test_info_says_what_the_model_file_says(classifier):
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(arguments, code, message):
+def test_a_user_error_is_one_sentence(arguments, code, message):
     done = invoked(*arguments)
     assert (done.exit_code, done.stdout) == (code, "")
     assert re.search(message, done.stderr)
 
 
-def test_ctrl_c_ends_it_at_once_and_without_a_word(files):
+def test_ctrl_c_stops_it_at_once_and_silently(files):
     asked, answered = threading.Event(), threading.Event()
     with answering(lambda _: (asked.set(), answered.wait(30)) and (200, {}, SEVEN)) as url:
         process = subprocess.Popen([DIGITS, "predict", *files, "--url", url], stderr=subprocess.PIPE)
@@ -336,7 +336,7 @@ def test_ctrl_c_ends_it_at_once_and_without_a_word(files):
     assert process.returncode == -signal.SIGINT
 
 
-def test_a_reader_that_has_gone_ends_it_without_a_word(files):
+def test_a_closed_pipe_stops_it_silently(files):
     with answering(lambda _: (200, {}, SEVEN)) as url:
         command = [DIGITS, "predict", *[files[0]] * 5000, "--url", url]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -348,7 +348,7 @@ def test_a_reader_that_has_gone_ends_it_without_a_word(files):
 
 
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_a_terminal_shows_colours_and_how_far_the_work_is(url, files, environment, coloured):
+def test_a_terminal_shows_colours_and_progress(url, files, environment, coloured):
     shown = on_a_terminal("predict", *files * 10, "none.png", "--url", url, TERM="xterm", **environment)
     assert "of 21" in shown
     assert ("\x1b[32m" in shown) == coloured
@@ -386,7 +386,7 @@ def test_serve_refuses_to_start_with_one_sentence(arguments, environment, messag
     assert done.stderr.count("\n") == 1
 
 
-def test_a_port_in_use_is_said(url):
+def test_a_port_in_use_is_reported(url):
     port = url.rsplit(":", 1)[1]
     done = digits_command("serve", "--port", port)
     assert done.returncode == 1
@@ -398,7 +398,7 @@ def test_a_port_in_use_is_said(url):
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("command", ["predict", "read"])
-def test_what_a_terminal_shows_fits_its_width(url, tmp_path, digits, command, columns):
+def test_terminal_output_fits_its_width(url, tmp_path, digits, command, columns):
     paths = [tmp_path / "with a long name" / f"{index:030}.png" for index in range(3)]
     paths[0].parent.mkdir()
     for path, picture in zip(paths, (drawing(digits[350]), letter("A"), number(digits[:50:10])), strict=True):
@@ -409,12 +409,12 @@ def test_what_a_terminal_shows_fits_its_width(url, tmp_path, digits, command, co
         assert all(f"{path.stem[-1]}.png" in shown for path in names)
 
 
-def test_elsewhere_names_are_whole_whatever_the_width(url, files):
+def test_names_are_not_shortened_outside_a_terminal(url, files):
     shown = digits_command("predict", *files, "--url", url, COLUMNS="40").stdout
     assert [line.split()[0] for line in shown.splitlines()[1:]] == list(map(str, files))
 
 
-def test_it_ends_with_how_many_could_not_be_read(url, files, tmp_path):
+def test_the_last_line_counts_unreadable_pictures(url, files, tmp_path):
     broken = [tmp_path / f"{name}.png" for name in "abcd"]
     for path in broken[1:]:
         path.write_bytes(b"no picture")
@@ -428,7 +428,7 @@ def test_it_ends_with_how_many_could_not_be_read(url, files, tmp_path):
     assert invoked("read", *broken[:2], "--url", url).stderr.endswith("2 of 2 could not be read.\n")
 
 
-def test_a_connection_that_breaks_is_a_sentence_too():
+def test_a_broken_connection_is_one_sentence():
     def respond(_):
         raise ConnectionAbortedError
 
@@ -439,7 +439,7 @@ def test_a_connection_that_breaks_is_a_sentence_too():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_at_a_terminal_the_service_says_where_it_is_and_ctrl_c_ends_it(workers, digits):
+def test_the_service_prints_its_address_and_stops_on_ctrl_c(workers, digits):
     started = r"\d\d:\d\d:\d\d Digits [\d.]+, model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\r\n"
     with at_a_terminal("serve", "--port", 0, "--workers", workers) as (process, screen):
         shown = shown_at(screen, started)
@@ -456,7 +456,7 @@ def test_at_a_terminal_the_service_says_where_it_is_and_ctrl_c_ends_it(workers, 
 
 
 @pytest.mark.parametrize("seconds", [0, 0.3])
-def test_ctrl_c_while_workers_start_is_as_quiet(seconds):
+def test_ctrl_c_while_workers_start_is_silent(seconds):
     with at_a_terminal("serve", "--port", 0, "--workers", 2) as (process, screen):
         shown_at(screen, "Ctrl-C stops it")
         time.sleep(seconds)
@@ -465,7 +465,7 @@ def test_ctrl_c_while_workers_start_is_as_quiet(seconds):
         assert process.wait(30) == 0
 
 
-def test_a_misspelt_setting_is_a_warning_in_the_format_in_use():
+def test_a_misspelt_setting_is_a_warning_in_the_configured_format():
     misspelt = {"DIGITS_MAX_PIXEL": "1000", "DIGITS_URL": "http://127.0.0.1:8000"}
     sentence = "DIGITS_MAX_PIXEL is not a setting of Digits. Did you mean DIGITS_MAX_PIXELS?"
     with serving(DIGITS_LOG_FORMAT="text", **misspelt) as (process, _):

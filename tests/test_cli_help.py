@@ -1,4 +1,4 @@
-"""How a new user finds the way about: help, version, completion, `python -m app`, `make run`."""
+"""How a new user finds the way around: help, version, completion, `python -m app`, `make run`."""
 
 import os
 import re
@@ -24,13 +24,13 @@ def help_of(*command: str, option: str = "--help") -> str:
     return done.stdout
 
 
-def test_help_names_each_command_and_says_what_it_does():
+def test_help_lists_and_describes_each_command():
     shown = help_of()
     assert re.findall(r"^  (\w+)  +[A-Z].*\.$", shown, re.MULTILINE) == COMMANDS
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "corrections export"])
-def test_help_is_for_people(command):
+def test_help_is_narrow_and_has_no_type_names(command):
     shown = help_of(*command.split())
     assert shown == help_of(*command.split(), option="-h")
     assert max(map(len, shown.splitlines())) <= 80
@@ -51,26 +51,26 @@ def test_help_shows_the_clients_defaults():
     assert f"[default: ({options.AT_ONCE}; with --local, one per core)]" in shown
 
 
-def test_without_a_command_there_is_help():
+def test_without_a_command_help_is_printed():
     done = CliRunner().invoke(cli, [])
     assert "Usage: " in done.output
     assert "predict" in done.output
 
 
-def test_a_misspelt_command_is_told_from_the_one_that_is_near():
+def test_a_misspelt_command_gets_a_suggestion():
     done = CliRunner().invoke(cli, ["predcit"])
     assert done.exit_code == 2
     assert re.search(r"No such command 'predcit'. +Did you mean 'predict'\?", done.stderr)
 
 
 @pytest.mark.parametrize("command", [[DIGITS], [sys.executable, "-m", "app"]], ids=["digits", "python -m app"])
-def test_the_version(command):
+def test_the_version_is_printed(command):
     done = subprocess.run([*command, "--version"], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"digits {version('digits')}\n", "")
 
 
 def completed(*words: str) -> list[str]:
-    """What a shell offers for the last word."""
+    """Return what a shell would offer for the last word."""
     line = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_DIGITS_COMPLETE": "complete_bash"}
     return subprocess.run([DIGITS], env={**os.environ, **line}, capture_output=True, text=True).stdout.split()
 

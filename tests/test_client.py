@@ -1,4 +1,4 @@
-"""The client against small services that answer what a good, a busy and a wrong one do."""
+"""The client, against small services that answer well, are busy or misbehave."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,37 +23,37 @@ def asking(respond: Callable[[dict[str, str]], Response], key: str | None = None
 
 @pytest.fixture
 def pauses(monkeypatch) -> list[float]:
-    """Seconds that were to be waited; none is."""
+    """Record the seconds that the client would wait, without waiting."""
     waited: list[float] = []
     monkeypatch.setattr(client.time, "sleep", waited.append)
     return waited
 
 
-def test_an_answer_is_what_the_service_says():
+def test_an_answer_is_parsed():
     with asking(lambda _: (200, {}, SEVEN)) as service:
         assert service.predict(b"picture")._asdict() == SEVEN
 
 
-def test_a_text_is_what_the_service_says():
+def test_a_text_is_parsed():
     with asking(lambda _: (200, {}, NUMBER)) as service:
         assert service.read(b"picture", None)._asdict() == NUMBER
 
 
-def test_an_answer_of_an_older_service_counts_as_legible():
+def test_an_answer_without_legibility_counts_as_legible():
     older = {name: value for name, value in SEVEN.items() if name != "legibility"}
     with asking(lambda _: (200, {}, older)) as service:
         assert service.predict(b"picture")._asdict() == SEVEN | {"legibility": 1}
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_picture_is_sent_again_after_the_time_that_the_service_asks_for(pauses, status):
+def test_a_picture_is_retried_after_retry_after(pauses, status):
     with asking(busy(2, {"Retry-After": "3"}, status)) as service:
         assert service.predict(b"picture").digit == 7
     assert len(pauses) == 2
     assert all(3 <= pause <= 3 * 1.25 for pause in pauses)
 
 
-def test_the_time_may_be_a_date(pauses):
+def test_retry_after_may_be_a_date(pauses):
     soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     with asking(busy(1, {"Retry-After": soon})) as service:
         assert service.predict(b"picture").digit == 7
@@ -61,7 +61,7 @@ def test_the_time_may_be_a_date(pauses):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}])
-def test_the_pauses_grow_and_come_to_an_end(pauses, headers):
+def test_the_pauses_grow_and_are_limited(pauses, headers):
     with (
         asking(busy(100, headers)) as service,
         pytest.raises(Unanswered, match="try again in a second"),
@@ -70,7 +70,7 @@ def test_the_pauses_grow_and_come_to_an_end(pauses, headers):
     assert all(pause >= least for pause, least in zip(pauses, PAUSES, strict=True))
 
 
-def test_a_service_that_asks_for_an_hour_is_not_waited_for(pauses):
+def test_a_retry_after_of_an_hour_is_not_waited_for(pauses):
     with asking(busy(1, {"Retry-After": "3600"})) as service, pytest.raises(Unanswered):
         service.predict(b"picture")
     assert pauses == []
@@ -82,7 +82,7 @@ BUSY = {"error": {"status": 503, "detail": "Earlier pictures take too long to de
 
 
 def answers_of(batch: Response) -> tuple[list, list[bool]]:
-    """What two pictures get from a service that answers a batch so, and which of its requests were batches."""
+    """Return the answers for two pictures if a batch is answered like this, and which requests were batches."""
     asked = []
 
     def respond(headers):
@@ -101,7 +101,7 @@ def test_several_pictures_are_sent_in_one_request():
     assert asked == [True]
 
 
-def test_a_picture_that_had_to_wait_too_long_is_sent_again_alone():
+def test_a_picture_that_timed_out_in_a_batch_is_retried_alone():
     answers, asked = answers_of((200, {}, {"results": [BUSY, SEVEN]}))
     assert [answer.digit for answer in answers] == [7, 7]
     assert asked == [True, False]
@@ -118,13 +118,13 @@ def test_a_picture_that_had_to_wait_too_long_is_sent_again_alone():
     ],
     ids=["older service", "too large", "busy", "too few", "a page"],
 )
-def test_where_a_batch_is_not_answered_each_picture_is_sent_alone(batch):
+def test_if_a_batch_fails_each_picture_is_sent_alone(batch):
     answers, asked = answers_of(batch)
     assert [answer.digit for answer in answers] == [7, 7]
     assert asked == [True, False, False]
 
 
-def test_a_lone_picture_is_no_batch():
+def test_a_single_picture_is_not_sent_as_a_batch():
     asked = []
     with asking(lambda headers: asked.append(headers["content-type"]) or (200, {}, SEVEN)) as service:
         assert service.predict_several([b"picture"])[0].digit == 7
@@ -132,13 +132,13 @@ def test_a_lone_picture_is_no_batch():
     assert asked == ["application/octet-stream"]
 
 
-def test_each_refusal_leaves_one_request_fewer_in_flight_but_never_none(pauses):
+def test_each_refusal_reduces_the_requests_in_flight_down_to_one(pauses):
     with asking(busy(4, {})) as service:
         assert [service.predict(b"picture").digit for _ in range(3)] == [7, 7, 7]
         assert service.slots.count == 1
 
 
-def test_no_more_requests_are_in_flight_than_there_are_slots():
+def test_requests_in_flight_are_limited_by_the_slots():
     together = threading.Barrier(2, timeout=5)
     in_flight, most, lock = 0, 0, threading.Lock()
 
@@ -167,7 +167,7 @@ def test_the_key_is_sent():
 
 
 @pytest.mark.parametrize("key", ["ключ", "two\nlines"])
-def test_a_key_that_no_header_can_carry_is_refused(key):
+def test_a_key_that_is_invalid_in_a_header_is_refused(key):
     with pytest.raises(NoService, match="The API key has characters that cannot be sent"):
         Service("http://127.0.0.1:9", key, 1)
 
@@ -181,7 +181,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_digits_service_is_not_asked_for_more(name):
+def test_after_an_answer_from_another_service_no_more_is_sent(name):
     with (
         asking(lambda _: WRONG[name]) as service,
         pytest.raises(NoService, match=r"is not a Digits service: start a service"),
@@ -189,7 +189,7 @@ def test_what_is_no_digits_service_is_not_asked_for_more(name):
         service.predict(b"picture")
 
 
-def test_a_key_that_is_missing_is_said_once_and_how_to_give_it():
+def test_a_missing_key_is_reported_once_with_how_to_pass_it():
     with (
         asking(lambda _: (401, {}, {"detail": "This service needs an API key."})) as service,
         pytest.raises(NoService, match=r"needs an API key\. Set it with --api-key"),
@@ -197,7 +197,7 @@ def test_a_key_that_is_missing_is_said_once_and_how_to_give_it():
         service.predict(b"picture")
 
 
-def test_a_gateway_that_fails_is_the_pictures_misfortune():
+def test_a_gateway_error_affects_only_its_picture():
     with (
         asking(lambda _: (502, {}, b"<html>")) as service,
         pytest.raises(Unanswered, match="answered 502 Bad Gateway"),
@@ -205,7 +205,7 @@ def test_a_gateway_that_fails_is_the_pictures_misfortune():
         service.predict(b"picture")
 
 
-def test_a_connection_that_breaks_is_the_pictures_misfortune():
+def test_a_broken_connection_affects_only_its_picture():
     def respond(_):
         raise ConnectionAbortedError
 
@@ -213,7 +213,7 @@ def test_a_connection_that_breaks_is_the_pictures_misfortune():
         service.predict(b"picture")
 
 
-def test_a_service_about_to_stop_says_so():
+def test_a_stopping_service_is_reported():
     with (
         asking(lambda _: (503, {}, {"detail": "The service is shutting down."})) as service,
         pytest.raises(NoService, match="is shutting down"),

@@ -1,4 +1,4 @@
-"""Why a service cannot be reached, as real sockets say it."""
+"""The client's message for each reason why a service cannot be reached, over real sockets."""
 
 import ssl
 import subprocess
@@ -16,13 +16,13 @@ from support import SEVEN, answering, tool
 
 
 def why(url: str) -> str:
-    """What a client says of an address where no service answers."""
+    """Return the client's message for an address where no service answers."""
     with pytest.raises(NoService) as refusal:
         Service(url, None, 1).about()
     return str(refusal.value)
 
 
-def test_nobody_listens():
+def test_a_closed_port():
     assert why("http://127.0.0.1:9") == (
         "http://127.0.0.1:9 does not answer (Connection refused): start a service with `digits serve`, "
         "or choose another one with --url."
@@ -44,14 +44,14 @@ def test_an_address_without_a_scheme(address):
     ("url", "message"),
     [("http://127.0.0.1:port", "Invalid port: 'port'"), ("ftp://127.0.0.1", "unsupported protocol")],
 )
-def test_an_address_that_is_none(url, message):
+def test_an_invalid_address(url, message):
     said = why(url)
     assert said.startswith(f"{url} cannot be used: ")
     assert message in said
     assert said.endswith(". Use a URL such as http://127.0.0.1:8000")
 
 
-def test_https_where_http_is_spoken():
+def test_https_to_an_http_service():
     with answering(lambda _: (200, {}, SEVEN)) as url:
         said = why(url.replace("http:", "https:"))
     assert " does not speak TLS (" in said
@@ -61,7 +61,7 @@ def test_https_where_http_is_spoken():
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory) -> Path:
-    """A certificate for 127.0.0.1 that nobody trusts, and its key in the same file."""
+    """Make an untrusted certificate for 127.0.0.1, with its key in the same file."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
     request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -73,7 +73,7 @@ def certificate(tmp_path_factory) -> Path:
 
 @contextmanager
 def answering_over_tls(certificate: Path) -> Iterator[str]:
-    """A service behind TLS; its address."""
+    """Run a service behind TLS; yields its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -97,7 +97,7 @@ def answering_over_tls(certificate: Path) -> Iterator[str]:
             thread.join()
 
 
-def test_a_certificate_that_is_not_trusted_until_it_is_named(certificate, monkeypatch):
+def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     with answering_over_tls(certificate) as url:
         assert why(url) == (
@@ -109,6 +109,6 @@ def test_a_certificate_that_is_not_trusted_until_it_is_named(certificate, monkey
             assert service.about() == {"model": {}}
 
 
-def test_certificates_that_cannot_be_read(monkeypatch, tmp_path):
+def test_unreadable_certificates(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     assert why("https://127.0.0.1:9").startswith("The certificates in SSL_CERT_FILE cannot be read (No such file or")

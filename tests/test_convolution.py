@@ -1,4 +1,4 @@
-"""The convolutional beginning of a dense network, and the writing out."""
+"""The convolutional network, and its conversion to a dense one."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def images(digits):
 
 @pytest.fixture
 def net(images) -> ConvolutionalNet:
-    """A small network whose batch normalisation has seen something and is not the identity."""
+    """Make a small network whose batch normalisation is not the identity."""
     torch.manual_seed(0)
     net = ConvolutionalNet((3, 4, 5), (16,), dropout=0.2)
     for parameter in net.parameters():
@@ -23,18 +23,18 @@ def net(images) -> ConvolutionalNet:
     return net.eval()
 
 
-def test_widths_are_channels_times_places():
+def test_widths_are_channels_times_positions():
     assert dense_widths((20, 20, 96), (256,)) == [20 * 8 * 8, 20 * 8 * 8, 96 * 3 * 3, 256]
     assert dense_widths((), (800, 800)) == [800, 800]
 
 
-def test_written_out_it_answers_the_same(net, images):
+def test_the_dense_network_gives_the_same_outputs(net, images):
     dense = written_out(net, dropout=0.0)
     assert dense.widths == [784, 3 * 8 * 8, 4 * 8 * 8, 5 * 3 * 3, 16, 11]
     torch.testing.assert_close(dense.eval()(images), net(images), atol=1e-3, rtol=1e-3)
 
 
-def test_trained_on_with_its_statistics_it_begins_with_the_same_answers(net, images):
+def test_with_frozen_statistics_training_starts_from_the_same_outputs(net, images):
     dense = written_out(net, dropout=0.0).train()
     before = {name: value.clone() for name, value in dense.named_buffers()}
     dense.keep_statistics()
@@ -42,7 +42,7 @@ def test_trained_on_with_its_statistics_it_begins_with_the_same_answers(net, ima
     assert all(value.equal(before[name]) for name, value in dense.named_buffers())
 
 
-def test_every_weight_is_free(net, images):
+def test_every_weight_is_trainable(net, images):
     dense = written_out(net, dropout=0.0)
     first = dense.hidden[0].linear.weight
     assert (first == 0).float().mean() > 0.9
@@ -51,7 +51,7 @@ def test_every_weight_is_free(net, images):
     assert (first.grad[:, inside] != 0).float().mean() > 0.6  # one of the three channels is dead
 
 
-def test_the_convolutional_network_is_left_as_it_was(net, images):
+def test_conversion_does_not_change_the_convolutional_network(net, images):
     before = {name: value.clone() for name, value in net.state_dict().items()}
     written_out(net, dropout=0.0)
     assert all(value.equal(before[name]) for name, value in net.state_dict().items())

@@ -1,4 +1,4 @@
-"""Corrections: what is stored and how, what is refused, and that what was stored can be measured on."""
+"""Corrections: what is stored, what is refused, and the use of stored corrections for measuring."""
 
 import asyncio
 import errno
@@ -84,7 +84,7 @@ def test_the_same_picture_is_stored_once_and_its_last_label_counts(folder, pictu
     assert len(names_in(folder)) == 2
 
 
-def test_they_are_off_unless_there_is_a_folder_for_them(client, pictures, folder, monkeypatch):
+def test_corrections_are_off_without_a_folder(client, pictures, folder, monkeypatch):
     assert client.get("/health").json()["corrections"] is False
     assert_problem(correct(client, pictures[0]), 404, "corrections-off", "/corrections")
     monkeypatch.setenv("DIGITS_CORRECTIONS_DIR", "")
@@ -97,7 +97,7 @@ def test_they_are_off_unless_there_is_a_folder_for_them(client, pictures, folder
 
 
 @pytest.mark.parametrize("label", ["10", "-1", "7.0", "", " 7", "７", "None", "../7", "7\0", None])
-def test_no_other_label_is_stored(folder, pictures, label):
+def test_an_invalid_label_is_refused(folder, pictures, label):
     with serving(folder) as client:
         answer = correct(client, pictures[0], label)
     assert_problem(answer, 422, "invalid-parameter", "/corrections")
@@ -105,7 +105,7 @@ def test_no_other_label_is_stored(folder, pictures, label):
 
 
 @pytest.mark.parametrize("name", ["empty", "text", "cut png", "white", "bomb", "svg"])
-def test_what_cannot_be_read_is_refused_as_by_predict(folder, name):
+def test_an_unreadable_picture_is_refused_as_by_predict(folder, name):
     with serving(folder) as client:
         refusals = [client.post(f"/{route}?label=7", content=HOSTILE[name][0]) for route in ("corrections", "predict")]
     ours, predicts = ({**answer.json(), "request_id": "", "instance": ""} for answer in refusals)
@@ -113,7 +113,7 @@ def test_what_cannot_be_read_is_refused_as_by_predict(folder, name):
     assert not names_in(folder)
 
 
-def test_what_is_hardly_legible_is_stored_whatever_the_setting(folder):
+def test_an_illegible_picture_is_stored_whatever_the_setting(folder):
     with serving(folder, min_legibility=0.5) as client:
         assert correct(client, encode(letter("A")), "none").status_code == 201
     assert stored(folder) == {encode(letter("A")): "none"}
@@ -126,7 +126,7 @@ def test_without_a_key_nothing_is_stored(folder, pictures):
         assert correct(client, pictures[0], headers={"x-api-key": "key"}).status_code == 201
 
 
-def test_so_many_are_stored_and_no_more(folder, pictures):
+def test_the_number_of_corrections_is_limited(folder, pictures):
     with serving(folder, max_corrections=2) as client:
         statuses = [correct(client, picture).status_code for picture in pictures[:2]]
         assert_problem(correct(client, pictures[2]), 507, "correction-not-stored", "/corrections")
@@ -134,14 +134,14 @@ def test_so_many_are_stored_and_no_more(folder, pictures):
             201,
             201,
             201,
-        ]  # another label needs no room
+        ]  # changing a label takes no space
         assert stored(folder) == {pictures[0]: "1", pictures[1]: "7"}
         for path in folder.glob("*.json"):
             path.unlink()
         assert correct(client, pictures[2]).status_code == 201
 
 
-def test_so_many_bytes_are_stored_and_no_more(folder, pictures):
+def test_the_size_of_corrections_is_limited(folder, pictures):
     corrections = Corrections(folder, 100, 2000)
     (folder / "of the operator").write_bytes(bytes(2000 - len(pictures[0]) - 200))
     assert corrections.store(pictures[0], "0", ANSWER)
@@ -167,7 +167,7 @@ def test_a_full_disk_is_a_problem_and_leaves_nothing_behind(folder, pictures, mo
 
 
 class Crash(BaseException):
-    """The process ends."""
+    """Simulate the end of the process."""
 
 
 def test_a_crash_between_the_two_files_leaves_no_correction(folder, pictures, monkeypatch):
@@ -184,11 +184,11 @@ def test_a_crash_between_the_two_files_leaves_no_correction(folder, pictures, mo
     monkeypatch.undo()
     assert [path.read_bytes() for path in folder.iterdir()] == [pictures[0]]
     assert not stored(folder)
-    assert corrections.store(pictures[1], "1", ANSWER)  # there is room for one
+    assert corrections.store(pictures[1], "1", ANSWER)  # there is space for one
     assert stored(folder) == {pictures[1]: "1"}
 
 
-def test_nobody_sees_a_part_of_a_file(folder, pictures, monkeypatch):
+def test_files_are_written_atomically(folder, pictures, monkeypatch):
     seen, fsync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(names_in(folder)), fsync(handle)))
     Corrections(folder, 1, 10_000).store(pictures[0], "0", ANSWER)
@@ -207,7 +207,7 @@ def test_several_workers_may_store_at_once(folder, pictures):
     assert len(names_in(folder)) == 6
 
 
-def test_the_event_loop_goes_on_meanwhile(folder, pictures, monkeypatch):
+def test_storing_does_not_block_the_event_loop(folder, pictures, monkeypatch):
     def in_a_thread(*_) -> bool:
         with pytest.raises(RuntimeError, match="no running event loop"):
             asyncio.get_running_loop()
@@ -219,7 +219,7 @@ def test_the_event_loop_goes_on_meanwhile(folder, pictures, monkeypatch):
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_ending_of_a_file_is_that_of_its_format(seven, format):
+def test_the_file_extension_matches_the_format(seven, format):
     ending = ending_of(encode(drawing(seven, 2), format))
     assert names_a_picture(f"name{ending}")
     assert ending in (f".{format.lower()}", {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}.get(format))
@@ -229,7 +229,7 @@ def export(*arguments: str, **environment: str):
     return CliRunner().invoke(cli, ["corrections", "export", *map(str, arguments)], env=environment)
 
 
-def test_what_was_stored_is_exported_as_the_benchmark_reads_it(folder, pictures, tmp_path):
+def test_an_export_can_be_read_by_the_benchmark(folder, pictures, tmp_path):
     with serving(folder) as client:
         for label, picture in enumerate(pictures):
             assert correct(client, picture, label).status_code == 201

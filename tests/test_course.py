@@ -1,4 +1,4 @@
-"""The course runs as it stands there: its snippets, on the sample as MNIST, and its commands."""
+"""The course's snippets and commands run as written, with the sample in place of MNIST."""
 
 import re
 import shutil
@@ -19,14 +19,14 @@ POINTERS = re.findall(r"^\*In Digits:\* `([^`]+)`, `(\w+)`", COURSE.read_text(),
 
 @pytest.fixture
 def beside_mnist(sample_mnist, tmp_path, monkeypatch):
-    """An empty folder to work in, in which MNIST is downloaded already; 100 digits validate."""
+    """An empty working directory with MNIST already downloaded, and 100 validation digits."""
     shutil.copytree(sample_mnist, tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
 
 
 @pytest.mark.slow
-def test_the_snippets_run_one_after_another_and_print_what_their_comments_say(beside_mnist):
+def test_the_snippets_run_in_order_and_print_what_their_comments_say(beside_mnist):
     session: dict = {}
     for snippet in blocks(COURSE, "python"):
         with redirect_stdout(StringIO()) as printed:
@@ -36,11 +36,11 @@ def test_the_snippets_run_one_after_another_and_print_what_their_comments_say(be
     assert session["accuracy"] > 0.5
 
 
-def test_a_snippet_has_ten_lines_at_most():
+def test_a_snippet_has_at_most_ten_lines():
     assert max(snippet.count("\n") for snippet in blocks(COURSE, "python")) <= 10
 
 
-def test_each_snippet_is_followed_by_where_the_product_does_the_same():
+def test_each_snippet_is_followed_by_its_counterpart_in_digits():
     with_snippets = [section for section in SECTIONS if "```python" in section]
     assert len(POINTERS) == len(with_snippets) == 11
     assert all("*In Digits:*" in section.rsplit("```")[-1] for section in with_snippets)

@@ -18,7 +18,7 @@ from training.data import DataMissing, Digits
 MNIST = "torchvision.datasets.MNIST"
 
 
-def test_the_whole_of_mnist_is_loaded(mnist_root):
+def test_all_of_mnist_is_loaded(mnist_root):
     training, test = (data.load(mnist_root, train=train) for train in (True, False))
     assert training.images.shape == (60_000, 28, 28)
     assert test.images.shape == (10_000, 28, 28)
@@ -31,7 +31,7 @@ def test_the_root_may_come_from_the_environment(mnist_root, monkeypatch):
     assert len(data.load(train=False)) == 10_000
 
 
-def test_the_last_5000_images_validate():
+def test_the_last_5000_images_are_for_validation():
     everything = Digits(torch.arange(60_000), torch.arange(60_000))
     training, validation = data.split(everything)
     assert len(training) == 55_000
@@ -39,16 +39,16 @@ def test_the_last_5000_images_validate():
 
 
 @pytest.mark.slow
-def test_images_come_writer_by_writer_so_that_validation_has_writers_of_its_own(mnist_root):
+def test_images_are_sorted_by_writer_so_validation_has_other_writers(mnist_root):
     training, validation = data.split(data.load(mnist_root, train=True))
     for digits in (training, validation):
         slants = slants_of(digits)
-        near, far = (float((slants[:-lag] * slants[lag:]).mean()) for lag in (2, 2001))  # two writers take turns
+        near, far = (float((slants[:-lag] * slants[lag:]).mean()) for lag in (2, 2001))  # two writers are interleaved
         assert near > 0.3 > 0.1 > far
 
 
 def slants_of(digits: Digits) -> torch.Tensor:
-    """How each digit leans, beside the others of its class: mean 0, deviation 1."""
+    """Return each digit's slant, standardised within its class."""
     ink = digits.images.float()
     axis = torch.arange(28.0)
     mass = ink.sum(dim=(1, 2))
@@ -68,7 +68,7 @@ def test_images_and_labels_stay_together(digits, labels):
     np.testing.assert_array_equal(taken.images.numpy(), digits[[499, 0]])
 
 
-def test_a_failed_download_names_both_ways_out(tmp_path, monkeypatch):
+def test_a_failed_download_names_both_remedies(tmp_path, monkeypatch):
     monkeypatch.setattr(f"{MNIST}.mirrors", ["http://127.0.0.1:9/"])
     with pytest.raises(DataMissing, match=r"check the internet connection .* --data DIR or MNIST_ROOT=DIR") as raised:
         data.load(tmp_path, train=True)
@@ -92,7 +92,7 @@ def mirror(sample_mnist, tmp_path, monkeypatch) -> Iterator[Path]:
         server.shutdown()
 
 
-def test_a_download_that_breaks_off_leaves_nothing(mirror, tmp_path):
+def test_an_interrupted_download_leaves_nothing_behind(mirror, tmp_path):
     last = mirror / "train-labels-idx1-ubyte.gz"
     last.write_bytes(last.read_bytes()[:-10])
     with pytest.raises(DataMissing, match="--data DIR"):
@@ -100,7 +100,7 @@ def test_a_download_that_breaks_off_leaves_nothing(mirror, tmp_path):
     assert [*tmp_path.iterdir()] == [mirror]
 
 
-def test_a_download_is_there_the_next_time(mirror, tmp_path, monkeypatch):
+def test_a_download_is_reused(mirror, tmp_path, monkeypatch):
     downloaded = data.load(tmp_path / "data", train=True)
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["MNIST"]
     monkeypatch.setattr(f"{MNIST}.mirrors", [])
@@ -108,14 +108,14 @@ def test_a_download_is_there_the_next_time(mirror, tmp_path, monkeypatch):
     assert len(data.load(tmp_path / "data", train=False)) == 100
 
 
-def test_archives_that_are_there_are_only_unpacked(mirror, tmp_path, monkeypatch):
+def test_existing_archives_are_only_unpacked(mirror, tmp_path, monkeypatch):
     (tmp_path / "data" / "MNIST").mkdir(parents=True)
     mirror.rename(tmp_path / "data" / "MNIST" / "raw")
     monkeypatch.setattr(f"{MNIST}.mirrors", ["http://127.0.0.1:9/"])
     assert len(data.load(tmp_path / "data", train=True)) == 400
 
 
-def test_damaged_files_are_named_too(tmp_path):
+def test_damaged_files_are_reported(tmp_path):
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for name in (

@@ -1,4 +1,4 @@
-"""Processes that decode pictures: what ends one, and that it is replaced."""
+"""Decoder processes: what ends one, and how it is replaced."""
 
 import asyncio
 import multiprocessing
@@ -22,7 +22,7 @@ from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_
 from training import strings
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
-SLOW = many_scans(70_000)  # for ever, in C code
+SLOW = many_scans(70_000)  # never ends, and runs in C code
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def pids() -> set[int]:
     return {child.pid for child in multiprocessing.active_children()}
 
 
-def test_processes_start_with_the_first_picture(pool, photo):
+def test_processes_start_on_the_first_picture(pool, photo):
     assert not pids()
     assert asyncio.run(look(pool, photo)).results[0].frame.shape == (28, 28)
     assert len(pids()) == 2
@@ -84,18 +84,18 @@ def test_a_picture_is_read_as_in_this_process(pool, photo, classifier):
 
 
 @pytest.mark.parametrize("closely", [False, True])
-def test_a_picture_is_looked_at_as_asked(pool, photo, closely):
+def test_a_picture_is_read_at_the_requested_resolution(pool, photo, closely):
     assert asyncio.run(pool(photo, CANDIDATES, closely)).closely == closely
 
 
-def test_a_picture_that_takes_much_memory_is_looked_at_closely_at_once(pool):
+def test_a_picture_that_takes_much_memory_is_read_closely_at_once(pool):
     found = asyncio.run(look(pool, encode(drawing_of_megapixels(3), compress_level=1)))
     assert found.closely
     assert found.results[0].frame.shape == (28, 28)
 
 
 @linux
-def test_a_picture_that_takes_more_memory_than_there_is_beside_others_is_looked_at_alone(pool, killed, monkeypatch):
+def test_a_picture_too_large_to_decode_beside_others_is_decoded_alone(pool, killed, monkeypatch):
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(memory_bytes=20_000_000))
     sheet = Image.new("L", (1000, 667), 255)
     sheet.paste(letter("A").resize((600, 600)), (200, 30))
@@ -112,14 +112,14 @@ def test_a_number_is_looked_at_closely_beside_others(pool, digits, labels):
     assert found.results
 
 
-def test_a_blank_picture_is_said_so(pool, killed):
+def test_a_blank_picture_is_reported(pool, killed):
     found = asyncio.run(look(pool, flat(255)))
     assert isinstance(found.results, BlankImage)
     assert "no ink" in str(found.results)
     assert not killed
 
 
-def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
+def test_an_error_of_a_picture_keeps_its_message(pool, killed):
     with pytest.raises(NotAnImage, match="not a picture"):
         asyncio.run(look(pool, b"This is no picture."))
     assert not killed
@@ -128,7 +128,7 @@ def test_an_error_of_a_picture_is_raised_with_its_words(pool, killed):
 @pytest.mark.slow
 @pytest.mark.alone
 @linux
-def test_a_picture_that_takes_too_much_processor_time_ends_its_process_alone(pool, photo, killed):
+def test_a_picture_that_takes_too_much_cpu_time_ends_only_its_process(pool, photo, killed):
     async def both() -> list:
         slow = asyncio.ensure_future(look(pool, SLOW))
         await asyncio.sleep(0.5)
@@ -155,7 +155,7 @@ def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool, photo
 
 
 @linux
-def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on(photo, killed):
+def test_a_picture_that_takes_too_much_memory_does_not_end_its_process(photo, killed):
     pool = Decoders(1, MAX_PIXELS, 60_000_000, on_kill=lambda: killed.append("killed"))
     try:
         asyncio.run(look(pool, photo))
@@ -171,10 +171,10 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_its_process_goes_on
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_waiting_is_not_working(pool, monkeypatch):
+def test_time_in_the_queue_does_not_count_as_work(pool, monkeypatch):
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 30.0)
     pool.limits = pool.limits._replace(seconds=0.5)
-    large = encode(drawing_of_megapixels(24), compress_level=1)  # takes some 0.1 s
+    large = encode(drawing_of_megapixels(24), compress_level=1)  # takes about 0.1 s
 
     async def many() -> list:
         return await asyncio.gather(*(look(pool, large) for _ in range(12)))
@@ -192,7 +192,7 @@ def drawing_of_megapixels(megapixels: int):
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypatch):
+def test_a_picture_behind_slow_ones_does_not_wait_long(pool, photo, monkeypatch):
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
 
     async def crowd() -> list:
@@ -209,7 +209,7 @@ def test_a_picture_does_not_wait_for_long_behind_slow_ones(pool, photo, monkeypa
     assert asyncio.run(crowd()) < 1
 
 
-def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
+def test_a_killed_process_is_replaced(pool, photo):
     asyncio.run(look(pool, photo))
     for _ in range(3):
         for pid in pids():
@@ -218,8 +218,8 @@ def test_a_process_that_someone_else_killed_is_replaced(pool, photo):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_pictures_that_wait_when_the_last_process_is_killed_are_read_by_another(pool, photo):
-    """pebble itself forgets those that it has not handed to a process yet: as many as do not fit into a pipe."""
+def test_queued_pictures_survive_the_death_of_the_last_process(pool, photo):
+    """pebble forgets pictures not yet passed to a process: those that do not fit into a pipe."""
     large = encode(drawing_of_megapixels(1), compress_level=0)
 
     async def kill_while_many_wait() -> list[Found]:
@@ -239,12 +239,12 @@ def test_pictures_that_wait_when_the_last_process_is_killed_are_read_by_another(
 
 @pytest.mark.slow
 @pytest.mark.alone
-def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_picture_has_its_answer(pool, photo):
+def test_every_picture_is_answered_while_busy_processes_are_killed(pool, photo):
     async def read_many() -> list:
         readings = [asyncio.ensure_future(look(pool, photo)) for _ in range(60)]
         for _ in range(3):
             await asyncio.sleep(0.05)
-            for pid in list(pids())[:1]:  # none, where a killed one is not replaced yet
+            for pid in list(pids())[:1]:  # none if a killed one is not replaced yet
                 os.kill(pid, signal.SIGKILL)
         return await asyncio.gather(*readings, return_exceptions=True)
 
@@ -257,8 +257,8 @@ def test_processes_that_someone_else_kills_at_work_are_replaced_and_every_pictur
 
 
 @linux
-def test_a_process_says_nothing_on_standard_error(capfd, photo):
-    """libtiff writes its warnings there by itself."""
+def test_processes_write_nothing_to_standard_error(capfd, photo):
+    """libtiff would write its warnings there."""
     pool = Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail)
     damaged = bytearray(encode(drawing_of_megapixels(1), "TIFF", compression="tiff_lzw"))
     damaged[1000:1100] = bytes(100)

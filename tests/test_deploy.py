@@ -1,4 +1,4 @@
-"""What deploys the service: the image, its lock, compose, Kubernetes, a proxy, a release."""
+"""Deployment: the image and its lock, Compose, Kubernetes, a proxy, a release."""
 
 import hashlib
 import os
@@ -45,12 +45,12 @@ def run(*command: str) -> None:
 
 
 def locked(name: str) -> dict[str, str]:
-    """Each package of a lock, and the lines that follow it."""
+    """Map each package of a lock to the lines that follow it."""
     text = (ROOT / name).read_text()
     return dict(re.findall(r"^([\w-]+==\S+).*\n((?:    .*\n)+)", text, re.MULTILINE))
 
 
-def test_the_lock_fits_the_dependencies():
+def test_the_lock_satisfies_the_dependencies():
     asked = defaultdict(SpecifierSet)
     for each in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["otel"]):
         asked[each.name] &= each.specifier
@@ -68,23 +68,23 @@ def test_each_locked_package_has_its_hashes(name):
     assert all("--hash=sha256:" in below for below in packages.values())
 
 
-def test_the_lock_has_what_exports_traces():
+def test_the_lock_includes_the_trace_exporter():
     names = {pin.split("==")[0] for pin in locked("requirements.lock")}
     of_fastapi = [each for each in map(Requirement, requires("fastapi")) if each.marker]
     exporter = {each.name for each in of_fastapi if each.marker.evaluate({"extra": "opentelemetry"})}
     assert "opentelemetry-sdk" in exporter <= names, "make lock"
 
 
-def test_the_lock_has_nothing_that_only_training_needs():
+def test_the_lock_excludes_training_packages():
     names = {pin.split("==")[0] for pin in locked("requirements.lock")}
     assert not names & {"torch", "torchvision", "onnx", "matplotlib", "pytest", "hatchling"}
 
 
-def test_the_dockerfile_is_clean():
+def test_hadolint_accepts_the_dockerfile():
     run("hadolint", "Dockerfile")
 
 
-def test_what_the_dockerfile_copies_is_in_its_context_and_nothing_else_is():
+def test_the_build_context_is_what_the_dockerfile_copies():
     copied = {
         name
         for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE)
@@ -96,7 +96,7 @@ def test_what_the_dockerfile_copies_is_in_its_context_and_nothing_else_is():
     assert all((ROOT / name).exists() for name in allowed)
 
 
-def test_the_image_knows_no_architecture():
+def test_the_image_is_not_tied_to_an_architecture():
     assert not re.search(r"amd64|x86|arm64|aarch64|--platform", DOCKERFILE)
 
 
@@ -131,7 +131,7 @@ def test_compose_is_valid():
     run("docker", "compose", "--profile", "monitoring", "config", "--quiet")
 
 
-def test_compose_mounts_what_there_is():
+def test_compose_mounts_existing_files():
     for service in COMPOSE.values():
         for source in (volume.split(":")[0] for volume in service.get("volumes", [])):
             assert not source.startswith("./") or (ROOT / source).is_file()
@@ -157,13 +157,13 @@ def test_a_service_named_digits_does_not_set_the_port():
     assert POD["enableServiceLinks"] is False
 
 
-def test_nobody_kills_the_service_before_its_own_time_is_up():
+def test_the_grace_period_exceeds_the_shutdown_timeout():
     assert int(COMPOSE["digits"]["stop_grace_period"].removesuffix("s")) > SHUTDOWN
     before = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert POD["terminationGracePeriodSeconds"] > before + SHUTDOWN
 
 
-def test_all_run_as_the_same_user_with_nothing_to_write_on():
+def test_all_deployments_use_the_same_user_and_a_read_only_file_system():
     user = re.search(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
     assert (POD["securityContext"]["runAsUser"], POD["securityContext"]["runAsGroup"]) == tuple(map(int, user.groups()))
     assert CONTAINER["securityContext"]["readOnlyRootFilesystem"]
@@ -171,7 +171,7 @@ def test_all_run_as_the_same_user_with_nothing_to_write_on():
     assert CONTAINER["securityContext"]["capabilities"]["drop"] == COMPOSE["digits"]["cap_drop"] == ["ALL"]
 
 
-def test_what_is_set_for_deployment_is_a_setting():
+def test_deployments_set_only_known_settings():
     names = re.findall(r"DIGITS_(\w+)", DOCKERFILE + "".join(page.read_text() for page in PAGES))
     names += [name.removeprefix("DIGITS_") for name in COMPOSE["digits"]["environment"]]
     names += [each["name"].removeprefix("DIGITS_") for each in CONTAINER["env"]]
@@ -180,7 +180,7 @@ def test_what_is_set_for_deployment_is_a_setting():
 
 
 @pytest.mark.slow
-def test_another_model_is_served_from_where_the_setting_says(tmp_path, seven):
+def test_another_model_is_served_from_the_configured_path(tmp_path, seven):
     model = onnx.load(MODEL)
     model.metadata_props.add(key="owner", value="somebody else")
     onnx.save(model, tmp_path / "digits.onnx")
@@ -193,7 +193,7 @@ def test_another_model_is_served_from_where_the_setting_says(tmp_path, seven):
 
 @pytest.fixture
 def nginx(tmp_path) -> str:
-    """The documented proxy, which listens on a socket in the test's folder and writes only there."""
+    """The documented proxy configuration, on a socket in the test's folder and without other files."""
     server = re.search(r"```nginx\n(.*?)```", (ROOT / "docs" / "deployment.md").read_text(), re.DOTALL)[1]
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};\n" for kind in kinds)
@@ -201,14 +201,14 @@ def nginx(tmp_path) -> str:
     return f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{server}}}\n"
 
 
-def test_the_documented_proxy_takes_as_much_as_the_service(nginx):
+def test_the_documented_proxy_has_the_limits_of_the_service(nginx):
     assert f"client_max_body_size {Settings.model_fields['max_upload_bytes'].default};" in nginx
     assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
 
 
 @contextmanager
 def proxying(configuration: str, folder: Path) -> Iterator[httpx2.Client]:
-    """A client of nginx, which runs with a configuration."""
+    """Run nginx with a configuration; yields a client of it."""
     (folder / "nginx.conf").write_text(configuration)
     command = tool("nginx", "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", "daemon off;")
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
@@ -222,7 +222,7 @@ def proxying(configuration: str, folder: Path) -> Iterator[httpx2.Client]:
 
 
 @pytest.mark.slow
-def test_two_services_behind_the_proxy_are_replaced_without_a_lost_request(nginx, tmp_path, seven):
+def test_a_rolling_restart_behind_the_proxy_loses_no_request(nginx, tmp_path, seven):
     picture, answered = encode(seven), Counter()
     with ExitStack() as stack:
         services = [stack.enter_context(serving()) for _ in range(2)]
@@ -249,19 +249,19 @@ def test_two_services_behind_the_proxy_are_replaced_without_a_lost_request(nginx
 
 
 def releases() -> list[str]:
-    """The versions of the CHANGELOG, the newest first."""
+    """List the versions of the CHANGELOG, newest first."""
     changelog = (ROOT / "CHANGELOG.md").read_text()
     return re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
 
 
-def test_the_changelog_has_the_version_or_it_is_yet_to_come():
+def test_no_release_in_the_changelog_is_newer_than_the_version():
     numbers = [tuple(map(int, version.split("."))) for version in releases()]
     assert numbers == sorted(set(numbers), reverse=True)
     assert tuple(map(int, PROJECT["version"].split("."))) >= max(numbers, default=(0,))
 
 
 @pytest.mark.skipif(os.environ.get("GITHUB_REF_TYPE") != "tag", reason="for a release")
-def test_a_release_has_one_version():
+def test_tag_version_and_changelog_of_a_release_agree():
     assert os.environ["GITHUB_REF_NAME"] == f"v{PROJECT['version']}"
     assert releases()[:1] == [PROJECT["version"]]
 

@@ -1,4 +1,4 @@
-"""The interactive documentation, which has to work without internet and under its own policy."""
+"""The interactive documentation, which must work without internet and under its own content security policy."""
 
 import base64
 import hashlib
@@ -19,12 +19,12 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", NO_
 
 
 def policy_of(answer) -> dict[str, list[str]]:
-    """The sources that an answer's policy allows, by directive."""
+    """Parse an answer's content security policy into sources by directive."""
     directives = answer.headers["content-security-policy"].split("; ")
     return {name: sources for name, *sources in map(str.split, directives)}
 
 
-def test_the_service_itself_answers_all_that_the_page_loads(client):
+def test_the_page_loads_everything_from_the_service(client):
     page = client.get("/docs")
     policy = policy_of(page)
     named = re.findall(r'<(script|link|img)\b[^>]*\b(?:src|href)="([^"]*)"', page.text)
@@ -48,7 +48,7 @@ def test_the_policy_allows_the_one_inline_script_by_its_hash(client):
     assert policy_of(page)["script-src"] == ["'self'", f"'sha256-{digest}'"]
 
 
-def test_swagger_ui_is_what_its_readme_says():
+def test_swagger_ui_has_the_checksums_in_its_readme():
     sums = re.findall(r"^ +([0-9a-f]{64})  (\S+)$", (SWAGGER / "README.md").read_text(), re.MULTILINE)
     assert {name for _, name in sums} == {path.name for path in SWAGGER.iterdir() if path.suffix in {".js", ".css"}}
     for digest, name in sums:
@@ -65,7 +65,7 @@ def test_a_browser_shows_the_operations_without_internet():
         page = browser.new_page()
         page.on("request", lambda request: requested.append(request.url))
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda line: faults.append(line.text))  # violations of the policy are told there too
+        page.on("console", lambda line: faults.append(line.text))  # policy violations appear there too
         page.goto(f"{url}/docs")
         for path in ("/predict", "/predict/batch", "/explain", "/read", "/health", "/metrics"):
             expect(page.locator(f".opblock-summary-path[data-path='{path}']")).to_be_visible()

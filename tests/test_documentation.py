@@ -1,4 +1,4 @@
-"""The documentation says what the code does: settings, errors, tree, commands, programs. Its links lead somewhere."""
+"""The documentation matches the code: settings, errors, modules, commands, programs. Its links work."""
 
 import os
 import re
@@ -20,7 +20,7 @@ README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 API = DOCS / "api.md"
 PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
-MOST_BYTES = 6000  # of the README: it is read in a minute
+MOST_BYTES = 6000  # of the README, to be read in a minute
 SHOWN = {
     "decoders": "number of usable cores, at most 2",
     "workers": "1",
@@ -29,18 +29,18 @@ SHOWN = {
 
 
 def text_of(page: Path) -> str:
-    """A page without its blocks of code, which may hold what looks like a heading or a link."""
+    """Return a page without its code blocks, which may contain what looks like a heading or a link."""
     return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
 
 
 def anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Return the anchors that GitHub makes for a page's headings."""
     headings = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links(page: Path) -> list[str]:
-    """The relative links and pictures of a page."""
+    """List the relative links and pictures of a page."""
     found = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', text_of(page))
     return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
 
@@ -56,7 +56,7 @@ def test_the_readme_is_short():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_each_link_leads_to_a_file_and_to_a_heading_in_it(page):
+def test_each_link_leads_to_an_existing_file_and_heading(page):
     for link in links(page):
         name, _, anchor = link.partition("#")
         target = (page.parent / name).resolve() if name else page
@@ -75,7 +75,7 @@ def test_each_picture_is_shown():
     assert set(DOCS.glob("*.png")) <= shown | sent
 
 
-def test_each_setting_has_its_row():
+def test_each_setting_is_documented():
     rows = dict(re.findall(r"^\| `DIGITS_(\w+)` \| (.*) \|$", (DOCS / "configuration.md").read_text(), re.MULTILINE))
     expected = {}
     for name, field in Settings.model_fields.items():
@@ -84,16 +84,16 @@ def test_each_setting_has_its_row():
     assert rows == expected
 
 
-def test_each_problem_has_its_row():
+def test_each_problem_is_documented():
     rows = re.findall(r"^\| (\d+) \| `/problems/([\w-]+)` \|", API.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted({(str(kind.status), kind.name) for kind in problems.KINDS.values()})
 
 
-def test_each_format_is_named():
+def test_each_format_is_documented():
     assert all(format in API.read_text().upper() for format in FORMATS)
 
 
-def test_each_module_stands_in_the_tree():
+def test_each_module_is_in_the_tree():
     tree = (DOCS / "architecture.md").read_text().split("## What is where")[1].split("\n## ")[0]
     modules = [path.stem for name in ("app", "training") for path in (ROOT / name).rglob("*.py")]
     assert sorted(re.findall(r"^ {6,}(\w+)\.py ", tree, re.MULTILINE)) == sorted(
@@ -125,7 +125,7 @@ def test_the_console_sessions_run_as_written(page, count, url):
     ("language", "command"),
     [("python", [sys.executable, "-c"]), ("javascript", ["node", "--input-type=module", "--eval"])],
 )
-def test_the_program_prints_what_its_comments_say(page, language, command, url):
+def test_the_programs_print_what_their_comments_say(page, language, command, url):
     if not shutil.which(command[0]):
         pytest.skip(f"needs {command[0]}")
     (program,) = blocks(page, language)

@@ -20,7 +20,7 @@ def test_answers_come_from_the_served_code(answers, digits, labels):
 
 
 def by_hand() -> Answers:
-    """Four answers: two right, and two 7s read as 1, the second with more confidence."""
+    """Four answers: two correct, and two 7s read as 1, the second with higher confidence."""
     probabilities = np.zeros((4, 10), np.float32)
     for row, (digit, confidence) in enumerate([(3, 1.0), (1, 0.55), (1, 0.8), (5, 0.6)]):
         probabilities[row] = (1 - confidence) / 9
@@ -55,7 +55,7 @@ def test_wilson_interval_against_published_values(errors, n, low, high):
     assert evaluate.wilson_interval(errors, n) == pytest.approx((low, high), abs=5e-4)
 
 
-def test_the_card_says_what_was_measured(answers, tmp_path):
+def test_the_card_reports_the_measurements(answers, tmp_path):
     classifier = Classifier(MODEL)
     evaluate.write_card(classifier, answers, tmp_path)
     card = (tmp_path / "README.md").read_text()
@@ -68,7 +68,7 @@ def test_the_card_says_what_was_measured(answers, tmp_path):
         assert (tmp_path / f"{picture}.png").stat().st_size > 1000
 
 
-def test_a_model_that_says_nothing_of_itself_gets_a_card_too(answers, tmp_path, classifier, monkeypatch):
+def test_a_model_without_metadata_gets_a_card_too(answers, tmp_path, classifier, monkeypatch):
     monkeypatch.setattr(classifier, "metadata", {})
     evaluate.write_card(classifier, answers, tmp_path)
     assert "not recorded" in (tmp_path / "README.md").read_text()
@@ -80,6 +80,6 @@ def test_the_committed_card_belongs_to_the_committed_model(classifier):
     assert f"{classifier.metadata['test_error_percent']}%"[:3] in card
 
 
-def test_a_missing_model_is_one_sentence(tmp_path, capsys):
+def test_a_missing_model_is_reported_in_one_sentence(tmp_path, capsys):
     assert evaluate.main(["--model", str(tmp_path / "none.onnx")]) == 1
     assert "no such file" in capsys.readouterr().err

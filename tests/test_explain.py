@@ -46,7 +46,7 @@ def levels(data_uri: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_answer_is_that_of_predict_and_more(client, seven, name):
+def test_the_answer_extends_that_of_predict(client, seven, name):
     picture = PICTURES[name](seven)
     answer = client.post("/explain", content=picture).json()
     predicted = client.post("/predict?frame=true", content=picture).json()
@@ -62,7 +62,7 @@ def test_the_answer_is_that_of_predict_and_more(client, seven, name):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_the_ink_is_that_of_the_whole_upright_picture(client, seven, name):
+def test_the_ink_covers_the_whole_upright_picture(client, seven, name):
     picture = PICTURES[name](seven)
     answer = client.post("/explain", content=picture).json()
     ink, box = levels(answer["ink"]), answer["box"]
@@ -79,7 +79,7 @@ def test_the_ink_is_that_of_the_whole_upright_picture(client, seven, name):
 
 
 @pytest.mark.parametrize(("name", "calls"), [("MNIST's", [1, 50]), ("drawn", [1, 50])])
-def test_it_takes_one_batch_more_than_predict(client, seven, monkeypatch, name, calls):
+def test_it_runs_one_more_batch_than_predict(client, seven, monkeypatch, name, calls):
     shown, classify = [], Classifier.__call__
     monkeypatch.setattr(
         Classifier, "__call__", lambda self, frames: (shown.append(len(frames)), classify(self, frames))[1]
@@ -88,7 +88,7 @@ def test_it_takes_one_batch_more_than_predict(client, seven, monkeypatch, name, 
     assert shown == calls
 
 
-def test_what_is_less_legible_than_the_setting_asks_for_is_not_explained():
+def test_a_picture_below_min_legibility_is_not_explained():
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         answer = client.post("/explain", content=encode(letter("A")))
     assert_problem(answer, 422, "not-a-digit", "/explain")

@@ -1,4 +1,4 @@
-"""DigitNet → the model file, and the contract that the file keeps."""
+"""DigitNet → the model file, and the file's interface."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def images(digits):
 
 
 def answers(path: Path, images: torch.Tensor) -> np.ndarray:
-    """Probabilities and legibility, (N, 11)."""
+    """Compute probabilities and legibility, (N, 11)."""
     return np.column_stack(Classifier(path)(images.numpy() / np.float32(255)))
 
 
@@ -32,14 +32,14 @@ def expected(model: DigitNet, images: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_in_floats_the_file_answers_as_the_network_does(activation, images, tmp_path):
+def test_the_float32_file_reproduces_the_network(activation, images, tmp_path):
     model = trained(activation=activation)
     onnx.save_model(export.to_onnx(model, METADATA), tmp_path / "model.onnx")
     np.testing.assert_allclose(answers(tmp_path / "model.onnx", images), expected(model, images), atol=1e-5)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_in_8_bits_the_file_answers_nearly_as_the_network_does(activation, images, tmp_path):
+def test_the_int8_file_nearly_reproduces_the_network(activation, images, tmp_path):
     model = trained(activation=activation)
     export.export(model, tmp_path / "new" / "model.onnx", METADATA, images)
     np.testing.assert_allclose(answers(tmp_path / "new" / "model.onnx", images), expected(model, images), atol=1e-3)
@@ -54,7 +54,7 @@ def test_an_answer_does_not_depend_on_the_rest_of_its_batch(images, tmp_path):
     np.testing.assert_allclose(answers(tmp_path / "model.onnx", images)[:50], alone, atol=1e-6)
 
 
-def test_the_file_keeps_the_contract(images, tmp_path):
+def test_the_file_has_the_documented_interface(images, tmp_path):
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
     model = onnx.load(tmp_path / "model.onnx")
     (pixels,), (probabilities, legibility) = model.graph.input, model.graph.output
@@ -67,7 +67,7 @@ def test_the_file_keeps_the_contract(images, tmp_path):
     assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
 
 
-def test_a_file_that_answers_otherwise_is_not_written(images, tmp_path, monkeypatch):
+def test_a_file_that_does_not_reproduce_the_network_is_not_written(images, tmp_path, monkeypatch):
     path = tmp_path / "model.onnx"
     path.write_bytes(b"the model of yesterday")
     monkeypatch.setitem(export.OPERATORS, "relu", "Tanh")
@@ -77,20 +77,20 @@ def test_a_file_that_answers_otherwise_is_not_written(images, tmp_path, monkeypa
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_a_network_that_answers_nan_is_not_written(images, tmp_path):
+def test_a_network_with_nan_outputs_is_not_written(images, tmp_path):
     model = trained()
     torch.nn.init.constant_(model.output.bias, torch.nan)
     with pytest.raises(export.ExportMismatch):
         export.export(model, tmp_path / "model.onnx", METADATA, images)
 
 
-def test_where_8_bits_would_change_the_answers_the_file_is_in_floats(images, tmp_path, monkeypatch):
+def test_if_int8_would_change_the_answers_the_file_is_float32(images, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "MAX_ROUNDING", 1e-9)
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
     assert Classifier(tmp_path / "model.onnx").metadata["weights"] == "float32"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 
 
-def test_a_network_without_hidden_layers_stays_in_floats(images, tmp_path):
+def test_a_network_without_hidden_layers_stays_float32(images, tmp_path):
     export.export(trained(hidden=()), tmp_path / "model.onnx", METADATA, images)
     assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == OUTPUT

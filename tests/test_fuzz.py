@@ -1,4 +1,4 @@
-"""Damaged pictures, forms and connections: whatever bytes come, there is an answer of ours, soon, and nothing breaks.
+"""Fuzzing: damaged pictures, forms and connections always get a timely answer, and nothing breaks.
 
 `make fuzz` tries 100,000 pictures, 100,000 inference requests, 20,000 forms and 20,000 connections.
 """
@@ -82,7 +82,7 @@ BOXES = (
 
 @st.composite
 def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """Real bytes, some of them flipped, cut out, repeated, or replaced by another original's; or a box of a HEIF."""
+    """Generate real files with bytes flipped, cut out, repeated or copied from another, or with a changed HEIF box."""
     data = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, max(0, len(data) - 1)))
@@ -103,7 +103,7 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
                 data[start : start + length] = other[place : place + length]
             case "end":
                 del data[start:]
-            case "box":  # its length stands before its name, and references and sizes after it
+            case "box":  # its length precedes its name; references and sizes follow
                 if (box := data.find(draw(st.sampled_from(BOXES)))) > 3:
                     place = box + draw(st.integers(-4, 24))
                     data[place : place + 1] = draw(st.binary(min_size=1, max_size=1))
@@ -112,9 +112,9 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 @pytest.fixture(scope="module")
 def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
-    """What reads pictures as the service does, and the event loop to do so."""
+    """A reader like the service's, and its event loop."""
     with asyncio.Runner() as runner, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of what is odd; the service logs it
+        warnings.simplefilter("ignore")  # Pillow's warnings, which the service logs
         decoders = Decoders(1, MAX_PIXELS, MEMORY_BYTES, on_kill=lambda: None)
         reader = Reader(Classifier(MODEL), decoders, MAX_PIXELS)
         yield runner, reader
@@ -123,7 +123,7 @@ def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
 
 @pytest.fixture(scope="module")
 def read(reader) -> Callable[[bytes], np.ndarray]:
-    """Reads a picture's digit: its frame, or an error."""
+    """Read a picture's digit; return its frame or an error."""
     runner, reader = reader
 
     async def frame_of(data: bytes) -> np.ndarray:
@@ -135,7 +135,7 @@ def read(reader) -> Callable[[bytes], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def read_text(reader) -> Callable[[bytes], Text]:
-    """Reads all digits on a picture: a text, or an error."""
+    """Read all digits on a picture; return a text or an error."""
     runner, reader = reader
     return lambda data: runner.run(reader.read_text(data))
 
@@ -159,7 +159,7 @@ def test_a_damaged_picture_is_read_or_refused(data, read):
 
 @FUZZ_FEWER
 @given(data=damaged(REAL + NUMBERS))
-def test_all_digits_on_a_damaged_picture_are_read_or_it_is_refused(data, read_text):
+def test_a_damaged_picture_is_read_as_a_number_or_refused(data, read_text):
     started = time.perf_counter()
     try:
         text = read_text(data)
@@ -195,7 +195,7 @@ def service() -> Iterator[str]:
 
 
 def answers(url: str, sent: bytes) -> bytes:
-    """All that the service says to these bytes, after which the client closes its side."""
+    """Send bytes, close the sending side, and return everything that the service answers."""
     host, port = url.removeprefix("http://").split(":")
     answer = b""
     with socket.create_connection((host, int(port)), timeout=6) as client:
@@ -204,7 +204,7 @@ def answers(url: str, sent: bytes) -> bytes:
             client.shutdown(socket.SHUT_WR)
             while data := client.recv(65536):
                 answer += data
-        except ConnectionError:  # hung up, as on what is not HTTP
+        except ConnectionError:  # closed by the service, as for requests that are not HTTP
             pass
     return answer
 
@@ -221,7 +221,7 @@ def test_a_damaged_form_is_read_or_refused(body, service):
 
 
 def inference(request: dict, behind: bytes = b"") -> bytes:
-    """A body of the Open Inference Protocol, behind the length of its JSON in eight digits."""
+    """Build a body of the Open Inference Protocol, preceded by the length of its JSON in eight digits."""
     content = json.dumps(request).encode()
     return b"%08d" % len(content) + content + behind
 
@@ -260,7 +260,7 @@ COMPRESS = {b"identity": bytes, b"gzip": gzip.compress, b"deflate": zlib.compres
 @FUZZ
 @given(body=damaged(INFERENCES), encoding=st.sampled_from(sorted(COMPRESS)), data=st.data())
 def test_a_damaged_inference_request_is_answered_or_refused(body, encoding, data, service):
-    """Damaged before it is compressed, and at times after that."""
+    """The body is damaged before compression, and sometimes after it."""
     length, sent = bytes(filter(b"0123456789".__contains__, body[:8])), COMPRESS[encoding](body[8:])
     if sent and data.draw(st.booleans()):
         sent = data.draw(damaged([sent]))
@@ -287,6 +287,6 @@ def test_a_damaged_connection_is_answered_or_closed(sent, service):
     assert b"HTTP/1.1 5" not in answers(service, sent)
 
 
-def test_the_service_is_well_after_all_that(service):
+def test_the_service_still_works_afterwards(service):
     picture = encode(DIGIT)
     assert b'"digit":7' in answers(service, head(len(picture)) + picture)

@@ -1,7 +1,7 @@
-"""Pictures and bodies made to take much memory or time: each is read or refused, and nobody else notices.
+"""Hostile pictures and bodies, made to take much memory or time, are read or refused without affecting other clients.
 
-Each is sent alone, sixteen times at once, and over and over beside a client with a good picture; then the service is
-told to stop in the middle of it. `make hostile` sends each for 20 s.
+Each is sent alone, sixteen times at once, and repeatedly while another client sends a good picture. Then the service is
+told to stop meanwhile. `make hostile` sends each for 20 s.
 """
 
 import base64
@@ -28,13 +28,13 @@ from support import HOSTILE_FILES, drawing, encode, many_scans, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-Body = tuple[str, dict[str, str], bytes]  # where it is sent, its headers, and what it is
+Body = tuple[str, dict[str, str], bytes]  # path, headers and content
 SECONDS = float(os.environ.get("HOSTILE_SECONDS", 3))
 MEMORY_LIMIT = 512  # MB
 
 
 def sheet(megapixels: float) -> Image.Image:
-    """A large sheet with a stroke on it."""
+    """Draw a large sheet with one stroke."""
     side = int((megapixels * 1e6) ** 0.5)
     pixels = np.full((side, side), 230, np.uint8)
     pixels[side // 4 : side // 2, side // 3 : side // 3 + side // 20] = 20
@@ -51,13 +51,13 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png_with(*chunks: bytes) -> bytes:
-    """A small PNG with more chunks behind its header."""
+    """Make a small PNG with more chunks after its header."""
     png = encode(sheet(0.0001))
     return png[:33] + b"".join(chunks) + png[33:]
 
 
 def tiff_with_huge_tiles() -> bytes:
-    """A TIFF of 64×64 pixels in one tile of 400 million."""
+    """Make a TIFF of 64×64 pixels in one tile of 400 million."""
     tile = zlib.compress(bytes(4 * 10**8), 1)
     offset = 8 + 2 + 10 * 12 + 4
     tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: 20_000, 323: 20_000, 324: offset, 325: len(tile)}
@@ -66,7 +66,7 @@ def tiff_with_huge_tiles() -> bytes:
 
 
 def exif_bomb() -> bytes:
-    """A JPEG with 64 kB of EXIF whose directories point at themselves."""
+    """Make a JPEG with 64 kB of EXIF whose directories point to themselves."""
     entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
     body = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 5000) + entry * 5000
     app1 = b"Exif\x00\x00" + body[:65_000]
@@ -124,7 +124,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 
 @contextmanager
 def watched(url: str, pid: int) -> Iterator[tuple[list[float], list[float]]]:
-    """Meanwhile, how much memory the service took, and how long `/health` did."""
+    """Record the service's memory and the latency of `/health` meanwhile."""
     over, taken, waited = threading.Event(), [0.0], [0.0]
 
     def weigh() -> None:
@@ -162,7 +162,7 @@ def send_for(url: str, picture: bytes, seconds: float) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc to see the memory of a process")
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_picture_harms_nobody(name, seven):
+def test_a_hostile_picture_does_not_affect_others(name, seven):
     hostile, good = HOSTILE[name](), encode(drawing(seven))
     with serving() as (process, url), ThreadPoolExecutor(16) as pool:
         with watched(url, process.pid) as (taken, waited):
@@ -195,7 +195,7 @@ def gzipped(path: str, body: bytes) -> Body:
 
 
 def frames() -> bytes:
-    """As many frames as a request may have, their numbers as long as the body may be."""
+    """Build a request with as many frames as allowed, in numbers so long that the body has its largest size."""
     described = '{"inputs": [{"name": "pixels", "shape": [256, 784], "datatype": "FP32", "data": ['
     return f"{described}{','.join(['0.' + '1' * 95] * 256 * 784)}]}}]}}".encode()
 
@@ -230,7 +230,7 @@ def send_body(url: str, body: Body) -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc to see the memory of a process")
 @pytest.mark.parametrize("name", HOSTILE_BODIES)
-def test_a_hostile_body_harms_nobody(name, seven):
+def test_a_hostile_body_does_not_affect_others(name, seven):
     hostile, good = HOSTILE_BODIES[name](), encode(seven)
     with serving() as (process, url), ThreadPoolExecutor(16) as pool:
         with watched(url, process.pid) as (taken, waited):

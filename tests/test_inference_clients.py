@@ -1,4 +1,4 @@
-"""Clients of the Open Inference Protocol by others, each in an environment of its own, against the running service."""
+"""Third-party clients of the Open Inference Protocol, each in its own environment, against the running service."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def predictions(service, pngs) -> list[dict]:
 
 
 def environment_with(package: str, folder: Path) -> Path:
-    """The Python of a new environment with a package from PyPI; without PyPI the test is skipped, but not in CI."""
+    """Make an environment with a package from PyPI; return its Python. Without PyPI, skip the test, except in CI."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
     install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", package]

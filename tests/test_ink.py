@@ -1,4 +1,4 @@
-"""Image → ink: each way to understand a picture finds the ink that is meant for it."""
+"""Image → ink: for each kind of picture, one of the views finds the intended ink."""
 
 from io import BytesIO
 
@@ -14,7 +14,7 @@ LIGHT = np.linspace(0.95, 0.45, 240)  # from a window on the left
 
 
 def sheet(digit: np.ndarray) -> Image.Image:
-    """A drawing of 240×160 pixels."""
+    """Draw on 240×160 pixels."""
     return drawing(digit, 4)
 
 
@@ -25,7 +25,7 @@ def photo(digit: np.ndarray) -> Image.Image:
 
 
 def overlap(view: View, true: np.ndarray) -> float:
-    """Which share of the ink, found or drawn, is both; of strokes from half of their strength on."""
+    """Compute the intersection over union of the found and the drawn ink; pixels count from half strength on."""
     found = np.zeros(true.shape, bool)
     height, width = view.ink.shape
     found[view.top : view.top + height, view.left : view.left + width] = view.ink >= 0.5
@@ -34,7 +34,7 @@ def overlap(view: View, true: np.ndarray) -> float:
 
 
 def best(image: Image.Image, true: np.ndarray, closely: bool = True) -> View:
-    """The view that finds most of the ink and little else."""
+    """Return the view with the best overlap."""
     return max(views(image, closely), key=lambda view: overlap(view, true))
 
 
@@ -46,7 +46,7 @@ def assert_all_in_range(image: Image.Image) -> None:
 
 
 @pytest.mark.parametrize("change", ["dark", "light", "yellow on green"])
-def test_on_an_even_ground_ink_is_what_differs_from_it(seven, change):
+def test_on_an_even_ground_ink_is_what_differs_from_the_ground(seven, change):
     image = {
         "dark": sheet(seven),
         "light": ImageOps.invert(sheet(seven)),
@@ -79,7 +79,7 @@ def test_strokes_are_found_on_an_uneven_ground(digits):
         assert_all_in_range(photo(digit))
 
 
-def test_light_strokes_are_looked_for_closely(seven):
+def test_light_strokes_are_found_in_a_close_look(seven):
     chalk, true = ImageOps.invert(photo(seven)), 1 - np.asarray(sheet(seven)) / 255
     view = best(chalk, true)
     assert overlap(view, true) > 0.75
@@ -117,7 +117,7 @@ def test_lines_along_the_edges_are_left_out(seven):
     assert overlap(first, 1 - np.asarray(sheet(seven)) / 255) > 0.75
 
 
-def test_nothing_is_left_out_where_no_line_is(seven):
+def test_nothing_is_left_out_if_there_is_no_line(seven):
     rows, columns = ink.without_edge_lines(np.asarray(photo(seven)) / np.float32(255))
     assert (rows, columns) == (slice(0, 160), slice(0, 240))
 
@@ -129,7 +129,7 @@ def test_otsus_threshold_by_hand():
     assert separability == pytest.approx(0.98, abs=0.01)  # 0.8 · 0.2 · 0.675² of 0.0744
 
 
-def test_a_see_through_picture_lies_on_its_own_sheet_or_is_its_alpha_channel(seven):
+def test_the_ink_of_a_transparent_picture_is_its_colour_or_its_alpha(seven):
     mask, true = ImageOps.invert(sheet(seven)), 1 - np.asarray(sheet(seven)) / 255
     on_sheet, alone = sheet(seven).convert("LA"), Image.new("LA", mask.size)
     on_sheet.putalpha(Image.new("L", mask.size, 254))

@@ -1,4 +1,4 @@
-"""Segments of numbers to train on: made again by their seed, and labelled as the service's own network sees them."""
+"""Segments of numbers for training: reproducible from the seed, with labels that the served network agrees with."""
 
 import numpy as np
 import pytest
@@ -24,21 +24,21 @@ def made(sample) -> tuple[Digits, Digits]:
     return judged.segments(sample, 200, seed=1)
 
 
-def test_there_are_as_many_of_both_sorts_as_asked(made):
+def test_each_class_has_the_requested_number(made):
     whole, none = made
     assert whole.images.shape == none.images.shape == (200, 28, 28)
     assert set(whole.labels.tolist()) == set(range(10))
     assert set(none.labels.tolist()) == {NONE}
 
 
-def test_the_seed_decides_all_of_them(sample, made):
+def test_segments_depend_only_on_the_seed(sample, made):
     again, other = judged.segments(sample, 200, seed=1), judged.segments(sample, 200, seed=2)
     for first, second, third in zip(made, again, other, strict=True):
         assert first.images.equal(second.images)
         assert not first.images.equal(third.images)
 
 
-def test_labels_are_what_the_network_reads(made, classifier):
+def test_labels_agree_with_the_network(made, classifier):
     whole, none = made
     probabilities, legibility = classifier(whole.images.numpy() / np.float32(255))
     assert (probabilities.argmax(axis=1) == whole.labels.numpy()).mean() >= 0.98

@@ -1,4 +1,4 @@
-"""The Kubernetes objects, as kustomize renders them: the base, what production adds to it, and a job in bulk."""
+"""The Kubernetes manifests as kustomize renders them: the base, the production overlay, and a bulk job."""
 
 import re
 import shlex
@@ -24,7 +24,7 @@ SCHEMAS = yaml.safe_load((Path(__file__).parent / "data" / "crds.yaml").read_tex
 
 @cache
 def rendered(name: str) -> str:
-    """What `kubectl apply --kustomize` would apply."""
+    """Return what `kubectl apply --kustomize` would apply."""
     done = subprocess.run(tool("kustomize", "build", str(FOLDER / name)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -35,7 +35,7 @@ def objects(name: str) -> dict[str, dict]:
 
 
 def check(manifests: str, folder: Path) -> None:
-    """Check objects by Kubernetes' own schemas."""
+    """Validate objects against Kubernetes' own schemas."""
     (folder / "objects.yaml").write_text(manifests)
     done = subprocess.run(
         tool("kubernetes-validate", "--strict", str(folder / "objects.yaml")), capture_output=True, text=True
@@ -44,7 +44,7 @@ def check(manifests: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["base", "production"])
-def test_what_is_rendered_is_valid(name, tmp_path):
+def test_the_rendered_objects_are_valid(name, tmp_path):
     own = [each for kind, each in objects(name).items() if kind not in SCHEMAS]
     assert len(own) >= 5
     check(yaml.safe_dump_all(own), tmp_path)
@@ -64,12 +64,12 @@ def test_the_pods_of_a_job_are_valid(tmp_path):
     check(yaml.safe_dump_all(named), tmp_path)
 
 
-def test_the_base_is_what_stands_in_its_file():
+def test_the_base_renders_its_file_unchanged():
     plain = {each["kind"]: each for each in yaml.safe_load_all((FOLDER / "base" / "digits.yaml").read_text())}
     assert objects("base") == plain
 
 
-def test_the_queue_takes_the_place_of_the_processor_in_scaling():
+def test_production_scales_by_queue_instead_of_cpu():
     kinds = objects("production")
     assert "HorizontalPodAutoscaler" in objects("base")
     assert "HorizontalPodAutoscaler" not in kinds
@@ -77,7 +77,7 @@ def test_the_queue_takes_the_place_of_the_processor_in_scaling():
     assert "replicas" not in kinds["Deployment"]["spec"]
 
 
-def test_the_scaler_asks_for_a_metric_that_there_is_and_scales_before_the_queue_is_full():
+def test_the_scaler_uses_existing_metrics_and_scales_before_the_queue_is_full():
     known = Metrics({"version": "", "architecture": ""}).exposition().decode()
     triggers = objects("production")["ScaledObject"]["spec"]["triggers"]
     thresholds = {}
@@ -107,11 +107,11 @@ def test_prometheus_finds_the_service_and_has_a_key():
     assert set(re.findall(r"--from-literal=(\w+)=", made[2])) == named
 
 
-def test_no_key_stands_in_a_file():
+def test_the_manifests_contain_no_key():
     assert "Secret" not in objects("production")
 
 
-def test_the_ingress_takes_as_much_as_the_service_and_leads_there():
+def test_the_ingress_has_the_upload_limit_of_the_service_and_routes_to_it():
     kinds = objects("production")
     annotations = kinds["Ingress"]["metadata"]["annotations"]
     most = annotations["nginx.ingress.kubernetes.io/proxy-body-size"]
@@ -120,16 +120,16 @@ def test_the_ingress_takes_as_much_as_the_service_and_leads_there():
     assert path["backend"]["service"] == {"name": kinds["Service"]["metadata"]["name"], "port": {"name": "http"}}
 
 
-def test_the_job_is_a_command_that_there_is(tmp_path):
+def test_the_command_of_the_job_is_valid(tmp_path):
     program, *arguments = shlex.split(JOB["spec"]["entrypoint"])
     assert program == "digits"
     assert arguments[0] == "bulk"
     local = [each.replace("s3://BUCKET", str(tmp_path)) for each in arguments]
     done = CliRunner().invoke(cli, local)
-    assert "There is no picture in" in done.stderr  # which it says when it has understood all options
+    assert "There is no picture in" in done.stderr  # printed only after all options are parsed
 
 
-def test_the_workers_of_a_job_find_their_cores():
+def test_a_job_has_one_core_per_worker():
     cluster = JOB["spec"]["rayClusterSpec"]
     (group,) = cluster["workerGroupSpecs"]
     cores = int(group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"])

@@ -8,7 +8,7 @@ from app.cli.layout import LEAST, bar, hanging, percent, shortened
 
 @pytest.mark.parametrize("name", ["7.png", "pictures/2026/sept/0001.png", "写真/手書き/七.png", "à" * 300])
 @pytest.mark.parametrize("width", [0, 6, 10, 13, 80, inf])
-def test_a_name_fits_and_keeps_its_end(name, width):
+def test_a_long_name_is_shortened_but_keeps_its_end(name, width):
     short = shortened(name, width)
     assert cell_len(short) <= max(width, LEAST)
     assert short == name or (short[0] == "…" and name.endswith(short[1:]))
@@ -21,11 +21,11 @@ def test_nothing_is_100_percent():
     assert [percent(share) for share in shares] == ["0.0%", "4.0%", "99.8%", "99.9%", ">99.9%", ">99.9%", ">99.9%"]
 
 
-def test_a_bar_is_as_long_as_its_share():
+def test_a_bar_is_as_long_as_its_value():
     assert [bar(share, 8) for share in (0, 0.5, 0.515625, 1)] == [" " * 8, "████    ", "████▏   ", "█" * 8]
 
 
-def test_text_that_fits_stays_in_one_line_and_the_rest_hangs_below_it():
+def test_long_text_wraps_with_a_hanging_indent():
     text = "MNIST's 60,000 training images, augmented"
     assert hanging(text, 10, inf) == hanging(text, 10, 80) == text
     first, *others = hanging(text, 10, 40).split("\n")

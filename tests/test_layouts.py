@@ -1,4 +1,4 @@
-"""A picture's layouts: lines where there are lines of writing, boxes on the upright picture, none on a blank one."""
+"""A picture's layouts: lines of writing, with boxes on the upright picture; a blank picture has none."""
 
 import time
 
@@ -13,7 +13,7 @@ from support import MAX_PIXELS, encode
 
 
 def page(*rows: np.ndarray, gap: int = 12, scale: int = 2) -> Image.Image:
-    """Rows of digits on white paper, a digit in a cell of 28 pixels and a gap."""
+    """Write rows of digits on white paper, in cells of 28 pixels with gaps."""
     lines = [np.concatenate([np.pad(digit, ((gap, gap), (0, gap))) for digit in row], axis=1) for row in rows]
     widest = max(line.shape[1] for line in lines)
     ink = np.concatenate([np.pad(line, ((0, 0), (gap, widest - line.shape[1] + gap))) for line in lines])
@@ -36,14 +36,14 @@ def test_boxes_are_on_the_upright_picture(digits):
     image = page(digits[[0, 50, 100]], scale=2)
     upright = layouts_on(image)[0].lines[0].boxes
     exif = Image.Exif()
-    exif[0x0112] = 6  # stored lying on its left side
+    exif[0x0112] = 6  # stored rotated
     turned = layouts_on(image.transpose(Image.Transpose.ROTATE_90), format="PNG", exif=exif)[0].lines[0].boxes
     np.testing.assert_array_equal(turned, upright)
     large = layouts_on(image.resize((8 * image.width, 8 * image.height)))[0].lines[0].boxes
     assert np.abs(large[:, 3].max() / 8 - upright[:, 3].max()) < 4
 
 
-def test_printed_lines_make_another_layout(digits):
+def test_printed_lines_add_a_layout_without_them(digits):
     image = page(digits[[0, 50, 100]])
     assert [layout.is_erased for layout in layouts_on(image)] == [False]
     ruled = np.array(image)
@@ -51,7 +51,7 @@ def test_printed_lines_make_another_layout(digits):
     assert [layout.is_erased for layout in layouts_on(ruled)] == [False, True]
 
 
-def test_what_an_edge_cuts_is_left_out_in_another_layout(digits):
+def test_ink_cut_by_an_edge_is_left_out_in_another_layout(digits):
     image = page(digits[[0, 50, 100]])
     cut = image.crop((40, 0, *image.size))
     (both, whole) = layouts_on(cut)
@@ -59,7 +59,7 @@ def test_what_an_edge_cuts_is_left_out_in_another_layout(digits):
     assert whole.lines[0].boxes[:, 2].min() > 10
 
 
-def test_no_two_layouts_are_the_same(digits):
+def test_layouts_differ(digits):
     found = layouts_on(page(digits[[0, 50, 100]]), closely=True)
     assert len({tuple(map(tuple, layout.lines[0].boxes.tolist())) for layout in found}) > 1 or len(found) == 1
 
@@ -67,33 +67,33 @@ def test_no_two_layouts_are_the_same(digits):
 @pytest.mark.parametrize(
     ("size", "side"), [((640, 160), 640), ((4000, 3000), 739), ((3000, 4000), 739), ((4000, 40), 2560), ((28, 28), 28)]
 )
-def test_long_pictures_keep_more_of_their_length(size, side):
+def test_long_pictures_are_reduced_less(size, side):
     assert reading_side(size, closely=True) == side
     assert reading_side(size, closely=False) <= side
 
 
-def test_a_blank_picture_has_none():
+def test_a_blank_picture_has_no_layout():
     assert layouts_on(np.full((100, 300), 255, np.uint8), closely=True) == []
 
 
 def noise(share: float) -> np.ndarray:
-    """A share of black pixels on white."""
+    """Draw a share of black pixels on white."""
     return np.where(np.random.default_rng(0).random((640, 640)) < share, 0, 255).astype(np.uint8)
 
 
 def full_page(digits: np.ndarray) -> Image.Image:
-    """32 lines of 64 digits."""
+    """Write 32 lines of 64 digits."""
     return page(*[np.resize(digits[::7], (64, 28, 28)) for _ in range(32)], gap=4, scale=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.002, 0.02, 0.1, 0.3, 0])
-def test_noise_and_full_pages_take_no_longer_than_they_may(digits, share):
+def test_noise_and_full_pages_stay_within_the_time_limit(digits, share):
     picture = noise(share) if share else full_page(digits)
     started = time.process_time()
     try:
         found = layouts_on(picture, closely=True)
     except TooMuchWriting:
         found = []
-    assert time.process_time() - started < 1  # what a decoder process may take
+    assert time.process_time() - started < 1  # the limit of a decoder process
     assert sum(len(line.frames) for layout in found for line in layout.lines) <= MOST_FRAMES

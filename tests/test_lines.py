@@ -1,4 +1,4 @@
-"""Ink map → lines of writing, on maps that a person can draw."""
+"""Ink map → lines of writing, on maps small enough to draw by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ LEVEL = 0.3
 
 
 def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """A map of 200×300 with full ink in boxes."""
+    """Make a map of 200×300 with full ink in boxes."""
     return inked((200, 300), *boxes)
 
 
@@ -28,18 +28,18 @@ def test_an_empty_page_has_no_line():
     assert lines_on(page()) == []
 
 
-def test_pieces_beside_each_other_are_a_line_and_those_below_another():
+def test_pieces_side_by_side_form_a_line_and_those_below_another():
     first, second = [(10, 50, x, x + 20) for x in (10, 50, 90)], [(100, 140, x, x + 20) for x in (30, 70)]
     assert boxes_of(*second, *first) == [(10, 50, 10, 110), (100, 140, 30, 90)]
 
 
-def test_a_line_may_rise():
+def test_a_line_may_slope():
     assert boxes_of(*[(100 - 2 * x // 10, 140 - 2 * x // 10, x, x + 20) for x in range(10, 270, 40)]) == [
         (50, 138, 10, 270)
     ]
 
 
-def test_its_height_is_that_of_most_of_its_ink():
+def test_the_height_of_a_line_is_that_of_most_of_its_ink():
     (line,) = lines_on(page((10, 50, 10, 30), (12, 50, 50, 70), (46, 60, 80, 84)))
     assert line.height in (38, 40)
 
@@ -49,17 +49,17 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
     assert boxes_of(*first, *second) == [(20, 68, 10, 40), (120, 160, 10, 30)]
 
 
-def test_what_the_edge_cuts_may_be_left_out():
+def test_ink_cut_by_the_edge_can_be_left_out():
     ink = page((0, 50, 10, 30), (10, 50, 50, 70))
     assert lines_on(ink)[0].box == (0, 50, 10, 70)
     assert lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
 
 
-def test_specks_belong_to_none():
+def test_specks_belong_to_no_line():
     assert boxes_of((20, 60, 10, 30), (30, 33, 50, 53)) == [(20, 60, 10, 30)]
 
 
-def test_a_line_has_its_own_ink_alone():
+def test_a_line_has_only_its_own_ink():
     first, second = lines_on(page((10, 60, 10, 30), (20, 70, 50, 90), (65, 115, 10, 30)))
     assert first.box == (10, 70, 10, 90)
     assert first.ink.sum() == 50 * 20 + 50 * 40

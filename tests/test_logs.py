@@ -1,4 +1,4 @@
-"""Log lines: as text or JSON, and at the level that is asked for."""
+"""Log lines: as text or JSON, and at the configured level."""
 
 import json
 import logging
@@ -14,9 +14,9 @@ from app.server import logs
 
 @pytest.fixture
 def lines(monkeypatch):
-    """The log lines written so far, parsed."""
+    """Parse the log lines written so far."""
     root, stream = logging.getLogger(), StringIO()
-    monkeypatch.setattr(root, "handlers", [])  # pytest's own, which must not be closed
+    monkeypatch.setattr(root, "handlers", [])  # pytest's handlers, which must not be closed
     monkeypatch.setattr(root, "level", root.level)
     logs.configure("info", "auto", stream)
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
@@ -29,12 +29,12 @@ def test_library_lines_are_json_too(lines):
     assert [(line["event"], line["level"]) for line in lines()] == [("from a library", "warning")]
 
 
-def test_a_request_for_http_2_is_no_reason_for_a_warning(lines):
+def test_a_request_for_http_2_logs_no_warning(lines):
     logging.getLogger("uvicorn.error").warning("Unsupported upgrade request.")
     assert not lines()
 
 
-def test_what_cannot_be_written_is_lost_and_no_more(monkeypatch):
+def test_a_line_that_cannot_be_written_is_dropped(monkeypatch):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr("sys.stderr", full)
         assert logs.Stderr().write("a line\n" * 10_000) == 70_000
@@ -45,7 +45,7 @@ def test_what_cannot_be_written_is_lost_and_no_more(monkeypatch):
             full.close()
 
 
-def test_lines_below_the_level_are_left_out(lines):
+def test_lines_below_the_level_are_dropped(lines):
     structlog.get_logger("digits").debug("too much")
     logging.getLogger("library").debug("too much")
     structlog.get_logger("digits").info("just right", seconds=1)
@@ -61,7 +61,7 @@ class Terminal(StringIO):
 
 @pytest.fixture
 def configured(lines):
-    """Log lines in a format, to a stream."""
+    """Configure logging in a format, to a stream."""
 
     def configure(format, stream, level="info"):
         logs.configure(level, format, stream)
@@ -83,7 +83,7 @@ def log_a_request(path="/predict", status=200):
         ("json", Terminal, False),
     ],
 )
-def test_text_is_for_terminals_unless_it_is_asked_for(configured, format, stream, is_text):
+def test_terminals_get_text_and_others_json_by_default(configured, format, stream, is_text):
     stream = configured(format, stream())
     log_a_request()
     (line,) = stream.getvalue().splitlines()
@@ -92,13 +92,13 @@ def test_text_is_for_terminals_unless_it_is_asked_for(configured, format, stream
         assert re.fullmatch(r"\d\d:\d\d:\d\d POST /predict 200 6\.2 ms", line)
 
 
-def test_the_line_of_a_service_that_starts_has_its_address(configured):
+def test_the_start_up_line_has_the_address(configured):
     stream = configured("text", StringIO())
     structlog.get_logger().info("serving", url="http://127.0.0.1:8000", version="0.1.0", model="5355999c9e9b")
     assert stream.getvalue()[9:] == "Digits 0.1.0, model 5355999c9e9b, on http://127.0.0.1:8000 (Ctrl-C stops it)\n"
 
 
-def test_people_see_the_warnings_of_libraries_and_not_their_chatter(configured):
+def test_text_shows_libraries_warnings_but_not_their_info_lines(configured):
     stream = configured("text", StringIO())
     logging.getLogger("uvicorn.error").info("Waiting for application startup.")
     logging.getLogger("uvicorn.error").info("Waiting for connections to close. (CTRL+C to force quit)")
@@ -112,7 +112,7 @@ def test_people_see_the_warnings_of_libraries_and_not_their_chatter(configured):
     assert stream.getvalue().endswith("Waiting for application startup.\n")
 
 
-def test_an_unforeseen_error_is_told_with_its_traceback(configured):
+def test_an_unexpected_error_is_logged_with_its_traceback(configured):
     stream = configured("text", StringIO())
     try:
         raise RuntimeError("\x1b[2Jcleared")
@@ -134,7 +134,7 @@ def test_a_path_cannot_forge_a_line_or_reach_the_terminal(configured):
     ("environment", "coloured"),
     [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
 )
-def test_what_failed_is_in_colour_where_the_terminal_has_any(configured, monkeypatch, environment, coloured):
+def test_failures_are_coloured_on_a_colour_terminal(configured, monkeypatch, environment, coloured):
     monkeypatch.delenv("NO_COLOR", raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

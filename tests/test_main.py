@@ -1,4 +1,4 @@
-"""The application as other servers than ours start it: `uvicorn app.main:app` and `fastapi run`."""
+"""The application as other servers start it: `uvicorn app.main:app` and `fastapi run`."""
 
 import os
 import re
@@ -21,7 +21,7 @@ ENTRYPOINT = "app.main:app"
 
 @contextmanager
 def served_by_uvicorn() -> Iterator[str]:
-    """The address of the application, which uvicorn's own command serves on a free port."""
+    """Serve the application with uvicorn's own command on a free port; yields its address."""
     command = [sys.executable, "-m", "uvicorn", ENTRYPOINT, "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         found = next(filter(None, (re.search(r"running on (\S+)", line) for line in process.stderr)))

@@ -1,4 +1,4 @@
-"""What the process asks of the system, also where the system has no such thing."""
+"""Memory and file limits of the process, also on systems without them."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from app.server import memory
 
 
-def test_the_limit_on_open_files_is_raised_to_the_hard_one():
+def test_the_limit_on_open_files_is_raised_to_the_hard_limit():
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
@@ -19,7 +19,7 @@ def test_the_limit_on_open_files_is_raised_to_the_hard_one():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_limit_that_the_system_does_not_take_is_left_as_it_is(monkeypatch):
+def test_a_limit_that_the_system_rejects_is_left_unchanged(monkeypatch):
     resource = pytest.importorskip("resource")
 
     def refuse(*_):
@@ -29,7 +29,7 @@ def test_a_limit_that_the_system_does_not_take_is_left_as_it_is(monkeypatch):
     memory.allow_many_connections()
 
 
-def test_the_server_can_be_imported_and_its_memory_tuned_without_the_module_resource_and_glibc():
+def test_the_server_works_without_the_resource_module_and_glibc():
     code = (
         "import sys; sys.modules['resource'] = None\n"
         "from app.server import memory, process\n"

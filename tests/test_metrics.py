@@ -1,4 +1,4 @@
-"""What Prometheus is told, and that the dashboard asks for nothing else."""
+"""The Prometheus metrics, and the dashboard's queries of them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["
 
 @pytest.fixture
 def busy(client, seven):
-    """A client whose service has answered a bit of everything."""
+    """A client whose service has answered a few requests of each kind."""
     large = encode(seven.repeat(20, 0).repeat(20, 1))
     for _ in range(3):
         assert client.post("/predict", content=encode(seven)).status_code == 200
@@ -33,10 +33,10 @@ def test_requests_are_counted_by_route_and_status(busy):
     assert found["digits_requests_total", ("route", "none"), ("status", "404")] == 1
     assert found["digits_rejected_total", ("reason", "not-an-image")] == 1
     assert found["digits_request_seconds_count", ("route", "/predict")] == 5
-    assert found["digits_requests_in_flight",] == 1  # the one that asks
+    assert found["digits_requests_in_flight",] == 1  # the request for /metrics itself
 
 
-def test_the_work_on_a_picture_is_timed(busy):
+def test_the_stages_of_reading_a_picture_are_timed(busy):
     found = samples(busy)
     for stage in ("decode", "preprocess"):
         assert found[f"digits_{stage}_seconds_count",] == 4
@@ -56,7 +56,7 @@ def test_answers_are_counted_by_digit_and_confidence(busy, classifier):
     assert found["digits_model_info", *sorted(labels.items())] == 1
 
 
-def test_legibility_is_counted_of_what_is_refused_for_it_too(seven):
+def test_legibility_is_recorded_for_refused_pictures_too(seven):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         for picture in (seven, letter("A")):
             client.post("/predict", content=encode(picture))
@@ -68,7 +68,7 @@ def test_legibility_is_counted_of_what_is_refused_for_it_too(seven):
     assert found["digits_rejected_total", ("reason", "not-a-digit")] == 1
 
 
-def test_the_digits_of_a_text_are_counted_each_and_together(client, digits):
+def test_digits_and_texts_are_counted(client, digits):
     for picture in (encode(number(digits[[350, 350, 120]])), encode(digits[350]), flat(255)):
         assert client.post("/read", content=picture).status_code == 200
     found = samples(client)
@@ -82,8 +82,8 @@ def test_the_digits_of_a_text_are_counted_each_and_together(client, digits):
         assert found[f"digits_{name}_count",] == 3
 
 
-def test_no_path_of_a_client_becomes_a_label(busy):
-    samples(busy)  # the first time, it is itself not yet counted
+def test_an_unknown_path_does_not_become_a_label(busy):
+    samples(busy)  # the first request for /metrics does not yet count itself
     before = len(samples(busy))
     for name in range(5):
         busy.get(f"/{name}")
@@ -91,7 +91,7 @@ def test_no_path_of_a_client_becomes_a_label(busy):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_dashboard_asks_for_what_there_is(query, busy):
+def test_the_dashboard_queries_existing_metrics(query, busy):
     there = samples(busy)
     names = {name for name, *_ in there}
     asked = re.findall(r"digits_\w+", query)
@@ -104,7 +104,7 @@ def test_the_dashboard_asks_for_what_there_is(query, busy):
         assert any((label, value) in pairs for name, *pairs in there if name in asked)
 
 
-def test_each_metric_has_its_row(client):
+def test_each_metric_is_documented(client):
     table = (ROOT / "docs" / "configuration.md").read_text().split("## Metrics")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE))
     families = client.app_state["metrics"].registry.collect()

@@ -1,4 +1,4 @@
-"""What every request gets: id, headers, log line, metrics."""
+"""What every request gets: a request id, headers, a log line, metrics."""
 
 import json
 
@@ -18,7 +18,7 @@ def lines():
         yield lines
 
 
-def test_each_request_is_one_line_with_its_id(client, lines, seven):
+def test_each_request_logs_one_line_with_its_id(client, lines, seven):
     answer = client.post("/predict", content=encode(seven))
     (line,) = lines
     assert line["request_id"] == answer.headers["x-request-id"]
@@ -38,7 +38,7 @@ def test_a_request_id_that_could_harm_a_log_is_replaced(client, given):
     assert len(answer.headers["x-request-id"]) == 32
 
 
-def test_an_unforeseen_error_is_logged_under_the_requests_id(client, lines, monkeypatch):
+def test_an_unexpected_error_is_logged_with_the_request_id(client, lines, monkeypatch):
     def broken(*_):
         raise RuntimeError("the cause")
 
@@ -49,14 +49,14 @@ def test_an_unforeseen_error_is_logged_under_the_requests_id(client, lines, monk
     assert line["request_id"] == answer.json()["request_id"]
 
 
-def test_nothing_of_an_upload_is_logged(client, lines):
+def test_uploads_are_not_logged(client, lines):
     client.post("/predict", files={"file": ("my-secret-name.png", b"my secret content", "image/png")})
     assert [line["status"] for line in lines] == [415]
     assert "secret" not in json.dumps(lines)
 
 
 @pytest.mark.parametrize("path", ["/", "/health", "/docs", "/course", "/static/page.js", "/none"])
-def test_every_answer_tells_browsers_what_they_may_do(client, path):
+def test_every_answer_has_security_headers(client, path):
     headers = client.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["x-frame-options"] == "DENY"
@@ -68,7 +68,7 @@ def test_every_answer_tells_browsers_what_they_may_do(client, path):
     assert script == "'self'" or path == "/docs"
 
 
-def test_only_so_many_refusals_are_waited_for(client, monkeypatch):
+def test_the_number_of_delayed_refusals_is_limited(client, monkeypatch):
     monkeypatch.setattr(middleware, "REFUSAL_SECONDS", (30, 30))
     monkeypatch.setattr(Admission, "check", refuse)
     monkeypatch.setitem(the_admission(client).in_hand, Resource.REFUSED, MAX_REFUSED)

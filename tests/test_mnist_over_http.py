@@ -1,4 +1,4 @@
-"""The whole way, with the whole test set: PNG files over HTTP to a running service."""
+"""End to end, with MNIST's whole test set: PNG files over HTTP to a running service."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -24,7 +24,7 @@ def test_the_error_over_http_is_the_error_that_evaluate_measures(mnist_root):
     assert online <= 0.006
 
 
-def test_preprocessing_costs_mnist_nothing(mnist_root):
+def test_preprocessing_adds_no_error_on_mnist(mnist_root):
     test = data.load(mnist_root, train=False)
     images, labels = test.images.numpy(), test.labels.numpy()
     classifier = Classifier(MODEL)

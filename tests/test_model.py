@@ -1,4 +1,4 @@
-"""The dense network and its folding into plain layers."""
+"""The dense network, and folding it into plain layers."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from support import trained
 from training.model import ACTIVATIONS, MEAN, STD, DigitNet, folded
 
 
-def test_logits_of_frames_and_of_rows_are_the_same():
+def test_frames_and_flat_rows_have_the_same_logits():
     images = torch.rand(5, 28, 28)
     model = trained()
     assert model(images).shape == (5, 11)
@@ -31,7 +31,7 @@ def test_mean_and_std_are_those_of_the_training_images(mnist_root):
     assert pixels.std().item() == pytest.approx(STD, abs=5e-4)
 
 
-def test_the_widths_are_as_asked():
+def test_the_layers_have_the_requested_widths():
     assert DigitNet((30, 20)).widths == [784, 30, 20, 11]
     assert sum(p.numel() for p in DigitNet((30,)).parameters()) == 784 * 30 + 2 * 30 + 30 * 11 + 11
 
@@ -50,7 +50,7 @@ def test_folded_layers_compute_what_the_network_computes(hidden, activation):
     torch.testing.assert_close(x, model(images), atol=1e-4, rtol=1e-4)
 
 
-def test_folding_leaves_the_network_alone():
+def test_folding_does_not_change_the_network():
     model = trained()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     folded(model)

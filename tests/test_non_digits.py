@@ -1,4 +1,4 @@
-"""Frames that show no single whole digit: made again by their seed, and told from digits by the network."""
+"""Non-digits: reproducible from the seed, and told from digits by the network."""
 
 import numpy as np
 import pytest
@@ -15,13 +15,13 @@ def real(digits, labels) -> Digits:
     return Digits(torch.from_numpy(digits), torch.from_numpy(labels))
 
 
-def test_the_seed_decides_all_of_them(real):
+def test_non_digits_depend_only_on_the_seed(real):
     once, again, other = (non_digits.non_digits(real, 20, seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
     assert not np.array_equal(once, other)
 
 
-def test_shares_of_the_kinds_are_all_of_them():
+def test_the_shares_of_the_kinds_add_up_to_one():
     assert sum(share for _, share in non_digits.KINDS) == pytest.approx(1)
 
 
@@ -35,7 +35,7 @@ def test_every_kind_gives_frames_with_ink(real, kind, monkeypatch):
     assert len(np.unique(frames, axis=0)) == 20
 
 
-def test_digits_are_not_changed_by_it(real):
+def test_the_source_digits_are_not_changed(real):
     before = real.images.clone()
     non_digits.non_digits(real, 20, seed=0)
     assert real.images.equal(before)
@@ -52,11 +52,11 @@ def test_the_network_tells_them_from_digits(real, classifier):
     [(np.zeros((28, 28)), False), (np.eye(28), True), (np.pad(np.ones((5, 5)), 5), False), (np.eye(28) / 10, False)],
     ids=["nothing", "a line", "a speck", "faint"],
 )
-def test_too_little_ink_is_nothing(ink, is_enough):
+def test_too_little_ink_has_no_crop(ink, is_enough):
     assert (non_digits.crop(ink.astype(np.float32)) is not None) == is_enough
 
 
-def test_a_crop_is_as_large_as_its_ink_and_as_strong_as_can_be():
+def test_a_crop_fits_its_ink_and_is_scaled_to_full_strength():
     ink = np.zeros((28, 28), np.float32)
     ink[4:20, 6:10] = 0.5
     cropped = non_digits.crop(ink)

@@ -1,4 +1,4 @@
-"""THIRD_PARTY_NOTICES.md names what the lock puts into the image, with SPDX licences, and the image carries it."""
+"""THIRD_PARTY_NOTICES.md names the software that the lock puts into the image, which contains the notices."""
 
 import re
 
@@ -13,11 +13,11 @@ DISTRIBUTIONS, LIBRARIES = re.split(r"^## ", (ROOT / "THIRD_PARTY_NOTICES.md").r
 
 
 def rows(section: str) -> list[list[str]]:
-    """The cells of a section's table, without its head."""
+    """Parse the cells of a section's table, without its header."""
     return [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("|")][2:]
 
 
-def test_the_distributions_are_the_ones_locked_for_the_image():
+def test_the_distributions_are_those_locked_for_the_image():
     python = re.search(r"^ARG PYTHON_VERSION=(\S+)$", DOCKERFILE, re.MULTILINE)[1]
     image = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
     lock = (ROOT / "requirements.lock").read_text()
@@ -34,12 +34,12 @@ def test_each_licence_is_an_spdx_expression():
 
 
 @pytest.mark.parametrize("name", ["connected-components-3d", "pebble", "libheif", "libde265"])
-def test_what_is_under_the_lgpl_is_named_so(name):
+def test_lgpl_software_is_marked_as_such(name):
     licences = {re.sub(r"^\[(\S+)\].*", r"\1", row[-3]): row[-1] for row in rows(DISTRIBUTIONS)}
     licences |= {row[2]: row[3] for row in rows(LIBRARIES)}
     assert licences[name] == "LGPL-3.0-or-later"
 
 
-def test_the_image_carries_the_notices():
+def test_the_image_contains_the_notices():
     final = DOCKERFILE.split("\nFROM ")[-1]
     assert re.search(r"^COPY .*\bLICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/$", final, re.MULTILINE)

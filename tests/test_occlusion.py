@@ -1,4 +1,4 @@
-"""Evidence: how much each patch of a frame speaks for the digit, against the runner-up."""
+"""Evidence: how much each patch of a frame supports the digit over the runner-up."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from app.preprocess.maps import Map
 
 
 def softmax_of(log_odds: Callable[[Map], np.ndarray]) -> Callable[[Map], Classes]:
-    """A classifier with these log-odds of 7 against 1; it counts what it is shown."""
+    """Make a classifier with these log-odds of 7 against 1, which counts the frames that it is given."""
 
     def classify(frames: Map) -> Classes:
         logits = np.zeros((len(frames), 10))
@@ -33,7 +33,7 @@ def frame(seven) -> Map:
     return seven / np.float32(255)
 
 
-def test_each_pixel_is_without_ink_in_one_of_49_frames(frame):
+def test_each_pixel_is_occluded_in_one_of_49_frames(frame):
     frames = occluded(np.ones_like(frame))
     assert frames.shape == (49, 28, 28)
     np.testing.assert_array_equal((1 - frames).sum(axis=0), np.ones((28, 28)))
@@ -42,27 +42,27 @@ def test_each_pixel_is_without_ink_in_one_of_49_frames(frame):
     np.testing.assert_array_equal(occluded(frame).max(axis=0), frame)
 
 
-def test_it_is_known_where_every_pixel_has_its_weight(frame):
+def test_the_evidence_of_a_linear_classifier_is_its_weights(frame):
     weights = np.random.default_rng(0).normal(0, 0.05, (28, 28))
     found = evidence(softmax_of(lambda frames: (frames * weights).sum(axis=(1, 2))), frame, 7, 1)
     np.testing.assert_allclose(found, by_patch(frame * weights), atol=1e-5)
     assert found.min() < 0 < found.max()
 
 
-def test_it_is_against_the_runner_up(frame):
-    """The same, seen from the other digit, and of two digits that the ink says nothing of."""
+def test_the_evidence_is_relative_to_the_runner_up(frame):
+    """The same evidence from the other digit's side, and for two digits that the ink does not distinguish."""
     classifier = softmax_of(lambda frames: frames.sum(axis=(1, 2)) / 20)
     np.testing.assert_allclose(evidence(classifier, frame, 1, 7), -by_patch(frame) / 20, atol=1e-5)
     np.testing.assert_allclose(evidence(classifier, frame, 3, 5), np.zeros((7, 7)), atol=1e-9)
 
 
-def test_one_batch_is_enough(frame):
+def test_all_frames_are_classified_in_one_batch(frame):
     classifier = softmax_of(lambda frames: frames.sum(axis=(1, 2)) / 20)
     evidence(classifier, frame, 7, 1)
     assert classifier.shown == [50]
 
 
-def test_a_patch_without_ink_says_nothing(classifier, digits):
+def test_a_patch_without_ink_has_no_evidence(classifier, digits):
     for digit in digits[::50]:
         found = evidence(classifier, digit / np.float32(255), 7, 1)
         empty = by_patch(digit.astype(int)) == 0
@@ -71,13 +71,13 @@ def test_a_patch_without_ink_says_nothing(classifier, digits):
         assert (found[~empty] != 0).sum() > 4
 
 
-def test_it_says_nothing_even_where_the_network_wavers(frame):
+def test_a_patch_without_ink_has_none_even_if_the_network_is_noisy(frame):
     noise = np.random.default_rng(0)
     found = evidence(softmax_of(lambda frames: noise.normal(0, 1, len(frames))), frame, 7, 1)
     np.testing.assert_array_equal(found == 0, by_patch(frame) == 0)
 
 
-def test_it_is_finite_where_the_network_is_certain(frame):
+def test_the_evidence_is_finite_for_a_certain_network(frame):
     certain = softmax_of(lambda frames: np.where(frames.sum(axis=(1, 2)) < frame.sum(), -200, 200))
     with np.errstate(over="ignore"):
         found = evidence(certain, frame, 7, 1)
@@ -85,8 +85,8 @@ def test_it_is_finite_where_the_network_is_certain(frame):
     assert found.max() > 100
 
 
-def test_the_strokes_of_a_digit_speak_for_it(classifier, digits):
-    """Taken together, against its runner-up; of the digits that are read right, a few have one patch that outweighs."""
+def test_the_strokes_of_a_digit_support_it(classifier, digits):
+    """In sum, against its runner-up. For a few correctly read digits, one patch outweighs the rest."""
     sums = []
     for digit in digits[::5]:
         frame = digit / np.float32(255)
@@ -95,6 +95,6 @@ def test_the_strokes_of_a_digit_speak_for_it(classifier, digits):
     assert np.mean(np.array(sums) > 0) > 0.95
 
 
-def test_the_bar_of_a_seven_tells_it_from_a_one(classifier, digits):
+def test_the_bar_of_a_seven_distinguishes_it_from_a_one(classifier, digits):
     sevens = [evidence(classifier, digit / np.float32(255), 7, 1) for digit in digits[350:400]]
     assert np.mean([seven[:3, :4].sum() > 0 for seven in sevens]) > 0.95

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol V2 over HTTP: what its clients send, and what they get."""
+"""The Open Inference Protocol V2 over HTTP: requests of its clients, and the answers."""
 
 import base64
 import gzip
@@ -42,7 +42,7 @@ def pixels(data: list, **members) -> dict:
 
 
 def binary(request: dict, tensor: bytes) -> dict:
-    """A request with a tensor after the JSON: the body, and the header that gives the length of the JSON."""
+    """Build a request whose tensor follows the JSON: the body, and the header that says so."""
     (described,) = request["inputs"]
     described.pop("data")
     described["parameters"] = {"binary_data_size": len(tensor)}
@@ -55,7 +55,7 @@ def bytes_tensor(pictures: list[bytes]) -> bytes:
 
 
 def outputs_of(answer) -> dict[str, np.ndarray]:
-    """The tensors of an answer, wherever they stand."""
+    """Parse the tensors of an answer, in JSON or binary."""
     assert answer.status_code == 200, answer.text
     end = int(answer.headers.get("Inference-Header-Content-Length", len(answer.content)))
     content, behind = json.loads(answer.content[:end]), answer.content[end:]
@@ -80,7 +80,7 @@ def assert_predicted(answer, predictions: list[dict]) -> None:
         np.testing.assert_allclose(outputs[name], [prediction[name] for prediction in predictions], atol=1e-6)
 
 
-def test_the_service_and_the_model_say_what_they_are(client, classifier):
+def test_the_service_and_the_model_describe_themselves(client, classifier):
     assert client.get("/v2").json() == {"name": "digits", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
@@ -98,7 +98,7 @@ def test_the_service_and_the_model_say_what_they_are(client, classifier):
         assert client.get(f"{path}/ready").json() == {"name": "digits", "ready": True}
 
 
-def test_a_service_that_is_told_to_stop_lives_and_is_not_ready(client):
+def test_a_stopping_service_is_live_but_not_ready(client):
     client.app_state["draining"].has_begun = True
     assert client.get("/v2/health/live").status_code == 200
     for path in ("/v2/health/ready", "/v2/models/digits/ready"):
@@ -130,7 +130,7 @@ def test_large_pictures_are_read_too(client, digits):
 
 
 @pytest.mark.parametrize("compress", [None, "gzip", "deflate"])
-def test_pictures_behind_the_json_get_the_answers_of_predict(client, pngs, predictions, compress):
+def test_pictures_after_the_json_get_the_answers_of_predict(client, pngs, predictions, compress):
     sent = binary(picture(*pngs), bytes_tensor(pngs))
     if compress:
         sent["content"] = {"gzip": gzip.compress, "deflate": zlib.compress}[compress](sent["content"])
@@ -166,7 +166,7 @@ def test_frames_get_the_answers_of_predict(client, digits, predictions, form):
         ),
     ],
 )
-def test_the_outputs_are_those_that_are_asked_for_where_they_are_asked_for(client, pngs, predictions, asked, behind):
+def test_the_outputs_are_selected_and_encoded_as_requested(client, pngs, predictions, asked, behind):
     answer = client.post(INFER, json=picture(*pngs) | asked)
     outputs = outputs_of(answer)
     assert list(outputs) == [each["name"] for each in asked.get("outputs", [])] or list(outputs) == [
@@ -275,34 +275,34 @@ INVALID = {
 
 
 @pytest.mark.parametrize("name", INVALID)
-def test_what_cannot_be_read_is_an_error_that_says_why(client, name):
+def test_an_invalid_request_is_an_error_with_a_reason(client, name):
     sent, status, problem, message = INVALID[name]
     assert_error(client.post(INFER, **sent), status, problem, message)
 
 
-def test_of_several_pictures_the_one_that_cannot_be_read_is_named(client, pngs):
+def test_an_unreadable_picture_among_several_is_named(client, pngs):
     answer = client.post(INFER, json=picture(pngs[0], HOSTILE["cut png"][0], pngs[1]))
     assert_error(answer, 422, "corrupt-image", "Picture 2 of 3: The picture is cut off")
 
 
-def test_what_is_less_legible_than_the_setting_asks_for_is_refused(seven):
+def test_a_picture_below_min_legibility_is_refused(seven):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         answer = client.post(INFER, json=picture(encode(seven), encode(letter("A"))))
     assert_error(answer, 422, "not-a-digit", "Picture 2 of 2: ")
 
 
 @pytest.mark.parametrize("path", ["", "/ready", "/infer"])
-def test_another_version_is_not_there(client, path):
+def test_an_unknown_version_is_not_found(client, path):
     url = f"/v2/models/digits/versions/1{path}"
     answer = client.post(url, json=ONE) if path == "/infer" else client.get(url)
     assert_error(answer, 404, "unknown-version", "The model's version is ")
 
 
-def test_another_model_is_not_there(client):
+def test_an_unknown_model_is_not_found(client):
     assert_error(client.post("/v2/models/letters/infer", json=ONE), 404, "not-found", "POST /v2/models/letters/infer: ")
 
 
-def test_bodies_together_have_a_limit_that_a_bomb_does_not_pass():
+def test_compressed_bombs_do_not_pass_the_limit_on_all_bodies():
     with TestClient(create_app(Settings(max_held_bytes=10_000))) as client:
         headers = {"Content-Encoding": "gzip"}
         answer = client.post(INFER, content=gzip.compress(bytes(1_000_000)), headers=headers)
@@ -312,7 +312,7 @@ def test_bodies_together_have_a_limit_that_a_bomb_does_not_pass():
 
 
 @pytest.mark.parametrize("of_version", ["", "/versions/{}"])
-def test_a_service_with_keys_asks_for_one(seven, classifier, of_version):
+def test_a_service_with_keys_requires_one(seven, classifier, of_version):
     model = f"/v2/models/digits{of_version.format(classifier.version)}"
     with TestClient(create_app(Settings(api_keys=["key"]))) as client:
         assert_error(
@@ -324,7 +324,7 @@ def test_a_service_with_keys_asks_for_one(seven, classifier, of_version):
             assert client.get(path).status_code == 200
 
 
-def test_every_route_that_takes_a_body_is_admitted(client):
+def test_every_route_with_a_body_passes_admission(client):
     posted = {path for path, methods in client.get("/openapi.json").json()["paths"].items() if "post" in methods}
     assert posted == PICTURE_ROUTES
     assert picture_route("/v2/models/digits/versions/1f0c/infer") == "/v2/models/digits/versions/{version}/infer"
@@ -332,7 +332,7 @@ def test_every_route_that_takes_a_body_is_admitted(client):
 
 
 @pytest.mark.parametrize("of_version", ["", "/versions/1"])
-def test_what_there_is_no_place_for_is_refused_unread_and_counted(client, monkeypatch, of_version):
+def test_a_request_over_the_queue_is_refused_unread_and_counted(client, monkeypatch, of_version):
     admission = client.app.user_middleware[-1].kwargs["admission"]
     monkeypatch.setitem(admission.in_hand, Resource.SMALL, admission.limits[Resource.SMALL])
     answer = client.post(f"/v2/models/digits{of_version}/infer", content=b"unread")
@@ -342,7 +342,7 @@ def test_what_there_is_no_place_for_is_refused_unread_and_counted(client, monkey
     assert samples(client)["digits_requests_total", ("route", route), ("status", "503")] == 1
 
 
-def test_frames_and_pictures_are_counted_as_elsewhere(client, pngs, digits):
+def test_frames_and_pictures_are_counted_in_the_metrics(client, pngs, digits):
     client.post(INFER, json=picture(*pngs))
     client.post(INFER, json=pixels((digits[:3].reshape(-1, 784) / 255).tolist()))
     found = samples(client)

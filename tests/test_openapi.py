@@ -1,4 +1,4 @@
-"""The OpenAPI document: what it says, a client generated from it, and the running service against it."""
+"""The OpenAPI document, a client generated from it, and the running service tested against it."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def operations(document) -> dict[str, dict]:
     return {path: operation for path, methods in document["paths"].items() for operation in methods.values()}
 
 
-def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(operations):
+def test_operations_have_names_and_tags_for_generated_clients(operations):
     named = {path: (operation["operationId"], *operation["tags"]) for path, operation in operations.items()}
     assert named == {
         "/predict": ("predict", "pictures"),
@@ -74,7 +74,7 @@ def test_operations_have_the_names_and_tags_that_a_client_is_generated_with(oper
     }
 
 
-def test_every_error_is_a_problem_and_nothing_else(document, operations):
+def test_every_error_is_a_problem(document, operations):
     for operation in operations.values():
         for status, response in operation["responses"].items():
             if not status.startswith("2"):
@@ -84,7 +84,7 @@ def test_every_error_is_a_problem_and_nothing_else(document, operations):
     assert {f"#/components/schemas/{name}" for name in document["components"]["schemas"]} == set(MODELS)
 
 
-def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
+def test_every_json_answer_has_examples_that_match_its_schema(operations):
     for path, operation in operations.items():
         for response in operation["responses"].values():
             for kind, content in response["content"].items():
@@ -99,7 +99,7 @@ def test_every_answer_in_json_has_examples_that_its_schema_allows(operations):
 
 
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/read", "/corrections"])
-def test_a_picture_is_binary_as_a_form_field_and_as_the_body_and_in_base64_in_json(operations, path):
+def test_a_picture_is_binary_in_forms_and_bodies_and_base64_in_json(operations, path):
     content = operations[path]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"] == {"file": BINARY}
     assert content["application/octet-stream"]["schema"] == BINARY
@@ -115,7 +115,7 @@ def test_a_batch_is_a_form_with_up_to_256_files(operations):
 
 
 @pytest.mark.parametrize("path", [f"{MODEL}/infer", f"{VERSION}/infer"])
-def test_an_inference_request_is_json_with_or_without_a_tensor_behind_it(operations, path):
+def test_an_inference_request_is_json_with_or_without_binary_data(operations, path):
     content = operations[path]["requestBody"]["content"]
     assert content["application/octet-stream"]["schema"] == BINARY
     example = content["application/json"]["example"]
@@ -124,7 +124,7 @@ def test_an_inference_request_is_json_with_or_without_a_tensor_behind_it(operati
 
 
 @pytest.mark.slow
-def test_the_document_is_the_same_at_every_start():
+def test_the_document_is_deterministic():
     documents = [
         subprocess.run(
             [sys.executable, "-c", PRINT_DOCUMENT],
@@ -202,7 +202,7 @@ with Client(url) as client:
 @pytest.mark.slow
 def test_a_client_generated_from_the_document_works(tmp_path, document, seven, digits):
     (tmp_path / "openapi.json").write_text(json.dumps(document))
-    (tmp_path / "config.json").write_text('{"post_hooks": []}')  # they only format
+    (tmp_path / "config.json").write_text('{"post_hooks": []}')  # hooks that only format
     (tmp_path / "seven.png").write_bytes(encode(drawing(seven)))
     (tmp_path / "number.png").write_bytes(encode(number(digits[[350, 120]])))
     generate = [str(TOOLS / "openapi-python-client"), "generate", "--path", "openapi.json", "--fail-on-warning"]

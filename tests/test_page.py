@@ -1,4 +1,4 @@
-"""The page in a real browser, with a real service behind it."""
+"""The page in a real browser, with a real service."""
 
 import csv
 import json
@@ -56,12 +56,12 @@ MIRRORED_THREE = [
     (0.55, 0.72),
     (0.7, 0.82),
     (0.9, 0.76),
-]  # as children write it
+]  # as children write
 KEY = "a-key-for-tests"
 MAX_BYTES = 400_000
 SURE = r">?\d+\.\d %"
 PHONES = [(390, 664), (375, 667), (320, 568)]
-ZOOMED = [(640, 360), (683, 384), (720, 450), (960, 540)]  # desktops at 200 %
+ZOOMED = [(640, 360), (683, 384), (720, 450), (960, 540)]  # desktop sizes at 200 % zoom
 SHEETS = [*PHONES, *((height, width) for width, height in PHONES), *ZOOMED]
 SVG_SEVEN = '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
 
@@ -92,7 +92,7 @@ def locked_url(tmp_path_factory) -> Iterator[str]:
 
 @contextmanager
 def opened(browser: Browser, url: str, **context) -> Iterator[Page]:
-    """The page, which must ask nobody but its own service, and break neither its policy nor itself."""
+    """Open the page, which must contact no host but its service, violate no policy and raise no error."""
     context = browser.new_context(**context)
     page = context.new_page()
     requested, faults = [], []
@@ -113,14 +113,14 @@ def page(browser, url) -> Iterator[Page]:
 
 
 def on_sheet(page: Page, stroke: Stroke) -> list[tuple[float, float]]:
-    """A stroke's points on the page, from points in heights of the sheet."""
+    """Convert a stroke's points from sheet heights to page coordinates."""
     page.locator("#sheet").scroll_into_view_if_needed()
     box = page.locator("#sheet").bounding_box()
     return [(box["x"] + x * box["height"], box["y"] + y * box["height"]) for x, y in stroke]
 
 
 def draw(page: Page, stroke: Stroke) -> None:
-    """With the mouse."""
+    """Draw strokes with the mouse."""
     first, *rest = on_sheet(page, stroke)
     page.mouse.move(*first)
     page.mouse.down()
@@ -135,7 +135,7 @@ def devtools_of(page: Page) -> CDPSession:
 
 
 def draw_by_touch(page: Page, stroke: Stroke) -> None:
-    """With a finger; each touch waits for the last one's end, for what is sent ahead is dropped."""
+    """Draw strokes with a finger. Each touch waits for the last one to end, since touches sent ahead are dropped."""
     devtools = devtools_of(page)
     for i, (x, y) in enumerate(on_sheet(page, stroke)):
         kind = "touchMove" if i else "touchStart"
@@ -144,7 +144,7 @@ def draw_by_touch(page: Page, stroke: Stroke) -> None:
 
 
 def record_pictures(page: Page) -> None:
-    """Have the page note each picture that it sends, which Playwright does not show."""
+    """Make the page record each picture that it sends, which Playwright does not show."""
     page.evaluate(
         """() => {
             const send = fetch;
@@ -157,12 +157,12 @@ def record_pictures(page: Page) -> None:
 
 
 def sent(page: Page) -> Image.Image:
-    """The last picture that the page has sent."""
+    """Return the last picture that the page has sent."""
     return Image.open(BytesIO(bytes(page.evaluate("sent"))))
 
 
 def answered(page: Page) -> str:
-    """The digit that is shown when nothing is under way any more."""
+    """Return the digit that is shown once no request is in flight."""
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     return page.locator("#text").text_content()
 
@@ -174,12 +174,12 @@ def choose(page: Page, *files: tuple[str, bytes]) -> None:
 
 
 def trace(digit: np.ndarray) -> list[Stroke]:
-    """A digit's centre lines, in sides of its picture."""
+    """Trace a digit's centre lines, in units of its picture's side."""
     return [[(x / 28, y / 28) for x, y in [*stroke[::6], stroke[-1]]] for stroke in traced(digit)]
 
 
 def is_traced_whole(digit: np.ndarray) -> bool:
-    """Whether all ink is near the centre lines: thinning takes whole strokes off thick digits, as the bar of a 3."""
+    """Whether all ink is near the centre lines. Thinning removes strokes of thick digits, such as the bar of a 3."""
     ink = enlarged(digit) > 0
     drawn = Image.new("1", ink.shape)
     for stroke in traced(digit):
@@ -190,12 +190,12 @@ def is_traced_whole(digit: np.ndarray) -> bool:
 
 
 def whole_from(digits: np.ndarray, start: int) -> int:
-    """The first digit from there on that is traced whole."""
+    """Return the first digit from an index on that is traced completely."""
     return next(index for index in range(start, len(digits)) if is_traced_whole(digits[index]))
 
 
 def number(*digits: np.ndarray) -> list[list[Stroke]]:
-    """Digits' centre lines side by side over the sheet, digit by digit."""
+    """Place digits' centre lines side by side over the sheet; returns the strokes of each digit."""
     side = 1.9 / (len(digits) + 1)
     return [
         [[(k * 0.74 * side + 0.05 + x * side, 0.5 + (y - 0.5) * side) for x, y in stroke] for stroke in trace(digit)]
@@ -221,7 +221,7 @@ def three(digits) -> bytes:
 
 @pytest.fixture(scope="module")
 def traces(digits) -> list[list[Stroke]]:
-    """50 digits' centre lines, each in a square."""
+    """The centre lines of 50 digits, each in a square."""
     return [trace(digits[whole_from(digits, start)]) for start in range(0, len(digits), 10)]
 
 
@@ -255,7 +255,7 @@ def test_40_numbers_drawn_along_their_centre_lines_are_read(page, digits, labels
     assert len(wrong) <= 3, wrong
 
 
-def test_the_answer_stands_100_ms_after_the_pen_lifts(page):
+def test_the_answer_is_shown_100_ms_after_the_pen_lifts(page):
     page.evaluate(
         """() => {
             window.took = [];
@@ -294,7 +294,7 @@ def test_ten_bars_the_frame_the_time_and_the_model_are_shown(page):
 
 
 def shown_bar(page: Page) -> int:
-    """The digit whose bar is the longest."""
+    """Return the digit with the longest bar."""
     return int(page.locator("#bars .best b").text_content())
 
 
@@ -320,14 +320,14 @@ def test_a_number_has_a_box_around_each_digit(page, forty_two):
     assert boxes_of(page) == []
     draw(page, SEVEN)
     assert answered(page) == "7"
-    assert boxes_of(page) == []  # one digit needs none
+    assert boxes_of(page) == []  # a single digit needs no box
     expect(page.get_by_role("radiogroup")).to_be_hidden()
 
 
-def test_a_click_on_a_box_or_an_arrow_key_chooses_the_digit_that_is_shown(page, forty_two):
+def test_a_click_on_a_box_or_an_arrow_key_selects_the_shown_digit(page, forty_two):
     draw_number(page, forty_two)
     assert answered(page) == "42"
-    assert shown_bar(page) == 2  # the digit that was drawn last
+    assert shown_bar(page) == 2  # the last digit drawn
     frame = page.locator("#frame").get_attribute("src")
     first = boxes_of(page)[0]
     middle = first["x"] + first["width"] / 2, first["y"] + first["height"] / 2
@@ -335,22 +335,22 @@ def test_a_click_on_a_box_or_an_arrow_key_chooses_the_digit_that_is_shown(page, 
     assert shown_bar(page) == 4
     assert page.locator("#frame").get_attribute("src") != frame
     expect(page.locator("#boxes .chosen")).to_have_count(1)
-    page.keyboard.press("ArrowLeft")  # around the end
+    page.keyboard.press("ArrowLeft")  # wraps around
     assert shown_bar(page) == 2
     expect(page.get_by_role("radio", name=re.compile(rf"^Digit 2 of 2: 2, {SURE}$"))).to_be_focused()
-    page.keyboard.press("ArrowLeft")  # now the browser's own
+    page.keyboard.press("ArrowLeft")  # now handled by the browser
     assert shown_bar(page) == 4
     expect(page.get_by_role("radio", name=re.compile(rf"^Digit 1 of 2: 4, {SURE}$"))).to_be_checked()
     page.keyboard.press("ArrowRight")
     assert shown_bar(page) == 2
     page.locator("#digits label").nth(0).click()
     assert shown_bar(page) == 4
-    assert answered(page) == "42"  # nothing was drawn by it
+    assert answered(page) == "42"  # this drew nothing
     draw(page, [(1.4, 0.2), (1.4, 0.8)])
     assert answered(page) == "421"
 
 
-def test_a_stroke_that_begins_in_a_box_is_drawn(page, digits):
+def test_a_stroke_may_start_in_a_box(page, digits):
     draw_number(page, number(digits[215], digits[50]))
     assert answered(page) == "41"
     first = boxes_of(page)[0]
@@ -366,7 +366,7 @@ PAPERS = {"wide": (900, 200), "tall": (600, 1200), "large": (2400, 1500)}
 
 @pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize("name", PAPERS)
-def test_boxes_lie_on_the_picture_as_it_is_shown(page, digits, name, turned):
+def test_boxes_match_the_picture_as_displayed(page, digits, name, turned):
     (width, height), side = PAPERS[name], 160
     paper, places = Image.new("L", (width, height), 255), [(60, 20), (260, 30), (400, 20)]
     for i, place in zip((110, 360, 60), places, strict=True):
@@ -392,7 +392,7 @@ def test_boxes_lie_on_the_picture_as_it_is_shown(page, digits, name, turned):
     expect(page.get_by_role("img", name="number.jpg")).to_be_visible()
 
 
-def test_a_number_that_the_browser_cannot_show_is_read_without_boxes(page, digits):
+def test_a_number_in_an_unsupported_format_is_read_without_boxes(page, digits):
     paper = Image.fromarray(255 - np.hstack([digits[215], digits[110]])).resize((560, 280))
     choose(page, ("photo.heic", encode(paper, "HEIF")))
     assert answered(page) == "42"
@@ -402,7 +402,7 @@ def test_a_number_that_the_browser_cannot_show_is_read_without_boxes(page, digit
     assert shown_bar(page) == 2
 
 
-def test_undo_takes_strokes_away_one_by_one_and_clear_all(page):
+def test_undo_removes_one_stroke_and_clear_removes_all(page):
     draw(page, SEVEN)
     assert answered(page) == "7"
     draw(page, [(0.3, 0.6), (0.75, 0.6)])
@@ -437,7 +437,7 @@ def test_the_last_of_two_requests_wins(page, three):
     with page.expect_request("**/read*"):
         draw(page, SEVEN)
     expect(page.locator("#message")).to_have_text("Reading …")
-    with page.expect_event("requestfailed"):  # given up by the page
+    with page.expect_event("requestfailed"):  # aborted by the page
         choose(page, ("three.png", three))
     assert answered(page) == "3"
 
@@ -475,7 +475,7 @@ def test_a_picture_is_dropped_or_pasted(page, three, event):
     assert answered(page) == "3"
 
 
-def test_several_pictures_make_a_list_to_choose_from(page, digits, labels):
+def test_several_pictures_form_a_list_to_choose_from(page, digits, labels):
     chosen = range(0, 500, 45)
     heif = ("photo.heic", encode(drawing(digits[50]), "HEIF"))  # Chromium cannot show it
     pictures = [(f"{i}.png", encode(drawing(digits[i]))) for i in chosen]
@@ -486,7 +486,7 @@ def test_several_pictures_make_a_list_to_choose_from(page, digits, labels):
     assert rows.locator("b").all_text_contents() == [*(str(labels[i]) for i in chosen), "1", "?"]
     expect(rows.last).to_contain_text("not a picture")
     expect(page.locator("#text")).to_have_text("0")  # the first one is on the sheet
-    assert rows.nth(-2).locator("img").evaluate("image => image.naturalWidth") == 28  # its frame stands in
+    assert rows.nth(-2).locator("img").evaluate("image => image.naturalWidth") == 28  # its frame is shown instead
     rows.nth(3).get_by_role("button").first.click()
     assert answered(page) == str(labels[chosen[3]])
     rows.last.get_by_role("button").first.click()
@@ -520,7 +520,7 @@ def test_a_drawn_letter_is_probably_no_digit(page, name):
     expect(page.locator("#message")).to_have_text("Probably not a digit")
 
 
-def test_what_is_probably_no_digit_is_announced(page, three):
+def test_a_probable_non_digit_is_announced(page, three):
     choose(page, ("A.png", encode(letter("A"))))
     answered(page)
     expect(page.locator("#verdict").get_by_role("status")).to_have_text(re.compile(r"^\d Probably not a digit$"))
@@ -541,7 +541,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_is_said_in_words(page, name):
+def test_a_refusal_is_explained(page, name):
     data, words = REFUSED[name]
     choose(page, (name, data))
     assert answered(page) == "?"
@@ -551,7 +551,7 @@ def test_what_is_refused_is_said_in_words(page, name):
     assert answered(page) == "7"
 
 
-def test_a_service_that_is_down_is_said_and_can_be_asked_again(browser):
+def test_an_unreachable_service_is_reported_and_can_be_retried(browser):
     with serving() as (process, url), opened(browser, url) as page:
         process.terminate()
         process.wait()
@@ -563,7 +563,7 @@ def test_a_service_that_is_down_is_said_and_can_be_asked_again(browser):
             expect(page.locator("#text")).to_have_text("7")
 
 
-def test_an_overloaded_service_is_asked_again(page, three):
+def test_an_overloaded_service_is_retried(page, three):
     refusals = [{"status": 503, "headers": {"Retry-After": "1"}, "body": ""}] * 2
     page.route("**/read*", lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_())
     started = time.monotonic()
@@ -576,7 +576,7 @@ def test_an_overloaded_service_is_asked_again(page, three):
 @pytest.mark.parametrize(
     ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "sign in", False)]
 )
-def test_a_proxy_that_answers_in_html_is_said(page, status, words, again):
+def test_an_html_answer_of_a_proxy_is_reported(page, status, words, again):
     page.route("**/read*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
     draw(page, SEVEN)
     assert answered(page) == "?"
@@ -584,7 +584,7 @@ def test_a_proxy_that_answers_in_html_is_said(page, status, words, again):
     expect(page.get_by_role("button", name="Try again")).to_be_visible(visible=again)
 
 
-def test_a_key_is_asked_for_and_kept_for_the_tab(browser, locked_url, three):
+def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
     with opened(browser, locked_url) as page:
         choose(page, ("a.png", three), ("b.png", three))
         expect(page.locator("#message")).to_contain_text("needs an API key")
@@ -605,7 +605,7 @@ def test_a_key_is_asked_for_and_kept_for_the_tab(browser, locked_url, three):
 
 
 @pytest.mark.parametrize("name", [None, "three.png", 'it\'s; "3", two.png'])
-def test_the_snippets_run_as_they_stand(page, tmp_path, three, name):
+def test_the_snippets_run_as_shown(page, tmp_path, three, name):
     if name:
         (tmp_path / name).write_bytes(three)
         choose(page, (name, three))
@@ -614,7 +614,7 @@ def test_the_snippets_run_as_they_stand(page, tmp_path, three, name):
     assert_snippets_say(page, tmp_path, "digit", answered(page))
 
 
-def test_the_snippets_ask_for_a_number_where_there_is_one(page, tmp_path, forty_two):
+def test_the_snippets_read_a_number_if_there_is_one(page, tmp_path, forty_two):
     draw_number(page, forty_two)
     assert_snippets_say(page, tmp_path, "text", f'"{answered(page)}"')
 
@@ -633,7 +633,7 @@ def assert_snippets_say(page, tmp_path, name, value):
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_snippet_is_copied(browser, url, allowed):
     with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
-        if not allowed:  # as where the page came over plain HTTP from another machine
+        if not allowed:  # as if the page was loaded over plain HTTP from another machine
             page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
         page.get_by_text("Use the API").click()
         page.get_by_role("button", name="Copy as Python").click()
@@ -643,11 +643,11 @@ def test_a_snippet_is_copied(browser, url, allowed):
         assert page.evaluate("navigator.clipboard.readText()") == page.locator("#python").text_content()
 
 
-# ---- The answer beside the sheet, at each size of a screen.
+# ---- The answer beside the sheet, on each screen size.
 
 
 def is_in_view(page: Page, selector: str) -> bool:
-    """Whether all of an element can be seen without scrolling."""
+    """Whether all of an element is visible without scrolling."""
     return page.locator(selector).evaluate(
         """e => {
             const {left, right, top, bottom} = e.getBoundingClientRect();
@@ -658,7 +658,7 @@ def is_in_view(page: Page, selector: str) -> bool:
 
 
 @pytest.mark.parametrize("number", [False, True])
-def test_the_answer_is_in_view_with_the_sheet_on_phones_and_at_200_percent(browser, url, forty_two, number):
+def test_sheet_and_answer_fit_on_phones_and_at_200_percent_zoom(browser, url, forty_two, number):
     with opened(browser, url, has_touch=True, is_mobile=True, viewport={"width": 320, "height": 568}) as page:
         for strokes in forty_two if number else [[SEVEN]]:
             for stroke in strokes:
@@ -676,7 +676,7 @@ def test_the_answer_is_in_view_with_the_sheet_on_phones_and_at_200_percent(brows
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (width, height)
 
 
-def test_a_wide_screen_is_used(browser, url):
+def test_a_wide_screen_is_filled(browser, url):
     with opened(browser, url, viewport={"width": 1440, "height": 900}) as page:
         draw(page, SEVEN)
         explained(page)
@@ -694,7 +694,7 @@ def test_a_wide_screen_is_used(browser, url):
 
 
 def requests_of(page: Page, *routes: str) -> list[list[float]]:
-    """Start and end of each request to these routes so far, in ms."""
+    """Return start and end of each request to these routes so far, in ms."""
     return page.evaluate(
         """routes => performance.getEntriesByType("resource")
             .filter(({name}) => routes.includes(new URL(name).pathname.slice(1)))
@@ -703,9 +703,9 @@ def requests_of(page: Page, *routes: str) -> list[list[float]]:
     )
 
 
-def test_the_answer_follows_while_the_pen_is_down(page):
+def test_the_answer_is_updated_while_the_pen_is_down(page):
     draw(page, SEVEN)
-    answered(page)  # the first answer of a service takes longer
+    answered(page)  # a service's first answer takes longer
     page.reload()
     page.keyboard.press("Escape")
     path = [*SEVEN, (0.45, 0.85)]
@@ -726,7 +726,7 @@ def test_the_answer_follows_while_the_pen_is_down(page):
     assert all(after[0] >= before[1] for before, after in pairwise(sorted(together))), together  # one at a time
 
 
-def test_the_last_answer_stays_until_the_next_one_comes(page):
+def test_the_last_answer_stays_until_the_next_one_arrives(page):
     draw(page, SEVEN)
     assert answered(page) == "7"
     page.evaluate(
@@ -745,7 +745,7 @@ def test_the_last_answer_stays_until_the_next_one_comes(page):
 
 
 def ink_of(page: Page) -> int:
-    """The number of inked pixels on the sheet."""
+    """Count the inked pixels on the sheet."""
     drawn = page.locator("#sheet").evaluate("sheet => sheet.toDataURL()")
     return int((np.asarray(Image.open(BytesIO(b64decode(drawn.split(",")[1]))))[..., 3] > 127).sum())
 
@@ -763,7 +763,7 @@ def test_a_tap_draws_a_dot(browser, url, way):
         assert ink_of(page) == 0
 
 
-def test_redo_brings_back_what_undo_and_clear_took_away(page):
+def test_redo_restores_what_undo_and_clear_removed(page):
     draw(page, SEVEN)
     draw(page, [(0.3, 0.6), (0.75, 0.6)])
     answered(page)
@@ -782,7 +782,7 @@ def test_redo_brings_back_what_undo_and_clear_took_away(page):
     redo.click()
     assert ink_of(page) == whole
     page.keyboard.press("Control+z")
-    draw(page, [(1.2, 0.3), (1.2, 0.8)])  # another way to go on
+    draw(page, [(1.2, 0.3), (1.2, 0.8)])  # a new stroke discards what could be redone
     expect(redo).to_be_disabled()
 
 
@@ -790,13 +790,13 @@ def test_redo_brings_back_what_undo_and_clear_took_away(page):
 
 
 def explained(page: Page) -> None:
-    """Wait for the explanation of the answer that is shown."""
+    """Wait for the explanation of the shown answer."""
     expect(page.locator("#reading")).to_have_attribute("aria-busy", "false")
     expect(page.locator("#evidence rect")).to_have_count(49)
 
 
 def pixels(page: Page, selector: str) -> np.ndarray:
-    """The grey levels of an image on the page."""
+    """Return the grey levels of an image on the page."""
     source = page.locator(selector).evaluate("image => image.src ?? image.getAttribute('href')")
     return np.asarray(Image.open(BytesIO(b64decode(source.split(",")[1]))).convert("L"))
 
@@ -807,7 +807,7 @@ def narrow(browser, url) -> Iterator[Page]:
         yield page
 
 
-def test_the_strip_shows_picture_ink_box_and_frame(narrow):
+def test_how_shows_picture_ink_box_and_frame(narrow):
     page = narrow
     draw(page, SEVEN)
     assert answered(page) == "7"
@@ -828,7 +828,7 @@ def test_the_strip_shows_picture_ink_box_and_frame(narrow):
     expect(page.locator("#strip-box rect")).to_have_count(1)
 
 
-def test_why_shows_what_speaks_for_the_digit_and_for_its_runner_up(narrow):
+def test_why_shows_evidence_for_the_digit_and_its_runner_up(narrow):
     page = narrow
     page.get_by_text("How it was read").click()
     draw(page, SEVEN)
@@ -912,7 +912,7 @@ def test_a_wrong_answer_is_corrected(browser, correcting_url, forty_two):
         expect(thanks).to_contain_text("full")
 
 
-def test_a_digit_that_was_corrected_is_read_right_by_the_next_network(browser, sample_mnist, tmp_path, monkeypatch):
+def test_a_corrected_digit_is_read_correctly_by_the_next_network(browser, sample_mnist, tmp_path, monkeypatch):
     stored, corrected, model = (tmp_path / name for name in ("stored", "corrected", "digits.onnx"))
     stored.mkdir()
     with serving(DIGITS_CORRECTIONS_DIR=str(stored)) as (_, url), opened(browser, url) as page:
@@ -930,7 +930,7 @@ def test_a_digit_that_was_corrected_is_read_right_by_the_next_network(browser, s
         assert answered(page) == "3"
 
 
-def test_corrections_are_offered_only_where_they_are_stored(page):
+def test_corrections_are_offered_only_if_they_are_stored(page):
     draw(page, SEVEN)
     answered(page)
     expect(page.get_by_text("Wrong?")).to_be_hidden()
@@ -939,7 +939,7 @@ def test_corrections_are_offered_only_where_they_are_stored(page):
 # ---- Pictures.
 
 
-def test_a_slow_upload_has_no_old_answer_beside_it(page, three):
+def test_a_slow_upload_hides_the_old_answer(page, three):
     draw(page, SEVEN)
     assert answered(page) == "7"
     held = []
@@ -980,7 +980,7 @@ def drop_address(page: Page, **data: str) -> None:
     )
 
 
-def test_a_picture_dragged_from_another_page_is_read_or_it_says_why_not(page, three):
+def test_a_picture_dragged_from_another_page_is_read_or_explained(page, three):
     draw(page, SEVEN)
     assert answered(page) == "7"
     drop_address(page, uri_list="https://example.com/3.png", html='<img src="https://example.com/3.png">')
@@ -1006,7 +1006,7 @@ def test_three_examples_can_be_clicked(page):
     assert doubt == "Probably not a digit"
 
 
-def test_no_answer_is_certain(page):
+def test_no_answer_shows_100_percent(page):
     draw(page, SEVEN)
     assert answered(page) == "7"
     assert json.loads(page.evaluate("sessionStorage.sheet"))["answer"]["confidence"] > 0.9995
@@ -1084,7 +1084,7 @@ STATES = {
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 768, 1280])
-def test_everybody_can_use_it(browser, locked_url, width, scheme, three):
+def test_the_page_is_accessible(browser, locked_url, width, scheme, three):
     with opened(browser, locked_url, viewport={"width": width, "height": 800}, color_scheme=scheme) as page:
         draw(page, SEVEN)
         expect(page.get_by_label("API key")).to_be_visible()
@@ -1100,8 +1100,8 @@ def test_everybody_can_use_it(browser, locked_url, width, scheme, three):
 
 
 def check(page: Page) -> None:
-    """What axe finds wrong, and whether anything is cut off."""
-    page.wait_for_timeout(200)  # colours and bars have come to rest
+    """Check with axe, and that nothing is cut off; return what is wrong."""
+    page.wait_for_timeout(200)  # transitions of colours and bars have ended
     found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]})
     assert found.response["violations"] == [], found.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -1113,7 +1113,7 @@ def check(page: Page) -> None:
     assert cut == []
 
 
-def test_nothing_jumps_when_an_answer_arrives(page):
+def test_an_answer_does_not_shift_the_layout(page):
     page.evaluate(
         """() => {
             window.shifts = 0;
@@ -1131,7 +1131,7 @@ def test_nothing_jumps_when_an_answer_arrives(page):
     assert page.evaluate("shifts") == 0
 
 
-def test_dark_is_dark_and_motion_is_reduced(browser, url):
+def test_dark_mode_and_reduced_motion_are_respected(browser, url):
     with opened(browser, url, color_scheme="dark", reduced_motion="reduce") as page:
         draw(page, SEVEN)
         assert answered(page) == "7"

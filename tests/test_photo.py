@@ -1,4 +1,4 @@
-"""Photographs: uneven light, a desk in view, lines, boxes and neighbours."""
+"""Photos: uneven light, visible desks, lines, boxes and neighbours."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +17,7 @@ RNG_SEED = 0
 
 
 def photo(digit: np.ndarray, disturb=lambda sheet: None, light=lambda y, x: 1.0) -> bytes:
-    """A digit on paper as a camera sees it: blur, noise, uneven light, JPEG."""
+    """Photograph a digit on paper: blur, noise, uneven light, JPEG."""
     sheet = drawing(digit)
     disturb(sheet)
     levels = np.asarray(sheet.filter(ImageFilter.GaussianBlur(1)), np.float32)
@@ -52,7 +52,7 @@ def read(data: bytes) -> Reading:
 
 
 def assert_read_as_drawn(digits: np.ndarray, make: Callable[[np.ndarray], bytes], exceptions: int = 0) -> None:
-    """Digits are read as on their drawings, are about as legible, and have much the same frames."""
+    """Check that digits are read as on their drawings, with similar legibility and frames."""
     readings = [read(make(digit)) for digit in digits]
     drawn = [reading_of(drawing(digit)) for digit in digits]
     pairs = list(zip(readings, drawn, strict=True))
@@ -64,7 +64,7 @@ def assert_read_as_drawn(digits: np.ndarray, make: Callable[[np.ndarray], bytes]
 
 
 @pytest.mark.parametrize("light", LIGHTS)
-def test_light_and_desk_do_not_matter(digits, light):
+def test_light_and_desk_do_not_change_the_digit(digits, light):
     assert_read_as_drawn(digits[::50], lambda digit: photo(digit, light=LIGHTS[light]))
 
 
@@ -131,11 +131,11 @@ DISTURBED = [
 
 
 @pytest.mark.parametrize("disturb", DISTURBED)
-def test_what_is_not_the_digit_is_left_out(digits, disturb):
+def test_ink_beside_the_digit_is_left_out(digits, disturb):
     assert_read_as_drawn(digits[::50], lambda digit: photo(digit, disturb))
 
 
-def test_a_digit_may_grow_into_a_line_along_the_pictures_edge(digits):
+def test_a_digit_may_touch_a_line_along_the_edge(digits):
     def cell_of(digit: np.ndarray) -> bytes:
         cell = Image.open(BytesIO(photo(digit, light=gradient))).copy()
         foot = 100 + 10 * Image.fromarray(digit).getbbox()[3]
@@ -145,7 +145,7 @@ def test_a_digit_may_grow_into_a_line_along_the_pictures_edge(digits):
     assert_read_as_drawn(digits[::50], cell_of)
 
 
-def test_a_blot_where_strokes_meet_is_ink_too(digits):
+def test_a_blot_where_strokes_meet_is_ink(digits):
     def closer(digit: np.ndarray) -> bytes:
         return encode(Image.open(BytesIO(photo(digit, light=gradient))).crop((0, 50, 420, 400)))
 
@@ -161,12 +161,12 @@ SCENES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scene", SCENES)
-def test_one_in_50_photographs_may_be_read_otherwise(digits, scene):
+def test_at_most_one_photo_in_50_is_read_differently(digits, scene):
     assert_read_as_drawn(digits[::10], SCENES[scene], exceptions=1)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])
-def test_a_stroke_of_a_few_pixels_that_fills_its_picture_is_read_without_a_warning(width):
+def test_a_tiny_stroke_that_fills_its_picture_gives_no_warning(width):
     shades = np.linspace(60, 130, 12 * width).reshape(12, width).astype(np.uint8)
     with suppress(BlankImage):
         assert frame_of(shades).max() == 1

@@ -14,24 +14,24 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_stands_for_the_pictures_in_it_and_in_its_folders(folder):
+def test_a_folder_means_the_pictures_in_it_and_its_subfolders(folder):
     found = [name.removeprefix(f"{folder}/") for name in expand([str(folder)])]
     assert found == ["a.JPG", "b.png", "3/d.tif", "7/c.heic"]
 
 
-def test_what_is_named_stays_as_it_is_named(folder):
+def test_named_files_keep_their_names(folder):
     named = [str(folder / "labels.csv"), "none.png", "-", str(folder / ".hidden.png")]
     assert expand(named) == named
 
 
-def test_a_folder_without_pictures_is_an_error_of_its_own(tmp_path):
+def test_a_folder_without_pictures_has_its_own_error(tmp_path):
     assert expand([str(tmp_path)]) == [str(tmp_path)]
     with pytest.raises(Unanswered, match=r"The folder has no pictures: no file name ends in \.png, "):
         read(str(tmp_path))
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_each_format_has_an_ending(format):
+def test_each_format_has_an_extension(format):
     assert f".{format.lower()}" in ENDINGS
 
 
@@ -39,7 +39,7 @@ def test_each_format_has_an_ending(format):
     ("content", "message"),
     [(None, r"^No such file or directory\.$"), (b"", "The file is empty"), (b"123456", "larger than 5 bytes")],
 )
-def test_what_is_no_picture_by_its_size_is_said(tmp_path, monkeypatch, content, message):
+def test_a_missing_empty_or_oversized_file_is_an_error(tmp_path, monkeypatch, content, message):
     monkeypatch.setattr(pictures, "MAX_BYTES", 5)
     path = tmp_path / "7.png"
     if content is not None:
@@ -48,11 +48,11 @@ def test_what_is_no_picture_by_its_size_is_said(tmp_path, monkeypatch, content, 
         read(str(path))
 
 
-def test_a_name_does_nothing_to_the_terminal():
+def test_a_file_name_cannot_control_the_terminal():
     assert printable("sieben ü\x1b[2J\n\udcff.png") == "sieben ü�[2J��.png"
 
 
-def test_small_files_that_follow_each_other_are_asked_for_together(tmp_path):
+def test_consecutive_small_files_are_sent_together(tmp_path):
     names = {name: tmp_path / name for name in ("a", "b", "c", "large", "d")}
     for name, path in names.items():
         path.write_bytes(bytes(pictures.SMALL_BYTES + (name == "large")))

@@ -1,4 +1,4 @@
-"""Ink map → pieces that may be the digit, on maps that a person can draw."""
+"""Ink map → pieces that may be the digit, on maps small enough to draw by hand."""
 
 import time
 from itertools import islice
@@ -14,7 +14,7 @@ LEVEL = 0.3
 
 
 def drawn(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """A map of 100×100 with full ink in boxes."""
+    """Make a map of 100×100 with full ink in boxes."""
     return inked((100, 100), *boxes)
 
 
@@ -22,14 +22,14 @@ def test_no_ink_has_no_piece():
     assert list(pieces(np.full((9, 9), 0.2, np.float32), LEVEL)) == []
 
 
-def test_one_piece_is_all_ink():
+def test_a_single_piece_is_all_the_ink():
     (only,) = pieces(drawn((30, 70, 45, 55)), LEVEL)
     assert only.box == (30, 70, 45, 55)
     assert only.ink.sum() == 400
     assert only.prior == 0
 
 
-def test_all_ink_comes_first_then_the_largest_pieces_in_their_order():
+def test_all_the_ink_comes_first_then_the_pieces_by_size():
     small, large, middle = (40, 60, 10, 16), (30, 70, 40, 60), (30, 70, 80, 90)
     everything, *others = pieces(drawn(small, large, middle), LEVEL)
     assert everything.box == (30, 70, 10, 90)
@@ -38,7 +38,7 @@ def test_all_ink_comes_first_then_the_largest_pieces_in_their_order():
     assert [piece.prior for piece in others] == [0, RANK_PRIOR, 2 * RANK_PRIOR]
 
 
-def test_the_bar_of_a_five_is_the_fives_and_its_neighbour_is_not():
+def test_the_bar_of_a_five_belongs_to_it_but_its_neighbour_does_not():
     five = [(20, 26, 45, 75), (32, 60, 35, 41), (54, 60, 35, 65), (60, 80, 60, 66)]  # the first is its bar
     neighbour = (30, 80, 90, 98)
     _, first, *_ = pieces(drawn(*five, neighbour), LEVEL)
@@ -46,7 +46,7 @@ def test_the_bar_of_a_five_is_the_fives_and_its_neighbour_is_not():
     assert first.ink.sum() == drawn(*five).sum()
 
 
-def test_in_the_middle_of_the_picture_a_piece_counts_for_more():
+def test_a_central_piece_has_a_higher_prior():
     middle, beside = (30, 70, 45, 55), (29, 71, 85, 95)
     assert [piece.box for piece in pieces(drawn(middle, beside), LEVEL)][1:] == [middle, beside]
 
@@ -58,21 +58,21 @@ def test_specks_are_left_out():
     assert only.ink.sum() == 60 * 20
 
 
-def test_a_piece_that_an_edge_cuts_is_no_piece_of_its_own_but_belongs_to_all_ink():
-    digit, cut = (30, 70, 70, 80), (40, 60, 88, 100)  # nearer than the bar of a 5 may be
+def test_a_piece_cut_by_an_edge_only_belongs_to_all_the_ink():
+    digit, cut = (30, 70, 70, 80), (40, 60, 88, 100)  # closer than the bar of a 5 may be
     everything, *others = pieces(drawn(digit, cut), LEVEL)
     assert everything.box == (30, 70, 70, 100)
     assert [piece.box for piece in others] == [digit]
 
 
-def test_a_speck_within_the_box_is_left_out():
+def test_a_speck_inside_the_box_is_left_out():
     corner = [(20, 80, 40, 48), (72, 80, 40, 80)]
     (only,) = pieces(drawn(*corner, (30, 33, 60, 63)), LEVEL)
     assert only.box == (20, 80, 40, 80)
     assert only.ink.sum() == drawn(*corner).sum()
 
 
-def test_ink_below_the_level_belongs_to_the_strokes_it_lies_along():
+def test_faint_ink_along_a_stroke_belongs_to_it():
     ink = drawn((30, 70, 45, 55), (30, 70, 57, 60))
     ink[30:70, 44] = 0.2  # the soft edge of the first
     ink[30:70, 20] = 0.2  # a shade elsewhere
@@ -84,14 +84,14 @@ def test_ink_below_the_level_belongs_to_the_strokes_it_lies_along():
     assert next(pieces(narrow, LEVEL)).ink[20, 3] == np.float32(0.2)
 
 
-def test_faint_ink_joins_pieces_at_a_lower_level():
+def test_faint_ink_connects_pieces_at_a_lower_level():
     ink = drawn((30, 70, 20, 30), (30, 70, 60, 70))
     ink[48:52, 30:60] = 0.2
     assert len(list(pieces(ink, 0.1))) == 1
     assert len(list(pieces(ink, 0.3))) == 3
 
 
-def test_pieces_of_noise_are_not_all_compared_with_each_other():
+def test_noise_is_not_compared_pairwise():
     ink = (np.random.default_rng(0).random((700, 700)) < 0.2).astype(np.float32)
     assert connected(ink > 0).max() > 30_000
     started = time.process_time()
@@ -99,12 +99,12 @@ def test_pieces_of_noise_are_not_all_compared_with_each_other():
     assert time.process_time() - started < 0.5
 
 
-def test_pieces_are_what_is_connected_whatever_the_masks_size():
+def test_pieces_are_connected_components_at_any_mask_size():
     random = np.random.default_rng(0)
     for height, width in random.integers(2, 40, (40, 2)):
         inked = random.random((height, width)) < 0.4
         number = np.where(inked, np.arange(1, inked.size + 1).reshape(inked.shape), 0)
-        while True:  # the largest number spreads, until each piece has its own
+        while True:  # spreads the largest label until each component has its own
             padded = np.pad(number, 1)
             windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).max((2, 3))
             if np.array_equal(spread := np.where(inked, windows, 0), number):

@@ -1,4 +1,4 @@
-"""The pictures of a run, on a history and on weights made by hand."""
+"""Plots of a run, from a history and weights made by hand."""
 
 from io import BytesIO
 
@@ -36,13 +36,13 @@ def test_the_curves_have_whole_epochs_and_plain_ticks_in_percent(epochs):
 
 
 def shown_ticks(axis) -> list[str]:
-    """The labels of those ticks that lie on the axis."""
+    """Return the labels of the ticks within the axis limits."""
     low, high = axis.get_view_interval()
     ticks = zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
     return [label.get_text() for place, label in ticks if low <= place <= high]
 
 
-def test_the_curves_are_those_of_training_and_of_validation():
+def test_the_curves_show_training_and_validation():
     loss, accuracy = history_figure(history(2)).axes
     assert [line.get_ydata().tolist() for line in loss.lines] == [[0.9, 0.45], [0.0004, 0.0002]]
     training, validation = (line.get_ydata() for line in accuracy.lines)
@@ -52,7 +52,7 @@ def test_the_curves_are_those_of_training_and_of_validation():
 
 
 @pytest.mark.parametrize("units", [1, 11, 64, 800])
-def test_weights_are_drawn_red_where_ink_adds_and_blue_where_it_takes_away(units, tmp_path):
+def test_positive_weights_are_red_and_negative_ones_blue(units, tmp_path):
     weights = np.zeros((units, 28, 28), np.float32)
     weights[:, :14], weights[:, 14:] = 0.02, -0.02
     plot_weights(weights.reshape(units, 784), tmp_path / "weights.png")

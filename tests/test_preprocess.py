@@ -12,7 +12,7 @@ from app.preprocess.formats import FORMATS
 from support import HOSTILE, MAX_PIXELS, apart, cropped, digit_of, distance, drawing, encode, flat, frame_of
 
 
-def test_mnist_digits_pass_bit_for_bit(digits):
+def test_mnist_digits_pass_through_unchanged(digits):
     for digit in digits:
         np.testing.assert_array_equal(frame_of(digit), digit / np.float32(255))
 
@@ -27,7 +27,7 @@ def test_a_faint_frame_stays_faint(seven):
 
 
 @pytest.mark.parametrize("change", ["inverted", "moved", "smaller", "larger", "nothing"])
-def test_what_only_has_the_size_of_a_frame_is_framed(seven, change):
+def test_a_28_by_28_picture_that_is_no_frame_is_framed(seven, change):
     image = {
         "inverted": 255 - seven,
         "moved": np.roll(seven, (-3, -2), (0, 1)),
@@ -56,7 +56,7 @@ def test_a_frame_is_what_the_network_was_trained_on(digits):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 2, 5, 20, 60])
-def test_size_and_place_on_the_sheet_do_not_matter(digits, scale):
+def test_size_and_position_on_the_sheet_do_not_matter(digits, scale):
     distances = [distance(frame_of(drawing(digit, scale)), digit / 255) for digit in digits[::25]]
     assert np.mean(distances) < 0.04
 
@@ -81,19 +81,20 @@ def test_ink_and_ground_may_have_any_colour(seven, ink, ground):
 
 @pytest.mark.parametrize("colour", [0, 128, 255])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_ink_may_live_in_the_alpha_channel_alone(digits, colour, mode):
+def test_ink_may_be_in_the_alpha_channel_only(digits, colour, mode):
     for digit in digits[::60]:
         picture = Image.new("L", (600, 400), colour).convert(mode)
         picture.putalpha(ImageOps.invert(drawing(digit)))
         assert digit_of(picture) == digit_of(drawing(digit))
-        assert apart(frame_of(picture), frame_of(drawing(digit))) < 0.05  # of fat digits, by a threshold: see `views`
+        # Thick digits are found by a threshold, see `views`.
+        assert apart(frame_of(picture), frame_of(drawing(digit))) < 0.05
 
 
 def test_an_opaque_alpha_channel_changes_nothing(seven):
     assert distance(frame_of(drawing(seven).convert("RGBA")), frame_of(drawing(seven))) < 1e-6
 
 
-def test_a_sheet_may_have_see_through_margins(seven):
+def test_a_sheet_may_have_transparent_margins(seven):
     sheet = drawing(seven).convert("RGBA")
     picture = Image.new("RGBA", (1000, 1000))
     picture.paste(sheet, (200, 300))
@@ -129,7 +130,7 @@ SAVED_AS = {
 
 @pytest.mark.parametrize(("format", "mode"), [(format, mode) for format in SAVED_AS for mode in SAVED_AS[format]])
 def test_formats_and_modes_give_the_same_frame(seven, format, mode):
-    sheet = drawing(seven).point(lambda level: 255 * (level > 127))  # two tones, so that 1-bit loses nothing
+    sheet = drawing(seven).point(lambda level: 255 * (level > 127))  # two levels, so that 1 bit is lossless
     assert distance(frame_of(CONVERSIONS[mode](sheet), format), frame_of(sheet)) < 0.01
 
 
@@ -153,8 +154,8 @@ def test_exif_orientation_turns_the_picture_upright(seven, orientation, format):
     assert distance(frame_of(turned, format, exif=exif), frame_of(sheet)) < 0.01
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow says so, and goes on
-def test_broken_exif_does_not_cost_the_picture(seven):
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow warns and continues
+def test_a_picture_with_broken_exif_is_read(seven):
     sheet = drawing(seven)
     assert distance(frame_of(sheet, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"), frame_of(sheet)) < 0.01
 
@@ -183,12 +184,12 @@ def test_specks_do_not_widen_the_box(seven):
 
 
 def test_a_speck_inside_the_box_is_left_out(digits):
-    digit = np.pad(digits[350], 4)  # so that it is no frame yet
+    digit = np.pad(digits[350], 4)  # not a frame
     digit[24, 10] = 255  # below the bar of the 7
     assert frame_of(digit)[18:23, 4:9].max() == 0
 
 
-def test_the_grounds_noise_is_no_ink(seven):
+def test_background_noise_is_not_ink(seven):
     noise = np.random.default_rng(0).normal(0, 4, (400, 600))
     noisy = np.clip(np.asarray(drawing(seven)) * 0.8 + 30 + noise, 0, 255).astype(np.uint8)
     assert distance(frame_of(noisy), frame_of(drawing(seven))) < 0.02
@@ -200,7 +201,7 @@ def test_jpeg_noise_does_not_widen_the_box(digits):
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_cannot_be_read_is_named(name, classifier):
+def test_an_unreadable_picture_is_a_named_error(name, classifier):
     data, error, message = HOSTILE[name]
     with pytest.raises(error, match=message):
         read_bytes(data, classifier, MAX_PIXELS)
@@ -212,15 +213,15 @@ def test_a_progressive_jpeg_is_read(seven):
     np.testing.assert_array_equal(progressive, plain)
 
 
-def test_what_follows_a_jpeg_in_its_file_does_not_matter(seven, classifier):
+def test_data_after_the_end_of_a_jpeg_is_ignored(seven, classifier):
     photo = encode(drawing(seven), "JPEG", quality=95)
-    with_video = photo + b"\xff\xda\xff\xd8\xff\xc2" * 1_300_000  # as the motion photos of phones
+    with_video = photo + b"\xff\xda\xff\xd8\xff\xc2" * 1_300_000  # as in phones' motion photos
     frames = [read_bytes(data, classifier, MAX_PIXELS).frame for data in (with_video, photo)]
     np.testing.assert_array_equal(*frames)
 
 
 @pytest.mark.parametrize(("width", "height"), [(7000, 300), (300, 7000), (16_000, 9)])
-def test_a_jpeg_of_any_shape_is_reduced_in_decoding(width, height, monkeypatch):
+def test_a_jpeg_of_any_shape_is_reduced_while_decoding(width, height, monkeypatch):
     decoded, plain = [], decode.plain
     monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
     decode.picture_from_bytes(encode(Image.new("RGB", (width, height)), "JPEG"), MAX_PIXELS, CLOSE_SIDE)
@@ -269,7 +270,7 @@ def test_centre_of_mass_by_hand():
     assert frame.centre_of_mass(ink) == (1.5, 3.0)
 
 
-def test_lopsided_ink_is_made_smaller_to_fit():
+def test_lopsided_ink_is_shrunk_to_fit():
     ink = np.zeros((20, 20), np.float32)
     ink[0, :] = ink[:, 0] = 0.01
     ink[:4, :4] = 1
@@ -278,7 +279,7 @@ def test_lopsided_ink_is_made_smaller_to_fit():
     assert np.flatnonzero(placed.any(axis=0)).size < 20
 
 
-def test_thin_and_thick_strokes_are_brought_to_mnists_width(seven):
+def test_thin_and_thick_strokes_are_normalised_to_the_width_of_mnist(seven):
     for radius, least, most in [(0.004, 1.5, 3), (0.15, 3, 5)]:
         y, x = np.mgrid[:400, :400] / 400
         bar = np.abs(x - 0.5 - 0.2 * (0.5 - y)) < radius

@@ -1,4 +1,4 @@
-"""What holds for any picture, and for any bytes at all."""
+"""Properties that hold for any picture, and for any bytes."""
 
 import time
 from collections.abc import Callable
@@ -31,7 +31,7 @@ FILES = [
 ]
 some_digit = st.integers(0, 499).map(lambda index: DIGITS[index])
 patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of damaged files
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged files
 
 
 def assert_is_frame(frame: np.ndarray) -> None:
@@ -111,22 +111,22 @@ def test_any_ink_becomes_a_frame(seed, height, width):
 
 @settings(patient, max_examples=20)
 @given(some_digit)
-def test_turning_ink_and_ground_around_changes_little(digit):
+def test_inverting_a_picture_changes_little(digit):
     assert apart(frame_of(drawing(digit)), frame_of(ImageOps.invert(drawing(digit)))) < 0.05
 
 
 @settings(patient, max_examples=20)
 @given(some_digit, st.integers(1, 300))
-def test_more_paper_around_it_does_not_change_the_digit(digit, border):
+def test_more_paper_around_the_digit_does_not_change_it(digit, border):
     sheet = drawing(digit)
     one, other = reading_of(sheet), reading_of(ImageOps.expand(sheet, border, fill=255))
     assert one.probabilities.argmax() == other.probabilities.argmax()
-    assert apart(one.frame, other.frame) < 0.12  # it is averaged down by another factor: up to 0.095 of 6,500
+    assert apart(one.frame, other.frame) < 0.12  # the reduction factor differs; at most 0.095 in 6,500 pictures
 
 
 @settings(patient, max_examples=20)
 @given(some_digit)
-def test_twice_the_size_changes_little(digit):
+def test_doubling_the_size_changes_little(digit):
     sheet = drawing(digit)
     assert apart(frame_of(sheet), frame_of(sheet.resize((1200, 800), Image.Resampling.BICUBIC))) < 0.05
 
@@ -221,7 +221,7 @@ def test_a_text_does_not_depend_on(name):
 
 
 @pytest.mark.slow
-def test_a_line_does_not_depend_on_another_below_it():
+def test_a_line_does_not_depend_on_the_line_below():
     lines, texts = numbers(), texts_as_they_are()
     together = [text_of(number(*pair)).text for pair in pairwise(lines)]
     assert sum(text != "\n".join(pair) for text, pair in zip(together, pairwise(texts), strict=True)) <= 3

@@ -1,4 +1,4 @@
-"""A connection, fed with bytes: when it is closed, and when it is not."""
+"""A connection fed with bytes: when it is closed and when it stays open."""
 
 import asyncio
 from unittest.mock import Mock
@@ -27,7 +27,7 @@ EOF = b"the client closes its side"
 
 
 def fed(app, *chunks: bytes, wait: float = 0, reads: bool = True) -> Mock:
-    """The transport of a connection on which these bytes have arrived, one chunk after another."""
+    """Make a connection on which these bytes have arrived in chunks; return its transport."""
 
     async def feed() -> Mock:
         config = uvicorn.Config(app, ws="none", log_config=None)
@@ -60,36 +60,36 @@ def written(transport: Mock) -> bytes:
     [[], [b"POST /none HT"], [REQUEST], [REQUEST + REST], [REQUEST + REST, b"GET"]],
     ids=["nothing", "a part of a line", "an answered body that goes on", "a finished request", "a begun second one"],
 )
-def test_a_connection_without_a_request_in_hand_is_closed_in_the_end(chunks):
+def test_an_idle_connection_is_closed_eventually(chunks):
     assert fed(answer_at_once, *chunks, wait=2 * SECONDS).ended
 
 
-def test_a_connection_with_a_request_in_hand_is_not_closed():
+def test_a_connection_with_a_request_in_progress_stays_open():
     assert not fed(never_answer, REQUEST, wait=2 * SECONDS).ended
     assert not fed(never_answer, REQUEST + REST, wait=2 * SECONDS).ended
 
 
-def test_time_begins_anew_with_each_answer():
+def test_the_timer_restarts_with_each_answer():
     chunks = [REQUEST + REST] * int(1.5 * SECONDS / 0.01)
     transport = fed(answer_at_once, *chunks)
     assert not transport.ended
     assert written(transport).count(b"HTTP/1.1 404") == len(chunks)
 
 
-def test_what_is_not_http_is_answered_once_and_closed():
+def test_bytes_that_are_not_http_get_one_answer_and_a_close():
     transport = fed(answer_at_once, b"\x16\x03\x01\r\n\r\n")
     assert written(transport).startswith(b"HTTP/1.1 400 ")
     assert transport.ended
 
 
-def test_a_broken_rest_of_an_answered_request_ends_the_connection_without_a_second_answer():
+def test_a_broken_rest_of_an_answered_request_gets_no_second_answer():
     transport = fed(answer_at_once, REQUEST, b"zz\r\nzz\r\n")
     assert written(transport).count(b"HTTP/1.1") == 1
     assert transport.ended
 
 
 @pytest.mark.parametrize("app", [answer_at_once, never_answer])
-def test_a_client_that_does_not_read_its_answer_is_not_waited_for(app):
+def test_a_client_that_does_not_read_its_answer_is_disconnected(app):
     assert not fed(app, REQUEST + REST, wait=SECONDS / 2, reads=False).ended
     assert fed(app, REQUEST + REST, wait=2 * SECONDS, reads=False).ended
 
@@ -99,12 +99,12 @@ async def answer_later(scope, receive, send):
     await answer_at_once(scope, receive, send)
 
 
-def test_a_client_that_closes_its_side_is_answered():
+def test_a_half_closed_client_is_answered():
     transport = fed(answer_later, REQUEST + REST + REQUEST + REST, EOF, wait=SECONDS)
     assert written(transport).count(b"HTTP/1.1 404") == 2
     assert transport.ended
 
 
 @pytest.mark.parametrize("chunks", [[], [REQUEST], [b"POST /none HT"]], ids=["nothing", "a part", "a part of a line"])
-def test_a_client_that_closes_its_side_too_early_is_hung_up_on(chunks):
+def test_a_client_that_closes_mid_request_is_disconnected(chunks):
     assert fed(answer_later, *chunks, EOF).ended

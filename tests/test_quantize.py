@@ -1,4 +1,4 @@
-"""Float layers → 8-bit ones, on numbers that a person can check."""
+"""Quantising float layers to 8 bits, on numbers small enough to check by hand."""
 
 import torch
 
@@ -9,12 +9,12 @@ BIAS = torch.tensor([1.0, 2.0])
 
 
 def sums(layer, inputs: torch.Tensor) -> torch.Tensor:
-    """What the file's graph computes."""
+    """Compute the sums of the exported graph."""
     integers = (inputs / layer.input_scale).round().clamp(-layer.input_zero, 255 - layer.input_zero)
     return integers @ layer.weight.float() * layer.scale + layer.bias
 
 
-def test_by_hand():
+def test_a_layer_by_hand():
     layer = quantized_layer(WEIGHT, BIAS, torch.tensor([[0.0, 2.55]]))
     assert layer.weight.tolist() == [[21, 0], [-63, 63]]  # (n_in, n_out)
     assert layer.input_zero == 0
@@ -23,7 +23,7 @@ def test_by_hand():
     assert layer.bias is BIAS
 
 
-def test_sums_are_close_to_the_floats():
+def test_int8_sums_are_close_to_float_sums():
     torch.manual_seed(0)
     weight, bias, inputs = torch.randn(20, 100), torch.randn(20), torch.rand(50, 100)
     expected = inputs @ weight.T + bias
@@ -31,7 +31,7 @@ def test_sums_are_close_to_the_floats():
     assert error.max() < 0.02 * expected.abs().max()
 
 
-def test_negative_inputs_are_covered_and_0_is_exact():
+def test_negative_inputs_are_in_range_and_0_is_exact():
     inputs = torch.tensor([[-1.0, 1.0], [0.0, 0.5]])
     layer = quantized_layer(WEIGHT, BIAS, inputs)
     assert layer.input_zero in (127, 128)
@@ -39,25 +39,25 @@ def test_negative_inputs_are_covered_and_0_is_exact():
     torch.testing.assert_close(sums(layer, inputs), inputs @ WEIGHT.T + BIAS, atol=0.02, rtol=0)
 
 
-def test_a_dead_unit_and_an_empty_range_give_no_nan():
+def test_dead_units_and_empty_ranges_give_no_nan():
     layer = quantized_layer(torch.zeros(2, 2), BIAS, torch.zeros(3, 2))
     torch.testing.assert_close(sums(layer, torch.zeros(1, 2)), BIAS[None])
 
 
-def test_each_layer_covers_what_the_one_before_it_gives():
+def test_each_layer_covers_the_range_of_the_previous_outputs():
     layers = [(torch.eye(2) * 3, torch.zeros(2)), (WEIGHT, BIAS)]
     first, second = quantized(layers, torch.nn.ReLU, torch.tensor([[0.5, 1.0]]))
     assert round(first.input_scale * 255, 5) == 1
     assert round(second.input_scale * 255, 5) == 3
 
 
-def test_sums_of_two_products_fit_16_bits():
+def test_sums_of_two_products_fit_into_16_bits():
     layer = quantized_layer(torch.ones(1, 2), torch.zeros(1), torch.ones(1, 2))
     assert 2 * 255 * int(layer.weight.max()) < 2**15
 
 
 def test_weights_below_half_a_step_are_not_lost(digits):
-    """Each would be rounded to 0 on its own; together they matter."""
+    """On its own, each weight would be rounded to 0; together they matter."""
     inputs = torch.from_numpy(digits).flatten(1).float() / 255
     torch.manual_seed(0)
     weight = torch.rand(784, 3) * 0.4
@@ -73,4 +73,4 @@ def test_rounding_in_blocks_changes_nothing(digits, monkeypatch):
     whole = rounded(weight, inputs)
     monkeypatch.setattr("training.quantize.BLOCK", 7)
     assert whole.equal(whole.round())
-    assert (rounded(weight, inputs) != whole).float().mean() < 0.05  # sums in another order, halves the other way
+    assert (rounded(weight, inputs) != whole).float().mean() < 0.05  # another order of sums may break ties differently

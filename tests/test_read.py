@@ -1,4 +1,4 @@
-"""POST /read, with real digits: numbers of several digits and lines, and what cannot be read."""
+"""`POST /read` with real digits: numbers of several digits and lines, and errors."""
 
 import base64
 import time
@@ -25,7 +25,7 @@ DIGIT_FIELDS = ["digit", "confidence", "probabilities", "legibility", "box"]
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    """One for all tests, since its decoders take a while to start."""
+    """A client shared by all tests of this file, since its decoders take a while to start."""
     with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
         yield client
 
@@ -99,18 +99,18 @@ def test_each_box_is_where_its_digit_is_on_the_upright_picture(client, two_lines
     for row, line in enumerate(answer["lines"]):
         for column, digit in enumerate(line["digits"]):
             box, cell = box_of(digit["box"]), Box(144 * row, 144 * (row + 1), 120 * column, 120 * (column + 1))
-            assert Box(*(scale * edge for edge in cell)).share_of(box) == 1  # as `number` lays digits out
+            assert Box(*(scale * edge for edge in cell)).share_of(box) == 1  # as laid out by `number`
             assert box_of(line["box"]).share_of(box) == 1
             assert digit["box"]["height"] > 50 * scale
 
 
 def box_of(answer: dict[str, int]) -> Box:
-    """The box of an answer."""
+    """Convert an answer's box."""
     left, top, width, height = answer.values()
     return Box(top, top + height, left, left + width)
 
 
-def test_the_frames_are_what_the_network_saw(client, picture, classifier):
+def test_the_frames_are_the_input_of_the_network(client, picture, classifier):
     (line,) = client.post("/read?frame=true", content=picture).json()["lines"]
     (expected,) = read_text_bytes(picture, classifier, MAX_PIXELS).lines
     for answer, digit in zip(line["digits"], expected.digits, strict=True):
@@ -128,13 +128,13 @@ def test_a_picture_without_ink_has_an_empty_text(client, value, classifier):
     assert answer.json() == {"text": "", "confidence": 1.0, "lines": [], "model": classifier.version}
 
 
-def test_what_is_no_digit_is_hardly_ever_read_as_one_for_certain(client):
+def test_non_digits_are_rarely_read_with_certainty(client):
     answers = [client.post("/read", content=encode(letter(text))).json() for text in "AWRK"]
     assert sum(answer["text"] != "" and answer["confidence"] > 0.9 for answer in answers) <= 1
 
 
 @pytest.mark.parametrize("length", [1, 2])
-def test_a_text_has_as_many_digits_as_asked_for(client, picture, length):
+def test_a_text_has_the_requested_length(client, picture, length):
     answer = client.post(f"/read?length={length}", content=picture)
     assert answer.status_code == 200
     assert len(answer.json()["text"]) == length
@@ -145,7 +145,7 @@ def test_the_length_counts_the_digits_of_all_lines(client, two_lines):
 
 
 @pytest.mark.parametrize("on_it", ["a number", "nothing"])
-def test_a_length_that_cannot_be_is_a_problem(client, picture, on_it):
+def test_an_impossible_length_is_a_problem(client, picture, on_it):
     answer = client.post("/read?length=64", content=picture if on_it == "a number" else flat(255))
     assert_problem(answer, 422, "impossible-length", "/read")
     expected = "The picture cannot be read with a length of 64: leave the length out, or correct it."
@@ -159,13 +159,13 @@ def test_an_invalid_parameter_is_a_problem(client, picture, query):
     assert answer.json()["detail"].startswith(query.split("=")[0] + ": ")
 
 
-def test_legibility_is_no_reason_to_refuse_a_text(picture):
+def test_a_text_is_never_refused_for_its_legibility(picture):
     with TestClient(create_app(Settings(min_legibility=1))) as client:
         assert client.post("/read", content=picture).json()["text"] == "72"
 
 
 def noise(side: int, size: int) -> bytes:
-    """Squares of random levels."""
+    """Draw squares of random levels."""
     levels = np.random.default_rng(0).integers(0, 256, (side, side), dtype=np.uint8)
     return encode(Image.fromarray(levels).resize((side * size, side * size), Image.Resampling.NEAREST))
 
@@ -178,7 +178,7 @@ CROWDED = {
 
 
 @pytest.mark.parametrize("name", CROWDED)
-def test_however_much_is_on_a_picture_the_answer_has_its_limits(client, digits, name):
+def test_an_answer_is_limited_however_full_the_picture(client, digits, name):
     client.post("/read", content=flat(255))  # starts the decoders
     started = time.perf_counter()
     answer = client.post("/read", content=CROWDED[name](digits))
@@ -193,14 +193,14 @@ def test_however_much_is_on_a_picture_the_answer_has_its_limits(client, digits, 
         assert_problem(answer, 422, problem, "/read")
 
 
-def test_more_than_32_lines_are_too_much(client, digits):
+def test_more_than_32_lines_are_refused(client, digits):
     sheet = number(*digits[:480].reshape(40, 12, 28, 28)[:, :2], scale=1)
     answer = client.post("/read", content=encode(sheet))
     assert_problem(answer, 422, "too-much-writing", "/read")
     assert answer.json()["detail"] == "There is too much writing or noise on the picture: crop it and try again."
 
 
-def test_a_small_picture_takes_a_place_among_the_large_ones(client, digits, monkeypatch):
+def test_a_small_picture_takes_a_place_in_the_large_queue(client, digits, monkeypatch):
     places, read_text, metrics = [], Reader.read_text, client.app_state["metrics"]
 
     async def spied(reader: Reader, data: bytes, length: int | None):
@@ -214,7 +214,7 @@ def test_a_small_picture_takes_a_place_among_the_large_ones(client, digits, monk
     assert places == [[0, 1]]
 
 
-def test_a_picture_that_waits_too_long_is_refused_as_overload(picture, monkeypatch):
+def test_a_picture_that_waits_too_long_is_refused_as_overloaded(picture, monkeypatch):
     monkeypatch.setattr("app.inference.decoders.WAIT_SECONDS", 0)
     with TestClient(create_app(Settings())) as client:
         answer = client.post("/read", content=picture)
@@ -222,7 +222,7 @@ def test_a_picture_that_waits_too_long_is_refused_as_overload(picture, monkeypat
     assert answer.headers["retry-after"] == "1"
 
 
-def test_openapi_has_an_example_of_every_answer(client):
+def test_openapi_has_an_example_for_every_answer(client):
     responses = client.get("/openapi.json").json()["paths"]["/read"]["post"]["responses"]
     example = responses["200"]["content"]["application/json"]["example"]
     assert list(example) == FIELDS

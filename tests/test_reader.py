@@ -1,4 +1,4 @@
-"""The reader: small pictures together, large ones in other processes, out of each other's way."""
+"""The reader: small pictures in batches, large ones in other processes, without blocking each other."""
 
 import asyncio
 from collections.abc import Iterator
@@ -40,21 +40,21 @@ def test_pictures_read_together_are_read_as_alone(reader, digits, classifier):
     assert max(reading.batch_size for reading in readings) == 16
 
 
-def test_a_reading_says_where_its_time_went(reader, seven):
+def test_a_reading_reports_the_time_of_each_stage(reader, seven):
     (reading,) = asyncio.run(read_small(reader, encode(seven)))
     assert [stage.name for stage in reading.stages] == ["wait", "decode", "preprocess", "inference"]
     times = [time for stage in reading.stages for time in (stage.begin, stage.end)]
     assert times == sorted(times)
 
 
-def test_one_that_cannot_be_read_harms_no_other(reader, seven):
+def test_an_unreadable_picture_does_not_affect_others(reader, seven):
     first, blank, again = asyncio.run(read_small(reader, encode(seven), flat(255, (28, 28)), encode(seven)))
     assert first.probabilities.argmax() == again.probabilities.argmax() == 7
     assert isinstance(blank, BlankImage)
     assert first.batch_size == 2
 
 
-def test_one_that_breaks_the_code_harms_no_other(reader, seven, monkeypatch):
+def test_an_unexpected_error_does_not_affect_others(reader, seven, monkeypatch):
     def broken(ink: np.ndarray) -> np.ndarray:
         if ink.mean() == 1:
             raise ZeroDivisionError
@@ -67,7 +67,7 @@ def test_one_that_breaks_the_code_harms_no_other(reader, seven, monkeypatch):
     assert isinstance(second, ZeroDivisionError)
 
 
-def test_nothing_can_be_read_of_nothing_but_damaged_pictures(classifier):
+def test_a_batch_of_blank_pictures_gives_only_errors(classifier):
     blank = open_image(flat(255), MAX_PIXELS)
     assert [type(error) for error in read([blank, blank.copy()], classifier)] == [BlankImage, BlankImage]
     assert read([], classifier) == []
@@ -77,7 +77,7 @@ def test_nothing_can_be_read_of_nothing_but_damaged_pictures(classifier):
     ("side", "format", "is_small"),
     [(28, "PNG", True), (28, "BMP", True), (128, "PNG", True), (129, "PNG", False), (112, "BMP", False)],
 )
-def test_a_picture_is_small_by_its_bytes_and_its_pixels(reader, seven, side, format, is_small):
+def test_a_small_picture_has_few_bytes_and_pixels(reader, seven, side, format, is_small):
     picture = encode(Image.fromarray(seven).resize((side, side)), format)
     assert (reader.open_if_small(picture) is not None) == is_small
 
@@ -88,7 +88,7 @@ def test_no_format_that_may_lie_about_its_size_is_opened_in_the_event_loop(reade
     assert reader.open_if_small(picture) is None
 
 
-def test_a_small_picture_that_is_damaged_is_refused_in_the_event_loop(reader):
+def test_a_damaged_small_picture_is_refused_in_the_event_loop(reader):
     with pytest.raises(CorruptImage):
         reader.open_if_small(PNG[:20])
 
@@ -124,7 +124,7 @@ def test_a_large_picture_is_read_as_a_small_one_is(reader, seven, classifier):
 
 
 @pytest.mark.parametrize(("picture", "looks"), [("digit", [False]), ("letter", [False, True])])
-def test_a_large_picture_is_looked_at_closely_where_a_glance_is_not_enough(reader, seven, picture, looks, monkeypatch):
+def test_a_large_picture_gets_a_close_look_if_a_glance_is_not_enough(reader, seven, picture, looks, monkeypatch):
     looked, decoders = [], reader.decoders
 
     async def spied(data: bytes, search: Search, closely: bool) -> Found:

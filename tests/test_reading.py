@@ -1,4 +1,4 @@
-"""Pictures → readings: which candidate is the digit, and when a picture is looked at closely."""
+"""Pictures → readings: which candidate is the digit, and when a picture gets a close look."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ def candidate(box: Box = LEFT, prior: float = 0.0) -> Candidate:
 
 
 def judged(*rows: tuple[Box, float, float]) -> Reading:
-    """What is chosen of candidates, given as box, legibility and prior; the nth is certainly the digit n."""
+    """Choose among candidates, given as box, legibility and prior; the nth is certainly the digit n."""
     boxes, legibility, priors = zip(*rows, strict=True)
     probabilities = np.eye(10, dtype=np.float32)[: len(rows)]
     return chosen(list(map(candidate, boxes, priors)), probabilities, np.array(legibility, np.float32))
@@ -44,14 +44,14 @@ def test_the_runner_up_is_the_second_most_probable_digit_and_never_the_first(pro
     assert (read.digit, read.runner_up) == (probable[0], runner_up)
 
 
-def test_of_two_digits_that_are_as_probable_the_second_one_is_the_runner_up():
+def test_of_two_equally_probable_digits_the_second_is_the_runner_up():
     probabilities = np.array([0, 0, 0, 0.5, 0, 0.5, 0, 0, 0, 0], np.float32)
     read = judged((LEFT, 0.9, 0))._replace(probabilities=probabilities)
     assert (read.digit, read.runner_up) == (3, 5)
 
 
 @pytest.mark.parametrize(("prior", "digit"), [(-1, 1), (-3, 0)])
-def test_priors_count_as_odds_do(prior, digit):
+def test_priors_are_added_to_log_odds(prior, digit):
     assert judged((LEFT, 0.5, 0), (LEFT, 0.9, prior)).probabilities.argmax() == digit  # 0.9 is odds of 9, or e to 2.2
 
 
@@ -59,7 +59,7 @@ def test_a_prior_does_not_change_the_legibility():
     assert judged((LEFT, 0.9, -1)).legibility == pytest.approx(0.9)
 
 
-def test_a_candidate_beside_the_one_that_is_read_makes_it_less_legible():
+def test_a_candidate_beside_the_chosen_one_lowers_its_legibility():
     read = judged((LEFT, 0.99, 0), (RIGHT, 0.9, -3), (BOTH, 0.1, 0))
     assert read.box == LEFT
     assert read.legibility == pytest.approx(0.99 * 0.1)
@@ -67,13 +67,13 @@ def test_a_candidate_beside_the_one_that_is_read_makes_it_less_legible():
 
 
 @pytest.mark.parametrize("other", [BOTH, Box(20, 40, 20, 30), Box(10, 29, 60, 75)], ids=["around", "within", "small"])
-def test_one_around_it_within_it_or_much_smaller_does_not(other):
+def test_an_enclosing_enclosed_or_much_smaller_candidate_does_not(other):
     read = judged((LEFT, 0.99, 0), (other, 0.98, -3))
     assert read.legibility == pytest.approx(0.99)
     assert not read.has_several
 
 
-def test_legibilities_of_0_and_1_are_finite_odds():
+def test_legibilities_of_0_and_1_give_finite_odds():
     assert judged((LEFT, 1.0, -20), (LEFT, 0.9, 0)).probabilities.argmax() == 1
     assert judged((LEFT, 0.0, 0), (LEFT, 0.1, 0)).probabilities.argmax() == 1
 
@@ -101,7 +101,7 @@ def side_by_side(*digits: np.ndarray) -> Image.Image:
     return Image.fromarray(np.hstack([np.asarray(drawing(digit))[:, 50:350] for digit in digits]))
 
 
-def test_two_digits_side_by_side_are_several_and_hardly_legible(digits):
+def test_two_digits_side_by_side_are_several_with_low_legibility(digits):
     pairs = [reading_of(side_by_side(a, b)) for a, b in zip(digits[::50], digits[25::50], strict=True)]
     assert sum(pair.has_several and pair.legibility < 0.5 for pair in pairs) >= 9
     alone = [reading_of(side_by_side(digit)) for digit in digits[::50]]
@@ -111,7 +111,7 @@ def test_two_digits_side_by_side_are_several_and_hardly_legible(digits):
 
 @pytest.fixture
 def looks(monkeypatch) -> list[tuple[int, bool]]:
-    """How many pictures were looked at, and whether closely."""
+    """Record how many pictures each look was at, and whether it was a close one."""
     seen, look = [], reading.look
 
     def spied(images: Sequence[Image.Image], classifier, closely: bool, with_ink: bool = False) -> list:
@@ -127,24 +127,24 @@ def test_a_digit_is_read_at_a_glance(seven, classifier, looks):
     assert looks == [(1, False)]
 
 
-def test_what_is_blank_at_a_glance_is_looked_at_closely(classifier, looks):
+def test_a_picture_blank_at_a_glance_gets_a_close_look(classifier, looks):
     with pytest.raises(BlankImage, match="no ink"):
         read_bytes(flat(255), classifier, MAX_PIXELS)
     assert looks == [(1, False), (1, True)]
 
 
-def test_what_is_unsure_is_looked_at_closely(classifier, looks):
+def test_an_unsure_reading_gets_a_close_look(classifier, looks):
     read_bytes(encode(letter("A")), classifier, MAX_PIXELS)
     assert looks == [(1, False), (1, True)]
 
 
-def test_what_is_damaged_is_looked_at_once(classifier, looks):
+def test_a_damaged_picture_gets_one_look(classifier, looks):
     with pytest.raises(CorruptImage):
         read_bytes(PNG[: len(PNG) // 2], classifier, MAX_PIXELS)
     assert looks == [(1, False)]
 
 
-def test_a_small_digit_on_a_large_sheet_is_read_closely(digits, labels):
+def test_a_small_digit_on_a_large_sheet_gets_a_close_look(digits, labels):
     read = []
     for digit in digits[::25]:
         sheet = np.full((640, 640), 255, np.uint8)
@@ -153,7 +153,7 @@ def test_a_small_digit_on_a_large_sheet_is_read_closely(digits, labels):
     assert (np.array(read) != labels[::25]).sum() <= 1
 
 
-def test_bad_pictures_among_good_ones_keep_their_places(digits, classifier, looks):
+def test_errors_keep_their_places_among_readings(digits, classifier, looks):
     pictures = [encode(digits[0]), flat(255), encode(drawing(digits[150])), PNG[: len(PNG) // 2], encode(digits[350])]
     zero, blank, three, damaged, seven = read([open_image(data, MAX_PIXELS) for data in pictures], classifier)
     assert [int(good.probabilities.argmax()) for good in (zero, three, seven)] == [0, 3, 7]
@@ -164,7 +164,7 @@ def test_bad_pictures_among_good_ones_keep_their_places(digits, classifier, look
     assert not looks[1:] or looks[1][1]
 
 
-def test_of_pictures_read_together_the_unsure_ones_are_looked_at_closely_together(seven, classifier, looks):
+def test_unsure_pictures_of_a_batch_get_a_close_look_together(seven, classifier, looks):
     pictures = [encode(letter(text).resize((100, 100))) for text in "AWR"]
     pictures.insert(1, encode(seven))
     outcomes = read([open_image(data, MAX_PIXELS) for data in pictures], classifier)
@@ -174,6 +174,6 @@ def test_of_pictures_read_together_the_unsure_ones_are_looked_at_closely_togethe
         np.testing.assert_array_equal(outcome.frame, read_bytes(data, classifier, MAX_PIXELS).frame)
 
 
-def test_only_blank_and_unsure_pictures_are_looked_at_again():
+def test_only_blank_and_unsure_pictures_get_a_second_look():
     sure, unsure = judged((LEFT, 0.99, 0)), judged((LEFT, 0.5, 0))
     assert [is_unsure(each) for each in (sure, unsure, BlankImage(), CorruptImage())] == [False, True, True, False]

@@ -1,4 +1,4 @@
-"""Several pictures of one request: each is read or refused by itself; together they take no more than their share."""
+"""Several pictures in one request: each is read or refused on its own, and together they take a limited share."""
 
 import asyncio
 import threading
@@ -29,7 +29,7 @@ def pngs(digits) -> list[bytes]:
     return [encode(digit) for digit in digits[::7][:64]]
 
 
-def test_of_64_pictures_one_of_which_is_broken_63_are_answered_as_alone(client, pngs):
+def test_a_broken_picture_among_64_does_not_affect_the_others(client, pngs):
     pngs[20] = CUT
     answer = sent(client, pngs)
     assert answer.status_code == 200
@@ -46,7 +46,7 @@ def test_of_64_pictures_one_of_which_is_broken_63_are_answered_as_alone(client, 
     assert results == [client.post("/predict", content=png).json() for png in pngs]
 
 
-def test_small_and_large_pictures_and_what_is_none_are_answered_in_their_order(client, digits):
+def test_small_large_and_invalid_pictures_are_answered_in_order(client, digits):
     pictures = [
         encode(drawing(digits[350])),
         encode(digits[150]),
@@ -63,19 +63,19 @@ def test_small_and_large_pictures_and_what_is_none_are_answered_in_their_order(c
     assert said == [7, 3, "not-an-image", "empty-file", 2, "blank-image", 0]
 
 
-def test_the_frame_of_each_is_answered_where_it_is_asked_for(client, pngs):
+def test_each_frame_is_returned_on_request(client, pngs):
     for result in sent(client, pngs[:3], "/predict/batch?frame=true").json()["results"]:
         assert result["frame"].startswith("data:image/png;base64,")
         assert result["box"]["height"] >= 19
 
 
-def test_what_is_less_legible_than_the_setting_asks_for_is_refused_by_itself(seven):
+def test_a_picture_below_min_legibility_is_refused_on_its_own(seven):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         good, bad = sent(client, [encode(seven), encode(letter("A"))]).json()["results"]
     assert (good["digit"], bad["error"]["type"]) == (7, "/problems/not-a-digit")
 
 
-def test_a_batch_may_have_256_pictures_and_no_more(client, seven):
+def test_a_batch_has_at_most_256_pictures(client, seven):
     picture = encode(seven)
     assert [result["digit"] for result in sent(client, [picture] * 256).json()["results"]] == [7] * 256
     answer = sent(client, [picture] * 257)
@@ -83,21 +83,21 @@ def test_a_batch_may_have_256_pictures_and_no_more(client, seven):
     assert answer.json()["detail"] == "The request has more than 256 pictures: send the rest in another request."
 
 
-def test_what_is_no_form_with_pictures_is_a_problem(client, seven):
+def test_a_body_that_is_no_form_with_pictures_is_a_problem(client, seven):
     assert_problem(client.post("/predict/batch", content=encode(seven)), 422, "no-file", "/predict/batch")
     answer = client.post("/predict/batch", files={"file": encode(seven)})
     assert_problem(answer, 422, "no-file", "/predict/batch")
     assert "-F files=@picture.png" in answer.json()["detail"]
 
 
-def test_a_batch_is_as_large_as_one_picture_may_be_and_no_larger(pngs):
+def test_a_batch_has_the_size_limit_of_one_picture(pngs):
     with TestClient(create_app(Settings(max_upload_bytes=10_000))) as client:
         assert_problem(sent(client, pngs), 413, "upload-too-large", "/predict/batch")
         assert len(sent(client, pngs[:8]).json()["results"]) == 8
 
 
 @pytest.mark.parametrize(("small_queue", "most_small"), [(64, 16), (8, 2), (1, 1)])
-def test_a_batch_takes_a_quarter_of_the_small_places_and_one_of_the_large(digits, monkeypatch, small_queue, most_small):
+def test_a_batch_takes_a_quarter_of_the_small_queue_and_one_large_place(digits, monkeypatch, small_queue, most_small):
     running, most = {"read_small": 0, "read_large": 0}, {}
 
     def counted(name: str):
@@ -122,7 +122,7 @@ def test_a_batch_takes_a_quarter_of_the_small_places_and_one_of_the_large(digits
 
 
 @pytest.mark.parametrize("queue", [Resource.SMALL, Resource.LARGE])
-def test_a_batch_that_finds_no_places_is_refused_as_a_whole(client, digits, monkeypatch, queue):
+def test_a_batch_without_room_in_the_queue_is_refused_as_a_whole(client, digits, monkeypatch, queue):
     admission = client.app.user_middleware[-1].kwargs["admission"]
     monkeypatch.setitem(admission.in_hand, queue, admission.limits[queue])
     answer = sent(client, [encode(digits[0]), encode(drawing(digits[0]))])
@@ -130,13 +130,13 @@ def test_a_batch_that_finds_no_places_is_refused_as_a_whole(client, digits, monk
     assert answer.headers["retry-after"] == "1"
 
 
-def test_pictures_that_do_not_begin_in_time_are_refused(client, pngs, monkeypatch):
+def test_pictures_that_wait_too_long_are_refused(client, pngs, monkeypatch):
     monkeypatch.setattr(readings, "SECONDS", -1)
     for result in sent(client, pngs[:2]).json()["results"]:
         assert (result["error"]["type"], result["error"]["status"]) == ("/problems/overloaded", 503)
 
 
-def test_an_unforeseen_error_costs_one_answer_and_is_logged(client, digits, monkeypatch):
+def test_an_unexpected_error_affects_one_answer_and_is_logged(client, digits, monkeypatch):
     async def broken(*_):
         raise RuntimeError("the secret")
 
@@ -161,7 +161,7 @@ def test_each_picture_of_a_batch_is_counted(client, pngs):
 
 
 @pytest.mark.slow
-def test_others_are_answered_while_batches_are_read(pngs, seven):
+def test_other_requests_are_answered_while_batches_are_read(pngs, seven):
     picture, done = encode(seven), threading.Event()
 
     def send_batches(url: str) -> list[int]:

@@ -19,7 +19,7 @@ def read_as_seven(seven):
 
 @pytest.fixture
 def folder(tmp_path, seven):
-    """A folder of two digits and a picture that shows none."""
+    """A folder with two digits and a picture that shows none."""
     (tmp_path / "mixed" / "images").mkdir(parents=True)
     (tmp_path / "mixed" / "labels.csv").write_text("filename,label\na.png,7\nb.png,1\nc.png,none\n")
     for name in "abc":
@@ -36,7 +36,7 @@ def readings(answer: tuple, folder) -> list[Reading]:
         return real.read_all(real.labelled([folder]), url)["mixed"]
 
 
-def test_legibility_is_the_service_s(folder, read_as_seven):
+def test_legibility_is_that_of_the_service(folder, read_as_seven):
     answers = readings((200, {}, {**read_as_seven, "legibility": 0.25}), folder)
     assert [(r.label, r.answer, r.legibility) for r in answers] == [
         ("7", "7", 0.25),
@@ -45,7 +45,7 @@ def test_legibility_is_the_service_s(folder, read_as_seven):
     ]
 
 
-def test_all_answers_of_an_older_service_are_legible(folder, read_as_seven):
+def test_answers_without_legibility_count_as_legible(folder, read_as_seven):
     del read_as_seven["legibility"]
     assert [r.legibility for r in readings((200, {}, read_as_seven), folder)] == [1, 1, 1]
 
@@ -56,14 +56,14 @@ def test_a_refused_picture_is_not_legible(folder):
     assert all(r.refused for r in answers)
 
 
-def test_the_table_of_digits_says_how_many_are_wrong_and_legible():
+def test_the_table_of_digits_has_errors_and_legible_share():
     digits = [reading("7", "7", 0.9), reading("1", "7", 0.5), reading("3", "3", 0.4), Reading("a.png", "2", "blank")]
     row = real.table({"a": digits}).splitlines()[-1]
     assert row.startswith("| a | 50.00 | 2/4 | ")
     assert row.endswith(" | 50.0 |")
 
 
-def test_the_table_of_others_says_how_well_they_are_told_from_digits():
+def test_the_table_of_others_has_their_separation_from_digits():
     digits = [reading("7", "7", 0.9), reading("1", "7", 0.9), reading("3", "3", 0.4), Reading("a.png", "2", "blank")]
     others = [reading("none", "4", 0.6), reading("none", "4", 0.1), Reading("a.png", "none", "blank")]
     row = real.table_of_others({"a": others}, digits).splitlines()[-1]
@@ -81,7 +81,7 @@ def test_a_run_prints_both_tables_and_draws_both_sheets(folder, read_as_seven, t
     assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["mixed-none.png", "mixed.png"]
 
 
-def test_titles_say_what_was_read():
+def test_titles_describe_the_answer():
     assert reading("1", "7", 0.5).title == "1→7 (90%)"
     assert reading("none", "4", 0.97).title == "looks like 4 (97%)"
     assert Reading("a.png", "1", "https://digits.example/problems/blank-image").title == "1→blank-image"

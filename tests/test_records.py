@@ -9,7 +9,7 @@ LINES = [{"text": "71"}, {"text": "3"}]
 NUMBER = TextAnswer("71\n3", 0.9, LINES, "1f0c2a9b7d3e")
 
 
-def test_a_line_of_json_is_a_picture():
+def test_a_prediction_is_a_line_of_json():
     assert json.loads(Json().answer("7.png", SEVEN)) == {
         "file": "7.png",
         "digit": 7,
@@ -21,7 +21,7 @@ def test_a_line_of_json_is_a_picture():
     assert json.loads(Json().failure('"\udcff\n.png', "no")) == {"file": '"\udcff\n.png', "error": "no"}
 
 
-def test_a_row_of_csv_is_a_picture():
+def test_a_prediction_is_a_row_of_csv():
     format = Csv("digit")
     text = "\n".join([format.answer("7, or 1.png", SEVEN), format.failure('"\n.png', "No, it is not.")])
     first, second = csv.DictReader(text.splitlines(keepends=True))
@@ -37,7 +37,7 @@ def test_a_row_of_csv_is_a_picture():
     assert second == {**dict.fromkeys(COLUMNS["digit"], ""), "file": '"\n.png', "error": "No, it is not."}
 
 
-def test_a_line_of_json_is_a_text():
+def test_a_text_is_a_line_of_json():
     assert json.loads(Json().answer("71.png", NUMBER)) == {
         "file": "71.png",
         "text": "71\n3",
@@ -47,7 +47,7 @@ def test_a_line_of_json_is_a_text():
     }
 
 
-def test_a_row_of_csv_is_a_text_of_any_number_of_lines():
+def test_a_text_of_any_number_of_lines_is_a_row_of_csv():
     format = Csv("text")
     text = "\n".join([format.answer("71.png", NUMBER), format.failure("8.png", "no")])
     first, second = csv.DictReader(text.splitlines(keepends=True))
@@ -55,7 +55,7 @@ def test_a_row_of_csv_is_a_text_of_any_number_of_lines():
     assert second == {**dict.fromkeys(COLUMNS["text"], ""), "file": "8.png", "error": "no"}
 
 
-def test_the_columns_are_named_once_even_where_the_first_picture_failed():
+def test_the_header_is_written_once_even_if_the_first_picture_failed():
     format = Csv("digit")
     lines = [format.failure("3.png", "no"), format.answer("7.png", SEVEN)]
     assert [line.split(",")[0] for line in "\n".join(lines).split("\n")] == ["file", "3.png", "7.png"]

@@ -1,4 +1,4 @@
-"""The robustness benchmark reads as the service does, and counts what is refused as wrong."""
+"""The robustness benchmark reads as the service does, and counts refusals as errors."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def test_a_squashed_picture_is_light_on_dark(seven, classifier):
     assert probabilities.argmax() == 7
 
 
-def test_what_is_read_in_a_scene(digits, labels, classifier):
+def test_the_answers_in_a_scene_are_compared_with_the_labels(digits, labels, classifier):
     labels = labels[::50].copy()
     labels[0] = 9
     result = robustness.measure("clean", digits[::50], labels, 0, classifier, robustness.served)
@@ -31,7 +31,7 @@ def test_what_is_read_in_a_scene(digits, labels, classifier):
     assert robustness.row("clean", result, result).startswith("| clean | 10.0 | 1/10 | 0 | +0.0 | ")
 
 
-def test_a_refused_picture_is_wrong_and_in_the_contact_sheet(digits, labels, classifier, tmp_path):
+def test_a_refused_picture_is_an_error_and_in_the_contact_sheet(digits, labels, classifier, tmp_path):
     def refusing(picture, model):
         return robustness.served(flat(255), model)
 
@@ -41,7 +41,7 @@ def test_a_refused_picture_is_wrong_and_in_the_contact_sheet(digits, labels, cla
     robustness.contact_sheet("clean", digits, labels, 0, result).savefig(tmp_path / "sheet.png")
 
 
-def test_a_see_through_picture_is_shown_on_grey():
+def test_a_transparent_picture_is_shown_on_grey():
     picture = np.zeros((100, 100, 4), np.uint8)
     picture[[0, 99], [0, 99]] = 255
     assert robustness.thumbnail(encode(picture)).getpixel((50, 50)) == (160, 160, 160, 255)

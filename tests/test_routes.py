@@ -1,4 +1,4 @@
-"""The endpoints, with real digits: answers and every error."""
+"""The endpoints with real digits: answers, and every error."""
 
 import base64
 import gzip
@@ -27,7 +27,7 @@ def picture(seven) -> bytes:
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "application/octet-stream", "text/plain", None])
-def test_a_raw_body_is_read_whatever_it_is_called(client, picture, content_type):
+def test_a_raw_body_is_read_whatever_its_content_type(client, picture, content_type):
     headers = {"content-type": content_type} if content_type else {}
     answer = client.post("/predict", content=picture, headers=headers)
     assert answer.status_code == 200
@@ -36,7 +36,7 @@ def test_a_raw_body_is_read_whatever_it_is_called(client, picture, content_type)
 
 @pytest.mark.parametrize("start", ["", "data:image/png;base64,"])
 @pytest.mark.parametrize("path", ["/predict", "/read"])
-def test_a_picture_in_json_is_read_as_the_picture_itself(client, picture, path, start):
+def test_a_picture_in_json_is_read_like_a_raw_body(client, picture, path, start):
     answer = client.post(path, json={"image": start + base64.b64encode(picture).decode()})
     assert answer.json() == client.post(path, content=picture).json()
 
@@ -47,7 +47,7 @@ def test_a_compressed_picture_is_read(client, picture):
 
 
 @pytest.mark.parametrize("name", ["seven.png", "seven.exe", "../../etc/passwd", "sieben-ü.png"])
-def test_a_form_field_is_read_whatever_it_is_called(client, picture, name):
+def test_a_form_field_is_read_whatever_its_file_name(client, picture, name):
     answer = client.post("/predict", files={"file": (name, picture, "text/html")}, data={"comment": "a seven"})
     assert answer.status_code == 200
     assert answer.json()["digit"] == 7
@@ -56,7 +56,7 @@ def test_a_form_field_is_read_whatever_it_is_called(client, picture, name):
 FIELDS = ["digit", "confidence", "probabilities", "legibility", "model"]
 
 
-def test_the_answer_is_the_digit_ten_probabilities_and_the_legibility(client, picture, classifier):
+def test_the_answer_has_digit_ten_probabilities_and_legibility(client, picture, classifier):
     answer = client.post("/predict", content=picture).json()
     assert list(answer) == FIELDS
     assert len(answer["probabilities"]) == 10
@@ -66,11 +66,11 @@ def test_the_answer_is_the_digit_ten_probabilities_and_the_legibility(client, pi
     assert answer["model"] == classifier.version
 
 
-def test_what_is_no_digit_is_hardly_legible(client):
+def test_a_non_digit_is_hardly_legible(client):
     assert client.post("/predict", content=encode(letter("A"))).json()["legibility"] < 0.5
 
 
-def test_the_frame_is_what_the_network_saw(client, picture, classifier):
+def test_the_frame_is_the_input_of_the_network(client, picture, classifier):
     answer = client.post("/predict?frame=true", content=picture).json()
     assert list(answer) == [*FIELDS, "frame", "box"]
     kind, data = answer["frame"].split(",")
@@ -102,7 +102,7 @@ def turned_jpeg(digit: np.ndarray) -> bytes:
 
 
 def box_on_drawing(digit: np.ndarray, scale: int = 10) -> dict[str, int]:
-    """Where `drawing` puts the ink of a digit."""
+    """Return the box of a digit's ink on `drawing`."""
     left, top, right, bottom = Image.fromarray(digit).point(lambda level: 255 * (level > 64)).getbbox()
     edges = {"left": left + 5, "top": top + 10, "width": right - left, "height": bottom - top}
     return {name: scale * edge for name, edge in edges.items()}
@@ -114,18 +114,18 @@ def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way
     assert box == pytest.approx(box_on_drawing(seven), abs=10)
 
 
-def test_the_box_is_in_pixels_of_the_picture_that_was_sent(client, seven):
+def test_the_box_is_in_pixels_of_the_uploaded_picture(client, seven):
     box = client.post("/predict?frame=true", content=encode(drawing(seven, scale=50))).json()["box"]
     assert box == pytest.approx(box_on_drawing(seven, scale=50), abs=50)
 
 
-def test_a_box_has_pixels_even_where_rounding_left_none():
+def test_a_box_is_never_rounded_to_zero_size():
     assert dict(box_of(maps.Box(top=3, bottom=3, left=2, right=2))) == {"left": 2, "top": 3, "width": 1, "height": 1}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_500_digits_are_read_however_they_are_drawn(client, digits, labels, way):
+def test_500_digits_are_read_in_every_kind_of_picture(client, digits, labels, way):
     answers = [client.post("/predict", content=WAYS[way](digit)).json()["digit"] for digit in digits]
     assert (answers != labels).mean() <= 0.02
 
@@ -175,7 +175,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_read_is_a_problem_of_its_own(client, name, picture):
+def test_each_unreadable_picture_has_its_own_problem(client, name, picture):
     headers, body, status, problem = REFUSED[name]
     answer = client.post("/predict", content=body, headers=headers)
     assert_problem(answer, status, problem, "/predict")
@@ -183,12 +183,12 @@ def test_what_cannot_be_read_is_a_problem_of_its_own(client, name, picture):
     assert client.post("/predict", content=picture).json()["digit"] == 7
 
 
-def test_what_cannot_be_read_is_not_explained(client):
+def test_an_unreadable_picture_is_not_explained(client):
     for headers, body, status, problem in REFUSED.values():
         assert_problem(client.post("/explain", content=body, headers=headers), status, problem, "/explain")
 
 
-def test_all_that_is_no_picture_is_refused_to_be_read_as_a_number_too(client, picture):
+def test_files_that_are_no_picture_are_refused_by_read_too(client, picture):
     for headers, body, status, problem in REFUSED.values():
         if problem != "blank-image":
             assert_problem(client.post("/read", content=body, headers=headers), status, problem, "/read")
@@ -219,7 +219,7 @@ def test_every_kind_of_problem_is_raised_by_a_test():
     assert tested == {kind.name for kind in problems.KINDS.values()}
 
 
-def test_every_error_class_stands_in_the_table():
+def test_every_error_class_is_in_the_table():
     leaves = {each for each in every_subclass(errors.PreprocessError, WebError) if not each.__subclasses__()}
     assert leaves < set(problems.KINDS)
 
@@ -263,7 +263,7 @@ def test_a_picture_that_takes_too_much_memory_is_refused(seven):
     assert "20 MB" in answer.json()["detail"]
 
 
-def test_what_is_less_legible_than_the_setting_asks_for_is_refused(picture):
+def test_a_picture_below_min_legibility_is_refused(picture):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         answer = client.post("/predict", content=encode(letter("A")))
         assert_problem(answer, 422, "not-a-digit", "/predict")
@@ -271,7 +271,7 @@ def test_what_is_less_legible_than_the_setting_asks_for_is_refused(picture):
         assert client.post("/predict", content=picture).json()["digit"] == 7
 
 
-def test_of_several_digits_it_is_said_that_they_are(seven, classifier, monkeypatch):
+def test_several_digits_are_reported_as_such(seven, classifier, monkeypatch):
     reading = read_bytes(encode(seven), classifier, MAX_PIXELS)._replace(legibility=0.1, has_several=True)
     monkeypatch.setattr("app.inference.reader.read", lambda *_: [reading])
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
@@ -280,7 +280,7 @@ def test_of_several_digits_it_is_said_that_they_are(seven, classifier, monkeypat
     assert answer.json()["detail"] == "There are several digits on the picture: send one at a time."
 
 
-def test_a_picture_that_waits_too_long_is_refused_as_overload(client, picture, monkeypatch):
+def test_a_picture_that_waits_too_long_is_refused_as_overloaded(client, picture, monkeypatch):
     monkeypatch.setattr("app.inference.decoders.WAIT_SECONDS", 0)
     answer = client.post("/predict", content=picture)
     assert_problem(answer, 503, "overloaded", "/predict")
@@ -288,7 +288,7 @@ def test_a_picture_that_waits_too_long_is_refused_as_overload(client, picture, m
 
 
 @pytest.mark.slow
-def test_nothing_of_an_unforeseen_error_is_leaked(client, seven, monkeypatch):
+def test_an_unexpected_error_leaks_nothing(client, seven, monkeypatch):
     def broken(*_):
         raise RuntimeError("the secret")
 
@@ -301,7 +301,7 @@ def test_nothing_of_an_unforeseen_error_is_leaked(client, seven, monkeypatch):
 
 @pytest.mark.parametrize("path", ["/predict", "/explain"])
 @pytest.mark.parametrize(("side", "is_small"), [(28, True), (300, False)])
-def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkeypatch, side, is_small, path):
+def test_only_small_pictures_are_decoded_in_this_process(client, seven, monkeypatch, side, is_small, path):
     seen, load = [], ImageFile.ImageFile.load
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: (seen.append(image), load(image))[1])
     answer = client.post(path, content=encode(Image.fromarray(255 - seven).resize((side, side))))
@@ -309,7 +309,7 @@ def test_only_small_pictures_are_worked_on_in_this_process(client, seven, monkey
     assert bool(seen) == is_small
 
 
-def test_bodies_together_have_a_limit(seven):
+def test_all_bodies_together_have_a_size_limit(seven):
     settings = Settings(max_held_bytes=1000)
     with TestClient(create_app(settings)) as client:
         bomb = gzip.compress(bytes(1_000_000))[:900]
@@ -322,11 +322,11 @@ def test_bodies_together_have_a_limit(seven):
         assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
 
 
-def test_a_service_that_is_told_to_stop_says_so(client, picture):
+def test_a_stopping_service_fails_its_health_check(client, picture):
     client.app_state["draining"].has_begun = True
     answer = client.get("/health")
     assert_problem(answer, 503, "shutting-down", "/health")
-    assert client.post("/predict", content=picture).json()["digit"] == 7  # what comes is answered all the same
+    assert client.post("/predict", content=picture).json()["digit"] == 7  # new requests are still answered
 
 
 KEYS = {"api_keys": ["first", "second"]}
@@ -336,7 +336,7 @@ KEYS = {"api_keys": ["first", "second"]}
     "headers", [{"authorization": "Bearer second"}, {"x-api-key": "first"}, {"authorization": "bearer first"}]
 )
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/read", "/metrics"])
-def test_one_of_the_keys_lets_in(headers, path, picture):
+def test_each_key_grants_access(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
         assert answer.status_code == 200
@@ -356,7 +356,7 @@ def test_one_of_the_keys_lets_in(headers, path, picture):
     ],
 )
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/corrections", "/read", "/metrics"])
-def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, picture):
+def test_without_a_key_only_the_health_check_is_accessible(headers, path, picture):
     with TestClient(create_app(Settings(**KEYS))) as client:
         answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
         assert_problem(answer, 401, "unauthorized", path)
@@ -364,7 +364,7 @@ def test_without_a_key_nobody_gets_in_but_to_the_health_check(headers, path, pic
         assert client.get("/health").status_code == 200
 
 
-def test_pages_of_other_origins_may_ask_where_that_is_allowed(client, picture):
+def test_allowed_origins_get_cors_headers(client, picture):
     ours, other = {"origin": "https://ours.example"}, {"origin": "https://other.example"}
     assert "access-control-allow-origin" not in client.post("/predict", content=picture, headers=ours).headers
     with TestClient(create_app(Settings(cors_origins=["https://ours.example"]))) as client:
@@ -375,7 +375,7 @@ def test_pages_of_other_origins_may_ask_where_that_is_allowed(client, picture):
         assert client.options("/predict", headers=asked).status_code == 200
 
 
-def test_openapi_has_an_example_of_every_answer(client):
+def test_openapi_has_an_example_for_every_answer(client):
     document = client.get("/openapi.json").json()
     responses = document["paths"]["/predict"]["post"]["responses"]
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
@@ -390,7 +390,7 @@ def test_openapi_has_an_example_of_every_answer(client):
     assert set(body) == {"multipart/form-data", "application/octet-stream", "application/json"}
 
 
-def test_the_documentation_page_is_there(client):
+def test_the_documentation_page_is_served(client):
     assert "swagger" in client.get("/docs").text.lower()
 
 

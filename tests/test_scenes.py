@@ -1,4 +1,4 @@
-"""Scenes of the benchmarks: what is claimed of their pictures."""
+"""Claims about the pictures of the benchmark scenes."""
 
 from collections import Counter
 from io import BytesIO
@@ -16,28 +16,28 @@ pytestmark = pytest.mark.slow
 
 
 def rendered(scene: str, digits: np.ndarray) -> list[Image.Image]:
-    """Pictures of some digits in a scene."""
+    """Render digits in a scene."""
     return [Image.open(BytesIO(render(scene, digit, seed=0, index=index))) for index, digit in enumerate(digits)]
 
 
 def borders(image: Image.Image) -> list[set[int]]:
-    """The grey levels along each of the four edges."""
+    """Return the grey levels along each of the four edges."""
     levels = np.asarray(image)
     return [set(edge.tolist()) for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1])]
 
 
 @pytest.mark.parametrize("scene", [scene for scene in SCENES if scene != "12-megapixels"])
-def test_every_scene_is_a_picture_that_the_service_opens(seven, scene):
+def test_the_service_opens_every_scene(seven, scene):
     open_image(render(scene, seven, seed=0, index=3), MAX_PIXELS).load()
 
 
 @pytest.mark.parametrize("scene", ["clean", "white-on-black", "printed-grid", "one-bit-scan", *CROPS])
-def test_a_picture_depends_on_scene_seed_and_index_alone(seven, scene):
+def test_a_picture_depends_only_on_scene_seed_and_index(seven, scene):
     assert render(scene, seven, seed=0, index=3) == render(scene, seven, seed=0, index=3)
 
 
 @pytest.mark.parametrize("scene", CROPS)
-def test_a_crop_has_the_size_that_its_name_says(digits, scene):
+def test_a_crop_has_the_size_in_its_name(digits, scene):
     side, room = int(scene.split("px")[0].split("-")[-1]), 4 if scene.endswith("margin") else 0
     sizes = [max(image.size) for image in rendered(scene, digits[::25])]
     assert 0.85 * side <= min(sizes) <= max(sizes) <= side + room
@@ -72,7 +72,7 @@ def test_a_cut_digit_has_ink_on_one_edge(digits):
         assert sum(edge.min() < edge.max() - 60 for edge in edges) == 1
 
 
-def test_four_black_lines_are_along_the_edges_of_a_printed_grid(digits):
+def test_a_printed_grid_has_black_lines_along_its_four_edges(digits):
     for image in rendered("printed-grid", digits[::25]):
         dark = np.asarray(image.convert("L")) < 110
         height, width = (np.array(dark.shape) * 0.25).astype(int)

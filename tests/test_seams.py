@@ -1,4 +1,4 @@
-"""Lines are cut between digits and at their necks, on real digits."""
+"""Lines are cut between digits and at their narrowest places, on real digits."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def line_of(ink: np.ndarray, height: float) -> Line:
 
 
 def beside(*inks: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray]:
-    """Digits in a row, cropped to their columns, and whose ink each pixel is: -1 where there is none."""
+    """Put digits in a row, cropped to their columns; also return each pixel's digit, or -1 without ink."""
     parts = [ink[4:24, ink.any(axis=0)] for ink in inks]
     width = sum(part.shape[1] for part in parts) + gap * (len(parts) - 1)
     row, owner, left = np.zeros((20, width)), np.full((20, width), -1), 0
@@ -27,7 +27,7 @@ def beside(*inks: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("scale", [1, 2, 5])
-def test_a_gap_is_cut_wherever_digits_are_drawn(digits, scale):
+def test_a_gap_is_cut_at_any_spacing(digits, scale):
     row, owner = beside(digits[350], digits[150], digits[400], gap=3)
     big, owners = np.kron(row, np.ones((scale, scale))), np.kron(owner, np.ones((scale, scale), int))
     part, depth = parts_of(line_of(big, 20 * scale))
@@ -40,7 +40,7 @@ def test_a_gap_is_cut_wherever_digits_are_drawn(digits, scale):
 
 
 @pytest.mark.parametrize(("gap", "least"), [(-1, 45), (-2, 38)])
-def test_digits_that_touch_or_run_into_each_other_are_parted(digits, gap, least):
+def test_touching_and_overlapping_digits_are_separated(digits, gap, least):
     found = 0
     for place in range(0, 500, 10):
         row, owner = beside(digits[place], digits[(7 * place + 13) % 500], gap=gap)
@@ -75,7 +75,7 @@ def test_parts_are_numbered_from_left_to_right_in_every_row(digits):
     assert depth[0] == depth[-1] == 0
 
 
-def test_there_are_not_too_many():
+def test_the_number_of_parts_is_limited():
     stripes = np.zeros((20, 3000))
     stripes[:, ::4] = 1
     assert parts_of(line_of(stripes, 20)).part.max() <= MOST_SEAMS

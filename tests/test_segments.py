@@ -1,4 +1,4 @@
-"""Parts of a line are put together and framed as single digits are."""
+"""Parts of a line are combined to segments and framed like single digits."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ LEVEL = 0.3
 
 
 def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
-    """Digits beside each other with room around, (H, W) float32 in [0, 1]."""
+    """Put digits side by side with a margin, (H, W) float32 in [0, 1]."""
     parts = [ink[:, ink.any(axis=0)] for ink in inks]
     row = np.concatenate([np.pad(part, ((8, 8), (gap, 0))) for part in parts], axis=1)
     return np.pad(row, ((0, 0), (0, 6))).astype(np.float32) / 255
@@ -22,7 +22,7 @@ def found(page: np.ndarray):
     return segments_of(line, LEVEL)
 
 
-def test_each_digit_is_a_segment_with_the_frame_it_has_alone(digits):
+def test_each_digit_is_a_segment_with_the_frame_of_the_digit_alone(digits):
     some = digits[[20, 120, 320]]
     segments = found(page_with(*some))
     alone = [found(page_with(digit)) for digit in some]
@@ -31,7 +31,7 @@ def test_each_digit_is_a_segment_with_the_frame_it_has_alone(digits):
         assert min(np.abs(segments.frames - one).max(axis=(1, 2))) < 0.2
 
 
-def test_segments_are_of_parts_that_follow_each_other(digits):
+def test_segments_are_consecutive_parts(digits):
     segments = found(page_with(*digits[::60]))
     begin, end = segments.spans.T
     assert (end > begin).all()
@@ -40,7 +40,7 @@ def test_segments_are_of_parts_that_follow_each_other(digits):
     assert len(segments.frames) == len(segments.boxes) == len(segments.shapes.height) == len(segments.spans)
 
 
-def test_boxes_are_on_the_page(digits):
+def test_boxes_are_relative_to_the_page(digits):
     page = page_with(*digits[::60])
     segments = found(page)
     for frame, (top, bottom, left, right) in zip(segments.frames, segments.boxes, strict=True):
@@ -49,7 +49,7 @@ def test_boxes_are_on_the_page(digits):
         assert frame.max() == 1
 
 
-def test_shapes_are_in_heights_of_a_digit_at_any_scale(digits):
+def test_shapes_are_in_digit_heights_at_any_scale(digits):
     page = page_with(digits[20])
     for scale in (1, 2, 4):
         segments = found(np.kron(page, np.ones((scale, scale), np.float32)))
@@ -60,7 +60,7 @@ def test_shapes_are_in_heights_of_a_digit_at_any_scale(digits):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
-def test_a_dot_or_a_line_is_no_failure(shape):
+def test_dots_and_lines_are_handled(shape):
     page = np.zeros((50, 50), np.float32)
     page[4 : 4 + shape[0], 4 : 4 + shape[1]] = 1
     assert len(found(page).parts.ink) >= 1

@@ -1,4 +1,4 @@
-"""The running service, as good and bad clients meet it: processes, signals, raw sockets."""
+"""The running service with well-behaved and hostile clients: processes, signals, raw sockets."""
 
 import json
 import os
@@ -52,13 +52,13 @@ def connect(url: str) -> socket.socket:
 
 
 def post(body: bytes, length: int | None = None, headers: bytes = b"") -> bytes:
-    """A request for /predict, which says it is so long."""
+    """Build a request for /predict with a declared length."""
     declared = len(body) if length is None else length
     return b"POST /predict HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (headers, declared) + body
 
 
 def received(client: socket.socket) -> bytes:
-    """All that comes until the service closes."""
+    """Receive everything until the service closes the connection."""
     answer = b""
     try:
         while data := client.recv(65536):
@@ -69,7 +69,7 @@ def received(client: socket.socket) -> bytes:
 
 
 def is_well(url: str, small: bytes) -> bool:
-    """Whether the service answers as it should, within a second."""
+    """Whether the service answers correctly within a second."""
     try:
         answer = httpx2.post(f"{url}/predict", content=small, timeout=1)
     except httpx2.TimeoutException:
@@ -78,7 +78,7 @@ def is_well(url: str, small: bytes) -> bool:
 
 
 CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-CLOSED = b""  # without a word
+CLOSED = b""  # closed without an answer
 SLOW_OR_WRONG = {
     "no byte": (b"", CLOSED),
     "headers that do not end": (b"POST /predict HTTP/1.1\r\nHost: x\r\nX-A: ", CLOSED),
@@ -97,7 +97,7 @@ SLOW_OR_WRONG = {
 
 
 @pytest.mark.parametrize("name", SLOW_OR_WRONG)
-def test_a_slow_or_wrong_request_is_answered_in_a_word_and_closed(name, service, small):
+def test_a_slow_or_malformed_request_gets_a_short_answer_and_a_close(name, service, small):
     sent, expected = SLOW_OR_WRONG[name]
     with connect(service) as client:
         started = time.perf_counter()
@@ -109,7 +109,7 @@ def test_a_slow_or_wrong_request_is_answered_in_a_word_and_closed(name, service,
     assert is_well(service, small)
 
 
-def test_headers_that_come_drop_by_drop_are_not_waited_for(service, small):
+def test_slowly_sent_headers_time_out(service, small):
     with connect(service) as client:
         started = time.perf_counter()
         try:
@@ -124,7 +124,7 @@ def test_headers_that_come_drop_by_drop_are_not_waited_for(service, small):
 
 
 @pytest.mark.parametrize("rest", [b"\r\n", b"POST /pre"], ids=["an empty line", "a begun request"])
-def test_a_connection_does_not_stay_open_for_what_follows_a_finished_request(rest, service):
+def test_bytes_after_a_finished_request_do_not_keep_the_connection_open(rest, service):
     with connect(service) as client:
         client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b""
@@ -134,7 +134,7 @@ def test_a_connection_does_not_stay_open_for_what_follows_a_finished_request(res
         assert received(client).startswith(b"HTTP/1.1 400 " if rest == b"\r\n" else b"")
 
 
-def test_a_refused_body_is_passed_over_and_the_next_request_answered(service, small):
+def test_a_refused_body_is_skipped_and_the_next_request_answered(service, small):
     with connect(service) as client:
         client.sendall(post(bytes(20_000_001)) + post(small, headers=b"Connection: close\r\n"))
         answer = received(client)
@@ -142,7 +142,7 @@ def test_a_refused_body_is_passed_over_and_the_next_request_answered(service, sm
     assert b'"digit":7' in answer
 
 
-def test_the_rest_of_a_refused_body_is_not_waited_for_long(service, small):
+def test_the_rest_of_a_refused_body_times_out_soon(service, small):
     with connect(service) as client:
         client.sendall(post(b"", length=10**9))
         started = time.perf_counter()
@@ -156,7 +156,7 @@ def test_the_rest_of_a_refused_body_is_not_waited_for_long(service, small):
     assert is_well(service, small)
 
 
-def test_a_body_does_not_count_as_headers(service, small):
+def test_the_header_timeout_does_not_apply_to_bodies(service, small):
     with connect(service) as client:
         client.sendall(post(bytes(75_000)) + b"GET /health HTTP/1.1\r\nHost: aaaaaaaaaa")
         time.sleep(CLIENT_SECONDS / 5)
@@ -167,7 +167,7 @@ def test_a_body_does_not_count_as_headers(service, small):
 
 
 @pytest.mark.parametrize("path", [b"/predict", b"/health", b"/none"])
-def test_an_answer_to_head_has_no_body(path, service):
+def test_a_head_request_is_answered_without_a_body(path, service):
     with connect(service) as client:
         client.sendall(b"HEAD %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
         head, _, body = received(client).partition(b"\r\n\r\n")
@@ -175,14 +175,14 @@ def test_an_answer_to_head_has_no_body(path, service):
     assert body == b""
 
 
-def test_a_client_that_asks_for_another_protocol_is_answered_over_http_1(service, small):
+def test_a_protocol_upgrade_is_answered_over_http_1(service, small):
     upgrade = b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
     with connect(service) as client:
         client.sendall(post(small, headers=upgrade))
         assert b'"digit":7' in received(client)
 
 
-def test_a_body_that_comes_in_pieces_is_read(service, picture):
+def test_a_body_sent_in_pieces_is_read(service, picture):
     with connect(service) as client:
         request = post(picture, headers=b"Connection: close\r\n")
         for start in range(0, len(request), 400):
@@ -190,7 +190,7 @@ def test_a_body_that_comes_in_pieces_is_read(service, picture):
         assert b'"digit":7' in received(client)
 
 
-def test_answers_are_not_held_back_by_nagles_algorithm(service, small):
+def test_answers_are_not_delayed_by_nagles_algorithm(service, small):
     with httpx2.Client() as client:
         client.post(f"{service}/predict", content=small)
         started = time.perf_counter()
@@ -199,7 +199,7 @@ def test_answers_are_not_held_back_by_nagles_algorithm(service, small):
         assert time.perf_counter() - started < 1  # 50 delayed acknowledgements take 2 s
 
 
-def test_a_client_that_leaves_early_harms_nobody(service, small, picture):
+def test_a_client_that_disconnects_early_does_not_affect_others(service, small, picture):
     for cut in (1, 40, 80, len(picture)):
         for _ in range(20):
             with connect(service) as client:
@@ -207,7 +207,7 @@ def test_a_client_that_leaves_early_harms_nobody(service, small, picture):
     assert is_well(service, small)
 
 
-def test_requests_sent_ahead_are_answered_in_turn(service, small):
+def test_pipelined_requests_are_answered_in_order(service, small):
     with connect(service) as client:
         client.sendall(post(small) * 5 + b"GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = received(client)
@@ -215,7 +215,7 @@ def test_requests_sent_ahead_are_answered_in_turn(service, small):
     assert answer.index(b" 404 Not Found") > answer.rindex(b'"digit":7')
 
 
-def test_many_requests_sent_ahead_take_no_memory_and_keep_nobody_out(small):
+def test_many_pipelined_requests_take_no_memory_and_do_not_block_others(small):
     ahead = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 8000
     with serving() as (process, url), ExitStack() as stack:
         for _ in range(20):
@@ -227,7 +227,7 @@ def test_many_requests_sent_ahead_take_no_memory_and_keep_nobody_out(small):
         assert peak_memory(process.pid) < 256e6
 
 
-def test_many_connections_with_many_requests_keep_nobody_out(small):
+def test_many_connections_with_pipelined_requests_do_not_block_others(small):
     ahead = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 33
     with serving() as (process, url), ExitStack() as stack, httpx2.Client(base_url=url) as lone:
         started = time.perf_counter()
@@ -242,7 +242,7 @@ def test_many_connections_with_many_requests_keep_nobody_out(small):
             assert httpx2.get(f"{url}/health", timeout=20).status_code == 200
             longest = max(longest, time.perf_counter() - started)
         assert peak_memory(process.pid) < 512e6
-    assert longest < 2000 * one  # no more than one request of each connection comes before
+    assert longest < 2000 * one  # at most one request per connection is processed first
 
 
 def form_with_a_long_header(size: int) -> bytes:
@@ -250,7 +250,7 @@ def form_with_a_long_header(size: int) -> bytes:
     return post(body, headers=b"Content-Type: multipart/form-data; boundary=X\r\n")
 
 
-def test_a_long_header_in_a_form_is_refused_and_keeps_nobody_out(service, small):
+def test_a_long_header_in_a_form_is_refused_without_blocking_others(service, small):
     with connect(service) as client:
         started = time.perf_counter()
         client.sendall(form_with_a_long_header(19_000_000))
@@ -261,26 +261,26 @@ def test_a_long_header_in_a_form_is_refused_and_keeps_nobody_out(service, small)
 
 @pytest.fixture
 def sockets() -> Iterator[int]:
-    """How many connections a test may open: 10,000, or what the machine allows."""
+    """The number of connections to open: 10,000, or what the machine allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     yield min(10_000, hard - 200)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_many_connections_that_say_nothing_keep_nobody_out(small, sockets):
+def test_many_silent_connections_do_not_block_others(small, sockets):
     with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="5") as (process, url), ExitStack() as stack:
         clients = [stack.enter_context(connect(url)) for _ in range(sockets)]
         assert is_well(url, small)
         if Path(f"/proc/{process.pid}/status").exists():
             assert peak_memory(process.pid) < 512e6
         for client in clients:
-            assert client.recv(1) == b""  # all are closed in the end
+            assert client.recv(1) == b""  # all are closed eventually
         assert is_well(url, small)
 
 
-def test_clients_that_hang_up_give_their_places_back(seven, small):
-    photo = encode(drawing(seven, scale=60), "JPEG", quality=95)  # takes some 30 ms
+def test_a_disconnecting_client_frees_its_place(seven, small):
+    photo = encode(drawing(seven, scale=60), "JPEG", quality=95)  # takes about 30 ms
     with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="20") as (_, url):
         clients = [connect(url) for _ in range(20)]
         for client in clients:
@@ -292,7 +292,7 @@ def test_clients_that_hang_up_give_their_places_back(seven, small):
         assert until(lambda: 'digits_queue_depth{queue="large"} 0.0' in httpx2.get(f"{url}/metrics").text)
 
 
-def test_a_client_that_closes_its_side_gets_its_answer(service, small, picture):
+def test_a_half_closed_client_gets_its_answer(service, small, picture):
     for sent in (small, picture):
         with connect(service) as client:
             client.sendall(post(sent))
@@ -300,7 +300,7 @@ def test_a_client_that_closes_its_side_gets_its_answer(service, small, picture):
             assert b'"digit":7' in received(client)
 
 
-def test_clients_that_never_read_take_little_memory_and_are_hung_up_on(small):
+def test_clients_that_never_read_take_little_memory_and_are_disconnected(small):
     ahead = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20
     with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="2") as (process, url), ExitStack() as stack:
         for _ in range(300):
@@ -312,7 +312,7 @@ def test_clients_that_never_read_take_little_memory_and_are_hung_up_on(small):
         assert is_well(url, small)
 
 
-def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service):
+def test_a_client_that_sends_everything_first_still_sees_the_refusal(service):
     request = urllib.request.Request(f"{service}/predict", data=bytes(25_000_000))
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.urlopen(request, timeout=10)
@@ -321,7 +321,7 @@ def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service
 
 
 def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[int, float]]:
-    """Ask from so many threads, one request after another; each answer's status, and how long it took."""
+    """Send requests from several threads, one after another in each; return each status and latency."""
     answers = []
 
     def ask(_: int) -> None:
@@ -336,7 +336,7 @@ def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[
     return answers
 
 
-def test_what_is_too_much_is_refused_soon(seven, small):
+def test_overload_is_refused_quickly(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)
     with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="1") as (_, url):
         answers = flood(url, photo, seconds=1.5, clients=12)
@@ -349,7 +349,7 @@ def test_what_is_too_much_is_refused_soon(seven, small):
 
 @pytest.fixture
 def crowded(picture) -> Iterator[str]:
-    """A service whose only place for large pictures is taken, for 5 s: its decoder stands still; its address."""
+    """A service whose only place for large pictures is taken for 5 s by a stopped decoder; its address."""
     settings = {"DIGITS_DECODERS": "1", "DIGITS_LARGE_QUEUE": "0", "DIGITS_CORS_ORIGINS": "https://ours.example"}
     with serving(**settings) as (process, url), ThreadPoolExecutor() as pool:
         httpx2.post(f"{url}/predict", content=picture)  # starts the decoder
@@ -380,7 +380,7 @@ def test_a_refusal_is_a_problem_like_any_other(crowded, small):
     assert 'digits_requests_total{route="/predict",status="503"}' in text
 
 
-def test_a_refused_request_is_passed_over_and_the_next_one_on_its_connection_answered(crowded, small):
+def test_a_refused_request_is_skipped_and_the_next_one_answered(crowded, small):
     with connect(crowded) as client:
         client.sendall(post(bytes(5000)) + post(small, headers=b"Connection: close\r\n"))
         refused = received(client)
@@ -388,7 +388,7 @@ def test_a_refused_request_is_passed_over_and_the_next_one_on_its_connection_ans
     assert b'"digit":7' in refused
 
 
-def test_who_has_no_key_takes_no_place(picture):
+def test_a_request_without_a_key_takes_no_place(picture):
     key = {"X-API-Key": "key"}
     settings = {"DIGITS_API_KEYS": "key", "DIGITS_DECODERS": "1", "DIGITS_LARGE_QUEUE": "0"}
     with serving(**settings) as (_, url), ExitStack() as stack:
@@ -399,7 +399,7 @@ def test_who_has_no_key_takes_no_place(picture):
             assert httpx2.post(f"{url}/predict", content=picture, headers=key).status_code == 200
 
 
-def test_who_sends_slowly_takes_no_place(picture):
+def test_a_slow_sender_takes_no_place(picture):
     with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="0") as (_, url), ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(connect(url)).sendall(post(picture)[:-1])
@@ -414,7 +414,7 @@ def test_small_pictures_in_large_files_are_not_refused_without_overload(seven):
     assert Counter(status for status, _ in answers).keys() == {200}
 
 
-def test_sigterm_is_answered_with_503_and_all_that_is_running_ends(picture):
+def test_on_sigterm_health_is_503_and_running_requests_finish(picture):
     with serving() as (process, url), connect(url) as client, connect(url) as other:
         client.sendall(post(picture)[:100])
         other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -444,7 +444,7 @@ def test_sigterm_under_load_loses_no_request(small):
                     except OSError:
                         pass
                     if not answer:
-                        return  # closed between two requests, as HTTP allows
+                        return  # HTTP allows closing between two requests
                     (answered if b'"digit":7' in answer else failed).append(answer)
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -470,7 +470,7 @@ def test_a_request_that_takes_too_long_does_not_keep_the_service_from_stopping(p
 
 
 def children(pid: int) -> list[int]:
-    """The process's children that serve."""
+    """List the worker processes."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
@@ -479,13 +479,13 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="ne
 
 
 def counted(url: str) -> float:
-    """How many predictions the metrics know of."""
+    """Return the number of predictions in the metrics."""
     lines = httpx2.get(f"{url}/metrics").text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("digits_predictions_total{"))
 
 
 @needs_proc
-def test_workers_answer_together_are_counted_together_and_replaced(small):
+def test_workers_share_a_port_and_metrics_and_are_replaced(small):
     with serving("--workers", "2") as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
         assert until(lambda: is_well(url, small))
@@ -505,24 +505,24 @@ def test_workers_answer_together_are_counted_together_and_replaced(small):
         assert process.wait(timeout=10) == 0
 
 
-def test_on_windows_no_signal_is_sent_to_see_which_workers_live(tmp_path, monkeypatch):
+def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):
     (tmp_path / "gauge_livesum_1.db").touch()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(os, "kill", pytest.fail)
     forget_the_dead(tmp_path)
 
 
-def test_the_environment_names_the_workers_too():
+def test_web_concurrency_sets_the_number_of_workers():
     with serving(WEB_CONCURRENCY="2") as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
         assert httpx2.get(f"{url}/health").status_code == 200
 
 
 @needs_proc
-def test_workers_end_with_a_parent_that_was_killed(small, picture):
+def test_workers_exit_if_their_parent_is_killed(small, picture):
     with serving("--workers", "2") as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
-        assert httpx2.post(f"{url}/predict", content=picture).status_code == 200  # so that there are decoders
+        assert httpx2.post(f"{url}/predict", content=picture).status_code == 200  # starts the decoders
         members = family(process.pid)
         assert len(members) > 5
         process.kill()
@@ -532,7 +532,7 @@ def test_workers_end_with_a_parent_that_was_killed(small, picture):
 
 @pytest.fixture
 def full_disk(tmp_path) -> Iterator[Path]:
-    """A folder on a disk without space."""
+    """A folder on a full disk."""
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], capture_output=True).returncode:
         pytest.skip("needs the right to mount a disk")
     try:
@@ -543,7 +543,7 @@ def full_disk(tmp_path) -> Iterator[Path]:
 
 
 @needs_proc
-def test_workers_without_space_for_their_metrics_serve_all_the_same(full_disk, small, picture):
+def test_workers_serve_without_disk_space_for_metrics(full_disk, small, picture):
     with serving("--workers", "2", TMPDIR=str(full_disk)) as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
         workers = children(process.pid)
@@ -554,7 +554,7 @@ def test_workers_without_space_for_their_metrics_serve_all_the_same(full_disk, s
 
 
 @pytest.mark.parametrize("stderr", ["full", "closed pipe", "closed"])
-def test_the_service_needs_no_standard_error(stderr, small):
+def test_the_service_runs_without_standard_error(stderr, small):
     port = free_port()
     with ExitStack() as stack:
         if stderr == "full":

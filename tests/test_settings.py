@@ -6,14 +6,14 @@ from pydantic import ValidationError
 from app.settings import Settings, unknown_variables
 
 
-def test_the_environment_sets_them(monkeypatch):
+def test_settings_are_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("DIGITS_MAX_PIXELS", "1234")
     monkeypatch.setenv("DIGITS_MODEL", "/models/mine.onnx")
     assert Settings().max_pixels == 1234
     assert str(Settings().model) == "/models/mine.onnx"
 
 
-def test_they_cannot_be_changed():
+def test_settings_are_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1
 
@@ -33,7 +33,7 @@ def test_they_cannot_be_changed():
         ("API_KEYS", "schlüssel"),
     ],
 )
-def test_what_makes_no_sense_is_refused(monkeypatch, name, value):
+def test_an_invalid_value_is_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"DIGITS_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         Settings()
@@ -51,5 +51,5 @@ def test_what_makes_no_sense_is_refused(monkeypatch, name, value):
         ({"digits_port": "1", "MY_DIGITS_PORT": "1", "PATH": "/bin"}, []),
     ],
 )
-def test_a_variable_that_is_no_setting_is_told_from_the_one_that_is_near(environment, said):
+def test_an_unknown_variable_gets_a_suggestion(environment, said):
     assert unknown_variables(environment) == said

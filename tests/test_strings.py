@@ -1,4 +1,4 @@
-"""Pictures of numbers: made again by their seed, and showing what their text says."""
+"""Pictures of numbers: reproducible from the seed, and showing what their text says."""
 
 from io import BytesIO
 
@@ -15,7 +15,7 @@ SCENES = [*strings.SCENES, strings.TWO_LINES]
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_a_picture_depends_on_its_seed_scene_and_place_alone(digits, labels, scene):
+def test_a_picture_depends_only_on_seed_scene_and_index(digits, labels, scene):
     one, again, other, elsewhere = (
         strings.number(scene, digits, labels, seed, index, (2, 4)) for seed, index in [(0, 3), (0, 3), (1, 3), (0, 4)]
     )
@@ -27,7 +27,7 @@ def test_a_picture_depends_on_its_seed_scene_and_place_alone(digits, labels, sce
 @pytest.mark.parametrize(
     "scene", [name for name in SCENES if name not in {"touching", "cheque", "with-signs", *strings.WITHOUT_DIGITS}]
 )
-def test_what_is_written_can_be_read(digits, labels, classifier, scene):
+def test_written_numbers_can_be_read(digits, labels, classifier, scene):
     shuffled = np.random.default_rng(0).permutation(len(labels))  # the sheet's digits are sorted
     right = 0
     for index in range(12):
@@ -36,7 +36,7 @@ def test_what_is_written_can_be_read(digits, labels, classifier, scene):
     assert right >= 9
 
 
-def test_numbers_have_as_many_digits_as_asked(digits, labels):
+def test_numbers_have_the_requested_length(digits, labels):
     for index in range(20):
         assert 2 <= len(strings.number("canvas", digits, labels, 0, index, (2, 3)).text) <= 3
         first, second = strings.number("two-lines", digits, labels, 0, index, (2, 3)).text.split("\n")
@@ -44,5 +44,5 @@ def test_numbers_have_as_many_digits_as_asked(digits, labels):
 
 
 @pytest.mark.parametrize("scene", strings.WITHOUT_DIGITS)
-def test_where_there_are_no_digits_there_is_no_text(digits, labels, scene):
+def test_scenes_without_digits_have_no_text(digits, labels, scene):
     assert strings.number(scene, digits, labels, 0, 0, (2, 3)).text == ""

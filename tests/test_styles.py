@@ -1,4 +1,4 @@
-"""Strokes that other writers add, on real digits and on strokes drawn by hand."""
+"""Strokes that other writers add, on real digits and on hand-drawn strokes."""
 
 import pytest
 import torch
@@ -17,7 +17,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def written(*corners: tuple[float, float], n: int = 50) -> torch.Tensor:
-    """The same polyline on n images."""
+    """Draw the same polyline on n images."""
     return draw(torch.tensor([corners], dtype=torch.float), torch.tensor([2.5])).expand(n, 28, 28)
 
 
@@ -39,12 +39,12 @@ def test_a_style_adds_ink_and_stays_in_range(sample, source, style):
     styled = style(images, generator())
     assert images.equal(before)
     assert 0 <= styled.min() <= styled.max() <= 1
-    if style not in (styles.curled, styles.of_sevens):  # which are made smaller first
+    if style not in (styles.curled, styles.of_sevens):  # which shrink the digit first
         assert (styled >= images).all()
         assert (styled - images).sum() > 0.02 * images.sum()
 
 
-def test_an_upstroke_comes_from_the_left_to_the_top():
+def test_an_upstroke_rises_from_the_left_to_the_top():
     one = written((14, 4), (14, 23))
     added = styles.with_upstroke(one, generator()) - one
     assert added[:, :, 17:].sum() == 0
@@ -52,7 +52,7 @@ def test_an_upstroke_comes_from_the_left_to_the_top():
     assert (added[:, 5:22, :12].sum(dim=(1, 2)) > 1).float().mean() > 0.9
 
 
-def test_a_one_of_a_seven_has_its_bar_turned_down_to_the_left():
+def test_a_one_made_from_a_seven_has_its_bar_turned_down_to_the_left():
     seven = written((6, 5), (20, 5), (14, 23))
     made = styles.of_sevens(seven, generator())
     box, axis = styles.extent(made), torch.arange(28.0)
@@ -61,13 +61,13 @@ def test_a_one_of_a_seven_has_its_bar_turned_down_to_the_left():
     assert (row > box.top + 0.3 * box.height).all()
 
 
-def test_without_sevens_no_one_is_made_of_them(sample):
+def test_without_sevens_no_one_is_made_from_them(sample):
     images, labels = sample
     ones = images[labels == 1]
     assert styles.restyle(ones, torch.ones(len(ones), dtype=torch.long), generator()).shape == ones.shape
 
 
-def test_a_base_lies_on_both_sides_of_the_foot():
+def test_a_base_extends_to_both_sides_of_the_foot():
     one = written((14, 4), (14, 23))
     added = styles.with_base(one, generator()) - one
     assert added[:, :18].sum() == 0

@@ -1,4 +1,4 @@
-"""Traces: FastAPI's span of a request, and in it one for each stage of reading the picture."""
+"""Traces: FastAPI's span of a request, with one span for each stage of reading the picture."""
 
 import asyncio
 import threading
@@ -30,7 +30,7 @@ TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 
 @pytest.fixture
 def exporter(monkeypatch) -> InMemorySpanExporter:
-    """What the service exports to the global provider, which can really be set only once per process."""
+    """Record the spans exported to the global provider, which can be set only once per process."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -50,7 +50,7 @@ def server_spans(exporter: InMemorySpanExporter) -> list[ReadableSpan]:
 
 
 def stages_of(server: ReadableSpan, exporter: InMemorySpanExporter) -> list[ReadableSpan]:
-    """The stages within a request's span, in the order of time."""
+    """Return the stages within a request's span, in order of time."""
     spans = {span.context.span_id: span for span in exporter.get_finished_spans()}
 
     def is_within(span: ReadableSpan | None) -> bool:
@@ -63,7 +63,7 @@ def stages_of(server: ReadableSpan, exporter: InMemorySpanExporter) -> list[Read
 @pytest.mark.parametrize(
     ("path", "picture"), [("/predict", "small"), ("/predict", "large"), ("/explain", "large"), ("/read", "large")]
 )
-def test_a_span_of_each_stage_lies_within_the_requests(client, exporter, seven, path, picture):
+def test_each_stage_has_a_span_within_that_of_the_request(client, exporter, seven, path, picture):
     body = encode(seven if picture == "small" else drawing(seven))
     assert client.post(path, content=body).status_code == 200
     (server,) = server_spans(exporter)
@@ -77,7 +77,7 @@ def test_a_span_of_each_stage_lies_within_the_requests(client, exporter, seven, 
 
 
 async def answers_together(bodies: list[bytes]) -> list[httpx2.Response]:
-    """The answers to requests that arrive in the same round of the event loop."""
+    """Return the answers to requests that arrive in the same iteration of the event loop."""
     app = create_app(Settings())
     async with app.router.lifespan_context(app) as state:
 
@@ -88,7 +88,7 @@ async def answers_together(bodies: list[bytes]) -> list[httpx2.Response]:
             return await asyncio.gather(*(client.post("/predict", content=body) for body in bodies))
 
 
-def test_pictures_that_are_read_together_have_their_stages_in_their_own_traces(exporter, digits, labels):
+def test_pictures_of_a_batch_have_stages_in_their_own_traces(exporter, digits, labels):
     chosen = range(0, 500, 125)
     answers = asyncio.run(answers_together([encode(digits[i]) for i in chosen]))
     assert [answer.json()["digit"] for answer in answers] == [labels[i] for i in chosen]
@@ -101,7 +101,7 @@ def test_pictures_that_are_read_together_have_their_stages_in_their_own_traces(e
     assert len({own[-1].end_time - own[-1].start_time for own in stages}) == 1  # one inference for all
 
 
-def test_a_picture_that_cannot_be_read_has_a_span_without_stages(client, exporter):
+def test_an_unreadable_picture_has_a_span_without_stages(client, exporter):
     assert client.post("/predict", content=b"no picture").status_code == 415
     (server,) = server_spans(exporter)
     assert (server.name, server.attributes["http.response.status_code"]) == ("POST /predict", 415)
@@ -113,7 +113,7 @@ def test_the_health_check_has_a_span(client, exporter):
     assert [span.name for span in server_spans(exporter)] == ["GET /health"]
 
 
-def test_a_trace_that_the_client_began_goes_on(client, exporter, seven):
+def test_the_trace_of_a_client_is_continued(client, exporter, seven):
     client.post("/predict", content=encode(seven), headers=TRACEPARENT)
     (server,) = server_spans(exporter)
     assert server.parent.span_id == int(PARENT, 16)
@@ -121,14 +121,14 @@ def test_a_trace_that_the_client_began_goes_on(client, exporter, seven):
 
 
 @pytest.mark.parametrize(("body", "status"), [(None, 200), (b"no picture", 415), (bytes(20_000_001), 413)])
-def test_the_log_line_of_a_request_names_its_trace(client, lines, exporter, seven, body, status):
+def test_the_log_line_of_a_request_has_its_trace_id(client, lines, exporter, seven, body, status):
     client.post("/predict", content=body or encode(seven))
     (server,) = server_spans(exporter)
     assert [line["status"] for line in lines] == [status]
     assert [line["trace_id"] for line in lines] == [format_trace_id(server.context.trace_id)]
 
 
-def test_the_log_line_of_a_request_that_is_not_traced_names_none(client, lines, seven):
+def test_the_log_line_of_an_untraced_request_has_no_trace_id(client, lines, seven):
     client.post("/predict", content=encode(seven), headers=TRACEPARENT)
     assert [line["status"] for line in lines] == [200]
     assert "trace_id" not in lines[0]
@@ -136,13 +136,13 @@ def test_the_log_line_of_a_request_that_is_not_traced_names_none(client, lines, 
 
 @contextmanager
 def collector() -> Iterator[tuple[str, list[ResourceSpans]]]:
-    """An OpenTelemetry collector on a free port: its address, and the spans that it has received."""
+    """Run an OpenTelemetry collector on a free port; yields its address, and the spans that it has received."""
     received: list[ResourceSpans] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = self.rfile.read(int(self.headers["content-length"]))
-            if self.path == "/v1/traces":  # not metrics and logs, which FastAPI exports too
+            if self.path == "/v1/traces":  # ignores metrics and logs, which FastAPI exports too
                 received.extend(ExportTraceServiceRequest.FromString(body).resource_spans)
             self.send_response(200)
             self.end_headers()
@@ -161,7 +161,7 @@ def collector() -> Iterator[tuple[str, list[ResourceSpans]]]:
 
 
 def names_by_worker(received: list[ResourceSpans]) -> dict[str, set[str]]:
-    """The names of each worker's spans."""
+    """Group the names of the spans by worker."""
     names: dict[str, set[str]] = {}
     for spans in received.copy():
         attributes = {each.key: each.value.string_value for each in spans.resource.attributes}
@@ -171,12 +171,12 @@ def names_by_worker(received: list[ResourceSpans]) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
-def test_every_worker_exports_its_spans_where_the_environment_says(seven):
+def test_every_worker_exports_to_the_configured_collector(seven):
     environment = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     expected = {"POST /predict", *STAGES}
 
     def is_complete() -> bool:
-        """Send some more requests; whether two workers have exported all that a request consists of."""
+        """Send more requests; return whether two workers have exported all spans of a request."""
         list(pool.map(lambda _: httpx2.post(f"{url}/predict", content=encode(seven)).raise_for_status(), range(16)))
         workers = names_by_worker(received)
         return len(workers) == 2 and all(names >= expected for names in workers.values())

@@ -1,4 +1,4 @@
-"""What people see of the answers to real pictures, at the width of their terminal."""
+"""The terminal output for real pictures, at various widths."""
 
 from copy import deepcopy
 from math import inf
@@ -24,7 +24,7 @@ def local() -> Local:
 
 @pytest.fixture(scope="module")
 def answers(local, digits) -> dict[str, list]:
-    """Of a digit that is clear, one that is not, and a letter; and of numbers in one line and in two."""
+    """Answers for a clear digit, an unclear one and a letter, and for numbers in one line and in two."""
     pictures = [drawing(digits[350]), drawing(digits[350] // 2 + digits[450] // 2), letter("A")]
     numbers = [number(digits[::50]), number(digits[:60:20], digits[100:160:20]), letter("A")]
     return {
@@ -55,7 +55,7 @@ def test_in_a_file_names_are_whole_and_columns_aligned(answers):
     ]
 
 
-def test_what_is_probably_no_digit_is_said_at_any_width(answers):
+def test_probable_non_digits_are_marked_at_any_width(answers):
     drawn, _, printed = answers["digit"]
     assert printed.legibility < 0.5 < drawn.legibility
     for width in WIDTHS:
@@ -65,7 +65,7 @@ def test_what_is_probably_no_digit_is_said_at_any_width(answers):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_bars_leave_room_for_the_word_that_one_is_probably_no_digit(width, answers):
+def test_bars_leave_room_for_marking_probable_non_digits(width, answers):
     number = deepcopy(answers["text"][0])
     number.lines[0]["digits"][0]["legibility"] = 0.3
     lines = FORMATS["text"][0](width).answer("7.png", number).split("\n")
@@ -80,7 +80,7 @@ def test_a_text_is_never_cut(answers):
                 assert (answer.text.replace("\n", " / ") or "no digits") in shown.answer(name, answer)
 
 
-def test_nothing_reads_as_100_percent(answers):
+def test_nothing_is_shown_as_100_percent(answers):
     sure = answers["digit"][0]
     assert sure.confidence > 0.9995
     for shown in (FORMATS["digit"][0](80), FORMATS["digit"][1](NAMES, 80)):
@@ -88,7 +88,7 @@ def test_nothing_reads_as_100_percent(answers):
         assert "100.0%" not in shown.answer(NAMES[0], sure)
 
 
-def test_the_longest_bar_is_that_of_the_answer(answers):
+def test_the_answer_has_the_longest_bar(answers):
     for answer in answers["digit"]:
         bars = FORMATS["digit"][0](60).answer("7.png", answer).split("\n")[1:]
         assert max(bars, key=lambda row: row.count("█")).split()[0] == str(answer.digit)
@@ -96,7 +96,7 @@ def test_the_longest_bar_is_that_of_the_answer(answers):
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_what_there_is_to_say_of_a_model_fits(width, local):
+def test_the_metadata_of_a_model_fits_the_width(width, local):
     lines = facts(local.about(), width).split("\n")
     assert max(map(cell_len, lines)) <= width
     assert len(facts(local.about(), inf).split("\n")) == len(local.classifier.metadata) + 2

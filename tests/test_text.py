@@ -1,4 +1,4 @@
-"""Numbers made of real digits are read, with where and how probable each digit is."""
+"""Numbers made of real digits are read, with each digit's box and probabilities."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from support import MAX_PIXELS, encode
 
 
 def row(*digits: np.ndarray, gap: int = 8) -> np.ndarray:
-    """Digits beside each other, black on white."""
+    """Put digits side by side, black on white."""
     return 255 - np.concatenate([np.pad(digit, ((8, 8), (gap, gap))) for digit in digits], axis=1)
 
 
@@ -19,7 +19,7 @@ def read(picture: np.ndarray, classifier, length: int | None = None, closely: bo
 
 @pytest.fixture(scope="module")
 def clear(digits, labels, classifier) -> list[int]:
-    """The digits that nobody could mistake."""
+    """The digits that are unambiguous."""
     return np.flatnonzero(
         classifier(digits.astype(np.float32) / 255).probabilities[np.arange(len(labels)), labels] > 0.999
     ).tolist()
@@ -57,7 +57,7 @@ def test_each_digit_is_where_it_was_drawn(digits, labels, clear, classifier):
     assert line.box.right == line.digits[-1].box.right
 
 
-def test_confidence_is_that_of_the_text_among_all(digits, clear, classifier):
+def test_the_confidence_is_the_share_of_the_text_among_all(digits, clear, classifier):
     sure = read(row(*digits[clear[::60][:4]]), classifier)
     assert 0.9 < sure.confidence <= 1
     smeared = row(*digits[clear[::60][:4]])
@@ -66,7 +66,7 @@ def test_confidence_is_that_of_the_text_among_all(digits, clear, classifier):
     assert doubtful.confidence < sure.confidence
 
 
-def test_a_length_decides_how_many_digits_there_are(digits, clear, classifier):
+def test_a_given_length_is_the_number_of_digits(digits, clear, classifier):
     picture = row(*digits[clear[::60][:4]])
     for length in (1, 2, 3, 4):
         text = read(picture, classifier, length)
@@ -74,7 +74,7 @@ def test_a_length_decides_how_many_digits_there_are(digits, clear, classifier):
     assert text.text == read(picture, classifier).text
 
 
-def test_a_length_that_cannot_be_has_no_lines(digits, classifier):
+def test_an_impossible_length_has_no_lines(digits, classifier):
     assert read(row(digits[0]), classifier, length=40).lines == ()
 
 

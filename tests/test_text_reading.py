@@ -25,7 +25,7 @@ def reader(classifier) -> Iterator[Reader]:
 
 @pytest.fixture
 def looks(monkeypatch) -> list[bool]:
-    """Whether each look at a picture was a close one."""
+    """Record whether each look at a picture was a close one."""
     seen, find = [], text_reading.find
 
     def spied(*arguments, closely: bool, **others):
@@ -53,7 +53,7 @@ def test_a_text_is_read_as_in_other_processes(reader, digits, classifier):
     assert_same(here, there)
 
 
-def test_a_text_says_where_its_time_went(reader, digits):
+def test_a_text_reports_the_time_of_each_stage(reader, digits):
     read = asyncio.run(reader.read_text(encode(number(digits[[350, 120]]))))
     assert [stage.name for stage in read.stages] == ["wait", "decode", "preprocess", "inference"]
     times = [time for stage in read.stages for time in (stage.begin, stage.end)]
@@ -61,17 +61,15 @@ def test_a_text_says_where_its_time_went(reader, digits):
 
 
 @pytest.mark.parametrize(("picture", "expected"), [("number", [False]), ("letter", [False, True])])
-def test_a_picture_is_looked_at_closely_where_a_glance_is_not_enough(picture, expected, digits, classifier, looks):
+def test_a_picture_gets_a_close_look_if_a_glance_is_not_enough(picture, expected, digits, classifier, looks):
     sheet = number(digits[[350, 120]]) if picture == "number" else letter("A")
     read_text_bytes(encode(sheet), classifier, MAX_PIXELS)
     assert looks == expected
 
 
 @pytest.mark.parametrize("error", [TooComplex("It takes long."), TooMuchWriting()])
-def test_where_a_close_look_is_too_much_the_answer_is_what_was_read_at_a_glance(
-    reader, digits, classifier, monkeypatch, error
-):
-    monkeypatch.setattr(text, "SURE", 1.1)  # nothing is
+def test_if_a_close_look_takes_too_much_the_glance_is_the_answer(reader, digits, classifier, monkeypatch, error):
+    monkeypatch.setattr(text, "SURE", 1.1)  # no reading is
     picture = encode(number(digits[[350, 120, 400]]))
     glance = text_of_found(find(picture, MAX_PIXELS, LAYOUTS, closely=False, is_alone=True), classifier, None)
     assert glance.lines
@@ -101,7 +99,7 @@ def test_a_blank_picture_has_an_empty_text(reader, classifier, looks):
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_a_text_is_as_long_as_asked_for(reader, digits, classifier, length):
+def test_a_text_has_the_requested_length(reader, digits, classifier, length):
     picture = encode(number(digits[[350, 120, 0]]))
     here = read_text_bytes(picture, classifier, MAX_PIXELS, length)
     assert len(here.text) == length
@@ -109,7 +107,7 @@ def test_a_text_is_as_long_as_asked_for(reader, digits, classifier, length):
 
 
 @pytest.mark.parametrize("length", [1, 30])
-def test_a_length_that_cannot_be_is_an_error(reader, digits, classifier, length):
+def test_an_impossible_length_is_an_error(reader, digits, classifier, length):
     picture = flat(255) if length == 1 else encode(number(digits[[350, 120]]))
     with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
         read_text_bytes(picture, classifier, MAX_PIXELS, length)
@@ -117,7 +115,7 @@ def test_a_length_that_cannot_be_is_an_error(reader, digits, classifier, length)
         asyncio.run(reader.read_text(picture, length))
 
 
-def test_what_is_no_picture_is_an_error(reader, classifier):
+def test_a_file_that_is_no_picture_is_an_error(reader, classifier):
     with pytest.raises(NotAnImage):
         read_text_bytes(b"no picture", classifier, MAX_PIXELS)
     with pytest.raises(NotAnImage):

@@ -1,4 +1,4 @@
-"""The training run, on 500 real digits: it learns, repeats itself, stops and goes on."""
+"""Training runs on 500 real digits: learning, reproducibility, interruption and resuming."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def sample(digits, labels) -> Digits:
 
 @pytest.fixture(scope="module")
 def parts(sample) -> tuple[Digits, torch.Tensor, Digits]:
-    """Digits and others to train on, and a mixture to validate with."""
+    """Digits and non-digits to train on, and a validation set."""
     digits = sample.take(torch.arange(400))
     return digits, train.made_of(digits, 0)[1], train.mixture(sample.take(torch.arange(400, 500)))
 
@@ -102,7 +102,7 @@ def test_the_best_epoch_is_kept_not_the_last(parts, tmp_path, monkeypatch):
     assert run.best_loss == 0.1
 
 
-def test_a_recipe_with_convolutions_becomes_dense_and_learns_on(parts, tmp_path):
+def test_a_convolutional_recipe_becomes_dense_and_trains_on(parts, tmp_path):
     run = train.setup(STAGED, 0, CPU)
     train.fit(run, *parts, tmp_path)
     assert run.model.widths == [784, 2 * 8 * 8, 2 * 8 * 8, 4 * 3 * 3, 16, 11]
@@ -140,7 +140,7 @@ def resume(*arguments: str) -> tuple[train.Run, Path]:
 
 
 @pytest.mark.parametrize(("config", "done"), [(SMALL, 1), (STAGED, 1), (STAGED, 2), (STAGED, 3)])
-def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, monkeypatch):
+def test_a_resumed_run_ends_like_an_uninterrupted_one(config, done, parts, tmp_path, monkeypatch):
     whole, folder = start(tmp_path / "whole", config)
     train.fit(whole, *parts, folder / "seed-0")
 
@@ -167,14 +167,14 @@ def test_a_resumed_run_ends_as_an_unbroken_one(config, done, parts, tmp_path, mo
         assert resumed.best[name].equal(value)
 
 
-def test_the_newest_run_is_resumed_whatever_else_is_there(tmp_path):
+def test_the_newest_run_is_resumed(tmp_path):
     newest = [start(tmp_path)[1] for _ in range(2)][1]
     (tmp_path / "real").mkdir()  # the sheets of benchmarks/real.py
     assert resume("--runs", f"{tmp_path}")[1] == newest
 
 
 @pytest.mark.parametrize("run", [[], ["2026-01-01"]])
-def test_without_a_run_to_resume_that_is_said_and_nothing_is_downloaded(run, tmp_path, capsys):
+def test_a_missing_run_to_resume_is_reported_before_any_download(run, tmp_path, capsys):
     arguments = ["--data", f"{tmp_path}/data", "--runs", f"{tmp_path}/runs", "--resume", *run]
     assert train.main(arguments) == 1
     assert "holds no run to resume" in capsys.readouterr().err
@@ -229,13 +229,13 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),
     ],
 )
-def test_options_that_make_no_sense_are_refused(options, message, capsys):
+def test_invalid_options_are_refused(options, message, capsys):
     with pytest.raises(SystemExit, match="2"):
         parse(options.split())
     assert message in capsys.readouterr().err
 
 
-def test_every_option_has_one_line_of_help(capsys):
+def test_every_recipe_option_is_in_the_help(capsys):
     with pytest.raises(SystemExit, match="0"):
         parse(["--help"])
     text = capsys.readouterr().out
@@ -245,7 +245,7 @@ def test_every_option_has_one_line_of_help(capsys):
 
 @pytest.fixture
 def small_mnist(mnist_root, tmp_path) -> Path:
-    """A folder with MNIST's first 6,000 training and 500 test images, of which 1,000 are trained on."""
+    """A folder with MNIST's first 6,000 training images (1,000 train, 5,000 validate) and 500 test images."""
     raw = tmp_path / "mnist" / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for kind, count in (("train", 6_000), ("t10k", 500)):
@@ -306,7 +306,7 @@ def test_ctrl_c_keeps_the_best_so_far(small_mnist, tmp_path):
     assert int(Classifier(output).metadata["epochs"]) >= 2
 
 
-def test_without_data_the_command_ends_with_one_sentence(tmp_path):
+def test_missing_data_is_reported_in_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     done = subprocess.run(command("--data", str(tmp_path / "file")), capture_output=True, text=True)
     assert done.returncode == 1
@@ -314,7 +314,7 @@ def test_without_data_the_command_ends_with_one_sentence(tmp_path):
     assert "--data DIR or MNIST_ROOT=DIR" in done.stderr
 
 
-def test_data_that_cannot_be_had_leave_no_folder_behind(tmp_path, monkeypatch, capsys):
+def test_missing_data_leaves_no_folder_behind(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
     assert train.main(["--data", f"{tmp_path}/nope", "--runs", f"{tmp_path}/runs"]) == 1
     assert "--data DIR" in capsys.readouterr().err
@@ -346,7 +346,7 @@ def test_without_tensorboard_the_extra_is_named_before_training(tmp_path, monkey
     assert "--tensorboard needs the extra" in capsys.readouterr().err
 
 
-def test_training_accuracy_is_that_of_the_digits_as_they_were_trained_on(parts):
+def test_the_training_error_is_measured_on_the_training_inputs(parts):
     run, digits = train.setup(replace(SMALL, augment=False, dropout=0.0, epochs=20), 0, CPU), parts[0]
     errors = []
     for epoch in range(20):

@@ -1,4 +1,4 @@
-"""Pictures of one's own in training: read and framed as the service does, weighted, and learned."""
+"""Training on one's own pictures: read and framed as the service does, weighted, and learned."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from training.objective import NONE
 
 @pytest.fixture
 def folder(tmp_path, seven, digits) -> Path:
-    """A drawn 7, a 3 as MNIST has it, and a drawing that shows no digit."""
+    """A folder with a drawn 7, a 3 as in MNIST, and a drawing that shows no digit."""
     return written(
         tmp_path / "corrected",
         {"a.png": (encode(drawing(seven)), "7"), "b.png": (encode(digits[150]), "3"), "c.png": (strokes(), "none")},
@@ -47,18 +47,18 @@ def test_pictures_are_framed_as_the_service_frames_them(folder, seven, digits, c
     assert loaded.images[1].numpy().tolist() == digits[150].tolist()
 
 
-def test_a_folder_of_folders_is_read_too(folder, classifier):
+def test_a_folder_of_folders_is_read(folder, classifier):
     assert len(pictures.load(folder.parent, classifier)) == 3
 
 
-def test_what_cannot_be_read_is_left_out_and_named(folder, classifier, capsys):
+def test_unreadable_pictures_are_skipped_and_reported(folder, classifier, capsys):
     white = encode(Image.new("L", (50, 50), 255))
     more = written(folder.parent / "more", {"blank.png": (white, "1"), "text.png": (b"no picture", "2")})
     (more / "labels.csv").write_text("filename,label\nblank.png,1\ntext.png,2\nmissing.png,3\n")
     assert pictures.load(folder.parent, classifier).labels.tolist() == [7, 3, NONE]
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(" is left out: ")[0] for line in lines] == [
-        str(more / "images" / name) for name in ("blank.png", "text.png", "missing.png")
+    assert [line.split(": ")[0] for line in lines] == [
+        f"Skipped {more / 'images' / name}" for name in ("blank.png", "text.png", "missing.png")
     ]
     assert "no ink" in lines[0]
 
@@ -66,13 +66,13 @@ def test_what_cannot_be_read_is_left_out_and_named(folder, classifier, capsys):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (None, "holds no picture to learn from"),
-        ("filename,label\n", "holds no picture to learn from"),
+        (None, "holds no picture to train on"),
+        ("filename,label\n", "holds no picture to train on"),
         ("filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
         ("filename,digit\na.png,7\n", "has no column 'label'"),
     ],
 )
-def test_a_folder_without_labelled_pictures_ends_with_one_sentence_before_training(
+def test_a_folder_without_labelled_pictures_is_reported_before_training(
     table, message, folder, sample_mnist, tmp_path, capsys
 ):
     (folder / "labels.csv").unlink()
@@ -101,14 +101,14 @@ def test_without_pictures_nothing_changes(digits, labels):
     assert "pictures" not in train.training_data(pictures.no_pictures(), sample, sample.images)
 
 
-def test_each_picture_counts_fifty_times_but_all_together_a_tenth_at_most():
+def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth():
     assert len(pictures.weighted(own(50, 0), 66_000)) == 50 * 50
     assert len(pictures.weighted(own(200, 0), 66_000)) == 200 * 33
     assert len(pictures.weighted(own(50, 0), 100)) == 50
     assert len(pictures.weighted(own(0, 0), 66_000)) == 0
 
 
-def test_digits_join_the_digits_and_what_shows_none_the_non_digits():
+def test_digits_are_added_to_digits_and_non_digits_to_non_digits():
     mnist = own(1_000, 0)
     digits, others = pictures.joined(mnist, mnist.images, own(2, 1))
     assert digits.images[1_000:, 0, 0].tolist() == [0, 1] * 50
@@ -116,14 +116,14 @@ def test_digits_join_the_digits_and_what_shows_none_the_non_digits():
     assert others[1_000:, 0, 0].tolist() == [2] * 50
 
 
-def test_the_model_says_how_many_pictures_it_learned_from():
+def test_the_metadata_of_the_model_counts_the_pictures():
     said = train.training_data(own(50, 3), own(66_000, 0), torch.zeros(55_000))
     assert said.endswith(
         "50 digits (3.6% of the digits in an epoch) and 3 non-digits (0.3% of the non-digits in an epoch)"
     )
 
 
-def test_a_resumed_run_has_the_pictures_that_it_began_with(folder, tmp_path, classifier):
+def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
     loaded = pictures.load(folder, classifier)
     place = train.new_folder(tmp_path / "runs", train.Config(), loaded)
     _, again = train.read_folder(place)
@@ -132,7 +132,7 @@ def test_a_resumed_run_has_the_pictures_that_it_began_with(folder, tmp_path, cla
 
 
 @pytest.mark.slow
-def test_a_corrected_hand_is_read_right_afterwards_and_mnist_as_before(sample_mnist, tmp_path, monkeypatch):
+def test_training_on_corrections_helps_their_writer_and_keeps_mnist(sample_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     training, held_out = data.split(data.load(sample_mnist, train=True))
     one_hand.write(tmp_path / "corrected", training, 10)
@@ -141,6 +141,6 @@ def test_a_corrected_hand_is_read_right_afterwards_and_mnist_as_before(sample_mn
     before, after = one_hand.compare(tmp_path, ["--data", str(sample_mnist), *recipe])
     assert before.hand > 60
     assert after.hand < before.hand / 2
-    assert after.mnist <= before.mnist + 3  # three of 100; of MNIST's 10,000, docs/corrections.md tells
+    assert after.mnist <= before.mnist + 3  # of 100; docs/corrections.md has the result on MNIST's 10,000
     assert "100 digits" in Classifier(tmp_path / "after.onnx").metadata["training_data"]
     assert "100 digits" not in Classifier(tmp_path / "before.onnx").metadata["training_data"]

@@ -1,4 +1,4 @@
-"""Requests' bodies → the picture's bytes, whatever is in the form and however it arrives."""
+"""Request bodies → the picture's bytes, whatever the form contains and however it arrives."""
 
 import asyncio
 import base64
@@ -30,7 +30,7 @@ from app.web.uploads import MAX_PARTS, read_picture
 
 FORM = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
-# Contents that are nearly delimiters, and headers that are nearly none.
+# Contents that almost contain the delimiter, and unusual headers.
 TRICKY = st.lists(st.sampled_from([b"\r\n", b"--", b"X", b"\r", b"\n", b"-", b"file", b"\x00", b" "]), max_size=8)
 CONTENTS = TRICKY.map(b"".join).filter(lambda content: b"\r\n--X" not in b"\r\n" + content)
 
@@ -40,7 +40,7 @@ def part(content: bytes, headers: bytes = NAMED % b"file") -> bytes:
 
 
 def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identity") -> bytes:
-    """What is read of a request whose body arrives in these chunks."""
+    """Read the picture of a request whose body arrives in these chunks."""
     settings = Settings()
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages.append({"type": "http.request", "body": b"", "more_body": False})
@@ -87,11 +87,11 @@ def test_the_file_is_found_however_its_headers_are_written(headers):
     assert picture_in(part(b"picture", headers) + b"--X--\r\n") == b"picture"
 
 
-def test_what_follows_the_last_part_is_passed_over():
+def test_data_after_the_last_part_is_ignored():
     assert picture_in(part(b"x") + b"--X--\r\nBye.") == b"x"
 
 
-def test_a_body_that_is_no_form_is_the_picture():
+def test_a_body_that_is_no_form_is_taken_as_the_picture():
     assert picture_in(b"pic", b"ture", content_type="image/png") == b"picture"
     assert picture_in(part(b"x"), content_type="application/x-www-form-urlencoded") == part(b"x")
 
@@ -133,7 +133,7 @@ def test_a_form_whose_boundary_is_missing_or_too_long_is_refused(content_type):
     ],
     ids=["a header without an end", "headers without an end", "nearly delimiters", "nearly delimiters at the start"],
 )
-def test_no_chunk_of_a_malicious_form_holds_the_event_loop(body):
+def test_a_malicious_form_does_not_block_the_event_loop(body):
     chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
     started = perf_counter()
     with pytest.raises(MalformedMultipart):
@@ -150,7 +150,7 @@ ENCODED = base64.b64encode(bytes(range(256)))
     [ENCODED, b"data:image/png;base64," + ENCODED, b"data:;base64," + ENCODED, base64.encodebytes(bytes(range(256)))],
     ids=["base64", "data URI", "data URI without a type", "lines"],
 )
-def test_a_picture_may_come_in_json(image):
+def test_a_picture_may_be_sent_in_json(image):
     body = json.dumps({"name": "7.png", "image": image.decode()}).encode()
     assert picture_in(body[:50], body[50:], content_type=JSON) == bytes(range(256))
 

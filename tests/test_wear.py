@@ -1,4 +1,4 @@
-"""Effects on a digit's ink: their direction, their range, and how many images they touch."""
+"""Effects on a digit's ink: direction, range, and the share of images."""
 
 import pytest
 import torch
@@ -19,7 +19,7 @@ def change_of_ink(effect, images: torch.Tensor) -> torch.Tensor:
     return (effect(images, generator()) - images).sum(dim=(1, 2))
 
 
-def test_effects_go_the_way_they_are_named(images):
+def test_effects_have_the_direction_of_their_name(images):
     assert (change_of_ink(wear.thickened, images) >= 0).all()
     assert (change_of_ink(wear.thinned, images) <= 0).all()
     assert (change_of_ink(wear.torn, images) <= 0).all()
@@ -40,7 +40,7 @@ def test_an_effect_changes_each_image_in_its_own_way(images, effect):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_coarse_images_keep_their_ink_and_every_other_one_is_in_black_and_white(images, seed):
+def test_coarsened_images_keep_their_ink_and_every_second_one_is_binary(images, seed):
     coarse = wear.coarsened(images, generator(seed))
     ink, strongest = coarse.sum(dim=(1, 2)) / images.sum(dim=(1, 2)), coarse.amax(dim=(1, 2))
     assert ink[1::2].mean() == pytest.approx(1, abs=0.1)
@@ -48,7 +48,7 @@ def test_coarse_images_keep_their_ink_and_every_other_one_is_in_black_and_white(
     assert strongest[1::2].min() < 0.6
 
 
-def test_wear_touches_about_as_many_images_as_stated(images):
+def test_wear_changes_about_the_stated_share_of_images(images):
     before = images.clone()
     worn = wear.wear(images, generator())
     assert images.equal(before)

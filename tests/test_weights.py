@@ -1,4 +1,4 @@
-"""The loss that the weights are fitted by is that of the lattice which is served, and fitting lowers it."""
+"""The loss used to fit the weights agrees with the served lattice, and fitting lowers it."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def served() -> weights.Weights:
     return weights.Weights(*(torch.tensor(list(side.values())) for side in sides))
 
 
-def test_the_loss_is_what_the_lattice_says(numbers, examples, classifier):
+def test_the_loss_agrees_with_the_lattice(numbers, examples, classifier):
     losses = weights.loss(weights.batch(examples), served()).tolist()
     for number, loss in zip(numbers, losses, strict=True):
         text = [int(digit) for digit in number.text if digit != "\n"]

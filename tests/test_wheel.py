@@ -1,4 +1,4 @@
-"""The sdist and the wheel: complete, fit for PyPI, and at work in any folder without the checkout."""
+"""The sdist and the wheel are complete, fit for PyPI, and work in any folder without the checkout."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def build(*arguments: object, project: Path = ROOT) -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> Path:
-    """The folder with the sdist and the wheel of the checkout."""
+    """The folder with the checkout's sdist and wheel."""
     folder = tmp_path_factory.mktemp("built")
     build("--directory", folder)
     return folder
@@ -46,7 +46,7 @@ def wheel(built) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory) -> Path:
-    """A virtual environment with the wheel; what the wheel depends on comes from the one that runs the tests."""
+    """A virtual environment with the wheel; its dependencies come from the test environment."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder)
     install = ["--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
@@ -59,7 +59,7 @@ def environment(wheel, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def digits_command(environment, tmp_path, monkeypatch) -> str:
-    """The command that the wheel installs, in an empty folder and with no settings."""
+    """Return the command that the wheel installs, for an empty folder and without settings."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name == "PYTHONPATH" or name.startswith("DIGITS_"):
@@ -74,7 +74,7 @@ def test_the_wheel_has_the_model_and_all_files_of_the_service(wheel):
         assert archive.read("app/digits.onnx") == MODEL.read_bytes()
 
 
-def test_the_sdist_makes_the_same_wheel(sdist, wheel, tmp_path):
+def test_the_sdist_builds_the_same_wheel(sdist, wheel, tmp_path):
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (project,) = tmp_path.iterdir()
@@ -94,7 +94,7 @@ def test_pypi_accepts_both(sdist, wheel):
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel)], check=True)
 
 
-def test_installed_it_reads_a_picture_in_any_folder(digits_command, environment):
+def test_the_installed_command_reads_a_picture_in_any_folder(digits_command, environment):
     def answer(*arguments: str) -> dict:
         return json.loads(subprocess.check_output([digits_command, *arguments, "--local", "--json"]))
 
@@ -102,7 +102,7 @@ def test_installed_it_reads_a_picture_in_any_folder(digits_command, environment)
     assert Path(answer("info")["file"]).is_relative_to(environment)
 
 
-def test_installed_it_serves_in_any_folder(digits_command, monkeypatch):
+def test_the_installed_command_serves_in_any_folder(digits_command, monkeypatch):
     monkeypatch.setattr("support.DIGITS", digits_command)
     with serving() as (_, url), httpx2.Client(base_url=url) as client:
         assert client.post("/predict", content=SEVEN.read_bytes()).json()["digit"] == 7
@@ -111,13 +111,11 @@ def test_installed_it_serves_in_any_folder(digits_command, monkeypatch):
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_installed_it_serves_in_the_folder_of_another_program_whose_package_is_named_app(
-    workers, digits_command, tmp_path, monkeypatch
-):
+def test_the_installed_command_serves_beside_another_package_named_app(workers, digits_command, tmp_path, monkeypatch):
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "__init__.py").touch()
     monkeypatch.setattr("support.DIGITS", digits_command)
-    large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")  # which another process decodes
+    large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")  # decoded by another process
     with serving("--workers", workers) as (_, url):
         answer = httpx2.post(f"{url}/predict", content=large)
         assert (answer.status_code, answer.json().get("digit")) == (200, 7), answer.text

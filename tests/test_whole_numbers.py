@@ -1,4 +1,4 @@
-"""The benchmark of whole numbers counts what is right as its table says."""
+"""The counts of the benchmark on whole numbers."""
 
 import csv
 

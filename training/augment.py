@@ -1,10 +1,10 @@
-"""Random deformation of digits, as pure functions of a batch and a random generator.
+"""Random augmentation of digits, as pure functions of a batch and a random generator.
 
     restyle ──► deform ──► wear
 
-Every function works on the device its images are on, and draws one deformation per image. What comes out is
-framed as the service frames a picture: training sees what serving sees. Ignores: what a picture suffers
-before preprocessing (light, noise, ruled lines), but for what preprocessing may leave of it.
+Every function runs on its images' device and draws one deformation per image. The results are framed as the
+service frames a picture: training sees what serving sees. Effects that act before preprocessing (light, noise,
+ruled lines) are left out, except for the traces that preprocessing may leave.
 """
 
 import math
@@ -23,15 +23,15 @@ STRETCH = 0.1
 SHEAR = 0.17
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
-# From here on ink, averaged over 2×2 pixels, counts for the digit's box.
+# After 2×2 average pooling, pixels above this belong to the digit's bounding box.
 INK = 0.3
-# How far off the service's frame may be, in size and place.
+# Jitter of the frame, in log size and in position.
 OFF_SIZE = 0.06
 OFF_PLACE_PIXELS = 0.7
 
 
 def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-    """Write each digit in another hand: another style, another shape, another pen.
+    """Augment digits: vary the writing style, the shape and the pen.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
 
 
 def augment_others(images: Tensor, generator: Generator) -> Tensor:
-    """The same for images that show no digit: another shape, another pen."""
+    """Augment images that show no digit: vary the shape and the pen."""
     return wear(deform(images, generator), generator)
 
 
 def affine(n: int, generator: Generator) -> Tensor:
-    """Random rotations, stretches of each axis and shears about the origin: (n, 2, 2)."""
+    """Draw random affine matrices (n, 2, 2): rotation, scale along each axis, and shear."""
     angle = uniform((n,), -1, 1, generator) * math.radians(ROTATION_DEGREES)
     shear = uniform((n,), -SHEAR, SHEAR, generator)
     scale_x, scale_y = uniform((2, n), -STRETCH, STRETCH, generator).exp()
@@ -67,35 +67,35 @@ def affine(n: int, generator: Generator) -> Tensor:
 
 
 def elastic(n: int, generator: Generator) -> Tensor:
-    """Random displacements of a coarse grid of points, in pixels: (n, 2, ELASTIC_GRID, ELASTIC_GRID).
+    """Draw random displacements of a coarse control grid, in pixels: (n, 2, ELASTIC_GRID, ELASTIC_GRID).
 
-    Simard et al. (2003) blur one random vector a pixel; a bicubic surface through a few is as smooth, and a
-    fraction of the work.
+    Simard et al. (2003) smooth one random vector per pixel. A bicubic surface through a few control points is as
+    smooth and takes a fraction of the work.
     """
     shape = (n, 2, ELASTIC_GRID, ELASTIC_GRID)
     return torch.randn(shape, generator=generator, device=generator.device) * ELASTIC_PIXELS
 
 
 def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> Tensor:
-    """Where each output pixel is sampled: an affine map plus a bicubic surface.
+    """Compute where to sample each output pixel: an affine map plus a bicubic displacement field.
 
-    Both are linear in products of functions of x and of y, so that one matrix product makes the grid.
+    Both are sums of products of a function of x and a function of y, so the grid is one product of three matrices.
 
     Parameters
     ----------
     linear : Tensor
-        (N, 2, 2) the map's matrix.
+        (N, 2, 2) the affine map's matrix.
     shift : Tensor
-        (N, 2) its shift as (x, y), in pixels.
+        (N, 2) the affine map's translation as (x, y), in pixels.
     elastic : Tensor
-        (N, 2, G, G) displacements of a coarse grid as (x, y), in pixels.
+        (N, 2, G, G) displacements of a coarse control grid as (x, y), in pixels.
     step : int
-        Every how many pixels.
+        Compute every `step`-th position along each axis.
 
     Returns
     -------
     Tensor
-        (N, 28 / step, 28 / step, 2) positions as (x, y), where -1 and 1 are the image's edges.
+        (N, 28 / step, 28 / step, 2) positions as (x, y), with the image's edges at -1 and 1.
     """
     n, side = len(linear), elastic.shape[-1]
     place = torch.arange(FRAME_SIDE, device=linear.device) - (FRAME_SIDE - 1) / 2
@@ -109,17 +109,17 @@ def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> 
 
 
 def reframing(looked: Tensor, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
-    """The scale and the shift that bring digits to the frame's size and place, and a little off them.
+    """Compute the scale and shift that frame the digits, with random jitter.
 
     Parameters
     ----------
     looked : Tensor
-        (N, h, w) the images, at every `step`-th pixel.
+        (N, h, w) the images, sampled at every `step`-th pixel.
 
     Returns
     -------
     (Tensor, Tensor)
-        (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from the frame's positions to the image's.
+        (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image positions.
     """
     n, count = len(looked), looked.shape[-1]
     place = torch.arange(count, device=looked.device) * step - (FRAME_SIDE - 1) / 2
@@ -134,15 +134,15 @@ def reframing(looked: Tensor, step: int, generator: Generator) -> tuple[Tensor, 
 
 
 def sample(images: Tensor, grid: Tensor) -> Tensor:
-    """Images (N, H, W) at the positions of a grid (N, h, w, 2), bilinearly."""
+    """Sample images (N, H, W) at grid positions (N, h, w, 2), with bilinear interpolation."""
     return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
 
 
 def deform(images: Tensor, generator: Generator) -> Tensor:
-    """Deform each image by its own random affine and elastic map, and frame it as the service would.
+    """Deform each image by a random affine and elastic map, and frame it as the service would.
 
-    The deformed digit is looked at once at half the resolution, to know its box and centre of mass; the
-    image itself is resampled once.
+    A first pass at half the resolution finds the deformed digit's bounding box and centre of mass. The image
+    itself is resampled only once.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A run's curves for TensorBoard, which the extra `tensorboard` installs."""
+"""Log a run's curves for TensorBoard, which the extra `tensorboard` installs."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 class TensorBoardMissing(Exception):
-    """--tensorboard without the package."""
+    """`--tensorboard` was given, but TensorBoard is not installed."""
 
 
 def check_installed() -> None:
-    """Raise TensorBoardMissing where the package is not there."""
+    """Raise TensorBoardMissing if TensorBoard is not installed."""
     try:
         import torch.utils.tensorboard  # noqa: F401
     except ImportError as error:
@@ -22,7 +22,7 @@ def check_installed() -> None:
 
 
 def open_board(folder: Path, wanted: bool) -> AbstractContextManager["SummaryWriter | None"]:
-    """What writes TensorBoard's log of a run into its folder; nothing where it is not wanted."""
+    """Open a TensorBoard writer on the run's folder, or a null context if it is not wanted."""
     if not wanted:
         return nullcontext()
     from torch.utils.tensorboard import SummaryWriter
@@ -31,7 +31,7 @@ def open_board(folder: Path, wanted: bool) -> AbstractContextManager["SummaryWri
 
 
 def log(board: "SummaryWriter", row: Mapping[str, float]) -> None:
-    """Write an epoch of the run's history: losses, and accuracies in percent."""
+    """Log one epoch: losses, and accuracies in percent."""
     for part in ("training", "validation"):
         board.add_scalar(f"loss/{part}", row[f"{part}_loss"], row["epoch"])
         board.add_scalar(f"accuracy/{part}", 100 * (1 - row[f"{part}_error"]), row["epoch"])

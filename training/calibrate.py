@@ -1,8 +1,8 @@
-"""Calibration: logits scaled so that a probability is the share of answers that are right.
+"""Calibrate the network's outputs, so that confidence matches accuracy.
 
-The ten digits' by one temperature (Guo et al. 2017, "On calibration of modern neural networks"), the legibility by a
-scale and an offset (Platt 1999). No digit that is answered changes. Ignores: which frames they are fitted to; they must
-not be trained on.
+Temperature scaling calibrates the logits of the digits (Guo et al. 2017, "On calibration of modern neural networks").
+Platt scaling, a scale and an offset, calibrates the legibility (Platt 1999). Neither changes the predicted digit. The
+frames to fit on must be held out from training.
 """
 
 import copy
@@ -18,11 +18,11 @@ from training.model import DigitNet
 from training.objective import NONE
 
 LOWEST, HIGHEST, STEPS = 0.5, 2.0, 151
-DIGITS = 0.9  # which share of what is sent shows a digit, for the legibility
+DIGITS = 0.9  # assumed share of requests that show a digit; the legibility is calibrated for it
 
 
 class Calibration(NamedTuple):
-    """By what the digits' logits are divided, and how the legibility's are scaled and shifted."""
+    """The temperature of the digits' logits, and the scale and offset of the legibility's."""
 
     temperature: float
     scale: float
@@ -33,14 +33,17 @@ class Calibration(NamedTuple):
 
 
 def best_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature, to 0.01, at which these logits (N, 10) give the labels (N,) the lowest cross-entropy."""
+    """Find the temperature, to 0.01, that minimises the cross-entropy of logits (N, 10) and labels (N,)."""
     temperatures = torch.linspace(LOWEST, HIGHEST, STEPS)
     losses = torch.stack([F.cross_entropy(logits / temperature, labels) for temperature in temperatures])
     return round(temperatures[losses.argmin()].item(), 2)
 
 
 def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
-    """The scale and the offset at which logits (N,) give the truths (N,) bool, DIGITS of them, least cross-entropy."""
+    """Find the scale and offset that minimise the cross-entropy of logits (N,) and truths (N,) bool.
+
+    The loss is weighted as if the share DIGITS of the truths were true.
+    """
     weights = torch.where(truths, DIGITS / truths.sum(), (1 - DIGITS) / (~truths).sum()).double()
     line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
     search = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
@@ -59,16 +62,16 @@ def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
 
 @torch.no_grad()
 def calibrated(model: DigitNet, digits: Digits, frames: Digits) -> tuple[DigitNet, Calibration]:
-    """The network with its output layer scaled, and by what.
+    """Return a copy of the network with a calibrated output layer, and the calibration.
 
     Parameters
     ----------
     model : DigitNet
         The trained network.
     digits : Digits
-        What the ten probabilities are fitted to.
+        Held-out digits, to calibrate the ten probabilities.
     frames : Digits
-        Digits and frames that show none, to whose shares the legibility is fitted.
+        Held-out digits and non-digits, to calibrate the legibility.
     """
     model = copy.deepcopy(model).eval()
     temperature = best_temperature(model(digits.images.float() / 255)[:, :CLASSES], digits.labels)

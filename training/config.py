@@ -1,6 +1,6 @@
-"""Every choice of a training run, and the command line that makes it.
+"""The recipe of a training run, and the command line.
 
-Ignores: where the data and the results lie, which are arguments of the run and not part of the recipe.
+Where data and results are stored is an argument of the run, not part of the recipe.
 """
 
 import argparse
@@ -14,27 +14,27 @@ from training.convolution import SHAPES
 from training.model import ACTIVATIONS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
-# Share of the peak for a network that was written out of a trained one: ten times as much undoes what it knows.
+# Peak learning rate of the dense stage, relative to the convolutional one. Ten times as much undoes what that learned.
 WRITTEN_OUT_RATE = 0.001
 MODEL = Path(__file__).parent.parent / "models" / "digits.onnx"
 RUNS = Path("runs")
 
 
 class Stage(NamedTuple):
-    """A part of the run with a learning rate that rises and falls: its epochs, and the rate's peak."""
+    """A part of the run with its own learning-rate schedule: its epochs, and the peak learning rate."""
 
     first_epoch: int
     end_epoch: int
     peak_learning_rate: float
 
     def progress(self, epoch: float) -> float:
-        """How much of the stage is done at an epoch and its part, in [0, 1)."""
+        """Return the completed fraction of the stage at a fractional epoch, in [0, 1)."""
         return (epoch - self.first_epoch) / (self.end_epoch - self.first_epoch)
 
 
 @dataclass(frozen=True)
 class Config:
-    """The recipe. Two runs with equal recipes on one machine end with equal weights."""
+    """A training recipe. Runs of equal recipes on one machine end with equal weights."""
 
     hidden: tuple[int, ...] = (800, 800)
     channels: tuple[int, ...] = ()
@@ -53,16 +53,16 @@ class Config:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The highest learning rate of the run: as chosen, or else what suits the optimizer."""
+        """The highest learning rate of the run; by default, it depends on the optimizer."""
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
     @property
     def convolution_epochs(self) -> int:
-        """How many epochs the network is a convolutional one; at least one is left for the dense one."""
+        """Epochs of the convolutional stage; at least one is left for the dense one."""
         return min(round(self.convolution_share * self.epochs), self.epochs - 1) if self.channels else 0
 
     def stage(self, epoch: int) -> Stage:
-        """The stage that an epoch, counted from 0, belongs to."""
+        """Return the stage that an epoch, counted from 0, belongs to."""
         if epoch < self.convolution_epochs:
             return Stage(0, self.convolution_epochs, self.peak_learning_rate)
         share = WRITTEN_OUT_RATE if self.channels else 1
@@ -70,7 +70,7 @@ class Config:
 
     @property
     def course(self) -> str:
-        """The run in words."""
+        """A description of the run in words."""
         if not self.channels:
             return f"{self.epochs} epochs"
         return (
@@ -79,11 +79,11 @@ class Config:
         )
 
     def to_json(self) -> str:
-        """One line a choice, to be read back by `from_json`."""
+        """Serialise to JSON, one option per line, for `from_json`."""
         return json.dumps(asdict(self), indent=2)
 
     def command(self) -> str:
-        """The command line that repeats this recipe."""
+        """Return the command line that repeats this recipe."""
         words = ["python -m training.train"]
         for name, value in asdict(self).items():
             option = name.replace("_", "-")
@@ -95,7 +95,7 @@ class Config:
 
     @classmethod
     def from_json(cls, text: str) -> "Config":
-        """The recipe that `to_json` wrote."""
+        """Parse what `to_json` wrote."""
         return cls(**with_tuples(json.loads(text)))
 
 
@@ -115,13 +115,11 @@ RECIPES = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of `python -m training.train`; a choice that is not given is not in the result."""
+    """Make the parser of `python -m training.train`. Recipe options that are not given are absent from its result."""
     d = Config()
     p = argparse.ArgumentParser("python -m training.train", description="Train the network and write the model file.")
 
-    p.add_argument(
-        "--recipe", choices=[*RECIPES], help="choices to begin with; the options below change single ones (quick)"
-    )
+    p.add_argument("--recipe", choices=[*RECIPES], help="recipe to start from; the options below override it (quick)")
     net = p.add_argument_group("network", argument_default=argparse.SUPPRESS)
     net.add_argument(
         "--hidden", type=positive, nargs="*", metavar="N", help=f"widths of the hidden layers ({widths(d.hidden)})"
@@ -131,13 +129,11 @@ def parser() -> argparse.ArgumentParser:
         type=positive,
         nargs="*",
         metavar="N",
-        help="train as a convolutional network first, with convolutions of so many channels before the hidden "
-        "layers; then it is written out as a dense one (none)",
+        help="first train a convolutional network, with these channels before the hidden layers, then convert it to "
+        "a dense one (none)",
     )
-    net.add_argument("--activation", choices=[*ACTIVATIONS], help=f"what follows each hidden layer ({d.activation})")
-    net.add_argument(
-        "--dropout", type=share, metavar="P", help=f"share of hidden activations dropped in training ({d.dropout})"
-    )
+    net.add_argument("--activation", choices=[*ACTIVATIONS], help=f"activation of the hidden layers ({d.activation})")
+    net.add_argument("--dropout", type=share, metavar="P", help=f"dropout rate of the hidden layers ({d.dropout})")
 
     fit = p.add_argument_group("training", argument_default=argparse.SUPPRESS)
     fit.add_argument(
@@ -147,75 +143,85 @@ def parser() -> argparse.ArgumentParser:
         "--convolution-share",
         type=share,
         metavar="P",
-        help=f"with --channels: share of the epochs as a convolutional network ({d.convolution_share})",
+        help=f"with --channels: share of the epochs that train the convolutional network ({d.convolution_share})",
     )
-    fit.add_argument("--batch-size", type=positive, metavar="N", help=f"images a step ({d.batch_size})")
-    fit.add_argument("--optimizer", choices=[*PEAK_LEARNING_RATES], help=f"sgd has momentum 0.9 ({d.optimizer})")
+    fit.add_argument(
+        "--batch-size",
+        type=positive,
+        metavar="N",
+        help=f"digits per batch; half as many non-digits are added ({d.batch_size})",
+    )
+    fit.add_argument(
+        "--optimizer", choices=[*PEAK_LEARNING_RATES], help=f"sgd uses Nesterov momentum 0.9 ({d.optimizer})"
+    )
     fit.add_argument(
         "--learning-rate",
         type=above_zero,
         metavar="R",
-        help="its peak; rises for a tenth of the run, then falls to 0 (adamw 0.002, sgd 0.1)",
+        help="peak; linear warm-up for a tenth of the run, then cosine decay to 0 (adamw 0.002, sgd 0.1)",
     )
     fit.add_argument(
-        "--weight-decay", type=float, metavar="W", help=f"pull of the weights towards 0 ({d.weight_decay})"
+        "--weight-decay", type=float, metavar="W", help=f"weight decay; sgd uses a hundredth of it ({d.weight_decay})"
     )
-    fit.add_argument(
-        "--augment", action=argparse.BooleanOptionalAction, help="deform the images anew in each epoch (on)"
-    )
+    fit.add_argument("--augment", action=argparse.BooleanOptionalAction, help="augment the images in each epoch (on)")
     fit.add_argument(
         "--seeds",
         type=int,
         nargs="+",
         metavar="N",
-        help=f"each decides every random number of a run; the best of the runs is kept ({widths(d.seeds)})",
+        help=f"random seeds, one run for each; the best run is kept ({widths(d.seeds)})",
     )
-    fit.add_argument("--threads", type=positive, metavar="N", help="CPU threads (as many as cores)")
+    fit.add_argument("--threads", type=positive, metavar="N", help="CPU threads (number of cores)")
     fit.add_argument(
         "--precision",
         choices=["auto", "fp32", "bf16"],
-        help="of the matrix products; auto takes the faster one here (auto)",
+        help="precision of matrix products; auto picks the faster one on this machine (auto)",
     )
 
     run = p.add_argument_group("run")
     run.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/, downloaded)"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else data/)",
     )
     run.add_argument(
         "--pictures",
         type=Path,
         metavar="DIR",
-        help="pictures of your own to learn from as well, corrected ones for example: DIR/images and DIR/labels.csv",
+        help="also train on your own pictures, such as corrected ones: DIR/images and DIR/labels.csv",
     )
     run.add_argument(
-        "--output", type=Path, metavar="FILE", help="the model file to write (digits.onnx in the run's folder)"
+        "--output", type=Path, metavar="FILE", help="model file to write (digits.onnx in the run's folder)"
     )
-    run.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="where the run's folder is made (runs)")
+    run.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="parent of the run's folder (runs)")
     run.add_argument(
         "--resume",
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with a run's folder (by default the newest) and its choices",
+        help="resume the run in this folder (by default the newest), with its options",
     )
     run.add_argument(
-        "--tensorboard", action="store_true", help="log to the run's folder for TensorBoard (extra tensorboard)"
+        "--tensorboard",
+        action="store_true",
+        help="log to the run's folder for TensorBoard (needs the extra tensorboard)",
     )
     run.add_argument(
-        "--device", default="auto", help="cpu, cuda or mps; auto takes an accelerator where there is one (auto)"
+        "--device", default="auto", help="cpu, cuda or mps; auto uses an accelerator if there is one (auto)"
     )
     return p
 
 
 def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace]:
-    """The recipe that the command line asks for, and the arguments of the run itself."""
+    """Parse the command line into a recipe and the run's arguments."""
     p = parser()
     arguments = p.parse_args(argv)
     choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
     given = [*choices, *(name for name in ("recipe", "pictures") if getattr(arguments, name))]
     if arguments.resume is not None and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
-        p.error(f"--resume goes on with the choices of the run it resumes: leave out {names}")
+        p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
     config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
@@ -225,31 +231,31 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
 
 
 def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """The same choices with tuples for lists."""
+    """Replace lists by tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def widths(hidden: tuple[int, ...]) -> str:
-    """Layer widths as the command line takes them."""
+    """Format layer widths as the command line takes them."""
     return " ".join(map(str, hidden))
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse an integer of at least 1."""
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
 
 
 def above_zero(text: str) -> float:
-    """A number above 0."""
+    """Parse a number above 0."""
     if not (number := float(text)) > 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return number
 
 
 def share(text: str) -> float:
-    """A number in [0, 1)."""
+    """Parse a number in [0, 1)."""
     if not 0 <= (number := float(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not in [0, 1)")
     return number

@@ -1,8 +1,8 @@
-"""A convolutional network small enough to be written out as a dense one, to start the dense one from.
+"""A convolutional network that is converted to a dense one, as a better start than random weights.
 
-A convolution is a matrix, most of whose weights are equal or 0. Written out, and every weight set free, it is
-a dense network that begins with what convolutions know of pictures and learns on from there (d'Ascoli et al.
-2019, "Finding the needle in the haystack with convolutions"). Ignores: pooling, which is no matrix.
+A convolution is a matrix in which most weights are 0 or shared. Converted to a dense layer with all weights free, it
+keeps what the convolution learned about pictures, and trains on from there (d'Ascoli et al. 2019, "Finding the needle
+in the haystack with convolutions"). There is no max pooling, since it is not linear.
 """
 
 import copy
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from app.preprocess.frame import FRAME_SIDE
 from training.model import OUTPUTS, DigitNet, HiddenLayer, normalised
 
-# Kernel, stride and padding of each convolution. At every third place there are 8×8 and so few weights to write out;
-# the second one keeps the places it gets, and the last one leaves 3×3.
+# Kernel, stride and padding of each convolution. The first has stride 3, which leaves 8×8 positions and so few dense
+# weights. The second keeps the size, and the last leaves 3×3.
 SHAPES = ((7, 3, 0), (3, 1, 1), (4, 2, 0))
 
 
@@ -29,7 +29,7 @@ class ConvolutionalLayer(nn.Module):
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, side, side) → (N, outputs, side, side), with fewer places on a side where it strides."""
+        """(N, inputs, H, W) → (N, outputs, H', W'), smaller where the kernel is not padded or has a stride."""
         return torch.relu(self.norm(self.convolution(x)))
 
 
@@ -39,11 +39,11 @@ class ConvolutionalNet(nn.Module):
     Parameters
     ----------
     channels : sequence of int
-        Of each convolution, as many as SHAPES has or fewer.
+        Output channels of each convolution; at most as many as SHAPES has.
     hidden : sequence of int
         Width of each dense hidden layer.
     dropout : float
-        Share of the dense layers' activations that is dropped in training.
+        Dropout rate of the dense layers.
     """
 
     def __init__(self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> None:
@@ -57,14 +57,14 @@ class ConvolutionalNet(nn.Module):
         self.output = nn.Linear([units, *hidden][-1], OUTPUTS)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
+        """Compute the logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
         pixels = normalised(images)[:, None].contiguous(memory_format=torch.channels_last)
         logits: Tensor = self.output(self.hidden(self.convolutions(pixels).flatten(1)))
         return logits
 
 
 def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
-    """The hidden layers' widths when convolutions with these channels are written out before `hidden`."""
+    """Compute the hidden layers' widths when convolutions with these channels become dense layers before `hidden`."""
     widths, side = [], FRAME_SIDE
     for count, (kernel, stride, padding) in zip(channels, SHAPES, strict=False):
         side = (side + 2 * padding - kernel) // stride + 1
@@ -74,14 +74,14 @@ def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
 
 @torch.no_grad()
 def written_out(net: ConvolutionalNet, dropout: float) -> DigitNet:
-    """The same function as a dense network; each unit has the normalisation of its channel.
+    """Convert the network to an equivalent dense one; each unit gets its channel's batch normalisation.
 
     Parameters
     ----------
     net : ConvolutionalNet
         The trained network.
     dropout : float
-        Of the dense network.
+        Dropout rate of the dense network.
     """
     net = copy.deepcopy(net).eval()
     device = net.output.weight.device
@@ -104,7 +104,7 @@ def written_out(net: ConvolutionalNet, dropout: float) -> DigitNet:
 
 
 def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, repeats: int) -> None:
-    """Set a normalisation of each unit to that of its channel, whose `repeats` places follow each other."""
+    """Copy the batch normalisation of each channel to its units, `repeats` in a row."""
     values = channelwise.state_dict()
     values.pop("num_batches_tracked")
     unitwise.load_state_dict({name: value.repeat_interleave(repeats) for name, value in values.items()}, strict=False)

@@ -1,7 +1,4 @@
-"""MNIST as uint8 tensors, and the fixed split into training and validation images.
-
-Ignores: batching, shuffling and augmentation, which belong to the run.
-"""
+"""MNIST as uint8 tensors, with a fixed split into training and validation images."""
 
 import os
 import shutil
@@ -20,7 +17,7 @@ DEFAULT_ROOT = Path(os.path.dirname(__file__)).parent / "data"
 
 
 class DataMissing(Exception):
-    """MNIST is neither on the disk nor to be had from the network."""
+    """MNIST is neither on disk nor can it be downloaded."""
 
 
 @dataclass(frozen=True)
@@ -42,38 +39,38 @@ class Digits:
         return len(self.labels)
 
     def take(self, index: Tensor) -> "Digits":
-        """The digits at `index`, in that order."""
+        """Select the digits at `index`, in that order."""
         return Digits(self.images[index], self.labels[index])
 
     def joined(self, more: "Digits") -> "Digits":
-        """The digits, and after them others."""
+        """Append other digits."""
         return Digits(torch.cat([self.images, more.images]), torch.cat([self.labels, more.labels]))
 
     def with_others(self, images: Tensor) -> "Digits":
-        """The digits, and after them images (M, 28, 28) uint8 that show none."""
+        """Append images (M, 28, 28) uint8 that show no digit."""
         labels = torch.full((len(images),), NONE, device=self.labels.device)
         return self.joined(Digits(images, labels))
 
     def to(self, device: torch.device) -> "Digits":
-        """The same digits on another device."""
+        """Move to another device."""
         return Digits(self.images.to(device), self.labels.to(device))
 
 
 def load(root: Path | None = None, *, train: bool) -> Digits:
-    """Load MNIST, downloading it through torchvision where it is not yet there.
+    """Load MNIST, downloading it with torchvision if it is missing.
 
     Parameters
     ----------
     root : Path, optional
-        Folder that holds (or will hold) ``MNIST/raw``; by default ``MNIST_ROOT`` from the environment,
-        else ``data/`` beside the packages.
+        Folder that holds (or will hold) ``MNIST/raw``. Defaults to the environment variable ``MNIST_ROOT``,
+        else to ``data/`` beside the packages.
     train : bool
-        The 60,000 training images, or the 10,000 test images.
+        Load the 60,000 training images rather than the 10,000 test images.
 
     Raises
     ------
     DataMissing
-        The files are not there and cannot be downloaded, or are damaged.
+        The files are missing and cannot be downloaded, or are damaged.
     """
     root = root or Path(os.environ.get("MNIST_ROOT") or DEFAULT_ROOT)
     try:
@@ -88,21 +85,21 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
 
 
 def present_or_downloaded(root: Path, train: bool) -> MNIST:
-    """Torchvision's MNIST in `root`, downloaded if it is not there."""
+    """Open torchvision's MNIST in `root`, downloading it if it is missing."""
     try:
         return MNIST(root, train=train)
-    except RuntimeError:  # it is not there
+    except RuntimeError:  # not found
         download(root)
         return MNIST(root, train=train)
 
 
 def download(root: Path) -> None:
-    """Download MNIST beside `root`, and move it there once it is complete: a download that fails leaves nothing."""
+    """Download MNIST beside `root` and move it there once complete, so that a failed download leaves nothing behind."""
     raw = root / "MNIST" / "raw"
     existing = next(folder for folder in (root, *root.parents) if folder.exists())
     with TemporaryDirectory(prefix=".mnist-", dir=existing) as folder:
         fresh = Path(folder) / "MNIST" / "raw"
-        if raw.is_dir():  # archives that are there already need only be unpacked
+        if raw.is_dir():  # archives downloaded before only need to be unpacked
             shutil.copytree(raw, fresh)
         MNIST(folder, download=True)
         raw.mkdir(parents=True, exist_ok=True)
@@ -111,11 +108,12 @@ def download(root: Path) -> None:
 
 
 def split(digits: Digits) -> tuple[Digits, Digits]:
-    """Split the 60,000 training images into training and validation images: the last 5,000 validate.
+    """Split the 60,000 training images: the last 5,000 are the validation images.
 
-    MNIST's training images come writer by writer, two of them in turn: the slants of digits two places apart
-    correlate by 0.48, of digits thousands apart hardly. So the last ones' writers are others than the first ones', as
-    the test images' are; of a shuffle, validation would know every writer, and flatter.
+    MNIST's training images are sorted by writer, with two writers interleaved: the slants of digits two positions apart
+    correlate by 0.48, those of digits thousands apart hardly at all. So the last images come from other writers than
+    the first, as the test images do. After a shuffle, every validation writer would be in the training set too, and the
+    validation error would be too low.
     """
     first, last = torch.arange(len(digits)).tensor_split([-VALIDATION_IMAGES])
     return digits.take(first), digits.take(last)

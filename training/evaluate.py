@@ -1,7 +1,7 @@
-"""Measure the served file itself: `python -m training.evaluate` → numbers, pictures and the model card.
+"""Measure the served model file: `python -m training.evaluate` prints the results and writes the model card.
 
-Each of MNIST's 10,000 test images is encoded as a PNG and takes the way of an upload, through
-`app.preprocess` and `app.inference`. Ignores: HTTP, and pictures that are not MNIST's.
+Each of MNIST's 10,000 test images is encoded as a PNG and takes the same path as an upload, through `app.preprocess`
+and `app.inference`, but not over HTTP.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from training.config import MODEL
 from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
-MAX_PIXELS = 2 * FRAME_SIDE**2  # of which a PNG may have half
-# Test images whose label most of several human raters dispute (cleanlab's mnist_mturk, Northcutt et al. 2021).
+MAX_PIXELS = FRAME_SIDE**2
+# Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 CARD = Path(__file__).with_name("model_card.md")
 
@@ -41,7 +41,7 @@ class Answers:
     Attributes
     ----------
     frames : NDArray
-        (N, 28, 28) float32 in [0, 1], what the network saw.
+        (N, 28, 28) float32 in [0, 1], the network's input.
     labels : NDArray
         (N,) int64, the true digits.
     probabilities : NDArray
@@ -60,26 +60,26 @@ class Answers:
 
     @property
     def mistakes(self) -> NDArray[np.int64]:
-        """Indices of the wrong answers, the most confident first."""
+        """Indices of the wrong answers, most confident first."""
         wrong = np.flatnonzero(self.predicted != self.labels)
         order: NDArray[np.int64] = self.probabilities[wrong].max(axis=1).argsort()[::-1]
         return wrong[order]
 
     @property
     def reliability(self) -> "Reliability":
-        """Confidence and accuracy."""
+        """Confidence and accuracy, in bins."""
         return reliability(self.probabilities.max(axis=1), self.predicted == self.labels)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """(10, 10) counts: true digit, predicted digit."""
+        """(10, 10) confusion matrix of counts: true digit, predicted digit."""
         counts = np.zeros((CLASSES, CLASSES), np.int64)
         np.add.at(counts, (self.labels, self.predicted), 1)
         return counts
 
 
 def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> Answers:
-    """Send images through the service's own code, as the PNG files that a user would send.
+    """Classify images with the service's own code, as PNG files like a user's.
 
     Parameters
     ----------
@@ -98,14 +98,14 @@ def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """An (H, W) grey image as a PNG file."""
+    """Encode an (H, W) greyscale image as a PNG file."""
     file = BytesIO()
     Image.fromarray(image).save(file, "PNG")
     return file.getvalue()
 
 
 def wilson_interval(errors: int, n: int) -> tuple[float, float]:
-    """95 % interval of an error rate, of which `errors` of `n` were seen (Wilson 1927).
+    """Compute the 95 % confidence interval of an error rate, given `errors` among `n` (Wilson 1927).
 
     Examples
     --------
@@ -120,16 +120,16 @@ def wilson_interval(errors: int, n: int) -> tuple[float, float]:
 
 
 class Reliability(NamedTuple):
-    """How confident answers were and how often they were right, in CALIBRATION_BINS equal bins of confidence.
+    """Confidence and accuracy in CALIBRATION_BINS equal-width bins of confidence.
 
     Attributes
     ----------
     counts : NDArray
-        Answers in each bin.
+        Number of answers in each bin.
     confidence : NDArray
-        Their mean confidence; 0 in an empty bin.
+        Mean confidence in each bin; 0 in an empty one.
     accuracy : NDArray
-        The share of them that is right; 0 in an empty bin.
+        Share of correct answers in each bin; 0 in an empty one.
     """
 
     counts: NDArray[np.int64]
@@ -138,19 +138,19 @@ class Reliability(NamedTuple):
 
     @property
     def error(self) -> float:
-        """Expected calibration error: how far confidence and accuracy lie apart, on average (Guo et al. 2017)."""
+        """Expected calibration error: the mean distance between confidence and accuracy (Guo et al. 2017)."""
         return float(self.counts @ np.abs(self.accuracy - self.confidence) / max(1, self.counts.sum()))
 
 
 def reliability(confidence: ArrayLike, right: ArrayLike) -> Reliability:
-    """Sort answers into bins of confidence.
+    """Bin answers by confidence.
 
     Parameters
     ----------
     confidence : array_like
         (N,) the probability of each answer.
     right : array_like
-        (N,) bool: whether the answer is the label.
+        (N,) bool: whether each answer is correct.
     """
     confidence = np.asarray(confidence, np.float64)
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
@@ -163,7 +163,7 @@ def reliability(confidence: ArrayLike, right: ArrayLike) -> Reliability:
 
 
 def report(answers: Answers) -> str:
-    """The measured figures, as the lines of a Markdown table."""
+    """Format the results as a Markdown table."""
     errors, n = len(answers.mistakes), len(answers.labels)
     low, high = wilson_interval(errors, n)
     rows = [
@@ -180,7 +180,7 @@ def report(answers: Answers) -> str:
 
 
 def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
-    """Write README.md and its pictures into the model's folder."""
+    """Write the model card, README.md, and its plots into the model's folder."""
     wrong = answers.mistakes
     plot_confusion(answers.confusion, folder / "confusion.png")
     plot_reliability(answers.reliability, folder / "calibration.png")
@@ -197,9 +197,11 @@ def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Evaluate as the command line says; the exit status."""
+    """Run the command line; return the exit status."""
     p = argparse.ArgumentParser("python -m training.evaluate", description="Measure a model file on MNIST's test set.")
-    p.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="the file to measure (models/digits.onnx)")
+    p.add_argument(
+        "--model", type=Path, default=MODEL, metavar="FILE", help="model file to measure (models/digits.onnx)"
+    )
     p.add_argument("--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/)")
     arguments = p.parse_args(argv)
     try:
@@ -211,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     answers = answer(classifier, test.images.numpy(), test.labels.numpy())
     write_card(classifier, answers, arguments.model.parent)
     print(report(answers))
-    print(f"\nThe model card is {arguments.model.parent / 'README.md'}.")
+    print(f"\nWrote the model card to {arguments.model.parent / 'README.md'}.")
     return 0
 
 

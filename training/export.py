@@ -1,7 +1,6 @@
-"""DigitNet → an ONNX file with everything inside: normalisation, the layers, softmax, sigmoid, and its history.
+"""Export DigitNet to a self-contained ONNX file: normalisation, layers, softmax, sigmoid and metadata.
 
-The graph is written out by hand, so that the file holds nothing that the network does not need. Ignores:
-choosing the weights, and running the file.
+The graph is built by hand, so that the file contains nothing that the network does not need.
 """
 
 import os
@@ -21,28 +20,28 @@ from training.model import ACTIVATIONS, OUTPUTS, DigitNet, folded
 from training.quantize import Int8Layer, quantized
 
 OPSET = 20  # the first with Gelu
-IR_VERSION = 9  # the one that came with opset 20: runs on every ONNX Runtime since 1.17
-MAX_DIFFERENCE = 1e-4  # of a probability, in floats
-MAX_ROUNDING = 1e-3  # mean difference of the probabilities, in 8 bits
+IR_VERSION = 9  # introduced with opset 20; every ONNX Runtime since 1.17 runs it
+MAX_DIFFERENCE = 1e-4  # of any probability, in float32
+MAX_ROUNDING = 1e-3  # mean over all probabilities, in 8 bits
 OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
 class ExportMismatch(Exception):
-    """The exported file does not answer as the network does."""
+    """The exported file does not reproduce the network's outputs."""
 
 
 def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
-    """The network as an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
+    """Convert the network to an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
 
     Parameters
     ----------
     model : DigitNet
-        The trained network; it runs as in evaluation (running statistics, no dropout).
+        The trained network, exported in evaluation mode (running statistics, no dropout).
     metadata : mapping of str to str
-        Goes into ``metadata_props``.
+        Entries of ``metadata_props``.
     calibration : Tensor, optional
-        (N, 28, 28) uint8: round the hidden layers to 8 bits, for the range of activations on these images.
-        The output layer stays float, so that probabilities near 0 and 1 keep their digits.
+        (N, 28, 28) uint8. If given, the hidden layers are quantised to 8 bits, for the range of activations on these
+        images. The output layer stays float32, so that probabilities near 0 and 1 keep their precision.
     """
     layers: list[tuple[Tensor, Tensor] | Int8Layer] = [*folded(model)]
     if calibration is not None:
@@ -86,21 +85,21 @@ def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | 
 
 
 class Sums(NamedTuple):
-    """The part of the graph that makes a layer's weighted sums."""
+    """The part of the graph that computes a layer's pre-activations."""
 
     nodes: list[onnx.NodeProto]
     constants: list[onnx.TensorProto]
 
 
 def float_sum(i: int, source: str, layer: tuple[Tensor, Tensor]) -> Sums:
-    """The sums of a layer in floats."""
+    """Compute a layer's pre-activations in float32."""
     weight, bias = layer
     node = helper.make_node("Gemm", [source, f"weight_{i}", f"bias_{i}"], [f"sum_{i}"], transB=1)
     return Sums([node], constants(i, weight=weight.numpy(), bias=bias.numpy()))
 
 
 def int8_sum(i: int, source: str, layer: Int8Layer) -> Sums:
-    """The sums of a layer in 8 bits: round the input, multiply integers, scale, add the bias."""
+    """Compute a layer's pre-activations in 8 bits: quantise the input, multiply integers, rescale, add the bias."""
     node, scaled, integers = helper.make_node, f"scaled_{i}", f"integers_{i}"
     nodes = [
         node("QuantizeLinear", [source, f"input_scale_{i}", f"input_zero_{i}"], [integers]),
@@ -121,31 +120,31 @@ def int8_sum(i: int, source: str, layer: Int8Layer) -> Sums:
 
 
 def constants(i: int, **values: NDArray[Any] | np.generic) -> list[onnx.TensorProto]:
-    """The constants of layer i."""
+    """Make the constants of layer i."""
     return [numpy_helper.from_array(np.asarray(value, order="C"), f"{name}_{i}") for name, value in values.items()]
 
 
 def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
-    """Write the network to `path`, if the file answers as the network does on real images.
+    """Write the network to `path`, if the file reproduces its outputs on real images.
 
-    It is written in 8 bits where their rounding hardly changes an answer, else in floats. The file is written
-    beside `path`, checked as the service will load it, and only then put in place.
+    The weights are 8-bit if that hardly changes the outputs, else float32. The file is written beside `path`,
+    loaded and checked as the service would load it, and only then moved into place.
 
     Parameters
     ----------
     model : DigitNet
         The trained network.
     path : Path
-        Where the file goes; its folder is made where it is missing.
+        The file to write; a missing folder is created.
     metadata : mapping of str to str
-        What the file says of itself; ``weights``, int8 or float32, is added.
+        The file's metadata; ``weights``, int8 or float32, is added.
     images : Tensor
-        (N, 28, 28) uint8, the images to measure ranges and to compare on.
+        (N, 28, 28) uint8, to measure activation ranges and compare outputs on.
 
     Raises
     ------
     ExportMismatch
-        In floats, a probability differs by more than MAX_DIFFERENCE; nothing is left behind.
+        In float32, a probability differs by more than MAX_DIFFERENCE. No file is left behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     floats, int8 = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("float32", "int8"))
@@ -167,7 +166,7 @@ def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Ten
 
 @torch.inference_mode()
 def differences(model: DigitNet, classifier: Classifier, images: Tensor) -> NDArray[np.float32]:
-    """How far the network's and the file's outputs lie apart on (N, 28, 28) uint8 images: (N, 11)."""
+    """Compute how far the network's and the file's outputs differ on (N, 28, 28) uint8 images: (N, 11)."""
     model.eval()
     frames = images.to(next(model.parameters()).device).float() / 255  # (N, 28, 28) in [0, 1]
     logits = model(frames)

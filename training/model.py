@@ -1,6 +1,6 @@
-"""DigitNet: the dense network. It normalises its own input, so nobody else has to.
+"""DigitNet, the dense network. It normalises its own input.
 
-Ignores: softmax and sigmoid (the loss and the export add them) and the picture work in front of it.
+Its outputs are logits: the loss and the exported graph apply softmax and sigmoid.
 """
 
 import copy
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from app.inference.classifier import CLASSES, PIXELS
 
-# A logit for each digit, and one for whether the frame shows one whole digit at all.
+# One logit per digit, and one for the legibility: whether the frame shows a single whole digit.
 OUTPUTS = CLASSES + 1
-# Of the 55,000 training images, in [0, 1].
+# Mean and standard deviation of the 55,000 training images, in [0, 1].
 MEAN, STD = 0.1307, 0.3081
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -26,14 +26,14 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Pixels in [0, 1] with MNIST's mean taken to 0 and its deviation to 1."""
+    """Subtract MNIST's mean from pixels in [0, 1], and divide by its standard deviation."""
     return (images - MEAN) / STD
 
 
 class HiddenLayer(nn.Module):
-    """Linear, batch normalisation (Ioffe & Szegedy 2015), activation, dropout (Srivastava et al. 2014).
+    """Linear layer, batch normalisation (Ioffe & Szegedy 2015), activation, dropout (Srivastava et al. 2014).
 
-    The linear part has no bias: batch normalisation adds one.
+    The linear layer has no bias, because batch normalisation adds one.
     """
 
     def __init__(self, inputs: int, outputs: int, activation: str, dropout: float) -> None:
@@ -55,11 +55,11 @@ class DigitNet(nn.Module):
     Parameters
     ----------
     hidden : sequence of int
-        Width of each hidden layer; with none, the network is logistic regression.
+        Width of each hidden layer. Without any, the network is a logistic regression.
     activation : {"relu", "gelu", "tanh", "sigmoid"}
-        The hidden layers' activation.
+        Activation of the hidden layers.
     dropout : float
-        Share of the hidden activations that is dropped in training.
+        Dropout rate of the hidden layers.
     """
 
     def __init__(self, hidden: Sequence[int], activation: str = "relu", dropout: float = 0.0) -> None:
@@ -71,13 +71,13 @@ class DigitNet(nn.Module):
         self.output = nn.Linear(self.widths[-2], OUTPUTS)
 
     def keep_statistics(self) -> None:
-        """Train on with the running statistics, which stay as they are, in place of each batch's."""
+        """Freeze the running statistics, and use them in training in place of each batch's."""
         for layer in self.hidden:
             assert isinstance(layer, HiddenLayer)
             layer.norm.eval()
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of a batch of frames.
+        """Compute the logits of a batch of frames.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class DigitNet(nn.Module):
         Returns
         -------
         Tensor
-            (N, 11) logits: of the ten digits, and of legibility.
+            (N, 11) logits: the ten digits, then the legibility.
         """
         logits: Tensor = self.output(self.hidden(normalised(images).flatten(1)))
         return logits
@@ -95,10 +95,10 @@ class DigitNet(nn.Module):
 
 @torch.no_grad()
 def folded(model: DigitNet) -> list[tuple[Tensor, Tensor]]:
-    """The network as plain weights and biases, with the activation between each two layers.
+    """Fold all normalisation into plain weights and biases; the activation stays between layers.
 
-    Batch normalisation (its running statistics) goes into the layer before it, and the normalisation of
-    the input into the first layer, computed in float64. Exact in real arithmetic; dropout is the identity.
+    Batch normalisation, with its running statistics, is folded into the layer before it, and the normalisation of
+    the input into the first layer, in float64. Up to rounding, the outputs are those of evaluation mode.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Frames that show no single whole digit, made by program: what the network learns to tell from digits.
+"""Generate frames that show no single whole digit, for the network to learn to tell from digits.
 
     python -m training.non_digits docs/non-digits.png      draws a sheet of them
 
-They are what may be found on a picture beside a digit, or sent in its place: parts of digits and several at once, other
-characters, scribbles, shapes, and what a camera sees of things. They are framed as the service frames. Ignores: wear
-and deformation, which `training.augment` adds anew in each epoch.
+They cover what a picture may show beside a digit or in its place: parts of digits, several digits at once, other
+characters, scribbles, shapes and textures. They are framed as the service frames a picture. `training.augment` deforms
+them again in each epoch.
 """
 
 import math
@@ -25,28 +25,28 @@ from training import data
 from training.data import Digits
 from training.segments import segments
 
-INK = 0.12  # from here on a pixel is inked
-CANVAS = 140  # side of the canvas that characters and shapes are drawn on
+INK = 0.12  # pixels above this count as ink
+CANVAS = 140  # side in pixels of the canvas for characters and shapes
 MARGIN = 15
-# None that some people write as others write a digit; taken from all alphabets of the Hershey fonts.
+# Without those that some people write as others write a digit. Taken from all alphabets of the Hershey fonts.
 LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
-TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that are none when they are turned by a quarter
+TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
-Strokes = list[NDArray[np.float64]]  # each (P, 2) corners as (x, y)
+Strokes = list[NDArray[np.float64]]  # each (P, 2) vertices as (x, y)
 Kind = Callable[[Digits, Generator], Map]
 
 
 def non_digits(digits: Digits, count: int, seed: int) -> NDArray[np.uint8]:
-    """Make frames that show no single whole digit.
+    """Generate frames that show no single whole digit.
 
     Parameters
     ----------
     digits : Digits
-        What parts and groups of digits are made of.
+        Source of the parts and groups of digits.
     count : int
-        How many frames.
+        Number of frames.
     seed : int
-        Decides all of them.
+        Seed of the random generator.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def non_digits(digits: Digits, count: int, seed: int) -> NDArray[np.uint8]:
 
 
 def crop(ink: Map) -> Map | None:
-    """Ink cropped to its box; None where there is too little of it to be anything."""
+    """Crop ink to its bounding box; return None if there is too little of it."""
     rows, columns = np.nonzero(ink > INK)
     if len(rows) < 12:
         return None
@@ -73,7 +73,7 @@ def crop(ink: Map) -> Map | None:
 
 
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))) -> Map:
-    """Any of the digits, (28, 28)."""
+    """Pick a random digit, (28, 28), among some."""
     while True:
         index = rng.integers(len(digits))
         if int(digits.labels[index]) in among:
@@ -82,7 +82,7 @@ def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(1
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
-    """What is left of a digit beyond a straight cut; not of an 8, whose halves are digits, and nothing like a 1."""
+    """Cut a digit along a straight line and keep one side. Excludes 8s, whose halves are digits, and parts like a 1."""
     axis = np.arange(FRAME_SIDE) - (FRAME_SIDE - 1) / 2
     while True:
         whole, angle = digit(digits, rng, (0, 2, 3, 4, 5, 6, 7, 9)), rng.uniform(0, 2 * math.pi)
@@ -93,12 +93,12 @@ def part_of_digit(digits: Digits, rng: Generator) -> Map:
 
 
 def several_digits(digits: Digits, rng: Generator) -> Map:
-    """Two or three digits beside each other, that may touch."""
+    """Put two or three digits side by side; they may touch."""
     return row([digit(digits, rng) for _ in range(rng.choice([2, 2, 2, 3]))], rng)
 
 
 def digit_and_part(digits: Digits, rng: Generator) -> Map:
-    """A digit, and of its left or right neighbour the part that is near, with 15 to 65 % of its ink."""
+    """Put a digit beside the adjacent part of a neighbour, to its left or right, with 15 to 65 % of that one's ink."""
     whole, other, share = digit(digits, rng), digit(digits, rng), rng.uniform(0.15, 0.65)
     shares = other.sum(axis=0).cumsum() / other.sum()
     if rng.random() < 0.5:
@@ -107,7 +107,7 @@ def digit_and_part(digits: Digits, rng: Generator) -> Map:
 
 
 def row(parts: list[Map], rng: Generator) -> Map:
-    """Ink beside ink, a little up or down, with gaps from -3 to 4 pixels between their boxes."""
+    """Put ink side by side, shifted slightly up or down, with gaps of -3 to 4 pixels between bounding boxes."""
     sheet, end = np.zeros((40, 120), np.float32), 4
     for part in parts:
         columns = np.flatnonzero(part.max(axis=0) > INK)
@@ -120,13 +120,13 @@ def row(parts: list[Map], rng: Generator) -> Map:
 
 
 def turned_digit(digits: Digits, rng: Generator) -> Map:
-    """A digit that lies on its side."""
+    """Rotate a digit by 90° in either direction."""
     return np.rot90(digit(digits, rng, TURNED), rng.choice([1, 3])).copy()
 
 
 @cache
 def glyphs() -> list[Strokes]:
-    """The letters of all alphabets of the Hershey fonts, as strokes."""
+    """Load the letters of all alphabets of the Hershey fonts, as strokes."""
     fonts, found = HersheyFonts(), []
     for name in sorted(fonts.default_font_names):
         fonts.load_default_font(name)
@@ -138,13 +138,13 @@ def glyphs() -> list[Strokes]:
 
 
 def letter(_: Digits, rng: Generator) -> Map:
-    """A letter or sign of a stroke font."""
+    """Draw a letter or sign of a stroke font."""
     all_glyphs = glyphs()
     return written(all_glyphs[rng.integers(len(all_glyphs))], rng)
 
 
 def invented_character(_: Digits, rng: Generator) -> Map:
-    """Two to five strokes, straight and curved, as of an alphabet that nobody knows."""
+    """Draw two to five straight or curved strokes, like a character of an unknown script."""
     strokes: Strokes = []
     for _stroke in range(rng.integers(2, 6)):
         middle, reach = rng.uniform(0.2, 0.8, 2), rng.uniform(0.15, 0.5)
@@ -160,7 +160,7 @@ def invented_character(_: Digits, rng: Generator) -> Map:
 
 
 def scribble(_: Digits, rng: Generator) -> Map:
-    """One long stroke that goes here and there."""
+    """Draw one long, wandering stroke."""
     corners = rng.uniform(0, 1, (rng.integers(5, 12), 2))
     middles, share = (corners[:-1] + corners[1:]) / 2, np.linspace(0, 1, 12)[:, None]
     curves = [
@@ -171,7 +171,7 @@ def scribble(_: Digits, rng: Generator) -> Map:
 
 
 def lines(_: Digits, rng: Generator) -> Map:
-    """Printed lines that cross, meet in a corner, run side by side, or make a box."""
+    """Draw printed lines that cross, meet in a corner, run in parallel or form a box."""
     low, high = rng.uniform(0, 0.3, 2), rng.uniform(0.7, 1, 2)
     box = [np.array(side) for side in ([low, (high[0], low[1])], [low, (low[0], high[1])])]
     box += [np.array(side) for side in ([(high[0], low[1]), high], [(low[0], high[1]), high])]
@@ -182,7 +182,7 @@ def lines(_: Digits, rng: Generator) -> Map:
 
 
 def shape(_: Digits, rng: Generator) -> Map:
-    """A filled shape, in half of the cases with a pattern on it, as photographed things have."""
+    """Draw a filled shape, half of the time with a texture, like an object in a photo."""
     image = Image.new("L", (CANVAS, CANVAS))
     draw, (low, high) = ImageDraw.Draw(image), (rng.uniform(5, 55, 2), rng.uniform(85, 135, 2))
     if rng.random() < 0.25:
@@ -197,24 +197,24 @@ def shape(_: Digits, rng: Generator) -> Map:
 
 
 def texture(_: Digits, rng: Generator) -> Map:
-    """Blots and gradients of all sizes."""
+    """Draw blots and gradients of all sizes."""
     ground = clouds(rng)
     return np.where(ground > rng.uniform(0.3, 0.6), ground if rng.random() < 0.5 else np.float32(1), np.float32(0))
 
 
 def clouds(rng: Generator) -> Map:
-    """Smooth noise in [0, 1] over the canvas."""
+    """Make smooth noise in [0, 1] over the canvas."""
     coarse = np.uint8(rng.uniform(0, 256, rng.integers(2, 12, 2)))
     return levels(Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
 
 
 def levels(image: Image.Image) -> Map:
-    """A grey image as numbers from 0 to 1."""
+    """Convert a greyscale image to floats in [0, 1]."""
     return np.asarray(image, np.float32) / np.float32(255)
 
 
 def written(strokes: Strokes, rng: Generator) -> Map:
-    """Strokes as a hand writes them: slanted, stretched, uneven, with a pen of some width."""
+    """Draw strokes as if by hand: slanted, stretched and uneven, with a pen of random width."""
     bent = np.eye(2) + rng.normal(0, 0.15, (2, 2))
     strokes = [stroke @ bent for stroke in strokes]
     corners = np.concatenate(strokes)
@@ -229,7 +229,7 @@ def written(strokes: Strokes, rng: Generator) -> Map:
     return levels(image)
 
 
-# The first three are what candidates that are no digit mostly are.
+# The first three kinds are the most common non-digits among the service's candidates.
 KINDS: tuple[tuple[Kind, float], ...] = (
     (part_of_digit, 0.2),
     (several_digits, 0.16),
@@ -245,13 +245,13 @@ KINDS: tuple[tuple[Kind, float], ...] = (
 
 
 def sheet(frames: NDArray[np.uint8], columns: int) -> Image.Image:
-    """Frames beside and below each other, ink black on white."""
+    """Arrange frames in a grid, black ink on white."""
     rows = frames.reshape(-1, columns, FRAME_SIDE, FRAME_SIDE).swapaxes(1, 2)
     return Image.fromarray(255 - rows.reshape(-1, columns * FRAME_SIDE))
 
 
 def main() -> None:
-    """Draw a sheet of each kind, a kind to a row, and at last segments of numbers."""
+    """Draw a sheet with a row for each kind, and a last one of segments of numbers."""
     digits, path = data.load(train=True), Path(sys.argv[1])
     rng = np.random.default_rng(0)
     inks = (crop(kind(digits, rng)) for kind, _ in KINDS for _ in range(24))

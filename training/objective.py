@@ -1,7 +1,4 @@
-"""What the network is to learn, as one loss: which digit a frame shows, and whether it shows one at all.
-
-Ignores: where the frames come from.
-"""
+"""The training loss: which digit a frame shows, and whether it shows one at all."""
 
 import math
 
@@ -12,15 +9,16 @@ from torch import Tensor
 from app.inference.classifier import CLASSES
 
 NONE = -1  # the label of a frame that shows no single whole digit
-LEGIBILITY = 0.5  # how much it counts to tell digits from others
-DOUBT = 0.1  # how much it counts to be in doubt, about which digit it is, of what is none
+LEGIBILITY = 0.5  # weight of the legibility's loss
+DOUBT = 0.1  # weight of the loss that makes digit probabilities uniform on non-digits
 
 
 def objective(logits: Tensor, labels: Tensor) -> Tensor:
-    """The loss to lower.
+    """Compute the loss, a weighted sum of three terms.
 
-    Cross-entropy of the ten logits on digits, of the legibility on all frames, and on those that show no digit the
-    distance of the ten probabilities from uniform (the entropic open-set loss of Dhamija et al. 2018).
+    They are the cross-entropy of the ten logits on digits, the binary cross-entropy of the legibility on all frames,
+    and, on non-digits, the Kullback-Leibler divergence of the ten probabilities from uniform (the entropic open-set
+    loss of Dhamija et al. 2018).
 
     Parameters
     ----------
@@ -32,7 +30,7 @@ def objective(logits: Tensor, labels: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        () a mean over the frames that each part is about.
+        () the loss; each term is a mean over its frames.
     """
     is_digit = labels != NONE
     digit_logits, legibility = logits[:, :CLASSES].float(), logits[:, CLASSES].float()

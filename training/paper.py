@@ -1,6 +1,6 @@
-"""Pictures (H, W, 3) float32, white = 255; masks and shades (H, W) float32; and the files they end in.
+"""Render paper, ink, light and lines for synthetic scans and photos, and encode them as files.
 
-Ignores: what is written on the paper.
+Pictures are (H, W, 3) float32 with white = 255; masks and light maps are (H, W) float32.
 """
 
 from io import BytesIO
@@ -12,7 +12,7 @@ from PIL import ExifTags, Image, ImageFilter
 
 from training.strokes import Map, Strokes
 
-# Light and folds are smooth: they are worked out at this fraction of the picture's side.
+# Light and folds are smooth, so they are computed at this fraction of the picture's side.
 COARSE = 4
 
 Size = tuple[int, int]
@@ -22,7 +22,7 @@ Point = tuple[float, float]
 def stamp(
     size: Size, strokes: Strokes, height: float, centre: Point, camera: ArrayLike = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 ) -> Map:
-    """A mask of the strokes: `height` and `centre` on the sheet, which the camera maps pixels to."""
+    """Draw strokes as a mask. `height` and `centre` are theirs on the sheet; the camera maps pixels to the sheet."""
     left, top, right, bottom = strokes.box
     scale = (bottom - top) / height
     shift = (left + right) / 2 - scale * centre[0], (top + bottom) / 2 - scale * centre[1]
@@ -34,33 +34,33 @@ def stamp(
 
 
 def spot(rng: Generator, size: Size, extent: NDArray[np.float64], margin: float = 0) -> Point:
-    """A centre anywhere that leaves something of this extent whole, with a margin, in a picture of this size."""
+    """Pick a random centre at which this extent, with a margin, lies within a picture of this size."""
     least = extent / 2 + margin
     return pair(rng.uniform(least, np.maximum(np.asarray(size) - least, least + 1e-6)))
 
 
 def pair(values: NDArray[np.float64]) -> Point:
-    """Two numbers out of an array."""
+    """Convert an array of two numbers to floats."""
     return float(values[0]), float(values[1])
 
 
 def whole(values: NDArray[np.float64]) -> Size:
-    """Two numbers out of an array, rounded down."""
+    """Convert an array of two numbers to integers, rounded down."""
     return int(values[0]), int(values[1])
 
 
 def size_of(picture: NDArray[np.floating]) -> Size:
-    """A picture's width and height."""
+    """Return a picture's width and height."""
     return picture.shape[1], picture.shape[0]
 
 
 def plain(size: Size, colour: ArrayLike) -> Map:
-    """A picture of one colour."""
+    """Make a picture of one colour."""
     return np.full((size[1], size[0], 3), colour, np.float32)
 
 
 def paint(picture: Map, mask: Map, colour: ArrayLike) -> Map:
-    """Lay a colour over the picture, in place, where the mask is."""
+    """Blend a colour into the picture, in place, by a mask."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     if len(rows):
         box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -69,59 +69,59 @@ def paint(picture: Map, mask: Map, colour: ArrayLike) -> Map:
 
 
 def noise(rng: Generator, size: Size, sigma: float) -> Map:
-    """Grain, (H, W, 1); one tile is repeated, for random numbers are slow."""
+    """Make grain, (H, W, 1). One tile is repeated, because random numbers are slow."""
     tile = rng.normal(0, sigma, (320, 320, 1)).astype(np.float32)
     return np.tile(tile, (size[1] // 320 + 1, size[0] // 320 + 1, 1))[: size[1], : size[0]]
 
 
 def clouds(rng: Generator, size: Size, across: int, down: int) -> Map:
-    """Smooth random waves around 0, about 1 high: so many across the picture and down it."""
+    """Make smooth noise with mean 0 and amplitude about 1, interpolated from a grid of `across` by `down` cells."""
     return resized(rng.normal(0, 1, (down + 1, across + 1)).astype(np.float32), size)
 
 
 def resized(field: Map, size: Size) -> Map:
-    """A map at another size."""
+    """Resize a map."""
     return np.asarray(Image.fromarray(field).resize(size, Image.Resampling.BICUBIC))
 
 
 def blurred(mask: Image.Image, radius: float) -> Map:
-    """An 8-bit mask out of focus, in [0, 1]."""
+    """Blur an 8-bit mask and scale it to [0, 1]."""
     return np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
 
 
 def coarse(size: Size) -> Size:
-    """The size at which smooth things are worked out."""
+    """Return the size at which smooth maps are computed."""
     return -(-size[0] // COARSE), -(-size[1] // COARSE)
 
 
 def positions(size: Size) -> tuple[Map, Map]:
-    """x (1, W) and y (H, 1) of a coarse map's cells, in pixels of the picture."""
+    """Return the x (1, W) and y (H, 1) of a coarse map's cells, in pixels of the picture."""
     x, y = (np.arange(0, side, COARSE, dtype=np.float32) for side in size)
     return x[None], y[:, None]
 
 
 def rise(value: NDArray[np.floating]) -> Map:
-    """From 0 to 1 as the value goes from -1 to 1, without corners."""
+    """Rise smoothly from 0 to 1 as the value goes from -1 to 1."""
     share = (value / 2 + 0.5).clip(0, 1)
     risen: Map = (share * share * (3 - 2 * share)).astype(np.float32)
     return risen
 
 
 def across(size: Size, angle: float) -> Map:
-    """A coarse map that grows along a direction, from -1 to 1 over the picture's longer side."""
+    """Make a coarse linear gradient in one direction, from -1 to 1 over the picture's longer side."""
     x, y = positions(size)
     grown: Map = ((x - size[0] / 2) * np.cos(angle) + (y - size[1] / 2) * np.sin(angle)) * (2 / max(size))
     return grown
 
 
 def lit(rng: Generator, size: Size, fall: float) -> Map:
-    """Light from one side that falls off by at most `fall`."""
+    """Light a sheet from one side; the light falls off by at most `fall`."""
     light = 1 - rng.uniform(0.3, 1) * fall * rise(across(size, rng.uniform(0, 2 * np.pi)))
     return resized(light.astype(np.float32), size)
 
 
 def cast_shadow(rng: Generator, size: Size) -> Map:
-    """Light that something off the sheet keeps away from a part of it; the edge bends, and is fairly hard."""
+    """Cast the shadow of something beside the sheet, with a curved and fairly hard edge."""
     angle = rng.uniform(0, 2 * np.pi)
     bend = rng.uniform(-0.8, 0.8) * across(size, angle + np.pi / 2) ** 2
     side = across(size, angle) + bend - rng.uniform(-0.4, 0.4)
@@ -131,7 +131,7 @@ def cast_shadow(rng: Generator, size: Size) -> Map:
 
 
 def folds(rng: Generator, size: Size, count: int) -> Map:
-    """Light on creased paper, around 0: from each crease it fades away on both sides, lighter and darker."""
+    """Make the light on creased paper, around 0: lighter or darker beside each crease, fading with distance."""
     light = np.zeros(coarse(size)[::-1], np.float32)
     bent = 0.012 * clouds(rng, size_of(light), 5, 5)
     for angle in rng.uniform(0, 2 * np.pi, count):
@@ -144,7 +144,7 @@ def folds(rng: Generator, size: Size, count: int) -> Map:
 
 
 def lines(size: Size, spacing: float, width: float, angle: float, start: float) -> Map:
-    """A mask of parallel lines."""
+    """Draw a mask of parallel lines."""
     x, y = np.arange(size[0], dtype=np.float32), np.arange(size[1], dtype=np.float32)[:, None]
     along = (y * np.cos(angle) + x * np.sin(angle) + start) % np.float32(spacing)
     mask: Map = (width / 2 + 0.5 - np.abs(along - spacing / 2)).clip(0, min(1, width)).astype(np.float32)
@@ -152,19 +152,19 @@ def lines(size: Size, spacing: float, width: float, angle: float, start: float) 
 
 
 def off_white(rng: Generator) -> NDArray[np.float64]:
-    """The colour of some paper."""
+    """Pick a random paper colour."""
     return rng.uniform(228, 250) - np.array([0, 1, 2]) * rng.uniform(0, 5)
 
 
 def ink_colour(rng: Generator) -> NDArray[np.float64]:
-    """The colour of some black or blue pen."""
+    """Pick a random colour of a black or blue pen."""
     if rng.random() < 0.5:
         return rng.uniform(15, 50) + rng.uniform(-5, 5, 3)
     return rng.uniform((15, 25, 100), (50, 70, 170))
 
 
 def png(picture: Map | Image.Image) -> bytes:
-    """A PNG file."""
+    """Encode a picture as a PNG file."""
     file = BytesIO()
     image = picture if isinstance(picture, Image.Image) else to_image(picture)
     image.save(file, "PNG", compress_level=1)
@@ -172,12 +172,12 @@ def png(picture: Map | Image.Image) -> bytes:
 
 
 def to_image(picture: Map) -> Image.Image:
-    """A picture in 8 bits."""
+    """Convert a picture to 8 bits."""
     return Image.fromarray(np.clip(picture + np.float32(0.5), 0, 255).astype(np.uint8))
 
 
 def jpeg(image: Image.Image, quality: int, orientation: int = 1) -> bytes:
-    """A JPEG file, its pixels stored turned as its EXIF orientation says."""
+    """Encode an image as a JPEG file, with its pixels stored as the EXIF orientation says."""
     turn = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     exif, file = Image.Exif(), BytesIO()
     exif[ExifTags.Base.Orientation] = orientation
@@ -187,7 +187,7 @@ def jpeg(image: Image.Image, quality: int, orientation: int = 1) -> bytes:
 
 
 def sensed(rng: Generator, picture: Map, blur: float, sigma: float, zoom: int = 1) -> Image.Image:
-    """A picture as a camera or scanner takes it: a little out of focus, and noisy."""
+    """Capture a picture with a camera or scanner: slightly blurred, and noisy."""
     image = to_image(picture).filter(ImageFilter.BoxBlur(blur))
     if zoom > 1:
         image = image.resize((image.width * zoom, image.height * zoom), Image.Resampling.BICUBIC)
@@ -197,6 +197,6 @@ def sensed(rng: Generator, picture: Map, blur: float, sigma: float, zoom: int = 
 
 
 def scanned(rng: Generator, paper: Map, sigma: float = 2) -> bytes:
-    """A sheet in nearly even light, as a JPEG."""
+    """Scan a sheet in nearly even light, as a JPEG file."""
     size = size_of(paper)
     return jpeg(sensed(rng, paper * lit(rng, size, 0.12)[..., None], rng.uniform(0.3, 0.8), sigma), 80)

@@ -1,7 +1,4 @@
-"""A pen that writes on a batch of images, each with strokes of its own.
-
-Ignores: what the strokes mean.
-"""
+"""Draw strokes on a batch of images, each with its own pen."""
 
 import torch
 from torch import Generator, Tensor
@@ -10,12 +7,12 @@ from app.preprocess.frame import FRAME_SIDE
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
-    """Random numbers in [low, high) on the generator's device."""
+    """Draw uniform random numbers in [low, high) on the generator's device."""
     return torch.rand(shape, generator=generator, device=generator.device) * (high - low) + low
 
 
 def stroke_width(images: Tensor) -> Tensor:
-    """Mean width of each image's strokes in pixels, (N,): twice the ink over the length of its outline."""
+    """Estimate the mean stroke width of each image in pixels, (N,): twice the ink over the outline's length."""
     padded = torch.nn.functional.pad(images, (1, 1, 1, 1))
     down, right = padded[:, 1:, :-1] - padded[:, :-1, :-1], padded[:, :-1, 1:] - padded[:, :-1, :-1]
     return 2 * images.sum(dim=(1, 2)) / torch.hypot(down, right).sum(dim=(1, 2)).clamp(min=1e-6)
@@ -27,9 +24,9 @@ def draw(points: Tensor, width: Tensor) -> Tensor:
     Parameters
     ----------
     points : Tensor
-        (N, P, 2) float, P >= 2: its corners as (x, y) in pixels; (0, 0) is the middle of the first pixel.
+        (N, P, 2) float, P >= 2: vertices as (x, y) in pixels; (0, 0) is the centre of the first pixel.
     width : Tensor
-        (N,) float: the line's width in pixels.
+        (N,) float: line width in pixels.
 
     Returns
     -------

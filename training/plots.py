@@ -1,7 +1,4 @@
-"""Pictures of a run and of a model's answers, written as PNG files.
-
-Ignores: where the numbers come from.
-"""
+"""Plot training runs and results as PNG files."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,16 +11,16 @@ from numpy.typing import NDArray
 
 from app.preprocess.frame import FRAME_SIDE
 
-GAP = 2  # pixels between units
+GAP = 2  # pixels between the units' weights
 
 
 def plot_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Loss and accuracy over the epochs of a run."""
+    """Plot loss and accuracy over the epochs of a run."""
     history_figure(history).savefig(path, dpi=120)
 
 
 def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
-    """The curves of training and validation: the loss on the left, the accuracy in percent on the right."""
+    """Plot the training and validation curves: loss on the left, accuracy in percent on the right."""
     epochs = [row["epoch"] for row in history]
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -43,9 +40,9 @@ def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
 
 
 def plot_weights(weights: NDArray[np.float32], path: Path, side: int = 8) -> None:
-    """What units of the first layer look for: the weights (n, 784) of side × side of them, or of all.
+    """Plot the first layer's weights (n, 784), of side × side evenly spaced units or of all.
 
-    Each unit is scaled by itself: red adds to its sum where there is ink, blue takes away.
+    Each unit is scaled separately. Ink raises its activation where the weight is red, and lowers it where it is blue.
     """
     count = min(len(weights), side**2)
     shown = weights[np.linspace(0, len(weights) - 1, count).astype(int)]
@@ -59,7 +56,7 @@ def plot_weights(weights: NDArray[np.float32], path: Path, side: int = 8) -> Non
 
 
 def plot_confusion(confusion: NDArray[np.int64], path: Path) -> None:
-    """Confusion matrix (true digit, predicted digit) of counts; the colour shows the mistakes only."""
+    """Plot a confusion matrix (true digit, predicted digit) of counts; only mistakes are coloured."""
     figure = Figure(figsize=(5, 4.5), layout="constrained")
     axes = figure.subplots()
     mistakes = confusion - np.diag(np.diag(confusion))
@@ -73,7 +70,7 @@ def plot_confusion(confusion: NDArray[np.int64], path: Path) -> None:
 
 
 def plot_reliability(bins: tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]], path: Path) -> None:
-    """Accuracy over confidence, of bins with (counts, confidence, accuracy); the diagonal is perfect calibration."""
+    """Plot accuracy over confidence for bins (counts, confidence, accuracy); the diagonal is perfect calibration."""
     counts, confidence, accuracy = bins
     filled = counts > 0
     figure = Figure(figsize=(4.5, 4.5), layout="constrained")
@@ -88,7 +85,7 @@ def plot_reliability(bins: tuple[NDArray[np.int64], NDArray[np.float64], NDArray
 
 
 def plot_mistakes(frames: NDArray[np.float32], titles: Sequence[str], path: Path, columns: int = 10) -> None:
-    """A sheet of (N, 28, 28) frames, each under its title."""
+    """Plot a grid of (N, 28, 28) frames with titles."""
     rows = max(1, -(-len(frames) // columns))
     figure = Figure(figsize=(columns * 0.9, rows * 1.1), layout="constrained")
     grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()

@@ -1,9 +1,8 @@
-"""Float layers → 8-bit ones, a quarter of the size and several times as fast.
+"""Quantise float layers to 8 bits, after training: a quarter of the size and several times as fast.
 
-Weights are symmetric about 0 with a scale for each unit, activations have one scale for each layer, measured
-on images (Jacob et al. 2018, "Quantization and training of neural networks for efficient
-integer-arithmetic-only inference"). The scales are fixed: an answer does not depend on the rest of its batch.
-Ignores: training; the weights are rounded afterwards.
+Weights are symmetric about 0 with one scale per unit. Activations have one scale per layer, measured on images (Jacob
+et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-only inference"). All
+scales are fixed, so an answer does not depend on the rest of its batch.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,12 +14,12 @@ from torch import Tensor, nn
 # Not 127: processors without 8-bit dot products add pairs of products in 16 bits, 2 · 255 · 63 < 2¹⁵.
 MAX_WEIGHT = 63
 MAX_ACTIVATION = 255
-DAMPING = 0.01  # of the inputs' mean square, added to each, so that inputs that are always 0 do no harm
-BLOCK = 128  # inputs rounded before the others hear of it: the same result, with fewer passes over the weights
+DAMPING = 0.01  # of the inputs' mean square, added to each: inputs that are always 0 leave the matrix invertible
+BLOCK = 128  # inputs rounded before the remaining weights are updated: the same result in fewer passes
 
 
 class Int8Layer(NamedTuple):
-    """A layer that multiplies integers.
+    """A layer with integer weights and inputs.
 
     Attributes
     ----------
@@ -29,11 +28,11 @@ class Int8Layer(NamedTuple):
     bias : Tensor
         (n_out,) float32.
     scale : Tensor
-        (n_out,) float32: what an integer product stands for, for each unit.
+        (n_out,) float32: the value of 1 in each unit's integer sum.
     input_scale : float
-        What one step of the input's uint8 stands for.
+        The value of one step of the uint8 input.
     input_zero : int
-        The uint8 that stands for 0.
+        The uint8 that represents 0.
     """
 
     weight: Tensor
@@ -46,16 +45,16 @@ class Int8Layer(NamedTuple):
 def quantized(
     layers: list[tuple[Tensor, Tensor]], activation: Callable[[], nn.Module], images: Tensor
 ) -> list[Int8Layer]:
-    """Round layers to 8 bits.
+    """Quantise layers to 8 bits.
 
     Parameters
     ----------
     layers : list of (Tensor, Tensor)
         Weights (n_out, n_in) and biases (n_out,), the first layer first.
     activation : callable
-        Makes what follows each layer.
+        Makes the activation that follows each layer.
     images : Tensor
-        (N, 784) float in [0, 1], whose activations say which ranges to cover.
+        (N, 784) float in [0, 1], to measure the activation ranges on.
     """
     return [
         quantized_layer(weight, bias, inputs)
@@ -65,7 +64,7 @@ def quantized(
 
 @torch.inference_mode()
 def inputs_of(layers: list[tuple[Tensor, Tensor]], activation: nn.Module, images: Tensor) -> Iterator[Tensor]:
-    """What each layer is given, (N, n_in)."""
+    """Yield the inputs of each layer, (N, n_in)."""
     for weight, bias in layers:
         yield images
         images = activation(images @ weight.T + bias)
@@ -73,7 +72,7 @@ def inputs_of(layers: list[tuple[Tensor, Tensor]], activation: nn.Module, images
 
 @torch.inference_mode()
 def quantized_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Int8Layer:
-    """A layer in 8 bits that covers the range of these inputs; 0 is exact."""
+    """Quantise a layer for the range of these inputs; 0 is exact."""
     low, high = inputs.min().clamp(max=0), inputs.max().clamp(min=1e-6)
     input_scale = (high - low) / MAX_ACTIVATION
     step = weight.abs().amax(dim=1).clamp(min=1e-12) / MAX_WEIGHT  # (n_out,)
@@ -82,11 +81,11 @@ def quantized_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Int8Layer:
 
 
 def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
-    """Weights (n_in, n_out) as integers whose sums over these inputs (N, n_in) are close to the weights' own.
+    """Round weights (n_in, n_out) to integers that keep the layer's sums over these inputs (N, n_in).
 
-    One input after the other is rounded, and the ones that are left make up for its error as far as they vary
-    together with it (Frantar et al. 2023, "GPTQ"). Rounded on their own, weights too small for half a step,
-    of which a network that was written out has many, would all be lost.
+    The weights of one input are rounded at a time, and those of the remaining inputs compensate for the error as far as
+    the inputs are correlated (Frantar et al. 2023, "GPTQ"). Rounding each weight on its own would lose those below half
+    a step, of which a network converted from a convolutional one has many.
     """
     weight = weight.clone()
     covariance = (inputs.T @ inputs / len(inputs)).double()

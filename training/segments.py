@@ -1,8 +1,9 @@
-"""Segments of numbers: digits as the service cuts them out of a line, and what it cuts out that is none.
+"""Make segments of numbers: digits as the service cuts them out of a line, and segments that are not digits.
 
-Most frames that `POST /read` asks the network about are these: parts of a digit, two at once, a digit with a piece of
-its neighbour or with a sign, and digits that lost a little to a neighbour or gained a little of it. Ignores: segments
-that nobody could judge without the line they stand in: slender ones, which may be 1s, and low ones, as the ring of a 6.
+Most frames that `POST /read` classifies are segments: parts of a digit, two digits at once, a digit with part of its
+neighbour or with a sign, and digits that lost a little ink to a neighbour or gained some. Ambiguous segments are left
+out, which nobody could judge without the rest of the line: narrow ones, which may be 1s, and low ones, such as the loop
+of a 6.
 """
 
 from typing import NamedTuple
@@ -22,37 +23,37 @@ from training.objective import NONE
 from training.strokes import felt
 from training.writing import FELT, SEPARATORS, SIGNS, TIGHT, TOUCHING, Hand, Row, sign, written
 
-WHOLE, PARTIAL = 0.9, 0.65  # of a digit's ink, in a segment that is one: at least; in one that is none: at most
-PURE, MIXED = 0.9, 0.8  # the same shares of the segment's ink
-SIGN = 0.02  # share of the ink, from which on a sign's makes it doubtful whether it is a digit
-SLENDER, LOW = 0.4, 0.7  # the width but for the slant as a share of the height, the height as a share of the line's
-MOST = 3  # of a line, of each sort
-DOUBTFUL = -2  # the label of what is neither
+WHOLE, PARTIAL = 0.9, 0.65  # share of a digit's ink: a segment that is a digit has at least, a non-digit at most
+PURE, MIXED = 0.9, 0.8  # the digit's share of the segment's ink, likewise
+SIGN = 0.02  # the most ink of signs in a segment that is a digit, as a share
+SLENDER, LOW = 0.4, 0.7  # least width without slant by height, and least height by the line's, of a non-digit
+MOST = 3  # segments of each class from one line
+DOUBTFUL = -2  # the label of an ambiguous segment
 
 
 class Judged(NamedTuple):
-    """The segments of a line (S, 28, 28) uint8, and their labels (S,): a digit, NONE, or DOUBTFUL."""
+    """The segments of a line (S, 28, 28) uint8, and their labels (S,): a digit, NONE or DOUBTFUL."""
 
     frames: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
 
 def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
-    """Write numbers, and cut them.
+    """Write numbers and cut them into segments.
 
     Parameters
     ----------
     digits : Digits
-        What the numbers are made of; neighbours are taken to be in one hand.
+        The digits that the numbers are made of. Every second one is assumed to be by the same writer.
     count : int
-        How many segments of each sort.
+        Number of segments of each class.
     seed : int
-        Decides all of them.
+        Seed of the random generator.
 
     Returns
     -------
     (Digits, Digits)
-        Segments that are one whole digit, and some that are none: as many of both.
+        Segments that are one whole digit, and as many that are not.
     """
     rng = np.random.default_rng(seed)
     found: list[list[Judged]] = [[], []]
@@ -70,15 +71,15 @@ def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
 
 
 def judged_segments(digits: Digits, rng: Generator) -> Judged:
-    """All segments of one number, and what they are."""
+    """Write one number, and return all its segments with their labels."""
     length = int(rng.integers(2, 5))
-    chosen = rng.integers(len(digits) - 2 * length) + 2 * np.arange(length)  # every second image is by one writer
-    strokes = [felt(digit) for digit in digits.images.numpy()[chosen]]  # training changes the pen
+    chosen = rng.integers(len(digits) - 2 * length) + 2 * np.arange(length)  # every second image is by the same writer
+    strokes = [felt(digit) for digit in digits.images.numpy()[chosen]]  # augmentation varies the pen
     writer = Hand(strokes, rng.uniform(28, 60), rng.uniform(-0.2, 0.4), FELT)
     line, owner = number(writer, rng)
     found = segments_of(line, LEVEL)
     part = parts_of(line).part
-    ink = np.zeros((part.max() + 2, length + 2))  # of each part, by whose it is
+    ink = np.zeros((part.max() + 2, length + 2))  # of each part, by owner
     np.add.at(ink, (part + 1, owner), line.ink * (line.ink >= LEVEL))
     sums = ink.cumsum(axis=0)
     begin, end = found.spans.T
@@ -96,9 +97,9 @@ def judged_segments(digits: Digits, rng: Generator) -> Judged:
 
 
 def number(writer: Hand, rng: Generator) -> tuple[Line, NDArray[np.int64]]:
-    """A line of digits close together, some of them touching, with signs among them.
+    """Write a line of closely spaced digits, some of which touch, with signs among them.
 
-    Beside it whose each pixel is: 0 nobody's, then the digits' in their order, then the signs'.
+    Also returns the owner of each pixel: 0 is nobody, then come the digits in order, then the signs.
     """
     line, heights, owners = Row(writer.height), [], []
     signs = SEPARATORS + SIGNS if rng.random() < 0.3 else ""

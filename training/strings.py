@@ -1,7 +1,7 @@
-"""Pictures of numbers, made of MNIST's digits: what the weights of `app.inference.lattice` are fitted and measured on.
+"""Make pictures of numbers from MNIST's digits, to fit and evaluate the weights of `app.inference.lattice`.
 
-MNIST's images come writer by writer, two of them in turn, so a number of every second image is in one hand. Seeded: a
-picture depends on the seed, its scene and its place alone. Ignores: digits cut off or crossed out.
+MNIST's images are sorted by writer, with two writers interleaved, so a number made of every second image is in one
+hand. A picture depends only on the seed, its scene and its index. No digit is cut off or crossed out.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,14 +42,14 @@ NO_DIGITS = Digits(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dty
 
 
 class Number(NamedTuple):
-    """A picture of digits.
+    """A picture of a number.
 
     Attributes
     ----------
     picture : bytes
         A PNG or JPEG file.
     text : str
-        Its digits; lines end with a newline, but for the last.
+        Its digits, with a newline between lines.
     """
 
     picture: bytes
@@ -57,7 +57,7 @@ class Number(NamedTuple):
 
 
 def laid(mask: Map, size: Size, rng: Generator, angle: float = 0.0) -> Map:
-    """A mask anywhere on a larger one, turned by some degrees."""
+    """Paste a mask at a random place on a sheet of this size, rotated by an angle in degrees."""
     turned = to_image(255 * mask).rotate(angle, Image.Resampling.BICUBIC, expand=True)
     sheet, room_left = Image.new("L", size), np.subtract(size, turned.size).clip(min=1)
     left, top = rng.integers(room_left).tolist()
@@ -66,13 +66,13 @@ def laid(mask: Map, size: Size, rng: Generator, angle: float = 0.0) -> Map:
 
 
 def room(mask: Map, height: float, rng: Generator, least: float = 0.2, most: float = 1.5) -> Size:
-    """A size with so much room around a mask, in heights of a digit."""
+    """Return a size with `least` to `most` digit heights of free space beside a mask, and above and below it."""
     across, down = rng.uniform(least, most, 2) * height
     return int(mask.shape[1] + across) + 2, int(mask.shape[0] + down) + 2
 
 
 def canvas(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Drawn on a white or a black canvas."""
+    """Draw digits on a white or black canvas."""
     writer = hand(digits, rng, (40, 160))
     mask = row(writer, rng, SPACED)
     ink = laid(mask, room(mask, writer.height, rng, 0.2, 4), rng, rng.uniform(-4, 4))
@@ -80,7 +80,7 @@ def canvas(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def on_paper(mask: Map, height: float, rng: Generator, ruled: Callable[[Size], Map] | None = None) -> bytes:
-    """A mask on a sheet of paper, scanned; first something may be printed on it."""
+    """Scan a mask on a sheet of paper, which may be ruled."""
     size = room(mask, height, rng)
     paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
     if ruled is not None:
@@ -90,31 +90,31 @@ def on_paper(mask: Map, height: float, rng: Generator, ruled: Callable[[Size], M
 
 
 def spaced(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Digits with room between them."""
+    """Write digits with space between them."""
     writer = hand(digits, rng)
     return on_paper(row(writer, rng, SPACED), writer.height, rng)
 
 
 def tight(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Digits close together."""
+    """Write digits close together."""
     writer = hand(digits, rng)
     return on_paper(row(writer, rng, TIGHT), writer.height, rng)
 
 
 def touching(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """A pair that touches, or more."""
+    """Write digits of which at least one pair touches."""
     writer = hand(digits, rng)
     return on_paper(row(writer, rng, TIGHT, touching=True), writer.height, rng)
 
 
 def slanted(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """A strong slant."""
+    """Write digits with a strong slant."""
     writer = hand(digits, rng, slant=(0.25, 0.6) if rng.random() < 0.8 else (-0.4, -0.2))
     return on_paper(row(writer, rng, (0.05, 0.3)), writer.height, rng)
 
 
 def on_lines(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """On ruled paper, the lines anywhere."""
+    """Write digits on ruled paper, not aligned with the lines."""
     writer = hand(digits, rng)
     spacing = rng.uniform(0.9, 1.8) * writer.height
     angle = np.radians(rng.uniform(-1, 1))
@@ -126,7 +126,7 @@ def on_lines(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def in_grid(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Cells of a printed grid, cut out anywhere in the cells around them, which are empty."""
+    """Write in the cells of a printed grid, cropped at random within the empty cells around them."""
     writer = hand(digits, rng, (28, 70))
     cell = writer.height * rng.uniform(1.2, 1.9, 2) * (1, 0.8)
     masks = [written(strokes, writer.height * rng.uniform(0.8, 1), writer.slant) for strokes in writer.strokes]
@@ -151,7 +151,7 @@ def in_grid(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def in_cells(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """A digit in each box of a form, or cell of a table; some touch its lines."""
+    """Write a digit into each box of a form or cell of a table; some touch its lines."""
     writer = hand(digits, rng, (28, 70))
     masks = [written(strokes, writer.height * rng.uniform(0.85, 1.08), writer.slant) for strokes in writer.strokes]
     wide = max(mask.shape[1] for mask in masks) + rng.uniform(0.15, 0.7) * writer.height
@@ -177,19 +177,19 @@ def in_cells(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def separated(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Points, commas and dashes between the digits."""
+    """Write points, commas and dashes between the digits."""
     writer = hand(digits, rng)
     return on_paper(row(writer, rng, (0.08, 0.35), SEPARATORS), writer.height, rng)
 
 
 def with_signs(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """A sign in front of the digits, and separators between them."""
+    """Write a sign in front of the digits, and separators between them."""
     writer = hand(digits, rng)
     return on_paper(row(writer, rng, (0.08, 0.35), SEPARATORS, SIGNS), writer.height, rng)
 
 
 def cut_out(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Cut out along the ink by another program: dark or light, soft or in black and white."""
+    """Crop digits to their ink, as another program would: dark or light, greyscale or binary."""
     mask = row(hand(digits, rng, (14, 80)), rng, (0.05, 0.4))
     mask = np.pad(mask, int(rng.integers(3)))
     mask = mask.round() if rng.random() < 0.5 else mask
@@ -197,12 +197,12 @@ def cut_out(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """One of MNIST's images."""
+    """Encode one of MNIST's images."""
     return png(Image.fromarray(digits[0]))
 
 
 def without_digits(kinds: Sequence[Kind], count: int, rng: Generator) -> bytes:
-    """What is no digit in a line, on paper or a canvas."""
+    """Draw a line of non-digits, on paper or a canvas."""
     height = rng.uniform(30, 110)
     line = Row(height)
     for _ in range(count):
@@ -218,22 +218,22 @@ def without_digits(kinds: Sequence[Kind], count: int, rng: Generator) -> bytes:
 
 
 def word(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Letters in place of digits."""
+    """Write letters in place of digits."""
     return without_digits([letter], len(digits), rng)
 
 
 def character(_: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """One letter, or a character that nobody knows."""
+    """Write a letter, an invented character or a scribble."""
     return without_digits([letter, invented_character, scribble], 1, rng)
 
 
 def things(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Lines, shapes and textures."""
+    """Draw lines, shapes and textures."""
     return without_digits([printed_lines, shape, texture], len(digits), rng)
 
 
 def cheque(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """The amount on a cheque: close together, signs around it, a pattern below, the rest of a printed line."""
+    """Write the amount on a cheque: close together, with signs, on a pattern, and perhaps with a printed line."""
     writer = hand(digits, rng, (28, 60), (-0.1, 0.35))
     signs = (SEPARATORS, SIGNS) if rng.random() < 0.5 else ("", "")
     mask = row(writer, rng, (0.0, 0.2), *signs, touching=rng.random() < 0.3)
@@ -250,7 +250,7 @@ def cheque(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """A photo of a number on a sheet, in uneven light."""
+    """Photograph a number on a sheet in uneven light."""
     writer = hand(digits, rng, (30, 90))
     mask = row(writer, rng, SPACED)
     size = room(mask, writer.height, rng, 0.6, 6)
@@ -287,11 +287,11 @@ TWO_LINES = "two-lines"
 def number(
     scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, index: int, lengths: tuple[int, int]
 ) -> Number:
-    """A picture of a number of so many digits, (least, most), in a scene; of two lines, each has so many."""
+    """Make a picture of a number in a scene. `lengths` are the least and most digits, of each line if there are two."""
     rng = np.random.default_rng([seed, crc32(scene.encode()), index])
     counts = rng.integers(lengths[0], lengths[1] + 1, 2 if scene == TWO_LINES else 1)
     first = int(rng.integers(len(images) - 2 * counts.sum()))
-    chosen = first + 2 * np.arange(counts.sum())  # every second image is by one writer
+    chosen = first + 2 * np.arange(counts.sum())  # every second image is by the same writer
     text = "".join(map(str, labels[chosen]))
     digits = list(images[chosen])
     if scene != TWO_LINES:

@@ -1,7 +1,4 @@
-"""A digit's strokes, as pens of other widths would have drawn them, at any size.
-
-Ignores: what the strokes are drawn on.
-"""
+"""Redraw a digit's strokes with pens of other widths, at any size."""
 
 from dataclasses import dataclass
 
@@ -11,9 +8,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-# Strokes are worked out at this many cells to an MNIST pixel, then drawn at any size.
+# Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6
-# MNIST's ink at a stroke's outline. Below a half, for the thinnest strokes never reach full ink.
+# MNIST's ink at a stroke's outline. Below one half, because the thinnest strokes never reach full ink.
 OUTLINE = 0.4
 
 Map = NDArray[np.float32]
@@ -27,7 +24,7 @@ class Strokes:
     Attributes
     ----------
     field : Map
-        Distance to the strokes' outline in cells, positive inside.
+        Signed distance to the strokes' outline in cells, positive inside.
     """
 
     field: Map
@@ -39,13 +36,13 @@ class Strokes:
         return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
     def extent(self, height: float) -> NDArray[np.float64]:
-        """Width and height in pixels of the digit drawn `height` pixels tall."""
+        """Return the width and height in pixels of the digit drawn `height` pixels tall."""
         left, top, right, bottom = self.box
         return np.array([right - left, bottom - top]) * (height / (bottom - top))
 
 
 def enlarged(digit: Digit) -> Map:
-    """MNIST's ink in cells, less OUTLINE: its small holes opened, its pixels smoothed away."""
+    """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and pixel edges smoothed."""
     image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
     image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
     level: Map = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5 * CELLS)), np.float32) / np.float32(255)
@@ -53,16 +50,16 @@ def enlarged(digit: Digit) -> Map:
 
 
 def felt(digit: Digit) -> Strokes:
-    """MNIST's own strokes, with a crisp outline."""
+    """Keep MNIST's own strokes, with a crisp outline."""
     level = enlarged(digit)
     slope = np.hypot(*np.gradient(level))
     return Strokes((level / slope.clip(min=0.01)).clip(-3, 3))
 
 
 def pen(digit: Digit, width: float) -> Strokes:
-    """The digit written again with a round pen, `width` times as wide as the digit is high.
+    """Redraw the digit with a round pen, of `width` times the digit's height.
 
-    Loops that ran full of ink stay full: along their centre line alone an 8 would be a 6.
+    Loops that are full of ink stay full: with its centre line alone, an 8 would become a 6.
     """
     ink = enlarged(digit) > 0
     line, depth = thinned(ink), distance(~ink)
@@ -71,7 +68,7 @@ def pen(digit: Digit, width: float) -> Strokes:
 
 
 def marker(digit: Digit, width: float) -> Strokes:
-    """The digit with strokes about `width` times its height, but no wider than leaves holes and gaps open."""
+    """Widen the strokes to about `width` times the digit's height, as far as holes and gaps stay open."""
     ink = enlarged(digit) > 0
     away, height = smooth(distance(ink) - distance(~ink)), tallness(ink)
     wider = max(0, (width * height - ink.sum() / thinned(ink).sum()) / 2)
@@ -82,17 +79,17 @@ def marker(digit: Digit, width: float) -> Strokes:
 
 
 def tallness(ink: NDArray[np.bool_]) -> int:
-    """How many rows the ink covers."""
+    """Count the rows that the ink spans."""
     return int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
 
 
 def grounds(ground: NDArray[np.bool_]) -> int:
-    """Into how many pieces the ink divides the ground."""
+    """Count the regions into which ink divides the ground."""
     return int(cc3d.connected_components(ground, connectivity=4, return_N=True)[1])
 
 
 def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The centre lines of strokes (Zhang and Suen 1984)."""
+    """Thin strokes to their centre lines (Zhang and Suen 1984)."""
     ink, last = np.pad(ink, 1), None
     while last is None or (ink != last).any():
         last = ink
@@ -108,9 +105,9 @@ def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def traced(digit: Digit) -> list[list[tuple[float, float]]]:
-    """The digit's centre lines as strokes that a pen would follow: lists of points (x, y), in MNIST pixels.
+    """Trace the digit's centre lines as pen strokes: lists of points (x, y), in MNIST pixels.
 
-    A stroke begins where the topmost end is left, or else at a crossing, and goes straight on where it can.
+    A stroke starts at the topmost free end that is left, or else at a crossing, and goes as straight as it can.
     """
     left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
     done: set[tuple[int, int]] = set()
@@ -126,7 +123,7 @@ def traced(digit: Digit) -> list[list[tuple[float, float]]]:
             left.remove(walk[-1])
         done.update(walk)
         left.discard(walk[0])
-        if len(walk) < CELLS and strokes:  # a corner that was cut
+        if len(walk) < CELLS and strokes:  # the rest of a corner that was cut
             continue
         walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
         strokes.append([((x + 0.5) / CELLS, (y + 0.5) / CELLS) for x, y in walk[:: CELLS // 2] + walk[-1:]])
@@ -134,19 +131,19 @@ def traced(digit: Digit) -> list[list[tuple[float, float]]]:
 
 
 def beside(cell: tuple[int, int], cells: set[tuple[int, int]]) -> list[tuple[int, int]]:
-    """A cell's neighbours among some cells."""
+    """Return a cell's neighbours among `cells`."""
     x, y = cell
     return [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i or j) and (x + i, y + j) in cells]
 
 
 def ring(ink: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Each cell's eight neighbours, clockwise from above."""
+    """Return each cell's eight neighbours, clockwise from above."""
     steps = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
     return [np.roll(ink, (-down, -right), axis=(0, 1)) for down, right in steps]
 
 
 def distance(ink: NDArray[np.bool_]) -> Map:
-    """Each cell's distance to the nearest ink."""
+    """Compute each cell's distance to the nearest ink."""
     rows, columns = (np.arange(side, dtype=np.float32) for side in ink.shape)
     edge = ink & ~np.logical_and.reduce(ring(ink))
     far = np.where(ink, np.float32(0), np.float32(np.inf))
@@ -157,12 +154,12 @@ def distance(ink: NDArray[np.bool_]) -> Map:
 
 
 def smooth(field: Map) -> Map:
-    """A field averaged over 5 × 5 cells, for outlines without steps."""
+    """Average a field over 5 × 5 cells, to smooth the outlines."""
     for axis in (0, 1):
         field = np.mean([np.roll(field, k, axis) for k in range(-2, 3)], axis=0, dtype=np.float32)
     return field
 
 
 def handwriting(digit: Digit, rng: Generator) -> Strokes:
-    """Whatever people write with: a felt pen or a ball pen."""
+    """Draw the digit with a felt pen or a ball pen, at random."""
     return felt(digit) if rng.random() < 0.4 else pen(digit, 1 / rng.uniform(10, 18))

@@ -1,7 +1,7 @@
-"""Ways of writing that MNIST has few of, made out of its own digits by adding a stroke.
+"""Make writing styles that are rare in MNIST, by adding strokes to its digits.
 
-MNIST's digits are American: its 1 is a bare stroke, its 7 uncrossed, its 9 straight at the foot. Ignores:
-slant, size and pen, which deformation changes.
+MNIST's digits are American: its 1 is a bare stroke, its 7 uncrossed, its 9 straight at the foot. Slant, size and pen
+are varied by `training.augment`.
 """
 
 import math
@@ -14,16 +14,16 @@ from torch import Generator, Tensor
 from app.preprocess.frame import FRAME_SIDE
 from training.pen import draw, stroke_width, uniform
 
-INK = 0.3  # from here on ink counts for where a digit begins and ends
+INK = 0.3  # pixels above this belong to a digit's extent
 
 
 def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
-    """Give some of the digits a stroke that other writers give them.
+    """Add strokes that other writers use to some of the digits.
 
     Parameters
     ----------
     images : Tensor
-        (N, 28, 28) float in [0, 1], background = 0, MNIST's size and place.
+        (N, 28, 28) float in [0, 1], background = 0, with MNIST's size and position.
     labels : Tensor
         (N,) the digits.
     generator : Generator
@@ -32,7 +32,7 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     Returns
     -------
     Tensor
-        (N, 28, 28) float in [0, 1]; a digit may reach beyond MNIST's box of 20 pixels.
+        (N, 28, 28) float in [0, 1]; a digit may extend beyond MNIST's box of 20 pixels.
     """
     styled = images.clone()
     for digit, source, style, share in STYLES:
@@ -45,12 +45,12 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
 
 
 def drawn(images: Tensor, count: int, generator: Generator) -> Tensor:
-    """So many of the images, drawn with replacement."""
+    """Draw `count` of the images, with replacement."""
     return images[torch.randint(len(images), (count,), generator=generator, device=generator.device)]
 
 
 def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
-    """1s that begin with a long upstroke, as in most of Europe."""
+    """Add a long upstroke to 1s, as in most of Europe."""
     n, box = len(ones), extent(ones)
     pen = pens(ones, generator)
     top = torch.stack([ink_column(ones, box.top), box.top + pen / 2], dim=1)
@@ -63,9 +63,9 @@ def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
 
 
 def of_sevens(sevens: Tensor, generator: Generator) -> Tensor:
-    """1s with a long upstroke, made of 7s: the bar turned down, the stem turned upright.
+    """Shear 7s to 1s with a long upstroke: the bar is turned down, the stem upright.
 
-    Drawn strokes alone can be told by the pen; these can not.
+    The network can tell added strokes by their pen, but not these.
     """
     n = len(sevens)
     down, upright = uniform((n,), 0.7, 1.2, generator), uniform((n,), 0, 0.4, generator)
@@ -76,7 +76,7 @@ def of_sevens(sevens: Tensor, generator: Generator) -> Tensor:
 
 
 def with_base(ones: Tensor, generator: Generator) -> Tensor:
-    """1s that stand on a short bar."""
+    """Add a short base to 1s."""
     n, box = len(ones), extent(ones)
     pen = pens(ones, generator)
     foot = torch.stack(
@@ -86,7 +86,7 @@ def with_base(ones: Tensor, generator: Generator) -> Tensor:
 
 
 def crossed(sevens: Tensor, generator: Generator) -> Tensor:
-    """7s with a bar through the stem."""
+    """Add a bar through the stem of 7s."""
     n, box = len(sevens), extent(sevens)
     row = box.top + box.height * uniform((n,), 0.42, 0.68, generator)
     stem = torch.stack([ink_column(sevens, row.floor()), row], dim=1)
@@ -94,7 +94,7 @@ def crossed(sevens: Tensor, generator: Generator) -> Tensor:
 
 
 def hooked(sevens: Tensor, generator: Generator) -> Tensor:
-    """7s whose top bar begins with a short stroke down."""
+    """Add a short stroke down at the start of a 7's top bar."""
     n, box = len(sevens), extent(sevens)
     pen = pens(sevens, generator)
     axis = torch.arange(FRAME_SIDE, device=sevens.device)
@@ -107,7 +107,7 @@ def hooked(sevens: Tensor, generator: Generator) -> Tensor:
 
 
 def curled(nines: Tensor, generator: Generator) -> Tensor:
-    """9s whose tail turns left and up again, some after a turn to the right; made smaller first, to leave room."""
+    """Curl the tail of 9s to the left and up, some after a turn to the right. They are first shrunk to make room."""
     n = len(nines)
     zoom = nines.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(n, 2, 3)
     grid = torch.nn.functional.affine_grid(zoom, [n, 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
@@ -123,7 +123,7 @@ def curled(nines: Tensor, generator: Generator) -> Tensor:
 
 
 def closed(fours: Tensor, generator: Generator) -> Tensor:
-    """4s whose two upper ends are joined, as printed."""
+    """Join the two upper ends of 4s, as in print."""
     box, pen = extent(fours), pens(fours, generator)
     axis = torch.arange(FRAME_SIDE, device=fours.device)
     upper = fours * (axis < (box.top + 0.45 * box.height)[:, None])[:, :, None]
@@ -146,12 +146,12 @@ class Extent(NamedTuple):
 
     @property
     def height(self) -> Tensor:
-        """From the first row to the last."""
+        """Distance from the first row to the last."""
         return self.bottom - self.top
 
 
 def extent(images: Tensor) -> Extent:
-    """Where each image's ink begins and ends."""
+    """Find the extent of each image's ink."""
     ends = []
     for axis in (2, 1):
         inked = (images.amax(dim=axis) > INK).float()
@@ -160,7 +160,7 @@ def extent(images: Tensor) -> Extent:
 
 
 def ink_column(images: Tensor, row: Tensor) -> Tensor:
-    """The column (N,) of the ink's centre of mass in the two rows from `row` (N,) on."""
+    """Return the column (N,) of the ink's centre of mass, in the two rows that start at `row` (N,)."""
     axis = torch.arange(FRAME_SIDE, device=images.device)
     rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)
     profile = (images * rows[:, :, None]).sum(dim=1)
@@ -168,12 +168,12 @@ def ink_column(images: Tensor, row: Tensor) -> Tensor:
 
 
 def pens(images: Tensor, generator: Generator) -> Tensor:
-    """A width (N,) for each image's new stroke: about that of its own strokes."""
+    """Pick a width (N,) for each image's new stroke, close to that of its own strokes."""
     return stroke_width(images).clamp(1.2, 5) * uniform((len(images),), 0.75, 1.05, generator)
 
 
 def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float], generator: Generator) -> Tensor:
-    """The two ends (N, 2, 2) of a nearly level bar through a point (N, 2); its halves differ in length."""
+    """Return the ends (N, 2, 2) of a nearly horizontal bar through a point (N, 2), with halves of random lengths."""
     n = len(middle)
     left, right = uniform((2, n), shortest, longest, generator)
     slope = torch.stack([torch.ones_like(left), uniform((n,), *tilt, generator)], dim=1)
@@ -181,8 +181,9 @@ def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, floa
 
 
 Style = Callable[[Tensor, Generator], Tensor]
-# The digit it makes, the digit it is made of, how, and which share of the digit. But for the European 1s, a third of
-# what reads strange hands best: of 9s that are often curled, an uncurled one is taken for a 4.
+# The digit to make, the digit it is made from, the style, and the share of the digit that gets it. Except for the
+# European 1s, the share is a third of what reads unfamiliar writers best: if 9s are often curled, an uncurled one is
+# taken for a 4.
 STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (1, 1, with_upstroke, 0.5),
     (1, 7, of_sevens, 0.2),

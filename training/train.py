@@ -1,15 +1,15 @@
-"""The training run: `python -m training.train` → a folder in runs/ with a model file.
+"""Train the network: `python -m training.train` writes a model file into a folder in runs/.
 
     for each seed: setup ──► for each epoch: train_epoch ──► evaluate ──► save
     choose the best epoch of the best seed ──► calibrate ──► export
 
-What is best was decided before the test images were looked at: the lowest loss on the validation images, as they are
-and once deformed, on segments of numbers, and on frames that show no digit.
+The best epoch has the lowest validation loss, a criterion that was fixed before the test images were looked at. The
+validation set holds the validation images, both unchanged and augmented once, segments of numbers, and non-digits.
 
-A recipe with convolutions has two stages: the network learns as a convolutional one, is written out as a
-dense one, and learns on. The best epoch is one of the dense stage.
-Each epoch seeds its own random numbers, so a resumed run repeats what an unbroken one would have done.
-Ignores: how well the service reads with the file that this writes; `training.evaluate` measures that.
+A recipe with convolutions has two stages: a convolutional network is trained, converted to a dense one, and trained
+further. The best epoch is one of the dense stage.
+Each epoch seeds its own random numbers, so a resumed run repeats what an uninterrupted one would have done.
+`training.evaluate` measures how well the service reads with the resulting file.
 """
 
 import argparse
@@ -44,19 +44,19 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
-OTHERS = 0.5  # frames that show no digit, for each one that does
-SEGMENTS = 0.2  # digits cut out of numbers, and frames that are cut wrongly, for each digit of MNIST
+OTHERS = 0.5  # non-digits per digit
+SEGMENTS = 0.2  # digits cut out of numbers, and wrongly cut segments, per MNIST digit
 VALIDATION_SEED = 10**6
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
 
 
 class NothingToResume(Exception):
-    """There is no earlier run where --resume looks for one."""
+    """`--resume` found no earlier run."""
 
 
 @dataclass
 class Run:
-    """A run in progress, with one seed: what a checkpoint keeps."""
+    """A run in progress, with one seed. Checkpoints store it."""
 
     config: Config
     seed: int
@@ -67,7 +67,7 @@ class Run:
 
     @property
     def epochs(self) -> int:
-        """Epochs done."""
+        """Number of completed epochs."""
         return len(self.history)
 
     @property
@@ -78,7 +78,7 @@ class Run:
 
 
 def setup(config: Config, seed: int, device: torch.device, epochs: int = 0) -> Run:
-    """A run with fresh weights, drawn from the seed, of the network that has done so many epochs."""
+    """Create a run with weights initialised from the seed, with the network of the stage after this many epochs."""
     torch.manual_seed(seed)
     model: DigitNet | ConvolutionalNet
     if config.channels and epochs <= config.convolution_epochs:
@@ -89,7 +89,7 @@ def setup(config: Config, seed: int, device: torch.device, epochs: int = 0) -> R
 
 
 def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """The optimizer; `train_epoch` sets its learning rate."""
+    """Create the optimizer. `train_epoch` sets its learning rate."""
     if config.optimizer == "sgd":
         return torch.optim.SGD(
             model.parameters(), momentum=0.9, nesterov=True, weight_decay=config.weight_decay / 100, fused=True
@@ -98,7 +98,7 @@ def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimi
 
 
 def learning_rate(peak: float, progress: float) -> float:
-    """Learning rate at `progress` in [0, 1) of a stage: a linear rise, then half a cosine down to 0.
+    """Return the learning rate at `progress` in [0, 1) of a stage: linear warm-up, then cosine decay to 0.
 
     The one-cycle policy of Smith & Topin (2018) with the cosine of Loshchilov & Hutter (2017).
     """
@@ -108,16 +108,14 @@ def learning_rate(peak: float, progress: float) -> float:
 
 
 def steps_per_epoch(config: Config, digits: Digits) -> int:
-    """How many whole batches the digits fill; the only one need not be whole."""
+    """Count the full batches in the digits; if there is only one batch, it need not be full."""
     return max(1, len(digits) // config.batch_size)
 
 
 def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> tuple[float, float]:
-    """Train on every digit once, and half as many others (M, 28, 28), in the run's next epoch.
+    """Train for the run's next epoch, on every digit once and half as many others (M, 28, 28).
 
-    The mean loss of the steps, and the error (a share) on the digits, as they were trained on.
-
-    The last digits of the shuffle that do not fill a batch are left out.
+    Returns the mean training loss, and the error rate on the augmented digits. An incomplete last batch is dropped.
     """
     config, device = run.config, digits.images.device
     seed = run.seed * 100_000 + run.epochs
@@ -128,7 +126,7 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> t
     stage = config.stage(run.epochs)
     run.model.train()
     if config.channels and isinstance(run.model, DigitNet):
-        run.model.keep_statistics()  # its channels': those of a batch are noisy where there is one place for each
+        run.model.keep_statistics()  # the channels': those of a batch are noisy for a unit, which is one position
     total, wrong = torch.zeros((), device=device), torch.zeros((), device=device)
     for step, index in enumerate(batches):
         progress = stage.progress(run.epochs + step / len(batches))
@@ -153,7 +151,7 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> t
 
 
 def write_out(run: Run) -> None:
-    """Turn the run's convolutional network into a dense one, with an optimizer of its own."""
+    """Convert the run's network to a dense one, with a new optimizer."""
     assert isinstance(run.model, ConvolutionalNet)
     run.model = written_out(run.model, run.config.dropout)
     run.optimizer = make_optimizer(run.config, run.model)
@@ -161,7 +159,7 @@ def write_out(run: Run) -> None:
 
 @torch.inference_mode()
 def evaluate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float, float]:
-    """The loss on frames, and the error (a share) on the digits among them."""
+    """Compute the loss on frames, and the error rate on the digits among them."""
     model.eval()
     logits = torch.cat([model(part.float() / 255) for part in torch.split(frames.images, 5_000)])
     is_digit = frames.labels != NONE
@@ -170,7 +168,7 @@ def evaluate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float,
 
 
 def mixture(digits: Digits) -> Digits:
-    """Digits as they are and once deformed, always in the same way, some cut out of numbers, and frames without any."""
+    """Build a validation set: the digits, unchanged and augmented once with a fixed seed, segments and non-digits."""
     generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
     deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
     images = torch.cat([digits.images, (255 * deformed).round().byte()])
@@ -179,9 +177,9 @@ def mixture(digits: Digits) -> Digits:
 
 
 def made_of(digits: Digits, seed: int) -> tuple[Digits, Tensor]:
-    """Digits that are cut out of numbers, and about as many frames that show none as there are digits.
+    """Make digits that are cut out of numbers, and about as many non-digits as there are digits.
 
-    Both are made of the digits; the frames are (N, 28, 28) uint8.
+    Both are made from the digits; the non-digits are (N, 28, 28) uint8.
     """
     device = digits.images.device
     digits = digits.to(torch.device("cpu"))
@@ -198,7 +196,7 @@ def fit(
     folder: Path,
     scalars: "SummaryWriter | None" = None,
 ) -> None:
-    """Train from the run's last epoch to its end, saving after each epoch."""
+    """Train from the run's last epoch to its end, saving a checkpoint after each epoch."""
     folder.mkdir(exist_ok=True)
     steps = steps_per_epoch(run.config, training)
     total = run.config.epochs
@@ -249,7 +247,7 @@ def save(run: Run, folder: Path) -> None:
 
 
 def load(config: Config, seed: int, folder: Path, device: torch.device) -> Run:
-    """The run that `save` left in a folder, or a fresh one."""
+    """Load the run that `save` left in a folder, or create one."""
     run = setup(config, seed, device)
     if (folder / "last.pt").exists():
         state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
@@ -261,7 +259,7 @@ def load(config: Config, seed: int, folder: Path, device: torch.device) -> Run:
 
 
 def choose_device(name: str) -> torch.device:
-    """The named device; for "auto" an accelerator where there is one."""
+    """Return the named device; "auto" is an accelerator if there is one."""
     if name != "auto":
         return torch.device(name)
     if torch.cuda.is_available():
@@ -270,7 +268,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def resolve(config: Config, device: torch.device) -> Config:
-    """The recipe with every automatic choice made, so that a resumed run makes the same ones."""
+    """Make every automatic choice of the recipe, so that a resumed run makes the same ones."""
     threads = config.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     precision = faster_precision(device) if config.precision == "auto" else config.precision
@@ -278,7 +276,7 @@ def resolve(config: Config, device: torch.device) -> Config:
 
 
 def faster_precision(device: torch.device) -> str:
-    """bf16 where the hardware multiplies it faster than fp32; a CPU is timed, since many emulate it."""
+    """Return bf16 if the hardware multiplies it faster than fp32. A CPU is timed, since many emulate it."""
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if device.type != "cpu":
@@ -295,18 +293,18 @@ def faster_precision(device: torch.device) -> str:
 
 
 def run_to_resume(arguments: argparse.Namespace) -> Path | None:
-    """The folder of the run that --resume names, or of the newest one."""
+    """Find the folder of the run that --resume names, or of the newest one."""
     if arguments.resume is None:
         return None
     earlier = [config.parent for config in arguments.runs.glob("*/config.json")]
     folder = Path(arguments.resume or max(earlier, default=arguments.runs))
     if not (folder / "config.json").exists():
-        raise NothingToResume(f"{folder} holds no run to resume: give the folder of one, or leave out --resume.")
+        raise NothingToResume(f"{folder} holds no run to resume: pass the folder of a run, or leave out --resume.")
     return folder
 
 
 def new_folder(runs: Path, config: Config, own: Digits) -> Path:
-    """A folder for a new run, with what it needs to be resumed: its recipe, and the user's own pictures."""
+    """Create a folder for a new run, with what resuming it needs: its recipe, and the user's own pictures."""
     folder = runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(config.to_json())
@@ -316,7 +314,7 @@ def new_folder(runs: Path, config: Config, own: Digits) -> Path:
 
 
 def read_folder(folder: Path) -> tuple[Config, Digits]:
-    """The recipe and the pictures of an earlier run."""
+    """Read the recipe and the pictures of an earlier run, and set its number of threads."""
     config = Config.from_json((folder / "config.json").read_text())
     torch.set_num_threads(config.threads or torch.get_num_threads())
     saved = folder / PICTURES
@@ -324,16 +322,16 @@ def read_folder(folder: Path) -> tuple[Config, Digits]:
 
 
 def architecture(config: Config) -> str:
-    """The widths of the dense network's layers, such as 784-800-800-10."""
+    """Format the widths of the dense network's layers, such as 784-800-800-11."""
     return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), OUTPUTS]))
 
 
 def finish(
     runs: Sequence[Run], output: Path, learned_from: str, held_out: Digits, validation: Digits, test: Digits
 ) -> str:
-    """Choose the run with the lowest validation loss, calibrate and export its best epoch; what it is, in a sentence.
+    """Calibrate and export the best epoch of the run with the lowest validation loss; summarise it in a sentence.
 
-    The test images are read after the choice, by the networks in floats; `training.evaluate` measures the file.
+    The test images are used only after this choice, with the float32 networks; `training.evaluate` measures the file.
     """
     best = min(runs, key=lambda run: run.best_loss)
     test_errors = {run.seed: evaluate(best_network(run), test)[1] for run in runs}
@@ -360,14 +358,14 @@ def finish(
 
 
 def best_network(run: Run) -> DigitNet:
-    """The dense network of a run's best epoch."""
+    """Load the dense network of a run's best epoch."""
     assert isinstance(run.model, DigitNet)
     run.model.load_state_dict(run.best)
     return run.model
 
 
 def training_data(own: Digits, digits: Digits, others: Tensor) -> str:
-    """What a run learns from, in words: MNIST, what is made of it, and the user's own pictures."""
+    """Describe the training data in words: MNIST, what is made from it, and the user's own pictures."""
     mnist = (
         "MNIST (55,000 training images; 5,000 more for validation), segments of numbers made of them, "
         "and frames that show no digit"
@@ -378,7 +376,7 @@ def training_data(own: Digits, digits: Digits, others: Tensor) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Train as the command line says; the exit status."""
+    """Run the command line; return the exit status."""
     config, arguments = parse(argv)
     try:
         return train(config, arguments)
@@ -395,7 +393,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def train(config: Config, arguments: argparse.Namespace) -> int:
-    """Train, and write the model file into the run's folder; the exit status."""
+    """Train, and write the model file into the run's folder; return the exit status."""
     device = choose_device(arguments.device)
     if arguments.tensorboard:
         board.check_installed()
@@ -407,8 +405,8 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     else:
         own, config = own_pictures(arguments.pictures), resolve(config, device)
         folder = new_folder(arguments.runs, config, own)
-    print(f"{architecture(config)} on {device.type}, {config.precision}; the run's folder is {folder}")
-    print("Making numbers that are cut, and frames that show no digit (about two minutes)")
+    print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
+    print("Generating segments of numbers, and non-digits (about two minutes)")
     cut_out, others = made_of(training, 0)
     training, validation = training.joined(cut_out), mixture(held_out)
     learned_from = training_data(own, training, others)
@@ -424,18 +422,18 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def own_pictures(folder: Path | None) -> Digits:
-    """The pictures in a folder, framed by the service's own network; none without a folder."""
+    """Load the pictures in a folder, framed by the service's own network, if there is a folder."""
     if folder is None:
         return pictures.no_pictures()
     own = pictures.load(folder, Classifier(MODEL))
-    print(f"{len(own)} pictures in {folder}")
+    print(f"Loaded {len(own)} pictures from {folder}")
     return own
 
 
 def fit_all(
     config: Config, folder: Path, parts: tuple[Digits, Tensor, Digits], with_board: bool
 ) -> tuple[list[Run], int]:
-    """The runs of all seeds, as far as Ctrl-C let them come, and the exit status."""
+    """Train a run for each seed, until done or interrupted by Ctrl-C; return the runs and the exit status."""
     runs: list[Run] = []
     try:
         for seed in config.seeds:
@@ -445,13 +443,13 @@ def fit_all(
                 fit(runs[-1], *parts, place, scalars)
             draw(runs[-1], place)
     except KeyboardInterrupt:
-        print(f"\nStopped. To go on: python -m training.train --resume {folder}")
+        print(f"\nInterrupted. To resume: python -m training.train --resume {folder}")
         return runs, 130
     return runs, 0
 
 
 def draw(run: Run, folder: Path) -> None:
-    """Draw the run's curves, and what the first layer of its best epoch looks for."""
+    """Plot the run's curves, and the first layer's weights of its best epoch."""
     plot_history(run.history, folder / "history.png")
     if run.best:
         plot_weights(folded(best_network(run))[0][0].numpy(), folder / "weights.png")

@@ -1,7 +1,4 @@
-"""What pen, paper and preprocessing do to a digit's ink: thicker and thinner, blurred, faded, torn, a line left.
-
-Ignores: the digit's shape.
-"""
+"""Vary a digit's ink as pens, paper and preprocessing do: thicken, thin, blur, fade, tear, leave part of a line."""
 
 import math
 from collections.abc import Callable
@@ -17,7 +14,7 @@ MIDDLE = (FRAME_SIDE - 1) / 2
 
 
 def wear(images: Tensor, generator: Generator) -> Tensor:
-    """Put each effect on a random part of the images.
+    """Apply each effect to a random subset of the images.
 
     Parameters
     ----------
@@ -40,24 +37,24 @@ def wear(images: Tensor, generator: Generator) -> Tensor:
 
 
 def thickened(images: Tensor, generator: Generator) -> Tensor:
-    """Strokes up to two pixels wider."""
+    """Widen strokes by up to two pixels."""
     return torch.lerp(images, dilated(images), each(images, 0, 1, generator))
 
 
 def thinned(images: Tensor, generator: Generator) -> Tensor:
-    """Strokes up to about a pixel and a half narrower."""
+    """Narrow strokes by up to about a pixel and a half."""
     return torch.lerp(images, -dilated(-images), each(images, 0, 0.7, generator))
 
 
 def blurred(images: Tensor, generator: Generator) -> Tensor:
-    """Averaged with the neighbours, weighted 1 2 1 along both axes."""
+    """Blur with the kernel 1 2 1 along both axes, at a random strength."""
     weights = images.new_tensor([0.25, 0.5, 0.25])
     soft = F.conv2d(images[:, None], torch.outer(weights, weights)[None, None], padding=1)[:, 0]
     return torch.lerp(images, soft, each(images, 0, 0.9, generator))
 
 
 def coarsened(images: Tensor, generator: Generator) -> Tensor:
-    """Seen at a third to two thirds of the pixels, half of them in black and white: as small scans, enlarged."""
+    """Downsample to 10 to 19 pixels a side and enlarge again, like small scans; every second image is binarised."""
     side = int(torch.randint(10, 20, (), generator=generator, device=generator.device))
     coarse = F.interpolate(images[:, None], (side, side), mode="area")
     sharp = (coarse > 0.4 * coarse.amax(dim=(2, 3), keepdim=True)).float()
@@ -66,12 +63,12 @@ def coarsened(images: Tensor, generator: Generator) -> Tensor:
 
 
 def toned(images: Tensor, generator: Generator) -> Tensor:
-    """Greys darker or paler (a gamma curve), as other pens and scanners make them."""
+    """Darken or lighten greys with a gamma curve, as other pens and scanners do."""
     return images.clamp(0, 1) ** each(images, -0.6, 0.6, generator).exp()
 
 
 def torn(images: Tensor, generator: Generator) -> Tensor:
-    """A straight streak without ink, as where a pen skips or a line was taken out."""
+    """Erase a straight streak, as where a pen skips or a line was removed."""
     n = len(images)
     middle = uniform((n, 2), -7, 7, generator) + MIDDLE
     streak = line(middle, uniform((n,), 0, math.pi, generator), torch.full_like(middle[:, 0], FRAME_SIDE))
@@ -80,7 +77,7 @@ def torn(images: Tensor, generator: Generator) -> Tensor:
 
 
 def lined(images: Tensor, generator: Generator) -> Tensor:
-    """A part of a straight line beside the digit, upright or level, as preprocessing may leave one."""
+    """Draw part of a straight line beside the digit, vertical or horizontal, as preprocessing may leave one."""
     n = len(images)
     side = torch.randint(0, 2, (2, n), generator=generator, device=generator.device)
     across, along = (2 * side[0] - 1) * uniform((n,), 9, 13, generator), uniform((n,), -8, 8, generator)
@@ -92,18 +89,18 @@ def lined(images: Tensor, generator: Generator) -> Tensor:
 
 
 def each(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
-    """A random number for each image, (N, 1, 1)."""
+    """Draw a random number for each image, (N, 1, 1)."""
     return uniform((len(images), 1, 1), low, high, generator)
 
 
 def dilated(images: Tensor) -> Tensor:
-    """Each pixel's maximum with its four neighbours."""
+    """Replace each pixel by the maximum of itself and its four neighbours."""
     rows = F.max_pool2d(images[:, None], (3, 1), 1, (1, 0))
     return torch.maximum(rows, F.max_pool2d(images[:, None], (1, 3), 1, (0, 1)))[:, 0]
 
 
 def line(middle: Tensor, angle: Tensor, half_length: Tensor) -> Tensor:
-    """The two ends (N, 2, 2) of straight lines, from their middles (N, 2), angles and half lengths (N,)."""
+    """Return the ends (N, 2, 2) of line segments, from their centres (N, 2), angles (N,) and half lengths (N,)."""
     half = torch.stack([angle.cos(), angle.sin()], dim=1) * half_length[:, None]
     return torch.stack([middle - half, middle + half], dim=1)
 

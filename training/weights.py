@@ -1,8 +1,8 @@
-"""The weights of `app.inference.lattice`, fitted on pictures of numbers: `python -m training.weights` prints them.
+"""Fit the weights of `app.inference.lattice` on pictures of numbers: `python -m training.weights` prints them.
 
-They maximise the conditional likelihood of a random field (Lafferty et al. 2001): the probability of the numbers that
-were written, among all that could be read in all layouts, on all paths. The pictures are made of the first half of the
-validation digits, which the network was not trained on; the other half says how many numbers are read right.
+They maximise the likelihood of a conditional random field (Lafferty et al. 2001): the probability of the numbers that
+were written, among all readings, in all layouts and along all paths. The pictures are made from the first half of the
+validation digits, which the network was not trained on. The other half measures how many numbers are read correctly.
 """
 
 import argparse
@@ -26,20 +26,18 @@ from app.preprocess.segments import MERGED
 from training import data, strings
 from training.config import MODEL
 
-LENGTHS = 1, 6  # digits of a number, or of each of its lines
+LENGTHS = 1, 6  # least and most digits per line
 BATCH = 100
-PENALTY = 1e-3  # on the squares of the weights
-LEAST = -1e30  # stands for the logarithm of 0
-MOST_LOSS = 30.0  # of one picture: one that cannot be read is not to decide about the others
+PENALTY = 1e-3  # L2 regularisation
+LEAST = -1e30  # stands for log 0
+MOST_LOSS = 30.0  # of one picture, so that one that cannot be read does not outweigh the others
 MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """A layout: what is known of it (1,), of its N parts (N, 4), and of its segments (S, 5); their spans, their labels.
+    """The features of a layout (1,), its N parts (N, 4) and its S segments (S, 5); the segments' spans and labels.
 
-    A part that is its line's last one is in `line_ends` (N,) bool.
-
-    Labels (S, 10) are the logarithms of the probabilities of the digits.
+    `line_ends` (N,) bool marks the last part of each line. Labels (S, 10) are log-probabilities of the digits.
     """
 
     layout: NDArray[np.float64]
@@ -51,14 +49,14 @@ class Reading(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A picture of a number: its digits, and the layouts that they may be read in."""
+    """A picture of a number: its digits, and the layouts in which they may be read."""
 
     text: list[int]
     readings: list[Reading]
 
 
 class Weights(NamedTuple):
-    """What is to be fitted, in the order of `app.inference.lattice`."""
+    """The weights to fit, in the order of `app.inference.lattice`."""
 
     digits: Tensor
     blanks: Tensor
@@ -66,20 +64,20 @@ class Weights(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """L layouts of E examples, with at most N parts and texts of at most K digits; S segments in all.
+    """L layouts of E examples, padded to N parts and to texts of K digits, with S segments in all.
 
     Attributes
     ----------
     example, length : Tensor
-        (L,) int64: whose a layout is, and the length of its text.
+        (L,) int64: the example of each layout, and the length of its text.
     layout, parts, digits : Tensor
-        (L, 1), (L, N, 4), (S, 5) float32: what is known.
+        (L, 1), (L, N, 4), (S, 5) float32: features of the layouts, parts and segments.
     is_part, line_ends : Tensor
-        (L, N) bool: whether there is such a part, and whether it is the last one of its line.
+        (L, N) bool: whether a part exists, and whether it is the last of its line.
     ending : Tensor
-        (L, N, MERGED) int64: the segments that end with a part, by how many parts they have; S where there is none.
+        (L, N, MERGED) int64: the segments that end with a part, by their number of parts; S if there is none.
     labels : Tensor
-        (L, N, MERGED, K) float32: the logarithm of the probability that such a segment is each digit of the text.
+        (L, N, MERGED, K) float32: log-probability that such a segment is each digit of the text.
     """
 
     example: Tensor
@@ -94,7 +92,7 @@ class Batch(NamedTuple):
 
 
 def example(number: strings.Number, classifier: Classifier) -> Example:
-    """What is known of a picture of a number, looked at closely."""
+    """Extract the features of a picture of a number, at the finer resolution."""
     readings = []
     layouts = find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results
     assert isinstance(layouts, list)
@@ -115,7 +113,7 @@ def example(number: strings.Number, classifier: Classifier) -> Example:
 
 
 def batch(examples: Sequence[Example]) -> Batch:
-    """Examples with layouts, as tensors."""
+    """Pad examples with layouts to tensors."""
     owned = [(index, reading) for index, some in enumerate(examples) for reading in some.readings]
     texts = [examples[index].text for index, _ in owned]
     layouts_, most_parts = len(owned), max(len(reading.parts) for _, reading in owned)
@@ -149,7 +147,7 @@ def batch(examples: Sequence[Example]) -> Batch:
 
 
 def loss(some: Batch, weights: Weights) -> Tensor:
-    """Minus the logarithm of the probability of each example's text (E,); very large where it cannot be read."""
+    """Compute the negative log-likelihood of each example's text (E,). Without a path for it, it is very large."""
     scores = torch.cat([some.digits @ weights.digits, torch.tensor([LEAST])])[some.ending]  # (L, N, MERGED)
     skipped = (some.parts @ weights.blanks) * some.is_part
     count, most_parts, _, most_digits = some.labels.shape
@@ -176,7 +174,7 @@ def loss(some: Batch, weights: Weights) -> Tensor:
 
 
 def by_example(values: Tensor, example: Tensor) -> Tensor:
-    """The logarithm of the sum of the exponentials of each example's values."""
+    """Compute the log-sum-exp of each example's values."""
     count = int(example.max()) + 1
     highest = torch.full((count,), LEAST).scatter_reduce(0, example, values.detach(), "amax")
     total = torch.zeros(count).scatter_add(0, example, (values - highest[example]).exp())
@@ -184,7 +182,7 @@ def by_example(values: Tensor, example: Tensor) -> Tensor:
 
 
 def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
-    """The weights that make the examples' texts most probable, and the mean loss."""
+    """Fit the weights that make the examples' texts most probable; return them and the mean loss."""
     examples = sorted(
         (some for some in examples if some.readings), key=lambda one: max(len(r.parts) for r in one.readings)
     )
@@ -208,7 +206,7 @@ def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
 
 
 def numbers(digits: data.Digits, count: int, seed: int) -> list[strings.Number]:
-    """So many pictures of numbers of each scene."""
+    """Make `count` pictures of numbers for each scene."""
     images, labels = digits.images.numpy(), digits.labels.numpy()
     scenes = [*strings.SCENES, strings.TWO_LINES]
     pictures = tqdm([(scene, index) for scene in scenes for index in range(count)], unit="picture", disable=None)
@@ -216,11 +214,11 @@ def numbers(digits: data.Digits, count: int, seed: int) -> list[strings.Number]:
 
 
 def main() -> None:
-    """Fit the weights, print them, and how many of other numbers are read right."""
+    """Fit the weights, and print them and how many other numbers are read correctly."""
     parser = argparse.ArgumentParser("python -m training.weights", description="Fit the weights of the lattice.")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds MNIST/raw (MNIST_ROOT, or data)")
-    parser.add_argument("--model", type=Path, default=MODEL, help="the model file (models/digits.onnx)")
-    parser.add_argument("--n", type=int, default=150, help="pictures of each scene (150)")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds MNIST/raw (MNIST_ROOT, else data/)")
+    parser.add_argument("--model", type=Path, default=MODEL, help="model file (models/digits.onnx)")
+    parser.add_argument("--n", type=int, default=150, help="pictures per scene (150)")
     arguments = parser.parse_args()
     classifier = Classifier(arguments.model)
     _, held_out = data.split(data.load(arguments.data, train=True))
@@ -235,7 +233,7 @@ def main() -> None:
     print(f"Mean loss {mean:.3f} on {len(examples)} pictures")
     others = numbers(halves[1], arguments.n // 3, seed=1)
     right = sum(read_text_bytes(other.picture, classifier, MAX_PIXELS).text == other.text for other in others)
-    print(f"{right} of {len(others)} other numbers are read right.")
+    print(f"{right} of {len(others)} other numbers are read correctly.")
 
 
 if __name__ == "__main__":

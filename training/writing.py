@@ -1,7 +1,4 @@
-"""Digits → a line of ink, as one hand writes them: with its pen, slant and spacing, and signs between them.
-
-Ignores: what it is written on.
-"""
+"""Write digits as a line of ink in one hand: with its pen, slant and spacing, and with signs between them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,11 +11,11 @@ from PIL import Image, ImageDraw
 from training.strokes import Map, Strokes, felt, pen
 
 Span = tuple[float, float]
-SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in heights of a digit
+SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights
 SEPARATORS, SIGNS = ".,-", "-$#="
-FELT = 1 / 9  # width of a felt pen, in heights of a digit
-INKED = 0.1  # from here on a pixel is inked
-# Their strokes, from (x, y) to (x, y), in heights of a digit from its left top.
+FELT = 1 / 9  # width of a felt pen, in digit heights
+INKED = 0.1  # pixels above this count as ink
+# The strokes of each sign, from (x, y) to (x, y), in digit heights from the digit's top left.
 SIGN_STROKES: dict[str, list[tuple[float, ...]]] = {
     ".": [(0.05, 0.95, 0.06, 0.95)],
     ",": [(0.15, 0.92, 0.06, 1.15)],
@@ -30,7 +27,7 @@ SIGN_STROKES: dict[str, list[tuple[float, ...]]] = {
 
 
 class Hand(NamedTuple):
-    """How somebody writes: digits as strokes, in cells; the height of one in pixels; a slant; with which pen."""
+    """How a person writes: the digits' strokes, their height in pixels, the slant, the pen's width in digit heights."""
 
     strokes: list[Strokes]
     height: float
@@ -41,7 +38,7 @@ class Hand(NamedTuple):
 def hand(
     digits: Sequence[NDArray[np.uint8]], rng: Generator, height: Span = (28, 90), slant: Span = (-0.1, 0.1)
 ) -> Hand:
-    """A hand that writes digits with a felt pen or a ball pen."""
+    """Choose a random hand that writes these digits, with a felt pen or a ball pen."""
     width = 1 / rng.uniform(9, 16)
     as_felt = rng.random() < 0.5
     strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
@@ -49,13 +46,13 @@ def hand(
 
 
 def written(strokes: Strokes, height: float, slant: float) -> Map:
-    """A mask of one digit in its box, (h, w), `height` pixels high and slanted to the right."""
+    """Draw a mask of one digit, (h, w), cropped to its ink, `height` pixels high and slanted to the right."""
     left, top, right, bottom = strokes.box
     scale = (bottom - top) / height
     reach = abs(slant) * height / 2
     size = int(np.ceil((right - left) / scale + 2 * reach)) + 4, int(np.ceil(height)) + 4
     middle = (left + right) / 2, (top + bottom) / 2
-    x = scale * slant  # a row that is higher lies further to the right
+    x = scale * slant  # higher rows lie further to the right
     onto = (scale, x, middle[0] - scale * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
     field = Image.fromarray(strokes.field).transform(
         size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
@@ -66,7 +63,7 @@ def written(strokes: Strokes, height: float, slant: float) -> Map:
 
 
 def sign(kind: str, height: float, width: float) -> Map:
-    """A mask of a sign that is no digit, from the top of the digits beside it down to their foot or below it."""
+    """Draw a mask of a sign, from the top of the digits beside it down to their foot or below."""
     image = Image.new("L", (int(0.8 * height) + 4, int(1.3 * height) + 4))
     draw, pen_width = ImageDraw.Draw(image), max(1, round(width * height))
     for stroke in SIGN_STROKES[kind]:
@@ -80,17 +77,17 @@ def sign(kind: str, height: float, width: float) -> Map:
 
 
 class Row:
-    """A line of writing: ink beside ink on a strip of paper, which grows to the right."""
+    """A line of writing on a strip of paper that grows to the right."""
 
     def __init__(self, height: float) -> None:
         self.height = height
         self.top = round(0.5 * height)  # of a digit that is neither raised nor lowered
         self.strip = np.zeros((round(2.2 * height) + 8, 0), np.float32)
-        self.source = np.zeros(self.strip.shape, np.int64)  # which mask each pixel's ink is of, from 1; 0 without any
+        self.source = np.zeros(self.strip.shape, np.int64)  # the mask of each pixel, counted from 1; 0 without ink
         self.count = 0
 
     def write(self, mask: Map, gap: float, raised: float = 0.0) -> None:
-        """Add ink after a gap, in heights, from the nearest ink before it in any of its rows; none overlaps by more."""
+        """Add ink. The gap, in digit heights, is its least distance to earlier ink in any row; below 0 they overlap."""
         top = max(0, round(self.top - raised * self.height))
         mask = mask[: len(self.strip) - top]
         rows = slice(top, top + len(mask))
@@ -107,18 +104,18 @@ class Row:
 
     @property
     def rows(self) -> slice:
-        """Those that have ink."""
+        """The rows that have ink."""
         inked = np.flatnonzero((self.strip > INKED).any(axis=1))
         return slice(inked[0], inked[-1] + 1)
 
     def cropped(self) -> Map:
-        """The ink in its box."""
+        """Crop the strip to its rows with ink."""
         return self.strip[self.rows]
 
 
 def nearest(before: Map, after: Map) -> float:
-    """Where ink touches the ink before it, were it moved there: columns from that one's end, 0 or fewer."""
-    reach = max(1, len(before) // 8)  # a row apart is as near as a row beside
+    """Find where `after` just touches `before`, as columns from the end of `before`: 0 or fewer."""
+    reach = max(1, len(before) // 8)  # rows this close count as the same row
     ends = before.shape[1] - 1 - (before[:, ::-1] > 0.3).argmax(axis=1)
     ends = np.where((before > 0.3).any(axis=1), ends, -(10**6))
     ends = np.max([np.roll(ends, k) for k in range(-reach, reach + 1)], axis=0)
@@ -128,7 +125,7 @@ def nearest(before: Map, after: Map) -> float:
 
 
 def row(writer: Hand, rng: Generator, gaps: Span, between: str = "", before: str = "", touching: bool = False) -> Map:
-    """Digits in a line; with signs between some of them, or before them, or one or more pairs that touch."""
+    """Write digits in a line. There may be signs between or before them, or one or more pairs that touch."""
     line = Row(writer.height)
     touches = rng.integers(1, max(2, len(writer.strokes))) if touching else 0
     for place, strokes in enumerate(writer.strokes):
@@ -145,7 +142,7 @@ def row(writer: Hand, rng: Generator, gaps: Span, between: str = "", before: str
 
 
 def stacked(rows: Sequence[Map], height: float, rng: Generator) -> Map:
-    """Lines of writing below each other."""
+    """Stack lines of writing, with random indents."""
     indents = [int(rng.uniform(0, 0.8) * height) for _ in rows]
     wide = max(indent + line.shape[1] for indent, line in zip(indents, rows, strict=True))
     parts = []

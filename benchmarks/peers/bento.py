@@ -1,4 +1,4 @@
-"""BentoML, as its own tutorials have it."""
+"""A BentoML service, written as in its tutorials."""
 
 import bentoml
 from PIL.Image import Image
@@ -8,13 +8,13 @@ from network import answer, load, pixels, probabilities
 
 @bentoml.service(workers=1)
 class Digits:
-    """Decode, squash, ask the network."""
+    """Decode, squash, classify."""
 
     def __init__(self) -> None:
         self.network = load()
 
     @bentoml.api
     def predict(self, file: Image) -> dict[str, object]:
-        """A picture's answer."""
+        """Classify a picture."""
         (row,) = probabilities(self.network, pixels(file)[None])
         return answer(row)

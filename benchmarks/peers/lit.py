@@ -1,4 +1,4 @@
-"""LitServe, with batches."""
+"""A LitServe service with batching."""
 
 import sys
 from io import BytesIO
@@ -12,30 +12,30 @@ from network import answer, load, pixels, probabilities
 
 
 class Digits(litserve.LitAPI):
-    """Decode, squash, batch, ask the network."""
+    """Decode, squash, batch, classify."""
 
     def setup(self, device: str) -> None:
         """Load the network."""
         self.network = load()
 
     def decode_request(self, request: UploadFile) -> torch.Tensor:
-        """A picture's pixels."""
+        """Decode a picture to pixels."""
         return pixels(Image.open(BytesIO(request.file.read())))
 
     def batch(self, inputs: list[torch.Tensor]) -> torch.Tensor:
-        """Pictures together."""
+        """Stack pictures into a batch."""
         return torch.stack(inputs)
 
     def predict(self, batch: torch.Tensor) -> list[list[float]]:
-        """Of a batch."""
+        """Classify a batch."""
         return probabilities(self.network, batch)
 
     def unbatch(self, output: list[list[float]]) -> list[list[float]]:
-        """One by one again."""
+        """Split a batch into its results."""
         return output
 
     def encode_response(self, output: list[float]) -> dict[str, object]:
-        """A picture's answer."""
+        """Format a result."""
         return answer(output)
 
 

@@ -1,4 +1,4 @@
-"""What all peers share: a network of the committed one's size, in torch, and how a tutorial makes its input."""
+"""Code shared by all peers: a torch network of the committed one's size, and the usual input of a tutorial."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ WIDTHS = (784, 1280, 1280, 864, 256, 10)
 
 
 def load() -> nn.Module:
-    """The network; its weights are random, which takes as long."""
+    """Create the network. Random weights take as long as trained ones."""
     torch.set_num_threads(1)
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(WIDTHS):
@@ -20,18 +20,18 @@ def load() -> nn.Module:
 
 
 def pixels(image: Image.Image) -> torch.Tensor:
-    """A picture squashed to 28×28: (784,) in [0, 1]."""
+    """Squash a picture to 28×28: (784,) in [0, 1]."""
     grey = np.asarray(image.convert("L").resize((28, 28)), np.float32)
     return torch.from_numpy(1 - grey / 255).flatten()
 
 
 @torch.inference_mode()
 def probabilities(network: nn.Module, batch: torch.Tensor) -> list[list[float]]:
-    """Of each picture of a batch (N, 784)."""
+    """Classify a batch (N, 784)."""
     rows: list[list[float]] = network(batch).softmax(dim=1).tolist()
     return rows
 
 
 def answer(row: list[float]) -> dict[str, object]:
-    """What the service answers, but for the model's version."""
+    """Format an answer like the service's, without the model's version."""
     return {"digit": row.index(max(row)), "confidence": max(row), "probabilities": row}

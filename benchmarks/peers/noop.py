@@ -1,4 +1,4 @@
-"""An endpoint that takes the upload and does nothing with it: what the web framework alone costs."""
+"""An endpoint that reads the upload and does nothing with it, to measure the web framework alone."""
 
 from fastapi import FastAPI, UploadFile
 

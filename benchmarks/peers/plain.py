@@ -1,4 +1,4 @@
-"""FastAPI and torch, as tutorials put them together."""
+"""FastAPI and torch, combined as in tutorials."""
 
 from io import BytesIO
 
@@ -13,7 +13,7 @@ network = load()
 
 @app.post("/predict")
 async def predict(file: UploadFile) -> dict[str, object]:
-    """Decode, squash, ask the network."""
+    """Decode, squash, classify."""
     image = Image.open(BytesIO(await file.read()))
     (row,) = probabilities(network, pixels(image)[None])
     return answer(row)
