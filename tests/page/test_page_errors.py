@@ -1,0 +1,101 @@
+"""Errors on the page: each is explained, and what can be retried is."""
+
+import os
+import re
+import time
+
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from browsing import KEY, MAX_BYTES, SEVEN, answered, choose, draw, opened
+from support import encode, serving
+
+pytestmark = pytest.mark.slow
+
+REFUSED = {
+    "blank": (encode(Image.new("L", (300, 200), 255)), "no ink on the picture: write the digit darker or larger"),
+    "large": (os.urandom(MAX_BYTES + 1), "larger than 400,000 bytes: send a smaller picture"),
+    "other": (b"no picture", "not a picture in one of these formats"),
+    "empty": (b"", "empty|no bytes|no body"),
+    "cut": (encode(Image.linear_gradient("L"))[:200], "damaged|cut off"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_is_explained(page, name):
+    data, words = REFUSED[name]
+    choose(page, (name, data))
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_have_text(re.compile(words))
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()  # it would not help
+    draw(page, SEVEN)
+    assert answered(page) == "7"
+
+
+def test_an_unreachable_service_is_reported_and_can_be_retried(browser):
+    with serving() as (process, url), opened(browser, url) as page:
+        process.terminate()
+        process.wait()
+        draw(page, SEVEN)
+        assert answered(page) == "?"
+        expect(page.locator("#message")).to_contain_text("does not answer. Is it running?")
+        with serving("--port", url.rsplit(":", 1)[1]):
+            page.get_by_role("button", name="Try again").click()
+            expect(page.locator("#text")).to_have_text("7")
+
+
+def test_an_overloaded_service_is_retried(page, three):
+    refusals = [{"status": 503, "headers": {"Retry-After": "1"}, "body": ""}] * 2
+    page.route("**/read*", lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_())
+    started = time.monotonic()
+    choose(page, ("a.png", three))
+    expect(page.locator("#message")).to_have_text("The service is busy. Trying again …")
+    expect(page.locator("#text")).to_have_text("3")
+    assert 1.9 < time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "sign in", False)]
+)
+def test_an_html_answer_of_a_proxy_is_reported(page, status, words, again):
+    page.route("**/read*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
+    draw(page, SEVEN)
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_contain_text(words)
+    expect(page.get_by_role("button", name="Try again")).to_be_visible(visible=again)
+
+
+def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
+    with opened(browser, locked_url) as page:
+        choose(page, ("a.png", three), ("b.png", three))
+        expect(page.locator("#message")).to_contain_text("needs an API key")
+        page.get_by_label("API key").fill("wrong")
+        page.get_by_role("button", name="Use key").click()
+        expect(page.locator("#message")).to_have_text("This API key is wrong.")
+        page.get_by_label("API key").fill(KEY)
+        page.keyboard.press("Enter")
+        expect(page.locator("#list b")).to_have_text(["3", "3"])
+        expect(page.locator("#text")).to_have_text("3")
+        expect(page.get_by_label("API key")).to_be_hidden()
+        page.reload()
+        draw(page, SEVEN)
+        assert answered(page) == "7"
+        assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
+        assert KEY not in page.locator("#code").text_content()
+        assert 'X-API-Key: $DIGITS_API_KEY"' in page.locator("#curl").text_content()
+
+
+def test_a_slow_upload_hides_the_old_answer(page, three):
+    draw(page, SEVEN)
+    assert answered(page) == "7"
+    held = []
+    page.route("**/read*", lambda route: held.append(route))
+    choose(page, ("three.png", three))
+    page.get_by_role("img", name="three.png").wait_for()
+    assert page.locator("#text").text_content() == "…"  # from the moment that the picture is shown
+    expect(page.locator("#message")).to_have_text("Reading …")
+    expect(page.locator("#frame")).to_be_hidden()
+    expect(page.locator("#bars .best")).to_have_count(0)
+    held[0].continue_()
+    assert answered(page) == "3"

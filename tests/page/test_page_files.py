@@ -1,0 +1,189 @@
+"""Pictures on the page: chosen, dropped, pasted, listed, saved, and kept over a reload."""
+
+import csv
+from base64 import b64encode
+from io import StringIO
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browsing import (
+    SEVEN,
+    answered,
+    choose,
+    draw,
+    draw_number,
+    ink_of,
+    opened,
+    record_pictures,
+    requests_of,
+    sent,
+)
+from support import drawing, encode, letter
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_chosen_picture_is_read_and_shown(page, three):
+    choose(page, ("three.png", three))
+    assert answered(page) == "3"
+    expect(page.get_by_role("img", name="three.png")).to_be_visible()
+    draw(page, SEVEN)  # takes the picture's place
+    assert answered(page) == "7"
+    expect(page.locator("#picture")).to_be_hidden()
+
+
+def test_a_phone_offers_its_camera(browser, url, three):
+    with opened(browser, url, has_touch=True, is_mobile=True) as page:
+        expect(page.get_by_label("Take a photo")).to_be_visible()
+        photo = page.locator("input[capture=environment]")
+        photo.set_input_files({"name": "photo.png", "mimeType": "image/png", "buffer": three})
+        assert answered(page) == "3"
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_picture_is_dropped_or_pasted(page, three, event):
+    page.evaluate(
+        """([event, bytes]) => {
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], "three.png", {type: "image/png"}));
+            const made = event === "drop"
+                ? new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true})
+                : new ClipboardEvent("paste", {clipboardData: data, bubbles: true});
+            document.body.dispatchEvent(made);
+        }""",
+        [event, list(three)],
+    )
+    assert answered(page) == "3"
+
+
+def test_several_pictures_form_a_list_to_choose_from(page, digits, labels):
+    chosen = range(0, 500, 45)
+    heif = ("photo.heic", encode(drawing(digits[50]), "HEIF"))  # Chromium cannot show it
+    pictures = [(f"{i}.png", encode(drawing(digits[i]))) for i in chosen]
+    choose(page, *pictures, heif, ("letter.txt", b"no picture"))
+    rows = page.locator("#list li")
+    expect(rows).to_have_count(len(chosen) + 2)
+    expect(page.locator("#list button:disabled")).to_have_count(0)
+    assert rows.locator("b").all_text_contents() == [*(str(labels[i]) for i in chosen), "1", "?"]
+    expect(rows.last).to_contain_text("not a picture")
+    expect(page.locator("#text")).to_have_text("0")  # the first one is on the sheet
+    assert rows.nth(-2).locator("img").evaluate("image => image.naturalWidth") == 28  # its frame is shown instead
+    rows.nth(3).get_by_role("button").first.click()
+    assert answered(page) == str(labels[chosen[3]])
+    rows.last.get_by_role("button").first.click()
+    expect(page.locator("#message")).to_contain_text("not a picture")
+    choose(page, ("one.png", encode(drawing(digits[50]))))
+    assert answered(page) == "1"
+    expect(page.locator("#batch")).to_be_hidden()
+
+
+def test_the_list_can_be_saved_and_its_pictures_removed(page, digits):
+    pictures = [(f'{i}, "{i}".png', encode(drawing(digits[i]))) for i in (0, 50, 100)]
+    choose(page, *pictures, ("letter.png", encode(letter("A"))), ("text.txt", b"no picture"))
+    expect(page.locator("#counts")).to_have_text("5 in all: 3 sure, 1 in doubt, 1 not read")
+    expect(page.locator("#list [aria-current=true]")).to_contain_text("0, ")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = list(csv.DictReader(StringIO(download.value.path().read_text())))
+    assert [row["file"] for row in rows] == [*(name for name, _ in pictures), "letter.png", "text.txt"]
+    assert [row["text"] for row in rows[:3]] == ["0", "1", "2"]
+    assert float(rows[0]["confidence"]) > 0.9
+    assert "not a picture" in rows[-1]["error"]
+    page.get_by_role("button", name="Remove 0, ").click()
+    expect(page.locator("#list li")).to_have_count(4)
+    assert answered(page) == "1"  # the next one takes its place on the sheet
+    expect(page.locator("#list [aria-current=true]")).to_contain_text("50, ")
+    expect(page.locator("#counts")).to_have_text("4 in all: 2 sure, 1 in doubt, 1 not read")
+    page.get_by_role("button", name="Remove text.txt").click()
+    assert answered(page) == "1"
+    page.get_by_role("button", name="Remove all").click()
+    expect(page.locator("#batch")).to_be_hidden()
+    assert answered(page) == "?"
+
+
+SVG_SEVEN = '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
+
+
+def test_an_svg_is_drawn_by_the_browser_and_sent_as_a_png(page):
+    record_pictures(page)
+    for size in ("", 'width="200" height="200" '):
+        svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 100 100">{SVG_SEVEN}'
+        with page.expect_response("**/read*"):
+            choose(page, ("seven.svg", svg.encode()))
+        assert answered(page) == "7"
+        assert (sent(page).format, sent(page).size) == ("PNG", (600, 600))
+        expect(page.get_by_role("img", name="seven.svg")).to_be_visible()
+    choose(page, ("broken.svg", b"<svg"))
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_contain_text("not a picture")
+
+
+def drop_address(page: Page, **data: str) -> None:
+    """Drop what was dragged from another page: no file, only its address."""
+    page.evaluate(
+        """entries => {
+            const data = new DataTransfer();
+            for (const [type, value] of entries) data.setData(type, value);
+            document.body.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+        }""",
+        [[f"text/{name.replace('_', '-')}", value] for name, value in data.items()],
+    )
+
+
+def test_a_picture_dragged_from_another_page_is_read_or_explained(page, three):
+    draw(page, SEVEN)
+    assert answered(page) == "7"
+    drop_address(page, uri_list="https://example.com/3.png", html='<img src="https://example.com/3.png">')
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_contain_text("Save the picture and choose it")
+    embedded = f"data:image/png;base64,{b64encode(three).decode()}"
+    drop_address(page, uri_list="https://example.com", html=f'<a href="https://example.com"><img src="{embedded}"></a>')
+    assert answered(page) == "3"
+    drop_address(page, plain="3")
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_contain_text("not a picture")
+
+
+def test_three_examples_can_be_clicked(page):
+    read = []
+    for example in page.locator("#examples button").all():
+        with page.expect_response("**/read*"):
+            example.click()
+        read.append((answered(page), page.locator("#message").text_content()))
+    (seven, sure), (number, _), (_, doubt) = read
+    assert (seven, number) == ("7", "2047")
+    assert sure.endswith("sure")
+    assert doubt == "Probably not a digit"
+
+
+def test_drawing_and_answer_survive_a_reload(page, forty_two):
+    draw_number(page, forty_two)
+    assert answered(page) == "42"
+    ink, facts = ink_of(page), page.locator("#facts").text_content()
+    page.reload()
+    assert answered(page) == "42"
+    assert ink_of(page) == ink
+    assert page.locator("#facts").text_content() == facts  # not asked again
+    assert requests_of(page, "read") == []
+    expect(page.locator("#boxes rect")).to_have_count(2)
+    draw(page, [(1.4, 0.2), (1.4, 0.8)])
+    assert answered(page) == "421"
+    page.keyboard.press("Escape")
+    page.reload()
+    assert (answered(page), ink_of(page)) == ("?", 0)
+
+
+def test_a_picture_survives_a_reload_unless_it_is_large(page, three):
+    choose(page, ("three.png", three))
+    assert answered(page) == "3"
+    page.wait_for_function("sessionStorage.sheet")
+    page.reload()
+    assert answered(page) == "3"
+    expect(page.get_by_role("img", name="three.png")).to_be_visible()
+    assert requests_of(page, "read") == []
+    choose(page, ("large.png", three + bytes(1_000_001)))
+    answered(page)
+    page.reload()
+    assert answered(page) == "?"
+    expect(page.locator("#picture")).to_be_hidden()
