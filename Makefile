@@ -54,6 +54,9 @@ numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are 
 real: .venv/all  ## Measure the error of the running service on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
+peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)
+	$(BIN)/python benchmarks/peers_accuracy.py $(ARGS)
+
 fuzz: .venv/all  ## Check that 100,000 damaged pictures and inference requests, 20,000 forms and connections are answered
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
 
@@ -100,6 +103,10 @@ $(BIN)/uv: | $(BIN)/python
 	$(PYTHON) -m venv $@
 	$@/bin/pip install --quiet --disable-pip-version-check torch pillow litserve bentoml httptools
 
+.venv/ocr: | $(BIN)/python
+	$(PYTHON) -m venv $@
+	$@/bin/pip install --quiet --disable-pip-version-check ddddocr digit-recognizer-py onnxruntime rapidocr
+
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
@@ -112,4 +119,4 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
-.PHONY: help run check test train evaluate robustness numbers real fuzz hostile clients docs screenshot bench soak lock notices audit
+.PHONY: help run check test train evaluate robustness numbers real peers fuzz hostile clients docs screenshot bench soak lock notices audit

@@ -23,6 +23,7 @@ from PIL import Image
 from app.inference.classifier import Classifier
 from app.inference.reading import read_bytes
 from scenes import SCENES, render
+from squash import squashed
 from training import data
 
 ROOT = Path(__file__).parent.parent
@@ -69,9 +70,7 @@ def served(picture: bytes, model: Classifier) -> Answer | None:
 
 def naive(picture: bytes, model: Classifier) -> Answer:
     """Read a picture as most services do: squashed to 28×28, and inverted if it is mostly light."""
-    grey = Image.open(BytesIO(picture)).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
-    frame = np.asarray(grey, np.float32) / 255
-    frame = 1 - frame if frame.mean() > 0.5 else frame
+    frame = squashed(picture)
     return frame, model(frame[None]).probabilities[0]
 
 

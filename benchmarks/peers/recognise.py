@@ -1,0 +1,151 @@
+"""Read pictures with one recogniser: paths on standard input, a JSON object of what was read on standard output.
+
+    python benchmarks/peers/recognise.py NAME digit|number < paths
+
+`benchmarks/peers_accuracy.py` starts it, in the environment that has the recogniser. Each answers with digits only,
+and is told whether to expect one or several if it can make use of that. One that raises has read nothing.
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[2]
+MODEL = ROOT / "models" / "digits.onnx"
+MAX_PIXELS = 50_000_000
+DIGITS = "0123456789"
+
+Read = Callable[[Path], str]  # a picture → the text on it
+
+
+def digits(kind: str) -> Read:
+    """What the service answers to /predict, or to /read."""
+    from app.inference.classifier import Classifier
+    from app.inference.reading import read_bytes
+    from app.inference.text_reading import read_text_bytes
+
+    model = Classifier(MODEL)
+    if kind == "number":
+        return lambda path: read_text_bytes(path.read_bytes(), model, MAX_PIXELS).text
+    return lambda path: str(read_bytes(path.read_bytes(), model, MAX_PIXELS).digit)
+
+
+def squash(kind: str) -> Read:
+    """Our network behind most services' way to make its input."""
+    from app.inference.classifier import Classifier
+    from squash import squashed
+
+    model = Classifier(MODEL)
+    return lambda path: str(model(squashed(path.read_bytes())[None]).probabilities[0].argmax())
+
+
+def rapidocr(kind: str) -> Read:
+    """PP-OCR's recognition of a line of text, over digits only, which rapidocr has no option for."""
+    from rapidocr import RapidOCR
+
+    engine = RapidOCR(params={"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
+    recognise = partial(engine, use_det=False, use_cls=False, use_rec=True)
+    recognise(np.zeros((48, 320, 3), np.uint8))  # loads the network
+    characters = engine.text_rec.postprocess_op.character
+    engine.text_rec.postprocess_op = lambda lines, *_, **__: ([(decoded(line, characters), 1.0) for line in lines], [])
+    return lambda path: "".join(recognise(path).txts or ())
+
+
+def ddddocr(kind: str) -> Read:
+    """A recogniser of captchas, over digits only: its own set_ranges drops the other characters after the choice."""
+    from ddddocr import DdddOcr
+
+    engine = DdddOcr(show_ad=False)
+
+    def read(path: Path) -> str:
+        answer = engine.classification(path.read_bytes(), png_fix=True, probability=True)
+        return decoded(np.array(answer["probabilities"])[:, 0], answer["charset"])
+
+    return read
+
+
+def decoded(probabilities: NDArray[np.float32], characters: list[str]) -> str:
+    """The digits that are likeliest from place to place, without repeats; character 0 is no character (CTC)."""
+    allowed = [0, *map(characters.index, DIGITS)]
+    best = probabilities[:, allowed].argmax(axis=1).tolist()
+    return "".join(DIGITS[index - 1] for index, _ in groupby(best) if index)
+
+
+def digit_recognizer(kind: str) -> Read:
+    """A convolutional network trained on MNIST, with its own way to make its input."""
+    from digit_recognizer import DigitRecognizer
+
+    recognizer = DigitRecognizer(device="cpu")
+    return lambda path: str(recognizer.predict(path))
+
+
+def tesseract(kind: str) -> Read:
+    """Tesseract's command, told that there is one character or one line, and digits only."""
+    command = shutil.which("tesseract")
+    if not command:
+        raise SystemExit("tesseract is not installed.")
+    options = ["--psm", "10" if kind == "digit" else "7", "-c", f"tessedit_char_whitelist={DIGITS}"]
+
+    def read(path: Path) -> str:
+        return subprocess.run([command, path, "-", *options], capture_output=True, text=True, check=True).stdout
+
+    return read
+
+
+RECOGNISERS: dict[str, Callable[[str], Read]] = {
+    "digits": digits,
+    "squashed": squash,
+    "rapidocr": rapidocr,
+    "ddddocr": ddddocr,
+    "digit-recognizer-py": digit_recognizer,
+    "tesseract": tesseract,
+}
+
+
+def readings(read: Read, paths: list[Path]) -> Iterator[tuple[str, float]]:
+    """The digits on each picture, and the processor's milliseconds that they took."""
+    for path in paths:
+        before = processor_seconds()
+        try:
+            text = read(path)
+        except Exception as error:
+            sys.stderr.write(f"{path.name}: {error}\n")
+            text = ""
+        yield "".join(filter(DIGITS.__contains__, text)), 1000 * (processor_seconds() - before)
+
+
+def processor_seconds() -> float:
+    """What this process and those that it started have used so far."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process took, or one that it started."""
+    # Its own ru_maxrss begins with that of the process that started it.
+    own = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
+
+
+def main(name: str, kind: str) -> None:
+    """Read every picture named on standard input."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, for what counts them to choose its threads
+    with redirect_stdout(sys.stderr):
+        read = RECOGNISERS[name](kind)
+        answers = list(readings(read, [Path(line) for line in sys.stdin.read().splitlines()]))
+    json.dump({"readings": answers, "megabytes": peak_megabytes()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,169 @@
+"""Measure how well other recognisers read the pictures that Digits reads, beside it.
+
+    make peers [ARGS="DIR… --n 250"]
+
+Each reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR, which is as for
+`make real`, and numbers of two to five digits in some scenes of `training.strings`. A picture is right where its digits
+are, and no others. `squashed` is our network behind most services' way to make its input; it and digit-recognizer-py
+answer one digit, and read no numbers. Each recogniser runs in a process of its own, on one core; one that cannot be
+started is left out. Prints Markdown tables. Needs the extra `training`, and tesseract (on Debian,
+`apt-get install tesseract-ocr`).
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Annotated, NamedTuple
+
+import typer
+
+from real import labelled
+from robustness import chosen_digits
+from scenes import render
+from training import data, strings
+from training.evaluate import wilson_interval
+from training.pictures import NO_DIGIT
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
+IN_PYTHON = ("rapidocr", "ddddocr", "digit-recognizer-py")  # which that environment has; the others run in this one
+FOR_DIGITS = ("digits", "squashed", *IN_PYTHON, "tesseract")
+FOR_NUMBERS = ("digits", "rapidocr", "ddddocr", "tesseract")
+SCENES = ("clean", "tight-28px", "phone-photo", "printed-grid")
+NUMBERS = ("spaced", "touching", "in-cells", "photo")
+LENGTHS = 2, 5
+
+Labels = dict[Path, str]  # pictures, and what is written on each
+
+
+class Readings(NamedTuple):
+    """What a recogniser made of some pictures.
+
+    Attributes
+    ----------
+    texts : dict
+        The digits on each picture.
+    milliseconds : float
+        The processor's time for one, as a median.
+    megabytes : float
+        The most memory that it took.
+    """
+
+    texts: dict[Path, str]
+    milliseconds: float
+    megabytes: float
+
+
+def main(
+    folders: Annotated[list[Path] | None, typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")] = None,
+    n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 250,
+    seed: Annotated[int, typer.Option(help="Chooses and draws the pictures.")] = 0,
+) -> None:
+    """Measure Digits and other recognisers on the same pictures."""
+    with TemporaryDirectory() as folder:
+        singles = scenes(Path(folder), n, seed) | samples(folders or [], n, seed)
+        typer.echo(table(singles, read_by_all(singles, FOR_DIGITS, "digit")))
+        several = numbers(Path(folder), n, seed)
+        typer.echo("\n" + table(several, read_by_all(several, FOR_NUMBERS, "number")))
+
+
+def scenes(folder: Path, n: int, seed: int) -> dict[str, Labels]:
+    """Single digits in scenes."""
+    images, labels = chosen_digits("test", n, seed)
+    return {
+        scene: {
+            saved(folder / f"{scene}-{index}", render(scene, image, seed, index)): str(label)
+            for index, (image, label) in enumerate(zip(images, labels, strict=True))
+        }
+        for scene in SCENES
+    }
+
+
+def samples(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
+    """Some of the digits of each folder."""
+    shown = {
+        name: [(path, label) for path, label in labels.items() if label != NO_DIGIT]
+        for name, labels in labelled(folders).items()
+    }
+    return {
+        name: dict(random.Random(seed).sample(some, min(n, len(some))))  # noqa: S311
+        for name, some in shown.items()
+        if some
+    }
+
+
+def numbers(folder: Path, n: int, seed: int) -> dict[str, Labels]:
+    """Whole numbers in scenes, the first of those that `whole_numbers.py` reads."""
+    test = data.load(train=False)
+    images, labels = test.images.numpy(), test.labels.numpy()
+    return {
+        scene: {
+            saved(folder / f"{scene}-{index}", number.picture): number.text
+            for index in range(n)
+            for number in [strings.number(scene, images, labels, seed, index, LENGTHS)]
+        }
+        for scene in NUMBERS
+    }
+
+
+def saved(path: Path, picture: bytes) -> Path:
+    """A picture as a file, whose name ends as some recognisers expect."""
+    path = path.with_suffix(".png" if picture.startswith(b"\x89PNG") else ".jpg")
+    path.write_bytes(picture)
+    return path
+
+
+def read_by_all(sets: dict[str, Labels], names: tuple[str, ...], kind: str) -> dict[str, Readings]:
+    """What each recogniser that can be started makes of all the pictures."""
+    paths = [path for labels in sets.values() for path in labels]
+    results = {}
+    for name in names:
+        try:
+            results[name] = read_by(name, kind, paths)
+        except (OSError, subprocess.CalledProcessError) as error:
+            typer.echo(f"{name} is left out: {error}", err=True)
+    return results
+
+
+def read_by(name: str, kind: str, paths: list[Path]) -> Readings:
+    """What a recogniser makes of pictures."""
+    python = str(PYTHON) if name in IN_PYTHON else sys.executable
+    done = subprocess.run(
+        [python, str(HERE / "peers" / "recognise.py"), name, kind],
+        input="\n".join(map(str, paths)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "PYTHONPATH": f"{HERE.parent}:{HERE}"},
+    )
+    answer = json.loads(done.stdout)
+    texts, milliseconds = zip(*answer["readings"], strict=True)
+    return Readings(dict(zip(paths, texts, strict=True)), median(milliseconds), answer["megabytes"])
+
+
+def table(sets: dict[str, Labels], results: dict[str, Readings]) -> str:
+    """The share of each set that each recogniser reads right, and what it takes, as Markdown."""
+    rows = [["right %, 95 % interval", "n", *results], ["---"] * (2 + len(results))]
+    for name, labels in sets.items():
+        rows.append([name, str(len(labels)), *(cell(labels, readings.texts) for readings in results.values())])
+    rows.append(["processor, ms each", "", *(f"{readings.milliseconds:.1f}" for readings in results.values())])
+    rows.append(["memory, MB", "", *(f"{readings.megabytes:.0f}" for readings in results.values())])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def cell(labels: Labels, texts: dict[Path, str]) -> str:
+    """The share that was read right, and if it rounds to 1 or more the share without an answer, in percent."""
+    right = sum(texts[path] == label for path, label in labels.items())
+    low, high = wilson_interval(right, len(labels))
+    share = f"{100 * right / len(labels):.1f} ({100 * low:.1f} to {100 * high:.1f})"
+    none = round(100 * sum(not texts[path] for path in labels) / len(labels))
+    return f"{share}, none {none}" if none else share
+
+
+if __name__ == "__main__":
+    typer.run(main)
