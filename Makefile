@@ -21,8 +21,9 @@ $(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
 $(HARPER) README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs/*.md
 endef
 
-# Run test files in parallel, but the tests of a file in order, since they share services and browsers.
-SIDE_BY_SIDE = $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Run test files in parallel, but the tests of a file in order, since they share services and browsers. torch has one
+# thread, since the threads of several processes would wait for each other.
+SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help:  ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)

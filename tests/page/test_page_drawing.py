@@ -80,6 +80,7 @@ def test_40_numbers_drawn_along_their_centre_lines_are_read(page, digits, labels
     assert len(wrong) <= 3, wrong
 
 
+@pytest.mark.alone
 def test_the_answer_is_shown_100_ms_after_the_pen_lifts(page):
     page.evaluate(
         """() => {
