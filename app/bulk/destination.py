@@ -1,6 +1,6 @@
-"""Rows → Parquet files in DESTINATION, each of which appears when it is whole; and what they hold already.
+"""Rows → Parquet files in DESTINATION, which appear only when complete; and the rows that are already there.
 
-A file's name is made of the paths in it: a part that is read twice, because a worker was lost, replaces itself.
+A file's name is a hash of the paths in it: a part that is read twice, because a worker was lost, replaces itself.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from app.inference.thresholds import LEGIBLE
 
 
 class Summary(NamedTuple):
-    """How many pictures there are, how many are hardly legible, and how many could not be read, by the error's type."""
+    """The number of pictures, of those with a low legibility, and of those with each type of error."""
 
     pictures: int
     hardly_legible: int
@@ -32,7 +32,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: either digits or texts, all by the same model."""
+    """A folder of results: digits or texts, all from one model."""
 
     place: Place
     kind: Literal["digit", "text"]
@@ -40,11 +40,11 @@ class Destination:
 
     @property
     def prefix(self) -> str:
-        """How the name of each file begins."""
+        """Return the prefix of the file names."""
         return f"{self.kind}-{self.model}-"
 
     def prepare(self) -> None:
-        """Make the folder; BulkError where other results are in it."""
+        """Create the folder; raise BulkError if it holds other results."""
         if self.place.pattern:
             raise BulkError(f"{self.place}/{self.place.pattern} is not a folder: name one for the results.")
         self.place.filesystem.create_dir(self.place.path)
@@ -52,12 +52,12 @@ class Destination:
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
-                    f"{self.place} holds {name}, which is of another job: its model, or --read, is not the same. "
+                    f"{self.place} holds {name}, which belongs to a job with another model or another --read. "
                     "Name another folder."
                 )
 
     def paths(self) -> set[str]:
-        """The paths of all pictures that have a row."""
+        """Return the paths of all pictures that have a row."""
         return {path for batch in self.batches("path") for path in batch.column("path").to_pylist()}
 
     def write(self, rows: list[dict[str, Any]]) -> None:
@@ -70,13 +70,13 @@ class Destination:
         self.place.filesystem.move(unfinished, f"{self.place.path}/{name}")
 
     def tidy(self) -> None:
-        """Delete the unfinished files of workers that were lost, when there is nothing left to do."""
+        """Delete the unfinished files of lost workers, once all parts are done."""
         for each in self.place.filesystem.get_file_info(FileSelector(self.place.path)):
             if each.base_name.startswith(f".{self.prefix}"):
                 self.place.filesystem.delete_file(each.path)
 
     def summary(self) -> Summary:
-        """Count what there is."""
+        """Count the rows."""
         pictures, hardly_legible, errors = 0, 0, Counter[str]()
         for batch in self.batches("legibility", "error"):
             pictures += len(batch)
@@ -85,6 +85,6 @@ class Destination:
         return Summary(pictures, hardly_legible, errors)
 
     def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
-        """Columns of all rows."""
+        """Read some columns of all rows."""
         files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
         yield from files.to_batches(columns=list(columns))

@@ -1,4 +1,4 @@
-"""Why `digits bulk` cannot run, and why a picture has no bytes."""
+"""Errors of `digits bulk`: it cannot run, or a picture cannot be loaded."""
 
 
 class BulkError(Exception):
@@ -6,4 +6,4 @@ class BulkError(Exception):
 
 
 class UnreadableFile(Exception):
-    """The bytes of a picture cannot be read; the message says why."""
+    """A picture cannot be loaded; the message says why."""

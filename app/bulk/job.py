@@ -1,6 +1,6 @@
-"""The parts of SOURCE that DESTINATION lacks, read by workers on one machine or on a cluster: Ray starts them.
+"""Read the parts of SOURCE that DESTINATION lacks, by workers that Ray starts on one machine or on a cluster.
 
-Ray Data is not used: its checkpoints read every picture again, to leave out those that are done.
+This does without Ray Data, whose checkpoints read every picture again to leave out those that are done.
 """
 
 import logging
@@ -10,7 +10,7 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # imported without this, Ray reports to its makers
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray reports usage to its makers
 import ray
 from ray.util import ActorPool
 
@@ -21,12 +21,12 @@ from app.bulk.worker import Progress, Worker
 from app.settings import Settings, usable_cores
 
 PROJECT = Path(__file__).parents[2]  # the folder that `app` is in
-STORE_BYTES = 100_000_000  # of Ray's object store on this machine, through which only paths go
-RETRIES = 3  # of a part whose worker was lost
+STORE_BYTES = 100_000_000  # of Ray's object store on this machine, which holds only paths
+RETRIES = 3  # for a part whose worker was lost
 
 
 class Cluster(NamedTuple):
-    """Where the work is done.
+    """Where the workers run.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Cluster(NamedTuple):
 
 
 def parts_left(source: Source, destination: Destination, size: int) -> list[Part]:
-    """The parts of a source, without the pictures that have a row already."""
+    """Return the parts of a source, without the pictures that already have a row."""
     done = destination.paths()
     parts = ([path for path in part if path not in done] for part in source.parts(size))
     return [part for part in parts if part]
@@ -53,11 +53,11 @@ def parts_left(source: Source, destination: Destination, size: int) -> list[Part
 def run(
     parts: list[Part], source: Source, destination: Destination, settings: Settings, cluster: Cluster
 ) -> Iterator[Progress]:
-    """Read parts, in any order; yields how it went with each. Raises BulkError."""
+    """Read parts in any order, and yield the outcome of each. Raises BulkError."""
     try:
         with connected(cluster) as free_cores:
             worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
-            settings = settings.model_copy(update={"api_keys": ()})  # which no worker needs
+            settings = settings.model_copy(update={"api_keys": ()})  # workers need none
             workers = [
                 worker.remote(source, destination, settings)
                 for _ in range(min(cluster.workers or free_cores, len(parts)))
@@ -69,12 +69,12 @@ def run(
 
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[int]:
-    """The number of free cores of a cluster, as long as this process belongs to it."""
+    """Connect this process to a cluster, and yield the number of its free cores."""
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not cluster.address:
         cores = cluster.workers or usable_cores()
         options |= {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": cluster.dashboard}
-    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may have another `app`
+    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may hold another `app`
         ray.init(cluster.address, **options)
     try:
         yield max(1, int(ray.available_resources().get("CPU", 0)))

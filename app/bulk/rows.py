@@ -1,4 +1,4 @@
-"""What was read, or why not → rows, in the one schema that all results have."""
+"""Readings and errors → rows, in one schema for all results."""
 
 from typing import Any
 
@@ -35,9 +35,9 @@ UNREADABLE = "unreadable-file"
 
 
 def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
-    """What a row says of a picture: as the service answers it, or its problem's type and detail."""
+    """Build the fields of a row: the service's answer, or the type and detail of the problem."""
     if isinstance(outcome, Reading):
-        # Without the response model, which takes a tenth of the time of a picture.
+        # Without the response model, which would take a tenth of the time of a picture.
         return {**answers.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
         return answers.text_of(outcome, model, with_frames=False).model_dump()
@@ -45,7 +45,7 @@ def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
 
 
 def error_of(error: Exception) -> dict[str, str]:
-    """Why a picture was not read; of what nobody foresaw, the exception itself."""
+    """Return the type and detail of an error; of an unexpected one, the exception."""
     if isinstance(error, UnreadableFile):
         return {"type": UNREADABLE, "detail": str(error)}
     if kind := problems.KINDS.get(type(error)):

@@ -1,6 +1,6 @@
-"""SOURCE → parts, each of which is read and written as a whole, and the pictures of a part.
+"""SOURCE → parts, and a part → its pictures; each part is read and written as a whole.
 
-A picture's path is its identity: that of its file, or that of a Parquet file with # and the number of the row.
+A picture's path identifies it: the path of its file, or of a Parquet file followed by # and the row number.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ from app.bulk.storage import Place
 from app.preprocess.formats import ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
-FIRST_BYTES = 65536  # which hold most pictures; to ask for more would reserve memory for it
-BUFFER_BYTES = 1_000_000  # of a Parquet file that are read at once
-DOWNLOADS = 16  # files that each worker reads from object storage at once
-ROWS = 256  # of a Parquet file in memory at once
+FIRST_BYTES = 65536  # enough for most pictures; a larger read would reserve memory for all of it
+BUFFER_BYTES = 1_000_000  # read from a Parquet file at once
+DOWNLOADS = 16  # concurrent reads of each worker from object storage
+ROWS = 256  # of a Parquet file held in memory
 
 Part = list[str]  # the paths of its pictures
 
 
 class Picture(NamedTuple):
-    """A picture's path, its key where it has one, and its bytes, or why there are none."""
+    """A picture's path, its key if it has one, and its bytes or the error."""
 
     path: str
     key: str | None
@@ -36,24 +36,24 @@ class Picture(NamedTuple):
 
 
 class Source(Protocol):
-    """Where pictures come from."""
+    """A source of pictures."""
 
     def parts(self, size: int) -> Iterator[Part]:
-        """All pictures, in parts of about `size`; the same parts each time, as long as the source is the same."""
+        """Split all pictures into parts of about `size`, the same parts each time for the same source."""
 
     def pictures(self, part: Part) -> Iterator[Picture]:
-        """The pictures of a part, in its order."""
+        """Yield the pictures of a part, in order."""
 
 
 @dataclass(frozen=True)
 class Files:
-    """Pictures that are files: those in a folder, or all that a glob matches."""
+    """Pictures that are files, in a folder or matching a glob."""
 
     place: Place
     max_bytes: int
 
     def parts(self, size: int) -> Iterator[Part]:
-        """Files whose names follow each other."""
+        """Group the files by name."""
         paths = self.place.files()
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
@@ -63,7 +63,7 @@ class Files:
             yield list(map(self.place.outside, paths[begin : begin + size]))
 
     def pictures(self, part: Part) -> Iterator[Picture]:
-        """Each file, or why it cannot be read; from object storage several at once."""
+        """Read each file, or yield its error; from object storage, several at once."""
         if self.place.is_local:
             yield from map(self.picture, part)
             return
@@ -72,7 +72,7 @@ class Files:
                 yield from pool.map(self.picture, part[begin : begin + DOWNLOADS])
 
     def picture(self, path: str) -> Picture:
-        """A file as a picture."""
+        """Read a file."""
         try:
             with self.place.filesystem.open_input_stream(self.place.inside(path), compression=None) as file:
                 data = file.read(FIRST_BYTES)
@@ -93,7 +93,7 @@ class Table:
     key: str | None
 
     def parts(self, size: int) -> Iterator[Part]:
-        """Whole row groups of a file, since each can only be read from its beginning, until they have `size` rows."""
+        """Collect whole row groups, which can only be read from their start, until they have `size` rows."""
         paths = [path for path in self.place.files() if path.endswith(".parquet")]
         if not paths:
             raise BulkError(f"There is no Parquet file in {self.place}.")
@@ -105,7 +105,7 @@ class Table:
                     begin = end
 
     def pictures(self, part: Part) -> Iterator[Picture]:
-        """The rows of a part; where the file is damaged, the rest of them without bytes."""
+        """Yield the rows of a part; if the file is damaged, the remaining rows have no bytes."""
         rows = {int(path.rpartition("#")[2]): path for path in part}
         try:
             with self.opened(self.place.inside(part[0].rpartition("#")[0])) as file:
@@ -117,7 +117,7 @@ class Table:
                 yield Picture(path, None, UnreadableFile(f"{error}."))
 
     def cells(self, file: pq.ParquetFile, first: int, last: int) -> Iterator[tuple[int, bytes | None, str | None]]:
-        """Number, picture and key of each row in the row groups that hold the rows from `first` to `last`."""
+        """Yield the number, picture and key of each row in the row groups that cover `first` to `last`."""
         ends = ends_of_groups(file)
         groups = [index for index, end in enumerate(ends) if first < end and last >= (0, *ends)[index]]
         row = (0, *ends)[groups[0]]
@@ -130,7 +130,7 @@ class Table:
                 row += 1
 
     def checked_ends(self, path: str) -> list[int]:
-        """The ends of a file's row groups, where it is as it has to be."""
+        """Return the ends of a file's row groups, after checking its columns."""
         try:
             with self.opened(path) as file:
                 self.check_columns(path, file.schema_arrow)
@@ -139,7 +139,7 @@ class Table:
             raise BulkError(f"{path} cannot be read: {error}") from error
 
     def check_columns(self, path: str, schema: pa.Schema) -> None:
-        """Raise BulkError where a file has no such column of bytes, or no such key."""
+        """Raise BulkError if a file lacks the column of bytes or the key."""
         try:
             kind = pa.struct(list(schema))
             for name in self.column.split("."):
@@ -153,18 +153,18 @@ class Table:
 
     @contextmanager
     def opened(self, path: str) -> Iterator[pq.ParquetFile]:
-        """A file, of which little is in memory at once."""
+        """Open a file so that little of it is in memory at once."""
         with pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES) as file:
             yield file
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:
-    """The number of the row behind each row group."""
+    """Return the row number after the end of each row group."""
     return list(accumulate(file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)))
 
 
 def bounded(data: bytes, max_bytes: int) -> bytes | Exception:
-    """A picture's bytes, or that there are too many of them."""
+    """Return a picture's bytes, or an error if there are too many."""
     if len(data) <= max_bytes:
         return data
     return UploadTooLarge(f"The file is larger than {max_bytes:,} bytes: send a smaller picture.")

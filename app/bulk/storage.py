@@ -1,4 +1,4 @@
-"""Names of files and folders → a file system and a path in it: local ones, s3://, gs:// and what else pyarrow knows."""
+"""Names of files and folders → a file system and a path in it: local, s3://, gs:// and others that pyarrow supports."""
 
 import os
 import re
@@ -32,22 +32,22 @@ class Place(NamedTuple):
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on a local or mounted file system."""
+        """Whether the file system is local or mounted."""
         return not self.scheme
 
     def __str__(self) -> str:
         return self.outside(self.path)
 
     def outside(self, path: str) -> str:
-        """A path in the file system as others name it."""
+        """Convert a path in the file system to its public name."""
         return self.scheme + path
 
     def inside(self, path: str) -> str:
-        """The reverse."""
+        """Convert a public name to a path in the file system."""
         return path.removeprefix(self.scheme)
 
     def files(self) -> list[str]:
-        """The file itself, or all files in the folder but hidden ones, or those of them that the glob matches."""
+        """List the file, or the folder's files without hidden ones, or those that match the glob."""
         try:
             if not self.pattern and self.filesystem.get_file_info(self.path).type is FileType.File:
                 return [self.path]
@@ -65,18 +65,18 @@ class Place(NamedTuple):
         return re.fullmatch(glob_translate(self.pattern), self.below(path)) is not None
 
     def is_visible(self, path: str) -> bool:
-        """Whether neither a file nor a folder that it is in is hidden."""
+        """Whether neither a file nor a folder above it is hidden."""
         return not any(part.startswith(".") for part in self.below(path).split("/"))
 
     def below(self, path: str) -> str:
-        """A path relative to the folder."""
+        """Return a path relative to the folder."""
         return path[len(self.path) :].lstrip("/")
 
 
 def place_of(name: str) -> Place:
-    """The place that a path, a URI or a glob of either names; raises BulkError."""
+    """Parse a path, a URI, or a glob of either. Raises BulkError."""
     is_uri = "://" in name
-    magic = r"[*\[]" if is_uri else r"[*?\[]"  # a ? in a URI begins its options
+    magic = r"[*\[]" if is_uri else r"[*?\[]"  # in a URI, ? starts the options
     glob = None if os.path.exists(name) else re.search(magic, name)
     end = name.rfind("/", 0, glob.start()) + 1 if glob else len(name)
     try:

@@ -1,7 +1,7 @@
-"""What one worker does: the pictures of a part → its rows, read as the service reads them.
+"""A worker: the pictures of a part → its rows, read as the service reads them.
 
-Small pictures are read together, in this process; all others, and all texts, are decoded in another one, within limits
-of memory and time, and it is replaced where a picture brings it to its end.
+Small pictures are read in batches, in this process. All others, and all texts, are decoded in another process, which
+has limits of memory and time and is replaced if a picture exceeds them.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -22,21 +22,21 @@ from app.inference.text import Text
 from app.settings import Settings
 from app.web.legibility import check_legibility
 
-BATCH = 256  # pictures that are read together: four times as many per second as one by one
-TRIES = 20  # while the decoder's process does not come to work, each for some seconds
+BATCH = 256  # pictures in a batch: four times the throughput of single ones
+TRIES = 20  # of some seconds each, while no decoder process is free
 
 Outcome = TypeVar("Outcome")
 
 
 class Progress(NamedTuple):
-    """How many pictures were read, and the time that one worker took for them."""
+    """The number of pictures read by a worker, and the time it took."""
 
     pictures: int
     seconds: float
 
 
 class Worker:
-    """Reads parts; made once in each process.
+    """Reads parts; created once in each process.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ class Worker:
         return Progress(len(rows), perf_counter() - begin)
 
     async def rows(self, part: Part) -> list[dict[str, Any]]:
-        """The rows of a part."""
+        """Yield the rows of a part."""
         rows = []
         for batch in batches(self.source.pictures(part), self.settings.max_held_bytes):
             outcomes = await (self.digits(batch) if self.destination.kind == "digit" else self.texts(batch))
@@ -75,32 +75,32 @@ class Worker:
         return rows
 
     async def digits(self, batch: list[Picture]) -> list[Reading | Exception]:
-        """The digit on each picture, or why there is none."""
+        """Read the digit on each picture, or return the error."""
         opened = [attempt(self.opened, picture.data) for picture in batch]
         small = iter(read_together([each for each in opened if isinstance(each, Image.Image)], self.classifier))
         outcomes = [next(small) if isinstance(each, Image.Image) else await self.alone(each) for each in opened]
         return [attempt(self.checked, outcome) for outcome in outcomes]
 
     def opened(self, data: bytes | Exception) -> Image.Image | bytes:
-        """A small picture, open; the bytes of any other."""
+        """Open a small picture; return the bytes of any other."""
         if isinstance(data, Exception):
             raise data
         image = self.reader.open_if_small(data)
         return data if image is None else image
 
     async def alone(self, data: bytes | Exception) -> Reading | Exception:
-        """The digit on a picture that is not small, or why there is none."""
+        """Read the digit on a large picture, or return the error."""
         return data if isinstance(data, Exception) else await outcome_of(self.reader.read_large, data)
 
     def checked(self, outcome: Reading | Exception) -> Reading:
-        """A reading that is as legible as the settings ask for."""
+        """Return a reading that is legible enough for the settings; raise NotADigit otherwise."""
         if isinstance(outcome, Exception):
             raise outcome
         check_legibility(outcome, self.settings.min_legibility)
         return outcome
 
     async def texts(self, batch: list[Picture]) -> list[Text | Exception]:
-        """The text on each picture, or why there is none."""
+        """Read the text on each picture, or return the error."""
         return [
             data if isinstance(data, Exception) else await outcome_of(self.reader.read_text, data)
             for _, _, data in batch
@@ -108,7 +108,7 @@ class Worker:
 
 
 async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes) -> Outcome | Exception:
-    """What is read off a picture, or why it is not; a machine that is busy is no reason to give up."""
+    """Read a picture, or return the error; if the decoders are busy, try again."""
     for _ in range(TRIES):
         try:
             return await read(data)
@@ -120,7 +120,7 @@ async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes) -
 
 
 def batches(pictures: Iterable[Picture], max_bytes: int) -> Iterator[list[Picture]]:
-    """Pictures to be read together: at most BATCH, and no more once they have `max_bytes`."""
+    """Group pictures into batches of at most BATCH, and of little more than `max_bytes`."""
     batch: list[Picture] = []
     held = 0
     for picture in pictures:
