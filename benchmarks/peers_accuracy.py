@@ -1,12 +1,12 @@
-"""Measure how well other recognisers read the pictures that Digits reads, beside it.
+"""Compare the accuracy of Digits with that of other recognisers on the same pictures.
 
     make peers [ARGS="DIR… --n 250"]
 
-Each reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR, which is as for
-`make real`, and numbers of two to five digits in some scenes of `training.strings`. A picture is right where its digits
-are, and no others. `squashed` is our network behind most services' way to make its input; it and digit-recognizer-py
-answer one digit, and read no numbers. Each recogniser runs in a process of its own, on one core; one that cannot be
-started is left out. Prints Markdown tables. Needs the extra `training`, and tesseract (on Debian,
+Each reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR (in the format of
+`make real`), and numbers of two to five digits in some scenes of `training.strings`. An answer is right if it has
+exactly the digits on the picture. `squashed` is our network with the preprocessing of most services; like
+digit-recognizer-py, it reads single digits only. Each recogniser runs in its own process, on one core; one that cannot
+start is left out. Prints Markdown tables. Needs the extra `training`, and tesseract (on Debian,
 `apt-get install tesseract-ocr`).
 """
 
@@ -31,27 +31,27 @@ from training.pictures import NO_DIGIT
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
-IN_PYTHON = ("rapidocr", "ddddocr", "digit-recognizer-py")  # which that environment has; the others run in this one
+IN_PYTHON = ("rapidocr", "ddddocr", "digit-recognizer-py")  # installed in that environment; the others run in this one
 FOR_DIGITS = ("digits", "squashed", *IN_PYTHON, "tesseract")
 FOR_NUMBERS = ("digits", "rapidocr", "ddddocr", "tesseract")
 SCENES = ("clean", "tight-28px", "phone-photo", "printed-grid")
 NUMBERS = ("spaced", "touching", "in-cells", "photo")
 LENGTHS = 2, 5
 
-Labels = dict[Path, str]  # pictures, and what is written on each
+Labels = dict[Path, str]  # the text on each picture
 
 
 class Readings(NamedTuple):
-    """What a recogniser made of some pictures.
+    """The answers of a recogniser.
 
     Attributes
     ----------
     texts : dict
-        The digits on each picture.
+        The digits that it read on each picture.
     milliseconds : float
-        The processor's time for one, as a median.
+        Median processor time per picture.
     megabytes : float
-        The most memory that it took.
+        Peak memory.
     """
 
     texts: dict[Path, str]
@@ -62,7 +62,7 @@ class Readings(NamedTuple):
 def main(
     folders: Annotated[list[Path] | None, typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")] = None,
     n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 250,
-    seed: Annotated[int, typer.Option(help="Chooses and draws the pictures.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the pictures.")] = 0,
 ) -> None:
     """Measure Digits and other recognisers on the same pictures."""
     with TemporaryDirectory() as folder:
@@ -73,7 +73,7 @@ def main(
 
 
 def scenes(folder: Path, n: int, seed: int) -> dict[str, Labels]:
-    """Single digits in scenes."""
+    """Render single digits into scenes."""
     images, labels = chosen_digits("test", n, seed)
     return {
         scene: {
@@ -85,7 +85,7 @@ def scenes(folder: Path, n: int, seed: int) -> dict[str, Labels]:
 
 
 def samples(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
-    """Some of the digits of each folder."""
+    """Sample the digits of each folder."""
     shown = {
         name: [(path, label) for path, label in labels.items() if label != NO_DIGIT]
         for name, labels in labelled(folders).items()
@@ -98,7 +98,7 @@ def samples(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
 
 
 def numbers(folder: Path, n: int, seed: int) -> dict[str, Labels]:
-    """Whole numbers in scenes, the first of those that `whole_numbers.py` reads."""
+    """Render numbers into scenes: the first of those that `whole_numbers.py` reads."""
     test = data.load(train=False)
     images, labels = test.images.numpy(), test.labels.numpy()
     return {
@@ -112,14 +112,14 @@ def numbers(folder: Path, n: int, seed: int) -> dict[str, Labels]:
 
 
 def saved(path: Path, picture: bytes) -> Path:
-    """A picture as a file, whose name ends as some recognisers expect."""
+    """Save a picture with the file extension of its format, which some recognisers need."""
     path = path.with_suffix(".png" if picture.startswith(b"\x89PNG") else ".jpg")
     path.write_bytes(picture)
     return path
 
 
 def read_by_all(sets: dict[str, Labels], names: tuple[str, ...], kind: str) -> dict[str, Readings]:
-    """What each recogniser that can be started makes of all the pictures."""
+    """Read all pictures with each recogniser that can start."""
     paths = [path for labels in sets.values() for path in labels]
     results = {}
     for name in names:
@@ -131,7 +131,7 @@ def read_by_all(sets: dict[str, Labels], names: tuple[str, ...], kind: str) -> d
 
 
 def read_by(name: str, kind: str, paths: list[Path]) -> Readings:
-    """What a recogniser makes of pictures."""
+    """Read pictures with one recogniser."""
     python = str(PYTHON) if name in IN_PYTHON else sys.executable
     done = subprocess.run(
         [python, str(HERE / "peers" / "recognise.py"), name, kind],
@@ -147,7 +147,7 @@ def read_by(name: str, kind: str, paths: list[Path]) -> Readings:
 
 
 def table(sets: dict[str, Labels], results: dict[str, Readings]) -> str:
-    """The share of each set that each recogniser reads right, and what it takes, as Markdown."""
+    """Format the accuracy on each set, the time and the memory as a Markdown table."""
     rows = [["right %, 95 % interval", "n", *results], ["---"] * (2 + len(results))]
     for name, labels in sets.items():
         rows.append([name, str(len(labels)), *(cell(labels, readings.texts) for readings in results.values())])
@@ -157,7 +157,7 @@ def table(sets: dict[str, Labels], results: dict[str, Readings]) -> str:
 
 
 def cell(labels: Labels, texts: dict[Path, str]) -> str:
-    """The share that was read right, and if it rounds to 1 or more the share without an answer, in percent."""
+    """Format the accuracy in percent, and the share without an answer if it rounds to 1 or more."""
     right = sum(texts[path] == label for path, label in labels.items())
     low, high = wilson_interval(right, len(labels))
     share = f"{100 * right / len(labels):.1f} ({100 * low:.1f} to {100 * high:.1f})"

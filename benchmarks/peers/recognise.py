@@ -2,8 +2,8 @@
 
     python benchmarks/peers/recognise.py NAME digit|number < paths
 
-`benchmarks/peers_accuracy.py` starts it, in the environment that has the recogniser. Each answers with digits only,
-and is told whether to expect one or several if it can make use of that. One that raises has read nothing.
+`benchmarks/peers_accuracy.py` starts it, in the environment of the recogniser. Each recogniser answers with digits
+only, and is told whether to expect one or several if it has such an option. If it raises, its answer is empty.
 """
 
 import json
@@ -26,11 +26,11 @@ MODEL = ROOT / "models" / "digits.onnx"
 MAX_PIXELS = 50_000_000
 DIGITS = "0123456789"
 
-Read = Callable[[Path], str]  # a picture → the text on it
+Read = Callable[[Path], str]  # picture → text
 
 
 def digits(kind: str) -> Read:
-    """What the service answers to /predict, or to /read."""
+    """Digits, with the code behind /predict or /read."""
     from app.inference.classifier import Classifier
     from app.inference.reading import read_bytes
     from app.inference.text_reading import read_text_bytes
@@ -42,7 +42,7 @@ def digits(kind: str) -> Read:
 
 
 def squash(kind: str) -> Read:
-    """Our network behind most services' way to make its input."""
+    """Our network, with the preprocessing of most services."""
     from app.inference.classifier import Classifier
     from squash import squashed
 
@@ -51,7 +51,7 @@ def squash(kind: str) -> Read:
 
 
 def rapidocr(kind: str) -> Read:
-    """PP-OCR's recognition of a line of text, over digits only, which rapidocr has no option for."""
+    """PP-OCR's text recognition, decoded over digits only; rapidocr has no option for that."""
     from rapidocr import RapidOCR
 
     engine = RapidOCR(params={"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
@@ -63,7 +63,7 @@ def rapidocr(kind: str) -> Read:
 
 
 def ddddocr(kind: str) -> Read:
-    """A recogniser of captchas, over digits only: its own set_ranges drops the other characters after the choice."""
+    """A captcha recogniser, decoded over digits only: its own set_ranges drops other characters after decoding."""
     from ddddocr import DdddOcr
 
     engine = DdddOcr(show_ad=False)
@@ -76,14 +76,14 @@ def ddddocr(kind: str) -> Read:
 
 
 def decoded(probabilities: NDArray[np.float32], characters: list[str]) -> str:
-    """The digits that are likeliest from place to place, without repeats; character 0 is no character (CTC)."""
+    """Decode greedily over digits, with repeats merged; character 0 is the blank (CTC)."""
     allowed = [0, *map(characters.index, DIGITS)]
     best = probabilities[:, allowed].argmax(axis=1).tolist()
     return "".join(DIGITS[index - 1] for index, _ in groupby(best) if index)
 
 
 def digit_recognizer(kind: str) -> Read:
-    """A convolutional network trained on MNIST, with its own way to make its input."""
+    """A convolutional network trained on MNIST, with its own preprocessing."""
     from digit_recognizer import DigitRecognizer
 
     recognizer = DigitRecognizer(device="cpu")
@@ -91,7 +91,7 @@ def digit_recognizer(kind: str) -> Read:
 
 
 def tesseract(kind: str) -> Read:
-    """Tesseract's command, told that there is one character or one line, and digits only."""
+    """Tesseract's command, set to one character or one line, and to digits."""
     command = shutil.which("tesseract")
     if not command:
         raise SystemExit("tesseract is not installed.")
@@ -114,7 +114,7 @@ RECOGNISERS: dict[str, Callable[[str], Read]] = {
 
 
 def readings(read: Read, paths: list[Path]) -> Iterator[tuple[str, float]]:
-    """The digits on each picture, and the processor's milliseconds that they took."""
+    """Yield the digits on each picture, and the processor time in milliseconds."""
     for path in paths:
         before = processor_seconds()
         try:
@@ -126,21 +126,21 @@ def readings(read: Read, paths: list[Path]) -> Iterator[tuple[str, float]]:
 
 
 def processor_seconds() -> float:
-    """What this process and those that it started have used so far."""
+    """Return the processor time of this process and its children."""
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def peak_megabytes() -> float:
-    """The most memory that this process took, or one that it started."""
-    # Its own ru_maxrss begins with that of the process that started it.
+    """Return the peak memory of this process or of its largest child."""
+    # Not ru_maxrss, which starts with the parent's.
     own = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
     return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
 
 
 def main(name: str, kind: str) -> None:
     """Read every picture named on standard input."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # one core, for what counts them to choose its threads
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # or libraries would start a thread for each core
     with redirect_stdout(sys.stderr):
         read = RECOGNISERS[name](kind)
         answers = list(readings(read, [Path(line) for line in sys.stdin.read().splitlines()]))
