@@ -39,7 +39,7 @@ def test_a_gap_is_cut_at_any_spacing(digits, scale):
         assert not own & others
 
 
-@pytest.mark.parametrize(("gap", "least"), [(-1, 45), (-2, 38)])
+@pytest.mark.parametrize(("gap", "least"), [(-1, 46), (-2, 41), (-3, 30)])
 def test_touching_and_overlapping_digits_are_separated(digits, gap, least):
     found = 0
     for place in range(0, 500, 10):
@@ -49,6 +49,15 @@ def test_touching_and_overlapping_digits_are_separated(digits, gap, least):
         clean = [((part >= cut) == (owner == 1))[row > 100].mean() for cut in cuts]
         found += max(clean, default=0) > 0.97
     assert found >= least, found
+
+
+@pytest.mark.parametrize("middle", [10, 20, 30])
+def test_a_bar_between_two_strokes_is_crossed_once_at_any_height(middle):
+    ink = np.zeros((40, 48))
+    ink[:, 2:8] = ink[:, 40:46] = ink[middle - 3 : middle + 3, 8:40] = 1
+    part, depth = parts_of(line_of(ink, 40))
+    assert part[:, 4].max() < part[:, 43].min()
+    assert depth[1:-1].min() == pytest.approx(1, abs=0.15)
 
 
 def test_a_comma_is_a_part_of_its_own():

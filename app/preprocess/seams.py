@@ -15,13 +15,14 @@ from app.preprocess.lines import Line
 from app.preprocess.maps import Map, sliding
 
 SEAM_HEIGHT = 40  # digit height, in pixels, to which larger lines are downscaled for the search
+ROWS = 0.25, 0.75  # where the cheapest seams are looked for, as shares of a line's height
 # Cost of a seam, in strokes crossed at right angles: to enter a stroke, and to continue in it, per stroke width.
 ENTRY, PASSAGE = 0.65, 0.35
-SIDEWAYS = 0.05  # cost of a step to the side, in pixels of ink
+SIDEWAYS = 0.15  # cost of a step to the side, in pixels of ink
 FREE = 0.5  # cost up to which a seam cuts no ink, in pixels of ink
 DEEPEST = 3.0  # maximum ink that a seam cuts, in stroke widths
-APART = 0.12  # minimum distance between cuts through ink, in digit heights
-LEAST = 2.0  # minimum ink of a part, in pixels
+APART = 0.09  # minimum distance in a row between cuts through ink, in digit heights
+LEAST = 0.005  # minimum ink between two seams, in squared digit heights
 MOST_SEAMS = 200
 STARTS = np.array([1, 0, 2])  # offsets of the pixels above, above left and above right, in a row padded by 1
 
@@ -46,22 +47,32 @@ def parts_of(line: Line) -> Cuts:
     ink, scale = line.ink, SEAM_HEIGHT / line.height
     if scale < 1:
         ink = scaled(ink, *(max(1, round(side * scale)) for side in ink.shape))
-    stroke = 2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6)
-    middle = len(ink) // 2
-    halves = [Half.of(half, float(stroke)) for half in (ink[: middle + 1], ink[middle:][::-1])]
-    # Cost of the cheapest seam through each pixel of the middle row, in pixels of ink.
-    through = sum(half.costs[-1] for half in halves) - PASSAGE * ink[middle]
-    apart = round(APART * line.height * len(ink) / len(line.ink))
-    columns = cheapest(through, DEEPEST * stroke, max(1, apart))
-    down, up = (half.traced(columns) for half in halves)
-    seams = np.concatenate([down[::-1], up[1:]])  # (h, K)
-    seams = np.maximum.accumulate(seams, axis=1)
-    between = has_ink_between(ink, seams)
-    seams, depth = seams[:, between], through[columns[between]].astype(np.float64) / stroke
+    height = line.height * len(ink) / len(line.ink)
+    stroke = float(2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6))
+    seams, cost = seams_of(ink, height, stroke)
     starts = np.zeros((len(ink), ink.shape[1] + 1), np.int64)
     np.add.at(starts, (np.arange(len(ink))[:, None], seams), 1)
     rows, places = (nearest(*sides) for sides in zip(line.ink.shape, ink.shape, strict=True))
-    return Cuts(starts.cumsum(axis=1)[rows][:, places], np.pad(depth, 1))
+    return Cuts(starts.cumsum(axis=1)[rows][:, places], np.pad(cost.astype(np.float64) / stroke, 1))
+
+
+def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64], Map]:
+    """Find the seams (h, K) to cut a line along, from left to right: the column of each in each row; and their costs.
+
+    `height` is the digit height, and `stroke` the stroke width, in pixels of the ink (h, w).
+    """
+    down, up = Paths.of(ink, stroke, upwards=False), Paths.of(ink, stroke, upwards=True)
+    found, costs = [], []
+    for row in (int(share * len(ink)) for share in ROWS):
+        # Cost of the cheapest seam through each pixel of the row, in pixels of ink.
+        through = down.costs[row] + up.costs[-1 - row] - PASSAGE * ink[row]
+        columns = cheapest(through, DEEPEST * stroke, max(1, round(APART * height)))
+        above, below = down.traced(row, columns), up.traced(len(ink) - 1 - row, columns)
+        found.append(np.concatenate([above[::-1], below[1:]]))
+        costs.append(through[columns])
+    seams, cost = np.concatenate(found, axis=1), np.concatenate(costs)
+    kept = distinct(ink, seams, cost, LEAST * height**2)
+    return np.maximum.accumulate(seams[:, kept], axis=1), cost[kept]
 
 
 def nearest(outputs: int, inputs: int) -> NDArray[np.int64]:
@@ -69,45 +80,51 @@ def nearest(outputs: int, inputs: int) -> NDArray[np.int64]:
     return np.arange(outputs) * inputs // outputs
 
 
-class Half(NamedTuple):
-    """The seams from one edge of a line to its middle row, both included.
+class Paths(NamedTuple):
+    """The cheapest paths between one edge of a line and each of its pixels; the first row is the one at that edge.
 
     Attributes
     ----------
     costs : NDArray
-        (h, w): cost of the cheapest seam from the first row to each pixel.
+        (h, w): cost of the cheapest path between the edge and each pixel, both included.
     steps : NDArray
-        (3, h - 1, w): cost of the last step to each pixel, from above, above left and above right, without the pixel.
+        (3, h - 1, w): cost of the last step to each pixel, from the row before: straight, from its left and right.
     """
 
     costs: Map
     steps: Map
 
     @classmethod
-    def of(cls, ink: Map, stroke: float) -> "Half":
-        """Compute the costs for ink (h, w) whose strokes are `stroke` pixels wide."""
-        width = ink.shape[1]
-        above = np.pad(ink[:-1], ((0, 0), (1, 1)))
-        entered = np.stack([ink[1:] - above[:, start : start + width] for start in STARTS]).clip(min=0)
-        steps = np.float32(ENTRY * stroke) * entered
+    def of(cls, ink: Map, stroke: float, upwards: bool) -> "Paths":
+        """Compute the costs for ink (h, w) whose strokes are `stroke` pixels wide, from its top or its bottom edge.
+
+        Upwards, leaving a stroke costs what entering it costs downwards, so that the two halves of a seam add up.
+        """
+        ink, width = ink[::-1] if upwards else ink, ink.shape[1]
+        before = np.pad(ink[:-1], ((0, 0), (1, 1)))
+        change = np.stack([ink[1:] - before[:, start : start + width] for start in STARTS])
+        entry = np.float32(ENTRY * stroke)
+        steps = entry * (-change if upwards else change).clip(min=0)
         steps[1:] += np.float32(SIDEWAYS)
         costs = np.float32(PASSAGE) * ink
-        before = np.full(width + 2, np.inf, np.float32)
+        costs[0] += 0 if upwards else entry * ink[0]
+        reached = np.full(width + 2, np.inf, np.float32)
         for row in range(1, len(ink)):
-            before[1:-1] = costs[row - 1]
-            ways = [before[start : start + width] + step for start, step in zip(STARTS, steps[:, row - 1], strict=True)]
+            reached[1:-1] = costs[row - 1]
+            last = zip(STARTS, steps[:, row - 1], strict=True)
+            ways = [reached[start : start + width] + step for start, step in last]
             costs[row] += np.minimum(ways[0], np.minimum(ways[1], ways[2]))
         return cls(costs, steps)
 
-    def traced(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Trace the cheapest seams that end at K columns of the last row, from there up to the first row: (h, K)."""
-        seams = np.empty((len(self.costs), len(columns)), np.int64)
+    def traced(self, row: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Trace the cheapest paths between the edge and K columns of a row, from that row on: (row + 1, K)."""
+        seams = np.empty((row + 1, len(columns)), np.int64)
         seams[0] = columns
         padded = np.pad(self.costs, ((0, 0), (1, 1)), constant_values=np.inf)
-        for row in range(1, len(self.costs)):
-            x = seams[row - 1]
-            ways = padded[-1 - row][x + STARTS[:, None]] + self.steps[:, -row, x]
-            seams[row] = x + STARTS[np.argmin(ways, axis=0)] - 1
+        for before in range(row - 1, -1, -1):
+            x = seams[row - before - 1]
+            ways = padded[before][x + STARTS[:, None]] + self.steps[:, before, x]
+            seams[row - before] = x + STARTS[np.argmin(ways, axis=0)] - 1
         return seams
 
 
@@ -124,8 +141,7 @@ def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
         middle = (begin + end) // 2
         if all(abs(middle - other) >= apart for other in found):
             found.append(middle)
-    columns = np.array(found, np.int64)
-    return np.sort(columns[np.argsort(through[columns], kind="stable")[:MOST_SEAMS]])
+    return np.array(found, np.int64)
 
 
 def downhill(costs: Map, place: int, step: int) -> int:
@@ -142,9 +158,17 @@ def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in pairs if begin > 0 and end < len(mask) - 1]
 
 
-def has_ink_between(ink: Map, seams: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which seams (h, K) have ink between them and the one before."""
+def distinct(ink: Map, seams: NDArray[np.int64], cost: Map, least: float) -> list[int]:
+    """Choose among seams (h, K): the cheapest ones with `least` ink between any two, and on both sides of each.
+
+    Returns their indices, from left to right.
+    """
     before = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))
-    left = before[np.arange(len(ink))[:, None], seams].sum(axis=0)
-    between: NDArray[np.bool_] = np.diff(left, prepend=0) >= LEAST
-    return between
+    left = before[np.arange(len(ink))[:, None], seams].T  # (K, h): ink to the left of each seam, by row
+    taken = np.concatenate([before.T[[0, -1]], np.empty((MOST_SEAMS, len(ink)))])
+    kept: list[int] = []
+    for seam in np.argsort(cost, kind="stable").tolist():
+        if len(kept) < MOST_SEAMS and np.abs(taken[: len(kept) + 2] - left[seam]).sum(axis=1).min() >= least:
+            taken[len(kept) + 2] = left[seam]
+            kept.append(seam)
+    return sorted(kept, key=lambda seam: int(seams[:, seam].sum()))
