@@ -81,7 +81,7 @@ def assert_predicted(answer, predictions: list[dict]) -> None:
 
 
 def test_the_service_and_the_model_describe_themselves(client, classifier):
-    assert client.get("/v2").json() == {"name": "digits", "version": "0.1.0", "extensions": ["binary_tensor_data"]}
+    assert client.get("/v2").json() == {"name": "digits", "version": "1.0.0", "extensions": ["binary_tensor_data"]}
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
     for path in ("/v2/models/digits", f"/v2/models/digits/versions/{classifier.version}"):

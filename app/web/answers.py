@@ -167,7 +167,7 @@ CORRUPT_IMAGE = {
 }
 PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
 TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
-HEALTH_EXAMPLE = {"status": "ok", "version": "0.1.0", "corrections": False, "model": MODEL_EXAMPLE}
+HEALTH_EXAMPLE = {"status": "ok", "version": "1.0.0", "corrections": False, "model": MODEL_EXAMPLE}
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:

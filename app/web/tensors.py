@@ -144,7 +144,7 @@ class ServerReady(BaseModel):
 
 
 VERSION_EXAMPLE = MODEL_EXAMPLE["version"]
-SERVER_EXAMPLE = ServerMetadata(version="0.1.0").model_dump()
+SERVER_EXAMPLE = ServerMetadata(version="1.0.0").model_dump()
 LIVE_EXAMPLE = ServerLive().model_dump()
 READY_EXAMPLE = ServerReady().model_dump()
 MODEL_METADATA_EXAMPLE = ModelMetadata(versions=[VERSION_EXAMPLE]).model_dump()
