@@ -34,18 +34,18 @@ class Corrections:
     max_number : int
         Maximum number of corrections. Processes that add one at the same time may exceed it by one each.
     max_bytes : int
-        Maximum total size of the files in the folder, in bytes. Likewise.
+        Maximum total size of the files in the folder, in bytes. It may be exceeded in the same way.
     """
 
     def __init__(self, folder: Path, max_number: int, max_bytes: int) -> None:
         self.folder = folder
         self.max_number = max_number
         self.max_bytes = max_bytes
-        self.one_by_one = asyncio.Lock()  # each scans the folder, which keeps a thread busy
+        self.storing = asyncio.Lock()  # corrections are stored one at a time: each scans the folder, in a thread
 
     async def add(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
         """Store a correction in a thread; see `store`."""
-        async with self.one_by_one:
+        async with self.storing:
             return await asyncio.to_thread(self.store, picture, label, answer)
 
     def store(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:

@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
     course = INSTALLED_COURSE if INSTALLED_COURSE.exists() else COURSE
     app.add_api_route("/course", lambda: FileResponse(course, media_type="text/plain"), include_in_schema=False)
-    app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as FastAPI's docs extend it
+    app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as in FastAPI's documentation
     problems.install(app)
     app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)
     app.add_middleware(LingeringMiddleware, seconds=settings.client_timeout_seconds)

@@ -1,6 +1,6 @@
 """Prometheus metrics of the service: a class with one attribute per collector.
 
-With several workers, each writes its values to files in PROMETHEUS_MULTIPROC_DIR; the one that is scraped adds them up.
+With several workers, each writes its values to files in PROMETHEUS_MULTIPROC_DIR; the worker that is scraped sums them.
 """
 
 import os
@@ -70,7 +70,7 @@ class Metrics:
         return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
 
     def histogram(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> Histogram:
-        """Create a histogram with these upper bounds of its buckets."""
+        """Create a histogram with these upper bucket bounds."""
         return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
 
     def exposition(self) -> bytes:

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a warning for each variable with the prefix that is not a setting, with the closest match."""
+    """Return a warning, with the closest match, for each variable that has the prefix but is not a setting."""
     names = [name.upper() for name in Settings.model_fields]
     known = {*names, "URL"} | ({"API_KEY"} if environment.get(f"{PREFIX}API_KEYS") else set())  # variables of clients
     given = sorted(name for name in environment if name.upper().startswith(PREFIX))

@@ -55,7 +55,7 @@ def test_a_check_reserves_nothing(admission):
     for _ in range(100):
         admission.check("/predict", 300)
         admission.check("/predict", LARGE_BODY)
-    assert set(admission.in_hand.values()) == {0}
+    assert set(admission.in_use.values()) == {0}
 
 
 @pytest.mark.parametrize("kind", [Resource.SMALL, Resource.LARGE])
@@ -65,7 +65,7 @@ def test_a_full_queue_refuses_another_place(admission, kind):
         second.take(kind)
         with pytest.raises(Overloaded):
             third.take(kind)
-    assert admission.in_hand[kind] == 0
+    assert admission.in_use[kind] == 0
 
 
 def test_bytes_are_counted_as_they_arrive_across_all_requests(admission):
@@ -98,10 +98,10 @@ def test_a_request_that_fails_releases_what_it_holds(admission, metrics):
         with admission.holding() as holding:
             holding.take_bytes(100)
             holding.take(Resource.SMALL)
-            assert (admission.in_hand[Resource.BYTES], depth(Resource.SMALL), depth(Resource.LARGE)) == (100, 1, 0)
+            assert (admission.in_use[Resource.BYTES], depth(Resource.SMALL), depth(Resource.LARGE)) == (100, 1, 0)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail_in_the_middle()
-    assert set(admission.in_hand.values()) == {0}
+    assert set(admission.in_use.values()) == {0}
     assert depth(Resource.SMALL) == 0

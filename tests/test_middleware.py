@@ -71,7 +71,7 @@ def test_every_answer_has_security_headers(client, path):
 def test_the_number_of_delayed_refusals_is_limited(client, monkeypatch):
     monkeypatch.setattr(middleware, "REFUSAL_SECONDS", (30, 30))
     monkeypatch.setattr(Admission, "check", refuse)
-    monkeypatch.setitem(the_admission(client).in_hand, Resource.REFUSED, MAX_REFUSED)
+    monkeypatch.setitem(the_admission(client).in_use, Resource.REFUSED, MAX_REFUSED)
     answer = client.post("/predict", content=b"x")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
 

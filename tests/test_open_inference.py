@@ -308,7 +308,7 @@ def test_compressed_bombs_do_not_pass_the_limit_on_all_bodies():
         answer = client.post(INFER, content=gzip.compress(bytes(1_000_000)), headers=headers)
         assert_error(answer, 503, "overloaded", "Too many pictures")
         admission = client.app.user_middleware[-1].kwargs["admission"]
-        assert admission.in_hand[Resource.BYTES] == 0
+        assert admission.in_use[Resource.BYTES] == 0
 
 
 @pytest.mark.parametrize("of_version", ["", "/versions/{}"])
@@ -334,7 +334,7 @@ def test_every_route_with_a_body_passes_admission(client):
 @pytest.mark.parametrize("of_version", ["", "/versions/1"])
 def test_a_request_over_the_queue_is_refused_unread_and_counted(client, monkeypatch, of_version):
     admission = client.app.user_middleware[-1].kwargs["admission"]
-    monkeypatch.setitem(admission.in_hand, Resource.SMALL, admission.limits[Resource.SMALL])
+    monkeypatch.setitem(admission.in_use, Resource.SMALL, admission.limits[Resource.SMALL])
     answer = client.post(f"/v2/models/digits{of_version}/infer", content=b"unread")
     assert_error(answer, 503, "overloaded", "again in a second")
     assert answer.headers["retry-after"] == "1"

@@ -124,7 +124,7 @@ def test_a_batch_takes_a_quarter_of_the_small_queue_and_one_large_place(digits, 
 @pytest.mark.parametrize("queue", [Resource.SMALL, Resource.LARGE])
 def test_a_batch_without_room_in_the_queue_is_refused_as_a_whole(client, digits, monkeypatch, queue):
     admission = client.app.user_middleware[-1].kwargs["admission"]
-    monkeypatch.setitem(admission.in_hand, queue, admission.limits[queue])
+    monkeypatch.setitem(admission.in_use, queue, admission.limits[queue])
     answer = sent(client, [encode(digits[0]), encode(drawing(digits[0]))])
     assert_problem(answer, 503, "overloaded", "/predict/batch")
     assert answer.headers["retry-after"] == "1"

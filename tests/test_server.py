@@ -21,7 +21,7 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.server.worker import forget_the_dead
+from app.server.worker import forget_killed_workers
 from serving import family
 from support import DIGITS, drawing, encode, peak_memory, serving, until
 
@@ -509,7 +509,7 @@ def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):
     (tmp_path / "gauge_livesum_1.db").touch()
     monkeypatch.setattr(sys, "platform", "win32")
     monkeypatch.setattr(os, "kill", pytest.fail)
-    forget_the_dead(tmp_path)
+    forget_killed_workers(tmp_path)
 
 
 def test_web_concurrency_sets_the_number_of_workers():

@@ -1,6 +1,7 @@
 """Rows → Parquet files in DESTINATION, which appear only when complete; and the rows that are already there.
 
-A file's name is a hash of the paths in it: a part that is read twice, because a worker was lost, replaces itself.
+A file's name contains a hash of the paths in it, so that a part that is read again after its worker was lost overwrites
+its own file.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ class Destination:
 
     @property
     def prefix(self) -> str:
-        """Return the prefix of the file names."""
+        """Prefix of the file names."""
         return f"{self.kind}-{self.model}-"
 
     def prepare(self) -> None:
@@ -52,8 +53,8 @@ class Destination:
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
-                    f"{self.place} holds {name}, which belongs to a job with another model or another --read. "
-                    "Name another folder."
+                    f"{self.place} holds {name}, which belongs to a job with another model, or another value of "
+                    "--read. Name another folder."
                 )
 
     def paths(self) -> set[str]:
@@ -71,9 +72,9 @@ class Destination:
 
     def tidy(self) -> None:
         """Delete the unfinished files of lost workers, once all parts are done."""
-        for each in self.place.filesystem.get_file_info(FileSelector(self.place.path)):
-            if each.base_name.startswith(f".{self.prefix}"):
-                self.place.filesystem.delete_file(each.path)
+        for entry in self.place.filesystem.get_file_info(FileSelector(self.place.path)):
+            if entry.base_name.startswith(f".{self.prefix}"):
+                self.place.filesystem.delete_file(entry.path)
 
     def summary(self) -> Summary:
         """Count the rows."""
@@ -85,6 +86,6 @@ class Destination:
         return Summary(pictures, hardly_legible, errors)
 
     def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
-        """Read some columns of all rows."""
+        """Yield these columns of all rows, in batches."""
         files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
         yield from files.to_batches(columns=list(columns))

@@ -1,6 +1,6 @@
-"""Read the parts of SOURCE that DESTINATION lacks, by workers that Ray starts on one machine or on a cluster.
+"""Read the parts of SOURCE that DESTINATION lacks, with workers that Ray starts on this machine or on a cluster.
 
-This does without Ray Data, whose checkpoints read every picture again to leave out those that are done.
+Ray Data is not used: its checkpoints read every picture again to skip those that are done.
 """
 
 import logging
@@ -10,7 +10,7 @@ from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray reports usage to its makers
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray sends usage statistics to its developers
 import ray
 from ray.util import ActorPool
 
@@ -20,8 +20,8 @@ from app.bulk.source import Part, Source
 from app.bulk.worker import Progress, Worker
 from app.settings import Settings, usable_cores
 
-PROJECT = Path(__file__).parents[2]  # the folder that `app` is in
-STORE_BYTES = 100_000_000  # of Ray's object store on this machine, which holds only paths
+PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
+STORE_BYTES = 100_000_000  # size of Ray's object store on this machine, which holds only paths
 RETRIES = 3  # for a part whose worker was lost
 
 
@@ -31,9 +31,9 @@ class Cluster(NamedTuple):
     Attributes
     ----------
     address : str or None
-        Of a running Ray cluster; without one, Ray runs on this machine for as long as the job takes.
+        Address of a running Ray cluster. If None, Ray runs on this machine for the duration of the job.
     workers : int or None
-        Number of workers, a core each; without one, as many as there are free cores.
+        Number of workers, each with one core. If None, one per free core.
     dashboard : bool
         Whether to serve Ray's dashboard on this machine.
     """
@@ -53,7 +53,7 @@ def parts_left(source: Source, destination: Destination, size: int) -> list[Part
 def run(
     parts: list[Part], source: Source, destination: Destination, settings: Settings, cluster: Cluster
 ) -> Iterator[Progress]:
-    """Read parts in any order, and yield the outcome of each. Raises BulkError."""
+    """Read the parts, and yield the progress of each as it completes; raises BulkError."""
     try:
         with connected(cluster) as free_cores:
             worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
@@ -69,12 +69,12 @@ def run(
 
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[int]:
-    """Connect this process to a cluster, and yield the number of its free cores."""
+    """Connect to the cluster, or start Ray on this machine; yield the number of free cores."""
     options = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not cluster.address:
         cores = cluster.workers or usable_cores()
         options |= {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": cluster.dashboard}
-    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may hold another `app`
+    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may contain another `app`
         ray.init(cluster.address, **options)
     try:
         yield max(1, int(ray.available_resources().get("CPU", 0)))

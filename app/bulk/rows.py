@@ -37,7 +37,7 @@ UNREADABLE = "unreadable-file"
 def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
     """Build the fields of a row: the service's answer, or the type and detail of the problem."""
     if isinstance(outcome, Reading):
-        # Without the response model, which would take a tenth of the time of a picture.
+        # Without the response model, which would take a tenth of the time per picture.
         return {**answers.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
         return answers.text_of(outcome, model, with_frames=False).model_dump()
@@ -45,7 +45,7 @@ def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
 
 
 def error_of(error: Exception) -> dict[str, str]:
-    """Return the type and detail of an error; of an unexpected one, the exception."""
+    """Return the type and detail of an error; for an unexpected one, the detail names the exception."""
     if isinstance(error, UnreadableFile):
         return {"type": UNREADABLE, "detail": str(error)}
     if kind := problems.KINDS.get(type(error)):

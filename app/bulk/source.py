@@ -19,16 +19,16 @@ from app.bulk.storage import Place
 from app.preprocess.formats import ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
-FIRST_BYTES = 65536  # enough for most pictures; a larger read would reserve memory for all of it
-BUFFER_BYTES = 1_000_000  # read from a Parquet file at once
-DOWNLOADS = 16  # concurrent reads of each worker from object storage
-ROWS = 256  # of a Parquet file held in memory
+FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
+BUFFER_BYTES = 1_000_000  # read from a Parquet file at a time
+DOWNLOADS = 16  # concurrent reads from object storage, per worker
+ROWS = 256  # rows of a Parquet file in memory at a time
 
 Part = list[str]  # the paths of its pictures
 
 
 class Picture(NamedTuple):
-    """A picture's path, its key if it has one, and its bytes or the error."""
+    """A picture's path, its key if it has one, and its bytes or the error raised by loading it."""
 
     path: str
     key: str | None
@@ -53,7 +53,7 @@ class Files:
     max_bytes: int
 
     def parts(self, size: int) -> Iterator[Part]:
-        """Group the files by name."""
+        """Group the files, sorted by name; raise BulkError if there are none."""
         paths = self.place.files()
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
@@ -63,7 +63,7 @@ class Files:
             yield list(map(self.place.outside, paths[begin : begin + size]))
 
     def pictures(self, part: Part) -> Iterator[Picture]:
-        """Read each file, or yield its error; from object storage, several at once."""
+        """Yield the picture in each file, or the error; read several files at once from object storage."""
         if self.place.is_local:
             yield from map(self.picture, part)
             return
@@ -72,7 +72,7 @@ class Files:
                 yield from pool.map(self.picture, part[begin : begin + DOWNLOADS])
 
     def picture(self, path: str) -> Picture:
-        """Read a file."""
+        """Read the picture in a file, or the error."""
         try:
             with self.place.filesystem.open_input_stream(self.place.inside(path), compression=None) as file:
                 data = file.read(FIRST_BYTES)
@@ -93,7 +93,7 @@ class Table:
     key: str | None
 
     def parts(self, size: int) -> Iterator[Part]:
-        """Collect whole row groups, which can only be read from their start, until they have `size` rows."""
+        """Split each file into parts of at least `size` rows; row groups are not split: each is read from its start."""
         paths = [path for path in self.place.files() if path.endswith(".parquet")]
         if not paths:
             raise BulkError(f"There is no Parquet file in {self.place}.")
@@ -105,7 +105,7 @@ class Table:
                     begin = end
 
     def pictures(self, part: Part) -> Iterator[Picture]:
-        """Yield the rows of a part; if the file is damaged, the remaining rows have no bytes."""
+        """Yield the pictures of a part; if the file is damaged, the remaining ones have the error."""
         rows = {int(path.rpartition("#")[2]): path for path in part}
         try:
             with self.opened(self.place.inside(part[0].rpartition("#")[0])) as file:
@@ -139,7 +139,7 @@ class Table:
             raise BulkError(f"{path} cannot be read: {error}") from error
 
     def check_columns(self, path: str, schema: pa.Schema) -> None:
-        """Raise BulkError if a file lacks the column of bytes or the key."""
+        """Raise BulkError if a file lacks the column of pictures or the key, or the pictures are not bytes."""
         try:
             kind = pa.struct(list(schema))
             for name in self.column.split("."):
@@ -153,13 +153,13 @@ class Table:
 
     @contextmanager
     def opened(self, path: str) -> Iterator[pq.ParquetFile]:
-        """Open a file so that little of it is in memory at once."""
+        """Open a file with a small read buffer."""
         with pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES) as file:
             yield file
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:
-    """Return the row number after the end of each row group."""
+    """Return the number of the row after each row group."""
     return list(accumulate(file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)))
 
 

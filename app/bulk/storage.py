@@ -16,13 +16,13 @@ class Place(NamedTuple):
     Attributes
     ----------
     filesystem : FileSystem
-        Where it is.
+        The file system that contains it.
     path : str
-        Its path there.
+        Its path in the file system.
     scheme : str
-        What makes a path a URI, such as "s3://"; nothing for local files.
+        Prefix that turns the path into a URI, such as "s3://"; empty for local files.
     pattern : str
-        Of the files that are meant, below the folder; empty where no glob was given.
+        Glob for the files below the folder; empty if none was given.
     """
 
     filesystem: FileSystem
@@ -47,12 +47,12 @@ class Place(NamedTuple):
         return path.removeprefix(self.scheme)
 
     def files(self) -> list[str]:
-        """List the file, or the folder's files without hidden ones, or those that match the glob."""
+        """Return the file itself, or the visible files in the folder that match the glob, if any, sorted by name."""
         try:
             if not self.pattern and self.filesystem.get_file_info(self.path).type is FileType.File:
                 return [self.path]
-            inside = self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True))
-            paths = [each.path for each in inside if each.type is FileType.File]
+            entries = self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True))
+            paths = [entry.path for entry in entries if entry.type is FileType.File]
         except UnicodeDecodeError as error:
             raise BulkError(f"{self} cannot be listed: {error.object!r} is not UTF-8. Rename that file.") from error
         except OSError as error:
@@ -65,7 +65,7 @@ class Place(NamedTuple):
         return re.fullmatch(glob_translate(self.pattern), self.below(path)) is not None
 
     def is_visible(self, path: str) -> bool:
-        """Whether neither a file nor a folder above it is hidden."""
+        """Whether no part of a path below the folder is hidden."""
         return not any(part.startswith(".") for part in self.below(path).split("/"))
 
     def below(self, path: str) -> str:
@@ -76,7 +76,7 @@ class Place(NamedTuple):
 def place_of(name: str) -> Place:
     """Parse a path, a URI, or a glob of either. Raises BulkError."""
     is_uri = "://" in name
-    magic = r"[*\[]" if is_uri else r"[*?\[]"  # in a URI, ? starts the options
+    magic = r"[*\[]" if is_uri else r"[*?\[]"  # in a URI, ? starts the query
     glob = None if os.path.exists(name) else re.search(magic, name)
     end = name.rfind("/", 0, glob.start()) + 1 if glob else len(name)
     try:

@@ -1,7 +1,7 @@
 """A worker: the pictures of a part → its rows, read as the service reads them.
 
 Small pictures are read in batches, in this process. All others, and all texts, are decoded in another process, which
-has limits of memory and time and is replaced if a picture exceeds them.
+has limits on memory and time, and is replaced if it is killed or crashes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -22,8 +22,8 @@ from app.inference.text import Text
 from app.settings import Settings
 from app.web.legibility import check_legibility
 
-BATCH = 256  # pictures in a batch: four times the throughput of single ones
-TRIES = 20  # of some seconds each, while no decoder process is free
+BATCH = 256  # pictures per batch, which gives four times the throughput of single pictures
+TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
 
 Outcome = TypeVar("Outcome")
 
@@ -45,7 +45,7 @@ class Worker:
     destination : Destination
         Where their rows go.
     settings : Settings
-        The service's: its limits hold here too.
+        The service's settings, whose limits apply here too.
     """
 
     def __init__(self, source: Source, destination: Destination, settings: Settings) -> None:
@@ -54,7 +54,7 @@ class Worker:
         self.settings = settings
         self.classifier = Classifier(settings.model)
         if self.classifier.version != destination.model:
-            raise ValueError(f"{settings.model} is another model on this node than where the job was started.")
+            raise ValueError(f"{settings.model} is another model on this node than on the one that started the job.")
         decoders = Decoders(1, settings.max_pixels, settings.decoder_memory_bytes, on_kill=lambda: None)
         self.reader = Reader(self.classifier, decoders, settings.max_pixels)
 
@@ -66,7 +66,7 @@ class Worker:
         return Progress(len(rows), perf_counter() - begin)
 
     async def rows(self, part: Part) -> list[dict[str, Any]]:
-        """Yield the rows of a part."""
+        """Read a part, and return its rows."""
         rows = []
         for batch in batches(self.source.pictures(part), self.settings.max_held_bytes):
             outcomes = await (self.digits(batch) if self.destination.kind == "digit" else self.texts(batch))
@@ -120,7 +120,7 @@ async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes) -
 
 
 def batches(pictures: Iterable[Picture], max_bytes: int) -> Iterator[list[Picture]]:
-    """Group pictures into batches of at most BATCH, and of little more than `max_bytes`."""
+    """Group pictures into batches; one ends when it has BATCH pictures, or at least `max_bytes` bytes."""
     batch: list[Picture] = []
     held = 0
     for picture in pictures:

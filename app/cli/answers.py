@@ -1,4 +1,4 @@
-"""Answers for pictures, in order, with several in progress at once; `app.cli.client` and `app.cli.local` give them.
+"""Answers for pictures, in order, with several in progress at once; `app.cli.client` and `app.cli.local` provide them.
 
 Unanswered   this picture has no answer
 NoService    the service cannot be used: the other pictures need not be tried
@@ -45,7 +45,7 @@ class TextAnswer(NamedTuple):
 class Answerer(Protocol):
     """Reads pictures, through a service or in this process."""
 
-    at_once: int
+    at_once: int  # maximum number of calls in progress
     together: int  # maximum number of pictures per batch
 
     def predict(self, data: bytes) -> Answer:
@@ -58,14 +58,14 @@ class Answerer(Protocol):
         """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
 
     def about(self) -> dict[str, Any]:
-        """Return facts about itself and its model."""
+        """Return the metadata of the model, and of the service if there is one."""
 
     def close(self) -> None:
         """Release its resources."""
 
 
 def attempt_each(ask: Callable[[Item], Result], items: Iterable[Item]) -> list[Result | Unanswered]:
-    """Return the answer to each item, or why there is none."""
+    """Return the answer for each item, or why there is none."""
 
     def attempt(item: Item) -> Result | Unanswered:
         try:

@@ -13,7 +13,7 @@ from app.inference.classifier import Classifier
 from app.inference.thresholds import LEGIBLE
 from app.settings import Settings
 
-SECONDS = 10  # between two lines about progress
+SECONDS = 10  # between lines about the progress
 
 
 def read_all(
@@ -46,7 +46,7 @@ def source_of(name: str, max_bytes: int, column: str | None, key: str | None) ->
 
 
 def show(done: Iterator[Progress], total: int) -> None:
-    """Print from time to time how many pictures are read, and how many per second."""
+    """Print the number of pictures read, and the rate, every SECONDS and at the end."""
     pictures, seconds = 0, 0.0
     begin = said = time.monotonic()
     for part in done:

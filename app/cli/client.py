@@ -1,4 +1,4 @@
-"""HTTP client of a running service; retries the pictures that the service has no room for."""
+"""HTTP client of a running service; resends the pictures that the service is too busy for."""
 
 import random
 import threading
@@ -15,7 +15,7 @@ from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt_e
 from app.cli.connection import no_certificates, not_connected, reason, unknown, without_scheme, wrong_address
 
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before each retry, unless the service asks for more
-LONGEST_PAUSE = 60
+LONGEST_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
 TOGETHER = 64  # pictures per batch; a full one takes a quarter of a service's places for small pictures
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
@@ -27,7 +27,7 @@ DEFAULTS = {"legibility": 1.0}  # fields that older services do not return
 
 
 class Service:
-    """A client of a service, for several threads.
+    """A thread-safe client of a service.
 
     Parameters
     ----------
@@ -36,7 +36,8 @@ class Service:
     key : str or None
         The API key to send.
     at_once : int
-        Maximum number of requests in flight. Each request that the service has no room for lowers it by one, down to 1.
+        Maximum number of requests in flight. Each request that is refused because the service is busy
+        lowers it by one, down to 1.
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
@@ -112,16 +113,16 @@ class Service:
         raise Unanswered(problem(response))
 
     def post_until_served(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
-        """Return the response to a picture, after retries while the service has no room for it."""
+        """Return the response to a picture, after retries while the service is too busy for it."""
         for pause in PAUSES:
             response = self.post(url, content=data, headers=RAW)
-            asked = pause_asked(response)
-            if response.status_code not in BUSY or asked > LONGEST_PAUSE:
+            requested = requested_pause(response)
+            if response.status_code not in BUSY or requested > LONGEST_PAUSE:
                 return response
-            time.sleep(max(pause, asked) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
+            time.sleep(max(pause, requested) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
         return self.post(url, content=data, headers=RAW)
 
-    def post(self, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 has it
+    def post(self, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
         """Return the response to pictures, which are sent as soon as there is a slot for them."""
         refused = False
         self.slots.free.acquire()
@@ -143,7 +144,7 @@ class Service:
         """Close the connections."""
         self.client.close()
 
-    def send(self, method: str, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as httpx2 has it
+    def send(self, method: str, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
         """Return the response to a request; translate connection errors."""
         try:
             return self.client.request(method, url, **body)
@@ -190,8 +191,8 @@ class Slots:
         self.free.release()
 
 
-def pause_asked(response: httpx2.Response) -> float:
-    """Return the seconds to wait according to the Retry-After header; 0 without one."""
+def requested_pause(response: httpx2.Response) -> float:
+    """Return the seconds to wait according to the Retry-After header; 0 if there is none."""
     value = response.headers.get("retry-after", "")
     if value.isdecimal():
         return float(value)

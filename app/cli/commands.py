@@ -18,7 +18,7 @@ from app.cli import options
 from app.cli.answers import Answerer, NoService, Unanswered, attempt_each
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
-from app.cli.output import Ask, What, format_of, say, write
+from app.cli.output import Ask, Kind, format_of, say, write
 from app.cli.pictures import expand, groups
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def serve(
 ) -> None:
     """Start the service and its page.
 
-    They are on http://127.0.0.1:8000 by default. All other settings are
+    By default, they are at http://127.0.0.1:8000. All other settings are
     environment variables: see docs/configuration.md.
     """
     with suppress(KeyboardInterrupt), configured(host=host, port=port, workers=workers, model=model) as settings:
@@ -80,8 +80,8 @@ def predict(
     If the service is busy, the picture is sent again. If a picture cannot be
     read, standard error says why, and the exit code is 1.
     """
-    with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        write_all("digit", asked.predict_several, files, as_json, as_csv, asked.at_once, asked.together)
+    with clean_exit(), closing(answerer(local, url, api_key, model, jobs)) as reader:
+        write_all("digit", reader.predict_several, files, as_json, as_csv, reader.at_once, reader.together)
 
 
 @cli.command()
@@ -100,9 +100,9 @@ def read(
 
     Files, output and exit code are as for predict.
     """
-    with ending_well(), closing(answerer(local, url, api_key, model, jobs)) as asked:
-        ask = partial(attempt_each, partial(asked.read, length=length))
-        write_all("text", ask, files, as_json, as_csv, asked.at_once)
+    with clean_exit(), closing(answerer(local, url, api_key, model, jobs)) as reader:
+        ask = partial(attempt_each, partial(reader.read, length=length))
+        write_all("text", ask, files, as_json, as_csv, reader.at_once)
 
 
 @cli.command()
@@ -114,8 +114,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the state of the service and the metadata of its model."""
-    with ending_well(), closing(answerer(local, url, api_key, model, jobs=1)) as asked:
-        about = asked.about()
+    with clean_exit(), closing(answerer(local, url, api_key, model, jobs=1)) as reader:
+        about = reader.about()
         if as_json:
             say(json.dumps(about))
             return
@@ -160,7 +160,7 @@ def bulk(
     except ModuleNotFoundError as error:
         say(f"digits bulk needs {error.name}, which the extra `bulk` installs: pip install '.[bulk]'", err=True)
         raise typer.Exit(1) from error
-    with ending_well(), configured(model=model) as settings:
+    with clean_exit(), configured(model=model) as settings:
         try:
             cluster = Cluster(address, workers, dashboard)
             read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
@@ -170,18 +170,18 @@ def bulk(
 
 
 def write_all(
-    what: What, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
+    kind: Kind, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
 ) -> None:
     """Write the answer for each picture; exit with 1 if any has none."""
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv cannot be used together.")
     names = expand(files)
-    failed = write(ask, list(groups(names, together)), format_of(what, names, as_json, as_csv), at_once)
+    failed = write(ask, list(groups(names, together)), format_of(kind, names, as_json, as_csv), at_once)
     raise typer.Exit(failed > 0)
 
 
 def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:
-    """Return what reads the pictures, `jobs` at once: a service, or this process."""
+    """Return the client of a service, or the reader in this process, for `jobs` pictures at once."""
     if local:
         from app.cli.local import Local
         from app.settings import usable_cores
@@ -197,7 +197,7 @@ def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: i
 
 @contextmanager
 def configured(**given: object) -> Iterator["Settings"]:
-    """Yield the settings, with those from the command line; if they or the model are invalid, exit with a message."""
+    """Yield the settings, with those from the command line; exit with a message if they or the model are invalid."""
     from pydantic import ValidationError
 
     from app.inference.classifier import ModelError
@@ -216,7 +216,7 @@ def configured(**given: object) -> Iterator["Settings"]:
 
 
 @contextmanager
-def ending_well() -> Iterator[None]:
+def clean_exit() -> Iterator[None]:
     """If there is no answer, exit with a message; end the process at once on Ctrl-C or a broken pipe."""
     try:
         yield
@@ -224,12 +224,12 @@ def ending_well() -> Iterator[None]:
         say(str(error), err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        die_of(signal.SIGINT)
+        end_by(signal.SIGINT)
     except BrokenPipeError:
-        die_of(signal.SIGPIPE)
+        end_by(signal.SIGPIPE)
 
 
-def die_of(number: signal.Signals) -> None:
-    """End by the signal, as if it were not handled, so that a shell loop around the command ends too."""
+def end_by(number: signal.Signals) -> None:
+    """End this process by the signal, as if it were not handled, so that a shell loop around the command ends too."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

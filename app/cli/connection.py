@@ -36,7 +36,7 @@ def not_connected(url: str, error: Exception) -> NoService:
 
 
 def unknown(url: str, what: str) -> NoService:
-    """Return the error for a URL where there is no service, or another one."""
+    """Return the error for a URL where no Digits service answers; `what` describes what happens instead."""
     return NoService(f"{url} {what}: start a service with `digits serve`, or choose another one with --url.")
 
 

@@ -41,7 +41,7 @@ def hanging(text: str, indent: int, width: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Format a probability in percent, never as certain: a 1 in an answer is rounded.
+    """Format a probability as a percentage; one that would round to 100.0% is shown as >99.9%.
 
     >>> percent(0.9996), percent(1), percent(0.123)
     ('>99.9%', '>99.9%', '12.3%')

@@ -15,7 +15,7 @@ from app.web.legibility import check_legibility
 
 
 class Local:
-    """Answers as a service with the same settings would, from any thread. Raises ModelError."""
+    """A thread-safe reader that answers as a service with the same settings does. Raises ModelError."""
 
     together = 1
 

@@ -37,7 +37,7 @@ Files = Annotated[
 Length = Annotated[
     int | None, typer.Option(metavar="NUMBER", callback=positive, help="Number of digits on each picture, if known.")
 ]
-Url = Annotated[  # named, or typer would call it --URL after its metavar
+Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")
 ]
 Key = Annotated[

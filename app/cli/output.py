@@ -9,9 +9,9 @@ from typing import Any, Literal, Protocol, TypeVar
 from app.cli.answers import Unanswered, attempt_each, in_order
 from app.cli.pictures import printable, read
 
-MANY = 20  # pictures from which progress is shown
+MANY = 20  # minimum number of pictures for a progress bar
 
-What = Literal["digit", "text"]
+Kind = Literal["digit", "text"]
 Answered = TypeVar("Answered")
 Shown = TypeVar("Shown", contravariant=True)
 Ask = Callable[[Sequence[bytes]], Sequence[Answered | Unanswered]]
@@ -27,15 +27,15 @@ class Format(Protocol[Shown]):
         """Return the output for a picture that was not read."""
 
 
-def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> Format[Any]:
-    """Return the requested format, by default the one for a terminal."""
+def format_of(kind: Kind, names: Sequence[str], as_json: bool, as_csv: bool) -> Format[Any]:
+    """Return the requested format, by default that for a terminal."""
     if as_json or as_csv:
         from app.cli import records
 
-        return records.Json() if as_json else records.Csv(what)
+        return records.Json() if as_json else records.Csv(kind)
     from app.cli import layout, terminal
 
-    one, several = terminal.FORMATS[what]
+    one, several = terminal.FORMATS[kind]
     width = layout.terminal_width()
     format: Format[Any] = one(width) if len(names) == 1 else several(names, width)
     return format
@@ -44,8 +44,8 @@ def format_of(what: What, names: Sequence[str], as_json: bool, as_csv: bool) -> 
 def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[Answered], at_once: int) -> int:
     """Write the answer for each picture as soon as it is known; return the number of failures."""
     failed, total = 0, sum(map(len, groups))
-    forgive(sys.stdout)
-    with progress(total) as one_is_done:
+    tolerate_encoding_errors(sys.stdout)
+    with progress(total) as advance:
         for names, done in in_order(lambda names: answers_to(names, ask), groups, at_once):
             for name, answer in zip(names, done.result(), strict=True):
                 if isinstance(answer, Unanswered):
@@ -54,14 +54,14 @@ def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[An
                     say(format.failure(name, str(answer)))
                 else:
                     say(format.answer(name, answer))
-                one_is_done()
+                advance()
     if failed and total > 1:
         say(f"{failed} of {total} could not be read.", err=True)
     return failed
 
 
 def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[Answered | Unanswered]:
-    """Return the answers for files that are sent together; for those that cannot be read, why."""
+    """Return the answer for each of several files that are sent together, or why there is none."""
     files = attempt_each(read, names)
     answers = iter(ask([data for data in files if not isinstance(data, Unanswered)]))
     return [data if isinstance(data, Unanswered) else next(answers) for data in files]
@@ -76,14 +76,14 @@ def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
     return terminal.progress(total)
 
 
-def forgive(stream: object) -> None:
-    """Allow file names that are not valid text, and bars that the encoding lacks."""
+def tolerate_encoding_errors(stream: object) -> None:
+    """Write file names that are not valid text, and characters that the encoding lacks, without an error."""
     if isinstance(stream, TextIOWrapper):
         stream.reconfigure(errors="surrogateescape" if stream.encoding.lower() == "utf-8" else "replace")
 
 
 def say(lines: str | None, err: bool = False) -> None:
-    """Write lines at once, to the current standard output or error."""
+    """Write lines to standard output, or to standard error, and flush it."""
     stream = sys.stderr if err else sys.stdout
     if lines is not None:
         stream.write(f"{lines}\n")

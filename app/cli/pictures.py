@@ -37,13 +37,13 @@ def walk(folder: str) -> Iterator[str]:
 
 def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
     """Yield the names in order: consecutive small files in groups of up to `most`, others alone."""
-    for are_small, some in groupby(names, is_small):
-        run, size = list(some), most if are_small else 1
+    for are_small, members in groupby(names, is_small):
+        run, size = list(members), most if are_small else 1
         yield from (run[start : start + size] for start in range(0, len(run), size))
 
 
 def is_small(name: str) -> bool:
-    """Return whether a name is that of a small file."""
+    """Return whether a file is small."""
     try:
         return os.path.getsize(name) <= SMALL_BYTES
     except OSError:
@@ -54,9 +54,9 @@ def read(name: str) -> bytes:
     """Return the bytes of a picture; raise Unanswered if they cannot be read."""
     try:
         if name == STDIN:
-            return whole(stdin())
+            return content_of(stdin())
         with Path(name).open("rb") as file:
-            return whole(file)
+            return content_of(file)
     except IsADirectoryError as error:
         raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(ENDINGS)}.") from error
     except OSError as error:
@@ -70,7 +70,7 @@ def stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def whole(file: BinaryIO) -> bytes:
+def content_of(file: BinaryIO) -> bytes:
     """Return all bytes of a file; raise Unanswered if it is empty or too large."""
     data = file.read(MAX_BYTES + 1)
     if not data:

@@ -28,9 +28,9 @@ class Json:
 class Csv:
     """A header and one row per picture."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, kind: str) -> None:
         self.lines = StringIO()
-        self.writer = csv.DictWriter(self.lines, COLUMNS[what], extrasaction="ignore", lineterminator="\n")
+        self.writer = csv.DictWriter(self.lines, COLUMNS[kind], extrasaction="ignore", lineterminator="\n")
         self.writer.writeheader()
 
     def answer(self, name: str, answer: Answer | TextAnswer) -> str:
@@ -44,7 +44,7 @@ class Csv:
         return self.row({"file": name, "error": why})
 
     def row(self, cells: dict[str, Any]) -> str:
-        """Return a row; the first one comes with the header."""
+        """Return a row, preceded by the header if it is the first one."""
         self.writer.writerow(cells)
         row = self.lines.getvalue().removesuffix("\n")
         self.lines.seek(0)

@@ -22,7 +22,7 @@ from app.inference.thresholds import LEGIBLE
 AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
 BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"
 SURE, UNSURE = 0.9, 0.5
-WORTH_A_WORD = 0.01
+LEAST_RUNNER_UP = 0.01  # minimum probability of a runner-up that is shown
 NOT_A_DIGIT = "probably not a digit"
 NO_DIGITS = "no digits"
 
@@ -79,7 +79,7 @@ class Table:
         self.above = rendered(self.line("file", columns, last, "bold")) + "\n"
 
     def row(self, name: str, cells: str, last: str, style: str) -> str:
-        """Return the row of a picture, its cells in a style; the first row comes with the header."""
+        """Return the row of a picture, its cells in a style; the first row is preceded by the header."""
         above, self.above = self.above, ""
         return above + rendered(self.line(printable(name), cells, last, style))
 
@@ -98,7 +98,7 @@ class Table:
 
 
 class Rows(Table):
-    """The digit on each picture, its probability, and alternatives: the runner-up, or not a digit."""
+    """The digit on each picture, its probability, and the alternatives: the runner-up, or that it is not a digit."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "digit  confidence", "or")
@@ -106,7 +106,7 @@ class Rows(Table):
     def answer(self, name: str, answer: Answer) -> str:
         """Return the row of a picture that was read."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
-        others = [f"{digit} ({percent(share)})"] if share >= WORTH_A_WORD else []
+        others = [f"{digit} ({percent(share)})"] if share >= LEAST_RUNNER_UP else []
         if answer.legibility < LEGIBLE:
             others.append(NOT_A_DIGIT)
         style = colour(min(answer.confidence, answer.legibility))
@@ -151,7 +151,7 @@ def titled(name: str, text: str, confidence: float, warning: str, width: float) 
 
 
 def in_one_line(answer: TextAnswer) -> str:
-    """Return a text in one line."""
+    """Return a text on one line, with slashes between its lines."""
     return answer.text.replace("\n", " / ") or NO_DIGITS
 
 

@@ -39,9 +39,9 @@ class Batcher(Generic[Item, Result]):
         return await result
 
     def run(self, seen: int) -> None:
-        """Process the next batch once no more items arrive, then give way to the event loop.
+        """Process the next batch once no more items arrive, then yield to the event loop.
 
-        Items still arrive if the queue has grown from `seen` items in the last iteration of the event loop.
+        Items are still arriving if the queue has grown beyond `seen` items in the last iteration of the event loop.
         """
         loop = asyncio.get_running_loop()
         if seen < len(self.queue) < self.max_batch:

@@ -84,6 +84,11 @@ class Classifier:
         ----------
         frames : NDArray
             (N, 28, 28) float32 in [0, 1], ink = 1.
+
+        Returns
+        -------
+        Classes
+            Probabilities (N, 10) and legibility (N,).
         """
         probabilities, *legibility = self._session.run(self._outputs, {"pixels": frames.reshape(-1, PIXELS)})
         return Classes(probabilities, legibility[0] if legibility else np.ones(len(frames), np.float32))

@@ -33,14 +33,14 @@ SHARED = Limits(50_000_000, 1.0, 2.5)  # in parallel with others; a picture may 
 
 
 class Search(NamedTuple):
-    """What to find on a picture, at a glance or closely, and the longer side to which it is downscaled."""
+    """How to search a picture, at a glance or closely, and the longer side to which it is downscaled first."""
 
-    find: Callable[[Picture, bool], list[Any]]  # picture, closely; may raise BlankImage
-    side: Callable[[tuple[int, int], bool], int]  # the picture's size, closely
+    find: Callable[[Picture, bool], list[Any]]  # (picture, closely) -> results; may raise BlankImage
+    side: Callable[[tuple[int, int], bool], int]  # (size of the picture, closely) -> pixels
 
 
 class Found(NamedTuple):
-    """What was found on a picture, or BlankImage; the timed stages; and whether it was a close look."""
+    """The results of a search, or BlankImage; its timed stages; and whether it was a close look."""
 
     results: list[Any] | BlankImage
     stages: tuple[Stage, ...]
@@ -48,11 +48,11 @@ class Found(NamedTuple):
 
 
 class TakesMuchMemory(Exception):
-    """The picture needs much memory: it has to be decoded alone."""
+    """The picture may take much memory, and has to be decoded alone."""
 
 
 def prepare_process() -> None:
-    """Make SIGTERM end this process at once, silence its standard error, and tune its memory."""
+    """Make SIGTERM end this process at once, silence its standard error, and tune its malloc."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     malloc.return_large_blocks()
@@ -112,7 +112,7 @@ def open_moderate(data: bytes, max_pixels: int) -> Image.Image:
     """Open a picture that needs little memory according to its header; raise TakesMuchMemory for others."""
     try:
         image = open_image(data, max_pixels)
-    except CorruptImage as error:  # maybe for lack of memory, which WebP allocates on opening
+    except CorruptImage as error:  # perhaps for lack of memory, which WebP allocates on opening
         raise TakesMuchMemory from error
     is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info
     if image.width * image.height > SHARED_PIXELS and not is_reduced_in_decoding:
@@ -132,7 +132,7 @@ def limited(limits: Limits) -> Iterator[None]:
         taken = int(pages.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (taken + limits.memory_bytes, hard))
-    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which kills it even in C code
+    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which kills the process even in C code
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
-"""Picture bytes → candidates or layouts, in processes that can be killed, whatever a file does to its decoder.
+"""Picture bytes → candidates or layouts, in processes that can be killed if a file hangs or crashes its decoder.
 
-If a picture takes too much memory, CPU time or wall-clock time, its process is replaced, and no other request notices.
-pebble manages the processes, which start with the first picture.
+A picture that takes too much memory is refused. If one takes too much CPU or wall-clock time, its process is killed and
+replaced; other requests are not affected. pebble manages the processes, which start with the first picture.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from app.inference import decoder
 from app.inference.decoder import SHARED, Found, Limits, Search, TakesMuchMemory
 from app.preprocess.errors import TooComplex
 
-PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, without its wait
+PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
 WAIT_SECONDS = 3.0  # maximum wait for earlier pictures
 POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
 
@@ -41,7 +41,7 @@ class Decoders:
     max_pixels : int
         Maximum number of pixels of a picture; see `open_image`.
     memory_bytes : int
-        Maximum memory per picture. Linux only.
+        Maximum memory per picture, in bytes. Linux only.
     on_kill : callable
         Called for each process that was killed, or crashed, because of a picture.
     """
@@ -132,5 +132,5 @@ def new_pool(count: int) -> ProcessPool:
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` in the working directory would be imported
     context.set_forkserver_preload([decoder.__name__])
     pool = ProcessPool(count, context=context, initializer=decoder.prepare_process)
-    assert pool.active  # reading this starts it
+    assert pool.active  # reading this property starts the pool
     return pool

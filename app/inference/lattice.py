@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.inference.classifier import Classes
 from app.preprocess.segments import Parts, Segments, Span
 
-CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0
+CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, of a skipped part or line, and of a layout.
 DIGIT_WEIGHTS = {"digit": -1.56, "legibility": 0.69, "height": -2.62, "offset": -0.5, "depth": -1.16}
 BLANK_WEIGHTS = {"part": -1.0, "height": -1.52, "ink": -1.24, "line": -1.01}
@@ -33,7 +33,7 @@ class Lattice(NamedTuple):
     parts : int
         N.
     blanks : list of (int, int)
-        For each of B edges that read nothing, its first part and the one after its last.
+        For each of B edges without a digit, its first part and the one after its last.
     blank_scores : NDArray
         (B,) float64: their scores.
     spans : list of (int, int)
@@ -84,15 +84,15 @@ def blank_features(parts: Parts) -> Scores:
 
 def joined(lattices: Sequence[Lattice]) -> Lattice:
     """Join the lattices of lines, one after the other."""
-    starts = np.cumsum([0, *(one.parts for one in lattices)]).tolist()
+    starts = np.cumsum([0, *(lattice.parts for lattice in lattices)]).tolist()
     shifted = list(zip(lattices, starts, strict=False))
     return Lattice(
         starts[-1],
-        [(begin + start, end + start) for one, start in shifted for begin, end in one.blanks],
-        np.concatenate([one.blank_scores for one in lattices]),
-        [(begin + start, end + start) for one, start in shifted for begin, end in one.spans],
-        np.concatenate([one.scores for one in lattices]),
-        np.concatenate([one.labels for one in lattices]),
+        [(begin + start, end + start) for lattice, start in shifted for begin, end in lattice.blanks],
+        np.concatenate([lattice.blank_scores for lattice in lattices]),
+        [(begin + start, end + start) for lattice, start in shifted for begin, end in lattice.spans],
+        np.concatenate([lattice.scores for lattice in lattices]),
+        np.concatenate([lattice.labels for lattice in lattices]),
     )
 
 
@@ -151,7 +151,7 @@ def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> floa
 
 
 def advanced(scores: Scores, is_counted: bool) -> Scores:
-    """Shift scores by number of digits (K + 1,) to one more digit, if digits are counted."""
+    """Shift scores, indexed by the number of digits (K + 1,), by one digit; unchanged if digits are not counted."""
     return np.concatenate([[-np.inf], scores[:-1]]) if is_counted else scores
 
 

@@ -39,8 +39,8 @@ def evidence(classifier: Classifier, frame: Map, digit: int, runner_up: int) -> 
     logarithms = np.log(probabilities.astype(np.float64).clip(min=LEAST))
     log_odds = logarithms[:, digit] - logarithms[:, runner_up]  # of the frame, then without each patch
     has_ink = (without != frame).any(axis=(1, 2))
-    falls: NDArray[np.float64] = np.where(has_ink, log_odds[0] - log_odds[1:], 0)
-    return falls.reshape(PATCHES, PATCHES)
+    decreases: NDArray[np.float64] = np.where(has_ink, log_odds[0] - log_odds[1:], 0)
+    return decreases.reshape(PATCHES, PATCHES)
 
 
 def occluded(frame: Map) -> Map:

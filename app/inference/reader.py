@@ -1,4 +1,4 @@
-"""Picture bytes → reading, or text; large pictures do not delay small ones.
+"""Picture bytes → a reading or a text; large pictures do not delay small ones.
 
 Small pictures of simple formats are decoded in batches on the event loop's thread, all others in separate processes.
 """
@@ -67,11 +67,11 @@ class Reader:
             image = open_image(data, self.max_pixels, SIMPLE_FORMATS)
         except NotAnImage:
             return None  # another format, or not a picture
-        is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may turn out an MPO
+        is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may be an MPO
         return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
 
     async def open_in_turn(self, data: bytes) -> Image.Image | None:
-        """Open a picture of a batch. A header may take 20 ms: other tasks run between any two pictures."""
+        """Open a picture of a batch; other tasks run in between, since a header may take 20 ms."""
         async with self.opening:
             await asyncio.sleep(0)
             return self.open_if_small(data)

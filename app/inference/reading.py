@@ -40,7 +40,7 @@ class Reading(NamedTuple):
     legibility : float
         Probability that the picture shows one whole digit, and no other beside it.
     has_several : bool
-        Whether it is another digit beside it that lowers the legibility.
+        Whether there probably is another digit beside it, which lowers the legibility.
     is_sure : bool
         Whether a close look is unlikely to find a better reading.
     stages : tuple of Stage

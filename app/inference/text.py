@@ -53,7 +53,7 @@ class Digit(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of a text: its digits from left to right, at least one, and their probability among all readings."""
+    """A line of a text: its digits from left to right, at least one, and the probability of this reading of it."""
 
     digits: tuple[Digit, ...]
     confidence: float
@@ -75,7 +75,7 @@ class Line(NamedTuple):
 
 
 class Text(NamedTuple):
-    """All digits on a picture: lines from top to bottom, none if there are no digits, and the probability of it all."""
+    """All digits on a picture: its lines from top to bottom, if any, and the probability of the whole text."""
 
     lines: tuple[Line, ...]
     confidence: float
@@ -128,7 +128,8 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     confidence = min(1.0, math.exp(totals[text] - log_sum(proposals, length)))
     if not text:
         return Text((), confidence)
-    lines = lines_of(max((one for one in proposals if one.text == text), key=lambda proposal: proposal.score))
+    matching = [proposal for proposal in proposals if proposal.text == text]
+    lines = lines_of(max(matching, key=lambda proposal: proposal.score))
     if max(len(line.digits) for line in lines) > MOST_DIGITS:
         raise TooMuchWriting
     return Text(lines, confidence)
@@ -148,7 +149,7 @@ class Proposal(NamedTuple):
     whole : Lattice
         The lattices of all lines, joined.
     prior, score : float
-        The score of the layout, and that of layout and path; minus infinity if there is no path.
+        The score of the layout, and the score of the layout and the path; minus infinity if there is no path.
     path : list of int
         The indices of the segments, counted over all lines.
     """
@@ -170,14 +171,14 @@ class Proposal(NamedTuple):
 def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> Proposal:
     """Find the best path through a layout, with any number of digits or exactly `length`."""
     classes = classify(layout, classifier)
-    lattices = [lattice_of(line, some) for line, some in zip(layout.lines, classes, strict=True)]
+    lattices = [lattice_of(line, output) for line, output in zip(layout.lines, classes, strict=True)]
     whole, prior = joined(lattices), layout_score(layout)
     score, path = best_path(whole, length)
     return Proposal(layout, classes, lattices, whole, prior, prior + score, path)
 
 
 def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
-    """Return the log of the sum over all paths through all layouts; see `lattice.log_total`."""
+    """Return the log of the summed exponential scores of all paths through all layouts; see `lattice.log_total`."""
     totals = [proposal.prior + log_total(proposal.whole, text) for proposal in proposals]
     return float(np.logaddexp.reduce(totals))
 

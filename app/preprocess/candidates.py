@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
     box : Box
         Its bounding box, in pixels of the upright picture.
     prior : float
-        Prior log-odds that it is the digit, without the evidence of its frame.
+        Log-odds that it is the digit, before its frame is classified.
     ink : Map or None
         (H, W) float32 in [0, 1]: all ink of its view on the upright picture, at the resolution that was searched; None
         unless requested.
@@ -73,7 +73,7 @@ def candidates_of_pictures(
 
 
 def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
-    """Return the pictures that already are frames, by index: unchanged, but scaled to [0, 1]."""
+    """Return a candidate for each picture that already is a frame, by index; its pixels are only scaled to [0, 1]."""
     images = [picture.image for picture in pictures]
     sized = [i for i, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)]
     if not sized:
@@ -116,11 +116,11 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
     """
     found: list[tuple[Piece, Map | None]] = []
     for view in views(picture.image, closely):
-        some = pieces_in(view)
+        in_view = pieces_in(view)
         ink = ink_on(picture, view) if with_ink else None
-        for piece in some:
+        for piece in in_view:
             found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
-        if not closely and is_alone(some, view):
+        if not closely and is_alone(in_view, view):
             break
     return found
 

@@ -65,6 +65,11 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
     formats : tuple of str
         Accepted formats, a subset of FORMATS.
 
+    Returns
+    -------
+    Image
+        The picture, not yet decoded.
+
     Raises
     ------
     EmptyFile, NotAnImage, TooManyPixels, CorruptImage
@@ -96,7 +101,12 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
 def decode_image(image: Image.Image, side: int) -> Picture:
     """Decode the first frame of an open picture, and turn it upright.
 
-    A larger picture is downscaled to a longer side of about `side` pixels, by averaging.
+    Parameters
+    ----------
+    image : Image
+        A picture from `open_image`.
+    side : int
+        A larger picture is downscaled to a longer side of about this many pixels, by averaging.
 
     Raises
     ------
@@ -117,7 +127,7 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         return without_margins(Picture(image, *size, longer_side / max(image.size)))
     except (PreprocessError, MemoryError):
         raise
-    except Exception as error:  # as above
+    except Exception as error:  # as in `open_image`
         raise CorruptImage(f"The picture is cut off or damaged: {error}.") from error
 
 
@@ -164,8 +174,8 @@ def without_margins(picture: Picture) -> Picture:
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
         return picture._replace(image=image.convert("L" if image.mode == "LA" else "RGB"))
-    if not (seen := alpha.getbbox()):
+    if not (visible := alpha.getbbox()):
         return picture
-    left, top, right, bottom = seen
+    left, top, right, bottom = visible
     around = left - 1, top - 1, right + 1, bottom + 1  # so that no ink touches the edges
     return picture._replace(image=image.crop(around), left=left - 1, top=top - 1)

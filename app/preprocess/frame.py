@@ -21,7 +21,7 @@ FINE = 4
 # limits is changed to one well inside.
 THINNEST, THICKEST = 1.35, 4.6
 THIN, THICK = 2.0, 4.0
-FAINTEST = 1 / 255
+FAINTEST = 1 / 255  # minimum ink within the bounding box of a thickened or thinned digit
 # Weights along an axis for the mass and the first moment.
 MOMENTS = np.stack([np.ones(FRAME_SIDE), np.arange(FRAME_SIDE) + 0.5])
 
@@ -38,7 +38,7 @@ def frame_from_ink(ink: Map) -> Map:
     -------
     Map
         (28, 28) float32 in [0, 1] with a maximum of 1. In pixel-edge coordinates, the centre of mass lies in (14, 15]
-        on both axes. Ink that is too lopsided to fit, as no digit is, is scaled down further.
+        on both axes. Ink that would not fit, because its centre of mass is far from its middle, is scaled down further.
     """
     return centred(with_known_stroke(ink))
 
@@ -108,10 +108,10 @@ def resample(ink: Map, side: int) -> Map:
 
 
 def scaled(ink: Map, height: int, width: int) -> Map:
-    """Resize a map."""
+    """Resize a map to the given height and width."""
     rows, columns = area_average(height, ink.shape[0]), area_average(width, ink.shape[1])
-    smaller_or_larger: Map = (rows @ ink @ columns.T).astype(np.float32)
-    return smaller_or_larger
+    resized: Map = (rows @ ink @ columns.T).astype(np.float32)
+    return resized
 
 
 def stroke_width(ink: Map) -> float:

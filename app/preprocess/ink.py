@@ -18,7 +18,7 @@ from app.preprocess.maps import Map, border, sample, sliding, smooth
 SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its border
 # Minimum contrast of ink, as a fraction of the range from black to white.
 MIN_CONTRAST = 0.06
-# A background is even if half of it lies within this of its median colour: 1.5 of 255 levels.
+# A background is even if half of the pixels lie within this of the median colour: 1.5 of 255 levels.
 EVEN = 1.5 / 255
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 # Maximum stroke widths of a small digit and of one that fills the picture, as fractions of the square root of its area.
@@ -136,9 +136,9 @@ def largest_difference(colour: Map, ground: Map) -> Map:
 
 
 def ink_by_threshold(grey: Map) -> list[Map]:
-    """Return what is darker, and what is lighter, than Otsu's threshold, relative to the rest: (H, W) each.
+    """Return the ink if it is darker, and if it is lighter, than Otsu's threshold: (H, W) each.
 
-    The list is empty if no threshold separates the levels, as on an empty sheet in smooth light.
+    The list is empty if no threshold separates the levels, as on an empty sheet in smoothly varying light.
     """
     low, high = np.percentile(sample(grey), [2, 98]).tolist()
     if high - low < MIN_CONTRAST:
@@ -199,7 +199,7 @@ def opened(signed: Map, side: int) -> Map:
 
 
 def without_edge_lines(grey: Map) -> tuple[slice, slice]:
-    """Return the slices of a picture that exclude printed lines, or strips of something else, along its edges.
+    """Return the slices of a picture that exclude printed lines, or strips of another surface, along its edges.
 
     A digit may touch such a line, as in a table cell, and the two would become one component.
     """

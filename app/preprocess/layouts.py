@@ -21,7 +21,7 @@ from app.preprocess.segments import Segments, segments_of
 
 # Larger pictures are downscaled to this many pixels, for a glance and for a close look.
 GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
-LONGEST = 4 * 640  # maximum longer side, in pixels, as of a long number
+LONGEST = 4 * 640  # maximum longer side, in pixels, for a long number
 MOST_FRAMES = 2048
 ENOUGH_FRAMES = 600  # above this, no further segmentation is tried: it would take too long
 LEVEL = 0.3  # ink threshold, the only one for a glance
@@ -64,22 +64,22 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         The picture has more writing, or noise, than can be read.
     """
     found: dict[Hashable, Layout] = {}
-    left = MOST_FRAMES
+    remaining = MOST_FRAMES
     for way in ways(picture, closely):
-        if MOST_FRAMES - left > ENOUGH_FRAMES:
+        if MOST_FRAMES - remaining > ENOUGH_FRAMES:
             break
         try:
             lines = lines_of(way.ink, way.found, way.with_cut_off)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
-            segments = segments_of_lines(lines, way.level, left)
+            segments = segments_of_lines(lines, way.level, remaining)
         except TooMuchWriting:
             if not found:
                 raise
-            break  # the remaining ways have as much writing, and would take long
-        left -= sum(len(line.frames) for line in segments)
-        on_it = tuple(on_picture(line, way.view, picture) for line in segments)
-        found[key] = Layout(on_it, way.is_erased)
+            break  # the other ways find as much writing, and would take long
+        remaining -= sum(len(line.frames) for line in segments)
+        placed = tuple(on_picture(line, way.view, picture) for line in segments)
+        found[key] = Layout(placed, way.is_erased)
     return list(found.values())
 
 

@@ -22,7 +22,7 @@ class Line(NamedTuple):
     Attributes
     ----------
     ink : Map
-        (h, w) float32: its ink, cropped to its bounding box, without any other.
+        (h, w) float32 in [0, 1]: its ink, cropped to its bounding box, without any other ink.
     box : Box
         Its bounding box on the ink map.
     height : float
@@ -66,10 +66,10 @@ def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Lin
     if len(rows) > MOST_LINES:
         raise TooMuchWriting
     small = np.flatnonzero(kept & (tall < SMALL * usual))[:MOST_PIECES].tolist()
-    homes = [home(found, one, rows, NEAR * usual) for one in small]
-    for one, index in zip(small, homes, strict=True):
+    nearest = [nearest_line(found, component, rows, NEAR * usual) for component in small]
+    for component, index in zip(small, nearest, strict=True):
         if index is not None:
-            rows[index].append(one)
+            rows[index].append(component)
     lines = [line_of(ink, found, np.array(row)) for row in rows]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
@@ -84,24 +84,24 @@ def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> 
 def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
     """Group components into lines, left to right: each joins the line whose end it overlaps most, or starts one."""
     rows: list[list[int]] = []
-    spans = [found.box[one, :2].tolist() for one in range(len(found.box))]
-    for one in large[np.argsort(found.box[large, 2])].tolist():
-        top, bottom = spans[one]
+    spans = [found.box[component, :2].tolist() for component in range(len(found.box))]
+    for component in large[np.argsort(found.box[large, 2])].tolist():
+        top, bottom = spans[component]
         shares = []
         for row in rows:
             first, last = spans[row[-1]]
             overlap = min(bottom, last) - max(top, first) + 1
             shares.append(overlap / (min(bottom - top, last - first) + 1))
         if shares and max(shares) >= OVERLAP:
-            rows[int(np.argmax(shares))].append(one)
+            rows[int(np.argmax(shares))].append(component)
         else:
-            rows.append([one])
+            rows.append([component])
     return rows
 
 
-def home(found: Components, one: int, rows: list[list[int]], reach: float) -> int | None:
+def nearest_line(found: Components, component: int, rows: list[list[int]], reach: float) -> int | None:
     """Return the index of the line nearest to a small component; None if there is none within reach."""
-    top, bottom, left, right = found.box[one].tolist()
+    top, bottom, left, right = found.box[component].tolist()
     away = []
     for row in rows:
         boxes = found.box[row]
@@ -115,6 +115,6 @@ def line_of(ink: Map, found: Components, row: NDArray[np.int64]) -> Line:
     """Join components into a line."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
-    whole = piece(ink, found, belongs)
+    joined = piece(ink, found, belongs)
     tall = found.box[row, 1] - found.box[row, 0] + 1
-    return Line(whole.ink, whole.box, weighted_median(tall, found.mass[row]))
+    return Line(joined.ink, joined.box, weighted_median(tall, found.mass[row]))

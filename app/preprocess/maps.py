@@ -20,7 +20,7 @@ class Box(NamedTuple):
 
     @classmethod
     def around(cls, boxes: NDArray[np.int64]) -> "Box":
-        """Return the bounding box of others, given as (n, 4) first and last rows and columns, inclusive."""
+        """Return the bounding box of boxes (n, 4), each given as its first and last row, and first and last column."""
         top, bottom, left, right = boxes.T
         return cls(int(top.min()), int(bottom.max()) + 1, int(left.min()), int(right.max()) + 1)
 

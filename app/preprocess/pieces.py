@@ -13,7 +13,7 @@ SPECK = 0.04
 # Maximum distance and size of a neighbour, as multiples of a component's size.
 REACH, LARGER = 0.3, 1.2
 MOST = 3  # components that are candidates
-SMALLEST, SMALLEST_SHARE = 5, 1 / 16  # minimum size of one, in pixels and as a fraction of the map's longer side
+SMALLEST, SMALLEST_SHARE = 5, 1 / 16  # minimum for a candidate: pixels, and fraction of the map's longer side
 RANK_PRIOR = -3.0  # log-odds, for each candidate with a higher score
 OFF_CENTRE = 0.4  # weight of ink along the edges of the map; it is 1 at the centre
 
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
     Attributes
     ----------
     ink : Map
-        (h, w) float32: its ink, cropped to its bounding box, without any other.
+        (h, w) float32 in [0, 1]: its ink, cropped to its bounding box, without any other ink.
     box : Box
         Its bounding box on the ink map.
     prior : float
@@ -44,9 +44,9 @@ class Components(NamedTuple):
     labels : NDArray
         (H, W) integers: 0 for the background, n for the n-th component.
     mass : NDArray
-        (n + 1,) total ink of each; 0 for the background.
+        (n + 1,) float64: total ink of each; 0 for the background.
     box : NDArray
-        (n + 1, 4) bounding boxes: first and last row, first and last column.
+        (n + 1, 4) int64: bounding boxes, as the first and last row, and the first and last column.
     """
 
     labels: NDArray[np.integer]
@@ -93,13 +93,13 @@ class Components(NamedTuple):
         factor: NDArray[np.float64] = 1 - (1 - OFF_CENTRE) * np.maximum(y**2, x**2).clip(0, 1)
         return factor
 
-    def near(self, one: int) -> NDArray[np.bool_]:
-        """Return which components belong to one of them (n + 1,): itself, and close ones that are not much larger."""
+    def near(self, component: int) -> NDArray[np.bool_]:
+        """Return which components (n + 1,) belong to this one: itself, and close ones that are not much larger."""
         top, bottom, left, right = self.box.T
-        gap_y = np.maximum(top - bottom[one], top[one] - bottom).clip(min=0)
-        gap_x = np.maximum(left - right[one], left[one] - right).clip(min=0)
-        reached = np.hypot(gap_y, gap_x) <= REACH * self.size[one]
-        belongs: NDArray[np.bool_] = reached & (self.size <= LARGER * self.size[one])
+        gap_y = np.maximum(top - bottom[component], top[component] - bottom).clip(min=0)
+        gap_x = np.maximum(left - right[component], left[component] - right).clip(min=0)
+        reached = np.hypot(gap_y, gap_x) <= REACH * self.size[component]
+        belongs: NDArray[np.bool_] = reached & (self.size <= LARGER * self.size[component])
         return belongs
 
 

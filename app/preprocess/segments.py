@@ -108,7 +108,7 @@ def spans_of(box: Boxes, height: float) -> list[Span]:
 
 
 def around(box: Boxes) -> tuple[int, int, int, int]:
-    """Return the bounding box of others (n, 4): theirs are inclusive, its end is exclusive; empty ones do not count."""
+    """Return the box around inclusive boxes (n, 4), with exclusive ends as in `maps.Box`; empty boxes do not count."""
     (top, _, left, _), (_, bottom, _, right) = box.min(axis=0).tolist(), box.max(axis=0).tolist()
     return top, bottom + 1, left, right + 1
 

@@ -56,15 +56,15 @@ def share_metrics(folder: Path) -> None:
         for file in files:
             file.write_bytes(bytes(METRICS_FILE_BYTES))
     except OSError as error:
-        structlog.get_logger("digits").warning("/metrics tells of one worker only", reason=str(error))
+        structlog.get_logger("digits").warning("/metrics covers only one worker", reason=str(error))
         for file in files:
             file.unlink(missing_ok=True)
         del os.environ[METRICS_FOLDER]
     else:
-        forget_the_dead(folder)
+        forget_killed_workers(folder)
 
 
-def forget_the_dead(folder: Path) -> None:
+def forget_killed_workers(folder: Path) -> None:
     """Delete the gauges of workers that were killed; their counters stay."""
     if sys.platform == "win32":  # signal 0 is Ctrl-C there
         return

@@ -1,8 +1,8 @@
-"""Admission control: what is in progress, and what is refused because of it. It is decided only here.
+"""Admission control: counts what is in progress, and refuses what would exceed a limit. Nothing else decides this.
 
 A request with pictures is checked once before its body is read, so that an overloaded service spends its time on the
 requests it has accepted, not on bodies that it will refuse. Bytes are counted as they arrive, since a declared length
-is only a hint. A place is taken when the body is complete, so that a slow client keeps nobody out.
+is only a hint. A place is taken when the body is complete, so that a slow client does not keep others out.
 """
 
 import re
@@ -51,9 +51,9 @@ class Admission:
             Resource.LARGE: settings.decoders + settings.large_queue,
             Resource.REFUSED: MAX_REFUSED,
         }
-        # Maximum places for a request with several pictures, so that others get theirs.
+        # Maximum places for a request with several pictures, so that other requests get some.
         self.shares = {Resource.SMALL: max(1, settings.small_queue // 4), Resource.LARGE: 1}
-        self.in_hand = dict.fromkeys(Resource, 0)
+        self.in_use = dict.fromkeys(Resource, 0)
         self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
 
     def check(self, route: str, declared_bytes: int) -> None:
@@ -70,14 +70,14 @@ class Admission:
 
     def check_room(self, resource: Resource, amount: int) -> None:
         """Raise Overloaded if this amount of a resource would exceed its limit."""
-        if self.in_hand[resource] + amount > self.limits[resource]:
+        if self.in_use[resource] + amount > self.limits[resource]:
             raise Overloaded("Too many pictures are being sent at once: try again in a second.")
 
     def add(self, resource: Resource, amount: int) -> None:
         """Add to the amount of a resource in use, or subtract if negative."""
-        self.in_hand[resource] += amount
+        self.in_use[resource] += amount
         if resource in self.depth:
-            self.depth[resource].set(self.in_hand[resource])
+            self.depth[resource].set(self.in_use[resource])
 
     @contextmanager
     def holding(self) -> Iterator["Holding"]:

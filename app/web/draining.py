@@ -26,7 +26,7 @@ class Draining:
         """Within this context, delay SIGTERM by some seconds before it reaches the previous handler."""
         stop = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
-            yield  # not our server: a test, or one that handles signals in another way
+            yield  # a test, or a server that handles signals in another way
             return
         loop = asyncio.get_running_loop()
 

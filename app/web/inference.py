@@ -19,7 +19,7 @@ from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse
 from app.web.uploads import MAX_PICTURES, bytes_of, check_count, json_object
 
 HEADER = "Inference-Header-Content-Length"
-MAX_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and some more
+MAX_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and a margin for the rest
 LENGTH_BYTES = 4  # size of the little-endian length before each element of a BYTES tensor
 DATATYPES: dict[OutputName, Literal["INT64", "FP32"]] = {
     "digit": "INT64",

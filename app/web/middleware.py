@@ -21,7 +21,7 @@ from app.web.errors import Overloaded, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 CLIENT_CLOSED_REQUEST = 499  # nginx's code for a client that disconnected before the response
-# Delay of an Overloaded response: random, or clients that retry at once would all do so together.
+# Delay of an Overloaded response: random, so that clients that retry at once do not do so together.
 REFUSAL_SECONDS = 0.5, 1.0
 POLICY = (
     "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
@@ -43,7 +43,7 @@ class RequestMiddleware:
         self.app = app
         self.admission = admission
         self.metrics = metrics
-        self.log = structlog.get_logger().bind()  # bound once, not for every line
+        self.log = structlog.get_logger().bind()  # bound once, not for each line
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; see the class."""

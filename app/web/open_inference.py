@@ -134,14 +134,14 @@ async def read_inference(
     openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
 )
 async def infer(
-    request: Request, asked: Annotated[Inference, Depends(read_inference)]
+    request: Request, inference: Annotated[Inference, Depends(read_inference)]
 ) -> tensors.InferResponse | Response:
     """Read the digit on each of up to 256 pictures, or frames in the network's input format."""
-    if asked.has_frames:
-        readings = read_frames(request, asked.frames())
+    if inference.has_frames:
+        readings = read_frames(request, inference.frames())
     else:
-        readings = await read_all(request, asked.pictures())
-    response, binary = asked.response(readings, request.state.reader.classifier.version)
+        readings = await read_all(request, inference.pictures())
+    response, binary = inference.response(readings, request.state.reader.classifier.version)
     if not binary:
         return response
     head = response.model_dump_json(exclude_none=True).encode()

@@ -18,7 +18,7 @@ from app.web.errors import MalformedJson, MalformedMultipart, NoFile, NotBase64,
 
 MULTIPART, JSON = b"multipart/", b"application/json"  # prefix of a media type, and a media type
 FIELD, SEVERAL = "file", "files"  # form fields for one picture, and for several
-MAX_PARTS = 16  # per form; for several pictures, in addition to them
+MAX_PARTS = 16  # per form; for several pictures, besides the pictures
 MAX_PICTURES = 256
 IMAGE = "image"  # member of a JSON object with one picture
 MAX_VALUES = 1000  # in that object; a value may take a hundred times its length in memory
@@ -120,7 +120,7 @@ def picture_in_json(body: bytes) -> bytes:
 
 
 def json_object(body: bytes, max_values: int) -> dict[str, Any]:
-    """Parse a JSON object; raise MalformedJson if it is none, or has more than `max_values` values."""
+    """Parse a JSON object; raise MalformedJson if it is not one, or has more than `max_values` values."""
     if sum(map(body.count, (b",", b"[", b"{"))) > max_values:
         raise MalformedJson(f"The JSON has more than {max_values:,} values: send fewer.")
     try:
