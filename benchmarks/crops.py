@@ -6,7 +6,7 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageOps
 
-from training.paper import ink_colour, jpeg, lit, noise, off_white, paint, pair, plain, png, sensed, stamp, whole
+from training.paper import ink_colour, jpeg, lit, noise, off_white, paint, pair, plain, png, sensed, stamp, to_size
 from training.strokes import OUTLINE, Digit, handwriting
 
 
@@ -27,7 +27,7 @@ def scaled(image: Image.Image, side: int) -> Image.Image:
     extent = np.array([box[2] - box[0], box[3] - box[1]])
     scale = side / extent.max()
     method = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
-    return image.resize(whole((extent * scale).round().clip(min=1)), method, box)
+    return image.resize(to_size((extent * scale).round().clip(min=1)), method, box)
 
 
 def black_and_white(image: Image.Image) -> Image.Image:
@@ -41,7 +41,7 @@ def tight_photo(digit: Digit, rng: Generator, side: int) -> bytes:
     strokes = handwriting(digit, rng)
     height = side / strokes.extent(1).max()
     extent = strokes.extent(height)
-    size = whole(extent.round())
+    size = to_size(extent.round())
     paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
     paper = paint(paper, stamp(size, strokes, height, pair(extent / 2)), ink_colour(rng))
     image = sensed(rng, paper * lit(rng, size, 0.3)[..., None], rng.uniform(0.3, 0.8), rng.uniform(1.5, 5))

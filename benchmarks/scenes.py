@@ -41,7 +41,7 @@ from training.paper import (
     spot,
     stamp,
     to_image,
-    whole,
+    to_size,
 )
 from training.strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
 
@@ -69,7 +69,7 @@ def on_white(rng: Generator, strokes: Strokes, size: Size, height: float) -> byt
 
 def around(rng: Generator, strokes: Strokes, height: float, least: float, most: float) -> Size:
     """Return a picture size that leaves `least` to `most` digit heights of room in total, across and down."""
-    return whole(strokes.extent(height) + rng.uniform(least, most, 2) * height)
+    return to_size(strokes.extent(height) + rng.uniform(least, most, 2) * height)
 
 
 def thin_pen(digit: Digit, rng: Generator) -> bytes:
@@ -252,7 +252,7 @@ def printed_box(digit: Digit, rng: Generator) -> bytes:
     strokes, height = handwriting(digit, rng), rng.uniform(100, 300)
     inner, outer = rng.uniform(0.08, 0.4, (2, 2)) * height, rng.uniform(0.06, 0.3, (2, 2)) * height
     extent = strokes.extent(height)
-    size = whole(extent + inner.sum(axis=0) + outer.sum(axis=0))
+    size = to_size(extent + inner.sum(axis=0) + outer.sum(axis=0))
     paper = off_white(rng)
     form = to_image(paint(plain(size, paper), boxes(rng, size, outer, height), np.full(3, rng.uniform(10, 90))))
     ink = stamp(size, strokes, height, pair(outer[0] + inner[0] + extent / 2))
@@ -296,8 +296,8 @@ def printed_grid(digit: Digit, rng: Generator) -> bytes:
     extent = strokes.extent(height)
     cell = extent.max() * rng.uniform(1.25, 1.9) * rng.uniform(0.95, 1.05, 2)
     width, outside = rng.uniform(0.02, 0.05) * cell.min() + 1, rng.uniform(0, 0.12, (2, 2)) * cell
-    size = whole(cell + outside.sum(axis=0))
-    place = np.array(spot(rng, whole(cell), extent, width / 2 + 0.06 * height))
+    size = to_size(cell + outside.sum(axis=0))
+    place = np.array(spot(rng, to_size(cell), extent, width / 2 + 0.06 * height))
     paper, grid = off_white(rng), cells(size, cell, width, outside[0], np.radians(rng.uniform(-1.5, 1.5)))
     picture = paint(plain(size, paper) + noise(rng, size, 2), grid, np.full(3, rng.uniform(10, 70)))
     ink = stamp(size, strokes, height, pair(outside[0] + place)) * grain(rng, size)
@@ -374,7 +374,7 @@ def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
         pads[side] = seen[side][1] + rng.uniform(0.2, 0.5) * height
     extent = strokes.extent(height)
     centre = pads[:2] + extent / 2
-    size = whole(pads[:2] + extent + pads[2:])
+    size = to_size(pads[:2] + extent + pads[2:])
     ink = stamp(size, strokes, height, pair(centre))
     for side, (other, visible) in seen.items():
         place = centre + rng.uniform(-0.15, 0.15, 2) * height

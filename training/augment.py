@@ -25,7 +25,7 @@ ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
 # After 2×2 average pooling, pixels above this belong to the digit's bounding box.
 INK = 0.3
-# Jitter of the frame, in log size and in position.
+# Maximum jitter of the frame, in log size and in position.
 OFF_SIZE = 0.06
 OFF_PLACE_PIXELS = 0.7
 
@@ -108,25 +108,29 @@ def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> 
     return (basis @ weights @ basis.T).permute(0, 2, 3, 1) * (2 / FRAME_SIDE)
 
 
-def reframing(looked: Tensor, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
+def reframing(coarse: Tensor, step: int, generator: Generator) -> tuple[Tensor, Tensor]:
     """Compute the scale and shift that frame the digits, with random jitter.
 
     Parameters
     ----------
-    looked : Tensor
-        (N, h, w) the images, sampled at every `step`-th pixel.
+    coarse : Tensor
+        (N, h, w) float: the images, sampled at every `step`-th pixel.
+    step : int
+        Distance between samples, in pixels.
+    generator : Generator
+        Source of randomness, on the images' device.
 
     Returns
     -------
     (Tensor, Tensor)
         (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image positions.
     """
-    n, count = len(looked), looked.shape[-1]
-    place = torch.arange(count, device=looked.device) * step - (FRAME_SIDE - 1) / 2
-    profiles = torch.stack([looked.amax(dim=1), looked.amax(dim=2)], dim=1) > INK  # (N, 2, count), x first
+    n, count = len(coarse), coarse.shape[-1]
+    place = torch.arange(count, device=coarse.device) * step - (FRAME_SIDE - 1) / 2
+    profiles = torch.stack([coarse.amax(dim=1), coarse.amax(dim=2)], dim=1) > INK  # (N, 2, count), x first
     ends = profiles.float().argmax(dim=2) + profiles.flip(2).float().argmax(dim=2)
     size = step * (count - ends).amax(dim=1, keepdim=True)
-    sums = torch.stack([looked.sum(dim=1), looked.sum(dim=2)], dim=1)
+    sums = torch.stack([coarse.sum(dim=1), coarse.sum(dim=2)], dim=1)
     centre = (sums @ place) / sums.sum(dim=2).clamp(min=1e-6)  # (N, 2)
     scale = size / BOX_SIDE * uniform((n, 1), -OFF_SIZE, OFF_SIZE, generator).exp()
     off = 0.5 + uniform((n, 2), -OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, generator)  # MNIST's centre is 14.5, not 14
@@ -158,7 +162,7 @@ def deform(images: Tensor, generator: Generator) -> Tensor:
     """
     n = len(images)
     linear, bend = affine(n, generator), elastic(n, generator)
-    looked = sample(F.avg_pool2d(images, 2), positions(linear, linear.new_zeros((n, 2)), bend, step=2))
-    scale, shift = reframing(looked, 2, generator)
+    coarse = sample(F.avg_pool2d(images, 2), positions(linear, linear.new_zeros((n, 2)), bend, step=2))
+    scale, shift = reframing(coarse, 2, generator)
     shift = (linear @ shift[:, :, None])[:, :, 0]
     return sample(images, positions(linear * scale[:, :, None], shift, bend))

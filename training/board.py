@@ -22,7 +22,7 @@ def check_installed() -> None:
 
 
 def open_board(folder: Path, wanted: bool) -> AbstractContextManager["SummaryWriter | None"]:
-    """Open a TensorBoard writer on the run's folder, or a null context if it is not wanted."""
+    """Open a TensorBoard writer in the run's folder, or a null context if it is not wanted."""
     if not wanted:
         return nullcontext()
     from torch.utils.tensorboard import SummaryWriter

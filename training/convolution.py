@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from app.preprocess.frame import FRAME_SIDE
 from training.model import OUTPUTS, DigitNet, HiddenLayer, normalised
 
-# Kernel, stride and padding of each convolution. The first has stride 3, which leaves 8×8 positions and so few dense
+# Kernel, stride and padding of each convolution. The first has stride 3, which leaves 8×8 positions, and so few dense
 # weights. The second keeps the size, and the last leaves 3×3.
 SHAPES = ((7, 3, 0), (3, 1, 1), (4, 2, 0))
 

@@ -17,7 +17,7 @@ DEFAULT_ROOT = Path(os.path.dirname(__file__)).parent / "data"
 
 
 class DataMissing(Exception):
-    """MNIST is neither on disk nor can it be downloaded."""
+    """MNIST is not on disk and cannot be downloaded."""
 
 
 @dataclass(frozen=True)

@@ -127,8 +127,8 @@ def constants(i: int, **values: NDArray[Any] | np.generic) -> list[onnx.TensorPr
 def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
     """Write the network to `path`, if the file reproduces its outputs on real images.
 
-    The weights are 8-bit if that hardly changes the outputs, else float32. The file is written beside `path`,
-    loaded and checked as the service would load it, and only then moved into place.
+    The weights are 8-bit if that changes the outputs by at most MAX_ROUNDING on average, else float32. The file is
+    written beside `path`, loaded as the service would load it, checked, and only then moved into place.
 
     Parameters
     ----------

@@ -28,7 +28,7 @@ from training.segments import segments
 INK = 0.12  # pixels above this count as ink
 CANVAS = 140  # side in pixels of the canvas for characters and shapes
 MARGIN = 15
-# Without those that some people write as others write a digit. Taken from all alphabets of the Hershey fonts.
+# Drawn with all alphabets of the Hershey fonts. Letters that look like a digit in some handwriting are left out.
 LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
@@ -73,7 +73,7 @@ def crop(ink: Map) -> Map | None:
 
 
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))) -> Map:
-    """Pick a random digit, (28, 28), among some."""
+    """Pick the image (28, 28) of a random digit with one of the given labels."""
     while True:
         index = rng.integers(len(digits))
         if int(digits.labels[index]) in among:
@@ -98,7 +98,7 @@ def several_digits(digits: Digits, rng: Generator) -> Map:
 
 
 def digit_and_part(digits: Digits, rng: Generator) -> Map:
-    """Put a digit beside the adjacent part of a neighbour, to its left or right, with 15 to 65 % of that one's ink."""
+    """Put a digit beside the adjacent part of a neighbour, to its left or right, with 15 to 65 % of its ink."""
     whole, other, share = digit(digits, rng), digit(digits, rng), rng.uniform(0.15, 0.65)
     shares = other.sum(axis=0).cumsum() / other.sum()
     if rng.random() < 0.5:
@@ -177,8 +177,8 @@ def lines(_: Digits, rng: Generator) -> Map:
     box += [np.array(side) for side in ([(high[0], low[1]), high], [(low[0], high[1]), high])]
     cross = [np.array([(x, 0), (x, 1)]) for x in rng.uniform(0, 1, rng.integers(1, 3))]
     cross += [np.array([(0, y), (1, y)]) for y in rng.uniform(0, 1, rng.integers(1, 3))]
-    some = [box, box, cross, [box[k] for k in rng.choice(4, 2, replace=False)]]
-    return written(some[rng.integers(len(some))], rng)
+    figures = [box, box, cross, [box[k] for k in rng.choice(4, 2, replace=False)]]
+    return written(figures[rng.integers(len(figures))], rng)
 
 
 def shape(_: Digits, rng: Generator) -> Map:
@@ -251,7 +251,7 @@ def sheet(frames: NDArray[np.uint8], columns: int) -> Image.Image:
 
 
 def main() -> None:
-    """Draw a sheet with a row for each kind, and a last one of segments of numbers."""
+    """Draw a sheet with a row for each kind, and a last row of wrongly cut segments of numbers."""
     digits, path = data.load(train=True), Path(sys.argv[1])
     rng = np.random.default_rng(0)
     inks = (crop(kind(digits, rng)) for kind, _ in KINDS for _ in range(24))

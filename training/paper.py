@@ -22,7 +22,7 @@ Point = tuple[float, float]
 def stamp(
     size: Size, strokes: Strokes, height: float, centre: Point, camera: ArrayLike = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 ) -> Map:
-    """Draw strokes as a mask. `height` and `centre` are theirs on the sheet; the camera maps pixels to the sheet."""
+    """Draw strokes of this height and centre on the sheet as a mask; the camera (3, 3) maps pixels to the sheet."""
     left, top, right, bottom = strokes.box
     scale = (bottom - top) / height
     shift = (left + right) / 2 - scale * centre[0], (top + bottom) / 2 - scale * centre[1]
@@ -44,7 +44,7 @@ def pair(values: NDArray[np.float64]) -> Point:
     return float(values[0]), float(values[1])
 
 
-def whole(values: NDArray[np.float64]) -> Size:
+def to_size(values: NDArray[np.float64]) -> Size:
     """Convert an array of two numbers to integers, rounded down."""
     return int(values[0]), int(values[1])
 
@@ -69,7 +69,7 @@ def paint(picture: Map, mask: Map, colour: ArrayLike) -> Map:
 
 
 def noise(rng: Generator, size: Size, sigma: float) -> Map:
-    """Make grain, (H, W, 1). One tile is repeated, because random numbers are slow."""
+    """Make grain, (H, W, 1). One tile is repeated, since drawing random numbers is slow."""
     tile = rng.normal(0, sigma, (320, 320, 1)).astype(np.float32)
     return np.tile(tile, (size[1] // 320 + 1, size[0] // 320 + 1, 1))[: size[1], : size[0]]
 
@@ -101,7 +101,7 @@ def positions(size: Size) -> tuple[Map, Map]:
 
 
 def rise(value: NDArray[np.floating]) -> Map:
-    """Rise smoothly from 0 to 1 as the value goes from -1 to 1."""
+    """Compute the smoothstep function, which rises from 0 at -1 to 1 at 1."""
     share = (value / 2 + 0.5).clip(0, 1)
     risen: Map = (share * share * (3 - 2 * share)).astype(np.float32)
     return risen
@@ -115,13 +115,13 @@ def across(size: Size, angle: float) -> Map:
 
 
 def lit(rng: Generator, size: Size, fall: float) -> Map:
-    """Light a sheet from one side; the light falls off by at most `fall`."""
+    """Make the light on a sheet that is lit from one side; it falls off by at most `fall`."""
     light = 1 - rng.uniform(0.3, 1) * fall * rise(across(size, rng.uniform(0, 2 * np.pi)))
     return resized(light.astype(np.float32), size)
 
 
 def cast_shadow(rng: Generator, size: Size) -> Map:
-    """Cast the shadow of something beside the sheet, with a curved and fairly hard edge."""
+    """Make the light on a sheet with the shadow of an object beside it, with a curved and fairly hard edge."""
     angle = rng.uniform(0, 2 * np.pi)
     bend = rng.uniform(-0.8, 0.8) * across(size, angle + np.pi / 2) ** 2
     side = across(size, angle) + bend - rng.uniform(-0.4, 0.4)
@@ -131,7 +131,7 @@ def cast_shadow(rng: Generator, size: Size) -> Map:
 
 
 def folds(rng: Generator, size: Size, count: int) -> Map:
-    """Make the light on creased paper, around 0: lighter or darker beside each crease, fading with distance."""
+    """Make the change of light on creased paper: lighter or darker beside each crease, fading with distance."""
     light = np.zeros(coarse(size)[::-1], np.float32)
     bent = 0.012 * clouds(rng, size_of(light), 5, 5)
     for angle in rng.uniform(0, 2 * np.pi, count):

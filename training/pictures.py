@@ -120,8 +120,8 @@ def joined(digits: Digits, non_digits: Tensor, pictures: Digits) -> tuple[Digits
 def described(pictures: Digits, digits: int, non_digits: int) -> str:
     """Describe how many pictures are added, and their share of the digits and of the non-digits."""
     parts = []
-    for some, others, name in zip(by_kind(pictures), (digits, non_digits), ("digits", "non-digits"), strict=True):
-        if len(some):
-            shown = len(weighted(some, others))
-            parts.append(f"{len(some)} {name} ({shown / (others + shown):.1%} of the {name} in an epoch)")
+    for kind, others, name in zip(by_kind(pictures), (digits, non_digits), ("digits", "non-digits"), strict=True):
+        if len(kind):
+            shown = len(weighted(kind, others))
+            parts.append(f"{len(kind)} {name} ({shown / (others + shown):.1%} of the {name} in an epoch)")
     return " and ".join(parts)

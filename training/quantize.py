@@ -14,7 +14,7 @@ from torch import Tensor, nn
 # Not 127: processors without 8-bit dot products add pairs of products in 16 bits, 2 · 255 · 63 < 2¹⁵.
 MAX_WEIGHT = 63
 MAX_ACTIVATION = 255
-DAMPING = 0.01  # of the inputs' mean square, added to each: inputs that are always 0 leave the matrix invertible
+DAMPING = 0.01  # of the inputs' mean square, added to each input's, so that inputs that are always 0 do no harm
 BLOCK = 128  # inputs rounded before the remaining weights are updated: the same result in fewer passes
 
 
@@ -96,9 +96,9 @@ def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
         end = min(start + BLOCK, len(weight))
         errors = torch.empty_like(weight[start:end])
         for i in range(start, end):
-            whole = weight[i].round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
-            errors[i - start] = (weight[i] - whole) / influence[i, i]
+            integer = weight[i].round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
+            errors[i - start] = (weight[i] - integer) / influence[i, i]
             weight[i:end] -= influence[i, i:end, None] * errors[i - start]
-            weight[i] = whole
+            weight[i] = integer
         weight[end:] -= influence[start:end, end:].T @ errors
     return weight

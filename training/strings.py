@@ -260,7 +260,7 @@ def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
 
 
-Scene = Callable[[Sequence[NDArray[np.uint8]], Generator], bytes]
+Scene = Callable[[Sequence[NDArray[np.uint8]], Generator], bytes]  # digits (28, 28) -> the bytes of a picture
 SCENES: dict[str, Scene] = {
     "spaced": spaced,
     "tight": tight,
@@ -287,7 +287,7 @@ TWO_LINES = "two-lines"
 def number(
     scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, index: int, lengths: tuple[int, int]
 ) -> Number:
-    """Make a picture of a number in a scene. `lengths` are the least and most digits, of each line if there are two."""
+    """Make a picture of a number in a scene. `lengths` are the minimum and maximum number of digits per line."""
     rng = np.random.default_rng([seed, crc32(scene.encode()), index])
     counts = rng.integers(lengths[0], lengths[1] + 1, 2 if scene == TWO_LINES else 1)
     first = int(rng.integers(len(images) - 2 * counts.sum()))

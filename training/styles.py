@@ -1,6 +1,6 @@
 """Make writing styles that are rare in MNIST, by adding strokes to its digits.
 
-MNIST's digits are American: its 1 is a bare stroke, its 7 uncrossed, its 9 straight at the foot. Slant, size and pen
+MNIST's digits are American: its 1 is a bare stroke, its 7 uncrossed, its 9 straight at the bottom. Slant, size and pen
 are varied by `training.augment`.
 """
 
@@ -36,8 +36,8 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     """
     styled = images.clone()
     for digit, source, style, share in STYLES:
-        lot = torch.rand(len(images), generator=generator, device=generator.device)
-        chosen = ((labels == digit) & (lot < share)).nonzero()[:, 0]
+        random = torch.rand(len(images), generator=generator, device=generator.device)
+        chosen = ((labels == digit) & (random < share)).nonzero()[:, 0]
         sources = styled[chosen] if source == digit else images[labels == source]
         if len(chosen) and len(sources):
             styled[chosen] = style(drawn(sources, len(chosen), generator) if source != digit else sources, generator)
@@ -65,7 +65,7 @@ def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
 def of_sevens(sevens: Tensor, generator: Generator) -> Tensor:
     """Shear 7s to 1s with a long upstroke: the bar is turned down, the stem upright.
 
-    The network can tell added strokes by their pen, but not these.
+    The network may recognise added strokes by their width; here, there are none.
     """
     n = len(sevens)
     down, upright = uniform((n,), 0.7, 1.2, generator), uniform((n,), 0, 0.4, generator)
@@ -182,8 +182,8 @@ def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, floa
 
 Style = Callable[[Tensor, Generator], Tensor]
 # The digit to make, the digit it is made from, the style, and the share of the digit that gets it. Except for the
-# European 1s, the share is a third of what reads unfamiliar writers best: if 9s are often curled, an uncurled one is
-# taken for a 4.
+# European 1s, the share is a third of the one with the fewest errors on unfamiliar writers: if 9s are often curled,
+# straight ones are read as 4s.
 STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (1, 1, with_upstroke, 0.5),
     (1, 7, of_sevens, 0.2),

@@ -38,19 +38,19 @@ def wear(images: Tensor, generator: Generator) -> Tensor:
 
 def thickened(images: Tensor, generator: Generator) -> Tensor:
     """Widen strokes by up to two pixels."""
-    return torch.lerp(images, dilated(images), each(images, 0, 1, generator))
+    return torch.lerp(images, dilated(images), per_image(images, 0, 1, generator))
 
 
 def thinned(images: Tensor, generator: Generator) -> Tensor:
     """Narrow strokes by up to about a pixel and a half."""
-    return torch.lerp(images, -dilated(-images), each(images, 0, 0.7, generator))
+    return torch.lerp(images, -dilated(-images), per_image(images, 0, 0.7, generator))
 
 
 def blurred(images: Tensor, generator: Generator) -> Tensor:
     """Blur with the kernel 1 2 1 along both axes, at a random strength."""
     weights = images.new_tensor([0.25, 0.5, 0.25])
     soft = F.conv2d(images[:, None], torch.outer(weights, weights)[None, None], padding=1)[:, 0]
-    return torch.lerp(images, soft, each(images, 0, 0.9, generator))
+    return torch.lerp(images, soft, per_image(images, 0, 0.9, generator))
 
 
 def coarsened(images: Tensor, generator: Generator) -> Tensor:
@@ -64,7 +64,7 @@ def coarsened(images: Tensor, generator: Generator) -> Tensor:
 
 def toned(images: Tensor, generator: Generator) -> Tensor:
     """Darken or lighten greys with a gamma curve, as other pens and scanners do."""
-    return images.clamp(0, 1) ** each(images, -0.6, 0.6, generator).exp()
+    return images.clamp(0, 1) ** per_image(images, -0.6, 0.6, generator).exp()
 
 
 def torn(images: Tensor, generator: Generator) -> Tensor:
@@ -73,7 +73,7 @@ def torn(images: Tensor, generator: Generator) -> Tensor:
     middle = uniform((n, 2), -7, 7, generator) + MIDDLE
     streak = line(middle, uniform((n,), 0, math.pi, generator), torch.full_like(middle[:, 0], FRAME_SIDE))
     gap = draw(streak, uniform((n,), 0.3, 1.2, generator))
-    return images * (1 - gap * each(images, 0.3, 1, generator))
+    return images * (1 - gap * per_image(images, 0.3, 1, generator))
 
 
 def lined(images: Tensor, generator: Generator) -> Tensor:
@@ -85,10 +85,10 @@ def lined(images: Tensor, generator: Generator) -> Tensor:
     middle = torch.stack([torch.where(upright, across, along), torch.where(upright, along, across)], dim=1) + MIDDLE
     angle = upright * (math.pi / 2) + uniform((n,), -0.15, 0.15, generator)
     rest = draw(line(middle, angle, uniform((n,), 2, 10, generator)), uniform((n,), 0.3, 1.5, generator))
-    return torch.maximum(images, rest * each(images, 0.3, 1, generator))
+    return torch.maximum(images, rest * per_image(images, 0.3, 1, generator))
 
 
-def each(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
+def per_image(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
     """Draw a random number for each image, (N, 1, 1)."""
     return uniform((len(images), 1, 1), low, high, generator)
 

@@ -30,7 +30,7 @@ LENGTHS = 1, 6  # least and most digits per line
 BATCH = 100
 PENALTY = 1e-3  # L2 regularisation
 LEAST = -1e30  # stands for log 0
-MOST_LOSS = 30.0  # of one picture, so that one that cannot be read does not outweigh the others
+MOST_LOSS = 30.0  # maximum per picture, so that one that cannot be read does not outweigh the others
 MAX_PIXELS = 50_000_000
 
 
@@ -92,7 +92,7 @@ class Batch(NamedTuple):
 
 
 def example(number: strings.Number, classifier: Classifier) -> Example:
-    """Extract the features of a picture of a number, at the finer resolution."""
+    """Extract the features of a picture of a number, as found by a close look."""
     readings = []
     layouts = find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results
     assert isinstance(layouts, list)
@@ -102,7 +102,7 @@ def example(number: strings.Number, classifier: Classifier) -> Example:
         parts = np.concatenate([lattice.blank_features(line.parts)[:-1] for line in layout.lines])
         line_ends = np.concatenate([np.arange(len(line.parts.ink)) == len(line.parts.ink) - 1 for line in layout.lines])
         digits = [
-            lattice.digit_features(line, some.legibility) for line, some in zip(layout.lines, classes, strict=True)
+            lattice.digit_features(line, output.legibility) for line, output in zip(layout.lines, classes, strict=True)
         ]
         readings.append(
             Reading(
@@ -114,7 +114,7 @@ def example(number: strings.Number, classifier: Classifier) -> Example:
 
 def batch(examples: Sequence[Example]) -> Batch:
     """Pad examples with layouts to tensors."""
-    owned = [(index, reading) for index, some in enumerate(examples) for reading in some.readings]
+    owned = [(index, reading) for index, case in enumerate(examples) for reading in case.readings]
     texts = [examples[index].text for index, _ in owned]
     layouts_, most_parts = len(owned), max(len(reading.parts) for _, reading in owned)
     segments = sum(len(reading.spans) for _, reading in owned)
@@ -146,31 +146,31 @@ def batch(examples: Sequence[Example]) -> Batch:
     )
 
 
-def loss(some: Batch, weights: Weights) -> Tensor:
-    """Compute the negative log-likelihood of each example's text (E,). Without a path for it, it is very large."""
-    scores = torch.cat([some.digits @ weights.digits, torch.tensor([LEAST])])[some.ending]  # (L, N, MERGED)
-    skipped = (some.parts @ weights.blanks) * some.is_part
-    count, most_parts, _, most_digits = some.labels.shape
+def loss(padded: Batch, weights: Weights) -> Tensor:
+    """Compute the negative log-likelihood of each example's text (E,), which is very large if no path reads it."""
+    scores = torch.cat([padded.digits @ weights.digits, torch.tensor([LEAST])])[padded.ending]  # (L, N, MERGED)
+    skipped = (padded.parts @ weights.blanks) * padded.is_part
+    count, most_parts, _, most_digits = padded.labels.shape
     any_text = [torch.zeros(count)]
-    its_text = [torch.full((count, most_digits + 1), LEAST).index_fill(1, torch.tensor([0]), 0)]
-    line_any, line_its = any_text[0], its_text[0]  # where the line begins
+    own_text = [torch.full((count, most_digits + 1), LEAST).index_fill(1, torch.tensor([0]), 0)]
+    line_any, line_own = any_text[0], own_text[0]  # where the line begins
     for end in range(most_parts):
-        is_end = some.line_ends[:, end]
+        is_end = padded.line_ends[:, end]
         blank = torch.where(is_end, weights.blanks[-1], LEAST)
         reached = [any_text[end] + skipped[:, end], line_any + blank]
-        its = [its_text[end] + skipped[:, end, None], line_its + blank[:, None]]
+        own = [own_text[end] + skipped[:, end, None], line_own + blank[:, None]]
         for merged in range(min(MERGED, end + 1)):
-            score = torch.where(some.is_part[:, end], scores[:, end, merged], LEAST)
+            score = torch.where(padded.is_part[:, end], scores[:, end, merged], LEAST)
             reached.append(any_text[end - merged] + score)
-            one_more = its_text[end - merged][:, :-1] + score[:, None] + some.labels[:, end, merged]
-            its.append(torch.nn.functional.pad(one_more, (1, 0), value=LEAST))
+            one_more = own_text[end - merged][:, :-1] + score[:, None] + padded.labels[:, end, merged]
+            own.append(torch.nn.functional.pad(one_more, (1, 0), value=LEAST))
         any_text.append(torch.stack(reached).logsumexp(0))
-        its_text.append(torch.stack(its).logsumexp(0).clamp(min=LEAST))
+        own_text.append(torch.stack(own).logsumexp(0).clamp(min=LEAST))
         line_any = torch.where(is_end, any_text[-1], line_any)
-        line_its = torch.where(is_end[:, None], its_text[-1], line_its)
-    prior = some.layout @ weights.layout
-    its_end = its_text[-1].gather(1, some.length[:, None])[:, 0]
-    return by_example(prior + any_text[-1], some.example) - by_example(prior + its_end, some.example)
+        line_own = torch.where(is_end[:, None], own_text[-1], line_own)
+    prior = padded.layout @ weights.layout
+    own_end = own_text[-1].gather(1, padded.length[:, None])[:, 0]
+    return by_example(prior + any_text[-1], padded.example) - by_example(prior + own_end, padded.example)
 
 
 def by_example(values: Tensor, example: Tensor) -> Tensor:
@@ -184,19 +184,20 @@ def by_example(values: Tensor, example: Tensor) -> Tensor:
 def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
     """Fit the weights that make the examples' texts most probable; return them and the mean loss."""
     examples = sorted(
-        (some for some in examples if some.readings), key=lambda one: max(len(r.parts) for r in one.readings)
+        (case for case in examples if case.readings),
+        key=lambda case: max(len(reading.parts) for reading in case.readings),
     )
     batches = [batch(examples[start : start + BATCH]) for start in range(0, len(examples), BATCH)]
-    sides = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS, lattice.LAYOUT_WEIGHTS
-    weights = Weights(*(torch.tensor(list(side.values())).requires_grad_() for side in sides))
+    groups = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    weights = Weights(*(torch.tensor(list(group.values())).requires_grad_() for group in groups))
     optimizer = torch.optim.LBFGS(weights, max_iter=60, line_search_fn="strong_wolfe")
     means = [math.inf]
 
     def step() -> Tensor:
         optimizer.zero_grad()
-        total = PENALTY * sum((side.square().sum() for side in weights), torch.zeros(()))
-        for some in batches:
-            total = total + loss(some, weights).clamp(max=MOST_LOSS).sum() / len(examples)
+        total = PENALTY * sum((group.square().sum() for group in weights), torch.zeros(()))
+        for padded in batches:
+            total = total + loss(padded, weights).clamp(max=MOST_LOSS).sum() / len(examples)
         total.backward()  # type: ignore[no-untyped-call]
         means.append(total.item())
         return total

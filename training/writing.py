@@ -38,7 +38,7 @@ class Hand(NamedTuple):
 def hand(
     digits: Sequence[NDArray[np.uint8]], rng: Generator, height: Span = (28, 90), slant: Span = (-0.1, 0.1)
 ) -> Hand:
-    """Choose a random hand that writes these digits, with a felt pen or a ball pen."""
+    """Make a random hand for these digits, with a felt pen or a ball pen."""
     width = 1 / rng.uniform(9, 16)
     as_felt = rng.random() < 0.5
     strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
@@ -81,13 +81,16 @@ class Row:
 
     def __init__(self, height: float) -> None:
         self.height = height
-        self.top = round(0.5 * height)  # of a digit that is neither raised nor lowered
+        self.top = round(0.5 * height)  # top row of a digit that is neither raised nor lowered
         self.strip = np.zeros((round(2.2 * height) + 8, 0), np.float32)
-        self.source = np.zeros(self.strip.shape, np.int64)  # the mask of each pixel, counted from 1; 0 without ink
+        self.source = np.zeros(self.strip.shape, np.int64)  # each pixel's mask, numbered from 1; 0 without ink
         self.count = 0
 
     def write(self, mask: Map, gap: float, raised: float = 0.0) -> None:
-        """Add ink. The gap, in digit heights, is its least distance to earlier ink in any row; below 0 they overlap."""
+        """Add a mask. `gap` is its minimum distance from earlier ink along any row; if negative, they overlap.
+
+        Both `gap` and the height by which it is `raised` are in digit heights.
+        """
         top = max(0, round(self.top - raised * self.height))
         mask = mask[: len(self.strip) - top]
         rows = slice(top, top + len(mask))
@@ -114,7 +117,7 @@ class Row:
 
 
 def nearest(before: Map, after: Map) -> float:
-    """Find where `after` just touches `before`, as columns from the end of `before`: 0 or fewer."""
+    """Find where `after` just touches `before`: its offset in columns from the end of `before`, 0 or negative."""
     reach = max(1, len(before) // 8)  # rows this close count as the same row
     ends = before.shape[1] - 1 - (before[:, ::-1] > 0.3).argmax(axis=1)
     ends = np.where((before > 0.3).any(axis=1), ends, -(10**6))
