@@ -1,4 +1,4 @@
-"""Admission: what is held by requests, and which requests are refused because of it."""
+"""Admission: the resources that requests hold, and the requests that are refused because of them."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_a_check_reserves_nothing(admission):
 
 
 @pytest.mark.parametrize("kind", [Resource.SMALL, Resource.LARGE])
-def test_a_full_queue_refuses_another_place(admission, kind):
+def test_a_full_queue_refuses_another_picture(admission, kind):
     with admission.holding() as first, admission.holding() as second, admission.holding() as third:
         first.take(kind)
         second.take(kind)

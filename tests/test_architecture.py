@@ -1,4 +1,4 @@
-"""What importing a module must not do. import-linter checks the layers, see pyproject.toml."""
+"""Importing a module has no side effects and loads no unneeded packages; import-linter checks the layers."""
 
 import subprocess
 import sys

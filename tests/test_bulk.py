@@ -199,7 +199,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
         (["nowhere", "--workers", "0"], "Invalid value for '--workers': 0"),
     ],
 )
-def test_a_user_error_is_one_sentence(arguments, message, tmp_path, monkeypatch):
+def test_a_user_error_is_reported_in_one_sentence(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = subprocess.run(command(*arguments, "out"), capture_output=True, text=True)
     assert done.returncode > 0

@@ -50,7 +50,7 @@ def answer_of(ask, data: bytes) -> dict:
 
 
 def said(row: dict) -> dict:
-    """Return a row's filled columns; of an error, only its detail."""
+    """Return a row's filled columns; for an error, only its detail."""
     cells = {name: value for name, value in row.items() if value is not None and name != "path"}
     if "error" in cells:
         return {"error": cells["error"]["detail"]}
@@ -187,7 +187,7 @@ def test_results_of_another_job_are_not_extended(destination, kind, model):
         Destination(destination.place, kind, model).prepare()
 
 
-def test_a_glob_is_no_valid_destination(tmp_path):
+def test_a_glob_is_not_a_valid_destination(tmp_path):
     with pytest.raises(BulkError, match="is not a folder"):
         Destination(place_of(f"{tmp_path}/*"), "digit", "1f0c2a9b7d3e").prepare()
 

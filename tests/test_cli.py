@@ -121,7 +121,7 @@ def test_several_pictures_get_a_table_in_their_order(url, files):
     ]
 
 
-def test_a_picture_that_is_probably_no_digit_is_marked(url, files, tmp_path):
+def test_a_picture_that_is_probably_not_a_digit_is_marked(url, files, tmp_path):
     (tmp_path / "A.png").write_bytes(encode(letter("A")))
     heading = invoked("predict", tmp_path / "A.png", "--url", url).stdout.splitlines()[0]
     assert re.search(r"%\), probably not a digit$", heading)
@@ -236,7 +236,7 @@ def test_several_numbers_get_a_table_in_their_order(url, numbers, tmp_path):
     ]
 
 
-def test_a_part_of_a_number_that_is_probably_no_digit_is_marked(numbers):
+def test_a_part_of_a_number_that_is_probably_not_a_digit_is_marked(numbers):
     answer = json.loads(json.dumps(NUMBER))
     answer["lines"][0]["digits"][0]["legibility"] = 0.3
     with answering(lambda _: (200, {}, answer)) as url:
@@ -319,13 +319,13 @@ def test_info_shows_the_metadata_of_a_model_file(classifier):
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),
     ],
 )
-def test_a_user_error_is_one_sentence(arguments, code, message):
+def test_a_user_error_is_reported_in_one_sentence(arguments, code, message):
     done = invoked(*arguments)
     assert (done.exit_code, done.stdout) == (code, "")
     assert re.search(message, done.stderr)
 
 
-def test_ctrl_c_stops_it_at_once_and_silently(files):
+def test_ctrl_c_stops_a_command_at_once_and_silently(files):
     asked, answered = threading.Event(), threading.Event()
     with answering(lambda _: (asked.set(), answered.wait(30)) and (200, {}, SEVEN)) as url:
         process = subprocess.Popen([DIGITS, "predict", *files, "--url", url], stderr=subprocess.PIPE)
@@ -336,7 +336,7 @@ def test_ctrl_c_stops_it_at_once_and_silently(files):
     assert process.returncode == -signal.SIGINT
 
 
-def test_a_closed_pipe_stops_it_silently(files):
+def test_a_closed_pipe_stops_a_command_silently(files):
     with answering(lambda _: (200, {}, SEVEN)) as url:
         command = [DIGITS, "predict", *[files[0]] * 5000, "--url", url]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -428,7 +428,7 @@ def test_the_last_line_counts_unreadable_pictures(url, files, tmp_path):
     assert invoked("read", *broken[:2], "--url", url).stderr.endswith("2 of 2 could not be read.\n")
 
 
-def test_a_broken_connection_is_one_sentence():
+def test_a_broken_connection_is_reported_in_one_sentence():
     def respond(_):
         raise ConnectionAbortedError
 

@@ -1,4 +1,4 @@
-"""How a new user finds the way around: help, version, completion, `python -m app`, `make run`."""
+"""What a new user needs first: help, version, completion, `python -m app`, `make run`."""
 
 import os
 import re

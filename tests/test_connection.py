@@ -22,21 +22,21 @@ def why(url: str) -> str:
     return str(refusal.value)
 
 
-def test_a_closed_port():
+def test_a_closed_port_is_reported():
     assert why("http://127.0.0.1:9") == (
         "http://127.0.0.1:9 does not answer (Connection refused): start a service with `digits serve`, "
         "or choose another one with --url."
     )
 
 
-def test_a_host_that_does_not_resolve():
+def test_a_host_that_does_not_resolve_is_reported():
     said = why("http://nowhere.invalid")
     assert said.startswith("http://nowhere.invalid has an unknown host (")
     assert said.endswith("): check --url and DIGITS_URL.")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8000", "localhost:8000", "digits.example"])
-def test_an_address_without_a_scheme(address):
+def test_an_address_without_a_scheme_is_reported(address):
     assert why(address) == f"{address} has no scheme: use --url http://{address}"
 
 
@@ -44,14 +44,14 @@ def test_an_address_without_a_scheme(address):
     ("url", "message"),
     [("http://127.0.0.1:port", "Invalid port: 'port'"), ("ftp://127.0.0.1", "unsupported protocol")],
 )
-def test_an_invalid_address(url, message):
+def test_an_invalid_address_is_reported(url, message):
     said = why(url)
     assert said.startswith(f"{url} cannot be used: ")
     assert message in said
     assert said.endswith(". Use a URL such as http://127.0.0.1:8000")
 
 
-def test_https_to_an_http_service():
+def test_https_to_an_http_service_is_reported():
     with answering(lambda _: (200, {}, SEVEN)) as url:
         said = why(url.replace("http:", "https:"))
     assert " does not speak TLS (" in said
@@ -109,6 +109,6 @@ def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
             assert service.about() == {"model": {}}
 
 
-def test_unreadable_certificates(monkeypatch, tmp_path):
+def test_unreadable_certificates_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
     assert why("https://127.0.0.1:9").startswith("The certificates in SSL_CERT_FILE cannot be read (No such file or")

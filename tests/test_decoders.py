@@ -1,4 +1,4 @@
-"""Decoder processes: what ends one, and how it is replaced."""
+"""Decoder processes: the limits that end one, and its replacement."""
 
 import asyncio
 import multiprocessing
@@ -251,7 +251,7 @@ def test_every_picture_is_answered_while_busy_processes_are_killed(pool, photo):
 
     asyncio.run(look(pool, photo))
     outcomes = asyncio.run(read_many())
-    # a process killed while it is handed a picture leaves pebble's lock taken: those that wait are Busy, a 503
+    # a process killed while it receives a picture leaves pebble's lock taken: waiting pictures are Busy, a 503
     assert all(isinstance(outcome, Found | TooComplex | Busy) for outcome in outcomes)
     assert sum(isinstance(outcome, TooComplex) for outcome in outcomes) <= 3
     assert asyncio.run(look(pool, photo)).results[0].frame.any()

@@ -143,7 +143,7 @@ def test_the_training_examples_are_valid(options):
 
 
 @pytest.mark.parametrize("page", [README, DOCS / "accuracy.md"], ids=["README.md", "accuracy.md"])
-def test_the_numbers_are_the_model_cards(page):
+def test_the_numbers_match_the_model_card(page):
     card = (ROOT / "models" / "README.md").read_text()
     errors = re.search(r"\((\d+) of 10,000", card)[1]
     assert f"({errors} of 10,000;" in page.read_text()

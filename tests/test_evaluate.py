@@ -28,19 +28,19 @@ def by_hand() -> Answers:
     return Answers(np.zeros((4, 28, 28), np.float32), np.array([3, 7, 7, 5]), probabilities)
 
 
-def test_mistakes_and_confusion_by_hand():
+def test_mistakes_and_confusion_match_a_count_by_hand():
     assert by_hand().mistakes.tolist() == [2, 1]
     assert by_hand().confusion[7, 1] == 2
     assert by_hand().confusion.trace() == 2
     assert by_hand().confusion.sum() == 4
 
 
-def test_calibration_error_by_hand():
+def test_the_calibration_error_matches_a_calculation_by_hand():
     expected = (0 + 0.55 + 0.8 + 0.4) / 4  # each alone in its bin
     assert by_hand().reliability.error == pytest.approx(expected, abs=1e-6)
 
 
-def test_reliability_by_hand():
+def test_reliability_matches_a_calculation_by_hand():
     bins = evaluate.reliability([0.95, 0.97, 1.0, 0.5], [True, False, True, True])
     assert bins.counts.tolist() == [0] * 7 + [1] + [0] * 6 + [3]
     assert bins.confidence[[7, 14]] == pytest.approx([0.5, 2.92 / 3])
@@ -51,7 +51,7 @@ def test_reliability_by_hand():
 @pytest.mark.parametrize(
     ("errors", "n", "low", "high"), [(0, 100, 0, 0.037), (50, 100, 0.404, 0.596), (100, 100, 0.963, 1)]
 )
-def test_wilson_interval_against_published_values(errors, n, low, high):
+def test_the_wilson_interval_matches_published_values(errors, n, low, high):
     assert evaluate.wilson_interval(errors, n) == pytest.approx((low, high), abs=5e-4)
 
 

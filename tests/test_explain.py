@@ -79,7 +79,7 @@ def test_the_ink_covers_the_whole_upright_picture(client, seven, name):
 
 
 @pytest.mark.parametrize(("name", "calls"), [("MNIST's", [1, 50]), ("drawn", [1, 50])])
-def test_it_runs_one_more_batch_than_predict(client, seven, monkeypatch, name, calls):
+def test_an_explanation_runs_one_more_batch_than_predict(client, seven, monkeypatch, name, calls):
     shown, classify = [], Classifier.__call__
     monkeypatch.setattr(
         Classifier, "__call__", lambda self, frames: (shown.append(len(frames)), classify(self, frames))[1]

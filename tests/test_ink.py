@@ -122,7 +122,7 @@ def test_nothing_is_left_out_if_there_is_no_line(seven):
     assert (rows, columns) == (slice(0, 160), slice(0, 240))
 
 
-def test_otsus_threshold_by_hand():
+def test_otsus_threshold_matches_a_calculation_by_hand():
     levels = np.array([0.1] * 6 + [0.2] * 2 + [0.8] * 2, np.float32)
     threshold, separability = ink.otsu(levels)
     assert 0.2 < threshold < 0.8

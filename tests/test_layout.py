@@ -16,7 +16,7 @@ def test_a_long_name_is_shortened_but_keeps_its_end(name, width):
         assert short == name
 
 
-def test_nothing_is_100_percent():
+def test_no_probability_is_shown_as_100_percent():
     shares = [0, 0.04, 0.9984, 0.99949, 0.9995, 0.9999999, 1]
     assert [percent(share) for share in shares] == ["0.0%", "4.0%", "99.8%", "99.9%", ">99.9%", ">99.9%", ">99.9%"]
 

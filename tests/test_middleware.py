@@ -1,4 +1,4 @@
-"""What every request gets: a request id, headers, a log line, metrics."""
+"""Every request gets a request id, headers and a log line, and is counted in the metrics."""
 
 import json
 

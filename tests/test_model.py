@@ -14,7 +14,7 @@ def test_frames_and_flat_rows_have_the_same_logits():
     assert model(images).equal(model(images.flatten(1)))
 
 
-def test_it_normalises_its_own_input():
+def test_the_network_normalises_its_own_input():
     model = trained(hidden=())
     images = torch.rand(5, 28, 28)
     expected = (images.flatten(1) - MEAN) / STD @ model.output.weight.T + model.output.bias

@@ -42,7 +42,7 @@ def test_the_source_digits_are_not_changed(real):
 
 
 @pytest.mark.slow
-def test_the_network_tells_them_from_digits(real, classifier):
+def test_the_network_tells_non_digits_from_digits(real, classifier):
     frames = non_digits.non_digits(real, 1000, seed=7) / np.float32(255)
     assert (classifier(frames).legibility > 0.5).mean() < 0.2
 

@@ -71,7 +71,7 @@ def test_a_patch_without_ink_has_no_evidence(classifier, digits):
         assert (found[~empty] != 0).sum() > 4
 
 
-def test_a_patch_without_ink_has_none_even_if_the_network_is_noisy(frame):
+def test_a_patch_without_ink_has_no_evidence_even_if_the_network_is_noisy(frame):
     noise = np.random.default_rng(0)
     found = evidence(softmax_of(lambda frames: noise.normal(0, 1, len(frames))), frame, 7, 1)
     np.testing.assert_array_equal(found == 0, by_patch(frame) == 0)

@@ -29,7 +29,7 @@ def paths(tmp_path, seven, digits):
     return files
 
 
-def test_a_cell_tells_what_is_read_wrong_from_what_is_not_read():
+def test_a_cell_counts_wrong_and_missing_answers_separately():
     labels = {"a": "7", "b": "12", "c": "3", "d": "4"}
     assert peers_accuracy.cell(labels, labels) == "100.0 (51.0 to 100.0)"
     read = {"a": "7", "b": "127", "c": "", "d": "4"}

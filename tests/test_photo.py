@@ -69,7 +69,7 @@ def test_light_and_desk_do_not_change_the_digit(digits, light):
 
 
 @pytest.mark.parametrize("light", ["gradient", "bright spot"])
-def test_an_empty_sheet_in_smooth_light_is_blank_or_hardly_legible(light):
+def test_an_empty_sheet_in_smooth_light_is_blank_or_has_a_low_legibility(light):
     with suppress(BlankImage):
         assert read(photo(np.zeros((28, 28), np.uint8), light=LIGHTS[light])).legibility < 0.1
 

@@ -18,7 +18,7 @@ def test_mnist_digits_pass_through_unchanged(digits):
 
 
 @pytest.mark.parametrize("train", [True, False])
-def test_all_of_mnist_are_frames(train, mnist_root):
+def test_all_mnist_images_are_frames(train, mnist_root):
     assert frame.are_frames(MNIST(mnist_root, train=train).data.numpy()).all()
 
 
@@ -238,7 +238,7 @@ def test_pixels_are_counted_before_decoding(classifier, monkeypatch):
         read_bytes(data, classifier, max_pixels=10_000)
 
 
-def test_area_average_by_hand():
+def test_area_average_matches_a_calculation_by_hand():
     thirds = frame.area_average(2, 3)
     np.testing.assert_allclose(thirds, [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
     np.testing.assert_array_equal(frame.area_average(2, 4), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
@@ -260,11 +260,11 @@ def test_area_average_keeps_a_flat_signal_flat(outputs, inputs):
         (19.5, 20, 0),
     ],
 )
-def test_placement_by_hand(centre, length, offset):
+def test_placement_matches_a_calculation_by_hand(centre, length, offset):
     assert frame.placement(centre, length) == offset
 
 
-def test_centre_of_mass_by_hand():
+def test_the_centre_of_mass_matches_a_calculation_by_hand():
     ink = np.zeros((4, 6), np.float32)
     ink[1, 2] = ink[1, 3] = 1
     assert frame.centre_of_mass(ink) == (1.5, 3.0)

@@ -183,7 +183,7 @@ def readings(change: Change) -> list[Reading]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
-def test_neither_the_digit_nor_its_legibility_depends_on(name):
+def test_this_change_affects_neither_the_digit_nor_its_legibility(name):
     before, after = map(readings, CHANGES[name])
     differ = [
         index
@@ -210,13 +210,13 @@ TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 @cache
 def texts_as_they_are() -> list[str]:
-    return [text_of(number(some)).text for some in numbers()]
+    return [text_of(number(digits)).text for digits in numbers()]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXT_CHANGES)
-def test_a_text_does_not_depend_on(name):
-    changed = [text_of(TEXT_CHANGES[name](number(some))).text for some in numbers()]
+def test_this_change_does_not_affect_the_text(name):
+    changed = [text_of(TEXT_CHANGES[name](number(digits))).text for digits in numbers()]
     assert sum(one != other for one, other in zip(texts_as_they_are(), changed, strict=True)) <= 1
 
 

@@ -14,7 +14,7 @@ def sums(layer, inputs: torch.Tensor) -> torch.Tensor:
     return integers @ layer.weight.float() * layer.scale + layer.bias
 
 
-def test_a_layer_by_hand():
+def test_a_layer_matches_a_calculation_by_hand():
     layer = quantized_layer(WEIGHT, BIAS, torch.tensor([[0.0, 2.55]]))
     assert layer.weight.tolist() == [[21, 0], [-63, 63]]  # (n_in, n_out)
     assert layer.input_zero == 0

@@ -93,7 +93,7 @@ def test_a_damaged_small_picture_is_refused_in_the_event_loop(reader):
         reader.open_if_small(PNG[:20])
 
 
-def test_the_event_loop_goes_on_after_each_picture_that_is_opened_in_turn(reader, monkeypatch):
+def test_the_event_loop_runs_between_pictures_that_are_opened_in_turn(reader, monkeypatch):
     rounds, opened_in = 0, []
     monkeypatch.setattr(reader, "open_if_small", lambda _: opened_in.append(rounds))
 

@@ -67,7 +67,7 @@ def test_a_candidate_beside_the_chosen_one_lowers_its_legibility():
 
 
 @pytest.mark.parametrize("other", [BOTH, Box(20, 40, 20, 30), Box(10, 29, 60, 75)], ids=["around", "within", "small"])
-def test_an_enclosing_enclosed_or_much_smaller_candidate_does_not(other):
+def test_an_enclosing_enclosed_or_much_smaller_candidate_does_not_lower_the_legibility(other):
     read = judged((LEFT, 0.99, 0), (other, 0.98, -3))
     assert read.legibility == pytest.approx(0.99)
     assert not read.has_several

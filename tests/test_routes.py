@@ -56,7 +56,7 @@ def test_a_form_field_is_read_whatever_its_file_name(client, picture, name):
 FIELDS = ["digit", "confidence", "probabilities", "legibility", "model"]
 
 
-def test_the_answer_has_digit_ten_probabilities_and_legibility(client, picture, classifier):
+def test_the_answer_has_the_digit_ten_probabilities_and_the_legibility(client, picture, classifier):
     answer = client.post("/predict", content=picture).json()
     assert list(answer) == FIELDS
     assert len(answer["probabilities"]) == 10
@@ -66,7 +66,7 @@ def test_the_answer_has_digit_ten_probabilities_and_legibility(client, picture, 
     assert answer["model"] == classifier.version
 
 
-def test_a_non_digit_is_hardly_legible(client):
+def test_a_non_digit_has_a_low_legibility(client):
     assert client.post("/predict", content=encode(letter("A"))).json()["legibility"] < 0.5
 
 
@@ -394,6 +394,6 @@ def test_the_documentation_page_is_served(client):
     assert "swagger" in client.get("/docs").text.lower()
 
 
-def test_the_course_is_there(client):
+def test_the_course_is_served(client):
     assert client.get("/course").headers["content-type"] == "text/plain; charset=utf-8"
     assert client.get("/course").text == (ROOT / "docs" / "course.md").read_text()

@@ -1,4 +1,4 @@
-"""Claims about the pictures of the benchmark scenes."""
+"""Properties of the pictures in the benchmark scenes."""
 
 from collections import Counter
 from io import BytesIO

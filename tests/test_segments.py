@@ -60,7 +60,7 @@ def test_shapes_are_in_digit_heights_at_any_scale(digits):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
-def test_dots_and_lines_are_handled(shape):
+def test_a_dot_or_a_line_has_a_part(shape):
     page = np.zeros((50, 50), np.float32)
     page[4 : 4 + shape[0], 4 : 4 + shape[1]] = 1
     assert len(found(page).parts.ink) >= 1

@@ -61,7 +61,7 @@ def test_a_one_made_from_a_seven_has_its_bar_turned_down_to_the_left():
     assert (row > box.top + 0.3 * box.height).all()
 
 
-def test_without_sevens_no_one_is_made_from_them(sample):
+def test_a_batch_without_sevens_gets_no_ones_made_from_sevens(sample):
     images, labels = sample
     ones = images[labels == 1]
     assert styles.restyle(ones, torch.ones(len(ones), dtype=torch.long), generator()).shape == ones.shape

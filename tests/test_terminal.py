@@ -73,7 +73,7 @@ def test_bars_leave_room_for_marking_probable_non_digits(width, answers):
     assert max(map(cell_len, lines)) <= width
 
 
-def test_a_text_is_never_cut(answers):
+def test_a_text_is_never_cut_off(answers):
     for width in WIDTHS:
         for shown in (FORMATS["text"][0](width), FORMATS["text"][1](NAMES, width)):
             for name, answer in zip(NAMES, answers["text"], strict=True):

@@ -76,7 +76,7 @@ def test_the_same_seed_gives_the_same_weights(parts):
     assert not weights(first).equal(weights(other))
 
 
-def test_bf16_trains_too(parts):
+def test_training_in_bf16_works(parts):
     _, losses = run_epochs(replace(SMALL, precision="bf16"), parts)
     assert losses[-1] < losses[0]
 

@@ -19,7 +19,7 @@ def change_of_ink(effect, images: torch.Tensor) -> torch.Tensor:
     return (effect(images, generator()) - images).sum(dim=(1, 2))
 
 
-def test_effects_have_the_direction_of_their_name(images):
+def test_effects_add_remove_or_keep_ink_as_their_names_say(images):
     assert (change_of_ink(wear.thickened, images) >= 0).all()
     assert (change_of_ink(wear.thinned, images) <= 0).all()
     assert (change_of_ink(wear.torn, images) <= 0).all()

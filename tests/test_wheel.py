@@ -52,7 +52,7 @@ def environment(wheel, tmp_path_factory) -> Path:
     install = ["--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *install], check=True)
     packages = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
-    # A path in a .pth file comes after the environment's own, and .pth files behind it, as of editables, do not count.
+    # A path from a .pth file comes after the environment's own, and .pth files in it (editable installs) are ignored.
     Path(packages, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return folder
 

@@ -1,4 +1,4 @@
-"""The counts of the benchmark on whole numbers."""
+"""The counts in the benchmark of whole numbers."""
 
 import csv
 

@@ -150,7 +150,7 @@ def test_an_unsure_answer_names_the_runner_up(page, digits, classifier):
 
 
 @pytest.mark.parametrize("name", LETTERS)
-def test_a_drawn_letter_is_probably_no_digit(page, name):
+def test_a_drawn_letter_is_shown_as_probably_not_a_digit(page, name):
     for stroke in LETTERS[name]:
         draw(page, stroke)
     answered(page)

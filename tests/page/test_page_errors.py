@@ -1,4 +1,4 @@
-"""Errors on the page: each is explained, and what can be retried is."""
+"""Errors on the page: each is explained, and a request that may succeed later is retried."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Explanations and corrections on the page: the steps to the answer, the evidence, and a better network."""
+"""Explanations and corrections on the page: the steps to the answer, the evidence, and training on corrections."""
 
 import re
 import subprocess
@@ -77,7 +77,7 @@ def test_why_shows_evidence_for_the_digit_and_its_runner_up(narrow):
     assert [name for name, _ in squares] == ["for" if weight > 0 else "against" for weight in evidence]
     assert np.argmax([shade for _, shade in squares]) == np.abs(evidence).argmax()
     page.keyboard.press("Escape")
-    expect(page.locator("#evidence rect")).to_have_count(0)  # never beside another picture
+    expect(page.locator("#evidence rect")).to_have_count(0)  # it must not stay beside another picture
 
 
 def test_the_page_links_to_the_course(narrow):

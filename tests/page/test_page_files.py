@@ -120,7 +120,7 @@ def test_an_svg_is_drawn_by_the_browser_and_sent_as_a_png(page):
 
 
 def drop_address(page: Page, **data: str) -> None:
-    """Drop what was dragged from another page: no file, only its address."""
+    """Drop a picture that was dragged from another page: no file, only its address."""
     page.evaluate(
         """entries => {
             const data = new DataTransfer();

@@ -1,4 +1,4 @@
-"""The page for everybody: on phones and wide screens, by keyboard, for screen readers, in the dark; its snippets."""
+"""The page on phones and wide screens, by keyboard, for screen readers and in dark mode; and its snippets."""
 
 import re
 import subprocess
