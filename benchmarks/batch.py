@@ -46,13 +46,13 @@ def request(path: str, content_type: str, body: bytes) -> bytes:
 
 
 async def one_by_one(connections: list[Connection], requests: list[bytes]) -> list[Any]:
-    """Send requests over all connections, each sending the next as soon as it is free; return the answers."""
+    """Send requests over all connections, one at a time on each; return the answers in order."""
     answers: list[Any] = [None] * len(requests)
-    waiting = iter(enumerate(requests))
+    remaining = iter(enumerate(requests))
 
     async def ask(connection: Connection) -> None:
-        for index, each in waiting:
-            answers[index] = json.loads(await connection.post(each))
+        for index, content in remaining:
+            answers[index] = json.loads(await connection.post(content))
 
     await asyncio.gather(*map(ask, connections))
     return answers
@@ -74,7 +74,7 @@ async def compare(runs: int) -> None:
         results = json.loads(await connections[0].post(batch))["results"]
         seconds["batch"].append(time.perf_counter() - began)
         assert [answer["digit"] for answer in answers] == [result["digit"] for result in results]
-    median = {name: statistics.median(each) for name, each in seconds.items()}
+    median = {name: statistics.median(times) for name, times in seconds.items()}
     typer.echo(f"{PICTURES} requests over {CONNECTIONS} connections: {median['requests'] * 1000:.1f} ms")
     typer.echo(f"one batch of {PICTURES}: {median['batch'] * 1000:.1f} ms")
     typer.echo(f"the batch is {median['requests'] / median['batch']:.2f} times as fast (medians of {runs} runs)")

@@ -3,7 +3,7 @@
     python benchmarks/bulk.py
 
 writes 100,000 files. First, a worker and a loop that only reads the same bytes in batches of 256 take turns, part by
-part, in one process. Their rates are per second of CPU time, so that other work on the machine does not count. Then, in
+part, in one process. Their rates are per second of CPU time, which other work on the machine does not affect. Then, in
 each round, `digits bulk` reads all files and `digits predict --csv` a tenth of them, on all cores available to this
 process. Prints medians in pictures per second, and the cost of a million pictures. Needs the extra `bulk` and the full
 MNIST set (`MNIST_ROOT`).
@@ -53,19 +53,20 @@ def main(
         for turn in range(rounds):
             bulks.append(bulk(part.parent, Path(folder) / f"results-{turn}", workers, n))
             predicts.append(predict(part))
-            reading, whole = bulks[-1]
-            typer.echo(f"bulk {reading:,.0f}, including start-up {whole:,.0f}, predict {predicts[-1]:,.0f}")
+            reading, overall = bulks[-1]
+            typer.echo(f"bulk {reading:,.0f}, including start-up {overall:,.0f}, predict {predicts[-1]:,.0f}")
     ratio = median(work / loop for work, loop in zip(works, loops, strict=True))
     typer.echo(f"loop in batches of {BATCH}, on one core: {median(loops):,.0f}")
     typer.echo(f"worker: {median(works):,.0f}, {ratio:.2f}× the loop")
-    reading, whole, asked = (
-        median(each.reading for each in bulks),
-        median(each.whole for each in bulks),
+    reading, overall, single = (
+        median(rates.reading for rates in bulks),
+        median(rates.overall for rates in bulks),
         median(predicts),
     )
-    typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} after start-up, {whole:,.0f} including it")
+    typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} after start-up, {overall:,.0f} including it")
     typer.echo(
-        f"digits predict: {asked:,.0f}; digits bulk: {reading / asked:.1f}× that, {whole / asked:.1f}× with start-up"
+        f"digits predict: {single:,.0f}; "
+        f"digits bulk: {reading / single:.1f}× that, {overall / single:.1f}× with start-up"
     )
     typer.echo(f"a million pictures: {MILLION / median(works) / HOUR:.3f} core-hours")
 
@@ -74,7 +75,7 @@ class Rates(NamedTuple):
     """Pictures per second of `digits bulk`, from the first completed part on, and including start-up."""
 
     reading: float
-    whole: float
+    overall: float
 
 
 def write(folder: Path, n: int) -> list[Path]:
@@ -102,7 +103,7 @@ def in_turn(pictures: Path, results: Path) -> tuple[list[float], list[float]]:
         data = [Path(path).read_bytes() for path in part]
         begin = time.process_time()
         for first in range(0, len(data), BATCH):
-            read([open_image(each, settings.max_pixels) for each in data[first : first + BATCH]], classifier)
+            read([open_image(file, settings.max_pixels) for file in data[first : first + BATCH]], classifier)
         middle = time.process_time()
         asyncio.run(worker.read(part))
         loops.append(len(part) / (middle - begin))

@@ -28,9 +28,9 @@ async def compare(runs: int) -> None:
     for run in range(runs):
         read = []
         for path, times in seconds.items():
-            asked = request(path, "image/png", pictures[run % len(pictures)])
+            content = request(path, "image/png", pictures[run % len(pictures)])
             began = time.perf_counter()
-            answer = await connection.post(asked)
+            answer = await connection.post(content)
             times.append(time.perf_counter() - began)
             read.append(json.loads(answer)["digit"])
         assert read[0] == read[1]

@@ -1,4 +1,4 @@
-"""Measure what fifty corrected pictures by one writer change, by training a network with and without them.
+"""Train a network with and without fifty corrected pictures by one writer, and compare the errors.
 
     python benchmarks/one_hand.py [--epochs 8] [--folder runs/one-hand]
 
@@ -64,7 +64,7 @@ def write(folder: Path, digits: Digits, count: int) -> None:
 
 
 def leaning(digit: NDArray[np.uint8]) -> Image.Image:
-    """Draw a digit as this writer would."""
+    """Draw a digit in this writer's style."""
     ink = Image.fromarray(np.pad(digit, ((0, 0), (MARGIN, MARGIN))))
     ink = ink.resize((SCALE * ink.width, SCALE * ink.height), Image.Resampling.BICUBIC)
     lean = math.tan(math.radians(LEAN))

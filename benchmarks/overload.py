@@ -2,7 +2,7 @@
 
     python benchmarks/overload.py
 
-measures the latency of a lone client and the throughput of a few clients that never fill the queue. Then it sends
+measures the latency of a single client and the throughput of a few clients that never fill the queue. Then it sends
 
 - 640×480 JPEGs at 3 and at 10 times that rate, whether answers arrive or not,
 - MNIST PNGs from 400 clients that honour Retry-After, and from 400 that retry at once.
@@ -31,7 +31,7 @@ Answers = dict[int, list[float]]  # latencies in seconds, by status
 
 
 class Client(asyncio.Protocol):
-    """A connection that repeats a request. It runs as little Python as possible, to send enough."""
+    """A connection that repeats a request, with as little Python as possible, so that one core can overload another."""
 
     def __init__(self, name: str, body: bytes, answers: Answers) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Record an answer once it is complete.
 
-        Answers are JSON objects without nested ones, so the first `}` ends them.
+        An answer is a JSON object that contains no other, so its first `}` ends it.
         """
         self.answer += data
         if self.answer.endswith(b"}"):
@@ -128,7 +128,7 @@ def p99(seconds: list[float]) -> float:
 def report(name: str, answers: Answers, seconds: float, alone: Answers, rate: float, goals: str) -> None:
     """Print the results of an overload."""
     accepted = answers[200]
-    refused = [each for status, those in answers.items() if status != 200 for each in those]
+    refused = [latency for status, latencies in answers.items() if status != 200 for latency in latencies]
     typer.echo(
         f"  {name}: {len(accepted) / seconds:.0f} answered per second, {len(accepted) / seconds / rate:.0%} of "
         f"{rate:.0f}, p99 {p99(accepted):.0f} ms ({p99(accepted) / p99(alone[200]):.1f} times a lone client's); "

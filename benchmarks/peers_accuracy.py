@@ -2,9 +2,9 @@
 
     make peers [ARGS="DIR… --n 250"]
 
-Each reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR (in the format of
-`make real`), and numbers of two to five digits in some scenes of `training.strings`. An answer is right if it has
-exactly the digits on the picture. `squashed` is our network with the preprocessing of most services; like
+Each recogniser reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR (in the
+format of `make real`), and numbers of two to five digits in some scenes of `training.strings`. An answer is right if it
+has exactly the digits on the picture. `squashed` is our network with the preprocessing of most services; like
 digit-recognizer-py, it reads single digits only. Each recogniser runs in its own process, on one core; one that cannot
 start is left out. Prints Markdown tables. Needs the extra `training`, and tesseract (on Debian,
 `apt-get install tesseract-ocr`).
@@ -91,9 +91,9 @@ def samples(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
         for name, labels in labelled(folders).items()
     }
     return {
-        name: dict(random.Random(seed).sample(some, min(n, len(some))))  # noqa: S311
-        for name, some in shown.items()
-        if some
+        name: dict(random.Random(seed).sample(labels, min(n, len(labels))))  # noqa: S311
+        for name, labels in shown.items()
+        if labels
     }
 
 

@@ -72,7 +72,7 @@ def on_grey(picture: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture.convert("RGBA"))
 
 
-def some(candidates: list[Candidate], classes: Classes) -> list[tuple[Candidate, str]]:
+def selected(candidates: list[Candidate], classes: Classes) -> list[tuple[Candidate, str]]:
     """Select the most legible candidate and a few rejected ones, each with the network's output as text."""
     order = classes.legibility.argsort()[::-1]
     rejected = [index for index in order[1:] if classes.legibility[index] < 0.5]
@@ -96,10 +96,10 @@ def main() -> None:
         column[0].set_title(name, fontsize=9)
         top, bottom, left, right = read_bytes(file, classifier, 10**8).box
         column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
-        shown = some(candidates, classifier(np.stack([candidate.frame for candidate in candidates])))
-        for axes, (candidate, said) in zip(column[1:], shown, strict=False):
+        shown = selected(candidates, classifier(np.stack([candidate.frame for candidate in candidates])))
+        for axes, (candidate, title) in zip(column[1:], shown, strict=False):
             axes.imshow(1 - candidate.frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            axes.set_title(said, fontsize=9)
+            axes.set_title(title, fontsize=9)
     figure.savefig(ROOT / "docs" / "picture-to-frame.png", dpi=100)
     (ROOT / "docs" / "seven.png").write_bytes(samples["pen on paper"])
     (ROOT / "docs" / "number.png").write_bytes(number())

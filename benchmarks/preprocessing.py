@@ -64,7 +64,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of each repetition, in total and for decoding alone (at the first, coarse resolution)."""
+    """Milliseconds of each repetition, in total and for decoding alone (at the resolution of a glance)."""
 
     total: NDArray[np.float64]
     decoding: NDArray[np.float64]
@@ -125,7 +125,7 @@ def row(kind: Kind, timing: Timing) -> str:
 
 
 def cpu_model() -> str:
-    """Return the processor's model name, if the system tells it."""
+    """Return the processor's model name, if the system provides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -183,7 +183,7 @@ def photo(digit: Image.Image, rng: np.random.Generator, size: tuple[int, int] = 
 
 
 def small_photo(digit: Image.Image, rng: np.random.Generator) -> bytes:
-    """Photograph it at 640×480, as a messenger would send it."""
+    """Photograph a digit at 640×480, the size that a messaging app sends."""
     return photo(digit, rng, (640, 480))
 
 

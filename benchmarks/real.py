@@ -191,11 +191,11 @@ def table_of_others(others: dict[str, list[Reading]], digits: list[Reading]) -> 
     scores, correct = [r.legibility for r in digits], [r.answer == r.label for r in digits]
     for name, readings in others.items():
         own = [reading.legibility for reading in readings]
-        told = "– | –"
+        separation = "– | –"
         if digits:
             rate = ccr(scores, correct, own, FALSE_POSITIVES)
-            told = f"{100 * auroc(scores, own):.2f} | {100 * rate:.1f}"
-        lines.append(f"| {name} | {len(own)} | {100 * (1 - legible(readings)):.1f} | {told} |")
+            separation = f"{100 * auroc(scores, own):.2f} | {100 * rate:.1f}"
+        lines.append(f"| {name} | {len(own)} | {100 * (1 - legible(readings)):.1f} | {separation} |")
     return "\n".join(lines)
 
 
@@ -215,7 +215,7 @@ def confusions(wrong: Iterable[Reading]) -> str:
     confused = Counter(f"{reading.label}→{reading.answer}" for reading in wrong if not reading.refused)
     refused = Counter(reading.answer for reading in wrong if reading.refused)
     counts = confused.most_common(SHOWN_CONFUSIONS) + refused.most_common()
-    return ", ".join(f"{what} ×{count}" for what, count in counts) or "no mistakes"
+    return ", ".join(f"{confusion} ×{count}" for confusion, count in counts) or "no mistakes"
 
 
 def draw_sheet(readings: Sequence[Reading], path: Path) -> Path:
@@ -246,7 +246,7 @@ def open_if_picture(file: bytes) -> Image.Image | None:
     """Open a file as a picture that fits a tile, or return None, since refused files may not be pictures."""
     try:
         image = ImageOps.exif_transpose(Image.open(BytesIO(file))).convert("RGBA")
-    except Exception:  # Pillow's parsers raise whatever broken bytes make them raise
+    except Exception:  # Pillow's parsers raise any kind of exception on broken bytes
         return None
     return ImageOps.contain(image, (TILE, TILE))
 

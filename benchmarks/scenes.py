@@ -2,7 +2,7 @@
 
 The pictures are synthetic: MNIST's strokes are enlarged, or redrawn along their centre lines with another pen. A
 picture depends only on the seed, its scene and its index. There are no scenes with several digits to read, glare,
-motion blur or other people's handwriting.
+motion blur or handwriting other than MNIST's.
 """
 
 from collections.abc import Callable
@@ -323,7 +323,7 @@ def one_bit(digit: Digit, rng: Generator) -> bytes:
 
 
 def slightly_cut(digit: Digit, rng: Generator) -> bytes:
-    """Draw a digit of which one of the picture's edges cuts off 3 to 8 %."""
+    """Draw a digit with 3 to 8 % of it cut off by one of the picture's edges."""
     strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
     size, extent = around(rng, strokes, height, 0.3, 2), strokes.extent(height)
     centre = np.array(spot(rng, size, extent, 4))
@@ -369,7 +369,7 @@ def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
     strokes, height = handwriting(digit, rng), rng.uniform(120, 300)
     pads, seen = rng.uniform(0.3, 0.8, 4) * height, {}
     for side in rng.choice(4, rng.integers(1, 3), replace=False):
-        other = handwriting(some_neighbour(rng), rng)
+        other = handwriting(random_neighbour(rng), rng)
         seen[side] = other, rng.uniform(0.3, 0.65) * other.extent(height)[side % 2]
         pads[side] = seen[side][1] + rng.uniform(0.2, 0.5) * height
     extent = strokes.extent(height)
@@ -384,7 +384,7 @@ def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
     return scanned(rng, paint(plain(size, off_white(rng)), ink, ink_colour(rng)))
 
 
-def some_neighbour(rng: Generator) -> Digit:
+def random_neighbour(rng: Generator) -> Digit:
     """Pick one of 500 other MNIST digits."""
     column, row = (28 * int(rng.integers(side // 28)) for side in NEIGHBOURS.size)
     return np.asarray(NEIGHBOURS.crop((column, row, column + 28, row + 28)))

@@ -138,8 +138,8 @@ def start(
 
 def family(pid: int) -> list[int]:
     """List a process and its descendants."""
-    children = [child for of in Path(f"/proc/{pid}/task").glob("*/children") for child in of.read_text().split()]
-    return [pid, *(each for child in children for each in family(int(child)))]
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def memory(pid: int) -> float:
@@ -176,8 +176,8 @@ def service(load_core: str) -> Iterator[None]:
 def load(script: Path, connections: int, seconds: float, url: str = URL, cores: str = LOAD_CORE) -> dict[str, float]:
     """Load a server: requests per second, latencies in milliseconds, and failed requests."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(script), url]
-    said = subprocess.run(pinned(cores) + command, capture_output=True, text=True, check=True).stdout
-    return json.loads(said.strip().splitlines()[-1])
+    output = subprocess.run(pinned(cores) + command, capture_output=True, text=True, check=True).stdout
+    return json.loads(output.strip().splitlines()[-1])
 
 
 def write_script(folder: Path, body: bytes) -> Path:

@@ -72,7 +72,7 @@ async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter
 
 
 async def watch(server: object, every: float, seconds: float, seen: list[tuple[float, float]]) -> None:
-    """Record the service's memory."""
+    """Record the service's memory in megabytes, and the time."""
     started = time.perf_counter()
     while (now := time.perf_counter() - started) < seconds:
         seen.append((now, memory(server.pid)))

@@ -64,7 +64,7 @@ def read_folder(folder: Path, url: str) -> Iterator[Read]:
 
 
 def distance(written: str, read: str) -> int:
-    """Compute the edit distance (Levenshtein 1966): the least number of digits to change, add or remove."""
+    """Compute the edit distance (Levenshtein 1966): the minimum number of digits to change, add or remove."""
     row = list(range(len(read) + 1))
     for place, digit in enumerate(written, 1):
         before, row[0] = row[0], place
@@ -76,10 +76,10 @@ def distance(written: str, read: str) -> int:
 def line(name: str, numbers: Iterable[Read]) -> str:
     """Format a row of the table."""
     read = list(numbers)
-    right = sum(one.text == one.label for one in read)
-    long = sum(len(one.text) == len(one.label) for one in read)
-    digits = sum(len(one.label.replace("\n", "")) for one in read)
-    wrong = sum(distance(one.label, one.text) for one in read)
+    right = sum(number.text == number.label for number in read)
+    long = sum(len(number.text) == len(number.label) for number in read)
+    digits = sum(len(number.label.replace("\n", "")) for number in read)
+    wrong = sum(distance(number.label, number.text) for number in read)
     low, high = wilson_interval(right, len(read))
     of_digits = f"{100 * (1 - wrong / digits):.1f}" if digits else "–"
     share = f"{100 * right / len(read):.1f} | {right}/{len(read)} | {100 * low:.1f} to {100 * high:.1f}"
@@ -91,7 +91,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure how well whole numbers are read.")
     parser.add_argument("--split", choices=["validation", "test"], default="test")
     parser.add_argument("--n", type=int, default=500, help="numbers per scene")
-    parser.add_argument("--lengths", type=int, nargs=2, default=[2, 5], help="least and most digits per line")
+    parser.add_argument("--lengths", type=int, nargs=2, default=[2, 5], help="minimum and maximum digits per line")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=SCENES, metavar="NAME")

@@ -1,7 +1,7 @@
 """Hostile pictures and bodies, made to take much memory or time, are read or refused without affecting other clients.
 
-Each is sent alone, sixteen times at once, and repeatedly while another client sends a good picture. Finally, the service
-is told to stop while it reads some. `make hostile` sends each for 20 s.
+Each is sent alone, sixteen times at once, and repeatedly while another client sends a good picture. Finally, the
+service is told to stop while it reads some. `make hostile` sends each for 20 s.
 """
 
 import base64

@@ -1,9 +1,9 @@
-"""Read pictures with one recogniser: paths on standard input, a JSON object of what was read on standard output.
+"""Read pictures with one recogniser: paths on standard input, the answers as a JSON object on standard output.
 
     python benchmarks/peers/recognise.py NAME digit|number < paths
 
 `benchmarks/peers_accuracy.py` starts it, in the environment of the recogniser. Each recogniser answers with digits
-only, and is told whether to expect one or several if it has such an option. If it raises, its answer is empty.
+only, and is told whether to expect one or several if it has such an option. If it fails, its answer is empty.
 """
 
 import json
@@ -133,14 +133,14 @@ def processor_seconds() -> float:
 
 def peak_megabytes() -> float:
     """Return the peak memory of this process or of its largest child."""
-    # Not ru_maxrss, which starts with the parent's.
+    # Not ru_maxrss of this process, which starts at the parent's.
     own = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
     return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
 
 
 def main(name: str, kind: str) -> None:
     """Read every picture named on standard input."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # or libraries would start a thread for each core
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # otherwise libraries would start a thread for each core
     with redirect_stdout(sys.stderr):
         read = RECOGNISERS[name](kind)
         answers = list(readings(read, [Path(line) for line in sys.stdin.read().splitlines()]))
