@@ -1,25 +1,25 @@
-// The page: a drawing or a picture → POST /read and /predict → the answer, how it was read, and corrections of it.
+// The page: a drawing or a picture → POST /read and /predict → the answer, its explanation, and corrections of it.
 "use strict";
 
 const STROKE_WIDTH = 0.065; // in heights of the sheet
 const DRAWING = { width: 288, height: 192 }; // pixels of the drawing that is sent; the sheet has this shape
-const TAP = 0.02; // in heights of the sheet: a pen that moves less may have tapped
-const LIVE_MS = 100; // from one request to the next while the pen is down
-const EXPLAIN_MS = 300; // from an answer to the request for its explanation, which the next stroke cancels
-const SURE = 0.8; // below, the runner-up is named too
-const LEGIBLE = 0.5; // below, it is probably not a digit
-const AT_ONCE = 4; // pictures of a list that are sent at the same time
-const TRIES = 8; // of a picture that an overloaded service sends back
-const KEPT_BYTES = 1_000_000; // of the largest picture that survives a reload
-const SVG_SIDE = 600; // pixels of the longer side of an SVG, once drawn
-const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // for all there is to show
+const TAP = 0.02; // in heights of the sheet: a stroke that moves less may be a tap
+const LIVE_MS = 100; // minimum interval between requests while the pen is down
+const EXPLAIN_MS = 300; // delay of the request for an explanation, which the next stroke cancels
+const SURE = 0.8; // below this, the runner-up is shown too
+const LEGIBLE = 0.5; // below this, it is probably not a digit
+const AT_ONCE = 4; // pictures of a list in flight at the same time
+const TRIES = 8; // attempts to send a picture while the service is overloaded
+const KEPT_BYTES = 1_000_000; // size of the largest picture that survives a reload
+const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
+const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
 const NO_ANSWER = "No digit yet";
 const SVG = "http://www.w3.org/2000/svg";
 
 const element = (id) => document.getElementById(id);
 const sheet = element("sheet");
 
-// A share as a percentage; the network is never certain, so none is 100 %.
+// Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
 function percent(share) {
   return share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(1)} %`;
 }
@@ -28,13 +28,13 @@ function digitsOf({ lines }) {
   return lines.flatMap(({ digits }) => digits);
 }
 
-// ---- State: what is on the sheet, and what is known of it.
+// ---- State: the contents of the sheet, and the answer.
 
-let strokes = []; // each a list of points in heights of the sheet, so that they can be drawn at any size
-let undone = []; // strokes that were taken back, the last one first to return
-let stroke = null; // the one under the pen; among `strokes` unless it may still be a tap
-let current = null; // what is shown: {blob}, of a file also {name, url}; then its `answer` or `error`
-let chosen; // the digit of the answer whose probabilities are shown
+let strokes = []; // each is a list of points in heights of the sheet, so that it can be drawn at any size
+let undone = []; // strokes that were undone, the next one to redo last
+let stroke = null; // the one being drawn; added to `strokes` once it cannot be a tap
+let current = null; // the picture shown: {blob}, for a file also {name, url}; later its `answer` or `error`
+let chosen; // the digit whose probabilities are shown
 
 // ---- The sheet.
 
@@ -46,11 +46,11 @@ function paint(context, height) {
     context.beginPath();
     context.moveTo(...first);
     let last = first;
-    for (const point of rest) { // through the middles between points, bent at the points
+    for (const point of rest) { // a curve through the midpoints, with the points as control points
       context.quadraticCurveTo(...last, (last[0] + point[0]) / 2, (last[1] + point[1]) / 2);
       last = point;
     }
-    context.lineTo(last[0] + 0.01, last[1]); // a line without length would leave no dot
+    context.lineTo(last[0] + 0.01, last[1]); // a line of zero length would draw no dot
     context.stroke();
   }
 }
@@ -70,7 +70,7 @@ function repaint() {
   element("clear").disabled = strokes.length === 0 && current === null;
 }
 
-// The strokes as a PNG.
+// Render the strokes as a PNG.
 function drawing() {
   const canvas = Object.assign(document.createElement("canvas"), DRAWING);
   const context = canvas.getContext("2d");
@@ -83,8 +83,8 @@ function drawing() {
 new ResizeObserver(repaint).observe(sheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-// ---- The pen. A tap on a digit's box chooses the digit, a tap elsewhere draws a dot; but a photo stays until there is
-// a stroke, since a dot would take its place.
+// ---- The pen. A tap on a digit's box selects the digit, and a tap elsewhere draws a dot. Only a stroke replaces a
+// photo; a tap does not.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
@@ -103,7 +103,7 @@ function begin() {
   if (current?.url) clear();
   strokes.push(stroke);
   undone = [];
-  sentAt = performance.now(); // most strokes are short, and read once they are whole
+  sentAt = performance.now(); // most strokes are short, and are read once complete
 }
 
 sheet.addEventListener("pointerdown", (event) => {
@@ -131,9 +131,9 @@ sheet.addEventListener("lostpointercapture", (event) => {
   if (isStroke) readDrawing();
   else choices()[digitAt(event)]?.click();
 });
-sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press is a slow stroke
+sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press may be a slow stroke
 
-// ---- Undo, redo and clear, which takes back all strokes.
+// ---- Undo, redo and clear, which undoes all strokes.
 
 function undo() {
   if (strokes.length === 0) return;
@@ -170,13 +170,13 @@ addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-// ---- Reading the sheet. One request is in flight, and the last one wins: while the pen is down, the next one waits for
-// its answer; a whole stroke, or another picture, gives it up.
+// ---- Reading the sheet. At most one request is in flight. While the pen is down, the next one waits for its answer; a
+// completed stroke, or another picture, aborts it.
 
-let reading = null; // what gives up the request in flight
-let timer; // until the next one
+let reading = null; // the AbortController of the request in flight
+let timer; // of the next request
 let sentAt = 0;
-let isBehind = false; // whether there is ink that no request has
+let isBehind = false; // whether there is ink that has not been sent
 
 function stopReading() {
   clearTimeout(timer);
@@ -223,14 +223,14 @@ function startReading() {
 
 async function finishReading(picture, mine) {
   await settle(picture, mine.signal, () => say("The service is busy. Trying again …"));
-  if (mine !== reading) return; // something else is read in the meantime
+  if (mine !== reading) return; // another request has been started
   reading = null;
-  if (picture.answer || !isDrawing()) show(picture); // half a digit may have no answer, which is no news
+  if (picture.answer || !isDrawing()) show(picture); // an error for an unfinished digit is not shown
 }
 
-// ---- Asking the service.
+// ---- Requests to the service.
 
-// An error whose message says what to do; its status is 0 where nobody answered.
+// Create an error whose message says what to do; its status is 0 if there was no response.
 function refused(message, status = 0) {
   return Object.assign(new Error(message), { status });
 }
@@ -250,7 +250,7 @@ function seconds(count, signal) {
   });
 }
 
-// Ask, and keep the answer or the error with the picture.
+// Read a picture, and store the answer or the error in it.
 async function settle(picture, signal, busy) {
   try {
     const answer = await answerTo(picture.blob, signal, busy);
@@ -260,7 +260,7 @@ async function settle(picture, signal, busy) {
   }
 }
 
-// What is on a picture: the number that /read finds, or else, of one digit or none, what /predict says.
+// Read a picture with /read; if it finds fewer than two digits, use the answer of /predict instead.
 async function answerTo(picture, signal, busy) {
   const started = performance.now();
   let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
@@ -271,7 +271,7 @@ async function answerTo(picture, signal, busy) {
   return { ...answer, milliseconds: performance.now() - started };
 }
 
-// The service's answer; `busy` is told before each wait for a service that has too much to do.
+// Send a picture and return the answer; `busy` is called before each wait for an overloaded service.
 async function ask(route, picture, signal, busy) {
   for (let tries = 1; ; tries++) {
     const response = await post(route, picture, signal);
@@ -300,7 +300,7 @@ async function post(route, picture, signal) {
   }
 }
 
-// What is wrong, where the service's own words are for programmers, or there are none: a proxy has answered.
+// Describe an error for which the service's message is too technical, or which comes from a proxy.
 function ownWords({ status, statusText, headers }) {
   if (status === 401) return sessionStorage.getItem("key") ? "This API key is wrong." : "This service needs an API key.";
   if (headers.get("Content-Type") === "application/problem+json") return undefined;
@@ -325,7 +325,7 @@ function inWords(answer) {
   return doubt(answer) ?? `${percent(answer.confidence)} sure`;
 }
 
-// Why an answer is in doubt; undefined where it is not.
+// Say why an answer is in doubt; undefined if it is not.
 function doubt(answer) {
   const digits = digitsOf(answer);
   return digits.length === 1 ? doubtOfDigit(digits[0]) : doubtOfNumber(digits, answer.confidence);
@@ -357,7 +357,7 @@ function inShort(digit, probabilities) {
   return `a ${digit}, ${percent(probabilities[digit])}`;
 }
 
-// Show a picture's answer or error; without either, it is being read. null shows that there is no picture.
+// Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
 function show(picture) {
   current = picture;
   const { answer, error } = picture ?? {};
@@ -404,9 +404,9 @@ function showPicture(picture) {
   showBoxesOn(picture ? null : DRAWING);
 }
 
-let shownSize = DRAWING; // of the drawing or photo, in its pixels; null where the browser does not show it
+let shownSize = DRAWING; // size of the drawing or photo in pixels; null if the browser cannot show it
 
-// Boxes are in pixels of the drawing or photo.
+// Scale the boxes, which are in pixels of the drawing or photo.
 function showBoxesOn(size) {
   shownSize = size;
   element("boxes").toggleAttribute("hidden", !size);
@@ -418,7 +418,7 @@ element("picture").addEventListener("load", ({ target: { naturalWidth: width, na
   explainSoon();
 });
 element("picture").addEventListener("error", ({ target }) => {
-  target.hidden = true; // a format that the browser does not know, though the service may
+  target.hidden = true; // a format that the browser does not support, although the service may
   repaint();
 });
 element("again").addEventListener("click", again);
@@ -433,7 +433,7 @@ function again() {
   else readPicture(current);
 }
 
-// ---- Several digits: each is chosen by its place in the number, by its box on the picture, or by arrow keys.
+// ---- Several digits: one is selected in the number, by its box on the picture, or with the arrow keys.
 
 function showChoices(lines) {
   const digits = digitsOf({ lines });
@@ -455,7 +455,7 @@ function showChoices(lines) {
   choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
-// Tells the style sheet how much is to be shown, since it makes long numbers smaller.
+// Pass the size of the number to the style sheet, which makes long numbers smaller.
 function fit(place, lines) {
   place.style.setProperty("--length", Math.max(...lines.map(({ digits }) => digits.length)));
   place.style.setProperty("--lines", lines.length);
@@ -479,7 +479,7 @@ function choice(digit, digits) {
   return label;
 }
 
-// The digit whose box is nearest to where the pen was last.
+// Return the index of the digit whose box is nearest to the end of the last stroke.
 function lastDrawn(digits) {
   const [x, y] = strokes.at(-1).at(-1).map((share) => share * DRAWING.height);
   const outside = (at, start, length) => Math.max(start - at, at - start - length, 0);
@@ -500,7 +500,7 @@ function set(svgElement, attributes) {
   for (const [name, value] of Object.entries(attributes)) svgElement.setAttribute(name, value);
 }
 
-// The digit in whose box the pointer is, or -1.
+// Return the index of the digit whose box contains the pointer, or -1.
 function digitAt({ clientX, clientY }) {
   return [...element("boxes").children].findIndex((rectangle) => {
     const { left, right, top, bottom } = rectangle.getBoundingClientRect();
@@ -512,13 +512,13 @@ addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
   const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, pre");
-  if (!step || digits.length === 0 || isTaken) return; // by the browser
+  if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
   next.focus();
 });
 
-// ---- How the chosen digit was read, and why: asked for where somebody looks, and once the pen rests.
+// ---- The explanation of the selected digit, requested only if its section is open, and after a delay.
 
 const explanations = new WeakMap(); // digit → the service's explanation
 let explaining = new AbortController();
@@ -533,7 +533,7 @@ function explainSoon() {
 }
 
 async function explain() {
-  if (element("answer").ariaBusy === "true") return; // the next answer asks again
+  if (element("answer").ariaBusy === "true") return; // the next answer requests an explanation
   const [digit, picture] = [chosen, current];
   const { signal } = (explaining = new AbortController());
   try {
@@ -547,7 +547,7 @@ async function explain() {
   }
 }
 
-// What is sent about one digit: the picture, or of a number the digit's frame, which the service reads as it is.
+// Return the picture to send for one digit: the whole picture, or the frame of a digit in a number.
 function pictureOf(digit) {
   return current.answer.route === "predict" ? current.blob : blobOf(digit.frame);
 }
@@ -559,7 +559,7 @@ function showExplanation(digit, explanation, source, note = "") {
   showEvidence(explanation);
 }
 
-// Picture → ink → box → frame; a step that cannot be shown is left out.
+// Show the steps picture → ink → box → frame; one that cannot be shown is left out.
 function showStrip(digit, explanation, source) {
   const isWhole = digit && current.answer.route === "predict"; // otherwise only the frame was explained
   showStep("strip-picture", source, !digit || shownSize);
@@ -584,7 +584,7 @@ function showStep(id, source, isShown) {
   else target.removeAttribute(name);
 }
 
-// The frame under 7×7 squares: how much each speaks for the digit, or for its runner-up.
+// Show the frame under 7×7 squares: how much each supports the digit, or its runner-up.
 function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
@@ -626,7 +626,7 @@ element("reading").addEventListener("toggle", ({ target }) => {
   explainSoon();
 });
 
-// ---- Corrections, where the service stores them.
+// ---- Corrections, if the service stores them.
 
 for (const label of [...Array(10).keys(), "no digit"]) {
   const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
@@ -659,7 +659,7 @@ async function correct(label) {
   }
 }
 
-// ---- Pictures: one takes the place of the drawing; several make a list, of which the sheet shows one.
+// ---- Pictures: one replaces the drawing; several form a list, and the sheet shows one of them.
 
 async function open(files) {
   const pictures = await Promise.all([...files].map(pictureFrom));
@@ -675,7 +675,7 @@ async function pictureFrom(file) {
   return { blob, name: file.name, url: URL.createObjectURL(blob) };
 }
 
-// An SVG as a PNG; as it is where the browser cannot draw it, for the service to refuse.
+// Convert an SVG to a PNG; return it unchanged if the browser cannot draw it, so that the service refuses it.
 async function drawn(svg) {
   const image = new Image();
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
@@ -698,7 +698,7 @@ function take(picture) {
   readPicture(picture);
 }
 
-// Put a picture on the sheet, in place of what was there.
+// Put a picture on the sheet, replacing its contents.
 function put(picture) {
   stopReading();
   strokes = [];
@@ -734,13 +734,13 @@ addEventListener("drop", (event) => {
   else openAddress(addressOf(event.dataTransfer));
 });
 
-// The address of what was dragged here from another page: of the picture rather than of a link around it.
+// Return the address of a picture dragged from another page, rather than that of a link around it.
 function addressOf(data) {
   const html = new DOMParser().parseFromString(data.getData("text/html"), "text/html");
   return html.querySelector("img")?.getAttribute("src") ?? data.getData("text/uri-list").split(/[\r\n]/)[0];
 }
 
-// Only an address on this service may be fetched, which the page's policy sees to.
+// Open the picture at an address; the page's policy only allows those of this service.
 async function openAddress(address) {
   try {
     if (/^data:image\/[\w.+-]+;base64,/i.test(address)) return open([new File([blobOf(address)], "picture")]);
@@ -821,7 +821,7 @@ function listRow(picture) {
   const [text, name, note] = ["b", "span", "span"].map((tag) => document.createElement(tag));
   thumbnail.alt = "";
   thumbnail.addEventListener("error", () => {
-    thumbnail.classList.add("unknown"); // the browser's fault or the file's: the frame is shown where there is one
+    thumbnail.classList.add("unknown"); // the browser cannot show the file: show the frame if there is one
     if (picture.answer) showFrame(thumbnail, picture.answer);
   }, { once: true });
   thumbnail.src = picture.url;
@@ -897,7 +897,7 @@ function save() {
 element("save").addEventListener("click", save);
 element("remove-all").addEventListener("click", removeAll);
 
-// ---- The same question as a command and as a program; a drawing has no file, so its bytes are written out.
+// ---- The same request as a command and as a program; for a drawing, which has no file, they contain its bytes.
 
 async function showCode() {
   const picture = current;
@@ -906,7 +906,7 @@ async function showCode() {
   const isDrawn = picture?.blob && !picture.url;
   const bytes = isDrawn ? base64(await picture.blob.arrayBuffer()) : "";
   if (picture !== current) return;
-  const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service takes no SVG
+  const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
   const key = sessionStorage.getItem("key");
   const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} ${url}`;
   element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
@@ -925,7 +925,7 @@ async function showCode() {
 
 function fileOption(name) {
   if (/^[\w./-]+$/.test(name)) return `file=@${name}`;
-  const inCurlsQuotes = `file=@"${name.replace(/["\\]/g, "\\$&")}"`; // a name may hold ; or ,
+  const inCurlsQuotes = `file=@"${name.replace(/["\\]/g, "\\$&")}"`; // a name may contain ; or ,
   return `'${inCurlsQuotes.replaceAll("'", "'\\''")}'`;
 }
 
@@ -947,7 +947,7 @@ for (const button of document.querySelectorAll("[data-copies]")) {
     const code = element(button.dataset.copies);
     try {
       await navigator.clipboard.writeText(code.textContent);
-    } catch { // no clipboard: the page did not come over HTTPS or from this machine
+    } catch { // no clipboard unless the page is loaded over HTTPS or from this machine
       getSelection().selectAllChildren(code);
       document.execCommand("copy");
     }
@@ -956,17 +956,17 @@ for (const button of document.querySelectorAll("[data-copies]")) {
   });
 }
 
-// ---- What is on the sheet survives a reload of the tab.
+// ---- The contents of the sheet survive a reload of the tab.
 
 async function keep() {
   const picture = current;
-  sessionStorage.removeItem("sheet"); // should what follows fail, nothing old comes back
+  sessionStorage.removeItem("sheet"); // so that old contents do not return if the rest fails
   if (!picture?.blob || picture.blob.size > KEPT_BYTES) return;
   const data = picture.url && (await dataUri(picture.blob));
   if (picture !== current) return;
   try {
     sessionStorage.setItem("sheet", JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer }));
-  } catch {} // the browser's own limit
+  } catch {} // over the browser's limit
 }
 
 async function restore() {
