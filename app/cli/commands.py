@@ -71,7 +71,7 @@ def predict(
     as_csv: options.AsCsv = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Read the digit on each picture.
+    """Read the digit in each picture.
 
     A folder stands for the pictures in it and in its subfolders: all files
     that end in .png, .jpg and the like, except hidden ones. Answers come in
@@ -96,7 +96,7 @@ def read(
     as_csv: options.AsCsv = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Read all digits on each picture, line by line.
+    """Read all digits in each picture, line by line.
 
     Files, output and exit code are as for predict.
     """
@@ -135,7 +135,7 @@ def bulk(
             metavar="DESTINATION", help="A folder for the Parquet files of results; local, s3://… or gs://…."
         ),
     ],
-    read: Annotated[bool, typer.Option("--read", help="Read all digits on each picture.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Read all digits in each picture.")] = False,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,

@@ -33,14 +33,14 @@ SHARED = Limits(50_000_000, 1.0, 2.5)  # in parallel with others; a picture may 
 
 
 class Search(NamedTuple):
-    """What to find on a picture, at a glance or closely, and the longer side to which it is downscaled."""
+    """What to find in a picture, at a glance or closely, and the longer side to which it is downscaled."""
 
     find: Callable[[Picture, bool], list[Any]]  # picture, closely; may raise BlankImage
     side: Callable[[tuple[int, int], bool], int]  # the picture's size, closely
 
 
 class Found(NamedTuple):
-    """What was found on a picture, or BlankImage; the timed stages; and whether it was a close look."""
+    """What was found in a picture, or BlankImage; the timed stages; and whether it was a close look."""
 
     results: list[Any] | BlankImage
     stages: tuple[Stage, ...]
@@ -59,7 +59,7 @@ def prepare_process() -> None:
 
 
 def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """Find the candidates on one picture; raise BlankImage if there is none."""
+    """Find the candidates in one picture; raise BlankImage if there is none."""
     (outcome,) = candidates_of_pictures([picture], closely, with_ink)
     if isinstance(outcome, Exception):
         raise outcome

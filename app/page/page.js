@@ -260,7 +260,7 @@ async function settle(picture, signal, busy) {
   }
 }
 
-// What is on a picture: the number that /read finds, or else, of one digit or none, what /predict says.
+// What is in a picture: the number that /read finds, or else, of one digit or none, what /predict says.
 async function answerTo(picture, signal, busy) {
   const started = performance.now();
   let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };

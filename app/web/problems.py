@@ -66,7 +66,7 @@ KINDS: dict[type[Exception], Kind] = {
     picture.TooComplex: Kind(422, "too-complex", "The picture takes too much memory or time to decode"),
     picture.CorruptImage: Kind(422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: Kind(422, "blank-image", "The picture is blank"),
-    picture.TooMuchWriting: Kind(422, "too-much-writing", "There is too much writing on the picture"),
+    picture.TooMuchWriting: Kind(422, "too-much-writing", "There is too much writing in the picture"),
     web.NotADigit: Kind(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: Kind(422, "impossible-length", "The picture cannot be read as a number of this length"),
     RequestValidationError: Kind(422, "invalid-parameter", "A query parameter is invalid"),
