@@ -54,7 +54,7 @@ class Worker:
         self.settings = settings
         self.classifier = Classifier(settings.model)
         if self.classifier.version != destination.model:
-            raise ValueError(f"{settings.model} is another model on this node than where the job was started.")
+            raise ValueError(f"On this node, {settings.model} differs from the model with which the job was started.")
         decoders = Decoders(1, settings.max_pixels, settings.decoder_memory_bytes, on_kill=lambda: None)
         self.reader = Reader(self.classifier, decoders, settings.max_pixels)
 

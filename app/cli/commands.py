@@ -46,7 +46,7 @@ def serve(
 ) -> None:
     """Start the service and its page.
 
-    They are on http://127.0.0.1:8000 by default. All other settings are
+    By default, it listens on http://127.0.0.1:8000. All other settings are
     environment variables: see docs/configuration.md.
     """
     with suppress(KeyboardInterrupt), configured(host=host, port=port, workers=workers, model=model) as settings:
@@ -140,7 +140,7 @@ def bulk(
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results.")] = None,
-    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster to use; auto finds it.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Running Ray cluster, or auto.")] = None,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,

@@ -70,7 +70,7 @@ KINDS: dict[type[Exception], Kind] = {
     web.NotADigit: Kind(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: Kind(422, "impossible-length", "The picture cannot be read as a number of this length"),
     RequestValidationError: Kind(422, "invalid-parameter", "A query parameter is invalid"),
-    Exception: Kind(500, "internal-error", "Something went wrong on our side"),
+    Exception: Kind(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,
     web.ShuttingDown: Kind(503, "shutting-down", "The service is shutting down", RETRY),
