@@ -4,7 +4,7 @@
 
 Each recogniser reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR (in the
 format of `make real`), and numbers of two to five digits in some scenes of `training.strings`. An answer is right if it
-has exactly the digits on the picture. `squashed` is our network with the preprocessing of most services; like
+has exactly the digits in the picture. `squashed` is our network with the preprocessing of most services; like
 digit-recognizer-py, it reads single digits only. Each recogniser runs in its own process, on one core; one that cannot
 start is left out. Prints Markdown tables. Needs the extra `training`, and tesseract (on Debian,
 `apt-get install tesseract-ocr`).
@@ -38,7 +38,7 @@ SCENES = ("clean", "tight-28px", "phone-photo", "printed-grid")
 NUMBERS = ("spaced", "touching", "in-cells", "photo")
 LENGTHS = 2, 5
 
-Labels = dict[Path, str]  # the text on each picture
+Labels = dict[Path, str]  # the text in each picture
 
 
 class Readings(NamedTuple):
@@ -47,7 +47,7 @@ class Readings(NamedTuple):
     Attributes
     ----------
     texts : dict
-        The digits that it read on each picture.
+        The digits that it read in each picture.
     milliseconds : float
         Median processor time per picture.
     megabytes : float

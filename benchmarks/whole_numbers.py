@@ -32,7 +32,7 @@ NONE = "none"  # label of a picture without digits
 
 
 class Read(NamedTuple):
-    """The text written on a picture, and the text that was read."""
+    """The text written in a picture, and the text that was read."""
 
     label: str
     text: str

@@ -139,11 +139,11 @@ def test_only_the_remaining_rows_of_a_table_are_read(table):
 @pytest.mark.parametrize(
     ("column", "key", "message"),
     [
-        ("picture", None, "lacks the column picture: image, plain, id"),
-        ("image.picture", None, "lacks the column image.picture"),
-        ("plain.bytes", None, "lacks the column plain.bytes"),
-        ("plain", "name", "lacks the column name"),
-        ("id", None, "the column id has no encoded pictures, but int64"),
+        ("picture", None, "has no column picture, only image, plain, id"),
+        ("image.picture", None, "has no column image.picture"),
+        ("plain.bytes", None, "has no column plain.bytes"),
+        ("plain", "name", "has no column name"),
+        ("id", None, "the column id contains int64, not encoded pictures"),
     ],
 )
 def test_a_missing_column_is_an_error(table, column, key, message):

@@ -193,7 +193,7 @@ def test_a_glob_is_not_a_valid_destination(tmp_path):
 
 
 def test_another_model_on_a_node_stops_the_job(destination):
-    with pytest.raises(ValueError, match="is another model on this node"):
+    with pytest.raises(ValueError, match="differs from the model with which the job was started"):
         Worker(Files(destination.place, 1), destination, Settings())
 
 

@@ -14,7 +14,7 @@ from training import data, train
 COURSE = ROOT / "docs" / "course.md"
 SECTIONS = COURSE.read_text().split("\n## ")[1:]
 COMMANDS = re.findall(r"^    (python -m training\.train|tensorboard) (.*)$", COURSE.read_text(), re.MULTILINE)
-POINTERS = re.findall(r"^\*In Digits:\* `([^`]+)`, `(\w+)`", COURSE.read_text(), re.MULTILINE)
+POINTERS = re.findall(r"^\*In Digits:\* `(\w+)` in `([^`]+)`", COURSE.read_text(), re.MULTILINE)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_each_snippet_is_followed_by_its_counterpart_in_digits():
     with_snippets = [section for section in SECTIONS if "```python" in section]
     assert len(POINTERS) == len(with_snippets) == 11
     assert all("*In Digits:*" in section.rsplit("```")[-1] for section in with_snippets)
-    for path, name in POINTERS:
+    for name, path in POINTERS:
         assert re.search(rf"^(?:def |class |){name}\b", (ROOT / path).read_text(), re.MULTILINE), (path, name)
     assert all((ROOT / path).exists() for path in re.findall(r"`(training/\w+\.py)`", COURSE.read_text()))
 

@@ -135,7 +135,7 @@ def read(reader) -> Callable[[bytes], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def read_text(reader) -> Callable[[bytes], Text]:
-    """Read all digits on a picture; return a text or an error."""
+    """Read all digits in a picture; return a text or an error."""
     runner, reader = reader
     return lambda data: runner.run(reader.read_text(data))
 

@@ -1,4 +1,4 @@
-"""A picture's layouts: lines of writing, with boxes on the upright picture; a blank picture has none."""
+"""A picture's layouts: lines of writing, with boxes in the upright picture; a blank picture has none."""
 
 import time
 

@@ -197,7 +197,7 @@ def test_more_than_32_lines_are_refused(client, digits):
     sheet = number(*digits[:480].reshape(40, 12, 28, 28)[:, :2], scale=1)
     answer = client.post("/read", content=encode(sheet))
     assert_problem(answer, 422, "too-much-writing", "/read")
-    assert answer.json()["detail"] == "There is too much writing or noise on the picture: crop it and try again."
+    assert answer.json()["detail"] == "There is too much writing or noise in the picture: crop it and try again."
 
 
 def test_a_small_picture_takes_a_place_in_the_large_queue(client, digits, monkeypatch):

@@ -47,14 +47,14 @@ class Destination:
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""
         if self.place.pattern:
-            raise BulkError(f"{self.place}/{self.place.pattern} is not a folder: name one for the results.")
+            raise BulkError(f"{self.place}/{self.place.pattern} is not a folder: choose one for the results.")
         self.place.filesystem.create_dir(self.place.path)
         for path in self.place.files():
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
                     f"{self.place} holds {name}, which belongs to a job with another model, or another value of "
-                    "--read. Name another folder."
+                    "--read. Choose another folder."
                 )
 
     def paths(self) -> set[str]:

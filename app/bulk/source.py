@@ -58,7 +58,7 @@ class Files:
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
-            raise BulkError(f"There is no picture in {self.place}: none ends in {', '.join(ENDINGS)}.")
+            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(ENDINGS)}.")
         for begin in range(0, len(paths), size):
             yield list(map(self.place.outside, paths[begin : begin + size]))
 
@@ -147,9 +147,11 @@ class Table:
             if self.key:
                 schema.field(self.key)
         except (KeyError, TypeError) as error:
-            raise BulkError(f"{path} lacks the column {self.key or self.column}: {', '.join(schema.names)}.") from error
+            raise BulkError(
+                f"{path} has no column {self.key or self.column}, only {', '.join(schema.names)}."
+            ) from error
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-            raise BulkError(f"{path}: the column {self.column} has no encoded pictures, but {kind}.")
+            raise BulkError(f"{path}: the column {self.column} contains {kind}, not encoded pictures.")
 
     @contextmanager
     def opened(self, path: str) -> Iterator[pq.ParquetFile]:

@@ -54,7 +54,7 @@ class Worker:
         self.settings = settings
         self.classifier = Classifier(settings.model)
         if self.classifier.version != destination.model:
-            raise ValueError(f"{settings.model} is another model on this node than on the one that started the job.")
+            raise ValueError(f"On this node, {settings.model} differs from the model with which the job was started.")
         decoders = Decoders(1, settings.max_pixels, settings.decoder_memory_bytes, on_kill=lambda: None)
         self.reader = Reader(self.classifier, decoders, settings.max_pixels)
 
@@ -75,7 +75,7 @@ class Worker:
         return rows
 
     async def digits(self, batch: list[Picture]) -> list[Reading | Exception]:
-        """Read the digit on each picture, or return the error."""
+        """Read the digit in each picture, or return the error."""
         opened = [attempt(self.opened, picture.data) for picture in batch]
         small = iter(read_together([each for each in opened if isinstance(each, Image.Image)], self.classifier))
         outcomes = [next(small) if isinstance(each, Image.Image) else await self.alone(each) for each in opened]
@@ -100,7 +100,7 @@ class Worker:
         return outcome
 
     async def texts(self, batch: list[Picture]) -> list[Text | Exception]:
-        """Read the text on each picture, or return the error."""
+        """Read the text in each picture, or return the error."""
         return [
             data if isinstance(data, Exception) else await outcome_of(self.reader.read_text, data)
             for _, _, data in batch

@@ -24,7 +24,7 @@ class NoService(Exception):
 
 
 class Answer(NamedTuple):
-    """The digit on a picture, as in the service's response."""
+    """The digit in a picture, as in the service's response."""
 
     digit: int
     confidence: float
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class TextAnswer(NamedTuple):
-    """All digits on a picture, as in the service's response."""
+    """All digits in a picture, as in the service's response."""
 
     text: str  # its lines, joined by newlines
     confidence: float
@@ -49,13 +49,13 @@ class Answerer(Protocol):
     together: int  # maximum number of pictures per batch
 
     def predict(self, data: bytes) -> Answer:
-        """Return the digit on a picture; raise Unanswered if there is none."""
+        """Return the digit in a picture; raise Unanswered if there is none."""
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
-        """Return the digit on each picture, or why there is none."""
+        """Return the digit in each picture, or why there is none."""
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
-        """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
+        """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
 
     def about(self) -> dict[str, Any]:
         """Return the metadata of the model, and of the service if there is one."""

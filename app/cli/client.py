@@ -66,12 +66,12 @@ class Service:
             raise no_certificates(error) from error
 
     def predict(self, data: bytes) -> Answer:
-        """Return the digit on a picture; raise Unanswered if there is none."""
+        """Return the digit in a picture; raise Unanswered if there is none."""
         response = self.answered(self.predict_url, data)
         return answer_of(self.content(response, *(set(Answer._fields) - set(DEFAULTS))))
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
-        """Return the digit on each picture, or why there is none."""
+        """Return the digit in each picture, or why there is none."""
         results = self.batch(pictures) if len(pictures) > 1 else [{}] * len(pictures)
         return attempt_each(self.answer, zip(pictures, results, strict=True))
 
@@ -86,7 +86,7 @@ class Service:
         return [{}] * len(pictures)
 
     def answer(self, sent: tuple[bytes, Mapping[str, Any]]) -> Answer:
-        """Return the digit on a picture of a batch; resend it alone if it has no result, or the service was busy."""
+        """Return the digit in a picture of a batch; resend it alone if it has no result, or the service was busy."""
         data, result = sent
         if "digit" in result:
             return answer_of(result)
@@ -95,7 +95,7 @@ class Service:
         raise Unanswered(str(result["error"]["detail"]))
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
-        """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
+        """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         url = self.read_url if length is None else self.read_url.copy_set_param("length", length)
         content = self.content(self.answered(url, data), *TextAnswer._fields)
         return TextAnswer(*(content[name] for name in TextAnswer._fields))

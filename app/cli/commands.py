@@ -46,7 +46,7 @@ def serve(
 ) -> None:
     """Start the service and its page.
 
-    By default, they are at http://127.0.0.1:8000. All other settings are
+    By default, it listens on http://127.0.0.1:8000. All other settings are
     environment variables: see docs/configuration.md.
     """
     with suppress(KeyboardInterrupt), configured(host=host, port=port, workers=workers, model=model) as settings:
@@ -71,7 +71,7 @@ def predict(
     as_csv: options.AsCsv = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Read the digit on each picture.
+    """Read the digit in each picture.
 
     A folder stands for the pictures in it and in its subfolders: all files
     that end in .png, .jpg and the like, except hidden ones. Answers come in
@@ -96,7 +96,7 @@ def read(
     as_csv: options.AsCsv = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Read all digits on each picture, line by line.
+    """Read all digits in each picture, line by line.
 
     Files, output and exit code are as for predict.
     """
@@ -135,12 +135,12 @@ def bulk(
             metavar="DESTINATION", help="A folder for the Parquet files of results; local, s3://… or gs://…."
         ),
     ],
-    read: Annotated[bool, typer.Option("--read", help="Read all digits on each picture.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Read all digits in each picture.")] = False,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results.")] = None,
-    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Ray cluster to use; auto finds it.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Running Ray cluster, or auto.")] = None,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,

@@ -27,7 +27,7 @@ class Local:
         self.classifier = Classifier(settings.model)
 
     def predict(self, data: bytes) -> Answer:
-        """Return the digit on a picture; raise Unanswered if there is none."""
+        """Return the digit in a picture; raise Unanswered if there is none."""
         try:
             reading = read_bytes(data, self.classifier, self.max_pixels)
             check_legibility(reading, self.min_legibility)
@@ -36,11 +36,11 @@ class Local:
         return Answer(**answers.values_of(reading), model=self.classifier.version)
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
-        """Return the digit on each picture, or why there is none."""
+        """Return the digit in each picture, or why there is none."""
         return attempt_each(self.predict, pictures)
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
-        """Return all digits on a picture, or exactly `length`; raise Unanswered if it cannot be read."""
+        """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         try:
             text = read_text_bytes(data, self.classifier, self.max_pixels, length)
         except (PreprocessError, ImpossibleLength) as error:

@@ -35,7 +35,7 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE|FOLDER...", help="Picture files, folders, or - for standard input.")
 ]
 Length = Annotated[
-    int | None, typer.Option(metavar="NUMBER", callback=positive, help="Number of digits on each picture, if known.")
+    int | None, typer.Option(metavar="NUMBER", callback=positive, help="Number of digits in each picture, if known.")
 ]
 Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")

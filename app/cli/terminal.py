@@ -50,7 +50,7 @@ class Bars:
 
 
 class DigitBars:
-    """All digits on a picture, and the probability of each."""
+    """All digits in a picture, and the probability of each."""
 
     def __init__(self, width: float) -> None:
         self.width = width
@@ -98,7 +98,7 @@ class Table:
 
 
 class Rows(Table):
-    """The digit on each picture, its probability, and the alternatives: the runner-up, or that it is not a digit."""
+    """The digit in each picture, its probability, and the alternatives: the runner-up, or that it is not a digit."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "digit  confidence", "or")
@@ -114,7 +114,7 @@ class Rows(Table):
 
 
 class TextRows(Table):
-    """All digits on each picture, and the probability of the text."""
+    """All digits in each picture, and the probability of the text."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "confidence", "text")

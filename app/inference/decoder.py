@@ -59,7 +59,7 @@ def prepare_process() -> None:
 
 
 def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """Find the candidates on one picture; raise BlankImage if there is none."""
+    """Find the candidates in one picture; raise BlankImage if there is none."""
     (outcome,) = candidates_of_pictures([picture], closely, with_ink)
     if isinstance(outcome, Exception):
         raise outcome

@@ -102,7 +102,7 @@ class Reader:
         return waited(begin, outcome)
 
     async def read_text(self, data: bytes, length: int | None = None) -> Text:
-        """Read all digits on a picture, or exactly `length`, once a decoder process is free.
+        """Read all digits in a picture, or exactly `length`, once a decoder process is free.
 
         Without digits, the text is empty. Raises PreprocessError, or ImpossibleLength.
         """
@@ -115,7 +115,7 @@ class Reader:
         return waited(begin, checked(text, length))
 
     def judge(self, found: Found) -> Reading | BlankImage:
-        """Choose among the candidates that a decoder process found on a picture."""
+        """Choose among the candidates that a decoder process found in a picture."""
         if isinstance(found.results, BlankImage):
             return found.results
         begin = perf_counter_ns()

@@ -27,7 +27,7 @@ CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 
 
 class Reading(NamedTuple):
-    """The digit that was read on a picture.
+    """The digit that was read in a picture.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Layouts → text: all digits on a picture, line by line.
+"""Layouts → text: all digits in a picture, line by line.
 
 The segments of each layout are classified in one batch. The best path through each layout proposes a text, and the
 empty text is always proposed unless a length is given. The text with the highest probability, summed over all paths
@@ -75,7 +75,7 @@ class Line(NamedTuple):
 
 
 class Text(NamedTuple):
-    """All digits on a picture: its lines from top to bottom, if any, and the probability of the whole text."""
+    """All digits in a picture: its lines from top to bottom, if any, and the probability of the whole text."""
 
     lines: tuple[Line, ...]
     confidence: float

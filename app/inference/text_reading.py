@@ -19,7 +19,7 @@ class ImpossibleLength(Exception):
 
 
 def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length: int | None = None) -> Text:
-    """Read all digits on one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
+    """Read all digits in one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
     text = text_of_found(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True), classifier, length)
     if not text.is_sure:
         with suppress(*TOO_MUCH) if text.lines else nullcontext():
@@ -28,7 +28,7 @@ def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length
 
 
 def text_of_found(found: Found, classifier: Classifier, length: int | None) -> Text:
-    """Read the text from the layouts found on a picture; a blank picture has an empty text."""
+    """Read the text from the layouts found in a picture; a blank picture has an empty text."""
     return text_of([] if isinstance(found.results, BlankImage) else found.results, classifier, length)
 
 

@@ -643,7 +643,7 @@ function askForCorrection() {
   const digits = digitsOf(current?.answer ?? { lines: [] });
   const subject = digits.length > 1 ? `Digit ${digits.indexOf(chosen) + 1}` : "It";
   element("correct-title").textContent = `Wrong? ${subject} is a …`;
-  element("thanks").textContent = "The picture is stored with your correction, for training.";
+  element("thanks").textContent = "Your correction will be stored with the picture, for training.";
   for (const button of element("labels").children) button.disabled = !chosen;
 }
 

@@ -35,7 +35,7 @@ class Candidate(NamedTuple):
     prior : float
         Log-odds that it is the digit, before its frame is classified.
     ink : Map or None
-        (H, W) float32 in [0, 1]: all ink of its view on the upright picture, at the resolution that was searched; None
+        (H, W) float32 in [0, 1]: all ink of its view in the upright picture, at the resolution that was searched; None
         unless requested.
     """
 
@@ -48,7 +48,7 @@ class Candidate(NamedTuple):
 def candidates_of_pictures(
     pictures: Sequence[Picture], closely: bool, with_ink: bool = False
 ) -> list[list[Candidate] | Exception]:
-    """Find the candidates on each picture.
+    """Find the candidates in each picture.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
 
 
 def candidates_or_error(picture: Picture, closely: bool, with_ink: bool) -> list[Candidate] | Exception:
-    """Return the candidates on a picture, or the exception that was raised."""
+    """Return the candidates in a picture, or the exception that was raised."""
     try:
         return candidates(picture, closely, with_ink)
     except Exception as error:  # one bad picture must not affect the others
@@ -98,10 +98,10 @@ def candidates_or_error(picture: Picture, closely: bool, with_ink: bool) -> list
 
 
 def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """Return the candidates on a picture, one per piece in each view; raise BlankImage if there is none."""
+    """Return the candidates in a picture, one per piece in each view; raise BlankImage if there is none."""
     found = pieces_of(picture, closely, with_ink)
     if not found:
-        raise BlankImage("There is no ink on the picture: write the digit darker or larger, or crop closer to it.")
+        raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
     largest = max(piece.box.size for piece, _ in found)
     return [
         Candidate(frame_from_ink(ink), picture.box(box), prior + math.log(box.size / largest), all_ink)

@@ -1,4 +1,4 @@
-"""Picture bytes → an upright, downscaled image, and its position on the picture.
+"""Picture bytes → an upright, downscaled image, and its position in the picture.
 
 Colour profiles, and all frames of an animation but the first, are ignored.
 """
@@ -43,7 +43,7 @@ class Picture(NamedTuple):
     top: int = 0
 
     def box(self, box: Box) -> Box:
-        """Convert a box on the image to pixels of the upright picture."""
+        """Convert a box in the image to pixels of the upright picture."""
         top, bottom, left, right = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
         return Box(max(top, 0), min(bottom, self.height), max(left, 0), min(right, self.width))
 

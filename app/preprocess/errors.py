@@ -6,8 +6,8 @@ PreprocessError
 ├── TooManyPixels    more than `max_pixels`, checked before decoding
 ├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but truncated or damaged
-├── BlankImage       decoded, but there is no ink on it
-└── TooMuchWriting   decoded, but there is more writing on it than the limits allow
+├── BlankImage       decoded, but there is no ink in it
+└── TooMuchWriting   decoded, but there is more writing in it than the limits allow
 """
 
 
@@ -36,13 +36,13 @@ class CorruptImage(PreprocessError):
 
 
 class BlankImage(PreprocessError):
-    """There is no ink on the picture."""
+    """There is no ink in the picture."""
 
 
 class TooMuchWriting(PreprocessError):
-    """There is more writing on the picture, or noise that looks like writing, than the limits allow."""
+    """There is more writing in the picture, or noise that looks like writing, than the limits allow."""
 
     def __init__(
-        self, message: str = "There is too much writing or noise on the picture: crop it and try again."
+        self, message: str = "There is too much writing or noise in the picture: crop it and try again."
     ) -> None:
         super().__init__(message)

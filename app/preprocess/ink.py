@@ -46,7 +46,7 @@ class View(NamedTuple):
     prior : float
         Prior log-odds that this interpretation is right.
     top, left : int
-        Position of the map on the image.
+        Position of the map in the image.
     """
 
     ink: Map

@@ -111,7 +111,7 @@ class Way(NamedTuple):
 
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
-    """Yield the ways to find lines on a picture, the most common ones first."""
+    """Yield the ways to find lines in a picture, the most common ones first."""
     for view in islice(views(picture.image, closely), None if closely else 1):
         erased = without_rules(view.ink, min(view.levels, default=LEVEL))
         inks = [view.ink] if erased is None else [view.ink, erased]

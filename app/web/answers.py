@@ -42,21 +42,21 @@ class Classification(BaseModel):
 
 
 class Prediction(Classification):
-    """The digit on a picture."""
+    """The digit in a picture."""
 
     legibility: Share = Field(description="Probability that the picture shows one whole digit, and no other beside it.")
     model: Model
     frame: Frame = None
-    box: Box | None = Field(default=None, description="With ?frame=true: the digit's box on the upright picture.")
+    box: Box | None = Field(default=None, description="With ?frame=true: the digit's box in the upright picture.")
 
 
 class Explanation(Prediction):
-    """The digit on a picture, and how it was found and classified."""
+    """The digit in a picture, and how it was found and classified."""
 
     frame: str = Field(description="The network's input, a 28×28 PNG, white on black, as a data URI.")
-    box: Box = Field(description="The digit's box on the upright picture.")
+    box: Box = Field(description="The digit's box in the upright picture.")
     ink: str = Field(
-        description="All ink on the upright picture, at the resolution that was searched, a PNG, white on black, as a "
+        description="All ink in the upright picture, at the resolution that was searched, a PNG, white on black, as a "
         "data URI."
     )
     runner_up: int = Field(ge=0, le=9, description="The second most probable digit.")
@@ -112,7 +112,7 @@ class Line(BaseModel):
 
 
 class Text(BaseModel):
-    """All digits on a picture."""
+    """All digits in a picture."""
 
     text: str = Field(description="The lines, separated by newlines; empty if there are no digits.")
     confidence: Share = Field(description="Probability of this reading of the whole picture.")

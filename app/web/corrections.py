@@ -53,7 +53,7 @@ async def correct(
         Corrections, Depends(folder_of)
     ],  # before the picture, so that its body is not read if corrections are off
     picture: Picture,
-    label: Annotated[Label, Query(description="The digit on the picture, or `none` if it shows no digit.")],
+    label: Annotated[Label, Query(description="The digit in the picture, or `none` if it shows no digit.")],
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
     reading = await read_one(request, picture)

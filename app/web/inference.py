@@ -72,7 +72,7 @@ class Inference:
         try:
             values = np.frombuffer(self.binary, "<f4") if self.input.data is None else np.array(self.input.data, float)
         except (ValueError, TypeError, OverflowError) as error:
-            raise InvalidInference("The data is not numbers, or its rows differ in length.") from error
+            raise InvalidInference("Some values are not numbers, or the rows differ in length.") from error
         if values.size != count * PIXELS:
             raise InvalidInference(f"The data has {values.size} pixels, but the shape has {count * PIXELS}.")
         if not ((values >= 0) & (values <= 1)).all():

@@ -9,5 +9,5 @@ def check_legibility(reading: Reading, least: float) -> None:
     if reading.legibility >= least:
         return
     if reading.has_several:
-        raise NotADigit("There are several digits on the picture: send one at a time.")
+        raise NotADigit("There are several digits in the picture: send one at a time.")
     raise NotADigit("The picture does not look like one whole digit: write it larger or darker, or crop closer to it.")

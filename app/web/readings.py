@@ -26,14 +26,14 @@ SECONDS = 20.0  # per request; pictures that have not started by then are refuse
 
 
 async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> Reading:
-    """Read the digit on the only picture of a request."""
+    """Read the digit in the only picture of a request."""
     small = request.state.reader.open_if_small(picture)
     request.state.holding.take(queue_of(small))
     return await read_opened(request, picture, small, with_ink)
 
 
 async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:
-    """Read the digit on each picture, or return why it cannot be read; raise Overloaded if there are no places."""
+    """Read the digit in each picture, or return why it cannot be read; raise Overloaded if there are no places."""
     holding: Holding = request.state.holding
     begin_by = time.monotonic() + SECONDS
     alone = asyncio.Lock()  # for large pictures
@@ -70,7 +70,7 @@ async def small_or_error(reader: Reader, picture: bytes, begin_by: float) -> Ima
 
 
 async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]:
-    """Read the digit on each picture; if one cannot be read, raise its error, which names the picture."""
+    """Read the digit in each picture; if one cannot be read, raise its error, which names the picture."""
     outcomes = await read_several(request, pictures)
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):

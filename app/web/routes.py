@@ -66,7 +66,7 @@ OF_BATCH = {
     Exception,
     errors.Overloaded,
 }
-Frame = Annotated[bool, Query(description="Also return the network's input, and its box on the picture.")]
+Frame = Annotated[bool, Query(description="Also return the network's input, and its box in the picture.")]
 
 
 @guarded.post(
@@ -80,7 +80,7 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
     openapi_extra=REQUEST,
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
-    """Read the handwritten digit on a picture, sent as the form field `file`, in JSON, or as the raw body."""
+    """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = answered(request, await read_one(request, picture))
     return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
 
@@ -137,11 +137,11 @@ async def read(
     request: Request,
     picture: Picture,
     length: Annotated[
-        int | None, Query(ge=1, le=MOST_DIGITS, description="Number of digits on the picture, if known.")
+        int | None, Query(ge=1, le=MOST_DIGITS, description="Number of digits in the picture, if known.")
     ] = None,
     frame: Annotated[bool, Query(description="Also return the network's input for each digit.")] = False,
 ) -> answers.Text:
-    """Read all handwritten digits on a picture, line by line; without digits, the text is empty."""
+    """Read all handwritten digits in a picture, line by line; without digits, the text is empty."""
     reader: Reader = request.state.reader
     request.state.holding.take(Resource.LARGE)
     text = await reader.read_text(picture, length)

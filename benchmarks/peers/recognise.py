@@ -114,7 +114,7 @@ RECOGNISERS: dict[str, Callable[[str], Read]] = {
 
 
 def readings(read: Read, paths: list[Path]) -> Iterator[tuple[str, float]]:
-    """Yield the digits on each picture, and the processor time in milliseconds."""
+    """Yield the digits in each picture, and the processor time in milliseconds."""
     for path in paths:
         before = processor_seconds()
         try:

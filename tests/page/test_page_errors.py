@@ -14,7 +14,7 @@ from support import encode, serving
 pytestmark = pytest.mark.slow
 
 REFUSED = {
-    "blank": (encode(Image.new("L", (300, 200), 255)), "no ink on the picture: write the digit darker or larger"),
+    "blank": (encode(Image.new("L", (300, 200), 255)), "no ink in the picture: write the digit darker or larger"),
     "large": (os.urandom(MAX_BYTES + 1), "larger than 400,000 bytes: send a smaller picture"),
     "other": (b"no picture", "not a picture in one of these formats"),
     "empty": (b"", "empty|no bytes|no body"),
