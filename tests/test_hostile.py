@@ -200,6 +200,11 @@ def frames() -> bytes:
     return f"{described}{','.join(['0.' + '1' * 95] * 256 * 784)}]}}]}}".encode()
 
 
+def noise() -> bytes:
+    """Make a picture of specks, of which many are candidates."""
+    return encode(Image.fromarray(255 * (np.random.default_rng(0).random((1500, 1500)) > 0.02).astype(np.uint8)))
+
+
 def picture_in_json() -> bytes:
     encoded = base64.b64encode(encode(sheet(49.9).convert("CMYK"), "JPEG") + bytes(8_000_000)).decode()
     return json.dumps({"image": encoded}).encode()
@@ -218,6 +223,7 @@ HOSTILE_BODIES: dict[str, Callable[[], Body]] = {
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),
     "frames": lambda: (INFER, {}, frames()),
+    "explanation of noise": lambda: ("/explain", {"content-type": "image/png"}, noise()),
     "JSON": lambda: ("/read", {"content-type": "application/json"}, picture_in_json()),
     "JSON of nothing but lists": lambda: gzipped(INFER, b"[" + b"[]," * 6_000_000),
 }
