@@ -51,8 +51,16 @@ def classifier() -> Classifier:
     return load_classifier()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
+    """A client of one application for all tests of a file."""
+    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def new_client() -> Iterator[TestClient]:
+    """A client of an application of its own, which has answered nothing yet."""
     with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
         yield client
 

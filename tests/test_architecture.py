@@ -20,6 +20,7 @@ def test_init_files_are_empty():
         assert path.read_text() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imported", "unwanted"),
     [

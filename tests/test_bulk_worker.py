@@ -20,6 +20,8 @@ from app.settings import Settings
 from app.web import problems
 from support import HOSTILE, drawing, encode, flat, letter, many_scans, number
 
+pytestmark = pytest.mark.slow
+
 
 def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) -> list[dict]:
     """Read the rows that a worker writes for pictures."""

@@ -21,6 +21,8 @@ from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
 from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_scans, until
 from training import strings
 
+pytestmark = pytest.mark.slow
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 SLOW = many_scans(70_000)  # never ends, and runs in C code
 

@@ -15,15 +15,26 @@ QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["
 
 
 @pytest.fixture
-def busy(client, seven):
+def busy(new_client, seven):
     """A client whose service has answered a few requests of each kind."""
+    answer(new_client, seven)
+    return new_client
+
+
+@pytest.fixture(scope="module")
+def there(client, seven):
+    """All samples of such a service."""
+    answer(client, seven)
+    return samples(client)
+
+
+def answer(client, seven):
     large = encode(seven.repeat(20, 0).repeat(20, 1))
     for _ in range(3):
         assert client.post("/predict", content=encode(seven)).status_code == 200
     assert client.post("/predict", content=large).status_code == 200
     client.post("/predict", content=b"text")
     client.get("/none")
-    return client
 
 
 def test_requests_are_counted_by_route_and_status(busy):
@@ -68,7 +79,8 @@ def test_legibility_is_recorded_for_refused_pictures_too(seven):
     assert found["digits_rejected_total", ("reason", "not-a-digit")] == 1
 
 
-def test_digits_and_texts_are_counted(client, digits):
+def test_digits_and_texts_are_counted(new_client, digits):
+    client = new_client
     for picture in (encode(number(digits[[350, 350, 120]])), encode(digits[350]), flat(255)):
         assert client.post("/read", content=picture).status_code == 200
     found = samples(client)
@@ -91,8 +103,7 @@ def test_an_unknown_path_does_not_become_a_label(busy):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_dashboard_queries_existing_metrics(query, busy):
-    there = samples(busy)
+def test_the_dashboard_queries_existing_metrics(query, there):
     names = {name for name, *_ in there}
     asked = re.findall(r"digits_\w+", query)
     assert asked

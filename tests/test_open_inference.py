@@ -342,10 +342,10 @@ def test_a_request_over_the_queue_is_refused_unread_and_counted(client, monkeypa
     assert samples(client)["digits_requests_total", ("route", route), ("status", "503")] == 1
 
 
-def test_frames_and_pictures_are_counted_in_the_metrics(client, pngs, digits):
-    client.post(INFER, json=picture(*pngs))
-    client.post(INFER, json=pixels((digits[:3].reshape(-1, 784) / 255).tolist()))
-    found = samples(client)
+def test_frames_and_pictures_are_counted_in_the_metrics(new_client, pngs, digits):
+    new_client.post(INFER, json=picture(*pngs))
+    new_client.post(INFER, json=pixels((digits[:3].reshape(-1, 784) / 255).tolist()))
+    found = samples(new_client)
     assert found["digits_requests_total", ("route", INFER), ("status", "200")] == 2
     for name in ("confidence", "legibility", "batch_size", "inference_seconds"):
         assert found[f"digits_{name}_count",] == 23

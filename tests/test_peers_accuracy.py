@@ -8,6 +8,8 @@ from peers.recognise import decoded
 from peers_accuracy import read_by, read_by_all
 from support import encode, flat, number
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path, digits):

@@ -8,6 +8,8 @@ from PIL import Image
 
 from training.plots import history_figure, plot_weights
 
+pytestmark = pytest.mark.slow
+
 
 def history(epochs: int) -> list[dict[str, float]]:
     return [

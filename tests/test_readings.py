@@ -150,9 +150,9 @@ def test_an_unexpected_error_affects_one_answer_and_is_logged(client, digits, mo
     assert (line["request_id"], str(line["exc_info"])) == (answer.headers["x-request-id"], "the secret")
 
 
-def test_each_picture_of_a_batch_is_counted(client, pngs):
-    sent(client, [*pngs[:5], CUT, b"text"])
-    found = samples(client)
+def test_each_picture_of_a_batch_is_counted(new_client, pngs):
+    sent(new_client, [*pngs[:5], CUT, b"text"])
+    found = samples(new_client)
     assert found["digits_requests_total", ("route", "/predict/batch"), ("status", "200")] == 1
     assert found["digits_rejected_total", ("reason", "corrupt-image")] == 1
     assert found["digits_rejected_total", ("reason", "not-an-image")] == 1

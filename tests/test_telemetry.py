@@ -23,6 +23,8 @@ from app.settings import Settings
 from app.web import telemetry
 from support import drawing, encode, serving, until
 
+pytestmark = pytest.mark.slow
+
 STAGES = ["wait", "decode", "preprocess", "inference"]
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
