@@ -75,7 +75,7 @@ class Config:
             return f"{self.epochs} epochs"
         return (
             f"{self.convolution_epochs} epochs as a convolutional network ({widths(self.channels)} channels), then "
-            f"written out as a dense one with every weight free, for {self.epochs - self.convolution_epochs} more"
+            f"converted to a dense one, all of whose weights are free, for {self.epochs - self.convolution_epochs} more"
         )
 
     def to_json(self) -> str:
@@ -107,7 +107,7 @@ RECIPES = {
         dropout=0.0,
         learning_rate=4e-3,
         batch_size=256,
-        epochs=90,
+        epochs=72,
         convolution_share=0.9,
         seeds=(0, 1, 2),
     ),

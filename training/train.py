@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 OTHERS = 0.5  # non-digits per digit
-SEGMENTS = 0.2  # digits cut out of numbers, and wrongly cut segments, per MNIST digit
+SEGMENTS = 0.5  # digits cut out of numbers, and wrongly cut segments, per MNIST digit
 VALIDATION_SEED = 10**6
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
 
@@ -406,7 +406,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
         own, config = own_pictures(arguments.pictures), resolve(config, device)
         folder = new_folder(arguments.runs, config, own)
     print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
-    print("Generating segments of numbers, and non-digits (about two minutes)")
+    print("Generating segments of numbers, and non-digits (a few minutes)")
     cut_out, others = made_of(training, 0)
     training, validation = training.joined(cut_out), mixture(held_out)
     learned_from = training_data(own, training, others)

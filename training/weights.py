@@ -35,7 +35,7 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """The features of a layout (1,), its N parts (N, 4) and its S segments (S, 5); the segments' spans and labels.
+    """The features of a layout (1,), its N parts (N, 4) and its S segments (S, 6); the segments' spans and labels.
 
     `line_ends` (N,) bool marks the last part of each line. Labels (S, 10) are log-probabilities of the digits.
     """
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
     example, length : Tensor
         (L,) int64: the example of each layout, and the length of its text.
     layout, parts, digits : Tensor
-        (L, 1), (L, N, 4), (S, 5) float32: features of the layouts, parts and segments.
+        (L, 1), (L, N, 4), (S, 6) float32: features of the layouts, parts and segments.
     is_part, line_ends : Tensor
         (L, N) bool: whether a part exists, and whether it is the last of its line.
     ending : Tensor
