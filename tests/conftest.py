@@ -51,18 +51,22 @@ def classifier() -> Classifier:
     return load_classifier()
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
-    """A client of one application for all tests of a file."""
+def started() -> Iterator[TestClient]:
+    """Start an application, and yield a client of it."""
     with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    """A client of an application that all tests of a file share."""
+    yield from started()
 
 
 @pytest.fixture
 def new_client() -> Iterator[TestClient]:
-    """A client of an application of its own, which has answered nothing yet."""
-    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
-        yield client
+    """A client of an application that has not answered anything yet."""
+    yield from started()
 
 
 @pytest.fixture(scope="session")

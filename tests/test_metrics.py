@@ -17,18 +17,18 @@ QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["
 @pytest.fixture
 def busy(new_client, seven):
     """A client whose service has answered a few requests of each kind."""
-    answer(new_client, seven)
+    send_requests(new_client, seven)
     return new_client
 
 
 @pytest.fixture(scope="module")
-def there(client, seven):
-    """All samples of such a service."""
-    answer(client, seven)
+def exported(client, seven):
+    """The samples that a service exports after a few requests of each kind."""
+    send_requests(client, seven)
     return samples(client)
 
 
-def answer(client, seven):
+def send_requests(client, seven):
     large = encode(seven.repeat(20, 0).repeat(20, 1))
     for _ in range(3):
         assert client.post("/predict", content=encode(seven)).status_code == 200
@@ -80,10 +80,9 @@ def test_legibility_is_recorded_for_refused_pictures_too(seven):
 
 
 def test_digits_and_texts_are_counted(new_client, digits):
-    client = new_client
     for picture in (encode(number(digits[[350, 350, 120]])), encode(digits[350]), flat(255)):
-        assert client.post("/read", content=picture).status_code == 200
-    found = samples(client)
+        assert new_client.post("/read", content=picture).status_code == 200
+    found = samples(new_client)
     assert found["digits_requests_total", ("route", "/read"), ("status", "200")] == 3
     assert [found["digits_text_length_bucket", ("le", bound)] for bound in ("0.0", "1.0", "2.0", "3.0")] == [1, 2, 2, 3]
     assert found["digits_text_length_sum",] == 4
@@ -103,16 +102,16 @@ def test_an_unknown_path_does_not_become_a_label(busy):
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_the_dashboard_queries_existing_metrics(query, there):
-    names = {name for name, *_ in there}
+def test_the_dashboard_queries_existing_metrics(query, exported):
+    names = {name for name, *_ in exported}
     asked = re.findall(r"digits_\w+", query)
     assert asked
     assert set(asked) <= names
-    labels = {label for name, *labels in there if name in asked for label, _ in labels}
+    labels = {label for name, *labels in exported if name in asked for label, _ in labels}
     grouped = {label for group in re.findall(r"by \(([^)]*)\)", query) for label in group.split(", ")}
     assert grouped <= labels
     for label, value in re.findall(r'(\w+)="([^"]*)"', query):
-        assert any((label, value) in pairs for name, *pairs in there if name in asked)
+        assert any((label, value) in pairs for name, *pairs in exported if name in asked)
 
 
 def test_each_metric_is_documented(client):

@@ -15,7 +15,7 @@ from app.preprocess.lines import Line
 from app.preprocess.maps import Map, sliding
 
 SEAM_HEIGHT = 40  # digit height, in pixels, to which larger lines are downscaled for the search
-ROWS = 0.25, 0.75  # where the cheapest seams are looked for, as shares of a line's height
+ROWS = 0.25, 0.75  # the rows in which the cheapest seams are searched for, as fractions of a line's height
 # Cost of a seam, in strokes crossed at right angles: to enter a stroke, and to continue in it, per stroke width.
 ENTRY, PASSAGE = 0.65, 0.35
 SIDEWAYS = 0.15  # cost of a step to the side, in pixels of ink
@@ -88,7 +88,8 @@ class Paths(NamedTuple):
     costs : NDArray
         (h, w): cost of the cheapest path between the edge and each pixel, both included.
     steps : NDArray
-        (3, h - 1, w): cost of the last step to each pixel, from the row before: straight, from its left and right.
+        (3, h - 1, w): cost of the last step to each pixel, from the pixel before it, and from that pixel's left and
+        right neighbours.
     """
 
     costs: Map
