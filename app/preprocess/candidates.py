@@ -120,7 +120,7 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
         ink = ink_on(picture, view) if with_ink else None
         for piece in in_view:
             found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
-        if not closely and is_alone(in_view, view):
+        if not closely and is_isolated(in_view, view):
             break
     return found
 
@@ -139,7 +139,7 @@ def pieces_in(view: View) -> list[Piece]:
         return list(islice(pieces(view.ink, ALL_LEVEL), 1))
     lowest, *higher = view.levels
     found = list(pieces(view.ink, lowest))
-    if is_alone(found, view):
+    if is_isolated(found, view):
         return found
     found += [piece for level in higher for piece in pieces(view.ink, level)]
     distinct: dict[tuple[Box, int], Piece] = {}
@@ -156,7 +156,7 @@ def is_strip(box: Box, view: View) -> bool:
     return is_upright or (left == 0 and right == width and 2 * (bottom - top) < height)
 
 
-def is_alone(found: list[Piece], view: View) -> bool:
+def is_isolated(found: list[Piece], view: View) -> bool:
     """Return whether all ink is one piece, clear of the edges."""
     if len(found) != 1:
         return False

@@ -205,12 +205,12 @@ def without_edge_lines(grey: Map) -> tuple[slice, slice]:
     """
     step_y, step_x = (max(1, length // 64) for length in grey.shape)
     rows, columns = np.median(grey[:, ::step_x], axis=1), np.median(grey[::step_y], axis=0)
-    top, bottom, left, right = (seam(levels) for levels in (rows, rows[::-1], columns, columns[::-1]))
+    top, bottom, left, right = (edge_width(levels) for levels in (rows, rows[::-1], columns, columns[::-1]))
     return slice(top, len(rows) - bottom), slice(left, len(columns) - right)
 
 
-def seam(levels: NDArray[np.float32]) -> int:
-    """Count the rows at an edge that are not background, by their medians; 0 if they continue inwards."""
+def edge_width(levels: NDArray[np.float32]) -> int:
+    """Return the number of rows at an edge that are not background, by their medians; 0 if they continue inwards."""
     if len(levels) < SMALL_SIDE:
         return 0
     reach = len(levels) // 12
