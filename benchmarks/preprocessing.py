@@ -41,7 +41,7 @@ Levels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Kind:
+class Case:
     """A kind of picture.
 
     Attributes
@@ -76,15 +76,15 @@ def main(
     """Measure the time to read a picture on one core."""
     where = pin()
     rng, classifier = np.random.default_rng(0), Classifier(ROOT / "models" / "digits.onnx")
-    timings = {kind: measure(kind, repeat, rng, classifier) for kind in KINDS}
+    timings = {case: measure(case, repeat, rng, classifier) for case in CASES}
     typer.echo("| picture | median ms | p95 ms | decode ms | the rest ms | limit ms |\n|---|---|---|---|---|---|")
-    for kind, timing in timings.items():
-        typer.echo(row(kind, timing))
+    for case, timing in timings.items():
+        typer.echo(row(case, timing))
     typer.echo(
         f"\n{repeat} repetitions, {where}; Python {platform.python_version()}, NumPy {np.__version__}, "
         f"Pillow {PIL.__version__}, {cpu_model()}\n"
     )
-    typer.echo(json.dumps({kind.key: round(float(np.median(timing.total)), 3) for kind, timing in timings.items()}))
+    typer.echo(json.dumps({case.key: round(float(np.median(timing.total)), 3) for case, timing in timings.items()}))
 
 
 def pin() -> str:
@@ -98,9 +98,9 @@ def pin() -> str:
     return f"on core {min(cores)} alone"
 
 
-def measure(kind: Kind, repeat: int, rng: np.random.Generator, classifier: Classifier) -> Timing:
+def measure(case: Case, repeat: int, rng: np.random.Generator, classifier: Classifier) -> Timing:
     """Time a kind of picture after a warm-up."""
-    files = [kind.make(cell(rng), rng) for _ in range(PICTURES)]
+    files = [case.make(cell(rng), rng) for _ in range(PICTURES)]
     seconds = [
         (timed(read_bytes, file, classifier, MAX_PIXELS), timed(picture_from_bytes, file, MAX_PIXELS, GLANCE_SIDE))
         for file in islice(cycle(files), WARM_UP + repeat)
@@ -116,12 +116,12 @@ def timed(function: Callable[..., object], *arguments: object) -> float:
     return perf_counter() - started
 
 
-def row(kind: Kind, timing: Timing) -> str:
-    """Format a kind's row of the table."""
+def row(case: Case, timing: Timing) -> str:
+    """Format a case's row of the table."""
     median, decoding = np.median(timing.total), np.median(timing.decoding)
     cells = [median, np.percentile(timing.total, 95), decoding, median - decoding]
-    limit = "none" if kind.limit is None else f"{kind.limit:g}"
-    return " | ".join([f"| {kind.name}", *(f"{value:.3f}" for value in cells), f"{limit} |"])
+    limit = "none" if case.limit is None else f"{case.limit:g}"
+    return " | ".join([f"| {case.name}", *(f"{value:.3f}" for value in cells), f"{limit} |"])
 
 
 def cpu_model() -> str:
@@ -194,12 +194,12 @@ def canvas(digit: Image.Image, rng: np.random.Generator) -> bytes:
     return encode(image, "PNG")
 
 
-KINDS = (
-    Kind("mnist", "MNIST, 28×28 PNG", mnist, 0.6),
-    Kind("drawing", "on paper, 640×480 JPEG", drawing, 5),
-    Kind("small photo", "photo, 640×480 JPEG", small_photo, None),
-    Kind("photo", "photo, 4000×3000 JPEG", photo, 60),
-    Kind("canvas", "canvas, 1000×1000 RGBA PNG", canvas, None),
+CASES = (
+    Case("mnist", "MNIST, 28×28 PNG", mnist, 0.6),
+    Case("drawing", "on paper, 640×480 JPEG", drawing, 5),
+    Case("small photo", "photo, 640×480 JPEG", small_photo, None),
+    Case("photo", "photo, 4000×3000 JPEG", photo, 60),
+    Case("canvas", "canvas, 1000×1000 RGBA PNG", canvas, None),
 )
 
 

@@ -91,8 +91,8 @@ def test_rows_match_the_texts_of_the_service(tmp_path, digits):
 
 def test_each_hostile_picture_has_a_row(tmp_path, seven):
     rows = table_of(tmp_path, *(data for data, _, _ in HOSTILE.values()), many_scans(70_000), encode(seven))
-    kinds = [row["error"] and row["error"]["type"] for row in rows]
-    assert kinds == [*(problems.KINDS[error].name for _, error, _ in HOSTILE.values()), "too-complex", None]
+    types = [row["error"] and row["error"]["type"] for row in rows]
+    assert types == [*(problems.TYPES[error].name for _, error, _ in HOSTILE.values()), "too-complex", None]
     assert rows[-1]["digit"] == 7
 
 

@@ -86,7 +86,7 @@ def test_each_setting_is_documented():
 
 def test_each_problem_is_documented():
     rows = re.findall(r"^\| (\d+) \| `/problems/([\w-]+)` \|", API.read_text(), re.MULTILINE)
-    assert sorted(rows) == sorted({(str(kind.status), kind.name) for kind in problems.KINDS.values()})
+    assert sorted(rows) == sorted({(str(each.status), each.name) for each in problems.TYPES.values()})
 
 
 def test_each_format_is_documented():

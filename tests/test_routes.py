@@ -214,14 +214,14 @@ ELSEWHERE = {
 }
 
 
-def test_every_kind_of_problem_is_raised_by_a_test():
+def test_every_problem_type_is_raised_by_a_test():
     tested = {problem for *_, problem in REFUSED.values()} | ELSEWHERE
-    assert tested == {kind.name for kind in problems.KINDS.values()}
+    assert tested == {each.name for each in problems.TYPES.values()}
 
 
 def test_every_error_class_is_in_the_table():
     leaves = {each for each in every_subclass(errors.PreprocessError, WebError) if not each.__subclasses__()}
-    assert leaves < set(problems.KINDS)
+    assert leaves < set(problems.TYPES)
 
 
 def every_subclass(*classes: type) -> set[type]:
@@ -382,7 +382,7 @@ def test_openapi_has_an_example_for_every_answer(client):
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
     of_others |= {"corrections-off", "correction-not-stored"}
-    assert named == {kind.name for kind in problems.KINDS.values()} - {"shutting-down", *of_others}
+    assert named == {each.name for each in problems.TYPES.values()} - {"shutting-down", *of_others}
     for response in responses.values():
         for example in response["content"].get(problems.MEDIA_TYPE, {}).get("examples", {}).values():
             problems.Problem.model_validate(example["value"])

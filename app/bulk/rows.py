@@ -48,6 +48,6 @@ def error_of(error: Exception) -> dict[str, str]:
     """Return the type and detail of an error; for an unexpected one, the detail names the exception."""
     if isinstance(error, UnreadableFile):
         return {"type": UNREADABLE, "detail": str(error)}
-    if kind := problems.KINDS.get(type(error)):
-        return {"type": kind.name, "detail": str(error)}
-    return {"type": problems.KINDS[Exception].name, "detail": f"{type(error).__name__}: {error}"}
+    if problem_type := problems.TYPES.get(type(error)):
+        return {"type": problem_type.name, "detail": str(error)}
+    return {"type": problems.TYPES[Exception].name, "detail": f"{type(error).__name__}: {error}"}

@@ -18,7 +18,7 @@ from app.cli import options
 from app.cli.answers import Answerer, NoService, Unanswered, attempt_each
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
-from app.cli.output import Ask, Kind, format_of, say, write
+from app.cli.output import AnswerKind, Ask, format_of, say, write
 from app.cli.pictures import expand, groups
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def bulk(
 
 
 def write_all(
-    kind: Kind, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
+    kind: AnswerKind, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
 ) -> None:
     """Write the answer for each picture; exit with 1 if any has none."""
     if as_json and as_csv:

@@ -11,7 +11,7 @@ from app.cli.pictures import printable, read
 
 MANY = 20  # minimum number of pictures for a progress bar
 
-Kind = Literal["digit", "text"]
+AnswerKind = Literal["digit", "text"]
 Answered = TypeVar("Answered")
 Shown = TypeVar("Shown", contravariant=True)
 Ask = Callable[[Sequence[bytes]], Sequence[Answered | Unanswered]]
@@ -27,7 +27,7 @@ class Format(Protocol[Shown]):
         """Return the output for a picture that was not read."""
 
 
-def format_of(kind: Kind, names: Sequence[str], as_json: bool, as_csv: bool) -> Format[Any]:
+def format_of(kind: AnswerKind, names: Sequence[str], as_json: bool, as_csv: bool) -> Format[Any]:
     """Return the requested format, by default that for a terminal."""
     if as_json or as_csv:
         from app.cli import records

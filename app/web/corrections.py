@@ -12,7 +12,7 @@ from app.web.routes import NOT_OF_PREDICT, REQUEST
 from app.web.uploads import Picture
 
 Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
-OF_CORRECTIONS = problems.KINDS.keys() - NOT_OF_PREDICT - {errors.NotADigit} | {errors.CorrectionsOff, NotStored}
+OF_CORRECTIONS = problems.TYPES.keys() - NOT_OF_PREDICT - {errors.NotADigit} | {errors.CorrectionsOff, NotStored}
 
 guarded = APIRouter()  # as in `app.web.routes`
 

@@ -129,7 +129,7 @@ async def read_inference(
         200: {
             "content": {"application/json": {"example": tensors.RESPONSE_EXAMPLE}, "application/octet-stream": BINARY}
         },
-        **problems.documentation(f"{MODEL}/infer", *(problems.KINDS.keys() - NOT_OF_INFER)),
+        **problems.documentation(f"{MODEL}/infer", *(problems.TYPES.keys() - NOT_OF_INFER)),
     },
     openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
 )

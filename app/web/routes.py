@@ -75,7 +75,7 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
     response_model_exclude_unset=True,
     responses={
         200: {"content": {"application/json": {"example": answers.PREDICTION_EXAMPLE}}},
-        **problems.documentation("/predict", *(problems.KINDS.keys() - NOT_OF_PREDICT)),
+        **problems.documentation("/predict", *(problems.TYPES.keys() - NOT_OF_PREDICT)),
     },
     openapi_extra=REQUEST,
 )
@@ -112,7 +112,7 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
     tags=["pictures"],
     responses={
         200: {"content": {"application/json": {"example": answers.EXPLANATION_EXAMPLE}}},
-        **problems.documentation("/explain", *(problems.KINDS.keys() - NOT_OF_PREDICT - {RequestValidationError})),
+        **problems.documentation("/explain", *(problems.TYPES.keys() - NOT_OF_PREDICT - {RequestValidationError})),
     },
     openapi_extra=REQUEST,
 )
@@ -129,7 +129,7 @@ async def explain(request: Request, picture: Picture) -> answers.Explanation:
     response_model_exclude_unset=True,
     responses={
         200: {"content": {"application/json": {"example": answers.TEXT_EXAMPLE}}},
-        **problems.documentation("/read", *(problems.KINDS.keys() - NOT_OF_READ)),
+        **problems.documentation("/read", *(problems.TYPES.keys() - NOT_OF_READ)),
     },
     openapi_extra=REQUEST,
 )

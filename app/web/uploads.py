@@ -69,7 +69,7 @@ def check_count(pictures: int) -> None:
 
 async def read_picture(request: Request) -> bytes:
     """Return the bytes of a request's only picture; see `read_body` for the errors."""
-    if kind_of(request).startswith(MULTIPART):
+    if media_type_of(request).startswith(MULTIPART):
         pictures = await read_form(request, FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture per request.")
@@ -77,12 +77,12 @@ async def read_picture(request: Request) -> bytes:
     body = await read_raw(request)
     if not body:
         raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
-    return picture_in_json(body) if kind_of(request) == JSON else body
+    return picture_in_json(body) if media_type_of(request) == JSON else body
 
 
 async def read_pictures(request: Request) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `read_body` for the errors."""
-    if not kind_of(request).startswith(MULTIPART):
+    if not media_type_of(request).startswith(MULTIPART):
         raise NoFile(f"The request is not a form: send the pictures as form fields '{SEVERAL}', as curl -F does.")
     return await read_form(request, SEVERAL, MAX_PICTURES + MAX_PARTS)
 
@@ -94,10 +94,10 @@ async def read_raw(request: Request) -> bytes:
     return bytes(body)
 
 
-def kind_of(request: Request) -> bytes:
+def media_type_of(request: Request) -> bytes:
     """Return the declared media type of the body."""
-    kind, _ = parse_options_header(request.headers.get("content-type"))
-    return kind
+    media_type, _ = parse_options_header(request.headers.get("content-type"))
+    return media_type
 
 
 async def read_form(request: Request, field: str, max_parts: int) -> list[bytes]:
