@@ -136,6 +136,19 @@ def test_pictures_that_wait_too_long_are_refused(client, pngs, monkeypatch):
         assert (result["error"]["type"], result["error"]["status"]) == ("/problems/overloaded", 503)
 
 
+def test_large_pictures_that_wait_too_long_for_each_other_are_refused(client, digits, monkeypatch):
+    read_large = Reader.read_large
+
+    async def slow(*given):
+        await asyncio.sleep(1)
+        return await read_large(*given)
+
+    monkeypatch.setattr(Reader, "read_large", slow)
+    monkeypatch.setattr(readings, "SECONDS", 0.9)
+    first, second = sent(client, [encode(drawing(digits[0]))] * 2).json()["results"]
+    assert (first["digit"], second["error"]["type"]) == (0, "/problems/overloaded")
+
+
 def test_an_unexpected_error_affects_one_answer_and_is_logged(client, digits, monkeypatch):
     async def broken(*_):
         raise RuntimeError("the secret")

@@ -22,7 +22,9 @@ from app.web.admission import Holding, Resource
 from app.web.legibility import check_legibility
 from app.web.telemetry import record, record_answer, record_reading
 
-SECONDS = 20.0  # per request; pictures that have not started by then are refused
+# Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
+# hostile headers take 5 s, and before it is read, since large pictures wait for each other.
+SECONDS = 20.0
 
 
 async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> Reading:
