@@ -26,7 +26,7 @@ RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
 FROM python:${PYTHON_VERSION}-slim
 # The release workflow adds source, revision and version (.github/workflows/release.yml).
 LABEL org.opencontainers.image.title="Digits" \
-    org.opencontainers.image.description="Reads handwritten digits and whole numbers from any picture." \
+    org.opencontainers.image.description="Reads handwritten digits and numbers from any picture." \
     org.opencontainers.image.licenses="MIT AND Apache-2.0"
 # By default, OpenBLAS starts one thread per core, which 28×28 matrices do not need.
 ENV OPENBLAS_NUM_THREADS=1 \

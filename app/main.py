@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     app = FastAPI(
         title="Digits",
-        summary="Reads handwritten digits and whole numbers from any picture.",
+        summary="Reads handwritten digits and numbers from any picture.",
         version=version("digits"),
         lifespan=lifespan,
         docs_url=None,

@@ -1,4 +1,4 @@
-"""Measure how well whole numbers are read, in pictures made from MNIST's digits or in your own folder over HTTP.
+"""Measure how well numbers are read, in pictures made from MNIST's digits or in your own folder over HTTP.
 
     python benchmarks/whole_numbers.py [--split validation|test] [--n 500] [--scene NAME ...] [--lengths 2 5]
     python benchmarks/whole_numbers.py --folder DIR [--url http://127.0.0.1:8000]
@@ -88,7 +88,7 @@ def line(name: str, numbers: Iterable[Read]) -> str:
 
 def arguments() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Measure how well whole numbers are read.")
+    parser = argparse.ArgumentParser(description="Measure how well numbers are read.")
     parser.add_argument("--split", choices=["validation", "test"], default="test")
     parser.add_argument("--n", type=int, default=500, help="numbers per scene")
     parser.add_argument("--lengths", type=int, nargs=2, default=[2, 5], help="minimum and maximum digits per line")

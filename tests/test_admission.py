@@ -33,7 +33,7 @@ def test_a_request_is_refused_unread_if_its_queue_is_full(admission, route):
     admission.check(route, LARGE_BODY)
 
 
-def test_reading_whole_numbers_needs_a_place_in_the_large_queue(admission):
+def test_reading_numbers_needs_a_place_in_the_large_queue(admission):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
         second.take(Resource.LARGE)

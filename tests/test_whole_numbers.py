@@ -1,4 +1,4 @@
-"""The counts in the benchmark of whole numbers."""
+"""The counts in the benchmark of numbers."""
 
 import csv
 

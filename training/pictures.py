@@ -1,7 +1,7 @@
 """Train on your own labelled pictures in addition to MNIST: framed as the service frames them, and weighted.
 
 A folder holds `images/` and `labels.csv` (columns filename, label), as `digits corrections export` writes them, or
-several such folders. Each picture shows one digit or none; whole numbers are not supported.
+several such folders. Each picture shows one digit or none; numbers of several digits are not supported.
 """
 
 import csv

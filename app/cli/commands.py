@@ -34,7 +34,7 @@ cli.add_typer(corrections, name="corrections")
 
 @cli.callback()
 def digits(version: options.Version = False) -> None:
-    """Read handwritten digits and whole numbers from pictures."""
+    """Read handwritten digits and numbers from pictures."""
 
 
 @cli.command()
