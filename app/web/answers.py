@@ -136,6 +136,9 @@ class Health(BaseModel):
 
 
 MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
+PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
+REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
+BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
 SEVEN = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "legibility": 0.998}
 ONE = {"digit": 1, "confidence": 0.98, "probabilities": [0.0, 0.98] + [0.0] * 5 + [0.02, 0.0, 0.0], "legibility": 0.95}
 SEVENTY_ONE = {
@@ -143,16 +146,15 @@ SEVENTY_ONE = {
     "confidence": 0.97,
     "box": {"left": 40, "top": 30, "width": 105, "height": 92},
     "digits": [
-        {**SEVEN, "box": {"left": 40, "top": 32, "width": 60, "height": 90}},
+        {**SEVEN, "box": BOX_EXAMPLE},
         {**ONE, "box": {"left": 120, "top": 30, "width": 25, "height": 88}},
     ],
 }
 PREDICTION_EXAMPLE = {**SEVEN, "model": MODEL_EXAMPLE["version"]}
-PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
 EXPLANATION_EXAMPLE = {
     **PREDICTION_EXAMPLE,
     "frame": PNG_EXAMPLE,
-    "box": {"left": 40, "top": 32, "width": 60, "height": 90},
+    "box": BOX_EXAMPLE,
     "ink": PNG_EXAMPLE,
     "runner_up": 9,
     "evidence": [[0.0] * 7] + [[0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]] * 5 + [[0.0] * 7],
@@ -163,11 +165,16 @@ CORRUPT_IMAGE = {
     "status": 422,
     "detail": "The picture is cut off or damaged: image file is truncated.",
     "instance": "/predict/batch",
-    "request_id": "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f",
+    "request_id": REQUEST_ID_EXAMPLE,
 }
 PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
 TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
 HEALTH_EXAMPLE = {"status": "ok", "version": "1.0.0", "corrections": False, "model": MODEL_EXAMPLE}
+
+
+def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Return the OpenAPI response of a route that succeeds, with an example."""
+    return {200: {"content": {"application/json": {"example": example}}}}
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:

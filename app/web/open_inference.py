@@ -9,14 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from app.corrections import NotStored
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import TooMuchWriting
-from app.web import errors, problems, tensors
+from app.web import answers, errors, problems, tensors
 from app.web.inference import HEADER, Inference
 from app.web.readings import read_all, read_frames
+from app.web.routes import BINARY
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MODEL = "/v2/models/digits"
-BINARY: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 BODY: dict[str, Any] = {
     "application/json": {
         "schema": {"$ref": "#/components/schemas/InferRequest"},
@@ -66,18 +66,13 @@ def of_model(
     return decorate
 
 
-def answer(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
-    """Return an OpenAPI response with an example."""
-    return {200: {"content": {"application/json": {"example": example}}}}
-
-
-@unguarded.get("/v2", responses=answer(tensors.SERVER_EXAMPLE))
+@unguarded.get("/v2", responses=answers.documentation(tensors.SERVER_EXAMPLE))
 async def server_metadata(request: Request) -> tensors.ServerMetadata:
     """Return the name and version of the service, and the protocol extensions it supports."""
     return tensors.ServerMetadata(version=request.app.version)
 
 
-@unguarded.get("/v2/health/live", responses=answer(tensors.LIVE_EXAMPLE))
+@unguarded.get("/v2/health/live", responses=answers.documentation(tensors.LIVE_EXAMPLE))
 async def server_live() -> tensors.ServerLive:
     """Report that the service is running."""
     return tensors.ServerLive()
@@ -85,7 +80,8 @@ async def server_live() -> tensors.ServerLive:
 
 @unguarded.get(
     "/v2/health/ready",
-    responses=answer(tensors.READY_EXAMPLE) | problems.documentation("/v2/health/ready", errors.ShuttingDown),
+    responses=answers.documentation(tensors.READY_EXAMPLE)
+    | problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
 async def server_ready(request: Request) -> tensors.ServerReady:
     """Report whether the service is ready: 503 as soon as it is told to stop."""
@@ -93,7 +89,7 @@ async def server_ready(request: Request) -> tensors.ServerReady:
     return tensors.ServerReady()
 
 
-@of_model(unguarded.get, "", responses=answer(tensors.MODEL_METADATA_EXAMPLE))
+@of_model(unguarded.get, "", responses=answers.documentation(tensors.MODEL_METADATA_EXAMPLE))
 async def model_metadata(request: Request) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the inputs."""
     return tensors.ModelMetadata(versions=[request.state.reader.classifier.version])
@@ -102,7 +98,8 @@ async def model_metadata(request: Request) -> tensors.ModelMetadata:
 @of_model(
     unguarded.get,
     "/ready",
-    responses=answer(tensors.MODEL_READY_EXAMPLE) | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
+    responses=answers.documentation(tensors.MODEL_READY_EXAMPLE)
+    | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
 async def model_ready(request: Request) -> tensors.ModelReady:
     """Report whether the model is ready: 503 as soon as the service is told to stop."""

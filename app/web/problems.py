@@ -15,7 +15,7 @@ from app.inference.decoders import Busy
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
-from app.web.answers import Problem
+from app.web.answers import REQUEST_ID_EXAMPLE, Problem
 
 MEDIA_TYPE = "application/problem+json"
 LOG = structlog.get_logger()
@@ -133,6 +133,6 @@ def documentation(path: str, *errors: type[Exception]) -> dict[int | str, dict[s
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}}
         entry = responses.setdefault(problem_type.status, {"description": "", "content": content})
         entry["description"] = "; ".join(filter(None, [entry["description"], problem_type.title]))
-        example = problem_type.problem("What happened, and what to do.", path, "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f")
+        example = problem_type.problem("What happened, and what to do.", path, REQUEST_ID_EXAMPLE)
         entry["content"][MEDIA_TYPE]["examples"][name] = {"value": example.model_dump(exclude_unset=True)}
     return responses

@@ -28,7 +28,7 @@ FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: 
 ENCODED = {"type": "string", "contentEncoding": "base64", "description": "In base64, or as a data URI."}
 OBJECT = {
     "schema": {"type": "object", "required": [IMAGE], "properties": {IMAGE: ENCODED}},
-    "example": {IMAGE: "data:image/png;base64,iVBORw0KGgo…"},
+    "example": {IMAGE: answers.PNG_EXAMPLE},
 }
 BODY: dict[str, Any] = {
     "multipart/form-data": FORM,
@@ -73,10 +73,8 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
     "/predict",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses={
-        200: {"content": {"application/json": {"example": answers.PREDICTION_EXAMPLE}}},
-        **problems.documentation("/predict", *(problems.TYPES.keys() - NOT_OF_PREDICT)),
-    },
+    responses=answers.documentation(answers.PREDICTION_EXAMPLE)
+    | problems.documentation("/predict", *(problems.TYPES.keys() - NOT_OF_PREDICT)),
     openapi_extra=REQUEST,
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
@@ -89,10 +87,7 @@ async def predict(request: Request, picture: Picture, frame: Frame = False) -> a
     "/predict/batch",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses={
-        200: {"content": {"application/json": {"example": answers.PREDICTIONS_EXAMPLE}}},
-        **problems.documentation("/predict/batch", *OF_BATCH),
-    },
+    responses=answers.documentation(answers.PREDICTIONS_EXAMPLE) | problems.documentation("/predict/batch", *OF_BATCH),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
 )
 async def predict_batch(request: Request, pictures: Pictures, frame: Frame = False) -> answers.Predictions:
@@ -110,10 +105,8 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
 @guarded.post(
     "/explain",
     tags=["pictures"],
-    responses={
-        200: {"content": {"application/json": {"example": answers.EXPLANATION_EXAMPLE}}},
-        **problems.documentation("/explain", *(problems.TYPES.keys() - NOT_OF_PREDICT - {RequestValidationError})),
-    },
+    responses=answers.documentation(answers.EXPLANATION_EXAMPLE)
+    | problems.documentation("/explain", *(problems.TYPES.keys() - NOT_OF_PREDICT - {RequestValidationError})),
     openapi_extra=REQUEST,
 )
 async def explain(request: Request, picture: Picture) -> answers.Explanation:
@@ -127,10 +120,8 @@ async def explain(request: Request, picture: Picture) -> answers.Explanation:
     "/read",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses={
-        200: {"content": {"application/json": {"example": answers.TEXT_EXAMPLE}}},
-        **problems.documentation("/read", *(problems.TYPES.keys() - NOT_OF_READ)),
-    },
+    responses=answers.documentation(answers.TEXT_EXAMPLE)
+    | problems.documentation("/read", *(problems.TYPES.keys() - NOT_OF_READ)),
     openapi_extra=REQUEST,
 )
 async def read(
@@ -154,10 +145,7 @@ async def read(
 @unguarded.get(
     "/health",
     tags=["service"],
-    responses={
-        200: {"content": {"application/json": {"example": answers.HEALTH_EXAMPLE}}},
-        **problems.documentation("/health", errors.ShuttingDown),
-    },
+    responses=answers.documentation(answers.HEALTH_EXAMPLE) | problems.documentation("/health", errors.ShuttingDown),
 )
 async def health(request: Request) -> answers.Health:
     """Report whether the service is ready, and its model: 503 as soon as it is told to stop."""
