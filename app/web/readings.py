@@ -20,7 +20,7 @@ from app.preprocess.maps import Map
 from app.web import problems
 from app.web.admission import Holding, Resource
 from app.web.legibility import check_legibility
-from app.web.telemetry import record, record_answer, record_reading
+from app.web.telemetry import record_answer, record_reading
 
 # Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
 # hostile headers take 5 s, and before it is read, since large pictures wait for each other.
@@ -87,8 +87,7 @@ def read_frames(request: Request, frames: Map) -> list[Reading]:
     request.state.holding.take_share({Resource.SMALL: len(frames)})
     readings: list[Reading] = request.state.reader.read_frames(frames)
     for reading in readings:
-        record(reading.stages, Resource.SMALL, request.state.metrics)
-        record_reading(reading, request.state.metrics)
+        record_reading(reading, Resource.SMALL, request.state.metrics)
         record_answer(reading, request.state.metrics)
     return readings
 
@@ -97,8 +96,7 @@ async def read_opened(request: Request, picture: bytes, small: Image.Image | Non
     """Read a picture that has been admitted."""
     reader: Reader = request.state.reader
     reading = await (reader.read_small(small, with_ink) if small else reader.read_large(picture, with_ink))
-    record(reading.stages, queue_of(small), request.state.metrics)
-    record_reading(reading, request.state.metrics)
+    record_reading(reading, queue_of(small), request.state.metrics)
     return reading
 
 

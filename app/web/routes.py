@@ -16,7 +16,7 @@ from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
 from app.web.admission import Resource
 from app.web.readings import answered, read_one, read_several
-from app.web.telemetry import record, record_text
+from app.web.telemetry import record_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
 guarded = APIRouter()  # its endpoints require an API key if any are set
@@ -136,8 +136,7 @@ async def read(
     reader: Reader = request.state.reader
     request.state.holding.take(Resource.LARGE)
     text = await reader.read_text(picture, length)
-    record(text.stages, Resource.LARGE, request.state.metrics)
-    record_text(text, request.state.metrics)
+    record_text(text, Resource.LARGE, request.state.metrics)
     # In a thread, since there may be two thousand frames to encode as PNGs.
     return await run_in_threadpool(answers.text_of, text, reader.classifier.version, frame)
 

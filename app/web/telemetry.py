@@ -13,7 +13,7 @@ from app.metrics import Metrics
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
-def record(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
+def record_stages(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
     """Record the stages of a picture as metrics, and as children of the request's span if FastAPI traces it."""
     waited, *others = stages
     metrics.queue_seconds.labels(queue).observe((waited.end - waited.begin) / 1e9)
@@ -25,8 +25,9 @@ def record(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
             TRACER.start_span(stage.name, start_time=since_epoch + stage.begin).end(since_epoch + stage.end)
 
 
-def record_reading(reading: Reading, metrics: Metrics) -> None:
-    """Record the metrics of a reading, whether it is returned or refused."""
+def record_reading(reading: Reading, queue: str, metrics: Metrics) -> None:
+    """Record a reading and its stages, whether it is returned or refused."""
+    record_stages(reading.stages, queue, metrics)
     metrics.legibility.observe(reading.legibility)
     metrics.batch_size.observe(reading.batch_size)
 
@@ -37,8 +38,9 @@ def record_answer(answer: Reading | Digit, metrics: Metrics) -> None:
     metrics.confidence.observe(answer.probabilities[answer.digit])
 
 
-def record_text(text: Text, metrics: Metrics) -> None:
-    """Record the metrics of a text, and count its digits."""
+def record_text(text: Text, queue: str, metrics: Metrics) -> None:
+    """Record a text and its stages, and count its digits."""
+    record_stages(text.stages, queue, metrics)
     digits = [digit for line in text.lines for digit in line.digits]
     metrics.batch_size.observe(1)
     metrics.text_length.observe(len(digits))
