@@ -49,8 +49,6 @@ class Classifier:
     path : Path
         An ONNX file with input ``pixels`` float32 (N, 784) and outputs ``probabilities`` float32 (N, 10) and
         ``legibility`` float32 (N,). Without ``legibility``, as in older files, every frame has a legibility of 1.
-    threads : int
-        CPU threads per call.
 
     Attributes
     ----------
@@ -65,14 +63,14 @@ class Classifier:
         The file is missing, unreadable or not ONNX, or has other inputs or outputs.
     """
 
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path) -> None:
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
             raise ModelError(f"{path}: no such file; create it with: python -m training.train") from error
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
-        self._session = open_session(path, data, threads)
+        self._session = open_session(path, data)
         self._outputs = [node.name for node in self._session.get_outputs()]
         self.version = hashlib.sha256(data).hexdigest()[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -100,10 +98,10 @@ def rounded(probabilities: NDArray[np.float32]) -> list[float]:
     return row
 
 
-def open_session(path: Path, data: bytes, threads: int) -> ort.InferenceSession:
+def open_session(path: Path, data: bytes) -> ort.InferenceSession:
     """Open a session for the model in `data`, and check its inputs and outputs; `path` is for error messages."""
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # failures raise exceptions; do not print them too
     try:

@@ -7,7 +7,6 @@ import sys
 from functools import partial
 from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import structlog
 import uvicorn
@@ -20,7 +19,7 @@ from app.server.protocol import Protocol
 from app.server.worker import METRICS_FOLDER, hold_interrupts
 from app.settings import Settings, unknown_variables
 
-BACKLOG = 2048
+BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
 LOG = structlog.get_logger("digits")
 
 
@@ -66,7 +65,7 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        Workers(config("app.server.worker:create_worker_app", settings, factory=True), [listener]).run()
+        Workers(config("app.server.worker:create_worker_app", settings), [listener]).run()
 
 
 def url_of(listener: socket.socket) -> str:
@@ -75,10 +74,11 @@ def url_of(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Config:  # noqa: ANN401
-    """Create uvicorn's configuration."""
+def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
+    """Create uvicorn's configuration for an application, or for the name of a function that creates one."""
     return uvicorn.Config(
         app,
+        factory=isinstance(app, str),
         workers=settings.workers,
         http=partial(Protocol, client_timeout_seconds=settings.client_timeout_seconds),  # type: ignore[arg-type]
         loop="asyncio",  # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
@@ -90,7 +90,6 @@ def config(app: FastAPI | str, settings: Settings, **options: Any) -> uvicorn.Co
         server_header=False,
         proxy_headers=False,  # the client's address is not used
         timeout_graceful_shutdown=max(0, settings.shutdown_timeout_seconds - settings.drain_seconds),
-        **options,
     )
 
 
