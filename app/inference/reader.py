@@ -19,16 +19,14 @@ from app.inference.stage import Stage
 from app.inference.text import Text
 from app.inference.text_reading import TOO_MUCH, checked, text_of_found
 from app.inference.thresholds import SMALL_BYTES
-from app.preprocess.candidates import Candidate
+from app.preprocess.candidates import WHOLE, Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
-from app.preprocess.frame import FRAME_SIDE
-from app.preprocess.maps import Box, Map
+from app.preprocess.maps import Map
 
 SMALL_PIXELS = 128 * 128  # maximum for reading on the event loop: 0.1 ms for a frame, some 20 ms at worst
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # their headers give the size that is decoded
-MAX_BATCH = 16
-WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
+MAX_BATCH = 16  # at worst 0.3 s on the event loop
 
 Outcome = TypeVar("Outcome", Reading, Text)
 

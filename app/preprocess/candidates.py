@@ -20,6 +20,7 @@ from app.preprocess.pieces import Piece, pieces
 
 # Larger pictures are downscaled to this longer side, in pixels, for a glance and for a close look.
 GLANCE_SIDE, CLOSE_SIDE = 160, 320
+WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
 ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
 
 
@@ -81,9 +82,8 @@ def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
     pixels = np.frombuffer(b"".join([images[index].tobytes() for index in sized]), np.uint8)
     pixels = pixels.reshape(-1, FRAME_SIDE, FRAME_SIDE)
     frames: list[Map] = list(pixels / np.float32(255))
-    whole = Box(0, FRAME_SIDE, 0, FRAME_SIDE)
     return {
-        index: Candidate(frame, whole, 0.0, frame)
+        index: Candidate(frame, WHOLE, 0.0, frame)
         for index, frame, is_frame in zip(sized, frames, are_frames(pixels), strict=True)
         if is_frame
     }

@@ -49,9 +49,8 @@ async def folder_of(request: Request) -> Corrections:
 async def correct(
     request: Request,
     response: Response,
-    corrections: Annotated[
-        Corrections, Depends(folder_of)
-    ],  # before the picture, so that its body is not read if corrections are off
+    # Before the picture, so that its body is not read if corrections are off.
+    corrections: Annotated[Corrections, Depends(folder_of)],
     picture: Picture,
     label: Annotated[Label, Query(description="The digit in the picture, or `none` if it shows no digit.")],
 ) -> answers.Stored:

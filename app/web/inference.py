@@ -98,7 +98,9 @@ class Inference:
             values = arrays[output.name]
             tensor = OutputTensor(name=output.name, shape=list(values.shape), datatype=DATATYPES[output.name])
             is_binary = output.parameters.binary_data
-            if self.request.parameters.binary_data_output if is_binary is None else is_binary:
+            if is_binary is None:
+                is_binary = self.request.parameters.binary_data_output
+            if is_binary:
                 data = values.astype(BINARY_TYPES[tensor.datatype]).tobytes()
                 tensor.parameters = BinarySize(binary_data_size=len(data))
                 binary += data
