@@ -120,4 +120,7 @@ $(BIN)/python:
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
 
+# So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
+.DELETE_ON_ERROR:
+
 .PHONY: help run check test train evaluate robustness numbers real peers fuzz hostile clients docs screenshot bench soak lock notices audit

@@ -13,7 +13,7 @@ from training import data, train
 
 COURSE = ROOT / "docs" / "course.md"
 SECTIONS = COURSE.read_text().split("\n## ")[1:]
-COMMANDS = re.findall(r"^    (python -m training\.train|tensorboard) (.*)$", COURSE.read_text(), re.MULTILINE)
+COMMANDS = re.findall(r"^    (make train|\.venv/bin/tensorboard) (.*)$", COURSE.read_text(), re.MULTILINE)
 POINTERS = re.findall(r"^\*In Digits:\* `(\w+)` in `([^`]+)`", COURSE.read_text(), re.MULTILINE)
 
 
@@ -40,6 +40,11 @@ def test_a_snippet_has_at_most_ten_lines():
     assert max(snippet.count("\n") for snippet in blocks(COURSE, "python")) <= 10
 
 
+def test_each_snippet_can_be_pasted_into_a_session():
+    """Before Python 3.13, an empty line has to end a block."""
+    assert not any(re.search(r"^ .*\n\S", snippet, re.MULTILINE) for snippet in blocks(COURSE, "python"))
+
+
 def test_each_snippet_is_followed_by_its_counterpart_in_digits():
     with_snippets = [section for section in SECTIONS if "```python" in section]
     assert len(POINTERS) == len(with_snippets) == 11
@@ -53,7 +58,8 @@ def test_each_snippet_is_followed_by_its_counterpart_in_digits():
 def test_the_commands_run(beside_mnist):
     assert len(COMMANDS) == 3
     for program, options in COMMANDS:
-        if program == "tensorboard":
-            subprocess.run(tool(program, *options.split(), "--inspect"), check=True)
+        if program == ".venv/bin/tensorboard":
+            subprocess.run(tool("tensorboard", *options.split(), "--inspect"), check=True)
         else:
-            assert train.main([*options.split(), "--data", "data", "--threads", "1", "--precision", "fp32"]) == 0
+            chosen = options.removeprefix('ARGS="').removesuffix('"').split()
+            assert train.main([*chosen, "--data", "data", "--threads", "1", "--precision", "fp32"]) == 0

@@ -155,3 +155,13 @@ def test_make_help_lists_every_target():
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert [line.split("\t")[0] for line in shown.splitlines()] == targets
+
+
+def test_an_environment_that_could_not_be_set_up_is_not_kept(tmp_path):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nif [ "$2" = venv ]; then mkdir -p .venv/bin; touch .venv/bin/python; exit 1; fi\n')
+    python.chmod(0o755)
+    target = ".venv/bin/python"
+    done = subprocess.run(["make", "--makefile", ROOT / "Makefile", f"PYTHON={python}", target], cwd=tmp_path)
+    assert done.returncode != 0
+    assert not (tmp_path / target).exists()

@@ -13,7 +13,7 @@ from app.preprocess.candidates import Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.maps import Box
-from support import MAX_PIXELS, PNG, digit_of, drawing, encode, flat, letter, reading_of
+from support import HOSTILE_FILES, MAX_PIXELS, PNG, digit_of, drawing, encode, flat, letter, reading_of
 
 LEFT, RIGHT, BOTH = Box(10, 50, 10, 40), Box(10, 50, 60, 90), Box(10, 50, 10, 90)
 
@@ -142,6 +142,11 @@ def test_a_damaged_picture_gets_one_look(classifier, looks):
     with pytest.raises(CorruptImage):
         read_bytes(PNG[: len(PNG) // 2], classifier, MAX_PIXELS)
     assert looks == [(1, False)]
+
+
+def test_the_reason_for_damage_is_on_one_line(classifier):
+    with pytest.raises(CorruptImage, match=r"^The picture is cut off or damaged: .+\.$"):  # libheif's ends in a newline
+        read_bytes((HOSTILE_FILES / "h_lie.heic").read_bytes(), classifier, MAX_PIXELS)
 
 
 def test_a_small_digit_on_a_large_sheet_gets_a_close_look(digits, labels):

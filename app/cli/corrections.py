@@ -36,7 +36,7 @@ def export(
     except OSError as error:
         say(f"{error.filename}: {error.strerror}.", err=True)
         raise typer.Exit(1) from error
-    say(f"{destination}: {count:,} pictures and their labels.")
+    say(f"Pictures copied to {destination}: {count:,}.")
 
 
 def copy(source: Path, destination: Path) -> int:

@@ -128,7 +128,7 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     except (PreprocessError, MemoryError):
         raise
     except Exception as error:  # as in `open_image`
-        raise CorruptImage(f"The picture is cut off or damaged: {error}.") from error
+        raise CorruptImage(f"The picture is cut off or damaged: {str(error).strip()}.") from error
 
 
 @cache
