@@ -1,5 +1,7 @@
 """Segments of numbers for training: reproducible from the seed, with labels that the served network agrees with."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -49,9 +51,9 @@ def test_labels_agree_with_the_network(made, classifier):
 def test_each_pixel_of_a_number_belongs_to_the_digit_that_was_written_there(digits, monkeypatch):
     monkeypatch.setattr(judged, "TIGHT", (0.3, 0.4))
     monkeypatch.setattr(judged, "TOUCHING", (0.3, 0.4))
-    hand = Hand([felt(digits[place]) for place in (0, 150, 350)], 40, 0.0, FELT)
-    for seed in range(8):
-        line, owner = judged.number(hand, np.random.default_rng(seed))
-        assert ((owner > 0) == (line.ink > 0)).all()
+    strokes = [felt(digits[place]) for place in (0, 150, 350)]
+    for seed, (height, faint, least) in product(range(4), [(36, 0, 1), (60, 0.2, 0.97)]):  # 60 is downscaled
+        line, owner = judged.number(Hand(strokes, height, 0.0, FELT), np.random.default_rng(seed))
+        assert ((owner > 0) == (line.ink > faint)).mean() >= least
         columns = [np.flatnonzero((owner == digit).any(axis=0)) for digit in (1, 2, 3)]
         assert columns[0].max() < columns[1].min() <= columns[1].max() < columns[2].min()

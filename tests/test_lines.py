@@ -60,10 +60,18 @@ def test_specks_belong_to_no_line():
 
 
 def test_a_line_has_only_its_own_ink():
-    first, second = lines_on(page((10, 60, 10, 30), (20, 70, 50, 90), (65, 115, 10, 30)))
-    assert first.box == (10, 70, 10, 90)
-    assert first.ink.sum() == 50 * 20 + 50 * 40
-    assert second.ink.sum() == 50 * 20
+    first, second = lines_on(page((10, 40, 10, 30), (20, 50, 50, 90), (45, 75, 10, 30)))
+    assert first.box == (10, 50, 10, 90)
+    assert first.ink.sum() == 30 * 20 + 30 * 40
+    assert second.ink.sum() == 30 * 20
+
+
+def test_high_lines_are_downscaled():
+    (line,) = lines_on(page((10, 90, 10, 30), (20, 100, 50, 90)))
+    assert line.box == (10, 100, 10, 90)
+    assert line.ink.shape == (45, 40)
+    assert line.height == 40
+    assert line.ink.mean() == pytest.approx((80 * 20 + 80 * 40) / (90 * 80), abs=1e-3)
 
 
 def test_many_pieces_are_noise():

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
+from PIL import Image
 
 from app.preprocess.layouts import LEVEL
-from app.preprocess.lines import Line
+from app.preprocess.lines import Line, downscaled
 from app.preprocess.maps import Box
 from app.preprocess.seams import parts_of
 from app.preprocess.segments import segments_of
@@ -96,7 +97,7 @@ def judged_segments(digits: Digits, rng: Generator) -> Judged:
     return Judged(np.round(255 * found.frames).astype(np.uint8), labels)
 
 
-def number(writer: Hand, rng: Generator) -> tuple[Line, NDArray[np.int64]]:
+def number(writer: Hand, rng: Generator) -> tuple[Line, NDArray[np.uint8]]:
     """Write a line of closely spaced digits, some of which touch, with signs among them.
 
     Also returns the owner of each pixel: 0 is nobody, then come the digits in order, then the signs.
@@ -112,6 +113,7 @@ def number(writer: Hand, rng: Generator) -> tuple[Line, NDArray[np.int64]]:
         mask = written(strokes, heights[-1], writer.slant)
         line.write(mask, gap, rng.uniform(-0.06, 0.06) + heights[-1] / writer.height - 1)
         owners.append(place)
-    ink = line.cropped()
-    box = Box(0, ink.shape[0], 0, ink.shape[1])
-    return Line(ink, box, float(np.median(heights))), np.array([0, *owners])[line.source[line.rows]]
+    ink, owner = line.cropped(), np.array([0, *owners], np.uint8)[line.source[line.rows]]
+    small = downscaled(ink, Box(0, ink.shape[0], 0, ink.shape[1]), float(np.median(heights)))
+    size = small.ink.shape[1], small.ink.shape[0]
+    return small, np.asarray(Image.fromarray(owner).resize(size, Image.Resampling.NEAREST))

@@ -35,7 +35,7 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """The features of a layout (1,), its N parts (N, 4) and its S segments (S, 6); the segments' spans and labels.
+    """The features of a layout (1,), its N parts (N, 4) and its S segments (S, 5); the segments' spans and labels.
 
     `line_ends` (N,) bool marks the last part of each line. Labels (S, 10) are log-probabilities of the digits.
     """
@@ -71,7 +71,7 @@ class Batch(NamedTuple):
     example, length : Tensor
         (L,) int64: the example of each layout, and the length of its text.
     layout, parts, digits : Tensor
-        (L, 1), (L, N, 4), (S, 6) float32: features of the layouts, parts and segments.
+        (L, 1), (L, N, 4), (S, 5) float32: features of the layouts, parts and segments.
     is_part, line_ends : Tensor
         (L, N) bool: whether a part exists, and whether it is the last of its line.
     ending : Tensor
@@ -207,11 +207,13 @@ def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
 
 
 def numbers(digits: data.Digits, count: int, seed: int) -> list[strings.Number]:
-    """Make `count` pictures of numbers for each scene."""
+    """Make `count` pictures of numbers for each scene; the scenes without digits together count as one."""
     images, labels = digits.images.numpy(), digits.labels.numpy()
-    scenes = [*strings.SCENES, strings.TWO_LINES]
-    pictures = tqdm([(scene, index) for scene in scenes for index in range(count)], unit="picture", disable=None)
-    return [strings.number(scene, images, labels, seed, index, LENGTHS) for scene, index in pictures]
+    counts = dict.fromkeys([*strings.SCENES, strings.TWO_LINES], count)
+    counts.update(dict.fromkeys(strings.WITHOUT_DIGITS, round(count / len(strings.WITHOUT_DIGITS))))
+    pictures = [(scene, index) for scene, number in counts.items() for index in range(number)]
+    progress = tqdm(pictures, unit="picture", disable=None)
+    return [strings.number(scene, images, labels, seed, index, LENGTHS) for scene, index in progress]
 
 
 def main() -> None:
@@ -219,7 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m training.weights", description="Fit the weights of the lattice.")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds MNIST/raw (MNIST_ROOT, else data/)")
     parser.add_argument("--model", type=Path, default=MODEL, help="model file (models/digits.onnx)")
-    parser.add_argument("--n", type=int, default=150, help="pictures per scene (150)")
+    parser.add_argument("--n", type=int, default=100, help="pictures per scene (100)")
     arguments = parser.parse_args()
     classifier = Classifier(arguments.model)
     _, held_out = data.split(data.load(arguments.data, train=True))

@@ -18,9 +18,9 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, of a skipped part or line, and of a layout.
-DIGIT_WEIGHTS = {"digit": -1.79, "legibility": 0.69, "short": -2.42, "tall": -0.91, "offset": -0.65, "depth": -0.99}
-BLANK_WEIGHTS = {"part": -0.96, "height": -1.85, "ink": -0.83, "line": -1.11}
-LAYOUT_WEIGHTS = {"erased": -0.32}
+DIGIT_WEIGHTS = {"digit": -1.39, "legibility": 0.68, "height": -3.45, "offset": -0.7, "depth": -1.01}
+BLANK_WEIGHTS = {"part": -0.94, "height": -1.73, "ink": -0.78, "line": -1.65}
+LAYOUT_WEIGHTS = {"erased": -0.59}
 
 Scores = NDArray[np.float64]
 
@@ -66,12 +66,11 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """Return the features of each segment (S, 6), in the order of DIGIT_WEIGHTS."""
+    """Return the features of each segment (S, 5), in the order of DIGIT_WEIGHTS."""
     height, offset, depth = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    size = np.log(height)
-    return np.stack([np.ones(len(odds)), odds, (-size).clip(min=0), size.clip(min=0), np.abs(offset), depth], axis=1)
+    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), depth], axis=1)
 
 
 def blank_features(parts: Parts) -> Scores:

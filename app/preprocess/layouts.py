@@ -118,7 +118,9 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
         levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]
         for ink, level in product(inks, levels):
             found = Components.of(ink, level)
-            yield from (Way(view, ink, level, found, ink is erased, with_cut_off) for with_cut_off in (True, False))
+            yield Way(view, ink, level, found, ink is erased, with_cut_off=True)
+            if not found.is_whole[1:].all():
+                yield Way(view, ink, level, found, ink is erased, with_cut_off=False)
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:

@@ -6,13 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.preprocess.errors import TooMuchWriting
+from app.preprocess.frame import scaled
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components, piece
 
+DIGIT_HEIGHT = 40  # lines with higher digits are downscaled to this height, in pixels
 MOST_PIECES, MOST_LINES = 2048, 32
 SMALL = 0.4  # components shorter than this fraction of the median height start no line
 SPECK = 0.1  # components smaller than this fraction of it are ignored
-OVERLAP = 0.4  # minimum vertical overlap of adjacent components in a line, as a fraction of the smaller height
+OVERLAP = 0.1  # minimum vertical overlap of adjacent components in a line, as a fraction of the smaller height
 NEAR = 0.5  # maximum distance of a small component above or below its line, in median heights
 
 
@@ -22,11 +24,12 @@ class Line(NamedTuple):
     Attributes
     ----------
     ink : Map
-        (h, w) float32 in [0, 1]: its ink, cropped to its bounding box, without any other ink.
+        (h, w) float32 in [0, 1]: its ink, cropped to its bounding box, without any other ink, and downscaled to digits
+        of at most DIGIT_HEIGHT.
     box : Box
-        Its bounding box on the ink map.
+        Its bounding box on the ink map, not downscaled.
     height : float
-        Height of its digits, in pixels of the map.
+        Height of its digits, in pixels of `ink`.
     """
 
     ink: Map
@@ -117,4 +120,11 @@ def line_of(ink: Map, found: Components, row: NDArray[np.int64]) -> Line:
     belongs[row] = True
     joined = piece(ink, found, belongs)
     tall = found.box[row, 1] - found.box[row, 0] + 1
-    return Line(joined.ink, joined.box, weighted_median(tall, found.mass[row]))
+    return downscaled(joined.ink, joined.box, weighted_median(tall, found.mass[row]))
+
+
+def downscaled(ink: Map, box: Box, height: float) -> Line:
+    """Create a line from its ink in full size, and the height of its digits there."""
+    scale = DIGIT_HEIGHT / height
+    smaller = scaled(ink, *(max(1, round(side * scale)) for side in ink.shape)) if scale < 1 else ink
+    return Line(smaller, box, height * len(smaller) / len(ink))

@@ -10,11 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.frame import scaled
 from app.preprocess.lines import Line
 from app.preprocess.maps import Map, sliding
 
-SEAM_HEIGHT = 40  # digit height, in pixels, to which larger lines are downscaled for the search
 ROWS = 0.25, 0.75  # the rows in which the cheapest seams are searched for, as fractions of a line's height
 # Cost of a seam, in strokes crossed at right angles: to enter a stroke, and to continue in it, per stroke width.
 ENTRY, PASSAGE = 0.65, 0.35
@@ -44,16 +42,12 @@ class Cuts(NamedTuple):
 
 def parts_of(line: Line) -> Cuts:
     """Cut a line wherever a digit may end."""
-    ink, scale = line.ink, SEAM_HEIGHT / line.height
-    if scale < 1:
-        ink = scaled(ink, *(max(1, round(side * scale)) for side in ink.shape))
-    height = line.height * len(ink) / len(line.ink)
+    ink = line.ink
     stroke = float(2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6))
-    seams, cost = seams_of(ink, height, stroke)
+    seams, cost = seams_of(ink, line.height, stroke)
     starts = np.zeros((len(ink), ink.shape[1] + 1), np.int64)
     np.add.at(starts, (np.arange(len(ink))[:, None], seams), 1)
-    rows, places = (nearest(*sides) for sides in zip(line.ink.shape, ink.shape, strict=True))
-    return Cuts(starts.cumsum(axis=1)[rows][:, places], np.pad(cost.astype(np.float64) / stroke, 1))
+    return Cuts(starts.cumsum(axis=1)[:, :-1], np.pad(cost.astype(np.float64) / stroke, 1))
 
 
 def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64], Map]:
@@ -73,11 +67,6 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
     seams, cost = np.concatenate(found, axis=1), np.concatenate(costs)
     kept = distinct(ink, seams, cost, LEAST * height**2)
     return np.maximum.accumulate(seams[:, kept], axis=1), cost[kept]
-
-
-def nearest(outputs: int, inputs: int) -> NDArray[np.int64]:
-    """Return the indices (outputs,) that upsample an axis from `inputs` to `outputs` by nearest neighbour."""
-    return np.arange(outputs) * inputs // outputs
 
 
 class Paths(NamedTuple):

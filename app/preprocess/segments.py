@@ -88,10 +88,19 @@ def segments_of(line: Line, level: float) -> Segments:
     return Segments(
         np.array(frames, np.float32).reshape(-1, FRAME_SIDE, FRAME_SIDE),
         np.array(spans, np.int64).reshape(-1, 2),
-        boxes + np.array([line.box.top, line.box.top, line.box.left, line.box.left]),
+        boxes_in_full_size(boxes, line),
         shapes_of(spans, boxes, box, line.height, depth),
         Parts(heights(box) / line.height, mass / line.height**2),
     )
+
+
+def boxes_in_full_size(boxes: Boxes, line: Line) -> Boxes:
+    """Convert boxes (S, 4) in pixels of a line's ink to pixels of the map that the line was found on."""
+    top, bottom, left, right = line.box
+    height, width = line.ink.shape
+    down, across = (bottom - top) / height, (right - left) / width
+    full: Boxes = np.round(boxes * (down, down, across, across)).astype(np.int64) + (top, top, left, left)
+    return full
 
 
 def spans_of(box: Boxes, height: float) -> list[Span]:
