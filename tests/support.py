@@ -78,10 +78,6 @@ def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) ->
     return reading_of(image, format, **options).frame
 
 
-def digit_of(image: Image.Image | np.ndarray) -> int:
-    return int(reading_of(image).probabilities.argmax())
-
-
 def cropped(ink: np.ndarray) -> np.ndarray:
     """Crop a map of ink, 0 on the ground, to the ink."""
     rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
