@@ -11,6 +11,7 @@ HARPER := $(BIN)/harper lint --quiet --dialect gb --user-dict-path .harper-dicti
     --ignore SpellCheck \
     --ignore OxfordComma,SentenceCapitalization,UseTitleCase,ExpandControl,ExpandMemoryShorthands,ExpandTimeShorthands \
     --ignore CompoundNouns,ItsContraction,MergeWords,OrthographicConsistency,Overall,QuantifierNumeralConflict
+PAGES := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md $(wildcard docs/*.md)
 
 define LINT
 $(BIN)/ruff check .
@@ -18,7 +19,6 @@ $(BIN)/ruff format --check .
 $(BIN)/mypy
 $(BIN)/lint-imports --no-cache
 $(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
-$(HARPER) README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs/*.md
 endef
 
 # Run test files in parallel, but the tests of a file in order, since they share services and browsers. torch has one
@@ -31,12 +31,13 @@ help:  ## List the targets
 run: .venv/service  ## Serve on http://127.0.0.1:8000 (another port and options: PORT=8080 ARGS="--workers 2")
 	@exec $(BIN)/digits serve $(if $(PORT),--port $(PORT)) $(ARGS)
 
-check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, Harper, the fast tests
+check: .venv/all build/grammar  ## Run the quick checks: ruff, mypy, import-linter, codespell, Harper, the fast tests
 	$(LINT)
 	$(SIDE_BY_SIDE) -m "not slow"
 
 test: .venv/all  ## Run every check
 	$(LINT)
+	$(HARPER) $(PAGES)
 	$(SIDE_BY_SIDE) -m "not alone"
 	$(BIN)/pytest -m alone
 
@@ -119,6 +120,11 @@ $(BIN)/python:
 .venv/all: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
 	@touch $@ .venv/service
+
+# Harper takes half a second per page. Check only the pages that have changed, or all if the rules have.
+build/grammar: $(PAGES) .harper-dictionary.txt Makefile .venv/all
+	$(HARPER) $(if $(filter-out $(PAGES),$?),$(PAGES),$?)
+	@mkdir -p build && touch $@
 
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:

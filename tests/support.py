@@ -19,14 +19,12 @@ from pathlib import Path
 import numpy as np
 import pillow_heif
 import pytest
-import torch
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.inference.classifier import Classifier
 from app.inference.reading import Reading, read_bytes
 from app.preprocess import errors
-from training.model import DigitNet
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "digits.onnx"
@@ -78,10 +76,6 @@ def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) 
 
 def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
     return reading_of(image, format, **options).frame
-
-
-def digit_of(image: Image.Image | np.ndarray) -> int:
-    return int(reading_of(image).probabilities.argmax())
 
 
 def cropped(ink: np.ndarray) -> np.ndarray:
@@ -322,14 +316,3 @@ def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
 def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[dict[str, str]], Response]:
     refusals = iter([(status, headers, OVERLOADED)] * times)
     return lambda _: next(refusals, (200, {}, SEVEN))
-
-
-def trained(hidden=(32, 16), activation="relu") -> DigitNet:
-    """Make a small network whose batch normalisation is not the identity."""
-    torch.manual_seed(0)
-    model = DigitNet(hidden, activation, dropout=0.2)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.1)
-    for _ in range(3):
-        model(torch.rand(64, 28, 28) ** 3)
-    return model.eval()

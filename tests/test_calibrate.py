@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from support import trained
+from networks import trained
 from training.calibrate import DIGITS, best_line, best_temperature, calibrated
 from training.data import Digits
 

@@ -288,6 +288,7 @@ def test_a_workflow_pins_each_action_to_a_commit(path):
     assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("schema", "pattern"),
     [("workflows", "workflows/*.yml"), ("issue-forms", "*/bug.yml"), ("issue-config", "*/config.yml")],

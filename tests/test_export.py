@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.inference.classifier import Classifier
-from support import trained
+from networks import trained
 from training import export
 from training.model import ACTIVATIONS, DigitNet
 

@@ -43,6 +43,7 @@ def check(manifests: str, folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["base", "production"])
 def test_the_rendered_objects_are_valid(name, tmp_path):
     own = [each for kind, each in objects(name).items() if kind not in SCHEMAS]
@@ -56,6 +57,7 @@ def test_custom_resources_fit_their_schemas(name):
     Draft202012Validator(SCHEMAS[name]).validate(made[name])
 
 
+@pytest.mark.slow
 def test_the_pods_of_a_job_are_valid(tmp_path):
     cluster = JOB["spec"]["rayClusterSpec"]
     pods = [group["template"] for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"])]

@@ -46,6 +46,7 @@ def test_uvicorn_serves_the_application(seven):
         assert httpx2.post(f"{url}/predict", content=encode(seven)).json()["digit"] == 7
 
 
+@pytest.mark.slow
 def test_importing_the_module_creates_no_application_and_needs_no_model():
     program = "from app import main; assert 'app' not in vars(main)"
     environment = {**os.environ, "DIGITS_MODEL": "no-such-model.onnx"}

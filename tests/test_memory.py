@@ -29,6 +29,7 @@ def test_a_limit_that_the_system_rejects_is_left_unchanged(monkeypatch):
     memory.allow_many_connections()
 
 
+@pytest.mark.slow
 def test_the_server_works_without_the_resource_module_and_glibc():
     code = (
         "import sys; sys.modules['resource'] = None\n"

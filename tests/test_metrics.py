@@ -14,57 +14,43 @@ DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
-@pytest.fixture
-def busy(new_client, seven):
-    """A client whose service has answered a few requests of each kind."""
-    send_requests(new_client, seven)
-    return new_client
-
-
 @pytest.fixture(scope="module")
 def exported(client, seven):
     """The samples that a service exports after a few requests of each kind."""
-    send_requests(client, seven)
-    return samples(client)
-
-
-def send_requests(client, seven):
     large = encode(seven.repeat(20, 0).repeat(20, 1))
     for _ in range(3):
         assert client.post("/predict", content=encode(seven)).status_code == 200
     assert client.post("/predict", content=large).status_code == 200
     client.post("/predict", content=b"text")
     client.get("/none")
+    return samples(client)
 
 
-def test_requests_are_counted_by_route_and_status(busy):
-    found = samples(busy)
-    assert found["digits_requests_total", ("route", "/predict"), ("status", "200")] == 4
-    assert found["digits_requests_total", ("route", "/predict"), ("status", "415")] == 1
-    assert found["digits_requests_total", ("route", "none"), ("status", "404")] == 1
-    assert found["digits_rejected_total", ("reason", "not-an-image")] == 1
-    assert found["digits_request_seconds_count", ("route", "/predict")] == 5
-    assert found["digits_requests_in_flight",] == 1  # the request for /metrics itself
+def test_requests_are_counted_by_route_and_status(exported):
+    assert exported["digits_requests_total", ("route", "/predict"), ("status", "200")] == 4
+    assert exported["digits_requests_total", ("route", "/predict"), ("status", "415")] == 1
+    assert exported["digits_requests_total", ("route", "none"), ("status", "404")] == 1
+    assert exported["digits_rejected_total", ("reason", "not-an-image")] == 1
+    assert exported["digits_request_seconds_count", ("route", "/predict")] == 5
+    assert exported["digits_requests_in_flight",] == 1  # the request for /metrics itself
 
 
-def test_the_stages_of_reading_a_picture_are_timed(busy):
-    found = samples(busy)
+def test_the_stages_of_reading_a_picture_are_timed(exported):
     for stage in ("decode", "preprocess"):
-        assert found[f"digits_{stage}_seconds_count",] == 4
-        assert 0 < found[f"digits_{stage}_seconds_sum",] < 1
-    assert found["digits_inference_seconds_count",] == found["digits_batch_size_count",] == 4
-    assert found["digits_batch_size_sum",] == 4
-    assert found["digits_queue_wait_seconds_count", ("queue", "small")] == 3
-    assert found["digits_queue_wait_seconds_count", ("queue", "large")] == 1
-    assert found["digits_queue_depth", ("queue", "small")] == found["digits_queue_depth", ("queue", "large")] == 0
+        assert exported[f"digits_{stage}_seconds_count",] == 4
+        assert 0 < exported[f"digits_{stage}_seconds_sum",] < 1
+    assert exported["digits_inference_seconds_count",] == exported["digits_batch_size_count",] == 4
+    assert exported["digits_batch_size_sum",] == 4
+    assert exported["digits_queue_wait_seconds_count", ("queue", "small")] == 3
+    assert exported["digits_queue_wait_seconds_count", ("queue", "large")] == 1
+    assert exported["digits_queue_depth", ("queue", "small")] == exported["digits_queue_depth", ("queue", "large")] == 0
 
 
-def test_answers_are_counted_by_digit_and_confidence(busy, classifier):
-    found = samples(busy)
-    assert [found["digits_predictions_total", ("digit", str(digit))] for digit in range(10)] == [0] * 7 + [4, 0, 0]
-    assert found["digits_confidence_count",] == 4
+def test_answers_are_counted_by_digit_and_confidence(exported, classifier):
+    assert [exported["digits_predictions_total", ("digit", str(digit))] for digit in range(10)] == [0] * 7 + [4, 0, 0]
+    assert exported["digits_confidence_count",] == 4
     labels = {"architecture": classifier.metadata["architecture"], "version": classifier.version}
-    assert found["digits_model_info", *sorted(labels.items())] == 1
+    assert exported["digits_model_info", *sorted(labels.items())] == 1
 
 
 def test_legibility_is_recorded_for_refused_pictures_too(seven):
@@ -93,12 +79,11 @@ def test_digits_and_texts_are_counted(new_client, digits):
         assert found[f"digits_{name}_count",] == 3
 
 
-def test_an_unknown_path_does_not_become_a_label(busy):
-    samples(busy)  # the first request for /metrics does not yet count itself
-    before = len(samples(busy))
+def test_an_unknown_path_does_not_become_a_label(client, exported):
+    before = len(samples(client))  # the first request for /metrics, by `exported`, did not yet count itself
     for name in range(5):
-        busy.get(f"/{name}")
-    assert len(samples(busy)) == before
+        client.get(f"/{name}")
+    assert len(samples(client)) == before
 
 
 @pytest.mark.parametrize("query", QUERIES)

@@ -109,12 +109,7 @@ def test_any_ink_becomes_a_frame(seed, height, width):
     assert_is_frame(frame_from_ink(ink / ink.max()))
 
 
-@settings(patient, max_examples=20)
-@given(some_digit)
-def test_inverting_a_picture_changes_little(digit):
-    assert apart(frame_of(drawing(digit)), frame_of(ImageOps.invert(drawing(digit)))) < 0.05
-
-
+@pytest.mark.slow
 @settings(patient, max_examples=20)
 @given(some_digit, st.integers(1, 300))
 def test_more_paper_around_the_digit_does_not_change_it(digit, border):
@@ -124,6 +119,7 @@ def test_more_paper_around_the_digit_does_not_change_it(digit, border):
     assert apart(one.frame, other.frame) < 0.12  # the reduction factor differs; at most 0.095 in 6,500 pictures
 
 
+@pytest.mark.slow
 @settings(patient, max_examples=20)
 @given(some_digit)
 def test_doubling_the_size_changes_little(digit):
@@ -131,6 +127,7 @@ def test_doubling_the_size_changes_little(digit):
     assert apart(frame_of(sheet), frame_of(sheet.resize((1200, 800), Image.Resampling.BICUBIC))) < 0.05
 
 
+@pytest.mark.slow
 @settings(patient, max_examples=20)
 @given(some_digit, st.integers(100, 255), st.floats(0.25, 1))
 def test_brightness_and_contrast_change_little(digit, paper, contrast):

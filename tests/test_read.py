@@ -40,6 +40,7 @@ def two_lines(digits) -> Image.Image:
     return number(digits[[350, 120, 0]], digits[[60, 200]])
 
 
+@pytest.mark.slow
 def test_all_digits_of_clear_numbers_are_read(client, digits, labels):
     rng = np.random.default_rng(0)
     numbers = [rng.integers(0, len(digits), rng.integers(1, 7)) for _ in range(30)]
@@ -177,6 +178,7 @@ CROWDED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CROWDED)
 def test_an_answer_is_limited_however_full_the_picture(client, digits, name):
     client.post("/read", content=flat(255))  # starts the decoders

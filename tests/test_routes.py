@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
@@ -329,17 +330,20 @@ def test_a_stopping_service_fails_its_health_check(client, picture):
     assert client.post("/predict", content=picture).json()["digit"] == 7  # new requests are still answered
 
 
-KEYS = {"api_keys": ["first", "second"]}
+@pytest.fixture(scope="module")
+def locked() -> Iterator[TestClient]:
+    """A client of an application that has two keys."""
+    with TestClient(create_app(Settings(api_keys=["first", "second"]))) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
     "headers", [{"authorization": "Bearer second"}, {"x-api-key": "first"}, {"authorization": "bearer first"}]
 )
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/read", "/metrics"])
-def test_each_key_grants_access(headers, path, picture):
-    with TestClient(create_app(Settings(**KEYS))) as client:
-        answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
-        assert answer.status_code == 200
+def test_each_key_grants_access(locked, headers, path, picture):
+    answer = locked.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -356,12 +360,11 @@ def test_each_key_grants_access(headers, path, picture):
     ],
 )
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/corrections", "/read", "/metrics"])
-def test_without_a_key_only_the_health_check_is_accessible(headers, path, picture):
-    with TestClient(create_app(Settings(**KEYS))) as client:
-        answer = client.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
-        assert_problem(answer, 401, "unauthorized", path)
-        assert answer.headers["www-authenticate"] == "Bearer"
-        assert client.get("/health").status_code == 200
+def test_without_a_key_only_the_health_check_is_accessible(locked, headers, path, picture):
+    answer = locked.request("GET" if path == "/metrics" else "POST", path, content=picture, headers=headers)
+    assert_problem(answer, 401, "unauthorized", path)
+    assert answer.headers["www-authenticate"] == "Bearer"
+    assert locked.get("/health").status_code == 200
 
 
 def test_allowed_origins_get_cors_headers(client, picture):

@@ -28,6 +28,8 @@ from app.web.errors import (
 )
 from app.web.uploads import MAX_PARTS, read_picture
 
+SETTINGS = Settings()
+ADMISSION = Admission(SETTINGS, Metrics({"version": "test"}).queue_depth)
 FORM = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
 # Contents that almost contain the delimiter, and unusual headers.
@@ -41,7 +43,6 @@ def part(content: bytes, headers: bytes = NAMED % b"file") -> bytes:
 
 def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identity") -> bytes:
     """Read the picture of a request whose body arrives in these chunks."""
-    settings = Settings()
     messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
     messages.append({"type": "http.request", "body": b"", "more_body": False})
 
@@ -49,8 +50,8 @@ def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identi
         return messages.pop(0)
 
     async def read() -> bytes:
-        with Admission(settings, Metrics({"version": "test"}).queue_depth).holding() as holding:
-            state = {"settings": settings, "holding": holding}
+        with ADMISSION.holding() as holding:
+            state = {"settings": SETTINGS, "holding": holding}
             headers = [(b"content-type", content_type.encode("latin-1")), (b"content-encoding", encoding.encode())]
             return await read_picture(Request({"type": "http", "headers": headers, "state": state}, receive))
 
@@ -192,7 +193,7 @@ def test_json_of_many_values_takes_little_memory(unit):
     tracemalloc.stop()
 
 
-COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress, "GZip": gzip.compress}
+COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 
 @pytest.mark.parametrize("encoding", COMPRESS)
@@ -205,7 +206,7 @@ def test_a_compressed_body_is_inflated_however_it_is_cut(encoding, content, data
 
 
 def test_a_compressed_form_is_parsed():
-    assert picture_in(gzip.compress(part(b"x") + b"--X--\r\n"), encoding="gzip") == b"x"
+    assert picture_in(gzip.compress(part(b"x") + b"--X--\r\n"), encoding="GZip") == b"x"
 
 
 @pytest.mark.parametrize(
@@ -227,9 +228,13 @@ def test_a_body_that_cannot_be_inflated_is_refused(body, encoding, message):
         picture_in(body, content_type="image/png", encoding=encoding)
 
 
+@pytest.fixture(scope="module")
+def bomb() -> bytes:
+    return gzip.compress(part(bytes(100_000_000)), compresslevel=1)
+
+
 @pytest.mark.parametrize("content_type", ["image/png", JSON, FORM])
-def test_a_bomb_is_refused_before_it_is_inflated(content_type):
-    bomb = gzip.compress(part(bytes(100_000_000)), compresslevel=1)
+def test_a_bomb_is_refused_before_it_is_inflated(bomb, content_type):
     assert len(bomb) < 500_000
     tracemalloc.start()
     with pytest.raises(UploadTooLarge):

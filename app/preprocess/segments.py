@@ -99,8 +99,9 @@ def boxes_in_full_size(boxes: Boxes, line: Line) -> Boxes:
     top, bottom, left, right = line.box
     height, width = line.ink.shape
     down, across = (bottom - top) / height, (right - left) / width
-    full: Boxes = np.round(boxes * (down, down, across, across)).astype(np.int64) + (top, top, left, left)
-    return full
+    scaled = np.round(boxes * np.array([down, down, across, across])).astype(np.int64)
+    placed: Boxes = scaled + np.array([top, top, left, left])
+    return placed
 
 
 def spans_of(box: Boxes, height: float) -> list[Span]:
