@@ -55,6 +55,13 @@ def test_ink_cut_by_the_edge_can_be_left_out():
     assert lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
 
 
+@pytest.mark.parametrize("place", [10, 60, 110])
+def test_the_halves_of_a_broken_digit_stay_in_its_line(place):
+    whole = [(20, 80, left, left + 30) for left in (10, 60, 110) if left != place]
+    halves = (22, 48, place, place + 30), (53, 80, place - 5, place + 25)
+    assert len(lines_on(page(*whole, *halves))) == 1
+
+
 def test_specks_belong_to_no_line():
     assert boxes_of((20, 60, 10, 30), (30, 33, 50, 53)) == [(20, 60, 10, 30)]
 

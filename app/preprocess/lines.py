@@ -1,5 +1,6 @@
 """Ink map → lines of writing, each with the height of its digits. Only roughly horizontal lines are found."""
 
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ DIGIT_HEIGHT = 40  # lines with higher digits are downscaled to this height, in 
 MOST_PIECES, MOST_LINES = 2048, 32
 SMALL = 0.4  # components shorter than this fraction of the median height start no line
 SPECK = 0.1  # components smaller than this fraction of it are ignored
-OVERLAP = 0.1  # minimum vertical overlap of adjacent components in a line, as a fraction of the smaller height
+OVERLAP = 0.3  # minimum vertical overlap of a component and the last two of its line, over the smaller height
 NEAR = 0.5  # maximum distance of a small component above or below its line, in median heights
 
 
@@ -85,21 +86,21 @@ def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> 
 
 
 def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
-    """Group components into lines, left to right: each joins the line whose end it overlaps most, or starts one."""
+    """Group components into lines, left to right: each joins, or joins together, the lines whose ends it overlaps."""
     rows: list[list[int]] = []
-    spans = [found.box[component, :2].tolist() for component in range(len(found.box))]
     for component in large[np.argsort(found.box[large, 2])].tolist():
-        top, bottom = spans[component]
-        shares = []
+        own, others = [], []
         for row in rows:
-            first, last = spans[row[-1]]
-            overlap = min(bottom, last) - max(top, first) + 1
-            shares.append(overlap / (min(bottom - top, last - first) + 1))
-        if shares and max(shares) >= OVERLAP:
-            rows[int(np.argmax(shares))].append(component)
-        else:
-            rows.append([component])
+            (own if overlap(found.box[row[-2:]], found.box[component]) >= OVERLAP else others).append(row)
+        rows = [*others, [*chain(*own), component]]
     return rows
+
+
+def overlap(end: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    """Return the vertical overlap of a line's last components (n, 4) and another one, over the smaller height."""
+    top, bottom = end[:, 0].min(), end[:, 1].max()
+    shared = min(bottom, other[1]) - max(top, other[0]) + 1
+    return float(shared / (min(bottom - top, other[1] - other[0]) + 1))
 
 
 def nearest_line(found: Components, component: int, rows: list[list[int]], reach: float) -> int | None:
