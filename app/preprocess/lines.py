@@ -1,6 +1,6 @@
 """Ink map → lines of writing, each with the height of its digits. Only roughly horizontal lines are found."""
 
-from itertools import chain
+from itertools import chain, compress
 from typing import NamedTuple
 
 import numpy as np
@@ -88,19 +88,16 @@ def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> 
 def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
     """Group components into lines, left to right: each joins, or joins together, the lines whose ends it overlaps."""
     rows: list[list[int]] = []
+    ends = np.zeros((0, 2), np.int64)  # first and last row of pixels of the last two components of each line
     for component in large[np.argsort(found.box[large, 2])].tolist():
-        own, others = [], []
-        for row in rows:
-            (own if overlap(found.box[row[-2:]], found.box[component]) >= OVERLAP else others).append(row)
-        rows = [*others, [*chain(*own), component]]
+        top, bottom = found.box[component, :2]
+        shared = np.minimum(ends[:, 1], bottom) - np.maximum(ends[:, 0], top) + 1
+        is_own = shared >= OVERLAP * (np.minimum(ends[:, 1] - ends[:, 0], bottom - top) + 1)
+        row = [*chain(*compress(rows, is_own)), component]
+        rows = [*compress(rows, ~is_own), row]
+        end = found.box[row[-2:]]
+        ends = np.vstack([ends[~is_own], (end[:, 0].min(), end[:, 1].max())])
     return rows
-
-
-def overlap(end: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    """Return the vertical overlap of a line's last components (n, 4) and another one, over the smaller height."""
-    top, bottom = end[:, 0].min(), end[:, 1].max()
-    shared = min(bottom, other[1]) - max(top, other[0]) + 1
-    return float(shared / (min(bottom - top, other[1] - other[0]) + 1))
 
 
 def nearest_line(found: Components, component: int, rows: list[list[int]], reach: float) -> int | None:
