@@ -22,6 +22,11 @@ def test_writing_without_lines_is_unchanged():
     assert without_rules(page(*STROKES), LEVEL) is None
 
 
+def test_a_one_in_a_tight_crop_stays():
+    assert without_rules(inked((60, 40), (4, 56, 18, 23)), LEVEL) is None
+    assert without_rules(inked((60, 40), (1, 59, 18, 23)), LEVEL) is not None  # or it is a line of a table
+
+
 def test_an_empty_page_is_unchanged():
     assert without_rules(page(), LEVEL) is None
 

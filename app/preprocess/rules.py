@@ -15,6 +15,7 @@ from app.preprocess.pieces import Components
 RUN = 5  # minimum length of a straight run of ink that may be part of a line, in stroke widths
 LONG = 20  # length from which a line need not end at other lines, in stroke widths
 ALIKE = 0.85  # minimum length of a line, as a fraction of the longest one in its direction
+EDGE = 2  # maximum distance of a line that ends at an edge of the picture, in pixels
 THIN = 0.125  # maximum width of a line, as a fraction of its length
 
 
@@ -100,10 +101,10 @@ def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArr
 
 
 def meets(box: Box, others: NDArray[np.bool_], reach: int) -> bool:
-    """Return whether both ends of a horizontal line are near another line or an edge of the picture."""
-    rows = slice(max(0, box.top - reach), box.bottom + reach)
-    ends = [slice(max(0, end - reach), end + reach) for end in (box.left, box.right)]
-    return all(end.start == 0 or end.stop >= others.shape[1] or bool(others[rows, end].any()) for end in ends)
+    """Return whether both ends of a horizontal line are near another line, or at an edge of the picture."""
+    near = others[max(0, box.top - reach) : box.bottom + reach]
+    left, right = (near[:, max(0, end - reach) : end + reach] for end in (box.left, box.right))
+    return (box.left <= EDGE or bool(left.any())) and (box.right >= near.shape[1] - EDGE or bool(right.any()))
 
 
 def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
