@@ -15,7 +15,7 @@ DIGIT_HEIGHT = 40  # lines with higher digits are downscaled to this height, in 
 MOST_PIECES, MOST_LINES = 2048, 32
 SMALL = 0.4  # components shorter than this fraction of the median height start no line
 SPECK = 0.1  # components smaller than this fraction of it are ignored
-OVERLAP = 0.3  # minimum vertical overlap of a component and the last two of its line, over the smaller height
+OVERLAP = 0.4  # minimum vertical overlap of a component and the last two of its line, over the smaller height
 NEAR = 0.5  # maximum distance of a small component above or below its line, in median heights
 
 
