@@ -18,9 +18,9 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, of a skipped part or line, and of a layout.
-DIGIT_WEIGHTS = {"digit": -1.45, "legibility": 0.68, "height": -2.75, "offset": -0.58, "depth": -1.05}
-BLANK_WEIGHTS = {"part": -0.93, "height": -1.75, "ink": -0.79, "line": -1.55}
-LAYOUT_WEIGHTS = {"erased": -0.39}
+DIGIT_WEIGHTS = {"digit": -1.42, "legibility": 0.7, "height": -2.78, "offset": -0.6, "depth": -1.13}
+BLANK_WEIGHTS = {"part": -0.99, "height": -1.59, "ink": -0.89, "line": -1.43}
+LAYOUT_WEIGHTS = {"erased": 0.21}
 
 Scores = NDArray[np.float64]
 
