@@ -134,7 +134,7 @@ def ink_on(picture: Picture, view: View) -> Map:
 
 
 def pieces_in(view: View) -> list[Piece]:
-    """Return the distinct pieces in a view, at all of its thresholds."""
+    """Return the pieces in a view, at all of its thresholds; only the first one in each box."""
     if not view.levels:
         return list(islice(pieces(view.ink, ALL_LEVEL), 1))
     lowest, *higher = view.levels
@@ -142,10 +142,10 @@ def pieces_in(view: View) -> list[Piece]:
     if is_isolated(found, view):
         return found
     found += [piece for level in higher for piece in pieces(view.ink, level)]
-    distinct: dict[tuple[Box, int], Piece] = {}
+    distinct: dict[Box, Piece] = {}
     for piece in found:
         if not is_strip(piece.box, view):
-            distinct.setdefault((piece.box, round(20 * math.log(piece.ink.sum()))), piece)
+            distinct.setdefault(piece.box, piece)
     return list(distinct.values())
 
 
