@@ -151,10 +151,10 @@ def ink_by_threshold(grey: Map) -> list[Map]:
 
 
 def above_ground(levels: Map, threshold: float) -> Map:
-    """Return how far levels exceed the median below a threshold; less than a quarter of the range counts as 0."""
+    """Return how far levels exceed the median below a threshold, as a fraction of the range."""
     ground = float(np.median(levels[levels <= threshold]))
-    ink: Map = ((levels - ground) / max(1 - ground, MIN_CONTRAST)).astype(np.float32)
-    return np.where(ink >= 0.25, ink, np.float32(0))
+    ink: Map = ((levels - ground) / max(1 - ground, MIN_CONTRAST)).clip(min=0).astype(np.float32)
+    return ink
 
 
 def otsu(levels: Map) -> tuple[float, float]:
