@@ -31,7 +31,7 @@ SEPARATE = 0.77  # minimum separability of ink and background; a uniform gradien
 THRESHOLD_PRIOR = -1.0  # log-odds: a desk that is darker than the paper passes the threshold too
 LIGHT_PRIOR = -2.0  # log-odds: few people write light on dark, and the gaps between dark strokes are light
 # Thresholds for connected components: high ones separate strokes from faint lines, low ones connect faint strokes.
-EVEN_LEVELS, UNEVEN_LEVELS, SMALL_LEVELS = (0.1, 0.3, 0.6), (0.15, 0.3, 0.5), (0.1,)
+LEVELS = 0.15, 0.3, 0.5
 
 
 class View(NamedTuple):
@@ -65,7 +65,7 @@ def views(image: Image.Image, closely: bool) -> Iterator[View]:
     is_small = max(colour.shape) <= SMALL_SIDE
     even = ink_on_even_ground(colour)
     if even is not None:
-        yield from stretched(View(even, SMALL_LEVELS if is_small else EVEN_LEVELS))
+        yield from stretched(View(even, LEVELS))
     grey = plane(colour)
     if even is None and not is_small:
         for view in ink_in_strokes(grey, closely):
@@ -190,7 +190,7 @@ def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
             ground = opened(signed, max(3, round(width * math.sqrt(signed.size))))
             ink = (signed - ground - 2 * noise).clip(min=0)
             ink = ink / (-ground).clip(min=DARKEST) if sign < 0 else ink
-            yield View(ink, UNEVEN_LEVELS, prior, rows.start, columns.start)
+            yield View(ink, LEVELS, prior, rows.start, columns.start)
 
 
 def opened(signed: Map, side: int) -> Map:
