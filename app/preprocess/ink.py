@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.preprocess.maps import Map, border, sample, sliding, smooth
+from app.preprocess.maps import Map, sample, sliding, smooth
 
 SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its edges
 # Minimum contrast of ink, as a fraction of the range from black to white.
@@ -111,15 +111,12 @@ def plane(colour: Map) -> Map:
 
 
 def ink_on_even_ground(colour: Map) -> Map | None:
-    """Return each pixel's difference from the background colour, (H, W); None if half the picture or border differs."""
+    """Return each pixel's difference from the background colour, (H, W); None if half the picture differs."""
     seen = sample(colour)
     ground = np.median(seen.reshape(len(seen), -1), axis=1)[:, None, None]
     if np.median(largest_difference(seen, ground)) > EVEN:
         return None
-    difference = largest_difference(colour, ground)
-    if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:
-        return None
-    return difference
+    return largest_difference(colour, ground)
 
 
 def largest_difference(colour: Map, ground: Map) -> Map:
