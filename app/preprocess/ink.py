@@ -23,8 +23,6 @@ EVEN = 1.5 / 255
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 # Maximum stroke widths of a small digit and of one that fills the picture, as fractions of the square root of its area.
 STROKE_WIDTHS = (0.10, 0.22)
-# Darker background counts as this dark; otherwise, noise in black corners would become ink.
-DARKEST = 0.35
 # Rows along an edge are a line if they differ by this much from those further in; 1 is the range from black to white.
 LINE = 0.1
 SEPARATE = 0.77  # minimum separability of ink and background; a uniform gradient has 0.75
@@ -180,7 +178,7 @@ def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
         for width in STROKE_WIDTHS[: 1 + closely]:
             ground = opened(signed, max(3, round(width * math.sqrt(signed.size))))
             ink = (signed - ground - 2 * noise).clip(min=0)
-            ink = ink / (-ground).clip(min=DARKEST) if sign < 0 else ink
+            ink = ink / (-ground).clip(min=MIN_CONTRAST) if sign < 0 else ink
             yield View(ink, LEVELS, rows.start, columns.start)
 
 
