@@ -46,11 +46,6 @@ def test_the_bar_of_a_five_belongs_to_it_but_its_neighbour_does_not():
     assert first.ink.sum() == drawn(*five).sum()
 
 
-def test_a_central_piece_has_a_higher_prior():
-    middle, beside = (30, 70, 45, 55), (29, 71, 85, 95)
-    assert [piece.box for piece in pieces(drawn(middle, beside), LEVEL)][1:] == [middle, beside]
-
-
 def test_specks_are_left_out():
     digit, specks = (20, 80, 40, 60), [(5, 7, 5, 7), (90, 93, 90, 93), (50, 52, 62, 64)]
     (only,) = pieces(drawn(digit, *specks), LEVEL)

@@ -9,7 +9,7 @@ from app.inference.reading import read_bytes
 from app.preprocess import decode, errors, frame
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE
 from app.preprocess.formats import FORMATS
-from support import HOSTILE, MAX_PIXELS, apart, cropped, distance, drawing, encode, flat, frame_of, reading_of
+from support import HOSTILE, MAX_PIXELS, apart, distance, drawing, encode, flat, frame_of, reading_of
 
 
 def test_mnist_digits_pass_through_unchanged(digits):
@@ -279,12 +279,3 @@ def test_lopsided_ink_is_shrunk_to_fit():
     placed = frame.frame_from_ink(ink)
     assert frame.centre_of_mass(placed) == pytest.approx((14.5, 14.5), abs=1)
     assert np.flatnonzero(placed.any(axis=0)).size < 20
-
-
-def test_thin_and_thick_strokes_are_normalised_to_the_width_of_mnist(seven):
-    for radius, least, most in [(0.004, 1.5, 3), (0.15, 3, 5)]:
-        y, x = np.mgrid[:400, :400] / 400
-        bar = np.abs(x - 0.5 - 0.2 * (0.5 - y)) < radius
-        ink = (bar & (y > 0.05) & (y < 0.95)).astype(np.float32)
-        width = frame.stroke_width(frame.frame_from_ink(cropped(ink))[4:24]) * 28 / 20
-        assert least < width < most

@@ -119,7 +119,7 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
         in_view = pieces_in(view)
         ink = ink_on(picture, view) if with_ink else None
         for piece in in_view:
-            found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
+            found.append((piece._replace(box=piece.box.shifted(view.top, view.left)), ink))
         if not closely and is_isolated(in_view, view):
             break
     return found
@@ -134,7 +134,7 @@ def ink_on(picture: Picture, view: View) -> Map:
 
 
 def pieces_in(view: View) -> list[Piece]:
-    """Return the distinct pieces in a view, at all of its thresholds."""
+    """Return the pieces in a view, at all of its thresholds; only the first one in each box."""
     if not view.levels:
         return list(islice(pieces(view.ink, ALL_LEVEL), 1))
     lowest, *higher = view.levels
@@ -142,10 +142,10 @@ def pieces_in(view: View) -> list[Piece]:
     if is_isolated(found, view):
         return found
     found += [piece for level in higher for piece in pieces(view.ink, level)]
-    distinct: dict[tuple[Box, int], Piece] = {}
+    distinct: dict[Box, Piece] = {}
     for piece in found:
         if not is_strip(piece.box, view):
-            distinct.setdefault((piece.box, round(20 * math.log(piece.ink.sum()))), piece)
+            distinct.setdefault(piece.box, piece)
     return list(distinct.values())
 
 

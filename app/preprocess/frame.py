@@ -1,4 +1,4 @@
-"""Ink of a digit → frame: MNIST's scale, position and stroke width.
+"""Ink of a digit → frame: MNIST's scale and position.
 
 A frame is an image like MNIST's: (28, 28) float32 in [0, 1], ink = 1, background = 0. The digit is scaled into a 20×20
 box, its aspect ratio kept, and its centre of mass is placed at the centre, as LeCun describes
@@ -10,18 +10,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Map, sliding
+from app.preprocess.maps import Map
 
 FRAME_SIDE = 28
 BOX_SIDE = 20
 MIDDLE = 14.5  # mean position of the centre of mass in a frame
-# Stroke widths are measured and changed at this multiple of the box size.
-FINE = 4
-# Mean stroke widths of MNIST's digits, in pixels: 1.4 (1st percentile), 2.4 (median), 4.4 (99th). A width outside the
-# limits is changed to one well inside.
-THINNEST, THICKEST = 1.35, 4.6
-THIN, THICK = 2.0, 4.0
-FAINTEST = 1 / 255  # minimum ink within the bounding box of a thickened or thinned digit
 # Weights along an axis for the mass and the first moment.
 MOMENTS = np.stack([np.ones(FRAME_SIDE), np.arange(FRAME_SIDE) + 0.5])
 
@@ -40,7 +33,16 @@ def frame_from_ink(ink: Map) -> Map:
         (28, 28) float32 in [0, 1] with a maximum of 1. In pixel-edge coordinates, the centre of mass lies in (14, 15]
         on both axes. Ink that would not fit, because its centre of mass is far from its middle, is scaled down further.
     """
-    return centred(with_known_stroke(ink))
+    digit = resample(ink, BOX_SIDE)
+    centres = centre_of_mass(digit)
+    reach = max(max(centre, side - centre) for centre, side in zip(centres, digit.shape, strict=True))
+    if reach > FRAME_SIDE / 2:
+        digit = resample(ink, int(BOX_SIDE * FRAME_SIDE / 2 / reach))
+        centres = centre_of_mass(digit)
+    top, left = (placement(centre, side) for centre, side in zip(centres, digit.shape, strict=True))
+    frame = np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
+    frame[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
+    return frame
 
 
 def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -70,28 +72,6 @@ def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return is_frame
 
 
-def with_known_stroke(ink: Map) -> Map:
-    """Bring the stroke width of a digit into MNIST's range."""
-    width = stroke_width(ink)
-    if THINNEST <= width <= THICKEST:
-        return ink
-    return thicken(ink, (THIN if width < THINNEST else THICK) - width)
-
-
-def centred(ink: Map) -> Map:
-    """Scale a digit into the box, and place it in the frame by its centre of mass."""
-    digit = resample(ink, BOX_SIDE)
-    centres = centre_of_mass(digit)
-    reach = max(max(centre, side - centre) for centre, side in zip(centres, digit.shape, strict=True))
-    if reach > FRAME_SIDE / 2:
-        digit = resample(ink, int(BOX_SIDE * FRAME_SIDE / 2 / reach))
-        centres = centre_of_mass(digit)
-    top, left = (placement(centre, side) for centre, side in zip(centres, digit.shape, strict=True))
-    frame = np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
-    frame[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
-    return frame
-
-
 def centre_of_mass(ink: Map) -> tuple[float, float]:
     """Return the row and column of the centre of mass of a map no larger than a frame; the first pixel's is 0.5."""
     height, width = ink.shape
@@ -112,28 +92,6 @@ def scaled(ink: Map, height: int, width: int) -> Map:
     rows, columns = area_average(height, ink.shape[0]), area_average(width, ink.shape[1])
     resized: Map = (rows @ ink @ columns.T).astype(np.float32)
     return resized
-
-
-def stroke_width(ink: Map) -> float:
-    """Return the mean stroke width of a digit, in pixels of the frame: twice its ink over the length of its outline."""
-    if max(ink.shape) > FINE * BOX_SIDE:
-        ink = resample(ink, FINE * BOX_SIDE)
-    padded = np.zeros((ink.shape[0] + 2, ink.shape[1] + 2), np.float32)  # np.pad and np.diff take four times as long
-    padded[1:-1, 1:-1] = ink
-    slope = np.hypot(padded[1:, :-1] - padded[:-1, :-1], padded[:-1, 1:] - padded[:-1, :-1])
-    width = 2 * ink.sum() / slope.sum() * BOX_SIDE / max(ink.shape)
-    return float(width)
-
-
-def thicken(ink: Map, width: float) -> Map:
-    """Widen strokes by `width` pixels of the frame, or thin them if it is negative."""
-    reach = round(abs(width) * FINE / 2)
-    fine = np.pad(resample(ink, FINE * BOX_SIDE), reach if width > 0 else 0)
-    changed = sliding(np.maximum if width > 0 else np.minimum, fine / fine.max(), 2 * reach + 1)
-    rows, columns = np.nonzero(changed >= FAINTEST)
-    if not len(rows):
-        return ink  # thinning would leave nothing
-    return changed[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def area_average(outputs: int, inputs: int) -> Map:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.preprocess.maps import Map, border, sample, sliding, smooth
+from app.preprocess.maps import Map, sample, sliding, smooth
 
-SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its border
+SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its edges
 # Minimum contrast of ink, as a fraction of the range from black to white.
 MIN_CONTRAST = 0.06
 # A background is even if half of the pixels lie within this of the median colour: 1.5 of 255 levels.
@@ -23,15 +23,11 @@ EVEN = 1.5 / 255
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 # Maximum stroke widths of a small digit and of one that fills the picture, as fractions of the square root of its area.
 STROKE_WIDTHS = (0.10, 0.22)
-# Darker background counts as this dark; otherwise, noise in black corners would become ink.
-DARKEST = 0.35
 # Rows along an edge are a line if they differ by this much from those further in; 1 is the range from black to white.
 LINE = 0.1
 SEPARATE = 0.77  # minimum separability of ink and background; a uniform gradient has 0.75
-THRESHOLD_PRIOR = -1.0  # log-odds: a desk that is darker than the paper passes the threshold too
-LIGHT_PRIOR = -2.0  # log-odds: few people write light on dark, and the gaps between dark strokes are light
 # Thresholds for connected components: high ones separate strokes from faint lines, low ones connect faint strokes.
-EVEN_LEVELS, UNEVEN_LEVELS, SMALL_LEVELS = (0.1, 0.3, 0.6), (0.15, 0.3, 0.5), (0.1,)
+LEVELS = 0.15, 0.3, 0.5
 
 
 class View(NamedTuple):
@@ -43,15 +39,12 @@ class View(NamedTuple):
         (H, W) float32 in [0, 1], background = 0, strongest ink = 1.
     levels : tuple of float
         Thresholds for connected components. If empty, all ink belongs together.
-    prior : float
-        Prior log-odds that this interpretation is right.
     top, left : int
         Position of the map in the image.
     """
 
     ink: Map
     levels: tuple[float, ...] = ()
-    prior: float = 0.0
     top: int = 0
     left: int = 0
 
@@ -62,16 +55,15 @@ def views(image: Image.Image, closely: bool) -> Iterator[View]:
     A blank image has none. A glance omits the least common ones.
     """
     colour = opaque(image)
-    is_small = max(colour.shape) <= SMALL_SIDE
     even = ink_on_even_ground(colour)
     if even is not None:
-        yield from stretched(View(even, SMALL_LEVELS if is_small else EVEN_LEVELS))
+        yield from stretched(View(even, LEVELS))
     grey = plane(colour)
-    if even is None and not is_small:
+    if even is None:
         for view in ink_in_strokes(grey, closely):
             yield from stretched(view)
     for ink in ink_by_threshold(grey):
-        yield from stretched(View(ink, prior=THRESHOLD_PRIOR))
+        yield from stretched(View(ink))
 
 
 def stretched(view: View) -> Iterator[View]:
@@ -117,15 +109,12 @@ def plane(colour: Map) -> Map:
 
 
 def ink_on_even_ground(colour: Map) -> Map | None:
-    """Return each pixel's difference from the background colour, (H, W); None if half the picture or border differs."""
+    """Return each pixel's difference from the background colour, (H, W); None if half the picture differs."""
     seen = sample(colour)
     ground = np.median(seen.reshape(len(seen), -1), axis=1)[:, None, None]
     if np.median(largest_difference(seen, ground)) > EVEN:
         return None
-    difference = largest_difference(colour, ground)
-    if max(difference.shape) > SMALL_SIDE and (border(difference) > MIN_CONTRAST).mean() > 0.5:
-        return None
-    return difference
+    return largest_difference(colour, ground)
 
 
 def largest_difference(colour: Map, ground: Map) -> Map:
@@ -151,10 +140,10 @@ def ink_by_threshold(grey: Map) -> list[Map]:
 
 
 def above_ground(levels: Map, threshold: float) -> Map:
-    """Return how far levels exceed the median below a threshold; less than a quarter of the range counts as 0."""
+    """Return how far levels exceed the median below a threshold, as a fraction of the range."""
     ground = float(np.median(levels[levels <= threshold]))
-    ink: Map = ((levels - ground) / max(1 - ground, MIN_CONTRAST)).astype(np.float32)
-    return np.where(ink >= 0.25, ink, np.float32(0))
+    ink: Map = ((levels - ground) / max(1 - ground, MIN_CONTRAST)).clip(min=0).astype(np.float32)
+    return ink
 
 
 def otsu(levels: Map) -> tuple[float, float]:
@@ -184,13 +173,13 @@ def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
     grey = grey[rows, columns]
     smoothed = smooth(grey)
     noise = 1.5 * float(np.median(np.abs(sample(grey - smoothed))))
-    for sign, prior in ((-1, 0.0), (1, LIGHT_PRIOR))[: 1 + closely]:
+    for sign in (-1, 1)[: 1 + closely]:
         signed = sign * smoothed
         for width in STROKE_WIDTHS[: 1 + closely]:
             ground = opened(signed, max(3, round(width * math.sqrt(signed.size))))
             ink = (signed - ground - 2 * noise).clip(min=0)
-            ink = ink / (-ground).clip(min=DARKEST) if sign < 0 else ink
-            yield View(ink, UNEVEN_LEVELS, prior, rows.start, columns.start)
+            ink = ink / (-ground).clip(min=MIN_CONTRAST) if sign < 0 else ink
+            yield View(ink, LEVELS, rows.start, columns.start)
 
 
 def opened(signed: Map, side: int) -> Map:

@@ -46,11 +46,6 @@ class Box(NamedTuple):
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
 
-def border(array: NDArray[T]) -> NDArray[T]:
-    """Return the values along the four edges."""
-    return np.concatenate([array[0], array[-1], array[:, 0], array[:, -1]])
-
-
 def smooth(grey: Map) -> Map:
     """Average a map over 3×3 windows."""
     padded = np.pad(grey, 1, mode="edge")

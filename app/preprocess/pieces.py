@@ -14,8 +14,7 @@ SPECK = 0.04
 REACH, LARGER = 0.3, 1.2
 MOST = 3  # components that are candidates
 SMALLEST, SMALLEST_SHARE = 5, 1 / 16  # minimum for a candidate: pixels, and fraction of the map's longer side
-RANK_PRIOR = -3.0  # log-odds, for each candidate with a higher score
-OFF_CENTRE = 0.4  # weight of ink along the edges of the map; it is 1 at the centre
+RANK_PRIOR = -3.0  # log-odds, for each candidate with more ink
 
 
 class Piece(NamedTuple):
@@ -86,13 +85,6 @@ class Components(NamedTuple):
         whole[0] = False
         return whole
 
-    @property
-    def centrality(self) -> NDArray[np.float64]:
-        """Weight of each component by its position (n + 1,): 1 at the centre of the map, OFF_CENTRE along its edges."""
-        y, x = ((self.box[:, i] + self.box[:, i + 1] + 1) / self.labels.shape[i // 2] - 1 for i in (0, 2))
-        factor: NDArray[np.float64] = 1 - (1 - OFF_CENTRE) * np.maximum(y**2, x**2).clip(0, 1)
-        return factor
-
     def near(self, component: int) -> NDArray[np.bool_]:
         """Return which components (n + 1,) belong to this one: itself, and close ones that are not much larger."""
         top, bottom, left, right = self.box.T
@@ -122,9 +114,9 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
     yield piece(ink, found, everything)
     whole = found.is_whole
     large = found.size >= max(SMALLEST, SMALLEST_SHARE * max(ink.shape))
-    score = found.mass * found.centrality * (whole & large)
-    for rank, main in enumerate(np.argsort(-score)[:MOST].tolist()):
-        if score[main] <= SPECK * score.max():
+    mass = found.mass * (whole & large)
+    for rank, main in enumerate(np.argsort(-mass)[:MOST].tolist()):
+        if mass[main] <= SPECK * mass.max():
             return
         belongs = found.near(main) & whole & (found.mass >= SPECK * found.mass[main])
         if not np.array_equal(belongs, everything):
