@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.preprocess.maps import Map, sample, sliding, smooth
 
-SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its edges
+SMALL_SIDE = 40  # up to this side, a picture may be a tight crop, with ink along its border
 # Minimum contrast of ink, as a fraction of the range from black to white.
 MIN_CONTRAST = 0.06
 # A background is even if half of the pixels lie within this of the median colour: 1.5 of 255 levels.
@@ -55,11 +55,12 @@ def views(image: Image.Image, closely: bool) -> Iterator[View]:
     A blank image has none. A glance omits the least common ones.
     """
     colour = opaque(image)
+    is_small = max(colour.shape) <= SMALL_SIDE
     even = ink_on_even_ground(colour)
     if even is not None:
         yield from stretched(View(even, LEVELS))
     grey = plane(colour)
-    if even is None:
+    if even is None and not is_small:
         for view in ink_in_strokes(grey, closely):
             yield from stretched(view)
     for ink in ink_by_threshold(grey):
