@@ -55,6 +55,7 @@ def test_on_an_even_ground_ink_is_what_differs_from_the_ground(seven, change):
     first, true = next(views(image, closely=False)), 1 - np.asarray(sheet(seven)) / 255
     np.testing.assert_allclose(first.ink, true, atol=0.01)
     assert first.levels
+    assert first.prior == 0
     assert_all_in_range(image)
 
 
@@ -67,6 +68,7 @@ def test_on_a_tight_crop_a_threshold_finds_the_ink_in_both_polarities(digits, si
             _, *_, dark_ink, light_ink = [None, None, *views(image, closely=False)]
             view = (dark_ink, light_ink)[nth]
             assert view.levels == ()
+            assert view.prior == ink.THRESHOLD_PRIOR
             assert overlap(view, light / light.max()) > 0.75
 
 
@@ -81,6 +83,8 @@ def test_light_strokes_are_found_in_a_close_look(seven):
     chalk, true = ImageOps.invert(photo(seven)), 1 - np.asarray(sheet(seven)) / 255
     view = best(chalk, true)
     assert overlap(view, true) > 0.75
+    assert view.prior == ink.LIGHT_PRIOR
+    assert ink.LIGHT_PRIOR not in [view.prior for view in views(chalk, closely=False)]
 
 
 @pytest.mark.parametrize("closely", [False, True])

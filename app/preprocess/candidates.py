@@ -119,7 +119,7 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
         in_view = pieces_in(view)
         ink = ink_on(picture, view) if with_ink else None
         for piece in in_view:
-            found.append((piece._replace(box=piece.box.shifted(view.top, view.left)), ink))
+            found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
         if not closely and is_isolated(in_view, view):
             break
     return found

@@ -26,6 +26,8 @@ STROKE_WIDTHS = (0.10, 0.22)
 # Rows along an edge are a line if they differ by this much from those further in; 1 is the range from black to white.
 LINE = 0.1
 SEPARATE = 0.77  # minimum separability of ink and background; a uniform gradient has 0.75
+THRESHOLD_PRIOR = -1.0  # log-odds: a desk that is darker than the paper passes the threshold too
+LIGHT_PRIOR = -2.0  # log-odds: few people write light on dark, and the gaps between dark strokes are light
 # Thresholds for connected components: high ones separate strokes from faint lines, low ones connect faint strokes.
 LEVELS = 0.15, 0.3, 0.5
 
@@ -39,12 +41,15 @@ class View(NamedTuple):
         (H, W) float32 in [0, 1], background = 0, strongest ink = 1.
     levels : tuple of float
         Thresholds for connected components. If empty, all ink belongs together.
+    prior : float
+        Prior log-odds that this interpretation is right.
     top, left : int
         Position of the map in the image.
     """
 
     ink: Map
     levels: tuple[float, ...] = ()
+    prior: float = 0.0
     top: int = 0
     left: int = 0
 
@@ -64,7 +69,7 @@ def views(image: Image.Image, closely: bool) -> Iterator[View]:
         for view in ink_in_strokes(grey, closely):
             yield from stretched(view)
     for ink in ink_by_threshold(grey):
-        yield from stretched(View(ink))
+        yield from stretched(View(ink, prior=THRESHOLD_PRIOR))
 
 
 def stretched(view: View) -> Iterator[View]:
@@ -174,13 +179,13 @@ def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
     grey = grey[rows, columns]
     smoothed = smooth(grey)
     noise = 1.5 * float(np.median(np.abs(sample(grey - smoothed))))
-    for sign in (-1, 1)[: 1 + closely]:
+    for sign, prior in ((-1, 0.0), (1, LIGHT_PRIOR))[: 1 + closely]:
         signed = sign * smoothed
         for width in STROKE_WIDTHS[: 1 + closely]:
             ground = opened(signed, max(3, round(width * math.sqrt(signed.size))))
             ink = (signed - ground - 2 * noise).clip(min=0)
             ink = ink / (-ground).clip(min=MIN_CONTRAST) if sign < 0 else ink
-            yield View(ink, LEVELS, rows.start, columns.start)
+            yield View(ink, LEVELS, prior, rows.start, columns.start)
 
 
 def opened(signed: Map, side: int) -> Map:
