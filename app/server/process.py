@@ -37,8 +37,8 @@ def serve(settings: Settings) -> None:
     app = create_app(settings)  # with several workers, to check that they can create one
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
-    LOG.info("serving", url=url_of(listener), version=app.version, model=app.state.model)
     try:
+        LOG.info("serving", url=url_of(listener), version=app.version, model=app.state.model)
         run(app, listener, settings)
     finally:
         LOG.info("stopped")
