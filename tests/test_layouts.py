@@ -27,41 +27,43 @@ def layouts_on(image: Image.Image | np.ndarray, closely: bool = False, **options
 @pytest.mark.parametrize("closely", [False, True])
 def test_rows_of_digits_are_lines(digits, closely):
     first, *_ = layouts_on(page(digits[[0, 50, 100]], digits[[150, 200, 250, 300]]), closely)
-    assert len(first.lines) == 2
-    assert not first.is_erased
-    assert [line.spans.max() >= count for line, count in zip(first.lines, (3, 4), strict=True)]
+    assert len(first) == 2
+    assert not any(line.shapes.printed.any() for line in first)
+    assert [line.spans.max() >= count for line, count in zip(first, (3, 4), strict=True)]
 
 
 def test_boxes_are_on_the_upright_picture(digits):
     image = page(digits[[0, 50, 100]], scale=2)
-    upright = layouts_on(image)[0].lines[0].boxes
+    upright = layouts_on(image)[0][0].boxes
     exif = Image.Exif()
     exif[0x0112] = 6  # stored rotated
-    turned = layouts_on(image.transpose(Image.Transpose.ROTATE_90), format="PNG", exif=exif)[0].lines[0].boxes
+    turned = layouts_on(image.transpose(Image.Transpose.ROTATE_90), format="PNG", exif=exif)[0][0].boxes
     np.testing.assert_array_equal(turned, upright)
-    large = layouts_on(image.resize((8 * image.width, 8 * image.height)))[0].lines[0].boxes
+    large = layouts_on(image.resize((8 * image.width, 8 * image.height)))[0][0].boxes
     assert np.abs(large[:, 3].max() / 8 - upright[:, 3].max()) < 4
 
 
 def test_printed_lines_add_a_layout_without_them(digits):
     image = page(digits[[0, 50, 100]])
-    assert [layout.is_erased for layout in layouts_on(image)] == [False]
+    assert len(layouts_on(image)) == 1
     ruled = np.array(image)
     ruled[84:86, 10:-10] = 60
-    assert [layout.is_erased for layout in layouts_on(ruled)] == [False, True]
+    both, erased = layouts_on(ruled)
+    assert (both[0].shapes.printed > 0.1).all()  # the line crosses every digit
+    assert not erased[0].shapes.printed.any()
 
 
 def test_ink_cut_by_an_edge_is_left_out_in_another_layout(digits):
     image = page(digits[[0, 50, 100]])
     cut = image.crop((40, 0, *image.size))
     (both, whole) = layouts_on(cut)
-    assert both.lines[0].boxes[:, 2].min() == 0
-    assert whole.lines[0].boxes[:, 2].min() > 10
+    assert both[0].boxes[:, 2].min() == 0
+    assert whole[0].boxes[:, 2].min() > 10
 
 
 def test_layouts_differ(digits):
     found = layouts_on(page(digits[[0, 50, 100]]), closely=True)
-    assert len({tuple(map(tuple, layout.lines[0].boxes.tolist())) for layout in found}) > 1 or len(found) == 1
+    assert len({tuple(map(tuple, layout[0].boxes.tolist())) for layout in found}) > 1 or len(found) == 1
 
 
 @pytest.mark.parametrize(
@@ -96,4 +98,4 @@ def test_noise_and_full_pages_stay_within_the_time_limit(digits, share):
     except TooMuchWriting:
         found = []
     assert time.process_time() - started < 1  # the limit of a decoder process
-    assert sum(len(line.frames) for layout in found for line in layout.lines) <= MOST_FRAMES
+    assert sum(len(line.frames) for layout in found for line in layout) <= MOST_FRAMES

@@ -18,7 +18,7 @@ def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
 
 
 def found(page: np.ndarray):
-    (line,) = lines_of(page, Components.of(page, LEVEL))
+    (line,) = lines_of(page, None, Components.of(page, LEVEL))
     return segments_of(line, LEVEL)
 
 
@@ -47,6 +47,16 @@ def test_boxes_are_relative_to_the_page(digits):
         assert 0 <= top < bottom <= page.shape[0]
         assert 0 <= left < right <= page.shape[1]
         assert frame.max() == 1
+
+
+def test_ink_on_a_printed_line_is_measured(digits):
+    page = page_with(digits[20], digits[120])
+    printed = np.zeros_like(page)
+    page[:, -40:-36] = printed[:, -40:-36] = 1  # between them
+    (line,) = lines_of(page, printed, Components.of(page, LEVEL))
+    segments = segments_of(line, LEVEL)
+    is_line = np.isin(segments.boxes[:, 2:], [page.shape[1] - 40, page.shape[1] - 36]).all(axis=1)
+    assert segments.shapes.printed[is_line] == pytest.approx(1)
 
 
 def test_shapes_are_in_digit_heights_at_any_scale(digits):

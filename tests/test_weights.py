@@ -6,7 +6,7 @@ import torch
 
 from app.inference import lattice
 from app.inference.decoder import LAYOUTS, find
-from app.inference.text import classify, layout_score
+from app.inference.text import classify
 from support import MAX_PIXELS
 from training import strings, weights
 
@@ -29,7 +29,7 @@ def examples(numbers, classifier) -> list[weights.Example]:
 
 
 def served() -> weights.Weights:
-    sides = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    sides = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS
     return weights.Weights(*(torch.tensor(list(side.values())) for side in sides))
 
 
@@ -39,10 +39,10 @@ def test_the_loss_agrees_with_the_lattice(numbers, examples, classifier):
         text = [int(digit) for digit in number.text if digit != "\n"]
         these, every = [], []
         for layout in find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results:
-            lines = zip(layout.lines, classify(layout, classifier), strict=True)
+            lines = zip(layout, classify(layout, classifier), strict=True)
             whole = lattice.joined([lattice.lattice_of(line, classes) for line, classes in lines])
-            these.append(layout_score(layout) + lattice.log_total(whole, text))
-            every.append(layout_score(layout) + lattice.log_total(whole))
+            these.append(lattice.log_total(whole, text))
+            every.append(lattice.log_total(whole))
         expected = np.logaddexp.reduce(every) - np.logaddexp.reduce(these)
         assert min(loss, 1e3) == pytest.approx(min(expected, 1e3), abs=0.02)
 

@@ -36,7 +36,7 @@ from training.paper import (
     to_image,
 )
 from training.strokes import Map
-from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, hand, row, stacked, written
+from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, Span, hand, row, stacked, written
 
 NO_DIGITS = Digits(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))
 
@@ -125,13 +125,13 @@ def on_lines(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return on_paper(row(writer, rng, SPACED), writer.height, rng, ruled)
 
 
-def in_grid(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
-    """Write in the cells of a printed grid, cropped at random within the empty cells around them."""
+def in_grid(digits: Sequence[NDArray[np.uint8]], rng: Generator, margin: Span = (0, 0.3)) -> bytes:
+    """Write in the cells of a printed grid, with a random margin (in cells) of the empty cells around them."""
     writer = hand(digits, rng, (28, 70))
     cell = writer.height * rng.uniform(1.2, 1.9, 2) * (1, 0.8)
     masks = [written(strokes, writer.height * rng.uniform(0.8, 1), writer.slant) for strokes in writer.strokes]
     cell[0] = max(cell[0], *(mask.shape[1] + 0.1 * writer.height for mask in masks))
-    outside = rng.uniform(0, 0.3, (2, 2)) * cell
+    outside = rng.uniform(*margin, (2, 2)) * cell
     size = int(len(masks) * cell[0] + outside[0].sum()), int(cell[1] + outside[1].sum())
     width, angle = rng.uniform(0.02, 0.06) * writer.height + 0.8, np.radians(rng.uniform(-1.5, 1.5))
     rows = lines(size, cell[1], width, angle, cell[1] / 2 - outside[1, 0])
@@ -148,6 +148,11 @@ def in_grid(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
         part[:] = mask[: part.shape[0], : part.shape[1]]
         paper = paint(paper, ink, ink_colour(rng) * 1.5)
     return scanned(rng, paper * lit(rng, size, 0.3)[..., None], rng.uniform(1, 4))
+
+
+def in_row(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Write in a row of a printed grid, cropped along its lines, so that few of the horizontal ones are left."""
+    return in_grid(digits, rng, (-0.1, 0.02))
 
 
 def in_cells(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
@@ -269,6 +274,7 @@ SCENES: dict[str, Scene] = {
     "on-lines": on_lines,
     "in-cells": in_cells,
     "in-grid": in_grid,
+    "in-row": in_row,
     "separated": separated,
     "with-signs": with_signs,
     "canvas": canvas,

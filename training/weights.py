@@ -20,7 +20,7 @@ from tqdm import tqdm
 from app.inference import lattice
 from app.inference.classifier import Classifier
 from app.inference.decoder import LAYOUTS, find
-from app.inference.text import classify, layout_features
+from app.inference.text import classify
 from app.inference.text_reading import read_text_bytes
 from app.preprocess.segments import MERGED
 from training import data, strings
@@ -35,12 +35,11 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """The features of a layout (1,), its N parts (N, 4) and its S segments (S, 5); the segments' spans and labels.
+    """The features of a layout's N parts (N, 4) and S segments (S, 6); the segments' spans and labels.
 
     `line_ends` (N,) bool marks the last part of each line. Labels (S, 10) are log-probabilities of the digits.
     """
 
-    layout: NDArray[np.float64]
     parts: NDArray[np.float64]
     line_ends: NDArray[np.bool_]
     digits: NDArray[np.float64]
@@ -60,7 +59,6 @@ class Weights(NamedTuple):
 
     digits: Tensor
     blanks: Tensor
-    layout: Tensor
 
 
 class Batch(NamedTuple):
@@ -70,8 +68,8 @@ class Batch(NamedTuple):
     ----------
     example, length : Tensor
         (L,) int64: the example of each layout, and the length of its text.
-    layout, parts, digits : Tensor
-        (L, 1), (L, N, 4), (S, 5) float32: features of the layouts, parts and segments.
+    parts, digits : Tensor
+        (L, N, 4), (S, 6) float32: features of the parts and segments.
     is_part, line_ends : Tensor
         (L, N) bool: whether a part exists, and whether it is the last of its line.
     ending : Tensor
@@ -82,7 +80,6 @@ class Batch(NamedTuple):
 
     example: Tensor
     length: Tensor
-    layout: Tensor
     parts: Tensor
     digits: Tensor
     is_part: Tensor
@@ -98,17 +95,11 @@ def example(number: strings.Number, classifier: Classifier) -> Example:
     assert isinstance(layouts, list)
     for layout in layouts:
         classes = classify(layout, classifier)
-        whole = lattice.joined([lattice.lattice_of(*line) for line in zip(layout.lines, classes, strict=True)])
-        parts = np.concatenate([lattice.blank_features(line.parts)[:-1] for line in layout.lines])
-        line_ends = np.concatenate([np.arange(len(line.parts.ink)) == len(line.parts.ink) - 1 for line in layout.lines])
-        digits = [
-            lattice.digit_features(line, output.legibility) for line, output in zip(layout.lines, classes, strict=True)
-        ]
-        readings.append(
-            Reading(
-                np.array(layout_features(layout)), parts, line_ends, np.concatenate(digits), whole.spans, whole.labels
-            )
-        )
+        whole = lattice.joined([lattice.lattice_of(*line) for line in zip(layout, classes, strict=True)])
+        parts = np.concatenate([lattice.blank_features(line.parts)[:-1] for line in layout])
+        line_ends = np.concatenate([np.arange(len(line.parts.ink)) == len(line.parts.ink) - 1 for line in layout])
+        digits = [lattice.digit_features(line, output.legibility) for line, output in zip(layout, classes, strict=True)]
+        readings.append(Reading(parts, line_ends, np.concatenate(digits), whole.spans, whole.labels))
     return Example([int(digit) for digit in number.text if digit != "\n"], readings)
 
 
@@ -136,7 +127,6 @@ def batch(examples: Sequence[Example]) -> Batch:
     return Batch(
         torch.tensor([index for index, _ in owned]),
         torch.tensor([len(text) for text in texts]),
-        torch.from_numpy(np.stack([reading.layout for _, reading in owned])).float(),
         parts,
         torch.from_numpy(np.concatenate([reading.digits for _, reading in owned])).float(),
         is_part,
@@ -168,9 +158,8 @@ def loss(padded: Batch, weights: Weights) -> Tensor:
         own_text.append(torch.stack(own).logsumexp(0).clamp(min=LEAST))
         line_any = torch.where(is_end, any_text[-1], line_any)
         line_own = torch.where(is_end[:, None], own_text[-1], line_own)
-    prior = padded.layout @ weights.layout
     own_end = own_text[-1].gather(1, padded.length[:, None])[:, 0]
-    return by_example(prior + any_text[-1], padded.example) - by_example(prior + own_end, padded.example)
+    return by_example(any_text[-1], padded.example) - by_example(own_end, padded.example)
 
 
 def by_example(values: Tensor, example: Tensor) -> Tensor:
@@ -188,7 +177,7 @@ def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
         key=lambda case: max(len(reading.parts) for reading in case.readings),
     )
     batches = [batch(examples[start : start + BATCH]) for start in range(0, len(examples), BATCH)]
-    groups = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS, lattice.LAYOUT_WEIGHTS
+    groups = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS
     weights = Weights(*(torch.tensor(list(group.values())).requires_grad_() for group in groups))
     optimizer = torch.optim.LBFGS(weights, max_iter=60, line_search_fn="strong_wolfe")
     means = [math.inf]
@@ -228,7 +217,7 @@ def main() -> None:
     halves = [held_out.take(half) for half in torch.arange(len(held_out)).tensor_split(2)]
     examples = [example(number, classifier) for number in numbers(halves[0], arguments.n, seed=0)]
     weights, mean = fit(examples)
-    names = "DIGIT_WEIGHTS", "BLANK_WEIGHTS", "LAYOUT_WEIGHTS"
+    names = "DIGIT_WEIGHTS", "BLANK_WEIGHTS"
     for name, values in zip(names, weights, strict=True):
         known = getattr(lattice, name)
         known.update(zip(known, (round(value, 2) for value in values.tolist()), strict=True))

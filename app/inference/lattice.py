@@ -17,10 +17,9 @@ from app.inference.classifier import Classes
 from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
-# Weights of the features: of a segment read as a digit, of a skipped part or line, and of a layout.
-DIGIT_WEIGHTS = {"digit": -1.42, "legibility": 0.7, "height": -2.78, "offset": -0.6, "depth": -1.13}
-BLANK_WEIGHTS = {"part": -0.99, "height": -1.59, "ink": -0.89, "line": -1.43}
-LAYOUT_WEIGHTS = {"erased": 0.21}
+# Weights of the features: of a segment read as a digit, and of a skipped part or line.
+DIGIT_WEIGHTS = {"digit": -1.66, "legibility": 0.6, "height": -1.03, "offset": -0.58, "depth": -1.15, "printed": -1.86}
+BLANK_WEIGHTS = {"part": -0.42, "height": -2.15, "ink": -1.23, "line": -1.68}
 
 Scores = NDArray[np.float64]
 
@@ -66,11 +65,11 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """Return the features of each segment (S, 5), in the order of DIGIT_WEIGHTS."""
-    height, offset, depth = segments.shapes
+    """Return the features of each segment (S, 6), in the order of DIGIT_WEIGHTS."""
+    height, offset, depth, printed = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), depth], axis=1)
+    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), depth, printed], axis=1)
 
 
 def blank_features(parts: Parts) -> Scores:

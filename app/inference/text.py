@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classes, Classifier
-from app.inference.lattice import LAYOUT_WEIGHTS, Lattice, best_path, joined, lattice_of, log_total
+from app.inference.lattice import Lattice, best_path, joined, lattice_of, log_total
 from app.inference.stage import Stage
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import Layout
@@ -148,8 +148,8 @@ class Proposal(NamedTuple):
         The lattice of each line.
     whole : Lattice
         The lattices of all lines, joined.
-    prior, score : float
-        The score of the layout, and the score of the layout and the path; minus infinity if there is no path.
+    score : float
+        The score of the path; minus infinity if there is none.
     path : list of int
         The indices of the segments, counted over all lines.
     """
@@ -158,7 +158,6 @@ class Proposal(NamedTuple):
     classes: list[Classes]
     lattices: list[Lattice]
     whole: Lattice
-    prior: float
     score: float
     path: list[int]
 
@@ -171,42 +170,31 @@ class Proposal(NamedTuple):
 def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> Proposal:
     """Find the best path through a layout, with any number of digits or exactly `length`."""
     classes = classify(layout, classifier)
-    lattices = [lattice_of(line, output) for line, output in zip(layout.lines, classes, strict=True)]
-    whole, prior = joined(lattices), layout_score(layout)
+    lattices = [lattice_of(line, output) for line, output in zip(layout, classes, strict=True)]
+    whole = joined(lattices)
     score, path = best_path(whole, length)
-    return Proposal(layout, classes, lattices, whole, prior, prior + score, path)
+    return Proposal(layout, classes, lattices, whole, score, path)
 
 
 def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
     """Return the log of the summed exponential scores of all paths through all layouts; see `lattice.log_total`."""
-    totals = [proposal.prior + log_total(proposal.whole, text) for proposal in proposals]
-    return float(np.logaddexp.reduce(totals))
-
-
-def layout_score(layout: Layout) -> float:
-    """Return the score of a layout, before it is read."""
-    return float(np.dot(layout_features(layout), list(LAYOUT_WEIGHTS.values())))
-
-
-def layout_features(layout: Layout) -> list[float]:
-    """Return the features of a layout, in the order of LAYOUT_WEIGHTS."""
-    return [layout.is_erased]
+    return float(np.logaddexp.reduce([log_total(proposal.whole, text) for proposal in proposals]))
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
     """Classify all segments of a layout in one batch; return the network's output for each line."""
-    frames = np.concatenate([line.frames for line in layout.lines])
+    frames = np.concatenate([line.frames for line in layout])
     if not len(frames):
-        return [Classes(np.zeros((0, 10), np.float32), np.zeros(0, np.float32)) for _ in layout.lines]
+        return [Classes(np.zeros((0, 10), np.float32), np.zeros(0, np.float32)) for _ in layout]
     probabilities, legibility = classifier(frames)
-    ends = accumulate((len(line.frames) for line in layout.lines), initial=0)
+    ends = accumulate((len(line.frames) for line in layout), initial=0)
     return [Classes(probabilities[begin:end], legibility[begin:end]) for begin, end in pairwise(ends)]
 
 
 def lines_of(proposal: Proposal) -> tuple[Line, ...]:
     """Return the lines of a proposal that have digits."""
     lines, start = [], 0
-    for segments, classes, lattice in zip(proposal.layout.lines, proposal.classes, proposal.lattices, strict=True):
+    for segments, classes, lattice in zip(proposal.layout, proposal.classes, proposal.lattices, strict=True):
         own = [segment - start for segment in proposal.path if 0 <= segment - start < len(segments.frames)]
         start += len(segments.frames)
         if own:

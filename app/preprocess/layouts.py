@@ -25,21 +25,8 @@ LONGEST = 4 * 640  # maximum longer side, in pixels, for a long number
 MOST_FRAMES = 2048
 ENOUGH_FRAMES = 600  # above this, no further segmentation is tried: it would take too long
 LEVEL = 0.3  # ink threshold, the only one for a glance
-
-
-class Layout(NamedTuple):
-    """One segmentation of a picture into lines of writing.
-
-    Attributes
-    ----------
-    lines : tuple of Segments
-        From top to bottom; boxes are in pixels of the upright picture.
-    is_erased : bool
-        Whether printed lines were removed.
-    """
-
-    lines: tuple[Segments, ...]
-    is_erased: bool
+# One segmentation of a picture into lines of writing, from top to bottom; boxes are in pixels of the upright picture.
+Layout = tuple[Segments, ...]
 
 
 def reading_side(size: tuple[int, int], closely: bool) -> int:
@@ -69,7 +56,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         if MOST_FRAMES - remaining > ENOUGH_FRAMES:
             break
         try:
-            lines = lines_of(way.ink, way.found, way.with_cut_off)
+            lines = lines_of(way.ink, way.printed, way.found, way.with_cut_off)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
             segments = segments_of_lines(lines, way.level, remaining)
@@ -78,8 +65,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
                 raise
             break  # the other ways find as much writing, and would take long
         remaining -= sum(len(line.frames) for line in segments)
-        placed = tuple(on_picture(line, way.view, picture) for line in segments)
-        found[key] = Layout(placed, way.is_erased)
+        found[key] = tuple(on_picture(line, way.view, picture) for line in segments)
     return list(found.values())
 
 
@@ -100,13 +86,16 @@ def gist(lines: Sequence[Line], view: View) -> Hashable:
 
 
 class Way(NamedTuple):
-    """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold."""
+    """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold.
+
+    `printed` is the ink of the printed lines, if there are any and they were not removed.
+    """
 
     view: View
     ink: Map
+    printed: Map | None
     level: float
     found: Components
-    is_erased: bool
     with_cut_off: bool
 
 
@@ -114,13 +103,13 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
     """Yield the ways to find lines in a picture, the most common ones first."""
     for view in islice(views(picture.image, closely), None if closely else 1):
         erased = without_rules(view.ink, min(view.levels, default=LEVEL))
-        inks = [view.ink] if erased is None else [view.ink, erased]
+        inks = [(view.ink, None)] if erased is None else [(view.ink, view.ink - erased), (erased, None)]
         levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]
-        for ink, level in product(inks, levels):
+        for (ink, printed), level in product(inks, levels):
             found = Components.of(ink, level)
-            yield Way(view, ink, level, found, ink is erased, with_cut_off=True)
+            yield Way(view, ink, printed, level, found, with_cut_off=True)
             if not found.is_whole[1:].all():
-                yield Way(view, ink, level, found, ink is erased, with_cut_off=False)
+                yield Way(view, ink, printed, level, found, with_cut_off=False)
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:

@@ -31,20 +31,25 @@ class Line(NamedTuple):
         Its bounding box on the ink map, not downscaled.
     height : float
         Height of its digits, in pixels of `ink`.
+    printed : Map, optional
+        (h, w) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
     """
 
     ink: Map
     box: Box
     height: float
+    printed: Map | None = None
 
 
-def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Line]:
+def lines_of(ink: Map, printed: Map | None, found: Components, with_cut_off: bool = True) -> list[Line]:
     """Group components into lines of writing, from top to bottom.
 
     Parameters
     ----------
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
+    printed : Map or None
+        (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
     found : Components
         Its connected components.
     with_cut_off : bool
@@ -74,7 +79,7 @@ def lines_of(ink: Map, found: Components, with_cut_off: bool = True) -> list[Lin
     for component, index in zip(small, nearest, strict=True):
         if index is not None:
             rows[index].append(component)
-    lines = [line_of(ink, found, np.array(row)) for row in rows]
+    lines = [line_of(ink, printed, found, np.array(row)) for row in rows]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
 
@@ -112,17 +117,20 @@ def nearest_line(found: Components, component: int, rows: list[list[int]], reach
     return nearest if nearest is not None and away[nearest] < reach else None
 
 
-def line_of(ink: Map, found: Components, row: NDArray[np.int64]) -> Line:
+def line_of(ink: Map, printed: Map | None, found: Components, row: NDArray[np.int64]) -> Line:
     """Join components into a line."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
     joined = piece(ink, found, belongs)
     tall = found.box[row, 1] - found.box[row, 0] + 1
-    return downscaled(joined.ink, joined.box, weighted_median(tall, found.mass[row]))
+    own = None if printed is None else np.minimum(joined.ink, printed[joined.box.slices])
+    return downscaled(joined.ink, own, joined.box, weighted_median(tall, found.mass[row]))
 
 
-def downscaled(ink: Map, box: Box, height: float) -> Line:
+def downscaled(ink: Map, printed: Map | None, box: Box, height: float) -> Line:
     """Create a line from its ink in full size, and the height of its digits there."""
-    scale = DIGIT_HEIGHT / height
-    smaller = scaled(ink, *(max(1, round(side * scale)) for side in ink.shape)) if scale < 1 else ink
-    return Line(smaller, box, height * len(smaller) / len(ink))
+    if height <= DIGIT_HEIGHT:
+        return Line(ink, box, height, printed)
+    rows, columns = (max(1, round(side * DIGIT_HEIGHT / height)) for side in ink.shape)
+    smaller = None if printed is None else scaled(printed, rows, columns)
+    return Line(scaled(ink, rows, columns), box, height * rows / len(ink), smaller)

@@ -92,7 +92,7 @@ def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArr
     """Return the mask (H, W) of the horizontal lines: runs that are long, or that end at other lines on both sides."""
     is_rule = np.array(
         [
-            box is not None and (box.right - box.left >= LONG * width or meets(box, others, 2 * lines.reach))
+            box is not None and (box.right - box.left >= LONG * width or meets(box, others, lines.reach))
             for box in lines.boxes
         ]
     )

@@ -12,12 +12,13 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.lines import Line
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
-from app.preprocess.seams import parts_of
+from app.preprocess.seams import Cuts, parts_of
 
 MERGED = 6  # maximum parts per segment
 WIDEST, LOWEST = 1.7, 0.25  # maximum width of a segment of several parts, and minimum height, in digit heights
 TALL = 0.6  # minimum height of the parts that determine the slope of a line, in digit heights
 Boxes = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Span = tuple[int, int]
 
 
@@ -56,18 +57,21 @@ class Shapes(NamedTuple):
         Distance of its centre below the middle of the line, in digit heights.
     depth : NDArray
         Ink cut at both ends, in stroke widths.
+    printed : NDArray
+        Fraction of the ink that lies on printed lines.
     """
 
-    height: NDArray[np.float64]
-    offset: NDArray[np.float64]
-    depth: NDArray[np.float64]
+    height: Floats
+    offset: Floats
+    depth: Floats
+    printed: Floats
 
 
 class Parts(NamedTuple):
     """The heights and ink areas of N parts, in digit heights and squared digit heights; (N,) float64 each."""
 
-    height: NDArray[np.float64]
-    ink: NDArray[np.float64]
+    height: Floats
+    ink: Floats
 
 
 def segments_of(line: Line, level: float) -> Segments:
@@ -80,16 +84,16 @@ def segments_of(line: Line, level: float) -> Segments:
     level : float
         Ink threshold.
     """
-    part, depth = parts_of(line)
-    _, mass, box = Components.labelled(line.ink, level, part)
+    cuts = parts_of(line)
+    _, mass, box = Components.labelled(line.ink, level, cuts.part)
     spans = spans_of(box, line.height)
     boxes = np.array([around(box[begin:end]) for begin, end in spans], np.int64).reshape(-1, 4)
-    frames = [framed(line.ink, part, span, Box(*edges)) for span, edges in zip(spans, boxes.tolist(), strict=True)]
+    frames = [framed(line.ink, cuts.part, span, Box(*edges)) for span, edges in zip(spans, boxes.tolist(), strict=True)]
     return Segments(
         np.array(frames, np.float32).reshape(-1, FRAME_SIDE, FRAME_SIDE),
         np.array(spans, np.int64).reshape(-1, 2),
         boxes_in_full_size(boxes, line),
-        shapes_of(spans, boxes, box, line.height, depth),
+        shapes_of(line, cuts, spans, boxes, box),
         Parts(heights(box) / line.height, mass / line.height**2),
     )
 
@@ -135,17 +139,27 @@ def framed(ink: Map, part: NDArray[np.integer], span: Span, box: Box) -> Map:
     return frame_from_ink(np.where((own >= span[0]) & (own < span[1]), ink[box.slices], np.float32(0)))
 
 
-def shapes_of(spans: list[Span], boxes: Boxes, box: Boxes, height: float, depth: NDArray[np.float64]) -> Shapes:
-    """Compute the geometry of segments from their boxes (S, 4), the parts' boxes (N, 4) and the cuts (N + 1,)."""
+def shapes_of(line: Line, cuts: Cuts, spans: list[Span], boxes: Boxes, box: Boxes) -> Shapes:
+    """Compute the geometry of segments from their spans and boxes (S, 4), and the parts' boxes (N, 4)."""
     top, bottom, left, right = boxes.T
-    slope, start = middle_of(box, height)
+    slope, start = middle_of(box, line.height)
     middle = slope * (left + right) / 2 + start
     begin, end = np.array(spans, np.int64).reshape(-1, 2).T
     return Shapes(
-        (bottom - top) / height,
-        ((top + bottom) / 2 - middle) / height,
-        depth[begin] + depth[end],
+        (bottom - top) / line.height,
+        ((top + bottom) / 2 - middle) / line.height,
+        cuts.depth[begin] + cuts.depth[end],
+        printed_share(line, cuts.part, begin, end),
     )
+
+
+def printed_share(line: Line, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
+    """Return the fraction of the ink of segments, from part `begin` to before `end`, that lies on printed lines."""
+    if line.printed is None:
+        return np.zeros(len(begin))
+    printed, ink = (np.pad(np.bincount(part.ravel(), map.ravel()).cumsum(), (1, 0)) for map in (line.printed, line.ink))
+    share: Floats = (printed[end] - printed[begin]) / (ink[end] - ink[begin])
+    return share
 
 
 def middle_of(box: Boxes, height: float) -> tuple[float, float]:
