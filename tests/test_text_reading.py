@@ -10,8 +10,8 @@ from app.inference import text, text_reading
 from app.inference.decoder import LAYOUTS, Search, find
 from app.inference.decoders import Decoders
 from app.inference.reader import Reader
-from app.inference.text import Text
-from app.inference.text_reading import ImpossibleLength, read_text_bytes, text_of_found
+from app.inference.text import Text, text_of
+from app.inference.text_reading import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
 from support import MAX_PIXELS, encode, flat, letter, number
 
@@ -71,7 +71,7 @@ def test_a_picture_gets_a_close_look_if_a_glance_is_not_enough(picture, expected
 def test_if_a_close_look_takes_too_much_the_glance_is_the_answer(reader, digits, classifier, monkeypatch, error):
     monkeypatch.setattr(text, "SURE", 1.1)  # no reading is
     picture = encode(number(digits[[350, 120, 400]]))
-    glance = text_of_found(find(picture, MAX_PIXELS, LAYOUTS, closely=False, is_alone=True), classifier, None)
+    glance = text_of(find(picture, MAX_PIXELS, LAYOUTS, closely=False, is_alone=True).results, classifier)
     assert glance.lines
     decoders = reader.decoders
 

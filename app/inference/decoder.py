@@ -35,14 +35,14 @@ SHARED = Limits(50_000_000, 1.0, 2.5)  # in parallel with others; a picture may 
 class Search(NamedTuple):
     """How to search a picture, at a glance or closely, and the longer side to which it is downscaled first."""
 
-    find: Callable[[Picture, bool], list[Any]]  # (picture, closely) -> results; may raise BlankImage
+    find: Callable[[Picture, bool], Any]  # (picture, closely) -> candidates, BlankImage or layouts
     side: Callable[[tuple[int, int], bool], int]  # (size of the picture, closely) -> pixels
 
 
 class Found(NamedTuple):
-    """The results of a search, or BlankImage; its timed stages; and whether it was a close look."""
+    """The results of a search, its timed stages, and whether it was a close look."""
 
-    results: list[Any] | BlankImage
+    results: Any  # of `Search.find`
     stages: tuple[Stage, ...]
     closely: bool
 
@@ -58,12 +58,12 @@ def prepare_process() -> None:
     malloc.return_large_blocks()
 
 
-def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """Find the candidates in one picture; raise BlankImage if there is none."""
+def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate] | BlankImage:
+    """Find the candidates in one picture, or return BlankImage if there is none."""
     (outcome,) = candidates_of_pictures([picture], closely, with_ink)
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+    if isinstance(outcome, list | BlankImage):
+        return outcome
+    raise outcome
 
 
 def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
@@ -99,11 +99,7 @@ def find(data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: 
     image = open_image(data, max_pixels) if is_alone else open_moderate(data, max_pixels)
     picture = decode_image(image, search.side(image.size, closely))
     times.append(perf_counter_ns())
-    results: list[Any] | BlankImage
-    try:
-        results = search.find(picture, closely)
-    except BlankImage as error:
-        results = BlankImage(str(error))  # without a traceback, which would keep the picture in memory
+    results = search.find(picture, closely)
     times.append(perf_counter_ns())
     return Found(results, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])), closely)
 

@@ -16,8 +16,8 @@ from app.inference.decoder import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
 from app.inference.stage import Stage
-from app.inference.text import Text
-from app.inference.text_reading import TOO_MUCH, checked, text_of_found
+from app.inference.text import Text, text_of
+from app.inference.text_reading import TOO_MUCH, checked
 from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.candidates import WHOLE, Candidate
 from app.preprocess.decode import open_image
@@ -123,7 +123,7 @@ class Reader:
     async def judge_text(self, found: Found, length: int | None) -> Text:
         """Choose among the layouts that a decoder process found, in a thread, since there may be many."""
         begin = perf_counter_ns()
-        return timed(found, begin, await asyncio.to_thread(text_of_found, found, self.classifier, length))
+        return timed(found, begin, await asyncio.to_thread(text_of, found.results, self.classifier, length))
 
     def close(self) -> None:
         """Stop the decoders."""

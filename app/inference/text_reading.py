@@ -3,9 +3,9 @@
 from contextlib import nullcontext, suppress
 
 from app.inference.classifier import Classifier
-from app.inference.decoder import LAYOUTS, Found, find
+from app.inference.decoder import LAYOUTS, find
 from app.inference.text import Text, text_of
-from app.preprocess.errors import BlankImage, TooComplex, TooMuchWriting
+from app.preprocess.errors import TooComplex, TooMuchWriting
 
 # If a close look raises one of these, the result of the glance is the answer.
 TOO_MUCH = TooComplex, TooMuchWriting
@@ -20,16 +20,11 @@ class ImpossibleLength(Exception):
 
 def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length: int | None = None) -> Text:
     """Read all digits in one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
-    text = text_of_found(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True), classifier, length)
+    text = text_of(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True).results, classifier, length)
     if not text.is_sure:
         with suppress(*TOO_MUCH) if text.lines else nullcontext():
-            text = text_of_found(find(data, max_pixels, LAYOUTS, closely=True, is_alone=True), classifier, length)
+            text = text_of(find(data, max_pixels, LAYOUTS, closely=True, is_alone=True).results, classifier, length)
     return checked(text, length)
-
-
-def text_of_found(found: Found, classifier: Classifier, length: int | None) -> Text:
-    """Read the text from the layouts found in a picture; a blank picture has an empty text."""
-    return text_of([] if isinstance(found.results, BlankImage) else found.results, classifier, length)
 
 
 def checked(text: Text, length: int | None) -> Text:
