@@ -69,22 +69,24 @@ def check_count(pictures: int) -> None:
 
 async def read_picture(request: Request) -> bytes:
     """Return the bytes of a request's only picture; see `read_body` for the errors."""
-    if media_type_of(request).startswith(MULTIPART):
-        pictures = await read_form(request, FIELD, MAX_PARTS)
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if media_type.startswith(MULTIPART):
+        pictures = await read_form(request, options.get(b"boundary"), FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture per request.")
         return pictures[0]
     body = await read_raw(request)
     if not body:
         raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
-    return picture_in_json(body) if media_type_of(request) == JSON else body
+    return picture_in_json(body) if media_type == JSON else body
 
 
 async def read_pictures(request: Request) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `read_body` for the errors."""
-    if not media_type_of(request).startswith(MULTIPART):
+    media_type, options = parse_options_header(request.headers.get("content-type"))
+    if not media_type.startswith(MULTIPART):
         raise NoFile(f"The request is not a form: send the pictures as form fields '{SEVERAL}', as curl -F does.")
-    return await read_form(request, SEVERAL, MAX_PICTURES + MAX_PARTS)
+    return await read_form(request, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
 async def read_raw(request: Request) -> bytes:
@@ -94,17 +96,10 @@ async def read_raw(request: Request) -> bytes:
     return bytes(body)
 
 
-def media_type_of(request: Request) -> bytes:
-    """Return the declared media type of the body."""
-    media_type, _ = parse_options_header(request.headers.get("content-type"))
-    return media_type
-
-
-async def read_form(request: Request, field: str, max_parts: int) -> list[bytes]:
+async def read_form(request: Request, boundary: bytes | None, field: str, max_parts: int) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
-    _, options = parse_options_header(request.headers.get("content-type"))
     try:
-        form = Form(options.get(b"boundary"), field, max_parts)
+        form = Form(boundary, field, max_parts)
         await read_body(request, form.parser.write)
     except FormParserError as error:
         raise MalformedMultipart(f"The multipart form is damaged ({error}): send it as curl -F does.") from error
