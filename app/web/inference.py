@@ -19,13 +19,9 @@ from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse
 from app.web.uploads import MAX_PICTURES, bytes_of, check_count, json_object
 
 HEADER = "Inference-Header-Content-Length"
-MAX_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and a margin for the rest
+MAX_TENSOR_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and a margin for the rest
 LENGTH_BYTES = 4  # size of the little-endian length before each element of a BYTES tensor
-DATATYPES: dict[OutputName, Literal["INT64", "FP32"]] = {
-    "digit": "INT64",
-    "probabilities": "FP32",
-    "legibility": "FP32",
-}
+DATATYPES: dict[str, Literal["INT64", "FP32"]] = {"i": "INT64", "f": "FP32"}  # by NumPy's letter for the kind
 BINARY_TYPES = {"INT64": "<i8", "FP32": "<f4"}
 
 
@@ -37,7 +33,7 @@ class Inference:
         if end > len(body):
             raise InvalidInference(f"The body has {len(body)} bytes, but {HEADER} is {json_bytes}.")
         try:
-            self.request = InferRequest.model_validate(json_object(body[:end], MAX_VALUES))
+            self.request = InferRequest.model_validate(json_object(body[:end], MAX_TENSOR_VALUES))
         except ValidationError as error:
             raise InvalidInference("; ".join(map(sentence, error.errors())) + ".") from error
         (self.input,) = self.request.inputs
@@ -96,7 +92,7 @@ class Inference:
         arrays = arrays_of(readings)
         for output in self.request.outputs or [InferOutput(name=name) for name in arrays]:
             values = arrays[output.name]
-            tensor = OutputTensor(name=output.name, shape=list(values.shape), datatype=DATATYPES[output.name])
+            tensor = OutputTensor(name=output.name, shape=list(values.shape), datatype=DATATYPES[values.dtype.kind])
             is_binary = output.parameters.binary_data
             if is_binary is None:
                 is_binary = self.request.parameters.binary_data_output
