@@ -78,7 +78,10 @@ class Worker:
         """Read the digit in each picture, or return the error."""
         opened = [attempt(self.opened, picture.data) for picture in batch]
         small = iter(read_together([each for each in opened if isinstance(each, Image.Image)], self.classifier))
-        outcomes = [next(small) if isinstance(each, Image.Image) else await self.alone(each) for each in opened]
+        outcomes = [
+            next(small) if isinstance(each, Image.Image) else await outcome_of(self.reader.read_large, each)
+            for each in opened
+        ]
         return [attempt(self.checked, outcome) for outcome in outcomes]
 
     def opened(self, data: bytes | Exception) -> Image.Image | bytes:
@@ -87,10 +90,6 @@ class Worker:
             raise data
         image = self.reader.open_if_small(data)
         return data if image is None else image
-
-    async def alone(self, data: bytes | Exception) -> Reading | Exception:
-        """Read the digit on a large picture, or return the error."""
-        return data if isinstance(data, Exception) else await outcome_of(self.reader.read_large, data)
 
     def checked(self, outcome: Reading | Exception) -> Reading:
         """Return a reading that is legible enough for the settings; raise NotADigit otherwise."""
@@ -101,14 +100,13 @@ class Worker:
 
     async def texts(self, batch: list[Picture]) -> list[Text | Exception]:
         """Read the text in each picture, or return the error."""
-        return [
-            data if isinstance(data, Exception) else await outcome_of(self.reader.read_text, data)
-            for _, _, data in batch
-        ]
+        return [await outcome_of(self.reader.read_text, picture.data) for picture in batch]
 
 
-async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes) -> Outcome | Exception:
-    """Read a picture, or return the error; if the decoders are busy, try again."""
+async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes | Exception) -> Outcome | Exception:
+    """Read a picture, or return the error, also that of loading it; if the decoders are busy, try again."""
+    if isinstance(data, Exception):
+        return data
     for _ in range(TRIES):
         try:
             return await read(data)
