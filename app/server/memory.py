@@ -7,18 +7,13 @@ from app.inference.malloc import return_large_blocks
 
 
 def tune() -> None:
-    """Tune the garbage collector and malloc, after start-up."""
-    freeze_start_up()
-    return_large_blocks()
-
-
-def freeze_start_up() -> None:
-    """Freeze start-up objects so that the garbage collector skips them.
+    """Tune malloc, and freeze start-up objects so that the garbage collector skips them.
 
     Full collections would traverse all of them: for MNIST PNGs over 16 connections, p99 is then 46 ms instead of 15 ms.
     """
     gc.collect()
     gc.freeze()
+    return_large_blocks()
 
 
 def allow_many_connections() -> None:
