@@ -39,12 +39,6 @@ def test_a_text_is_parsed():
         assert service.read(b"picture", None)._asdict() == NUMBER
 
 
-def test_an_answer_without_legibility_counts_as_legible():
-    older = {name: value for name, value in SEVEN.items() if name != "legibility"}
-    with asking(lambda _: (200, {}, older)) as service:
-        assert service.predict(b"picture")._asdict() == SEVEN | {"legibility": 1}
-
-
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_picture_is_retried_after_retry_after(pauses, status):
     with asking(busy(2, {"Retry-After": "3"}, status)) as service:
@@ -116,7 +110,7 @@ def test_a_picture_that_timed_out_in_a_batch_is_retried_alone():
         (200, {}, {"results": [SEVEN]}),
         (200, {}, b"<html>"),
     ],
-    ids=["older service", "too large", "busy", "too few", "a page"],
+    ids=["no batches", "too large", "busy", "too few", "a page"],
 )
 def test_if_a_batch_fails_each_picture_is_sent_alone(batch):
     answers, asked = answers_of(batch)
@@ -180,13 +174,14 @@ WRONG = {
 }
 
 
+@pytest.mark.parametrize("ask", [lambda service: service.predict(b"picture"), Service.about], ids=["predict", "info"])
 @pytest.mark.parametrize("name", WRONG)
-def test_after_an_answer_from_another_service_no_more_is_sent(name):
+def test_after_an_answer_from_another_service_no_more_is_sent(name, ask):
     with (
         asking(lambda _: WRONG[name]) as service,
         pytest.raises(NoService, match=r"is not a Digits service: start a service"),
     ):
-        service.predict(b"picture")
+        ask(service)
 
 
 def test_a_missing_key_is_reported_once_with_how_to_pass_it():
@@ -200,7 +195,7 @@ def test_a_missing_key_is_reported_once_with_how_to_pass_it():
 def test_a_gateway_error_affects_only_its_picture():
     with (
         asking(lambda _: (502, {}, b"<html>")) as service,
-        pytest.raises(Unanswered, match="answered 502 Bad Gateway"),
+        pytest.raises(Unanswered, match=r"^The service answered 502 Bad Gateway\.$"),
     ):
         service.predict(b"picture")
 
@@ -216,6 +211,6 @@ def test_a_broken_connection_affects_only_its_picture():
 def test_a_stopping_service_is_reported():
     with (
         asking(lambda _: (503, {}, {"detail": "The service is shutting down."})) as service,
-        pytest.raises(NoService, match="is shutting down"),
+        pytest.raises(Unanswered, match="is shutting down"),
     ):
         service.about()

@@ -48,9 +48,6 @@ class Answerer(Protocol):
     at_once: int  # maximum number of calls in progress
     together: int  # maximum number of pictures per batch
 
-    def predict(self, data: bytes) -> Answer:
-        """Return the digit in a picture; raise Unanswered if there is none."""
-
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
         """Return the digit in each picture, or why there is none."""
 

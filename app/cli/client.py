@@ -23,7 +23,6 @@ BUSY = (429, 503)
 RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
-DEFAULTS = {"legibility": 1.0}  # fields that older services do not return
 
 
 class Service:
@@ -55,11 +54,7 @@ class Service:
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
         )
         try:
-            names = "predict", "predict/batch", "read", "health"
-            self.predict_url, self.batch_url, self.read_url, self.health_url = (
-                httpx2.URL(f"{self.url}/{name}") for name in names
-            )
-            self.client = httpx2.Client(headers=headers, timeout=TIMEOUT, limits=limits)
+            self.client = httpx2.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, limits=limits)
         except (httpx2.InvalidURL, ValueError) as error:  # ValueError: from a proxy in the environment
             raise wrong_address(self.url, error) from error
         except OSError as error:
@@ -67,8 +62,7 @@ class Service:
 
     def predict(self, data: bytes) -> Answer:
         """Return the digit in a picture; raise Unanswered if there is none."""
-        response = self.answered(self.predict_url, data)
-        return answer_of(self.content(response, *(set(Answer._fields) - set(DEFAULTS))))
+        return answer_of(self.content(self.answered("predict", data), *Answer._fields))
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
         """Return the digit in each picture, or why there is none."""
@@ -79,7 +73,7 @@ class Service:
         """Send pictures in one batch and return their results; if the batch fails, they are all empty."""
         form = [("files", ("picture", data)) for data in pictures]
         with suppress(Unanswered, NoService), self.batches:
-            content = self.content(self.post(self.batch_url, files=form), "results")
+            content = self.content(self.post("predict/batch", files=form), "results")
             if len(content["results"]) == len(pictures):
                 results: list[dict[str, Any]] = content["results"]
                 return results
@@ -96,13 +90,16 @@ class Service:
 
     def read(self, data: bytes, length: int | None) -> TextAnswer:
         """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
-        url = self.read_url if length is None else self.read_url.copy_set_param("length", length)
-        content = self.content(self.answered(url, data), *TextAnswer._fields)
+        path = "read" if length is None else f"read?length={length}"
+        content = self.content(self.answered(path, data), *TextAnswer._fields)
         return TextAnswer(*(content[name] for name in TextAnswer._fields))
 
-    def answered(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
+    def answered(self, path: str, data: bytes) -> httpx2.Response:
         """Return the response to a picture that was read; raise Unanswered if it was not."""
-        response = self.post_until_served(url, data)
+        return self.checked(self.post_until_served(path, data))
+
+    def checked(self, response: httpx2.Response) -> httpx2.Response:
+        """Return a successful response; raise Unanswered, or NoService if no other request would succeed."""
         if response.is_success:
             return response
         if response.status_code in KEY_NEEDED:
@@ -112,22 +109,22 @@ class Service:
             raise unknown(self.url, f"answers {status} and is not a Digits service")
         raise Unanswered(problem(response))
 
-    def post_until_served(self, url: httpx2.URL, data: bytes) -> httpx2.Response:
+    def post_until_served(self, path: str, data: bytes) -> httpx2.Response:
         """Return the response to a picture, after retries while the service is too busy for it."""
         for pause in PAUSES:
-            response = self.post(url, content=data, headers=RAW)
+            response = self.post(path, content=data, headers=RAW)
             requested = requested_pause(response)
             if response.status_code not in BUSY or requested > LONGEST_PAUSE:
                 return response
             time.sleep(max(pause, requested) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
-        return self.post(url, content=data, headers=RAW)
+        return self.post(path, content=data, headers=RAW)
 
-    def post(self, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
+    def post(self, path: str, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
         """Return the response to pictures, which are sent as soon as there is a slot for them."""
         refused = False
         self.slots.free.acquire()
         try:
-            response = self.send("POST", url, **body)
+            response = self.send("POST", path, **body)
             refused = response.status_code in BUSY
         finally:
             self.slots.give_back(refused)
@@ -135,19 +132,16 @@ class Service:
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its model."""
-        response = self.send("GET", self.health_url)
-        if not response.is_success:
-            raise NoService(f"{self.url}: {problem(response)}")
-        return self.content(response, "model")
+        return self.content(self.checked(self.send("GET", "health")), "model")
 
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
 
-    def send(self, method: str, url: httpx2.URL, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
+    def send(self, method: str, path: str, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
         """Return the response to a request; translate connection errors."""
         try:
-            return self.client.request(method, url, **body)
+            return self.client.request(method, path, **body)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise not_connected(self.url, error) from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
@@ -170,8 +164,7 @@ class Service:
 
 def answer_of(content: Mapping[str, Any]) -> Answer:
     """Return the answer in a service's JSON."""
-    filled = {**DEFAULTS, **content}
-    return Answer(*(filled[name] for name in Answer._fields))
+    return Answer(*(content[name] for name in Answer._fields))
 
 
 class Slots:
@@ -207,4 +200,4 @@ def problem(response: httpx2.Response) -> str:
     try:
         return str(response.json()["detail"])
     except (ValueError, LookupError, TypeError):
-        return f"the service answered {response.status_code} {response.reason_phrase}."
+        return f"The service answered {response.status_code} {response.reason_phrase}."
