@@ -16,11 +16,12 @@ from PIL import Image
 from app.inference.decoders import Busy
 from app.inference.reader import Reader
 from app.inference.reading import Reading
+from app.inference.text import Text
 from app.preprocess.maps import Map
 from app.web import problems
 from app.web.admission import Holding, Resource
 from app.web.legibility import check_legibility
-from app.web.telemetry import record_answer, record_reading
+from app.web.telemetry import record_answer, record_reading, record_text
 
 # Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
 # hostile headers take 5 s, and before it is read, since large pictures wait for each other.
@@ -32,6 +33,14 @@ async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> 
     small = request.state.reader.open_if_small(picture)
     request.state.holding.take(queue_of(small))
     return await read_opened(request, picture, small, with_ink)
+
+
+async def read_text(request: Request, picture: bytes, length: int | None) -> Text:
+    """Read all digits in the only picture of a request, or exactly `length`."""
+    request.state.holding.take(Resource.LARGE)
+    text: Text = await request.state.reader.read_text(picture, length)
+    record_text(text, Resource.LARGE, request.state.metrics)
+    return text
 
 
 async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:

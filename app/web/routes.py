@@ -9,14 +9,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.corrections import NotStored
 from app.inference.classifier import Classifier
-from app.inference.reader import Reader
 from app.inference.text import MOST_DIGITS
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, errors, problems
-from app.web.admission import Resource
-from app.web.readings import answered, read_one, read_several
-from app.web.telemetry import record_text
+from app.web.readings import answered, read_one, read_several, read_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
 guarded = APIRouter()  # its endpoints require an API key if any are set
@@ -133,12 +130,9 @@ async def read(
     frame: Annotated[bool, Query(description="Also return the network's input for each digit.")] = False,
 ) -> answers.Text:
     """Read all handwritten digits in a picture, line by line; without digits, the text is empty."""
-    reader: Reader = request.state.reader
-    request.state.holding.take(Resource.LARGE)
-    text = await reader.read_text(picture, length)
-    record_text(text, Resource.LARGE, request.state.metrics)
+    text = await read_text(request, picture, length)
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    return await run_in_threadpool(answers.text_of, text, reader.classifier.version, frame)
+    return await run_in_threadpool(answers.text_of, text, request.state.reader.classifier.version, frame)
 
 
 @unguarded.get(
