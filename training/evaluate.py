@@ -10,7 +10,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from string import Template
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from app.inference.reading import read_bytes
 from app.preprocess.frame import FRAME_SIDE
 from training import data
 from training.config import MODEL
+from training.paper import png
 from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
@@ -90,18 +90,11 @@ def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np
     labels : NDArray
         (N,) int64.
     """
-    files = (png(image) for image in tqdm(images, unit="image", disable=None))
+    files = (png(Image.fromarray(image)) for image in tqdm(images, unit="image", disable=None))
     readings = [read_bytes(file, classifier, MAX_PIXELS) for file in files]
     frames = np.stack([reading.frame for reading in readings])
     probabilities = np.stack([reading.probabilities for reading in readings])
     return Answers(frames, labels, probabilities)
-
-
-def png(image: NDArray[np.uint8]) -> bytes:
-    """Encode an (H, W) greyscale image as a PNG file."""
-    file = BytesIO()
-    Image.fromarray(image).save(file, "PNG")
-    return file.getvalue()
 
 
 def wilson_interval(errors: int, n: int) -> tuple[float, float]:

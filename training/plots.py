@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from app.preprocess.frame import FRAME_SIDE
 
-GAP = 2  # pixels between the units' weights
+SIDE = 8  # units along each side of a plot of weights
+GAP = 2  # pixels between them
+COLUMNS = 10  # of a plot of mistakes
 
 
 def plot_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -39,15 +41,15 @@ def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def plot_weights(weights: NDArray[np.float32], path: Path, side: int = 8) -> None:
-    """Plot the first layer's weights (n, 784), of side × side evenly spaced units or of all.
+def plot_weights(weights: NDArray[np.float32], path: Path) -> None:
+    """Plot the first layer's weights (n, 784), of SIDE × SIDE evenly spaced units or of all.
 
     Each unit is scaled separately. Ink raises its activation where the weight is red, and lowers it where it is blue.
     """
-    count = min(len(weights), side**2)
+    count = min(len(weights), SIDE**2)
     shown = weights[np.linspace(0, len(weights) - 1, count).astype(int)]
     shown = shown / np.abs(shown).max(axis=1, keepdims=True).clip(min=1e-9)
-    columns, cell = min(count, side), FRAME_SIDE + GAP
+    columns, cell = min(count, SIDE), FRAME_SIDE + GAP
     sheet = np.zeros((-(-count // columns) * cell, columns * cell), np.float32)
     for index, unit in enumerate(shown):
         top, left = cell * (index // columns), cell * (index % columns)
@@ -84,11 +86,11 @@ def plot_reliability(bins: tuple[NDArray[np.int64], NDArray[np.float64], NDArray
     figure.savefig(path, dpi=120)
 
 
-def plot_mistakes(frames: NDArray[np.float32], titles: Sequence[str], path: Path, columns: int = 10) -> None:
+def plot_mistakes(frames: NDArray[np.float32], titles: Sequence[str], path: Path) -> None:
     """Plot a grid of (N, 28, 28) frames with titles."""
-    rows = max(1, -(-len(frames) // columns))
-    figure = Figure(figsize=(columns * 0.9, rows * 1.1), layout="constrained")
-    grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    rows = max(1, -(-len(frames) // COLUMNS))
+    figure = Figure(figsize=(COLUMNS * 0.9, rows * 1.1), layout="constrained")
+    grid = np.atleast_1d(figure.subplots(rows, COLUMNS)).ravel()
     for axes in grid:
         axes.axis("off")
     for axes, frame, title in zip(grid, frames, titles, strict=False):
