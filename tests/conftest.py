@@ -10,9 +10,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.inference.classifier import Classifier
+from app.inference.decoders import Decoders
+from app.inference.reader import Reader
 from app.main import create_app
 from app.settings import Settings
-from support import ROOT, load_sheet, write_mnist
+from support import MAX_PIXELS, ROOT, load_sheet, serving, write_mnist
 from support import classifier as load_classifier
 
 
@@ -67,6 +69,21 @@ def client() -> Iterator[TestClient]:
 def new_client() -> Iterator[TestClient]:
     """A client of an application that has not answered anything yet."""
     yield from started()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The address of a running service that all tests of a file share."""
+    with serving() as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def reader(classifier) -> Iterator[Reader]:
+    """A reader that all tests of a file share."""
+    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail), MAX_PIXELS)
+    yield reader
+    reader.close()
 
 
 @pytest.fixture(scope="session")

@@ -116,6 +116,13 @@ def letter(text: str) -> Image.Image:
     return sheet
 
 
+def turned_jpeg(image: Image.Image, **options) -> bytes:
+    """Encode a picture as a JPEG that lies on its side, and whose EXIF orientation turns it upright."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, **options)
+
+
 def distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.abs(a - b).mean())
 

@@ -28,12 +28,6 @@ from support import DIGITS, MODEL, NUMBER, SEVEN, answering, busy, drawing, enco
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving() as (_, url):
-        yield url
-
-
 @pytest.fixture
 def files(tmp_path, digits) -> list[Path]:
     paths = [tmp_path / f"{digit}.png" for digit in (3, 7)]

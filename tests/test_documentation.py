@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
-from support import DIGITS, PRINTED, ROOT, assert_shown, blocks, serving
+from support import DIGITS, PRINTED, ROOT, assert_shown, blocks
 from training.config import parse
 
 README = ROOT / "README.md"
@@ -43,12 +42,6 @@ def links(page: Path) -> list[str]:
     """List the relative links and pictures of a page."""
     found = re.findall(r'\]\(([^)\s]+)\)|(?:src|srcset|href)="([^"]+)"', text_of(page))
     return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with serving() as (_, url):
-        yield url
 
 
 def test_the_readme_is_short():

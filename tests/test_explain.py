@@ -11,15 +11,9 @@ from PIL import Image, ImageOps
 from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-from support import assert_problem, drawing, encode, letter
+from support import assert_problem, drawing, encode, letter, turned_jpeg
 
 FIELDS = ["digit", "confidence", "probabilities", "legibility", "model", "frame", "box"]
-
-
-def turned(image: Image.Image) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif)
 
 
 def with_margins(image: Image.Image) -> bytes:
@@ -33,7 +27,7 @@ PICTURES = {
     "small": lambda digit: encode(Image.fromarray(digit).resize((100, 100))),
     "drawn": lambda digit: encode(drawing(digit)),
     "light on dark": lambda digit: encode(ImageOps.invert(drawing(digit))),
-    "turned": lambda digit: turned(drawing(digit)),
+    "turned": lambda digit: turned_jpeg(drawing(digit)),
     "with see-through margins": lambda digit: with_margins(drawing(digit)),
     "unsure": lambda digit: encode(letter("A")),
 }

@@ -2,7 +2,6 @@
 
 import base64
 import time
-from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
@@ -16,18 +15,11 @@ from app.main import create_app
 from app.preprocess.maps import Box
 from app.settings import Settings
 from app.web import problems
-from support import MAX_PIXELS, assert_problem, encode, flat, letter, number
+from support import MAX_PIXELS, assert_problem, encode, flat, letter, number, turned_jpeg
 
 FIELDS = ["text", "confidence", "lines", "model"]
 LINE_FIELDS = ["text", "confidence", "box", "digits"]
 DIGIT_FIELDS = ["digit", "confidence", "probabilities", "legibility", "box"]
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[TestClient]:
-    """A client shared by all tests of this file, since its decoders take a while to start."""
-    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
-        yield client
 
 
 @pytest.fixture
@@ -81,15 +73,9 @@ def test_lines_come_from_top_to_bottom(client, two_lines):
 WAYS = {
     "dark on light": lambda image: encode(image),
     "light on dark": lambda image: encode(ImageOps.invert(image)),
-    "a JPEG turned by EXIF": lambda image: turned_jpeg(image),
+    "a JPEG turned by EXIF": lambda image: turned_jpeg(image, quality=90),
     "16 times the pixels": lambda image: encode(image.resize((4 * image.width, 4 * image.height))),
 }
-
-
-def turned_jpeg(image: Image.Image) -> bytes:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=90, exif=exif)
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,27 +1,18 @@
 """The reader: small pictures in batches, large ones in other processes, without blocking each other."""
 
 import asyncio
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app.inference.decoder import Found, Search
-from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.inference.reading import read, read_bytes
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.frame import frame_from_ink
 from support import MAX_PIXELS, PNG, drawing, encode, flat, letter
-
-
-@pytest.fixture
-def reader(classifier) -> Iterator[Reader]:
-    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail), MAX_PIXELS)
-    yield reader
-    reader.close()
 
 
 async def read_small(reader: Reader, *pictures: bytes) -> list:

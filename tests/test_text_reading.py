@@ -1,26 +1,16 @@
 """One picture → its text, in this process, as the service reads it."""
 
 import asyncio
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from app.inference import text, text_reading
 from app.inference.decoder import LAYOUTS, Search, find
-from app.inference.decoders import Decoders
-from app.inference.reader import Reader
 from app.inference.text import Text, text_of
 from app.inference.text_reading import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
 from support import MAX_PIXELS, encode, flat, letter, number
-
-
-@pytest.fixture(scope="module")
-def reader(classifier) -> Iterator[Reader]:
-    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail), MAX_PIXELS)
-    yield reader
-    reader.close()
 
 
 @pytest.fixture
