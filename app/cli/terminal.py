@@ -27,11 +27,18 @@ NOT_A_DIGIT = "probably not a digit"
 NO_DIGITS = "no digits"
 
 
-class Bars:
-    """The ten probabilities of a picture, and whether it is probably a digit."""
+class TerminalFormat:
+    """A format that shows only pictures that were read: why another one was not is on standard error."""
 
     def __init__(self, width: float) -> None:
         self.width = width
+
+    def failure(self, name: str, why: str) -> None:
+        """Return nothing."""
+
+
+class Bars(TerminalFormat):
+    """The ten probabilities of a picture, and whether it is probably a digit."""
 
     def answer(self, name: str, answer: Answer) -> str:
         """Return the digit, with the bars below it."""
@@ -45,15 +52,9 @@ class Bars:
         ]
         return rendered(Text("\n").join([heading, *rows]))
 
-    def failure(self, name: str, why: str) -> None:
-        """Return nothing: the error is on standard error."""
 
-
-class DigitBars:
+class DigitBars(TerminalFormat):
     """All digits in a picture, and the probability of each."""
-
-    def __init__(self, width: float) -> None:
-        self.width = width
 
     def answer(self, name: str, answer: TextAnswer) -> str:
         """Return the text, with a bar for each digit below it, line by line."""
@@ -65,15 +66,12 @@ class DigitBars:
             rows += [Text(), *(digit_row(digit, size) for digit in line["digits"])]
         return rendered(Text("\n").join([heading, *rows[1:]]))
 
-    def failure(self, name: str, why: str) -> None:
-        """Return nothing: the error is on standard error."""
 
-
-class Table:
+class Table(TerminalFormat):
     """A table with a header and one row per picture."""
 
     def __init__(self, names: Sequence[str], width: float, columns: str, last: str) -> None:
-        self.width = width
+        super().__init__(width)
         longest = max(cell_len(printable(name)) for name in ["file", *names])
         self.name_width = int(min(longest, max(width - len(columns) - BEHIND - 4, LEAST)))
         self.above = rendered(self.line("file", columns, last, "bold")) + "\n"
@@ -92,9 +90,6 @@ class Table:
             fits = line.cell_len + 2 + cell_len(last) <= self.width
             line.append(f"  {last}" if fits else f"\n  {last}")
         return line
-
-    def failure(self, name: str, why: str) -> None:
-        """Return nothing: the error is on standard error."""
 
 
 class Rows(Table):
