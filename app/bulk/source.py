@@ -5,7 +5,6 @@ A picture's path identifies it: the path of its file, or of a Parquet file follo
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple, Protocol
@@ -153,11 +152,9 @@ class Table:
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             raise BulkError(f"{path}: the column {self.column} contains {kind}, not encoded pictures.")
 
-    @contextmanager
-    def opened(self, path: str) -> Iterator[pq.ParquetFile]:
+    def opened(self, path: str) -> pq.ParquetFile:
         """Open a file with a small read buffer."""
-        with pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES) as file:
-            yield file
+        return pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES)
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:

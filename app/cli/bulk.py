@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from app.bulk.destination import Destination, Summary
 from app.bulk.job import Cluster, parts_left, run
-from app.bulk.source import Files, Source, Table
+from app.bulk.source import Files, Table
 from app.bulk.storage import place_of
 from app.bulk.worker import Progress
 from app.cli.output import say
@@ -27,7 +27,8 @@ def read_all(
     cluster: Cluster,
 ) -> None:
     """Read the pictures that have no row yet; raises BulkError, or ModelError."""
-    pictures = source_of(source, settings.max_upload_bytes, column, key)
+    place, most = place_of(source), settings.max_upload_bytes
+    pictures = Table(place, most, column, key) if column else Files(place, most)
     results = Destination(place_of(destination), "text" if is_text else "digit", Classifier(settings.model).version)
     results.prepare()
     parts = parts_left(pictures, results, rows_per_file)
@@ -37,12 +38,6 @@ def read_all(
         show(run(parts, pictures, results, settings, cluster), total)
     results.tidy()
     say(in_words(results.summary()), err=True)
-
-
-def source_of(name: str, max_bytes: int, column: str | None, key: str | None) -> Source:
-    """Return the source of a name: Parquet if a column is given."""
-    place = place_of(name)
-    return Table(place, max_bytes, column, key) if column else Files(place, max_bytes)
 
 
 def show(done: Iterator[Progress], total: int) -> None:
