@@ -13,7 +13,7 @@ from torchvision.datasets import MNIST
 from training.objective import NONE
 
 VALIDATION_IMAGES = 5_000
-DEFAULT_ROOT = Path(os.path.dirname(__file__)).parent / "data"
+DEFAULT_ROOT = Path(__file__).parent.parent / "data"
 
 
 class DataMissing(Exception):
