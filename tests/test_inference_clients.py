@@ -5,13 +5,12 @@ import os
 import re
 import subprocess
 import venv
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from support import ROOT, encode, serving
+from support import ROOT, encode
 
 pytestmark = pytest.mark.slow
 
@@ -94,12 +93,6 @@ asyncio.run(main())
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[str]:
-    with serving() as (_, url):
-        yield url
-
-
-@pytest.fixture(scope="module")
 def pngs(tmp_path_factory, digits) -> Path:
     """A folder with 500 MNIST digits."""
     folder = tmp_path_factory.mktemp("mnist")
@@ -109,9 +102,9 @@ def pngs(tmp_path_factory, digits) -> Path:
 
 
 @pytest.fixture(scope="module")
-def predictions(service, pngs) -> list[dict]:
+def predictions(url, pngs) -> list[dict]:
     with httpx2.Client() as client:
-        return [client.post(f"{service}/predict", content=png.read_bytes()).json() for png in sorted(pngs.iterdir())]
+        return [client.post(f"{url}/predict", content=png.read_bytes()).json() for png in sorted(pngs.iterdir())]
 
 
 def environment_with(package: str, folder: Path) -> Path:
@@ -152,17 +145,17 @@ def assert_predicted(printed: str, predictions: list[dict]) -> None:
         assert probabilities == pytest.approx(prediction["probabilities"], abs=1e-6)
 
 
-def test_tritonclient_gets_the_answers_of_predict_for_500_pictures(service, pngs, predictions, tritonclient):
-    assert_predicted(printed_by(tritonclient, TRITON, service.removeprefix("http://"), pngs), predictions)
+def test_tritonclient_gets_the_answers_of_predict_for_500_pictures(url, pngs, predictions, tritonclient):
+    assert_predicted(printed_by(tritonclient, TRITON, url.removeprefix("http://"), pngs), predictions)
 
 
 @pytest.mark.skipif(not os.environ.get("KSERVE"), reason="installs 450 MB: make clients")
-def test_kserve_gets_the_answers_of_predict_for_500_pictures(service, pngs, predictions, kserve):
-    assert_predicted(printed_by(kserve, KSERVE, service, pngs).splitlines()[-1], predictions)
+def test_kserve_gets_the_answers_of_predict_for_500_pictures(url, pngs, predictions, kserve):
+    assert_predicted(printed_by(kserve, KSERVE, url, pngs).splitlines()[-1], predictions)
 
 
-def test_the_program_in_the_docs_runs_as_written(service, tritonclient):
+def test_the_program_in_the_docs_runs_as_written(url, tritonclient):
     page = (ROOT / "docs" / "inference-protocol.md").read_text()
     program = re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]
-    printed = printed_by(tritonclient, program.replace("127.0.0.1:8000", service.removeprefix("http://")))
+    printed = printed_by(tritonclient, program.replace("127.0.0.1:8000", url.removeprefix("http://")))
     assert printed.startswith("[7] [0.99")
