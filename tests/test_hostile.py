@@ -190,8 +190,8 @@ def batch(picture: bytes) -> Body:
     return "/predict/batch", {"content-type": request.headers["content-type"]}, request.read()
 
 
-def gzipped(path: str, body: bytes) -> Body:
-    return path, {"content-type": "image/png", "content-encoding": "gzip"}, gzip.compress(body)
+def gzipped(path: str, body: bytes, content_type: str = "image/png") -> Body:
+    return path, {"content-type": content_type, "content-encoding": "gzip"}, gzip.compress(body)
 
 
 def frames() -> bytes:
@@ -225,6 +225,9 @@ HOSTILE_BODIES: dict[str, Callable[[], Body]] = {
     "frames": lambda: (INFER, {}, frames()),
     "explanation of noise": lambda: ("/explain", {"content-type": "image/png"}, noise()),
     "JSON": lambda: ("/read", {"content-type": "application/json"}, picture_in_json()),
+    "JSON of base64 in many words": lambda: gzipped(
+        "/predict", b'{"image": "' + b"AA " * 6_600_000 + b'"}', "application/json"
+    ),
     "JSON of nothing but lists": lambda: gzipped(INFER, b"[" + b"[]," * 6_000_000),
 }
 

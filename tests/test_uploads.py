@@ -193,6 +193,14 @@ def test_json_of_many_values_takes_little_memory(unit):
     tracemalloc.stop()
 
 
+def test_base64_of_many_words_takes_little_memory():
+    body = b'{"image": "' + b"AAAA " * 200_000 + b'"}'
+    tracemalloc.start()
+    assert picture_in(body, content_type=JSON) == bytes(600_000)
+    assert tracemalloc.get_traced_memory()[1] < 7 * len(body)
+    tracemalloc.stop()
+
+
 COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress}
 
 

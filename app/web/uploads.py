@@ -5,6 +5,7 @@ The body is kept in memory; nothing is written to disk. The declared type only t
 
 import base64
 import math
+import string
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -22,6 +23,7 @@ MAX_PARTS = 16  # per form; for several pictures, besides the pictures
 MAX_PICTURES = 256
 IMAGE = "image"  # member of a JSON object with one picture
 MAX_VALUES = 1000  # in that object; a value may take a hundred times its length in memory
+WHITESPACE = string.whitespace.encode()  # ignored in base64
 
 
 class Form:
@@ -132,10 +134,10 @@ def bytes_of(text: object) -> bytes:
     try:
         if not isinstance(text, str):
             raise ValueError
-        encoded = "".join(text.split())
-        if encoded.startswith("data:"):
-            start, _, encoded = encoded.partition(",")
-            if not start.endswith(";base64"):
+        encoded = text.encode("ascii").translate(None, WHITESPACE)  # split() may take 20 times its length in memory
+        if encoded.startswith(b"data:"):
+            start, _, encoded = encoded.partition(b",")
+            if not start.endswith(b";base64"):
                 raise ValueError
         return base64.b64decode(encoded, validate=True)
     except ValueError as error:
