@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
+from app.web.bodies import read_body
 from app.web.errors import (
     MalformedJson,
     MalformedMultipart,
@@ -131,8 +132,15 @@ def test_a_form_whose_boundary_is_missing_or_too_long_is_refused(content_type):
         b"--X\r\n" + b"A: b\r\n" * 3_000_000,
         b"--X\r\n" + NAMED % b"file" + b"\r\n\r\n" + b"\r\n--" * 4_000_000,
         b"\r\n--" * 4_000_000,
+        b"--X\r\n" + NAMED % b"file" + b"\r\n\r\n" + b"\r\n--Xa" * 3_000_000,
     ],
-    ids=["a header without an end", "headers without an end", "nearly delimiters", "nearly delimiters at the start"],
+    ids=[
+        "a header without an end",
+        "headers without an end",
+        "nearly delimiters",
+        "nearly delimiters at the start",
+        "delimiters that go on",
+    ],
 )
 def test_a_malicious_form_does_not_block_the_event_loop(body):
     chunks = [body[start : start + 65_536] for start in range(0, len(body), 65_536)]
@@ -249,3 +257,28 @@ def test_a_bomb_is_refused_before_it_is_inflated(bomb, content_type):
         picture_in(bomb, content_type=content_type, encoding="gzip")
     assert tracemalloc.get_traced_memory()[1] < 50_000_000
     tracemalloc.stop()
+
+
+def test_compressed_bodies_take_turns():
+    """Otherwise, a piece of each would delay all other requests in every iteration of the event loop."""
+    body, iteration, pieces = gzip.compress(bytes(1_000_000)), 0, []
+
+    async def receive():
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def inflate() -> None:
+        with ADMISSION.holding() as holding:
+            state = {"settings": SETTINGS, "holding": holding}
+            request = Request({"type": "http", "headers": [(b"content-encoding", b"gzip")], "state": state}, receive)
+            await read_body(request, lambda piece: pieces.append(iteration))
+
+    async def inflate_several() -> None:
+        nonlocal iteration
+        work = asyncio.gather(*(inflate() for _ in range(4)))
+        while not work.done():
+            iteration += 1
+            await asyncio.sleep(0)
+
+    asyncio.run(inflate_several())
+    assert len(pieces) == 4 * 16
+    assert len(set(pieces)) == len(pieces)

@@ -5,6 +5,7 @@ requests it has accepted, not on bodies that it will refuse. Bytes are counted a
 is only a hint. A place is taken when the body is complete, so that a slow client does not keep others out.
 """
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ class Admission:
         # Maximum places for a request with several pictures, so that other requests get some.
         self.shares = {Resource.SMALL: max(1, settings.small_queue // 4), Resource.LARGE: 1}
         self.in_use = dict.fromkeys(Resource, 0)
+        self.inflating = asyncio.Lock()  # compressed bodies take turns: a piece of a form may take 0.1 s to parse
         self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
 
     def check(self, route: str, declared_bytes: int) -> None:

@@ -31,8 +31,9 @@ async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
                     continue
                 for piece in inflation.pieces(chunk):
                     holding.take_bytes(len(piece))
-                    write(piece)
-                    await asyncio.sleep(0)  # a small body may inflate to a large one: let other tasks run
+                    async with holding.admission.inflating:
+                        await asyncio.sleep(0)  # a small body may inflate to a large one: let other tasks run
+                        write(piece)
     except TimeoutError as error:
         raise UploadTooSlow(
             f"The request was not complete within {settings.body_timeout_seconds:g} seconds: "
