@@ -114,7 +114,7 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
     """A reader like the service's, and its event loop."""
     with asyncio.Runner() as runner, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings, which the service logs
+        warnings.simplefilter("ignore")  # Pillow's warnings, as in the service
         decoders = Decoders(1, MAX_PIXELS, MEMORY_BYTES, on_kill=lambda: None)
         reader = Reader(Classifier(MODEL), decoders, MAX_PIXELS)
         yield runner, reader

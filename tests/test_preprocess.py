@@ -1,5 +1,8 @@
 """Pictures → frames, on real digits in every form in which people send them."""
 
+import struct
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -154,6 +157,17 @@ def test_exif_orientation_turns_the_picture_upright(seven, orientation, format):
     exif[0x0112] = orientation
     turned = sheet if orientation == 1 else sheet.transpose(Image.Transpose(sensor[orientation]))
     assert distance(frame_of(turned, format, exif=exif), frame_of(sheet)) < 0.01
+
+
+def test_pillow_warns_of_nothing(seven):
+    """Each warning would be logged, and remembered for ever."""
+    entries = b"".join(struct.pack("<HHII", tag, 1, 6, 10**6) for tag in range(1, 500))  # whose data is missing
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 499) + entries
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        decode.prepare_plugins.cache_clear()
+        reading_of(drawing(seven), "JPEG", exif=exif)
+    assert not caught
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow warns and continues

@@ -5,6 +5,7 @@ Colour profiles, and all frames of an animation but the first, are ignored.
 
 import math
 import re
+import warnings
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
@@ -133,7 +134,11 @@ def decode_image(image: Image.Image, side: int) -> Picture:
 
 @cache
 def prepare_plugins() -> None:
-    """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread; called with the first picture."""
+    """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread; called with the first picture.
+
+    Pillow's warnings are ignored: a picture may cause hundreds, and Python remembers each for ever.
+    """
+    warnings.filterwarnings("ignore", module="PIL")
     pi_heif.register_heif_opener()
     pi_heif.options.DECODE_THREADS = 1
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
