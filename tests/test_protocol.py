@@ -1,6 +1,7 @@
 """A connection fed with bytes: when it is closed and when it stays open."""
 
 import asyncio
+import socket
 from unittest.mock import Mock
 
 import pytest
@@ -108,3 +109,25 @@ def test_a_half_closed_client_is_answered():
 @pytest.mark.parametrize("chunks", [[], [REQUEST], [b"POST /none HT"]], ids=["nothing", "a part", "a part of a line"])
 def test_a_client_that_closes_mid_request_is_disconnected(chunks):
     assert fed(answer_later, *chunks, EOF).ended
+
+
+def test_a_connection_reads_little_at_a_time(monkeypatch):
+    """Many small chunks, read at once, would delay other connections."""
+    sizes: list[int] = []
+    monkeypatch.setattr(Protocol, "data_received", lambda _, data: sizes.append(len(data)))
+
+    async def receive() -> None:
+        ended = asyncio.Event()
+        monkeypatch.setattr(Protocol, "connection_lost", lambda *_: ended.set())
+        config = uvicorn.Config(answer_at_once, ws="none", log_config=None)
+        ours, theirs = socket.socketpair()
+        theirs.sendall(bytes(100_000))
+        theirs.close()
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: Protocol(config, ServerState(), {}, client_timeout_seconds=SECONDS), ours
+        )
+        await ended.wait()
+
+    asyncio.run(receive())
+    assert sum(sizes) == 100_000
+    assert max(sizes) <= 16_384
