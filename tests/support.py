@@ -133,10 +133,10 @@ def apart(a: np.ndarray, b: np.ndarray) -> float:
     return min(distance(a, np.roll(b, shift, (0, 1))) for shift in shifts)
 
 
-def bomb() -> bytes:
-    """Make a PNG that claims 60,000 × 60,000 pixels."""
+def claiming(width: int, height: int) -> bytes:
+    """Make a small PNG that claims to have this size."""
     png = bytearray(encode(Image.new("L", (8, 8))))
-    png[16:24] = (60_000).to_bytes(4, "big") * 2
+    png[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
     return bytes(png)
 
@@ -165,11 +165,11 @@ HOSTILE = {
     "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
     "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
     "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
-    "many pixels": (flat(255, (8000, 7500)), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
+    "many pixels": (claiming(8000, 7500), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
     "float tiff": (encode(Image.linear_gradient("F"), "TIFF"), errors.NotAnImage, "floating-point"),
     "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
     "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlay"),
-    "bomb": (bomb(), errors.TooManyPixels, "more than 50,000,000 pixels"),
+    "bomb": (claiming(60_000, 60_000), errors.TooManyPixels, "more than 50,000,000 pixels"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
     "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),
