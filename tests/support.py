@@ -78,6 +78,12 @@ def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) ->
     return reading_of(image, format, **options).frame
 
 
+@cache
+def reading_of_drawing(digit: bytes) -> Reading:
+    """Read the drawing of a digit, (28, 28) uint8."""
+    return reading_of(drawing(np.frombuffer(digit, np.uint8).reshape(28, 28)))
+
+
 def cropped(ink: np.ndarray) -> np.ndarray:
     """Crop a map of ink, 0 on the ground, to the ink."""
     rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from app.inference.reading import Reading, read_bytes
 from app.preprocess.errors import BlankImage
-from support import MAX_PIXELS, apart, classifier, drawing, encode, frame_of, reading_of
+from support import MAX_PIXELS, apart, classifier, drawing, encode, frame_of, reading_of_drawing
 
 RNG_SEED = 0
 
@@ -54,7 +54,7 @@ def read(data: bytes) -> Reading:
 def assert_read_as_drawn(digits: np.ndarray, make: Callable[[np.ndarray], bytes], exceptions: int = 0) -> None:
     """Check that digits are read as on their drawings, with similar legibility and frames."""
     readings = [read(make(digit)) for digit in digits]
-    drawn = [reading_of(drawing(digit)) for digit in digits]
+    drawn = [reading_of_drawing(digit.tobytes()) for digit in digits]
     pairs = list(zip(readings, drawn, strict=True))
     distances = [apart(one.frame, other.frame) for one, other in pairs]
     assert sum(one.probabilities.argmax() != other.probabilities.argmax() for one, other in pairs) <= exceptions
