@@ -72,7 +72,7 @@ def test_the_version_is_printed(command):
 def completed(*words: str) -> list[str]:
     """Return what a shell would offer for the last word."""
     line = {"COMP_WORDS": " ".join(words), "COMP_CWORD": str(len(words) - 1), "_DIGITS_COMPLETE": "complete_bash"}
-    return subprocess.run([DIGITS], env={**os.environ, **line}, capture_output=True, text=True).stdout.split()
+    return CliRunner().invoke(cli, [], env=line, prog_name="digits").stdout.split()
 
 
 def test_a_shell_completes_commands_and_options():

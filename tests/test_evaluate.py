@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 
-from app.inference.classifier import Classifier
 from support import MODEL
 from training import evaluate
 from training.evaluate import Answers
 
 
 @pytest.fixture(scope="module")
-def answers(digits, labels) -> Answers:
-    return evaluate.answer(Classifier(MODEL), digits, labels)
+def answers(classifier, digits, labels) -> Answers:
+    return evaluate.answer(classifier, digits, labels)
 
 
 def test_answers_come_from_the_served_code(answers, digits, labels):
@@ -55,8 +54,7 @@ def test_the_wilson_interval_matches_published_values(errors, n, low, high):
     assert evaluate.wilson_interval(errors, n) == pytest.approx((low, high), abs=5e-4)
 
 
-def test_the_card_reports_the_measurements(answers, tmp_path):
-    classifier = Classifier(MODEL)
+def test_the_card_reports_the_measurements(answers, tmp_path, classifier):
     evaluate.write_card(classifier, answers, tmp_path)
     card = (tmp_path / "README.md").read_text()
     assert classifier.version in card

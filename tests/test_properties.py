@@ -20,14 +20,14 @@ from support import MAX_PIXELS, apart, classifier, cropped, drawing, encode, fra
 
 DIGITS = load_sheet()[0]
 FILES = [
-    encode(drawing(DIGITS[350]), "PNG"),
-    encode(drawing(DIGITS[120]), "JPEG"),
-    encode(drawing(DIGITS[0]).convert("RGBA"), "WEBP"),
-    encode(drawing(DIGITS[200]).convert("P"), "GIF"),
-    encode(drawing(DIGITS[250]), "BMP"),
-    encode(drawing(DIGITS[300]), "TIFF", compression="tiff_lzw"),
-    encode(drawing(DIGITS[450]).convert("RGB"), "AVIF"),
-    encode(drawing(DIGITS[450]).convert("RGB"), "HEIF"),
+    encode(drawing(DIGITS[350], scale=5), "PNG"),
+    encode(drawing(DIGITS[120], scale=5), "JPEG"),
+    encode(drawing(DIGITS[0], scale=5).convert("RGBA"), "WEBP"),
+    encode(drawing(DIGITS[200], scale=5).convert("P"), "GIF"),
+    encode(drawing(DIGITS[250], scale=5), "BMP"),
+    encode(drawing(DIGITS[300], scale=5), "TIFF", compression="tiff_lzw"),
+    encode(drawing(DIGITS[450], scale=5).convert("RGB"), "AVIF"),
+    encode(drawing(DIGITS[450], scale=5).convert("RGB"), "HEIF"),
 ]
 some_digit = st.integers(0, 499).map(lambda index: DIGITS[index])
 patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
