@@ -26,7 +26,7 @@ class Metrics:
         )
         self.in_flight = self.gauge("digits_requests_in_flight", "Requests in progress.")
         self.rejected = self.counter(
-            "digits_rejected", "Requests, and pictures of a batch, answered with an error, by its type.", "reason"
+            "digits_rejected", "Requests, and pictures of a batch, answered with an error, by type of error.", "reason"
         )
         self.queue_depth = self.gauge("digits_queue_depth", "Pictures waiting or being read, small and large.", "queue")
         self.queue_seconds = self.histogram(
@@ -34,7 +34,8 @@ class Metrics:
         )
         self.decoders = self.gauge("digits_decoders", "Number of decoder processes, as configured.")
         self.decoders_killed = self.counter(
-            "digits_decoders_killed", "Decoder processes killed by a limit, or crashed, because of a picture."
+            "digits_decoders_killed",
+            "Decoder processes that crashed, or were killed because a picture exceeded a limit.",
         )
         self.batch_size = self.histogram("digits_batch_size", "Size of the batch, for each picture in it.", BATCH_SIZES)
         self.stage_seconds = {
