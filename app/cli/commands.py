@@ -146,7 +146,7 @@ def bulk(
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,
     model: options.Model = None,
 ) -> None:
-    """Read any number of pictures into Parquet files.
+    """Read many pictures and write the results to Parquet.
 
     It uses all cores, or a Ray cluster. The results have one row per picture.
     If started again, it reads the pictures that have no row yet. The exit code

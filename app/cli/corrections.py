@@ -9,7 +9,7 @@ import typer
 
 from app.cli.output import say
 
-corrections = typer.Typer(help="Corrections from users of the service.", no_args_is_help=True)
+corrections = typer.Typer(help="Use the corrections that the service stored.", no_args_is_help=True)
 
 
 @corrections.command()
