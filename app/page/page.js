@@ -653,7 +653,7 @@ async function correct(label) {
   try {
     const busy = () => thanks("The service is busy. Trying again …");
     const { stored } = await ask(`corrections?label=${label}`, pictureOf(digit), undefined, busy);
-    thanks(stored ? "Thank you: stored for training." : "Thank you: it was already stored.");
+    thanks(stored ? "Thank you: your correction is stored." : "Thank you: it was already stored.");
   } catch (error) {
     thanks(error.message);
   }

@@ -117,12 +117,12 @@ def test_a_wrong_answer_is_corrected(browser, correcting_url, forty_two):
         with page.expect_request("**/corrections?label=1"):
             page.get_by_role("button", name="1", exact=True).click()
         assert sent(page).size == (288, 192)
-        expect(thanks).to_have_text("Thank you: stored for training.")
+        expect(thanks).to_have_text("Thank you: your correction is stored.")
         page.get_by_role("button", name="1", exact=True).click()
         expect(thanks).to_have_text("Thank you: it was already stored.")
         with page.expect_request("**/corrections?label=none"):
             page.get_by_role("button", name="no digit", exact=True).click()
-        expect(thanks).to_have_text("Thank you: stored for training.")
+        expect(thanks).to_have_text("Thank you: your correction is stored.")
         page.keyboard.press("Escape")
         draw_number(page, forty_two)
         assert answered(page) == "42"
@@ -158,7 +158,7 @@ def test_a_corrected_digit_is_read_correctly_by_the_next_network(browser, sample
         draw(page, MIRRORED_THREE)
         assert answered(page) != "3"
         page.get_by_role("button", name="3", exact=True).click()
-        expect(page.locator("#thanks")).to_have_text("Thank you: stored for training.")
+        expect(page.locator("#thanks")).to_have_text("Thank you: your correction is stored.")
     subprocess.run([DIGITS, "corrections", "export", corrected, "--from", stored], check=True)
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     recipe = "--hidden 256 --epochs 10 --batch-size 50 --learning-rate 0.01 --threads 1 --precision fp32".split()
