@@ -472,3 +472,11 @@ def test_a_misspelt_setting_is_a_warning_in_the_configured_format():
     assert refusal.startswith("The host nowhere.invalid is unknown.")
     done = digits_command("serve", "--host", "nowhere.invalid", DIGITS_LOG_FORMAT="text", **misspelt)
     assert done.stderr.splitlines()[0].endswith(f" warning: {sentence}")
+
+
+def test_an_error_cannot_control_the_terminal(files):
+    with answering(lambda _: (401, {}, {"detail": "\x1b]0;title\x1b\\"})) as url:
+        result = CliRunner().invoke(cli, ["predict", str(files[0]), "--url", url])
+    assert result.exit_code == 1
+    assert "title" in result.stderr
+    assert "\x1b" not in result.stderr

@@ -54,7 +54,9 @@ def test_retry_after_may_be_a_date(pauses):
     assert 20 < pauses[0] < 30 * 1.25
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}, {"Retry-After": "Fri, 27 Nov 2026 12:00:00"}]
+)
 def test_the_pauses_grow_and_are_limited(pauses, headers):
     with (
         asking(busy(100, headers)) as service,
@@ -169,6 +171,7 @@ def test_a_key_that_is_invalid_in_a_header_is_refused(key):
 WRONG = {
     "a page": (200, {"content-type": "text/html"}, b"<html>"),
     "other JSON": (200, {}, ["digit"]),
+    "a sentence": (200, {}, "digit, confidence, probabilities, model"),
     "no such path": (404, {}, b"Not Found"),
     "elsewhere": (308, {"location": "https://elsewhere.invalid"}, b""),
 }

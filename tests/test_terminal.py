@@ -6,6 +6,7 @@ from math import inf
 import pytest
 from rich.cells import cell_len
 
+from app.cli.answers import TextAnswer
 from app.cli.layout import percent
 from app.cli.local import Local
 from app.cli.terminal import FORMATS, facts
@@ -100,3 +101,12 @@ def test_the_metadata_of_a_model_fits_the_width(width, local):
     lines = facts(local.about(), width).split("\n")
     assert max(map(cell_len, lines)) <= width
     assert len(facts(local.about(), inf).split("\n")) == len(local.classifier.metadata) + 2
+
+
+def test_a_service_cannot_control_the_terminal():
+    title = "\x1b]0;title\x1b\\"
+    one, several = FORMATS["text"]
+    answer = TextAnswer(title, 0.9, [], "1621eee6cef0")
+    shown = [one(inf).answer("7.png", answer), several(["7.png"], inf).answer("7.png", answer)]
+    shown += [facts({"model": {"version": title, title: title}}, inf)]
+    assert all("title" in text and "\x1b" not in text for text in shown)

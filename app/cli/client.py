@@ -155,7 +155,7 @@ class Service:
         """Return the JSON of a response; raise NoService if it is not from a Digits service."""
         try:
             content: dict[str, Any] = response.json()
-            if not all(name in content for name in needed):
+            if not (isinstance(content, dict) and all(name in content for name in needed)):
                 raise LookupError
         except (ValueError, LookupError, TypeError) as error:
             raise unknown(self.url, "answers, but is not a Digits service") from error
@@ -191,7 +191,7 @@ def requested_pause(response: httpx2.Response) -> float:
         return float(value)
     try:
         return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except ValueError:
+    except (ValueError, TypeError):  # TypeError: the date has no time zone
         return 0
 
 

@@ -19,7 +19,7 @@ from app.cli.answers import Answerer, NoService, Unanswered, attempt_each
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
 from app.cli.output import AnswerKind, Ask, format_of, say, write
-from app.cli.pictures import expand, groups
+from app.cli.pictures import expand, groups, printable
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -221,7 +221,7 @@ def clean_exit() -> Iterator[None]:
     try:
         yield
     except (NoService, Unanswered) as error:
-        say(str(error), err=True)
+        say(printable(str(error)), err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         end_by(signal.SIGINT)

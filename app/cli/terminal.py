@@ -177,7 +177,8 @@ def colour(share: float) -> str:
 
 
 def rendered(text: Text) -> str:
-    """Render lines for standard output, in colour if that is a terminal with colours."""
+    """Render lines for standard output, in colour if that is a terminal with colours; a service may send anything."""
+    text.plain = "\n".join(map(printable, text.plain.split("\n")))
     if screen().color_system is None:
         return text.plain  # ten times as fast
     with screen().capture() as captured:
