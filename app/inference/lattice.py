@@ -18,8 +18,8 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
-DIGIT_WEIGHTS = {"digit": -1.66, "legibility": 0.6, "height": -1.03, "offset": -0.58, "depth": -1.15, "printed": -1.86}
-BLANK_WEIGHTS = {"part": -0.42, "height": -2.15, "ink": -1.23, "line": -1.68}
+DIGIT_WEIGHTS = {"digit": -1.45, "legibility": 0.56, "height": -2.07, "offset": -0.41, "depth": -0.92, "printed": -2.51}
+BLANK_WEIGHTS = {"part": -0.74, "height": -1.54, "ink": -1.48, "line": -1.91}
 
 Scores = NDArray[np.float64]
 
