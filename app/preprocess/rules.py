@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from app.preprocess.maps import Box, Map, sliding
 from app.preprocess.pieces import Components
 
-RUN = 5  # minimum length of a straight run of ink that may be part of a line, in stroke widths
+RUN = 5  # minimum length of a straight run of ink that may be part of a line, in stroke widths, unless it spans the map
 LONG = 20  # length from which a line need not end at other lines, in stroke widths
 ALIKE = 0.85  # minimum length of a line, as a fraction of the longest one in its direction
 EDGE = 2  # maximum distance of a line that ends at an edge of the picture, in pixels
-THIN = 0.125  # maximum width of a line, as a fraction of its length
+THIN = 0.2  # maximum width of a line, as a fraction of its length
 
 
 def without_rules(ink: Map, level: float) -> Map | None:
@@ -76,7 +76,8 @@ class Straight(NamedTuple):
 
 def straight(inked: NDArray[np.bool_], width: float) -> Straight:
     """Find straight horizontal runs that may be lines."""
-    found = Components.of(opened_along_rows(inked, max(3, round(RUN * width))).astype(np.float32), 1)
+    shortest = max(3, min(round(RUN * width), inked.shape[1]))
+    found = Components.of(opened_along_rows(inked, shortest).astype(np.float32), 1)
     length = found.box[:, 3] - found.box[:, 2] + 1
     length[0] = 0
     may_be = (length >= ALIKE * length.max()) & (found.mass <= THIN * length**2) & (length > 0)
