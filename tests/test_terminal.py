@@ -106,7 +106,7 @@ def test_the_metadata_of_a_model_fits_the_width(width, local):
 def test_a_service_cannot_control_the_terminal():
     title = "\x1b]0;title\x1b\\"
     one, several = FORMATS["text"]
-    answer = TextAnswer(title, 0.9, [], "c60b7cffbd66")
+    answer = TextAnswer(title, 0.9, [], "1621eee6cef0")
     shown = [one(inf).answer("7.png", answer), several(["7.png"], inf).answer("7.png", answer)]
     shown += [facts({"model": {"version": title, title: title}}, inf)]
     assert all("title" in text and "\x1b" not in text for text in shown)

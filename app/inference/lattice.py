@@ -18,8 +18,8 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
-DIGIT_WEIGHTS = {"digit": -1.45, "legibility": 0.56, "height": -2.07, "offset": -0.41, "depth": -0.92, "printed": -2.51}
-BLANK_WEIGHTS = {"part": -0.74, "height": -1.54, "ink": -1.48, "line": -1.91}
+DIGIT_WEIGHTS = {"digit": -1.6, "legibility": 0.66, "height": -2.39, "offset": -0.59, "depth": -0.9, "printed": -1.63}
+BLANK_WEIGHTS = {"part": -0.96, "height": -1.3, "ink": -1.3, "line": -1.77}
 
 Scores = NDArray[np.float64]
 
