@@ -81,6 +81,12 @@ def test_a_digit_smaller_than_the_box_is_enlarged_smoothly(seven):
     assert apart(frame_of(small), seven / 255) < 0.07
 
 
+def test_ink_may_be_darker_or_lighter_than_its_ground(digits):
+    for digit in digits[::25]:
+        dark_on_light = drawing(digit)
+        assert apart(frame_of(dark_on_light), frame_of(ImageOps.invert(dark_on_light))) < 0.02
+
+
 @pytest.mark.parametrize("ink", [(200, 30, 40), (20, 60, 200), (250, 240, 60)], ids=["red", "blue", "yellow"])
 @pytest.mark.parametrize("ground", [(255, 255, 255), (15, 80, 50), (120, 120, 120)], ids=["white", "green", "grey"])
 def test_ink_and_ground_may_have_any_colour(seven, ink, ground):
