@@ -17,7 +17,7 @@ def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
 
 
 def lines_on(ink: np.ndarray) -> list[Line]:
-    return lines_of(ink, None, Components.of(ink, LEVEL))
+    return lines_of(ink, Components.of(ink, LEVEL))
 
 
 def boxes_of(*boxes: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:
@@ -52,7 +52,7 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
 def test_ink_cut_by_the_edge_can_be_left_out():
     ink = page((0, 50, 10, 30), (10, 50, 50, 70))
     assert lines_on(ink)[0].box == (0, 50, 10, 70)
-    assert lines_of(ink, None, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
+    assert lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
 
 
 @pytest.mark.parametrize("place", [10, 60, 110])

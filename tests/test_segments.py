@@ -18,7 +18,7 @@ def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
 
 
 def found(page: np.ndarray):
-    (line,) = lines_of(page, None, Components.of(page, LEVEL))
+    (line,) = lines_of(page, Components.of(page, LEVEL))
     return segments_of(line, LEVEL)
 
 
@@ -53,7 +53,7 @@ def test_ink_on_a_printed_line_is_measured(digits):
     page = page_with(digits[20], digits[120])
     printed = np.zeros_like(page)
     page[:, -40:-36] = printed[:, -40:-36] = 1  # between them
-    (line,) = lines_of(page, printed, Components.of(page, LEVEL))
+    (line,) = lines_of(page, Components.of(page, LEVEL), printed)
     segments = segments_of(line, LEVEL)
     is_line = np.isin(segments.boxes[:, 2:], [page.shape[1] - 40, page.shape[1] - 36]).all(axis=1)
     assert segments.shapes.printed[is_line] == pytest.approx(1)

@@ -56,7 +56,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         if MOST_FRAMES - remaining > ENOUGH_FRAMES:
             break
         try:
-            lines = lines_of(way.ink, way.printed, way.found, way.with_cut_off)
+            lines = lines_of(way.ink, way.found, way.printed, way.with_cut_off)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
             segments = segments_of_lines(lines, way.level, remaining)

@@ -41,17 +41,17 @@ class Line(NamedTuple):
     printed: Map | None = None
 
 
-def lines_of(ink: Map, printed: Map | None, found: Components, with_cut_off: bool = True) -> list[Line]:
+def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_off: bool = True) -> list[Line]:
     """Group components into lines of writing, from top to bottom.
 
     Parameters
     ----------
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
-    printed : Map or None
-        (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
     found : Components
         Its connected components.
+    printed : Map, optional
+        (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
     with_cut_off : bool
         Whether to include components that an edge of the map cuts.
 
@@ -79,7 +79,7 @@ def lines_of(ink: Map, printed: Map | None, found: Components, with_cut_off: boo
     for component, index in zip(small, nearest, strict=True):
         if index is not None:
             rows[index].append(component)
-    lines = [line_of(ink, printed, found, np.array(row)) for row in rows]
+    lines = [line_of(ink, found, printed, np.array(row)) for row in rows]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
 
@@ -117,17 +117,17 @@ def nearest_line(found: Components, component: int, rows: list[list[int]], reach
     return nearest if nearest is not None and away[nearest] < reach else None
 
 
-def line_of(ink: Map, printed: Map | None, found: Components, row: NDArray[np.int64]) -> Line:
+def line_of(ink: Map, found: Components, printed: Map | None, row: NDArray[np.int64]) -> Line:
     """Join components into a line."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
     joined = piece(ink, found, belongs)
     tall = found.box[row, 1] - found.box[row, 0] + 1
     own = None if printed is None else np.minimum(joined.ink, printed[joined.box.slices])
-    return downscaled(joined.ink, own, joined.box, weighted_median(tall, found.mass[row]))
+    return downscaled(joined.ink, joined.box, weighted_median(tall, found.mass[row]), own)
 
 
-def downscaled(ink: Map, printed: Map | None, box: Box, height: float) -> Line:
+def downscaled(ink: Map, box: Box, height: float, printed: Map | None = None) -> Line:
     """Create a line from its ink in full size, and the height of its digits there."""
     if height <= DIGIT_HEIGHT:
         return Line(ink, box, height, printed)
