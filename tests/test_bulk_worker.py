@@ -46,7 +46,7 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
 def answer_of(ask, data: bytes) -> dict:
     """Return what `digits predict --local` or `digits read --local` prints for a picture."""
     try:
-        return ask(data)._asdict()
+        return ask(data).model_dump(exclude_unset=True)
     except Unanswered as error:
         return {"error": str(error)}
 

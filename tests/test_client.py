@@ -1,6 +1,8 @@
 """The client, against small services that answer well, are busy or misbehave."""
 
+import gzip
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -11,7 +13,10 @@ import pytest
 
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
-from app.cli.client import PAUSES, Service
+from app.cli.client import MAX_BYTES, PAUSES, Service
+from app.inference.text import MOST_DIGITS
+from app.preprocess.lines import MOST_LINES
+from app.web.answers import CORRUPT_IMAGE
 from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy
 
 
@@ -31,12 +36,12 @@ def pauses(monkeypatch) -> list[float]:
 
 def test_an_answer_is_parsed():
     with asking(lambda _: (200, {}, SEVEN)) as service:
-        assert service.predict(b"picture")._asdict() == SEVEN
+        assert service.predict(b"picture").model_dump(exclude_unset=True) == SEVEN
 
 
 def test_a_text_is_parsed():
     with asking(lambda _: (200, {}, NUMBER)) as service:
-        assert service.read(b"picture", None)._asdict() == NUMBER
+        assert service.read(b"picture", None).model_dump(exclude_unset=True) == NUMBER
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -55,7 +60,15 @@ def test_retry_after_may_be_a_date(pauses):
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Retry-After": "0"}, {"Retry-After": "soon"}, {"Retry-After": "Fri, 27 Nov 2026 12:00:00"}]
+    "headers",
+    [
+        {},
+        {"Retry-After": "0"},
+        {"Retry-After": "soon"},
+        {"Retry-After": "Fri, 27 Nov 2026 12:00:00"},
+        {"Retry-After": "Fri, 27 Nov 2026 12:00:00 +99999999999"},
+        {"Retry-After": "é"},
+    ],
 )
 def test_the_pauses_grow_and_are_limited(pauses, headers):
     with (
@@ -73,8 +86,8 @@ def test_a_retry_after_of_an_hour_is_not_waited_for(pauses):
 
 
 FORM = "multipart/form-data"
-REFUSED = {"error": {"status": 415, "detail": "The file is not a picture."}}
-BUSY = {"error": {"status": 503, "detail": "Earlier pictures take too long to decode."}}
+REFUSED = {"error": {**CORRUPT_IMAGE, "detail": "The file is not a picture."}}
+BUSY = {"error": {**CORRUPT_IMAGE, "status": 503, "detail": "Earlier pictures take too long to decode."}}
 
 
 def answers_of(batch: Response) -> tuple[list, list[bool]]:
@@ -91,7 +104,7 @@ def answers_of(batch: Response) -> tuple[list, list[bool]]:
 
 def test_several_pictures_are_sent_in_one_request():
     (answer, refused), asked = answers_of((200, {}, {"results": [SEVEN, REFUSED]}))
-    assert answer._asdict() == SEVEN
+    assert answer.model_dump(exclude_unset=True) == SEVEN
     assert isinstance(refused, Unanswered)
     assert str(refused) == "The file is not a picture."
     assert asked == [True]
@@ -110,9 +123,10 @@ def test_a_picture_that_timed_out_in_a_batch_is_retried_alone():
         (413, {}, {"type": "/problems/upload-too-large"}),
         (503, {"Retry-After": "1"}, OVERLOADED),
         (200, {}, {"results": [SEVEN]}),
+        (200, {}, {"results": [SEVEN, {"error": "busy"}]}),
         (200, {}, b"<html>"),
     ],
-    ids=["no batches", "too large", "busy", "too few", "a page"],
+    ids=["no batches", "too large", "busy", "too few", "an error without a detail", "a page"],
 )
 def test_if_a_batch_fails_each_picture_is_sent_alone(batch):
     answers, asked = answers_of(batch)
@@ -172,6 +186,7 @@ WRONG = {
     "a page": (200, {"content-type": "text/html"}, b"<html>"),
     "other JSON": (200, {}, ["digit"]),
     "a sentence": (200, {}, "digit, confidence, probabilities, model"),
+    "deep JSON": (200, {}, b"[" * 100_000),
     "no such path": (404, {}, b"Not Found"),
     "elsewhere": (308, {"location": "https://elsewhere.invalid"}, b""),
 }
@@ -185,6 +200,58 @@ def test_after_an_answer_from_another_service_no_more_is_sent(name, ask):
         pytest.raises(NoService, match=r"is not a Digits service: start a service"),
     ):
         ask(service)
+
+
+WRONG_ANSWERS = [
+    {**SEVEN, "digit": [7]},
+    {**SEVEN, "digit": 10},
+    {**SEVEN, "confidence": None},
+    {**SEVEN, "probabilities": "0.9"},
+    {**SEVEN, "probabilities": []},
+    {**SEVEN, "probabilities": [float("nan")] * 10},
+    {name: value for name, value in SEVEN.items() if name != "legibility"},
+]
+WRONG_TEXTS = [
+    {**NUMBER, "lines": {}},
+    {**NUMBER, "lines": [{"text": "7"}]},
+    {**NUMBER, "lines": [{**NUMBER["lines"][0], "digits": [7]}]},
+]
+WRONG_HEALTH = [{}, {"model": {}}, {"status": "ok", "version": "1.0.0", "corrections": False, "model": "digits"}]
+
+
+@pytest.mark.parametrize(
+    ("ask", "content"),
+    [
+        *((lambda service: service.predict_several([b"picture"]), content) for content in WRONG_ANSWERS),
+        *((lambda service: service.read(b"picture", None), content) for content in WRONG_TEXTS),
+        *((Service.about, content) for content in WRONG_HEALTH),
+    ],
+)
+def test_wrong_types_in_an_answer_are_reported_as_another_service(ask, content):
+    with (
+        asking(lambda _: (200, {}, content)) as service,
+        pytest.raises(NoService, match=r"answers, but is not a Digits service: start a service"),
+    ):
+        ask(service)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_answer_that_is_too_long_is_not_read_to_its_end(status):
+    bomb = gzip.compress(bytes(20 * MAX_BYTES), compresslevel=1)
+    tracemalloc.start()
+    with (
+        asking(lambda _: (status, {"content-encoding": "gzip"}, bomb)) as service,
+        pytest.raises(NoService, match=r"sends more than 2,000,000 bytes and is not a Digits service"),
+    ):
+        service.about()
+    assert tracemalloc.get_traced_memory()[1] < 5 * MAX_BYTES
+    tracemalloc.stop()
+
+
+def test_the_longest_text_is_accepted():
+    line = {**NUMBER["lines"][0], "digits": NUMBER["lines"][0]["digits"] * MOST_DIGITS}
+    with asking(lambda _: (200, {}, {**NUMBER, "lines": [line] * MOST_LINES})) as service:
+        assert len(service.read(b"picture", None).lines) == MOST_LINES
 
 
 def test_a_missing_key_is_reported_once_with_how_to_pass_it():

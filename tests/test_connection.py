@@ -1,5 +1,6 @@
 """The client's message for each reason why a service cannot be reached, over real sockets."""
 
+import json
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from app.cli.answers import NoService
 from app.cli.client import Service
+from app.web.answers import HEALTH_EXAMPLE
 from support import SEVEN, answering, tool
 
 
@@ -79,7 +81,7 @@ def answering_over_tls(certificate: Path) -> Iterator[str]:
         def do_GET(self):
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"model": {}}')
+            self.wfile.write(json.dumps(HEALTH_EXAMPLE).encode())
 
         def log_message(self, *arguments):
             pass
@@ -106,7 +108,7 @@ def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
         )
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         with closing(Service(url, None, 1)) as service:
-            assert service.about() == {"model": {}}
+            assert service.about() == HEALTH_EXAMPLE
 
 
 def test_unreadable_certificates_are_reported(monkeypatch, tmp_path):

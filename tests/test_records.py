@@ -1,12 +1,13 @@
 import csv
 import json
 
-from app.cli.answers import Answer, TextAnswer
+import support
 from app.cli.records import COLUMNS, Csv, Json
+from app.web.answers import Prediction, Text
 
-SEVEN = Answer(7, 0.9, [0.0] * 7 + [0.9, 0.1, 0.0], 0.8, "1f0c2a9b7d3e")
-LINES = [{"text": "71"}, {"text": "3"}]
-NUMBER = TextAnswer("71\n3", 0.9, LINES, "1f0c2a9b7d3e")
+SEVEN = Prediction(**support.SEVEN)
+LINES = support.NUMBER["lines"] * 2
+NUMBER = Text(text="7\n7", confidence=0.9, lines=LINES, model="1f0c2a9b7d3e")
 
 
 def test_a_prediction_is_a_line_of_json():
@@ -40,7 +41,7 @@ def test_a_prediction_is_a_row_of_csv():
 def test_a_text_is_a_line_of_json():
     assert json.loads(Json().answer("71.png", NUMBER)) == {
         "file": "71.png",
-        "text": "71\n3",
+        "text": "7\n7",
         "confidence": 0.9,
         "lines": LINES,
         "model": "1f0c2a9b7d3e",
@@ -51,7 +52,7 @@ def test_a_text_of_any_number_of_lines_is_a_row_of_csv():
     format = Csv("text")
     text = "\n".join([format.answer("71.png", NUMBER), format.failure("8.png", "no")])
     first, second = csv.DictReader(text.splitlines(keepends=True))
-    assert first == {"file": "71.png", "text": "71\n3", "confidence": "0.9", "model": "1f0c2a9b7d3e", "error": ""}
+    assert first == {"file": "71.png", "text": "7\n7", "confidence": "0.9", "model": "1f0c2a9b7d3e", "error": ""}
     assert second == {**dict.fromkeys(COLUMNS["text"], ""), "file": "8.png", "error": "no"}
 
 

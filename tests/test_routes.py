@@ -15,7 +15,7 @@ from app.main import create_app
 from app.preprocess import errors, maps
 from app.settings import Settings
 from app.web import problems
-from app.web.answers import box_of
+from app.web.conversion import box_of
 from app.web.errors import WebError
 from support import HOSTILE, MAX_PIXELS, ROOT, assert_problem, drawing, encode, flat, letter, turned_jpeg
 

@@ -1,16 +1,15 @@
 """The terminal output for real pictures, at various widths."""
 
-from copy import deepcopy
 from math import inf
 
 import pytest
 from rich.cells import cell_len
 
-from app.cli.answers import TextAnswer
 from app.cli.layout import percent
 from app.cli.local import Local
 from app.cli.terminal import FORMATS, facts
 from app.settings import Settings
+from app.web.answers import Text
 from support import drawing, encode, letter, number
 
 WIDTHS = [40, 80, 120]
@@ -67,8 +66,8 @@ def test_probable_non_digits_are_marked_at_any_width(answers):
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_bars_leave_room_for_marking_probable_non_digits(width, answers):
-    number = deepcopy(answers["text"][0])
-    number.lines[0]["digits"][0]["legibility"] = 0.3
+    number = answers["text"][0].model_copy(deep=True)
+    number.lines[0].digits[0].legibility = 0.3
     lines = FORMATS["text"][0](width).answer("7.png", number).split("\n")
     assert [line.endswith("%  probably not a digit") for line in lines] == [False, True, *[False] * 9]
     assert max(map(cell_len, lines)) <= width
@@ -103,10 +102,14 @@ def test_the_metadata_of_a_model_fits_the_width(width, local):
     assert len(facts(local.about(), inf).split("\n")) == len(local.classifier.metadata) + 2
 
 
+def test_a_service_need_not_name_its_model():
+    assert facts({"status": "ok", "model": {}}, inf).split() == ["status", "ok", "model"]
+
+
 def test_a_service_cannot_control_the_terminal():
     title = "\x1b]0;title\x1b\\"
     one, several = FORMATS["text"]
-    answer = TextAnswer(title, 0.9, [], "1621eee6cef0")
+    answer = Text(text=title, confidence=0.9, lines=[], model="1621eee6cef0")
     shown = [one(inf).answer("7.png", answer), several(["7.png"], inf).answer("7.png", answer)]
     shown += [facts({"model": {"version": title, title: title}}, inf)]
     assert all("title" in text and "\x1b" not in text for text in shown)

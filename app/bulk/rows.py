@@ -7,7 +7,7 @@ import pyarrow as pa
 from app.bulk.errors import UnreadableFile
 from app.inference.reading import Reading
 from app.inference.text import Text
-from app.web import answers, problems
+from app.web import conversion, problems
 
 SHARE = pa.float32()
 BOX = pa.struct([(side, pa.int32()) for side in ("left", "top", "width", "height")])
@@ -38,9 +38,9 @@ def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
     """Build the fields of a row: the service's answer, or the type and detail of the problem."""
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
-        return {**answers.values_of(outcome), "model": model}
+        return {**conversion.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
-        return answers.text_of(outcome, model, with_frames=False).model_dump()
+        return conversion.text_of(outcome, model, with_frames=False).model_dump()
     return {"model": model, "error": error_of(outcome)}
 
 

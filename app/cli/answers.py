@@ -7,7 +7,9 @@ NoService    the service cannot be used: the other pictures need not be tried
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from app.web.answers import Prediction, Text
 
 AHEAD = 16  # items started or done per worker while an earlier one is still in progress
 
@@ -23,35 +25,16 @@ class NoService(Exception):
     """The service cannot be used; the message says why and what to do."""
 
 
-class Answer(NamedTuple):
-    """The digit in a picture, as in the service's response."""
-
-    digit: int
-    confidence: float
-    probabilities: list[float]  # of the digits 0 to 9
-    legibility: float  # probability that it is one whole digit
-    model: str
-
-
-class TextAnswer(NamedTuple):
-    """All digits in a picture, as in the service's response."""
-
-    text: str  # its lines, joined by newlines
-    confidence: float
-    lines: list[dict[str, Any]]  # each with its digits, as in the JSON
-    model: str
-
-
 class Answerer(Protocol):
     """Reads pictures, through a service or in this process."""
 
     at_once: int  # maximum number of calls in progress
     together: int  # maximum number of pictures per batch
 
-    def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
+    def predict_several(self, pictures: Sequence[bytes]) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is none."""
 
-    def read(self, data: bytes, length: int | None) -> TextAnswer:
+    def read(self, data: bytes, length: int | None) -> Text:
         """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
 
     def about(self) -> dict[str, Any]:

@@ -3,20 +3,25 @@
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 
-from app.cli.answers import Answer, NoService, TextAnswer, Unanswered, attempt_each
+from app.cli.answers import NoService, Unanswered, attempt_each
 from app.cli.connection import no_certificates, not_connected, reason, unknown, without_scheme, wrong_address
+from app.web.answers import Failure, Health, Prediction, Predictions, Text
 
+Content = TypeVar("Content", bound=BaseModel)
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before each retry, unless the service asks for more
 LONGEST_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
 TOGETHER = 64  # pictures per batch; a full one takes a quarter of a service's places for small pictures
+MAX_BYTES = 2_000_000  # of a response; the longest, a text of 2,048 digits, takes a quarter of that
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
 BUSY = (429, 503)
@@ -60,39 +65,37 @@ class Service:
         except OSError as error:
             raise no_certificates(error) from error
 
-    def predict(self, data: bytes) -> Answer:
+    def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
-        return answer_of(self.content(self.answered("predict", data), *Answer._fields))
+        return self.content(self.answered("predict", data), Prediction)
 
-    def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
+    def predict_several(self, pictures: Sequence[bytes]) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is none."""
-        results = self.batch(pictures) if len(pictures) > 1 else [{}] * len(pictures)
+        results = self.batch(pictures) if len(pictures) > 1 else [None] * len(pictures)
         return attempt_each(self.answer, zip(pictures, results, strict=True))
 
-    def batch(self, pictures: Sequence[bytes]) -> Sequence[Mapping[str, Any]]:
-        """Send pictures in one batch and return their results; if the batch fails, they are all empty."""
+    def batch(self, pictures: Sequence[bytes]) -> Sequence[Prediction | Failure | None]:
+        """Send pictures in one batch and return their results; if the batch fails, they are all None."""
         form = [("files", ("picture", data)) for data in pictures]
         with suppress(Unanswered, NoService), self.batches:
-            content = self.content(self.post("predict/batch", files=form), "results")
-            if len(content["results"]) == len(pictures):
-                results: list[dict[str, Any]] = content["results"]
+            results = self.content(self.post("predict/batch", files=form), Predictions).results
+            if len(results) == len(pictures):
                 return results
-        return [{}] * len(pictures)
+        return [None] * len(pictures)
 
-    def answer(self, sent: tuple[bytes, Mapping[str, Any]]) -> Answer:
+    def answer(self, sent: tuple[bytes, Prediction | Failure | None]) -> Prediction:
         """Return the digit in a picture of a batch; resend it alone if it has no result, or the service was busy."""
         data, result = sent
-        if "digit" in result:
-            return answer_of(result)
-        if result.get("error", {}).get("status", 503) in BUSY:
+        if isinstance(result, Prediction):
+            return result
+        if result is None or result.error.status in BUSY:
             return self.predict(data)
-        raise Unanswered(str(result["error"]["detail"]))
+        raise Unanswered(result.error.detail)
 
-    def read(self, data: bytes, length: int | None) -> TextAnswer:
+    def read(self, data: bytes, length: int | None) -> Text:
         """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         path = "read" if length is None else f"read?length={length}"
-        content = self.content(self.answered(path, data), *TextAnswer._fields)
-        return TextAnswer(*(content[name] for name in TextAnswer._fields))
+        return self.content(self.answered(path, data), Text)
 
     def answered(self, path: str, data: bytes) -> httpx2.Response:
         """Return the response to a picture that was read; raise Unanswered if it was not."""
@@ -132,16 +135,23 @@ class Service:
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its model."""
-        return self.content(self.checked(self.send("GET", "health")), "model")
+        return self.content(self.checked(self.send("GET", "health")), Health).model_dump()
 
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
 
     def send(self, method: str, path: str, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
-        """Return the response to a request; translate connection errors."""
+        """Return the response to a request; translate connection errors. Raises NoService if it is too long."""
         try:
-            return self.client.request(method, path, **body)
+            with self.client.stream(method, path, **body) as response:
+                content = bytearray()
+                for piece in response.iter_bytes():
+                    content += piece
+                    if len(content) > MAX_BYTES:
+                        raise unknown(self.url, f"sends more than {MAX_BYTES:,} bytes and is not a Digits service")
+                response.headers.pop("content-encoding", None)  # since the content has been decoded
+                return httpx2.Response(response.status_code, headers=response.headers, content=bytes(content))
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise not_connected(self.url, error) from error
         except (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.ProxyError) as error:
@@ -151,20 +161,12 @@ class Service:
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection failed: {reason(error)}.") from error
 
-    def content(self, response: httpx2.Response, *needed: str) -> dict[str, Any]:
-        """Return the JSON of a response; raise NoService if it is not from a Digits service."""
+    def content(self, response: httpx2.Response, model: type[Content]) -> Content:
+        """Return the content of a response; raise NoService if it is not from a Digits service."""
         try:
-            content: dict[str, Any] = response.json()
-            if not (isinstance(content, dict) and all(name in content for name in needed)):
-                raise LookupError
-        except (ValueError, LookupError, TypeError) as error:
+            return model.model_validate_json(response.content)
+        except ValidationError as error:
             raise unknown(self.url, "answers, but is not a Digits service") from error
-        return content
-
-
-def answer_of(content: Mapping[str, Any]) -> Answer:
-    """Return the answer in a service's JSON."""
-    return Answer(*(content[name] for name in Answer._fields))
 
 
 class Slots:
@@ -191,13 +193,13 @@ def requested_pause(response: httpx2.Response) -> float:
         return float(value)
     try:
         return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError):  # TypeError: the date has no time zone
+    except (ValueError, TypeError, OverflowError):  # TypeError: the date has no time zone
         return 0
 
 
 def problem(response: httpx2.Response) -> str:
     """Return why a request was refused, in the service's words if it gave any."""
     try:
-        return str(response.json()["detail"])
+        return str(from_json(response.content)["detail"])
     except (ValueError, LookupError, TypeError):
         return f"The service answered {response.status_code} {response.reason_phrase}."

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.cli.answers import Answer, TextAnswer, Unanswered, attempt_each
+from app.cli.answers import Unanswered, attempt_each
 from app.inference.classifier import Classifier
 from app.inference.reading import read_bytes
 from app.inference.text_reading import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import PreprocessError
 from app.settings import Settings
-from app.web import answers
+from app.web import conversion
+from app.web.answers import Prediction, Text
 from app.web.errors import NotADigit
 from app.web.legibility import check_legibility
 
@@ -26,27 +27,26 @@ class Local:
         self.min_legibility = settings.min_legibility
         self.classifier = Classifier(settings.model)
 
-    def predict(self, data: bytes) -> Answer:
+    def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
             reading = read_bytes(data, self.classifier, self.max_pixels)
             check_legibility(reading, self.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        return Answer(**answers.values_of(reading), model=self.classifier.version)
+        return conversion.prediction_of(reading, self.classifier.version, with_frame=False)
 
-    def predict_several(self, pictures: Sequence[bytes]) -> list[Answer | Unanswered]:
+    def predict_several(self, pictures: Sequence[bytes]) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is none."""
         return attempt_each(self.predict, pictures)
 
-    def read(self, data: bytes, length: int | None) -> TextAnswer:
+    def read(self, data: bytes, length: int | None) -> Text:
         """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         try:
             text = read_text_bytes(data, self.classifier, self.max_pixels, length)
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
-        answer = answers.text_of(text, self.classifier.version, with_frames=False)
-        return TextAnswer(**answer.model_dump(exclude_unset=True))
+        return conversion.text_of(text, self.classifier.version, with_frames=False)
 
     def about(self) -> dict[str, Any]:
         """Return the version and the metadata of the model."""

@@ -5,7 +5,7 @@ import json
 from io import StringIO
 from typing import Any
 
-from app.cli.answers import Answer, TextAnswer
+from app.web.answers import Prediction, Text
 
 COLUMNS = {
     "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", "model", "error"),
@@ -16,9 +16,9 @@ COLUMNS = {
 class Json:
     """One JSON object per line and picture."""
 
-    def answer(self, name: str, answer: Answer | TextAnswer) -> str:
+    def answer(self, name: str, answer: Prediction | Text) -> str:
         """Return the line of a picture that was read."""
-        return json.dumps({"file": name, **answer._asdict()})
+        return json.dumps({"file": name, **answer.model_dump(exclude_unset=True)})
 
     def failure(self, name: str, why: str) -> str:
         """Return the line of a picture that was not read."""
@@ -33,9 +33,9 @@ class Csv:
         self.writer = csv.DictWriter(self.lines, COLUMNS[kind], extrasaction="ignore", lineterminator="\n")
         self.writer.writeheader()
 
-    def answer(self, name: str, answer: Answer | TextAnswer) -> str:
+    def answer(self, name: str, answer: Prediction | Text) -> str:
         """Return the row of a picture that was read."""
-        cells: dict[str, Any] = {"file": name, **answer._asdict()}
+        cells: dict[str, Any] = {"file": name, **answer.model_dump(exclude_unset=True)}
         shares = {f"p{digit}": share for digit, share in enumerate(cells.get("probabilities", []))}
         return self.row({**cells, **shares})
 

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.cli.answers import Answer, TextAnswer
 from app.cli.layout import BAR_WIDTH, LEAST, bar, hanging, percent, shortened
 from app.cli.pictures import printable
 from app.inference.thresholds import LEGIBLE
+from app.web import answers
 
 AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
 BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"
@@ -40,7 +40,7 @@ class TerminalFormat:
 class Bars(TerminalFormat):
     """The ten probabilities of a picture, and whether it is probably a digit."""
 
-    def answer(self, name: str, answer: Answer) -> str:
+    def answer(self, name: str, answer: answers.Prediction) -> str:
         """Return the digit, with the bars below it."""
         warning = "" if answer.legibility >= LEGIBLE else f", {NOT_A_DIGIT}"
         heading = titled(name, str(answer.digit), answer.confidence, warning, self.width)
@@ -56,14 +56,14 @@ class Bars(TerminalFormat):
 class DigitBars(TerminalFormat):
     """All digits in a picture, and the probability of each."""
 
-    def answer(self, name: str, answer: TextAnswer) -> str:
+    def answer(self, name: str, answer: answers.Text) -> str:
         """Return the text, with a bar for each digit below it, line by line."""
         heading = titled(name, in_one_line(answer), answer.confidence, "", self.width)
-        are_digits = all(is_digit(digit) for line in answer.lines for digit in line["digits"])
+        are_digits = all(is_digit(digit) for line in answer.lines for digit in line.digits)
         size = bar_width(self.width if are_digits else self.width - len(NOT_A_DIGIT) - 2)
         rows: list[Text] = []
         for line in answer.lines:
-            rows += [Text(), *(digit_row(digit, size) for digit in line["digits"])]
+            rows += [Text(), *(digit_row(digit, size) for digit in line.digits)]
         return rendered(Text("\n").join([heading, *rows[1:]]))
 
 
@@ -98,7 +98,7 @@ class Rows(Table):
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "digit  confidence", "or")
 
-    def answer(self, name: str, answer: Answer) -> str:
+    def answer(self, name: str, answer: answers.Prediction) -> str:
         """Return the row of a picture that was read."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
         others = [f"{digit} ({percent(share)})"] if share >= LEAST_RUNNER_UP else []
@@ -114,7 +114,7 @@ class TextRows(Table):
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "confidence", "text")
 
-    def answer(self, name: str, answer: TextAnswer) -> str:
+    def answer(self, name: str, answer: answers.Text) -> str:
         """Return the row of a picture that was read."""
         return self.row(name, f"{percent(answer.confidence):>10}", in_one_line(answer), colour(answer.confidence))
 
@@ -128,7 +128,7 @@ FORMATS: dict[str, tuple[Callable[[float], Any], Callable[[Sequence[str], float]
 def facts(about: Mapping[str, Any], width: float) -> str:
     """Return the facts about a service or a model, one per line, with the model's metadata last."""
     model = dict(about["model"])
-    lines = {**about, "model": model.pop("version"), **dict(sorted(model.items()))}
+    lines = {**about, "model": model.pop("version", ""), **dict(sorted(model.items()))}
     indent = max(map(len, lines)) + 2
     return rendered(
         Text("\n").join(
@@ -145,19 +145,19 @@ def titled(name: str, text: str, confidence: float, warning: str, width: float) 
     return Text.assemble(f"{name}: ", (text, "bold"), behind)
 
 
-def in_one_line(answer: TextAnswer) -> str:
+def in_one_line(answer: answers.Text) -> str:
     """Return a text on one line, with slashes between its lines."""
     return answer.text.replace("\n", " / ") or NO_DIGITS
 
 
-def is_digit(digit: Mapping[str, Any]) -> bool:
+def is_digit(digit: answers.Digit) -> bool:
     """Return whether a digit of a text is probably one."""
-    return bool(digit["legibility"] >= LEGIBLE)
+    return digit.legibility >= LEGIBLE
 
 
-def digit_row(digit: Mapping[str, Any], size: int) -> Text:
+def digit_row(digit: answers.Digit, size: int) -> Text:
     """Return the row of a digit in a text, with its probability."""
-    row = bar_row(digit["digit"], digit["confidence"], colour(min(digit["confidence"], digit["legibility"])), size)
+    row = bar_row(digit.digit, digit.confidence, colour(min(digit.confidence, digit.legibility)), size)
     return row if is_digit(digit) else row.append(f"  {NOT_A_DIGIT}")
 
 

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier
+from app.inference.thresholds import PATCHES
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
-PATCH_SIDE = 4  # pixels: nearly twice the stroke width
-PATCHES = FRAME_SIDE // PATCH_SIDE  # along each side
+PATCH_SIDE = FRAME_SIDE // PATCHES  # pixels
 LEAST = np.finfo(np.float32).tiny  # lower bound on probabilities, so that their logarithms are finite
 
 

@@ -1,18 +1,10 @@
-"""Response models of the endpoints, an example of each, and their construction from readings."""
+"""Response models of the endpoints, and an example of each. The command line, too, parses responses with them."""
 
-import base64
-from io import BytesIO
 from typing import Annotated, Any, Literal
 
-import numpy as np
-from PIL import Image
 from pydantic import BaseModel, Field
 
-from app.inference import text
-from app.inference.classifier import Classifier, rounded
-from app.inference.occlusion import PATCHES, evidence
-from app.inference.reading import Reading
-from app.preprocess import maps
+from app.inference.thresholds import PATCHES
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
@@ -36,7 +28,7 @@ class Classification(BaseModel):
 
     digit: int = Field(ge=0, le=9, description="The most probable digit.")
     confidence: Share = Field(description="Its probability.")
-    probabilities: list[float] = Field(
+    probabilities: list[Share] = Field(
         min_length=10, max_length=10, description="Probabilities of the digits 0 to 9, in that order; they sum to 1."
     )
 
@@ -175,75 +167,3 @@ HEALTH_EXAMPLE = {"status": "ok", "version": "1.0.0", "corrections": False, "mod
 def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
     """Return the OpenAPI response of a route that succeeds, with an example."""
     return {200: {"content": {"application/json": {"example": example}}}}
-
-
-def values_of(read: Reading | text.Digit) -> dict[str, Any]:
-    """Return the digit, its probabilities and its legibility, rounded for the response."""
-    digit, shares = read.digit, rounded(read.probabilities)
-    legibility = round(read.legibility, 6)
-    return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "legibility": legibility}
-
-
-def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
-    """Convert a reading to its response."""
-    prediction = Prediction(**values_of(reading), model=model)
-    if with_frame:
-        prediction.frame = data_uri(reading.frame)
-        prediction.box = box_of(reading.box)
-    return prediction
-
-
-def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
-    """Convert a reading with ink to its response, including the evidence."""
-    assert reading.ink is not None
-    digit, runner_up = reading.digit, reading.runner_up
-    return Explanation(
-        **values_of(reading),
-        model=classifier.version,
-        frame=data_uri(reading.frame),
-        box=box_of(reading.box),
-        ink=data_uri(reading.ink),
-        runner_up=runner_up,
-        evidence=evidence(classifier, reading.frame, digit, runner_up).round(4).tolist(),
-    )
-
-
-def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
-    """Convert a text to its response."""
-    return Text(
-        text=read.text,
-        confidence=round(read.confidence, 6),
-        lines=[line_of(line, with_frames) for line in read.lines],
-        model=model,
-    )
-
-
-def line_of(line: text.Line, with_frames: bool) -> Line:
-    """Convert a line to its response."""
-    return Line(
-        text=line.text,
-        confidence=round(line.confidence, 6),
-        box=box_of(line.box),
-        digits=[digit_of(digit, with_frames) for digit in line.digits],
-    )
-
-
-def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
-    """Convert a digit to its response."""
-    answer = Digit(**values_of(digit), box=box_of(digit.box))
-    if with_frame:
-        answer.frame = data_uri(digit.frame)
-    return answer
-
-
-def box_of(box: maps.Box) -> Box:
-    """Convert a box to its response; rounding may have left it empty."""
-    top, bottom, left, right = box
-    return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
-
-
-def data_uri(ink: maps.Map) -> str:
-    """Encode an ink map as a PNG in a data URI, white on black like MNIST's images."""
-    png = BytesIO()
-    Image.fromarray(np.uint8(255 * ink + 0.5)).save(png, "PNG")
-    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.corrections import Corrections, NotStored
 from app.settings import Settings
-from app.web import answers, errors, problems
+from app.web import answers, conversion, errors, problems
 from app.web.readings import read_one
 from app.web.routes import NOT_OF_PREDICT, REQUEST
 from app.web.uploads import Picture
@@ -56,7 +56,7 @@ async def correct(
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
     reading = await read_one(request, picture)
-    answer = answers.prediction_of(reading, request.state.reader.classifier.version, with_frame=False)
+    answer = conversion.prediction_of(reading, request.state.reader.classifier.version, with_frame=False)
     stored = await corrections.add(picture, label, answer.model_dump(exclude_unset=True))
     if stored:
         request.state.metrics.corrections.labels(label).inc()

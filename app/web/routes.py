@@ -12,7 +12,7 @@ from app.inference.classifier import Classifier
 from app.inference.text import MOST_DIGITS
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
-from app.web import answers, errors, problems
+from app.web import answers, conversion, errors, problems
 from app.web.readings import answered, read_one, read_several, read_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
@@ -77,7 +77,7 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = answered(request, await read_one(request, picture))
-    return answers.prediction_of(reading, request.state.reader.classifier.version, frame)
+    return conversion.prediction_of(reading, request.state.reader.classifier.version, frame)
 
 
 @guarded.post(
@@ -93,7 +93,7 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
     results = [
         answers.Failure(error=problems.problem_of_one(request, outcome))
         if isinstance(outcome, Exception)
-        else answers.prediction_of(outcome, version, frame)
+        else conversion.prediction_of(outcome, version, frame)
         for outcome in await read_several(request, pictures)
     ]
     return answers.Predictions(results=results)
@@ -110,7 +110,7 @@ async def explain(request: Request, picture: Picture) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
     reading = answered(request, await read_one(request, picture, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
-    return await run_in_threadpool(answers.explanation_of, reading, request.state.reader.classifier)
+    return await run_in_threadpool(conversion.explanation_of, reading, request.state.reader.classifier)
 
 
 @guarded.post(
@@ -132,7 +132,7 @@ async def read(
     """Read all handwritten digits in a picture, line by line; without digits, the text is empty."""
     text = await read_text(request, picture, length)
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    return await run_in_threadpool(answers.text_of, text, request.state.reader.classifier.version, frame)
+    return await run_in_threadpool(conversion.text_of, text, request.state.reader.classifier.version, frame)
 
 
 @unguarded.get(
