@@ -391,3 +391,10 @@ def test_the_documentation_page_is_served(client):
 def test_the_course_is_served(client):
     assert client.get("/course").headers["content-type"] == "text/plain; charset=utf-8"
     assert client.get("/course").text == (ROOT / "docs" / "course.md").read_text()
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=99999999-", "bytes", "lines=1-2"])
+@pytest.mark.parametrize("path", ["/", "/course", "/static/page.js", "/swagger/swagger-ui.css"])
+def test_a_file_is_sent_whole_whatever_range_is_asked_for(client, path, asked):
+    answer = client.get(path, headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (200, client.get(path).content)
