@@ -130,4 +130,4 @@ def test_a_connection_reads_little_at_a_time(monkeypatch):
 
     asyncio.run(receive())
     assert sum(sizes) == 100_000
-    assert max(sizes) <= 32_768
+    assert max(sizes) <= 16_384
