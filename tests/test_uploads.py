@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.bodies import read_body
+from app.web.bodies import WINDOW_BITS, Inflation, read_body
 from app.web.errors import (
     MalformedJson,
     MalformedMultipart,
@@ -233,7 +233,7 @@ def test_a_compressed_form_is_parsed():
         (b"no gzip", "gzip", "damaged"),
         (b"", "gzip", "cut off"),
         (gzip.compress(b"x", mtime=0)[:-1], "gzip", "cut off"),
-        (gzip.compress(b"x", mtime=0) + b"x", "gzip", "something follows"),
+        (gzip.compress(b"x", mtime=0) + b"x", "gzip", "Something follows"),
         (gzip.compress(b"x", mtime=0)[:-8] + bytes(8), "gzip", "damaged"),
         (zlib.compress(b"x"), "gzip", "damaged"),
         (gzip.compress(b"x", mtime=0), "deflate", "damaged"),
@@ -242,6 +242,12 @@ def test_a_compressed_form_is_parsed():
 def test_a_body_that_cannot_be_inflated_is_refused(body, encoding, message):
     with pytest.raises(UnsupportedEncoding, match=message):
         picture_in(body, content_type="image/png", encoding=encoding)
+
+
+def test_what_follows_a_compressed_body_is_not_collected():
+    inflation = Inflation(WINDOW_BITS["gzip"])
+    with pytest.raises(UnsupportedEncoding, match="Something follows"):
+        list(inflation.pieces(gzip.compress(b"x") + b"y"))
 
 
 @pytest.fixture(scope="module")
