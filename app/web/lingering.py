@@ -32,10 +32,12 @@ class LingeringMiddleware:
             return message
 
         async def send_after_the_body(message: Message) -> None:
+            nonlocal has_more
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.seconds):
                     while has_more:
                         await receive_and_note()
+            has_more = False  # or each further message would wait again
             await send(message)
 
         await self.app(scope, receive_and_note, send_after_the_body)
