@@ -111,6 +111,11 @@ def test_a_body_that_is_no_form_is_taken_as_the_picture():
         (b"--Y\r\n\r\nx\r\n--Y--", MalformedMultipart, "damaged"),
         (part(b"x"), MalformedMultipart, "is incomplete"),
         (part(b"x", NAMED % b"file" + b"\r\nX-Long: " + b"a" * 1100) + b"--X--", MalformedMultipart, "damaged"),
+        (
+            part(b"x", NAMED % b"file" + b"\r\nContent-Transfer-Encoding: x") + b"--X--",
+            MalformedMultipart,
+            "Unknown Co",
+        ),
         (part(b"x", NAMED % b"file" + b"\r\nX-A: b" * 20) + b"--X--", MalformedMultipart, "damaged"),
     ],
 )

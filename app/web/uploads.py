@@ -38,8 +38,12 @@ class Form:
         self.delimiters = 0
         self.files: list[File] = []
         self.is_complete = False
-        # By default, files over 1 MB go to disk, and a header may have 4 kB.
-        config = {"MAX_MEMORY_FILE_SIZE": math.inf, "MAX_HEADER_SIZE": MAX_HEADER_BYTES}
+        # By default, files over 1 MB go to disk, a header may have 4 kB, and an unknown encoding is written to the log.
+        config = {
+            "MAX_MEMORY_FILE_SIZE": math.inf,
+            "MAX_HEADER_SIZE": MAX_HEADER_BYTES,
+            "UPLOAD_ERROR_ON_BAD_CTE": True,
+        }
         self.parser = FormParser("multipart/form-data", self.add, self.add, self.end, boundary, config=config)
 
     def write(self, data: bytes) -> None:
