@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from app.inference.decoder import LAYOUTS, find
+from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.layouts import MOST_FRAMES, Layout, reading_side
+from app.preprocess.layouts import MOST_FRAMES, Layout, reading_side, ways
 from support import MAX_PIXELS, encode
 
 
@@ -59,6 +60,12 @@ def test_ink_cut_by_an_edge_is_left_out_in_another_layout(digits):
     (both, whole) = layouts_on(cut)
     assert both[0].boxes[:, 2].min() == 0
     assert whole[0].boxes[:, 2].min() > 10
+
+
+def test_a_close_look_starts_with_the_threshold_of_a_glance(digits):
+    picture = picture_from_bytes(encode(page(digits[[0, 50, 100]])), MAX_PIXELS, 640)
+    glance, close = (next(ways(picture, closely)) for closely in (False, True))
+    assert close.level == glance.level
 
 
 def test_layouts_differ(digits):

@@ -104,7 +104,7 @@ def ways(picture: Picture, closely: bool) -> Iterator[Way]:
     for view in islice(views(picture.image, closely), None if closely else 1):
         erased = without_rules(view.ink, min(view.levels, default=LEVEL))
         inks = [(view.ink, None)] if erased is None else [(view.ink, view.ink - erased), (erased, None)]
-        levels = sorted({LEVEL, *view.levels}) if closely else [LEVEL]
+        levels = list(dict.fromkeys([LEVEL, *view.levels])) if closely else [LEVEL]
         for (ink, printed), level in product(inks, levels):
             found = Components.of(ink, level)
             yield Way(view, ink, printed, level, found, with_cut_off=True)
