@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from training.data import Digits
+from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
 from training.non_digits import Kind, crop, invented_character, letter, scribble, shape, texture
 from training.non_digits import lines as printed_lines
 from training.paper import (
@@ -34,6 +35,7 @@ from training.paper import (
     scanned,
     sensed,
     to_image,
+    to_size,
 )
 from training.strokes import Map
 from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, Span, hand, row, stacked, written
@@ -265,6 +267,22 @@ def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
 
 
+def on_desk(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Photograph a number on a sheet, with one or two of its edges and the desk in view, in uneven light."""
+    writer = hand(digits, rng, (20, 80))
+    mask = row(writer, rng, SPACED)
+    shape = rng.permutation([4, 3])
+    size = to_size(shape * 2.4 * max(np.divide(room(mask, writer.height, rng, 0.6, 3), shape)))
+    bounds = sheet_bounds(rng, size)
+    picture = sheet_on_desk(rng, size, bounds, tilted_camera(rng, size))
+    within = np.clip(bounds, 0, (*size, *size)) + 0.07 * max(size) * np.array([1, 1, -1, -1])
+    left, top, right, bottom = within.astype(int).tolist()
+    ink = np.zeros(size[::-1], np.float32)
+    ink[top:bottom, left:right] = laid(mask, (right - left, bottom - top), rng, rng.uniform(-5, 5))
+    picture = paint(picture, ink, ink_colour(rng)) * (lit(rng, size, 0.45) * cast_shadow(rng, size))[..., None]
+    return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
+
+
 Scene = Callable[[Sequence[NDArray[np.uint8]], Generator], bytes]  # digits (28, 28) -> the bytes of a picture
 SCENES: dict[str, Scene] = {
     "spaced": spaced,
@@ -280,6 +298,7 @@ SCENES: dict[str, Scene] = {
     "canvas": canvas,
     "cheque": cheque,
     "photo": photographed,
+    "on-desk": on_desk,
     "cut-out": cut_out,
     "frame": frame,
     "word": word,
