@@ -59,6 +59,13 @@ def test_ink_on_a_printed_line_is_measured(digits):
     assert segments.shapes.printed[is_line] == pytest.approx(1)
 
 
+def test_fainter_ink_has_less_strength(digits):
+    dark, faint = digits[20], np.uint8(0.4 * digits[20])
+    segments = found(page_with(dark, faint))
+    of_dark, of_faint = segments.shapes.strength[np.argsort(segments.boxes[:, 2])][[0, -1]]
+    assert of_faint == pytest.approx(0.4 * of_dark, rel=0.05)
+
+
 def test_shapes_are_in_digit_heights_at_any_scale(digits):
     page = page_with(digits[20])
     for scale in (1, 2, 4):

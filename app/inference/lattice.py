@@ -18,8 +18,16 @@ from app.preprocess.segments import Parts, Segments, Span
 
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
-DIGIT_WEIGHTS = {"digit": -1.6, "legibility": 0.66, "height": -2.39, "offset": -0.59, "depth": -0.9, "printed": -1.63}
-BLANK_WEIGHTS = {"part": -0.96, "height": -1.3, "ink": -1.3, "line": -1.77}
+DIGIT_WEIGHTS = {
+    "digit": -0.76,
+    "legibility": 0.69,
+    "height": -2.45,
+    "offset": -0.75,
+    "depth": -1.06,
+    "printed": -1.57,
+    "faint": -2.13,
+}
+BLANK_WEIGHTS = {"part": -0.9, "height": -1.65, "ink": -0.97, "line": -1.25}
 
 Scores = NDArray[np.float64]
 
@@ -65,11 +73,12 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """Return the features of each segment (S, 6), in the order of DIGIT_WEIGHTS."""
-    height, offset, depth, printed = segments.shapes
+    """Return the features of each segment (S, 7), in the order of DIGIT_WEIGHTS."""
+    height, offset, depth, printed, strength = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    return np.stack([np.ones(len(odds)), odds, np.abs(np.log(height)), np.abs(offset), depth, printed], axis=1)
+    shapes = [np.abs(np.log(height)), np.abs(offset), depth, printed, -np.log(strength)]
+    return np.stack([np.ones(len(odds)), odds, *shapes], axis=1)
 
 
 def blank_features(parts: Parts) -> Scores:

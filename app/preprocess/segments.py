@@ -59,12 +59,15 @@ class Shapes(NamedTuple):
         Ink cut at both ends, in stroke widths.
     printed : NDArray
         Fraction of the ink that lies on printed lines.
+    strength : NDArray
+        Mean of the ink, weighted by itself, so that it hardly depends on soft edges.
     """
 
     height: Floats
     offset: Floats
     depth: Floats
     printed: Floats
+    strength: Floats
 
 
 class Parts(NamedTuple):
@@ -149,17 +152,19 @@ def shapes_of(line: Line, cuts: Cuts, spans: list[Span], boxes: Boxes, box: Boxe
         (bottom - top) / line.height,
         ((top + bottom) / 2 - middle) / line.height,
         cuts.depth[begin] + cuts.depth[end],
-        printed_share(line, cuts.part, begin, end),
+        *(per_ink(values, line.ink, cuts.part, begin, end) for values in (line.printed, line.ink**2)),
     )
 
 
-def printed_share(line: Line, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
-    """Return the fraction of the ink of segments, from part `begin` to before `end`, that lies on printed lines."""
-    if line.printed is None:
+def per_ink(
+    values: Map | None, ink: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
+) -> Floats:
+    """Sum values over segments, from part `begin` to before `end`; return the sums over those of the ink, or zeros."""
+    if values is None:
         return np.zeros(len(begin))
-    printed, ink = (np.pad(np.bincount(part.ravel(), map.ravel()).cumsum(), (1, 0)) for map in (line.printed, line.ink))
-    share: Floats = (printed[end] - printed[begin]) / (ink[end] - ink[begin])
-    return share
+    total, inked = (np.pad(np.bincount(part.ravel(), each.ravel()).cumsum(), (1, 0)) for each in (values, ink))
+    ratio: Floats = (total[end] - total[begin]) / (inked[end] - inked[begin])
+    return ratio
 
 
 def middle_of(box: Boxes, height: float) -> tuple[float, float]:
