@@ -55,6 +55,12 @@ def test_ink_cut_by_the_edge_can_be_left_out():
     assert lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
 
 
+def test_what_is_left_may_be_much_smaller_than_the_cut_ink():
+    ink = page((100, 140, 50, 70), (0, 200, 200, 260))
+    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)
+    assert line.box == (100, 140, 50, 70)
+
+
 @pytest.mark.parametrize("place", [10, 60, 110])
 def test_the_halves_of_a_broken_digit_stay_in_its_line(place):
     whole = [(20, 80, left, left + 30) for left in (10, 60, 110) if left != place]

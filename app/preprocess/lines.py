@@ -61,13 +61,11 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
         There are more than MOST_PIECES components or MOST_LINES lines, which is probably noise.
     """
     tall = found.box[:, 1] - found.box[:, 0] + 1
-    if len(tall) == 1:
+    kept = np.arange(len(tall)) > 0 if with_cut_off else found.is_whole
+    if not kept.any():
         return []
-    usual = weighted_median(tall[1:], found.mass[1:])
-    kept = found.size >= SPECK * usual
-    kept[0] = False
-    if not with_cut_off:
-        kept &= found.is_whole
+    usual = weighted_median(tall[kept], found.mass[kept])
+    kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
     if len(large) > MOST_PIECES:
         raise TooMuchWriting
