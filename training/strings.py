@@ -34,6 +34,7 @@ from training.paper import (
     resized,
     scanned,
     sensed,
+    size_of,
     to_image,
     to_size,
 )
@@ -256,15 +257,21 @@ def cheque(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return scanned(rng, paint(paper, ink, ink_colour(rng)), rng.uniform(1, 4))
 
 
+def photo(paper: Map, ink: Map, rng: Generator) -> bytes:
+    """Photograph ink on paper in uneven light."""
+    size = size_of(paper)
+    picture = paint(paper, ink, ink_colour(rng))
+    picture *= (lit(rng, size, 0.45) * cast_shadow(rng, size))[..., None]
+    return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
+
+
 def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """Photograph a number on a sheet in uneven light."""
     writer = hand(digits, rng, (30, 90))
     mask = row(writer, rng, SPACED)
     size = room(mask, writer.height, rng, 0.6, 6)
     paper = plain(size, off_white(rng)) + noise(rng, size, 1.5)
-    picture = paint(paper, laid(mask, size, rng, rng.uniform(-5, 5)), ink_colour(rng))
-    picture *= (lit(rng, size, 0.45) * cast_shadow(rng, size))[..., None]
-    return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
+    return photo(paper, laid(mask, size, rng, rng.uniform(-5, 5)), rng)
 
 
 def on_desk(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
@@ -274,13 +281,12 @@ def on_desk(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     shape = rng.permutation([4, 3])
     size = to_size(shape * 2.4 * max(np.divide(room(mask, writer.height, rng, 0.6, 3), shape)))
     bounds = sheet_bounds(rng, size)
-    picture = sheet_on_desk(rng, size, bounds, tilted_camera(rng, size))
+    paper = sheet_on_desk(rng, size, bounds, tilted_camera(rng, size))
     within = np.clip(bounds, 0, (*size, *size)) + 0.07 * max(size) * np.array([1, 1, -1, -1])
     left, top, right, bottom = within.astype(int).tolist()
     ink = np.zeros(size[::-1], np.float32)
     ink[top:bottom, left:right] = laid(mask, (right - left, bottom - top), rng, rng.uniform(-5, 5))
-    picture = paint(picture, ink, ink_colour(rng)) * (lit(rng, size, 0.45) * cast_shadow(rng, size))[..., None]
-    return jpeg(sensed(rng, picture, rng.uniform(0.4, 1.2), rng.uniform(1.5, 4)), int(rng.integers(60, 91)))
+    return photo(paper, ink, rng)
 
 
 Scene = Callable[[Sequence[NDArray[np.uint8]], Generator], bytes]  # digits (28, 28) -> the bytes of a picture

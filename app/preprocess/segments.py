@@ -148,23 +148,22 @@ def shapes_of(line: Line, cuts: Cuts, spans: list[Span], boxes: Boxes, box: Boxe
     slope, start = middle_of(box, line.height)
     middle = slope * (left + right) / 2 + start
     begin, end = np.array(spans, np.int64).reshape(-1, 2).T
+    ink, squared = (summed(values, cuts.part, begin, end) for values in (line.ink, line.ink**2))
+    printed = np.zeros(len(begin)) if line.printed is None else summed(line.printed, cuts.part, begin, end) / ink
     return Shapes(
         (bottom - top) / line.height,
         ((top + bottom) / 2 - middle) / line.height,
         cuts.depth[begin] + cuts.depth[end],
-        *(per_ink(values, line.ink, cuts.part, begin, end) for values in (line.printed, line.ink**2)),
+        printed,
+        squared / ink,
     )
 
 
-def per_ink(
-    values: Map | None, ink: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
-) -> Floats:
-    """Sum values over segments, from part `begin` to before `end`; return the sums over those of the ink, or zeros."""
-    if values is None:
-        return np.zeros(len(begin))
-    total, inked = (np.pad(np.bincount(part.ravel(), each.ravel()).cumsum(), (1, 0)) for each in (values, ink))
-    ratio: Floats = (total[end] - total[begin]) / (inked[end] - inked[begin])
-    return ratio
+def summed(values: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
+    """Return the sum of values (h, w) over each segment, from part `begin` to before `end`."""
+    sums = np.pad(np.bincount(part.ravel(), values.ravel()).cumsum(), (1, 0))
+    total: Floats = sums[end] - sums[begin]
+    return total
 
 
 def middle_of(box: Boxes, height: float) -> tuple[float, float]:
