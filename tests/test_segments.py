@@ -5,6 +5,7 @@ import pytest
 
 from app.preprocess.lines import lines_of
 from app.preprocess.pieces import Components
+from app.preprocess.seams import parts_of
 from app.preprocess.segments import MERGED, segments_of
 
 LEVEL = 0.3
@@ -19,7 +20,7 @@ def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
 
 def found(page: np.ndarray):
     (line,) = lines_of(page, Components.of(page, LEVEL))
-    return segments_of(line, LEVEL)
+    return segments_of(line, parts_of(line), LEVEL)
 
 
 def test_each_digit_is_a_segment_with_the_frame_of_the_digit_alone(digits):
@@ -54,7 +55,7 @@ def test_ink_on_a_printed_line_is_measured(digits):
     printed = np.zeros_like(page)
     page[:, -40:-36] = printed[:, -40:-36] = 1  # between them
     (line,) = lines_of(page, Components.of(page, LEVEL), printed)
-    segments = segments_of(line, LEVEL)
+    segments = segments_of(line, parts_of(line), LEVEL)
     is_line = np.isin(segments.boxes[:, 2:], [page.shape[1] - 40, page.shape[1] - 36]).all(axis=1)
     assert segments.shapes.printed[is_line] == pytest.approx(1)
 

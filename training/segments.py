@@ -78,10 +78,10 @@ def judged_segments(digits: Digits, rng: Generator) -> Judged:
     strokes = [felt(digit) for digit in digits.images.numpy()[chosen]]  # augmentation varies the pen
     writer = Hand(strokes, rng.uniform(28, 60), rng.uniform(-0.2, 0.4), FELT)
     line, owner = number(writer, rng)
-    found = segments_of(line, LEVEL)
-    part = parts_of(line).part
-    ink = np.zeros((part.max() + 2, length + 2))  # of each part, by owner
-    np.add.at(ink, (part + 1, owner), line.ink * (line.ink >= LEVEL))
+    cuts = parts_of(line)
+    found = segments_of(line, cuts, LEVEL)
+    ink = np.zeros((cuts.part.max() + 2, length + 2))  # of each part, by owner
+    np.add.at(ink, (cuts.part + 1, owner), line.ink * (line.ink >= LEVEL))
     sums = ink.cumsum(axis=0)
     begin, end = found.spans.T
     inside = sums[end] - sums[begin]  # (S, length + 2)

@@ -22,7 +22,7 @@ DEEPEST = 3.0  # maximum ink that a seam cuts, in stroke widths
 APART = 0.09  # minimum distance in a row between cuts through ink, in digit heights
 LEAST = 0.005  # minimum ink between two seams, in squared digit heights
 MOST_SEAMS = 200
-STARTS = np.array([1, 0, 2])  # offsets of the pixels above, above left and above right, in a row padded by 1
+STEPS = np.array([0, -1, 1])  # the columns of the pixels before a pixel on a path, relative to its own
 
 
 class Cuts(NamedTuple):
@@ -77,23 +77,22 @@ class Paths(NamedTuple):
     costs : NDArray
         (h, w): cost of the cheapest path between the edge and each pixel, both included.
     steps : NDArray
-        (3, h - 1, w): cost of the last step to each pixel, from the pixel before it, and from that pixel's left and
-        right neighbours.
+        (h - 1, w) int64: from each pixel but those at the edge, the step to the side to the pixel before it on its
+        path: 0, -1 or 1.
     """
 
     costs: Map
-    steps: Map
+    steps: NDArray[np.int64]
 
     @classmethod
     def of(cls, ink: Map, stroke: float, upwards: bool) -> "Paths":
-        """Compute the costs for ink (h, w) whose strokes are `stroke` pixels wide, from its top or its bottom edge.
+        """Compute the paths for ink (h, w) whose strokes are `stroke` pixels wide, from its top or its bottom edge.
 
         Upwards, leaving a stroke costs what entering it costs downwards, so that the two halves of a seam add up.
         """
         ink, width = ink[::-1] if upwards else ink, ink.shape[1]
-        before = np.pad(ink[:-1], ((0, 0), (1, 1)))
-        change = np.stack([ink[1:] - before[:, start : start + width] for start in STARTS])
         entry = np.float32(ENTRY * stroke)
+        change = ink[1:] - beside(ink[:-1], 0)
         steps = entry * (-change if upwards else change).clip(min=0)
         steps[1:] += np.float32(SIDEWAYS)
         costs = np.float32(PASSAGE) * ink
@@ -101,21 +100,23 @@ class Paths(NamedTuple):
         reached = np.full(width + 2, np.inf, np.float32)
         for row in range(1, len(ink)):
             reached[1:-1] = costs[row - 1]
-            last = zip(STARTS, steps[:, row - 1], strict=True)
-            ways = [reached[start : start + width] + step for start, step in last]
-            costs[row] += np.minimum(ways[0], np.minimum(ways[1], ways[2]))
-        return cls(costs, steps)
+            straight, left, right = (reached[1 + x : 1 + x + width] + steps[k, row - 1] for k, x in enumerate(STEPS))
+            costs[row] += np.minimum(straight, np.minimum(left, right))
+        return cls(costs, STEPS[np.argmin(beside(costs[:-1], np.inf) + steps, axis=0)])
 
     def traced(self, row: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Trace the cheapest paths between the edge and K columns of a row, from that row on: (row + 1, K)."""
         seams = np.empty((row + 1, len(columns)), np.int64)
         seams[0] = columns
-        padded = np.pad(self.costs, ((0, 0), (1, 1)), constant_values=np.inf)
-        for before in range(row - 1, -1, -1):
-            x = seams[row - before - 1]
-            ways = padded[before][x + STARTS[:, None]] + self.steps[:, before, x]
-            seams[row - before] = x + STARTS[np.argmin(ways, axis=0)] - 1
+        for done, steps in enumerate(self.steps[:row][::-1]):
+            seams[done + 1] = seams[done] + steps[seams[done]]
         return seams
+
+
+def beside(values: Map, outside: float) -> Map:
+    """Return, for each of STEPS, the values (h, w) that many columns to the side of each pixel: (3, h, w)."""
+    padded = np.pad(values, ((0, 0), (1, 1)), constant_values=outside)
+    return np.stack([padded[:, 1 + step : 1 + step + values.shape[1]] for step in STEPS])
 
 
 def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:

@@ -12,7 +12,7 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.lines import Line
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
-from app.preprocess.seams import Cuts, parts_of
+from app.preprocess.seams import Cuts
 
 MERGED = 6  # maximum parts per segment
 WIDEST, LOWEST = 1.7, 0.25  # maximum width of a segment of several parts, and minimum height, in digit heights
@@ -77,17 +77,18 @@ class Parts(NamedTuple):
     ink: Floats
 
 
-def segments_of(line: Line, level: float) -> Segments:
-    """Cut a line, and make a frame of each segment.
+def segments_of(line: Line, cuts: Cuts, level: float) -> Segments:
+    """Find the segments of a line that has been cut, and make a frame of each.
 
     Parameters
     ----------
     line : Line
         A line of writing.
+    cuts : Cuts
+        Its cuts, from `parts_of`.
     level : float
         Ink threshold.
     """
-    cuts = parts_of(line)
     _, mass, box = Components.labelled(line.ink, level, cuts.part)
     spans = spans_of(box, line.height)
     boxes = np.array([around(box[begin:end]) for begin, end in spans], np.int64).reshape(-1, 4)
