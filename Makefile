@@ -21,6 +21,9 @@ $(BIN)/lint-imports --no-cache
 $(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
 endef
 
+# The tests start hundreds of processes. Without bytecode files, each would compile the project's modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Run test files in parallel, but the tests of a file in order, since they share services and browsers. torch has one
 # thread, since the threads of several processes would wait for each other.
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
