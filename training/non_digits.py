@@ -33,6 +33,7 @@ LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Strokes = list[NDArray[np.float64]]  # each (P, 2) vertices as (x, y)
+Point = NDArray[np.float64] | tuple[float, float]  # (x, y)
 Kind = Callable[[Digits, Generator], Map]
 
 
@@ -143,6 +144,24 @@ def letter(_: Digits, rng: Generator) -> Map:
     return written(all_glyphs[rng.integers(len(all_glyphs))], rng)
 
 
+def sign(_: Digits, rng: Generator) -> Map:
+    """Draw a #, or a $: an S with one or two lines through it, which often resembles an 8 or a 5."""
+    apart, reach, width = rng.uniform(0.15, 0.35) / 2, rng.uniform(0.5, 0.8), rng.uniform(0.3, 0.45)
+    pair = [np.array([(x, 0.5 - reach), (x, 0.5 + reach)]) for x in (0.5 - apart, 0.5 + apart)]
+    if rng.random() < 0.3:
+        return written([*pair, *(line[:, ::-1] for line in pair)], rng)
+    upper = arc((0.5, 0.25), (width, 0.25), rng.uniform(-60, 0), -270)
+    lower = arc((0.5, 0.75), (width, 0.25), -90, rng.uniform(120, 190))
+    bars = pair if rng.random() < 0.3 else [np.array([(0.5, 0.5 - reach), (0.5, 0.5 + reach)])]
+    return written([np.concatenate([upper, lower]), *bars], rng)
+
+
+def arc(centre: Point, radii: Point, start: float, end: float) -> NDArray[np.float64]:
+    """Return points along an ellipse, as (x, y). Angles are in degrees, from the x axis towards the y axis."""
+    angles = np.radians(np.linspace(start, end, 20))
+    return np.stack([centre[0] + radii[0] * np.cos(angles), centre[1] + radii[1] * np.sin(angles)], axis=1)
+
+
 def invented_character(_: Digits, rng: Generator) -> Map:
     """Draw two to five straight or curved strokes, like a character of an unknown script."""
     strokes: Strokes = []
@@ -153,9 +172,8 @@ def invented_character(_: Digits, rng: Generator) -> Map:
             half = reach * np.array([math.cos(angle), math.sin(angle)])
             strokes.append(np.stack([middle - half, middle + half]))
         else:
-            angles = rng.uniform(0, 2 * math.pi) + np.linspace(0, rng.uniform(2, 2 * math.pi), 20)
-            radii = rng.uniform(0.4, 0.8, 2) * reach
-            strokes.append(middle + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1))
+            start = rng.uniform(0, 360)
+            strokes.append(arc(middle, rng.uniform(0.4, 0.8, 2) * reach, start, start + rng.uniform(115, 360)))
     return written(strokes, rng)
 
 
@@ -235,7 +253,8 @@ KINDS: tuple[tuple[Kind, float], ...] = (
     (several_digits, 0.16),
     (digit_and_part, 0.14),
     (turned_digit, 0.07),
-    (letter, 0.17),
+    (letter, 0.15),
+    (sign, 0.02),
     (invented_character, 0.1),
     (scribble, 0.04),
     (lines, 0.04),

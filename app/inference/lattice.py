@@ -19,15 +19,15 @@ from app.preprocess.segments import Parts, Segments, Span
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
-    "digit": -0.76,
-    "legibility": 0.69,
-    "height": -2.45,
-    "offset": -0.75,
-    "depth": -1.06,
-    "printed": -1.57,
-    "faint": -2.13,
+    "digit": -0.89,
+    "legibility": 0.66,
+    "height": -1.82,
+    "offset": -0.58,
+    "depth": -1.03,
+    "printed": -2.15,
+    "faint": -2.02,
 }
-BLANK_WEIGHTS = {"part": -0.9, "height": -1.65, "ink": -0.97, "line": -1.25}
+BLANK_WEIGHTS = {"part": -0.76, "height": -1.99, "ink": -1.08, "line": -1.56}
 
 Scores = NDArray[np.float64]
 
