@@ -20,14 +20,14 @@ CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
     "digit": -0.89,
-    "legibility": 0.66,
-    "height": -1.82,
+    "legibility": 0.67,
+    "height": -1.78,
     "offset": -0.58,
-    "depth": -1.03,
-    "printed": -2.15,
-    "faint": -2.02,
+    "depth": -1.05,
+    "printed": -2.16,
+    "faint": -2.01,
 }
-BLANK_WEIGHTS = {"part": -0.76, "height": -1.99, "ink": -1.08, "line": -1.56}
+BLANK_WEIGHTS = {"part": -0.77, "height": -1.99, "ink": -1.08, "line": -1.56}
 
 Scores = NDArray[np.float64]
 
