@@ -41,10 +41,15 @@ def test_the_source_digits_are_not_changed(real):
     assert real.images.equal(before)
 
 
-@pytest.mark.slow
 def test_the_network_tells_non_digits_from_digits(real, classifier):
     frames = non_digits.non_digits(real, 1000, seed=7) / np.float32(255)
     assert (classifier(frames).legibility > 0.5).mean() < 0.2
+
+
+def test_the_network_tells_dollars_and_number_signs_from_digits(real, classifier, monkeypatch):
+    monkeypatch.setattr(non_digits, "KINDS", ((non_digits.sign, 1.0),))
+    frames = non_digits.non_digits(real, 500, seed=7) / np.float32(255)
+    assert (classifier(frames).legibility > 0.5).mean() < 0.05
 
 
 @pytest.mark.parametrize(
