@@ -87,6 +87,11 @@ def test_high_lines_are_downscaled():
     assert line.ink.mean() == pytest.approx((80 * 20 + 80 * 40) / (90 * 80), abs=1e-3)
 
 
+def test_the_scale_of_a_line_is_relative_to_the_one_with_the_most_ink():
+    small, main = lines_on(page((10, 30, 10, 60), (60, 100, 10, 30), (60, 100, 50, 70)))
+    assert (small.scale, main.scale) == (0.5, 1)
+
+
 def test_many_pieces_are_noise():
     ink = np.zeros((200, 300), np.float32)
     ink[::4, ::4] = ink[1::4, ::4] = ink[::4, 1::4] = 1

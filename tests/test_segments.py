@@ -77,6 +77,16 @@ def test_shapes_are_in_digit_heights_at_any_scale(digits):
         assert segments.shapes.depth[whole] == 0
 
 
+def test_heights_are_relative_to_the_line_with_the_most_ink(digits):
+    digit = page_with(digits[20])
+    page = np.vstack([np.kron(digit, np.ones((2, 2), np.float32)), np.pad(digit, ((0, 0), (0, digit.shape[1])))])
+    main, small = (
+        segments_of(line, parts_of(line), LEVEL).shapes.height.max()
+        for line in lines_of(page, Components.of(page, LEVEL))
+    )
+    assert (main, small) == (pytest.approx(1, abs=0.03), pytest.approx(0.5, abs=0.03))
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
 def test_a_dot_or_a_line_has_a_part(shape):
     page = np.zeros((50, 50), np.float32)

@@ -19,15 +19,15 @@ from app.preprocess.segments import Parts, Segments, Span
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
-    "digit": -0.89,
+    "digit": -0.82,
     "legibility": 0.67,
-    "height": -1.78,
-    "offset": -0.58,
-    "depth": -1.05,
-    "printed": -2.16,
-    "faint": -2.01,
+    "height": -2.44,
+    "offset": -0.4,
+    "depth": -1.04,
+    "printed": -2.29,
+    "faint": -1.67,
 }
-BLANK_WEIGHTS = {"part": -0.77, "height": -1.99, "ink": -1.08, "line": -1.56}
+BLANK_WEIGHTS = {"part": -0.8, "height": -1.93, "ink": -1.02, "line": -1.42}
 
 Scores = NDArray[np.float64]
 

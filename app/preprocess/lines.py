@@ -33,12 +33,15 @@ class Line(NamedTuple):
         Height of its digits, in pixels of `ink`.
     printed : Map, optional
         (h, w) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
+    scale : float
+        Height of its digits on the ink map, relative to that of the line with the most ink.
     """
 
     ink: Map
     box: Box
     height: float
     printed: Map | None = None
+    scale: float = 1.0
 
 
 def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_off: bool = True) -> list[Line]:
@@ -77,7 +80,13 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
     for component, index in zip(small, nearest, strict=True):
         if index is not None:
             rows[index].append(component)
-    lines = [line_of(ink, found, printed, np.array(row)) for row in rows]
+    members = [np.array(row) for row in rows]
+    heights = [weighted_median(tall[row], found.mass[row]) for row in members]
+    main = int(np.argmax([found.mass[row].sum() for row in members]))
+    lines = [
+        line_of(ink, found, printed, row, height)._replace(scale=height / heights[main])
+        for row, height in zip(members, heights, strict=True)
+    ]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
 
 
@@ -115,14 +124,13 @@ def nearest_line(found: Components, component: int, rows: list[list[int]], reach
     return nearest if nearest is not None and away[nearest] < reach else None
 
 
-def line_of(ink: Map, found: Components, printed: Map | None, row: NDArray[np.int64]) -> Line:
-    """Join components into a line."""
+def line_of(ink: Map, found: Components, printed: Map | None, row: NDArray[np.int64], height: float) -> Line:
+    """Join components into a line whose digits have this height."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
     joined = piece(ink, found, belongs)
-    tall = found.box[row, 1] - found.box[row, 0] + 1
     own = None if printed is None else np.minimum(joined.ink, printed[joined.box.slices])
-    return downscaled(joined.ink, joined.box, weighted_median(tall, found.mass[row]), own)
+    return downscaled(joined.ink, joined.box, height, own)
 
 
 def downscaled(ink: Map, box: Box, height: float, printed: Map | None = None) -> Line:

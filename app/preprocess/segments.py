@@ -52,7 +52,7 @@ class Shapes(NamedTuple):
     Attributes
     ----------
     height : NDArray
-        Height of the bounding box, in digit heights.
+        Height of the bounding box, in digit heights of the picture's main line, the one with the most ink.
     offset : NDArray
         Distance of its centre below the middle of the line, in digit heights.
     depth : NDArray
@@ -152,7 +152,7 @@ def shapes_of(line: Line, cuts: Cuts, spans: list[Span], boxes: Boxes, box: Boxe
     ink, squared = (summed(values, cuts.part, begin, end) for values in (line.ink, line.ink**2))
     printed = np.zeros(len(begin)) if line.printed is None else summed(line.printed, cuts.part, begin, end) / ink
     return Shapes(
-        (bottom - top) / line.height,
+        line.scale * (bottom - top) / line.height,
         ((top + bottom) / 2 - middle) / line.height,
         cuts.depth[begin] + cuts.depth[end],
         printed,
