@@ -67,7 +67,7 @@ FIELDS = {"LitServe": "request"}  # LitServe names the field after its parameter
 
 
 def digits() -> np.ndarray:
-    """Load 500 MNIST test digits, 50 of each, 0s first: (500, 28, 28) uint8, ink = 255."""
+    """Load 500 MNIST validation digits, 50 of each, 0s first: (500, 28, 28) uint8, ink = 255."""
     sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
     return sheet.reshape(10, FRAME_SIDE, -1, FRAME_SIDE).swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE)
 

@@ -49,7 +49,7 @@ def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> b
 
 
 def load_sheet() -> tuple[np.ndarray, np.ndarray]:
-    """Load 500 MNIST test digits, (500, 28, 28) uint8 with ink = 255, and their labels."""
+    """Load 500 MNIST validation digits, (500, 28, 28) uint8 with ink = 255, and their labels."""
     sheet = np.asarray(Image.open(SHEET))
     digits = sheet.reshape(10, 28, -1, 28).swapaxes(1, 2).reshape(-1, 28, 28)
     return digits, np.repeat(np.arange(10), len(digits) // 10)

@@ -44,8 +44,8 @@ def test_coarsened_images_keep_their_ink_and_every_second_one_is_binary(images, 
     coarse = wear.coarsened(images, generator(seed))
     ink, strongest = coarse.sum(dim=(1, 2)) / images.sum(dim=(1, 2)), coarse.amax(dim=(1, 2))
     assert ink[1::2].mean() == pytest.approx(1, abs=0.1)
-    assert strongest[::2].min() > 0.9
-    assert strongest[1::2].min() < 0.6
+    assert strongest[::2].mean() > 0.99
+    assert strongest[1::2].mean() < 0.95
 
 
 def test_wear_changes_about_the_stated_share_of_images(images):
