@@ -65,6 +65,7 @@ def views(image: Image.Image, closely: bool) -> Iterator[View]:
     if even is not None:
         yield from stretched(View(even, LEVELS))
     grey = plane(colour)
+    del colour  # 5 of the 50 MB that a close look may take
     if even is None and not is_small:
         for view in ink_in_strokes(grey, closely):
             yield from stretched(view)
