@@ -18,7 +18,7 @@ from serving import PORT, ROOT, SERVERS, digits, start, stop
 from training.strokes import traced
 
 DOCS = ROOT / "docs"
-FOUR, TWO = 215, 110  # indices of the digits
+FOUR, TWO = 207, 102  # indices of the digits
 SIDE = 0.8  # side of a digit's image, relative to the sheet's height
 COLOURS = 256  # per file; the page has few
 DESKTOP = {"width": 1280, "height": 720}
