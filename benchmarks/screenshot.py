@@ -58,6 +58,7 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         raise SystemExit("Chromium is needed: on Debian, apt-get install chromium")
+    sheet = digits()
     server, _ = start(SERVERS["digits"], "file")
     try:
         with sync_playwright() as playwright:
@@ -67,7 +68,7 @@ def main() -> None:
                 page.goto(f"http://127.0.0.1:{PORT}")
                 for _ in range(2):  # a service's first answer takes longer
                     page.keyboard.press("Escape")
-                    draw(page, [digits()[index] for index in number])
+                    draw(page, sheet[number])
                 page.screenshot(path=DOCS / name)
                 shrink(DOCS / name)
             browser.close()

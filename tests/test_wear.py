@@ -41,11 +41,13 @@ def test_an_effect_changes_each_image_in_its_own_way(images, effect):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_coarsened_images_keep_their_ink_and_every_second_one_is_binary(images, seed):
-    coarse = wear.coarsened(images, generator(seed))
-    ink, strongest = coarse.sum(dim=(1, 2)) / images.sum(dim=(1, 2)), coarse.amax(dim=(1, 2))
+    faint = 0.6 * images
+    coarse = wear.coarsened(faint, generator(seed))
+    ink, strongest = coarse.sum(dim=(1, 2)) / faint.sum(dim=(1, 2)), coarse.amax(dim=(1, 2))
     assert ink[1::2].mean() == pytest.approx(1, abs=0.1)
-    assert strongest[::2].mean() > 0.99
-    assert strongest[1::2].mean() < 0.95
+    assert strongest[::2].min() > 0.7  # a stroke of one pixel fades when it is enlarged
+    assert strongest[::2].median() > 0.9
+    assert strongest[1::2].max() < 0.61
 
 
 def test_wear_changes_about_the_stated_share_of_images(images):
