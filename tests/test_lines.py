@@ -49,10 +49,27 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
     assert boxes_of(*first, *second) == [(20, 68, 10, 40), (120, 160, 10, 30)]
 
 
-def test_ink_cut_by_the_edge_can_be_left_out():
-    ink = page((0, 50, 10, 30), (10, 50, 50, 70))
-    assert lines_on(ink)[0].box == (0, 50, 10, 70)
-    assert lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)[0].box == (10, 50, 50, 70)
+@pytest.mark.parametrize(("height", "is_kept"), [(25, False), (28, True), (58, True), (62, False)])
+def test_ink_cut_by_the_edge_can_be_left_out_unless_it_is_as_large_as_digits(height, is_kept):
+    ink = page((0, height, 10, 30), (10, 50, 50, 70))
+    assert lines_on(ink)[0].box == (0, max(height, 50), 10, 70)
+    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)
+    assert line.box == ((0, max(height, 50), 10, 70) if is_kept else (10, 50, 50, 70))
+
+
+def test_cut_off_ink_is_marked_by_the_share_of_the_other_ink():
+    (line,) = lines_on(page((0, 40, 10, 30), (10, 50, 50, 110)))
+    np.testing.assert_allclose(line.cut_off[:40, :20], 0.75)
+    assert not line.cut_off[:, 20:].any()
+
+
+def test_if_all_ink_is_cut_off_none_is_marked():
+    (line,) = lines_on(page((0, 40, 10, 30), (0, 40, 50, 70)))
+    assert not line.cut_off.any()
+
+
+def test_without_cut_off_ink_there_are_no_marks():
+    assert lines_on(page((10, 50, 10, 30)))[0].cut_off is None
 
 
 def test_what_is_left_may_be_much_smaller_than_the_cut_ink():
@@ -79,12 +96,15 @@ def test_a_line_has_only_its_own_ink():
     assert second.ink.sum() == 30 * 20
 
 
-def test_high_lines_are_downscaled():
+def test_high_lines_are_downscaled_with_their_marks():
     (line,) = lines_on(page((10, 90, 10, 30), (20, 100, 50, 90)))
     assert line.box == (10, 100, 10, 90)
     assert line.ink.shape == (45, 40)
     assert line.height == 40
     assert line.ink.mean() == pytest.approx((80 * 20 + 80 * 40) / (90 * 80), abs=1e-3)
+    (cut,) = lines_on(page((0, 80, 10, 30), (0, 80, 50, 70), (10, 90, 90, 130)))
+    assert cut.cut_off.shape == cut.ink.shape
+    assert cut.cut_off.sum() == pytest.approx(0.5 * cut.ink.sum() / 2, rel=0.01)
 
 
 def test_the_scale_of_a_line_is_relative_to_the_one_with_the_most_ink():

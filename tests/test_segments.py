@@ -60,6 +60,16 @@ def test_ink_on_a_printed_line_is_measured(digits):
     assert segments.shapes.printed[is_line] == pytest.approx(1)
 
 
+def test_ink_cut_by_an_edge_is_measured(digits):
+    page = page_with(digits[20], digits[120], digits[220])
+    page = page[:, np.flatnonzero(page.any(axis=0))[2] :]  # in the first digit
+    segments = found(page)
+    count = len(segments.parts.ink)
+    first, last = (segments.spans.tolist().index([part, part + 1]) for part in (0, count - 1))
+    assert segments.shapes.cut_off[first] == segments.parts.cut_off[0] > 0.5
+    assert segments.shapes.cut_off[last] == segments.parts.cut_off[-1] == 0
+
+
 def test_fainter_ink_has_less_strength(digits):
     dark, faint = digits[20], np.uint8(0.4 * digits[20])
     segments = found(page_with(dark, faint))

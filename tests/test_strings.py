@@ -36,6 +36,13 @@ def test_written_numbers_can_be_read(digits, labels, classifier, scene):
     assert right >= 9
 
 
+@pytest.mark.parametrize("index", [9, 35, 45, 56])
+def test_a_digit_that_touches_an_edge_is_read_unlike_the_cut_off_digits_around_it(digits, labels, classifier, index):
+    shuffled = np.random.default_rng(0).permutation(len(labels))
+    number = strings.number("clipped", digits[shuffled], labels[shuffled], 0, index, (1, 4))
+    assert read_text_bytes(number.picture, classifier, MAX_PIXELS).text == number.text
+
+
 def test_numbers_have_the_requested_length(digits, labels):
     for index in range(20):
         assert 2 <= len(strings.number("canvas", digits, labels, 0, index, (2, 3)).text) <= 3

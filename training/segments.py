@@ -114,6 +114,6 @@ def number(writer: Hand, rng: Generator) -> tuple[Line, NDArray[np.uint8]]:
         line.write(mask, gap, rng.uniform(-0.06, 0.06) + heights[-1] / writer.height - 1)
         owners.append(place)
     ink, owner = line.cropped(), np.array([0, *owners], np.uint8)[line.source[line.rows]]
-    small = downscaled(ink, Box(0, ink.shape[0], 0, ink.shape[1]), float(np.median(heights)))
+    small = downscaled(Line(ink, Box(0, ink.shape[0], 0, ink.shape[1]), float(np.median(heights))))
     size = small.ink.shape[1], small.ink.shape[0]
     return small, np.asarray(Image.fromarray(owner).resize(size, Image.Resampling.NEAREST))

@@ -1,7 +1,7 @@
 """Make pictures of numbers from MNIST's digits, to fit and evaluate the weights of `app.inference.lattice`.
 
 MNIST's images are sorted by writer, with two writers interleaved, so a number made of every second image is in one
-hand. A picture depends only on the seed, its scene and its index. No digit is cut off or crossed out.
+hand. A picture depends only on the seed, its scene and its index. No digit is crossed out, and few are cut off.
 """
 
 from collections.abc import Callable, Sequence
@@ -204,6 +204,36 @@ def cut_out(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return png(255 * mask if rng.random() < 0.5 else 255 - 255 * mask)
 
 
+def clipped(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
+    """Crop a number from a page, sometimes a little into its digits, or with parts of the digits around it."""
+    writer = hand(digits, rng)
+    mask = row(writer, rng, SPACED)
+    above, below, left, right = (rng.uniform((-0.1, -0.1, -0.04, -0.04), 0.5) * writer.height).astype(int).tolist()
+    size = wide, tall = mask.shape[1] + left + right, mask.shape[0] + above + below
+    sheet = Image.new("L", size)
+
+    def write(mask: Map, x: int, y: int) -> None:
+        sheet.paste(255, (x, y), to_image(255 * mask))
+
+    write(mask, left, above)
+    for is_above in (True, False):
+        line = row(writer._replace(strokes=[writer.strokes[k] for k in rng.permutation(len(digits))]), rng, SPACED)
+        seen = visible(len(line), (above if is_above else below) - 0.1 * writer.height, rng)
+        write(line, int(rng.uniform(-0.5, 0.5) * wide), seen - len(line) if is_above else tall - seen)
+    for is_left in (True, False):
+        digit = written(writer.strokes[int(rng.integers(len(digits)))], writer.height, writer.slant)
+        seen = visible(digit.shape[1], (left if is_left else right) - 0.1 * writer.height, rng)
+        write(digit, seen - digit.shape[1] if is_left else wide - seen, above)
+    ink = np.asarray(sheet, np.float32) / np.float32(255)
+    paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
+    return scanned(rng, paint(paper, ink, ink_colour(rng)), rng.uniform(1, 4))
+
+
+def visible(side: int, room: float, rng: Generator) -> int:
+    """Return how much of a neighbour's side is in view, in pixels: every second time nothing, else 5 to 40 %."""
+    return int(rng.random() < 0.5) * int(max(0, min(room, rng.uniform(0.05, 0.4) * side)))
+
+
 def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """Encode one of MNIST's images."""
     return png(Image.fromarray(digits[0]))
@@ -306,6 +336,7 @@ SCENES: dict[str, Scene] = {
     "photo": photographed,
     "on-desk": on_desk,
     "cut-out": cut_out,
+    "clipped": clipped,
     "frame": frame,
     "word": word,
     "character": character,

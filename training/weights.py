@@ -35,7 +35,7 @@ MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
-    """The features of a layout's N parts (N, 4) and S segments (S, 7); the segments' spans and labels.
+    """The features of a layout's N parts (N, 5) and S segments (S, 8); the segments' spans and labels.
 
     `line_ends` (N,) bool marks the last part of each line. Labels (S, 10) are log-probabilities of the digits.
     """
@@ -69,7 +69,7 @@ class Batch(NamedTuple):
     example, length : Tensor
         (L,) int64: the example of each layout, and the length of its text.
     parts, digits : Tensor
-        (L, N, 4), (S, 7) float32: features of the parts and segments.
+        (L, N, 5), (S, 8) float32: features of the parts and segments.
     is_part, line_ends : Tensor
         (L, N) bool: whether a part exists, and whether it is the last of its line.
     ending : Tensor

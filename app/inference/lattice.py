@@ -19,15 +19,16 @@ from app.preprocess.segments import Parts, Segments, Span
 CERTAIN, MOST_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MOST_LOG_ODDS
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
-    "digit": -0.82,
-    "legibility": 0.67,
-    "height": -2.44,
-    "offset": -0.4,
-    "depth": -1.04,
-    "printed": -2.29,
-    "faint": -1.67,
+    "digit": -0.72,
+    "legibility": 0.66,
+    "height": -2.48,
+    "offset": -0.51,
+    "depth": -1.07,
+    "printed": -2.18,
+    "cut-off": -1.17,
+    "faint": -1.81,
 }
-BLANK_WEIGHTS = {"part": -0.8, "height": -1.93, "ink": -1.02, "line": -1.42}
+BLANK_WEIGHTS = {"part": -0.48, "height": -2.0, "ink": -1.35, "cut-off": 0.75, "line": -1.26}
 
 Scores = NDArray[np.float64]
 
@@ -73,20 +74,21 @@ def lattice_of(segments: Segments, classes: Classes) -> Lattice:
 
 
 def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Scores:
-    """Return the features of each segment (S, 7), in the order of DIGIT_WEIGHTS."""
-    height, offset, depth, printed, strength = segments.shapes
+    """Return the features of each segment (S, 8), in the order of DIGIT_WEIGHTS."""
+    height, offset, depth, printed, cut_off, strength = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
     odds = np.log(legible / (1 - legible)).clip(-MOST_LOG_ODDS, MOST_LOG_ODDS)
-    shapes = [np.abs(np.log(height)), np.abs(offset), depth, printed, -np.log(strength)]
+    shapes = [np.abs(np.log(height)), np.abs(offset), depth, printed, cut_off, -np.log(strength)]
     return np.stack([np.ones(len(odds)), odds, *shapes], axis=1)
 
 
 def blank_features(parts: Parts) -> Scores:
-    """Return the features of N parts and their line, if skipped: (N + 1, 4), in the order of BLANK_WEIGHTS."""
+    """Return the features of N parts and their line, if skipped: (N + 1, 5), in the order of BLANK_WEIGHTS."""
     count = len(parts.ink)
-    features = np.zeros((count + 1, 4))
-    features[:count, :3] = np.stack([np.ones(count), parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2)], axis=1)
-    features[count, 3] = 1
+    height, ink = parts.height.clip(max=1.5), (4 * parts.ink).clip(max=2)
+    features = np.zeros((count + 1, len(BLANK_WEIGHTS)))
+    features[:count, :-1] = np.stack([np.ones(count), height, ink, parts.cut_off], axis=1)
+    features[count, -1] = 1
     return features
 
 

@@ -17,6 +17,7 @@ SMALL = 0.4  # components shorter than this fraction of the median height start 
 SPECK = 0.1  # components smaller than this fraction of it are ignored
 OVERLAP = 0.4  # minimum vertical overlap of a component and the last two of its line, over the smaller height
 NEAR = 0.5  # maximum distance of a small component above or below its line, in median heights
+DIGIT_SIZED = 1.5  # maximum ratio of a cut-off component's longer side and the median height, either way
 
 
 class Line(NamedTuple):
@@ -33,6 +34,9 @@ class Line(NamedTuple):
         Height of its digits, in pixels of `ink`.
     printed : Map, optional
         (h, w) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
+    cut_off : Map, optional
+        (h, w) float32 in [0, 1]: the part of `ink` in components that an edge cuts, if there are any, multiplied by the
+        fraction of all ink that no edge cuts: if every component is cut off, that says nothing about one of them.
     scale : float
         Height of its digits on the ink map, relative to that of the line with the most ink.
     """
@@ -41,6 +45,7 @@ class Line(NamedTuple):
     box: Box
     height: float
     printed: Map | None = None
+    cut_off: Map | None = None
     scale: float = 1.0
 
 
@@ -56,7 +61,7 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
     printed : Map, optional
         (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
     with_cut_off : bool
-        Whether to include components that an edge of the map cuts.
+        Whether to include all components that an edge of the map cuts, or only those as large as digits.
 
     Raises
     ------
@@ -68,6 +73,8 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
     if not kept.any():
         return []
     usual = weighted_median(tall[kept], found.mass[kept])
+    if not with_cut_off:
+        kept[1:] |= np.maximum(found.size / usual, usual / found.size)[1:] <= DIGIT_SIZED
     kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
     if len(large) > MOST_PIECES:
@@ -80,11 +87,12 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
     for component, index in zip(small, nearest, strict=True):
         if index is not None:
             rows[index].append(component)
+    cut_off = cut_off_ink(ink, found, kept)
     members = [np.array(row) for row in rows]
     heights = [weighted_median(tall[row], found.mass[row]) for row in members]
     main = int(np.argmax([found.mass[row].sum() for row in members]))
     lines = [
-        line_of(ink, found, printed, row, height)._replace(scale=height / heights[main])
+        downscaled(line_of(ink, found, printed, cut_off, row, height))._replace(scale=height / heights[main])
         for row, height in zip(members, heights, strict=True)
     ]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
@@ -124,19 +132,35 @@ def nearest_line(found: Components, component: int, rows: list[list[int]], reach
     return nearest if nearest is not None and away[nearest] < reach else None
 
 
-def line_of(ink: Map, found: Components, printed: Map | None, row: NDArray[np.int64], height: float) -> Line:
-    """Join components into a line whose digits have this height."""
+def cut_off_ink(ink: Map, found: Components, kept: NDArray[np.bool_]) -> Map | None:
+    """Return the part of an ink map that `Line.cut_off` describes, None if no kept component is cut off."""
+    is_cut = kept & ~found.is_whole
+    if not is_cut.any():
+        return None
+    whole = np.float32(1 - found.mass[is_cut].sum() / found.mass[kept].sum())
+    return np.where(is_cut[found.labels], whole * ink, np.float32(0))
+
+
+def line_of(
+    ink: Map,
+    found: Components,
+    printed: Map | None,
+    cut_off: Map | None,
+    row: NDArray[np.int64],
+    height: float,
+) -> Line:
+    """Join components into a line whose digits have this height, in full size."""
     belongs = np.zeros(len(found.mass), bool)
     belongs[row] = True
-    joined = piece(ink, found, belongs)
-    own = None if printed is None else np.minimum(joined.ink, printed[joined.box.slices])
-    return downscaled(joined.ink, joined.box, height, own)
+    own, box, _ = piece(ink, found, belongs)
+    printed, cut_off = (None if mark is None else np.minimum(own, mark[box.slices]) for mark in (printed, cut_off))
+    return Line(own, box, height, printed, cut_off)
 
 
-def downscaled(ink: Map, box: Box, height: float, printed: Map | None = None) -> Line:
-    """Create a line from its ink in full size, and the height of its digits there."""
-    if height <= DIGIT_HEIGHT:
-        return Line(ink, box, height, printed)
-    rows, columns = (max(1, round(side * DIGIT_HEIGHT / height)) for side in ink.shape)
-    smaller = None if printed is None else scaled(printed, rows, columns)
-    return Line(scaled(ink, rows, columns), box, height * rows / len(ink), smaller)
+def downscaled(line: Line) -> Line:
+    """Downscale a line to digits of at most DIGIT_HEIGHT."""
+    if line.height <= DIGIT_HEIGHT:
+        return line
+    rows, columns = (max(1, round(side * DIGIT_HEIGHT / line.height)) for side in line.ink.shape)
+    printed, cut_off = (None if mark is None else scaled(mark, rows, columns) for mark in (line.printed, line.cut_off))
+    return Line(scaled(line.ink, rows, columns), line.box, line.height * rows / len(line.ink), printed, cut_off)

@@ -16,6 +16,7 @@ from app.preprocess.seams import Cuts
 
 MERGED = 6  # maximum parts per segment
 WIDEST, LOWEST = 1.7, 0.25  # maximum width of a segment of several parts, and minimum height, in digit heights
+LEAST_INK = 1e-6  # avoids a division by zero for a part without ink
 TALL = 0.6  # minimum height of the parts that determine the slope of a line, in digit heights
 Boxes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -59,6 +60,8 @@ class Shapes(NamedTuple):
         Ink cut at both ends, in stroke widths.
     printed : NDArray
         Fraction of the ink that lies on printed lines.
+    cut_off : NDArray
+        Fraction of the ink that an edge of the picture cuts off; see `Line.cut_off`.
     strength : NDArray
         Mean of the ink, weighted by itself, so that it hardly depends on soft edges.
     """
@@ -67,14 +70,19 @@ class Shapes(NamedTuple):
     offset: Floats
     depth: Floats
     printed: Floats
+    cut_off: Floats
     strength: Floats
 
 
 class Parts(NamedTuple):
-    """The heights and ink areas of N parts, in digit heights and squared digit heights; (N,) float64 each."""
+    """N parts: their heights and ink areas, in digit heights and squared digit heights; (N,) float64 each.
+
+    `cut_off` is the fraction of the ink that an edge of the picture cuts off; see `Line.cut_off`.
+    """
 
     height: Floats
     ink: Floats
+    cut_off: Floats
 
 
 def segments_of(line: Line, cuts: Cuts, level: float) -> Segments:
@@ -92,13 +100,14 @@ def segments_of(line: Line, cuts: Cuts, level: float) -> Segments:
     _, mass, box = Components.labelled(line.ink, level, cuts.part)
     spans = spans_of(box, line.height)
     boxes = np.array([around(box[begin:end]) for begin, end in spans], np.int64).reshape(-1, 4)
+    part = np.arange(len(box))
     frames = [framed(line.ink, cuts.part, span, Box(*edges)) for span, edges in zip(spans, boxes.tolist(), strict=True)]
     return Segments(
         np.array(frames, np.float32).reshape(-1, FRAME_SIDE, FRAME_SIDE),
         np.array(spans, np.int64).reshape(-1, 2),
         boxes_in_full_size(boxes, line),
         shapes_of(line, cuts, spans, boxes, box),
-        Parts(heights(box) / line.height, mass / line.height**2),
+        Parts(heights(box) / line.height, mass / line.height**2, share(line.cut_off, line, cuts, part, part + 1)),
     )
 
 
@@ -149,15 +158,22 @@ def shapes_of(line: Line, cuts: Cuts, spans: list[Span], boxes: Boxes, box: Boxe
     slope, start = middle_of(box, line.height)
     middle = slope * (left + right) / 2 + start
     begin, end = np.array(spans, np.int64).reshape(-1, 2).T
-    ink, squared = (summed(values, cuts.part, begin, end) for values in (line.ink, line.ink**2))
-    printed = np.zeros(len(begin)) if line.printed is None else summed(line.printed, cuts.part, begin, end) / ink
     return Shapes(
         line.scale * (bottom - top) / line.height,
         ((top + bottom) / 2 - middle) / line.height,
         cuts.depth[begin] + cuts.depth[end],
-        printed,
-        squared / ink,
+        share(line.printed, line, cuts, begin, end),
+        share(line.cut_off, line, cuts, begin, end),
+        share(line.ink**2, line, cuts, begin, end),
     )
+
+
+def share(marked: Map | None, line: Line, cuts: Cuts, begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
+    """Return a map's sum over the parts from `begin` to before `end`, as a fraction of their ink; 0 without a map."""
+    if marked is None:
+        return np.zeros(len(begin))
+    ink = summed(line.ink, cuts.part, begin, end)
+    return summed(marked, cuts.part, begin, end) / np.maximum(ink, LEAST_INK)
 
 
 def summed(values: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
