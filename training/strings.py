@@ -230,7 +230,7 @@ def clipped(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 
 def visible(side: int, room: float, rng: Generator) -> int:
-    """Return how much of a neighbour's side is in view, in pixels: every second time nothing, else 5 to 40 %."""
+    """Return how many pixels of a neighbour's side fit into the view: every second time none, else 5 to 40 %."""
     return int(rng.random() < 0.5) * int(max(0, min(room, rng.uniform(0.05, 0.4) * side)))
 
 
