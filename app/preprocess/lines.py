@@ -142,12 +142,7 @@ def cut_off_ink(ink: Map, found: Components, kept: NDArray[np.bool_]) -> Map | N
 
 
 def line_of(
-    ink: Map,
-    found: Components,
-    printed: Map | None,
-    cut_off: Map | None,
-    row: NDArray[np.int64],
-    height: float,
+    ink: Map, found: Components, printed: Map | None, cut_off: Map | None, row: NDArray[np.int64], height: float
 ) -> Line:
     """Join components into a line whose digits have this height, in full size."""
     belongs = np.zeros(len(found.mass), bool)
