@@ -2,9 +2,9 @@
 
     make soak
 
-Sends digits, photos and files that are not pictures, at a rate below the service's capacity. Exits with 1 if an answer
-has a 5xx status or differs from what the same code reads offline, or if memory grows by more than 5 % after the first
-two minutes.
+Sends digits, photos and files that are not pictures, at a rate below the service's capacity, after a first photo that
+starts the decoder processes. Exits with 1 if an answer has a 5xx status or differs from what the same code reads
+offline, or if memory grows by more than 5 % after the first two minutes.
 """
 
 import asyncio
@@ -85,6 +85,7 @@ def main(
 ) -> None:
     """Send mixed traffic for ten minutes."""
     server, _ = start(SERVERS["digits"], "file", queues={})
+    httpx2.post(URL, content=pictures()["640×480 JPEG"]).raise_for_status()  # starts the decoder processes
     wrong: Counter[str] = Counter()
     counts: Counter[int] = Counter()
     seen: list[tuple[float, float]] = []
