@@ -229,9 +229,9 @@ def clipped(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     return scanned(rng, paint(paper, ink, ink_colour(rng)), rng.uniform(1, 4))
 
 
-def visible(side: int, room: float, rng: Generator) -> int:
-    """Return how many pixels of a neighbour's side fit into the view: every second time none, else 5 to 40 %."""
-    return int(rng.random() < 0.5) * int(max(0, min(room, rng.uniform(0.05, 0.4) * side)))
+def visible(side: int, most: float, rng: Generator) -> int:
+    """Return how many pixels of a neighbour are in view, at most `most`: every second time none, else 5 to 40 %."""
+    return int(rng.random() < 0.5) * int(max(0, min(most, rng.uniform(0.05, 0.4) * side)))
 
 
 def frame(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
