@@ -1,11 +1,13 @@
 """Numbers made of real digits are read, with each digit's box and probabilities."""
 
+import math
+
 import numpy as np
 import pytest
 
 from app.inference.decoder import LAYOUTS, find
-from app.inference.text import text_of
-from support import MAX_PIXELS, encode
+from app.inference.text import proposal_of, text_of
+from support import MAX_PIXELS, ROOT, encode
 
 
 def row(*digits: np.ndarray, gap: int = 8) -> np.ndarray:
@@ -72,6 +74,12 @@ def test_a_given_length_is_the_number_of_digits(digits, clear, classifier):
         text = read(picture, classifier, length)
         assert len(text.text) == length
     assert text.text == read(picture, classifier).text
+
+
+def test_a_given_length_is_read_if_only_some_layouts_allow_it(classifier):
+    layouts = find((ROOT / "docs/seven.png").read_bytes(), MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results
+    assert {proposal_of(layout, classifier, 2).score > -math.inf for layout in layouts} == {True, False}
+    assert len(text_of(layouts, classifier, 2).text) == 2
 
 
 def test_an_impossible_length_has_no_lines(digits, classifier):

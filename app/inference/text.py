@@ -120,9 +120,10 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
         A line has more than MOST_DIGITS digits.
     """
     proposals = [proposal_of(layout, classifier, length) for layout in layouts]
-    if max((proposal.score for proposal in proposals), default=-math.inf) == -math.inf:
+    texts = {proposal.text for proposal in proposals if proposal.score > -math.inf}
+    if not texts:
         return EMPTY
-    texts = {proposal.text for proposal in proposals} | ({()} if length is None else set())
+    texts |= {()} if length is None else set()
     totals = {text: log_sum(proposals, text) for text in texts}
     text = max(totals, key=totals.__getitem__)
     confidence = min(1.0, math.exp(totals[text] - log_sum(proposals, length)))
