@@ -256,7 +256,7 @@ async function settle(picture, signal, busy) {
     const answer = await answerTo(picture.blob, signal, busy);
     Object.assign(picture, { answer, error: undefined });
   } catch (error) {
-    Object.assign(picture, { answer: undefined, error });
+    if (!signal.aborted) Object.assign(picture, { answer: undefined, error });
   }
 }
 
@@ -429,7 +429,7 @@ element("ask-key").addEventListener("submit", (event) => {
 });
 
 function again() {
-  if (listed.includes(current)) readListed(listed.filter(({ error }) => error));
+  if (listed.includes(current)) readListed(listed.filter(({ answer }) => !answer));
   else readPicture(current);
 }
 

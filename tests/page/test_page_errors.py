@@ -66,10 +66,31 @@ def test_an_html_answer_of_a_proxy_is_reported(page, status, words, again):
     expect(page.get_by_role("button", name="Try again")).to_be_visible(visible=again)
 
 
+def test_trying_again_also_reads_the_pictures_that_were_still_being_read(page, three):
+    held = []
+
+    def answer(route):
+        held.append(route)
+        if len(held) == 1:
+            route.fulfill(status=502)
+
+    page.route("**/read*", answer)
+    choose(page, *((f"{name}.png", three) for name in "abc"))
+    page.locator("#again").wait_for()
+    page.unroute("**/read*")
+    page.locator("#again").click()
+    expect(page.locator("#list b")).to_have_text(["3", "3", "3"])
+    expect(page.locator("#counts")).to_have_text("3 in all: 3 sure, 0 in doubt, 0 not read")
+
+
 def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
     with opened(browser, locked_url) as page:
         choose(page, ("a.png", three), ("b.png", three))
         expect(page.locator("#message")).to_contain_text("needs an API key")
+        page.get_by_label("API key").fill("wrong…")  # not allowed in a header
+        page.get_by_role("button", name="Use key").click()
+        assert page.get_by_label("API key").evaluate("key => key.validity.patternMismatch")
+        expect(page.get_by_label("API key")).to_be_visible()
         page.get_by_label("API key").fill("wrong")
         page.get_by_role("button", name="Use key").click()
         expect(page.locator("#message")).to_have_text("This API key is wrong.")
