@@ -22,7 +22,8 @@ def usable_cores() -> int:
 class Settings(BaseSettings):
     """The service's settings; docs/configuration.md repeats their descriptions."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True)
+    # An empty variable counts as unset. Errors leave the input out, since it may hold an API key.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
     model: Path = Field(
         default=INSTALLED_MODEL if INSTALLED_MODEL.exists() else MODEL, description="Path of the model file to serve."
@@ -30,7 +31,7 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on. 0.0.0.0 listens on all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
     workers: int = Field(
-        default_factory=lambda: os.environ.get("WEB_CONCURRENCY", 1),
+        default_factory=lambda: os.environ.get("WEB_CONCURRENCY") or 1,
         validate_default=True,
         ge=1,
         description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
@@ -114,15 +115,9 @@ class Settings(BaseSettings):
     @classmethod
     def check_keys(cls, value: object) -> object:
         """Reject values that would leave the service open, or lock everyone out, by mistake."""
-        if isinstance(value, str) and value and not (value.isascii() and value.strip(", ")):
+        if isinstance(value, str) and not (value.isascii() and value.strip(", ")):
             raise ValueError("write one or more keys of ASCII characters, separated by commas")
         return value
-
-    @field_validator("corrections_dir", mode="before")
-    @classmethod
-    def off_where_empty(cls, value: object) -> object:
-        """Treat an empty value as unset, not as the current folder."""
-        return value or None
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -459,6 +459,13 @@ def test_ctrl_c_while_workers_start_is_silent(seconds):
         assert process.wait(30) == 0
 
 
+def test_an_invalid_setting_is_shown_unless_it_is_a_key():
+    said = digits_command("serve", DIGITS_API_KEYS="schlüssel,geheim", DIGITS_PORT="geheim").stderr.splitlines()
+    assert [line.partition(": ")[0] for line in said] == ["DIGITS_PORT", "DIGITS_API_KEYS"]
+    assert said[0].endswith(", not 'geheim'.")
+    assert "geheim" not in said[1]
+
+
 def test_a_misspelt_setting_is_a_warning_in_the_configured_format():
     misspelt = {"DIGITS_MAX_PIXEL": "1000", "DIGITS_URL": "http://127.0.0.1:8000"}
     sentence = "DIGITS_MAX_PIXEL is not a setting of Digits. Did you mean DIGITS_MAX_PIXELS?"

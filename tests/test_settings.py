@@ -39,6 +39,20 @@ def test_an_invalid_value_is_refused(monkeypatch, name, value):
         Settings()
 
 
+def test_empty_variables_count_as_unset(monkeypatch):
+    unset = Settings()
+    for name in ["WEB_CONCURRENCY", *(f"DIGITS_{field.upper()}" for field in Settings.model_fields)]:
+        monkeypatch.setenv(name, "")
+    assert Settings() == unset
+
+
+def test_an_invalid_key_is_not_shown(monkeypatch):
+    monkeypatch.setenv("DIGITS_API_KEYS", "schlüssel,geheim")
+    with pytest.raises(ValidationError, match="one or more keys of ASCII characters") as raised:
+        Settings()
+    assert "geheim" not in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [

@@ -208,7 +208,9 @@ def configured(**given: object) -> Iterator["Settings"]:
         yield Settings()
     except ValidationError as error:
         for each in error.errors():
-            say(f"DIGITS_{'_'.join(map(str, each['loc'])).upper()}: {each['msg']}, not {each['input']!r}.", err=True)
+            name = "_".join(map(str, each["loc"]))
+            given = "" if name.startswith("api_keys") else f", not {each['input']!r}"
+            say(f"DIGITS_{name.upper()}: {each['msg']}{given}.", err=True)
         raise typer.Exit(1) from error
     except ModelError as error:
         say(str(error), err=True)
