@@ -129,6 +129,18 @@ def test_a_large_picture_gets_a_close_look_if_a_glance_is_not_enough(reader, sev
     assert looked == looks
 
 
+@pytest.mark.parametrize("size", ["small", "large", "text"])
+def test_the_time_of_a_glance_is_not_counted_as_waiting(reader, size):
+    sheet = letter("A")
+    if size == "small":
+        (outcome,) = asyncio.run(read_small(reader, encode(sheet.resize((70, 70)))))
+    else:
+        outcome = asyncio.run((reader.read_large if size == "large" else reader.read_text)(encode(sheet)))
+    assert [stage.name for stage in outcome.stages] == ["wait", "glance", "decode", "preprocess", "inference"]
+    times = [time for stage in outcome.stages for time in (stage.begin, stage.end)]
+    assert times == sorted(times)
+
+
 def test_a_large_blank_picture_is_refused(reader):
     with pytest.raises(BlankImage, match="no ink"):
         asyncio.run(reader.read_large(flat(255)))

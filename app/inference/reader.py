@@ -12,10 +12,10 @@ from PIL import Image
 
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.decoder import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found
+from app.inference.decoder import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read
-from app.inference.stage import Stage
+from app.inference.stage import Stage, preceded
 from app.inference.text import Text, text_of
 from app.inference.text_reading import TOO_MUCH, checked
 from app.inference.thresholds import SMALL_BYTES
@@ -94,7 +94,7 @@ class Reader:
         found = await self.decoders(data, search, closely=False)
         outcome = self.judge(found)
         if is_unsure(outcome) and not found.closely:
-            outcome = self.judge(await self.decoders(data, search, closely=True))
+            outcome = self.judge(await self.look_closely(data, search, found))
         if isinstance(outcome, Exception):
             raise outcome
         return waited(begin, outcome)
@@ -109,8 +109,13 @@ class Reader:
         text = await self.judge_text(found, length)
         if not text.is_sure and not found.closely:
             with suppress(*TOO_MUCH) if text.lines else nullcontext():
-                text = await self.judge_text(await self.decoders(data, LAYOUTS, closely=True), length)
+                text = await self.judge_text(await self.look_closely(data, LAYOUTS, found), length)
         return waited(begin, checked(text, length))
+
+    async def look_closely(self, data: bytes, search: Search, glance: Found) -> Found:
+        """Search a picture closely; the glance before becomes a stage."""
+        found = await self.decoders(data, search, closely=True)
+        return found._replace(stages=preceded(found.stages, "glance", glance.stages[0].begin))
 
     def judge(self, found: Found) -> Reading | BlankImage:
         """Choose among the candidates that a decoder process found in a picture."""
@@ -137,4 +142,4 @@ def timed(found: Found, begin: int, outcome: Outcome) -> Outcome:
 
 def waited(begin: int, outcome: Outcome) -> Outcome:
     """Add the time that an outcome waited since `begin`, as its first stage."""
-    return outcome._replace(stages=(Stage("wait", begin, outcome.stages[0].begin), *outcome.stages))
+    return outcome._replace(stages=preceded(outcome.stages, "wait", begin))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.inference.stage import Stage
+from app.inference.stage import Stage, preceded
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import BlankImage
@@ -44,7 +44,8 @@ class Reading(NamedTuple):
     is_sure : bool
         Whether a close look is unlikely to find a better reading.
     stages : tuple of Stage
-        The timed stages: decode, preprocess, inference. Pictures of one batch share them.
+        The timed stages: decode, preprocess, inference; before them, the glance if a close look followed. Pictures of
+        one batch share them.
     batch_size : int
         Number of pictures that were classified in one batch.
     ink : Map or None
@@ -99,11 +100,13 @@ def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool =
     list of Reading or Exception
         One entry per picture. One that cannot be read has its exception, and does not affect the others.
     """
+    begin = perf_counter_ns()
     outcomes = look(images, classifier, False, with_ink)
     unsure = [index for index, outcome in enumerate(outcomes) if is_unsure(outcome)]
     again = look([images[index] for index in unsure], classifier, True, with_ink) if unsure else []
     for index, outcome in zip(unsure, again, strict=True):
-        outcomes[index] = outcome
+        is_read = isinstance(outcome, Reading)
+        outcomes[index] = outcome._replace(stages=preceded(outcome.stages, "glance", begin)) if is_read else outcome
     return outcomes
 
 

@@ -9,3 +9,8 @@ class Stage(NamedTuple):
     name: str
     begin: int
     end: int
+
+
+def preceded(stages: tuple[Stage, ...], name: str, begin: int) -> tuple[Stage, ...]:
+    """Add the time from `begin` to the first of these stages, as a stage of this name."""
+    return Stage(name, begin, stages[0].begin), *stages
