@@ -8,12 +8,12 @@ import asyncio
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from app.preprocess.formats import ending_of
 
@@ -109,13 +109,13 @@ def sizes_in(folder: Path) -> dict[str, int]:
 
 def write(path: Path, content: bytes) -> None:
     """Write a file atomically, even if the process or the machine stops."""
-    handle, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)
+    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with open(handle, "wb") as file:
+        with unfinished.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(handle)
-        os.replace(temporary, path)
+            os.fsync(file.fileno())
+        unfinished.replace(path)
     except BaseException:
-        os.unlink(temporary)
+        unfinished.unlink(missing_ok=True)
         raise

@@ -61,7 +61,9 @@ class Metrics:
         self.text_length = self.histogram("digits_text_length", "Number of digits in a text.", LENGTHS)
         self.corrections = self.counter("digits_corrections", "Corrections stored, by label.", "label")
         self.model = self.gauge(
-            "digits_model_info", "Always 1. The labels give the version and the architecture of the model.", *model
+            "digits_model_info",
+            "Number of workers. The labels give the version and the architecture of the model.",
+            *model,
         )
         self.model.labels(**model).set(1)
 

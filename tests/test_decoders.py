@@ -11,6 +11,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from pebble import ProcessPool
 from PIL import Image
 
 from app.inference import decoder, decoders
@@ -142,7 +143,7 @@ def test_a_picture_that_takes_too_much_cpu_time_ends_only_its_process(pool, phot
     *framed, error = asyncio.run(both())
     assert len(framed) == 10
     assert isinstance(error, TooComplex)
-    assert "more than 1 s" in str(error)
+    assert "too long to decode" in str(error)
     assert killed == ["killed"]
     assert until(lambda: len(pids()) == 2)
 
@@ -218,6 +219,20 @@ def test_a_killed_process_is_replaced(pool, photo):
         for pid in pids():
             os.kill(pid, signal.SIGKILL)
         assert asyncio.run(look(pool, photo)).results[0].frame.any()
+
+
+def test_processes_that_cannot_start_are_logged(pool, photo, monkeypatch, caplog):
+    def ends_at_once(count: int) -> ProcessPool:
+        ended = ProcessPool(count, initializer=os._exit, initargs=[1])
+        assert ended.active
+        return ended
+
+    monkeypatch.setattr(decoders, "new_pool", ends_at_once)
+    with pytest.raises(Busy):
+        asyncio.run(look(pool, photo))
+    assert [record.message for record in caplog.records] == [
+        "Two pools of decoder processes ended before they took a picture: can the processes start?"
+    ]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")

@@ -306,7 +306,7 @@ def test_compressed_bombs_do_not_pass_the_limit_on_all_bodies():
     with TestClient(create_app(Settings(max_held_bytes=10_000))) as client:
         headers = {"Content-Encoding": "gzip"}
         answer = client.post(INFER, content=gzip.compress(bytes(1_000_000)), headers=headers)
-        assert_error(answer, 503, "overloaded", "Too many pictures")
+        assert_error(answer, 413, "upload-too-large", "The request is larger than 10,000 bytes")
         admission = client.app.user_middleware[-1].kwargs["admission"]
         assert admission.in_use[Resource.BYTES] == 0
 

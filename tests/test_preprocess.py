@@ -23,6 +23,7 @@ from support import (
     frame_of,
     reading_of,
     reading_of_drawing,
+    turned_jpeg,
 )
 
 
@@ -207,6 +208,14 @@ def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, side, size, mon
     monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
     assert max(decode.picture_from_bytes(data, MAX_PIXELS, side).image.size) < 1.5 * side
     assert decoded == [size]
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize("size", [(479, 480), (480, 479)])
+def test_an_almost_square_picture_keeps_its_size(size, is_turned):
+    image = Image.new("L", size, 255)
+    picture = decode.picture_from_bytes(turned_jpeg(image) if is_turned else encode(image), MAX_PIXELS, GLANCE_SIDE)
+    assert (picture.width, picture.height) == size
 
 
 def test_specks_do_not_widen_the_box(seven):

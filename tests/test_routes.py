@@ -15,6 +15,7 @@ from app.main import create_app
 from app.preprocess import errors, maps
 from app.settings import Settings
 from app.web import problems
+from app.web.admission import Resource
 from app.web.conversion import box_of
 from app.web.errors import WebError
 from support import HOSTILE, MAX_PIXELS, ROOT, assert_problem, drawing, encode, flat, letter, turned_jpeg
@@ -305,16 +306,21 @@ def test_only_small_pictures_are_decoded_in_this_process(client, seven, monkeypa
 
 
 def test_all_bodies_together_have_a_size_limit(seven):
-    settings = Settings(max_held_bytes=1000)
-    with TestClient(create_app(settings)) as client:
+    with TestClient(create_app(Settings(max_held_bytes=1000))) as client:
+        admission = client.app.user_middleware[-1].kwargs["admission"]
         bomb = gzip.compress(bytes(1_000_000))[:900]
-        answer = client.post("/predict", content=bomb, headers={"content-encoding": "gzip"})
-        assert_problem(answer, 503, "overloaded", "/predict")
+        for body, headers in [(bytes(1001), {}), (bomb, {"content-encoding": "gzip"})]:
+            answer = client.post("/predict", content=body, headers=headers)
+            assert_problem(answer, 413, "upload-too-large", "/predict")
+            assert "1,000 bytes" in answer.json()["detail"]
+        admission.add(Resource.BYTES, 600)  # of other requests
         for _ in range(2):
-            answer = client.post("/predict", content=bytes(1001))
+            answer = client.post("/predict", content=bytes(401))
             assert_problem(answer, 503, "overloaded", "/predict")
             assert answer.headers["retry-after"] == "1"
+        admission.add(Resource.BYTES, -600)
         assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
+        assert admission.in_use[Resource.BYTES] == 0
 
 
 def test_a_stopping_service_fails_its_health_check(client, picture):

@@ -21,7 +21,7 @@ from app.web import answers
 
 AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
 BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"
-SURE, UNSURE = 0.9, 0.5
+GREEN_FROM, YELLOW_FROM = 0.9, 0.5
 LEAST_RUNNER_UP = 0.01  # minimum probability of a runner-up that is shown
 NOT_A_DIGIT = "probably not a digit"
 NO_DIGITS = "no digits"
@@ -173,7 +173,7 @@ def bar_width(width: float) -> int:
 
 def colour(share: float) -> str:
     """Return the colour of a probability."""
-    return "green" if share >= SURE else "yellow" if share >= UNSURE else "red"
+    return "green" if share >= GREEN_FROM else "yellow" if share >= YELLOW_FROM else "red"
 
 
 def rendered(text: Text) -> str:

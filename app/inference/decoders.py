@@ -5,6 +5,7 @@ replaced; other requests are not affected. pebble manages the processes, which s
 """
 
 import asyncio
+import logging
 import multiprocessing
 import os
 import threading
@@ -22,6 +23,9 @@ from app.preprocess.errors import TooComplex
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
 WAIT_SECONDS = 3.0  # maximum wait for earlier pictures
 POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
+
+
+LOGGER = logging.getLogger("digits")
 
 
 class Busy(Exception):
@@ -90,8 +94,9 @@ class Decoders:
             except (TimeoutError, ProcessExpired) as error:
                 self.on_kill()
                 raise TooComplex(
-                    f"The picture takes more than {limits.processor_seconds:g} s to decode: re-save it and try again."
+                    "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
                 ) from error
+        LOGGER.error("Two pools of decoder processes ended before they took a picture: can the processes start?")
         raise Busy
 
     async def begun(self, pool: ProcessPool, work: ProcessFuture[Found]) -> Found:

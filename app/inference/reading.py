@@ -105,8 +105,9 @@ def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool =
     unsure = [index for index, outcome in enumerate(outcomes) if is_unsure(outcome)]
     again = look([images[index] for index in unsure], classifier, True, with_ink) if unsure else []
     for index, outcome in zip(unsure, again, strict=True):
-        is_read = isinstance(outcome, Reading)
-        outcomes[index] = outcome._replace(stages=preceded(outcome.stages, "glance", begin)) if is_read else outcome
+        if isinstance(outcome, Reading):
+            outcome = outcome._replace(stages=preceded(outcome.stages, "glance", begin))
+        outcomes[index] = outcome
     return outcomes
 
 

@@ -22,8 +22,8 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
 MOST_DIGITS = 64  # per line
-# A text needs no close look if every digit has this legibility, and the confidence is at least SURE per digit.
-LEGIBLE, SURE = 0.9, 0.98
+# A text needs no close look if every digit has this legibility, and the confidence is at least the latter per digit.
+CLEARLY_LEGIBLE, SURE_PER_DIGIT = 0.9, 0.98
 
 
 class Digit(NamedTuple):
@@ -90,8 +90,8 @@ class Text(NamedTuple):
     def is_sure(self) -> bool:
         """Whether a close look is unlikely to find a better text."""
         digits = [digit for line in self.lines for digit in line.digits]
-        are_legible = all(digit.legibility >= LEGIBLE for digit in digits)
-        return bool(digits) and are_legible and self.confidence >= SURE ** len(digits)
+        are_legible = all(digit.legibility >= CLEARLY_LEGIBLE for digit in digits)
+        return bool(digits) and are_legible and self.confidence >= SURE_PER_DIGIT ** len(digits)
 
 
 EMPTY = Text((), 1.0)

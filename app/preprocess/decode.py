@@ -12,12 +12,13 @@ from io import BytesIO
 from typing import NamedTuple
 
 import pi_heif
-from PIL import AvifImagePlugin, Image, ImageOps, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, PreprocessError, TooManyPixels
 from app.preprocess.formats import FORMATS
 from app.preprocess.maps import Box
 
+SIDEWAYS = range(5, 9)  # EXIF orientations of pictures that lie on their side
 HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an `infe` item entry of type `iovl`, image overlay
 
 
@@ -114,18 +115,16 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     CorruptImage
     """
     try:
-        longer_side, shorter_side = max(image.size), min(image.size)
-        scale = min(1, side / longer_side)
-        enough = math.ceil(image.width * scale), math.ceil(image.height * scale)
-        image.draft(None, enough)  # large JPEGs are decoded at 1/2, 1/4 or 1/8 scale
+        width, height = image.size
+        scale = min(1, side / max(width, height))
+        image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))  # JPEGs are decoded at up to 1/8 scale
         image.load()
-        turn_upright(image)
+        if turn_upright(image):
+            width, height = height, width
         image = plain(image)
         if (factor := round(max(image.size) / side)) > 1:  # with a factor of 1, Pillow would only copy it
             image = reduced(image, factor)
-        is_wide = image.width >= image.height
-        size = (longer_side, shorter_side) if is_wide else (shorter_side, longer_side)
-        return without_margins(Picture(image, *size, longer_side / max(image.size)))
+        return without_margins(Picture(image, width, height, max(width, height) / max(image.size)))
     except (PreprocessError, MemoryError):
         raise
     except Exception as error:  # as in `open_image`
@@ -144,11 +143,14 @@ def prepare_plugins() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
-def turn_upright(image: Image.Image) -> None:
-    """Apply a picture's EXIF orientation in place, if it has a readable one."""
+def turn_upright(image: Image.Image) -> bool:
+    """Apply a picture's EXIF orientation in place, if it has a readable one; return whether this turned it by 90°."""
     if image.info:  # MNIST's images have no metadata
         with suppress(Exception):  # broken EXIF is no reason to refuse good pixels
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
             ImageOps.exif_transpose(image, in_place=True)
+            return orientation in SIDEWAYS
+    return False
 
 
 def plain(image: Image.Image) -> Image.Image:

@@ -20,9 +20,9 @@ class Box(NamedTuple):
 
     @classmethod
     def around(cls, boxes: NDArray[np.int64]) -> "Box":
-        """Return the bounding box of boxes (n, 4), each given as its first and last row, and first and last column."""
-        top, bottom, left, right = boxes.T
-        return cls(int(top.min()), int(bottom.max()) + 1, int(left.min()), int(right.max()) + 1)
+        """Return the box around boxes (n, 4) of first and last row, first and last column; empty ones do not count."""
+        (top, _, left, _), (_, bottom, _, right) = boxes.min(axis=0).tolist(), boxes.max(axis=0).tolist()
+        return cls(top, bottom + 1, left, right + 1)
 
     @property
     def size(self) -> int:

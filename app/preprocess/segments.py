@@ -99,7 +99,7 @@ def segments_of(line: Line, cuts: Cuts, level: float) -> Segments:
     """
     _, mass, box = Components.labelled(line.ink, level, cuts.part)
     spans = spans_of(box, line.height)
-    boxes = np.array([around(box[begin:end]) for begin, end in spans], np.int64).reshape(-1, 4)
+    boxes = np.array([Box.around(box[begin:end]) for begin, end in spans], np.int64).reshape(-1, 4)
     part = np.arange(len(box))
     frames = [framed(line.ink, cuts.part, span, Box(*edges)) for span, edges in zip(spans, boxes.tolist(), strict=True)]
     return Segments(
@@ -126,18 +126,12 @@ def spans_of(box: Boxes, height: float) -> list[Span]:
     spans = []
     for begin in range(len(box)):
         for end in range(begin + 1, min(begin + MERGED, len(box)) + 1):
-            top, bottom, left, right = around(box[begin:end])
+            top, bottom, left, right = Box.around(box[begin:end])
             if end > begin + 1 and right - left > WIDEST * height:
                 break
             if bottom - top >= LOWEST * height:
                 spans.append((begin, end))
     return spans
-
-
-def around(box: Boxes) -> tuple[int, int, int, int]:
-    """Return the box around inclusive boxes (n, 4), with exclusive ends as in `maps.Box`; empty boxes do not count."""
-    (top, _, left, _), (_, bottom, _, right) = box.min(axis=0).tolist(), box.max(axis=0).tolist()
-    return top, bottom + 1, left, right + 1
 
 
 def heights(box: Boxes) -> NDArray[np.int64]:

@@ -45,7 +45,7 @@ class Admission:
     """Counts and limits the bytes of request bodies, and the small and large pictures, in progress."""
 
     def __init__(self, settings: Settings, depth: Gauge) -> None:
-        self.max_upload_bytes = settings.max_upload_bytes
+        self.max_upload_bytes = min(settings.max_upload_bytes, settings.max_held_bytes)
         self.limits = {
             Resource.BYTES: settings.max_held_bytes,
             Resource.SMALL: settings.small_queue,

@@ -69,7 +69,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     picture.TooMuchWriting: ProblemType(422, "too-much-writing", "There is too much writing in the picture"),
     web.NotADigit: ProblemType(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: ProblemType(422, "impossible-length", "The picture cannot be read as a number of this length"),
-    RequestValidationError: ProblemType(422, "invalid-parameter", "A query parameter is invalid"),
+    RequestValidationError: ProblemType(422, "invalid-parameter", "A parameter is invalid"),
     Exception: ProblemType(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,
@@ -86,7 +86,8 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
         return problem_type, f"{request.method} {request.scope['path']}: {status.description}."
     if isinstance(error, RequestValidationError):
         return TYPES[RequestValidationError], "; ".join(
-            f"{each['loc'][-1]}: {each['msg']}, not {each['input']!r}" for each in error.errors()
+            f"{each['loc'][-1]}: {each['msg']}" + (f", not {each['input']!r}" if each["type"] != "missing" else "")
+            for each in error.errors()
         ) + "."
     if type(error) in TYPES:
         return TYPES[type(error)], str(error)
