@@ -65,7 +65,8 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=1,
-        description="Minimum legibility for `/predict` and `/explain`. Pictures below it get the error `not-a-digit`.",
+        description="Minimum legibility, except for `/read` and `/corrections`. Pictures below it get the error "
+        "`not-a-digit`.",
     )
     corrections_dir: DirectoryPath | None = Field(
         default=None,
@@ -95,7 +96,9 @@ class Settings(BaseSettings):
         description="Time after SIGTERM, in seconds, during which `/health` answers 503 and the service still listens.",
     )
     shutdown_timeout_seconds: int = Field(
-        default=10, ge=0, description="Maximum time for running requests to finish after SIGTERM or Ctrl-C, in seconds."
+        default=10,
+        ge=0,
+        description="Maximum time for running requests to finish, in seconds, after Ctrl-C or `DIGITS_DRAIN_SECONDS`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Lowest log level to write: `debug`, `info`, `warning` or `error`."

@@ -91,15 +91,17 @@ def main(
     folders: Annotated[list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")],
     url: Annotated[str, typer.Option(envvar="DIGITS_URL", help="URL of the service.")] = "http://127.0.0.1:8000",
     sheets: Annotated[Path, typer.Option(help="Folder for the contact sheets.")] = Path("runs/real"),
+    key: Annotated[str, typer.Option(envvar="DIGITS_API_KEY", help="API key, if the service requires one.")] = "",
 ) -> None:
     """Measure a running service on folders of real pictures."""
     try:
-        results = read_all(labelled(folders), url)
+        results = read_all(labelled(folders), url, key)
     except OSError as error:
         typer.echo(f"{error.filename}: {error.strerror}", err=True)
         raise typer.Exit(1) from error
     except httpx2.HTTPError as error:
-        typer.echo(f"{url} does not answer ({error}): start it with `make run`, or pass its URL with --url.", err=True)
+        advice = "start the service with `make run`, or pass its --url and --key"
+        typer.echo(f"{url} does not answer ({error}): {advice}.", err=True)
         raise typer.Exit(1) from error
     if not results:
         typer.echo(f"{', '.join(map(str, folders))}: no labels.csv lists a picture.", err=True)
@@ -128,10 +130,10 @@ def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
     return {folder.relative_to(root).as_posix(): labels for folder, labels in pictures.items()}
 
 
-def read_all(pictures: dict[str, dict[Path, str]], url: str) -> dict[str, list[Reading]]:
+def read_all(pictures: dict[str, dict[Path, str]], url: str, key: str = "") -> dict[str, list[Reading]]:
     """Send every picture of every folder to the service."""
-    results = {}
-    with httpx2.Client(base_url=url, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
+    results, headers = {}, {"X-API-Key": key} if key else {}
+    with httpx2.Client(base_url=url, headers=headers, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
         for name, labels in pictures.items():
             readings = pool.map(read, repeat(client), labels.keys(), labels.values())
             results[name] = list(tqdm(readings, name, total=len(labels), unit="picture", disable=None))
@@ -146,7 +148,7 @@ def read(client: httpx2.Client, path: Path, label: str) -> Reading:
         content=path.read_bytes(),
         headers={"content-type": "application/octet-stream"},
     )
-    if answer.headers.get("content-type") == "application/problem+json":
+    if answer.status_code != 401 and answer.headers.get("content-type") == "application/problem+json":
         return Reading(path, label, answer.json()["type"])
     prediction = answer.raise_for_status().json()
     legibility = prediction.get("legibility", 1.0)  # older services do not report it

@@ -36,7 +36,7 @@ CI = (WORKFLOWS / "ci.yml").read_text()
 RELEASE = (WORKFLOWS / "release.yml").read_text()
 POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
-SHUTDOWN = Settings.model_fields["shutdown_timeout_seconds"].default
+SHUTDOWN = sum(Settings.model_fields[name].default for name in ("drain_seconds", "shutdown_timeout_seconds"))
 
 
 def run(*command: str) -> None:

@@ -461,7 +461,10 @@ def test_sigterm_under_load_loses_no_request(small):
 
 
 def test_a_request_that_takes_too_long_does_not_keep_the_service_from_stopping(picture):
-    with serving(DIGITS_SHUTDOWN_TIMEOUT_SECONDS="2") as (process, url), connect(url) as client:
+    with (
+        serving(DIGITS_SHUTDOWN_TIMEOUT_SECONDS="2", DIGITS_DRAIN_SECONDS="0") as (process, url),
+        connect(url) as client,
+    ):
         client.sendall(post(picture)[:100])
         time.sleep(0.2)
         started = time.perf_counter()

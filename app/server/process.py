@@ -89,7 +89,7 @@ def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         access_log=False,  # RequestMiddleware writes these
         server_header=False,
         proxy_headers=False,  # the client's address is not used
-        timeout_graceful_shutdown=max(0, settings.shutdown_timeout_seconds - settings.drain_seconds),
+        timeout_graceful_shutdown=settings.shutdown_timeout_seconds,
     )
 
 
