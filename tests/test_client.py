@@ -14,8 +14,8 @@ import pytest
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
-from app.inference.text import MOST_DIGITS
-from app.preprocess.lines import MOST_LINES
+from app.inference.text import MAX_DIGITS
+from app.preprocess.lines import MAX_LINES
 from app.web.answers import CORRUPT_IMAGE
 from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy
 
@@ -249,9 +249,9 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(status):
 
 
 def test_the_longest_text_is_accepted():
-    line = {**NUMBER["lines"][0], "digits": NUMBER["lines"][0]["digits"] * MOST_DIGITS}
-    with asking(lambda _: (200, {}, {**NUMBER, "lines": [line] * MOST_LINES})) as service:
-        assert len(service.read(b"picture", None).lines) == MOST_LINES
+    line = {**NUMBER["lines"][0], "digits": NUMBER["lines"][0]["digits"] * MAX_DIGITS}
+    with asking(lambda _: (200, {}, {**NUMBER, "lines": [line] * MAX_LINES})) as service:
+        assert len(service.read(b"picture", None).lines) == MAX_LINES
 
 
 def test_a_missing_key_is_reported_once_with_how_to_pass_it():

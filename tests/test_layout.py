@@ -3,14 +3,14 @@ from math import inf
 import pytest
 from rich.cells import cell_len
 
-from app.cli.layout import LEAST, bar, hanging, percent, shortened
+from app.cli.layout import MIN_COLUMNS, bar, hanging, percent, shortened
 
 
 @pytest.mark.parametrize("name", ["7.png", "pictures/2026/sept/0001.png", "写真/手書き/七.png", "à" * 300])
 @pytest.mark.parametrize("width", [0, 6, 10, 13, 80, inf])
 def test_a_long_name_is_shortened_but_keeps_its_end(name, width):
     short = shortened(name, width)
-    assert cell_len(short) <= max(width, LEAST)
+    assert cell_len(short) <= max(width, MIN_COLUMNS)
     assert short == name or (short[0] == "…" and name.endswith(short[1:]))
     if cell_len(name) <= width:
         assert short == name

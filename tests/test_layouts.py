@@ -9,7 +9,7 @@ from PIL import Image
 from app.inference.decoder import LAYOUTS, find
 from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.layouts import MOST_FRAMES, Layout, reading_side, ways
+from app.preprocess.layouts import MAX_FRAMES, Layout, reading_side, ways
 from support import MAX_PIXELS, encode
 
 
@@ -111,4 +111,4 @@ def test_noise_and_full_pages_stay_within_the_time_limit(digits, share):
     except TooMuchWriting:
         found = []
     assert time.process_time() - started < 1  # the limit of a decoder process
-    assert sum(len(line.frames) for layout in found for line in layout) <= MOST_FRAMES
+    assert sum(len(line.frames) for layout in found for line in layout) <= MAX_FRAMES

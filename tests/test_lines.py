@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.lines import MOST_LINES, MOST_PIECES, Line, lines_of
+from app.preprocess.lines import MAX_COMPONENTS, MAX_LINES, Line, lines_of
 from app.preprocess.pieces import Components
 from support import inked
 
@@ -115,14 +115,14 @@ def test_the_scale_of_a_line_is_relative_to_the_one_with_the_most_ink():
 def test_many_pieces_are_noise():
     ink = np.zeros((200, 300), np.float32)
     ink[::4, ::4] = ink[1::4, ::4] = ink[::4, 1::4] = 1
-    assert MOST_PIECES < 50 * 75
+    assert MAX_COMPONENTS < 50 * 75
     with pytest.raises(TooMuchWriting):
         lines_on(ink)
 
 
 def test_many_lines_are_noise():
-    tops = range(0, 200, 200 // (MOST_LINES + 1))
-    assert len(tops) > MOST_LINES
+    tops = range(0, 200, 200 // (MAX_LINES + 1))
+    assert len(tops) > MAX_LINES
     with pytest.raises(TooMuchWriting):
         boxes_of(*[(top, top + 4, 10, 30) for top in tops])
-    assert len(boxes_of(*[(top, top + 4, 10, 30) for top in tops[:MOST_LINES]])) == MOST_LINES
+    assert len(boxes_of(*[(top, top + 4, 10, 30) for top in tops[:MAX_LINES]])) == MAX_LINES

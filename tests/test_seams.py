@@ -5,7 +5,7 @@ import pytest
 
 from app.preprocess.lines import Line
 from app.preprocess.maps import Box
-from app.preprocess.seams import MOST_SEAMS, parts_of
+from app.preprocess.seams import MAX_SEAMS, parts_of
 
 
 def line_of(ink: np.ndarray, height: float) -> Line:
@@ -87,7 +87,7 @@ def test_parts_are_numbered_from_left_to_right_in_every_row(digits):
 def test_the_number_of_parts_is_limited():
     stripes = np.zeros((20, 3000))
     stripes[:, ::4] = 1
-    assert parts_of(line_of(stripes, 20)).part.max() <= MOST_SEAMS
+    assert parts_of(line_of(stripes, 20)).part.max() <= MAX_SEAMS
 
 
 def test_one_pixel_is_one_part():

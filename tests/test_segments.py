@@ -6,7 +6,7 @@ import pytest
 from app.preprocess.lines import lines_of
 from app.preprocess.pieces import Components
 from app.preprocess.seams import parts_of
-from app.preprocess.segments import MERGED, segments_of
+from app.preprocess.segments import MAX_PARTS, segments_of
 
 LEVEL = 0.3
 
@@ -36,7 +36,7 @@ def test_segments_are_consecutive_parts(digits):
     segments = found(page_with(*digits[::60]))
     begin, end = segments.spans.T
     assert (end > begin).all()
-    assert (end - begin).max() <= MERGED
+    assert (end - begin).max() <= MAX_PARTS
     assert end.max() == len(segments.parts.ink)
     assert len(segments.frames) == len(segments.boxes) == len(segments.shapes.height) == len(segments.spans)
 

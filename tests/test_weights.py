@@ -49,6 +49,6 @@ def test_the_loss_agrees_with_the_lattice(numbers, examples, classifier):
 
 def test_fitting_lowers_the_loss(examples):
     fitted, mean = weights.fit(examples)
-    before = weights.loss(weights.batch(examples), served()).clamp(max=weights.MOST_LOSS).mean().item()
+    before = weights.loss(weights.batch(examples), served()).clamp(max=weights.MAX_LOSS).mean().item()
     assert mean < before
     assert all(torch.isfinite(side).all() for side in fitted)

@@ -25,7 +25,7 @@ MAX_PIXELS = 50_000_000  # the service's default
 # With 125, 11.6 % of the digits in docs/corrections.md were misread instead of 12.8 %.
 WEIGHT = 50
 # The most that all pictures together add, as a share of the digits (or non-digits) without them.
-MOST = 0.1
+MAX_SHARE = 0.1
 
 
 class PicturesMissing(Exception):
@@ -104,7 +104,7 @@ def by_kind(pictures: Digits) -> tuple[Digits, Digits]:
 
 def weighted(pictures: Digits, others: int) -> Digits:
     """Repeat each picture by its weight among `others`, the number of other images."""
-    times = max(1, min(WEIGHT, int(MOST * others / max(1, len(pictures)))))
+    times = max(1, min(WEIGHT, int(MAX_SHARE * others / max(1, len(pictures)))))
     return pictures.take(torch.arange(len(pictures)).repeat(times))
 
 

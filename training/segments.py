@@ -28,7 +28,7 @@ WHOLE, PARTIAL = 0.9, 0.65  # share of a digit's ink: a segment that is a digit 
 PURE, MIXED = 0.9, 0.8  # the digit's share of the segment's ink, likewise
 SIGN = 0.02  # the most ink of signs in a segment that is a digit, as a share
 SLENDER, LOW = 0.4, 0.7  # least width without slant by height, and least height by the line's, of a non-digit
-MOST = 3  # segments of each class from one line
+MAX_PER_LINE = 3  # segments of each class from one line
 DOUBTFUL = -2  # the label of an ambiguous segment
 
 
@@ -62,7 +62,7 @@ def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
     while max(missing) > 0:
         judged = judged_segments(digits, rng)
         for sort, of_it in enumerate((judged.labels >= 0, judged.labels == NONE)):
-            some = rng.permutation(np.flatnonzero(of_it))[: min(MOST, missing[sort])]
+            some = rng.permutation(np.flatnonzero(of_it))[: min(MAX_PER_LINE, missing[sort])]
             found[sort].append(Judged(judged.frames[some], judged.labels[some]))
             missing[sort] -= len(some)
     whole, none = (

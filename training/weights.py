@@ -22,15 +22,15 @@ from app.inference.classifier import Classifier
 from app.inference.decoder import LAYOUTS, find
 from app.inference.text import classify
 from app.inference.text_reading import read_text_bytes
-from app.preprocess.segments import MERGED
+from app.preprocess.segments import MAX_PARTS
 from training import data, strings
 from training.config import MODEL
 
 LENGTHS = 1, 6  # least and most digits per line
 BATCH = 100
 PENALTY = 1e-3  # L2 regularisation
-LEAST = -1e30  # stands for log 0
-MOST_LOSS = 30.0  # maximum per picture, so that one that cannot be read does not outweigh the others
+LOG_ZERO = -1e30  # stands for log 0
+MAX_LOSS = 30.0  # per picture, so that one that cannot be read does not outweigh the others
 MAX_PIXELS = 50_000_000
 
 
@@ -73,9 +73,9 @@ class Batch(NamedTuple):
     is_part, line_ends : Tensor
         (L, N) bool: whether a part exists, and whether it is the last of its line.
     ending : Tensor
-        (L, N, MERGED) int64: the segments that end with a part, by their number of parts; S if there is none.
+        (L, N, MAX_PARTS) int64: the segments that end with a part, by their number of parts; S if there is none.
     labels : Tensor
-        (L, N, MERGED, K) float32: log-probability that such a segment is each digit of the text.
+        (L, N, MAX_PARTS, K) float32: log-probability that such a segment is each digit of the text.
     """
 
     example: Tensor
@@ -111,7 +111,7 @@ def batch(examples: Sequence[Example]) -> Batch:
     segments = sum(len(reading.spans) for _, reading in owned)
     parts = torch.zeros(layouts_, most_parts, len(lattice.BLANK_WEIGHTS))
     is_part, line_ends = torch.zeros(2, layouts_, most_parts, dtype=torch.bool)
-    ending = torch.full((layouts_, most_parts, MERGED), segments)
+    ending = torch.full((layouts_, most_parts, MAX_PARTS), segments)
     text = torch.zeros(layouts_, max(1, *map(len, texts)), dtype=torch.long)
     start = 0
     for row, (_, reading) in enumerate(owned):
@@ -123,7 +123,8 @@ def batch(examples: Sequence[Example]) -> Batch:
             ending[row, end - 1, end - begin - 1] = segment
         start += len(reading.spans)
     labels = np.concatenate([reading.labels for _, reading in owned] + [np.zeros((1, 10))])
-    of_text = torch.from_numpy(labels).float()[ending].gather(3, text[:, None, None].expand(-1, most_parts, MERGED, -1))
+    columns = text[:, None, None].expand(-1, most_parts, MAX_PARTS, -1)
+    of_text = torch.from_numpy(labels).float()[ending].gather(3, columns)
     return Batch(
         torch.tensor([index for index, _ in owned]),
         torch.tensor([len(text) for text in texts]),
@@ -138,24 +139,24 @@ def batch(examples: Sequence[Example]) -> Batch:
 
 def loss(padded: Batch, weights: Weights) -> Tensor:
     """Compute the negative log-likelihood of each example's text (E,), which is very large if no path reads it."""
-    scores = torch.cat([padded.digits @ weights.digits, torch.tensor([LEAST])])[padded.ending]  # (L, N, MERGED)
+    scores = torch.cat([padded.digits @ weights.digits, torch.tensor([LOG_ZERO])])[padded.ending]  # (L, N, MAX_PARTS)
     skipped = (padded.parts @ weights.blanks) * padded.is_part
     count, most_parts, _, most_digits = padded.labels.shape
     any_text = [torch.zeros(count)]
-    own_text = [torch.full((count, most_digits + 1), LEAST).index_fill(1, torch.tensor([0]), 0)]
+    own_text = [torch.full((count, most_digits + 1), LOG_ZERO).index_fill(1, torch.tensor([0]), 0)]
     line_any, line_own = any_text[0], own_text[0]  # where the line begins
     for end in range(most_parts):
         is_end = padded.line_ends[:, end]
-        blank = torch.where(is_end, weights.blanks[-1], LEAST)
+        blank = torch.where(is_end, weights.blanks[-1], LOG_ZERO)
         reached = [any_text[end] + skipped[:, end], line_any + blank]
         own = [own_text[end] + skipped[:, end, None], line_own + blank[:, None]]
-        for merged in range(min(MERGED, end + 1)):
-            score = torch.where(padded.is_part[:, end], scores[:, end, merged], LEAST)
+        for merged in range(min(MAX_PARTS, end + 1)):
+            score = torch.where(padded.is_part[:, end], scores[:, end, merged], LOG_ZERO)
             reached.append(any_text[end - merged] + score)
             one_more = own_text[end - merged][:, :-1] + score[:, None] + padded.labels[:, end, merged]
-            own.append(torch.nn.functional.pad(one_more, (1, 0), value=LEAST))
+            own.append(torch.nn.functional.pad(one_more, (1, 0), value=LOG_ZERO))
         any_text.append(torch.stack(reached).logsumexp(0))
-        own_text.append(torch.stack(own).logsumexp(0).clamp(min=LEAST))
+        own_text.append(torch.stack(own).logsumexp(0).clamp(min=LOG_ZERO))
         line_any = torch.where(is_end, any_text[-1], line_any)
         line_own = torch.where(is_end[:, None], own_text[-1], line_own)
     own_end = own_text[-1].gather(1, padded.length[:, None])[:, 0]
@@ -165,7 +166,7 @@ def loss(padded: Batch, weights: Weights) -> Tensor:
 def by_example(values: Tensor, example: Tensor) -> Tensor:
     """Compute the log-sum-exp of each example's values."""
     count = int(example.max()) + 1
-    highest = torch.full((count,), LEAST).scatter_reduce(0, example, values.detach(), "amax")
+    highest = torch.full((count,), LOG_ZERO).scatter_reduce(0, example, values.detach(), "amax")
     total = torch.zeros(count).scatter_add(0, example, (values - highest[example]).exp())
     return highest + total.log()
 
@@ -186,7 +187,7 @@ def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
         optimizer.zero_grad()
         total = PENALTY * sum((group.square().sum() for group in weights), torch.zeros(()))
         for padded in batches:
-            total = total + loss(padded, weights).clamp(max=MOST_LOSS).sum() / len(examples)
+            total = total + loss(padded, weights).clamp(max=MAX_LOSS).sum() / len(examples)
         total.backward()  # type: ignore[no-untyped-call]
         means.append(total.item())
         return total

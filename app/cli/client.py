@@ -19,8 +19,8 @@ from app.web.answers import Failure, Health, Prediction, Predictions, Text
 
 Content = TypeVar("Content", bound=BaseModel)
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before each retry, unless the service asks for more
-LONGEST_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
-TOGETHER = 64  # pictures per batch; a full one takes a quarter of a service's places for small pictures
+MAX_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
+MAX_BATCH = 64  # pictures per batch; a full one takes a quarter of a service's places for small pictures
 MAX_BYTES = 2_000_000  # of a response; the longest, a text of 2,048 digits, takes a quarter of that
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
@@ -49,7 +49,7 @@ class Service:
             raise without_scheme(url)
         self.url = url.removesuffix("/")
         self.at_once = at_once
-        self.together = TOGETHER
+        self.together = MAX_BATCH
         self.slots = Slots(at_once)
         self.batches = threading.Semaphore(max(1, at_once // 4))
         if key and not (key.isascii() and key.isprintable()):
@@ -117,7 +117,7 @@ class Service:
         for pause in PAUSES:
             response = self.post(path, content=data, headers=RAW)
             requested = requested_pause(response)
-            if response.status_code not in BUSY or requested > LONGEST_PAUSE:
+            if response.status_code not in BUSY or requested > MAX_PAUSE:
                 return response
             time.sleep(max(pause, requested) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
         return self.post(path, content=data, headers=RAW)

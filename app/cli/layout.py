@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 BAR_WIDTH = 40
 EIGHTHS = " ▏▎▍▌▋▊▉"
-LEAST = 6  # minimum columns of a name or a bar, however narrow the terminal
+MIN_COLUMNS = 6  # of a name or a bar, however narrow the terminal
 
 
 def terminal_width() -> float:
@@ -23,7 +23,7 @@ def shortened(name: str, width: float) -> str:
     >>> shortened("pictures/0001.png", 10)
     '…/0001.png'
     """
-    most = max(width, LEAST)
+    most = max(width, MIN_COLUMNS)
     if cell_len(name) <= most:
         return name
     end = name[-int(most) :]
@@ -36,7 +36,7 @@ def hanging(text: str, indent: int, width: float) -> str:
     """Wrap text, with all lines but the first indented."""
     if indent + len(text) <= width:
         return text
-    lines = textwrap.wrap(text, max(int(width) - indent, LEAST), break_on_hyphens=False)
+    lines = textwrap.wrap(text, max(int(width) - indent, MIN_COLUMNS), break_on_hyphens=False)
     return f"\n{' ' * indent}".join(lines)
 
 

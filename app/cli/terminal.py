@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.cli.layout import BAR_WIDTH, LEAST, bar, hanging, percent, shortened
+from app.cli.layout import BAR_WIDTH, MIN_COLUMNS, bar, hanging, percent, shortened
 from app.cli.pictures import printable
 from app.inference.thresholds import LEGIBLE
 from app.web import answers
@@ -22,7 +22,7 @@ from app.web import answers
 AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
 BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"
 GREEN_FROM, YELLOW_FROM = 0.9, 0.5
-LEAST_RUNNER_UP = 0.01  # minimum probability of a runner-up that is shown
+MIN_RUNNER_UP = 0.01  # probability of a runner-up that is shown
 NOT_A_DIGIT = "probably not a digit"
 NO_DIGITS = "no digits"
 
@@ -73,7 +73,7 @@ class Table(TerminalFormat):
     def __init__(self, names: Sequence[str], width: float, columns: str, last: str) -> None:
         super().__init__(width)
         longest = max(cell_len(printable(name)) for name in ["file", *names])
-        self.name_width = int(min(longest, max(width - len(columns) - BEHIND - 4, LEAST)))
+        self.name_width = int(min(longest, max(width - len(columns) - BEHIND - 4, MIN_COLUMNS)))
         self.above = rendered(self.line("file", columns, last, "bold")) + "\n"
 
     def row(self, name: str, cells: str, last: str, style: str) -> str:
@@ -101,7 +101,7 @@ class Rows(Table):
     def answer(self, name: str, answer: answers.Prediction) -> str:
         """Return the row of a picture that was read."""
         share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
-        others = [f"{digit} ({percent(share)})"] if share >= LEAST_RUNNER_UP else []
+        others = [f"{digit} ({percent(share)})"] if share >= MIN_RUNNER_UP else []
         if answer.legibility < LEGIBLE:
             others.append(NOT_A_DIGIT)
         style = colour(min(answer.confidence, answer.legibility))
@@ -168,7 +168,7 @@ def bar_row(digit: int, share: float, style: str, size: int) -> Text:
 
 def bar_width(width: float) -> int:
     """Return the number of columns for a bar, beside its digit and percentage."""
-    return int(max(LEAST, min(BAR_WIDTH, width - AROUND_BAR)))
+    return int(max(MIN_COLUMNS, min(BAR_WIDTH, width - AROUND_BAR)))
 
 
 def colour(share: float) -> str:

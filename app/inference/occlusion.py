@@ -13,7 +13,7 @@ from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
 PATCH_SIDE = FRAME_SIDE // PATCHES  # pixels
-LEAST = np.finfo(np.float32).tiny  # lower bound on probabilities, so that their logarithms are finite
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that their logarithms are finite
 
 
 def evidence(classifier: Classifier, frame: Map, digit: int, runner_up: int) -> NDArray[np.float64]:
@@ -36,7 +36,7 @@ def evidence(classifier: Classifier, frame: Map, digit: int, runner_up: int) -> 
     """
     without = occluded(frame)
     probabilities, _ = classifier(np.concatenate([frame[np.newaxis], without]))
-    logarithms = np.log(probabilities.astype(np.float64).clip(min=LEAST))
+    logarithms = np.log(probabilities.astype(np.float64).clip(min=MIN_PROBABILITY))
     log_odds = logarithms[:, digit] - logarithms[:, runner_up]  # of the frame, then without each patch
     has_ink = (without != frame).any(axis=(1, 2))
     decreases: NDArray[np.float64] = np.where(has_ink, log_odds[0] - log_odds[1:], 0)

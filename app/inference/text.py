@@ -21,7 +21,7 @@ from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
-MOST_DIGITS = 64  # per line
+MAX_DIGITS = 64  # per line
 # A text needs no close look if every digit has this legibility, and the confidence is at least the latter per digit.
 CLEARLY_LEGIBLE, SURE_PER_DIGIT = 0.9, 0.98
 
@@ -117,7 +117,7 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     Raises
     ------
     TooMuchWriting
-        A line has more than MOST_DIGITS digits.
+        A line has more than MAX_DIGITS digits.
     """
     proposals = [proposal_of(layout, classifier, length) for layout in layouts]
     texts = {proposal.text for proposal in proposals if proposal.score > -math.inf}
@@ -131,7 +131,7 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
         return Text((), confidence)
     matching = [proposal for proposal in proposals if proposal.text == text]
     lines = lines_of(max(matching, key=lambda proposal: proposal.score))
-    if max(len(line.digits) for line in lines) > MOST_DIGITS:
+    if max(len(line.digits) for line in lines) > MAX_DIGITS:
         raise TooMuchWriting
     return Text(lines, confidence)
 

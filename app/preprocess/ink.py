@@ -25,7 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as in Pillow
 STROKE_WIDTHS = (0.10, 0.22)
 # Rows along an edge are a line if they differ by this much from those further in; 1 is the range from black to white.
 LINE = 0.1
-SEPARATE = 0.77  # minimum separability of ink and background; a uniform gradient has 0.75
+MIN_SEPARABILITY = 0.77  # separability of ink and background; a uniform gradient has 0.75
 THRESHOLD_PRIOR = -1.0  # log-odds: a desk that is darker than the paper passes the threshold too
 LIGHT_PRIOR = -2.0  # log-odds: few people write light on dark, and the gaps between dark strokes are light
 # Thresholds for connected components: high ones separate strokes from faint lines, low ones connect faint strokes.
@@ -141,7 +141,7 @@ def ink_by_threshold(grey: Map) -> list[Map]:
         return []
     light = ((grey - low) / (high - low)).clip(0, 1)
     threshold, separability = otsu(light)
-    if max(grey.shape) > SMALL_SIDE and separability < SEPARATE:
+    if max(grey.shape) > SMALL_SIDE and separability < MIN_SEPARABILITY:
         return []
     return [above_ground(1 - light, 1 - threshold), above_ground(light, threshold)]
 

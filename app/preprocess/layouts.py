@@ -22,8 +22,8 @@ from app.preprocess.segments import Segments, segments_of
 
 # Larger pictures are downscaled to this many pixels, for a glance and for a close look.
 GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
-LONGEST = 4 * 640  # maximum longer side, in pixels, for a long number
-MOST_FRAMES = 2048
+MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
+MAX_FRAMES = 2048
 ENOUGH_FRAMES = 600  # above this, no further segmentation is tried: it would take too long
 LEVEL = 0.3  # ink threshold, the only one for a glance
 # One segmentation of a picture into lines of writing, from top to bottom; boxes are in pixels of the upright picture.
@@ -33,7 +33,7 @@ Layout = tuple[Segments, ...]
 def reading_side(size: tuple[int, int], closely: bool) -> int:
     """Return the longer side, in pixels, to which a picture of this size is downscaled for reading."""
     share = min(1.0, math.sqrt((CLOSE_PIXELS if closely else GLANCE_PIXELS) / math.prod(size)))
-    return max(1, min(LONGEST, round(share * max(size))))
+    return max(1, min(MAX_SIDE, round(share * max(size))))
 
 
 def layouts(picture: Picture, closely: bool) -> list[Layout]:
@@ -44,7 +44,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     picture : Picture
         A decoded picture of at most about GLANCE_PIXELS or, for a close look, CLOSE_PIXELS.
     closely : bool
-        Whether to try all views and thresholds, up to MOST_FRAMES frames. A glance tries only the first view.
+        Whether to try all views and thresholds, up to MAX_FRAMES frames. A glance tries only the first view.
 
     Raises
     ------
@@ -52,9 +52,9 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         The picture has more writing, or noise, than can be read.
     """
     found: dict[Hashable, Layout] = {}
-    remaining = MOST_FRAMES
+    remaining = MAX_FRAMES
     for way in ways(picture, closely):
-        if MOST_FRAMES - remaining > ENOUGH_FRAMES:
+        if MAX_FRAMES - remaining > ENOUGH_FRAMES:
             break
         try:
             lines = lines_of(way.ink, way.found, way.printed, way.with_cut_off)

@@ -12,12 +12,12 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components, piece
 
 DIGIT_HEIGHT = 40  # lines with higher digits are downscaled to this height, in pixels
-MOST_PIECES, MOST_LINES = 2048, 32
+MAX_COMPONENTS, MAX_LINES = 2048, 32
 SMALL = 0.4  # components shorter than this fraction of the median height start no line
 SPECK = 0.1  # components smaller than this fraction of it are ignored
-OVERLAP = 0.4  # minimum vertical overlap of a component and the last two of its line, over the smaller height
-NEAR = 0.5  # maximum distance of a small component above or below its line, in median heights
-DIGIT_SIZED = 1.5  # maximum ratio of a cut-off component's longer side and the median height, either way
+MIN_OVERLAP = 0.4  # vertical overlap of a component and the last two of its line, over the smaller height
+MAX_DISTANCE = 0.5  # distance of a small component above or below its line, in median heights
+MAX_SIZE_RATIO = 1.5  # ratio of a cut-off component's longer side and the median height, either way
 
 
 class Line(NamedTuple):
@@ -66,7 +66,7 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
     Raises
     ------
     TooMuchWriting
-        There are more than MOST_PIECES components or MOST_LINES lines, which is probably noise.
+        There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
     """
     tall = found.box[:, 1] - found.box[:, 0] + 1
     kept = np.arange(len(tall)) > 0 if with_cut_off else found.is_whole
@@ -74,16 +74,16 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
         return []
     usual = weighted_median(tall[kept], found.mass[kept])
     if not with_cut_off:
-        kept[1:] |= np.maximum(found.size / usual, usual / found.size)[1:] <= DIGIT_SIZED
+        kept[1:] |= np.maximum(found.size / usual, usual / found.size)[1:] <= MAX_SIZE_RATIO
     kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
-    if len(large) > MOST_PIECES:
+    if len(large) > MAX_COMPONENTS:
         raise TooMuchWriting
     rows = grouped(found, large)
-    if len(rows) > MOST_LINES:
+    if len(rows) > MAX_LINES:
         raise TooMuchWriting
-    small = np.flatnonzero(kept & (tall < SMALL * usual))[:MOST_PIECES].tolist()
-    nearest = [nearest_line(found, component, rows, NEAR * usual) for component in small]
+    small = np.flatnonzero(kept & (tall < SMALL * usual))[:MAX_COMPONENTS].tolist()
+    nearest = [nearest_line(found, component, rows, MAX_DISTANCE * usual) for component in small]
     for component, index in zip(small, nearest, strict=True):
         if index is not None:
             rows[index].append(component)
@@ -112,7 +112,7 @@ def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
     for component in large[np.argsort(found.box[large, 2])].tolist():
         top, bottom = found.box[component, :2]
         shared = np.minimum(ends[:, 1], bottom) - np.maximum(ends[:, 0], top) + 1
-        is_own = shared >= OVERLAP * (np.minimum(ends[:, 1] - ends[:, 0], bottom - top) + 1)
+        is_own = shared >= MIN_OVERLAP * (np.minimum(ends[:, 1] - ends[:, 0], bottom - top) + 1)
         row = [*chain(*compress(rows, is_own)), component]
         rows = [*compress(rows, ~is_own), row]
         end = found.box[row[-2:]]

@@ -10,10 +10,10 @@ from app.preprocess.maps import Box, Map, connected, sliding
 
 # Components with less ink than this fraction of the largest one's are specks.
 SPECK = 0.04
-# Maximum distance and size of a neighbour, as multiples of a component's size.
-REACH, LARGER = 0.3, 1.2
-MOST = 3  # components that are candidates
-SMALLEST, SMALLEST_SHARE = 5, 1 / 16  # minimum for a candidate: pixels, and fraction of the map's longer side
+# Distance and size of a neighbour, as multiples of a component's size.
+MAX_DISTANCE, MAX_RELATIVE_SIZE = 0.3, 1.2
+MAX_CANDIDATES = 3  # components that are candidates
+MIN_SIZE, MIN_SHARE = 5, 1 / 16  # of a candidate: pixels, and fraction of the map's longer side
 RANK_PRIOR = -3.0  # log-odds, for each candidate with more ink
 
 
@@ -90,8 +90,8 @@ class Components(NamedTuple):
         top, bottom, left, right = self.box.T
         gap_y = np.maximum(top - bottom[component], top[component] - bottom).clip(min=0)
         gap_x = np.maximum(left - right[component], left[component] - right).clip(min=0)
-        reached = np.hypot(gap_y, gap_x) <= REACH * self.size[component]
-        belongs: NDArray[np.bool_] = reached & (self.size <= LARGER * self.size[component])
+        reached = np.hypot(gap_y, gap_x) <= MAX_DISTANCE * self.size[component]
+        belongs: NDArray[np.bool_] = reached & (self.size <= MAX_RELATIVE_SIZE * self.size[component])
         return belongs
 
 
@@ -113,9 +113,9 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
     everything = found.mass >= SPECK * found.mass.max()
     yield piece(ink, found, everything)
     whole = found.is_whole
-    large = found.size >= max(SMALLEST, SMALLEST_SHARE * max(ink.shape))
+    large = found.size >= max(MIN_SIZE, MIN_SHARE * max(ink.shape))
     mass = found.mass * (whole & large)
-    for rank, main in enumerate(np.argsort(-mass)[:MOST].tolist()):
+    for rank, main in enumerate(np.argsort(-mass)[:MAX_CANDIDATES].tolist()):
         if mass[main] <= SPECK * mass.max():
             return
         belongs = found.near(main) & whole & (found.mass >= SPECK * found.mass[main])

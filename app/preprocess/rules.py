@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from app.preprocess.maps import Box, Map, sliding
 from app.preprocess.pieces import Components
 
-RUN = 5  # minimum length of a straight run of ink that may be part of a line, in stroke widths, unless it spans the map
+MIN_RUN = 5  # length of a straight run of ink that may be part of a line, in stroke widths, unless it spans the map
 LONG = 20  # length from which a line need not end at other lines, in stroke widths
-ALIKE = 0.85  # minimum length of a line, as a fraction of the longest one in its direction
-EDGE = 2  # maximum distance of a line that ends at an edge of the picture, in pixels
-THIN = 0.2  # maximum width of a line, as a fraction of its length
+MIN_RELATIVE_LENGTH = 0.85  # length of a line, as a fraction of the longest one in its direction
+MAX_GAP = 2  # distance of a line that ends at an edge of the picture, in pixels
+MAX_THICKNESS = 0.2  # width of a line, as a fraction of its length
 
 
 def without_rules(ink: Map, level: float) -> Map | None:
@@ -76,11 +76,11 @@ class Straight(NamedTuple):
 
 def straight(inked: NDArray[np.bool_], width: float) -> Straight:
     """Find straight horizontal runs that may be lines."""
-    shortest = max(3, min(round(RUN * width), inked.shape[1]))
+    shortest = max(3, min(round(MIN_RUN * width), inked.shape[1]))
     found = Components.of(opened_along_rows(inked, shortest).astype(np.float32), 1)
     length = found.box[:, 3] - found.box[:, 2] + 1
     length[0] = 0
-    may_be = (length >= ALIKE * length.max()) & (found.mass <= THIN * length**2) & (length > 0)
+    may_be = (length >= MIN_RELATIVE_LENGTH * length.max()) & (found.mass <= MAX_THICKNESS * length**2) & (length > 0)
     boxes = [
         Box(top, bottom + 1, left, right + 1) if is_one else None
         for is_one, (top, bottom, left, right) in zip(may_be, found.box.tolist(), strict=True)
@@ -105,7 +105,7 @@ def meets(box: Box, others: NDArray[np.bool_], reach: int) -> bool:
     """Return whether both ends of a horizontal line are near another line, or at an edge of the picture."""
     near = others[max(0, box.top - reach) : box.bottom + reach]
     left, right = (near[:, max(0, end - reach) : end + reach] for end in (box.left, box.right))
-    return (box.left <= EDGE or bool(left.any())) and (box.right >= near.shape[1] - EDGE or bool(right.any()))
+    return (box.left <= MAX_GAP or bool(left.any())) and (box.right >= near.shape[1] - MAX_GAP or bool(right.any()))
 
 
 def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:

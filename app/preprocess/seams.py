@@ -18,10 +18,10 @@ ROWS = 0.25, 0.75  # the rows in which the cheapest seams are searched for, as f
 ENTRY, PASSAGE = 0.65, 0.35
 SIDEWAYS = 0.15  # cost of a step to the side, in pixels of ink
 FREE = 0.5  # cost up to which a seam cuts no ink, in pixels of ink
-DEEPEST = 3.0  # maximum ink that a seam cuts, in stroke widths
-APART = 0.09  # minimum distance in a row between cuts through ink, in digit heights
-LEAST = 0.005  # minimum ink between two seams, in squared digit heights
-MOST_SEAMS = 200
+MAX_CUT = 3.0  # ink that a seam cuts, in stroke widths
+MIN_DISTANCE = 0.09  # distance in a row between cuts through ink, in digit heights
+MIN_INK = 0.005  # ink between two seams, in squared digit heights
+MAX_SEAMS = 200
 STEPS = np.array([0, -1, 1])  # the columns of the pixels before a pixel on a path, relative to its own
 
 
@@ -60,12 +60,12 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
     for row in (int(share * len(ink)) for share in ROWS):
         # Cost of the cheapest seam through each pixel of the row, in pixels of ink.
         through = down.costs[row] + up.costs[-1 - row] - PASSAGE * ink[row]
-        columns = cheapest(through, DEEPEST * stroke, max(1, round(APART * height)))
+        columns = cheapest(through, MAX_CUT * stroke, max(1, round(MIN_DISTANCE * height)))
         above, below = down.traced(row, columns), up.traced(len(ink) - 1 - row, columns)
         found.append(np.concatenate([above[::-1], below[1:]]))
         costs.append(through[columns])
     seams, cost = np.concatenate(found, axis=1), np.concatenate(costs)
-    kept = distinct(ink, seams, cost, LEAST * height**2)
+    kept = distinct(ink, seams, cost, MIN_INK * height**2)
     return np.maximum.accumulate(seams[:, kept], axis=1), cost[kept]
 
 
@@ -156,10 +156,10 @@ def distinct(ink: Map, seams: NDArray[np.int64], cost: Map, least: float) -> lis
     """
     before = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))
     left = before[np.arange(len(ink))[:, None], seams].T  # (K, h): ink to the left of each seam, by row
-    taken = np.concatenate([before.T[[0, -1]], np.empty((MOST_SEAMS, len(ink)))])
+    taken = np.concatenate([before.T[[0, -1]], np.empty((MAX_SEAMS, len(ink)))])
     kept: list[int] = []
     for seam in np.argsort(cost, kind="stable").tolist():
-        if len(kept) < MOST_SEAMS and np.abs(taken[: len(kept) + 2] - left[seam]).sum(axis=1).min() >= least:
+        if len(kept) < MAX_SEAMS and np.abs(taken[: len(kept) + 2] - left[seam]).sum(axis=1).min() >= least:
             taken[len(kept) + 2] = left[seam]
             kept.append(seam)
     return sorted(kept, key=lambda seam: int(seams[:, seam].sum()))

@@ -14,9 +14,9 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
 from app.preprocess.seams import Cuts
 
-MERGED = 6  # maximum parts per segment
-WIDEST, LOWEST = 1.7, 0.25  # maximum width of a segment of several parts, and minimum height, in digit heights
-LEAST_INK = 1e-6  # avoids a division by zero for a part without ink
+MAX_PARTS = 6  # per segment
+MAX_WIDTH, MIN_HEIGHT = 1.7, 0.25  # width of a segment of several parts, and height of any, in digit heights
+MIN_INK = 1e-6  # avoids a division by zero for a part without ink
 TALL = 0.6  # minimum height of the parts that determine the slope of a line, in digit heights
 Boxes = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -125,11 +125,11 @@ def spans_of(box: Boxes, height: float) -> list[Span]:
     """Return the runs of adjacent parts that may form a digit, by the boxes (N, 4) of the parts."""
     spans = []
     for begin in range(len(box)):
-        for end in range(begin + 1, min(begin + MERGED, len(box)) + 1):
+        for end in range(begin + 1, min(begin + MAX_PARTS, len(box)) + 1):
             top, bottom, left, right = Box.around(box[begin:end])
-            if end > begin + 1 and right - left > WIDEST * height:
+            if end > begin + 1 and right - left > MAX_WIDTH * height:
                 break
-            if bottom - top >= LOWEST * height:
+            if bottom - top >= MIN_HEIGHT * height:
                 spans.append((begin, end))
     return spans
 
@@ -167,7 +167,7 @@ def share(marked: Map | None, line: Line, cuts: Cuts, begin: NDArray[np.int64], 
     if marked is None:
         return np.zeros(len(begin))
     ink = summed(line.ink, cuts.part, begin, end)
-    return summed(marked, cuts.part, begin, end) / np.maximum(ink, LEAST_INK)
+    return summed(marked, cuts.part, begin, end) / np.maximum(ink, MIN_INK)
 
 
 def summed(values: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.corrections import NotStored
 from app.inference.classifier import Classifier
-from app.inference.text import MOST_DIGITS
+from app.inference.text import MAX_DIGITS
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
@@ -125,7 +125,7 @@ async def read(
     request: Request,
     picture: Picture,
     length: Annotated[
-        int | None, Query(ge=1, le=MOST_DIGITS, description="Number of digits in the picture, if known.")
+        int | None, Query(ge=1, le=MAX_DIGITS, description="Number of digits in the picture, if known.")
     ] = None,
     frame: Annotated[bool, Query(description="Also return the network's input for each digit.")] = False,
 ) -> answers.Text:
