@@ -1,4 +1,4 @@
-"""The command line: `digits serve`, `predict`, `read`, `info` and `bulk`.
+"""The command line: `digits serve`, `predict`, `read`, `info`, `bulk` and `corrections`.
 
 Each command imports what it needs when it runs: `serve` needs no client, and `predict` no server.
 """

@@ -16,7 +16,7 @@ from app.web.legibility import check_legibility
 
 
 class Local:
-    """A thread-safe reader that answers as a service with the same settings does. Raises ModelError."""
+    """A thread-safe reader that answers as a service does, without its limits. Raises ModelError."""
 
     together = 1
 

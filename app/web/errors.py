@@ -54,7 +54,7 @@ class NotBase64(UploadError):
 
 
 class NoFile(UploadError):
-    """The form has no file in the field `file`, or there is no body."""
+    """There is no body, no file in the form's field, or no `image` in the JSON object."""
 
 
 class SeveralFiles(UploadError):
