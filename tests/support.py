@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -159,6 +160,48 @@ def many_scans(count: int) -> bytes:
     jpeg = encode(Image.linear_gradient("L"), "JPEG", progressive=True)
     last = jpeg.rindex(b"\xff\xda")
     return jpeg[:-2] + jpeg[last:-2] * count + jpeg[-2:]
+
+
+def png_chunk(name: bytes, data: bytes) -> bytes:
+    """Make a chunk of a PNG."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def inflating_exif() -> bytes:
+    """Make a PNG of 2 kB whose EXIF inflates to 1 MB, which four directories share."""
+
+    def entry(tag: int, kind: int, count: int, value: int) -> bytes:
+        return struct.pack("<HHII", tag, kind, count, value)
+
+    directories = {
+        8: [entry(0x112, 3, 1, 6), entry(0x8FFF, 5, 61000, 400), entry(0x8769, 4, 1, 100), entry(0x8825, 4, 1, 200)],
+        100: [entry(0x9100, 5, 61000, 400), entry(0xA005, 4, 1, 300)],
+        200: [entry(0x10, 5, 61000, 400)],
+        300: [entry(0x11, 5, 61000, 400)],
+    }
+    exif = bytearray(b"II*\0\x08\0\0\0".ljust(400, b"\0"))
+    for place, entries in directories.items():
+        written = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+        exif[place : place + len(written)] = written
+    exif += b"\xff\xff\xff\xff\3\0\0\0" * 61000
+    text = zlib.compress(b"\nexif\n%8d\n" % len(exif) + exif.hex().encode(), 9)
+    end = PNG.index(b"IDAT") - 4
+    return PNG[:end] + png_chunk(b"zTXt", b"Raw profile type exif\0\0" + text) + PNG[end:]
+
+
+def sequential_scans() -> bytes:
+    """Make an arithmetic-coded JPEG of 8 kB and 16,384 pixels, not progressive, with 380 scans of all pixels."""
+
+    def segment(marker: int, data: bytes) -> bytes:
+        return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
+
+    def scan(*components: int) -> bytes:
+        listed = b"".join(bytes([component, 0]) for component in components)
+        return segment(0xDA, bytes([len(components)]) + listed + b"\0\x3f\0") + b"\xff\0\xff\0"
+
+    size = struct.pack(">BHHB", 8, 16384, 1, 4) + b"\1\x41\0\2\x41\0\3\x11\0\4\x11\0"
+    head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC9, size) + scan(1)
+    return head + scan(1, 2, 3, 4) * 380 + b"\xff\xd9"
 
 
 HOSTILE = {

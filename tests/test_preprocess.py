@@ -1,6 +1,7 @@
 """Pictures → frames, on real digits in every form in which people send them."""
 
 import struct
+import time
 import warnings
 
 import numpy as np
@@ -21,6 +22,7 @@ from support import (
     encode,
     flat,
     frame_of,
+    inflating_exif,
     reading_of,
     reading_of_drawing,
     turned_jpeg,
@@ -208,6 +210,20 @@ def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, side, size, mon
     monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
     assert max(decode.picture_from_bytes(data, MAX_PIXELS, side).image.size) < 1.5 * side
     assert decoded == [size]
+
+
+def test_exif_that_inflates_takes_little_time():
+    started = time.process_time()
+    assert decode.picture_from_bytes(inflating_exif(), MAX_PIXELS, GLANCE_SIDE).image.getbbox()
+    assert time.process_time() - started < 0.5  # 0.01 s; if all of it were read, 3 s
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_a_picture_of_any_format_is_turned_upright(format):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = decode.picture_from_bytes(encode(Image.new("L", (40, 20)), format, exif=exif), MAX_PIXELS, GLANCE_SIDE)
+    assert (picture.width, picture.height) == picture.image.size == (20, 40)
 
 
 @pytest.mark.parametrize("is_turned", [False, True])

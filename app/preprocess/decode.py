@@ -12,13 +12,22 @@ from io import BytesIO
 from typing import NamedTuple
 
 import pi_heif
-from PIL import AvifImagePlugin, ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, PreprocessError, TooManyPixels
 from app.preprocess.formats import FORMATS
 from app.preprocess.maps import Box
 
-SIDEWAYS = range(5, 9)  # EXIF orientations of pictures that lie on their side
+TURNS = {  # by EXIF orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)  # orientations of pictures that lie on their side
 HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an `infe` item entry of type `iovl`, image overlay
 
 
@@ -119,7 +128,10 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         scale = min(1, side / max(width, height))
         image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))  # JPEGs are decoded at up to 1/8 scale
         image.load()
-        if turn_upright(image):
+        orientation = orientation_of(image)
+        if orientation in TURNS:
+            image = image.transpose(TURNS[orientation])
+        if orientation in SIDEWAYS:
             width, height = height, width
         image = plain(image)
         if (factor := round(max(image.size) / side)) > 1:  # with a factor of 1, Pillow would only copy it
@@ -143,14 +155,17 @@ def prepare_plugins() -> None:
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
-def turn_upright(image: Image.Image) -> bool:
-    """Apply a picture's EXIF orientation in place, if it has a readable one; return whether this turned it by 90°."""
+def orientation_of(image: Image.Image) -> int | None:
+    """Return a picture's EXIF orientation, None if it has no readable one.
+
+    (`ImageOps.exif_transpose` also writes all EXIF tags again, which takes seconds if 2 kB of them inflate to 1 MB.)
+    """
+    orientation = None
     if image.info:  # MNIST's images have no metadata
+        image.info.pop("Raw profile type exif", None)  # an old form of EXIF that may be compressed
         with suppress(Exception):  # broken EXIF is no reason to refuse good pixels
             orientation = image.getexif().get(ExifTags.Base.Orientation)
-            ImageOps.exif_transpose(image, in_place=True)
-            return orientation in SIDEWAYS
-    return False
+    return orientation
 
 
 def plain(image: Image.Image) -> Image.Image:
