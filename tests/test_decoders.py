@@ -1,6 +1,7 @@
 """Decoder processes: the limits that end one, and its replacement."""
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import signal
@@ -219,6 +220,23 @@ def test_a_killed_process_is_replaced(pool, photo):
         for pid in pids():
             os.kill(pid, signal.SIGKILL)
         assert asyncio.run(look(pool, photo)).results[0].frame.any()
+
+
+def test_a_refused_picture_is_freed_without_a_garbage_collection(pool):
+    picture = b"no picture" * 1000
+
+    async def refused() -> None:
+        with pytest.raises(NotAnImage):
+            await look(pool, picture)
+
+    asyncio.run(refused())
+    gc.collect()
+    gc.disable()
+    before = sys.getrefcount(picture)
+    asyncio.run(refused())
+    after = sys.getrefcount(picture)
+    gc.enable()
+    assert after == before
 
 
 def test_processes_that_cannot_start_are_logged(pool, photo, monkeypatch, caplog):

@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import gc
 import gzip
 import json
 import tracemalloc
 import zlib
+from contextlib import suppress
 from time import perf_counter
 
 import pytest
@@ -66,6 +68,22 @@ def test_the_file_is_found_among_other_fields_however_the_body_is_cut(content, o
     body = b"".join(part(other, NAMED % b"field") for other in others) + part(content) + b"--X--\r\n"
     cut = data.draw(st.integers(0, len(body))) if data else 1
     assert picture_in(body[:cut], body[cut:]) == content
+
+
+@pytest.mark.parametrize(("name", "end"), [(b"file", b"--X--\r\n"), (b"other", b"--X--\r\n"), (b"file", b"")])
+def test_a_form_is_freed_without_a_garbage_collection(name, end):
+    body = part(bytes(5_000_000), NAMED % name) + end
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(2):
+            with suppress(UploadError):
+                picture_in(body)
+        assert tracemalloc.get_traced_memory()[0] < 1_000_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 @given(CONTENTS, st.data())

@@ -106,7 +106,10 @@ class Decoders:
             await asyncio.wait([result], timeout=POLL_SECONDS)
         if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
             raise Busy if pool.active else BrokenProcessPool
-        return await result
+        try:
+            return await result
+        finally:
+            del result, work  # an exception refers to this frame, and would keep the picture until a garbage collection
 
     async def working_pool(self) -> ProcessPool:
         """Return the pool; if there is none, or it is broken, start one in a thread."""

@@ -6,6 +6,8 @@ The body is kept in memory; nothing is written to disk. The declared type only t
 import base64
 import math
 import string
+from contextlib import closing
+from io import BytesIO
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -76,9 +78,12 @@ class Form:
         if not self.files:
             example = f"-F {self.field}=@picture.png"
             raise NoFile(f"The form has no file in its field '{self.field}': with curl, use {example}.")
-        for file in self.files:
-            file.file_object.seek(0)
-        return [file.file_object.read() for file in self.files]
+        return [file.file_object.getvalue() for file in self.files]  # type: ignore[union-attr]  # it is a BytesIO
+
+    def close(self) -> None:
+        """Free the parts: form and parser refer to each other, and would keep them until a garbage collection."""
+        self.files.clear()
+        self.parser.parser.callbacks.clear()  # type: ignore[union-attr]
 
 
 def check_count(pictures: int) -> None:
@@ -111,19 +116,19 @@ async def read_pictures(request: Request) -> list[bytes]:
 
 async def read_raw(request: Request) -> bytes:
     """Return the raw body; see `read_body` for the errors."""
-    body = bytearray()
-    await read_body(request, body.extend)
-    return bytes(body)
+    body = BytesIO()
+    await read_body(request, body.write)
+    return body.getvalue()  # without a copy
 
 
 async def read_form(request: Request, boundary: bytes | None, field: str, max_parts: int) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
     try:
-        form = Form(boundary, field, max_parts)
-        await read_body(request, form.write)
+        with closing(Form(boundary, field, max_parts)) as form:
+            await read_body(request, form.write)
+            return form.pictures()
     except FormParserError as error:
         raise MalformedMultipart(f"The multipart form is damaged ({error}): send it as curl -F does.") from error
-    return form.pictures()
 
 
 def picture_in_json(body: bytes) -> bytes:
