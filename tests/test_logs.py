@@ -54,6 +54,15 @@ def test_lines_below_the_level_are_dropped(lines):
     assert line["timestamp"].endswith("Z")
 
 
+def test_metadata_of_pictures_is_not_logged_at_any_level():
+    stream = StringIO()
+    logs.configure("debug", "json", stream)
+    for library in ("PIL.PngImagePlugin", "python_multipart.multipart"):
+        logging.getLogger(library).debug("ImageDescription: secret")
+    logging.getLogger("another").debug("a line")
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["a line"]
+
+
 class Terminal(StringIO):
     def isatty(self):
         return True

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from app.cli import pictures
@@ -17,6 +19,13 @@ def folder(tmp_path):
 def test_a_folder_means_the_pictures_in_it_and_its_subfolders(folder):
     found = [name.removeprefix(f"{folder}/") for name in expand([str(folder)])]
     assert found == ["a.JPG", "b.png", "3/d.tif", "7/c.heic"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_a_folder_is_left_out(folder):
+    found = expand([str(folder)])
+    os.mkfifo(folder / "pipe.png")
+    assert expand([str(folder)]) == found
 
 
 def test_named_files_keep_their_names(folder):

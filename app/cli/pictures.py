@@ -30,8 +30,9 @@ def walk(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if names_a_picture(name):
-                yield os.path.join(parent, name)
+            path = os.path.join(parent, name)
+            if names_a_picture(name) and not Path(path).is_fifo():  # a pipe may never end
+                yield path
     yield from closed
 
 

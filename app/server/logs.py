@@ -33,6 +33,8 @@ def configure(level: str, format: str = "auto", stream: TextIO | None = None) ->
         handler.addFilter(is_for_people)
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     logging.captureWarnings(True)
+    for library in ("PIL", "python_multipart"):  # whose debug lines contain metadata and bodies
+        logging.getLogger(library).setLevel(max(threshold, logging.INFO))
     logging.getLogger("uvicorn.error").addFilter(is_of_interest)
 
 
