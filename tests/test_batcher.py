@@ -14,9 +14,9 @@ def squares(numbers: list[int]) -> list[int | Exception]:
 class Counting:
     """A batcher, and the sizes of its batches."""
 
-    def __init__(self, work=squares, max_batch=32):
+    def __init__(self, work=squares, size=lambda number: 1, max_size=32):
         self.sizes, self.work = [], work
-        self.batcher = Batcher(self.count, max_batch)
+        self.batcher = Batcher(self.count, size, max_size)
 
     def count(self, numbers):
         self.sizes.append(len(numbers))
@@ -50,11 +50,17 @@ def test_a_lone_item_is_processed_at_once():
     assert counting.sizes == [1, 1, 1]
 
 
-def test_a_batch_has_at_most_max_batch_items():
-    counting = Counting(max_batch=4)
+def test_a_batch_has_at_most_the_maximum_size():
+    counting = Counting(max_size=4)
     answers = asyncio.run(ask(counting.batcher, *range(10)))
     assert answers == [number**2 for number in range(10)]
     assert counting.sizes == [4, 4, 2]
+
+
+def test_a_large_item_is_processed_alone():
+    counting = Counting(size=lambda number: number, max_size=4)
+    assert asyncio.run(ask(counting.batcher, 2, 1, 9, 4, 1)) == [4, 1, 81, 16, 1]
+    assert counting.sizes == [2, 1, 1, 1]
 
 
 def test_items_that_arrive_during_a_batch_form_the_next_one():
@@ -148,7 +154,7 @@ def test_the_event_loop_runs_between_batches():
             await asyncio.sleep(0)
 
     async def ask_and_look_on():
-        await asyncio.gather(ask(counting.batcher, *range(3 * counting.batcher.max_batch)), look_on())
+        await asyncio.gather(ask(counting.batcher, *range(3 * counting.batcher.max_size)), look_on())
 
     asyncio.run(ask_and_look_on())
     assert {1, 2} <= set(seen)

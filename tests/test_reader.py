@@ -1,18 +1,22 @@
 """The reader: small pictures in batches, large ones in other processes, without blocking each other."""
 
 import asyncio
+import time
+from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from app.inference.decoder import Found, Search
-from app.inference.reader import Reader
+from app.inference.reader import MAX_BATCH, Reader
 from app.inference.reading import read, read_bytes
+from app.inference.text import Text, text_of
+from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.frame import frame_from_ink
-from support import MAX_PIXELS, PNG, drawing, encode, flat, letter
+from support import MAX_PIXELS, PNG, drawing, encode, flat, letter, sequential_scans
 
 
 async def read_small(reader: Reader, *pictures: bytes) -> list:
@@ -28,7 +32,7 @@ def test_pictures_read_together_are_read_as_alone(reader, digits, classifier):
         np.testing.assert_array_equal([getattr(r, name) for r in readings], [getattr(r, name) for r in alone])
     for name in ("probabilities", "legibility"):
         np.testing.assert_allclose([getattr(r, name) for r in readings], [getattr(r, name) for r in alone], atol=1e-6)
-    assert max(reading.batch_size for reading in readings) == 16
+    assert max(reading.batch_size for reading in readings) == MAX_BATCH
 
 
 def test_a_reading_reports_the_time_of_each_stage(reader, seven):
@@ -79,6 +83,30 @@ def test_no_format_that_may_lie_about_its_size_is_opened_in_the_event_loop(reade
     assert reader.open_if_small(picture) is None
 
 
+def test_a_jpeg_with_many_scans_is_not_opened_in_the_event_loop(reader):
+    picture = sequential_scans()
+    assert len(picture) <= SMALL_BYTES
+    assert "progressive" not in Image.open(BytesIO(picture)).info
+    assert reader.open_if_small(picture) is None
+
+
+def test_texts_are_chosen_one_after_the_other(reader, digits, monkeypatch):
+    together = []
+
+    def spied(*arguments) -> Text:
+        together.append(1)
+        time.sleep(0.05)
+        assert len(together) == 1
+        together.pop()
+        return text_of(*arguments)
+
+    async def read_two() -> list[Text]:
+        return await asyncio.gather(*(reader.read_text(encode(drawing(digits[350]))) for _ in range(2)))
+
+    monkeypatch.setattr("app.inference.reader.text_of", spied)
+    assert [text.text for text in asyncio.run(read_two())] == ["7", "7"]
+
+
 def test_a_damaged_small_picture_is_refused_in_the_event_loop(reader):
     with pytest.raises(CorruptImage):
         reader.open_if_small(PNG[:20])
@@ -86,6 +114,7 @@ def test_a_damaged_small_picture_is_refused_in_the_event_loop(reader):
 
 def test_the_event_loop_runs_between_pictures_that_are_opened_in_turn(reader, monkeypatch):
     rounds, opened_in = 0, []
+    monkeypatch.setattr("app.inference.reader.SLOW_NANOSECONDS", -1)  # all of them are
     monkeypatch.setattr(reader, "open_if_small", lambda _: opened_in.append(rounds))
 
     async def open_all() -> None:

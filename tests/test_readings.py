@@ -1,8 +1,10 @@
 """Several pictures in one request: each is read or refused on its own, and together they take a limited share."""
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
@@ -192,3 +194,45 @@ def test_other_requests_are_answered_while_batches_are_read(pngs, seven):
         assert all(set(batch.result()) == {200} for batch in batches)
     assert [answer.status_code for answer in answers] == [200] * 100
     assert max(answer.elapsed.total_seconds() for answer in answers) < 1
+
+
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/digits/infer"])
+def test_the_event_loop_runs_between_slow_requests_that_arrive_together(digits, path, monkeypatch):
+    """Otherwise, a hundred slow headers would stop it for seconds."""
+    monkeypatch.setattr("app.inference.reader.SLOW_NANOSECONDS", -1)  # all requests are
+    body = encode(digits[0])
+    if path != "/predict":
+        tensor = {"name": "pixels", "shape": [1, 784], "datatype": "FP32", "data": (digits[0].flatten() / 255).tolist()}
+        body = json.dumps({"inputs": [tensor]}).encode()
+    rounds, opened_in = 0, []
+
+    def tick() -> None:
+        nonlocal rounds
+        rounds += 1
+        asyncio.get_running_loop().call_soon(tick)
+
+    async def send_all() -> list[int]:
+        app = create_app(Settings())
+        async with app.router.lifespan_context(app) as state:
+            turn = state["reader"].turn
+
+            @asynccontextmanager
+            async def spied():
+                async with turn():
+                    opened_in.append(rounds)
+                    yield
+
+            state["reader"].turn = spied
+
+            async def started(scope, receive, send):
+                await app({**scope, "state": {**state}}, receive, send)
+
+            tick()
+            async with httpx2.AsyncClient(transport=httpx2.ASGITransport(started), base_url="http://test") as client:
+                return [
+                    answer.status_code
+                    for answer in await asyncio.gather(*(client.post(path, content=body) for _ in range(16)))
+                ]
+
+    assert asyncio.run(send_all()) == [200] * 16
+    assert len(set(opened_in)) == 16

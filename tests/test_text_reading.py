@@ -59,7 +59,7 @@ def test_a_picture_gets_a_close_look_if_a_glance_is_not_enough(picture, expected
 
 @pytest.mark.parametrize("error", [TooComplex("It takes long."), TooMuchWriting()])
 def test_if_a_close_look_takes_too_much_the_glance_is_the_answer(reader, digits, classifier, monkeypatch, error):
-    monkeypatch.setattr(text, "SURE", 1.1)  # no reading is
+    monkeypatch.setattr(text, "SURE_PER_DIGIT", 1.1)  # no reading is
     picture = encode(number(digits[[350, 120, 400]]))
     glance = text_of(find(picture, MAX_PIXELS, LAYOUTS, closely=False, is_alone=True).results, classifier)
     assert glance.lines

@@ -7,6 +7,7 @@ it. Over 16 connections, batching raises the throughput of MNIST PNGs by a facto
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -20,13 +21,18 @@ class Batcher(Generic[Item, Result]):
     ----------
     work : callable
         Takes a list of items and returns a result for each, in order. An exception among them is raised in its caller.
-    max_batch : int
-        Maximum number of items per batch.
+    size : callable
+        Returns the size of an item.
+    max_size : int
+        Maximum total size of a batch; a larger item is processed alone.
     """
 
-    def __init__(self, work: Callable[[list[Item]], Sequence[Result | Exception]], max_batch: int) -> None:
+    def __init__(
+        self, work: Callable[[list[Item]], Sequence[Result | Exception]], size: Callable[[Item], int], max_size: int
+    ) -> None:
         self.work = work
-        self.max_batch = max_batch
+        self.size = size
+        self.max_size = max_size
         self.queue: list[tuple[Item, asyncio.Future[Result]]] = []  # `run` is scheduled unless it is empty
 
     async def __call__(self, item: Item) -> Result:
@@ -44,14 +50,15 @@ class Batcher(Generic[Item, Result]):
         Items are still arriving if the queue has grown beyond `seen` items in the last iteration of the event loop.
         """
         loop = asyncio.get_running_loop()
-        if seen < len(self.queue) < self.max_batch:
+        totals = accumulate(self.size(item) for item, _ in self.queue)
+        count = max(1, sum(total <= self.max_size for total in totals))
+        if seen < len(self.queue) == count:
             loop.call_soon(self.run, len(self.queue))
             return
-        waiting = [(item, result) for item, result in self.queue if not result.done()]
-        batch, self.queue = waiting[: self.max_batch], waiting[self.max_batch :]
+        batch, self.queue = self.queue[:count], self.queue[count:]
         if self.queue:
             loop.call_soon(self.run, len(self.queue))
-        self.work_on(batch)
+        self.work_on([(item, result) for item, result in batch if not result.done()])
 
     def work_on(self, batch: list[tuple[Item, "asyncio.Future[Result]"]]) -> None:
         """Process a batch, and set the results of its futures."""

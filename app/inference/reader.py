@@ -4,7 +4,8 @@ Small pictures of simple formats are decoded in batches on the event loop's thre
 """
 
 import asyncio
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, nullcontext, suppress
 from time import perf_counter_ns
 from typing import TypeVar
 
@@ -22,11 +23,14 @@ from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.candidates import WHOLE, Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
+from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
-SMALL_PIXELS = 128 * 128  # maximum for reading on the event loop: 0.1 ms for a frame, some 20 ms at worst
+SMALL_PIXELS = 128 * 128  # maximum for reading on the event loop: 0.1 ms for a frame, 50 ms at worst
+START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # their headers give the size that is decoded
-MAX_BATCH = 16  # at worst 0.3 s on the event loop
+SLOW_NANOSECONDS = 1_000_000
+MAX_BATCH = 16  # MNIST images, or as many pixels
 
 Outcome = TypeVar("Outcome", Reading, Text)
 
@@ -48,11 +52,17 @@ class Reader:
         self.classifier = classifier
         self.decoders = decoders
         self.max_pixels = max_pixels
-        self.batcher: Batcher[Image.Image, Reading] = Batcher(lambda images: read(images, classifier), MAX_BATCH)
-        self.inked_batcher: Batcher[Image.Image, Reading] = Batcher(
-            lambda images: read(images, classifier, with_ink=True), MAX_BATCH
+        self.batcher = self.new_batcher(with_ink=False)
+        self.inked_batcher = self.new_batcher(with_ink=True)
+        self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
+
+    def new_batcher(self, with_ink: bool) -> Batcher[Image.Image, Reading]:
+        """Make the queue of small pictures whose ink is, or is not, to be returned."""
+        return Batcher(
+            lambda images: read(images, self.classifier, with_ink),
+            lambda image: image.width * image.height,
+            MAX_BATCH * FRAME_SIDE**2,
         )
-        self.opening = asyncio.Lock()
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
         """Open a picture that is small and simple according to its header; return None for others.
@@ -65,13 +75,23 @@ class Reader:
             image = open_image(data, self.max_pixels, SIMPLE_FORMATS)
         except NotAnImage:
             return None  # another format, or not a picture
-        is_simple = image.format in SIMPLE_FORMATS and "progressive" not in image.info  # a JPEG may be an MPO
+        is_simple = image.format in SIMPLE_FORMATS and data.count(START_OF_SCAN) <= 1  # a JPEG may be an MPO
         return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncGenerator[None]:
+        """Take a turn on the event loop: after slow work, other tasks run before the next turn."""
+        async with self.parsing:
+            begin = perf_counter_ns()
+            try:
+                yield
+            finally:
+                if perf_counter_ns() - begin > SLOW_NANOSECONDS:
+                    await asyncio.sleep(0)
+
     async def open_in_turn(self, data: bytes) -> Image.Image | None:
-        """Open a picture of a batch; other tasks run in between, since a header may take 20 ms."""
-        async with self.opening:
-            await asyncio.sleep(0)
+        """Open a picture if it is small; its header may take 20 ms."""
+        async with self.turn():
             return self.open_if_small(data)
 
     async def read_small(self, image: Image.Image, with_ink: bool = False) -> Reading:
@@ -126,9 +146,13 @@ class Reader:
         return timed(found, begin, reading)
 
     async def judge_text(self, found: Found, length: int | None) -> Text:
-        """Choose among the layouts that a decoder process found, in a thread, since there may be many."""
-        begin = perf_counter_ns()
-        return timed(found, begin, await asyncio.to_thread(text_of, found.results, self.classifier, length))
+        """Choose among the layouts that a decoder process found, in a thread, since there may be many.
+
+        One picture after the other, since a text of 2,000 digits takes 65 MB.
+        """
+        async with self.judging:
+            begin = perf_counter_ns()
+            return timed(found, begin, await asyncio.to_thread(text_of, found.results, self.classifier, length))
 
     def close(self) -> None:
         """Stop the decoders."""

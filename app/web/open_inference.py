@@ -114,7 +114,9 @@ async def read_inference(
     ] = None,
 ) -> Inference:
     """Parse the body of a request; see `read_body` and Inference for the errors."""
-    return Inference(await read_raw(request), json_bytes)
+    body = await read_raw(request)
+    async with request.state.reader.turn():
+        return Inference(body, json_bytes)
 
 
 @of_model(

@@ -30,7 +30,7 @@ SECONDS = 20.0
 
 async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> Reading:
     """Read the digit in the only picture of a request."""
-    small = request.state.reader.open_if_small(picture)
+    small = await request.state.reader.open_in_turn(picture)
     request.state.holding.take(queue_of(small))
     return await read_opened(request, picture, small, with_ink)
 
