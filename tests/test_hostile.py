@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from serving import memory
-from support import HOSTILE_FILES, drawing, encode, many_scans, serving
+from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, sequential_scans, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -122,6 +122,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "PNG text that inflates a lot": lambda: png_with(chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(10**8), 1))),
     "colour profile that inflates": lambda: png_with(chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
     "EXIF that points at itself": exif_bomb,
+    "small PNG of EXIF that inflates": inflating_exif,
+    "small JPEG of many scans, not progressive": sequential_scans,
     "TIFF with huge tiles": tiff_with_huge_tiles,
 }
 
