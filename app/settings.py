@@ -96,7 +96,7 @@ class Settings(BaseSettings):
         description="Time after SIGTERM, in seconds, during which `/health` answers 503 and the service still listens.",
     )
     shutdown_timeout_seconds: int = Field(
-        default=10,
+        default=9,
         ge=0,
         description="Maximum time for running requests to finish, in seconds, after Ctrl-C or `DIGITS_DRAIN_SECONDS`.",
     )

@@ -209,8 +209,8 @@ def configured(**given: object) -> Iterator["Settings"]:
     except ValidationError as error:
         for each in error.errors():
             name = "_".join(map(str, each["loc"]))
-            but = "" if name.startswith("api_keys") else f", not {each['input']!r}"
-            say(f"DIGITS_{name.upper()}: {each['msg']}{but}.", err=True)
+            given_value = "" if name.startswith("api_keys") else f", not {each['input']!r}"
+            say(f"DIGITS_{name.upper()}: {each['msg']}{given_value}.", err=True)
         raise typer.Exit(1) from error
     except ModelError as error:
         say(str(error), err=True)

@@ -22,7 +22,7 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
 MAX_DIGITS = 64  # per line
-# A text needs no close look if every digit has this legibility, and the confidence is at least the latter per digit.
+# A text needs no close look if every digit is clearly legible, and its confidence is at least SURE_PER_DIGIT for each.
 CLEARLY_LEGIBLE, SURE_PER_DIGIT = 0.9, 0.98
 
 
@@ -123,7 +123,8 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     texts = {proposal.text for proposal in proposals if proposal.score > -math.inf}
     if not texts:
         return EMPTY
-    texts |= {()} if length is None else set()
+    if length is None:
+        texts.add(())
     totals = {text: log_sum(proposals, text) for text in texts}
     text = max(totals, key=totals.__getitem__)
     confidence = min(1.0, math.exp(totals[text] - log_sum(proposals, length)))

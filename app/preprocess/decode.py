@@ -158,7 +158,7 @@ def prepare_plugins() -> None:
 def orientation_of(image: Image.Image) -> int | None:
     """Return a picture's EXIF orientation, None if it has no readable one.
 
-    (`ImageOps.exif_transpose` also writes all EXIF tags again, which takes seconds if 2 kB of them inflate to 1 MB.)
+    Pillow's `exif_transpose` would also write all tags again, which takes seconds if 2 kB of them inflate to 1 MB.
     """
     orientation = None
     if image.info:  # MNIST's images have no metadata
