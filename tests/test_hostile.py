@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from serving import memory
-from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, sequential_scans, serving
+from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -123,7 +123,6 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "colour profile that inflates": lambda: png_with(chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
     "EXIF that points at itself": exif_bomb,
     "small PNG of EXIF that inflates": inflating_exif,
-    "small JPEG of many scans, not progressive": sequential_scans,
     "TIFF with huge tiles": tiff_with_huge_tiles,
 }
 
