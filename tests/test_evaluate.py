@@ -54,6 +54,7 @@ def test_the_wilson_interval_matches_published_values(errors, n, low, high):
     assert evaluate.wilson_interval(errors, n) == pytest.approx((low, high), abs=5e-4)
 
 
+@pytest.mark.slow
 def test_the_card_reports_the_measurements(answers, tmp_path, classifier):
     evaluate.write_card(classifier, answers, tmp_path)
     card = (tmp_path / "README.md").read_text()
@@ -66,6 +67,7 @@ def test_the_card_reports_the_measurements(answers, tmp_path, classifier):
         assert (tmp_path / f"{picture}.png").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_model_without_metadata_gets_a_card_too(answers, tmp_path, classifier, monkeypatch):
     monkeypatch.setattr(classifier, "metadata", {})
     evaluate.write_card(classifier, answers, tmp_path)

@@ -58,6 +58,7 @@ def test_a_28_by_28_picture_that_is_no_frame_is_framed(seven, change):
         assert apart(frame_of(image), seven / 255) < 0.04
 
 
+@pytest.mark.slow
 def test_a_frame_is_what_the_network_was_trained_on(digits):
     for digit in digits[::7]:
         frame = frame_of(drawing(digit))

@@ -71,6 +71,7 @@ def test_any_bytes_give_a_text_or_a_named_error(data):
     assert 0 <= text.confidence <= 1
 
 
+@pytest.mark.slow
 @settings(patient, max_examples=300)
 @given(
     st.sampled_from(FILES),

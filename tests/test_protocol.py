@@ -70,6 +70,7 @@ def test_an_idle_connection_is_closed_eventually(chunks):
     assert fed(answer_at_once, *chunks, wait=2 * SECONDS).ended
 
 
+@pytest.mark.slow
 def test_a_connection_with_a_request_in_progress_stays_open():
     assert not fed(never_answer, REQUEST, wait=2 * SECONDS).ended
     assert not fed(never_answer, REQUEST + REST, wait=2 * SECONDS).ended
@@ -94,6 +95,7 @@ def test_a_broken_rest_of_an_answered_request_gets_no_second_answer():
     assert transport.ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", [answer_at_once, never_answer])
 def test_a_client_that_does_not_read_its_answer_is_disconnected(app):
     assert not fed(app, REQUEST + REST, wait=SECONDS / 2, reads=False).ended

@@ -138,6 +138,7 @@ def test_pictures_that_wait_too_long_are_refused(client, pngs, monkeypatch):
         assert (result["error"]["type"], result["error"]["status"]) == ("/problems/overloaded", 503)
 
 
+@pytest.mark.slow
 def test_large_pictures_that_wait_too_long_for_each_other_are_refused(client, digits, monkeypatch):
     read_large = Reader.read_large
 

@@ -1,6 +1,7 @@
 """The robustness benchmark reads as the service does, and counts refusals as errors."""
 
 import numpy as np
+import pytest
 
 import robustness
 from support import encode, flat, frame_of
@@ -31,6 +32,7 @@ def test_the_answers_in_a_scene_are_compared_with_the_labels(digits, labels, cla
     assert robustness.row("clean", result, result).startswith("| clean | 10.0 | 1/10 | 0 | +0.0 | ")
 
 
+@pytest.mark.slow
 def test_a_refused_picture_is_an_error_and_in_the_contact_sheet(digits, labels, classifier, tmp_path):
     def refusing(picture, model):
         return robustness.served(flat(255), model)

@@ -70,6 +70,7 @@ def test_the_file_is_found_among_other_fields_however_the_body_is_cut(content, o
     assert picture_in(body[:cut], body[cut:]) == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "end"), [(b"file", b"--X--\r\n"), (b"other", b"--X--\r\n"), (b"file", b"")])
 def test_a_form_is_freed_without_a_garbage_collection(name, end):
     body = part(bytes(5_000_000), NAMED % name) + end
