@@ -9,6 +9,7 @@ from functools import partial
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from app.inference import malloc
@@ -56,6 +57,7 @@ def prepare_process() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     malloc.return_large_blocks()
+    _ = np.ones((64, 64), np.float32) @ np.ones((64, 64), np.float32)  # OpenBLAS allocates memory once, not per picture
 
 
 def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate] | BlankImage:

@@ -86,9 +86,13 @@ class Decoders:
         """Call `find_within` in the next free process; raise Busy if none is free in time."""
         arguments = limits, data, self.max_pixels, search, closely, is_alone
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
+            pool = await self.working_pool()
             try:
-                pool = await self.working_pool()
-                return await self.begun(pool, pool.schedule(decoder.find_within, arguments, timeout=limits.seconds))
+                work = pool.schedule(decoder.find_within, arguments, timeout=limits.seconds)
+            except RuntimeError:  # it has just broken
+                continue
+            try:
+                return await self.begun(pool, work)
             except BrokenProcessPool:
                 continue
             except (TimeoutError, ProcessExpired) as error:
