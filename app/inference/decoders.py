@@ -86,13 +86,8 @@ class Decoders:
         """Call `find_within` in the next free process; raise Busy if none is free in time."""
         arguments = limits, data, self.max_pixels, search, closely, is_alone
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
-            pool = await self.working_pool()
             try:
-                work = pool.schedule(decoder.find_within, arguments, timeout=limits.seconds)
-            except RuntimeError:  # it has just broken
-                continue
-            try:
-                return await self.begun(pool, work)
+                return await self.begun(await self.working_pool(), *arguments)
             except BrokenProcessPool:
                 continue
             except (TimeoutError, ProcessExpired) as error:
@@ -103,8 +98,14 @@ class Decoders:
         LOGGER.error("Two pools of decoder processes ended before they took a picture: can the processes start?")
         raise Busy
 
-    async def begun(self, pool: ProcessPool, work: ProcessFuture[Found]) -> Found:
-        """Await a task; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
+    async def begun(self, pool: ProcessPool, limits: Limits, *arguments: object) -> Found:
+        """Await a call; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
+        try:
+            work: ProcessFuture[Found] = pool.schedule(
+                decoder.find_within, (limits, *arguments), timeout=limits.seconds
+            )
+        except RuntimeError as error:  # it has just broken
+            raise BrokenProcessPool from error
         result, begin_by = asyncio.wrap_future(work), time.monotonic() + WAIT_SECONDS
         while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
             await asyncio.wait([result], timeout=POLL_SECONDS)
