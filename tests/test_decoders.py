@@ -111,7 +111,7 @@ def test_a_picture_too_large_to_decode_beside_others_is_decoded_alone(pool, kill
 
 @linux
 def test_a_number_is_looked_at_closely_beside_others(pool, digits, labels):
-    cheque = Image.open(BytesIO(strings.number("cheque", digits, labels, 0, 1, (4, 6)).picture)).resize((1280, 960))
+    cheque = Image.open(BytesIO(strings.number("cheque", digits, labels, 0, 1, (4, 6)).picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
     found = asyncio.run(pool.run(limits, encode(cheque, "JPEG"), LAYOUTS, closely=True, is_alone=False))
     assert found.results

@@ -55,14 +55,13 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
 
     `height` is the digit height, and `stroke` the stroke width, in pixels of the ink (h, w).
     """
-    paths = Paths.of(ink, stroke)
-    down, up = paths.costs
+    down, up = Paths.of(ink, stroke, upwards=False), Paths.of(ink, stroke, upwards=True)
     found, costs = [], []
     for row in (int(share * len(ink)) for share in ROWS):
         # Cost of the cheapest seam through each pixel of the row, in pixels of ink.
-        through = down[row] + up[-1 - row] - PASSAGE * ink[row]
+        through = down.costs[row] + up.costs[-1 - row] - PASSAGE * ink[row]
         columns = cheapest(through, MAX_CUT * stroke, max(1, round(MIN_DISTANCE * height)))
-        above, below = paths.traced(0, row, columns), paths.traced(1, len(ink) - 1 - row, columns)
+        above, below = down.traced(row, columns), up.traced(len(ink) - 1 - row, columns)
         found.append(np.concatenate([above[::-1], below[1:]]))
         costs.append(through[columns])
     seams, cost = np.concatenate(found, axis=1), np.concatenate(costs)
@@ -71,15 +70,14 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
 
 
 class Paths(NamedTuple):
-    """The cheapest paths between an edge of a line and each of its pixels: first from its top, then from its bottom.
+    """The cheapest paths between one edge of a line and each of its pixels; the first row is the one at that edge.
 
     Attributes
     ----------
     costs : NDArray
-        (2, h, w): cost of the cheapest path between the edge and each pixel, both included. The first row is the one at
-        the edge.
+        (h, w): cost of the cheapest path between the edge and each pixel, both included.
     steps : NDArray
-        (2, h - 1, w) int64: from each pixel but those at the edge, the step to the side to the pixel before it on its
+        (h - 1, w) int64: from each pixel but those at the edge, the step to the side to the pixel before it on its
         path: 0, -1 or 1.
     """
 
@@ -87,40 +85,38 @@ class Paths(NamedTuple):
     steps: NDArray[np.int64]
 
     @classmethod
-    def of(cls, ink: Map, stroke: float) -> "Paths":
-        """Compute the paths for ink (h, w) whose strokes are `stroke` pixels wide.
+    def of(cls, ink: Map, stroke: float, upwards: bool) -> "Paths":
+        """Compute the paths for ink (h, w) whose strokes are `stroke` pixels wide, from its top or its bottom edge.
 
-        From the bottom, leaving a stroke costs what entering it costs from the top, so that the two halves of a seam
-        add up.
+        Upwards, leaving a stroke costs what entering it costs downwards, so that the two halves of a seam add up.
         """
-        both, width = np.stack([ink, ink[::-1]]), ink.shape[1]
+        ink, width = ink[::-1] if upwards else ink, ink.shape[1]
         entry = np.float32(ENTRY * stroke)
-        change = both[:, 1:] - beside(both[:, :-1], 0)
-        change[:, 1] *= -1
-        steps = entry * change.clip(min=0)
+        change = ink[1:] - beside(ink[:-1], 0)
+        steps = entry * (-change if upwards else change).clip(min=0)
         steps[1:] += np.float32(SIDEWAYS)
-        costs = np.float32(PASSAGE) * both
-        costs[0, 0] += entry * ink[0]
-        reached = np.full((2, width + 2), np.inf, np.float32)
+        costs = np.float32(PASSAGE) * ink
+        costs[0] += 0 if upwards else entry * ink[0]
+        reached = np.full(width + 2, np.inf, np.float32)
         for row in range(1, len(ink)):
-            reached[:, 1:-1] = costs[:, row - 1]
-            ways = (reached[:, 1 + x : 1 + x + width] + steps[k, :, row - 1] for k, x in enumerate(STEPS))
-            costs[:, row] += np.minimum.reduce([*ways])
-        return cls(costs, STEPS[np.argmin(beside(costs[:, :-1], np.inf) + steps, axis=0)])
+            reached[1:-1] = costs[row - 1]
+            straight, left, right = (reached[1 + x : 1 + x + width] + steps[k, row - 1] for k, x in enumerate(STEPS))
+            costs[row] += np.minimum(straight, np.minimum(left, right))
+        return cls(costs, STEPS[np.argmin(beside(costs[:-1], np.inf) + steps, axis=0)])
 
-    def traced(self, edge: int, row: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Trace the cheapest paths between an edge and K columns of a row, from that row on: (row + 1, K)."""
+    def traced(self, row: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Trace the cheapest paths between the edge and K columns of a row, from that row on: (row + 1, K)."""
         seams = np.empty((row + 1, len(columns)), np.int64)
         seams[0] = columns
-        for done, steps in enumerate(self.steps[edge, :row][::-1]):
+        for done, steps in enumerate(self.steps[:row][::-1]):
             seams[done + 1] = seams[done] + steps[seams[done]]
         return seams
 
 
 def beside(values: Map, outside: float) -> Map:
-    """Return, for each of STEPS, the values (…, w) that many columns to the side of each pixel: (3, …, w)."""
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(1, 1)], constant_values=outside)
-    return np.stack([padded[..., 1 + step : 1 + step + values.shape[-1]] for step in STEPS])
+    """Return, for each of STEPS, the values (h, w) that many columns to the side of each pixel: (3, h, w)."""
+    padded = np.pad(values, ((0, 0), (1, 1)), constant_values=outside)
+    return np.stack([padded[:, 1 + step : 1 + step + values.shape[1]] for step in STEPS])
 
 
 def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
