@@ -24,7 +24,7 @@ import pytest
 from PIL import Image
 
 from serving import memory
-from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, serving
+from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, png_chunk, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -48,10 +48,6 @@ def rgba(megapixels: float) -> Image.Image:
 
 def heif(image: Image.Image) -> bytes:
     return encode(image, "HEIF", quality=10, enc_params={"preset": "ultrafast"})
-
-
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png_with(*chunks: bytes) -> bytes:
@@ -112,15 +108,15 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "progressive JPEG, large": lambda: encode(sheet(24.9).convert("RGB"), "JPEG", progressive=True, subsampling=0),
     "JPEG of many scans": lambda: many_scans(70_000),
     "GIF of nothing but comments": many_comments,
-    "PNG of nothing but chunks": lambda: png_with(chunk(b"teSt", b"") * 1_600_000),
+    "PNG of nothing but chunks": lambda: png_with(png_chunk(b"teSt", b"") * 1_600_000),
     "PNG text that inflates": lambda: png_with(
-        *[chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000))) for _ in range(1000)]
+        *[png_chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000))) for _ in range(1000)]
     ),
     "small PNG of text that inflates": lambda: png_with(
-        *[chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000), 9)) for _ in range(7)]
+        *[png_chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000), 9)) for _ in range(7)]
     ),
-    "PNG text that inflates a lot": lambda: png_with(chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(10**8), 1))),
-    "colour profile that inflates": lambda: png_with(chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
+    "PNG text that inflates a lot": lambda: png_with(png_chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(10**8), 1))),
+    "colour profile that inflates": lambda: png_with(png_chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
     "EXIF that points at itself": exif_bomb,
     "small PNG of EXIF that inflates": inflating_exif,
     "TIFF with huge tiles": tiff_with_huge_tiles,

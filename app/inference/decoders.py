@@ -22,10 +22,8 @@ from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
 WAIT_SECONDS = 3.0  # maximum wait for earlier pictures
+LOG = logging.getLogger("digits")
 POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
-
-
-LOGGER = logging.getLogger("digits")
 
 
 class Busy(Exception):
@@ -95,7 +93,7 @@ class Decoders:
                 raise TooComplex(
                     "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
                 ) from error
-        LOGGER.error("Two pools of decoder processes ended before they took a picture: can the processes start?")
+        LOG.error("Two pools of decoder processes ended before they took a picture: can the processes start?")
         raise Busy
 
     async def begun(self, pool: ProcessPool, limits: Limits, *arguments: object) -> Found:
