@@ -1,6 +1,8 @@
 # Everything is installed into .venv. Each target sets up what it needs, and does so only once.
 PYTHON ?= python3
 BIN := .venv/bin
+# Python compiles the modules that are imported. Compiling all that are installed takes a minute.
+PIP_OPTIONS := --quiet --disable-pip-version-check --no-compile
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 # The API that pip-audit queries. Mirrors may lack it; without --strict, pip-audit would then pass without an audit.
 ADVISORIES := https://pypi.org/pypi/pip/25.0/json
@@ -102,26 +104,26 @@ audit: | $(BIN)/uv  ## Check the locked packages for known vulnerabilities (skip
 	fi
 
 $(BIN)/uv: | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/pip install $(PIP_OPTIONS) uv
 
 .venv/peers: | $(BIN)/python
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check torch pillow litserve bentoml httptools
+	$@/bin/pip install $(PIP_OPTIONS) torch pillow litserve bentoml httptools
 
 .venv/ocr: | $(BIN)/python
 	$(PYTHON) -m venv $@
-	$@/bin/pip install --quiet --disable-pip-version-check ddddocr digit-recognizer-py onnxruntime rapidocr
+	$@/bin/pip install $(PIP_OPTIONS) ddddocr digit-recognizer-py onnxruntime rapidocr
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
 
 .venv/service: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install $(PIP_OPTIONS) --editable .
 	@touch $@
 
 .venv/all: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[training,test]'
+	$(BIN)/pip install $(PIP_OPTIONS) --editable '.[training,test]'
 	@touch $@ .venv/service
 
 # Harper takes half a second per page. Check only the pages that have changed, or all if the rules have.
