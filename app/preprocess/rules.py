@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Box, Map, sliding
+from app.preprocess.maps import Box, Map, padded, sliding
 from app.preprocess.pieces import Components
 
 MIN_RUN = 5  # length of a straight run of ink that may be part of a line, in stroke widths, unless it spans the map
@@ -113,7 +113,7 @@ def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_
     if length > inked.shape[1]:
         return np.zeros_like(inked)
     starts = sliding_along_rows(np.logical_and, inked, length)  # (H, W - length + 1)
-    return sliding_along_rows(np.logical_or, np.pad(starts, ((0, 0), (length - 1, length - 1))), length)
+    return sliding_along_rows(np.logical_or, padded(starts, 0, length - 1), length)
 
 
 def sliding_along_rows(combine: np.ufunc, inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.preprocess.lines import Line
-from app.preprocess.maps import Map, sliding
+from app.preprocess.maps import Map, padded, sliding
 
 ROWS = 0.25, 0.75  # the rows in which the cheapest seams are searched for, as fractions of a line's height
 # Cost of a seam, in strokes crossed at right angles: to enter a stroke, and to continue in it, per stroke width.
@@ -43,11 +43,11 @@ class Cuts(NamedTuple):
 def parts_of(line: Line) -> Cuts:
     """Cut a line wherever a digit may end."""
     ink = line.ink
-    stroke = float(2 * ink.sum() / max(np.hypot(*np.gradient(np.pad(ink, 1))).sum(), 1e-6))
+    stroke = float(2 * ink.sum() / max(np.hypot(*np.gradient(padded(ink, 1, 1))).sum(), 1e-6))
     seams, cost = seams_of(ink, line.height, stroke)
     starts = np.zeros((len(ink), ink.shape[1] + 1), np.int64)
     np.add.at(starts, (np.arange(len(ink))[:, None], seams), 1)
-    return Cuts(starts.cumsum(axis=1)[:, :-1], np.pad(cost.astype(np.float64) / stroke, 1))
+    return Cuts(starts.cumsum(axis=1)[:, :-1], np.concatenate([[0.0], cost.astype(np.float64) / stroke, [0.0]]))
 
 
 def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64], Map]:
@@ -115,8 +115,8 @@ class Paths(NamedTuple):
 
 def beside(values: Map, outside: float) -> Map:
     """Return, for each of STEPS, the values (h, w) that many columns to the side of each pixel: (3, h, w)."""
-    padded = np.pad(values, ((0, 0), (1, 1)), constant_values=outside)
-    return np.stack([padded[:, 1 + step : 1 + step + values.shape[1]] for step in STEPS])
+    wider = padded(values, 0, 1, outside)
+    return np.stack([wider[:, 1 + step : 1 + step + values.shape[1]] for step in STEPS])
 
 
 def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
@@ -144,7 +144,7 @@ def downhill(costs: Map, place: int, step: int) -> int:
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Return the first and last index of each run of True, except runs at the ends of the mask."""
-    change = np.flatnonzero(np.diff(np.pad(mask.astype(np.int8), 1)))
+    change = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     pairs = zip(change[::2].tolist(), (change[1::2] - 1).tolist(), strict=True)
     return [(begin, end) for begin, end in pairs if begin > 0 and end < len(mask) - 1]
 
@@ -154,7 +154,7 @@ def distinct(ink: Map, seams: NDArray[np.int64], cost: Map, least: float) -> lis
 
     Returns their indices, from left to right.
     """
-    before = np.pad(ink.cumsum(axis=1), ((0, 0), (1, 0)))
+    before = padded(ink.cumsum(axis=1), 0, 1)[:, :-1]
     left = before[np.arange(len(ink))[:, None], seams].T  # (K, h): ink to the left of each seam, by row
     taken = np.concatenate([before.T[[0, -1]], np.empty((MAX_SEAMS, len(ink)))])
     kept: list[int] = []

@@ -172,7 +172,7 @@ def share(marked: Map | None, line: Line, cuts: Cuts, begin: NDArray[np.int64], 
 
 def summed(values: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]) -> Floats:
     """Return the sum of values (h, w) over each segment, from part `begin` to before `end`."""
-    sums = np.pad(np.bincount(part.ravel(), values.ravel()).cumsum(), (1, 0))
+    sums = np.concatenate([[0.0], np.bincount(part.ravel(), values.ravel()).cumsum()])
     total: Floats = sums[end] - sums[begin]
     return total
 
