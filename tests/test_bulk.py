@@ -191,6 +191,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
     ("arguments", "message"),
     [
         (["nowhere"], "There is no picture in .*/nowhere: no file name ends in .png, "),
+        (["nowhere/*.tif"], r"There is no file .*/nowhere/\*\.tif\."),
         (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),
         (["nowhere", "--model", "none.onnx"], "none.onnx: no such file"),
         (["nowhere", "--workers", "0"], "Invalid value for '--workers': 0"),

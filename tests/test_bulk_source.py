@@ -143,6 +143,7 @@ def test_only_the_remaining_rows_of_a_table_are_read(table):
         ("image.picture", None, "has no column image.picture"),
         ("plain.bytes", None, "has no column plain.bytes"),
         ("plain", "name", "has no column name"),
+        ("picture", "id", "has no column picture"),
         ("id", None, "the column id contains int64, not encoded pictures"),
     ],
 )

@@ -1,5 +1,6 @@
 """Decoded picture → candidates: their number, their frames and their boxes."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image, ImageOps
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates, candidates_of_pictures
 from app.preprocess.decode import Picture, picture_from_bytes
 from app.preprocess.errors import BlankImage
+from app.preprocess.ink import View, views
 from app.preprocess.maps import Box, connected
 from support import MAX_PIXELS, cropped, drawing, encode
 
@@ -51,14 +53,23 @@ def test_an_mnist_frame_among_other_pictures_is_unchanged(digits, seven):
     assert isinstance(blank, BlankImage)
 
 
-def test_a_broken_picture_does_not_affect_others(seven):
-    broken = Image.new("P", (40, 40))  # no mode that `decode_image` gives
-    first, error, last = candidates_of_pictures(
-        [Picture(image, *image.size) for image in (drawing(seven), broken, drawing(seven))], closely=False
+def test_a_broken_picture_does_not_affect_others(seven, monkeypatch):
+    broken, blank = Image.new("L", (30, 40)), Image.new("L", (40, 40))
+
+    def views_of(image: Image.Image, closely: bool) -> Iterator[View]:
+        if image is broken:
+            raise RuntimeError
+        return views(image, closely)
+
+    monkeypatch.setattr("app.preprocess.candidates.views", views_of)
+    first, error, nothing, last = candidates_of_pictures(
+        [Picture(image, *image.size) for image in (drawing(seven), broken, blank, drawing(seven))], closely=False
     )
     assert len(first) == len(last) == 1
-    assert isinstance(error, Exception)
-    assert error.__traceback__ is None
+    assert isinstance(error, RuntimeError)
+    assert error.__traceback__ is not None  # to be logged
+    assert isinstance(nothing, BlankImage)
+    assert nothing.__traceback__ is None  # it would keep the picture in memory
 
 
 def box_of(digit: np.ndarray, scale: int) -> Box:

@@ -46,6 +46,15 @@ def test_the_version_is_the_hash_of_the_file(classifier):
     assert classifier.version == hashlib.sha256(MODEL.read_bytes()).hexdigest()[:12]
 
 
+def test_metadata_cannot_replace_the_version(classifier, tmp_path):
+    network = onnx.load(MODEL)
+    helper.set_model_props(network, {"version": "v3", "seed": "7"})
+    onnx.save(network, tmp_path / "renamed.onnx")
+    renamed = Classifier(tmp_path / "renamed.onnx")
+    assert list(renamed.about.items()) == [("version", renamed.version), ("seed", "7")]
+    assert renamed.version != classifier.version
+
+
 def test_the_metadata_describes_the_training(classifier):
     assert set(classifier.metadata) == {
         "architecture",

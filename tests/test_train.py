@@ -224,6 +224,8 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
         ("--activation swish", "invalid choice"),
         ("--channels 1 2 3 4", "--channels takes at most 3 numbers"),
         ("--recipe best --activation tanh", "--channels needs --activation relu"),
+        ("--recipe best --epochs 1", "--channels needs at least two epochs"),
+        ("--channels 2 --convolution-share 0", "and a --convolution-share above 0"),
         ("--resume --recipe best", "leave out --recipe"),
         ("--resume --pictures corrected", "leave out --pictures"),
         ("--resume --epochs 5 --batch-size 9", "leave out --batch-size, --epochs"),

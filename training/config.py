@@ -225,6 +225,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
+    if config.channels and not config.convolution_epochs:
+        p.error("--channels needs at least two epochs, and a --convolution-share above 0")
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments

@@ -47,7 +47,7 @@ class Destination:
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""
         if self.place.pattern:
-            raise BulkError(f"{self.place}/{self.place.pattern} is not a folder: choose one for the results.")
+            raise BulkError(f"{self.place} is not a folder: choose one for the results.")
         self.place.filesystem.create_dir(self.place.path)
         for path in self.place.files():
             name = self.place.below(path)

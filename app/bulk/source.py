@@ -54,6 +54,8 @@ class Files:
     def parts(self, size: int) -> Iterator[Part]:
         """Group the files, sorted by name; raise BulkError if there are none."""
         paths = self.place.files()
+        if self.place.pattern and not paths:
+            raise BulkError(f"There is no file {self.place}.")
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
@@ -139,22 +141,27 @@ class Table:
 
     def check_columns(self, path: str, schema: pa.Schema) -> None:
         """Raise BulkError if a file lacks the column of pictures or the key, or the pictures are not bytes."""
-        try:
-            kind = pa.struct(list(schema))
-            for name in self.column.split("."):
-                kind = kind.field(name).type
-            if self.key:
-                schema.field(self.key)
-        except (KeyError, TypeError) as error:
-            raise BulkError(
-                f"{path} has no column {self.key or self.column}, only {', '.join(schema.names)}."
-            ) from error
+        kind = type_of(schema, self.column.split("."))
+        missing = self.column if kind is None else self.key if self.key not in (None, *schema.names) else None
+        if missing:
+            raise BulkError(f"{path} has no column {missing}, only {', '.join(schema.names)}.")
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             raise BulkError(f"{path}: the column {self.column} contains {kind}, not encoded pictures.")
 
     def opened(self, path: str) -> pq.ParquetFile:
         """Open a file with a small read buffer."""
         return pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES)
+
+
+def type_of(schema: pa.Schema, names: list[str]) -> pa.DataType | None:
+    """Return the type of a column, or of a field in it; None if there is none."""
+    kind = pa.struct(list(schema))
+    try:
+        for name in names:
+            kind = kind.field(name).type
+    except (KeyError, TypeError):
+        return None
+    return kind
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:

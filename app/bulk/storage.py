@@ -36,7 +36,7 @@ class Place(NamedTuple):
         return not self.scheme
 
     def __str__(self) -> str:
-        return self.outside(self.path)
+        return self.outside(f"{self.path}/{self.pattern}" if self.pattern else self.path)
 
     def outside(self, path: str) -> str:
         """Convert a path in the file system to its public name."""

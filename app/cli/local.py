@@ -50,7 +50,7 @@ class Local:
 
     def about(self) -> dict[str, Any]:
         """Return the version and the metadata of the model."""
-        return {"file": str(self.path), "model": {"version": self.classifier.version, **self.classifier.metadata}}
+        return {"file": str(self.path), "model": self.classifier.about}
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -76,6 +76,11 @@ class Classifier:
         self.version = hashlib.sha256(data).hexdigest()[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
+    @property
+    def about(self) -> dict[str, str]:
+        """The version and the metadata; no metadata can replace the version."""
+        return {"version": self.version} | self.metadata | {"version": self.version}
+
     def __call__(self, frames: NDArray[np.float32]) -> Classes:
         """Classify frames.
 

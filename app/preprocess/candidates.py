@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from app.preprocess.decode import Picture
-from app.preprocess.errors import BlankImage
+from app.preprocess.errors import BlankImage, PreprocessError
 from app.preprocess.frame import FRAME_SIDE, are_frames, frame_from_ink
 from app.preprocess.ink import View, views
 from app.preprocess.maps import Box, Map
@@ -93,8 +93,10 @@ def candidates_or_error(picture: Picture, closely: bool, with_ink: bool) -> list
     """Return the candidates in a picture, or the exception that was raised."""
     try:
         return candidates(picture, closely, with_ink)
-    except Exception as error:  # one bad picture must not affect the others
+    except PreprocessError as error:
         return error.with_traceback(None)  # the traceback would keep the picture in memory
+    except Exception as error:  # one bad picture must not affect the others
+        return error
 
 
 def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:

@@ -147,7 +147,7 @@ async def health(request: Request) -> answers.Health:
     return answers.Health(
         version=request.app.version,
         corrections=request.state.corrections is not None,
-        model={"version": classifier.version, **classifier.metadata},
+        model=classifier.about,
     )
 
 
