@@ -326,7 +326,7 @@ def test_a_service_with_keys_requires_one(seven, classifier, of_version):
 
 def test_every_route_with_a_body_passes_admission(client):
     posted = {path for path, methods in client.get("/openapi.json").json()["paths"].items() if "post" in methods}
-    assert posted == PICTURE_ROUTES
+    assert posted == PICTURE_ROUTES.keys()
     assert picture_route("/v2/models/digits/versions/1f0c/infer") == "/v2/models/digits/versions/{version}/infer"
     assert picture_route("/v2/models/digits/versions/1f0c/ready") is None
 

@@ -6,6 +6,7 @@ is only a hint. A place is taken when the body is complete, so that a slow clien
 """
 
 import asyncio
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +17,18 @@ from prometheus_client import Gauge
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
-# Routes for one picture, which is read at once if it is small.
-SMALL_ROUTES = {"/predict", "/explain", "/corrections"}
-# Routes for several pictures: a long body probably holds many small ones.
-SEVERAL_ROUTES = {"/predict/batch", "/v2/models/digits/infer", "/v2/models/digits/versions/{version}/infer"}
-PICTURE_ROUTES = {*SMALL_ROUTES, "/read", *SEVERAL_ROUTES}
-VERSION = re.compile("/versions/[^/]+")
 SMALL_BODY_BYTES = 2048  # a longer body probably holds a large picture
+# Each route for pictures, and the length up to which a body probably holds small ones: any if there may be several.
+PICTURE_ROUTES = {
+    "/predict": SMALL_BODY_BYTES,
+    "/explain": SMALL_BODY_BYTES,
+    "/corrections": SMALL_BODY_BYTES,
+    "/read": -1,  # read like large ones
+    "/predict/batch": math.inf,
+    "/v2/models/digits/infer": math.inf,
+    "/v2/models/digits/versions/{version}/infer": math.inf,
+}
+VERSION = re.compile("/versions/[^/]+")
 MAX_REFUSED = 500  # each keeps up to 64 kB of an unread body in memory
 
 
@@ -60,10 +66,9 @@ class Admission:
 
     def check(self, route: str, declared_bytes: int) -> None:
         """Raise UploadTooLarge or Overloaded if a request of this declared length has to be refused unread."""
-        is_small = route in SEVERAL_ROUTES or (route in SMALL_ROUTES and declared_bytes <= SMALL_BODY_BYTES)
         self.check_size(declared_bytes)
         self.check_room(Resource.BYTES, 1)
-        self.check_room(Resource.SMALL if is_small else Resource.LARGE, 1)
+        self.check_room(Resource.SMALL if declared_bytes <= PICTURE_ROUTES[route] else Resource.LARGE, 1)
 
     def check_size(self, size: int) -> None:
         """Raise UploadTooLarge if a body is larger than allowed."""

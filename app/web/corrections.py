@@ -3,16 +3,18 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 
 from app.corrections import Corrections, NotStored
+from app.preprocess.errors import BlankImage
 from app.settings import Settings
 from app.web import answers, conversion, errors, problems
 from app.web.readings import read_one
-from app.web.routes import NOT_OF_PREDICT, REQUEST
+from app.web.routes import OF_ONE_PICTURE, REQUEST
 from app.web.uploads import Picture
 
 Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
-OF_CORRECTIONS = problems.TYPES.keys() - NOT_OF_PREDICT - {errors.NotADigit} | {errors.CorrectionsOff, NotStored}
+OF_CORRECTIONS = OF_ONE_PICTURE | {BlankImage, RequestValidationError, errors.CorrectionsOff, NotStored}
 
 guarded = APIRouter()  # as in `app.web.routes`
 

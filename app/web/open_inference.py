@@ -6,11 +6,10 @@ from typing import Annotated, Any, TypeVar
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from app.corrections import NotStored
-from app.inference.text_reading import ImpossibleLength
-from app.preprocess.errors import TooMuchWriting
+from app.preprocess.errors import BlankImage
 from app.web import answers, errors, problems, tensors
 from app.web.inference import HEADER, Inference
+from app.web.problems import OF_BODY, OF_PICTURE
 from app.web.readings import read_all, read_frames
 from app.web.routes import BINARY
 from app.web.uploads import read_raw
@@ -25,17 +24,19 @@ BODY: dict[str, Any] = {
     "application/octet-stream": BINARY,
 }
 BODY_RULES = f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the JSON."
-NOT_OF_INFER = {
-    errors.CorrectionsOff,
-    NotStored,
-    errors.MalformedMultipart,
-    errors.NoFile,
-    errors.SeveralFiles,
-    errors.ShuttingDown,
-    errors.UnknownVersion,
-    TooMuchWriting,
-    ImpossibleLength,
-}
+OF_INFER = (
+    OF_BODY
+    | OF_PICTURE
+    | {
+        errors.MalformedJson,
+        errors.InvalidInference,
+        errors.NotBase64,
+        errors.TooManyPictures,
+        BlankImage,
+        errors.NotADigit,
+        RequestValidationError,
+    }
+)
 
 guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])  # as in `app.web.routes`
 
@@ -128,7 +129,7 @@ async def read_inference(
         200: {
             "content": {"application/json": {"example": tensors.RESPONSE_EXAMPLE}, "application/octet-stream": BINARY}
         },
-        **problems.documentation(f"{MODEL}/infer", *(problems.TYPES.keys() - NOT_OF_INFER)),
+        **problems.documentation(f"{MODEL}/infer", *OF_INFER),
     },
     openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
 )

@@ -77,6 +77,24 @@ TYPES: dict[type[Exception], ProblemType] = {
     NotStored: ProblemType(507, "correction-not-stored", "The correction could not be stored"),
 }
 
+# The errors of requests with a body, with one picture in it, and of the picture itself.
+OF_BODY = {
+    web.Unauthorized,
+    web.UploadTooSlow,
+    web.UploadTooLarge,
+    web.UnsupportedEncoding,
+    web.Overloaded,
+    Exception,
+}
+OF_UPLOAD = {web.MalformedMultipart, web.MalformedJson, web.NoFile, web.NotBase64, web.SeveralFiles}
+OF_PICTURE = {
+    picture.NotAnImage,
+    picture.EmptyFile,
+    picture.TooManyPixels,
+    picture.TooComplex,
+    picture.CorruptImage,
+}
+
 
 def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, str]:
     """Return the problem type of an exception, and the detail for the client."""

@@ -7,12 +7,12 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.corrections import NotStored
 from app.inference.classifier import Classifier
 from app.inference.text import MAX_DIGITS
 from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
+from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.web.readings import answered, read_one, read_several, read_text
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
@@ -41,28 +41,11 @@ SEVERAL_FORM = {
         "properties": {SEVERAL: {"type": "array", "items": BINARY["schema"], "minItems": 1, "maxItems": MAX_PICTURES}},
     }
 }
-ELSEWHERE = {
-    errors.ShuttingDown,
-    errors.TooManyPictures,
-    errors.InvalidInference,
-    errors.UnknownVersion,
-    errors.CorrectionsOff,
-    NotStored,
-}
-NOT_OF_PREDICT = {*ELSEWHERE, TooMuchWriting, ImpossibleLength}
-NOT_OF_READ = {*ELSEWHERE, errors.NotADigit, BlankImage}
-OF_BATCH = {
-    errors.MalformedMultipart,
-    errors.Unauthorized,
-    errors.UploadTooSlow,
-    errors.UploadTooLarge,
-    errors.UnsupportedEncoding,
-    errors.NoFile,
-    errors.TooManyPictures,
-    RequestValidationError,
-    Exception,
-    errors.Overloaded,
-}
+OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
+OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, errors.NotADigit}
+OF_PREDICT = OF_EXPLAIN | {RequestValidationError}
+OF_BATCH = OF_BODY | {errors.MalformedMultipart, errors.NoFile, errors.TooManyPictures, RequestValidationError}
+OF_READ = OF_ONE_PICTURE | {TooMuchWriting, ImpossibleLength, RequestValidationError}
 Frame = Annotated[bool, Query(description="Also return the network's input, and its box in the picture.")]
 
 
@@ -70,8 +53,7 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
     "/predict",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses=answers.documentation(answers.PREDICTION_EXAMPLE)
-    | problems.documentation("/predict", *(problems.TYPES.keys() - NOT_OF_PREDICT)),
+    responses=answers.documentation(answers.PREDICTION_EXAMPLE) | problems.documentation("/predict", *OF_PREDICT),
     openapi_extra=REQUEST,
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
@@ -102,8 +84,7 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
 @guarded.post(
     "/explain",
     tags=["pictures"],
-    responses=answers.documentation(answers.EXPLANATION_EXAMPLE)
-    | problems.documentation("/explain", *(problems.TYPES.keys() - NOT_OF_PREDICT - {RequestValidationError})),
+    responses=answers.documentation(answers.EXPLANATION_EXAMPLE) | problems.documentation("/explain", *OF_EXPLAIN),
     openapi_extra=REQUEST,
 )
 async def explain(request: Request, picture: Picture) -> answers.Explanation:
@@ -117,8 +98,7 @@ async def explain(request: Request, picture: Picture) -> answers.Explanation:
     "/read",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses=answers.documentation(answers.TEXT_EXAMPLE)
-    | problems.documentation("/read", *(problems.TYPES.keys() - NOT_OF_READ)),
+    responses=answers.documentation(answers.TEXT_EXAMPLE) | problems.documentation("/read", *OF_READ),
     openapi_extra=REQUEST,
 )
 async def read(
