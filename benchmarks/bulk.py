@@ -28,7 +28,7 @@ from app.bulk.source import Files
 from app.bulk.storage import place_of
 from app.bulk.worker import BATCH, Worker
 from app.inference.classifier import Classifier
-from app.inference.reading import read
+from app.inference.reading import read_batch
 from app.preprocess.decode import open_image
 from app.settings import Settings, usable_cores
 from serving import BIN, start, stop
@@ -103,7 +103,7 @@ def in_turn(pictures: Path, results: Path) -> tuple[list[float], list[float]]:
         data = [Path(path).read_bytes() for path in part]
         begin = time.process_time()
         for first in range(0, len(data), BATCH):
-            read([open_image(file, settings.max_pixels) for file in data[first : first + BATCH]], classifier)
+            read_batch([open_image(file, settings.max_pixels) for file in data[first : first + BATCH]], classifier)
         middle = time.process_time()
         asyncio.run(worker.read(part))
         loops.append(len(part) / (middle - begin))

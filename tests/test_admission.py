@@ -21,7 +21,7 @@ def admission(metrics) -> Admission:
     return Admission(settings, metrics.queue_depth)
 
 
-@pytest.mark.parametrize("route", ["/predict", "/explain", "/corrections"])
+@pytest.mark.parametrize("route", ["/predict", "/corrections"])
 def test_a_request_is_refused_unread_if_its_queue_is_full(admission, route):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
@@ -33,12 +33,13 @@ def test_a_request_is_refused_unread_if_its_queue_is_full(admission, route):
     admission.check(route, LARGE_BODY)
 
 
-def test_reading_numbers_needs_a_place_in_the_large_queue(admission):
+@pytest.mark.parametrize("route", ["/read", "/explain"])
+def test_numbers_and_explanations_always_need_a_place_in_the_large_queue(admission, route):
     with admission.holding() as first, admission.holding() as second:
         first.take(Resource.LARGE)
         second.take(Resource.LARGE)
         with pytest.raises(Overloaded):
-            admission.check("/read", 300)
+            admission.check(route, 300)
         admission.check("/predict", 300)
 
 

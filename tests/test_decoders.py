@@ -15,11 +15,11 @@ import pytest
 from pebble import ProcessPool
 from PIL import Image
 
-from app.inference import decoder, decoders
-from app.inference.decoder import CANDIDATES, LAYOUTS, SHARED, Found
+from app.inference import decoders
 from app.inference.decoders import Busy, Decoders, new_pool
 from app.inference.reading import decide, read_bytes
-from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
+from app.inference.search import CANDIDATES, LAYOUTS, SHARED, Found
+from app.preprocess.errors import BlankImage, NotAnImage, PreprocessError, TooComplex
 from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_scans, until
 from training import strings
 
@@ -113,7 +113,7 @@ def test_a_picture_too_large_to_decode_beside_others_is_decoded_alone(pool, kill
 def test_a_number_is_looked_at_closely_beside_others(pool, digits, labels):
     cheque = Image.open(BytesIO(strings.number("cheque", digits, labels, 0, 1, (4, 6)).picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
-    found = asyncio.run(pool.run(limits, encode(cheque, "JPEG"), LAYOUTS, closely=True, is_alone=False))
+    found = asyncio.run(pool.run(limits, encode(cheque, "JPEG"), LAYOUTS, closely=True))
     assert found.results
 
 
@@ -299,7 +299,7 @@ def test_processes_write_nothing_to_standard_error(capfd, photo):
     damaged = bytearray(encode(drawing_of_megapixels(1), "TIFF", compression="tiff_lzw"))
     damaged[1000:1100] = bytes(100)
     try:
-        with pytest.raises(decoder.PreprocessError):
+        with pytest.raises(PreprocessError):
             asyncio.run(look(pool, bytes(damaged)))
     finally:
         pool.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.decoder import LAYOUTS, find
+from app.inference.search import LAYOUTS, find
 from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import MAX_FRAMES, Layout, reading_side, ways
@@ -22,7 +22,7 @@ def page(*rows: np.ndarray, gap: int = 12, scale: int = 2) -> Image.Image:
 
 
 def layouts_on(image: Image.Image | np.ndarray, closely: bool = False, **options) -> list[Layout]:
-    return find(encode(image, **options), MAX_PIXELS, LAYOUTS, closely, is_alone=True).results
+    return find(encode(image, **options), MAX_PIXELS, LAYOUTS, closely).results
 
 
 @pytest.mark.parametrize("closely", [False, True])

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.decoder import Found, Search
 from app.inference.reader import MAX_BATCH, Reader
-from app.inference.reading import read, read_bytes
+from app.inference.reading import read_batch, read_bytes
+from app.inference.search import Found, Search
 from app.inference.text import Text, text_of
 from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.decode import open_image
@@ -64,8 +64,8 @@ def test_an_unexpected_error_does_not_affect_others(reader, seven, monkeypatch):
 
 def test_a_batch_of_blank_pictures_gives_only_errors(classifier):
     blank = open_image(flat(255), MAX_PIXELS)
-    assert [type(error) for error in read([blank, blank.copy()], classifier)] == [BlankImage, BlankImage]
-    assert read([], classifier) == []
+    assert [type(error) for error in read_batch([blank, blank.copy()], classifier)] == [BlankImage, BlankImage]
+    assert read_batch([], classifier) == []
 
 
 @pytest.mark.parametrize(

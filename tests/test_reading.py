@@ -8,7 +8,7 @@ from PIL import Image
 
 from app.inference import reading
 from app.inference.classifier import Classes
-from app.inference.reading import Reading, chosen, decide, is_unsure, read, read_bytes
+from app.inference.reading import Reading, chosen, decide, is_unsure, read_batch, read_bytes
 from app.preprocess.candidates import Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, CorruptImage
@@ -114,9 +114,9 @@ def looks(monkeypatch) -> list[tuple[int, bool]]:
     """Record how many pictures each look was at, and whether it was a close one."""
     seen, look = [], reading.look
 
-    def spied(images: Sequence[Image.Image], classifier, closely: bool, with_ink: bool = False) -> list:
+    def spied(images: Sequence[Image.Image], classifier, closely: bool) -> list:
         seen.append((len(images), closely))
-        return look(images, classifier, closely, with_ink)
+        return look(images, classifier, closely)
 
     monkeypatch.setattr(reading, "look", spied)
     return seen
@@ -160,7 +160,7 @@ def test_a_small_digit_on_a_large_sheet_gets_a_close_look(digits, labels):
 
 def test_errors_keep_their_places_among_readings(digits, classifier, looks):
     pictures = [encode(digits[0]), flat(255), encode(drawing(digits[150])), PNG[: len(PNG) // 2], encode(digits[350])]
-    zero, blank, three, damaged, seven = read([open_image(data, MAX_PIXELS) for data in pictures], classifier)
+    zero, blank, three, damaged, seven = read_batch([open_image(data, MAX_PIXELS) for data in pictures], classifier)
     assert [int(good.probabilities.argmax()) for good in (zero, three, seven)] == [0, 3, 7]
     assert isinstance(blank, BlankImage)
     assert isinstance(damaged, CorruptImage)
@@ -172,7 +172,7 @@ def test_errors_keep_their_places_among_readings(digits, classifier, looks):
 def test_unsure_pictures_of_a_batch_get_a_close_look_together(seven, classifier, looks):
     pictures = [encode(letter(text).resize((100, 100))) for text in "AWR"]
     pictures.insert(1, encode(seven))
-    outcomes = read([open_image(data, MAX_PIXELS) for data in pictures], classifier)
+    outcomes = read_batch([open_image(data, MAX_PIXELS) for data in pictures], classifier)
     assert looks == [(4, False), (3, True)]
     np.testing.assert_array_equal(outcomes[1].frame, seven / np.float32(255))
     for data, outcome in zip(pictures, outcomes, strict=True):

@@ -269,7 +269,7 @@ def test_a_picture_below_min_legibility_is_refused(picture):
 
 def test_several_digits_are_reported_as_such(seven, classifier, monkeypatch):
     reading = read_bytes(encode(seven), classifier, MAX_PIXELS)._replace(legibility=0.1, has_several=True)
-    monkeypatch.setattr("app.inference.reader.read", lambda *_: [reading])
+    monkeypatch.setattr("app.inference.reader.read_batch", lambda *_: [reading])
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         answer = client.post("/predict", content=encode(seven))
     assert_problem(answer, 422, "not-a-digit", "/predict")
@@ -295,14 +295,16 @@ def test_an_unexpected_error_leaks_nothing(client, seven, monkeypatch):
     assert answer.headers["x-request-id"] in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/predict", "/explain"])
-@pytest.mark.parametrize(("side", "is_small"), [(28, True), (300, False)])
-def test_only_small_pictures_are_decoded_in_this_process(client, seven, monkeypatch, side, is_small, path):
+@pytest.mark.parametrize(
+    ("path", "side", "is_decoded_here"),
+    [("/predict", 28, True), ("/predict", 300, False), ("/explain", 28, False), ("/explain", 300, False)],
+)
+def test_only_small_pictures_are_decoded_in_this_process(client, seven, monkeypatch, path, side, is_decoded_here):
     seen, load = [], ImageFile.ImageFile.load
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda image: (seen.append(image), load(image))[1])
     answer = client.post(path, content=encode(Image.fromarray(255 - seven).resize((side, side))))
     assert answer.json()["digit"] == 7
-    assert bool(seen) == is_small
+    assert bool(seen) == is_decoded_here
 
 
 def test_all_bodies_together_have_a_size_limit(seven):

@@ -5,7 +5,7 @@ import pytest
 
 from app.preprocess.lines import Line
 from app.preprocess.maps import Box
-from app.preprocess.seams import MAX_SEAMS, parts_of
+from app.preprocess.seams import MAX_SEAMS, cuts_of
 
 
 def line_of(ink: np.ndarray, height: float) -> Line:
@@ -30,7 +30,7 @@ def beside(*inks: np.ndarray, gap: int) -> tuple[np.ndarray, np.ndarray]:
 def test_a_gap_is_cut_at_any_spacing(digits, scale):
     row, owner = beside(digits[350], digits[150], digits[400], gap=3)
     big, owners = np.kron(row, np.ones((scale, scale))), np.kron(owner, np.ones((scale, scale), int))
-    part, depth = parts_of(line_of(big, 20 * scale))
+    part, depth = cuts_of(line_of(big, 20 * scale))
     cut_freely = [index for index, ink in enumerate(depth[1:-1].tolist(), 1) if ink < 0.2]
     assert len(cut_freely) >= 2
     for one in range(3):  # no digit shares a part with another one
@@ -44,7 +44,7 @@ def test_touching_and_overlapping_digits_are_separated(digits, gap, least):
     found = 0
     for place in range(0, 500, 10):
         row, owner = beside(digits[place], digits[(7 * place + 13) % 500], gap=gap)
-        part, _ = parts_of(line_of(row, 20))
+        part, _ = cuts_of(line_of(row, 20))
         cuts = range(1, int(part.max()) + 1)
         clean = [((part >= cut) == (owner == 1))[row > 100].mean() for cut in cuts]
         found += max(clean, default=0) > 0.97
@@ -55,7 +55,7 @@ def test_touching_and_overlapping_digits_are_separated(digits, gap, least):
 def test_a_bar_between_two_strokes_is_crossed_once_at_any_height(middle):
     ink = np.zeros((40, 48))
     ink[:, 2:8] = ink[:, 40:46] = ink[middle - 3 : middle + 3, 8:40] = 1
-    part, depth = parts_of(line_of(ink, 40))
+    part, depth = cuts_of(line_of(ink, 40))
     assert part[:, 4].max() < part[:, 43].min()
     assert depth[1:-1].min() == pytest.approx(1, abs=0.15)
 
@@ -63,7 +63,7 @@ def test_a_bar_between_two_strokes_is_crossed_once_at_any_height(middle):
 def test_a_comma_is_a_part_of_its_own():
     ink = np.zeros((50, 60))
     ink[0:40, 2:12] = ink[0:40, 44:54] = ink[36:48, 24:28] = 1
-    part, _ = parts_of(line_of(ink, 40))
+    part, _ = cuts_of(line_of(ink, 40))
     assert len({part[20, 5], part[40, 25], part[20, 50]}) == 3
 
 
@@ -71,13 +71,13 @@ def test_a_faint_tip_stays_with_its_stroke():
     ink = np.zeros((40, 60))
     ink[:, 2:12] = ink[:, 44:54] = 1
     ink[20, 12:15] = 0.45, 0.4, 0.35
-    part, _ = parts_of(line_of(ink, 40))
+    part, _ = cuts_of(line_of(ink, 40))
     assert part[20, 14] == part[20, 5] != part[20, 50]
 
 
 def test_parts_are_numbered_from_left_to_right_in_every_row(digits):
     row, _ = beside(*digits[::50], gap=1)
-    part, depth = parts_of(line_of(row, 20))
+    part, depth = cuts_of(line_of(row, 20))
     assert part.min() == 0
     assert (np.diff(part, axis=1) >= 0).all()
     assert len(depth) == part.max() + 2
@@ -87,10 +87,10 @@ def test_parts_are_numbered_from_left_to_right_in_every_row(digits):
 def test_the_number_of_parts_is_limited():
     stripes = np.zeros((20, 3000))
     stripes[:, ::4] = 1
-    assert parts_of(line_of(stripes, 20)).part.max() <= MAX_SEAMS
+    assert cuts_of(line_of(stripes, 20)).part.max() <= MAX_SEAMS
 
 
 def test_one_pixel_is_one_part():
-    part, depth = parts_of(line_of(np.ones((1, 1)), 1))
+    part, depth = cuts_of(line_of(np.ones((1, 1)), 1))
     assert part.tolist() == [[0]]
     assert depth.tolist() == [0, 0]

@@ -5,7 +5,7 @@ import pytest
 
 from app.preprocess.lines import lines_of
 from app.preprocess.pieces import Components
-from app.preprocess.seams import parts_of
+from app.preprocess.seams import cuts_of
 from app.preprocess.segments import MAX_PARTS, segments_of
 
 LEVEL = 0.3
@@ -20,7 +20,7 @@ def page_with(*inks: np.ndarray, gap: int = 6) -> np.ndarray:
 
 def found(page: np.ndarray):
     (line,) = lines_of(page, Components.of(page, LEVEL))
-    return segments_of(line, parts_of(line), LEVEL)
+    return segments_of(line, cuts_of(line), LEVEL)
 
 
 def test_each_digit_is_a_segment_with_the_frame_of_the_digit_alone(digits):
@@ -55,7 +55,7 @@ def test_ink_on_a_printed_line_is_measured(digits):
     printed = np.zeros_like(page)
     page[:, -40:-36] = printed[:, -40:-36] = 1  # between them
     (line,) = lines_of(page, Components.of(page, LEVEL), printed)
-    segments = segments_of(line, parts_of(line), LEVEL)
+    segments = segments_of(line, cuts_of(line), LEVEL)
     is_line = np.isin(segments.boxes[:, 2:], [page.shape[1] - 40, page.shape[1] - 36]).all(axis=1)
     assert segments.shapes.printed[is_line] == pytest.approx(1)
 
@@ -91,7 +91,7 @@ def test_heights_are_relative_to_the_line_with_the_most_ink(digits):
     digit = page_with(digits[20])
     page = np.vstack([np.kron(digit, np.ones((2, 2), np.float32)), np.pad(digit, ((0, 0), (0, digit.shape[1])))])
     main, small = (
-        segments_of(line, parts_of(line), LEVEL).shapes.height.max()
+        segments_of(line, cuts_of(line), LEVEL).shapes.height.max()
         for line in lines_of(page, Components.of(page, LEVEL))
     )
     assert (main, small) == (pytest.approx(1, abs=0.03), pytest.approx(0.5, abs=0.03))

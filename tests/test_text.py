@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from app.inference.decoder import LAYOUTS, find
+from app.inference.search import LAYOUTS, find
 from app.inference.text import proposal_of, text_of
 from support import MAX_PIXELS, ROOT, encode
 
@@ -16,7 +16,7 @@ def row(*digits: np.ndarray, gap: int = 8) -> np.ndarray:
 
 
 def read(picture: np.ndarray, classifier, length: int | None = None, closely: bool = True):
-    return text_of(find(encode(picture), MAX_PIXELS, LAYOUTS, closely, is_alone=True).results, classifier, length)
+    return text_of(find(encode(picture), MAX_PIXELS, LAYOUTS, closely).results, classifier, length)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,7 @@ def test_a_given_length_is_the_number_of_digits(digits, clear, classifier):
 
 
 def test_a_given_length_is_read_if_only_some_layouts_allow_it(classifier):
-    layouts = find((ROOT / "docs/seven.png").read_bytes(), MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results
+    layouts = find((ROOT / "docs/seven.png").read_bytes(), MAX_PIXELS, LAYOUTS, closely=True).results
     assert {proposal_of(layout, classifier, 2).score > -math.inf for layout in layouts} == {True, False}
     assert len(text_of(layouts, classifier, 2).text) == 2
 

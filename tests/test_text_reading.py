@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.inference import text, text_reading
-from app.inference.decoder import LAYOUTS, Search, find
+from app.inference.search import LAYOUTS, Search, find
 from app.inference.text import Text, text_of
 from app.inference.text_reading import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
@@ -61,7 +61,7 @@ def test_a_picture_gets_a_close_look_if_a_glance_is_not_enough(picture, expected
 def test_if_a_close_look_takes_too_much_the_glance_is_the_answer(reader, digits, classifier, monkeypatch, error):
     monkeypatch.setattr(text, "SURE_PER_DIGIT", 1.1)  # no reading is
     picture = encode(number(digits[[350, 120, 400]]))
-    glance = text_of(find(picture, MAX_PIXELS, LAYOUTS, closely=False, is_alone=True).results, classifier)
+    glance = text_of(find(picture, MAX_PIXELS, LAYOUTS, closely=False).results, classifier)
     assert glance.lines
     decoders = reader.decoders
 

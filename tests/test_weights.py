@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from app.inference import lattice
-from app.inference.decoder import LAYOUTS, find
+from app.inference.search import LAYOUTS, find
 from app.inference.text import classify
 from support import MAX_PIXELS
 from training import strings, weights
@@ -38,7 +38,7 @@ def test_the_loss_agrees_with_the_lattice(numbers, examples, classifier):
     for number, loss in zip(numbers, losses, strict=True):
         text = [int(digit) for digit in number.text if digit != "\n"]
         these, every = [], []
-        for layout in find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results:
+        for layout in find(number.picture, MAX_PIXELS, LAYOUTS, closely=True).results:
             lines = zip(layout, classify(layout, classifier), strict=True)
             whole = lattice.joined([lattice.lattice_of(line, classes) for line, classes in lines])
             these.append(lattice.log_total(whole, text))

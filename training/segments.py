@@ -17,7 +17,7 @@ from PIL import Image
 from app.preprocess.layouts import LEVEL
 from app.preprocess.lines import Line, downscaled
 from app.preprocess.maps import Box
-from app.preprocess.seams import parts_of
+from app.preprocess.seams import cuts_of
 from app.preprocess.segments import segments_of
 from training.data import Digits
 from training.objective import NONE
@@ -78,7 +78,7 @@ def judged_segments(digits: Digits, rng: Generator) -> Judged:
     strokes = [felt(digit) for digit in digits.images.numpy()[chosen]]  # augmentation varies the pen
     writer = Hand(strokes, rng.uniform(28, 60), rng.uniform(-0.2, 0.4), FELT)
     line, owner = number(writer, rng)
-    cuts = parts_of(line)
+    cuts = cuts_of(line)
     found = segments_of(line, cuts, LEVEL)
     ink = np.zeros((cuts.part.max() + 2, length + 2))  # of each part, by owner
     np.add.at(ink, (cuts.part + 1, owner), line.ink * (line.ink >= LEVEL))

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from app.inference import lattice
 from app.inference.classifier import Classifier
-from app.inference.decoder import LAYOUTS, find
+from app.inference.search import LAYOUTS, find
 from app.inference.text import classify
 from app.inference.text_reading import read_text_bytes
 from app.preprocess.segments import MAX_PARTS
@@ -91,7 +91,7 @@ class Batch(NamedTuple):
 def example(number: strings.Number, classifier: Classifier) -> Example:
     """Extract the features of a picture of a number, as found by a close look."""
     readings = []
-    layouts = find(number.picture, MAX_PIXELS, LAYOUTS, closely=True, is_alone=True).results
+    layouts = find(number.picture, MAX_PIXELS, LAYOUTS, closely=True).results
     assert isinstance(layouts, list)
     for layout in layouts:
         classes = classify(layout, classifier)

@@ -16,8 +16,7 @@ from app.bulk.source import Part, Picture, Source
 from app.inference.classifier import Classifier
 from app.inference.decoders import Busy, Decoders
 from app.inference.reader import Reader
-from app.inference.reading import Reading, attempt
-from app.inference.reading import read as read_together
+from app.inference.reading import Reading, attempt, read_batch
 from app.inference.text import Text
 from app.settings import Settings
 from app.web.legibility import check_legibility
@@ -77,7 +76,7 @@ class Worker:
     async def digits(self, batch: list[Picture]) -> list[Reading | Exception]:
         """Read the digit in each picture, or return the error."""
         opened = [attempt(self.opened, picture.data) for picture in batch]
-        small = iter(read_together([each for each in opened if isinstance(each, Image.Image)], self.classifier))
+        small = iter(read_batch([each for each in opened if isinstance(each, Image.Image)], self.classifier))
         outcomes = [
             next(small) if isinstance(each, Image.Image) else await outcome_of(self.reader.read_large, each)
             for each in opened

@@ -16,8 +16,7 @@ from contextlib import asynccontextmanager
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from app.inference import decoder
-from app.inference.decoder import SHARED, Found, Limits, Search, TakesMuchMemory
+from app.inference.search import SHARED, Found, Limits, Search, TakesMuchMemory, find_within, prepare_process
 from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
@@ -51,7 +50,7 @@ class Decoders:
     def __init__(self, count: int, max_pixels: int, memory_bytes: int, on_kill: Callable[[], object]) -> None:
         self.count = count
         self.max_pixels = max_pixels
-        self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS)
+        self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS, is_alone=True)
         self.on_kill = on_kill
         self.alone = asyncio.Lock()
         self.pool: ProcessPool | None = None
@@ -63,10 +62,10 @@ class Decoders:
         Raises PreprocessError, including TooComplex if the picture takes too much memory or time, or Busy.
         """
         try:
-            return await self.run(SHARED, data, search, closely, False)
+            return await self.run(SHARED, data, search, closely)
         except TakesMuchMemory:
             async with self.turn():
-                return await self.run(self.limits, data, search, True, True)
+                return await self.run(self.limits, data, search, closely=True)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -80,9 +79,9 @@ class Decoders:
         finally:
             self.alone.release()
 
-    async def run(self, limits: Limits, data: bytes, search: Search, closely: bool, is_alone: bool) -> Found:
+    async def run(self, limits: Limits, data: bytes, search: Search, closely: bool) -> Found:
         """Call `find_within` in the next free process; raise Busy if none is free in time."""
-        arguments = limits, data, self.max_pixels, search, closely, is_alone
+        arguments = limits, data, self.max_pixels, search, closely
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
                 return await self.begun(await self.working_pool(), *arguments)
@@ -99,9 +98,7 @@ class Decoders:
     async def begun(self, pool: ProcessPool, limits: Limits, *arguments: object) -> Found:
         """Await a call; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
         try:
-            work: ProcessFuture[Found] = pool.schedule(
-                decoder.find_within, (limits, *arguments), timeout=limits.seconds
-            )
+            work: ProcessFuture[Found] = pool.schedule(find_within, (limits, *arguments), timeout=limits.seconds)
         except RuntimeError as error:  # it has just broken
             raise BrokenProcessPool from error
         result, begin_by = asyncio.wrap_future(work), time.monotonic() + WAIT_SECONDS
@@ -141,7 +138,7 @@ def new_pool(count: int) -> ProcessPool:
     context = multiprocessing.get_context(method)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more threads would compete for the cores
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` in the working directory would be imported
-    context.set_forkserver_preload([decoder.__name__])
-    pool = ProcessPool(count, context=context, initializer=decoder.prepare_process)
+    context.set_forkserver_preload([find_within.__module__])
+    pool = ProcessPool(count, context=context, initializer=prepare_process)
     assert pool.active  # reading this property starts the pool
     return pool

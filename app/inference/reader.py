@@ -5,7 +5,7 @@ Small pictures of simple formats are decoded in batches on the event loop's thre
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import asynccontextmanager, suppress
 from time import perf_counter_ns
 from typing import TypeVar
 
@@ -13,9 +13,9 @@ from PIL import Image
 
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
-from app.inference.decoder import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
 from app.inference.decoders import Decoders
-from app.inference.reading import Reading, decide, is_unsure, read
+from app.inference.reading import Reading, decide, is_unsure, read_batch
+from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
 from app.inference.stage import Stage, preceded
 from app.inference.text import Text, text_of
 from app.inference.text_reading import TOO_MUCH, checked
@@ -52,17 +52,12 @@ class Reader:
         self.classifier = classifier
         self.decoders = decoders
         self.max_pixels = max_pixels
-        self.batcher = self.new_batcher(with_ink=False)
-        self.inked_batcher = self.new_batcher(with_ink=True)
-        self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
-
-    def new_batcher(self, with_ink: bool) -> Batcher[Image.Image, Reading]:
-        """Make the queue of small pictures whose ink is, or is not, to be returned."""
-        return Batcher(
-            lambda images: read(images, self.classifier, with_ink),
+        self.batcher: Batcher[Image.Image, Reading] = Batcher(
+            lambda images: read_batch(images, classifier),
             lambda image: image.width * image.height,
             MAX_BATCH * FRAME_SIDE**2,
         )
+        self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
 
     def open_if_small(self, data: bytes) -> Image.Image | None:
         """Open a picture that is small and simple according to its header; return None for others.
@@ -94,11 +89,10 @@ class Reader:
         async with self.turn():
             return self.open_if_small(data)
 
-    async def read_small(self, image: Image.Image, with_ink: bool = False) -> Reading:
+    async def read_small(self, image: Image.Image) -> Reading:
         """Read a small picture, in a batch with others that arrive at the same time."""
         begin = perf_counter_ns()
-        batcher = self.inked_batcher if with_ink else self.batcher
-        return waited(begin, await batcher(image))
+        return waited(begin, await self.batcher(image))
 
     def read_frames(self, frames: Map) -> list[Reading]:
         """Read the digit in each of n frames (n, 28, 28), as they are; 256 take 5 ms."""
@@ -108,7 +102,7 @@ class Reader:
         return [reading._replace(stages=stages, batch_size=len(frames)) for reading in readings]
 
     async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
-        """Read any other picture, once a decoder process is free."""
+        """Read a picture of any size, and return its ink if requested, once a decoder process is free."""
         begin = perf_counter_ns()
         search = INKED_CANDIDATES if with_ink else CANDIDATES
         found = await self.decoders(data, search, closely=False)
@@ -128,7 +122,7 @@ class Reader:
         found = await self.decoders(data, LAYOUTS, closely=False)
         text = await self.judge_text(found, length)
         if not text.is_sure and not found.closely:
-            with suppress(*TOO_MUCH) if text.lines else nullcontext():
+            with suppress(*(TOO_MUCH if text.lines else ())):
                 text = await self.judge_text(await self.look_closely(data, LAYOUTS, found), length)
         return waited(begin, checked(text, length))
 

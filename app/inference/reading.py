@@ -83,7 +83,7 @@ def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
     return outcome
 
 
-def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool = False) -> list[Reading | Exception]:
+def read_batch(images: Sequence[Image.Image], classifier: Classifier) -> list[Reading | Exception]:
     """Read a batch of small pictures; a batch of 256 takes a quarter of the time of single pictures.
 
     Parameters
@@ -92,8 +92,6 @@ def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool =
         Pictures from `open_image`, none larger than GLANCE_SIDE.
     classifier : Classifier
         The network.
-    with_ink : bool
-        Whether to return the ink of the whole picture with each reading.
 
     Returns
     -------
@@ -101,9 +99,9 @@ def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool =
         One entry per picture. One that cannot be read has its exception, and does not affect the others.
     """
     begin = perf_counter_ns()
-    outcomes = look(images, classifier, False, with_ink)
+    outcomes = look(images, classifier, closely=False)
     unsure = [index for index, outcome in enumerate(outcomes) if is_unsure(outcome)]
-    again = look([images[index] for index in unsure], classifier, True, with_ink) if unsure else []
+    again = look([images[index] for index in unsure], classifier, closely=True) if unsure else []
     for index, outcome in zip(unsure, again, strict=True):
         if isinstance(outcome, Reading):
             outcome = outcome._replace(stages=preceded(outcome.stages, "glance", begin))
@@ -111,15 +109,13 @@ def read(images: Sequence[Image.Image], classifier: Classifier, with_ink: bool =
     return outcomes
 
 
-def look(
-    images: Sequence[Image.Image], classifier: Classifier, closely: bool, with_ink: bool = False
-) -> list[Reading | Exception]:
+def look(images: Sequence[Image.Image], classifier: Classifier, closely: bool) -> list[Reading | Exception]:
     """Read pictures at a glance, or closely."""
     times = [perf_counter_ns()]
     side = CLOSE_SIDE if closely else GLANCE_SIDE
     decoded = [attempt(lambda image: decode_image(image, side), image) for image in images]
     times.append(perf_counter_ns())
-    candidates = for_good_ones(lambda good: candidates_of_pictures(good, closely, with_ink), decoded)
+    candidates = for_good_ones(lambda good: candidates_of_pictures(good, closely), decoded)
     times.append(perf_counter_ns())
     readings = for_good_ones(lambda good: decide(good, classifier), candidates)
     times.append(perf_counter_ns())

@@ -52,7 +52,7 @@ class Digit(NamedTuple):
         return int(self.probabilities.argmax())
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """A line of a text: its digits from left to right, at least one, and the probability of this reading of it."""
 
     digits: tuple[Digit, ...]
@@ -77,7 +77,7 @@ class Line(NamedTuple):
 class Text(NamedTuple):
     """All digits in a picture: its lines from top to bottom, if any, and the probability of the whole text."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[TextLine, ...]
     confidence: float
     stages: tuple[Stage, ...] = ()
 
@@ -92,9 +92,6 @@ class Text(NamedTuple):
         digits = [digit for line in self.lines for digit in line.digits]
         are_legible = all(digit.legibility >= CLEARLY_LEGIBLE for digit in digits)
         return bool(digits) and are_legible and self.confidence >= SURE_PER_DIGIT ** len(digits)
-
-
-EMPTY = Text((), 1.0)
 
 
 def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | None = None) -> Text:
@@ -122,7 +119,7 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     proposals = [proposal_of(layout, classifier, length) for layout in layouts]
     texts = {proposal.text for proposal in proposals if proposal.score > -math.inf}
     if not texts:
-        return EMPTY
+        return Text((), 1.0)
     if length is None:
         texts.add(())
     totals = {text: log_sum(proposals, text) for text in texts}
@@ -131,7 +128,7 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     if not text:
         return Text((), confidence)
     matching = [proposal for proposal in proposals if proposal.text == text]
-    lines = lines_of(max(matching, key=lambda proposal: proposal.score))
+    lines = text_lines(max(matching, key=lambda proposal: proposal.score))
     if max(len(line.digits) for line in lines) > MAX_DIGITS:
         raise TooMuchWriting
     return Text(lines, confidence)
@@ -193,7 +190,7 @@ def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
     return [Classes(probabilities[begin:end], legibility[begin:end]) for begin, end in pairwise(ends)]
 
 
-def lines_of(proposal: Proposal) -> tuple[Line, ...]:
+def text_lines(proposal: Proposal) -> tuple[TextLine, ...]:
     """Return the lines of a proposal that have digits."""
     lines, start = [], 0
     for segments, classes, lattice in zip(proposal.layout, proposal.classes, proposal.lattices, strict=True):
@@ -202,7 +199,7 @@ def lines_of(proposal: Proposal) -> tuple[Line, ...]:
         if own:
             digits = tuple(digit_of(segments, classes, segment) for segment in own)
             confidence = log_total(lattice, [digit.digit for digit in digits]) - log_total(lattice)
-            lines.append(Line(digits, min(1.0, math.exp(confidence))))
+            lines.append(TextLine(digits, min(1.0, math.exp(confidence))))
     return tuple(lines)
 
 

@@ -1,9 +1,9 @@
 """Picture bytes → text, in this process; and the error raised if no text has the requested length."""
 
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 
 from app.inference.classifier import Classifier
-from app.inference.decoder import LAYOUTS, find
+from app.inference.search import LAYOUTS, find
 from app.inference.text import Text, text_of
 from app.preprocess.errors import TooComplex, TooMuchWriting
 
@@ -20,10 +20,10 @@ class ImpossibleLength(Exception):
 
 def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length: int | None = None) -> Text:
     """Read all digits in one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
-    text = text_of(find(data, max_pixels, LAYOUTS, closely=False, is_alone=True).results, classifier, length)
+    text = text_of(find(data, max_pixels, LAYOUTS, closely=False).results, classifier, length)
     if not text.is_sure:
-        with suppress(*TOO_MUCH) if text.lines else nullcontext():
-            text = text_of(find(data, max_pixels, LAYOUTS, closely=True, is_alone=True).results, classifier, length)
+        with suppress(*(TOO_MUCH if text.lines else ())):
+            text = text_of(find(data, max_pixels, LAYOUTS, closely=True).results, classifier, length)
     return checked(text, length)
 
 

@@ -17,7 +17,7 @@ from app.preprocess.lines import Line, lines_of
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
 from app.preprocess.rules import without_rules
-from app.preprocess.seams import parts_of
+from app.preprocess.seams import cuts_of
 from app.preprocess.segments import Segments, segments_of
 
 # Larger pictures are downscaled to this many pixels, for a glance and for a close look.
@@ -74,7 +74,7 @@ def segments_of_lines(lines: Sequence[Line], level: float, most: int) -> list[Se
     """Cut lines into segments; raise TooMuchWriting if they have more than `most` frames."""
     found = []
     for line in lines:
-        found.append(segments_of(line, parts_of(line), level))
+        found.append(segments_of(line, cuts_of(line), level))
         most -= len(found[-1].frames)
         if most < 0:
             raise TooMuchWriting

@@ -40,7 +40,7 @@ class Cuts(NamedTuple):
     depth: NDArray[np.float64]
 
 
-def parts_of(line: Line) -> Cuts:
+def cuts_of(line: Line) -> Cuts:
     """Cut a line wherever a digit may end."""
     ink = line.ink
     stroke = float(2 * ink.sum() / max(np.hypot(*np.gradient(padded(ink, 1, 1))).sum(), 1e-6))

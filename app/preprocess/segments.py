@@ -93,7 +93,7 @@ def segments_of(line: Line, cuts: Cuts, level: float) -> Segments:
     line : Line
         A line of writing.
     cuts : Cuts
-        Its cuts, from `parts_of`.
+        Its cuts, from `cuts_of`.
     level : float
         Ink threshold.
     """

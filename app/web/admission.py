@@ -21,9 +21,9 @@ SMALL_BODY_BYTES = 2048  # a longer body probably holds a large picture
 # Each route for pictures, and the length up to which a body probably holds small ones: any if there may be several.
 PICTURE_ROUTES = {
     "/predict": SMALL_BODY_BYTES,
-    "/explain": SMALL_BODY_BYTES,
     "/corrections": SMALL_BODY_BYTES,
-    "/read": -1,  # read like large ones
+    "/explain": -1,  # small pictures are read like large ones
+    "/read": -1,
     "/predict/batch": math.inf,
     "/v2/models/digits/infer": math.inf,
     "/v2/models/digits/versions/{version}/infer": math.inf,

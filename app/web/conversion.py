@@ -56,7 +56,7 @@ def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
     )
 
 
-def line_of(line: text.Line, with_frames: bool) -> Line:
+def line_of(line: text.TextLine, with_frames: bool) -> Line:
     """Convert a line to its response."""
     return Line(
         text=line.text,

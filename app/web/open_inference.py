@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 
 from app.preprocess.errors import BlankImage
 from app.web import answers, errors, problems, tensors
-from app.web.inference import HEADER, Inference
+from app.web.infer import HEADER, Inference
 from app.web.problems import OF_BODY, OF_PICTURE
 from app.web.readings import read_all, read_frames
 from app.web.routes import BINARY

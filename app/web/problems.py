@@ -120,7 +120,7 @@ async def respond(request: Request, error: Exception) -> Response:
     return Response(problem.model_dump_json(exclude_unset=True), problem_type.status, problem_type.headers, MEDIA_TYPE)
 
 
-def noted(request: Request, error: Exception) -> Exception:
+def log_unforeseen(request: Request, error: Exception) -> Exception:
     """Return the error of one picture of several without its traceback; log it if it is unforeseen.
 
     The traceback would keep the picture in memory until all have been read.

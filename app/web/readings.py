@@ -28,11 +28,19 @@ from app.web.telemetry import record_answer, record_reading, record_text
 SECONDS = 20.0
 
 
-async def read_one(request: Request, picture: bytes, with_ink: bool = False) -> Reading:
+async def read_one(request: Request, picture: bytes) -> Reading:
     """Read the digit in the only picture of a request."""
     small = await request.state.reader.open_in_turn(picture)
     request.state.holding.take(queue_of(small))
-    return await read_opened(request, picture, small, with_ink)
+    return await read_opened(request, picture, small)
+
+
+async def read_with_ink(request: Request, picture: bytes) -> Reading:
+    """Read the digit in the only picture of a request, and return all ink in the picture with it."""
+    request.state.holding.take(Resource.LARGE)
+    reading: Reading = await request.state.reader.read_large(picture, with_ink=True)
+    record_reading(reading, Resource.LARGE, request.state.metrics)
+    return reading
 
 
 async def read_text(request: Request, picture: bytes, length: int | None) -> Text:
@@ -56,9 +64,9 @@ async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Read
             async with nullcontext() if small else alone:
                 if time.monotonic() > begin_by:
                     raise Busy
-                return answered(request, await read_opened(request, picture, small))
+                return accept(request, await read_opened(request, picture, small))
         except Exception as error:  # one bad picture must not affect the others
-            return problems.noted(request, error)
+            return problems.log_unforeseen(request, error)
 
     outcomes: list[Reading | Exception] = []
     size = holding.share(Resource.SMALL)
@@ -101,15 +109,15 @@ def read_frames(request: Request, frames: Map) -> list[Reading]:
     return readings
 
 
-async def read_opened(request: Request, picture: bytes, small: Image.Image | None, with_ink: bool = False) -> Reading:
+async def read_opened(request: Request, picture: bytes, small: Image.Image | None) -> Reading:
     """Read a picture that has been admitted."""
     reader: Reader = request.state.reader
-    reading = await (reader.read_small(small, with_ink) if small else reader.read_large(picture, with_ink))
+    reading = await (reader.read_small(small) if small else reader.read_large(picture))
     record_reading(reading, queue_of(small), request.state.metrics)
     return reading
 
 
-def answered(request: Request, reading: Reading) -> Reading:
+def accept(request: Request, reading: Reading) -> Reading:
     """Count and return a reading; raise NotADigit if its legibility is below the minimum."""
     check_legibility(reading, request.state.settings.min_legibility)
     record_answer(reading, request.state.metrics)

@@ -13,7 +13,7 @@ from app.inference.text_reading import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
-from app.web.readings import answered, read_one, read_several, read_text
+from app.web.readings import accept, read_one, read_several, read_text, read_with_ink
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
 
 guarded = APIRouter()  # its endpoints require an API key if any are set
@@ -58,7 +58,7 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
 )
 async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    reading = answered(request, await read_one(request, picture))
+    reading = accept(request, await read_one(request, picture))
     return conversion.prediction_of(reading, request.state.reader.classifier.version, frame)
 
 
@@ -89,7 +89,7 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
 )
 async def explain(request: Request, picture: Picture) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
-    reading = answered(request, await read_one(request, picture, with_ink=True))
+    reading = accept(request, await read_with_ink(request, picture))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(conversion.explanation_of, reading, request.state.reader.classifier)
 

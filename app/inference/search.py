@@ -19,18 +19,20 @@ from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
 from app.preprocess.layouts import layouts, reading_side
 
+Opener = Callable[[bytes, int], Image.Image]  # (data, max_pixels) -> an image that is not decoded yet
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
 
 
 class Limits(NamedTuple):
-    """Limits for one look at a picture: memory, CPU time and wall-clock time."""
+    """Limits for one look at a picture: memory, CPU time and wall-clock time; and whether it is decoded alone."""
 
     memory_bytes: int
     processor_seconds: float
     seconds: float
+    is_alone: bool
 
 
-SHARED = Limits(50_000_000, 1.0, 2.5)  # in parallel with others; a picture may take two looks
+SHARED = Limits(50_000_000, 1.0, 2.5, is_alone=False)  # a picture may take two looks
 
 
 class Search(NamedTuple):
@@ -78,27 +80,27 @@ INKED_CANDIDATES = Search(partial(candidates_on, with_ink=True), side_for_candid
 LAYOUTS = Search(layouts, reading_side)
 
 
-def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
+def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool) -> Found:
     """Search a picture, in a process of the pool; raise TakesMuchMemory if it has to be decoded alone."""
     try:
         with limited(limits):
-            return find(data, max_pixels, search, closely, is_alone)
+            return find(data, max_pixels, search, closely, open_image if limits.is_alone else open_moderate)
     except MemoryError:
-        kind: type[Exception] = TooComplex if is_alone else TakesMuchMemory
+        kind: type[Exception] = TooComplex if limits.is_alone else TakesMuchMemory
         megabytes = limits.memory_bytes // 1_000_000
         message = f"The picture takes more than {megabytes} MB to decode: send a smaller one, or a JPEG."
     except (PreprocessError, TakesMuchMemory) as error:
         kind, message = type(error), str(error)
     finally:
-        if is_alone:
+        if limits.is_alone:
             malloc.trim()
     raise kind(message)  # a new exception: the traceback of the first would keep the picture in memory
 
 
-def find(data: bytes, max_pixels: int, search: Search, closely: bool, is_alone: bool) -> Found:
+def find(data: bytes, max_pixels: int, search: Search, closely: bool, opener: Opener = open_image) -> Found:
     """Decode and search a picture, and time both stages."""
     times = [perf_counter_ns()]
-    image = open_image(data, max_pixels) if is_alone else open_moderate(data, max_pixels)
+    image = opener(data, max_pixels)
     picture = decode_image(image, search.side(image.size, closely))
     times.append(perf_counter_ns())
     results = search.find(picture, closely)
