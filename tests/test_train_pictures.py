@@ -11,8 +11,10 @@ import one_hand
 from app.inference.classifier import Classifier
 from support import drawing, encode, frame_of
 from training import data, pictures, train
+from training.config import Config
 from training.data import Digits
 from training.objective import NONE
+from training.run import new_folder, read_folder
 
 
 @pytest.fixture
@@ -125,8 +127,8 @@ def test_the_metadata_of_the_model_counts_the_pictures():
 
 def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
     loaded = pictures.load(folder, classifier)
-    place = train.new_folder(tmp_path / "runs", train.Config(), loaded)
-    _, again = train.read_folder(place)
+    place = new_folder(tmp_path / "runs", Config(), loaded)
+    _, again = read_folder(place)
     assert again.images.equal(loaded.images)
     assert again.labels.equal(loaded.labels)
 

@@ -1,6 +1,6 @@
 """Train the network: `python -m training.train` writes a model file into a folder in runs/.
 
-    for each seed: setup ──► for each epoch: train_epoch ──► evaluate ──► save
+    for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save
     choose the best epoch of the best seed ──► calibrate ──► export
 
 The best epoch has the lowest validation loss, a criterion that was fixed before the test images were looked at. The
@@ -13,12 +13,11 @@ Each epoch seeds its own random numbers, so a resumed run repeats what an uninte
 """
 
 import argparse
-import csv
 import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +37,17 @@ from training.model import OUTPUTS, DigitNet, folded
 from training.non_digits import non_digits
 from training.objective import NONE, objective
 from training.plots import plot_history, plot_weights
+from training.run import (
+    NothingToResume,
+    Run,
+    best_network,
+    load,
+    make_optimizer,
+    new_folder,
+    read_folder,
+    run_to_resume,
+    save,
+)
 from training.segments import segments
 
 if TYPE_CHECKING:
@@ -47,54 +57,6 @@ WARM_UP = 0.1  # share of a stage in which the learning rate rises
 OTHERS = 0.5  # non-digits per digit
 SEGMENTS = 0.5  # digits cut out of numbers, and wrongly cut segments, per MNIST digit
 VALIDATION_SEED = 10**6
-PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
-
-
-class NothingToResume(Exception):
-    """`--resume` found no earlier run."""
-
-
-@dataclass
-class Run:
-    """A run in progress, with one seed. Checkpoints store it."""
-
-    config: Config
-    seed: int
-    model: DigitNet | ConvolutionalNet
-    optimizer: torch.optim.Optimizer
-    best: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        """Number of completed epochs."""
-        return len(self.history)
-
-    @property
-    def best_loss(self) -> float:
-        """The lowest validation loss of the dense network so far."""
-        dense = self.history[self.config.convolution_epochs :]
-        return min((row["validation_loss"] for row in dense), default=math.inf)
-
-
-def setup(config: Config, seed: int, device: torch.device, epochs: int = 0) -> Run:
-    """Create a run with weights initialised from the seed, with the network of the stage after this many epochs."""
-    torch.manual_seed(seed)
-    model: DigitNet | ConvolutionalNet
-    if config.channels and epochs <= config.convolution_epochs:
-        model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
-    else:
-        model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
-    return Run(config, seed, model.to(device), make_optimizer(config, model.to(device)))
-
-
-def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
-    """Create the optimizer. `train_epoch` sets its learning rate."""
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            model.parameters(), momentum=0.9, nesterov=True, weight_decay=config.weight_decay / 100, fused=True
-        )
-    return torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay, fused=True)
 
 
 def learning_rate(peak: float, progress: float) -> float:
@@ -158,7 +120,7 @@ def write_out(run: Run) -> None:
 
 
 @torch.inference_mode()
-def evaluate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float, float]:
+def validate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float, float]:
     """Compute the loss on frames, and the error rate on the digits among them."""
     model.eval()
     logits = torch.cat([model(part.float() / 255) for part in torch.split(frames.images, 5_000)])
@@ -207,7 +169,7 @@ def fit(
             if run.epochs == run.config.convolution_epochs > 0:
                 write_out(run)
             loss, error = train_epoch(run, training, others, bar)
-            validation_loss, validation_error = evaluate(run.model, validation)
+            validation_loss, validation_error = validate(run.model, validation)
             if isinstance(run.model, DigitNet) and validation_loss <= run.best_loss:
                 run.best = {name: value.clone() for name, value in run.model.state_dict().items()}
             run.history.append(
@@ -228,34 +190,6 @@ def fit(
                 f"epoch {run.epochs:3}  training loss {loss:.4f}, error {error:.2%}  "
                 f"validation loss {validation_loss:.4f}, error {validation_error:.2%}"
             )
-
-
-def save(run: Run, folder: Path) -> None:
-    """Write the checkpoint (atomically) and the history into the run's folder."""
-    state = {
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "best": run.best,
-        "history": run.history,
-    }
-    torch.save(state, folder / "last.pt.new")
-    (folder / "last.pt.new").replace(folder / "last.pt")
-    with open(folder / "history.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, run.history[0])
-        writer.writeheader()
-        writer.writerows(run.history)
-
-
-def load(config: Config, seed: int, folder: Path, device: torch.device) -> Run:
-    """Load the run that `save` left in a folder, or create one."""
-    run = setup(config, seed, device)
-    if (folder / "last.pt").exists():
-        state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
-        run = setup(config, seed, device, epochs=len(state["history"]))
-        run.model.load_state_dict(state["model"])
-        run.optimizer.load_state_dict(state["optimizer"])
-        run.best, run.history = state["best"], state["history"]
-    return run
 
 
 def choose_device(name: str) -> torch.device:
@@ -292,35 +226,6 @@ def faster_precision(device: torch.device) -> str:
     return "bf16" if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else "fp32"
 
 
-def run_to_resume(arguments: argparse.Namespace) -> Path | None:
-    """Find the folder of the run that --resume names, or of the newest one."""
-    if arguments.resume is None:
-        return None
-    earlier = [config.parent for config in arguments.runs.glob("*/config.json")]
-    folder = Path(arguments.resume or max(earlier, default=arguments.runs))
-    if not (folder / "config.json").exists():
-        raise NothingToResume(f"{folder} holds no run to resume: pass the folder of a run, or leave out --resume.")
-    return folder
-
-
-def new_folder(runs: Path, config: Config, own: Digits) -> Path:
-    """Create a folder for a new run, with what resuming it needs: its recipe, and the user's own pictures."""
-    folder = runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
-    folder.mkdir(parents=True)
-    (folder / "config.json").write_text(config.to_json())
-    if len(own):
-        torch.save({"images": own.images, "labels": own.labels}, folder / PICTURES)
-    return folder
-
-
-def read_folder(folder: Path) -> tuple[Config, Digits]:
-    """Read the recipe and the pictures of an earlier run, and set its number of threads."""
-    config = Config.from_json((folder / "config.json").read_text())
-    torch.set_num_threads(config.threads or torch.get_num_threads())
-    saved = folder / PICTURES
-    return config, Digits(**torch.load(saved, weights_only=True)) if saved.exists() else pictures.no_pictures()
-
-
 def architecture(config: Config) -> str:
     """Format the widths of the dense network's layers, such as 784-800-800-11."""
     return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), OUTPUTS]))
@@ -334,7 +239,7 @@ def finish(
     The test images are used only after this choice, with the float32 networks; `training.evaluate` measures the file.
     """
     best = min(runs, key=lambda run: run.best_loss)
-    test_errors = {run.seed: evaluate(best_network(run), test)[1] for run in runs}
+    test_errors = {run.seed: validate(best_network(run), test)[1] for run in runs}
     model, calibration = calibrated(best_network(best), held_out, validation)
     metadata = {
         "architecture": architecture(best.config),
@@ -355,13 +260,6 @@ def finish(
     }
     export(model, output, metadata, validation.images)
     return f"{output}: seed {best.seed}, validation loss {best.best_loss:.4f}, test error {test_errors[best.seed]:.2%}."
-
-
-def best_network(run: Run) -> DigitNet:
-    """Load the dense network of a run's best epoch."""
-    assert isinstance(run.model, DigitNet)
-    run.model.load_state_dict(run.best)
-    return run.model
 
 
 def training_data(own: Digits, digits: Digits, others: Tensor) -> str:
