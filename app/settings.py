@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 from pydantic import DirectoryPath, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.inference.thresholds import MAX_PIXELS
+
 PREFIX = "DIGITS_"
 HERE = Path(__file__).parent
 INSTALLED_MODEL, MODEL = HERE / "digits.onnx", HERE.parent / "models" / "digits.onnx"
@@ -59,7 +61,7 @@ class Settings(BaseSettings):
         "body, or to read its response.",
     )
     max_pixels: int = Field(
-        default=50_000_000, gt=0, description="Maximum number of pixels (width × height) of a picture."
+        default=MAX_PIXELS, gt=0, description="Maximum number of pixels (width × height) of a picture."
     )
     min_legibility: float = Field(
         default=0,

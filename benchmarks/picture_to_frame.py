@@ -94,7 +94,7 @@ def main() -> None:
         (candidates,) = candidates_of_pictures([picture_from_bytes(file, 10**8, CLOSE_SIDE)], closely=True)
         column[0].imshow(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(file)))))
         column[0].set_title(name, fontsize=9)
-        top, bottom, left, right = read_bytes(file, classifier, 10**8).box
+        top, bottom, left, right = read_bytes(file, classifier).box
         column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
         shown = selected(candidates, classifier(np.stack([candidate.frame for candidate in candidates])))
         for axes, (candidate, title) in zip(column[1:], shown, strict=False):

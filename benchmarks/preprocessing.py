@@ -25,13 +25,13 @@ from PIL import Image
 
 from app.inference.classifier import Classifier
 from app.inference.reading import read_bytes
+from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.candidates import GLANCE_SIDE
 from app.preprocess.decode import picture_from_bytes
 
 ROOT = Path(__file__).parent.parent
 SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
 CELL = 28
-MAX_PIXELS = 50_000_000
 PICTURES = 5
 WARM_UP = 3
 PEN = (40, 50, 90)
@@ -102,7 +102,7 @@ def measure(case: Case, repeat: int, rng: np.random.Generator, classifier: Class
     """Time a kind of picture after a warm-up."""
     files = [case.make(cell(rng), rng) for _ in range(PICTURES)]
     seconds = [
-        (timed(read_bytes, file, classifier, MAX_PIXELS), timed(picture_from_bytes, file, MAX_PIXELS, GLANCE_SIDE))
+        (timed(read_bytes, file, classifier), timed(picture_from_bytes, file, MAX_PIXELS, GLANCE_SIDE))
         for file in islice(cycle(files), WARM_UP + repeat)
     ]
     total, decoding = 1000 * np.array(seconds[WARM_UP:]).T

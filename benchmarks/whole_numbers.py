@@ -26,7 +26,6 @@ from training import data, strings
 from training.config import MODEL
 from training.evaluate import wilson_interval
 
-MAX_PIXELS = 50_000_000
 SCENES = [*strings.SCENES, strings.TWO_LINES]
 NONE = "none"  # label of a picture without digits
 
@@ -44,7 +43,7 @@ def read_scene(scene: str, digits: data.Digits, options: argparse.Namespace, mod
     for index in tqdm(range(options.n), scene, unit="picture", leave=False, disable=None):
         number = strings.number(scene, images, labels, options.seed, index, tuple(options.lengths))
         try:
-            yield Read(number.text, read_text_bytes(number.picture, model, MAX_PIXELS).text)
+            yield Read(number.text, read_text_bytes(number.picture, model).text)
         except PreprocessError:
             yield Read(number.text, "")
 

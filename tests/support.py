@@ -25,13 +25,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.inference.classifier import Classifier
 from app.inference.reading import Reading, read_bytes
+from app.inference.thresholds import MAX_PIXELS
 from app.preprocess import errors
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "digits.onnx"
 SHEET = Path(__file__).parent / "data" / "mnist_500.png"
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
-MAX_PIXELS = 50_000_000
 DIGITS = str(Path(sys.executable).with_name("digits"))
 # A program's line with its output as a comment.
 PRINTED = re.compile(r"(?:print|console\.log)\(.*\);?\s+(?:#|//) (.*)")

@@ -21,14 +21,12 @@ from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, Classifier, ModelError
 from app.inference.reading import read_bytes
-from app.preprocess.frame import FRAME_SIDE
 from training import data
 from training.config import MODEL
 from training.paper import png
 from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
-MAX_PIXELS = FRAME_SIDE**2
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 CARD = Path(__file__).with_name("model_card.md")
@@ -91,7 +89,7 @@ def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np
         (N,) int64.
     """
     files = (png(Image.fromarray(image)) for image in tqdm(images, unit="image", disable=None))
-    readings = [read_bytes(file, classifier, MAX_PIXELS) for file in files]
+    readings = [read_bytes(file, classifier) for file in files]
     frames = np.stack([reading.frame for reading in readings])
     probabilities = np.stack([reading.probabilities for reading in readings])
     return Answers(frames, labels, probabilities)

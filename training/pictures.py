@@ -20,7 +20,6 @@ from training.objective import NONE
 
 NO_DIGIT = "none"  # the label of a picture that shows no digit
 LABELS = {str(digit): digit for digit in range(CLASSES)} | {NO_DIGIT: NONE}
-MAX_PIXELS = 50_000_000  # the service's default
 # How many of MNIST's images each picture counts as. Fifty pictures by one writer are then 3.6 % of the digits.
 # With 125, 11.6 % of the digits in docs/corrections.md were misread instead of 12.8 %.
 WEIGHT = 50
@@ -67,7 +66,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     frames, labels = [], []
     for path, label in labels_below(folder).items():
         try:
-            frame = read_bytes(path.read_bytes(), classifier, MAX_PIXELS).frame
+            frame = read_bytes(path.read_bytes(), classifier).frame
         except (OSError, PreprocessError) as error:
             print(f"Skipped {path}: {error}")
             continue

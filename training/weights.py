@@ -22,6 +22,7 @@ from app.inference.classifier import Classifier
 from app.inference.search import LAYOUTS, find
 from app.inference.text import classify
 from app.inference.text_reading import read_text_bytes
+from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.segments import MAX_PARTS
 from training import data, strings
 from training.config import MODEL
@@ -31,7 +32,6 @@ BATCH = 100
 PENALTY = 1e-3  # L2 regularisation
 LOG_ZERO = -1e30  # stands for log 0
 MAX_LOSS = 30.0  # per picture, so that one that cannot be read does not outweigh the others
-MAX_PIXELS = 50_000_000
 
 
 class Reading(NamedTuple):
@@ -225,7 +225,7 @@ def main() -> None:
         print(name, "=", known)
     print(f"Mean loss {mean:.3f} on {len(examples)} pictures")
     others = numbers(halves[1], arguments.n // 3, seed=1)
-    right = sum(read_text_bytes(other.picture, classifier, MAX_PIXELS).text == other.text for other in others)
+    right = sum(read_text_bytes(other.picture, classifier).text == other.text for other in others)
     print(f"{right} of {len(others)} other numbers are read correctly.")
 
 

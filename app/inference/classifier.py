@@ -98,12 +98,6 @@ class Classifier:
         return Classes(probabilities, legibility[0] if legibility else np.ones(len(frames), np.float32))
 
 
-def rounded(probabilities: NDArray[np.float32]) -> list[float]:
-    """Round one row of probabilities to six decimals, as in the service's responses."""
-    row: list[float] = probabilities.astype(np.float64).round(6).tolist()
-    return row
-
-
 def open_session(path: Path, data: bytes) -> ort.InferenceSession:
     """Open a session for the model in `data`, and check its inputs and outputs; `path` is for error messages."""
     options = ort.SessionOptions()

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from app.inference.classifier import Classes
 from app.preprocess.segments import Parts, Segments, Span
 
-CERTAIN, MAX_LOG_ODDS = 1e-6, 8.0  # legibility is clipped this close to 0 and 1, its log-odds to ±MAX_LOG_ODDS
+CERTAIN = 1 / (1 + np.exp(8))  # legibility is clipped this close to 0 and 1, and so its log-odds to ±8
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
     "digit": -0.72,
@@ -77,7 +77,7 @@ def digit_features(segments: Segments, legibility: NDArray[np.float32]) -> Score
     """Return the features of each segment (S, 8), in the order of DIGIT_WEIGHTS."""
     height, offset, depth, printed, cut_off, strength = segments.shapes
     legible = legibility.astype(np.float64).clip(CERTAIN, 1 - CERTAIN)
-    odds = np.log(legible / (1 - legible)).clip(-MAX_LOG_ODDS, MAX_LOG_ODDS)
+    odds = np.log(legible / (1 - legible))
     shapes = [np.abs(np.log(height)), np.abs(offset), depth, printed, cut_off, -np.log(strength)]
     return np.stack([np.ones(len(odds)), odds, *shapes], axis=1)
 

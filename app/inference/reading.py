@@ -16,6 +16,7 @@ from PIL import Image
 
 from app.inference.classifier import Classifier
 from app.inference.stage import Stage, preceded
+from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import BlankImage
@@ -73,7 +74,7 @@ class Reading(NamedTuple):
         return int(np.argsort(-self.probabilities, kind="stable")[1])  # stable, like argmax, if two are equal
 
 
-def read_bytes(data: bytes, classifier: Classifier, max_pixels: int) -> Reading:
+def read_bytes(data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS) -> Reading:
     """Read one picture; raises PreprocessError."""
     outcome = look([open_image(data, max_pixels)], classifier, closely=False)[0]
     if is_unsure(outcome):

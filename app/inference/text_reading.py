@@ -5,6 +5,7 @@ from contextlib import suppress
 from app.inference.classifier import Classifier
 from app.inference.search import LAYOUTS, find
 from app.inference.text import Text, text_of
+from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.errors import TooComplex, TooMuchWriting
 
 # If a close look raises one of these, the result of the glance is the answer.
@@ -18,7 +19,9 @@ class ImpossibleLength(Exception):
         super().__init__(f"The picture cannot be read with a length of {length}: leave the length out, or correct it.")
 
 
-def read_text_bytes(data: bytes, classifier: Classifier, max_pixels: int, length: int | None = None) -> Text:
+def read_text_bytes(
+    data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS, length: int | None = None
+) -> Text:
     """Read all digits in one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
     text = text_of(find(data, max_pixels, LAYOUTS, closely=False).results, classifier, length)
     if not text.is_sure:

@@ -89,7 +89,8 @@ def gist(lines: Sequence[Line], view: View) -> Hashable:
 class Way(NamedTuple):
     """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold.
 
-    `printed` is the ink of the printed lines, if there are any and they were not removed.
+    `printed` is the ink of the printed lines, if there are any and they were not removed; `found`, the components of
+    the ink; and `with_cut_off`, whether those that an edge cuts are kept even if they are not as large as digits.
     """
 
     view: View

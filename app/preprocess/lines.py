@@ -158,4 +158,9 @@ def downscaled(line: Line) -> Line:
         return line
     rows, columns = (max(1, round(side * DIGIT_HEIGHT / line.height)) for side in line.ink.shape)
     printed, cut_off = (None if mark is None else scaled(mark, rows, columns) for mark in (line.printed, line.cut_off))
-    return Line(scaled(line.ink, rows, columns), line.box, line.height * rows / len(line.ink), printed, cut_off)
+    return line._replace(
+        ink=scaled(line.ink, rows, columns),
+        height=line.height * rows / len(line.ink),
+        printed=printed,
+        cut_off=cut_off,
+    )

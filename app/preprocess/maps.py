@@ -77,13 +77,17 @@ def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
     reach = width // 2
     neutral = math.inf if extreme is np.minimum else -math.inf
     for _ in range(2):  # along one axis, then along the other
-        values = padded(values, reach, 0, neutral)
-        done, length = 1, 2 * reach + 1
-        while done < length:  # windows of 1, 2, 4 … rows
-            shift = min(done, length - done)
-            values = extreme(values[:-shift], values[shift:])
-            done += shift
-        values = values.T
+        values = windows(extreme, padded(values, reach, 0, neutral), 2 * reach + 1).T
+    return values
+
+
+def windows(combine: np.ufunc, values: NDArray[T], length: int) -> NDArray[T]:
+    """Combine each window of `length` rows by an idempotent function, such as a minimum: (H - length + 1, W)."""
+    done = 1
+    while done < length:  # windows of 1, 2, 4 … rows
+        shift = min(done, length - done)
+        values = combine(values[:-shift], values[shift:])
+        done += shift
     return values
 
 

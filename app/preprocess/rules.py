@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Box, Map, padded, sliding
+from app.preprocess.maps import Box, Map, padded, sliding, windows
 from app.preprocess.pieces import Components
 
 MIN_RUN = 5  # length of a straight run of ink that may be part of a line, in stroke widths, unless it spans the map
@@ -112,18 +112,8 @@ def opened_along_rows(inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_
     """Return the ink in horizontal runs of at least `length` pixels: a morphological opening."""
     if length > inked.shape[1]:
         return np.zeros_like(inked)
-    starts = sliding_along_rows(np.logical_and, inked, length)  # (H, W - length + 1)
-    return sliding_along_rows(np.logical_or, padded(starts, 0, length - 1), length)
-
-
-def sliding_along_rows(combine: np.ufunc, inked: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Combine each window of `length` pixels along a row with logical and, or or: (H, W - length + 1)."""
-    done = 1
-    while done < length:  # windows of 1, 2, 4 … pixels
-        shift = min(done, length - done)
-        inked = combine(inked[:, :-shift], inked[:, shift:])
-        done += shift
-    return inked
+    starts = windows(np.logical_and, inked.T, length)  # (W - length + 1, H)
+    return windows(np.logical_or, padded(starts, length - 1, 0), length).T
 
 
 def crossed(inked: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from app.inference import text
-from app.inference.classifier import Classifier, rounded
+from app.inference.classifier import Classifier
 from app.inference.occlusion import evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
@@ -17,7 +17,7 @@ from app.web.answers import Box, Digit, Explanation, Line, Prediction, Text
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:
     """Return the digit, its probabilities and its legibility, rounded for the response."""
-    digit, shares = read.digit, rounded(read.probabilities)
+    digit, shares = read.digit, read.probabilities.astype(np.float64).round(6).tolist()
     legibility = round(read.legibility, 6)
     return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "legibility": legibility}
 

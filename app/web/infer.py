@@ -4,16 +4,17 @@ Tensors are part of the JSON, or follow it as the protocol's binary extension de
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from app.inference.classifier import PIXELS, rounded
+from app.inference.classifier import PIXELS
 from app.inference.reading import Reading
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
+from app.web.conversion import values_of
 from app.web.errors import InvalidInference
 from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse, OutputName, OutputTensor
 from app.web.uploads import MAX_PICTURES, bytes_of, check_count, json_object
@@ -122,11 +123,8 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
 
 def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
     """Return the output tensors, rounded as in /predict."""
-    return {
-        "digit": np.array([reading.digit for reading in readings]),
-        "probabilities": np.array([rounded(reading.probabilities) for reading in readings]),
-        "legibility": np.array([reading.legibility for reading in readings]).round(6),
-    }
+    answers = list(map(values_of, readings))
+    return {name: np.array([answer[name] for answer in answers]) for name in get_args(OutputName)}
 
 
 def sentence(error: Mapping[str, Any]) -> str:

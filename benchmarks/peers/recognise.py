@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "models" / "digits.onnx"
-MAX_PIXELS = 50_000_000
 DIGITS = "0123456789"
 
 Read = Callable[[Path], str]  # picture → text
@@ -37,8 +36,8 @@ def digits(kind: str) -> Read:
 
     model = Classifier(MODEL)
     if kind == "number":
-        return lambda path: read_text_bytes(path.read_bytes(), model, MAX_PIXELS).text
-    return lambda path: str(read_bytes(path.read_bytes(), model, MAX_PIXELS).digit)
+        return lambda path: read_text_bytes(path.read_bytes(), model).text
+    return lambda path: str(read_bytes(path.read_bytes(), model).digit)
 
 
 def squash(kind: str) -> Read:
