@@ -16,8 +16,9 @@ from app.bulk.source import Part, Picture, Source
 from app.inference.classifier import Classifier
 from app.inference.decoders import Busy, Decoders
 from app.inference.reader import Reader
-from app.inference.reading import Reading, attempt, read_batch
+from app.inference.reading import Reading, read_batch
 from app.inference.text import Text
+from app.preprocess.errors import attempt
 from app.settings import Settings
 from app.web.legibility import check_legibility
 
@@ -83,19 +84,15 @@ class Worker:
         ]
         return [attempt(self.checked, outcome) for outcome in outcomes]
 
-    def opened(self, data: bytes | Exception) -> Image.Image | bytes:
+    def opened(self, data: bytes) -> Image.Image | bytes:
         """Open a small picture; return the bytes of any other."""
-        if isinstance(data, Exception):
-            raise data
         image = self.reader.open_if_small(data)
         return data if image is None else image
 
-    def checked(self, outcome: Reading | Exception) -> Reading:
+    def checked(self, reading: Reading) -> Reading:
         """Return a reading that is legible enough for the settings; raise NotADigit otherwise."""
-        if isinstance(outcome, Exception):
-            raise outcome
-        check_legibility(outcome, self.settings.min_legibility)
-        return outcome
+        check_legibility(reading, self.settings.min_legibility)
+        return reading
 
     async def texts(self, batch: list[Picture]) -> list[Text | Exception]:
         """Read the text in each picture, or return the error."""

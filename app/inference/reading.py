@@ -6,6 +6,7 @@ picture gets a close look.
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import accumulate, pairwise
 from time import perf_counter_ns
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from app.inference.stage import Stage, preceded
 from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
 from app.preprocess.decode import decode_image, open_image
-from app.preprocess.errors import BlankImage
+from app.preprocess.errors import BlankImage, attempt
 from app.preprocess.maps import Box, Map
 
 SURE = math.log(0.99 / 0.01)  # log-odds from which a glance is enough
@@ -114,7 +115,7 @@ def look(images: Sequence[Image.Image], classifier: Classifier, closely: bool) -
     """Read pictures at a glance, or closely."""
     times = [perf_counter_ns()]
     side = CLOSE_SIDE if closely else GLANCE_SIDE
-    decoded = [attempt(lambda image: decode_image(image, side), image) for image in images]
+    decoded = [attempt(partial(decode_image, side=side), image) for image in images]
     times.append(perf_counter_ns())
     candidates = for_good_ones(lambda good: candidates_of_pictures(good, closely), decoded)
     times.append(perf_counter_ns())
@@ -175,14 +176,6 @@ def log_odds_of(probability: float) -> float:
 def is_beside(box: Box, other: Candidate) -> bool:
     """Return whether another candidate lies beside a box, and is at least half its size."""
     return box.share_of(other.box) == 0 and 2 * other.box.size >= box.size
-
-
-def attempt(function: Callable[[Any], Any], item: Any) -> Any:  # noqa: ANN401
-    """Return a function's result for an item, or the exception that it raised."""
-    try:
-        return function(item)
-    except Exception as error:
-        return error
 
 
 def for_good_ones(function: Callable[[list[Any]], Iterable[Any]], items: Sequence[Any]) -> list[Any]:

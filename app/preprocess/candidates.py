@@ -5,6 +5,7 @@ The network decides which one is. Pure functions: no settings, no files, no netw
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from app.preprocess.decode import Picture
-from app.preprocess.errors import BlankImage, PreprocessError
+from app.preprocess.errors import BlankImage, attempt
 from app.preprocess.frame import FRAME_SIDE, are_frames, frame_from_ink
 from app.preprocess.ink import View, views
 from app.preprocess.maps import Box, Map
@@ -67,10 +68,8 @@ def candidates_of_pictures(
         One entry per picture: at least one candidate, or an exception, which is BlankImage if there is none.
     """
     frames = frames_already(pictures)
-    return [
-        [frames[index]] if index in frames else candidates_or_error(picture, closely, with_ink)
-        for index, picture in enumerate(pictures)
-    ]
+    found = partial(candidates, closely=closely, with_ink=with_ink)
+    return [[frames[index]] if index in frames else attempt(found, picture) for index, picture in enumerate(pictures)]
 
 
 def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
@@ -87,16 +86,6 @@ def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
         for index, frame, is_frame in zip(sized, frames, are_frames(pixels), strict=True)
         if is_frame
     }
-
-
-def candidates_or_error(picture: Picture, closely: bool, with_ink: bool) -> list[Candidate] | Exception:
-    """Return the candidates in a picture, or the exception that was raised."""
-    try:
-        return candidates(picture, closely, with_ink)
-    except PreprocessError as error:
-        return error.with_traceback(None)  # the traceback would keep the picture in memory
-    except Exception as error:  # one bad picture must not affect the others
-        return error
 
 
 def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:

@@ -10,6 +10,12 @@ PreprocessError
 └── TooMuchWriting   decoded, but there is more writing in it than the limits allow
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
 
 class PreprocessError(Exception):
     """The picture cannot be read; the message says why and what to do."""
@@ -46,3 +52,18 @@ class TooMuchWriting(PreprocessError):
         self, message: str = "There is too much writing or noise in the picture: crop it and try again."
     ) -> None:
         super().__init__(message)
+
+
+def attempt(function: Callable[[Item], Result], item: Item | Exception) -> Result | Exception:
+    """Return a function's result for an item, or the exception that it raised; an item that is an exception is kept.
+
+    A PreprocessError loses its traceback, which would keep the picture in memory.
+    """
+    if isinstance(item, Exception):
+        return item
+    try:
+        return function(item)
+    except PreprocessError as error:
+        return error.with_traceback(None)
+    except Exception as error:  # one bad picture must not affect the others
+        return error
