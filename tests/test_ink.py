@@ -137,3 +137,11 @@ def test_the_ink_of_a_transparent_picture_is_its_colour_or_its_alpha(seven):
     for image in (on_sheet, alone):
         first = next(views(image, closely=False))
         np.testing.assert_allclose(first.ink, true, atol=0.01)
+
+
+def test_the_ink_of_a_filled_shape_of_one_colour_is_its_alpha():
+    blue = Image.new("RGBA", (80, 100), (0, 0, 200, 255))
+    blue.paste((0, 0, 200, 0), (30, 40, 50, 100))  # a hole in a shape that fills most of the picture
+    shape = np.asarray(blue.getchannel("A")) > 0
+    assert any(np.array_equal(view.ink > 0.5, shape) for view in views(blue, closely=False))
+

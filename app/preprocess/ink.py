@@ -99,7 +99,7 @@ def opaque(image: Image.Image) -> Map:
     if sheet.mean() > 0.5:
         ground = np.median(colour[:, sheet], axis=1)[:, None, None]
         on_sheet: Map = (ground + (colour - ground) * alpha).astype(np.float32)
-        if np.ptp(on_sheet) >= MIN_CONTRAST:
+        if np.ptp(on_sheet, axis=(1, 2)).max() >= MIN_CONTRAST:
             return on_sheet
     return planes[-1:]
 
