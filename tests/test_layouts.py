@@ -9,7 +9,7 @@ from PIL import Image
 from app.inference.search import LAYOUTS, find
 from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.layouts import MAX_FRAMES, Layout, reading_side, ways
+from app.preprocess.layouts import LEVEL, MAX_FRAMES, Layout, reading_side, ways
 from support import MAX_PIXELS, encode
 
 
@@ -72,6 +72,15 @@ def test_a_close_look_starts_with_the_threshold_of_a_glance(digits):
     picture = picture_from_bytes(encode(page(digits[[0, 50, 100]])), MAX_PIXELS, 640)
     glance, close = (next(ways(picture, closely)) for closely in (False, True))
     assert close.level == glance.level
+
+
+def test_a_close_look_tries_all_views_at_the_usual_threshold_first(digits):
+    sheet = np.array(page(digits[[0, 50, 100]]))
+    uneven = np.uint8(sheet * np.linspace(0.5, 1, sheet.shape[1]))
+    found = list(ways(picture_from_bytes(encode(uneven), MAX_PIXELS, 640), closely=True))
+    usual = [way for way in found if way.level == LEVEL]
+    assert [way.level for way in found[: len(usual)]] == [LEVEL] * len(usual)
+    assert len({id(way.view) for way in usual}) == len({id(way.view) for way in found}) >= 4
 
 
 def test_layouts_differ(digits):

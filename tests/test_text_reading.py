@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from app.inference import text, text_reading
 from app.inference.search import LAYOUTS, Search, find
@@ -55,6 +56,34 @@ def test_a_picture_gets_a_close_look_if_a_glance_is_not_enough(picture, expected
     sheet = number(digits[[350, 120]]) if picture == "number" else letter("A")
     read_text_bytes(encode(sheet), classifier, MAX_PIXELS)
     assert looks == expected
+
+
+def coarse(rng: np.random.Generator, shape: tuple[int, int], cell: int, deviation: float) -> np.ndarray:
+    """Make smooth noise in cells of this many pixels."""
+    values = rng.normal(0, deviation, (shape[0] // cell + 2, shape[1] // cell + 2)).astype(np.float32)
+    return np.asarray(Image.fromarray(values).resize(shape[::-1], Image.Resampling.BICUBIC))
+
+
+def blackboard(digits: np.ndarray, seed: int) -> Image.Image:
+    """Write digits in chalk, on a dusty board in uneven light."""
+    rng = np.random.default_rng(seed)
+    written = Image.fromarray(np.pad(np.hstack([np.pad(digit, ((0, 0), (2, 2))) for digit in digits]), 28))
+    chalk = np.asarray(written.resize((4 * written.width, 4 * written.height), Image.Resampling.BICUBIC)) / 255
+    chalk = 0.85 * chalk * (1 - 0.28 * rng.random(chalk.shape))
+    board = 60 + coarse(rng, chalk.shape, 14, 6) + coarse(rng, chalk.shape, 50, 4)
+    light = np.linspace(0.8, 1.2, chalk.shape[1])
+    return Image.fromarray(np.uint8((((1 - chalk) * board + 235 * chalk) * light).clip(0, 255)))
+
+
+@pytest.mark.slow
+def test_chalk_on_a_blackboard_is_read(digits, labels, classifier):
+    """The dust fills the limit of frames, unless light views are tried before more thresholds of dark ones."""
+    right = 0
+    for seed in range(2, 8):
+        chosen = [(37 * seed + 50 * k) % len(digits) for k in range(4)]
+        read = read_text_bytes(encode(blackboard(digits[chosen], seed), "JPEG"), classifier)
+        right += read.text == "".join(map(str, labels[chosen]))
+    assert right >= 4
 
 
 @pytest.mark.parametrize("error", [TooComplex("It takes long."), TooMuchWriting()])

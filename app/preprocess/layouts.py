@@ -102,16 +102,25 @@ class Way(NamedTuple):
 
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
-    """Yield the ways to find lines in a picture, the most common ones first."""
-    for view in islice(views(picture.image, closely), None if closely else 1):
-        erased = without_rules(view.ink, min(view.levels, default=LEVEL))
-        inks = [(view.ink, None)] if erased is None else [(view.ink, view.ink - erased), (erased, None)]
-        levels = list(dict.fromkeys([LEVEL, *view.levels])) if closely else [LEVEL]
-        for (ink, printed), level in product(inks, levels):
-            found = Components.of(ink, level)
-            yield Way(view, ink, printed, level, found, with_cut_off=True)
-            if not found.is_whole[1:].all():
-                yield Way(view, ink, printed, level, found, with_cut_off=False)
+    """Yield the ways to find lines in a picture: in all views at LEVEL, then at the other levels."""
+    found = list(islice(views(picture.image, closely), None if closely else 1))
+    for view in found:
+        yield from ways_in(view, [LEVEL])
+    for view in found if closely else ():
+        yield from ways_in(view, [level for level in view.levels if level != LEVEL])
+
+
+def ways_in(view: View, levels: Sequence[float]) -> Iterator[Way]:
+    """Yield the ways to find lines in a view, at these ink thresholds."""
+    if not levels:
+        return
+    erased = without_rules(view.ink, min(view.levels, default=LEVEL))
+    inks = [(view.ink, None)] if erased is None else [(view.ink, view.ink - erased), (erased, None)]
+    for (ink, printed), level in product(inks, levels):
+        found = Components.of(ink, level)
+        yield Way(view, ink, printed, level, found, with_cut_off=True)
+        if not found.is_whole[1:].all():
+            yield Way(view, ink, printed, level, found, with_cut_off=False)
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:
