@@ -13,6 +13,7 @@ from app.inference.reading import read_bytes
 from app.preprocess import decode, errors, frame
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE
 from app.preprocess.formats import FORMATS
+from app.preprocess.maps import Box
 from support import (
     HOSTILE,
     MAX_PIXELS,
@@ -233,6 +234,12 @@ def test_an_almost_square_picture_keeps_its_size(size, is_turned):
     image = Image.new("L", size, 255)
     picture = decode.picture_from_bytes(turned_jpeg(image) if is_turned else encode(image), MAX_PIXELS, GLANCE_SIDE)
     assert (picture.width, picture.height) == size
+
+
+def test_a_box_in_a_margin_around_the_picture_is_moved_into_it():
+    picture = decode.Picture(Image.new("L", (20, 10)), 60, 30, scale=3.0, left=-1, top=-1)
+    assert picture.box(Box(0, 10, 0, 20)) == Box(0, 27, 0, 57)
+    assert picture.box(Box(11, 12, 0, 1)) == Box(29, 30, 0, 1)
 
 
 def test_specks_do_not_widen_the_box(seven):

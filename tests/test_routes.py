@@ -12,11 +12,10 @@ from PIL import Image, ImageFile
 
 from app.inference.reading import read_bytes
 from app.main import create_app
-from app.preprocess import errors, maps
+from app.preprocess import errors
 from app.settings import Settings
 from app.web import problems
 from app.web.admission import Resource
-from app.web.conversion import box_of
 from app.web.errors import WebError
 from support import HOSTILE, MAX_PIXELS, ROOT, assert_problem, drawing, encode, flat, letter, turned_jpeg
 
@@ -113,10 +112,6 @@ def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way
 def test_the_box_is_in_pixels_of_the_uploaded_picture(client, seven):
     box = client.post("/predict?frame=true", content=encode(drawing(seven, scale=50))).json()["box"]
     assert box == pytest.approx(box_on_drawing(seven, scale=50), abs=50)
-
-
-def test_a_box_is_never_rounded_to_zero_size():
-    assert dict(box_of(maps.Box(top=3, bottom=3, left=2, right=2))) == {"left": 2, "top": 3, "width": 1, "height": 1}
 
 
 @pytest.mark.slow

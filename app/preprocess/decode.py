@@ -54,9 +54,10 @@ class Picture(NamedTuple):
     top: int = 0
 
     def box(self, box: Box) -> Box:
-        """Convert a box in the image to pixels of the upright picture."""
+        """Convert a box in the image to pixels of the upright picture: at least one, and none outside it."""
         top, bottom, left, right = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
-        return Box(max(top, 0), min(bottom, self.height), max(left, 0), min(right, self.width))
+        top, left = min(max(top, 0), self.height - 1), min(max(left, 0), self.width - 1)
+        return Box(top, max(min(bottom, self.height), top + 1), left, max(min(right, self.width), left + 1))
 
 
 def picture_from_bytes(data: bytes, max_pixels: int, side: int) -> Picture:

@@ -75,9 +75,9 @@ def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
 
 
 def box_of(box: maps.Box) -> Box:
-    """Convert a box to its response; rounding may have left it empty."""
+    """Convert a box to its response."""
     top, bottom, left, right = box
-    return Box(left=left, top=top, width=max(1, right - left), height=max(1, bottom - top))
+    return Box(left=left, top=top, width=right - left, height=bottom - top)
 
 
 def data_uri(ink: maps.Map) -> str:
