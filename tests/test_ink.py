@@ -144,4 +144,3 @@ def test_the_ink_of_a_filled_shape_of_one_colour_is_its_alpha():
     blue.paste((0, 0, 200, 0), (30, 40, 50, 100))  # a hole in a shape that fills most of the picture
     shape = np.asarray(blue.getchannel("A")) > 0
     assert any(np.array_equal(view.ink > 0.5, shape) for view in views(blue, closely=False))
-

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.lines import MAX_COMPONENTS, MAX_LINES, Line, lines_of
+from app.preprocess.lines import MAX_COMPONENTS, MAX_LINES, Line, lines_of, stray
 from app.preprocess.pieces import Components
 from support import inked
 
@@ -53,8 +53,30 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
 def test_ink_cut_by_the_edge_can_be_left_out_unless_it_is_as_large_as_digits(height, is_kept):
     ink = page((0, height, 10, 30), (10, 50, 50, 70))
     assert lines_on(ink)[0].box == (0, max(height, 50), 10, 70)
-    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)
+    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_stray=False)
     assert line.box == ((0, max(height, 50), 10, 70) if is_kept else (10, 50, 50, 70))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        [(20, 90, 20, 22), (20, 90, 98, 100), (20, 22, 20, 100), (88, 90, 20, 100)],  # a frame around one digit
+        [(70, 74, 30, 160)],  # a line under two of them
+    ],
+)
+def test_what_surrounds_digits_can_be_left_out(around):
+    digits = (30, 65, 40, 60), (30, 65, 120, 140)
+    ink = page(*digits, *around)
+    assert lines_on(ink)[0].box != (30, 65, 40, 140)
+    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_stray=False)
+    assert line.box == (30, 65, 40, 140)
+
+
+def test_noise_is_not_tested_for_surrounding_others():
+    ink = np.zeros((400, 400), np.float32)
+    ink[::6, ::6] = 1
+    ink[3, :-10] = ink[3:200, 5] = 1
+    assert stray(Components.of(ink, LEVEL)).sum() == (ink[[0, -1]].sum() + ink[1:-1, [0, -1]].sum())
 
 
 def test_cut_off_ink_is_marked_by_the_share_of_the_other_ink():
@@ -74,7 +96,7 @@ def test_without_cut_off_ink_there_are_no_marks():
 
 def test_what_is_left_may_be_much_smaller_than_the_cut_ink():
     ink = page((100, 140, 50, 70), (0, 200, 200, 260))
-    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_cut_off=False)
+    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_stray=False)
     assert line.box == (100, 140, 50, 70)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from app.preprocess.decode import Picture
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.ink import View, views
-from app.preprocess.lines import Line, lines_of
+from app.preprocess.lines import Line, lines_of, stray
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Components
 from app.preprocess.rules import without_rules
@@ -57,7 +57,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         if MAX_FRAMES - remaining > ENOUGH_FRAMES:
             break
         try:
-            lines = lines_of(way.ink, way.found, way.printed, way.with_cut_off)
+            lines = lines_of(way.ink, way.found, way.printed, way.with_stray)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
             segments = segments_of_lines(lines, way.level, remaining)
@@ -90,7 +90,7 @@ class Way(NamedTuple):
     """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold.
 
     `printed` is the ink of the printed lines, if there are any and they were not removed; `found`, the components of
-    the ink; and `with_cut_off`, whether those that an edge cuts are kept even if they are not as large as digits.
+    the ink; and `with_stray`, whether stray ones are kept even if they are not as large as digits.
     """
 
     view: View
@@ -98,7 +98,7 @@ class Way(NamedTuple):
     printed: Map | None
     level: float
     found: Components
-    with_cut_off: bool
+    with_stray: bool
 
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
@@ -118,9 +118,9 @@ def ways_in(view: View, levels: Sequence[float]) -> Iterator[Way]:
     inks = [(view.ink, None)] if erased is None else [(view.ink, view.ink - erased), (erased, None)]
     for (ink, printed), level in product(inks, levels):
         found = Components.of(ink, level)
-        yield Way(view, ink, printed, level, found, with_cut_off=True)
-        if not found.is_whole[1:].all():
-            yield Way(view, ink, printed, level, found, with_cut_off=False)
+        yield Way(view, ink, printed, level, found, with_stray=True)
+        if stray(found).any():
+            yield Way(view, ink, printed, level, found, with_stray=False)
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:

@@ -16,8 +16,9 @@ MAX_COMPONENTS, MAX_LINES = 2048, 32
 SMALL = 0.4  # components shorter than this fraction of the median height start no line
 SPECK = 0.1  # components smaller than this fraction of it are ignored
 MIN_OVERLAP = 0.4  # vertical overlap of a component and the last two of its line, over the smaller height
+MAX_SURROUNDING = 512  # components; if there are more, none is tested for surrounding others: it would take long
 MAX_DISTANCE = 0.5  # distance of a small component above or below its line, in median heights
-MAX_SIZE_RATIO = 1.5  # ratio of a cut-off component's longer side and the median height, either way
+MAX_SIZE_RATIO = 1.5  # ratio of a stray component's longer side and the median height, either way
 
 
 class Line(NamedTuple):
@@ -49,7 +50,7 @@ class Line(NamedTuple):
     scale: float = 1.0
 
 
-def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_off: bool = True) -> list[Line]:
+def lines_of(ink: Map, found: Components, printed: Map | None = None, with_stray: bool = True) -> list[Line]:
     """Group components into lines of writing, from top to bottom.
 
     Parameters
@@ -60,8 +61,8 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
         Its connected components.
     printed : Map, optional
         (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
-    with_cut_off : bool
-        Whether to include all components that an edge of the map cuts, or only those as large as digits.
+    with_stray : bool
+        Whether to include all stray components, or only those as large as digits.
 
     Raises
     ------
@@ -69,11 +70,12 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
         There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
     """
     tall = found.box[:, 1] - found.box[:, 0] + 1
-    kept = np.arange(len(tall)) > 0 if with_cut_off else found.is_whole
+    kept = np.ones(len(tall), bool) if with_stray else ~stray(found)
+    kept[0] = False
     if not kept.any():
         return []
     usual = weighted_median(tall[kept], found.mass[kept])
-    if not with_cut_off:
+    if not with_stray:
         kept[1:] |= np.maximum(found.size / usual, usual / found.size)[1:] <= MAX_SIZE_RATIO
     kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
@@ -96,6 +98,26 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_cut_o
         for row, height in zip(members, heights, strict=True)
     ]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
+
+
+def stray(found: Components) -> NDArray[np.bool_]:
+    """Return which components (n + 1,) may not belong to the writing: an edge cuts them, or they surround others.
+
+    Those enclose another component that is not small, as a circle does, or span the columns of two, as an underline.
+    """
+    is_stray = ~found.is_whole
+    is_stray[0] = False
+    tall = found.box[:, 1] - found.box[:, 0] + 1
+    usual = weighted_median(tall[1:], found.mass[1:]) if len(tall) > 1 else 0.0
+    large = 1 + np.flatnonzero(found.size[1:] >= SMALL * usual)
+    if len(large) > MAX_SURROUNDING:
+        return is_stray
+    top, bottom, left, right = found.box[large].T
+    spanned = (left[:, None] <= left) & (right[:, None] >= right) & (tall[large] >= SMALL * usual)
+    np.fill_diagonal(spanned, False)
+    enclosed = spanned & (top[:, None] <= top) & (bottom[:, None] >= bottom)
+    is_stray[large] |= enclosed.any(axis=1) | (spanned.sum(axis=1) >= 2)
+    return is_stray
 
 
 def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
