@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.inference import reading
 from app.inference.classifier import Classes
@@ -13,7 +13,7 @@ from app.preprocess.candidates import Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.maps import Box
-from support import HOSTILE_FILES, MAX_PIXELS, PNG, drawing, encode, flat, letter, reading_of
+from support import HOSTILE_FILES, MAX_PIXELS, PNG, cropped, drawing, encode, flat, letter, reading_of
 
 LEFT, RIGHT, BOTH = Box(10, 50, 10, 40), Box(10, 50, 60, 90), Box(10, 50, 10, 90)
 
@@ -182,3 +182,19 @@ def test_unsure_pictures_of_a_batch_get_a_close_look_together(seven, classifier,
 def test_only_blank_and_unsure_pictures_get_a_second_look():
     sure, unsure = judged((LEFT, 0.99, 0)), judged((LEFT, 0.5, 0))
     assert [is_unsure(each) for each in (sure, unsure, BlankImage(), CorruptImage())] == [False, True, True, False]
+
+
+def form(digit: np.ndarray) -> Image.Image:
+    """Write a digit into the first of two printed boxes, so that it touches the lines on its left and below it."""
+    sheet = Image.new("L", (300, 180), 255)
+    for left, right in ((30, 150), (150, 270)):
+        ImageDraw.Draw(sheet).rectangle((left, 20, right, 160), outline=90, width=3)
+    ink = Image.fromarray(cropped(digit))
+    ink = ink.resize((5 * ink.width, 5 * ink.height), Image.Resampling.BICUBIC)
+    sheet.paste(40, (32, 162 - ink.height), ink)
+    return sheet
+
+
+def test_a_digit_that_touches_its_printed_box_is_read(digits, labels, classifier):
+    read = [read_bytes(encode(form(digit)), classifier).digit for digit in digits[::10]]
+    assert (read != labels[::10]).sum() <= 5

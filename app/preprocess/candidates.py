@@ -15,9 +15,10 @@ from PIL import Image
 from app.preprocess.decode import Picture
 from app.preprocess.errors import BlankImage, attempt
 from app.preprocess.frame import FRAME_SIDE, are_frames, frame_from_ink
-from app.preprocess.ink import View, views
+from app.preprocess.ink import SMALL_SIDE, View, views
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Piece, pieces
+from app.preprocess.rules import without_rules
 
 # Larger pictures are downscaled to this longer side, in pixels, for a glance and for a close look.
 GLANCE_SIDE, CLOSE_SIDE = 160, 320
@@ -108,6 +109,8 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
     found: list[tuple[Piece, Map | None]] = []
     for view in views(picture.image, closely):
         in_view = pieces_in(view)
+        if closely:
+            in_view += pieces_without_rules(view, in_view)
         ink = ink_on(picture, view) if with_ink else None
         for piece in in_view:
             found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
@@ -138,6 +141,19 @@ def pieces_in(view: View) -> list[Piece]:
         if not is_strip(piece.box, view):
             distinct.setdefault(piece.box, piece)
     return list(distinct.values())
+
+
+def pieces_without_rules(view: View, found: list[Piece]) -> list[Piece]:
+    """Return the pieces in a view without its printed lines, if it has any, in other boxes than those found before.
+
+    In a small picture, a stroke is as long as a line would be.
+    """
+    is_small = max(view.ink.shape) <= SMALL_SIDE
+    erased = without_rules(view.ink, min(view.levels)) if view.levels and not is_small else None
+    if erased is None:
+        return []
+    boxes = {piece.box for piece in found}
+    return [piece for piece in pieces_in(view._replace(ink=erased)) if piece.box not in boxes]
 
 
 def is_strip(box: Box, view: View) -> bool:
