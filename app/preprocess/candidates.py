@@ -107,9 +107,9 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
     A glance stops at the first view in which all ink is one piece.
     """
     found: list[tuple[Piece, Map | None]] = []
-    for view in views(picture.image, closely):
+    for number, view in enumerate(views(picture.image, closely)):
         in_view = pieces_in(view)
-        if closely:
+        if closely and number == 0:  # in other views, this gains nothing
             in_view += pieces_without_rules(view, in_view)
         ink = ink_on(picture, view) if with_ink else None
         for piece in in_view:
