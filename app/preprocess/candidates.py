@@ -146,10 +146,13 @@ def pieces_in(view: View) -> list[Piece]:
 def pieces_without_rules(view: View, found: list[Piece]) -> list[Piece]:
     """Return the pieces in a view without its printed lines, if it has any, in other boxes than those found before.
 
-    In a small picture, a stroke is as long as a line would be.
+    In a small picture, a stroke is as long as a line would be. If all pieces touch the edges, they may be an uneven
+    ground.
     """
     is_small = max(view.ink.shape) <= SMALL_SIDE
-    erased = without_rules(view.ink, min(view.levels)) if view.levels and not is_small else None
+    if is_small or not view.levels or not any(is_clear(piece.box, view) for piece in found):
+        return []
+    erased = without_rules(view.ink, min(view.levels))
     if erased is None:
         return []
     boxes = {piece.box for piece in found}
@@ -165,7 +168,10 @@ def is_strip(box: Box, view: View) -> bool:
 
 def is_isolated(found: list[Piece], view: View) -> bool:
     """Return whether all ink is one piece, clear of the edges."""
-    if len(found) != 1:
-        return False
-    (height, width), (top, bottom, left, right) = view.ink.shape, found[0].box
+    return len(found) == 1 and is_clear(found[0].box, view)
+
+
+def is_clear(box: Box, view: View) -> bool:
+    """Return whether a box touches no edge of the map."""
+    (height, width), (top, bottom, left, right) = view.ink.shape, box
     return top > 0 and bottom < height and left > 0 and right < width
