@@ -4,6 +4,8 @@ import os
 import shutil
 from collections.abc import Iterator
 
+import httpx2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -24,15 +26,22 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def start_decoders(url: str, digits: np.ndarray, **headers: str) -> None:
+    """Read a picture: the first one starts the decoder processes, which may take seconds beside other tests."""
+    httpx2.post(f"{url}/predict", content=encode(drawing(digits[0])), headers=headers, timeout=60).raise_for_status()
+
+
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+def url(digits) -> Iterator[str]:
     with serving(DIGITS_MAX_UPLOAD_BYTES=str(MAX_BYTES)) as (_, url):
+        start_decoders(url, digits)
         yield url
 
 
 @pytest.fixture(scope="module")
-def locked_url(tmp_path_factory) -> Iterator[str]:
+def locked_url(digits, tmp_path_factory) -> Iterator[str]:
     with serving(DIGITS_API_KEYS=KEY, DIGITS_CORRECTIONS_DIR=str(tmp_path_factory.mktemp("locked"))) as (_, url):
+        start_decoders(url, digits, authorization=f"Bearer {KEY}")
         yield url
 
 
