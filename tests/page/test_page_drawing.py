@@ -107,10 +107,6 @@ def test_the_answer_is_shown_100_ms_after_the_pen_lifts(page):
 
 
 def test_the_answer_is_updated_while_the_pen_is_down(page):
-    draw(page, SEVEN)
-    answered(page)  # a service's first answer takes longer
-    page.reload()
-    page.keyboard.press("Escape")
     path = [*SEVEN, (0.45, 0.85)]
     first, *rest = on_sheet(page, path)
     page.mouse.move(*first)
