@@ -53,7 +53,8 @@ def test_a_bar_above_and_a_comma_below_belong_to_their_line():
 def test_ink_cut_by_the_edge_can_be_left_out_unless_it_is_as_large_as_digits(height, is_kept):
     ink = page((0, height, 10, 30), (10, 50, 50, 70))
     assert lines_on(ink)[0].box == (0, max(height, 50), 10, 70)
-    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_stray=False)
+    found = Components.of(ink, LEVEL)
+    (line,) = lines_of(ink, found, left_out=stray(found))
     assert line.box == ((0, max(height, 50), 10, 70) if is_kept else (10, 50, 50, 70))
 
 
@@ -68,7 +69,8 @@ def test_what_surrounds_digits_can_be_left_out(around):
     digits = (30, 65, 40, 60), (30, 65, 120, 140)
     ink = page(*digits, *around)
     assert lines_on(ink)[0].box != (30, 65, 40, 140)
-    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_stray=False)
+    found = Components.of(ink, LEVEL)
+    (line,) = lines_of(ink, found, left_out=stray(found))
     assert line.box == (30, 65, 40, 140)
 
 
@@ -96,7 +98,8 @@ def test_without_cut_off_ink_there_are_no_marks():
 
 def test_what_is_left_may_be_much_smaller_than_the_cut_ink():
     ink = page((100, 140, 50, 70), (0, 200, 200, 260))
-    (line,) = lines_of(ink, Components.of(ink, LEVEL), with_stray=False)
+    found = Components.of(ink, LEVEL)
+    (line,) = lines_of(ink, found, left_out=stray(found))
     assert line.box == (100, 140, 50, 70)
 
 

@@ -9,6 +9,7 @@ from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.preprocess.decode import Picture
 from app.preprocess.errors import TooMuchWriting
@@ -57,7 +58,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         if MAX_FRAMES - remaining > ENOUGH_FRAMES:
             break
         try:
-            lines = lines_of(way.ink, way.found, way.printed, way.with_stray)
+            lines = lines_of(way.ink, way.found, way.printed, way.left_out)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
             segments = segments_of_lines(lines, way.level, remaining)
@@ -90,7 +91,7 @@ class Way(NamedTuple):
     """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold.
 
     `printed` is the ink of the printed lines, if there are any and they were not removed; `found`, the components of
-    the ink; and `with_stray`, whether stray ones are kept even if they are not as large as digits.
+    the ink; and `left_out`, the stray ones, if they are left out unless they are as large as digits.
     """
 
     view: View
@@ -98,7 +99,7 @@ class Way(NamedTuple):
     printed: Map | None
     level: float
     found: Components
-    with_stray: bool
+    left_out: NDArray[np.bool_] | None
 
 
 def ways(picture: Picture, closely: bool) -> Iterator[Way]:
@@ -118,9 +119,9 @@ def ways_in(view: View, levels: Sequence[float]) -> Iterator[Way]:
     inks = [(view.ink, None)] if erased is None else [(view.ink, view.ink - erased), (erased, None)]
     for (ink, printed), level in product(inks, levels):
         found = Components.of(ink, level)
-        yield Way(view, ink, printed, level, found, with_stray=True)
-        if stray(found).any():
-            yield Way(view, ink, printed, level, found, with_stray=False)
+        yield Way(view, ink, printed, level, found, left_out=None)
+        if (strays := stray(found)).any():
+            yield Way(view, ink, printed, level, found, left_out=strays)
 
 
 def on_picture(segments: Segments, view: View, picture: Picture) -> Segments:

@@ -50,7 +50,9 @@ class Line(NamedTuple):
     scale: float = 1.0
 
 
-def lines_of(ink: Map, found: Components, printed: Map | None = None, with_stray: bool = True) -> list[Line]:
+def lines_of(
+    ink: Map, found: Components, printed: Map | None = None, left_out: NDArray[np.bool_] | None = None
+) -> list[Line]:
     """Group components into lines of writing, from top to bottom.
 
     Parameters
@@ -61,8 +63,8 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_stray
         Its connected components.
     printed : Map, optional
         (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
-    with_stray : bool
-        Whether to include all stray components, or only those as large as digits.
+    left_out : NDArray, optional
+        (n + 1,) bool: components to leave out unless they are as large as digits; see `stray`.
 
     Raises
     ------
@@ -70,12 +72,12 @@ def lines_of(ink: Map, found: Components, printed: Map | None = None, with_stray
         There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
     """
     tall = found.box[:, 1] - found.box[:, 0] + 1
-    kept = np.ones(len(tall), bool) if with_stray else ~stray(found)
+    kept = np.ones(len(tall), bool) if left_out is None else ~left_out
     kept[0] = False
     if not kept.any():
         return []
     usual = weighted_median(tall[kept], found.mass[kept])
-    if not with_stray:
+    if left_out is not None:
         kept[1:] |= np.maximum(found.size / usual, usual / found.size)[1:] <= MAX_SIZE_RATIO
     kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
