@@ -58,7 +58,7 @@ class Corrections:
         time = datetime.now(UTC).isoformat(timespec="seconds")
         content = json.dumps({"picture": file.name, "label": label, "time": time, **answer}).encode()
         try:
-            known = label_in(record) if file.exists() else None
+            known = content_of(record).get("label") if file.exists() else None
             if known == label:
                 return False
             if known is None:
@@ -80,21 +80,20 @@ class Corrections:
 
 
 def corrections_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the picture and the label of each correction, sorted by name."""
+    """Yield the picture and the label of each correction, sorted by name; skip damaged ones."""
     for record in sorted(folder.glob(f"*{RECORD}")):
-        content = json.loads(record.read_bytes())
-        file = folder / content["picture"]
-        if file.exists():
-            yield file, content["label"]
+        content = content_of(record)
+        if content and (folder / content["picture"]).exists():
+            yield folder / content["picture"], content["label"]
 
 
-def label_in(record: Path) -> str | None:
-    """Return the stored label; None if there is none."""
+def content_of(record: Path) -> dict[str, Any]:
+    """Return what the JSON of a correction says; nothing if it is missing or damaged."""
     try:
-        label: str = json.loads(record.read_bytes())["label"]
-    except FileNotFoundError:
-        return None
-    return label
+        content = json.loads(record.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and {"picture", "label"} <= content.keys() else {}
 
 
 def sizes_in(folder: Path) -> dict[str, int]:

@@ -17,7 +17,7 @@ from app.inference.decoders import Decoders
 from app.inference.reader import Reader
 from app.metrics import Metrics
 from app.settings import Settings
-from app.web import corrections, docs, open_inference, problems, routes
+from app.web import corrections, docs, infer, open_inference, problems, routes
 from app.web.admission import Admission
 from app.web.auth import Keys
 from app.web.draining import Draining
@@ -40,7 +40,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         on_kill = metrics.decoders_killed.inc
         decoders = Decoders(settings.decoders, settings.max_pixels, settings.decoder_memory_bytes, on_kill)
-        reader = Reader(classifier, decoders, settings.max_pixels)
+        reader = Reader(classifier, decoders)
         metrics.decoders.set(settings.decoders)
         with draining.on_sigterm(settings.drain_seconds), closing(reader):
             yield {
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(docs.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))
-    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), include_in_schema=False)
+    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), methods=["GET", "HEAD"], include_in_schema=False)
     course = INSTALLED_COURSE if INSTALLED_COURSE.exists() else COURSE
     app.add_api_route("/course", lambda: FileResponse(course, media_type="text/plain"), include_in_schema=False)
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as in FastAPI's documentation
@@ -83,7 +83,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["X-Request-ID", "Retry-After"],
+            expose_headers=["X-Request-ID", "Retry-After", infer.HEADER],
         )
     return app
 

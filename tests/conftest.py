@@ -1,6 +1,9 @@
 """Fixtures shared by all tests: real digits, the committed model, and the application around it."""
 
 import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in decoder processes; sums depend on the number of threads
+
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,7 +84,7 @@ def url() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def reader(classifier) -> Iterator[Reader]:
     """A reader that all tests of a file share."""
-    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail), MAX_PIXELS)
+    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail))
     yield reader
     reader.close()
 

@@ -218,7 +218,7 @@ HOSTILE = {
     "float tiff": (encode(Image.linear_gradient("F"), "TIFF"), errors.NotAnImage, "floating-point"),
     "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
     "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlay"),
-    "bomb": (claiming(60_000, 60_000), errors.TooManyPixels, "more than 50,000,000 pixels"),
+    "bomb": (claiming(60_000, 60_000), errors.TooManyPixels, "3,600,000,000 pixels, more than 50,000,000"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
     "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),

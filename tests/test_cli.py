@@ -308,6 +308,7 @@ def test_info_shows_the_metadata_of_a_model_file(classifier):
         (["predict", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
         (["read", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
         (["read", "7.png", "--length", "0"], 2, "0 is less than 1"),
+        (["read", "7.png", "--length", "65"], 2, "65 is more than 64"),
         (["predict", "7.png", "--model", "digits.onnx"], 2, "--model needs --local"),
         (["info", "--url", "localhost:8000"], 1, "^localhost:8000 has no scheme: use --url http://localhost:8000$"),
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),

@@ -14,7 +14,7 @@ import pytest
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
-from app.inference.text import MAX_DIGITS
+from app.inference.thresholds import MAX_DIGITS
 from app.preprocess.lines import MAX_LINES
 from app.web.answers import CORRUPT_IMAGE
 from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy

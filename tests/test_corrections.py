@@ -243,6 +243,19 @@ def test_an_export_can_be_read_by_the_benchmark(folder, pictures, tmp_path):
     assert read == {**expected, encode(letter("A")): NO_DIGIT}
 
 
+@pytest.mark.parametrize("content", [b"", b'{"picture": "a', b"[]", b"{}", b"\xff"])
+def test_a_damaged_record_costs_only_its_own_correction(folder, pictures, tmp_path, content):
+    with serving(folder) as client:
+        for label in (0, 1):
+            assert correct(client, pictures[label], label).status_code == 201
+        (folder / f"{hashlib.sha256(pictures[0]).hexdigest()}.json").write_bytes(content)
+        assert stored(folder) == {pictures[1]: "1"}
+        done = export(tmp_path / "new", DIGITS_CORRECTIONS_DIR=str(folder))
+        assert (done.exit_code, ": 1." in done.output) == (0, True)
+        assert correct(client, pictures[0], 2).status_code == 201
+    assert stored(folder) == {pictures[0]: "2", pictures[1]: "1"}
+
+
 @pytest.mark.parametrize("there", ["images", "labels.csv"])
 def test_an_export_overwrites_nothing(folder, pictures, tmp_path, there):
     Corrections(folder, 100, 100_000).store(pictures[0], "0", ANSWER)

@@ -116,7 +116,7 @@ def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
     with asyncio.Runner() as runner, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings, as in the service
         decoders = Decoders(1, MAX_PIXELS, MEMORY_BYTES, on_kill=lambda: None)
-        reader = Reader(Classifier(MODEL), decoders, MAX_PIXELS)
+        reader = Reader(Classifier(MODEL), decoders)
         yield runner, reader
         reader.close()
 

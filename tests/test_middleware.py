@@ -76,6 +76,16 @@ def test_the_number_of_delayed_refusals_is_limited(client, monkeypatch):
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
 
 
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/digits/infer"])
+def test_requests_are_refused_unread_behind_a_root_path_too(client, monkeypatch, path):
+    monkeypatch.setattr(middleware, "REFUSAL_SECONDS", (0, 0))
+    monkeypatch.setattr(Admission, "check", refuse)
+    monkeypatch.setattr(client._transport, "root_path", "/digits")
+    answer = client.post(f"/digits{path}", content=b"x")
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/overloaded")
+    assert ("error" in answer.json()) == path.startswith("/v2")
+
+
 def refuse(*_) -> None:
     raise Overloaded("Too many.")
 

@@ -18,6 +18,7 @@ from support import (
     HOSTILE,
     MAX_PIXELS,
     apart,
+    claiming,
     distance,
     drawing,
     encode,
@@ -272,6 +273,12 @@ def test_an_unreadable_picture_is_a_named_error(name, classifier):
     data, error, message = HOSTILE[name]
     with pytest.raises(error, match=message):
         read_bytes(data, classifier, MAX_PIXELS)
+
+
+def test_only_the_setting_limits_the_number_of_pixels():
+    assert decode.open_image(claiming(20_000, 10_000), 200_000_000).size == (20_000, 10_000)
+    with pytest.raises(errors.TooManyPixels, match="has 200,010,000 pixels, more than 200,000,000"):
+        decode.open_image(claiming(20_001, 10_000), 200_000_000)
 
 
 def test_a_progressive_jpeg_is_read(seven):

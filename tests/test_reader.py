@@ -77,6 +77,12 @@ def test_a_small_picture_has_few_bytes_and_pixels(reader, seven, side, format, i
     assert (reader.open_if_small(picture) is not None) == is_small
 
 
+def test_a_low_and_wide_picture_is_not_small(reader, seven):
+    strip = Image.new("L", (400, 40))
+    strip.paste(Image.fromarray(seven), (200, 6))
+    assert reader.open_if_small(encode(strip, "JPEG")) is None  # a glance would decode it at half its size
+
+
 @pytest.mark.parametrize("format", ["WEBP", "AVIF", "HEIF", "TIFF", "progressive JPEG", "text"])
 def test_no_format_that_may_lie_about_its_size_is_opened_in_the_event_loop(reader, seven, format, monkeypatch):
     picture = encode(Image.fromarray(seven), format.split()[-1], progressive=True) if format != "text" else b"text"

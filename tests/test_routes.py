@@ -373,6 +373,7 @@ def test_allowed_origins_get_cors_headers(client, picture):
     with TestClient(create_app(Settings(cors_origins=["https://ours.example"]))) as client:
         allowed = client.post("/predict", content=picture, headers=ours)
         assert allowed.headers["access-control-allow-origin"] == "https://ours.example"
+        assert "inference-header-content-length" in allowed.headers["access-control-expose-headers"].lower()
         assert "access-control-allow-origin" not in client.post("/predict", content=picture, headers=other).headers
         asked = ours | {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
         assert client.options("/predict", headers=asked).status_code == 200

@@ -167,12 +167,14 @@ def test_the_header_timeout_does_not_apply_to_bodies(service, small):
     assert b"HTTP/1.1 200 OK" in answer
 
 
-@pytest.mark.parametrize("path", [b"/predict", b"/health", b"/none"])
-def test_a_head_request_is_answered_without_a_body(path, service):
+@pytest.mark.parametrize(
+    ("path", "status"), [(b"/", b"200"), (b"/health", b"200"), (b"/predict", b"405"), (b"/none", b"404")]
+)
+def test_a_head_request_is_answered_without_a_body(path, status, service):
     with connect(service) as client:
         client.sendall(b"HEAD %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
         head, _, body = received(client).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 40")
+    assert head.startswith(b"HTTP/1.1 " + status)
     assert body == b""
 
 

@@ -290,6 +290,14 @@ def test_the_command_trains_and_writes_everything(small_mnist, tmp_path):
     )
 
 
+def test_a_run_that_diverges_is_reported(small_mnist, tmp_path):
+    options = f"--optimizer sgd --learning-rate 1e38 --epochs 1 --data {small_mnist} --runs {tmp_path}"
+    done = subprocess.run(command(*options.split()), capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "try a lower learning rate" in done.stderr
+    assert not list(tmp_path.rglob("*.onnx"))
+
+
 def test_ctrl_c_keeps_the_best_so_far(small_mnist, tmp_path):
     output, runs = tmp_path / "model.onnx", tmp_path / "runs"
     places = ["--data", str(small_mnist), "--output", str(output), "--runs", str(runs)]

@@ -5,8 +5,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from app.preprocess.maps import Map
 from training.paper import COARSE, Size, blurred, clouds, coarse, noise, off_white, plain, to_image
-from training.strokes import Map
 
 
 def tilted_camera(rng: Generator, size: Size) -> NDArray[np.float64]:

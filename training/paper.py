@@ -10,7 +10,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from PIL import ExifTags, Image, ImageFilter
 
-from training.strokes import Map, Strokes
+from app.preprocess.maps import Map
+from training.strokes import Strokes
 
 # Light and folds are smooth, so they are computed at this fraction of the picture's side.
 COARSE = 4

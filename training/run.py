@@ -91,13 +91,13 @@ def save(run: Run, folder: Path) -> None:
 
 def load(config: Config, seed: int, folder: Path, device: torch.device) -> Run:
     """Load the run that `save` left in a folder, or create one."""
-    run = setup(config, seed, device)
-    if (folder / "last.pt").exists():
-        state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
-        run = setup(config, seed, device, epochs=len(state["history"]))
-        run.model.load_state_dict(state["model"])
-        run.optimizer.load_state_dict(state["optimizer"])
-        run.best, run.history = state["best"], state["history"]
+    if not (folder / "last.pt").exists():
+        return setup(config, seed, device)
+    state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
+    run = setup(config, seed, device, epochs=len(state["history"]))
+    run.model.load_state_dict(state["model"])
+    run.optimizer.load_state_dict(state["optimizer"])
+    run.best, run.history = state["best"], state["history"]
     return run
 
 

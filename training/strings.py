@@ -14,6 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from app.preprocess.maps import Map
 from training.data import Digits
 from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
 from training.non_digits import Kind, crop, invented_character, letter, scribble, shape, texture
@@ -38,7 +39,6 @@ from training.paper import (
     to_image,
     to_size,
 )
-from training.strokes import Map
 from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, Span, hand, row, stacked, written
 
 NO_DIGITS = Digits(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))

@@ -8,12 +8,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from app.preprocess.maps import Map
+
 # Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6
 # MNIST's ink at a stroke's outline. Below one half, because the thinnest strokes never reach full ink.
 OUTLINE = 0.4
 
-Map = NDArray[np.float32]
 Digit = NDArray[np.uint8]
 
 

@@ -316,6 +316,9 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
         print(finish(trained, output, learned_from, held_out, validation, test))
         print(f"To serve it: digits serve --model {output}")
         print(f"To measure it: python -m training.evaluate --model {output}")
+    elif not status:
+        print("No model was written, since the loss is not a number: try a lower learning rate.", file=sys.stderr)
+        return 1
     return status
 
 

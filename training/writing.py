@@ -8,7 +8,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from training.strokes import Map, Strokes, felt, pen
+from app.preprocess.maps import Map
+from training.strokes import Strokes, felt, pen
 
 Span = tuple[float, float]
 SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights

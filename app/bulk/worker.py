@@ -56,7 +56,7 @@ class Worker:
         if self.classifier.version != destination.model:
             raise ValueError(f"On this node, {settings.model} differs from the model with which the job was started.")
         decoders = Decoders(1, settings.max_pixels, settings.decoder_memory_bytes, on_kill=lambda: None)
-        self.reader = Reader(self.classifier, decoders, settings.max_pixels)
+        self.reader = Reader(self.classifier, decoders)
 
     async def read(self, part: Part) -> Progress:
         """Read a part and write its rows."""

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.output import say
+from app.inference.thresholds import MAX_DIGITS
 
 AT_ONCE = 16
 URL = "http://127.0.0.1:8000"
@@ -17,6 +18,13 @@ def positive(number: int | None) -> int | None:
     if number is not None and number < 1:
         raise typer.BadParameter(f"{number} is less than 1.")
     return number
+
+
+def countable(length: int | None) -> int | None:
+    """Reject a number of digits that no picture can have."""
+    if length is not None and length > MAX_DIGITS:
+        raise typer.BadParameter(f"{length} is more than {MAX_DIGITS}.")
+    return positive(length)
 
 
 def say_version(is_asked: bool) -> None:
@@ -35,7 +43,7 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE|FOLDER...", help="Picture files, folders, or - for standard input.")
 ]
 Length = Annotated[
-    int | None, typer.Option(metavar="NUMBER", callback=positive, help="Number of digits in each picture, if known.")
+    int | None, typer.Option(metavar="NUMBER", callback=countable, help="Number of digits in each picture, if known.")
 ]
 Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")

@@ -26,7 +26,7 @@ from app.preprocess.errors import BlankImage, NotAnImage
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
-SMALL_PIXELS = 128 * 128  # maximum for reading on the event loop: 0.1 ms for a frame, 50 ms at worst
+SMALL_SIDE = 128  # of pictures read on the event loop: 0.1 ms for a frame, 50 ms for the largest at worst
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # their headers give the size that is decoded
 SLOW_NANOSECONDS = 1_000_000  # after work that takes longer, the event loop runs other tasks before more of it
@@ -44,14 +44,11 @@ class Reader:
         The network.
     decoders : Decoders
         The pool that decodes all but small pictures.
-    max_pixels : int
-        Maximum number of pixels of a picture; see `open_image`.
     """
 
-    def __init__(self, classifier: Classifier, decoders: Decoders, max_pixels: int) -> None:
+    def __init__(self, classifier: Classifier, decoders: Decoders) -> None:
         self.classifier = classifier
         self.decoders = decoders
-        self.max_pixels = max_pixels
         self.batcher: Batcher[Image.Image, Reading] = Batcher(
             lambda images: read_batch(images, classifier),
             lambda image: image.width * image.height,
@@ -67,11 +64,11 @@ class Reader:
         if len(data) > SMALL_BYTES:
             return None
         try:
-            image = open_image(data, self.max_pixels, SIMPLE_FORMATS)
+            image = open_image(data, self.decoders.max_pixels, SIMPLE_FORMATS)
         except NotAnImage:
             return None  # another format, or not a picture
         is_simple = image.format in SIMPLE_FORMATS and data.count(START_OF_SCAN) <= 1  # a JPEG may be an MPO
-        return image if is_simple and image.width * image.height <= SMALL_PIXELS else None
+        return image if is_simple and max(image.size) <= SMALL_SIDE else None
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:

@@ -175,7 +175,7 @@ def log_odds_of(probability: float) -> float:
 
 def is_beside(box: Box, other: Candidate) -> bool:
     """Return whether another candidate lies beside a box, and is at least half its size."""
-    return box.share_of(other.box) == 0 and 2 * other.box.size >= box.size
+    return box.is_apart(other.box) and 2 * other.box.size >= box.size
 
 
 def for_good_ones(function: Callable[[list[Any]], Iterable[Any]], items: Sequence[Any]) -> list[Any]:

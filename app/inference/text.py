@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from app.inference.classifier import Classes, Classifier
 from app.inference.lattice import Lattice, best_path, joined, lattice_of, log_total
 from app.inference.stage import Stage
+from app.inference.thresholds import MAX_DIGITS
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
-MAX_DIGITS = 64  # per line
 # A text needs no close look if every digit is clearly legible, and its confidence is at least SURE_PER_DIGIT for each.
 CLEARLY_LEGIBLE, SURE_PER_DIGIT = 0.9, 0.98
 
@@ -183,8 +183,6 @@ def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
     """Classify all segments of a layout in one batch; return the network's output for each line."""
     frames = np.concatenate([line.frames for line in layout])
-    if not len(frames):
-        return [Classes(np.zeros((0, 10), np.float32), np.zeros(0, np.float32)) for _ in layout]
     probabilities, legibility = classifier(frames)
     ends = accumulate((len(line.frames) for line in layout), initial=0)
     return [Classes(probabilities[begin:end], legibility[begin:end]) for begin, end in pairwise(ends)]

@@ -95,8 +95,6 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
         image: Image.Image = Image.open(BytesIO(data), formats=formats)
     except UnidentifiedImageError as error:
         raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise TooManyPixels(f"The picture has more than {max_pixels:,} pixels: send a smaller one.") from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's parsers raise any kind of exception on broken bytes
@@ -148,9 +146,11 @@ def decode_image(image: Image.Image, side: int) -> Picture:
 def prepare_plugins() -> None:
     """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread; called with the first picture.
 
-    Pillow's warnings are ignored: a picture may cause hundreds, and Python remembers each for ever.
+    `open_image` limits the pixels, so Pillow need not. Its warnings are ignored: a picture may cause hundreds, which
+    Python remembers for ever.
     """
     warnings.filterwarnings("ignore", module="PIL")
+    Image.MAX_IMAGE_PIXELS = None
     pi_heif.register_heif_opener()
     pi_heif.options.DECODE_THREADS = 1
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1

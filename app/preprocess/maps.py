@@ -30,12 +30,11 @@ class Box(NamedTuple):
         """Length of the longer side."""
         return max(self.bottom - self.top, self.right - self.left)
 
-    def share_of(self, other: "Box") -> float:
-        """Return the fraction of another box that lies in this one; 1 for an empty box."""
-        height = max(0, min(self.bottom, other.bottom) - max(self.top, other.top))
-        width = max(0, min(self.right, other.right) - max(self.left, other.left))
-        area = (other.bottom - other.top) * (other.right - other.left)
-        return height * width / area if area else 1.0
+    def is_apart(self, other: "Box") -> bool:
+        """Return whether the boxes share no pixel."""
+        return (
+            self.bottom <= other.top or other.bottom <= self.top or self.right <= other.left or other.right <= self.left
+        )
 
     def shifted(self, down: int, right: int) -> "Box":
         """Return the box moved down and to the right."""
@@ -79,6 +78,13 @@ def sliding(extreme: np.ufunc, values: Map, width: int) -> Map:
     for _ in range(2):  # along one axis, then along the other
         values = windows(extreme, padded(values, reach, 0, neutral), 2 * reach + 1).T
     return values
+
+
+def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Grow a mask by one pixel to all sides."""
+    for _ in range(2):  # along one axis, then along the other
+        mask = windows(np.logical_or, padded(mask, 1, 0), 3).T
+    return mask
 
 
 def windows(combine: np.ufunc, values: NDArray[T], length: int) -> NDArray[T]:

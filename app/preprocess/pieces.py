@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Box, Map, connected, sliding
+from app.preprocess.maps import Box, Map, connected, grown
 
 # Components with less ink than this fraction of the largest one's are specks.
 SPECK = 0.04
@@ -128,5 +128,5 @@ def piece(ink: Map, found: Components, belongs: NDArray[np.bool_], prior: float 
     box = Box.around(found.box[belongs])
     labels, inside = found.labels[box.slices], ink[box.slices]
     own = belongs[labels]
-    edge = (labels == 0) & (sliding(np.maximum, own.astype(np.float32), 3) > 0)
+    edge = (labels == 0) & grown(own)
     return Piece(np.where(own | edge, inside, np.float32(0)), box, prior)

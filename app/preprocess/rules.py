@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.maps import Box, Map, padded, sliding, windows
+from app.preprocess.maps import Box, Map, grown, padded, windows
 from app.preprocess.pieces import Components
 
 MIN_RUN = 5  # length of a straight run of ink that may be part of a line, in stroke widths, unless it spans the map
@@ -98,7 +98,7 @@ def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArr
         ]
     )
     mask: NDArray[np.bool_] = is_rule[lines.labels]
-    return (sliding(np.maximum, mask.astype(np.float32), 3) > 0) & inked if mask.any() else mask
+    return grown(mask) & inked if mask.any() else mask
 
 
 def meets(box: Box, others: NDArray[np.bool_], reach: int) -> bool:

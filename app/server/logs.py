@@ -14,7 +14,7 @@ from structlog.stdlib import ProcessorFormatter
 from app.server.console import Console, is_for_people
 
 
-def configure(level: str, format: str = "auto", stream: TextIO | None = None) -> None:
+def configure(level: str, format: str, stream: TextIO | None = None) -> None:
     """Write all log lines of this process, including those of libraries, to stderr or `stream`."""
     stream = stream or Stderr()
     threshold = logging.getLevelNamesMapping()[level.upper()]

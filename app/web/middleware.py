@@ -55,7 +55,8 @@ class RequestMiddleware:
         request = Request(scope)
         given_id = request.headers.get("x-request-id", "")
         request_id = given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
-        route = picture_route(scope["path"]) if scope["method"] == "POST" else None
+        path = scope["path"].removeprefix(scope.get("root_path", ""))  # now: mounted applications change the root path
+        route = picture_route(path) if scope["method"] == "POST" else None
         headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
         started, status = perf_counter(), 0
 
@@ -81,7 +82,7 @@ class RequestMiddleware:
                 if not status:
                     response = await problems.respond(request, error)
                     await response(scope, receive, send_with_headers)
-        self.finish(scope, status, perf_counter() - started)
+        self.finish(scope, path, status, perf_counter() - started)
 
     async def admit(self, request: Request, route: str) -> None:
         """Raise UploadTooLarge or Overloaded if a request has to be refused before its body is read.
@@ -97,13 +98,13 @@ class RequestMiddleware:
             await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
             raise
 
-    def finish(self, scope: Scope, status: int, seconds: float) -> None:
-        """Log and count a finished request."""
+    def finish(self, scope: Scope, path: str, status: int, seconds: float) -> None:
+        """Log and count a finished request; `path` is that without the root path."""
         state, span = scope["state"], trace.get_current_span().get_span_context()
         line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
         traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
         self.log.info("request", **line, seconds=round(seconds, 6), **traced)
-        route = getattr(scope.get("route"), "path", picture_route(scope["path"]) or "none")
+        route = getattr(scope.get("route"), "path", picture_route(path) or "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
         if problem := state.get("problem"):

@@ -32,7 +32,7 @@ class ProblemType:
 
     def problem(self, detail: str, instance: str, request_id: str) -> Problem:
         """Return a problem of this type for a request."""
-        of_v2 = {"error": detail} if instance.startswith("/v2") else {}
+        of_v2 = {"error": detail} if "/v2" in instance else {}  # a root path may precede it
         return Problem(
             type=f"/problems/{self.name}",
             title=self.title,

@@ -8,8 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.inference.classifier import Classifier
-from app.inference.text import MAX_DIGITS
 from app.inference.text_reading import ImpossibleLength
+from app.inference.thresholds import MAX_DIGITS
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
@@ -72,13 +72,18 @@ async def predict(request: Request, picture: Picture, frame: Frame = False) -> a
 async def predict_batch(request: Request, pictures: Pictures, frame: Frame = False) -> answers.Predictions:
     """Read the handwritten digit on each of up to 256 pictures, sent as form fields `files`; results are in order."""
     version = request.state.reader.classifier.version
-    results = [
-        answers.Failure(error=problems.problem_of_one(request, outcome))
-        if isinstance(outcome, Exception)
-        else conversion.prediction_of(outcome, version, frame)
-        for outcome in await read_several(request, pictures)
-    ]
-    return answers.Predictions(results=results)
+    outcomes = await read_several(request, pictures)
+
+    def results() -> list[answers.Prediction | answers.Failure]:
+        return [
+            answers.Failure(error=problems.problem_of_one(request, outcome))
+            if isinstance(outcome, Exception)
+            else conversion.prediction_of(outcome, version, frame)
+            for outcome in outcomes
+        ]
+
+    # In a thread, since encoding 256 frames as PNGs takes 50 ms.
+    return answers.Predictions(results=await run_in_threadpool(results))
 
 
 @guarded.post(
@@ -115,6 +120,7 @@ async def read(
     return await run_in_threadpool(conversion.text_of, text, request.state.reader.classifier.version, frame)
 
 
+@unguarded.head("/health", include_in_schema=False)
 @unguarded.get(
     "/health",
     tags=["service"],
