@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from app.inference.search import LAYOUTS, find
+from app.preprocess import layouts
 from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import LEVEL, MAX_FRAMES, Layout, reading_side, ways
@@ -81,6 +82,23 @@ def test_a_close_look_tries_all_views_at_the_usual_threshold_first(digits):
     usual = [way for way in found if way.level == LEVEL]
     assert [way.level for way in found[: len(usual)]] == [LEVEL] * len(usual)
     assert len({id(way.view) for way in usual}) == len({id(way.view) for way in found}) >= 4
+
+
+def test_a_close_look_ends_after_a_while_with_what_it_has_found(digits, monkeypatch):
+    sheet = np.array(page(digits[[0, 50, 100]]))
+    uneven = np.uint8(sheet * np.linspace(0.5, 1, sheet.shape[1]))
+    first, *others = layouts_on(uneven, closely=True)
+    assert others
+    monkeypatch.setattr(layouts, "ENOUGH_SECONDS", 0)
+    (only,) = layouts_on(uneven, closely=True)
+    np.testing.assert_array_equal(only[0].boxes, first[0].boxes)
+
+
+def test_one_segmentation_after_the_first_may_not_have_too_many_frames(digits, monkeypatch):
+    picture = page(*[digits[row::40] for row in range(4)])
+    assert len(layouts_on(picture, closely=True)) > 1
+    monkeypatch.setattr(layouts, "ENOUGH_FRAMES", 0)
+    assert len(layouts_on(picture, closely=True)) == 1
 
 
 def test_layouts_differ(digits):

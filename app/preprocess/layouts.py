@@ -6,6 +6,7 @@ The network decides which one is right. Pure functions: no settings, no files, n
 import math
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import islice, product
+from time import thread_time
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,9 @@ from app.preprocess.segments import Segments, segments_of
 # Larger pictures are downscaled to this many pixels, for a glance and for a close look.
 GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
-MAX_FRAMES = 2048
-ENOUGH_FRAMES = 600  # above this, no further segmentation is tried: it would take too long
+MAX_FRAMES = 2048  # of the first segmentation
+# Maximum frames and processor time of further ones. A decoder process may take a second for a look.
+ENOUGH_FRAMES, ENOUGH_SECONDS = 600, 0.6
 LEVEL = 0.3  # ink threshold, the only one for a glance
 # One segmentation of a picture into lines of writing, from top to bottom; boxes are in pixels of the upright picture.
 Layout = tuple[Segments, ...]
@@ -45,7 +47,7 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     picture : Picture
         A decoded picture of at most about GLANCE_PIXELS or, for a close look, CLOSE_PIXELS.
     closely : bool
-        Whether to try all views and thresholds, up to MAX_FRAMES frames. A glance tries only the first view.
+        Whether to try all views and thresholds, for ENOUGH_SECONDS. A glance tries only the first view.
 
     Raises
     ------
@@ -53,20 +55,20 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
         The picture has more writing, or noise, than can be read.
     """
     found: dict[Hashable, Layout] = {}
-    remaining = MAX_FRAMES
+    most, begin = MAX_FRAMES, thread_time()
     for way in ways(picture, closely):
-        if MAX_FRAMES - remaining > ENOUGH_FRAMES:
+        if found and thread_time() - begin > ENOUGH_SECONDS:
             break
         try:
             lines = lines_of(way.ink, way.found, way.printed, way.left_out)
             if not lines or (key := gist(lines, way.view)) in found:
                 continue
-            segments = segments_of_lines(lines, way.level, remaining)
+            segments = segments_of_lines(lines, way.level, most)
         except TooMuchWriting:
             if not found:
                 raise
             break  # the other ways find as much writing, and would take long
-        remaining -= sum(len(line.frames) for line in segments)
+        most = min(most, ENOUGH_FRAMES) - sum(len(line.frames) for line in segments)
         found[key] = tuple(on_picture(line, way.view, picture) for line in segments)
     return list(found.values())
 
