@@ -74,6 +74,15 @@ def test_what_surrounds_digits_can_be_left_out(around):
     assert line.box == (30, 65, 40, 140)
 
 
+def test_an_underline_that_is_as_long_as_digits_are_tall_can_be_left_out():
+    digits = (30, 65, 40, 48), (30, 65, 60, 68)
+    ink = page(*digits, (70, 74, 36, 72))
+    assert lines_on(ink)[0].box == (30, 74, 36, 72)
+    found = Components.of(ink, LEVEL)
+    (line,) = lines_of(ink, found, left_out=stray(found))
+    assert line.box == (30, 65, 40, 68)
+
+
 def test_noise_is_not_tested_for_surrounding_others():
     ink = np.zeros((400, 400), np.float32)
     ink[::6, ::6] = 1

@@ -47,6 +47,18 @@ def test_a_single_box_is_removed():
     np.testing.assert_array_equal(without_rules(page(*box, (35, 70, 48, 53)), LEVEL), page((35, 70, 48, 53)))
 
 
+@pytest.mark.parametrize(
+    ("bottoms", "are_removed"), [((82, 82, 82), True), ((82, 83, 81), True), ((82, 82), False), ((82, 76, 70), False)]
+)
+def test_dividers_that_begin_and_end_alike_are_removed(bottoms, are_removed):
+    dividers = [(20, bottom, 60 + 80 * place, 62 + 80 * place) for place, bottom in enumerate(bottoms)]
+    found = without_rules(page(*STROKES, *dividers), LEVEL)
+    if are_removed:
+        np.testing.assert_array_equal(found, page(*STROKES))
+    else:
+        assert found is None
+
+
 def test_a_stroke_across_a_line_stays_whole():
     stroke = (30, 90, 100, 106)
     np.testing.assert_array_equal(without_rules(page(stroke, (60, 62, 0, 300)), LEVEL), page(stroke))

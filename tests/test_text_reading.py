@@ -68,6 +68,17 @@ def test_a_circled_number_is_read(digits, labels, classifier):
     assert right >= 18
 
 
+def test_dividers_between_digits_are_not_ones(digits, labels, classifier):
+    right = 0
+    for first in range(0, 40, 2):
+        chosen = [350 + first, 120 + first, 20 + first, 460 + first]
+        sheet = number(digits[chosen])
+        for x in range(120, sheet.width, 120):
+            ImageDraw.Draw(sheet).line((x, 20, x, sheet.height - 20), fill=40, width=3)
+        right += read_text_bytes(encode(sheet), classifier).text == "".join(map(str, labels[chosen]))
+    assert right >= 18
+
+
 def coarse(rng: np.random.Generator, shape: tuple[int, int], cell: int, deviation: float) -> np.ndarray:
     """Make smooth noise in cells of this many pixels."""
     values = rng.normal(0, deviation, (shape[0] // cell + 2, shape[1] // cell + 2)).astype(np.float32)

@@ -64,7 +64,7 @@ def lines_of(
     printed : Map, optional
         (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
     left_out : NDArray, optional
-        (n + 1,) bool: components to leave out unless they are as large as digits; see `stray`.
+        (n + 1,) bool: components to leave out unless they are as tall as digits; see `stray`.
 
     Raises
     ------
@@ -78,7 +78,8 @@ def lines_of(
         return []
     usual = weighted_median(tall[kept], found.mass[kept])
     if left_out is not None:
-        kept[1:] |= np.maximum(found.size / usual, usual / found.size)[1:] <= MAX_SIZE_RATIO
+        size = tall[1:] / usual
+        kept[1:] |= np.maximum(size, 1 / size) <= MAX_SIZE_RATIO
     kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
     if len(large) > MAX_COMPONENTS:

@@ -4,6 +4,7 @@ Lines that are curved, dotted, or no longer than a stroke are not removed.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,9 @@ MIN_RUN = 5  # length of a straight run of ink that may be part of a line, in st
 LONG = 20  # length from which a line need not end at other lines, in stroke widths
 MIN_RELATIVE_LENGTH = 0.85  # length of a line, as a fraction of the longest one in its direction
 MAX_GAP = 2  # distance of a line that ends at an edge of the picture, in pixels
-MAX_THICKNESS = 0.2  # width of a line, as a fraction of its length
+# Maximum distance of the ends of repeated lines, as a fraction of their length and in pixels.
+NEAR, MIN_NEAR = 0.04, 1.5
+MAX_REPEATED = 512  # lines; more are a texture, and would take long to compare
 
 
 def without_rules(ink: Map, level: float) -> Map | None:
@@ -80,7 +83,7 @@ def straight(inked: NDArray[np.bool_], width: float) -> Straight:
     found = Components.of(opened_along_rows(inked, shortest).astype(np.float32), 1)
     length = found.box[:, 3] - found.box[:, 2] + 1
     length[0] = 0
-    may_be = (length >= MIN_RELATIVE_LENGTH * length.max()) & (found.mass <= MAX_THICKNESS * length**2) & (length > 0)
+    may_be = (length >= MIN_RELATIVE_LENGTH * length.max()) & (length > 0)
     boxes = [
         Box(top, bottom + 1, left, right + 1) if is_one else None
         for is_one, (top, bottom, left, right) in zip(may_be, found.box.tolist(), strict=True)
@@ -90,15 +93,26 @@ def straight(inked: NDArray[np.bool_], width: float) -> Straight:
 
 
 def rules(lines: Straight, others: NDArray[np.bool_], width: float, inked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the mask (H, W) of the horizontal lines: runs that are long, or that end at other lines on both sides."""
-    is_rule = np.array(
-        [
-            box is not None and (box.right - box.left >= LONG * width or meets(box, others, lines.reach))
-            for box in lines.boxes
-        ]
-    )
+    """Return the mask (H, W) of the horizontal lines: runs that are long, repeated, or end at others on both sides."""
+    is_rule = repeated(lines.boxes) | [
+        box is not None and (box.right - box.left >= LONG * width or meets(box, others, lines.reach))
+        for box in lines.boxes
+    ]
     mask: NDArray[np.bool_] = is_rule[lines.labels]
     return grown(mask) & inked if mask.any() else mask
+
+
+def repeated(boxes: Sequence[Box | None]) -> NDArray[np.bool_]:
+    """Return which horizontal lines begin and end at the same places as two others above or below them."""
+    is_repeated = np.zeros(len(boxes), bool)
+    lines = [index for index, box in enumerate(boxes) if box]
+    if len(lines) <= MAX_REPEATED:
+        top, bottom, left, right = np.array([boxes[index] for index in lines]).reshape(-1, 4).T
+        near = np.maximum(MIN_NEAR, NEAR * (right - left))[:, None]
+        alike = (np.abs(left - left[:, None]) <= near) & (np.abs(right - right[:, None]) <= near)
+        is_elsewhere = (top > bottom[:, None]) | (bottom < top[:, None])
+        is_repeated[lines] = (alike & is_elsewhere).sum(axis=1) >= 2
+    return is_repeated
 
 
 def meets(box: Box, others: NDArray[np.bool_], reach: int) -> bool:

@@ -126,20 +126,12 @@ def cheapest(through: Map, most: float, apart: int) -> NDArray[np.int64]:
     """
     free = through <= FREE
     lowest = through <= sliding(np.minimum, through[None], 2 * apart + 1)[0]
-    gaps = [{downhill(through, begin, 1), downhill(through, end, -1)} for begin, end in runs(free)]
-    found = [column for ends in gaps for column in ends]
+    found = [column for ends in runs(free) for column in set(ends)]
     for begin, end in runs(lowest & (through <= most) & ~free):
         middle = (begin + end) // 2
         if all(abs(middle - other) >= apart for other in found):
             found.append(middle)
     return np.array(found, np.int64)
-
-
-def downhill(costs: Map, place: int, step: int) -> int:
-    """Follow falling costs from a place: a cut belongs beside the ink, not on its faint edge."""
-    while costs[place + step] < costs[place]:
-        place += step
-    return place
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
