@@ -13,6 +13,7 @@ SPECK = 0.04
 # Distance and size of a neighbour, as multiples of a component's size.
 MAX_DISTANCE, MAX_RELATIVE_SIZE = 0.3, 1.2
 MAX_CANDIDATES = 3  # components that are candidates
+MIN_SHARE = 1 / 16  # size of a candidate, as a fraction of the map's longer side
 RANK_PRIOR = -3.0  # log-odds, for each candidate with more ink
 
 
@@ -112,7 +113,8 @@ def pieces(ink: Map, level: float) -> Iterator[Piece]:
     everything = found.mass >= SPECK * found.mass.max()
     yield piece(ink, found, everything)
     whole = found.is_whole
-    mass = found.mass * whole
+    large = found.size >= MIN_SHARE * max(ink.shape)
+    mass = found.mass * (whole & large)
     for rank, main in enumerate(np.argsort(-mass)[:MAX_CANDIDATES].tolist()):
         if mass[main] <= SPECK * mass.max():
             return
