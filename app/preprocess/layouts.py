@@ -47,7 +47,8 @@ def layouts(picture: Picture, closely: bool) -> list[Layout]:
     picture : Picture
         A decoded picture of at most about GLANCE_PIXELS or, for a close look, CLOSE_PIXELS.
     closely : bool
-        Whether to try all views and thresholds, for ENOUGH_SECONDS. A glance tries only the first view.
+        Whether to try all views and thresholds, until this has taken ENOUGH_SECONDS of processor time. A glance tries
+        only the first view.
 
     Raises
     ------
