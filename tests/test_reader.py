@@ -118,10 +118,17 @@ def test_a_damaged_small_picture_is_refused_in_the_event_loop(reader):
         reader.open_if_small(PNG[:20])
 
 
-def test_the_event_loop_runs_between_pictures_that_are_opened_in_turn(reader, monkeypatch):
+def computing(seconds: float) -> None:
+    """Use the processor for some seconds."""
+    begin = time.thread_time()
+    while time.thread_time() < begin + seconds:
+        pass
+
+
+@pytest.mark.parametrize(("slowly", "turns"), [(computing, 16), (time.sleep, 1)])
+def test_the_event_loop_runs_between_pictures_that_take_processor_time_to_open(reader, slowly, turns, monkeypatch):
     rounds, opened_in = 0, []
-    monkeypatch.setattr("app.inference.reader.SLOW_NANOSECONDS", -1)  # all of them are
-    monkeypatch.setattr(reader, "open_if_small", lambda _: opened_in.append(rounds))
+    monkeypatch.setattr(reader, "open_if_small", lambda _: (slowly(0.002), opened_in.append(rounds)))
 
     async def open_all() -> None:
         def tick() -> None:
@@ -133,7 +140,7 @@ def test_the_event_loop_runs_between_pictures_that_are_opened_in_turn(reader, mo
         await asyncio.gather(*(reader.open_in_turn(b"") for _ in range(16)))
 
     asyncio.run(open_all())
-    assert len(set(opened_in)) == 16
+    assert len(set(opened_in)) == turns  # another process may take the core: that is no reason to let others in first
 
 
 def test_a_large_picture_is_read_as_a_small_one_is(reader, seven, classifier):
