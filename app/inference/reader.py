@@ -29,7 +29,7 @@ from app.preprocess.maps import Map
 SMALL_SIDE = 128  # of pictures read on the event loop: 0.1 ms for a frame, 50 ms for the largest at worst
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
 SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # their headers give the size that is decoded
-SLOW_NANOSECONDS = 1_000_000  # after work that takes longer, the event loop runs other tasks before more of it
+SLOW_NANOSECONDS = 5_000_000  # of processor time; after such work, the event loop runs other tasks before more of it
 MAX_BATCH = 16  # MNIST images, or as many pixels
 
 Outcome = TypeVar("Outcome", Reading, Text)
