@@ -75,18 +75,21 @@ def test_a_close_look_starts_with_the_threshold_of_a_glance(digits):
     assert close.level == glance.level
 
 
-def test_a_close_look_tries_all_views_at_the_usual_threshold_first(digits):
+@pytest.fixture
+def uneven(digits) -> np.ndarray:
+    """A number on paper in uneven light, which has several views."""
     sheet = np.array(page(digits[[0, 50, 100]]))
-    uneven = np.uint8(sheet * np.linspace(0.5, 1, sheet.shape[1]))
+    return np.uint8(sheet * np.linspace(0.5, 1, sheet.shape[1]))
+
+
+def test_a_close_look_tries_all_views_at_the_usual_threshold_first(uneven):
     found = list(ways(picture_from_bytes(encode(uneven), MAX_PIXELS, 640), closely=True))
     usual = [way for way in found if way.level == LEVEL]
     assert [way.level for way in found[: len(usual)]] == [LEVEL] * len(usual)
     assert len({id(way.view) for way in usual}) == len({id(way.view) for way in found}) >= 4
 
 
-def test_a_close_look_ends_after_a_while_with_what_it_has_found(digits, monkeypatch):
-    sheet = np.array(page(digits[[0, 50, 100]]))
-    uneven = np.uint8(sheet * np.linspace(0.5, 1, sheet.shape[1]))
+def test_a_close_look_ends_after_a_while_with_what_it_has_found(uneven, monkeypatch):
     first, *others = layouts_on(uneven, closely=True)
     assert others
     monkeypatch.setattr(layouts, "ENOUGH_SECONDS", 0)

@@ -26,7 +26,7 @@ from app.preprocess.segments import Segments, segments_of
 GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 MAX_FRAMES = 2048  # of the first segmentation
-# Maximum frames and processor time of further ones. A decoder process may take a second for a look.
+# Once there is one: frames and processor time of all together. A decoder process may take a second for a look.
 ENOUGH_FRAMES, ENOUGH_SECONDS = 600, 0.6
 LEVEL = 0.3  # ink threshold, the only one for a glance
 # One segmentation of a picture into lines of writing, from top to bottom; boxes are in pixels of the upright picture.
@@ -94,7 +94,7 @@ class Way(NamedTuple):
     """One way to find lines of writing: a view, its ink with or without printed lines, and an ink threshold.
 
     `printed` is the ink of the printed lines, if there are any and they were not removed; `found`, the components of
-    the ink; and `left_out`, the stray ones, if they are left out unless they are as large as digits.
+    the ink; and `left_out`, the stray ones, if they are left out unless they are as tall as digits.
     """
 
     view: View
