@@ -71,7 +71,7 @@ def lines_of(
     TooMuchWriting
         There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
     """
-    tall = found.box[:, 1] - found.box[:, 0] + 1
+    tall = found.box[:, 1] - found.box[:, 0]
     kept = np.ones(len(tall), bool) if left_out is None else ~left_out
     kept[0] = False
     if not kept.any():
@@ -110,7 +110,7 @@ def stray(found: Components) -> NDArray[np.bool_]:
     """
     is_stray = ~found.is_whole
     is_stray[0] = False
-    tall = found.box[:, 1] - found.box[:, 0] + 1
+    tall = found.box[:, 1] - found.box[:, 0]
     usual = weighted_median(tall[1:], found.mass[1:]) if len(tall) > 1 else 0.0
     large = 1 + np.flatnonzero(found.size[1:] >= SMALL * usual)
     if len(large) > MAX_SURROUNDING:
@@ -133,11 +133,11 @@ def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> 
 def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
     """Group components into lines, left to right: each joins, or joins together, the lines whose ends it overlaps."""
     rows: list[list[int]] = []
-    ends = np.zeros((0, 2), np.int64)  # first and last row of pixels of the last two components of each line
+    ends = np.zeros((0, 2), np.int64)  # top and bottom of the last two components of each line
     for component in large[np.argsort(found.box[large, 2])].tolist():
         top, bottom = found.box[component, :2]
-        shared = np.minimum(ends[:, 1], bottom) - np.maximum(ends[:, 0], top) + 1
-        is_own = shared >= MIN_OVERLAP * (np.minimum(ends[:, 1] - ends[:, 0], bottom - top) + 1)
+        shared = np.minimum(ends[:, 1], bottom) - np.maximum(ends[:, 0], top)
+        is_own = shared >= MIN_OVERLAP * np.minimum(ends[:, 1] - ends[:, 0], bottom - top)
         row = [*chain(*compress(rows, is_own)), component]
         rows = [*compress(rows, ~is_own), row]
         end = found.box[row[-2:]]
@@ -152,7 +152,7 @@ def nearest_line(found: Components, component: int, rows: list[list[int]], reach
     for row in rows:
         boxes = found.box[row]
         first, last = boxes[np.abs(boxes[:, 2] + boxes[:, 3] - left - right).argmin(), :2].tolist()
-        away.append(max(first - bottom, top - last, 0))
+        away.append(max(first - bottom + 1, top - last + 1, 0))
     nearest = int(np.argmin(away)) if away else None
     return nearest if nearest is not None and away[nearest] < reach else None
 

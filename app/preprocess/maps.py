@@ -21,9 +21,9 @@ class Box(NamedTuple):
 
     @classmethod
     def around(cls, boxes: NDArray[np.int64]) -> "Box":
-        """Return the box around boxes (n, 4) of first and last row, first and last column; empty ones do not count."""
+        """Return the box around boxes (n, 4); empty ones do not count."""
         (top, _, left, _), (_, bottom, _, right) = boxes.min(axis=0).tolist(), boxes.max(axis=0).tolist()
-        return cls(top, bottom + 1, left, right + 1)
+        return cls(top, bottom, left, right)
 
     @property
     def size(self) -> int:

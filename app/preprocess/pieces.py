@@ -45,7 +45,7 @@ class Components(NamedTuple):
     mass : NDArray
         (n + 1,) float64: total ink of each; 0 for the background.
     box : NDArray
-        (n + 1, 4) int64: bounding boxes, as the first and last row, and the first and last column.
+        (n + 1, 4) int64: bounding boxes; see `maps.Box`.
     """
 
     labels: NDArray[np.integer]
@@ -63,33 +63,33 @@ class Components(NamedTuple):
         pixels = np.flatnonzero(ink >= level)  # all pixels would take ten times as long
         component, (row, column) = labels.ravel()[pixels], np.divmod(pixels, ink.shape[1])
         mass: NDArray[np.float64] = np.bincount(component, ink.ravel()[pixels], labels.max() + 1).astype(np.float64)
-        box = np.tile([len(ink), -1, ink.shape[1], -1], (len(mass), 1))
+        box = np.tile([len(ink), 0, ink.shape[1], 0], (len(mass), 1))
         np.minimum.at(box[:, 0], component, row)
-        np.maximum.at(box[:, 1], component, row)
+        np.maximum.at(box[:, 1], component, row + 1)
         np.minimum.at(box[:, 2], component, column)
-        np.maximum.at(box[:, 3], component, column)
+        np.maximum.at(box[:, 3], component, column + 1)
         return cls(labels, mass, box)
 
     @property
     def size(self) -> NDArray[np.int64]:
         """Longer side of each component (n + 1,)."""
         top, bottom, left, right = self.box.T
-        longer: NDArray[np.int64] = np.maximum(bottom - top, right - left) + 1
+        longer: NDArray[np.int64] = np.maximum(bottom - top, right - left)
         return longer
 
     @property
     def is_whole(self) -> NDArray[np.bool_]:
         """Which components are not cut by an edge of the map (n + 1,)."""
         (height, width), (top, bottom, left, right) = self.labels.shape, self.box.T
-        whole: NDArray[np.bool_] = (top > 0) & (bottom < height - 1) & (left > 0) & (right < width - 1)
+        whole: NDArray[np.bool_] = (top > 0) & (bottom < height) & (left > 0) & (right < width)
         whole[0] = False
         return whole
 
     def near(self, component: int) -> NDArray[np.bool_]:
         """Return which components (n + 1,) belong to this one: itself, and close ones that are not much larger."""
         top, bottom, left, right = self.box.T
-        gap_y = np.maximum(top - bottom[component], top[component] - bottom).clip(min=0)
-        gap_x = np.maximum(left - right[component], left[component] - right).clip(min=0)
+        gap_y = (np.maximum(top - bottom[component], top[component] - bottom) + 1).clip(min=0)
+        gap_x = (np.maximum(left - right[component], left[component] - right) + 1).clip(min=0)
         reached = np.hypot(gap_y, gap_x) <= MAX_DISTANCE * self.size[component]
         belongs: NDArray[np.bool_] = reached & (self.size <= MAX_RELATIVE_SIZE * self.size[component])
         return belongs

@@ -81,13 +81,10 @@ def straight(inked: NDArray[np.bool_], width: float) -> Straight:
     """Find straight horizontal runs that may be lines."""
     shortest = max(3, min(round(MIN_RUN * width), inked.shape[1]))
     found = Components.of(opened_along_rows(inked, shortest).astype(np.float32), 1)
-    length = found.box[:, 3] - found.box[:, 2] + 1
+    length = found.box[:, 3] - found.box[:, 2]
     length[0] = 0
     may_be = (length >= MIN_RELATIVE_LENGTH * length.max()) & (length > 0)
-    boxes = [
-        Box(top, bottom + 1, left, right + 1) if is_one else None
-        for is_one, (top, bottom, left, right) in zip(may_be, found.box.tolist(), strict=True)
-    ]
+    boxes = [Box(*box) if is_one else None for is_one, box in zip(may_be, found.box.tolist(), strict=True)]
     thickness = float(np.median(found.mass[may_be] / length[may_be])) if may_be.any() else 1.0
     return Straight(found.labels, boxes, may_be[found.labels], math.ceil(thickness) + 2)
 

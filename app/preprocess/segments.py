@@ -135,8 +135,8 @@ def spans_of(box: Boxes, height: float) -> list[Span]:
 
 
 def heights(box: Boxes) -> NDArray[np.int64]:
-    """Return the heights of inclusive boxes (N, 4); 0 for empty ones."""
-    tall: NDArray[np.int64] = (box[:, 1] - box[:, 0] + 1).clip(min=0)
+    """Return the heights of boxes (N, 4); 0 for empty ones."""
+    tall: NDArray[np.int64] = (box[:, 1] - box[:, 0]).clip(min=0)
     return tall
 
 
@@ -180,7 +180,7 @@ def summed(values: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: 
 def middle_of(box: Boxes, height: float) -> tuple[float, float]:
     """Fit a straight line through the centres of a line's tall parts; return its slope and intercept."""
     tall = heights(box) >= min(TALL * height, heights(box).max())
-    x, y = (box[tall, 2] + box[tall, 3] + 1) / 2, (box[tall, 0] + box[tall, 1] + 1) / 2
+    x, y = (box[tall, 2] + box[tall, 3]) / 2, (box[tall, 0] + box[tall, 1]) / 2
     if len(x) < 3 or np.ptp(x) < 2 * height:
         return 0.0, float(np.median(y))
     slope, start = np.polyfit(x, y, 1).tolist()
