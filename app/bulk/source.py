@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,16 +32,6 @@ class Picture(NamedTuple):
     path: str
     key: str | None
     data: bytes | Exception
-
-
-class Source(Protocol):
-    """A source of pictures."""
-
-    def parts(self, size: int) -> Iterator[Part]:
-        """Split all pictures into parts of about `size`, the same parts each time for the same source."""
-
-    def pictures(self, part: Part) -> Iterator[Picture]:
-        """Yield the pictures of a part, in order."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +141,9 @@ class Table:
     def opened(self, path: str) -> pq.ParquetFile:
         """Open a file with a small read buffer."""
         return pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES)
+
+
+Source = Files | Table
 
 
 def type_of(schema: pa.Schema, names: list[str]) -> pa.DataType | None:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli import options
-from app.cli.answers import Answerer, NoService, Unanswered, attempt_each
+from app.cli.answers import NoService, Unanswered, attempt_each
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
 from app.cli.output import AnswerKind, Ask, format_of, say, write
 from app.cli.pictures import expand, groups, printable
 
 if TYPE_CHECKING:
+    from app.cli.client import Service
+    from app.cli.local import Local
     from app.settings import Settings
 
 cli = typer.Typer(
@@ -180,7 +182,7 @@ def write_all(
     raise typer.Exit(failed > 0)
 
 
-def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> Answerer:
+def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> "Local | Service":
     """Return the client of a service, or the reader in this process, for `jobs` pictures at once."""
     if local:
         from app.cli.local import Local

@@ -22,16 +22,14 @@ class Local:
 
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
-        self.path = settings.model
-        self.max_pixels = settings.max_pixels
-        self.min_legibility = settings.min_legibility
+        self.settings = settings
         self.classifier = Classifier(settings.model)
 
     def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            reading = read_bytes(data, self.classifier, self.max_pixels)
-            check_legibility(reading, self.min_legibility)
+            reading = read_bytes(data, self.classifier, self.settings.max_pixels)
+            check_legibility(reading, self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
         return conversion.prediction_of(reading, self.classifier.version, with_frame=False)
@@ -43,14 +41,14 @@ class Local:
     def read(self, data: bytes, length: int | None) -> Text:
         """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         try:
-            text = read_text_bytes(data, self.classifier, self.max_pixels, length)
+            text = read_text_bytes(data, self.classifier, self.settings.max_pixels, length)
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
         return conversion.text_of(text, self.classifier.version, with_frames=False)
 
     def about(self) -> dict[str, Any]:
         """Return the version and the metadata of the model."""
-        return {"file": str(self.path), "model": self.classifier.about}
+        return {"file": str(self.settings.model), "model": self.classifier.about}
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

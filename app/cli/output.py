@@ -46,8 +46,8 @@ def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[An
     failed, total = 0, sum(map(len, groups))
     tolerate_encoding_errors(sys.stdout)
     with progress(total) as advance:
-        for names, done in in_order(lambda names: answers_to(names, ask), groups, at_once):
-            for name, answer in zip(names, done.result(), strict=True):
+        for answers in in_order(lambda names: answers_to(names, ask), groups, at_once):
+            for name, answer in answers:
                 if isinstance(answer, Unanswered):
                     failed += 1
                     say(f"{printable(name)}: {printable(str(answer))}", err=True)
@@ -60,11 +60,13 @@ def write(ask: Ask[Answered], groups: Sequence[Sequence[str]], format: Format[An
     return failed
 
 
-def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[Answered | Unanswered]:
-    """Return the answer for each of several files that are sent together, or why there is none."""
+def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[tuple[str, Answered | Unanswered]]:
+    """Return the name of each of several files that are sent together with its answer, or why there is none."""
     files = attempt_each(read, names)
     answers = iter(ask([data for data in files if not isinstance(data, Unanswered)]))
-    return [data if isinstance(data, Unanswered) else next(answers) for data in files]
+    return [
+        (name, data if isinstance(data, Unanswered) else next(answers)) for name, data in zip(names, files, strict=True)
+    ]
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
