@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tqdm import tqdm
 
 from app.inference.classifier import Classifier
-from training import board, pictures, train
+from training import board, data, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
 from training.run import Run, load, new_folder, read_folder, run_to_resume, setup
@@ -130,7 +130,7 @@ def test_both_stages_of_the_best_recipe_fit_any_number_of_epochs(epochs, convolu
 
 def start(runs: Path, config: Config = SMALL) -> tuple[Run, Path]:
     config = train.resolve(config, CPU)
-    folder = new_folder(runs, config, pictures.no_pictures())
+    folder = new_folder(runs, config, data.NOTHING)
     return load(config, 0, folder / "seed-0", CPU), folder
 
 

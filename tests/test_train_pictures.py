@@ -96,11 +96,11 @@ def own(digits: int, non_digits: int) -> Digits:
 
 def test_without_pictures_nothing_changes(digits, labels):
     sample = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
-    joined, others = pictures.joined(sample, sample.images, pictures.no_pictures())
+    joined, others = pictures.joined(sample, sample.images, data.NOTHING)
     assert joined.images.equal(sample.images)
     assert joined.labels.equal(sample.labels)
     assert others.equal(sample.images)
-    assert "pictures" not in train.training_data(pictures.no_pictures(), sample, sample.images)
+    assert "pictures" not in train.training_data(data.NOTHING, sample, sample.images)
 
 
 def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth():

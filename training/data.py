@@ -42,9 +42,12 @@ class Digits:
         """Select the digits at `index`, in that order."""
         return Digits(self.images[index], self.labels[index])
 
-    def joined(self, more: "Digits") -> "Digits":
+    def joined(self, *more: "Digits") -> "Digits":
         """Append other digits."""
-        return Digits(torch.cat([self.images, more.images]), torch.cat([self.labels, more.labels]))
+        return Digits(
+            torch.cat([self.images, *(part.images for part in more)]),
+            torch.cat([self.labels, *(part.labels for part in more)]),
+        )
 
     def with_others(self, images: Tensor) -> "Digits":
         """Append images (M, 28, 28) uint8 that show no digit."""
@@ -54,6 +57,9 @@ class Digits:
     def to(self, device: torch.device) -> "Digits":
         """Move to another device."""
         return Digits(self.images.to(device), self.labels.to(device))
+
+
+NOTHING = Digits(torch.empty((0, 28, 28), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
 
 
 def load(root: Path | None = None, *, train: bool) -> Digits:

@@ -14,7 +14,6 @@ from torch import Tensor
 from app.inference.classifier import CLASSES, Classifier
 from app.inference.reading import read_bytes
 from app.preprocess.errors import PreprocessError
-from app.preprocess.frame import FRAME_SIDE
 from training.data import Digits
 from training.objective import NONE
 
@@ -88,11 +87,6 @@ def labels_below(folder: Path) -> dict[Path, int]:
     if unknown := set(found.values()) - set(LABELS):
         raise PicturesMissing(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
     return {path: LABELS[label] for path, label in found.items()}
-
-
-def no_pictures() -> Digits:
-    """Return an empty set of pictures."""
-    return Digits(torch.empty((0, FRAME_SIDE, FRAME_SIDE), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
 
 
 def by_kind(pictures: Digits) -> tuple[Digits, Digits]:

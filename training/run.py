@@ -10,10 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training import pictures
 from training.config import Config
 from training.convolution import ConvolutionalNet, dense_widths
-from training.data import Digits
+from training.data import NOTHING, Digits
 from training.model import DigitNet
 
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
@@ -127,4 +126,4 @@ def read_folder(folder: Path) -> tuple[Config, Digits]:
     config = Config.from_json((folder / "config.json").read_text())
     torch.set_num_threads(config.threads or torch.get_num_threads())
     saved = folder / PICTURES
-    return config, Digits(**torch.load(saved, weights_only=True)) if saved.exists() else pictures.no_pictures()
+    return config, Digits(**torch.load(saved, weights_only=True)) if saved.exists() else NOTHING

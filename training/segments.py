@@ -6,8 +6,6 @@ out, which nobody could judge without the rest of the line: narrow ones, which m
 of a 6.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from numpy.random import Generator
@@ -19,7 +17,7 @@ from app.preprocess.lines import Line, downscaled
 from app.preprocess.maps import Box
 from app.preprocess.seams import cuts_of
 from app.preprocess.segments import segments_of
-from training.data import Digits
+from training.data import NOTHING, Digits
 from training.objective import NONE
 from training.strokes import felt
 from training.writing import FELT, SEPARATORS, SIGNS, TIGHT, TOUCHING, Hand, Row, sign, written
@@ -30,13 +28,6 @@ SIGN = 0.02  # the most ink of signs in a segment that is a digit, as a share
 SLENDER, LOW = 0.4, 0.7  # least width without slant by height, and least height by the line's, of a non-digit
 MAX_PER_LINE = 3  # segments of each class from one line
 DOUBTFUL = -2  # the label of an ambiguous segment
-
-
-class Judged(NamedTuple):
-    """The segments of a line (S, 28, 28) uint8, and their labels (S,): a digit, NONE or DOUBTFUL."""
-
-    frames: NDArray[np.uint8]
-    labels: NDArray[np.int64]
 
 
 def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
@@ -57,22 +48,20 @@ def segments(digits: Digits, count: int, seed: int) -> tuple[Digits, Digits]:
         Segments that are one whole digit, and as many that are not.
     """
     rng = np.random.default_rng(seed)
-    found: list[list[Judged]] = [[], []]
+    found: list[list[Digits]] = [[], []]
     missing = [count, count]
     while max(missing) > 0:
         judged = judged_segments(digits, rng)
         for sort, of_it in enumerate((judged.labels >= 0, judged.labels == NONE)):
             some = rng.permutation(np.flatnonzero(of_it))[: min(MAX_PER_LINE, missing[sort])]
-            found[sort].append(Judged(judged.frames[some], judged.labels[some]))
+            found[sort].append(judged.take(torch.from_numpy(some)))
             missing[sort] -= len(some)
-    whole, none = (
-        Digits(*(torch.from_numpy(np.concatenate(parts)) for parts in zip(*of_sort, strict=True))) for of_sort in found
-    )
+    whole, none = (NOTHING.joined(*parts) for parts in found)
     return whole, none
 
 
-def judged_segments(digits: Digits, rng: Generator) -> Judged:
-    """Write one number, and return all its segments with their labels."""
+def judged_segments(digits: Digits, rng: Generator) -> Digits:
+    """Write one number, and return all its segments (S, 28, 28) with their labels: a digit, NONE or DOUBTFUL."""
     length = int(rng.integers(2, 5))
     chosen = rng.integers(len(digits) - 2 * length) + 2 * np.arange(length)  # every second image is by the same writer
     strokes = [felt(digit) for digit in digits.images.numpy()[chosen]]  # augmentation varies the pen
@@ -94,7 +83,7 @@ def judged_segments(digits: Digits, rng: Generator) -> Judged:
     upright = right - left - abs(writer.slant) * (bottom - top)
     is_none &= (upright >= SLENDER * (bottom - top)) & (bottom - top >= LOW * line.height)
     labels = np.where(is_one, digits.labels.numpy()[chosen][digit - 1], np.where(is_none, NONE, DOUBTFUL))
-    return Judged(np.round(255 * found.frames).astype(np.uint8), labels)
+    return Digits(torch.from_numpy(np.round(255 * found.frames).astype(np.uint8)), torch.from_numpy(labels))
 
 
 def number(writer: Hand, rng: Generator) -> tuple[Line, NDArray[np.uint8]]:

@@ -9,13 +9,12 @@ from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
-import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
-from training.data import Digits
+from training.data import NOTHING
 from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
 from training.non_digits import Kind, crop, invented_character, letter, scribble, shape, texture
 from training.non_digits import lines as printed_lines
@@ -40,8 +39,6 @@ from training.paper import (
     to_size,
 )
 from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, Span, hand, row, stacked, written
-
-NO_DIGITS = Digits(torch.zeros(0, 28, 28, dtype=torch.uint8), torch.zeros(0, dtype=torch.long))
 
 
 class Number(NamedTuple):
@@ -244,7 +241,7 @@ def without_digits(kinds: Sequence[Kind], count: int, rng: Generator) -> bytes:
     height = rng.uniform(30, 110)
     line = Row(height)
     for _ in range(count):
-        while (ink := crop(kinds[int(rng.integers(len(kinds)))](NO_DIGITS, rng))) is None:
+        while (ink := crop(kinds[int(rng.integers(len(kinds)))](NOTHING, rng))) is None:
             pass
         scale = height * rng.uniform(0.85, 1.1) / max(ink.shape)
         size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))

@@ -31,7 +31,7 @@ from training import augment, board, data, pictures
 from training.calibrate import calibrated
 from training.config import MODEL, Config, parse
 from training.convolution import ConvolutionalNet, dense_widths, written_out
-from training.data import Digits
+from training.data import NOTHING, Digits
 from training.export import ExportMismatch, export
 from training.model import OUTPUTS, DigitNet, folded
 from training.non_digits import non_digits
@@ -325,7 +325,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
 def own_pictures(folder: Path | None) -> Digits:
     """Load the pictures in a folder, framed by the service's own network, if there is a folder."""
     if folder is None:
-        return pictures.no_pictures()
+        return NOTHING
     own = pictures.load(folder, Classifier(MODEL))
     print(f"Loaded {len(own)} pictures from {folder}")
     return own
