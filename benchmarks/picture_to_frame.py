@@ -17,7 +17,7 @@ from PIL import Image, ImageChops, ImageOps
 
 from app.inference.classifier import Classes, Classifier
 from app.inference.reading import read_bytes
-from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates_of_pictures
+from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates
 from app.preprocess.decode import picture_from_bytes
 from scenes import render
 from training.paper import png
@@ -91,12 +91,12 @@ def main() -> None:
     for axes in grid.flat:
         axes.axis("off")
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
-        (candidates,) = candidates_of_pictures([picture_from_bytes(file, 10**8, CLOSE_SIDE)], closely=True)
+        found = candidates(picture_from_bytes(file, 10**8, CLOSE_SIDE), closely=True)
         column[0].imshow(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(file)))))
         column[0].set_title(name, fontsize=9)
         top, bottom, left, right = read_bytes(file, classifier).box
         column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
-        shown = selected(candidates, classifier(np.stack([candidate.frame for candidate in candidates])))
+        shown = selected(found, classifier(np.stack([candidate.frame for candidate in found])))
         for axes, (candidate, title) in zip(column[1:], shown, strict=False):
             axes.imshow(1 - candidate.frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(title, fontsize=9)

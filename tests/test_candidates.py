@@ -1,16 +1,14 @@
 """Decoded picture → candidates: their number, their frames and their boxes."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates, candidates_of_pictures
-from app.preprocess.decode import Picture, picture_from_bytes
+from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates
+from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import BlankImage
-from app.preprocess.ink import View, views
 from app.preprocess.maps import Box, connected
 from support import MAX_PIXELS, cropped, drawing, encode
 
@@ -38,38 +36,6 @@ def test_no_candidate_is_returned_twice(digits):
         for closely in (False, True):
             found = found_on(np.hstack([digit, digit[:, ::-1]]), closely)
             assert len({(c.box, c.frame.tobytes(), c.prior) for c in found}) == len(found)
-
-
-def test_an_mnist_frame_among_other_pictures_is_unchanged(digits, seven):
-    images = [Image.fromarray(image) for image in (255 - seven, seven, seven // 4, np.zeros_like(seven), seven)]
-    moved, *frames, blank, last = candidates_of_pictures(
-        [Picture(image, *image.size) for image in images], closely=False
-    )
-    for found, image in zip([*frames, last], [seven, seven // 4, seven], strict=True):
-        ((frame, box, prior, _),) = found
-        np.testing.assert_array_equal(frame, image / np.float32(255))
-        assert (box, prior) == (Box(0, 28, 0, 28), 0)
-    assert len(moved) == 1
-    assert isinstance(blank, BlankImage)
-
-
-def test_a_broken_picture_does_not_affect_others(seven, monkeypatch):
-    broken, blank = Image.new("L", (30, 40)), Image.new("L", (40, 40))
-
-    def views_of(image: Image.Image, closely: bool) -> Iterator[View]:
-        if image is broken:
-            raise RuntimeError
-        return views(image, closely)
-
-    monkeypatch.setattr("app.preprocess.candidates.views", views_of)
-    first, error, nothing, last = candidates_of_pictures(
-        [Picture(image, *image.size) for image in (drawing(seven), broken, blank, drawing(seven))], closely=False
-    )
-    assert len(first) == len(last) == 1
-    assert isinstance(error, RuntimeError)
-    assert error.__traceback__ is not None  # to be logged
-    assert isinstance(nothing, BlankImage)
-    assert nothing.__traceback__ is None  # it would keep the picture in memory
 
 
 def box_of(digit: np.ndarray, scale: int) -> Box:

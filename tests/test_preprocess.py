@@ -33,13 +33,16 @@ from support import (
 
 def test_mnist_digits_pass_through_unchanged(digits):
     for digit in digits:
-        np.testing.assert_array_equal(frame_of(digit), digit / np.float32(255))
+        reading = reading_of(digit)
+        np.testing.assert_array_equal(reading.frame, digit / np.float32(255))
+        assert reading.box == Box(0, 28, 0, 28)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("train", [True, False])
 def test_all_mnist_images_are_frames(train, mnist_root):
-    assert frame.are_frames(MNIST(mnist_root, train=train).data.numpy()).all()
+    for image in MNIST(mnist_root, train=train).data.numpy():
+        assert frame.as_frame(Image.fromarray(image)) is not None
 
 
 def test_a_faint_frame_stays_faint(seven):
@@ -55,7 +58,7 @@ def test_a_28_by_28_picture_that_is_no_frame_is_framed(seven, change):
         "larger": np.asarray(Image.fromarray(seven[2:26, 2:26]).resize((28, 28))),
         "nothing": np.zeros_like(seven),
     }[change]
-    assert not frame.are_frames(image[None]).any()
+    assert frame.as_frame(Image.fromarray(image)) is None
     if change != "nothing":
         assert apart(frame_of(image), seven / 255) < 0.04
 

@@ -9,8 +9,8 @@ from PIL import Image, ImageDraw
 from app.inference import reading
 from app.inference.classifier import Classes
 from app.inference.reading import Reading, chosen, decide, is_unsure, read_batch, read_bytes
-from app.preprocess.candidates import Candidate
-from app.preprocess.decode import open_image
+from app.preprocess.candidates import Candidate, candidates
+from app.preprocess.decode import Picture, open_image
 from app.preprocess.errors import BlankImage, CorruptImage
 from app.preprocess.maps import Box
 from support import HOSTILE_FILES, MAX_PIXELS, PNG, cropped, drawing, encode, flat, letter, reading_of
@@ -164,9 +164,24 @@ def test_errors_keep_their_places_among_readings(digits, classifier, looks):
     assert [int(good.probabilities.argmax()) for good in (zero, three, seven)] == [0, 3, 7]
     assert isinstance(blank, BlankImage)
     assert isinstance(damaged, CorruptImage)
+    assert blank.__traceback__ is None  # it would keep the picture in memory
     assert zero.batch_size == 3
     assert looks[0] == (5, False)
     assert not looks[1:] or looks[1][1]
+
+
+def test_an_unforeseen_error_does_not_affect_other_pictures(seven, classifier, monkeypatch):
+    def fail_on_small(picture: Picture, closely: bool) -> list[Candidate]:
+        if picture.width == 28:
+            raise RuntimeError
+        return candidates(picture, closely)
+
+    monkeypatch.setattr(reading, "candidates", fail_on_small)
+    pictures = [encode(drawing(seven)), encode(seven), encode(drawing(seven))]
+    first, error, last = read_batch([open_image(data, MAX_PIXELS) for data in pictures], classifier)
+    assert (first.digit, last.digit) == (7, 7)
+    assert isinstance(error, RuntimeError)
+    assert error.__traceback__ is not None  # to be logged
 
 
 def test_unsure_pictures_of_a_batch_get_a_close_look_together(seven, classifier, looks):

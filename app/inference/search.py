@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.inference import malloc
 from app.inference.stage import Stage
-from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates_of_pictures
+from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates
 from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
 from app.preprocess.layouts import layouts, reading_side
@@ -64,10 +64,10 @@ def prepare_process() -> None:
 
 def candidates_on(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate] | BlankImage:
     """Find the candidates in one picture, or return BlankImage if there is none."""
-    (outcome,) = candidates_of_pictures([picture], closely, with_ink)
-    if isinstance(outcome, list | BlankImage):
-        return outcome
-    raise outcome
+    try:
+        return candidates(picture, closely, with_ink)
+    except BlankImage as error:
+        return error.with_traceback(None)
 
 
 def side_for_candidates(_: tuple[int, int], closely: bool) -> int:

@@ -4,8 +4,6 @@ The network decides which one is. Pure functions: no settings, no files, no netw
 """
 
 import math
-from collections.abc import Sequence
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -13,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from app.preprocess.decode import Picture
-from app.preprocess.errors import BlankImage, attempt
-from app.preprocess.frame import FRAME_SIDE, are_frames, frame_from_ink
+from app.preprocess.errors import BlankImage
+from app.preprocess.frame import FRAME_SIDE, as_frame, frame_from_ink
 from app.preprocess.ink import SMALL_SIDE, View, views
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Piece, pieces
@@ -48,49 +46,25 @@ class Candidate(NamedTuple):
     ink: Map | None = None
 
 
-def candidates_of_pictures(
-    pictures: Sequence[Picture], closely: bool, with_ink: bool = False
-) -> list[list[Candidate] | Exception]:
-    """Find the candidates in each picture.
+def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
+    """Find the candidates in a picture, at least one; an image that already is a frame is the only one.
 
     Parameters
     ----------
-    pictures : sequence of Picture
-        Decoded pictures with a longer side of at most about GLANCE_SIDE or, for a close look, CLOSE_SIDE.
+    picture : Picture
+        A decoded picture with a longer side of at most about GLANCE_SIDE or, for a close look, CLOSE_SIDE.
     closely : bool
         Whether to try all views. A glance tries the common ones, and stops at the first one in which all ink is one
         piece.
     with_ink : bool
         Whether to return the ink of the whole picture with each candidate.
 
-    Returns
-    -------
-    list of (list of Candidate) or Exception
-        One entry per picture: at least one candidate, or an exception, which is BlankImage if there is none.
+    Raises
+    ------
+    BlankImage
     """
-    frames = frames_already(pictures)
-    found = partial(candidates, closely=closely, with_ink=with_ink)
-    return [[frames[index]] if index in frames else attempt(found, picture) for index, picture in enumerate(pictures)]
-
-
-def frames_already(pictures: Sequence[Picture]) -> dict[int, Candidate]:
-    """Return a candidate for each picture that already is a frame, by index; its pixels are only scaled to [0, 1]."""
-    images = [picture.image for picture in pictures]
-    sized = [i for i, image in enumerate(images) if image.mode == "L" and image.size == (FRAME_SIDE, FRAME_SIDE)]
-    if not sized:
-        return {}
-    pixels = np.frombuffer(b"".join([images[index].tobytes() for index in sized]), np.uint8)
-    pixels = pixels.reshape(-1, FRAME_SIDE, FRAME_SIDE)
-    frames: list[Map] = list(pixels / np.float32(255))
-    return {
-        index: Candidate(frame, WHOLE, 0.0, frame)
-        for index, frame, is_frame in zip(sized, frames, are_frames(pixels), strict=True)
-        if is_frame
-    }
-
-
-def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """Return the candidates in a picture, one per piece in each view; raise BlankImage if there is none."""
+    if (frame := as_frame(picture.image)) is not None:
+        return [Candidate(frame, WHOLE, 0.0, frame)]
     found = pieces_of(picture, closely, with_ink)
     if not found:
         raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")

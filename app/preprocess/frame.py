@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from app.preprocess.maps import Map
 
@@ -45,31 +46,20 @@ def frame_from_ink(ink: Map) -> Map:
     return frame
 
 
-def are_frames(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which images already are frames, as MNIST's own are.
+def as_frame(image: Image.Image) -> Map | None:
+    """Return the pixels, scaled to [0, 1], of an image that already is a frame, as MNIST's own are; None for others.
 
-    Parameters
-    ----------
-    pixels : NDArray
-        (N, 28, 28) uint8, of any polarity.
-
-    Returns
-    -------
-    NDArray
-        (N,) bool: whether the longer side of the ink (all pixels above 0) is 19 or 20 pixels, and its centre of mass
-        lies within a pixel of MIDDLE on both axes. This holds for all 70,000 MNIST images.
+    The longer side of its ink (all pixels above 0) is 19 or 20 pixels, and its centre of mass lies within a pixel of
+    MIDDLE on both axes. This holds for all 70,000 MNIST images.
     """
-    is_centred = np.ones(len(pixels), bool)
-    sides = []
-    for axis in (1, 2):
-        profile = pixels.sum(axis=axis, dtype=np.float32)
-        inked = profile > 0
-        sides.append(FRAME_SIDE - inked.argmax(axis=1) - inked[:, ::-1].argmax(axis=1))
-        mass, moment = MOMENTS @ profile.T
-        is_centred &= np.abs(moment - MIDDLE * mass) <= mass
-    longer = np.maximum(*sides)
-    is_frame: NDArray[np.bool_] = is_centred & (longer >= BOX_SIDE - 1) & (longer <= BOX_SIDE)
-    return is_frame
+    if image.mode != "L" or image.size != (FRAME_SIDE, FRAME_SIDE) or not (inked := image.getbbox()):
+        return None
+    left, top, right, bottom = inked
+    if not BOX_SIDE - 1 <= max(right - left, bottom - top) <= BOX_SIDE:
+        return None
+    pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(FRAME_SIDE, FRAME_SIDE)
+    frame: Map = np.divide(pixels, 255, dtype=np.float32)
+    return frame if all(abs(centre - MIDDLE) <= 1 for centre in centre_of_mass(frame)) else None
 
 
 def centre_of_mass(ink: Map) -> tuple[float, float]:
