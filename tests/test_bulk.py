@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from support import DIGITS, drawing, encode, until
+from support import DIGITS, MODEL, drawing, encode, until
 
 pytestmark = pytest.mark.slow
 
@@ -93,8 +94,9 @@ def processes_that_name(text: str) -> list[Path]:
 def test_each_picture_has_one_row(folder, labels, tmp_path, monkeypatch):
     (tmp_path / "app").mkdir()  # belongs to another program, in the working directory
     (tmp_path / "app" / "__init__.py").touch()
+    shutil.copy(MODEL, tmp_path / "own.onnx")
     monkeypatch.chdir(tmp_path)
-    said = bulk(folder, "results")
+    said = bulk(folder, "results", "--model", "own.onnx")
     check_results(tmp_path / "results", folder, labels)
     assert to_read(said) == GOOD + 3
     count = f"{GOOD + 3:,}"
@@ -103,7 +105,7 @@ def test_each_picture_has_one_row(folder, labels, tmp_path, monkeypatch):
     summary = f"{count} pictures done: {GOOD:,} read, 3 failed.\n"
     assert summary in said
     assert all(f"  1 {kind}\n" in said for kind in ("empty-file", "not-an-image", "corrupt-image"))
-    again = bulk(folder, "results")
+    again = bulk(folder, "results", "--model", "own.onnx")
     assert again.startswith(f"0 pictures to read.\n{summary}")
 
 
@@ -163,7 +165,8 @@ def cluster() -> Iterator[tuple[str, ...]]:
 def test_two_nodes_give_the_results_of_one_even_if_the_job_is_killed(cluster, folder, labels, tmp_path):
     done = kill_in_the_middle(tmp_path, folder, tmp_path, *cluster)
     assert 600 <= done < GOOD
-    assert to_read(bulk(folder, tmp_path, *cluster)) <= GOOD + 3 - done
+    more_than_cores = bulk(folder, tmp_path, *cluster, "--workers", "3")
+    assert to_read(more_than_cores) <= GOOD + 3 - done
     check_results(tmp_path, folder, labels)
 
 
@@ -191,6 +194,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
     ("arguments", "message"),
     [
         (["nowhere"], "There is no picture in .*/nowhere: no file name ends in .png, "),
+        ([".", "--column", "image"], "out is in .*, where Parquet files are read: choose a folder outside of it"),
         (["nowhere/*.tif"], r"There is no file .*/nowhere/\*\.tif\."),
         (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),
         (["nowhere", "--model", "none.onnx"], "none.onnx: no such file"),
@@ -203,6 +207,7 @@ def test_a_user_error_is_reported_in_one_sentence(arguments, message, tmp_path, 
     assert done.returncode > 0
     assert re.search(message, done.stderr)
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 def test_without_the_extra_the_message_says_what_to_install(tmp_path):

@@ -64,6 +64,14 @@ def test_parts_are_the_same_each_time(folder):
     )
 
 
+def test_a_linked_folder_is_not_read_again(folder):
+    (folder / "loop").symlink_to(folder)
+    (folder / "link.png").symlink_to(folder / "b.png")
+    (folder / "broken.png").symlink_to("nowhere")
+    os.mkfifo(folder / "pipe.png")  # reading it would never end
+    assert names(str(folder), folder) == [["3/d.tif", "7/c.heic", "a.JPG", "b.png", "link.png"]]
+
+
 @pytest.mark.parametrize("name", ["nowhere", "nowhere/*.png", "x://y", "labels.csv"])
 def test_a_source_without_pictures_is_an_error(folder, monkeypatch, name):
     monkeypatch.chdir(folder)
@@ -150,6 +158,23 @@ def test_only_the_remaining_rows_of_a_table_are_read(table):
 def test_a_missing_column_is_an_error(table, column, key, message):
     with pytest.raises(BulkError, match=message):
         list(Table(place_of(str(table)), MAX_BYTES, column, key).parts(1))
+
+
+@pytest.mark.parametrize("keys", [[[1], [2]], [{"a": 1}, {"a": 2}], [b"a", b"\xff"]])
+def test_a_key_that_cannot_be_a_text_is_an_error(tmp_path, keys):
+    pq.write_table(pa.table({"image": [b"1", b"2"], "id": keys}), tmp_path / "a.parquet")
+    with pytest.raises(BulkError, match=r"the key id contains .*, not texts or numbers"):
+        list(Table(place_of(str(tmp_path)), MAX_BYTES, "image", "id").parts(1))
+
+
+def test_a_table_is_read_little_by_little(tmp_path):
+    pictures = [os.urandom(MAX_BYTES) for _ in range(96)]
+    pq.write_table(pa.table({"image": pictures}), tmp_path / "a.parquet", row_group_size=8)
+    table = Table(place_of(str(tmp_path)), MAX_BYTES, "image", None)
+    (part,) = table.parts(96)
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() for _ in table.pictures(part))
+    assert most - before < 96 * MAX_BYTES / 2
 
 
 def test_a_damaged_table_loses_only_the_unreadable_rows(tmp_path):

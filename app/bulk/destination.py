@@ -53,8 +53,8 @@ class Destination:
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
-                    f"{self.place} holds {name}, which belongs to a job with another model, or another value of "
-                    "--read. Choose another folder."
+                    f"{self.place} holds {name}, which is not a result of this model with this value of --read. "
+                    "Choose another folder."
                 )
 
     def paths(self) -> set[str]:

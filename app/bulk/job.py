@@ -5,6 +5,7 @@ Ray Data is not used: its checkpoints read every picture again to skip those tha
 
 import logging
 import os
+from collections import deque
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray sends usage statistics to its developers
 import ray
-from ray.util import ActorPool
+from ray.actor import ActorHandle
 
 from app.bulk.destination import Destination
 from app.bulk.errors import BulkError
@@ -43,11 +44,11 @@ class Cluster(NamedTuple):
     dashboard: bool
 
 
-def parts_left(source: Source, destination: Destination, size: int) -> list[Part]:
-    """Return the parts of a source, without the pictures that already have a row."""
+def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
+    """Return the parts without the pictures that already have a row."""
     done = destination.paths()
-    parts = ([path for path in part if path not in done] for part in source.parts(size))
-    return [part for part in parts if part]
+    left = ([path for path in part if path not in done] for part in parts)
+    return [part for part in left if part]
 
 
 def run(
@@ -57,14 +58,35 @@ def run(
     try:
         with connected(cluster) as free_cores:
             worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
-            settings = settings.model_copy(update={"api_keys": ()})  # workers need none
+            # Workers need no keys, and run in another folder.
+            settings = settings.model_copy(update={"api_keys": (), "model": settings.model.absolute()})
             workers = [
                 worker.remote(source, destination, settings)
                 for _ in range(min(cluster.workers or free_cores, len(parts)))
             ]
-            yield from ActorPool(workers).map_unordered(lambda actor, part: actor.read.remote(part), parts)
+            yield from read_by(workers, parts)
     except (ConnectionError, ray.exceptions.RayError) as error:
         raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
+
+
+def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[Progress]:
+    """Give a part to each worker that has started, and to each that is done with one; yield the progress of each part.
+
+    Ray's ActorPool would give parts to workers that wait for a free core, perhaps for ever.
+    """
+    left = deque(parts)
+    starting = {worker.__ray_ready__.remote(): worker for worker in workers}
+    reading: dict[ray.ObjectRef[Progress], ActorHandle[Worker]] = {}
+    while left or reading:
+        (ready,), _ = ray.wait([*starting, *reading])
+        if ready in reading:
+            worker = reading.pop(ready)
+            yield ray.get(ready)
+        else:
+            worker = starting.pop(ready)
+            ray.get(ready)  # raises an exception if it could not start
+        if left:
+            reading[worker.read.remote(left.popleft())] = worker
 
 
 @contextmanager

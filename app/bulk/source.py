@@ -19,9 +19,8 @@ from app.preprocess.formats import ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
 FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
-BUFFER_BYTES = 1_000_000  # read from a Parquet file at a time
 DOWNLOADS = 16  # concurrent reads from object storage, per worker
-ROWS = 256  # rows of a Parquet file in memory at a time
+ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
 
 Part = list[str]  # the paths of its pictures
 
@@ -130,17 +129,19 @@ class Table:
             raise BulkError(f"{path} cannot be read: {error}") from error
 
     def check_columns(self, path: str, schema: pa.Schema) -> None:
-        """Raise BulkError if a file lacks the column of pictures or the key, or the pictures are not bytes."""
+        """Raise BulkError if a file lacks the column of pictures or the key, or one of them has another type."""
         kind = type_of(schema, self.column.split("."))
         missing = self.column if kind is None else self.key if self.key not in (None, *schema.names) else None
         if missing:
             raise BulkError(f"{path} has no column {missing}, only {', '.join(schema.names)}.")
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             raise BulkError(f"{path}: the column {self.column} contains {kind}, not encoded pictures.")
+        if self.key and not is_text_or_number(kind := schema.field(self.key).type):
+            raise BulkError(f"{path}: the key {self.key} contains {kind}, not texts or numbers.")
 
     def opened(self, path: str) -> pq.ParquetFile:
-        """Open a file with a small read buffer."""
-        return pq.ParquetFile(path, filesystem=self.place.filesystem, buffer_size=BUFFER_BYTES)
+        """Open a file, to be read little by little."""
+        return pq.ParquetFile(path, filesystem=self.place.filesystem, pre_buffer=False)
 
 
 Source = Files | Table
@@ -155,6 +156,15 @@ def type_of(schema: pa.Schema, names: list[str]) -> pa.DataType | None:
     except (KeyError, TypeError):
         return None
     return kind
+
+
+def is_text_or_number(kind: pa.DataType) -> bool:
+    """Return whether every value of a type can be converted to a string."""
+    try:
+        pa.nulls(0, kind).cast(pa.string())
+    except pa.ArrowNotImplementedError:
+        return False
+    return not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:

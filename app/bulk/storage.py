@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from fsspec.utils import glob_translate
@@ -51,14 +53,37 @@ class Place(NamedTuple):
         try:
             if not self.pattern and self.filesystem.get_file_info(self.path).type is FileType.File:
                 return [self.path]
-            entries = self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True))
-            paths = [entry.path for entry in entries if entry.type is FileType.File]
-        except UnicodeDecodeError as error:
-            raise BulkError(f"{self} cannot be listed: {error.object!r} is not UTF-8. Rename that file.") from error
+            paths = list(self.local_files() if self.is_local else self.stored_files())
+        except UnicodeEncodeError as error:
+            name = os.fsencode(error.object)
+            raise BulkError(f"{self} cannot be listed: {name!r} is not UTF-8. Rename that file.") from error
         except OSError as error:
             raise BulkError(f"{self} cannot be listed: {error}") from error
-        visible = filter(self.is_visible, paths)
-        return sorted(filter(self.is_matched, visible) if self.pattern else visible)
+        return sorted(filter(self.includes, paths))
+
+    def local_files(self) -> Iterator[str]:
+        """Yield the files in the folder and its subfolders; those in linked folders are left out, as in os.walk."""
+
+        def fail(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise error
+
+        for parent, _, names in os.walk(self.path, onerror=fail):
+            for path in (Path(parent, name) for name in names):
+                if path.is_file():
+                    path.as_posix().encode()
+                    yield path.as_posix()
+
+    def stored_files(self) -> Iterator[str]:
+        """Yield the files in object storage."""
+        for entry in self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True)):
+            if entry.type is FileType.File:
+                yield entry.path
+
+    def includes(self, path: str) -> bool:
+        """Whether a path is below the folder and matches the glob, if there is one."""
+        is_below = path.startswith(f"{self.path.rstrip('/')}/")
+        return is_below and self.is_visible(path) and (not self.pattern or self.is_matched(path))
 
     def is_matched(self, path: str) -> bool:
         """Whether the glob matches a path."""

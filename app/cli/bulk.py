@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 from app.bulk.destination import Destination, Summary
+from app.bulk.errors import BulkError
 from app.bulk.job import Cluster, parts_left, run
 from app.bulk.source import Files, Table
 from app.bulk.storage import place_of
@@ -30,8 +31,11 @@ def read_all(
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
     results = Destination(place_of(destination), "text" if is_text else "digit", Classifier(settings.model).version)
+    if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
+        raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
+    everything = list(pictures.parts(rows_per_file))
     results.prepare()
-    parts = parts_left(pictures, results, rows_per_file)
+    parts = parts_left(everything, results)
     total = sum(map(len, parts))
     say(f"{total:,} pictures to read.", err=True)
     if parts:
