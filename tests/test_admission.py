@@ -71,12 +71,12 @@ def test_a_full_queue_refuses_another_picture(admission, kind):
 
 def test_bytes_are_counted_as_they_arrive_across_all_requests(admission):
     with admission.holding() as first, admission.holding() as second:
-        first.take_bytes(15_000)
-        second.take_bytes(15_000)
+        first.take_bytes(15_000, 15_000)
+        second.take_bytes(15_000, 15_000)
         with pytest.raises(Overloaded):
             admission.check("/predict", 0)
         with pytest.raises(Overloaded):
-            second.take_bytes(1)
+            second.take_bytes(1, 15_001)
     admission.check("/predict", 0)
 
 
@@ -85,10 +85,10 @@ def test_a_body_over_the_limit_is_refused(admission):
     with pytest.raises(UploadTooLarge, match="larger than 20,000 bytes"):
         admission.check("/predict", 20_001)
     with admission.holding() as holding:
-        holding.take_bytes(12_000)
-        holding.take_bytes(8_000)
+        holding.take_bytes(12_000, 12_000)
+        holding.take_bytes(8_000, 20_000)
         with pytest.raises(UploadTooLarge):
-            holding.take_bytes(1)
+            holding.take_bytes(1, 20_001)
 
 
 def test_a_request_that_fails_releases_what_it_holds(admission, metrics):
@@ -97,7 +97,7 @@ def test_a_request_that_fails_releases_what_it_holds(admission, metrics):
 
     def fail_in_the_middle():
         with admission.holding() as holding:
-            holding.take_bytes(100)
+            holding.take_bytes(100, 100)
             holding.take(Resource.SMALL)
             assert (admission.in_use[Resource.BYTES], depth(Resource.SMALL), depth(Resource.LARGE)) == (100, 1, 0)
             raise ZeroDivisionError

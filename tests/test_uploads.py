@@ -5,6 +5,7 @@ import base64
 import gc
 import gzip
 import json
+import os
 import tracemalloc
 import zlib
 from contextlib import suppress
@@ -287,6 +288,11 @@ def test_a_bomb_is_refused_before_it_is_inflated(bomb, content_type):
         picture_in(bomb, content_type=content_type, encoding="gzip")
     assert tracemalloc.get_traced_memory()[1] < 50_000_000
     tracemalloc.stop()
+
+
+def test_a_compressed_body_may_be_as_large_as_another():
+    picture = os.urandom(SETTINGS.max_upload_bytes * 9 // 10)
+    assert picture_in(gzip.compress(picture, compresslevel=1), content_type="image/png", encoding="gzip") == picture
 
 
 def test_compressed_bodies_take_turns():

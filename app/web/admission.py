@@ -104,9 +104,9 @@ class Holding:
         self.admission = admission
         self.amounts: dict[Resource, int] = {}
 
-    def take_bytes(self, count: int) -> None:
-        """Count received bytes of the body; raise UploadTooLarge or Overloaded if there are too many."""
-        self.admission.check_size(self.amounts.get(Resource.BYTES, 0) + count)
+    def take_bytes(self, count: int, size: int) -> None:
+        """Count more bytes of a body of `size` so far; raise UploadTooLarge or Overloaded if there are too many."""
+        self.admission.check_size(size)
         self.take(Resource.BYTES, count)
 
     def take(self, resource: Resource, amount: int = 1) -> None:

@@ -15,22 +15,25 @@ PIECE_BYTES = 65_536
 
 
 async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
-    """Pass the body on in chunks; a compressed body counts both as received and as decompressed.
+    """Pass the body on in chunks; a compressed body takes memory both as received and as decompressed.
 
     Raises UploadError if it is too large, too slow or damaged, and Overloaded if the memory for bodies is used up.
     """
     settings: Settings = request.state.settings
     holding: Holding = request.state.holding
     inflation = inflation_of(request)
+    received = inflated = 0
     try:
         async with asyncio.timeout(settings.body_timeout_seconds):
             async for chunk in request.stream():
-                holding.take_bytes(len(chunk))
+                received += len(chunk)
+                holding.take_bytes(len(chunk), received)
                 if not inflation:
                     write(chunk)
                     continue
                 for piece in inflation.pieces(chunk):
-                    holding.take_bytes(len(piece))
+                    inflated += len(piece)
+                    holding.take_bytes(len(piece), inflated)
                     async with holding.admission.inflating:
                         await asyncio.sleep(0)  # a small body may inflate to a large one: let other tasks run
                         write(piece)
@@ -68,7 +71,7 @@ class Inflation:
         except zlib.error as error:
             raise UnsupportedEncoding(f"The compressed body is damaged ({error}): send it again.") from error
         if self.decompressor.unused_data:  # which zlib copies with every further chunk: 11 s for 20 MB
-            raise UnsupportedEncoding("Something follows the compressed body: send it again.")
+            raise UnsupportedEncoding("Something follows the compressed body: send one gzip or deflate stream.")
 
     def check_end(self) -> None:
         """Raise UnsupportedEncoding if the body is truncated."""
