@@ -1,6 +1,7 @@
 """Settings of the service, read from environment variables: DIGITS_ and the name in upper case."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -123,6 +124,14 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not (value.isascii() and value.strip(", ")):
             raise ValueError("write one or more keys of ASCII characters, separated by commas")
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        """Reject what no browser sends as the origin of a page."""
+        if not all(origin == "*" or re.fullmatch(r"[a-z]+://[^/]+", origin) for origin in origins):
+            raise ValueError("write origins as https://example.org, without a path")
+        return origins
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

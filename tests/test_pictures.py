@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,17 @@ def test_a_folder_means_the_pictures_in_it_and_its_subfolders(folder):
 def test_a_pipe_in_a_folder_is_left_out(folder):
     found = expand([str(folder)])
     os.mkfifo(folder / "pipe.png")
+    assert expand([str(folder)]) == found
+
+
+def test_a_file_that_may_not_be_examined_stays(folder, monkeypatch):
+    """In a folder without search permission, files can be listed, but not opened."""
+    found = expand([str(folder)])
+
+    def refuse(path: Path) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(pictures.Path, "is_fifo", refuse)
     assert expand([str(folder)]) == found
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 
 import overload
+from app.server.process import listen
 from app.server.worker import forget_killed_workers
 from serving import family, form, pictures
 from support import DIGITS, drawing, encode, peak_memory, serving, until
@@ -592,6 +593,14 @@ def test_the_service_runs_without_standard_error(stderr, small):
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
+def test_all_interfaces_include_those_of_ipv4():
+    with listen("::", 0) as listener:
+        port = listener.getsockname()[1]
+        for host in ("127.0.0.1", "::1"):
+            socket.create_connection((host, port), timeout=5).close()
 
 
 def free_port() -> int:

@@ -31,6 +31,8 @@ def test_settings_are_immutable():
         ("API_KEYS", ","),
         ("API_KEYS", " "),
         ("API_KEYS", "schlüssel"),
+        ("CORS_ORIGINS", "https://example.org/"),
+        ("CORS_ORIGINS", "*,example.org"),
     ],
 )
 def test_an_invalid_value_is_refused(monkeypatch, name, value):

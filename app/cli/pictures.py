@@ -31,9 +31,17 @@ def walk(folder: str) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
-            if names_a_picture(name) and not Path(path).is_fifo():  # a pipe may never end
+            if names_a_picture(name) and not is_pipe(path):  # which may never end
                 yield path
     yield from closed
+
+
+def is_pipe(path: str) -> bool:
+    """Return whether a file is a named pipe."""
+    try:
+        return Path(path).is_fifo()
+    except OSError:  # reading it will say why
+        return False
 
 
 def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
@@ -66,8 +74,8 @@ def read(name: str) -> bytes:
 
 def stdin() -> BinaryIO:
     """Return standard input; raise Unanswered if it is a terminal."""
-    if sys.stdin.isatty():
-        raise Unanswered("Standard input is a terminal: write - < picture.png")
+    if not sys.stdin or sys.stdin.isatty():
+        raise Unanswered("Standard input is a terminal, or closed: write - < picture.png")
     return sys.stdin.buffer
 
 

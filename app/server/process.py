@@ -98,7 +98,8 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.getaddrinfo(host or None, port)  # create_server does not report an unknown host
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        is_any = host == "::" and socket.has_dualstack_ipv6()  # all interfaces, also for IPv4
+        listener = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_any)
     except (socket.gaierror, UnicodeError) as error:
         raise NotListening(f"The host {host} is unknown. Choose another one with --host or DIGITS_HOST.") from error
     except OSError as error:

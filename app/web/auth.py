@@ -29,9 +29,8 @@ class Keys:
         given = [bearer.credentials] if bearer else []
         given += [header] if header else []
         if not given or not all(self.has(key) for key in given):
-            raise Unauthorized(
-                "This service needs an API key: send it as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'."
-            )
+            problem = "This API key is wrong" if given else "This service needs an API key"
+            raise Unauthorized(f"{problem}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
 
     def has(self, given: str) -> bool:
         """Return whether this is one of the keys; it is compared with all of them, each in constant time."""
