@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, ImageOps
 from app.inference.classifier import Classes, Classifier
 from app.inference.reading import read_bytes
 from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates
-from app.preprocess.decode import picture_from_bytes
+from app.preprocess.decode import decode_image, open_image
 from scenes import render
 from training.paper import png
 
@@ -91,7 +91,7 @@ def main() -> None:
     for axes in grid.flat:
         axes.axis("off")
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
-        found = candidates(picture_from_bytes(file, 10**8, CLOSE_SIDE), closely=True)
+        found = candidates(decode_image(open_image(file, 10**8), CLOSE_SIDE), closely=True)
         column[0].imshow(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(file)))))
         column[0].set_title(name, fontsize=9)
         top, bottom, left, right = read_bytes(file, classifier).box

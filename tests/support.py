@@ -27,6 +27,7 @@ from app.inference.classifier import Classifier
 from app.inference.reading import Reading, read_bytes
 from app.inference.thresholds import MAX_PIXELS
 from app.preprocess import errors
+from app.preprocess.decode import Picture, decode_image, open_image
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "digits.onnx"
@@ -68,6 +69,11 @@ def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -
     for name, values in (("images-idx3", images), ("labels-idx1", labels)):
         header = b"".join(size.to_bytes(4, "big") for size in (0x800 + values.ndim, *values.shape))
         (raw / f"{kind}-{name}-ubyte").write_bytes(header + values.astype(np.uint8).tobytes())
+
+
+def picture_from_bytes(data: bytes, side: int) -> Picture:
+    """Open and decode a picture of a given longer side, at least."""
+    return decode_image(open_image(data, MAX_PIXELS), side)
 
 
 def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> Reading:

@@ -7,15 +7,14 @@ import pytest
 from PIL import Image, ImageOps
 
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates
-from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import BlankImage
 from app.preprocess.maps import Box, connected
-from support import MAX_PIXELS, cropped, drawing, encode
+from support import cropped, drawing, encode, picture_from_bytes
 
 
 def found_on(image: Image.Image | np.ndarray, closely: bool = False, format: str = "PNG", **options) -> list[Candidate]:
     data = encode(image, format, **options)
-    return candidates(picture_from_bytes(data, MAX_PIXELS, CLOSE_SIDE if closely else GLANCE_SIDE), closely)
+    return candidates(picture_from_bytes(data, CLOSE_SIDE if closely else GLANCE_SIDE), closely)
 
 
 @pytest.mark.parametrize("form", ["small", "drawn", "inverted"])
@@ -131,7 +130,7 @@ def on_a_table(digit: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("make", [drawing, on_a_table], ids=["drawn", "on a table"])
 def test_ink_covers_the_whole_picture_and_includes_each_candidate(seven, make, closely):
     data = encode(make(seven))
-    picture = picture_from_bytes(data, MAX_PIXELS, CLOSE_SIDE if closely else GLANCE_SIDE)
+    picture = picture_from_bytes(data, CLOSE_SIDE if closely else GLANCE_SIDE)
     (first, *_) = candidates(picture, closely, with_ink=True)
     assert first.ink.shape == (picture.image.height, picture.image.width)
     top, bottom, left, right = (round(edge / picture.scale) for edge in first.box)

@@ -8,10 +8,9 @@ from PIL import Image
 
 from app.inference.search import LAYOUTS, find
 from app.preprocess import layouts
-from app.preprocess.decode import picture_from_bytes
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.layouts import LEVEL, MAX_FRAMES, Layout, reading_side, ways
-from support import MAX_PIXELS, encode
+from support import MAX_PIXELS, encode, picture_from_bytes
 
 
 def page(*rows: np.ndarray, gap: int = 12, scale: int = 2) -> Image.Image:
@@ -70,7 +69,7 @@ def test_ink_cut_by_an_edge_is_left_out_in_another_layout_unless_it_is_as_large_
 
 
 def test_a_close_look_starts_with_the_threshold_of_a_glance(digits):
-    picture = picture_from_bytes(encode(page(digits[[0, 50, 100]])), MAX_PIXELS, 640)
+    picture = picture_from_bytes(encode(page(digits[[0, 50, 100]])), 640)
     glance, close = (next(ways(picture, closely)) for closely in (False, True))
     assert close.level == glance.level
 
@@ -83,7 +82,7 @@ def uneven(digits) -> np.ndarray:
 
 
 def test_a_close_look_tries_all_views_at_the_usual_threshold_first(uneven):
-    found = list(ways(picture_from_bytes(encode(uneven), MAX_PIXELS, 640), closely=True))
+    found = list(ways(picture_from_bytes(encode(uneven), 640), closely=True))
     usual = [way for way in found if way.level == LEVEL]
     assert [way.level for way in found[: len(usual)]] == [LEVEL] * len(usual)
     assert len({id(way.view) for way in usual}) == len({id(way.view) for way in found}) >= 4

@@ -25,6 +25,7 @@ from support import (
     flat,
     frame_of,
     inflating_exif,
+    picture_from_bytes,
     reading_of,
     reading_of_drawing,
     turned_jpeg,
@@ -214,13 +215,13 @@ def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, side, size, mon
     data = encode(drawing(seven).resize((4000, 3000)), "JPEG", quality=90)
     decoded, plain = [], decode.plain
     monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
-    assert max(decode.picture_from_bytes(data, MAX_PIXELS, side).image.size) < 1.5 * side
+    assert max(picture_from_bytes(data, side).image.size) < 1.5 * side
     assert decoded == [size]
 
 
 def test_exif_that_inflates_takes_little_time():
     started = time.process_time()
-    assert decode.picture_from_bytes(inflating_exif(), MAX_PIXELS, GLANCE_SIDE).image.getbbox()
+    assert picture_from_bytes(inflating_exif(), GLANCE_SIDE).image.getbbox()
     assert time.process_time() - started < 0.5  # 0.01 s; if all of it were read, 3 s
 
 
@@ -228,7 +229,7 @@ def test_exif_that_inflates_takes_little_time():
 def test_a_picture_of_any_format_is_turned_upright(format):
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture = decode.picture_from_bytes(encode(Image.new("L", (40, 20)), format, exif=exif), MAX_PIXELS, GLANCE_SIDE)
+    picture = picture_from_bytes(encode(Image.new("L", (40, 20)), format, exif=exif), GLANCE_SIDE)
     assert (picture.width, picture.height) == picture.image.size == (20, 40)
 
 
@@ -236,7 +237,7 @@ def test_a_picture_of_any_format_is_turned_upright(format):
 @pytest.mark.parametrize("size", [(479, 480), (480, 479)])
 def test_an_almost_square_picture_keeps_its_size(size, is_turned):
     image = Image.new("L", size, 255)
-    picture = decode.picture_from_bytes(turned_jpeg(image) if is_turned else encode(image), MAX_PIXELS, GLANCE_SIDE)
+    picture = picture_from_bytes(turned_jpeg(image) if is_turned else encode(image), GLANCE_SIDE)
     assert (picture.width, picture.height) == size
 
 
@@ -301,7 +302,7 @@ def test_data_after_the_end_of_a_jpeg_is_ignored(seven, classifier):
 def test_a_jpeg_of_any_shape_is_reduced_while_decoding(width, height, monkeypatch):
     decoded, plain = [], decode.plain
     monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
-    decode.picture_from_bytes(encode(Image.new("RGB", (width, height)), "JPEG"), MAX_PIXELS, CLOSE_SIDE)
+    picture_from_bytes(encode(Image.new("RGB", (width, height)), "JPEG"), CLOSE_SIDE)
     assert decoded == [(-(-width // 8), -(-height // 8))]
 
 

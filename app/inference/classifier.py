@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
-PIXELS = 784
+from app.preprocess.frame import FRAME_SIDE
+
+PIXELS = FRAME_SIDE**2
 CLASSES = 10
 # Names, types and shapes (without N), as ONNX Runtime reports them.
 INPUT = ("pixels", "tensor(float)", [PIXELS])

@@ -122,7 +122,8 @@ def best_path(lattice: Lattice, length: int | None = None) -> tuple[float, list[
         ways = [(lattice.blanks[k][0], -1, score[lattice.blanks[k][0]] + lattice.blank_scores[k]) for k in blanks[end]]
         for k in segments[end]:
             begin = lattice.spans[k][0]
-            ways.append((begin, k, advanced(score[begin] + edges[k], length is not None)))
+            after = score[begin] + edges[k]
+            ways.append((begin, k, after if length is None else advanced(after)))
         for begin, segment, other in ways:
             better = other > score[end]
             score[end][better], came_from[end][better], digit[end][better] = other[better], begin, segment
@@ -154,15 +155,15 @@ def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> floa
         for segment in segments[end]:
             before = total[lattice.spans[segment][0]] + lattice.scores[segment]
             if text is not None:
-                before = advanced(before, True)
+                before = advanced(before)
                 before[1:] += digits[segment]
             total[end] = np.logaddexp(total[end], before)
     return float(total[-1, -1])
 
 
-def advanced(scores: Scores, is_counted: bool) -> Scores:
-    """Shift scores, indexed by the number of digits (K + 1,), by one digit; unchanged if digits are not counted."""
-    return np.concatenate([[-np.inf], scores[:-1]]) if is_counted else scores
+def advanced(scores: Scores) -> Scores:
+    """Shift scores, indexed by the number of digits (K + 1,), by one digit."""
+    return np.concatenate([[-np.inf], scores[:-1]])
 
 
 def ending(spans: Sequence[Span], count: int) -> list[list[int]]:

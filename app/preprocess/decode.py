@@ -60,11 +60,6 @@ class Picture(NamedTuple):
         return Box(top, max(min(bottom, self.height), top + 1), left, max(min(right, self.width), left + 1))
 
 
-def picture_from_bytes(data: bytes, max_pixels: int, side: int) -> Picture:
-    """Open and decode a picture; see `open_image` and `decode_image`."""
-    return decode_image(open_image(data, max_pixels), side)
-
-
 def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Read and check a picture's header; `decode_image` decodes the pixels.
 

@@ -72,15 +72,9 @@ def lines_of(
         There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
     """
     tall = found.box[:, 1] - found.box[:, 0]
-    kept = np.ones(len(tall), bool) if left_out is None else ~left_out
-    kept[0] = False
+    kept, usual = kept_components(found, left_out)
     if not kept.any():
         return []
-    usual = weighted_median(tall[kept], found.mass[kept])
-    if left_out is not None:
-        size = tall[1:] / usual
-        kept[1:] |= np.maximum(size, 1 / size) <= MAX_SIZE_RATIO
-    kept &= found.size >= SPECK * usual
     large = np.flatnonzero(kept & (tall >= SMALL * usual))
     if len(large) > MAX_COMPONENTS:
         raise TooMuchWriting
@@ -101,6 +95,20 @@ def lines_of(
         for row, height in zip(members, heights, strict=True)
     ]
     return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
+
+
+def kept_components(found: Components, left_out: NDArray[np.bool_] | None) -> tuple[NDArray[np.bool_], float]:
+    """Return which components (n + 1,) may belong to the writing, and their median height."""
+    tall = found.box[:, 1] - found.box[:, 0]
+    kept = np.ones(len(tall), bool) if left_out is None else ~left_out
+    kept[0] = False
+    if not kept.any():
+        return kept, 0.0
+    usual = weighted_median(tall[kept], found.mass[kept])
+    if left_out is not None:
+        size = tall[1:] / usual
+        kept[1:] |= np.maximum(size, 1 / size) <= MAX_SIZE_RATIO
+    return kept & (found.size >= SPECK * usual), usual
 
 
 def stray(found: Components) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ is only a hint. A place is taken when the body is complete, so that a slow clien
 import asyncio
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -102,7 +103,7 @@ class Holding:
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.amounts: dict[Resource, int] = {}
+        self.amounts: Counter[Resource] = Counter()
 
     def take_bytes(self, count: int, size: int) -> None:
         """Count more bytes of a body of `size` so far; raise UploadTooLarge or Overloaded if there are too many."""
@@ -113,12 +114,12 @@ class Holding:
         """Take an amount of a resource, or raise Overloaded."""
         self.admission.check_room(resource, amount)
         self.admission.add(resource, amount)
-        self.amounts[resource] = self.amounts.get(resource, 0) + amount
+        self.amounts[resource] += amount
 
     def take_share(self, wanted: Mapping[Resource, int]) -> None:
         """Take the wanted places, up to one request's share in total, or raise Overloaded."""
         for resource, amount in wanted.items():
-            missing = min(amount, self.share(resource)) - self.amounts.get(resource, 0)
+            missing = min(amount, self.share(resource)) - self.amounts[resource]
             if missing > 0:
                 self.take(resource, missing)
 
