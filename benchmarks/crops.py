@@ -6,8 +6,9 @@ import numpy as np
 from numpy.random import Generator
 from PIL import Image, ImageOps
 
-from training.paper import ink_colour, jpeg, lit, noise, off_white, paint, pair, plain, png, sensed, stamp, to_size
-from training.strokes import OUTLINE, Digit, handwriting
+from drawing import handwriting, pair, stamp
+from training.paper import ink_colour, jpeg, lit, noise, off_white, paint, plain, png, sensed, to_size
+from training.strokes import OUTLINE, Digit
 
 
 def tight(digit: Digit, rng: Generator, side: int, margins: tuple[int, ...] = (0,)) -> bytes:

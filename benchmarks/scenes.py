@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from crops import CROPS
+from drawing import folds, handwriting, marker, pair, spot, stamp
 from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
 from training.paper import (
     Size,
@@ -22,7 +23,6 @@ from training.paper import (
     cast_shadow,
     clouds,
     coarse,
-    folds,
     ink_colour,
     jpeg,
     lines,
@@ -30,7 +30,6 @@ from training.paper import (
     noise,
     off_white,
     paint,
-    pair,
     plain,
     png,
     resized,
@@ -38,12 +37,10 @@ from training.paper import (
     scanned,
     sensed,
     size_of,
-    spot,
-    stamp,
     to_image,
     to_size,
 )
-from training.strokes import Digit, Map, Strokes, felt, handwriting, marker, pen
+from training.strokes import Digit, Map, Strokes, felt, pen
 
 NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # loads it
 

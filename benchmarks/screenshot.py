@@ -14,8 +14,8 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from app.preprocess.frame import FRAME_SIDE
+from drawing import traced
 from serving import PORT, ROOT, SERVERS, digits, start, stop
-from training.strokes import traced
 
 DOCS = ROOT / "docs"
 FOUR, TWO = 207, 102  # indices of the digits

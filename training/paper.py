@@ -11,38 +11,11 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import ExifTags, Image, ImageFilter
 
 from app.preprocess.maps import Map
-from training.strokes import Strokes
 
 # Light and folds are smooth, so they are computed at this fraction of the picture's side.
 COARSE = 4
 
 Size = tuple[int, int]
-Point = tuple[float, float]
-
-
-def stamp(
-    size: Size, strokes: Strokes, height: float, centre: Point, camera: ArrayLike = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
-) -> Map:
-    """Draw strokes of this height and centre on the sheet as a mask; the camera (3, 3) maps pixels to the sheet."""
-    left, top, right, bottom = strokes.box
-    scale = (bottom - top) / height
-    shift = (left + right) / 2 - scale * centre[0], (top + bottom) / 2 - scale * centre[1]
-    onto = np.array([[scale, 0, shift[0]], [0, scale, shift[1]], [0, 0, 1]]) @ np.asarray(camera)
-    field = Image.fromarray(strokes.field).transform(
-        size, Image.Transform.PERSPECTIVE, (onto / onto[2, 2]).ravel()[:8], Image.Resampling.BICUBIC, fillcolor=-99
-    )
-    return (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
-
-
-def spot(rng: Generator, size: Size, extent: NDArray[np.float64], margin: float = 0) -> Point:
-    """Pick a random centre at which this extent, with a margin, lies within a picture of this size."""
-    least = extent / 2 + margin
-    return pair(rng.uniform(least, np.maximum(np.asarray(size) - least, least + 1e-6)))
-
-
-def pair(values: NDArray[np.float64]) -> Point:
-    """Convert an array of two numbers to floats."""
-    return float(values[0]), float(values[1])
 
 
 def to_size(values: NDArray[np.float64]) -> Size:
@@ -128,19 +101,6 @@ def cast_shadow(rng: Generator, size: Size) -> Map:
     side = across(size, angle) + bend - rng.uniform(-0.4, 0.4)
     side = side + 0.025 * clouds(rng, size_of(side), 3, 3)
     light = 1 - rng.uniform(0.2, 0.5) * rise(side / rng.uniform(0.015, 0.08))
-    return resized(light.astype(np.float32), size)
-
-
-def folds(rng: Generator, size: Size, count: int) -> Map:
-    """Make the change of light on creased paper: lighter or darker beside each crease, fading with distance."""
-    light = np.zeros(coarse(size)[::-1], np.float32)
-    bent = 0.012 * clouds(rng, size_of(light), 5, 5)
-    for angle in rng.uniform(0, 2 * np.pi, count):
-        shift, reach, strength = rng.uniform(-0.9, 0.9), rng.uniform(0.03, 0.3), rng.uniform(-1, 1, 2)
-        along = across(size, angle + np.pi / 2) - rng.uniform(-0.7, 0.7)
-        off = across(size, angle) - shift + bent
-        slope = strength[0] + (strength[1] - strength[0]) * rise(off * max(size) / (1.5 * COARSE))
-        light += slope * np.exp(-np.abs(off) / reach - (along / rng.uniform(0.2, 0.8)) ** 2)
     return resized(light.astype(np.float32), size)
 
 

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -68,25 +66,9 @@ def pen(digit: Digit, width: float) -> Strokes:
     return Strokes(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])))
 
 
-def marker(digit: Digit, width: float) -> Strokes:
-    """Widen the strokes to about `width` times the digit's height, as far as holes and gaps stay open."""
-    ink = enlarged(digit) > 0
-    away, height = smooth(distance(ink) - distance(~ink)), tallness(ink)
-    wider = max(0, (width * height - ink.sum() / thinned(ink).sum()) / 2)
-    for radius in wider * np.linspace(1, 0, 12):
-        if grounds(away > radius + 0.03 * height) == grounds(~ink):
-            break
-    return Strokes(radius - away)
-
-
 def tallness(ink: NDArray[np.bool_]) -> int:
     """Count the rows that the ink spans."""
     return int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
-
-
-def grounds(ground: NDArray[np.bool_]) -> int:
-    """Count the regions into which ink divides the ground."""
-    return int(cc3d.connected_components(ground, connectivity=4, return_N=True)[1])
 
 
 def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -103,38 +85,6 @@ def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
             )
             ink = ink & ~((count >= 2) & (count <= 6) & (entries == 1) & ~kept)
     return ink[1:-1, 1:-1]
-
-
-def traced(digit: Digit) -> list[list[tuple[float, float]]]:
-    """Trace the digit's centre lines as pen strokes: lists of points (x, y), in MNIST pixels.
-
-    A stroke starts at the topmost free end that is left, or else at a crossing, and goes as straight as it can.
-    """
-    left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
-    done: set[tuple[int, int]] = set()
-    strokes: list[list[tuple[float, float]]] = []
-    while left:
-        ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
-        joints = [cell for cell in done if beside(cell, left)]
-        walk = [min(ends or joints or left, key=lambda cell: cell[1])]
-        while further := beside(walk[-1], left - {walk[0]}):
-            before = walk[-5:][0]
-            ahead = (2 * walk[-1][0] - before[0], 2 * walk[-1][1] - before[1])
-            walk.append(min(further, key=lambda cell: abs(cell[0] - ahead[0]) + abs(cell[1] - ahead[1])))
-            left.remove(walk[-1])
-        done.update(walk)
-        left.discard(walk[0])
-        if len(walk) < CELLS and strokes:  # the rest of a corner that was cut
-            continue
-        walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
-        strokes.append([((x + 0.5) / CELLS, (y + 0.5) / CELLS) for x, y in walk[:: CELLS // 2] + walk[-1:]])
-    return strokes
-
-
-def beside(cell: tuple[int, int], cells: set[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return a cell's neighbours among `cells`."""
-    x, y = cell
-    return [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i or j) and (x + i, y + j) in cells]
 
 
 def ring(ink: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
@@ -159,8 +109,3 @@ def smooth(field: Map) -> Map:
     for axis in (0, 1):
         field = np.mean([np.roll(field, k, axis) for k in range(-2, 3)], axis=0, dtype=np.float32)
     return field
-
-
-def handwriting(digit: Digit, rng: Generator) -> Strokes:
-    """Draw the digit with a felt pen or a ball pen, at random."""
-    return felt(digit) if rng.random() < 0.4 else pen(digit, 1 / rng.uniform(10, 18))

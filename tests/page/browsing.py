@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
-from training.strokes import traced
+from drawing import traced
 
 SEVEN = [
     (0.3, 0.25),

@@ -23,7 +23,8 @@ from browsing import (
     shown_bar,
     trace,
 )
-from training.strokes import CELLS, distance, enlarged, traced
+from drawing import traced
+from training.strokes import CELLS, distance, enlarged
 
 pytestmark = pytest.mark.slow
 
