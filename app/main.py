@@ -72,12 +72,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/static", StaticFiles(directory=PAGE))
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), methods=["GET", "HEAD"], include_in_schema=False)
     course = INSTALLED_COURSE if INSTALLED_COURSE.exists() else COURSE
-    app.add_api_route(
-        "/course",
-        lambda: FileResponse(course, media_type="text/plain"),
-        methods=["GET", "HEAD"],
-        include_in_schema=False,
-    )
+    app.add_api_route("/course", lambda: FileResponse(course, media_type="text/plain"), include_in_schema=False)
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as in FastAPI's documentation
     problems.install(app)
     app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)
