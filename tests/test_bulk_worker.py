@@ -185,7 +185,7 @@ def test_the_summary_counts_errors_by_type_and_illegible_pictures(destination):
 def test_results_of_another_job_are_not_extended(destination, kind, model):
     destination.write(rows_of("a"))
     destination.prepare()
-    with pytest.raises(BulkError, match=r"holds digit-1f0c2a9b7d3e-\w+\.parquet, which belongs to a job"):
+    with pytest.raises(BulkError, match=r"holds digit-1f0c2a9b7d3e-\w+\.parquet, which is not a result of this model"):
         Destination(destination.place, kind, model).prepare()
 
 
