@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     @classmethod
     def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """Reject what no browser sends as the origin of a page."""
-        if not all(origin == "*" or re.fullmatch(r"[a-z]+://[^/]+", origin) for origin in origins):
+        if not all(origin in ("*", "null") or re.fullmatch(r"[a-z-]+://[^/]+", origin) for origin in origins):
             raise ValueError("write origins as https://example.org, without a path")
         return origins
 

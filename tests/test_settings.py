@@ -13,6 +13,11 @@ def test_settings_are_read_from_the_environment(monkeypatch):
     assert str(Settings().model) == "/models/mine.onnx"
 
 
+def test_origins_of_pages_files_and_extensions_are_allowed(monkeypatch):
+    monkeypatch.setenv("DIGITS_CORS_ORIGINS", "https://example.org:8443, null,moz-extension://a1")
+    assert Settings().cors_origins == ("https://example.org:8443", "null", "moz-extension://a1")
+
+
 def test_settings_are_immutable():
     with pytest.raises(ValidationError, match="frozen"):
         Settings().port = 1
