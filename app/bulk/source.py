@@ -19,6 +19,7 @@ from app.preprocess.formats import ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
 FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
+BUFFER_BYTES = 1_000_000  # read from a Parquet file at a time
 DOWNLOADS = 16  # concurrent reads from object storage, per worker
 ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
 
@@ -141,7 +142,8 @@ class Table:
 
     def opened(self, path: str) -> pq.ParquetFile:
         """Open a file, to be read little by little."""
-        return pq.ParquetFile(path, filesystem=self.place.filesystem, pre_buffer=False)
+        system = self.place.filesystem
+        return pq.ParquetFile(path, filesystem=system, buffer_size=BUFFER_BYTES, pre_buffer=False)
 
 
 Source = Files | Table
