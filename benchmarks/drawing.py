@@ -1,4 +1,4 @@
-"""Draw an MNIST digit with pens, at any size and place, and trace it as pen strokes; and creased paper."""
+"""Draw an MNIST digit with pens, at any size and place, and trace it as pen strokes."""
 
 import cc3d
 import numpy as np
@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from app.preprocess.maps import Map
-from training.paper import COARSE, Size, across, clouds, coarse, resized, rise, size_of
+from training.paper import Size
 from training.strokes import CELLS, Digit, Strokes, distance, enlarged, felt, pen, smooth, tallness, thinned
 
 Point = tuple[float, float]
@@ -57,19 +57,6 @@ def spot(rng: Generator, size: Size, extent: NDArray[np.float64], margin: float 
 def pair(values: NDArray[np.float64]) -> Point:
     """Convert an array of two numbers to floats."""
     return float(values[0]), float(values[1])
-
-
-def folds(rng: Generator, size: Size, count: int) -> Map:
-    """Make the change of light on creased paper: lighter or darker beside each crease, fading with distance."""
-    light = np.zeros(coarse(size)[::-1], np.float32)
-    bent = 0.012 * clouds(rng, size_of(light), 5, 5)
-    for angle in rng.uniform(0, 2 * np.pi, count):
-        shift, reach, strength = rng.uniform(-0.9, 0.9), rng.uniform(0.03, 0.3), rng.uniform(-1, 1, 2)
-        along = across(size, angle + np.pi / 2) - rng.uniform(-0.7, 0.7)
-        off = across(size, angle) - shift + bent
-        slope = strength[0] + (strength[1] - strength[0]) * rise(off * max(size) / (1.5 * COARSE))
-        light += slope * np.exp(-np.abs(off) / reach - (along / rng.uniform(0.2, 0.8)) ** 2)
-    return resized(light.astype(np.float32), size)
 
 
 def traced(digit: Digit) -> list[list[tuple[float, float]]]:

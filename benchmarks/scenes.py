@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from crops import CROPS
-from drawing import folds, handwriting, marker, pair, spot, stamp
+from drawing import handwriting, marker, pair, spot, stamp
 from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
 from training.paper import (
+    COARSE,
     Size,
+    across,
     blurred,
     cast_shadow,
     clouds,
@@ -152,6 +154,19 @@ def photo(digit: Digit, rng: Generator, size: Size, share: float, zoom: int) -> 
     picture *= light[..., None]
     image = sensed(rng, picture, rng.uniform(0.5, 1.3), rng.uniform(1.5, 5), zoom)
     return jpeg(image, 60, int(rng.choice([1, 3, 6, 8])))
+
+
+def folds(rng: Generator, size: Size, count: int) -> Map:
+    """Make the change of light on creased paper: lighter or darker beside each crease, fading with distance."""
+    light = np.zeros(coarse(size)[::-1], np.float32)
+    bent = 0.012 * clouds(rng, size_of(light), 5, 5)
+    for angle in rng.uniform(0, 2 * np.pi, count):
+        shift, reach, strength = rng.uniform(-0.9, 0.9), rng.uniform(0.03, 0.3), rng.uniform(-1, 1, 2)
+        along = across(size, angle + np.pi / 2) - rng.uniform(-0.7, 0.7)
+        off = across(size, angle) - shift + bent
+        slope = strength[0] + (strength[1] - strength[0]) * rise(off * max(size) / (1.5 * COARSE))
+        light += slope * np.exp(-np.abs(off) / reach - (along / rng.uniform(0.2, 0.8)) ** 2)
+    return resized(light.astype(np.float32), size)
 
 
 def crumpled(digit: Digit, rng: Generator) -> bytes:

@@ -71,7 +71,7 @@ class Place(NamedTuple):
         for parent, _, names in os.walk(self.path, onerror=fail):
             for path in (Path(parent, name) for name in names):
                 if path.is_file():
-                    path.as_posix().encode()
+                    path.as_posix().encode()  # raises UnicodeEncodeError for other names than UTF-8
                     yield path.as_posix()
 
     def stored_files(self) -> Iterator[str]:

@@ -71,7 +71,7 @@ def lines_of(
     TooMuchWriting
         There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
     """
-    tall = found.box[:, 1] - found.box[:, 0]
+    tall = found.height
     kept, usual = kept_components(found, left_out)
     if not kept.any():
         return []
@@ -99,7 +99,7 @@ def lines_of(
 
 def kept_components(found: Components, left_out: NDArray[np.bool_] | None) -> tuple[NDArray[np.bool_], float]:
     """Return which components (n + 1,) may belong to the writing, and their median height."""
-    tall = found.box[:, 1] - found.box[:, 0]
+    tall = found.height
     kept = np.ones(len(tall), bool) if left_out is None else ~left_out
     kept[0] = False
     if not kept.any():
@@ -118,7 +118,7 @@ def stray(found: Components) -> NDArray[np.bool_]:
     """
     is_stray = ~found.is_whole
     is_stray[0] = False
-    tall = found.box[:, 1] - found.box[:, 0]
+    tall = found.height
     usual = weighted_median(tall[1:], found.mass[1:]) if len(tall) > 1 else 0.0
     large = 1 + np.flatnonzero(found.size[1:] >= SMALL * usual)
     if len(large) > MAX_SURROUNDING:

@@ -71,6 +71,12 @@ class Components(NamedTuple):
         return cls(labels, mass, box)
 
     @property
+    def height(self) -> NDArray[np.int64]:
+        """Height of each component (n + 1,)."""
+        tall: NDArray[np.int64] = self.box[:, 1] - self.box[:, 0]
+        return tall
+
+    @property
     def size(self) -> NDArray[np.int64]:
         """Longer side of each component (n + 1,)."""
         top, bottom, left, right = self.box.T
