@@ -119,8 +119,8 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     """
     try:
         width, height = image.size
-        scale = min(1, side / max(width, height))
-        image.draft(None, (math.ceil(width * scale), math.ceil(height * scale)))  # JPEGs are decoded at up to 1/8 scale
+        factor = max(1, round(max(width, height) / side))
+        image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))  # JPEGs are decoded at up to 1/8 scale
         image.load()
         orientation = orientation_of(image)
         if orientation in TURNS:

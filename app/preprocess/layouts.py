@@ -23,7 +23,7 @@ from app.preprocess.seams import cuts_of
 from app.preprocess.segments import Segments, segments_of
 
 # Larger pictures are downscaled to this many pixels, for a glance and for a close look.
-GLANCE_PIXELS, CLOSE_PIXELS = 240 * 240, 640 * 640
+GLANCE_PIXELS, CLOSE_PIXELS = 200 * 200, 640 * 640
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 MAX_FRAMES = 2048  # of the first segmentation
 # Once there is one: frames and processor time of all together. A decoder process may take a second for a look.
