@@ -15,7 +15,6 @@ from torch import Tensor, nn
 MAX_WEIGHT = 63
 MAX_ACTIVATION = 255
 DAMPING = 0.01  # of the inputs' mean square, added to each input's, so that inputs that are always 0 do no harm
-BLOCK = 128  # inputs rounded before the remaining weights are updated: the same result in fewer passes
 
 
 class Int8Layer(NamedTuple):
@@ -92,13 +91,8 @@ def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
     covariance.diagonal().add_(DAMPING * covariance.diagonal().mean() + 1e-12)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(covariance))
     influence = torch.linalg.cholesky(inverse, upper=True).float()
-    for start in range(0, len(weight), BLOCK):
-        end = min(start + BLOCK, len(weight))
-        errors = torch.empty_like(weight[start:end])
-        for i in range(start, end):
-            integer = weight[i].round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
-            errors[i - start] = (weight[i] - integer) / influence[i, i]
-            weight[i:end] -= influence[i, i:end, None] * errors[i - start]
-            weight[i] = integer
-        weight[end:] -= influence[start:end, end:].T @ errors
+    for i, row in enumerate(weight):
+        integers = row.round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
+        weight[i + 1 :] -= influence[i, i + 1 :, None] * ((row - integers) / influence[i, i])
+        weight[i] = integers
     return weight
