@@ -67,7 +67,7 @@ class Service:
 
     def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
-        return self.content(self.answered("predict", data), Prediction)
+        return self.content(self.post_until_served("predict", data), Prediction)
 
     def predict_several(self, pictures: Sequence[bytes]) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is none."""
@@ -95,22 +95,24 @@ class Service:
     def read(self, data: bytes, length: int | None) -> Text:
         """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
         path = "read" if length is None else f"read?length={length}"
-        return self.content(self.answered(path, data), Text)
+        return self.content(self.post_until_served(path, data), Text)
 
-    def answered(self, path: str, data: bytes) -> httpx2.Response:
-        """Return the response to a picture that was read; raise Unanswered if it was not."""
-        return self.checked(self.post_until_served(path, data))
+    def content(self, response: httpx2.Response, model: type[Content]) -> Content:
+        """Return the content of a successful response.
 
-    def checked(self, response: httpx2.Response) -> httpx2.Response:
-        """Return a successful response; raise Unanswered, or NoService if no other request would succeed."""
-        if response.is_success:
-            return response
+        Raises Unanswered, or NoService if no other request would succeed.
+        """
         if response.status_code in KEY_NEEDED:
             raise NoService(f"{problem(response)} Set it with --api-key or DIGITS_API_KEY.")
         if response.status_code in NOT_OURS or response.is_redirect:
             status = f"{response.status_code} {response.reason_phrase}"
             raise unknown(self.url, f"answers {status} and is not a Digits service")
-        raise Unanswered(problem(response))
+        if not response.is_success:
+            raise Unanswered(problem(response))
+        try:
+            return model.model_validate_json(response.content)
+        except ValidationError as error:
+            raise unknown(self.url, "answers, but is not a Digits service") from error
 
     def post_until_served(self, path: str, data: bytes) -> httpx2.Response:
         """Return the response to a picture, after retries while the service is too busy for it."""
@@ -135,7 +137,7 @@ class Service:
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its model."""
-        return self.content(self.checked(self.send("GET", "health")), Health).model_dump()
+        return self.content(self.send("GET", "health"), Health).model_dump()
 
     def close(self) -> None:
         """Close the connections."""
@@ -160,13 +162,6 @@ class Service:
             raise Unanswered(f"The service did not answer within {TIMEOUT.read:g} seconds.") from error
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection failed: {reason(error)}.") from error
-
-    def content(self, response: httpx2.Response, model: type[Content]) -> Content:
-        """Return the content of a response; raise NoService if it is not from a Digits service."""
-        try:
-            return model.model_validate_json(response.content)
-        except ValidationError as error:
-            raise unknown(self.url, "answers, but is not a Digits service") from error
 
 
 class Slots:
