@@ -17,7 +17,7 @@ PIECE_BYTES = 65_536
 async def read_body(request: Request, write: Callable[[bytes], object]) -> None:
     """Pass the body on in chunks; a compressed body takes memory both as received and as decompressed.
 
-    Raises UploadError if it is too large, too slow or damaged, and Overloaded if the memory for bodies is used up.
+    Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the memory for bodies is used up.
     """
     settings: Settings = request.state.settings
     holding: Holding = request.state.holding

@@ -1,23 +1,22 @@
 """Why a request fails, except for an unreadable picture.
 
 WebError
-├── UploadError            the request carries no picture
-│   ├── UploadTooLarge     its body is larger than allowed
-│   ├── UploadTooSlow      its body does not arrive in time
-│   ├── UnsupportedEncoding its body is compressed in an unknown way, or damaged
-│   ├── MalformedMultipart its form cannot be parsed
-│   ├── MalformedJson      its JSON cannot be parsed
-│   ├── NotBase64          a picture in its JSON is not in base64
-│   ├── NoFile             its form has no file in the field `file`, or it has no body
-│   ├── SeveralFiles       it has more than one field `file`
-│   ├── TooManyPictures    it has more pictures than one request may have
-│   └── InvalidInference   it does not follow the Open Inference Protocol
-├── UnknownVersion         the model has another version
-├── NotADigit              the picture does not show one whole digit
-├── Overloaded             an admission limit is reached
-├── ShuttingDown           the service was told to stop
-├── CorrectionsOff         the service stores no corrections
-└── Unauthorized           the API key is missing or wrong
+├── UploadTooLarge       the body is larger than allowed
+├── UploadTooSlow        the body does not arrive in time
+├── UnsupportedEncoding  the body is compressed in an unknown way, or damaged
+├── MalformedMultipart   the form cannot be parsed
+├── MalformedJson        the JSON cannot be parsed
+├── NotBase64            a picture in the JSON is not in base64
+├── NoFile               there is no body, no file in the form's field, or no `image` in the JSON object
+├── SeveralFiles         the form has more than one field `file`
+├── TooManyPictures      the request has more pictures than allowed
+├── InvalidInference     the request does not follow the Open Inference Protocol
+├── UnknownVersion       the model has another version
+├── NotADigit            the picture does not show one whole digit
+├── Overloaded           an admission limit is reached
+├── ShuttingDown         the service was told to stop
+├── CorrectionsOff       the service stores no corrections
+└── Unauthorized         the API key is missing or wrong
 """
 
 
@@ -25,47 +24,43 @@ class WebError(Exception):
     """The request fails; the message says what is wrong and what to do."""
 
 
-class UploadError(WebError):
-    """The request carries no picture."""
-
-
-class UploadTooLarge(UploadError):
+class UploadTooLarge(WebError):
     """The body is larger than allowed."""
 
 
-class UploadTooSlow(UploadError):
+class UploadTooSlow(WebError):
     """The body does not arrive in time."""
 
 
-class UnsupportedEncoding(UploadError):
+class UnsupportedEncoding(WebError):
     """The body is compressed in an unknown way, or damaged."""
 
 
-class MalformedMultipart(UploadError):
+class MalformedMultipart(WebError):
     """The form cannot be parsed."""
 
 
-class MalformedJson(UploadError):
+class MalformedJson(WebError):
     """The JSON cannot be parsed."""
 
 
-class NotBase64(UploadError):
+class NotBase64(WebError):
     """A picture in the JSON is not in base64."""
 
 
-class NoFile(UploadError):
+class NoFile(WebError):
     """There is no body, no file in the form's field, or no `image` in the JSON object."""
 
 
-class SeveralFiles(UploadError):
+class SeveralFiles(WebError):
     """The form has more than one field `file`."""
 
 
-class TooManyPictures(UploadError):
+class TooManyPictures(WebError):
     """The request has more pictures than allowed."""
 
 
-class InvalidInference(UploadError):
+class InvalidInference(WebError):
     """The request does not follow the Open Inference Protocol."""
 
 

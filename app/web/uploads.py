@@ -72,7 +72,7 @@ class Form:
         self.is_complete = True
 
     def pictures(self) -> list[bytes]:
-        """Return the content of each file; raise an UploadError if there is none."""
+        """Return the content of each file; raise MalformedMultipart, or NoFile if there is none."""
         if not self.is_complete:
             raise MalformedMultipart("The multipart form is incomplete: send all of it.")
         if not self.files:
