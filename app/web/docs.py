@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,9 @@ def docs_policy(html: str) -> str:
 
 def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the schemas that are in no route's signature."""
-    document = FastAPI.openapi(app)
-    document["components"]["schemas"] |= further_schemas()
-    return document
-
-
-@cache
-def further_schemas() -> dict[str, Any]:
-    """Return the schemas that are in no route's signature; making them takes 20 ms."""
-    _, schemas = models_json_schema([(Problem, "serialization"), (InferRequest, "validation")], ref_template=REFERENCE)
-    definitions: dict[str, Any] = schemas["$defs"]
-    return definitions
+    if not app.openapi_schema:
+        _, schemas = models_json_schema(
+            [(Problem, "serialization"), (InferRequest, "validation")], ref_template=REFERENCE
+        )
+        FastAPI.openapi(app)["components"]["schemas"] |= schemas["$defs"]
+    return FastAPI.openapi(app)
