@@ -132,9 +132,11 @@ class Table:
     def check_columns(self, path: str, schema: pa.Schema) -> None:
         """Raise BulkError if a file lacks the column of pictures or the key, or one of them has another type."""
         kind = type_of(schema, self.column.split("."))
-        missing = self.column if kind is None else self.key if self.key not in (None, *schema.names) else None
+        missing = [self.column] if kind is None else []
+        if self.key and self.key not in schema.names:
+            missing.append(self.key)
         if missing:
-            raise BulkError(f"{path} has no column {missing}, only {', '.join(schema.names)}.")
+            raise BulkError(f"{path} has no column {' or '.join(missing)}, only {', '.join(schema.names)}.")
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
             raise BulkError(f"{path}: the column {self.column} contains {kind}, not encoded pictures.")
         if self.key and not is_text_or_number(kind := schema.field(self.key).type):

@@ -81,17 +81,12 @@ class Place(NamedTuple):
                 yield entry.path
 
     def includes(self, path: str) -> bool:
-        """Whether a path is below the folder and matches the glob, if there is one."""
+        """Whether a path is below the folder, visible, and matches the glob, if there is one."""
+        below = self.below(path)
         is_below = path.startswith(f"{self.path.rstrip('/')}/")
-        return is_below and self.is_visible(path) and (not self.pattern or self.is_matched(path))
-
-    def is_matched(self, path: str) -> bool:
-        """Whether the glob matches a path."""
-        return re.fullmatch(glob_translate(self.pattern), self.below(path)) is not None
-
-    def is_visible(self, path: str) -> bool:
-        """Whether no part of a path below the folder is hidden."""
-        return not any(part.startswith(".") for part in self.below(path).split("/"))
+        is_hidden = any(part.startswith(".") for part in below.split("/"))
+        is_matched = not self.pattern or re.fullmatch(glob_translate(self.pattern), below) is not None
+        return is_below and not is_hidden and is_matched
 
     def below(self, path: str) -> str:
         """Return a path relative to the folder."""
