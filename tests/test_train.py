@@ -197,6 +197,7 @@ def test_automatic_choices_are_made_once():
     assert config.precision in ("fp32", "bf16")
     assert config.threads == torch.get_num_threads()
     assert config.learning_rate == 2e-3
+    assert train.resolve(config, CPU) == config
     assert train.resolve(Config(optimizer="sgd"), CPU).learning_rate == 0.1
 
 

@@ -1,6 +1,7 @@
 """A training run: its network, optimizer and history, its checkpoints, and its folder in runs/."""
 
 import argparse
+import copy
 import csv
 import math
 from dataclasses import dataclass, field
@@ -66,10 +67,11 @@ def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimi
 
 
 def best_network(run: Run) -> DigitNet:
-    """Load the dense network of a run's best epoch."""
-    assert isinstance(run.model, DigitNet)
-    run.model.load_state_dict(run.best)
-    return run.model
+    """Return a copy of the run's dense network, as it was in its best epoch."""
+    model = copy.deepcopy(run.model)
+    assert isinstance(model, DigitNet)
+    model.load_state_dict(run.best)
+    return model
 
 
 def save(run: Run, folder: Path) -> None:
@@ -122,8 +124,6 @@ def new_folder(runs: Path, config: Config, own: Digits) -> Path:
 
 
 def read_folder(folder: Path) -> tuple[Config, Digits]:
-    """Read the recipe and the pictures of an earlier run, and set its number of threads."""
-    config = Config.from_json((folder / "config.json").read_text())
-    torch.set_num_threads(config.threads or torch.get_num_threads())
-    saved = folder / PICTURES
+    """Read the recipe and the pictures of an earlier run."""
+    config, saved = Config.from_json((folder / "config.json").read_text()), folder / PICTURES
     return config, Digits(**torch.load(saved, weights_only=True)) if saved.exists() else NOTHING

@@ -202,7 +202,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def resolve(config: Config, device: torch.device) -> Config:
-    """Make every automatic choice of the recipe, so that a resumed run makes the same ones."""
+    """Make every automatic choice of the recipe that is still open, and set the number of threads."""
     threads = config.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     precision = faster_precision(device) if config.precision == "auto" else config.precision
@@ -298,11 +298,9 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     folder = run_to_resume(arguments)
     training, held_out = (part.to(device) for part in data.split(data.load(arguments.data, train=True)))
     test = data.load(arguments.data, train=False).to(device)
-    if folder:
-        config, own = read_folder(folder)
-    else:
-        own, config = own_pictures(arguments.pictures), resolve(config, device)
-        folder = new_folder(arguments.runs, config, own)
+    config, own = read_folder(folder) if folder else (config, own_pictures(arguments.pictures))
+    config = resolve(config, device)
+    folder = folder or new_folder(arguments.runs, config, own)
     print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
     print("Generating segments of numbers, and non-digits (a few minutes)")
     cut_out, others = made_of(training, 0)
