@@ -74,7 +74,7 @@ class Config:
         if not self.channels:
             return f"{self.epochs} epochs"
         return (
-            f"{self.convolution_epochs} epochs as a convolutional network ({widths(self.channels)} channels), then "
+            f"{self.convolution_epochs} epochs as a convolutional network ({numbers(self.channels)} channels), then "
             f"converted to a dense one, all of whose weights are free, for {self.epochs - self.convolution_epochs} more"
         )
 
@@ -90,7 +90,7 @@ class Config:
             if isinstance(value, bool):
                 words.append(f"--{option}" if value else f"--no-{option}")
             elif value is not None:
-                words.append(f"--{option} {widths(value) if isinstance(value, tuple) else value}")
+                words.append(f"--{option} {numbers(value) if isinstance(value, tuple) else value}")
         return " ".join(words)
 
     @classmethod
@@ -122,7 +122,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--recipe", choices=[*RECIPES], help="recipe to start from; the options below override it (quick)")
     net = p.add_argument_group("network", argument_default=argparse.SUPPRESS)
     net.add_argument(
-        "--hidden", type=positive, nargs="*", metavar="N", help=f"widths of the hidden layers ({widths(d.hidden)})"
+        "--hidden", type=positive, nargs="*", metavar="N", help=f"widths of the hidden layers ({numbers(d.hidden)})"
     )
     net.add_argument(
         "--channels",
@@ -169,7 +169,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         nargs="+",
         metavar="N",
-        help=f"random seeds, one run for each; the best run is kept ({widths(d.seeds)})",
+        help=f"random seeds, one run for each; the best run is kept ({numbers(d.seeds)})",
     )
     fit.add_argument("--threads", type=positive, metavar="N", help="CPU threads (number of cores)")
     fit.add_argument(
@@ -237,9 +237,9 @@ def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def widths(hidden: tuple[int, ...]) -> str:
-    """Format layer widths as the command line takes them."""
-    return " ".join(map(str, hidden))
+def numbers(values: tuple[int, ...]) -> str:
+    """Format numbers as the command line takes them."""
+    return " ".join(map(str, values))
 
 
 def positive(text: str) -> int:

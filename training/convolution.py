@@ -48,13 +48,13 @@ class ConvolutionalNet(nn.Module):
 
     def __init__(self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
-        pairs = zip(pairwise([1, *channels]), SHAPES, strict=False)
-        self.convolutions = nn.Sequential(*(ConvolutionalLayer(*pair, *shape) for pair, shape in pairs))
+        shapes = zip(pairwise([1, *channels]), SHAPES, strict=False)
+        self.convolutions = nn.Sequential(*(ConvolutionalLayer(*pair, *shape) for pair, shape in shapes))
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
-        self.widths = list(hidden)
-        *_, units = dense_widths(channels, ())
-        self.hidden = nn.Sequential(*(HiddenLayer(*pair, "relu", dropout) for pair in pairwise([units, *hidden])))
-        self.output = nn.Linear([units, *hidden][-1], OUTPUTS)
+        self.dense_widths = dense_widths(channels, hidden)
+        pairs = pairwise(self.dense_widths[len(channels) - 1 :])
+        self.hidden = nn.Sequential(*(HiddenLayer(*pair, "relu", dropout) for pair in pairs))
+        self.output = nn.Linear(self.dense_widths[-1], OUTPUTS)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
@@ -96,9 +96,8 @@ def written_out(net: ConvolutionalNet, dropout: float) -> DigitNet:
         layer.linear.weight.copy_(responses.flatten(1).T)
         spread_norm(convolution.norm, layer.norm, repeats=shape[1] * shape[2])
         layers.append(layer)
-    hidden = nn.Sequential(*layers, *net.hidden)
-    dense = DigitNet([*(layer.norm.num_features for layer in layers), *net.widths], "relu", dropout).to(device)
-    dense.hidden.load_state_dict(hidden.state_dict())
+    dense = DigitNet(net.dense_widths, "relu", dropout).to(device)
+    dense.hidden.load_state_dict(nn.Sequential(*layers, *net.hidden).state_dict())
     dense.output.load_state_dict(net.output.state_dict())
     return dense
 
