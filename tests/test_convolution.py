@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.convolution import ConvolutionalNet, dense_widths, written_out
+from training.convolution import ConvolutionalNet, converted, dense_widths
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def test_widths_are_channels_times_positions():
 
 
 def test_the_dense_network_gives_the_same_outputs(net, images):
-    dense = written_out(net, dropout=0.0)
+    dense = converted(net, dropout=0.0)
     assert dense.widths == [784, 3 * 8 * 8, 4 * 8 * 8, 5 * 3 * 3, 16, 11]
     torch.testing.assert_close(dense.eval()(images), net(images), atol=1e-3, rtol=1e-3)
 
 
 def test_with_frozen_statistics_training_starts_from_the_same_outputs(net, images):
-    dense = written_out(net, dropout=0.0).train()
+    dense = converted(net, dropout=0.0).train()
     before = {name: value.clone() for name, value in dense.named_buffers()}
     dense.keep_statistics()
     torch.testing.assert_close(dense(images), net(images), atol=1e-3, rtol=1e-3)
@@ -43,7 +43,7 @@ def test_with_frozen_statistics_training_starts_from_the_same_outputs(net, image
 
 
 def test_every_weight_is_trainable(net, images):
-    dense = written_out(net, dropout=0.0)
+    dense = converted(net, dropout=0.0)
     first = dense.hidden[0].linear.weight
     assert (first == 0).float().mean() > 0.9
     torch.nn.functional.cross_entropy(dense(images), torch.arange(len(images)) % 10).backward()
@@ -53,5 +53,5 @@ def test_every_weight_is_trainable(net, images):
 
 def test_conversion_does_not_change_the_convolutional_network(net, images):
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    written_out(net, dropout=0.0)
+    converted(net, dropout=0.0)
     assert all(value.equal(before[name]) for name, value in net.state_dict().items())

@@ -15,7 +15,7 @@ from training.model import ACTIVATIONS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
 # Peak learning rate of the dense stage, relative to the convolutional one. Ten times as much undoes what that learned.
-WRITTEN_OUT_RATE = 0.001
+CONVERTED_RATE = 0.001
 MODEL = Path(__file__).parent.parent / "models" / "digits.onnx"
 RUNS = Path("runs")
 
@@ -65,7 +65,7 @@ class Config:
         """Return the stage that an epoch, counted from 0, belongs to."""
         if epoch < self.convolution_epochs:
             return Stage(0, self.convolution_epochs, self.peak_learning_rate)
-        share = WRITTEN_OUT_RATE if self.channels else 1
+        share = CONVERTED_RATE if self.channels else 1
         return Stage(self.convolution_epochs, self.epochs, share * self.peak_learning_rate)
 
     @property

@@ -73,7 +73,7 @@ def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
 
 
 @torch.no_grad()
-def written_out(net: ConvolutionalNet, dropout: float) -> DigitNet:
+def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
     """Convert the network to an equivalent dense one; each unit gets its channel's batch normalisation.
 
     Parameters

@@ -30,7 +30,7 @@ from app.inference.classifier import CLASSES, PIXELS, Classifier, ModelError
 from training import augment, board, data, pictures
 from training.calibrate import calibrated
 from training.config import MODEL, Config, parse
-from training.convolution import ConvolutionalNet, dense_widths, written_out
+from training.convolution import ConvolutionalNet, converted, dense_widths
 from training.data import NOTHING, Digits
 from training.export import ExportMismatch, export
 from training.model import OUTPUTS, DigitNet, folded
@@ -112,10 +112,10 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> t
     return total.item() / len(batches), wrong.item() / sum(map(len, batches))
 
 
-def write_out(run: Run) -> None:
+def convert(run: Run) -> None:
     """Convert the run's network to a dense one, with a new optimizer."""
     assert isinstance(run.model, ConvolutionalNet)
-    run.model = written_out(run.model, run.config.dropout)
+    run.model = converted(run.model, run.config.dropout)
     run.optimizer = make_optimizer(run.config, run.model)
 
 
@@ -167,7 +167,7 @@ def fit(
             bar.set_description(f"epoch {run.epochs + 1}/{total}")
             started = time.perf_counter()
             if run.epochs == run.config.convolution_epochs > 0:
-                write_out(run)
+                convert(run)
             loss, error = train_epoch(run, training, others, bar)
             validation_loss, validation_error = validate(run.model, validation)
             if isinstance(run.model, DigitNet) and validation_loss <= run.best_loss:
