@@ -34,7 +34,7 @@ LOG_ZERO = -1e30  # stands for log 0
 MAX_LOSS = 30.0  # per picture, so that one that cannot be read does not outweigh the others
 
 
-class Reading(NamedTuple):
+class Features(NamedTuple):
     """The features of a layout's N parts (N, 5) and S segments (S, 8); the segments' spans and labels.
 
     `line_ends` (N,) bool marks the last part of each line. Labels (S, 10) are log-probabilities of the digits.
@@ -48,10 +48,10 @@ class Reading(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A picture of a number: its digits, and the layouts in which they may be read."""
+    """A picture of a number: its digits, and the features of the layouts in which they may be read."""
 
     text: list[int]
-    readings: list[Reading]
+    layouts: list[Features]
 
 
 class Weights(NamedTuple):
@@ -90,46 +90,44 @@ class Batch(NamedTuple):
 
 def example(number: strings.Number, classifier: Classifier) -> Example:
     """Extract the features of a picture of a number, as found by a close look."""
-    readings = []
-    layouts = find(number.picture, MAX_PIXELS, LAYOUTS, closely=True).results
-    assert isinstance(layouts, list)
-    for layout in layouts:
+    features = []
+    for layout in find(number.picture, MAX_PIXELS, LAYOUTS, closely=True).results:
         classes = classify(layout, classifier)
         whole = lattice.joined([lattice.lattice_of(*line) for line in zip(layout, classes, strict=True)])
         parts = np.concatenate([lattice.blank_features(line.parts)[:-1] for line in layout])
         line_ends = np.concatenate([np.arange(len(line.parts.ink)) == len(line.parts.ink) - 1 for line in layout])
         digits = [lattice.digit_features(line, output.legibility) for line, output in zip(layout, classes, strict=True)]
-        readings.append(Reading(parts, line_ends, np.concatenate(digits), whole.spans, whole.labels))
-    return Example([int(digit) for digit in number.text if digit != "\n"], readings)
+        features.append(Features(parts, line_ends, np.concatenate(digits), whole.spans, whole.labels))
+    return Example([int(digit) for digit in number.text if digit != "\n"], features)
 
 
 def batch(examples: Sequence[Example]) -> Batch:
     """Pad examples with layouts to tensors."""
-    owned = [(index, reading) for index, case in enumerate(examples) for reading in case.readings]
+    owned = [(index, layout) for index, case in enumerate(examples) for layout in case.layouts]
     texts = [examples[index].text for index, _ in owned]
-    layouts_, most_parts = len(owned), max(len(reading.parts) for _, reading in owned)
-    segments = sum(len(reading.spans) for _, reading in owned)
-    parts = torch.zeros(layouts_, most_parts, len(lattice.BLANK_WEIGHTS))
-    is_part, line_ends = torch.zeros(2, layouts_, most_parts, dtype=torch.bool)
-    ending = torch.full((layouts_, most_parts, MAX_PARTS), segments)
-    text = torch.zeros(layouts_, max(1, *map(len, texts)), dtype=torch.long)
+    count, most_parts = len(owned), max(len(layout.parts) for _, layout in owned)
+    segments = sum(len(layout.spans) for _, layout in owned)
+    parts = torch.zeros(count, most_parts, len(lattice.BLANK_WEIGHTS))
+    is_part, line_ends = torch.zeros(2, count, most_parts, dtype=torch.bool)
+    ending = torch.full((count, most_parts, MAX_PARTS), segments)
+    text = torch.zeros(count, max(1, *map(len, texts)), dtype=torch.long)
     start = 0
-    for row, (_, reading) in enumerate(owned):
-        parts[row, : len(reading.parts)] = torch.from_numpy(reading.parts)
-        is_part[row, : len(reading.parts)] = True
-        line_ends[row, : len(reading.parts)] = torch.from_numpy(reading.line_ends)
+    for row, (_, layout) in enumerate(owned):
+        parts[row, : len(layout.parts)] = torch.from_numpy(layout.parts)
+        is_part[row, : len(layout.parts)] = True
+        line_ends[row, : len(layout.parts)] = torch.from_numpy(layout.line_ends)
         text[row, : len(texts[row])] = torch.tensor(texts[row], dtype=torch.long)
-        for segment, (begin, end) in enumerate(reading.spans, start):
+        for segment, (begin, end) in enumerate(layout.spans, start):
             ending[row, end - 1, end - begin - 1] = segment
-        start += len(reading.spans)
-    labels = np.concatenate([reading.labels for _, reading in owned] + [np.zeros((1, 10))])
+        start += len(layout.spans)
+    labels = np.concatenate([layout.labels for _, layout in owned] + [np.zeros((1, 10))])
     columns = text[:, None, None].expand(-1, most_parts, MAX_PARTS, -1)
     of_text = torch.from_numpy(labels).float()[ending].gather(3, columns)
     return Batch(
         torch.tensor([index for index, _ in owned]),
         torch.tensor([len(text) for text in texts]),
         parts,
-        torch.from_numpy(np.concatenate([reading.digits for _, reading in owned])).float(),
+        torch.from_numpy(np.concatenate([layout.digits for _, layout in owned])).float(),
         is_part,
         line_ends,
         ending,
@@ -174,8 +172,8 @@ def by_example(values: Tensor, example: Tensor) -> Tensor:
 def fit(examples: Sequence[Example]) -> tuple[Weights, float]:
     """Fit the weights that make the examples' texts most probable; return them and the mean loss."""
     examples = sorted(
-        (case for case in examples if case.readings),
-        key=lambda case: max(len(reading.parts) for reading in case.readings),
+        (case for case in examples if case.layouts),
+        key=lambda case: max(len(layout.parts) for layout in case.layouts),
     )
     batches = [batch(examples[start : start + BATCH]) for start in range(0, len(examples), BATCH)]
     groups = lattice.DIGIT_WEIGHTS, lattice.BLANK_WEIGHTS
