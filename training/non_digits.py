@@ -23,6 +23,7 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Map
 from training import data
 from training.data import Digits
+from training.paper import levels
 from training.segments import segments
 
 INK = 0.12  # pixels above this count as ink
@@ -78,8 +79,7 @@ def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(1
     while True:
         index = rng.integers(len(digits))
         if int(digits.labels[index]) in among:
-            image: Map = np.asarray(digits.images[index], np.float32) / np.float32(255)
-            return image
+            return levels(digits.images[index])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
@@ -224,11 +224,6 @@ def clouds(rng: Generator) -> Map:
     """Make smooth noise in [0, 1] over the canvas."""
     coarse = np.uint8(rng.uniform(0, 256, rng.integers(2, 12, 2)))
     return levels(Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
-
-
-def levels(image: Image.Image) -> Map:
-    """Convert a greyscale image to floats in [0, 1]."""
-    return np.asarray(image, np.float32) / np.float32(255)
 
 
 def written(strokes: Strokes, rng: Generator) -> Map:

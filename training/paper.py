@@ -60,7 +60,12 @@ def resized(field: Map, size: Size) -> Map:
 
 def blurred(mask: Image.Image, radius: float) -> Map:
     """Blur an 8-bit mask and scale it to [0, 1]."""
-    return np.asarray(mask.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
+    return levels(mask.filter(ImageFilter.GaussianBlur(radius)))
+
+
+def levels(image: Image.Image | ArrayLike) -> Map:
+    """Convert an 8-bit greyscale image to floats in [0, 1]."""
+    return np.asarray(image, np.float32) / np.float32(255)
 
 
 def coarse(size: Size) -> Size:

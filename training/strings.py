@@ -24,6 +24,7 @@ from training.paper import (
     clouds,
     ink_colour,
     jpeg,
+    levels,
     lines,
     lit,
     noise,
@@ -62,7 +63,7 @@ def laid(mask: Map, size: Size, rng: Generator, angle: float = 0.0) -> Map:
     sheet, room_left = Image.new("L", size), np.subtract(size, turned.size).clip(min=1)
     left, top = rng.integers(room_left).tolist()
     sheet.paste(turned, (left, top))
-    return np.asarray(sheet, np.float32) / np.float32(255)
+    return levels(sheet)
 
 
 def room(mask: Map, height: float, rng: Generator, least: float = 0.2, most: float = 1.5) -> Size:
@@ -174,7 +175,7 @@ def in_cells(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
         np.maximum(part, mask[: part.shape[0], : part.shape[1]], out=part)
     colour = off_white(rng)
     paper = plain(size, colour) + noise(rng, size, rng.uniform(0.5, 2))
-    paper = paint(paper, np.asarray(printed, np.float32) / np.float32(255), np.full(3, rng.uniform(10, 170)))
+    paper = paint(paper, levels(printed), np.full(3, rng.uniform(10, 170)))
     picture = to_image(paint(paper, ink, ink_colour(rng)))
     ground = tuple(int(level) for level in colour)
     picture = picture.rotate(rng.uniform(-1, 1), Image.Resampling.BICUBIC, fillcolor=ground)
@@ -221,7 +222,7 @@ def clipped(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
         digit = written(writer.strokes[int(rng.integers(len(digits)))], writer.height, writer.slant)
         seen = visible(digit.shape[1], (left if is_left else right) - 0.1 * writer.height, rng)
         write(digit, seen - digit.shape[1] if is_left else wide - seen, above)
-    ink = np.asarray(sheet, np.float32) / np.float32(255)
+    ink = levels(sheet)
     paper = plain(size, off_white(rng)) + noise(rng, size, rng.uniform(0.5, 2))
     return scanned(rng, paint(paper, ink, ink_colour(rng)), rng.uniform(1, 4))
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from app.preprocess.maps import Map
+from training.paper import blurred
 
 # Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6
@@ -44,7 +45,7 @@ def enlarged(digit: Digit) -> Map:
     """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and pixel edges smoothed."""
     image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
     image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
-    level: Map = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5 * CELLS)), np.float32) / np.float32(255)
+    level = blurred(image, 0.5 * CELLS)
     return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
+from training.paper import levels
 from training.strokes import Strokes, felt, pen
 
 Span = tuple[float, float]
@@ -74,7 +75,7 @@ def sign(kind: str, height: float, width: float) -> Map:
         draw.arc(upper, 90, 330, fill=255, width=pen_width)
         draw.arc(lower, 270, 150, fill=255, width=pen_width)
     columns = np.flatnonzero(np.asarray(image).any(axis=0))
-    return np.asarray(image, np.float32)[:, columns[0] : columns[-1] + 1] / np.float32(255)
+    return levels(image)[:, columns[0] : columns[-1] + 1]
 
 
 class Row:
