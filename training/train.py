@@ -196,9 +196,8 @@ def choose_device(name: str) -> torch.device:
     """Return the named device; "auto" is an accelerator if there is one."""
     if name != "auto":
         return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return accelerator or torch.device("cpu")
 
 
 def resolve(config: Config, device: torch.device) -> Config:
