@@ -100,12 +100,10 @@ class RequestMiddleware:
 
     def finish(self, scope: Scope, path: str, status: int, seconds: float) -> None:
         """Log and count a finished request; `path` is that without the root path."""
-        state, span = scope["state"], trace.get_current_span().get_span_context()
-        line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
+        request_id, span = scope["state"]["request_id"], trace.get_current_span().get_span_context()
+        line = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
         traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
         self.log.info("request", **line, seconds=round(seconds, 6), **traced)
         route = getattr(scope.get("route"), "path", picture_route(path) or "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
-        if problem := state.get("problem"):
-            self.metrics.rejected.labels(problem).inc()

@@ -112,12 +112,17 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
     return TYPES[Exception], f"The error was logged under request id {request.state.request_id}. Please report it."
 
 
-async def respond(request: Request, error: Exception) -> Response:
-    """Answer a request that raised an exception; for an unforeseen one, reveal only the request id."""
+def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str]]:
+    """Count an exception; return its problem and headers. For an unforeseen one, reveal only the request id."""
     problem_type, detail = type_and_detail(request, error)
-    problem = problem_type.problem(detail, request.scope["path"], request.state.request_id)
-    request.state.problem = problem_type.name
-    return Response(problem.model_dump_json(exclude_unset=True), problem_type.status, problem_type.headers, MEDIA_TYPE)
+    request.state.metrics.rejected.labels(problem_type.name).inc()
+    return problem_type.problem(detail, request.scope["path"], request.state.request_id), problem_type.headers
+
+
+async def respond(request: Request, error: Exception) -> Response:
+    """Answer a request that raised an exception."""
+    problem, headers = problem_of(request, error)
+    return Response(problem.model_dump_json(exclude_unset=True), problem.status, headers, MEDIA_TYPE)
 
 
 def log_unforeseen(request: Request, error: Exception) -> Exception:
@@ -129,13 +134,6 @@ def log_unforeseen(request: Request, error: Exception) -> Exception:
         LOG.error("unforeseen error", exc_info=error, request_id=request.state.request_id)
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)
-
-
-def problem_of_one(request: Request, error: Exception) -> Problem:
-    """Return and count the problem of one picture of several."""
-    problem_type, detail = type_and_detail(request, error)
-    request.state.metrics.rejected.labels(problem_type.name).inc()
-    return problem_type.problem(detail, request.scope["path"], request.state.request_id)
 
 
 def install(app: FastAPI) -> None:

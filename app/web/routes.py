@@ -76,7 +76,7 @@ async def predict_batch(request: Request, pictures: Pictures, frame: Frame = Fal
 
     def results() -> list[answers.Prediction | answers.Failure]:
         return [
-            answers.Failure(error=problems.problem_of_one(request, outcome))
+            answers.Failure(error=problems.problem_of(request, outcome)[0])
             if isinstance(outcome, Exception)
             else conversion.prediction_of(outcome, version, frame)
             for outcome in outcomes
