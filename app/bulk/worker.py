@@ -5,6 +5,7 @@ has limits on memory and time, and is replaced if it is killed or crashes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,7 +21,7 @@ from app.inference.reading import Reading, read_batch
 from app.inference.text import Text
 from app.preprocess.errors import attempt
 from app.settings import Settings
-from app.web.legibility import check_legibility
+from app.web.legibility import legible
 
 BATCH = 256  # pictures per batch, which gives 2.6 times the throughput of single pictures
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
@@ -76,23 +77,13 @@ class Worker:
 
     async def digits(self, batch: list[Picture]) -> list[Reading | Exception]:
         """Read the digit in each picture, or return the error."""
-        opened = [attempt(self.opened, picture.data) for picture in batch]
+        opened = [attempt(lambda data: self.reader.open_if_small(data) or data, picture.data) for picture in batch]
         small = iter(read_batch([each for each in opened if isinstance(each, Image.Image)], self.classifier))
         outcomes = [
             next(small) if isinstance(each, Image.Image) else await outcome_of(self.reader.read_large, each)
             for each in opened
         ]
-        return [attempt(self.checked, outcome) for outcome in outcomes]
-
-    def opened(self, data: bytes) -> Image.Image | bytes:
-        """Open a small picture; return the bytes of any other."""
-        image = self.reader.open_if_small(data)
-        return data if image is None else image
-
-    def checked(self, reading: Reading) -> Reading:
-        """Return a reading that is legible enough for the settings; raise NotADigit otherwise."""
-        check_legibility(reading, self.settings.min_legibility)
-        return reading
+        return [attempt(partial(legible, least=self.settings.min_legibility), outcome) for outcome in outcomes]
 
     async def texts(self, batch: list[Picture]) -> list[Text | Exception]:
         """Read the text in each picture, or return the error."""

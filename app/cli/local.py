@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.web import conversion
 from app.web.answers import Prediction, Text
 from app.web.errors import NotADigit
-from app.web.legibility import check_legibility
+from app.web.legibility import legible
 
 
 class Local:
@@ -28,8 +28,8 @@ class Local:
     def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            reading = read_bytes(data, self.classifier, self.settings.max_pixels)
-            check_legibility(reading, self.settings.min_legibility)
+            found = read_bytes(data, self.classifier, self.settings.max_pixels)
+            reading = legible(found, self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
         return conversion.prediction_of(reading, self.classifier.version, with_frame=False)

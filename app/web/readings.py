@@ -20,7 +20,7 @@ from app.inference.text import Text
 from app.preprocess.maps import Map
 from app.web import problems
 from app.web.admission import Holding, Resource
-from app.web.legibility import check_legibility
+from app.web.legibility import legible
 from app.web.telemetry import record_answer, record_reading, record_text
 
 # Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
@@ -119,8 +119,7 @@ async def read_opened(request: Request, picture: bytes, small: Image.Image | Non
 
 def accept(request: Request, reading: Reading) -> Reading:
     """Count and return a reading; raise NotADigit if its legibility is below the minimum."""
-    check_legibility(reading, request.state.settings.min_legibility)
-    record_answer(reading, request.state.metrics)
+    record_answer(legible(reading, request.state.settings.min_legibility), request.state.metrics)
     return reading
 
 
