@@ -65,12 +65,7 @@ class TextLine(NamedTuple):
     @property
     def box(self) -> Box:
         """The bounding box of the digits."""
-        return Box(
-            min(digit.box.top for digit in self.digits),
-            max(digit.box.bottom for digit in self.digits),
-            min(digit.box.left for digit in self.digits),
-            max(digit.box.right for digit in self.digits),
-        )
+        return Box.around(np.array([digit.box for digit in self.digits]))
 
 
 class Text(NamedTuple):

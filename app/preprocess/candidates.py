@@ -95,8 +95,8 @@ def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Pie
 
 def ink_on(picture: Picture, view: View) -> Map:
     """Place the ink of a view on a map of the whole upright picture."""
-    size = [max(1, round(side / picture.scale)) for side in (picture.width, picture.height)]
-    sheet = Image.new("F", (size[0], size[1]))
+    width, height = (max(1, round(side / picture.scale)) for side in (picture.width, picture.height))
+    sheet = Image.new("F", (width, height))
     sheet.paste(Image.fromarray(view.ink), (picture.left + view.left, picture.top + view.top))
     return np.asarray(sheet)
 
