@@ -20,7 +20,7 @@ import httpx2
 from tqdm import tqdm
 
 from app.inference.classifier import Classifier
-from app.inference.text_reading import read_text_bytes
+from app.inference.text import read_text_bytes
 from app.preprocess.errors import PreprocessError
 from training import data, strings
 from training.config import MODEL

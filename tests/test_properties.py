@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from app.inference.reading import Reading, read_bytes
-from app.inference.text import Text
-from app.inference.text_reading import read_text_bytes
+from app.inference.text import Text, read_text_bytes
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
 from support import MAX_PIXELS, apart, classifier, cropped, drawing, encode, frame_of, load_sheet, number, reading_of

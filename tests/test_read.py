@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
 
 from app.inference.reader import Reader
-from app.inference.text_reading import read_text_bytes
+from app.inference.text import read_text_bytes
 from app.main import create_app
 from app.preprocess.maps import Box
 from app.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.text_reading import read_text_bytes
+from app.inference.text import read_text_bytes
 from support import MAX_PIXELS
 from training import strings
 

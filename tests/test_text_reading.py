@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from app.inference import text, text_reading
+from app.inference import text
 from app.inference.search import LAYOUTS, Search, find
-from app.inference.text import Text, text_of
-from app.inference.text_reading import ImpossibleLength, read_text_bytes
+from app.inference.text import ImpossibleLength, Text, read_text_bytes, text_of
 from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
 from support import MAX_PIXELS, encode, flat, letter, number
 
@@ -17,13 +16,13 @@ from support import MAX_PIXELS, encode, flat, letter, number
 @pytest.fixture
 def looks(monkeypatch) -> list[bool]:
     """Record whether each look at a picture was a close one."""
-    seen, find = [], text_reading.find
+    seen, find = [], text.find
 
     def spied(*arguments, closely: bool, **others):
         seen.append(closely)
         return find(*arguments, closely=closely, **others)
 
-    monkeypatch.setattr(text_reading, "find", spied)
+    monkeypatch.setattr(text, "find", spied)
     return seen
 
 
@@ -125,7 +124,7 @@ def test_if_a_close_look_takes_too_much_the_glance_is_the_answer(reader, digits,
             raise error
         return await decoders(data, search, closely)
 
-    monkeypatch.setattr(text_reading, "find", looked)
+    monkeypatch.setattr(text, "find", looked)
     monkeypatch.setattr(reader, "decoders", looked_elsewhere)
     assert_same(read_text_bytes(picture, classifier, MAX_PIXELS), glance)
     assert_same(asyncio.run(reader.read_text(picture)), glance)

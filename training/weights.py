@@ -20,8 +20,7 @@ from tqdm import tqdm
 from app.inference import lattice
 from app.inference.classifier import Classifier
 from app.inference.search import LAYOUTS, find
-from app.inference.text import classify
-from app.inference.text_reading import read_text_bytes
+from app.inference.text import classify, read_text_bytes
 from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.segments import MAX_PARTS
 from training import data, strings

@@ -6,7 +6,7 @@ from typing import Any
 from app.cli.answers import Unanswered, attempt_each
 from app.inference.classifier import Classifier
 from app.inference.reading import read_bytes
-from app.inference.text_reading import ImpossibleLength, read_text_bytes
+from app.inference.text import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import PreprocessError
 from app.settings import Settings
 from app.web import conversion

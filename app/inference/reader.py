@@ -17,8 +17,7 @@ from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read_batch
 from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
 from app.inference.stage import Stage, preceded
-from app.inference.text import Text, text_of
-from app.inference.text_reading import TOO_MUCH, checked
+from app.inference.text import TOO_MUCH, Text, checked, text_of
 from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.candidates import WHOLE, Candidate
 from app.preprocess.decode import open_image

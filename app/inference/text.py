@@ -1,4 +1,4 @@
-"""Layouts → text: all digits in a picture, line by line.
+"""Picture bytes or layouts → text: all digits in a picture, line by line.
 
 The segments of each layout are classified in one batch. The best path through each layout proposes a text, and the
 empty text is always proposed unless a length is given. The text with the highest probability, summed over all paths
@@ -7,6 +7,7 @@ through all layouts, is the answer.
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -15,14 +16,23 @@ from numpy.typing import NDArray
 
 from app.inference.classifier import Classes, Classifier
 from app.inference.lattice import Lattice, best_path, joined, lattice_of, log_total
+from app.inference.search import LAYOUTS, find
 from app.inference.stage import Stage
-from app.inference.thresholds import MAX_DIGITS
-from app.preprocess.errors import TooMuchWriting
+from app.inference.thresholds import MAX_DIGITS, MAX_PIXELS
+from app.preprocess.errors import TooComplex, TooMuchWriting
 from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
 SURE_PER_DIGIT = 0.96  # a text needs no close look if its confidence is at least this for each digit
+TOO_MUCH = TooComplex, TooMuchWriting  # if a close look raises one of these, the result of the glance is the answer
+
+
+class ImpossibleLength(Exception):
+    """No reading of the picture has the requested number of digits."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"The picture cannot be read with a length of {length}: leave the length out, or correct it.")
 
 
 class Digit(NamedTuple):
@@ -85,6 +95,24 @@ class Text(NamedTuple):
         """Whether a close look is unlikely to find a better text."""
         digits = sum(len(line.digits) for line in self.lines)
         return digits > 0 and self.confidence >= SURE_PER_DIGIT**digits
+
+
+def read_text_bytes(
+    data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS, length: int | None = None
+) -> Text:
+    """Read all digits in one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
+    text = text_of(find(data, max_pixels, LAYOUTS, closely=False).results, classifier, length)
+    if not text.is_sure:
+        with suppress(*(TOO_MUCH if text.lines else ())):
+            text = text_of(find(data, max_pixels, LAYOUTS, closely=True).results, classifier, length)
+    return checked(text, length)
+
+
+def checked(text: Text, length: int | None) -> Text:
+    """Return the text; raise ImpossibleLength if a length was requested and no reading has it."""
+    if length is not None and not text.lines:
+        raise ImpossibleLength(length)
+    return text
 
 
 def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | None = None) -> Text:

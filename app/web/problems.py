@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.corrections import NotStored
 from app.inference.decoders import Busy
-from app.inference.text_reading import ImpossibleLength
+from app.inference.text import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
 from app.web.answers import REQUEST_ID_EXAMPLE, Problem

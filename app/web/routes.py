@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.inference.classifier import Classifier
-from app.inference.text_reading import ImpossibleLength
+from app.inference.text import ImpossibleLength
 from app.inference.thresholds import MAX_DIGITS
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems

@@ -32,7 +32,7 @@ def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
     from app.inference.classifier import Classifier
     from app.inference.reading import read_bytes
-    from app.inference.text_reading import read_text_bytes
+    from app.inference.text import read_text_bytes
 
     model = Classifier(MODEL)
     if kind == "number":
