@@ -142,11 +142,8 @@ def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> floa
 
     With `text`, only paths that have this number of digits, or that read these digits, count.
     """
-    count = 0 if text is None else text if isinstance(text, int) else len(text)
-    digits = np.zeros((len(lattice.scores), count or 1))
-    if isinstance(text, Sequence):
-        digits = lattice.labels[:, list(text)]
-    total = np.full((lattice.parts + 1, count + 1), -np.inf)
+    labels = np.zeros((len(lattice.scores), text)) if isinstance(text, int) else lattice.labels[:, list(text or ())]
+    total = np.full((lattice.parts + 1, labels.shape[1] + 1), -np.inf)
     total[0, 0] = 0
     blanks, segments = ending(lattice.blanks, lattice.parts), ending(lattice.spans, lattice.parts)
     for end in range(1, lattice.parts + 1):
@@ -156,7 +153,7 @@ def log_total(lattice: Lattice, text: Sequence[int] | int | None = None) -> floa
             before = total[lattice.spans[segment][0]] + lattice.scores[segment]
             if text is not None:
                 before = advanced(before)
-                before[1:] += digits[segment]
+                before[1:] += labels[segment]
             total[end] = np.logaddexp(total[end], before)
     return float(total[-1, -1])
 
