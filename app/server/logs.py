@@ -19,7 +19,11 @@ def configure(level: str, format: str, stream: TextIO | None = None) -> None:
     stream = stream or Stderr()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     is_text = format == "text" or (format == "auto" and stream.isatty())
-    stamp, render = text(stream) if is_text else json()
+    render: structlog.types.Processor
+    if is_text:
+        stamp, render = TimeStamper("%H:%M:%S", utc=False), Console(stream.isatty())
+    else:
+        stamp, render = TimeStamper("iso"), JSONRenderer(to_json)
     shared: list[structlog.types.Processor] = [add_log_level, stamp, format_exc_info]
     structlog.configure(
         processors=[*shared, render],
@@ -38,15 +42,9 @@ def configure(level: str, format: str, stream: TextIO | None = None) -> None:
     logging.getLogger("uvicorn.error").addFilter(is_of_interest)
 
 
-def text(stream: TextIO) -> tuple[TimeStamper, structlog.types.Processor]:
-    """Return the time stamper and the renderer of text lines."""
-    return TimeStamper(fmt="%H:%M:%S", utc=False), Console(stream.isatty())
-
-
-def json() -> tuple[TimeStamper, structlog.types.Processor]:
-    """Return the time stamper and the renderer of JSON lines."""
-    render = JSONRenderer(lambda line, **_: pydantic_core.to_json(line, fallback=repr).decode())
-    return TimeStamper(fmt="iso", utc=True), render
+def to_json(line: object, **_: object) -> str:
+    """Convert a log line to JSON, whatever its values are."""
+    return pydantic_core.to_json(line, fallback=repr).decode()
 
 
 def is_of_interest(record: logging.LogRecord) -> bool:
