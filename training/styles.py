@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.preprocess.frame import FRAME_SIDE
@@ -70,9 +71,7 @@ def of_sevens(sevens: Tensor, generator: Generator) -> Tensor:
     n = len(sevens)
     down, upright = uniform((n,), 0.7, 1.2, generator), uniform((n,), 0, 0.4, generator)
     shears = torch.stack([1 - upright * down, -upright, down, torch.ones_like(down)], dim=1).view(n, 2, 2)
-    matrix = torch.nn.functional.pad(shears * uniform((n, 1, 1), 1.05, 1.2, generator), (0, 1))
-    grid = torch.nn.functional.affine_grid(matrix, [n, 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
-    return torch.nn.functional.grid_sample(sevens[:, None], grid, align_corners=False)[:, 0]
+    return warped(sevens, F.pad(shears * uniform((n, 1, 1), 1.05, 1.2, generator), (0, 1)))
 
 
 def with_base(ones: Tensor, generator: Generator) -> Tensor:
@@ -109,9 +108,7 @@ def hooked(sevens: Tensor, generator: Generator) -> Tensor:
 def curled(nines: Tensor, generator: Generator) -> Tensor:
     """Curl the tail of 9s to the left and up, some after a turn to the right. They are first shrunk to make room."""
     n = len(nines)
-    zoom = nines.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(n, 2, 3)
-    grid = torch.nn.functional.affine_grid(zoom, [n, 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
-    nines = torch.nn.functional.grid_sample(nines[:, None], grid, align_corners=False)[:, 0]
+    nines = warped(nines, nines.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(n, 2, 3))
     box, pen = extent(nines), pens(nines, generator)
     radius, flatness = uniform((n, 1), 2, 5.5, generator), uniform((n, 1), 0.5, 1, generator)
     first = uniform((n, 1), math.radians(-80), math.radians(20), generator).clamp(max=0)  # 0 goes straight down
@@ -134,6 +131,12 @@ def closed(fours: Tensor, generator: Generator) -> Tensor:
         ends.append(torch.stack([ink_column(half, top), top + pen / 2], dim=1))
     has_both = ((upper * left).amax(dim=(1, 2)) > INK) & ((upper * ~left).amax(dim=(1, 2)) > INK)
     return torch.maximum(fours, draw(torch.stack(ends, dim=1), pen) * has_both[:, None, None])
+
+
+def warped(images: Tensor, matrices: Tensor) -> Tensor:
+    """Resample images (N, 28, 28) by affine maps (N, 2, 3) from output to input, with the edges at -1 and 1."""
+    grid = F.affine_grid(matrices, [len(images), 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
+    return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
 
 
 class Extent(NamedTuple):
