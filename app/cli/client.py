@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
 from app.cli.answers import NoService, Unanswered, attempt_each
-from app.cli.connection import no_certificates, not_connected, reason, unknown, without_scheme, wrong_address
+from app.cli.connection import no_certificates, not_connected, reason, unknown, wrong_address
 from app.web.answers import Failure, Health, Prediction, Predictions, Text
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -46,7 +46,7 @@ class Service:
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
         if "://" not in url:
-            raise without_scheme(url)
+            raise NoService(f"{url} has no scheme: use --url http://{url}")
         self.url = url.removesuffix("/")
         self.at_once = at_once
         self.together = MAX_BATCH

@@ -7,11 +7,6 @@ import ssl
 from app.cli.answers import NoService
 
 
-def without_scheme(url: str) -> NoService:
-    """Return the error for a URL without a scheme."""
-    return NoService(f"{url} has no scheme: use --url http://{url}")
-
-
 def wrong_address(url: str, error: Exception) -> NoService:
     """Return the error for an invalid URL, of the service or of a proxy in the environment."""
     return NoService(f"{url} cannot be used: {str(error).rstrip('.')}. Use a URL such as http://127.0.0.1:8000")
