@@ -46,7 +46,7 @@ OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, errors.NotADigit}
 OF_PREDICT = OF_EXPLAIN | {RequestValidationError}
 OF_BATCH = OF_BODY | {errors.MalformedMultipart, errors.NoFile, errors.TooManyPictures, RequestValidationError}
 OF_READ = OF_ONE_PICTURE | {TooMuchWriting, ImpossibleLength, RequestValidationError}
-Frame = Annotated[bool, Query(description="Also return the network's input, and its box in the picture.")]
+WithFrame = Annotated[bool, Query(description="Also return the network's input, and its box in the picture.")]
 
 
 @guarded.post(
@@ -56,7 +56,7 @@ Frame = Annotated[bool, Query(description="Also return the network's input, and 
     responses=answers.documentation(answers.PREDICTION_EXAMPLE) | problems.documentation("/predict", *OF_PREDICT),
     openapi_extra=REQUEST,
 )
-async def predict(request: Request, picture: Picture, frame: Frame = False) -> answers.Prediction:
+async def predict(request: Request, picture: Picture, frame: WithFrame = False) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = accept(request, await read_one(request, picture))
     return conversion.prediction_of(reading, request.state.reader.classifier.version, frame)
@@ -69,7 +69,7 @@ async def predict(request: Request, picture: Picture, frame: Frame = False) -> a
     responses=answers.documentation(answers.PREDICTIONS_EXAMPLE) | problems.documentation("/predict/batch", *OF_BATCH),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
 )
-async def predict_batch(request: Request, pictures: Pictures, frame: Frame = False) -> answers.Predictions:
+async def predict_batch(request: Request, pictures: Pictures, frame: WithFrame = False) -> answers.Predictions:
     """Read the handwritten digit on each of up to 256 pictures, sent as form fields `files`; results are in order."""
     version = request.state.reader.classifier.version
     outcomes = await read_several(request, pictures)
