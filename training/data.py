@@ -1,10 +1,8 @@
 """MNIST as uint8 tensors, with a fixed split into training and validation images."""
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -80,7 +78,7 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
     """
     root = root or Path(os.environ.get("MNIST_ROOT") or DEFAULT_ROOT)
     try:
-        mnist = present_or_downloaded(root, train)
+        mnist = MNIST(root, train=train, download=True)  # only if it is missing
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         cause = " ".join(str(error).split())
         raise DataMissing(
@@ -88,29 +86,6 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
             "run again, or name a folder that already holds MNIST/raw with --data DIR or MNIST_ROOT=DIR."
         ) from error
     return Digits(mnist.data, mnist.targets.long())
-
-
-def present_or_downloaded(root: Path, train: bool) -> MNIST:
-    """Open torchvision's MNIST in `root`, downloading it if it is missing."""
-    try:
-        return MNIST(root, train=train)
-    except RuntimeError:  # not found
-        download(root)
-        return MNIST(root, train=train)
-
-
-def download(root: Path) -> None:
-    """Download MNIST beside `root` and move it there once complete, so that a failed download leaves nothing behind."""
-    raw = root / "MNIST" / "raw"
-    existing = next(folder for folder in (root, *root.parents) if folder.exists())
-    with TemporaryDirectory(prefix=".mnist-", dir=existing) as folder:
-        fresh = Path(folder) / "MNIST" / "raw"
-        if raw.is_dir():  # archives downloaded before only need to be unpacked
-            shutil.copytree(raw, fresh)
-        MNIST(folder, download=True)
-        raw.mkdir(parents=True, exist_ok=True)
-        for file in fresh.iterdir():
-            file.replace(raw / file.name)
 
 
 def split(digits: Digits) -> tuple[Digits, Digits]:
