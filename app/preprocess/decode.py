@@ -120,7 +120,7 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     try:
         width, height = image.size
         factor = max(1, round(max(width, height) / side))
-        image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))  # JPEGs are decoded at up to 1/8 scale
+        image.draft(None, (math.ceil(width / factor), math.ceil(height / factor)))  # JPEGs: down to 1/8
         image.load()
         orientation = orientation_of(image)
         if orientation in TURNS:
