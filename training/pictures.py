@@ -19,8 +19,7 @@ from training.objective import NONE
 
 NO_DIGIT = "none"  # the label of a picture that shows no digit
 LABELS = {str(digit): digit for digit in range(CLASSES)} | {NO_DIGIT: NONE}
-# How many of MNIST's images each picture counts as. Fifty pictures by one writer are then 3.6 % of the digits.
-# With 125, 11.6 % of the digits in docs/corrections.md were misread instead of 12.8 %.
+# How many of MNIST's images each picture counts as. Fifty pictures by one writer are then 2.9 % of the digits.
 WEIGHT = 50
 # The most that all pictures together add, as a share of the digits (or non-digits) without them.
 MAX_SHARE = 0.1
