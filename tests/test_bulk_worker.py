@@ -35,7 +35,7 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
     reader = Worker(source, destination, configured)
     try:
         for part in source.parts(1000):
-            assert asyncio.run(reader.read(part)).pictures == len(part)
+            assert asyncio.run(reader.read(part)) == len(part)
     finally:
         reader.reader.close()
     (file,) = destination.place.files()

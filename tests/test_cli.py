@@ -385,10 +385,8 @@ def test_a_port_in_use_is_reported(url):
     port = url.rsplit(":", 1)[1]
     done = digits_command("serve", "--port", port)
     assert done.returncode == 1
-    assert (
-        done.stderr
-        == f"127.0.0.1:{port}: Address already in use. Choose another address with DIGITS_HOST and DIGITS_PORT.\n"
-    )
+    advice = "Choose another address with --host and --port, or DIGITS_HOST and DIGITS_PORT."
+    assert done.stderr == f"127.0.0.1:{port}: Address already in use. {advice}\n"
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
@@ -463,7 +461,7 @@ def test_ctrl_c_while_workers_start_is_silent(seconds):
 def test_an_invalid_setting_is_shown_unless_it_is_a_key():
     said = digits_command("serve", DIGITS_API_KEYS="schlüssel,geheim", DIGITS_PORT="geheim").stderr.splitlines()
     assert [line.partition(": ")[0] for line in said] == ["DIGITS_PORT", "DIGITS_API_KEYS"]
-    assert said[0].endswith(", not 'geheim'.")
+    assert said[0].endswith(" (it is 'geheim').")
     assert "geheim" not in said[1]
 
 

@@ -268,7 +268,7 @@ def test_several_digits_are_reported_as_such(seven, classifier, monkeypatch):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
         answer = client.post("/predict", content=encode(seven))
     assert_problem(answer, 422, "not-a-digit", "/predict")
-    assert answer.json()["detail"] == "There are several digits in the picture: send one at a time."
+    assert answer.json()["detail"] == "There are several digits in the picture: send one at a time, or use POST /read."
 
 
 def test_a_picture_that_waits_too_long_is_refused_as_overloaded(client, picture, monkeypatch):

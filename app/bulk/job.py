@@ -18,7 +18,7 @@ from ray.actor import ActorHandle
 from app.bulk.destination import Destination
 from app.bulk.errors import BulkError
 from app.bulk.source import Part, Source
-from app.bulk.worker import Progress, Worker
+from app.bulk.worker import Worker
 from app.settings import Settings, usable_cores
 
 PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
@@ -53,7 +53,7 @@ def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
 
 def run(
     parts: list[Part], source: Source, destination: Destination, settings: Settings, cluster: Cluster
-) -> Iterator[Progress]:
+) -> Iterator[int]:
     """Read the parts, and yield the progress of each as it completes; raises BulkError."""
     try:
         with connected(cluster) as free_cores:
@@ -69,14 +69,14 @@ def run(
         raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
 
 
-def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[Progress]:
+def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[int]:
     """Give a part to each worker that has started, and to each that is done with one; yield the progress of each part.
 
     Ray's ActorPool would give parts to workers that wait for a free core, perhaps for ever.
     """
     left = deque(parts)
     starting = {worker.__ray_ready__.remote(): worker for worker in workers}
-    reading: dict[ray.ObjectRef[Progress], ActorHandle[Worker]] = {}
+    reading: dict[ray.ObjectRef[int], ActorHandle[Worker]] = {}
     while left or reading:
         (ready,), _ = ray.wait([*starting, *reading])
         if ready in reading:

@@ -44,8 +44,8 @@ class Files:
     def parts(self, size: int) -> Iterator[Part]:
         """Group the files, sorted by name; raise BulkError if there are none."""
         paths = self.place.files()
-        if self.place.pattern and not paths:
-            raise BulkError(f"There is no file {self.place}.")
+        if not paths and (self.place.pattern or not self.place.exists()):
+            raise BulkError(f"There is no file or folder {self.place}.")
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:

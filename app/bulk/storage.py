@@ -61,6 +61,11 @@ class Place(NamedTuple):
             raise BulkError(f"{self} cannot be listed: {error}") from error
         return sorted(filter(self.includes, paths))
 
+    def exists(self) -> bool:
+        """Whether there is such a file or folder."""
+        exists: bool = self.filesystem.get_file_info(self.path).type is not FileType.NotFound
+        return exists
+
     def local_files(self) -> Iterator[str]:
         """Yield the files in the folder and its subfolders; those in linked folders are left out, as in os.walk."""
 

@@ -6,8 +6,7 @@ has limits on memory and time, and is replaced if it is killed or crashes.
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from functools import partial
-from time import perf_counter
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -27,13 +26,6 @@ BATCH = 256  # pictures per batch, which gives 2.6 times the throughput of singl
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
 
 Outcome = TypeVar("Outcome")
-
-
-class Progress(NamedTuple):
-    """The number of pictures read by a worker, and the time it took."""
-
-    pictures: int
-    seconds: float
 
 
 class Worker:
@@ -59,12 +51,11 @@ class Worker:
         decoders = Decoders(1, settings.max_pixels, settings.decoder_memory_bytes, on_kill=lambda: None)
         self.reader = Reader(self.classifier, decoders)
 
-    async def read(self, part: Part) -> Progress:
-        """Read a part and write its rows."""
-        begin = perf_counter()
+    async def read(self, part: Part) -> int:
+        """Read a part and write its rows; return the number of pictures."""
         rows = await self.rows(part)
         self.destination.write(rows)
-        return Progress(len(rows), perf_counter() - begin)
+        return len(rows)
 
     async def rows(self, part: Part) -> list[dict[str, Any]]:
         """Read a part, and return its rows."""

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.job import Cluster, parts_left, run
 from app.bulk.source import Files, Table
 from app.bulk.storage import place_of
-from app.bulk.worker import Progress
 from app.cli.output import say
 from app.inference.classifier import Classifier
 from app.inference.thresholds import LEGIBLE
@@ -44,17 +44,13 @@ def read_all(
     say(in_words(results.summary()), err=True)
 
 
-def show(done: Iterator[Progress], total: int) -> None:
+def show(done: Iterator[int], total: int) -> None:
     """Print the number of pictures read, and the rate, every SECONDS and at the end."""
-    pictures, seconds = 0, 0.0
     begin = said = time.monotonic()
-    for part in done:
-        pictures += part.pictures
-        seconds += part.seconds
+    for pictures in accumulate(done):
         if (now := time.monotonic()) - said >= SECONDS or pictures == total:
-            said = now
-            rate = f"{pictures / (now - begin):,.0f} per second, {pictures / seconds:,.0f} per worker"
-            say(f"{pictures:,} of {total:,} pictures after {now - begin:.0f} s: {rate}.", err=True)
+            said, rate = now, pictures / (now - begin)
+            say(f"{pictures:,} of {total:,} pictures in {now - begin:.0f} s ({rate:,.1f} per second).", err=True)
 
 
 def in_words(summary: Summary) -> str:

@@ -211,8 +211,8 @@ def configured(**given: object) -> Iterator["Settings"]:
     except ValidationError as error:
         for each in error.errors():
             name = "_".join(map(str, each["loc"]))
-            given_value = "" if name.startswith("api_keys") else f", not {each['input']!r}"
-            say(f"DIGITS_{name.upper()}: {each['msg']}{given_value}.", err=True)
+            given_value = "" if name.startswith("api_keys") else f" (it is {each['input']!r})"
+            say(f"DIGITS_{name.upper()}: {each['msg'].removeprefix('Value error, ')}{given_value}.", err=True)
         raise typer.Exit(1) from error
     except ModelError as error:
         say(str(error), err=True)

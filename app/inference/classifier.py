@@ -69,8 +69,9 @@ class Classifier:
         try:
             data = path.read_bytes()
         except FileNotFoundError as error:
-            command = f"python -m training.train --output {path}"
-            raise ModelError(f"{path}: no such file; create it with: {command}") from error
+            raise ModelError(
+                f"{path}: no such file. Check the path, or train a model: python -m training.train"
+            ) from error
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
         self._session = open_session(path, data)

@@ -105,7 +105,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise NotListening(
-            f"{host}:{port}: {cause}. Choose another address with DIGITS_HOST and DIGITS_PORT."
+            f"{host}:{port}: {cause}. Choose another address with --host and --port, or DIGITS_HOST and DIGITS_PORT."
         ) from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # h11 writes a response in several small pieces
     listener.set_inheritable(True)

@@ -9,5 +9,5 @@ def legible(reading: Reading, least: float) -> Reading:
     if reading.legibility >= least:
         return reading
     if reading.has_several:
-        raise NotADigit("There are several digits in the picture: send one at a time.")
-    raise NotADigit("The picture does not look like one whole digit: write it larger or darker, or crop closer to it.")
+        raise NotADigit("There are several digits in the picture: send one at a time, or use POST /read.")
+    raise NotADigit("The picture does not look like one whole digit: write one larger or darker, or crop closer to it.")

@@ -104,7 +104,7 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
         return problem_type, f"{request.method} {request.scope['path']}: {status.description}."
     if isinstance(error, RequestValidationError):
         return TYPES[RequestValidationError], "; ".join(
-            f"{each['loc'][-1]}: {each['msg']}" + (f", not {each['input']!r}" if each["type"] != "missing" else "")
+            f"{each['loc'][-1]}: {each['msg']}" + (f" (it is {each['input']!r})" if each["type"] != "missing" else "")
             for each in error.errors()
         ) + "."
     if type(error) in TYPES:
