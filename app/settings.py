@@ -85,7 +85,10 @@ class Settings(BaseSettings):
         description="Number of processes that decode large pictures, per worker.",
     )
     decoder_memory_bytes: int = Field(
-        default=220_000_000, gt=0, description="Maximum memory for decoding one picture, in bytes. Linux only."
+        default=220_000_000,
+        gt=0,
+        le=10**12,
+        description="Maximum memory for one picture and its file in a decoder, in bytes. Linux only.",
     )
     large_queue: int = Field(
         default=5, ge=0, description="Maximum number of large pictures waiting for a decoder, per worker."

@@ -52,6 +52,25 @@ def stored(folder: Path) -> dict[bytes, str]:
     return {path.read_bytes(): label for path, label in corrections_in(folder)}
 
 
+@pytest.mark.parametrize(
+    ("site", "origin", "allowed", "status"),
+    [
+        ("cross-site", "https://other.example", (), 403),
+        ("same-site", "https://other.example", ("https://my.example",), 403),
+        ("cross-site", "https://my.example", ("https://my.example",), 201),
+        ("cross-site", "https://other.example", ("*",), 201),
+        ("same-origin", "https://digits.example", (), 201),
+        ("none", None, (), 201),
+    ],
+)
+def test_a_page_of_another_site_stores_nothing(folder, seven, site, origin, allowed, status):
+    headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"} | ({"Origin": origin} if origin else {})
+    with serving(folder, cors_origins=allowed) as client:
+        answer = correct(client, encode(seven), headers=headers)
+    assert answer.status_code == status
+    assert len(stored(folder)) == (status == 201)
+
+
 @pytest.mark.parametrize("kind", ["MNIST's", "drawn"])
 def test_the_picture_its_label_and_the_answer_are_stored(folder, seven, kind):
     picture = encode(seven) if kind == "MNIST's" else encode(drawing(seven), "JPEG")

@@ -5,6 +5,7 @@ import gc
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Coroutine, Iterator
@@ -107,6 +108,48 @@ def test_a_picture_too_large_to_decode_beside_others_is_decoded_alone(pool, kill
     assert found.closely
     assert found.results
     assert not killed
+
+
+@linux
+def test_the_memory_of_the_file_counts(pool):
+    picture = encode(drawing_of_megapixels(1.9).convert("RGB"), compress_level=1)
+    assert not asyncio.run(look(pool, picture)).closely
+    assert asyncio.run(look(pool, picture + bytes(45_000_000))).closely
+
+
+@linux
+def test_a_large_jpeg_with_a_scan_for_each_colour_is_read(pool, killed):
+    """Pillow calls it damaged if it lacks memory."""
+    found = asyncio.run(look(pool, jpeg_in_scans(drawing_of_megapixels(12).convert("L"))))
+    assert found.closely
+    assert found.results
+    assert not killed
+
+
+def jpeg_in_scans(grey: Image.Image) -> bytes:
+    """Encode a grey image as a baseline JPEG in colour, with a scan for each component."""
+    planes = [encode(grey, "JPEG"), *[encode(Image.new("L", grey.size, 128), "JPEG")] * 2]
+    head, _, _ = planes[0].partition(b"\xff\xda")
+    frame = head.index(b"\xff\xc0")  # its header: length, precision, height, width, components
+    size = head[frame + 4 : frame + 9]
+    components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+    head = head[:frame] + b"\xff\xc0\x00\x11" + size + b"\x03" + components + head[frame + 13 :]
+    scans = [plane.partition(b"\xff\xda")[2][8:-2] for plane in planes]
+    headers = [b"\xff\xda\x00\x08\x01" + bytes([number, 0, 0, 63, 0]) for number in (1, 2, 3)]
+    return head + b"".join(header + scan for header, scan in zip(headers, scans, strict=True)) + b"\xff\xd9"
+
+
+@linux
+def test_a_hard_limit_on_memory_holds():
+    program = """
+from resource import RLIMIT_AS, getrlimit, setrlimit
+from app.inference.search import SHARED, limited
+setrlimit(RLIMIT_AS, (2**40, 2**40))
+with limited(SHARED._replace(memory_bytes=2**41)):
+    print(getrlimit(RLIMIT_AS)[0])
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 2**40
 
 
 @linux

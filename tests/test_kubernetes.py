@@ -128,7 +128,7 @@ def test_the_command_of_the_job_is_valid(tmp_path):
     assert arguments[0] == "bulk"
     local = [each.replace("s3://BUCKET", str(tmp_path)) for each in arguments]
     done = CliRunner().invoke(cli, local)
-    assert "There is no picture in" in done.stderr  # printed only after all options are parsed
+    assert "There is no file or folder" in done.stderr  # printed only after all options are parsed
 
 
 def test_a_job_has_one_core_per_worker():

@@ -3,6 +3,8 @@
 import asyncio
 from time import perf_counter
 
+import pytest
+
 from app.web.lingering import LingeringMiddleware
 
 SECONDS = 0.1
@@ -19,13 +21,21 @@ async def never_receive():
     await asyncio.Event().wait()
 
 
-def test_a_client_that_does_not_finish_its_body_is_waited_for_once():
+CLOSING = {
+    "close": {"headers": [(b"connection", b"close")]},
+    "TE, close": {"headers": [(b"connection", b"TE, Close")]},
+    "HTTP/1.0": {"headers": [], "http_version": "1.0"},
+}
+
+
+@pytest.mark.parametrize("name", CLOSING)
+def test_a_client_that_does_not_finish_its_body_is_waited_for_once(name):
     sent = []
 
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "headers": [(b"connection", b"close")]}
+    scope = {"type": "http", **CLOSING[name]}
     started = perf_counter()
     asyncio.run(LingeringMiddleware(answer_in_pieces, SECONDS)(scope, never_receive, send))
     assert SECONDS <= perf_counter() - started < 5 * SECONDS

@@ -59,6 +59,7 @@ def test_metadata_of_pictures_is_not_logged_at_any_level():
     logs.configure("debug", "json", stream)
     for library in ("PIL.PngImagePlugin", "python_multipart.multipart"):
         logging.getLogger(library).debug("ImageDescription: secret")
+    logging.getLogger("python_multipart.multipart").warning("Unknown Content-Transfer-Encoding: secret")
     logging.getLogger("another").debug("a line")
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["a line"]
 

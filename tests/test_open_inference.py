@@ -257,6 +257,12 @@ INVALID = {
         "invalid-inference",
         "The JSON is followed by 1 bytes",
     ),
+    "a text among the pixels": (
+        {"json": pixels([["0.5"] + [0] * 783])},
+        400,
+        "invalid-inference",
+        "Some values are not numbers",
+    ),
     "no picture": ({"json": ONE}, 415, "not-an-image", "The file is not a picture"),
     "an empty one": ({"json": picture(b"")}, 422, "empty-file", "The file is empty"),
     "an unknown encoding": (

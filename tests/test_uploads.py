@@ -226,6 +226,21 @@ def test_json_of_many_values_takes_little_memory(unit):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("character", ["\N{BUG}".encode(), b"\\ud83d\\udc1b"])
+def test_large_json_beyond_ascii_is_refused_before_it_is_parsed(character):
+    body = b'{"image": "' + b"A" * 1_000_000 + character + b'"}'
+    tracemalloc.start()
+    with pytest.raises(MalformedJson, match="must be ASCII"):
+        picture_in(body, content_type=JSON)
+    assert tracemalloc.get_traced_memory()[1] < 2 * len(body)
+    tracemalloc.stop()
+
+
+def test_large_json_may_have_escapes_of_ascii():
+    body = b'{"image": "\\u002B' + b"A" * 999_999 + b'"}'  # + as .NET writes it
+    assert len(picture_in(body, content_type=JSON)) == 750_000
+
+
 def test_base64_of_many_words_takes_little_memory():
     body = b'{"image": "' + b"AAAA " * 200_000 + b'"}'
     tracemalloc.start()

@@ -83,7 +83,7 @@ LAYOUTS = Search(layouts, reading_side)
 def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool) -> Found:
     """Search a picture, in a process of the pool; raise TakesMuchMemory if it has to be decoded alone."""
     try:
-        with limited(limits):
+        with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already
             return find(data, max_pixels, search, closely, open_image if limits.is_alone else open_moderate)
     except MemoryError:
         kind: type[Exception] = TooComplex if limits.is_alone else TakesMuchMemory
@@ -91,6 +91,8 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, cl
         message = f"The picture takes more than {megabytes} MB to decode: send a smaller one, or a JPEG."
     except (PreprocessError, TakesMuchMemory) as error:
         kind, message = type(error), str(error)
+        if kind is CorruptImage and not limits.is_alone:
+            kind = TakesMuchMemory  # libraries may call a picture damaged if they lack memory
     finally:
         if limits.is_alone:
             malloc.trim()
@@ -110,10 +112,7 @@ def find(data: bytes, max_pixels: int, search: Search, closely: bool, opener: Op
 
 def open_moderate(data: bytes, max_pixels: int) -> Image.Image:
     """Open a picture that needs little memory according to its header; raise TakesMuchMemory for others."""
-    try:
-        image = open_image(data, max_pixels)
-    except CorruptImage as error:  # perhaps for lack of memory, which WebP allocates on opening
-        raise TakesMuchMemory from error
+    image = open_image(data, max_pixels)
     is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info
     if image.width * image.height > SHARED_PIXELS and not is_reduced_in_decoding:
         raise TakesMuchMemory
@@ -131,7 +130,8 @@ def limited(limits: Limits) -> Iterator[None]:
     with open("/proc/self/statm") as pages:
         taken = int(pages.read().split()[0]) * resource.getpagesize()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (taken + limits.memory_bytes, hard))
+    soft = taken + limits.memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
     signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which kills the process even in C code
     try:
         yield

@@ -37,8 +37,8 @@ def configure(level: str, format: str, stream: TextIO | None = None) -> None:
         handler.addFilter(is_for_people)
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     logging.captureWarnings(True)
-    for library in ("PIL", "python_multipart"):  # whose debug lines contain metadata and bodies
-        logging.getLogger(library).setLevel(max(threshold, logging.INFO))
+    logging.getLogger("PIL").setLevel(max(threshold, logging.INFO))  # its debug lines contain metadata
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its other lines contain bodies and their headers
     logging.getLogger("uvicorn.error").addFilter(is_of_interest)
 
 

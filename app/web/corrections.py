@@ -14,7 +14,13 @@ from app.web.routes import OF_ONE_PICTURE, REQUEST
 from app.web.uploads import Picture
 
 Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
-OF_CORRECTIONS = OF_ONE_PICTURE | {BlankImage, RequestValidationError, errors.CorrectionsOff, NotStored}
+OF_CORRECTIONS = OF_ONE_PICTURE | {
+    BlankImage,
+    RequestValidationError,
+    errors.CorrectionsOff,
+    errors.CrossSite,
+    NotStored,
+}
 
 guarded = APIRouter()  # as in `app.web.routes`
 
@@ -26,10 +32,15 @@ def corrections_of(settings: Settings) -> Corrections | None:
 
 
 async def folder_of(request: Request) -> Corrections:
-    """Return the folder of corrections; raise CorrectionsOff if there is none."""
+    """Return the folder of corrections; raise CorrectionsOff if there is none, CrossSite if a page may not use it."""
     corrections: Corrections | None = request.state.corrections
     if corrections is None:
         raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
+    origin, allowed = request.headers.get("origin"), request.state.settings.cors_origins
+    # Browsers send such a request even if CORS hides the response from the page. Programs send no Sec-Fetch-Site.
+    is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    if is_foreign and not {origin, "*"} & set(allowed):
+        raise errors.CrossSite(f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS.")
     return corrections
 
 

@@ -67,7 +67,7 @@ class Inference:
         """Return the (n, 28, 28) frames in the input `pixels`."""
         count = self.count("FP32", [PIXELS])
         try:
-            values = np.frombuffer(self.binary, "<f4") if self.input.data is None else np.array(self.input.data, float)
+            values = np.frombuffer(self.binary, "<f4") if self.input.data is None else numbers(self.input.data)
         except (ValueError, TypeError, OverflowError) as error:
             raise InvalidInference("Some values are not numbers, or the rows differ in length.") from error
         if values.size != count * PIXELS:
@@ -105,6 +105,16 @@ class Inference:
                 tensor.data = values.ravel().tolist()
             tensors.append(tensor)
         return InferResponse(model_version=version, id=self.request.id, outputs=tensors), binary
+
+
+def numbers(data: list[Any]) -> NDArray[np.float64]:
+    """Convert nested lists of numbers; raise TypeError for texts, since NumPy's error would quote a long one."""
+    rows = [data]
+    for row in rows:
+        rows += [each for each in row if isinstance(each, list)]
+        if any(isinstance(each, str) for each in row):
+            raise TypeError
+    return np.array(data, float)
 
 
 def elements(tensor: bytes, count: int) -> list[bytes]:

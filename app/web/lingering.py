@@ -20,7 +20,9 @@ class LingeringMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; see the class."""
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
-        if headers.get("connection", "").lower() != "close" or "expect" in headers:
+        options = {option.strip() for option in headers.get("connection", "").lower().split(",")}
+        closes = "close" in options or scope.get("http_version") == "1.0"
+        if not closes or "expect" in headers:
             await self.app(scope, receive, send)
             return
         has_more = True
