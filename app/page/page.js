@@ -83,8 +83,8 @@ function drawing() {
 new ResizeObserver(repaint).observe(sheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-// ---- The pen. A tap on a digit's box selects the digit, and a tap elsewhere draws a dot. Only a stroke replaces a
-// photo; a tap does not.
+// ---- The pen. A tap on a digit's box selects the digit, and a tap elsewhere draws a dot. Only a stroke of the mouse
+// replaces a photo: a finger or a pen that moves over one scrolls the page.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
@@ -107,7 +107,7 @@ function begin() {
 }
 
 sheet.addEventListener("pointerdown", (event) => {
-  if (!event.isPrimary || event.button !== 0) return;
+  if (!event.isPrimary || event.button !== 0 || (current?.url && event.pointerType !== "mouse")) return;
   event.preventDefault();
   sheet.setPointerCapture(event.pointerId);
   stroke = [point(event)];
@@ -131,6 +131,7 @@ sheet.addEventListener("lostpointercapture", (event) => {
   if (isStroke) readDrawing();
   else choices()[digitAt(event)]?.click();
 });
+sheet.addEventListener("click", (event) => current?.url && choices()[digitAt(event)]?.click());
 sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press may be a slow stroke
 
 // ---- Undo, redo and clear, which undoes all strokes.
@@ -643,7 +644,8 @@ function askForCorrection() {
   const digits = digitsOf(current?.answer ?? { lines: [] });
   const subject = digits.length > 1 ? `Digit ${digits.indexOf(chosen) + 1}` : "It";
   element("correct-title").textContent = `Wrong? ${subject} is a …`;
-  element("thanks").textContent = "Your correction will be stored with the picture, for training.";
+  const stored = digits.length > 1 ? "this digit's frame" : "the picture";
+  element("thanks").textContent = `Your correction will be stored with ${stored}, for training.`;
   for (const button of element("labels").children) button.disabled = !chosen;
 }
 

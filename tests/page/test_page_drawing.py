@@ -168,6 +168,18 @@ def test_a_tap_draws_a_dot(browser, url, way):
         assert ink_of(page) == 0
 
 
+def test_a_finger_scrolls_over_a_picture_and_the_mouse_replaces_it(browser, url):
+    with opened(browser, url, has_touch=True, viewport={"width": 390, "height": 664}) as page:
+        page.locator("#examples button").first.click()
+        expect(page.locator("#picture")).to_be_visible()
+        draw_by_touch(page, [(0.7, 0.2 + 0.05 * step) for step in range(12)][::-1])
+        page.wait_for_function("scrollY > 0")
+        expect(page.locator("#picture")).to_be_visible()
+        draw(page, SEVEN)
+        expect(page.locator("#picture")).to_be_hidden()
+        assert answered(page) == "7"
+
+
 def test_undo_removes_one_stroke_and_clear_removes_all(page):
     draw(page, SEVEN)
     assert answered(page) == "7"
