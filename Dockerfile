@@ -16,7 +16,6 @@ FROM dependencies AS service
 COPY requirements-build.lock .
 RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY docs/course.md docs/
 COPY models/digits.onnx models/
 COPY app app
 # Remove the wheel's copy of the model: the image has it in /models, in a layer that code changes do not invalidate.

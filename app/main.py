@@ -24,9 +24,7 @@ from app.web.draining import Draining
 from app.web.lingering import LingeringMiddleware
 from app.web.middleware import RequestMiddleware
 
-HERE = Path(__file__).parent
-PAGE = HERE / "page"
-INSTALLED_COURSE, COURSE = HERE / "course.md", HERE.parent / "docs" / "course.md"
+PAGE = Path(__file__).parent / "page"
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -71,8 +69,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), methods=["GET", "HEAD"], include_in_schema=False)
-    course = INSTALLED_COURSE if INSTALLED_COURSE.exists() else COURSE
-    app.add_api_route("/course", lambda: FileResponse(course, media_type="text/plain"), include_in_schema=False)
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as in FastAPI's documentation
     problems.install(app)
     app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)

@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.web import problems
 from app.web.admission import Resource
 from app.web.errors import WebError
-from support import HOSTILE, MAX_PIXELS, ROOT, assert_problem, drawing, encode, flat, letter, turned_jpeg
+from support import HOSTILE, MAX_PIXELS, assert_problem, drawing, encode, flat, letter, turned_jpeg
 
 PNG_TYPE = {"content-type": "image/png"}
 
@@ -193,6 +193,7 @@ ELSEWHERE = {
     "impossible-length",
     "too-much-writing",
     "corrections-off",
+    "cross-site",
     "correction-not-stored",
     "not-a-digit",
     "too-complex",
@@ -384,7 +385,7 @@ def test_openapi_has_an_example_for_every_answer(client):
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
-    of_others |= {"corrections-off", "correction-not-stored"}
+    of_others |= {"corrections-off", "cross-site", "correction-not-stored"}
     assert named == {each.name for each in problems.TYPES.values()} - {"shutting-down", *of_others}
 
 
@@ -392,13 +393,8 @@ def test_the_documentation_page_is_served(client):
     assert "swagger" in client.get("/docs").text.lower()
 
 
-def test_the_course_is_served(client):
-    assert client.get("/course").headers["content-type"] == "text/plain; charset=utf-8"
-    assert client.get("/course").text == (ROOT / "docs" / "course.md").read_text()
-
-
 @pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=99999999-", "bytes", "lines=1-2"])
-@pytest.mark.parametrize("path", ["/", "/course", "/static/page.js", "/swagger/swagger-ui.css"])
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/swagger/swagger-ui.css"])
 def test_a_file_is_sent_whole_whatever_range_is_asked_for(client, path, asked):
     answer = client.get(path, headers={"Range": asked})
     assert (answer.status_code, answer.content) == (200, client.get(path).content)

@@ -106,7 +106,7 @@ def test_the_installed_command_serves_in_any_folder(digits_command, monkeypatch)
     monkeypatch.setattr("support.DIGITS", digits_command)
     with serving() as (_, url), httpx2.Client(base_url=url) as client:
         assert client.post("/predict", content=SEVEN.read_bytes()).json()["digit"] == 7
-        for path in ("/", "/static/page.js", "/course", "/docs", "/swagger/swagger-ui-bundle.js"):
+        for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
             assert client.get(path).status_code == 200, path
 
 

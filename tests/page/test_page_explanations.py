@@ -80,13 +80,6 @@ def test_why_shows_evidence_for_the_digit_and_its_runner_up(narrow):
     expect(page.locator("#evidence rect")).to_have_count(0)  # it must not stay beside another picture
 
 
-def test_the_page_links_to_the_course(narrow):
-    page = narrow
-    page.get_by_text("How it was read").click()
-    page.get_by_role("link", name="The course").click()
-    expect(page.get_by_text("From first neural network to Digits")).to_be_visible()
-
-
 def test_a_digit_of_a_number_is_explained_by_its_frame(narrow, forty_two):
     page = narrow
     page.get_by_text("How it was read").click()
