@@ -23,7 +23,7 @@ async def never_receive():
 
 CLOSING = {
     "close": {"headers": [(b"connection", b"close")]},
-    "TE, close": {"headers": [(b"connection", b"TE, Close")]},
+    "upgrade, close": {"headers": [(b"connection", b"Upgrade, Close")]},
     "HTTP/1.0": {"headers": [], "http_version": "1.0"},
 }
 

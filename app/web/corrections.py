@@ -18,7 +18,7 @@ OF_CORRECTIONS = OF_ONE_PICTURE | {
     BlankImage,
     RequestValidationError,
     errors.CorrectionsOff,
-    errors.CrossSite,
+    errors.CrossOrigin,
     NotStored,
 }
 
@@ -32,7 +32,7 @@ def corrections_of(settings: Settings) -> Corrections | None:
 
 
 async def folder_of(request: Request) -> Corrections:
-    """Return the folder of corrections; raise CorrectionsOff if there is none, CrossSite if a page may not use it."""
+    """Return the folder of corrections; raise CorrectionsOff if there is none, CrossOrigin for a foreign page."""
     corrections: Corrections | None = request.state.corrections
     if corrections is None:
         raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
@@ -40,7 +40,9 @@ async def folder_of(request: Request) -> Corrections:
     # Browsers send such a request even if CORS hides the response from the page. Programs send no Sec-Fetch-Site.
     is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
     if is_foreign and not {origin, "*"} & set(allowed):
-        raise errors.CrossSite(f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS.")
+        raise errors.CrossOrigin(
+            f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS."
+        )
     return corrections
 
 

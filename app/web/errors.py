@@ -16,7 +16,7 @@ WebError
 ├── Overloaded           an admission limit is reached
 ├── ShuttingDown         the service was told to stop
 ├── CorrectionsOff       the service stores no corrections
-├── CrossSite            a page of another site asks for a correction to be stored
+├── CrossOrigin          a page of another origin asks for a correction to be stored
 └── Unauthorized         the API key is missing or wrong
 """
 
@@ -81,8 +81,8 @@ class ShuttingDown(WebError):
     """The service was told to stop and is finishing running requests."""
 
 
-class CrossSite(WebError):
-    """A page of another site asks for a correction to be stored."""
+class CrossOrigin(WebError):
+    """A page of another origin asks for a correction to be stored."""
 
 
 class CorrectionsOff(WebError):

@@ -51,7 +51,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     web.MalformedJson: ProblemType(400, "malformed-json", "The JSON is malformed"),
     web.InvalidInference: ProblemType(400, "invalid-inference", "The inference request is invalid"),
     web.Unauthorized: ProblemType(401, "unauthorized", "An API key is required", {"WWW-Authenticate": "Bearer"}),
-    web.CrossSite: ProblemType(403, "cross-site", "The request comes from a page of another site"),
+    web.CrossOrigin: ProblemType(403, "cross-origin", "The request comes from a page of another origin"),
     web.UnknownVersion: ProblemType(404, "unknown-version", "The model has another version"),
     web.CorrectionsOff: ProblemType(404, "corrections-off", "The service stores no corrections"),
     web.UploadTooSlow: ProblemType(408, "upload-too-slow", "The upload took too long"),
