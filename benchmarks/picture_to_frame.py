@@ -25,6 +25,7 @@ from training.paper import png
 ROOT = Path(__file__).parent.parent
 SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
 SHOWN = 2  # candidates per picture
+ROWS = "picture", "frame read", "frame rejected"
 
 
 def cell(digit: int, index: int) -> NDArray[np.uint8]:
@@ -52,10 +53,10 @@ def pictures() -> dict[str, bytes]:
     return {
         "pen on paper": png(coloured(ink(7, 12, (420, 300), (180, 60), 8), "#1f3a8a", "#f6f1e3")),
         "chalk on a board": png(coloured(ink(3, 6, (420, 300), (10, 10), 10), "#f4f4f0", "#24483a")),
-        "black on nothing": png(see_through),
+        "transparent ground": png(see_through),
         "a photo": render("phone-photo", cell(4, 7), seed=0, index=1),
         "in a printed box": render("printed-box", cell(2, 5), seed=0, index=2),
-        "MNIST itself": png(Image.fromarray(cell(9, 3))),
+        "MNIST image": png(Image.fromarray(cell(9, 3))),
     }
 
 
@@ -77,9 +78,14 @@ def selected(candidates: list[Candidate], classes: Classes) -> list[tuple[Candid
     order = classes.legibility.argsort()[::-1]
     rejected = [index for index in order[1:] if classes.legibility[index] < 0.5]
     return [
-        (candidates[index], f"{classes.probabilities[index].argmax()}, legible: {classes.legibility[index]:.1%}")
+        (candidates[index], f"{classes.probabilities[index].argmax()}, {percent(classes.legibility[index])} legible")
         for index in [order[0], *rejected][:SHOWN]
     ]
+
+
+def percent(share: float) -> str:
+    """Format a legibility, which is never certain, as the page does."""
+    return ">99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
 def main() -> None:
@@ -90,6 +96,8 @@ def main() -> None:
     grid = figure.subplots(1 + SHOWN, len(samples))
     for axes in grid.flat:
         axes.axis("off")
+    for axes, name in zip(grid[:, 0], ROWS, strict=True):
+        axes.text(-0.1, 0.5, name, rotation=90, va="center", ha="right", transform=axes.transAxes)
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
         found = candidates(decode_image(open_image(file, 10**8), CLOSE_SIDE), closely=True)
         column[0].imshow(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(file)))))
@@ -98,7 +106,7 @@ def main() -> None:
         column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
         shown = selected(found, classifier(np.stack([candidate.frame for candidate in found])))
         for axes, (candidate, title) in zip(column[1:], shown, strict=False):
-            axes.imshow(1 - candidate.frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+            axes.imshow(candidate.frame, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(title, fontsize=9)
     figure.savefig(ROOT / "docs" / "picture-to-frame.png", dpi=100)
     (ROOT / "docs" / "seven.png").write_bytes(samples["pen on paper"])

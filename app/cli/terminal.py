@@ -96,7 +96,7 @@ class Rows(Table):
     """The digit in each picture, its probability, and the alternatives: the runner-up, or that it is not a digit."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
-        super().__init__(names, width, "digit  confidence", "or")
+        super().__init__(names, width, "digit  confidence", "runner-up")
 
     def answer(self, name: str, answer: answers.Prediction) -> str:
         """Return the row of a picture that was read."""

@@ -70,7 +70,7 @@ async def predict(request: Request, picture: Picture, frame: WithFrame = False) 
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
 )
 async def predict_batch(request: Request, pictures: Pictures, frame: WithFrame = False) -> answers.Predictions:
-    """Read the handwritten digit on each of up to 256 pictures, sent as form fields `files`; results are in order."""
+    """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
     version = request.state.reader.classifier.version
     outcomes = await read_several(request, pictures)
 
