@@ -342,6 +342,22 @@ def test_a_closed_pipe_stops_a_command_silently(files):
         assert process.wait(30) == -signal.SIGPIPE
 
 
+@pytest.mark.parametrize("target", ["2>&-", "2>/dev/full"])
+def test_a_message_that_cannot_be_written_stops_no_answer(files, target):
+    command = f"'{DIGITS}' predict --local --json '{files[0]}' none.png '{files[0]}' {target}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert len(done.stdout.splitlines()) == 3
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(("target", "message"), [(">&-", ""), (">/dev/full", "cannot be written: No space left")])
+def test_answers_that_cannot_be_written_give_no_traceback(files, target, message):
+    command = f"'{DIGITS}' predict --local --json '{files[0]}' {target}"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr
+    assert message in done.stderr
+
+
 @pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
 def test_a_terminal_shows_colours_and_progress(url, files, environment, coloured):
     shown = on_a_terminal("predict", *files * 10, "none.png", "--url", url, TERM="xterm", **environment)

@@ -61,10 +61,14 @@ def stored(folder: Path) -> dict[bytes, str]:
         ("cross-site", "https://other.example", ("*",), 201),
         ("same-origin", "https://digits.example", (), 201),
         ("none", None, (), 201),
+        (None, "http://other.example", (), 403),  # from a browser, to another host than localhost, without TLS
+        (None, "http://testserver", (), 201),
+        (None, None, (), 201),
     ],
 )
 def test_a_page_of_another_site_stores_nothing(folder, seven, site, origin, allowed, status):
-    headers = {"Sec-Fetch-Site": site, "Content-Type": "text/plain"} | ({"Origin": origin} if origin else {})
+    sent = {"Sec-Fetch-Site": site, "Origin": origin, "Content-Type": "text/plain"}
+    headers = {name: value for name, value in sent.items() if value}
     with serving(folder, cors_origins=allowed) as client:
         answer = correct(client, encode(seven), headers=headers)
     if status == 403:

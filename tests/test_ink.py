@@ -129,10 +129,11 @@ def test_otsus_threshold_matches_a_calculation_by_hand():
     assert separability == pytest.approx(0.98, abs=0.01)  # 0.8 · 0.2 · 0.675² of 0.0744
 
 
-def test_the_ink_of_a_transparent_picture_is_its_colour_or_its_alpha(seven):
+@pytest.mark.parametrize("opacity", [254, 60])
+def test_the_ink_of_a_transparent_picture_is_its_colour_or_its_alpha(seven, opacity):
     mask, true = ImageOps.invert(sheet(seven)), 1 - np.asarray(sheet(seven)) / 255
     on_sheet, alone = sheet(seven).convert("LA"), Image.new("LA", mask.size)
-    on_sheet.putalpha(Image.new("L", mask.size, 254))
+    on_sheet.putalpha(Image.new("L", mask.size, opacity))
     alone.putalpha(mask)
     for image in (on_sheet, alone):
         first = next(views(image, closely=False))

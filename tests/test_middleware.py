@@ -1,6 +1,7 @@
 """Every request gets a request id, headers and a log line, and is counted in the metrics."""
 
 import json
+from time import process_time
 
 import pytest
 import structlog
@@ -47,6 +48,17 @@ def test_an_unexpected_error_is_logged_with_the_request_id(client, lines, monkey
     (line,) = [line for line in lines if line["log_level"] == "error"]
     assert "the cause" in line["exception"]
     assert line["request_id"] == answer.json()["request_id"]
+
+
+def test_a_cookie_is_not_parsed(client):
+    usual = processor_time_of(client, "/health", {})
+    assert processor_time_of(client, "/health", {"cookie": 'a="' + "\\a" * 15_000 + '"'}) < usual + 0.1
+
+
+def processor_time_of(client, path: str, headers: dict[str, str]) -> float:
+    begin = process_time()
+    assert client.get(path, headers=headers).status_code == 200
+    return process_time() - begin
 
 
 def test_uploads_are_not_logged(client, lines):

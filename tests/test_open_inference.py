@@ -231,6 +231,7 @@ INVALID = {
     "words": ({"json": pixels([["x"] * 784])}, 400, "invalid-inference", "not numbers"),
     "objects": ({"json": pixels([{}] * 784, shape=[1, 784])}, 400, "invalid-inference", "not numbers"),
     "rows that differ": ({"json": pixels([GREY, GREY[1:]])}, 400, "invalid-inference", "differ in length"),
+    "many lists": ({"json": pixels([[[]] * 10_000])}, 400, "malformed-json", "more than"),
     "a number too large": ({"json": pixels([[10**400] * 784])}, 400, "invalid-inference", "not numbers"),
     "levels of grey": ({"json": pixels([[255] * 784])}, 400, "invalid-inference", "between 0 (background) and 1"),
     "no number": ({"content": json.dumps(pixels([[float("nan")] * 784]))}, 400, "invalid-inference", "between 0"),

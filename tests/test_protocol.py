@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from time import thread_time
 from unittest.mock import Mock
 
 import pytest
@@ -100,6 +101,27 @@ def test_a_broken_rest_of_an_answered_request_gets_no_second_answer():
 def test_a_client_that_does_not_read_its_answer_is_disconnected(app):
     assert not fed(app, REQUEST + REST, wait=SECONDS / 2, reads=False).ended
     assert fed(app, REQUEST + REST, wait=2 * SECONDS, reads=False).ended
+
+
+BLANKS = b" " * 15_000
+BACKTRACKING = {
+    "a header": [b"GET / HTTP/1.1\r\nHost: x\r\na:" + BLANKS + b"\0\r\n\r\n"],
+    "a trailer": [REQUEST, b"0\r\na:" + BLANKS + b"\0\r\n\r\n"],
+    "the extension of a chunk": [REQUEST, b"1;" + BLANKS + b"\n\r\n"],
+}
+
+
+@pytest.mark.parametrize("name", BACKTRACKING)
+def test_blanks_before_an_invalid_byte_take_little_time(name):
+    begin = thread_time()
+    assert fed(answer_at_once, *BACKTRACKING[name]).ended
+    assert thread_time() - begin < 0.1
+
+
+def test_blanks_around_a_header_and_the_extension_of_a_chunk_are_accepted():
+    head = b"POST / HTTP/1.1\r\nHost: \t x \t\r\nEmpty: \t\r\nTransfer-Encoding: chunked\r\n\r\n"
+    transport = fed(answer_later, head, b"4; a=b \r\nabcd\r\n0\r\n\r\n", wait=SECONDS)
+    assert b"HTTP/1.1 404" in written(transport)
 
 
 async def answer_later(scope, receive, send):

@@ -209,6 +209,7 @@ def test_a_picture_may_be_sent_in_json(image):
         (b'{"a": ' + b"9" * 5000 + b"}", MalformedJson, "not JSON"),
         (b"[" * 999, MalformedJson, "not JSON"),
         (b'{"image": "AAAA", "a": [' + b"0," * 1000 + b"0]}", MalformedJson, "more than 1,000 values"),
+        (b'{"image": "AAAA", "a": ' + b"[" * 500 + b"]" * 500 + b"}", MalformedJson, "not JSON"),
     ],
 )
 def test_json_without_a_picture_is_refused(body, error, message):

@@ -231,6 +231,9 @@ def clean_exit() -> Iterator[None]:
         end_by(signal.SIGINT)
     except BrokenPipeError:
         end_by(signal.SIGPIPE)
+    except OSError as error:  # such as a full disk
+        say(f"The answers cannot be written: {error.strerror}.", err=True)
+        raise typer.Exit(1) from error
 
 
 def end_by(number: signal.Signals) -> None:

@@ -14,7 +14,7 @@ MIN_COLUMNS = 6  # of a name or a bar, however narrow the terminal
 
 def terminal_width() -> float:
     """Return the columns of the terminal; infinite if standard output is not one."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else inf
+    return shutil.get_terminal_size().columns if sys.stdout and sys.stdout.isatty() else inf
 
 
 def shortened(name: str, width: float) -> str:

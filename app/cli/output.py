@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from io import TextIOWrapper
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -71,7 +71,7 @@ def answers_to(names: Sequence[str], ask: Ask[Answered]) -> list[tuple[str, Answ
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:
     """Show the progress if there are many pictures and standard error is a terminal."""
-    if total < MANY or not sys.stderr.isatty():
+    if total < MANY or not sys.stderr or not sys.stderr.isatty():
         return nullcontext(lambda: None)
     from app.cli import terminal
 
@@ -87,6 +87,7 @@ def tolerate_encoding_errors(stream: object) -> None:
 def say(lines: str | None, err: bool = False) -> None:
     """Write lines to standard output, or to standard error, and flush it."""
     stream = sys.stderr if err else sys.stdout
-    if lines is not None:
-        stream.write(f"{lines}\n")
-        stream.flush()
+    if lines is not None and stream:  # it is None if it is closed
+        with suppress(*([OSError] if err else [])):  # a message that cannot be written must not stop the results
+            stream.write(f"{lines}\n")
+            stream.flush()

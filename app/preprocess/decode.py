@@ -134,7 +134,8 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     except (PreprocessError, MemoryError):
         raise
     except Exception as error:  # as in `open_image`
-        raise CorruptImage(f"The picture is cut off or damaged: {str(error).strip()}.") from error
+        cause = str(error).strip() or type(error).__name__
+        raise CorruptImage(f"The picture is cut off or damaged: {cause}.") from error
 
 
 @cache

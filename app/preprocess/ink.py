@@ -95,7 +95,7 @@ def opaque(image: Image.Image) -> Map:
     if image.mode not in ("LA", "RGBA"):
         return planes
     colour, alpha = planes[:-1], planes[-1]
-    sheet = alpha > 0.5
+    sheet = alpha > alpha.max() / 2
     if sheet.mean() > 0.5:
         ground = np.median(colour[:, sheet], axis=1)[:, None, None]
         on_sheet: Map = (ground + (colour - ground) * alpha).astype(np.float32)

@@ -37,8 +37,11 @@ async def folder_of(request: Request) -> Corrections:
     if corrections is None:
         raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
     origin, allowed = request.headers.get("origin"), request.state.settings.cors_origins
-    # Browsers send such a request even if CORS hides the response from the page. Programs send no Sec-Fetch-Site.
-    is_foreign = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    # Browsers send such a request even if CORS hides the response from the page; programs send neither header. Without
+    # TLS, browsers send Sec-Fetch-Site to localhost only.
+    site, host = request.headers.get("sec-fetch-site"), request.headers.get("host")
+    own = (None, f"http://{host}", f"https://{host}")
+    is_foreign = site not in ("none", "same-origin") if site else origin not in own
     if is_foreign and not {origin, "*"} & set(allowed):
         raise errors.CrossOrigin(
             f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS."

@@ -50,8 +50,9 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        # Files are sent whole, as RFC 9110 allows: Starlette would answer an invalid Range in plain text.
-        scope["headers"] = [header for header in scope["headers"] if header[0] != b"range"]
+        # Files are sent whole, as RFC 9110 allows: Starlette would answer an invalid Range in plain text. No route uses
+        # cookies, but FastAPI parses them: before Python 3.11.10 and 3.12.6, 16 kB of backslashes in one take 0.2 s.
+        scope["headers"] = [header for header in scope["headers"] if header[0] not in (b"range", b"cookie")]
         request = Request(scope)
         given_id = request.headers.get("x-request-id", "")
         request_id = given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
