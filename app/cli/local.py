@@ -16,7 +16,10 @@ from app.web.legibility import legible
 
 
 class Local:
-    """A thread-safe reader that answers as a service does, without its limits. Raises ModelError."""
+    """A thread-safe reader that answers as a service does, without its limits. Raises ModelError.
+
+    The confidence may differ for pictures that take much memory: a service only looks at them closely, at once.
+    """
 
     together = 1
 
