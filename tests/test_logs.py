@@ -54,9 +54,8 @@ def test_lines_below_the_level_are_dropped(lines):
     assert line["timestamp"].endswith("Z")
 
 
-def test_metadata_of_pictures_is_not_logged_at_any_level():
-    stream = StringIO()
-    logs.configure("debug", "json", stream)
+def test_metadata_of_pictures_is_not_logged_at_any_level(configured):
+    stream = configured("json", StringIO(), "debug")
     for library in ("PIL.PngImagePlugin", "python_multipart.multipart"):
         logging.getLogger(library).debug("ImageDescription: secret")
     logging.getLogger("python_multipart.multipart").warning("Unknown Content-Transfer-Encoding: secret")

@@ -98,8 +98,8 @@ def test_the_service_and_the_model_describe_themselves(client, classifier):
         assert client.get(f"{path}/ready").json() == {"name": "digits", "ready": True}
 
 
-def test_a_stopping_service_is_live_but_not_ready(client):
-    client.app_state["draining"].has_begun = True
+def test_a_stopping_service_is_live_but_not_ready(client, monkeypatch):
+    monkeypatch.setattr(client.app_state["draining"], "has_begun", True)
     assert client.get("/v2/health/live").status_code == 200
     for path in ("/v2/health/ready", "/v2/models/digits/ready"):
         assert_error(client.get(path), 503, "shutting-down", "shutting down: send the request to another instance")

@@ -321,8 +321,8 @@ def test_all_bodies_together_have_a_size_limit(seven):
         assert admission.in_use[Resource.BYTES] == 0
 
 
-def test_a_stopping_service_fails_its_health_check(client, picture):
-    client.app_state["draining"].has_begun = True
+def test_a_stopping_service_fails_its_health_check(client, picture, monkeypatch):
+    monkeypatch.setattr(client.app_state["draining"], "has_begun", True)
     answer = client.get("/health")
     assert_problem(answer, 503, "shutting-down", "/health")
     assert client.post("/predict", content=picture).json()["digit"] == 7  # new requests are still answered
