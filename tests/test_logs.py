@@ -152,7 +152,7 @@ def test_failures_are_coloured_on_a_colour_terminal(configured, monkeypatch, env
         log_a_request(status=status)
     good, wrong, failed = stream.getvalue().splitlines()
     assert "\x1b" not in good
-    assert [wrong[:5], failed[:5]] == (["\x1b[33m", "\x1b[31m"] if coloured else [wrong[:5], failed[:5]])
+    assert ([wrong[:5], failed[:5]] == ["\x1b[33m", "\x1b[31m"]) == coloured
     assert ("\x1b" in wrong, "\x1b" in failed) == (coloured, coloured)
     file = configured("text", StringIO())
     log_a_request(status=503)
