@@ -173,7 +173,6 @@ def test_an_error_of_a_picture_keeps_its_message(pool, killed):
     assert not killed
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 @linux
 def test_a_picture_that_takes_too_much_cpu_time_ends_only_its_process(pool, photo, killed):
@@ -217,7 +216,6 @@ def test_a_picture_that_takes_too_much_memory_does_not_end_its_process(photo, ki
     assert not killed
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 def test_time_in_the_queue_does_not_count_as_work(pool, monkeypatch):
     monkeypatch.setattr(decoders, "WAIT_SECONDS", 30.0)
@@ -238,7 +236,6 @@ def drawing_of_megapixels(megapixels: int):
     return image.resize((int(image.width * scale), int(image.height * scale)))
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 def test_a_picture_behind_slow_ones_does_not_wait_long(pool, photo, monkeypatch):
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(processor_seconds=3.0, seconds=3.0))
@@ -316,7 +313,6 @@ def test_queued_pictures_survive_the_death_of_the_last_process(pool, photo):
     assert all(each.results[0].frame.any() for each in found)
 
 
-@pytest.mark.slow
 @pytest.mark.alone
 def test_every_picture_is_answered_while_busy_processes_are_killed(pool, photo):
     async def read_many() -> list:

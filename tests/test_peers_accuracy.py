@@ -73,7 +73,6 @@ def test_samples_are_seeded_and_show_digits(folder):
     assert len(peers_accuracy.samples([folder], 1, 0)["own"]) == 1
 
 
-@pytest.mark.slow
 def test_a_run_prints_a_table_of_digits_and_one_of_numbers(folder, sample_mnist, monkeypatch, capsys):
     monkeypatch.setenv("MNIST_ROOT", str(sample_mnist))
     monkeypatch.setattr(peers_accuracy, "FOR_DIGITS", ("digits", "squashed"))

@@ -172,7 +172,6 @@ def names_by_worker(received: list[ResourceSpans]) -> dict[str, set[str]]:
     return names
 
 
-@pytest.mark.slow
 def test_every_worker_exports_to_the_configured_collector(seven):
     environment = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_BSP_SCHEDULE_DELAY": "100"}
     expected = {"POST /predict", *STAGES}
