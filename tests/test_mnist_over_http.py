@@ -6,27 +6,34 @@ import httpx2
 import numpy as np
 import pytest
 
-from app.inference.classifier import Classifier
-from support import MODEL, encode, serving
+from support import encode, serving
 from training import data, evaluate
+from training.data import Digits
 
 pytestmark = pytest.mark.slow
 
 
-def test_the_error_over_http_is_the_error_that_evaluate_measures(mnist_root):
-    test = data.load(mnist_root, train=False)
-    images, labels = test.images.numpy(), test.labels.numpy()
-    offline = len(evaluate.answer(Classifier(MODEL), images, labels).mistakes) / len(labels)
+@pytest.fixture(scope="module")
+def mnist(mnist_root) -> Digits:
+    return data.load(mnist_root, train=False)
+
+
+@pytest.fixture(scope="module")
+def offline(classifier, mnist) -> float:
+    """The error that `training.evaluate` measures."""
+    return len(evaluate.answer(classifier, mnist.images.numpy(), mnist.labels.numpy()).mistakes) / len(mnist)
+
+
+def test_the_error_over_http_is_the_error_that_evaluate_measures(mnist, offline):
     with serving() as (_, url), httpx2.Client(base_url=url) as client, ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda image: client.post("/predict", content=encode(image)).json()["digit"], images))
-    online = float(np.mean(answers != labels))
+        answers = list(
+            pool.map(lambda image: client.post("/predict", content=encode(image)).json()["digit"], mnist.images.numpy())
+        )
+    online = float(np.mean(answers != mnist.labels.numpy()))
     assert abs(online - offline) <= 0.0003
     assert online <= 0.006
 
 
-def test_preprocessing_adds_no_error_on_mnist(mnist_root):
-    test = data.load(mnist_root, train=False)
-    images, labels = test.images.numpy(), test.labels.numpy()
-    classifier = Classifier(MODEL)
-    untouched = (classifier(images / np.float32(255)).probabilities.argmax(axis=1) != labels).mean()
-    assert abs(len(evaluate.answer(classifier, images, labels).mistakes) / len(labels) - untouched) <= 0.0003
+def test_preprocessing_adds_no_error_on_mnist(classifier, mnist, offline):
+    probabilities, _ = classifier(mnist.images.numpy() / np.float32(255))
+    assert abs(offline - (probabilities.argmax(axis=1) != mnist.labels.numpy()).mean()) <= 0.0003
