@@ -37,16 +37,23 @@ def labels() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def shuffled(digits, labels) -> tuple[np.ndarray, np.ndarray]:
+    """The 500 digits, which are sorted by class, and their labels, in random order."""
+    order = np.random.default_rng(0).permutation(len(digits))
+    return digits[order], labels[order]
+
+
+@pytest.fixture(scope="session")
 def seven(digits) -> np.ndarray:
     """A 7, (28, 28) uint8, ink = 255."""
     return digits[358]
 
 
 @pytest.fixture(scope="session")
-def sample_mnist(digits, labels, tmp_path_factory) -> Path:
+def sample_mnist(shuffled, tmp_path_factory) -> Path:
     """A folder with the 500 digits in MNIST's format, shuffled: 400 for training and 100 for testing."""
-    root, shuffle = tmp_path_factory.mktemp("mnist"), np.random.default_rng(0).permutation(len(digits))
-    for kind, some in (("train", shuffle[:400]), ("t10k", shuffle[400:])):
+    root, (digits, labels) = tmp_path_factory.mktemp("mnist"), shuffled
+    for kind, some in (("train", slice(400)), ("t10k", slice(400, None))):
         write_mnist(root, kind, digits[some], labels[some])
     return root
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from tensors import generator
 from training import augment
 
 
@@ -18,10 +19,6 @@ def still(monkeypatch):
     """Turn off all randomness, so that deformation only frames."""
     for name in ("ROTATION_DEGREES", "STRETCH", "SHEAR", "ELASTIC_PIXELS", "OFF_SIZE", "OFF_PLACE_PIXELS"):
         monkeypatch.setattr(augment, name, 0.0)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_the_same_generator_gives_the_same_images(images, labels):

@@ -5,9 +5,8 @@ import math
 import pytest
 import torch
 
-from networks import trained
+from tensors import as_digits, trained
 from training.calibrate import DIGITS, best_line, best_temperature, calibrated
-from training.data import Digits
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
@@ -28,7 +27,7 @@ def test_the_line_inverts_a_known_scale_and_offset():
 
 
 def test_calibration_changes_the_confidence_but_not_the_digit(digits, labels):
-    model, sample = trained(), Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    model, sample = trained(), as_digits(digits, labels)
     frames = sample.with_others(sample.images[:100].flip(1))
     with torch.no_grad():
         model.output.weight *= 10

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from tensors import as_digits
 from training import data
 from training.data import DataMissing, Digits
 
@@ -62,7 +63,7 @@ def slants_of(digits: Digits) -> torch.Tensor:
 
 
 def test_images_and_labels_stay_together(digits, labels):
-    sample = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    sample = as_digits(digits, labels)
     taken = sample.take(torch.tensor([499, 0]))
     assert taken.labels.tolist() == [9, 0]
     np.testing.assert_array_equal(taken.images.numpy(), digits[[499, 0]])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from app.inference.classifier import Classifier
-from networks import trained
+from tensors import trained
 from training import export
 from training.model import ACTIVATIONS, DigitNet
 

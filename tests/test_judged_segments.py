@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-import torch
 
+from tensors import as_digits
 from training import segments as judged
 from training.data import Digits
 from training.objective import NONE
@@ -16,9 +16,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def sample(digits, labels) -> Digits:
-    shuffle = np.random.default_rng(0).permutation(len(labels))
-    return Digits(torch.from_numpy(digits[shuffle]), torch.from_numpy(labels[shuffle]))
+def sample(shuffled) -> Digits:
+    return as_digits(*shuffled)
 
 
 @pytest.fixture(scope="module")

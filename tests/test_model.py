@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from networks import trained
+from tensors import trained
 from training.model import ACTIVATIONS, MEAN, STD, DigitNet, folded
 
 

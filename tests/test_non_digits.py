@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 
+from tensors import as_digits
 from training import non_digits
 from training.data import Digits
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def real(digits, labels) -> Digits:
-    return Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    return as_digits(digits, labels)
 
 
 def test_non_digits_depend_only_on_the_seed(real):

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from tensors import generator
 from training import styles
 from training.pen import draw
 
@@ -10,10 +11,6 @@ from training.pen import draw
 @pytest.fixture
 def sample(digits, labels):
     return torch.from_numpy(digits).float() / 255, torch.from_numpy(labels)
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def written(*corners: tuple[float, float], n: int = 50) -> torch.Tensor:

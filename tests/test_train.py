@@ -8,13 +8,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tqdm import tqdm
 
 from app.inference.classifier import Classifier
+from tensors import as_digits
 from training import board, data, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
@@ -29,9 +29,8 @@ STAGED = replace(SMALL, channels=(2, 2, 4), hidden=(16,), epochs=4, convolution_
 
 
 @pytest.fixture(scope="module")
-def sample(digits, labels) -> Digits:
-    shuffle = np.random.default_rng(0).permutation(len(digits))
-    return Digits(torch.from_numpy(digits[shuffle]), torch.from_numpy(labels[shuffle]))
+def sample(shuffled) -> Digits:
+    return as_digits(*shuffled)
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from PIL import Image
 import one_hand
 from app.inference.classifier import Classifier
 from support import drawing, encode, frame_of
+from tensors import as_digits
 from training import data, pictures, train
 from training.config import Config
 from training.data import Digits
@@ -95,7 +96,7 @@ def own(digits: int, non_digits: int) -> Digits:
 
 
 def test_without_pictures_nothing_changes(digits, labels):
-    sample = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    sample = as_digits(digits, labels)
     joined, others = pictures.joined(sample, sample.images, data.NOTHING)
     assert joined.images.equal(sample.images)
     assert joined.labels.equal(sample.labels)

@@ -3,16 +3,13 @@
 import pytest
 import torch
 
+from tensors import generator
 from training import wear
 
 
 @pytest.fixture
 def images(digits):
     return torch.from_numpy(digits).float() / 255
-
-
-def generator(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def change_of_ink(effect, images: torch.Tensor) -> torch.Tensor:
