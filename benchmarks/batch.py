@@ -17,7 +17,8 @@ import typer
 from PIL import Image
 
 from preprocessing import encode
-from serving import LOAD_CORE, PORT, digits, service
+from serving import LOAD_CORE, PORT, service
+from sheet import digits
 
 PICTURES, CONNECTIONS = 64, 8
 BATCH_URL = f"http://127.0.0.1:{PORT}/predict/batch"

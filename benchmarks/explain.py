@@ -17,7 +17,8 @@ from PIL import Image
 
 from batch import Connection, request
 from preprocessing import encode
-from serving import LOAD_CORE, PORT, digits, service
+from serving import LOAD_CORE, PORT, service
+from sheet import digits
 
 
 async def compare(runs: int) -> None:

@@ -14,13 +14,11 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.preprocess.frame import FRAME_SIDE
+from sheet import digits
 
 ROOT = Path(__file__).parent.parent
-SHEET = ROOT / "tests" / "data" / "mnist_500.png"
 LIMITS = {1: 0.6, 32: 2.5}  # ms per call, by batch size
 WARM_UP = 20
 
@@ -33,9 +31,7 @@ def main(
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     classifier = Classifier(model)
-    sheet = np.asarray(Image.open(SHEET), np.float32) / 255
-    cells = sheet.reshape(-1, FRAME_SIDE, sheet.shape[1] // FRAME_SIDE, FRAME_SIDE)
-    frames = np.ascontiguousarray(cells.swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE))
+    frames = digits() / np.float32(255)
     typer.echo(
         f"{classifier.metadata.get('architecture', model)}, {model.stat().st_size / 1e6:.1f} MB, one core of "
         f"{platform.machine()}, onnxruntime {version('onnxruntime')}"

@@ -20,17 +20,17 @@ from app.inference.reading import read_bytes
 from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates
 from app.preprocess.decode import decode_image, open_image
 from scenes import render
+from sheet import PER_CLASS, digits
 from training.paper import png
 
 ROOT = Path(__file__).parent.parent
-SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
 SHOWN = 2  # candidates per picture
 ROWS = "picture", "frame read", "frame rejected"
 
 
 def cell(digit: int, index: int) -> NDArray[np.uint8]:
     """Return a real digit, (28, 28), ink = 255."""
-    return np.asarray(SHEET.crop((28 * index, 28 * digit, 28 * index + 28, 28 * digit + 28)))
+    return digits()[PER_CLASS * digit + index]
 
 
 def ink(digit: int, index: int, size: tuple[int, int], place: tuple[int, int], scale: int) -> Image.Image:

@@ -28,9 +28,9 @@ from app.inference.reading import read_bytes
 from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.candidates import GLANCE_SIDE
 from app.preprocess.decode import decode_image, open_image
+from sheet import random_digit
 
 ROOT = Path(__file__).parent.parent
-SHEET = Image.open(ROOT / "tests" / "data" / "mnist_500.png")
 CELL = 28
 PICTURES = 5
 WARM_UP = 3
@@ -105,7 +105,7 @@ def decode(file: bytes) -> None:
 
 def measure(case: Case, repeat: int, rng: np.random.Generator, classifier: Classifier) -> Timing:
     """Time a kind of picture after a warm-up."""
-    files = [case.make(cell(rng), rng) for _ in range(PICTURES)]
+    files = [case.make(Image.fromarray(random_digit(rng)), rng) for _ in range(PICTURES)]
     seconds = [
         (timed(read_bytes, file, classifier), timed(decode, file)) for file in islice(cycle(files), WARM_UP + repeat)
     ]
@@ -136,12 +136,6 @@ def cpu_model() -> str:
         lines = []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, platform.processor() or platform.machine())
-
-
-def cell(rng: np.random.Generator) -> Image.Image:
-    """Pick a real digit, 28×28, greyscale, ink = 255."""
-    left, top = (CELL * int(rng.integers(side // CELL)) for side in SHEET.size)
-    return SHEET.crop((left, top, left + CELL, top + CELL))
 
 
 def placed(digit: Image.Image, size: tuple[int, int], scale: int, rng: np.random.Generator) -> Image.Image:

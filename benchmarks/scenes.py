@@ -6,7 +6,6 @@ motion blur or handwriting other than MNIST's.
 """
 
 from collections.abc import Callable
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from crops import CROPS
 from drawing import handwriting, marker, pair, spot, stamp
+from sheet import random_digit
 from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
 from training.paper import (
     COARSE,
@@ -43,8 +43,6 @@ from training.paper import (
     to_size,
 )
 from training.strokes import Digit, Map, Strokes, felt, pen
-
-NEIGHBOURS = Image.open(Path(__file__).parent.parent / "tests" / "data" / "mnist_500.png").convert("L")  # loads it
 
 Scene = Callable[[Digit, Generator], bytes]
 
@@ -337,7 +335,7 @@ def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
     strokes, height = handwriting(digit, rng), rng.uniform(120, 300)
     pads, seen = rng.uniform(0.3, 0.8, 4) * height, {}
     for side in rng.choice(4, rng.integers(1, 3), replace=False):
-        other = handwriting(random_neighbour(rng), rng)
+        other = handwriting(random_digit(rng), rng)
         seen[side] = other, rng.uniform(0.3, 0.65) * other.extent(height)[side % 2]
         pads[side] = seen[side][1] + rng.uniform(0.2, 0.5) * height
     extent = strokes.extent(height)
@@ -350,12 +348,6 @@ def cut_off_neighbours(digit: Digit, rng: Generator) -> bytes:
         place[side % 2] = visible - half if side < 2 else size[side % 2] - visible + half
         ink = np.maximum(ink, stamp(size, other, height, pair(place)))
     return scanned(rng, paint(plain(size, off_white(rng)), ink, ink_colour(rng)))
-
-
-def random_neighbour(rng: Generator) -> Digit:
-    """Pick one of 500 other MNIST digits."""
-    column, row = (28 * int(rng.integers(side // 28)) for side in NEIGHBOURS.size)
-    return np.asarray(NEIGHBOURS.crop((column, row, column + 28, row + 28)))
 
 
 SCENES: dict[str, Scene] = {

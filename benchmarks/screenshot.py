@@ -15,7 +15,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from app.preprocess.frame import FRAME_SIDE
 from drawing import traced
-from serving import PORT, ROOT, SERVERS, digits, start, stop
+from serving import PORT, ROOT, SERVERS, start, stop
+from sheet import digits
 
 DOCS = ROOT / "docs"
 FOUR, TWO = 207, 102  # indices of the digits

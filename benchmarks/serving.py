@@ -27,12 +27,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import httpx2
-import numpy as np
 import typer
 from PIL import Image
 
-from app.preprocess.frame import FRAME_SIDE
 from scenes import render
+from sheet import digits
 
 ROOT = Path(__file__).parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
@@ -64,12 +63,6 @@ SERVERS: dict[str, list[str]] = {
     ],
 }
 FIELDS = {"LitServe": "request"}  # LitServe names the field after its parameter
-
-
-def digits() -> np.ndarray:
-    """Load 500 MNIST validation digits, 50 of each, 0s first: (500, 28, 28) uint8, ink = 255."""
-    sheet = np.asarray(Image.open(ROOT / "tests" / "data" / "mnist_500.png"))
-    return sheet.reshape(10, FRAME_SIDE, -1, FRAME_SIDE).swapaxes(1, 2).reshape(-1, FRAME_SIDE, FRAME_SIDE)
 
 
 def pictures() -> dict[str, bytes]:

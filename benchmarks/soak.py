@@ -22,7 +22,8 @@ from PIL import Image
 
 from app.inference.classifier import Classifier
 from app.inference.reading import read_bytes
-from serving import ROOT, SERVERS, URL, digits, memory, pictures, start, stop
+from serving import ROOT, SERVERS, URL, memory, pictures, start, stop
+from sheet import digits
 
 GROWTH = 0.05
 
