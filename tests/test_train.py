@@ -355,3 +355,22 @@ def test_the_training_error_is_measured_on_the_training_inputs(parts):
         run.history.append({"epoch": epoch + 1, "validation_loss": 1.0})
     assert errors[0] > 0.5
     assert errors[-1] == pytest.approx(train.validate(run.model, digits)[1], abs=0.02)
+
+
+def test_training_and_validation_are_made_of_their_own_images(sample_mnist, tmp_path, monkeypatch):
+    sources, parts, made_of = {}, [], train.made_of
+
+    def spied(digits: Digits, seed: int) -> tuple[Digits, torch.Tensor]:
+        sources[seed] = digits.images
+        return made_of(digits, seed)
+
+    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
+    monkeypatch.setattr(train, "made_of", spied)
+    monkeypatch.setattr(train, "fit_all", lambda _, __, given, ___: (parts.extend(given), ([], 1))[1])
+    train.main(["--data", f"{sample_mnist}", "--runs", f"{tmp_path}", "--threads", "1", "--precision", "fp32"])
+    training, held_out = (part.images for part in data.split(data.load(sample_mnist, train=True)))
+    digits, _, validation = parts
+    assert digits.images[:300].equal(training)
+    assert validation.images[:100].equal(held_out)
+    assert sources[0].equal(training)
+    assert sources[train.VALIDATION_SEED].equal(held_out)
