@@ -72,6 +72,18 @@ def test_affine_rotates_scales_and_shears_within_its_limits():
     assert 0.9 * math.radians(augment.ROTATION_DEGREES) < angles.max() <= math.radians(augment.ROTATION_DEGREES) + 1e-6
     stretch = matrices[:, :, 0].norm(dim=1).log()
     assert 0.9 * augment.STRETCH < stretch.abs().max() <= augment.STRETCH + 1e-6
+    shear = (matrices[:, :, 0] * matrices[:, :, 1]).sum(dim=1) / torch.linalg.det(matrices)
+    assert 0.9 * augment.SHEAR < shear.abs().max() <= augment.SHEAR + 1e-6
+
+
+def test_size_and_position_in_the_frame_vary_within_their_limits(images, monkeypatch):
+    same = images[:1].expand(1000, 28, 28)
+    scale, _ = augment.reframing(same, 1, generator())
+    assert 1.9 * augment.OFF_SIZE < scale.log().max() - scale.log().min() <= 2 * augment.OFF_SIZE + 1e-6
+    monkeypatch.setattr(augment, "OFF_SIZE", 0.0)
+    scale, shift = augment.reframing(same, 1, generator())
+    for place in (shift / scale).T:
+        assert 1.9 * augment.OFF_PLACE_PIXELS < place.max() - place.min() <= 2 * augment.OFF_PLACE_PIXELS + 1e-5
 
 
 def test_positions_are_the_affine_map_plus_the_displacement():

@@ -76,6 +76,25 @@ def test_the_same_seed_gives_the_same_weights(parts):
     assert not weights(first).equal(weights(other))
 
 
+@pytest.mark.parametrize("is_on", [True, False])
+def test_both_digits_and_non_digits_are_augmented_unless_it_is_turned_off(parts, is_on):
+    run, seen = setup(replace(SMALL, augment=is_on), 0, CPU), []
+    run.model.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0].clone().split([50, 25])))
+    with tqdm(disable=True) as bar:
+        train.train_epoch(run, parts[0], parts[1], bar)
+    for given, images in ((parts[0].images, seen[::2]), (parts[1], seen[1::2])):
+        known = {image.numpy().tobytes() for image in given.float() / 255}
+        unchanged = sum(image.numpy().tobytes() in known for image in torch.cat(images))
+        assert unchanged == (0 if is_on else sum(map(len, images)))
+
+
+def test_validation_has_no_dropout_and_changes_nothing(parts):
+    model = setup(replace(SMALL, dropout=0.5), 0, CPU).model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert train.validate(model.train(), parts[2]) == train.validate(model.train(), parts[2])
+    assert all(value.equal(before[name]) for name, value in model.state_dict().items())
+
+
 def test_training_in_bf16_works(parts):
     _, losses = run_epochs(replace(SMALL, precision="bf16"), parts)
     assert losses[-1] < losses[0]
@@ -110,6 +129,9 @@ def test_a_convolutional_recipe_becomes_dense_and_trains_on(parts, tmp_path):
     assert run.history[2]["training_loss"] < 1.1 * run.history[1]["training_loss"]
     assert run.best_loss == min(row["validation_loss"] for row in run.history[2:])
     assert run.best.keys() == run.model.state_dict().keys()
+    first = run.model.hidden[0]
+    assert (first.linear.weight != 0).float().mean() > 0.5  # converted, less than a tenth are
+    assert first.norm.num_batches_tracked == 0  # its statistics are kept
 
 
 def test_each_stage_has_its_own_learning_rate():
