@@ -77,7 +77,7 @@ def calibrated(model: DigitNet, digits: Digits, frames: Digits) -> tuple[DigitNe
     temperature = best_temperature(model(digits.images.float() / 255)[:, :CLASSES], digits.labels)
     legibility = torch.cat([model(part.float() / 255)[:, CLASSES] for part in torch.split(frames.images, 5_000)])
     with torch.enable_grad():
-        scale, offset = best_line(legibility.clone(), frames.labels != NONE)
+        scale, offset = best_line(legibility.cpu().clone(), frames.labels.cpu() != NONE)  # Apple's MPS has no float64
     weight, bias = model.output.weight, model.output.bias
     weight[:CLASSES] /= temperature
     bias[:CLASSES] /= temperature
