@@ -50,6 +50,13 @@ def test_pictures_are_framed_as_the_service_frames_them(folder, seven, digits, c
     assert loaded.images[1].numpy().tolist() == digits[150].tolist()
 
 
+def test_labels_may_start_with_a_byte_order_mark(folder):
+    """Excel writes one."""
+    table = folder / "labels.csv"
+    table.write_text(table.read_text(), encoding="utf-8-sig")
+    assert len(pictures.labels_below(folder)) == 3
+
+
 def test_a_folder_of_folders_is_read(folder, classifier):
     assert len(pictures.load(folder.parent, classifier)) == 3
 

@@ -37,7 +37,7 @@ def files_of_labels(folder: Path) -> list[Path]:
 
 def labels_of(folder: Path) -> dict[Path, str]:
     """Read the label of each picture in a folder: a digit, or NO_DIGIT."""
-    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
+    with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
         return {folder / "images" / row["filename"]: row["label"] for row in csv.DictReader(file)}
 
 
