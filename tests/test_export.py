@@ -94,3 +94,4 @@ def test_if_int8_would_change_the_answers_the_file_is_float32(images, tmp_path, 
 def test_a_network_without_hidden_layers_stays_float32(images, tmp_path):
     export.export(trained(hidden=()), tmp_path / "model.onnx", METADATA, images)
     assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == OUTPUT
+    assert Classifier(tmp_path / "model.onnx").metadata["weights"] == "float32"

@@ -325,6 +325,7 @@ def test_ctrl_c_keeps_the_best_so_far(sample_mnist, tmp_path):
     metadata = Classifier(output).metadata
     assert metadata["architecture"] == "784-32-11"
     assert int(metadata["epochs"]) >= 2
+    assert metadata["course"] == f"1000 epochs (interrupted after {metadata['epochs']})"
 
 
 def test_missing_data_is_reported_in_one_sentence(tmp_path):

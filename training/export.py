@@ -127,8 +127,9 @@ def constants(i: int, **values: NDArray[Any] | np.generic) -> list[onnx.TensorPr
 def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
     """Write the network to `path`, if the file reproduces its outputs on real images.
 
-    The weights are 8-bit if that changes the outputs by at most MAX_ROUNDING on average, else float32. The file is
-    written beside `path`, loaded as the service would load it, checked, and only then moved into place.
+    The weights are 8-bit if that changes the outputs by at most MAX_ROUNDING on average, else float32, as they are
+    without hidden layers. The file is written beside `path`, loaded as the service would load it, checked, and only
+    then moved into place.
 
     Parameters
     ----------
@@ -158,7 +159,7 @@ def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Ten
             )
         onnx.save_model(to_onnx(model, {**metadata, "weights": "int8"}, images), int8)
         rounding = differences(model, Classifier(int8), images).mean()
-        (int8 if rounding <= MAX_ROUNDING else floats).replace(path)
+        (int8 if len(model.hidden) and rounding <= MAX_ROUNDING else floats).replace(path)
     finally:
         floats.unlink(missing_ok=True)
         int8.unlink(missing_ok=True)

@@ -246,7 +246,7 @@ def finish(
         "training_data": learned_from,
         "recipe": best.config.command(),
         "seed": str(best.seed),
-        "course": best.config.course,
+        "course": best.config.course + f" (interrupted after {best.epochs})" * (best.epochs < best.config.epochs),
         "epochs": str(best.epochs),
         "validation_loss": f"{best.best_loss:.4f}",
         "test_error_percent": f"{test_errors[best.seed]:.2%}".rstrip("%"),
