@@ -1,5 +1,7 @@
 """Measures of a model's answers, and the model card."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,19 @@ def test_the_committed_card_belongs_to_the_committed_model(classifier):
     card = (MODEL.parent / "README.md").read_text()
     assert classifier.version in card
     assert classifier.metadata["seeds"] in card.replace("\n", " ")
+
+
+@pytest.mark.slow
+def test_only_a_model_card_is_overwritten(sample_mnist, tmp_path, capsys):
+    shutil.copy(MODEL, tmp_path)
+    command = ["--model", str(tmp_path / MODEL.name), "--data", str(sample_mnist)]
+    (tmp_path / "README.md").write_text("# My project")
+    assert evaluate.main(command) == 1
+    assert "README.md is not a model card" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text() == "# My project"
+    (tmp_path / "README.md").unlink()
+    assert [evaluate.main(command), evaluate.main(command)] == [0, 0]
+    assert (tmp_path / "README.md").read_text().startswith(evaluate.TITLE)
 
 
 def test_a_missing_model_is_reported_in_one_sentence(tmp_path, capsys):

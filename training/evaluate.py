@@ -30,6 +30,7 @@ CALIBRATION_BINS = 15
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 CARD = Path(__file__).with_name("model_card.md")
+TITLE = "# Model card"  # of every card, which may be overwritten
 
 
 @dataclass(frozen=True)
@@ -182,9 +183,8 @@ def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
         "version": classifier.version,
         "report": report(answers),
     }
-    (folder / "README.md").write_text(
-        Template(CARD.read_text()).substitute(defaultdict(lambda: "not recorded", values))
-    )
+    card = Template(CARD.read_text(encoding="utf-8")).substitute(defaultdict(lambda: "not recorded", values))
+    (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -201,10 +201,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ModelError, data.DataMissing) as error:
         print(error, file=sys.stderr)
         return 1
+    card = arguments.model.parent / "README.md"
+    if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith(TITLE):
+        print(f"{card} is not a model card: move the model into a folder of its own, for its card.", file=sys.stderr)
+        return 1
     answers = answer(classifier, test.images.numpy(), test.labels.numpy())
     write_card(classifier, answers, arguments.model.parent)
     print(report(answers))
-    print(f"\nWrote the model card to {arguments.model.parent / 'README.md'}.")
+    print(f"\nWrote the model card to {card}.")
     return 0
 
 
