@@ -14,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tqdm import tqdm
 
 from app.inference.classifier import Classifier
+from support import ROOT
 from tensors import as_digits
 from training import board, data, train
 from training.config import RECIPES, Config, parse
@@ -241,8 +242,12 @@ def test_a_recipe_survives_its_command_line_and_its_file(config):
     ("options", "message"),
     [
         ("--epochs 0", "0 is not at least 1"),
-        ("--batch-size many", "invalid positive value"),
+        ("--batch-size many", "invalid size value"),
         ("--dropout 1", "1 is not in"),
+        ("--batch-size 1", "1 is not at least 2"),
+        ("--weight-decay -1", "-1 is negative"),
+        (f"--output {ROOT}", "is not a file's name"),
+        (f"--output {ROOT}/README.md/digits.onnx", "is not a file's name"),
         ("--learning-rate -1", "-1 is not above 0"),
         ("--activation swish", "invalid choice"),
         ("--channels 1 2 3 4", "--channels takes at most 3 numbers"),
@@ -335,6 +340,14 @@ def test_missing_data_is_reported_in_one_sentence(tmp_path):
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "--data DIR or MNIST_ROOT=DIR" in done.stderr
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "xpu"])
+def test_a_missing_device_is_reported_in_one_sentence(device, capsys):
+    assert train.main(["--device", device]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"--device {device} cannot be used: ")
+    assert said.count("\n") == 1
 
 
 def test_missing_data_leaves_no_run_behind(tmp_path, monkeypatch, capsys):

@@ -147,7 +147,7 @@ def parser() -> argparse.ArgumentParser:
     )
     fit.add_argument(
         "--batch-size",
-        type=positive,
+        type=size,
         metavar="N",
         help=f"digits per batch; half as many non-digits are added ({d.batch_size})",
     )
@@ -161,7 +161,10 @@ def parser() -> argparse.ArgumentParser:
         help="peak; linear warm-up for a tenth of the run, then cosine decay to 0 (adamw 0.002, sgd 0.1)",
     )
     fit.add_argument(
-        "--weight-decay", type=float, metavar="W", help=f"weight decay; sgd uses a hundredth of it ({d.weight_decay})"
+        "--weight-decay",
+        type=decay,
+        metavar="W",
+        help=f"weight decay; sgd uses a hundredth of it ({d.weight_decay})",
     )
     fit.add_argument("--augment", action=argparse.BooleanOptionalAction, help="augment the images in each epoch (on)")
     fit.add_argument(
@@ -222,6 +225,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     if arguments.resume is not None and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
+    if arguments.output and (arguments.output.is_dir() or arguments.output.parent.is_file()):
+        p.error(f"--output {arguments.output} is not a file's name")
     config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
@@ -246,6 +251,20 @@ def positive(text: str) -> int:
     """Parse an integer of at least 1."""
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def size(text: str) -> int:
+    """Parse an integer of at least 2: batch normalisation and non-digits need that many digits per batch."""
+    if (number := int(text)) < 2:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 2")
+    return number
+
+
+def decay(text: str) -> float:
+    """Parse a number of at least 0."""
+    if not (number := float(text)) >= 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
     return number
 
 

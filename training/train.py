@@ -192,10 +192,17 @@ def fit(
             )
 
 
+class DeviceMissing(Exception):
+    """The named device does not exist here."""
+
+
 def choose_device(name: str) -> torch.device:
     """Return the named device; "auto" is an accelerator if there is one."""
     if name != "auto":
-        return torch.device(name)
+        try:
+            return torch.empty(0, device=name).device
+        except (AssertionError, RuntimeError) as error:
+            raise DeviceMissing(f"--device {name} cannot be used: {str(error).splitlines()[0]}") from error
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return accelerator or torch.device("cpu")
 
@@ -280,6 +287,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (
         board.TensorBoardMissing,
         data.DataMissing,
+        DeviceMissing,
         pictures.PicturesMissing,
         ExportMismatch,
         ModelError,
