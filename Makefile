@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help:  ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {print $$1 "\t" $$2}' $(MAKEFILE_LIST)
 
 run: .venv/service  ## Serve on http://127.0.0.1:8000 (another port and options: PORT=8080 ARGS="--workers 2")
 	@exec $(BIN)/digits serve $(if $(PORT),--port $(PORT)) $(ARGS)
