@@ -136,9 +136,7 @@ def parser() -> argparse.ArgumentParser:
     net.add_argument("--dropout", type=share, metavar="P", help=f"dropout rate of the hidden layers ({d.dropout})")
 
     fit = p.add_argument_group("training", argument_default=argparse.SUPPRESS)
-    fit.add_argument(
-        "--epochs", type=positive, metavar="N", help=f"passes over the 55,000 training images ({d.epochs})"
-    )
+    fit.add_argument("--epochs", type=positive, metavar="N", help=f"passes over the training digits ({d.epochs})")
     fit.add_argument(
         "--convolution-share",
         type=share,
@@ -158,7 +156,8 @@ def parser() -> argparse.ArgumentParser:
         "--learning-rate",
         type=above_zero,
         metavar="R",
-        help="peak; linear warm-up for a tenth of the run, then cosine decay to 0 (adamw 0.002, sgd 0.1)",
+        help="peak; linear warm-up for a tenth of the run, then cosine decay to 0; with --channels, in each of its "
+        "two stages (adamw 0.002, sgd 0.1)",
     )
     fit.add_argument(
         "--weight-decay",

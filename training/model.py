@@ -14,7 +14,7 @@ from app.inference.classifier import CLASSES, PIXELS
 
 # One logit per digit, and one for the legibility: whether the frame shows a single whole digit.
 OUTPUTS = CLASSES + 1
-# Mean and standard deviation of the 55,000 training images, in [0, 1].
+# Mean and standard deviation of MNIST's 60,000 training images, in [0, 1].
 MEAN, STD = 0.1307, 0.3081
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
