@@ -247,13 +247,14 @@ def finish(
     best = min(runs, key=lambda run: run.best_loss)
     test_errors = {run.seed: validate(best_network(run), test)[1] for run in runs}
     model, calibration = calibrated(best_network(best), held_out, validation)
+    interrupted = f" (interrupted after {best.epochs})" if best.epochs < best.config.epochs else ""
     metadata = {
         "architecture": architecture(best.config),
         "activation": best.config.activation,
         "training_data": learned_from,
         "recipe": best.config.command(),
         "seed": str(best.seed),
-        "course": best.config.course + f" (interrupted after {best.epochs})" * (best.epochs < best.config.epochs),
+        "course": f"{best.config.course}{interrupted}",
         "epochs": str(best.epochs),
         "validation_loss": f"{best.best_loss:.4f}",
         "test_error_percent": f"{test_errors[best.seed]:.2%}".rstrip("%"),
