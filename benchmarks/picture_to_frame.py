@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
+from app.cli.layout import percent
 from app.inference.classifier import Classes, Classifier
 from app.inference.reading import read_bytes
 from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates
@@ -81,11 +82,6 @@ def selected(candidates: list[Candidate], classes: Classes) -> list[tuple[Candid
         (candidates[index], f"{classes.probabilities[index].argmax()}, {percent(classes.legibility[index])} legible")
         for index in [order[0], *rejected][:SHOWN]
     ]
-
-
-def percent(share: float) -> str:
-    """Format a legibility, which is never certain, as the page does."""
-    return ">99.9 %" if share >= 0.9995 else f"{100 * share:.1f} %"
 
 
 def main() -> None:

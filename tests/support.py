@@ -28,10 +28,10 @@ from app.inference.reading import Reading, read_bytes
 from app.inference.thresholds import MAX_PIXELS
 from app.preprocess import errors
 from app.preprocess.decode import Picture, decode_image, open_image
+from sheet import CLASSES, PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
 MODEL = ROOT / "models" / "digits.onnx"
-SHEET = Path(__file__).parent / "data" / "mnist_500.png"
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 DIGITS = str(Path(sys.executable).with_name("digits"))
 # A program's line with its output as a comment.
@@ -52,9 +52,7 @@ def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> b
 
 def load_sheet() -> tuple[np.ndarray, np.ndarray]:
     """Load 500 MNIST validation digits, (500, 28, 28) uint8 with ink = 255, and their labels."""
-    sheet = np.asarray(Image.open(SHEET))
-    digits = sheet.reshape(10, 28, -1, 28).swapaxes(1, 2).reshape(-1, 28, 28)
-    return digits, np.repeat(np.arange(10), len(digits) // 10)
+    return digits().copy(), np.repeat(np.arange(CLASSES), PER_CLASS)
 
 
 @cache

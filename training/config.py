@@ -248,15 +248,18 @@ def numbers(values: tuple[int, ...]) -> str:
 
 def positive(text: str) -> int:
     """Parse an integer of at least 1."""
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return number
+    return at_least(1, int(text))
 
 
 def size(text: str) -> int:
     """Parse an integer of at least 2: batch normalisation and non-digits need that many digits per batch."""
-    if (number := int(text)) < 2:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 2")
+    return at_least(2, int(text))
+
+
+def at_least(least: int, number: int) -> int:
+    """Return a number; raise ArgumentTypeError if it is below the least one."""
+    if number < least:
+        raise argparse.ArgumentTypeError(f"{number} is not at least {least}")
     return number
 
 

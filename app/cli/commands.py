@@ -232,7 +232,7 @@ def clean_exit() -> Iterator[None]:
     except BrokenPipeError:
         end_by(signal.SIGPIPE)
     except OSError as error:  # such as a full disk
-        say(f"The answers cannot be written: {error.strerror}.", err=True)
+        say(f"The answers cannot be written: {error.strerror or error}.", err=True)
         raise typer.Exit(1) from error
 
 

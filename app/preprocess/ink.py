@@ -83,8 +83,8 @@ def stretched(view: View) -> Iterator[View]:
 def opaque(image: Image.Image) -> Map:
     """Flatten an image to (1 or 3, H, W) colours, float32 in [0, 1].
 
-    If most of the image is opaque, transparent pixels are blended with the median colour of the opaque ones. Otherwise,
-    or if the result has no contrast, as for a filled shape, the alpha channel is the ink.
+    If most pixels are more than half as opaque as the most opaque one, transparent pixels are blended with their median
+    colour. Otherwise, or if the result has no contrast, as for a filled shape, the alpha channel is the ink.
     """
     if image.mode == "F":
         grey: Map = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)

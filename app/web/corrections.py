@@ -36,17 +36,21 @@ async def folder_of(request: Request) -> Corrections:
     corrections: Corrections | None = request.state.corrections
     if corrections is None:
         raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
-    origin, allowed = request.headers.get("origin"), request.state.settings.cors_origins
-    # Browsers send such a request even if CORS hides the response from the page; programs send neither header. Without
-    # TLS, browsers send Sec-Fetch-Site to localhost only.
-    site, host = request.headers.get("sec-fetch-site"), request.headers.get("host")
-    own = (None, f"http://{host}", f"https://{host}")
-    is_foreign = site not in ("none", "same-origin") if site else origin not in own
-    if is_foreign and not {origin, "*"} & set(allowed):
+    origin = request.headers.get("origin")
+    if is_from_elsewhere(request) and not {origin, "*"} & set(request.state.settings.cors_origins):
         raise errors.CrossOrigin(
             f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS."
         )
     return corrections
+
+
+def is_from_elsewhere(request: Request) -> bool:
+    """Return whether a page of another origin sends a request; browsers send it even if CORS hides the response."""
+    if site := request.headers.get("sec-fetch-site"):
+        return site not in ("none", "same-origin")
+    # Without TLS, browsers send that header to localhost only. Programs send neither header.
+    host = request.headers.get("host")
+    return request.headers.get("origin") not in (None, f"http://{host}", f"https://{host}")
 
 
 @guarded.post(
