@@ -77,9 +77,10 @@ def test_unreadable_pictures_are_skipped_and_reported(folder, classifier, capsys
     ("table", "message"),
     [
         (None, "holds no picture to train on"),
-        ("filename,label\n", "holds no picture to train on"),
-        ("filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
-        ("filename,digit\na.png,7\n", "has no column 'label'"),
+        (b"filename,label\n", "holds no picture to train on"),
+        (b"filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
+        (b"filename,digit\na.png,7\n", "has no column 'label'"),
+        (b"filename,label\n\xfc.png,7\n", "is not in UTF-8"),
     ],
 )
 def test_a_folder_without_labelled_pictures_is_reported_before_training(
@@ -87,7 +88,7 @@ def test_a_folder_without_labelled_pictures_is_reported_before_training(
 ):
     (folder / "labels.csv").unlink()
     if table is not None:
-        (folder / "labels.csv").write_text(table)
+        (folder / "labels.csv").write_bytes(table)
     places = ["--data", str(sample_mnist), "--runs", str(tmp_path / "runs")]
     assert train.main([*places, "--pictures", str(folder)]) == 1
     said = capsys.readouterr().err

@@ -83,6 +83,8 @@ def labels_below(folder: Path) -> dict[Path, int]:
             found |= labels_of(file.parent)
         except KeyError as error:
             raise PicturesMissing(f"{file} has no column {error}.") from error
+        except UnicodeDecodeError as error:
+            raise PicturesMissing(f"{file} is not in UTF-8: save it as CSV in UTF-8.") from error
     if unknown := set(found.values()) - set(LABELS):
         raise PicturesMissing(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
     return {path: LABELS[label] for path, label in found.items()}
