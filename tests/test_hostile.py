@@ -116,6 +116,12 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
         *[png_chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(1_000_000), 9)) for _ in range(7)]
     ),
     "PNG text that inflates a lot": lambda: png_with(png_chunk(b"zTXt", b"k\x00\x00" + zlib.compress(bytes(10**8), 1))),
+    "small PNG of text that inflates to four bytes per character": lambda: png_with(
+        *[
+            png_chunk(b"iTXt", b"k%d\x00\x01\x00\x00\x00" % key + zlib.compress("😀".encode() + bytes(1_000_000), 9))
+            for key in range(7)
+        ]
+    ),
     "colour profile that inflates": lambda: png_with(png_chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
     "EXIF that points at itself": exif_bomb,
     "small PNG of EXIF that inflates": inflating_exif,
@@ -219,6 +225,9 @@ def jpeg_of_nothing_but_markers() -> bytes:
 INFER = "/v2/models/digits/infer"
 HOSTILE_BODIES: dict[str, Callable[[], Body]] = {
     "batch of PNGs of text that inflates": lambda: batch(HOSTILE["small PNG of text that inflates"]()),
+    "batch of PNGs of text that inflates more": lambda: batch(
+        HOSTILE["small PNG of text that inflates to four bytes per character"]()
+    ),
     "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers()),
     "bomb": lambda: gzipped("/predict", bytes(10**8)),
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),

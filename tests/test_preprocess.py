@@ -2,7 +2,9 @@
 
 import struct
 import time
+import tracemalloc
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from app.preprocess.maps import Box
 from support import (
     HOSTILE,
     MAX_PIXELS,
+    PNG,
     apart,
     claiming,
     distance,
@@ -26,6 +29,7 @@ from support import (
     frame_of,
     inflating_exif,
     picture_from_bytes,
+    png_chunk,
     reading_of,
     reading_of_drawing,
     turned_jpeg,
@@ -223,6 +227,18 @@ def test_exif_that_inflates_takes_little_time():
     started = time.process_time()
     assert picture_from_bytes(inflating_exif(), GLANCE_SIDE).image.getbbox()
     assert time.process_time() - started < 0.5  # 0.01 s; if all of it were read, 3 s
+
+
+@pytest.mark.parametrize("before", [b"IDAT", b"IEND"])
+def test_text_that_inflates_takes_little_memory(before):
+    text = png_chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress("😀".encode() + bytes(1_000_000), 9))
+    end = PNG.index(before) - 4
+    tracemalloc.start()
+    try:
+        assert picture_from_bytes(PNG[:end] + text + PNG[end:], GLANCE_SIDE).image.getbbox()
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000  # 9 MB if it were inflated
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
