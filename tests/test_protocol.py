@@ -96,6 +96,13 @@ def test_a_broken_rest_of_an_answered_request_gets_no_second_answer():
     assert transport.ended
 
 
+def test_an_invalid_body_that_arrives_with_its_headers_is_answered_once(caplog):
+    transport = fed(answer_at_once, REQUEST + b"zz\r\nzz\r\n")
+    assert written(transport).startswith(b"HTTP/1.1 400 ")
+    assert written(transport).count(b"HTTP/1.1") == 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("app", [answer_at_once, never_answer])
 def test_a_client_that_does_not_read_its_answer_is_disconnected(app):

@@ -79,7 +79,9 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         self.set_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer invalid HTTP; close the connection if a response has already begun."""
+        """Answer invalid HTTP in place of the application; close the connection if a response has already begun."""
+        if self.is_busy:
+            self.cycle.disconnected = True
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             super().send_400_response(msg)
         else:
