@@ -55,6 +55,18 @@ def test_a_cookie_is_not_parsed(client):
     assert processor_time_of(client, "/health", {"cookie": 'a="' + "\\a" * 15_000 + '"'}) < usual + 0.1
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/health"), ("POST", "/predict")])
+def test_a_path_with_one_more_newline_is_unknown(client, lines, method, path):
+    """Such a request would pass neither the admission nor a proxy's rules for a path."""
+    assert client.request(method, f"{path}%0A").status_code == 404
+    assert lines[-1]["path"] == f"{path}%0A"
+
+
+def test_a_long_query_is_not_parsed_to_its_end(client, seven):
+    answer = client.post("/predict?" + "a&" * 500 + "frame=1&" + "a&" * 7000 + "frame=0", content=encode(seven))
+    assert "frame" in answer.json()
+
+
 def processor_time_of(client, path: str, headers: dict[str, str]) -> float:
     begin = process_time()
     assert client.get(path, headers=headers).status_code == 200

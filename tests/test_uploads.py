@@ -9,7 +9,7 @@ import os
 import tracemalloc
 import zlib
 from contextlib import suppress
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import pytest
 from fastapi import Request
@@ -148,6 +148,13 @@ def test_a_form_without_one_picture_is_refused(body, error, message):
 def test_a_form_whose_boundary_is_missing_or_too_long_is_refused(content_type):
     with pytest.raises(MalformedMultipart):
         picture_in(part(b"x") + b"--X--", content_type=content_type)
+
+
+def test_a_long_content_type_takes_little_time():
+    started = thread_time()
+    with pytest.raises(MalformedMultipart):
+        picture_in(content_type="multipart/form-data" + ";" * 30_000)
+    assert thread_time() - started < 0.01
 
 
 @pytest.mark.parametrize(

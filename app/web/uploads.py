@@ -99,7 +99,7 @@ def check_count(pictures: int) -> None:
 
 async def read_picture(request: Request) -> bytes:
     """Return the bytes of a request's only picture; see `read_body` for the errors."""
-    media_type, options = parse_options_header(request.headers.get("content-type"))
+    media_type, options = media_type_of(request)
     if media_type.startswith(MULTIPART):
         pictures = await read_form(request, options.get(b"boundary"), FIELD, MAX_PARTS)
         if len(pictures) > 1:
@@ -113,10 +113,15 @@ async def read_picture(request: Request) -> bytes:
 
 async def read_pictures(request: Request) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `read_body` for the errors."""
-    media_type, options = parse_options_header(request.headers.get("content-type"))
+    media_type, options = media_type_of(request)
     if not media_type.startswith(MULTIPART):
         raise NoFile(f"The request is not a form: send the pictures as form fields '{SEVERAL}', as curl -F does.")
     return await read_form(request, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS)
+
+
+def media_type_of(request: Request) -> tuple[bytes, dict[bytes, bytes]]:
+    """Return the media type of the body and its options; what is too long for a part's header is ignored here too."""
+    return parse_options_header(request.headers.get("content-type", "")[:MAX_HEADER_BYTES])
 
 
 async def read_raw(request: Request) -> bytes:
