@@ -33,6 +33,7 @@ function digitsOf({ lines }) {
 let strokes = []; // each is a list of points in heights of the sheet, so that it can be drawn at any size
 let undone = []; // strokes that were undone, the next one to redo last
 let stroke = null; // the one being drawn; added to `strokes` once it cannot be a tap
+let pointer; // its id, to ignore other fingers, a resting palm, or the mouse
 let current = null; // the picture shown: {blob}, for a file also {name, url}; later its `answer` or `error`
 let chosen; // the digit whose probabilities are shown
 
@@ -107,9 +108,11 @@ function begin() {
 }
 
 sheet.addEventListener("pointerdown", (event) => {
-  if (!event.isPrimary || event.button !== 0 || (current?.url && event.pointerType !== "mouse")) return;
+  const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
+  if (isOther || (current?.url && event.pointerType !== "mouse")) return;
   event.preventDefault();
-  sheet.setPointerCapture(event.pointerId);
+  pointer = event.pointerId;
+  sheet.setPointerCapture(pointer);
   stroke = [point(event)];
   if (current?.url || digitAt(event) >= 0) return;
   begin();
@@ -120,12 +123,14 @@ sheet.addEventListener("pointermove", (event) => {
     sheet.style.cursor = digitAt(event) < 0 ? "" : "pointer";
     return;
   }
+  if (event.pointerId !== pointer) return;
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
   if (!isDrawing() && hasMoved(stroke)) begin();
   if (isDrawing()) readSoon();
 });
 sheet.addEventListener("lostpointercapture", (event) => {
+  if (event.pointerId !== pointer) return;
   const isStroke = isDrawing();
   stroke = null;
   if (isStroke) readDrawing();

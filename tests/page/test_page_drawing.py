@@ -12,6 +12,7 @@ from browsing import (
     Stroke,
     answered,
     choose,
+    devtools_of,
     draw,
     draw_by_touch,
     draw_number,
@@ -177,6 +178,27 @@ def test_a_finger_scrolls_over_a_picture_and_the_mouse_replaces_it(browser, url)
         expect(page.locator("#picture")).to_be_visible()
         draw(page, SEVEN)
         expect(page.locator("#picture")).to_be_hidden()
+        assert answered(page) == "7"
+
+
+def test_a_second_finger_and_the_mouse_leave_a_stroke_alone(browser, url):
+    with opened(browser, url, has_touch=True) as page:
+
+        def touch(kind: str, *fingers: tuple[float, float]) -> None:
+            points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers)]
+            devtools_of(page).send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        path, (other, further) = on_sheet(page, SEVEN), on_sheet(page, [(1.2, 0.8), (1.3, 0.8)])
+        touch("touchStart", path[0])
+        for point in path[1:3]:
+            touch("touchMove", point)
+        touch("touchStart", path[2], other)
+        touch("touchMove", path[3], further)
+        touch("touchEnd", path[3])
+        page.mouse.move(*other)
+        for point in path[4:]:
+            touch("touchMove", point)
+        touch("touchEnd")
         assert answered(page) == "7"
 
 
