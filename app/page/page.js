@@ -287,7 +287,7 @@ async function ask(route, picture, signal, busy) {
       busy();
       await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
     } else {
-      throw refused(ownWords(response) ?? answer.detail, response.status);
+      throw refused(reason(response, answer?.detail), response.status);
     }
   }
 }
@@ -306,13 +306,13 @@ async function post(route, picture, signal) {
   }
 }
 
-// Describe an error for which the service's message is too technical, or which comes from a proxy.
-function ownWords({ status, statusText, headers }) {
+// Describe an error: with the service's detail, unless that is too technical, or missing as in the errors of a proxy.
+function reason({ status }, detail) {
   if (status === 401) return sessionStorage.getItem("key") ? "This API key is wrong." : "This service needs an API key.";
-  if (headers.get("Content-Type") === "application/problem+json") return undefined;
+  if (detail) return detail;
   if (status === 413) return "The picture is too large: send a smaller one.";
   if (status === 200) return "This response is not from Digits: sign in and reload.";
-  return `The server answered ${status} ${statusText}: try again later.`;
+  return `The server answered ${status}: try again later.`;
 }
 
 // ---- Showing the answer.

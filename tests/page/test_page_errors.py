@@ -56,7 +56,7 @@ def test_an_overloaded_service_is_retried(page, three):
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "again"), [(502, "502 Bad Gateway: try again later", True), (200, "sign in", False)]
+    ("status", "words", "again"), [(502, "The server answered 502: try again later.", True), (200, "sign in", False)]
 )
 def test_an_html_answer_of_a_proxy_is_reported(page, status, words, again):
     page.route("**/read*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
@@ -64,6 +64,16 @@ def test_an_html_answer_of_a_proxy_is_reported(page, status, words, again):
     assert answered(page) == "?"
     expect(page.locator("#message")).to_contain_text(words)
     expect(page.get_by_role("button", name="Try again")).to_be_visible(visible=again)
+
+
+@pytest.mark.parametrize("body", ['{"detail": "cut', "{}"])
+def test_a_problem_without_a_detail_is_reported(page, body):
+    problem = {"status": 500, "content_type": "application/problem+json", "body": body}
+    page.route("**/read*", lambda route: route.fulfill(**problem))
+    draw(page, SEVEN)
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_have_text("The server answered 500: try again later.")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
 
 
 def test_trying_again_also_reads_the_pictures_that_were_still_being_read(page, three):
