@@ -136,6 +136,15 @@ def test_dark_mode_and_reduced_motion_are_respected(browser, url):
         assert page.locator("#bars i").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == "0s"
 
 
+def test_a_click_on_choose_leaves_no_focus_ring(page):
+    with page.expect_file_chooser():
+        page.get_by_text("Choose pictures").click()
+    expect(page.locator("#files")).to_be_focused()
+    assert (
+        page.locator(".button", has=page.locator("#files")).evaluate("e => getComputedStyle(e).outlineStyle") == "none"
+    )
+
+
 def test_the_keyboard_reaches_everything(page):
     draw(page, SEVEN)
     answered(page)
