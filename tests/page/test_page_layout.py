@@ -136,6 +136,20 @@ def test_dark_mode_and_reduced_motion_are_respected(browser, url):
         assert page.locator("#bars i").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == "0s"
 
 
+def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three):
+    def styles(selector: str, name: str) -> list[str]:
+        return page.locator(selector).evaluate_all("(all, name) => all.map(e => getComputedStyle(e)[name])", name)
+
+    with opened(browser, url, forced_colors="active") as page:
+        draw_number(page, SEVENTY_SEVEN)
+        assert answered(page) == "77"
+        assert len(set(styles("#digits label", "borderBottomColor"))) == 2
+        assert len(set(styles(".legend i", "backgroundColor"))) == 2
+        choose(page, ("a.png", three), ("b.png", three))
+        expect(page.locator("#list [aria-current=true]")).to_have_count(1)
+        assert len(set(styles("#list [aria-current]", "borderWidth"))) == 2
+
+
 def test_a_click_on_choose_leaves_no_focus_ring(page):
     with page.expect_file_chooser():
         page.get_by_text("Choose pictures").click()
