@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
+from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect
 
 from browsing import KEY, SEVEN, answered, choose, draw, draw_by_touch, draw_number, explained, opened
-from support import ROOT
+from support import ROOT, encode
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +134,16 @@ def test_dark_mode_and_reduced_motion_are_respected(browser, url):
         ink = page.locator("#sheet").evaluate("sheet => getComputedStyle(sheet).color")
         assert min(map(int, re.findall(r"\d+", ink))) > 200
         assert page.locator("#bars i").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == "0s"
+
+
+def test_dark_ink_on_a_transparent_ground_is_visible_in_dark_mode(browser, url):
+    seven = Image.new("LA", (300, 200))
+    ImageDraw.Draw(seven).line([(100, 50), (180, 50), (130, 150)], (0, 255), 9)
+    with opened(browser, url, color_scheme="dark") as page:
+        choose(page, ("seven.png", encode(seven)))
+        assert answered(page) == "7"
+        shown = np.asarray(Image.open(BytesIO(page.locator("#sheet").screenshot())).convert("L"))
+        assert shown[20:-20, 20:-20].max() > 120
 
 
 def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three):
