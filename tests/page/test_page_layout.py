@@ -12,7 +12,18 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, expect
 
-from browsing import KEY, SEVEN, answered, choose, draw, draw_by_touch, draw_number, explained, opened
+from browsing import (
+    KEY,
+    SEVEN,
+    answered,
+    choose,
+    devtools_of,
+    draw,
+    draw_by_touch,
+    draw_number,
+    explained,
+    opened,
+)
 from support import ROOT, encode
 
 pytestmark = pytest.mark.slow
@@ -158,6 +169,23 @@ def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three
         choose(page, ("a.png", three), ("b.png", three))
         expect(page.locator("#list [aria-current=true]")).to_have_count(1)
         assert len(set(styles("#list [aria-current]", "borderWidth"))) == 2
+
+
+def test_large_text_fits_a_phone(browser, url, three):
+    with opened(browser, url, viewport={"width": 390, "height": 844}) as page:
+        devtools_of(page).send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+        choose(page, ("three.png", three), ("c", b"no picture"))
+        expect(page.locator("#text")).to_have_text("3")
+        page.get_by_text("How it was read").click()
+        explained(page)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        name, note = page.locator("#list li").first.locator("span").all()
+        assert note.bounding_box()["height"] < 60
+        assert name.bounding_box()["width"] > 100
+        words, plates = page.locator("#strip b").all(), page.locator("#strip .plate").all()
+        for word, plate in zip(words, plates, strict=True):
+            assert word.evaluate("b => b.scrollWidth <= b.clientWidth")
+            assert plate.bounding_box()["width"] > 90
 
 
 def test_a_click_on_choose_leaves_no_focus_ring(page):
