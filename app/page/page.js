@@ -374,8 +374,10 @@ function show(picture) {
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}`
     : "";
   showChoices(answer?.lines ?? []);
-  element("ask-key").hidden = error?.status !== 401;
-  element("again").hidden = !error || !(error.status === 0 || error.status >= 500);
+  if (!waits) { // otherwise the keyboard's focus would get lost
+    element("ask-key").hidden = error?.status !== 401;
+    element("again").hidden = !error || !(error.status === 0 || error.status >= 500);
+  }
   markListed();
   repaint();
   showBusy();

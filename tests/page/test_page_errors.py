@@ -117,6 +117,23 @@ def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
         assert 'X-API-Key: $DIGITS_API_KEY"' in page.locator("#curl").text_content()
 
 
+def test_the_focus_stays_where_the_next_try_starts(browser, locked_url, three):
+    with opened(browser, locked_url) as page:
+        key, again = page.get_by_label("API key"), page.get_by_role("button", name="Try again")
+        choose(page, ("a.png", three))
+        key.fill("wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#message")).to_have_text("This API key is wrong.")
+        expect(key).to_be_focused()
+        page.route("**/read*", lambda route: route.fulfill(status=502))
+        page.keyboard.press("Enter")
+        again.focus()
+        with page.expect_response("**/read*"):
+            page.keyboard.press("Enter")
+        assert answered(page) == "?"
+        expect(again).to_be_focused()
+
+
 def test_a_slow_upload_hides_the_old_answer(page, three):
     draw(page, SEVEN)
     assert answered(page) == "7"
