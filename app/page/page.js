@@ -36,6 +36,10 @@ let stroke = null; // the one being drawn; added to `strokes` once it cannot be 
 let pointer; // its id, to ignore other fingers, a resting palm, or the mouse
 let current = null; // the picture shown: {blob}, for a file also {name, url}; later its `answer` or `error`
 let chosen; // the digit whose probabilities are shown
+let tab = {}; // what a reload of the tab keeps, unless the browser blocks the storage of sites
+try {
+  tab = sessionStorage;
+} catch {}
 
 // ---- The sheet.
 
@@ -242,7 +246,7 @@ function refused(message, status = 0) {
 }
 
 function headers() {
-  const key = sessionStorage.getItem("key");
+  const key = tab.apiKey;
   return key ? { "X-API-Key": key } : {};
 }
 
@@ -308,7 +312,7 @@ async function post(route, picture, signal) {
 
 // Describe an error: with the service's detail, unless that is too technical, or missing as in the errors of a proxy.
 function reason({ status }, detail) {
-  if (status === 401) return sessionStorage.getItem("key") ? "This API key is wrong." : "This service needs an API key.";
+  if (status === 401) return tab.apiKey ? "This API key is wrong." : "This service needs an API key.";
   if (detail) return detail;
   if (status === 413) return "The picture is too large: send a smaller one.";
   if (status === 200) return "This response is not from Digits: sign in and reload.";
@@ -432,7 +436,7 @@ element("picture").addEventListener("error", ({ target }) => {
 element("again").addEventListener("click", again);
 element("ask-key").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem("key", element("key").value.trim());
+  tab.apiKey = element("key").value.trim();
   again();
 });
 
@@ -628,9 +632,9 @@ function evidenceInWords({ digit, runner_up, evidence }) {
   return least < 0 ? `${strongest}; for ${runner_up}: ${place(least)}` : strongest;
 }
 
-element("reading").open = (sessionStorage.getItem("open") ?? String(matchMedia(ROOMY).matches)) === "true";
+element("reading").open = (tab.open ?? String(matchMedia(ROOMY).matches)) === "true";
 element("reading").addEventListener("toggle", ({ target }) => {
-  sessionStorage.setItem("open", target.open);
+  tab.open = target.open;
   explainSoon();
 });
 
@@ -916,7 +920,7 @@ async function showCode() {
   const bytes = isDrawn ? base64(await picture.blob.arrayBuffer()) : "";
   if (picture !== current) return;
   const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
-  const key = sessionStorage.getItem("key");
+  const key = tab.apiKey;
   const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} ${url}`;
   element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
   element("python").textContent = [
@@ -969,17 +973,17 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 
 async function keep() {
   const picture = current;
-  sessionStorage.removeItem("sheet"); // so that old contents do not return if the rest fails
+  delete tab.sheet; // so that old contents do not return if the rest fails
   if (!picture?.blob || picture.blob.size > KEPT_BYTES) return;
   const data = picture.url && (await dataUri(picture.blob));
   if (picture !== current) return;
   try {
-    sessionStorage.setItem("sheet", JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer }));
+    tab.sheet = JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer });
   } catch {} // over the browser's limit
 }
 
 async function restore() {
-  const kept = JSON.parse(sessionStorage.getItem("sheet"));
+  const kept = JSON.parse(tab.sheet ?? null);
   if (!kept) return clear();
   strokes = kept.strokes;
   const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: await drawing() };

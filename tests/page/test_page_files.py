@@ -174,6 +174,15 @@ def test_drawing_and_answer_survive_a_reload(page, forty_two):
     assert (answered(page), ink_of(page)) == ("?", 0)
 
 
+def test_without_the_browsers_storage_only_a_reload_forgets(page):
+    page.add_init_script("Object.defineProperty(window, 'sessionStorage', {get() { throw new Error('blocked'); }})")
+    page.reload()
+    draw(page, SEVEN)
+    assert answered(page) == "7"
+    page.reload()
+    assert answered(page) == "?"
+
+
 def test_a_picture_survives_a_reload_unless_it_is_large(page, three):
     choose(page, ("three.png", three))
     assert answered(page) == "3"
