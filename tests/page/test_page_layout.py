@@ -171,6 +171,14 @@ def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three
         assert len(set(styles("#list [aria-current]", "borderWidth"))) == 2
 
 
+def test_a_long_name_in_place_of_a_picture_is_not_cut_off(narrow):
+    choose(narrow, ("a_photo_of_the_number_on_our_front_door_2026-11-28_15-30-59.heic", b"no picture"))
+    assert answered(narrow) == "?"
+    hint = narrow.locator("#hint")
+    expect(hint).to_contain_text("front_door")
+    assert hint.evaluate("hint => hint.scrollWidth <= hint.clientWidth")
+
+
 def test_large_text_fits_a_phone(browser, url, three):
     with opened(browser, url, viewport={"width": 390, "height": 844}) as page:
         devtools_of(page).send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
