@@ -284,8 +284,8 @@ async function answerTo(picture, signal, busy) {
 // Send a picture and return the answer; `busy` is called before each wait for an overloaded service.
 async function ask(route, picture, signal, busy) {
   for (let tries = 1; ; tries++) {
-    const response = await post(route, picture, signal);
-    const answer = await response.json().catch(() => null);
+    const { response, text } = await post(route, picture, signal);
+    const answer = parsed(text);
     if (response.ok && answer) return answer;
     if (response.status === 503 && tries < TRIES) {
       busy();
@@ -303,10 +303,19 @@ async function post(route, picture, signal) {
     throw refused("This cannot be read: choose a file, not a folder.");
   }
   try {
-    return await fetch(route, { method: "POST", body: picture, headers: headers(), signal });
+    const response = await fetch(route, { method: "POST", body: picture, headers: headers(), signal });
+    return { response, text: await response.text() };
   } catch (error) {
     if (signal?.aborted) throw error;
     throw refused("The service does not answer. Is it running? Your picture is still here.");
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

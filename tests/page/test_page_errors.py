@@ -45,6 +45,24 @@ def test_an_unreachable_service_is_reported_and_can_be_retried(browser):
             expect(page.locator("#text")).to_have_text("7")
 
 
+def test_a_connection_that_breaks_during_the_answer_is_reported_and_can_be_retried(page, three):
+    page.evaluate(
+        """() => {
+            const send = fetch;
+            window.fetch = () => {
+                window.fetch = send;
+                const broken = {start: (body) => body.error(new TypeError("network error"))};
+                return new Response(new ReadableStream(broken));
+            };
+        }"""
+    )
+    choose(page, ("three.png", three))
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_contain_text("does not answer. Is it running?")
+    page.get_by_role("button", name="Try again").click()
+    assert answered(page) == "3"
+
+
 def test_an_overloaded_service_is_retried(page, three):
     refusals = [{"status": 503, "headers": {"Retry-After": "1"}, "body": ""}] * 2
     page.route("**/read*", lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_())
