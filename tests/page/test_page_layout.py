@@ -179,6 +179,13 @@ def test_a_long_name_in_place_of_a_picture_is_not_cut_off(narrow):
     assert hint.evaluate("hint => hint.scrollWidth <= hint.clientWidth")
 
 
+def test_a_long_number_does_not_widen_the_page(browser, url, digits):
+    with opened(browser, url, viewport={"width": 320, "height": 568}) as page:
+        choose(page, ("number.png", encode(np.pad(255 - np.hstack(digits[:500:12]), 20, constant_values=255))))
+        assert len(answered(page)) > 40
+        assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
 def test_large_text_fits_a_phone(browser, url, three):
     with opened(browser, url, viewport={"width": 390, "height": 844}) as page:
         devtools_of(page).send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
