@@ -297,6 +297,7 @@ async function ask(route, picture, signal, busy) {
 }
 
 async function post(route, picture, signal) {
+  if (picture.size === 0) throw refused("The file is empty: choose another one.", 400);
   try {
     await picture.slice(0, 1).arrayBuffer();
   } catch {

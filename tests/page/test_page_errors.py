@@ -17,7 +17,7 @@ REFUSED = {
     "blank": (encode(Image.new("L", (300, 200), 255)), "no ink in the picture: write the digit darker or larger"),
     "large": (os.urandom(MAX_BYTES + 1), "larger than 400,000 bytes: send a smaller picture"),
     "other": (b"no picture", "not a picture in one of these formats"),
-    "empty": (b"", "empty|no bytes|no body"),
+    "empty": (b"", "^The file is empty: choose another one.$"),
     "cut": (encode(Image.linear_gradient("L"))[:200], "damaged|cut off"),
 }
 
