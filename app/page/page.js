@@ -805,6 +805,12 @@ function list(pictures) {
 async function readListed(pictures) {
   listing.abort();
   const { signal } = (listing = new AbortController());
+  for (const picture of pictures) {
+    picture.error = undefined;
+    picture.row.text.textContent = "…";
+    picture.row.note.textContent = "";
+  }
+  if (pictures.includes(current)) show(current);
   count();
   const waiting = [...pictures].values();
   const work = async () => {
@@ -848,7 +854,6 @@ function listRow(picture) {
     if (picture.answer) showFrame(thumbnail, picture.answer);
   }, { once: true });
   thumbnail.src = picture.url;
-  text.textContent = "…";
   name.textContent = picture.name;
   name.className = "name";
   Object.assign(button, { type: "button", disabled: true });

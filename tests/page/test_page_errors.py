@@ -111,6 +111,20 @@ def test_trying_again_also_reads_the_pictures_that_were_still_being_read(page, t
     expect(page.locator("#counts")).to_have_text("3 in all: 3 sure, 0 in doubt, 0 not read")
 
 
+def test_trying_a_list_again_shows_that_it_is_being_read(page, three):
+    page.route("**/read*", lambda route: route.fulfill(status=502))
+    choose(page, *((f"{name}.png", three) for name in "ab"))
+    expect(page.locator("#counts")).to_contain_text("2 not read")
+    page.unroute("**/read*")
+    held = []
+    page.route("**/read*", lambda route: held.append(route))
+    page.locator("#again").click()
+    expect(page.locator("#message")).to_have_text("Reading …")
+    expect(page.locator("#list b")).to_have_text(["…", "…"])
+    expect(page.locator("#list")).not_to_contain_text("502")
+    expect(page.locator("#counts")).to_have_text("0 of 2 read")
+
+
 def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
     with opened(browser, locked_url) as page:
         choose(page, ("a.png", three), ("b.png", three))
