@@ -17,7 +17,7 @@ from app.preprocess.seams import Cuts
 MAX_PARTS = 6  # per segment
 MAX_WIDTH, MIN_HEIGHT = 1.7, 0.25  # width of a segment of several parts, and height of any, in digit heights
 MIN_INK = 1e-6  # avoids a division by zero for a part without ink
-TALL = 0.6  # minimum height of the parts that determine the slope of a line, in digit heights
+TALL = 0.6  # minimum height of the parts that determine the middle of a line, in digit heights
 Boxes = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Span = tuple[int, int]
@@ -148,13 +148,11 @@ def framed(ink: Map, part: NDArray[np.integer], span: Span, box: Box) -> Map:
 
 def shapes_of(line: Line, cuts: Cuts, spans: list[Span], boxes: Boxes, box: Boxes) -> Shapes:
     """Compute the geometry of segments from their spans and boxes (S, 4), and the parts' boxes (N, 4)."""
-    top, bottom, left, right = boxes.T
-    slope, start = middle_of(box, line.height)
-    middle = slope * (left + right) / 2 + start
+    top, bottom, _, _ = boxes.T
     begin, end = np.array(spans, np.int64).reshape(-1, 2).T
     return Shapes(
         line.scale * (bottom - top) / line.height,
-        ((top + bottom) / 2 - middle) / line.height,
+        ((top + bottom) / 2 - middle_of(box, line.height)) / line.height,
         cuts.depth[begin] + cuts.depth[end],
         share(line.printed, line, cuts, begin, end),
         share(line.cut_off, line, cuts, begin, end),
@@ -177,11 +175,7 @@ def summed(values: Map, part: NDArray[np.int64], begin: NDArray[np.int64], end: 
     return total
 
 
-def middle_of(box: Boxes, height: float) -> tuple[float, float]:
-    """Fit a straight line through the centres of a line's tall parts; return its slope and intercept."""
+def middle_of(box: Boxes, height: float) -> float:
+    """Return the row of the middle of a line: the median over the centres of its tall parts."""
     tall = heights(box) >= min(TALL * height, heights(box).max())
-    x, y = (box[tall, 2] + box[tall, 3]) / 2, (box[tall, 0] + box[tall, 1]) / 2
-    if len(x) < 3 or np.ptp(x) < 2 * height:
-        return 0.0, float(np.median(y))
-    slope, start = np.polyfit(x, y, 1).tolist()
-    return slope, start
+    return float(np.median(box[tall, 0] + box[tall, 1]) / 2)
