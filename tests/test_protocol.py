@@ -142,6 +142,16 @@ def test_a_half_closed_client_is_answered():
     assert transport.ended
 
 
+def test_a_client_that_closes_in_a_later_request_is_disconnected_after_the_answers():
+    async def answer_whole_requests(scope, receive, send):
+        await read_all(scope, receive, send)
+        await answer_later(scope, receive, send)
+
+    transport = fed(answer_whole_requests, REQUEST + REST + REQUEST, EOF, wait=SECONDS)
+    assert written(transport).count(b"HTTP/1.1 404") == 1
+    assert transport.ended
+
+
 @pytest.mark.parametrize("chunks", [[], [REQUEST], [b"POST /none HT"]], ids=["nothing", "a part", "a part of a line"])
 def test_a_client_that_closes_mid_request_is_disconnected(chunks):
     assert fed(answer_later, *chunks, EOF).ended

@@ -37,6 +37,11 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         """Whether there is a request without a complete response."""
         return self.cycle is not None and not self.cycle.response_complete
 
+    @property
+    def is_answerable(self) -> bool:
+        """Whether there is a complete request without a complete response."""
+        return self.is_busy and not self.cycle.more_body
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start to wait for headers."""
         super().connection_made(transport)
@@ -59,12 +64,12 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Still answer a client that closed its side after a complete request; True keeps the connection open."""
         self.has_ended = True
-        return self.is_busy and not self.cycle.more_body
+        return self.is_answerable
 
     def on_response_complete(self) -> None:
         """Wait for the next headers, unless they came with the last request."""
         super().on_response_complete()
-        if self.has_ended and not self.is_busy:
+        if self.has_ended and not self.is_answerable:
             self.transport.close()
         self.set_timer()
 
