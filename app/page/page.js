@@ -998,7 +998,7 @@ async function keep() {
 }
 
 async function restore() {
-  const kept = JSON.parse(tab.sheet ?? null);
+  const kept = parsed(tab.sheet);
   if (!kept) return clear();
   strokes = kept.strokes;
   const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: await drawing() };

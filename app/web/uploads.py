@@ -120,7 +120,7 @@ async def read_pictures(request: Request) -> list[bytes]:
 
 
 def media_type_of(request: Request) -> tuple[bytes, dict[bytes, bytes]]:
-    """Return the media type of the body and its options; what is too long for a part's header is ignored here too."""
+    """Return the media type of the body and its options, from as much of the header as a part's may have."""
     return parse_options_header(request.headers.get("content-type", "")[:MAX_HEADER_BYTES])
 
 

@@ -72,11 +72,15 @@ def devtools_of(page: Page) -> CDPSession:
 
 def draw_by_touch(page: Page, stroke: Stroke) -> None:
     """Draw strokes with a finger. Each touch waits for the last one to end, since touches sent ahead are dropped."""
-    devtools = devtools_of(page)
-    for i, (x, y) in enumerate(on_sheet(page, stroke)):
-        kind = "touchMove" if i else "touchStart"
-        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
-    devtools.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    for i, point in enumerate(on_sheet(page, stroke)):
+        touch(page, "touchMove" if i else "touchStart", point)
+    touch(page, "touchEnd")
+
+
+def touch(page: Page, kind: str, *fingers: tuple[float, float]) -> None:
+    """Send a touch event with the positions of all fingers that are on the page."""
+    points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers)]
+    devtools_of(page).send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
 def record_pictures(page: Page) -> None:

@@ -12,7 +12,6 @@ from browsing import (
     Stroke,
     answered,
     choose,
-    devtools_of,
     draw,
     draw_by_touch,
     draw_number,
@@ -22,6 +21,7 @@ from browsing import (
     opened,
     requests_of,
     shown_bar,
+    touch,
     trace,
 )
 from drawing import traced
@@ -183,22 +183,17 @@ def test_a_finger_scrolls_over_a_picture_and_the_mouse_replaces_it(browser, url)
 
 def test_a_second_finger_and_the_mouse_leave_a_stroke_alone(browser, url):
     with opened(browser, url, has_touch=True) as page:
-
-        def touch(kind: str, *fingers: tuple[float, float]) -> None:
-            points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers)]
-            devtools_of(page).send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
         path, (other, further) = on_sheet(page, SEVEN), on_sheet(page, [(1.2, 0.8), (1.3, 0.8)])
-        touch("touchStart", path[0])
+        touch(page, "touchStart", path[0])
         for point in path[1:3]:
-            touch("touchMove", point)
-        touch("touchStart", path[2], other)
-        touch("touchMove", path[3], further)
-        touch("touchEnd", path[3])
+            touch(page, "touchMove", point)
+        touch(page, "touchStart", path[2], other)
+        touch(page, "touchMove", path[3], further)
+        touch(page, "touchEnd", path[3])
         page.mouse.move(*other)
         for point in path[4:]:
-            touch("touchMove", point)
-        touch("touchEnd")
+            touch(page, "touchMove", point)
+        touch(page, "touchEnd")
         assert answered(page) == "7"
 
 
