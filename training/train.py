@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier, ModelError
@@ -224,11 +225,8 @@ def faster_precision(device: torch.device) -> str:
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         matrix = torch.ones((512, 512), dtype=dtype)
-        matrix @ matrix
-        started = time.perf_counter()
-        for _ in range(20):
-            matrix @ matrix
-        seconds[dtype] = time.perf_counter() - started
+        timer = Timer("matrix @ matrix", globals={"matrix": matrix}, num_threads=torch.get_num_threads())
+        seconds[dtype] = timer.blocked_autorange().median
     return "bf16" if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else "fp32"
 
 
