@@ -390,7 +390,7 @@ function show(picture) {
   showChoices(answer?.lines ?? []);
   if (!waits) { // otherwise the keyboard's focus would get lost
     element("ask-key").hidden = error?.status !== 401;
-    element("again").hidden = !error || !(error.status === 0 || error.status >= 500);
+    element("again").hidden = !error || !(error.status === 0 || error.status === 429 || error.status >= 500);
   }
   markListed();
   repaint();

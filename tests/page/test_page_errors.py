@@ -74,7 +74,12 @@ def test_an_overloaded_service_is_retried(page, three):
 
 
 @pytest.mark.parametrize(
-    ("status", "words", "again"), [(502, "The server answered 502: try again later.", True), (200, "sign in", False)]
+    ("status", "words", "again"),
+    [
+        (502, "The server answered 502: try again later.", True),
+        (429, "The server answered 429: try again later.", True),
+        (200, "sign in", False),
+    ],
 )
 def test_an_html_answer_of_a_proxy_is_reported(page, status, words, again):
     page.route("**/read*", lambda route: route.fulfill(status=status, body="<h1>Hello</h1>"))
