@@ -156,37 +156,6 @@ def sign(_: Digits, rng: Generator) -> Map:
     return written([np.concatenate([upper, lower]), *bars], rng)
 
 
-def look_alike(_: Digits, rng: Generator) -> Map:
-    """Draw a y, a z or a slash, which may resemble a 4, a 2 or a 1."""
-    return written((y_strokes, z_strokes, slash_strokes)[rng.integers(3)](rng), rng)
-
-
-def y_strokes(rng: Generator) -> Strokes:
-    """Return a y: a straight arm and a leaning tail, or a cup and a tail that turns to the left."""
-    width, joint, radius = rng.uniform(0.4, 0.7), rng.uniform(0.4, 0.6), rng.uniform(0.1, 0.3)
-    if rng.random() < 0.4:
-        foot = rng.uniform(0, 0.4) * width
-        meeting = width + (foot - width) * joint, joint
-        return [np.array([(0, 0), meeting]), np.array([(width, 0), (foot, 1)])]
-    cup = arc((width / 2, joint / 2), (width / 2, joint / 2), 180, 0)
-    foot = width * rng.uniform(0.7, 1)
-    hook = arc((foot - radius, 1), (radius, radius / 2), 0, rng.uniform(90, 180))
-    return [cup, np.concatenate([[(width, 0)], hook])]
-
-
-def z_strokes(rng: Generator) -> Strokes:
-    """Return a z: two bars that a diagonal joins at sharp corners, some with a third bar across it."""
-    width, drop = rng.uniform(0.5, 1.1), rng.normal(0, 0.06, 2)
-    corners = [(0, drop[0]), (width, 0), (rng.uniform(-0.1, 0.15), 1), (width * rng.uniform(0.8, 1.2), 1 + drop[1])]
-    bar = [(width * rng.uniform(0.05, 0.3), 0.5), (width * rng.uniform(0.7, 0.95), 0.5)]
-    return [np.array(corners), *([np.array(bar)] if rng.random() < 0.3 else [])]
-
-
-def slash_strokes(rng: Generator) -> Strokes:
-    """Return a slash: a straight stroke that leans to the right by 30 to 50 degrees."""
-    return [np.array([(math.tan(math.radians(rng.uniform(30, 50))), 0), (0, 1)])]
-
-
 def arc(centre: Point, radii: Point, start: float, end: float) -> NDArray[np.float64]:
     """Return points along an ellipse, as (x, y). Angles are in degrees, from the x axis towards the y axis."""
     angles = np.radians(np.linspace(start, end, 20))
@@ -279,8 +248,7 @@ KINDS: tuple[tuple[Kind, float], ...] = (
     (several_digits, 0.16),
     (digit_and_part, 0.14),
     (turned_digit, 0.07),
-    (letter, 0.1),
-    (look_alike, 0.05),
+    (letter, 0.15),
     (sign, 0.02),
     (invented_character, 0.1),
     (scribble, 0.04),
