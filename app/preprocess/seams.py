@@ -8,7 +8,6 @@ whose strokes merge for a while.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from app.preprocess.lines import Line
@@ -99,10 +98,10 @@ class Paths(NamedTuple):
         costs = np.float32(PASSAGE) * ink
         costs[0] += 0 if upwards else entry * ink[0]
         reached = np.full(width + 2, np.inf, np.float32)
-        around = sliding_window_view(reached, width)  # from the left, from straight ahead, from the right
-        for row, to_row in enumerate(steps[np.argsort(STEPS)].swapaxes(0, 1), start=1):
+        for row in range(1, len(ink)):
             reached[1:-1] = costs[row - 1]
-            costs[row] += (around + to_row).min(axis=0)
+            straight, left, right = (reached[1 + x : 1 + x + width] + steps[k, row - 1] for k, x in enumerate(STEPS))
+            costs[row] += np.minimum(straight, np.minimum(left, right))
         return cls(costs, STEPS[np.argmin(beside(costs[:-1], np.inf) + steps, axis=0)])
 
     def traced(self, row: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
