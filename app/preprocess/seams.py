@@ -102,7 +102,8 @@ class Paths(NamedTuple):
             reached[1:-1] = costs[row - 1]
             straight, left, right = (reached[1 + x : 1 + x + width] + steps[k, row - 1] for k, x in enumerate(STEPS))
             costs[row] += np.minimum(straight, np.minimum(left, right))
-        return cls(costs, STEPS[np.argmin(beside(costs[:-1], np.inf) + steps, axis=0)])
+        straight, left, right = beside(costs[:-1], np.inf) + steps
+        return cls(costs, np.where(straight <= np.minimum(left, right), 0, np.where(left <= right, -1, 1)))
 
     def traced(self, row: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Trace the cheapest paths between the edge and K columns of a row, from that row on: (row + 1, K)."""
