@@ -161,8 +161,8 @@ def nearest_line(found: Components, component: int, rows: list[list[int]], reach
         boxes = found.box[row]
         first, last = boxes[np.abs(boxes[:, 2] + boxes[:, 3] - left - right).argmin(), :2].tolist()
         away.append(max(first - bottom + 1, top - last + 1, 0))
-    nearest = int(np.argmin(away)) if away else None
-    return nearest if nearest is not None and away[nearest] < reach else None
+    nearest = int(np.argmin(away))
+    return nearest if away[nearest] < reach else None
 
 
 def cut_off_ink(ink: Map, found: Components, kept: NDArray[np.bool_]) -> Map | None:
