@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import zlib
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -48,6 +49,13 @@ def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> b
     else:
         image.save(file, format, **options)
     return file.getvalue()
+
+
+def levels_of(data_uri: str) -> np.ndarray:
+    """Decode a PNG in a data URI."""
+    kind, data = data_uri.split(",")
+    assert kind == "data:image/png;base64"
+    return np.asarray(Image.open(BytesIO(b64decode(data))))
 
 
 def load_sheet() -> tuple[np.ndarray, np.ndarray]:

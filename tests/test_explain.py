@@ -1,6 +1,5 @@
 """`POST /explain`: the answer of /predict, the ink, and the evidence."""
 
-import base64
 from io import BytesIO
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image, ImageOps
 from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-from support import assert_problem, drawing, encode, letter, turned_jpeg
+from support import assert_problem, drawing, encode, letter, levels_of, turned_jpeg
 
 FIELDS = ["digit", "confidence", "probabilities", "legibility", "model", "frame", "box"]
 
@@ -33,12 +32,6 @@ PICTURES = {
 }
 
 
-def levels(data_uri: str) -> np.ndarray:
-    kind, data = data_uri.split(",")
-    assert kind == "data:image/png;base64"
-    return np.asarray(Image.open(BytesIO(base64.b64decode(data))))
-
-
 @pytest.mark.parametrize("name", PICTURES)
 def test_the_answer_extends_that_of_predict(client, seven, name):
     picture = PICTURES[name](seven)
@@ -49,7 +42,7 @@ def test_the_answer_extends_that_of_predict(client, seven, name):
     assert answer["runner_up"] != answer["digit"]
     assert predicted["probabilities"][answer["runner_up"]] == sorted(predicted["probabilities"])[-2]
     assert np.shape(answer["evidence"]) == (7, 7)
-    frame = levels(answer["frame"])
+    frame = levels_of(answer["frame"])
     assert frame.shape == (28, 28)
     assert frame.max() == 255
     assert frame[0].max() == 0
@@ -59,7 +52,7 @@ def test_the_answer_extends_that_of_predict(client, seven, name):
 def test_the_ink_covers_the_whole_upright_picture(client, seven, name):
     picture = PICTURES[name](seven)
     answer = client.post("/explain", content=picture).json()
-    ink, box = levels(answer["ink"]), answer["box"]
+    ink, box = levels_of(answer["ink"]), answer["box"]
     upright = ImageOps.exif_transpose(Image.open(BytesIO(picture)))
     scale = upright.width / ink.shape[1]
     assert upright.height / ink.shape[0] == pytest.approx(scale, rel=0.02)
