@@ -5,6 +5,8 @@ Loading runs no code from the file: nothing is unpickled.
 
 import hashlib
 import os
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +43,11 @@ class Classes(NamedTuple):
 
     probabilities: NDArray[np.float32]
     legibility: NDArray[np.float32]
+
+    def split(self, counts: Iterable[int]) -> list["Classes"]:
+        """Split the output into that of consecutive groups, by the number of frames in each."""
+        ends = accumulate(counts, initial=0)
+        return [Classes(self.probabilities[begin:end], self.legibility[begin:end]) for begin, end in pairwise(ends)]
 
 
 class Classifier:

@@ -7,7 +7,6 @@ picture gets a close look.
 import math
 from collections.abc import Sequence
 from functools import partial
-from itertools import accumulate, pairwise
 from time import perf_counter_ns
 from typing import NamedTuple
 
@@ -139,12 +138,8 @@ def is_unsure(outcome: Reading | Exception) -> bool:
 def decide(pictures: Sequence[Sequence[Candidate]], classifier: Classifier) -> list[Reading]:
     """Read each picture's most probable candidate; all candidates are classified in one batch."""
     frames = np.stack([candidate.frame for found in pictures for candidate in found])
-    probabilities, legibility = classifier(frames)
-    ends = accumulate(map(len, pictures), initial=0)
-    return [
-        chosen(found, probabilities[begin:end], legibility[begin:end])
-        for found, (begin, end) in zip(pictures, pairwise(ends), strict=True)
-    ]
+    outputs = classifier(frames).split(map(len, pictures))
+    return [chosen(found, *output) for found, output in zip(pictures, outputs, strict=True)]
 
 
 def chosen(

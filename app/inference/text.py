@@ -8,7 +8,6 @@ through all layouts, is the answer.
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -204,9 +203,7 @@ def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
     """Classify all segments of a layout in one batch; return the network's output for each line."""
     frames = np.concatenate([line.frames for line in layout])
-    probabilities, legibility = classifier(frames)
-    ends = accumulate((len(line.frames) for line in layout), initial=0)
-    return [Classes(probabilities[begin:end], legibility[begin:end]) for begin, end in pairwise(ends)]
+    return classifier(frames).split(len(line.frames) for line in layout)
 
 
 def text_lines(proposal: Proposal) -> tuple[TextLine, ...]:
