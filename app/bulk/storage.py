@@ -63,8 +63,7 @@ class Place(NamedTuple):
 
     def exists(self) -> bool:
         """Whether there is such a file or folder."""
-        exists: bool = self.filesystem.get_file_info(self.path).type is not FileType.NotFound
-        return exists
+        return self.filesystem.get_file_info(self.path).type is not FileType.NotFound
 
     def local_files(self) -> Iterator[str]:
         """Yield the files in the folder and its subfolders; those in linked folders are left out, as in os.walk."""

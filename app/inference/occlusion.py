@@ -48,5 +48,4 @@ def occluded(frame: Map) -> Map:
     number = np.arange(FRAME_SIDE) // PATCH_SIDE
     patch = PATCHES * number[:, np.newaxis] + number  # index of the patch of each pixel
     each = np.arange(PATCHES**2)[:, np.newaxis, np.newaxis]
-    without: Map = np.where(patch == each, np.float32(0), frame)
-    return without
+    return np.where(patch == each, np.float32(0), frame)

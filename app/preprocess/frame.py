@@ -80,8 +80,7 @@ def resample(ink: Map, side: int) -> Map:
 def scaled(ink: Map, height: int, width: int) -> Map:
     """Resize a map to the given height and width."""
     rows, columns = area_average(height, ink.shape[0]), area_average(width, ink.shape[1])
-    resized: Map = (rows @ ink @ columns.T).astype(np.float32)
-    return resized
+    return (rows @ ink @ columns.T).astype(np.float32)
 
 
 def area_average(outputs: int, inputs: int) -> Map:

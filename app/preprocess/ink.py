@@ -149,8 +149,7 @@ def ink_by_threshold(grey: Map) -> list[Map]:
 def above_ground(levels: Map, threshold: float) -> Map:
     """Return how far levels exceed the median below a threshold, as a fraction of the range."""
     ground = float(np.median(levels[levels <= threshold]))
-    ink: Map = ((levels - ground) / max(1 - ground, MIN_CONTRAST)).clip(min=0).astype(np.float32)
-    return ink
+    return ((levels - ground) / max(1 - ground, MIN_CONTRAST)).clip(min=0).astype(np.float32)
 
 
 def otsu(levels: Map) -> tuple[float, float]:

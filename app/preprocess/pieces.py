@@ -73,8 +73,7 @@ class Components(NamedTuple):
     @property
     def height(self) -> NDArray[np.int64]:
         """Height of each component (n + 1,)."""
-        tall: NDArray[np.int64] = self.box[:, 1] - self.box[:, 0]
-        return tall
+        return self.box[:, 1] - self.box[:, 0]
 
     @property
     def size(self) -> NDArray[np.int64]:

@@ -136,8 +136,7 @@ def spans_of(box: Boxes, height: float) -> list[Span]:
 
 def heights(box: Boxes) -> NDArray[np.int64]:
     """Return the heights of boxes (N, 4); 0 for empty ones."""
-    tall: NDArray[np.int64] = (box[:, 1] - box[:, 0]).clip(min=0)
-    return tall
+    return (box[:, 1] - box[:, 0]).clip(min=0)
 
 
 def framed(ink: Map, part: NDArray[np.integer], span: Span, box: Box) -> Map:
