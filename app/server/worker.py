@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -72,5 +71,4 @@ def forget_killed_workers(folder: Path) -> None:
         try:
             os.kill(int(file.stem.rsplit("_", 1)[-1]), 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another worker has deleted it
-                file.unlink()
+            file.unlink(missing_ok=True)  # another worker may have deleted it
