@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
-from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, PreprocessError, TooManyPixels
+from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooManyPixels
 from app.preprocess.formats import FORMATS
 from app.preprocess.maps import Box
 
@@ -131,7 +131,7 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         if (factor := round(max(image.size) / side)) > 1:  # with a factor of 1, Pillow would only copy it
             image = reduced(image, factor)
         return without_margins(Picture(image, width, height, max(width, height) / max(image.size)))
-    except (PreprocessError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # as in `open_image`
         cause = str(error).strip() or type(error).__name__
