@@ -60,12 +60,11 @@ class Metrics:
         )
         self.text_length = self.histogram("digits_text_length", "Number of digits in a text.", LENGTHS)
         self.corrections = self.counter("digits_corrections", "Corrections stored, by label.", "label")
-        self.model = self.gauge(
+        self.gauge(
             "digits_model_info",
             "Number of workers. The labels give the version and the architecture of the model.",
             *model,
-        )
-        self.model.labels(**model).set(1)
+        ).labels(**model).set(1)
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         """Create a counter."""
