@@ -38,9 +38,7 @@ def sheet_on_desk(rng: Generator, size: Size, bounds: NDArray[np.float64], camer
     ground = desk(rng, coarse(size)) * (1 - rng.uniform(0.3, 0.8) * shadow)[..., None]
     image = to_image(ground).resize(size, Image.Resampling.BICUBIC)
     image.paste(tuple(int(level) for level in off_white(rng)), mask=mask)
-    picture = np.asarray(image).astype(np.float32)
-    picture += noise(rng, size, rng.uniform(0.5, 2.5))
-    return picture
+    return np.asarray(image, np.float32) + noise(rng, size, rng.uniform(0.5, 2.5))
 
 
 def desk(rng: Generator, size: Size) -> Map:
