@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 
 import support
@@ -36,6 +37,15 @@ def test_a_prediction_is_a_row_of_csv():
         "error": "",
     }
     assert second == {**dict.fromkeys(COLUMNS["digit"], ""), "file": '"\n.png', "error": "No, it is not."}
+
+
+def test_line_breaks_in_a_file_name_or_an_error_start_no_row_of_csv():
+    cells = {"file": "a\rb.png", "error": "c\rd"}
+    format = Csv("digit")
+    lines = [format.failure(cells["file"], cells["error"]), format.answer("7.png", SEVEN)]
+    first, second = csv.DictReader(io.StringIO("\n".join(lines), newline=""))
+    assert first == dict.fromkeys(COLUMNS["digit"], "") | cells
+    assert second["file"] == "7.png"
 
 
 def test_a_text_is_a_line_of_json():
