@@ -194,6 +194,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
     ("arguments", "message"),
     [
         (["nowhere"], "There is no file or folder .*/nowhere"),
+        (["no\x1bwhere"], "There is no file or folder .*/no�where"),
         ([".", "--column", "image"], "out is in .*, where Parquet files are read: choose a folder outside of it"),
         (["nowhere/*.tif"], r"There is no file .*/nowhere/\*\.tif\."),
         (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),

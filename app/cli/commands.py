@@ -167,7 +167,7 @@ def bulk(
             cluster = Cluster(address, workers, dashboard)
             read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
         except (BulkError, OSError) as error:  # OSError: from storage
-            say(str(error), err=True)
+            say(printable(str(error)), err=True)
             raise typer.Exit(1) from error
 
 
