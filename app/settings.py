@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.inference.thresholds import MAX_PIXELS
 
 PREFIX = "DIGITS_"
+MAX_PROCESSES = 1024  # more is a typing error, and would take all memory of the machine
 HERE = Path(__file__).parent
 INSTALLED_MODEL, MODEL = HERE / "digits.onnx", HERE.parent / "models" / "digits.onnx"
 
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
         default_factory=lambda: os.environ.get("WEB_CONCURRENCY") or 1,
         validate_default=True,
         ge=1,
+        le=MAX_PROCESSES,
         description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -81,7 +83,8 @@ class Settings(BaseSettings):
     )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),
-        gt=0,
+        ge=1,
+        le=MAX_PROCESSES,
         description="Number of processes that decode large pictures, per worker.",
     )
     decoder_memory_bytes: int = Field(

@@ -386,6 +386,7 @@ def test_the_service_is_ready_within_two_seconds():
         (["--host", "nowhere.invalid"], {}, "^The host nowhere.invalid is unknown. Choose another one with --host"),
         (["--host", "a..b"], {}, "^The host a..b is unknown"),
         (["--workers", "0"], {}, "DIGITS_WORKERS: .*greater than or equal to 1"),
+        (["--workers", "100000"], {}, "DIGITS_WORKERS: .*less than or equal to 1024"),
         ([], {"DIGITS_MAX_PIXELS": "many"}, "DIGITS_MAX_PIXELS: .*valid integer.*'many'"),
         ([], {"DIGITS_LOG_FORMAT": "xml"}, "DIGITS_LOG_FORMAT: .*'auto', 'text' or 'json'.*'xml'"),
     ],
