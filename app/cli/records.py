@@ -29,8 +29,8 @@ class Csv:
     """A header and one row per picture."""
 
     def __init__(self, kind: str) -> None:
-        self.above = ",".join(COLUMNS[kind]) + "\n"
         self.lines = StringIO()
+        self.lines.write(",".join(COLUMNS[kind]) + "\n")
         # Python 3.11 quotes a cell with \r or \n only if the character is in the line terminator, by default \r\n.
         self.writer = csv.DictWriter(self.lines, COLUMNS[kind], extrasaction="ignore")
 
@@ -47,7 +47,7 @@ class Csv:
     def row(self, cells: dict[str, Any]) -> str:
         """Return a row, preceded by the header if it is the first one."""
         self.writer.writerow(cells)
-        row, self.above = self.above + self.lines.getvalue().removesuffix("\r\n"), ""
+        row = self.lines.getvalue().removesuffix("\r\n")
         self.lines.seek(0)
         self.lines.truncate()
         return row
