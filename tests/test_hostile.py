@@ -23,6 +23,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.inference.reader import QUICK
+from app.inference.thresholds import SMALL_BYTES
 from serving import memory
 from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, png_chunk, serving
 
@@ -65,13 +67,19 @@ def tiff_with_huge_tiles() -> bytes:
     return b"II*\x00" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tile
 
 
-def exif_bomb() -> bytes:
-    """Make a JPEG with 64 kB of EXIF whose directories point to themselves."""
+def exif_bomb(size: int = 65_000) -> bytes:
+    """Make a JPEG with so many bytes of EXIF whose directories point to themselves."""
     entry = struct.pack("<HHII", 0x8769, 4, 1, 8)
     body = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 5000) + entry * 5000
-    app1 = b"Exif\x00\x00" + body[:65_000]
+    app1 = b"Exif\x00\x00" + body[:size]
     jpeg = encode(sheet(0.01).convert("RGB"), "JPEG")
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(app1) + 2) + app1 + jpeg[2:]
+
+
+def speckled() -> bytes:
+    """Make a JPEG of 640×640 pixels that takes long to search at a glance: a quarter of its squares are dark."""
+    squares = np.random.default_rng(0).random((80, 80)) < 0.25
+    return encode(Image.fromarray(255 * squares.astype(np.uint8)).resize((640, 640), Image.Resampling.BOX), "JPEG")
 
 
 def many_comments() -> bytes:
@@ -124,6 +132,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     ),
     "colour profile that inflates": lambda: png_with(png_chunk(b"iCCP", b"p\x00\x00" + zlib.compress(bytes(10**8), 1))),
     "EXIF that points at itself": exif_bomb,
+    "EXIF that points at itself, in a JPEG for the event loop": lambda: exif_bomb(60_000),
+    "JPEG of noise, for the event loop": speckled,
     "small PNG of EXIF that inflates": inflating_exif,
     "TIFF with huge tiles": tiff_with_huge_tiles,
 }
@@ -217,9 +227,9 @@ def picture_in_json() -> bytes:
     return json.dumps({"image": encoded}).encode()
 
 
-def jpeg_of_nothing_but_markers() -> bytes:
-    jpeg = encode(sheet(0.0001), "JPEG")
-    return jpeg[:2] + b"\xff\xed\x00\x02" * ((8192 - len(jpeg)) // 4) + jpeg[2:]
+def jpeg_of_nothing_but_markers(size: int, megapixels: float) -> bytes:
+    jpeg = encode(sheet(megapixels), "JPEG")
+    return jpeg[:2] + b"\xff\xed\x00\x02" * ((size - len(jpeg)) // 4) + jpeg[2:]
 
 
 INFER = "/v2/models/digits/infer"
@@ -228,7 +238,8 @@ HOSTILE_BODIES: dict[str, Callable[[], Body]] = {
     "batch of PNGs of text that inflates more": lambda: batch(
         HOSTILE["small PNG of text that inflates to four bytes per character"]()
     ),
-    "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers()),
+    "batch of small JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)),
+    "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(QUICK.max_bytes, 0.3)),
     "bomb": lambda: gzipped("/predict", bytes(10**8)),
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),

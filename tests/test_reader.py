@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.reader import MAX_BATCH, Reader
+from app.inference.decoders import Decoders
+from app.inference.reader import MAX_BATCH, QUICK, Reader
 from app.inference.reading import read_batch, read_bytes
 from app.inference.search import Found, Search
 from app.inference.text import Text, text_of
@@ -156,19 +157,46 @@ def test_a_large_picture_is_read_as_a_small_one_is(reader, seven, classifier):
     assert times == sorted(times)
 
 
-@pytest.mark.parametrize(("picture", "looks"), [("digit", [False]), ("letter", [False, True])])
-def test_a_large_picture_gets_a_close_look_if_a_glance_is_not_enough(reader, seven, picture, looks, monkeypatch):
-    looked, decoders = [], reader.decoders
+@pytest.fixture
+def looks(monkeypatch) -> list[bool]:
+    """Whether each look that the decoders took was a close one."""
+    looked, search_in_process = [], Decoders.__call__
 
-    async def spied(data: bytes, search: Search, closely: bool) -> Found:
+    async def spied(decoders: Decoders, data: bytes, search: Search, closely: bool) -> Found:
         looked.append(closely)
-        return await decoders(data, search, closely)
+        return await search_in_process(decoders, data, search, closely)
 
-    monkeypatch.setattr(reader, "decoders", spied)
-    sheet = drawing(seven) if picture == "digit" else letter("A")
-    asyncio.run(reader.read_large(encode(sheet)))
-    monkeypatch.undo()
-    assert looked == looks
+    monkeypatch.setattr(Decoders, "__call__", spied)
+    return looked
+
+
+@pytest.mark.parametrize(("picture", "expected"), [("digit", [False]), ("letter", [False, True])])
+def test_a_large_picture_gets_a_close_look_if_a_glance_is_not_enough(reader, seven, picture, expected, looks):
+    asyncio.run(reader.read_large(encode(drawing(seven) if picture == "digit" else letter("A"))))
+    assert looks == expected
+
+
+@pytest.mark.parametrize(("picture", "expected"), [("digit", []), ("letter", [True])])
+def test_a_jpeg_gets_its_glance_on_the_event_loop(reader, seven, classifier, picture, expected, looks):
+    jpeg = encode(drawing(seven) if picture == "digit" else letter("A"), "JPEG")
+    reading, here = asyncio.run(reader.read_large(jpeg)), read_bytes(jpeg, classifier, MAX_PIXELS)
+    assert (reading.box, reading.legibility, reading.digit) == (here.box, here.legibility, here.digit)
+    assert looks == expected
+
+
+@pytest.mark.parametrize("kind", ["progressive", "of more pixels", "of more bytes"])
+def test_other_jpegs_get_their_glance_in_a_decoder_process(reader, seven, kind, looks):
+    sheet = drawing(seven, 11 if kind == "of more pixels" else 10)
+    jpeg = encode(sheet, "JPEG", progressive=kind == "progressive")
+    jpeg += bytes(QUICK.max_bytes + 1 - len(jpeg)) if kind == "of more bytes" else b""
+    assert asyncio.run(reader.read_large(jpeg)).digit == 7
+    assert looks == [False]
+
+
+def test_a_damaged_jpeg_is_refused_in_the_event_loop(reader, seven, looks):
+    with pytest.raises(CorruptImage):
+        asyncio.run(reader.read_large(encode(drawing(seven), "JPEG")[:-2000]))
+    assert looks == []
 
 
 @pytest.mark.parametrize("size", ["small", "large", "text"])

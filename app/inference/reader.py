@@ -1,13 +1,14 @@
 """Picture bytes → a reading or a text; large pictures do not delay small ones.
 
-Small pictures of simple formats are decoded in batches on the event loop's thread, all others in separate processes.
+Small pictures of simple formats are read in batches on the event loop's thread. There, larger JPEGs get a glance, since
+libjpeg can decode them at a fraction of their size. Everything else is decoded in separate processes.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from time import perf_counter_ns, thread_time_ns
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -15,23 +16,33 @@ from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, read_batch
-from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
+from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search, searched
 from app.inference.stage import Stage, preceded
 from app.inference.text import TOO_MUCH, Text, checked, text_of
 from app.inference.thresholds import SMALL_BYTES
-from app.preprocess.candidates import WHOLE, Candidate
+from app.preprocess.candidates import GLANCE_SIDE, WHOLE, Candidate
 from app.preprocess.decode import open_image
 from app.preprocess.errors import BlankImage, NotAnImage
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
-SMALL_SIDE = 128  # of pictures read on the event loop: 0.1 ms for a frame, 50 ms for the largest at worst
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
-SIMPLE_FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # their headers give the size that is decoded
 SLOW_NANOSECONDS = 5_000_000  # of processor time; after such work, the event loop runs other tasks before more of it
 MAX_BATCH = 16  # MNIST images, or as many pixels
 
 Outcome = TypeVar("Outcome", Reading, Text)
+
+
+class Simple(NamedTuple):
+    """Pictures for the event loop: their formats, whose headers do not lie, and maximum bytes and longer side."""
+
+    formats: tuple[str, ...]
+    max_bytes: int
+    max_side: int
+
+
+SMALL = Simple(("PNG", "JPEG", "GIF", "BMP"), SMALL_BYTES, 128)  # 0.1 ms to read a frame, 50 ms for others at worst
+QUICK = Simple(("JPEG",), 65_536, 4 * GLANCE_SIDE)  # 1 ms to search at a glance, 25 ms at worst
 
 
 class Reader:
@@ -55,19 +66,23 @@ class Reader:
         )
         self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
 
-    def open_if_small(self, data: bytes) -> Image.Image | None:
-        """Open a picture that is small and simple according to its header; return None for others.
+    def open_if(self, simple: Simple, data: bytes) -> Image.Image | None:
+        """Open a picture that is simple enough according to its header; return None for others.
 
         Raises PreprocessError.
         """
-        if len(data) > SMALL_BYTES:
+        if len(data) > simple.max_bytes:
             return None
         try:
-            image = open_image(data, self.decoders.max_pixels, SIMPLE_FORMATS)
+            image = open_image(data, self.decoders.max_pixels, simple.formats)
         except NotAnImage:
             return None  # another format, or not a picture
-        is_simple = image.format in SIMPLE_FORMATS and data.count(START_OF_SCAN) <= 1  # a JPEG may be an MPO
-        return image if is_simple and max(image.size) <= SMALL_SIDE else None
+        is_simple = image.format in simple.formats and data.count(START_OF_SCAN) <= 1  # a JPEG may be an MPO
+        return image if is_simple and max(image.size) <= simple.max_side else None
+
+    def open_if_small(self, data: bytes) -> Image.Image | None:
+        """Open a picture for `read_small`; return None for others. Raises PreprocessError."""
+        return self.open_if(SMALL, data)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -101,7 +116,7 @@ class Reader:
         """Read a picture of any size, and return its ink if requested, once a decoder process is free."""
         begin = perf_counter_ns()
         search = INKED_CANDIDATES if with_ink else CANDIDATES
-        found = await self.decoders(data, search, closely=False)
+        found = await self.glance(data, search)
         outcome = self.judge(found)
         if is_unsure(outcome) and not found.closely:
             outcome = self.judge(await self.look_closely(data, search, found))
@@ -121,6 +136,14 @@ class Reader:
             with suppress(*(TOO_MUCH if text.lines else ())):
                 text = await self.judge_text(await self.look_closely(data, LAYOUTS, found), length)
         return waited(begin, checked(text, length))
+
+    async def glance(self, data: bytes, search: Search) -> Found:
+        """Search a picture at a glance: on the event loop if this is quick, otherwise in a decoder process."""
+        async with self.turn():
+            begin = perf_counter_ns()
+            if image := self.open_if(QUICK, data):
+                return searched(image, search, False, begin)
+        return await self.decoders(data, search, closely=False)
 
     async def look_closely(self, data: bytes, search: Search, glance: Found) -> Found:
         """Search a picture closely; the glance before becomes a stage."""

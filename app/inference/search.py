@@ -100,11 +100,15 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, cl
 
 
 def find(data: bytes, max_pixels: int, search: Search, closely: bool, opener: Opener = open_image) -> Found:
-    """Decode and search a picture, and time both stages."""
-    times = [perf_counter_ns()]
-    image = opener(data, max_pixels)
+    """Open, decode and search a picture."""
+    begin = perf_counter_ns()
+    return searched(opener(data, max_pixels), search, closely, begin)
+
+
+def searched(image: Image.Image, search: Search, closely: bool, begin: int) -> Found:
+    """Decode and search an open picture, and time both stages; the first starts at `begin`."""
     picture = decode_image(image, search.side(image.size, closely))
-    times.append(perf_counter_ns())
+    times = [begin, perf_counter_ns()]
     results = search.find(picture, closely)
     times.append(perf_counter_ns())
     return Found(results, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])), closely)
