@@ -7,6 +7,7 @@ import torch
 
 from tensors import as_digits, trained
 from training.calibrate import DIGITS, best_line, best_temperature, calibrated
+from training.model import Ensemble
 
 
 @pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
@@ -27,14 +28,15 @@ def test_the_line_inverts_a_known_scale_and_offset():
 
 
 def test_calibration_changes_the_confidence_but_not_the_digit(digits, labels):
-    model, sample = trained(), as_digits(digits, labels)
+    model, sample = Ensemble([trained(), trained()]), as_digits(digits, labels)
     frames = sample.with_others(sample.images[:100].flip(1))
     with torch.no_grad():
-        model.output.weight *= 10
-    before = model.output.weight.clone()
+        for network in model.networks:
+            network.output.weight *= 10
+    before = model.networks[1].output.weight.clone()
     scaled, (temperature, scale, offset) = calibrated(model, sample, frames)
     images = sample.images.float() / 255
     assert temperature != 1
     torch.testing.assert_close(scaled(images)[:, :10], model(images)[:, :10] / temperature)
     torch.testing.assert_close(scaled(images)[:, 10], model(images)[:, 10] * scale + offset)
-    assert model.output.weight.equal(before)
+    assert model.networks[1].output.weight.equal(before)

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from app.inference.classifier import Classifier
-from tensors import trained
+from tensors import trained as trained_network
 from training import export
-from training.model import ACTIVATIONS, DigitNet
+from training.model import ACTIVATIONS, Ensemble
 
-OUTPUT = ["Gemm", "Split", "Softmax", "Squeeze", "Sigmoid"]
+OUTPUT = ["Mean", "Split", "Softmax", "Squeeze", "Sigmoid"]
 METADATA = {"architecture": "784-32-16-11", "seed": "0"}
 
 
@@ -21,12 +21,20 @@ def images(digits):
     return torch.from_numpy(digits)
 
 
+def trained(count: int = 1, **options) -> Ensemble:
+    """Train networks that differ in their output layers."""
+    networks = [trained_network(**options) for _ in range(count)]
+    for number, network in enumerate(networks, 1):
+        torch.nn.init.normal_(network.output.bias, std=0.1 * number)
+    return Ensemble(networks)
+
+
 def answers(path: Path, images: torch.Tensor) -> np.ndarray:
     """Compute probabilities and legibility, (N, 11)."""
     return np.column_stack(Classifier(path)(images.numpy() / np.float32(255)))
 
 
-def expected(model: DigitNet, images: torch.Tensor) -> np.ndarray:
+def expected(model: Ensemble, images: torch.Tensor) -> np.ndarray:
     logits = model(images.float() / 255)
     return torch.cat([logits[:, :10].softmax(dim=1), logits[:, 10:].sigmoid()], dim=1).detach().numpy()
 
@@ -36,6 +44,14 @@ def test_the_float32_file_reproduces_the_network(activation, images, tmp_path):
     model = trained(activation=activation)
     onnx.save_model(export.to_onnx(model, METADATA), tmp_path / "model.onnx")
     np.testing.assert_allclose(answers(tmp_path / "model.onnx", images), expected(model, images), atol=1e-5)
+
+
+def test_the_file_computes_the_mean_of_several_networks(images, tmp_path):
+    model = trained(count=3)
+    export.export(model, tmp_path / "model.onnx", METADATA, images)
+    mean = torch.stack([network(images.float() / 255) for network in model.networks]).mean(dim=0)
+    np.testing.assert_allclose(mean.detach().numpy(), model(images.float() / 255).detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images), expected(model, images), atol=1e-3)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -62,7 +78,7 @@ def test_the_file_has_the_documented_interface(images, tmp_path):
     assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 10)
     hidden = ["QuantizeLinear", "MatMulInteger", "Cast", "Mul", "Add", "Relu"]
     assert (legibility.name, len(legibility.type.tensor_type.shape.dim)) == ("legibility", 1)
-    assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, *OUTPUT]
+    assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, "Gemm", *OUTPUT]
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
     assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
 
@@ -79,7 +95,7 @@ def test_a_file_that_does_not_reproduce_the_network_is_not_written(images, tmp_p
 
 def test_a_network_with_nan_outputs_is_not_written(images, tmp_path):
     model = trained()
-    torch.nn.init.constant_(model.output.bias, torch.nan)
+    torch.nn.init.constant_(model.networks[0].output.bias, torch.nan)
     with pytest.raises(export.ExportMismatch):
         export.export(model, tmp_path / "model.onnx", METADATA, images)
 
@@ -93,5 +109,5 @@ def test_if_int8_would_change_the_answers_the_file_is_float32(images, tmp_path, 
 
 def test_a_network_without_hidden_layers_stays_float32(images, tmp_path):
     export.export(trained(hidden=()), tmp_path / "model.onnx", METADATA, images)
-    assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == OUTPUT
+    assert [node.op_type for node in onnx.load(tmp_path / "model.onnx").graph.node] == ["Gemm", *OUTPUT]
     assert Classifier(tmp_path / "model.onnx").metadata["weights"] == "float32"

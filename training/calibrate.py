@@ -1,4 +1,4 @@
-"""Calibrate the network's outputs, so that confidence matches accuracy.
+"""Calibrate the outputs, so that confidence matches accuracy.
 
 Temperature scaling calibrates the logits of the digits (Guo et al. 2017, "On calibration of modern neural networks").
 Platt scaling, a scale and an offset, calibrates the legibility (Platt 1999). Neither changes the predicted digit. The
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from app.inference.classifier import CLASSES
 from training.data import Digits
-from training.model import DigitNet
+from training.model import Ensemble
 from training.objective import NONE
 
 LOWEST, HIGHEST, STEPS = 0.5, 2.0, 151
@@ -61,13 +61,13 @@ def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
 
 
 @torch.no_grad()
-def calibrated(model: DigitNet, digits: Digits, frames: Digits) -> tuple[DigitNet, Calibration]:
-    """Return a copy of the network with a calibrated output layer, and the calibration.
+def calibrated(model: Ensemble, digits: Digits, frames: Digits) -> tuple[Ensemble, Calibration]:
+    """Return a copy of the networks with calibrated output layers, and the calibration of their mean.
 
     Parameters
     ----------
-    model : DigitNet
-        The trained network.
+    model : Ensemble
+        The trained networks.
     digits : Digits
         Held-out digits, to calibrate the ten probabilities.
     frames : Digits
@@ -78,9 +78,10 @@ def calibrated(model: DigitNet, digits: Digits, frames: Digits) -> tuple[DigitNe
     legibility = torch.cat([model(part.float() / 255)[:, CLASSES] for part in torch.split(frames.images, 5_000)])
     with torch.enable_grad():
         scale, offset = best_line(legibility.cpu().clone(), frames.labels.cpu() != NONE)  # Apple's MPS has no float64
-    weight, bias = model.output.weight, model.output.bias
-    weight[:CLASSES] /= temperature
-    bias[:CLASSES] /= temperature
-    weight[CLASSES] *= scale
-    bias[CLASSES] = bias[CLASSES] * scale + offset
+    for network in model.networks:
+        weight, bias = network.output.weight, network.output.bias
+        weight[:CLASSES] /= temperature
+        bias[:CLASSES] /= temperature
+        weight[CLASSES] *= scale
+        bias[CLASSES] = bias[CLASSES] * scale + offset
     return model, Calibration(temperature, scale, offset)

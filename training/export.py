@@ -1,4 +1,4 @@
-"""Export DigitNet to a self-contained ONNX file: normalisation, layers, softmax, sigmoid and metadata.
+"""Export networks to a self-contained ONNX file: normalisation, layers, their mean, softmax, sigmoid and metadata.
 
 The graph is built by hand, so that the file contains nothing that the network does not need.
 """
@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier
-from training.model import ACTIVATIONS, OUTPUTS, DigitNet, folded
+from training.model import ACTIVATIONS, OUTPUTS, DigitNet, Ensemble, folded
 from training.quantize import Int8Layer, quantized
 
 OPSET = 20  # the first with Gelu
@@ -30,36 +30,25 @@ class ExportMismatch(Exception):
     """The exported file does not reproduce the network's outputs."""
 
 
-def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
-    """Convert the network to an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
+def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
+    """Convert networks to an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
 
     Parameters
     ----------
-    model : DigitNet
-        The trained network, exported in evaluation mode (running statistics, no dropout).
+    model : Ensemble
+        The trained networks, exported in evaluation mode (running statistics, no dropout).
     metadata : mapping of str to str
         Entries of ``metadata_props``.
     calibration : Tensor, optional
         (N, 28, 28) uint8. If given, the hidden layers are quantised to 8 bits, for the range of activations on these
         images. The output layer stays float32, so that probabilities near 0 and 1 keep their precision.
     """
-    layers: list[tuple[Tensor, Tensor] | Int8Layer] = [*folded(model)]
-    if calibration is not None:
-        pixels = calibration.cpu().flatten(1).float() / 255
-        layers[:-1] = quantized(folded(model)[:-1], ACTIVATIONS[model.activation], pixels)
-    nodes: list[onnx.NodeProto] = []
-    weights: list[onnx.TensorProto] = []
-    source = "pixels"
-    for i, layer in enumerate(layers):
-        sums = int8_sum(i, source, layer) if isinstance(layer, Int8Layer) else float_sum(i, source, layer)
-        nodes += sums.nodes
-        weights += sums.constants
-        source = f"sum_{i}"
-        if i < len(layers) - 1:
-            nodes.append(helper.make_node(OPERATORS[model.activation], [source], [f"hidden_{i}"]))
-            source = f"hidden_{i}"
+    parts = [part_of(number, network, calibration) for number, network in enumerate(model.networks)]
+    nodes = [node for part in parts for node in part.nodes]
+    weights = [constant for part in parts for constant in part.constants]
     nodes += [
-        helper.make_node("Split", [source, "split"], ["digit_logits", "legibility_logit"], axis=1),
+        helper.make_node("Mean", [part.output for part in parts], ["logits"]),
+        helper.make_node("Split", ["logits", "split"], ["digit_logits", "legibility_logit"], axis=1),
         helper.make_node("Softmax", ["digit_logits"], ["probabilities"], axis=1),
         helper.make_node("Squeeze", ["legibility_logit", "axes"], ["legibility_logits"]),
         helper.make_node("Sigmoid", ["legibility_logits"], ["legibility"]),
@@ -84,21 +73,43 @@ def to_onnx(model: DigitNet, metadata: Mapping[str, str], calibration: Tensor | 
     return proto
 
 
-class Sums(NamedTuple):
-    """The part of the graph that computes a layer's pre-activations."""
+class Part(NamedTuple):
+    """A part of the graph: its nodes and constants, and the name of its output."""
 
     nodes: list[onnx.NodeProto]
     constants: list[onnx.TensorProto]
+    output: str
 
 
-def float_sum(i: int, source: str, layer: tuple[Tensor, Tensor]) -> Sums:
+def part_of(number: int, network: DigitNet, calibration: Tensor | None) -> Part:
+    """Compute the logits of one network; for `calibration` see `to_onnx`."""
+    layers: list[tuple[Tensor, Tensor] | Int8Layer] = [*folded(network)]
+    if calibration is not None:
+        pixels = calibration.cpu().flatten(1).float() / 255
+        layers[:-1] = quantized(folded(network)[:-1], ACTIVATIONS[network.activation], pixels)
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+    source = "pixels"
+    for i, layer in enumerate(layers):
+        name = f"{number}_{i}"
+        sums = int8_sum(name, source, layer) if isinstance(layer, Int8Layer) else float_sum(name, source, layer)
+        nodes += sums.nodes
+        weights += sums.constants
+        source = sums.output
+        if i < len(layers) - 1:
+            nodes.append(helper.make_node(OPERATORS[network.activation], [source], [f"hidden_{name}"]))
+            source = f"hidden_{name}"
+    return Part(nodes, weights, source)
+
+
+def float_sum(i: str, source: str, layer: tuple[Tensor, Tensor]) -> Part:
     """Compute a layer's pre-activations in float32."""
     weight, bias = layer
     node = helper.make_node("Gemm", [source, f"weight_{i}", f"bias_{i}"], [f"sum_{i}"], transB=1)
-    return Sums([node], constants(i, weight=weight.numpy(), bias=bias.numpy()))
+    return Part([node], constants(i, weight=weight.numpy(), bias=bias.numpy()), f"sum_{i}")
 
 
-def int8_sum(i: int, source: str, layer: Int8Layer) -> Sums:
+def int8_sum(i: str, source: str, layer: Int8Layer) -> Part:
     """Compute a layer's pre-activations in 8 bits: quantise the input, multiply integers, rescale, add the bias."""
     node, scaled, integers = helper.make_node, f"scaled_{i}", f"integers_{i}"
     nodes = [
@@ -116,16 +127,16 @@ def int8_sum(i: int, source: str, layer: Int8Layer) -> Sums:
         input_scale=np.float32(layer.input_scale),
         input_zero=np.uint8(layer.input_zero),
     )
-    return Sums(nodes, values)
+    return Part(nodes, values, f"sum_{i}")
 
 
-def constants(i: int, **values: NDArray[Any] | np.generic) -> list[onnx.TensorProto]:
-    """Make the constants of layer i."""
+def constants(i: str, **values: NDArray[Any] | np.generic) -> list[onnx.TensorProto]:
+    """Make the constants of layer i, counted within the network whose number precedes it."""
     return [numpy_helper.from_array(np.asarray(value, order="C"), f"{name}_{i}") for name, value in values.items()]
 
 
-def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
-    """Write the network to `path`, if the file reproduces its outputs on real images.
+def export(model: Ensemble, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
+    """Write networks to `path`, if the file reproduces their mean outputs on real images.
 
     The weights are 8-bit if that changes the outputs by at most MAX_ROUNDING on average, else float32, as they are
     without hidden layers. The file is written beside `path`, loaded as the service would load it, checked, and only
@@ -133,8 +144,8 @@ def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Ten
 
     Parameters
     ----------
-    model : DigitNet
-        The trained network.
+    model : Ensemble
+        The trained networks.
     path : Path
         The file to write; a missing folder is created.
     metadata : mapping of str to str
@@ -159,15 +170,16 @@ def export(model: DigitNet, path: Path, metadata: Mapping[str, str], images: Ten
             )
         onnx.save_model(to_onnx(model, {**metadata, "weights": "int8"}, images), int8)
         rounding = differences(model, Classifier(int8), images).mean()
-        (int8 if len(model.hidden) and rounding <= MAX_ROUNDING else floats).replace(path)
+        has_hidden_layers = any(len(network.hidden) for network in model.networks)
+        (int8 if has_hidden_layers and rounding <= MAX_ROUNDING else floats).replace(path)
     finally:
         floats.unlink(missing_ok=True)
         int8.unlink(missing_ok=True)
 
 
 @torch.inference_mode()
-def differences(model: DigitNet, classifier: Classifier, images: Tensor) -> NDArray[np.float32]:
-    """Compute how far the network's and the file's outputs differ on (N, 28, 28) uint8 images: (N, 11)."""
+def differences(model: Ensemble, classifier: Classifier, images: Tensor) -> NDArray[np.float32]:
+    """Compute how far the networks' mean and the file's outputs differ on (N, 28, 28) uint8 images: (N, 11)."""
     model.eval()
     frames = images.to(next(model.parameters()).device).float() / 255  # (N, 28, 28) in [0, 1]
     logits = model(frames)

@@ -1,10 +1,10 @@
-"""DigitNet, the dense network. It normalises its own input.
+"""DigitNet, the dense network, which normalises its own input; and the mean of several.
 
 Its outputs are logits: the loss and the exported graph apply softmax and sigmoid.
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -91,6 +91,21 @@ class DigitNet(nn.Module):
         """
         logits: Tensor = self.output(self.hidden(normalised(images).flatten(1)))
         return logits
+
+
+class Ensemble(nn.Module):
+    """The mean of the logits of several networks (Lakshminarayanan et al. 2017, "deep ensembles").
+
+    Networks of one recipe differ by chance, and their mean is more often right than each of them.
+    """
+
+    def __init__(self, networks: Iterable[DigitNet]) -> None:
+        super().__init__()
+        self.networks: Sequence[DigitNet] = nn.ModuleList(networks)  # type: ignore[assignment]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Compute the mean logits (N, 11) of a batch of frames; see `DigitNet.forward`."""
+        return torch.stack([network(images) for network in self.networks]).mean(dim=0)
 
 
 @torch.no_grad()

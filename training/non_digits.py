@@ -156,6 +156,41 @@ def sign(_: Digits, rng: Generator) -> Map:
     return written([np.concatenate([upper, lower]), *bars], rng)
 
 
+def y_like(_: Digits, rng: Generator) -> Map:
+    """Draw a y, which may resemble a 4 or a 9: two arms or a cup, and a tail that may turn to the left, or be a loop."""
+    width, joint = rng.uniform(0.4, 0.7), rng.uniform(0.3, 0.6)
+    if rng.random() < 0.3:
+        foot = rng.uniform(0, 0.4) * width
+        meeting = width + (foot - width) * joint, joint
+        return written([np.array([(0, 0), meeting]), np.array([(width, 0), (foot, 1)])], rng)
+    cup = arc((width / 2, joint / 2), (width / 2, joint / 2), rng.uniform(180, 240), 0)
+    foot, radius, end = width * rng.uniform(0.7, 1), rng.uniform(0.05, 0.25), rng.uniform(60, 270)
+    tail = arc((foot - radius, 1), (radius, radius * rng.uniform(0.5, 1)), 0, end)
+    if end < 180 and rng.random() < 0.4:  # a flat foot
+        tail = np.concatenate([tail, [(tail[-1, 0] - rng.uniform(0.2, 0.6), tail[-1, 1] + rng.uniform(-0.1, 0.1))]])
+    elif end > 180 and rng.random() < 0.6:  # a loop, whose end crosses the tail
+        tail = np.concatenate([tail, [(foot + rng.uniform(0.1, 0.4), rng.uniform(joint, 1))]])
+    return written([cup, np.concatenate([[(width, 0)], tail])], rng)
+
+
+def z_like(_: Digits, rng: Generator) -> Map:
+    """Draw a z, which may resemble a 2: two bars, straight or waved, joined by a diagonal, some with a tick or a bar."""
+    width, wave = rng.uniform(0.4, 1.1), rng.uniform(0, 0.12, 2) * (rng.random(2) < 0.5)
+    x = np.linspace(0, 1, 9)
+    upper = np.stack([x * width, rng.normal(0, 0.05) * (1 - x) - wave[0] * np.sin(2 * np.pi * x)], axis=1)
+    longer, drop = rng.uniform(0.7, 1.1), rng.normal(0, 0.08)
+    lower = np.stack([x * width * longer, 1 + drop * x - wave[1] * np.sin(2 * np.pi * x)], axis=1)
+    tick = [(rng.uniform(-0.05, 0.1), rng.uniform(0.1, 0.3))] if rng.random() < 0.3 else upper[:0]
+    z = np.concatenate([tick, upper, lower + (rng.uniform(-0.1, 0.1), 0)])
+    bar = np.array([(rng.uniform(0, 0.3) * width, 0.5), (rng.uniform(0.7, 1) * width, rng.normal(0.5, 0.04))])
+    return written([z, bar] if rng.random() < 0.4 else [z], rng)
+
+
+def slash(_: Digits, rng: Generator) -> Map:
+    """Draw a slash, which may resemble a 1: a stroke that leans to the right by 30 to 50 degrees."""
+    return written([np.array([(math.tan(math.radians(rng.uniform(30, 50))), 0), (0, 1)])], rng)
+
+
 def arc(centre: Point, radii: Point, start: float, end: float) -> NDArray[np.float64]:
     """Return points along an ellipse, as (x, y). Angles are in degrees, from the x axis towards the y axis."""
     angles = np.radians(np.linspace(start, end, 20))
@@ -248,7 +283,10 @@ KINDS: tuple[tuple[Kind, float], ...] = (
     (several_digits, 0.16),
     (digit_and_part, 0.14),
     (turned_digit, 0.07),
-    (letter, 0.15),
+    (letter, 0.108),
+    (y_like, 0.015),
+    (z_like, 0.02),
+    (slash, 0.007),
     (sign, 0.02),
     (invented_character, 0.1),
     (scribble, 0.04),

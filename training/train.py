@@ -1,7 +1,7 @@
 """Train the network: `python -m training.train` writes a model file into a folder in runs/.
 
     for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save
-    choose the best epoch of the best seed ──► calibrate ──► export
+    the mean of all seeds, each in its best epoch ──► calibrate ──► export
 
 The best epoch has the lowest validation loss, a criterion that was fixed before the test images were looked at. The
 validation set holds the validation images, both unchanged and augmented once, segments of numbers, and non-digits.
@@ -30,11 +30,11 @@ from tqdm import tqdm
 from app.inference.classifier import CLASSES, PIXELS, Classifier, ModelError
 from training import augment, board, data, pictures
 from training.calibrate import calibrated
-from training.config import MODEL, Config, parse
+from training.config import MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths
 from training.data import NOTHING, Digits
 from training.export import ExportMismatch, export
-from training.model import OUTPUTS, DigitNet, folded
+from training.model import OUTPUTS, DigitNet, Ensemble, folded
 from training.non_digits import non_digits
 from training.objective import NONE, objective
 from training.plots import plot_history, plot_weights
@@ -121,7 +121,7 @@ def convert(run: Run) -> None:
 
 
 @torch.inference_mode()
-def validate(model: DigitNet | ConvolutionalNet, frames: Digits) -> tuple[float, float]:
+def validate(model: DigitNet | ConvolutionalNet | Ensemble, frames: Digits) -> tuple[float, float]:
     """Compute the loss on frames, and the error rate on the digits among them."""
     model.eval()
     logits = torch.cat([model(part.float() / 255) for part in torch.split(frames.images, 5_000)])
@@ -238,33 +238,35 @@ def architecture(config: Config) -> str:
 def finish(
     runs: Sequence[Run], output: Path, learned_from: str, held_out: Digits, validation: Digits, test: Digits
 ) -> str:
-    """Calibrate and export the best epoch of the run with the lowest validation loss; summarise it in a sentence.
+    """Calibrate and export the mean of the runs' best epochs; summarise it in a sentence.
 
-    The test images are used only after this choice, with the float32 networks; `training.evaluate` measures the file.
+    The test images are used only then, with the float32 networks; `training.evaluate` measures the file.
     """
-    best = min(runs, key=lambda run: run.best_loss)
-    test_errors = {run.seed: validate(best_network(run), test)[1] for run in runs}
-    model, calibration = calibrated(best_network(best), held_out, validation)
-    interrupted = f" (interrupted after {best.epochs})" if best.epochs < best.config.epochs else ""
+    config, epochs = runs[0].config, min(run.epochs for run in runs)
+    mean = Ensemble(map(best_network, runs))
+    loss, error = validate(mean, validation)[0], validate(mean, test)[1]
+    model, calibration = calibrated(mean, held_out, validation)
+    interrupted = f" (interrupted after {epochs})" if epochs < config.epochs else ""
     metadata = {
-        "architecture": architecture(best.config),
-        "activation": best.config.activation,
+        "architecture": architecture(config) if len(runs) == 1 else f"{len(runs)} × {architecture(config)}",
+        "activation": config.activation,
         "training_data": learned_from,
-        "recipe": best.config.command(),
-        "seed": str(best.seed),
-        "course": f"{best.config.course}{interrupted}",
-        "epochs": str(best.epochs),
-        "validation_loss": f"{best.best_loss:.4f}",
-        "test_error_percent": f"{test_errors[best.seed]:.2%}".rstrip("%"),
+        "recipe": config.command(),
+        "seed": numbers([run.seed for run in runs]),
+        "course": f"{config.course}{interrupted}",
+        "epochs": str(epochs),
+        "validation_loss": f"{loss:.4f}",
+        "test_error_percent": f"{error:.2%}".rstrip("%"),
         "seeds": "; ".join(
-            f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {test_errors[run.seed]:.2%}"
+            f"seed {run.seed}: validation loss {run.best_loss:.4f}, "
+            f"test error {validate(best_network(run), test)[1]:.2%}"
             for run in runs
         ),
         "calibration": str(calibration),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
-    return f"{output}: seed {best.seed}, validation loss {best.best_loss:.4f}, test error {test_errors[best.seed]:.2%}."
+    return f"{output}: validation loss {loss:.4f}, test error {error:.2%}."
 
 
 def training_data(own: Digits, digits: Digits, others: Tensor) -> str:
@@ -314,7 +316,8 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     learned_from = training_data(own, training, others)
     training, others = pictures.joined(training, others, own.to(device))
     runs, status = fit_all(config, folder, (training, others, validation), arguments.tensorboard)
-    trained = [run for run in runs if run.best]
+    usable = [run for run in runs if run.best]
+    trained = [run for run in usable if run.epochs == config.epochs] or usable  # the last may be interrupted
     if trained:
         output = arguments.output or folder / MODEL.name
         print(finish(trained, output, learned_from, held_out, validation, test))

@@ -19,16 +19,16 @@ from app.preprocess.segments import Parts, Segments, Span
 CERTAIN = 1 / (1 + np.exp(8))  # legibility is clipped this close to 0 and 1, and so its log-odds to ±8
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
-    "digit": -0.72,
-    "legibility": 0.66,
-    "height": -2.48,
-    "offset": -0.51,
-    "depth": -1.07,
-    "printed": -2.18,
-    "cut-off": -1.17,
-    "faint": -1.81,
+    "digit": -0.7,
+    "legibility": 0.65,
+    "height": -3.01,
+    "offset": -0.56,
+    "depth": -1.01,
+    "printed": -2.28,
+    "cut-off": -1.13,
+    "faint": -1.67,
 }
-BLANK_WEIGHTS = {"part": -0.48, "height": -2.0, "ink": -1.35, "cut-off": 0.75, "line": -1.26}
+BLANK_WEIGHTS = {"part": -0.74, "height": -1.61, "ink": -1.35, "cut-off": 0.78, "line": -1.16}
 
 Scores = NDArray[np.float64]
 
