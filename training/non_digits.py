@@ -157,7 +157,7 @@ def sign(_: Digits, rng: Generator) -> Map:
 
 
 def y_like(_: Digits, rng: Generator) -> Map:
-    """Draw a y, which may resemble a 4 or a 9: two arms or a cup, and a tail that may turn to the left, or be a loop."""
+    """Draw a y, which may resemble a 4 or a 9: two arms or a cup, and a tail that may turn left or be a loop."""
     width, joint = rng.uniform(0.4, 0.7), rng.uniform(0.3, 0.6)
     if rng.random() < 0.3:
         foot = rng.uniform(0, 0.4) * width
@@ -174,14 +174,14 @@ def y_like(_: Digits, rng: Generator) -> Map:
 
 
 def z_like(_: Digits, rng: Generator) -> Map:
-    """Draw a z, which may resemble a 2: two bars, straight or waved, joined by a diagonal, some with a tick or a bar."""
+    """Draw a z, which may resemble a 2: two bars, straight or waved, a diagonal, and maybe a tick or another bar."""
     width, wave = rng.uniform(0.4, 1.1), rng.uniform(0, 0.12, 2) * (rng.random(2) < 0.5)
     x = np.linspace(0, 1, 9)
     upper = np.stack([x * width, rng.normal(0, 0.05) * (1 - x) - wave[0] * np.sin(2 * np.pi * x)], axis=1)
     longer, drop = rng.uniform(0.7, 1.1), rng.normal(0, 0.08)
     lower = np.stack([x * width * longer, 1 + drop * x - wave[1] * np.sin(2 * np.pi * x)], axis=1)
     tick = [(rng.uniform(-0.05, 0.1), rng.uniform(0.1, 0.3))] if rng.random() < 0.3 else upper[:0]
-    z = np.concatenate([tick, upper, lower + (rng.uniform(-0.1, 0.1), 0)])
+    z = np.concatenate([tick, upper, lower + np.array([rng.uniform(-0.1, 0.1), 0])])
     bar = np.array([(rng.uniform(0, 0.3) * width, 0.5), (rng.uniform(0.7, 1) * width, rng.normal(0.5, 0.04))])
     return written([z, bar] if rng.random() < 0.4 else [z], rng)
 
