@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -245,6 +246,7 @@ def finish(
     config, epochs = runs[0].config, min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
     loss, error = validate(mean, validation)[0], validate(mean, test)[1]
+    errors = [validate(network, test)[1] for network in mean.networks]
     model, calibration = calibrated(mean, held_out, validation)
     interrupted = f" (interrupted after {epochs})" if epochs < config.epochs else ""
     metadata = {
@@ -258,10 +260,10 @@ def finish(
         "validation_loss": f"{loss:.4f}",
         "test_error_percent": f"{error:.2%}".rstrip("%"),
         "seeds": "; ".join(
-            f"seed {run.seed}: validation loss {run.best_loss:.4f}, "
-            f"test error {validate(best_network(run), test)[1]:.2%}"
-            for run in runs
-        ),
+            f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {own_error:.2%}"
+            for run, own_error in zip(runs, errors, strict=True)
+        )
+        + (f"; mean of the test errors {fmean(errors):.2%}" if len(errors) > 1 else ""),
         "calibration": str(calibration),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
