@@ -129,7 +129,7 @@ def computing(seconds: float) -> None:
 @pytest.mark.parametrize(("slowly", "turns"), [(computing, 16), (time.sleep, 1)])
 def test_the_event_loop_runs_between_pictures_that_take_processor_time_to_open(reader, slowly, turns, monkeypatch):
     rounds, opened_in = 0, []
-    monkeypatch.setattr(reader, "open_if_small", lambda _: (slowly(0.006), opened_in.append(rounds)))
+    monkeypatch.setattr(reader, "open_if", lambda *_: (slowly(0.006), opened_in.append(rounds)))
 
     async def open_all() -> None:
         def tick() -> None:

@@ -15,8 +15,8 @@ from PIL import Image
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
-from app.inference.reading import Reading, decide, is_unsure, read_batch
-from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search, searched
+from app.inference.reading import Reading, decide, is_unsure, look, read_batch
+from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
 from app.inference.stage import Stage, preceded
 from app.inference.text import TOO_MUCH, Text, checked, text_of
 from app.inference.thresholds import SMALL_BYTES
@@ -29,6 +29,7 @@ from app.preprocess.maps import Map
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
 SLOW_NANOSECONDS = 5_000_000  # of processor time; after such work, the event loop runs other tasks before more of it
 MAX_BATCH = 16  # MNIST images, or as many pixels
+MAX_GLANCES = 4  # JPEGs
 
 Outcome = TypeVar("Outcome", Reading, Text)
 
@@ -42,7 +43,7 @@ class Simple(NamedTuple):
 
 
 SMALL = Simple(("PNG", "JPEG", "GIF", "BMP"), SMALL_BYTES, 128)  # 0.1 ms to read a frame, 50 ms for others at worst
-QUICK = Simple(("JPEG",), 65_536, 4 * GLANCE_SIDE)  # 1 ms to search at a glance, 25 ms at worst
+QUICK = Simple(("JPEG",), 65_536, 4 * GLANCE_SIDE)  # 1 ms to read at a glance, 25 ms at worst
 
 
 class Reader:
@@ -63,6 +64,9 @@ class Reader:
             lambda images: read_batch(images, classifier),
             lambda image: image.width * image.height,
             MAX_BATCH * FRAME_SIDE**2,
+        )
+        self.glances: Batcher[Image.Image, Reading] = Batcher(
+            lambda images: look(images, classifier, closely=False), lambda image: 1, MAX_GLANCES
         )
         self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
 
@@ -95,10 +99,10 @@ class Reader:
                 if thread_time_ns() - begin > SLOW_NANOSECONDS:
                     await asyncio.sleep(0)
 
-    async def open_in_turn(self, data: bytes) -> Image.Image | None:
-        """Open a picture if it is small; its header may take 20 ms."""
+    async def open_in_turn(self, data: bytes, simple: Simple = SMALL) -> Image.Image | None:
+        """Open a picture if it is simple enough; its header may take 20 ms."""
         async with self.turn():
-            return self.open_if_small(data)
+            return self.open_if(simple, data)
 
     async def read_small(self, image: Image.Image) -> Reading:
         """Read a small picture, in a batch with others that arrive at the same time."""
@@ -113,13 +117,19 @@ class Reader:
         return [reading._replace(stages=stages, batch_size=len(frames)) for reading in readings]
 
     async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
-        """Read a picture of any size, and return its ink if requested, once a decoder process is free."""
-        begin = perf_counter_ns()
-        search = INKED_CANDIDATES if with_ink else CANDIDATES
-        found = await self.glance(data, search)
-        outcome = self.judge(found)
-        if is_unsure(outcome) and not found.closely:
-            outcome = self.judge(await self.look_closely(data, search, found))
+        """Read a picture of any size, and return its ink if requested, once a decoder process is free.
+
+        Without the ink, a quick JPEG needs no decoder process, unless it needs a close look.
+        """
+        begin = glance_begin = perf_counter_ns()
+        search, is_close = INKED_CANDIDATES if with_ink else CANDIDATES, False
+        if not with_ink and (image := await self.open_in_turn(data, QUICK)):
+            outcome = await self.glance(image)
+        else:
+            found = await self.decoders(data, search, closely=False)
+            outcome, glance_begin, is_close = self.judge(found), found.stages[0].begin, found.closely
+        if is_unsure(outcome) and not is_close:
+            outcome = self.judge(await self.look_closely(data, search, glance_begin))
         if isinstance(outcome, Exception):
             raise outcome
         return waited(begin, outcome)
@@ -134,21 +144,21 @@ class Reader:
         text = await self.judge_text(found, length)
         if not text.is_sure and not found.closely:
             with suppress(*(TOO_MUCH if text.lines else ())):
-                text = await self.judge_text(await self.look_closely(data, LAYOUTS, found), length)
+                closely = await self.look_closely(data, LAYOUTS, found.stages[0].begin)
+                text = await self.judge_text(closely, length)
         return waited(begin, checked(text, length))
 
-    async def glance(self, data: bytes, search: Search) -> Found:
-        """Search a picture at a glance: on the event loop if this is quick, otherwise in a decoder process."""
-        async with self.turn():
-            begin = perf_counter_ns()
-            if image := self.open_if(QUICK, data):
-                return searched(image, search, False, begin)
-        return await self.decoders(data, search, closely=False)
+    async def glance(self, image: Image.Image) -> Reading | BlankImage:
+        """Read a quick JPEG at a glance, in a batch with others that arrive at the same time."""
+        try:
+            return await self.glances(image)
+        except BlankImage as error:
+            return error
 
-    async def look_closely(self, data: bytes, search: Search, glance: Found) -> Found:
+    async def look_closely(self, data: bytes, search: Search, glance_begin: int) -> Found:
         """Search a picture closely; the glance before becomes a stage."""
         found = await self.decoders(data, search, closely=True)
-        return found._replace(stages=preceded(found.stages, "glance", glance.stages[0].begin))
+        return found._replace(stages=preceded(found.stages, "glance", glance_begin))
 
     def judge(self, found: Found) -> Reading | BlankImage:
         """Choose among the candidates that a decoder process found in a picture."""

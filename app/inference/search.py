@@ -100,15 +100,11 @@ def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, cl
 
 
 def find(data: bytes, max_pixels: int, search: Search, closely: bool, opener: Opener = open_image) -> Found:
-    """Open, decode and search a picture."""
-    begin = perf_counter_ns()
-    return searched(opener(data, max_pixels), search, closely, begin)
-
-
-def searched(image: Image.Image, search: Search, closely: bool, begin: int) -> Found:
-    """Decode and search an open picture, and time both stages; the first starts at `begin`."""
+    """Decode and search a picture, and time both stages."""
+    times = [perf_counter_ns()]
+    image = opener(data, max_pixels)
     picture = decode_image(image, search.side(image.size, closely))
-    times = [begin, perf_counter_ns()]
+    times.append(perf_counter_ns())
     results = search.find(picture, closely)
     times.append(perf_counter_ns())
     return Found(results, tuple(map(Stage, ("decode", "preprocess"), times, times[1:])), closely)
