@@ -29,7 +29,7 @@ from app.preprocess.maps import Map
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
 SLOW_NANOSECONDS = 5_000_000  # of processor time; after such work, the event loop runs other tasks before more of it
 MAX_BATCH = 16  # MNIST images, or as many pixels
-MAX_GLANCES = 4  # JPEGs
+MAX_GLANCES = 4  # JPEGs per batch
 
 Outcome = TypeVar("Outcome", Reading, Text)
 
@@ -54,7 +54,7 @@ class Reader:
     classifier : Classifier
         The network.
     decoders : Decoders
-        The pool that decodes all but small pictures.
+        The pool that decodes what is neither small nor quick, and all pictures that get a close look.
     """
 
     def __init__(self, classifier: Classifier, decoders: Decoders) -> None:
