@@ -7,11 +7,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from app.inference import text
-from app.inference.reading import read_bytes
 from app.inference.search import LAYOUTS, Search, find
 from app.inference.text import ImpossibleLength, Text, read_text_bytes, text_of
 from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
-from support import MAX_PIXELS, cropped, encode, flat, letter, number
+from support import MAX_PIXELS, encode, flat, letter, number
 
 
 @pytest.fixture
@@ -136,57 +135,6 @@ def test_a_blank_picture_has_an_empty_text(reader, classifier, looks):
     assert here.text == there.text == ""
     assert here.lines == there.lines == ()
     assert looks == [False, True]
-
-
-def crop(digit: np.ndarray, side: int) -> bytes:
-    """Crop a digit to its ink, in black and white, as another program would."""
-    ink = Image.fromarray(cropped(digit))
-    ink.thumbnail((side, side))
-    return encode(np.asarray(ink) < 128)
-
-
-@pytest.mark.parametrize(("index", "side"), [(28, 16), (62, 16), (90, 16), (86, 20), (98, 20)])
-def test_in_doubt_a_text_is_read_as_one_digit(reader, digits, labels, classifier, monkeypatch, index, side):
-    picture = crop(digits[index], side)
-    here, there = read_text_bytes(picture, classifier), asyncio.run(reader.read_text(picture))
-    one = read_bytes(picture, classifier)
-    assert here.text == str(labels[index])
-    assert here.lines[0].box == one.box
-    assert here.confidence == one.legibility * one.probabilities.max()
-    assert_same(here, there)
-    monkeypatch.setattr(text, "DOUBT", 0)
-    assert read_text_bytes(picture, classifier).text != here.text
-
-
-def test_in_doubt_a_text_is_empty_without_a_legible_digit(classifier, monkeypatch):
-    monkeypatch.setattr(text, "DOUBT", 1.1)  # every text is in doubt
-    read = read_text_bytes(encode(letter("A")), classifier)
-    assert (read.text, read.confidence) == ("", 1 - read_bytes(encode(letter("A")), classifier).legibility)
-
-
-def test_several_digits_are_not_in_doubt_because_one_of_them_is(digits, classifier):
-    half = np.where(np.arange(28)[:, None] < 14, digits[350], digits[120]), digits[0], digits[20]
-    read = text_of(find(encode(number(half)), MAX_PIXELS, LAYOUTS, closely=True).results, classifier)
-    assert len(read.text) == 3
-    assert read.confidence < text.DOUBT
-    assert not read.is_in_doubt
-
-
-def test_a_text_in_doubt_stays_if_the_picture_cannot_be_read_as_one_digit(reader, digits, classifier, monkeypatch):
-    picture = crop(digits[90], 16)
-    doubtful = text_of(find(picture, MAX_PIXELS, LAYOUTS, closely=True).results, classifier)
-    assert doubtful.is_in_doubt
-
-    async def refuse(data: bytes):
-        raise TooComplex("It takes long.")
-
-    monkeypatch.setattr(reader, "read_large", refuse)
-    assert_same(asyncio.run(reader.read_text(picture)), doubtful)
-
-
-def test_the_time_until_a_text_was_in_doubt_is_a_glance(reader, digits):
-    read = asyncio.run(reader.read_text(crop(digits[90], 16)))
-    assert [stage.name for stage in read.stages] == ["wait", "glance", "decode", "preprocess", "inference"]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

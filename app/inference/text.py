@@ -2,7 +2,7 @@
 
 The segments of each layout are classified in one batch. The best path through each layout proposes a text, and the
 empty text is always proposed unless a length is given. The text with the highest probability, summed over all paths
-through all layouts, is the answer. If it is in doubt, the picture is read as one digit instead.
+through all layouts, is the answer.
 """
 
 import math
@@ -15,17 +15,15 @@ from numpy.typing import NDArray
 
 from app.inference.classifier import Classes, Classifier
 from app.inference.lattice import Lattice, best_path, joined, lattice_of, log_total
-from app.inference.reading import Reading, read_bytes
 from app.inference.search import LAYOUTS, find
 from app.inference.stage import Stage
-from app.inference.thresholds import LEGIBLE, MAX_DIGITS, MAX_PIXELS
-from app.preprocess.errors import PreprocessError, TooComplex, TooMuchWriting
+from app.inference.thresholds import MAX_DIGITS, MAX_PIXELS
+from app.preprocess.errors import TooComplex, TooMuchWriting
 from app.preprocess.layouts import Layout
 from app.preprocess.maps import Box, Map
 from app.preprocess.segments import Segments
 
 SURE_PER_DIGIT = 0.96  # a text needs no close look if its confidence is at least this for each digit
-DOUBT = 0.8  # probability that there are several digits, or of a shorter text, below which the text is in doubt
 TOO_MUCH = TooComplex, TooMuchWriting  # if a close look raises one of these, the result of the glance is the answer
 
 
@@ -80,24 +78,11 @@ class TextLine(NamedTuple):
 
 
 class Text(NamedTuple):
-    """All digits in a picture.
-
-    Attributes
-    ----------
-    lines : tuple of TextLine
-        Its lines from top to bottom, if any.
-    confidence : float
-        Probability of the whole text.
-    stages : tuple of Stage
-        The timed stages, as of `Reading`.
-    is_in_doubt : bool
-        Whether a reading of the picture as one digit is more likely to be right.
-    """
+    """All digits in a picture: its lines from top to bottom, if any, and the probability of the whole text."""
 
     lines: tuple[TextLine, ...]
     confidence: float
     stages: tuple[Stage, ...] = ()
-    is_in_doubt: bool = False
 
     @property
     def text(self) -> str:
@@ -119,19 +104,7 @@ def read_text_bytes(
     if not text.is_sure:
         with suppress(*(TOO_MUCH if text.lines else ())):
             text = text_of(find(data, max_pixels, LAYOUTS, closely=True).results, classifier, length)
-    if text.is_in_doubt:
-        with suppress(PreprocessError):
-            return text_of_one(read_bytes(data, classifier, max_pixels))
     return checked(text, length)
-
-
-def text_of_one(reading: Reading) -> Text:
-    """Convert a reading of one digit to a text, which is empty if the digit is not legible."""
-    if reading.legibility < LEGIBLE:
-        return Text((), 1 - reading.legibility, reading.stages)
-    digit = Digit(reading.frame, reading.box, reading.probabilities, reading.legibility)
-    confidence = reading.legibility * float(reading.probabilities.max())
-    return Text((TextLine((digit,), confidence),), confidence, reading.stages)
 
 
 def checked(text: Text, length: int | None) -> Text:
@@ -172,14 +145,13 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     totals = {text: log_sum(proposals, text) for text in texts}
     text = max(totals, key=totals.__getitem__)
     confidence = min(1.0, math.exp(totals[text] - log_sum(proposals, length)))
-    is_in_doubt = length is None and confidence < DOUBT and (len(text) < 2 or several(proposals) < DOUBT)
     if not text:
-        return Text((), confidence, is_in_doubt=is_in_doubt)
+        return Text((), confidence)
     matching = [proposal for proposal in proposals if proposal.text == text]
     lines = text_lines(max(matching, key=lambda proposal: proposal.score))
     if max(len(line.digits) for line in lines) > MAX_DIGITS:
         raise TooMuchWriting
-    return Text(lines, confidence, is_in_doubt=is_in_doubt)
+    return Text(lines, confidence)
 
 
 class Proposal(NamedTuple):
@@ -226,12 +198,6 @@ def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> P
 def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
     """Return the log of the summed exponential scores of all paths through all layouts; see `lattice.log_total`."""
     return float(np.logaddexp.reduce([log_total(proposal.whole, text) for proposal in proposals]))
-
-
-def several(proposals: Sequence[Proposal]) -> float:
-    """Return the probability that there are several digits."""
-    few = np.logaddexp(log_sum(proposals, 0), log_sum(proposals, 1))
-    return 1 - math.exp(few - log_sum(proposals, None))
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
