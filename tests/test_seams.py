@@ -51,20 +51,6 @@ def test_touching_and_overlapping_digits_are_separated(digits, gap, least):
     assert found >= least, found
 
 
-@pytest.mark.parametrize(("shared", "least"), [(3, 33), (4, 24)])
-def test_digits_that_share_a_stroke_are_separated(digits, labels, shared, least):
-    found = 0
-    for place in range(40):
-        left = digits[labels == (4, 9)[place % 2]][place % 25]  # both have a stem on the right, the others a bow
-        right = digits[labels == (0, 6)[place // 20]][place % 25]
-        row, owner = (np.kron(values, np.ones((2, 2))) for values in beside(left, right, gap=-shared))
-        part, _ = cuts_of(line_of(row, 40))
-        cuts = range(1, int(part.max()) + 1)
-        clean = [((part >= cut) == (owner == 1))[row > 100].mean() for cut in cuts]
-        found += max(clean, default=0) > 0.95
-    assert found >= least, found
-
-
 @pytest.mark.parametrize("middle", [10, 20, 30])
 def test_a_bar_between_two_strokes_is_crossed_once_at_any_height(middle):
     ink = np.zeros((40, 48))

@@ -2,8 +2,7 @@
 
 A seam is a minimum-cost path from the top of a line to its bottom, around the ink or through little of it, as in seam
 carving (Avidan and Shamir 2007). Entering a stroke costs more than continuing in it, so that seams also separate digits
-whose strokes merge for a while. Where digits touch along a stroke, the cheapest paths lead around it, but the outline
-has a notch above and below it. So straight seams join these, too.
+whose strokes merge for a while.
 """
 
 from typing import NamedTuple
@@ -19,11 +18,9 @@ ROWS = 0.25, 0.75  # the rows in which the cheapest seams are searched for, as f
 ENTRY, PASSAGE = 0.65, 0.35
 SIDEWAYS = 0.15  # cost of a step to the side, in pixels of ink
 FREE = 0.5  # cost up to which a seam cuts no ink, in pixels of ink
-MAX_CUT = 2.0  # cost of a cheapest path, in stroke widths
+MAX_CUT = 3.0  # ink that a seam cuts, in stroke widths
 MIN_DISTANCE = 0.09  # distance in a row between cuts through ink, in digit heights
-MIN_INK = 0.02  # ink between two seams, in squared digit heights
-INKED = 0.5  # ink from which a pixel is within the outline
-MAX_LEAN = 0.25  # distance in columns of two notches that a seam joins, in digit heights
+MIN_INK = 0.005  # ink between two seams, in squared digit heights
 MAX_SEAMS = 200
 STEPS = np.array([0, -1, 1])  # the columns of the pixels before a pixel on a path, relative to its own
 
@@ -67,9 +64,6 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
         above, below = down.traced(row, columns), up.traced(len(ink) - 1 - row, columns)
         found.append(np.concatenate([above[::-1], below[1:]]))
         costs.append(through[columns])
-    straight, cost = between_notches(ink, height, stroke)
-    found.append(straight)
-    costs.append(cost)
     seams, cost = np.concatenate(found, axis=1), np.concatenate(costs)
     kept = distinct(ink, seams, cost, MIN_INK * height**2)
     return np.maximum.accumulate(seams[:, kept], axis=1), cost[kept]
@@ -118,33 +112,6 @@ class Paths(NamedTuple):
         for done, steps in enumerate(self.steps[:row][::-1]):
             seams[done + 1] = seams[done] + steps[seams[done]]
         return seams
-
-
-def between_notches(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64], Map]:
-    """Join each notch in the outline's upper side to those near it in its lower side: seams (h, K), and their costs."""
-    rows = np.arange(len(ink))[:, None]
-    inked = padded(ink, 1, 0, 1) >= INKED
-    above, below = inked[1:].argmax(axis=0), inked[-2::-1].argmax(axis=0)  # pixels outside, in each column
-    upper, lower = notches(above), notches(below)
-    is_joined = np.abs(upper[:, None] - lower) <= MAX_LEAN * height
-    is_joined &= above[upper][:, None] + below[lower] < len(ink)
-    first, last = np.nonzero(is_joined)
-    upper, lower = upper[first], lower[last]
-    begin, end = above[upper], len(ink) - 1 - below[lower]
-    done = ((rows - begin) / np.maximum(end - begin, 1)).clip(0, 1)
-    seams = np.round(upper + done * (lower - upper)).astype(np.int64)
-    along = ink[rows, seams]
-    entered = np.diff(along, axis=0, prepend=0).clip(min=0).sum(axis=0)
-    return seams, (PASSAGE * along.sum(axis=0) + ENTRY * stroke * entered).astype(np.float32)
-
-
-def notches(free: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the middle of each run of columns in which more pixels (w,) are free than on both sides of it."""
-    starts = np.flatnonzero(np.diff(free, prepend=-1))
-    ends, depth = np.append(starts[1:], len(free)), free[starts]
-    deepest = 1 + np.flatnonzero((depth[1:-1] > depth[:-2]) & (depth[1:-1] > depth[2:]))
-    middles: NDArray[np.int64] = (starts[deepest] + ends[deepest] - 1) // 2
-    return middles
 
 
 def beside(values: Map, outside: float) -> Map:
