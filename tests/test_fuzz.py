@@ -127,7 +127,7 @@ def read(reader) -> Callable[[bytes], np.ndarray]:
     runner, reader = reader
 
     async def frame_of(data: bytes) -> np.ndarray:
-        small = reader.open_if_small(data)
+        small = reader.open_if_simple(data)
         return (await (reader.read_small(small) if small else reader.read_large(data))).frame
 
     return lambda data: runner.run(frame_of(data))

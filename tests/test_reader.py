@@ -21,7 +21,7 @@ from support import MAX_PIXELS, PNG, drawing, encode, flat, letter, sequential_s
 
 
 async def read_small(reader: Reader, *pictures: bytes) -> list:
-    images = [reader.open_if_small(picture) for picture in pictures]
+    images = [reader.open_if_simple(picture) for picture in pictures]
     return await asyncio.gather(*map(reader.read_small, images), return_exceptions=True)
 
 
@@ -75,26 +75,26 @@ def test_a_batch_of_blank_pictures_gives_only_errors(classifier):
 )
 def test_a_small_picture_has_few_bytes_and_pixels(reader, seven, side, format, is_small):
     picture = encode(Image.fromarray(seven).resize((side, side)), format)
-    assert (reader.open_if_small(picture) is not None) == is_small
+    assert (reader.open_if_simple(picture) is not None) == is_small
 
 
 def test_a_low_and_wide_picture_is_not_small(reader, seven):
     strip = Image.new("L", (400, 40))
     strip.paste(Image.fromarray(seven), (200, 6))
-    assert reader.open_if_small(encode(strip, "JPEG")) is None  # a glance would decode it at half its size
+    assert reader.open_if_simple(encode(strip, "JPEG")) is None  # a glance would decode it at half its size
 
 
 @pytest.mark.parametrize("format", ["WEBP", "AVIF", "HEIF", "TIFF", "progressive JPEG", "text"])
 def test_no_format_that_may_lie_about_its_size_is_opened_in_the_event_loop(reader, seven, format, monkeypatch):
     picture = encode(Image.fromarray(seven), format.split()[-1], progressive=True) if format != "text" else b"text"
-    assert reader.open_if_small(picture) is None
+    assert reader.open_if_simple(picture) is None
 
 
 def test_a_jpeg_with_many_scans_is_not_opened_in_the_event_loop(reader):
     picture = sequential_scans()
     assert len(picture) <= SMALL_BYTES
     assert "progressive" not in Image.open(BytesIO(picture)).info
-    assert reader.open_if_small(picture) is None
+    assert reader.open_if_simple(picture) is None
 
 
 def test_texts_are_chosen_one_after_the_other(reader, digits, monkeypatch):
@@ -116,7 +116,7 @@ def test_texts_are_chosen_one_after_the_other(reader, digits, monkeypatch):
 
 def test_a_damaged_small_picture_is_refused_in_the_event_loop(reader):
     with pytest.raises(CorruptImage):
-        reader.open_if_small(PNG[:20])
+        reader.open_if_simple(PNG[:20])
 
 
 def computing(seconds: float) -> None:
@@ -129,7 +129,7 @@ def computing(seconds: float) -> None:
 @pytest.mark.parametrize(("slowly", "turns"), [(computing, 16), (time.sleep, 1)])
 def test_the_event_loop_runs_between_pictures_that_take_processor_time_to_open(reader, slowly, turns, monkeypatch):
     rounds, opened_in = 0, []
-    monkeypatch.setattr(reader, "open_if", lambda *_: (slowly(0.006), opened_in.append(rounds)))
+    monkeypatch.setattr(reader, "open_if_simple", lambda *_: (slowly(0.006), opened_in.append(rounds)))
 
     async def open_all() -> None:
         def tick() -> None:

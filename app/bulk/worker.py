@@ -68,7 +68,7 @@ class Worker:
 
     async def digits(self, batch: list[Picture]) -> list[Reading | Exception]:
         """Read the digit in each picture, or return the error."""
-        opened = [attempt(lambda data: self.reader.open_if_small(data) or data, picture.data) for picture in batch]
+        opened = [attempt(lambda data: self.reader.open_if_simple(data) or data, picture.data) for picture in batch]
         small = iter(read_batch([each for each in opened if isinstance(each, Image.Image)], self.classifier))
         outcomes = [
             next(small) if isinstance(each, Image.Image) else await outcome_of(self.reader.read_large, each)

@@ -70,7 +70,7 @@ class Reader:
         )
         self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
 
-    def open_if(self, simple: Simple, data: bytes) -> Image.Image | None:
+    def open_if_simple(self, data: bytes, simple: Simple = SMALL) -> Image.Image | None:
         """Open a picture that is simple enough according to its header; return None for others.
 
         Raises PreprocessError.
@@ -83,10 +83,6 @@ class Reader:
             return None  # another format, or not a picture
         is_simple = image.format in simple.formats and data.count(START_OF_SCAN) <= 1  # a JPEG may be an MPO
         return image if is_simple and max(image.size) <= simple.max_side else None
-
-    def open_if_small(self, data: bytes) -> Image.Image | None:
-        """Open a picture for `read_small`; return None for others. Raises PreprocessError."""
-        return self.open_if(SMALL, data)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -102,7 +98,7 @@ class Reader:
     async def open_in_turn(self, data: bytes, simple: Simple = SMALL) -> Image.Image | None:
         """Open a picture if it is simple enough; its header may take 20 ms."""
         async with self.turn():
-            return self.open_if(simple, data)
+            return self.open_if_simple(data, simple)
 
     async def read_small(self, image: Image.Image) -> Reading:
         """Read a small picture, in a batch with others that arrive at the same time."""
