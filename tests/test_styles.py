@@ -5,6 +5,7 @@ import torch
 
 from tensors import generator
 from training import styles
+from training.extent import extent
 from training.pen import draw
 
 
@@ -29,14 +30,14 @@ def test_about_the_stated_share_of_each_digit_changes_and_the_others_do_not(samp
 
 
 @pytest.mark.parametrize(("source", "style"), [row[1:3] for row in styles.STYLES])
-def test_a_style_adds_ink_and_stays_in_range(sample, source, style):
+def test_a_style_stays_in_range_and_leaves_its_input_as_it_was(sample, source, style):
     images, labels = sample
     images = images[labels == source]
     before = images.clone()
     styled = style(images, generator())
     assert images.equal(before)
     assert 0 <= styled.min() <= styled.max() <= 1
-    if style not in (styles.curled, styles.of_sevens):  # which shrink the digit first
+    if style not in (styles.curled, styles.of_sevens, styles.waved, styles.short_stemmed):  # which move or remove ink
         assert (styled >= images).all()
         assert (styled - images).sum() > 0.02 * images.sum()
 
@@ -52,7 +53,7 @@ def test_an_upstroke_rises_from_the_left_to_the_top():
 def test_a_one_made_from_a_seven_has_its_bar_turned_down_to_the_left():
     seven = written((6, 5), (20, 5), (14, 23))
     made = styles.of_sevens(seven, generator())
-    box, axis = styles.extent(made), torch.arange(28.0)
+    box, axis = extent(made), torch.arange(28.0)
     ends = torch.stack([made[i, :, int(box.left[i]) :][:, :2].sum(dim=1) for i in range(len(made))])  # leftmost columns
     row = ends @ axis / ends.sum(dim=1)
     assert (row > box.top + 0.3 * box.height).all()
@@ -98,3 +99,35 @@ def test_a_curled_nine_ends_left_of_its_stem():
     assert curled[:, :, 0].sum() == curled[:, 27].sum() == 0
     lower_left = curled[:, 18:, :15].sum(dim=(1, 2))
     assert (lower_left > 1).float().mean() > 0.8
+
+
+def test_a_wave_starts_below_its_crest_and_ends_above_it_and_the_stem_is_crossed():
+    seven = written((6, 7), (21, 7), (21, 25))
+    waved = styles.waved(seven, generator())
+    upper, axis = waved[:, :13], torch.arange(13.0)
+    start, crest, dip = (upper[:, :, x] @ axis / upper[:, :, x].sum(dim=1) for x in (6, 12, 17))
+    assert (crest < start - 2).all()
+    assert (crest < dip - 1.5).all()
+    assert (waved[:, 11:22, 23].sum(dim=1) > 0.3).float().mean() > 0.9
+
+
+def test_the_tail_of_a_zero_is_inside_it():
+    zero = written((14, 4), (19, 7), (20, 14), (19, 21), (14, 24), (9, 21), (8, 14), (9, 7), (14, 4))
+    added = styles.tailed(zero, generator()) - zero
+    assert added[:, :4].sum() == added[:, 24:].sum() == added[:, :, :8].sum() == added[:, :, 21:].sum() == 0
+    assert (added[:, 6:22, 10:19].sum(dim=(1, 2)) > 2).all()
+
+
+def test_the_flat_end_of_a_six_is_to_the_right_of_its_top():
+    six = written((14, 4), (9, 12), (9, 20), (14, 23), (18, 19), (14, 15), (9, 18))
+    added = styles.roofed(six, generator()) - six
+    assert added[:, :, :13].sum() == added[:, 12:].sum() == 0
+    assert (added.sum(dim=(1, 2)) > 1).float().mean() > 0.9
+
+
+def test_a_short_stem_of_a_four_hardly_rises_above_its_bar():
+    four = torch.maximum(written((8, 5), (6, 15), (22, 15)), written((18, 5), (18, 23)))
+    cut = styles.short_stemmed(four, generator())
+    assert cut[:, :10, 15:].sum() == 0
+    assert cut[:, :, :14].equal(four[:, :, :14])
+    assert cut[:, 14:].equal(four[:, 14:])

@@ -43,3 +43,16 @@ def draw(points: Tensor, width: Tensor) -> Tensor:
         nearest = share.clamp(0, 1)[..., None] * along
         distance = torch.minimum(distance, torch.linalg.vector_norm(from_start - nearest, dim=-1))
     return (width[:, None, None] / 2 + 0.5 - distance).clamp(0, 1)
+
+
+def pens(images: Tensor, generator: Generator) -> Tensor:
+    """Pick a width (N,) for each image's new stroke, close to that of its own strokes."""
+    return stroke_width(images).clamp(1.2, 5) * uniform((len(images),), 0.75, 1.05, generator)
+
+
+def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float], generator: Generator) -> Tensor:
+    """Return the ends (N, 2, 2) of a nearly horizontal bar through a point (N, 2), with halves of random lengths."""
+    n = len(middle)
+    left, right = uniform((2, n), shortest, longest, generator)
+    slope = torch.stack([torch.ones_like(left), uniform((n,), *tilt, generator)], dim=1)
+    return torch.stack([middle - slope * left[:, None], middle + slope * right[:, None]], dim=1)

@@ -6,16 +6,14 @@ are varied by `training.augment`.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.preprocess.frame import FRAME_SIDE
-from training.pen import draw, stroke_width, uniform
-
-INK = 0.3  # pixels above this belong to a digit's extent
+from training.extent import INK, extent, ink_column
+from training.pen import bar, draw, pens, uniform
 
 
 def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
@@ -133,54 +131,65 @@ def closed(fours: Tensor, generator: Generator) -> Tensor:
     return torch.maximum(fours, draw(torch.stack(ends, dim=1), pen) * has_both[:, None, None])
 
 
-def warped(images: Tensor, matrices: Tensor) -> Tensor:
-    """Resample images (N, 28, 28) by affine maps (N, 2, 3) from output to input, with the edges at -1 and 1."""
+def waved(sevens: Tensor, generator: Generator) -> Tensor:
+    """Bend the top bar of 7s to a wave that starts low, and cross the stem, as in central Europe."""
+    n, box = len(sevens), extent(sevens)
+    axis = torch.arange(FRAME_SIDE, device=sevens.device)
+    along = (axis - box.left[:, None]) / (box.right - box.left).clamp(min=1)[:, None]  # 0 to 1 over the width
+    near_top = (1 - (axis - box.top[:, None]) / (0.5 * box.height)[:, None]).clamp(0, 1)
+    wave = (2 * math.pi * along / uniform((n, 1), 0.65, 0.85, generator)).cos()
+    rise = uniform((n, 1), 1.5, 4.5, generator) * wave
+    identity = torch.eye(2, 3, device=sevens.device).expand(n, 2, 3)
+    return crossed(warped(sevens, identity, near_top[:, :, None] * rise[:, None, :]), generator)
+
+
+def tailed(zeros: Tensor, generator: Generator) -> Tensor:
+    """Add a tail to 0s: the end of the stroke curls from the top into the inside, in either direction."""
+    n, box = len(zeros), extent(zeros)
+    pen = pens(zeros, generator)
+    top = torch.stack([ink_column(zeros, box.top), box.top + pen / 2], dim=1)
+    middle = torch.stack([(box.left + box.right) / 2, (box.top + box.bottom) / 2], dim=1)
+    side = 1 - 2 * torch.randint(2, (n, 1), generator=generator, device=generator.device)
+    share = torch.linspace(0, 1, 8, device=zeros.device)
+    turn = side * uniform((n, 1), math.radians(80), math.radians(250), generator) * share
+    inner = 1 - uniform((n, 1), 0.4, 0.8, generator) * share
+    radii = torch.stack([(box.right - box.left) / 2, box.height / 2], dim=1)
+    ellipse = torch.stack([turn.sin(), -turn.cos()], dim=2) * radii[:, None] * inner[:, :, None]
+    off = (top - middle + radii * top.new_tensor([0, 1]))[:, None] * (1 - share)[:, None]  # starts at the ink
+    return torch.maximum(zeros, draw(middle[:, None] + ellipse + off, pen))
+
+
+def roofed(sixes: Tensor, generator: Generator) -> Tensor:
+    """Add a flat end to the upper stroke of 6s, to the right."""
+    n, box = len(sixes), extent(sixes)
+    pen = pens(sixes, generator)
+    start = torch.stack([ink_column(sixes, box.top), box.top + pen / 2], dim=1)
+    length, angle = uniform((n,), 2, 8, generator), uniform((n,), -0.3, 0.5, generator)
+    half = start + torch.stack([length / 2, (angle - 0.3) * length / 2], dim=1)
+    end = start + torch.stack([length, angle * length], dim=1)
+    return torch.maximum(sixes, draw(torch.stack([start, half, end], dim=1), pen))
+
+
+def short_stemmed(fours: Tensor, generator: Generator) -> Tensor:
+    """Cut the stem of open 4s off a little above the bar, or at the bar."""
+    box = extent(fours)
+    axis = torch.arange(FRAME_SIDE, device=fours.device)
+    height = (axis - box.top[:, None]) / box.height[:, None]
+    inside = fours * ((height > 0.35) & (height < 0.8))[:, :, None]
+    row = inside.sum(dim=2).argmax(dim=1)  # of the bar
+    above = axis < (row - uniform((len(fours),), 1, 4, generator))[:, None]
+    right = axis > ((box.left + box.right) / 2)[:, None]
+    return fours * ~(above[:, :, None] & right[:, None, :])
+
+
+def warped(images: Tensor, matrices: Tensor, lowered: Tensor | float = 0.0) -> Tensor:
+    """Resample images (N, 28, 28) by affine maps (N, 2, 3) from output to input, with the edges at -1 and 1.
+
+    Each pixel is then lowered by as many pixels as `lowered` (N, 28, 28) says.
+    """
     grid = F.affine_grid(matrices, [len(images), 1, FRAME_SIDE, FRAME_SIDE], align_corners=False)
+    grid[..., 1] -= lowered * (2 / FRAME_SIDE)
     return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
-
-
-class Extent(NamedTuple):
-    """First and last rows and columns with ink, (N,) each."""
-
-    top: Tensor
-    bottom: Tensor
-    left: Tensor
-    right: Tensor
-
-    @property
-    def height(self) -> Tensor:
-        """Distance from the first row to the last."""
-        return self.bottom - self.top
-
-
-def extent(images: Tensor) -> Extent:
-    """Find the extent of each image's ink."""
-    ends = []
-    for axis in (2, 1):
-        inked = (images.amax(dim=axis) > INK).float()
-        ends += [inked.argmax(dim=1).float(), FRAME_SIDE - 1 - inked.flip(1).argmax(dim=1).float()]
-    return Extent(*ends)
-
-
-def ink_column(images: Tensor, row: Tensor) -> Tensor:
-    """Return the column (N,) of the ink's centre of mass, in the two rows that start at `row` (N,)."""
-    axis = torch.arange(FRAME_SIDE, device=images.device)
-    rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)
-    profile = (images * rows[:, :, None]).sum(dim=1)
-    return (profile @ axis.float()) / profile.sum(dim=1).clamp(min=1e-6)
-
-
-def pens(images: Tensor, generator: Generator) -> Tensor:
-    """Pick a width (N,) for each image's new stroke, close to that of its own strokes."""
-    return stroke_width(images).clamp(1.2, 5) * uniform((len(images),), 0.75, 1.05, generator)
-
-
-def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float], generator: Generator) -> Tensor:
-    """Return the ends (N, 2, 2) of a nearly horizontal bar through a point (N, 2), with halves of random lengths."""
-    n = len(middle)
-    left, right = uniform((2, n), shortest, longest, generator)
-    slope = torch.stack([torch.ones_like(left), uniform((n,), *tilt, generator)], dim=1)
-    return torch.stack([middle - slope * left[:, None], middle + slope * right[:, None]], dim=1)
 
 
 Style = Callable[[Tensor, Generator], Tensor]
@@ -191,8 +200,12 @@ STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (1, 1, with_upstroke, 0.5),
     (1, 7, of_sevens, 0.2),
     (1, 1, with_base, 0.1),
+    (7, 7, waved, 0.06),
     (7, 7, crossed, 0.12),
     (7, 7, hooked, 0.08),
     (9, 9, curled, 0.13),
     (4, 4, closed, 0.05),
+    (4, 4, short_stemmed, 0.05),
+    (0, 0, tailed, 0.08),
+    (6, 6, roofed, 0.05),
 )
