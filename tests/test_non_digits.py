@@ -5,6 +5,7 @@ import pytest
 
 from tensors import as_digits
 from training import non_digits
+from training.characters import sign
 from training.data import Digits
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,7 @@ def test_the_network_tells_non_digits_from_digits(real, classifier):
 
 
 def test_the_network_tells_dollars_and_number_signs_from_digits(real, classifier, monkeypatch):
-    monkeypatch.setattr(non_digits, "KINDS", ((non_digits.sign, 1.0),))
+    monkeypatch.setattr(non_digits, "KINDS", ((sign, 1.0),))
     frames = non_digits.non_digits(real, 500, seed=7) / np.float32(255)
     assert (classifier(frames).legibility > 0.5).mean() < 0.05
 

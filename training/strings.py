@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
+from training.characters import invented_character, letter, scribble
+from training.characters import lines as printed_lines
 from training.data import NOTHING
 from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
-from training.non_digits import Kind, crop, invented_character, letter, scribble, shape, texture
-from training.non_digits import lines as printed_lines
+from training.non_digits import Kind, crop, shape, texture
 from training.paper import (
     Size,
     cast_shadow,
