@@ -39,9 +39,7 @@ class Metrics:
         )
         self.batch_size = self.histogram("digits_batch_size", "Size of the batch, for each picture in it.", BATCH_SIZES)
         self.stage_seconds = {
-            "glance": self.histogram(
-                "digits_glance_seconds", "Seconds of the glance at a picture that then got a close look.", SECONDS
-            ),
+            "glance": self.histogram("digits_glance_seconds", "Seconds of the looks before the last one.", SECONDS),
             "decode": self.histogram(
                 "digits_decode_seconds", "Seconds to decode the batch, for each picture in it.", SECONDS
             ),

@@ -7,10 +7,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from app.inference import text
+from app.inference.reading import Reading, read_bytes
 from app.inference.search import LAYOUTS, Search, find
-from app.inference.text import ImpossibleLength, Text, read_text_bytes, text_of
+from app.inference.text import Digit, ImpossibleLength, Text, TextLine, read_text_bytes, text_of, text_or_digit
 from app.preprocess.errors import NotAnImage, TooComplex, TooMuchWriting
-from support import MAX_PIXELS, encode, flat, letter, number
+from app.preprocess.maps import Box
+from support import MAX_PIXELS, cropped, encode, flat, letter, number
 
 
 @pytest.fixture
@@ -135,6 +137,79 @@ def test_a_blank_picture_has_an_empty_text(reader, classifier, looks):
     assert here.text == there.text == ""
     assert here.lines == there.lines == ()
     assert looks == [False, True]
+
+
+def crop(digit: np.ndarray, side: int) -> bytes:
+    """Crop a digit to its ink, in black and white, as another program would."""
+    ink = Image.fromarray(cropped(digit))
+    ink.thumbnail((side, side))
+    return encode(np.asarray(ink) < 128)
+
+
+@pytest.mark.parametrize(("index", "side"), [(62, 16), (90, 16), (165, 16), (427, 16), (59, 20)])
+def test_in_doubt_a_text_is_read_as_one_digit(reader, digits, labels, classifier, monkeypatch, index, side):
+    picture = crop(digits[index], side)
+    here, there = read_text_bytes(picture, classifier), asyncio.run(reader.read_text(picture))
+    one = read_bytes(picture, classifier)
+    assert here.text == str(labels[index])
+    assert here.lines[0].box == one.box
+    assert here.confidence == one.legibility * one.probabilities.max()
+    assert_same(here, there)
+    monkeypatch.setattr(text, "NO_DIGIT", 0)
+    monkeypatch.setattr(text, "DOUBT", 0)
+    assert read_text_bytes(picture, classifier).text != here.text
+
+
+def one_digit(box: Box, legibility: float) -> Reading:
+    """Make a reading of a 7."""
+    probabilities = np.where(np.arange(10) == 7, 0.9, 0.1 / 9).astype(np.float32)
+    return Reading(np.zeros((28, 28), np.float32), box, probabilities, legibility, has_several=False)
+
+
+def doubtful(*boxes: Box) -> Text:
+    """Make a text in doubt: a line of 1s in these boxes."""
+    ones = np.eye(10, dtype=np.float32)[1]
+    digits = tuple(Digit(np.zeros((28, 28), np.float32), box, ones, 0.6) for box in boxes)
+    return Text((TextLine(digits, 0.6),) if digits else (), 0.4, is_in_doubt=True)
+
+
+@pytest.mark.parametrize(("legibility", "expected"), [(0.8, "7"), (0.4, "")])
+@pytest.mark.parametrize("boxes", [(), (Box(0, 20, 0, 12),), (Box(0, 20, 0, 8), Box(0, 20, 9, 16))])
+def test_a_digit_that_covers_a_text_in_doubt_replaces_it(boxes, legibility, expected):
+    read = text_or_digit(doubtful(*boxes), one_digit(Box(0, 20, 0, 14), legibility))
+    assert read.text == expected
+    assert read.confidence == pytest.approx(0.8 * 0.9 if expected else 0.6)
+
+
+@pytest.mark.parametrize("legibility", [0.8, 0.4])
+def test_a_digit_that_covers_only_a_part_of_a_text_does_not_replace_it(legibility):
+    text = doubtful(Box(0, 20, 0, 12), Box(0, 20, 15, 27))
+    assert text_or_digit(text, one_digit(Box(0, 20, 0, 12), legibility)) is text
+
+
+def test_several_digits_are_not_in_doubt_because_one_of_them_is(digits, classifier):
+    half = np.where(np.arange(28)[:, None] < 14, digits[350], digits[120]), digits[0], digits[20]
+    read = text_of(find(encode(number(half)), MAX_PIXELS, LAYOUTS, closely=True).results, classifier)
+    assert len(read.text) == 3
+    assert read.confidence < text.DOUBT
+    assert not read.is_in_doubt
+
+
+def test_a_text_in_doubt_stays_if_the_picture_cannot_be_read_as_one_digit(reader, digits, classifier, monkeypatch):
+    picture = crop(digits[90], 16)
+    doubtful = text_of(find(picture, MAX_PIXELS, LAYOUTS, closely=True).results, classifier)
+    assert doubtful.is_in_doubt
+
+    async def refuse(data: bytes):
+        raise TooComplex("It takes long.")
+
+    monkeypatch.setattr(reader, "read_large", refuse)
+    assert_same(asyncio.run(reader.read_text(picture)), doubtful)
+
+
+def test_the_time_until_a_text_was_in_doubt_is_a_glance(reader, digits):
+    read = asyncio.run(reader.read_text(crop(digits[90], 16)))
+    assert [stage.name for stage in read.stages] == ["wait", "glance", "decode", "preprocess", "inference"]
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])

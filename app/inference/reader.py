@@ -18,11 +18,11 @@ from app.inference.decoders import Decoders
 from app.inference.reading import Reading, decide, is_unsure, look, read_batch
 from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
 from app.inference.stage import Stage, preceded
-from app.inference.text import TOO_MUCH, Text, checked, text_of
+from app.inference.text import TOO_MUCH, Text, checked, text_of, text_or_digit
 from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.candidates import GLANCE_SIDE, WHOLE, Candidate
 from app.preprocess.decode import open_image
-from app.preprocess.errors import BlankImage, NotAnImage
+from app.preprocess.errors import BlankImage, NotAnImage, PreprocessError
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
@@ -142,6 +142,11 @@ class Reader:
             with suppress(*(TOO_MUCH if text.lines else ())):
                 closely = await self.look_closely(data, LAYOUTS, found.stages[0].begin)
                 text = await self.judge_text(closely, length)
+        if text.is_in_doubt:
+            with suppress(PreprocessError):
+                reading = await self.read_large(data)
+                stages = preceded(reading.stages[-3:], "glance", found.stages[0].begin)
+                text = text_or_digit(text, reading)._replace(stages=stages)
         return waited(begin, checked(text, length))
 
     async def glance(self, image: Image.Image) -> Reading | BlankImage:

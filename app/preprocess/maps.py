@@ -36,6 +36,13 @@ class Box(NamedTuple):
             self.bottom <= other.top or other.bottom <= self.top or self.right <= other.left or other.right <= self.left
         )
 
+    def share_of(self, other: "Box") -> float:
+        """Return the share of another box, which is not empty, that lies in this one."""
+        rows = min(self.bottom, other.bottom) - max(self.top, other.top)
+        columns = min(self.right, other.right) - max(self.left, other.left)
+        area = (other.bottom - other.top) * (other.right - other.left)
+        return max(rows, 0) * max(columns, 0) / area
+
     def shifted(self, down: int, right: int) -> "Box":
         """Return the box moved down and to the right."""
         return Box(self.top + down, self.bottom + down, self.left + right, self.right + right)
