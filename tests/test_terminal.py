@@ -109,7 +109,7 @@ def test_a_service_need_not_name_its_model():
 def test_a_service_cannot_control_the_terminal():
     title = "\x1b]0;title\x1b\\"
     one, several = FORMATS["text"]
-    answer = Text(text=title, confidence=0.9, lines=[], model="96f7d2dd71b3")
+    answer = Text(text=title, confidence=0.9, lines=[], model="121f4111e3d5")
     shown = [one(inf).answer("7.png", answer), several(["7.png"], inf).answer("7.png", answer)]
     shown += [facts({"model": {"version": title, title: title}}, inf)]
     assert all("title" in text and "\x1b" not in text for text in shown)

@@ -19,16 +19,16 @@ from app.preprocess.segments import Parts, Segments, Span
 CERTAIN = 1 / (1 + np.exp(8))  # legibility is clipped this close to 0 and 1, and so its log-odds to ±8
 # Weights of the features: of a segment read as a digit, and of a skipped part or line.
 DIGIT_WEIGHTS = {
-    "digit": -0.7,
-    "legibility": 0.65,
-    "height": -3.01,
-    "offset": -0.56,
-    "depth": -1.01,
-    "printed": -2.28,
-    "cut-off": -1.13,
-    "faint": -1.67,
+    "digit": -0.75,
+    "legibility": 0.63,
+    "height": -3.03,
+    "offset": -0.51,
+    "depth": -0.94,
+    "printed": -2.16,
+    "cut-off": -1.12,
+    "faint": -1.76,
 }
-BLANK_WEIGHTS = {"part": -0.74, "height": -1.61, "ink": -1.35, "cut-off": 0.78, "line": -1.16}
+BLANK_WEIGHTS = {"part": -0.72, "height": -1.61, "ink": -1.45, "cut-off": 0.75, "line": -1.27}
 
 Scores = NDArray[np.float64]
 

@@ -22,7 +22,7 @@ from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import BlankImage, attempt
 from app.preprocess.maps import Box, Map
 
-SURE = math.log(0.99 / 0.01)  # log-odds from which a glance is enough
+SURE = math.log(0.98 / 0.02)  # log-odds from which a glance is enough
 ALIKE = 2  # divides log-odds, since the errors of candidates of one picture are correlated
 CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 
