@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tensors import as_digits
-from training import non_digits
-from training.characters import sign
+from training import characters, non_digits
 from training.data import Digits
 
 pytestmark = pytest.mark.slow
@@ -48,7 +47,7 @@ def test_the_network_tells_non_digits_from_digits(real, classifier):
 
 
 def test_the_network_tells_dollars_and_number_signs_from_digits(real, classifier, monkeypatch):
-    monkeypatch.setattr(non_digits, "KINDS", ((sign, 1.0),))
+    monkeypatch.setattr(non_digits, "KINDS", ((characters.sign, 1.0),))
     frames = non_digits.non_digits(real, 500, seed=7) / np.float32(255)
     assert (classifier(frames).legibility > 0.5).mean() < 0.05
 
@@ -68,3 +67,17 @@ def test_a_crop_fits_its_ink_and_is_scaled_to_full_strength():
     cropped = non_digits.crop(ink)
     assert cropped.shape == (16, 4)
     assert cropped.max() == 1
+
+
+def test_half_of_the_invented_characters_are_three_strokes_that_meet(real, monkeypatch):
+    monkeypatch.setattr(characters, "written", lambda strokes, rng: strokes)
+    rng = np.random.default_rng(0)
+    drawn = [characters.invented_character(real, rng) for _ in range(200)]
+    meeting = [all(touches(stroke, strokes[:k]) for k, stroke in enumerate(strokes) if k) for strokes in drawn]
+    assert np.mean(meeting) == pytest.approx(0.5, abs=0.1)
+    assert {len(strokes) for strokes, meets in zip(drawn, meeting, strict=True) if meets} == {3}
+
+
+def touches(stroke: np.ndarray, others: list[np.ndarray]) -> bool:
+    """Return whether an end or the middle of a stroke lies on another stroke."""
+    return any(np.isclose(stroke[[0, 10, -1], None], other).all(axis=2).any() for other in others)

@@ -134,7 +134,7 @@ def read_text_bytes(
 
 
 def text_or_digit(text: Text, reading: Reading) -> Text:
-    """Return a text in doubt or, if a reading of one digit covers it, that digit; no digit if it is not legible."""
+    """Return a text in doubt, or the digit of a reading instead if it covers the text: none if it is not legible."""
     if text.lines and reading.box.share_of(text.box) < COVERED:
         return text
     if reading.legibility < LEGIBLE:
