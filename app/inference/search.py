@@ -32,7 +32,7 @@ class Limits(NamedTuple):
     is_alone: bool
 
 
-SHARED = Limits(50_000_000, 1.0, 2.5, is_alone=False)  # a picture may take two looks
+SHARED = Limits(50_000_000, 1.0, 2.5, is_alone=False)  # a picture may take several looks
 
 
 class Search(NamedTuple):
