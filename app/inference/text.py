@@ -28,7 +28,7 @@ SURE_PER_DIGIT = 0.96  # a text needs no close look if its confidence is at leas
 # A text is in doubt below these probabilities: that there is no digit; that there is the one read, or that there are
 # several. Chosen on numbers made from validation digits, and on bhmsds and Omniglot; see docs/experiments.md.
 NO_DIGIT, DOUBT = 0.7, 0.9
-COVERED = 0.75  # share of its box that the box of a single digit has to cover to replace it
+COVERED = 0.75  # share of a text's box that the box of a single digit has to cover to replace the text
 TOO_MUCH = TooComplex, TooMuchWriting  # if a close look raises one of these, the result of the glance is the answer
 
 
@@ -180,15 +180,18 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     if length is None:
         texts.add(())
     totals = {text: log_sum(proposals, text) for text in texts}
-    text = max(totals, key=totals.__getitem__)
-    confidence = min(1.0, math.exp(totals[text] - log_sum(proposals, length)))
+    text, total = max(totals, key=totals.__getitem__), log_sum(proposals, length)
+    confidence = min(1.0, math.exp(totals[text] - total))
     if not text:
         return Text((), confidence, is_in_doubt=confidence < NO_DIGIT)
     matching = [proposal for proposal in proposals if proposal.text == text]
     lines = text_lines(max(matching, key=lambda proposal: proposal.score))
     if max(len(line.digits) for line in lines) > MAX_DIGITS:
         raise TooMuchWriting
-    is_in_doubt = length is None and confidence < DOUBT and (len(text) == 1 or several(proposals) < DOUBT)
+    is_in_doubt = length is None and confidence < DOUBT
+    if is_in_doubt and len(text) > 1:
+        few = np.logaddexp(totals[()], log_sum(proposals, 1))
+        is_in_doubt = 1 - math.exp(few - total) < DOUBT
     return Text(lines, confidence, is_in_doubt=is_in_doubt)
 
 
@@ -236,12 +239,6 @@ def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> P
 def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
     """Return the log of the summed exponential scores of all paths through all layouts; see `lattice.log_total`."""
     return float(np.logaddexp.reduce([log_total(proposal.whole, text) for proposal in proposals]))
-
-
-def several(proposals: Sequence[Proposal]) -> float:
-    """Return the probability that there are several digits."""
-    few = np.logaddexp(log_sum(proposals, 0), log_sum(proposals, 1))
-    return 1 - math.exp(few - log_sum(proposals, None))
 
 
 def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
