@@ -55,11 +55,13 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
 
     `height` is the digit height, and `stroke` the stroke width, in pixels of the ink (h, w).
     """
-    down, up = Paths.of(ink, stroke, upwards=False), Paths.of(ink, stroke, upwards=True)
+    rows = [int(share * len(ink)) for share in ROWS]
+    down = Paths.of(ink[: rows[-1] + 1], stroke, upwards=False)
+    up = Paths.of(ink[rows[0] :], stroke, upwards=True)
     found, costs = [], []
-    for row in (int(share * len(ink)) for share in ROWS):
+    for row in rows:
         # Cost of the cheapest seam through each pixel of the row, in pixels of ink.
-        through = down.costs[row] + up.costs[-1 - row] - PASSAGE * ink[row]
+        through = down.costs[row] + up.costs[len(ink) - 1 - row] - PASSAGE * ink[row]
         columns = cheapest(through, MAX_CUT * stroke, max(1, round(MIN_DISTANCE * height)))
         above, below = down.traced(row, columns), up.traced(len(ink) - 1 - row, columns)
         found.append(np.concatenate([above[::-1], below[1:]]))
@@ -70,7 +72,7 @@ def seams_of(ink: Map, height: float, stroke: float) -> tuple[NDArray[np.int64],
 
 
 class Paths(NamedTuple):
-    """The cheapest paths between one edge of a line and each of its pixels; the first row is the one at that edge.
+    """The cheapest paths between one edge of a line and the pixels of its rows; the first row is the one at that edge.
 
     Attributes
     ----------
