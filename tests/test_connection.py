@@ -53,6 +53,13 @@ def test_an_invalid_address_is_reported(url, message):
     assert said.endswith(". Use a URL such as http://127.0.0.1:8000")
 
 
+@pytest.mark.parametrize("url", ["http://ada:1815@127.0.0.1:9", "http://ada:18@15@127.0.0.1:9", "ada:1815@host"])
+def test_a_user_name_and_password_in_the_url_are_not_repeated(url):
+    said = why(url)
+    assert url.rpartition("@")[2] in said
+    assert not any(part in said for part in ("ada", "18", "15"))
+
+
 def test_https_to_an_http_service_is_reported():
     with answering(lambda _: (200, {}, SEVEN)) as url:
         said = why(url.replace("http:", "https:"))

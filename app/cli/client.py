@@ -1,6 +1,7 @@
 """HTTP client of a running service; resends the pictures that the service is too busy for."""
 
 import random
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -45,9 +46,9 @@ class Service:
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
+        self.url = re.sub("[^/]*@", "", url.removesuffix("/"))  # for messages: without a user name and password
         if "://" not in url:
-            raise NoService(f"{url} has no scheme: use --url http://{url}")
-        self.url = url.removesuffix("/")
+            raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
         self.together = MAX_BATCH
         self.slots = Slots(at_once)
@@ -59,7 +60,7 @@ class Service:
             max_connections=at_once, max_keepalive_connections=at_once, keepalive_expiry=KEEPALIVE_SECONDS
         )
         try:
-            self.client = httpx2.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, limits=limits)
+            self.client = httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT, limits=limits)
         except (httpx2.InvalidURL, ValueError) as error:  # ValueError: from a proxy in the environment
             raise wrong_address(self.url, error) from error
         except OSError as error:
