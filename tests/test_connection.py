@@ -53,7 +53,18 @@ def test_an_invalid_address_is_reported(url, message):
     assert said.endswith(". Use a URL such as http://127.0.0.1:8000")
 
 
-@pytest.mark.parametrize("url", ["http://ada:1815@127.0.0.1:9", "http://ada:18@15@127.0.0.1:9", "ada:1815@host"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://ada:1815@127.0.0.1:9",
+        "http://ada:18@15@127.0.0.1:9",
+        "http://ada:18/15@127.0.0.1:9",
+        "http://ada:18//15@127.0.0.1:9",
+        "ada:1815@host",
+        "ada:18/15@host",
+        "ada:18//15@host",
+    ],
+)
 def test_a_user_name_and_password_in_the_url_are_not_repeated(url):
     said = why(url)
     assert url.rpartition("@")[2] in said

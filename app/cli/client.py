@@ -46,7 +46,7 @@ class Service:
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
-        self.url = re.sub("[^/]*@", "", url.removesuffix("/"))  # for messages: without a user name and password
+        self.url = re.sub(r"^(\w+://)?.*@", r"\1", url.removesuffix("/"))  # for messages: no user name, no password
         if "://" not in url:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
