@@ -145,7 +145,7 @@ class Reader:
         if text.is_in_doubt:
             with suppress(PreprocessError):
                 reading = await self.read_large(data)
-                stages = preceded(reading.stages[-3:], "glance", found.stages[0].begin)
+                stages = preceded(reading.stages[-3:], "glance", found.stages[0].begin)  # those of its last look
                 text = text_or_digit(text, reading)._replace(stages=stages)
         return waited(begin, checked(text, length))
 
