@@ -23,12 +23,12 @@ Point = NDArray[np.float64] | tuple[float, float]  # (x, y)
 
 
 @cache
-def glyphs() -> list[Strokes]:
-    """Load the letters of all alphabets of the Hershey fonts, as strokes."""
+def glyphs(letters: str = LETTERS) -> list[Strokes]:
+    """Load letters of all alphabets of the Hershey fonts, as strokes."""
     fonts, found = HersheyFonts(), []
     for name in sorted(fonts.default_font_names):
         fonts.load_default_font(name)
-        for letter in LETTERS:
+        for letter in letters:
             lines = [np.array(line, np.float64) for line in fonts.lines_for_text(letter)]
             if lines:
                 found.append(lines)

@@ -1,0 +1,139 @@
+"""Lines of ink: what is drawn is what the symbols say."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from app.inference.lines import CHARACTERS, OTHER
+from app.preprocess.strips import STRIP_HEIGHT
+from tensors import as_digits
+from training import line_text
+from training.line_ink import HEIGHT, Pen, Writer, glyphs_of, ink_lines, mark, strip
+
+UPRIGHT = Pen(slant=0.0, stretch=1.0, threshold=0.5, contrast=3.0, width=0.1)
+SPACE = CHARACTERS.index(" ") + 1
+
+
+@pytest.fixture(scope="module")
+def sample(shuffled):
+    return as_digits(*shuffled).take(np.arange(120))
+
+
+@pytest.fixture(scope="module")
+def glyphs(sample):
+    return glyphs_of(sample, [], np.random.default_rng(0))
+
+
+def written(glyphs, pattern: str, seed: int = 0) -> Writer:
+    writer = Writer(glyphs, np.random.default_rng(seed))
+    writer.write(pattern)
+    return writer
+
+
+def text_of(symbols: list[int]) -> str:
+    return "".join((CHARACTERS + "x")[symbol - 1] for symbol in symbols)
+
+
+def rows_of(mask: np.ndarray) -> tuple[float, float]:
+    """The first and last row with ink, in digit heights from the digit's top."""
+    inked = np.flatnonzero((mask > 0.5).any(axis=1)) / HEIGHT
+    return inked[0], inked[-1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "highest", "lowest"),
+    [(".", 0.75, 1.15), (",", 0.75, 1.45), ("-", 0.15, 0.85), (":", 0.1, 1.15), ("/", -0.3, 1.3)],
+)
+def test_marks_lie_where_people_write_them(kind, highest, lowest):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        first, last = rows_of(mark(kind, UPRIGHT, rng))
+        assert highest < first <= last < lowest
+
+
+def test_a_colon_is_two_dots_and_a_slash_spans_the_line():
+    rng = np.random.default_rng(0)
+    colon, slash = mark(":", UPRIGHT, rng), mark("/", UPRIGHT, rng)
+    assert np.count_nonzero(np.diff((colon > 0.5).any(axis=1).astype(int)) == 1) == 2
+    first, last = rows_of(slash)
+    assert last - first > 0.85
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("ddd", r"\d\d\d"),
+        ("-d.d0", r"-\d\.\d0"),
+        ("$d,ddd.so=", r"x\d,\d{3}\.\d0x"),
+        ("dd/dd/dd", r"\d\d/\d\d/\d\d"),
+        ("dd dd", r"\d\d \d\d"),
+        ("Lll*dd*", r"x\d\dx"),
+        ("Ll Ll ** dd", r"x\d\d"),
+        ("", r""),
+    ],
+)
+def test_a_line_says_what_its_pattern_says(glyphs, pattern, says):
+    assert re.fullmatch(says, text_of(written(glyphs, pattern).symbols))
+
+
+def test_digits_have_their_labels(glyphs):
+    writer = Writer(glyphs, np.random.default_rng(0))
+    for _ in range(10):
+        index = writer.next_digit(is_zero=False)
+        writer.digits = np.roll(writer.digits, 1)  # once more
+        _, symbol, _ = writer.sign("d")
+        assert symbol == glyphs.labels[index] + 1
+    assert glyphs.labels[writer.next_digit(is_zero=True)] == 0
+
+
+def test_digits_of_a_line_do_not_follow_the_order_of_mnist(glyphs):
+    assert any((np.diff(Writer(glyphs, np.random.default_rng(seed)).digits) < 0).any() for seed in range(5))
+
+
+def test_a_space_is_at_least_as_wide_as_a_digit_is_high(glyphs):
+    for seed in range(20):
+        writer = written(glyphs, "dd d ddd", seed)
+        gaps = np.diff(np.flatnonzero((writer.row.cropped() > 0.5).any(axis=0)))
+        assert (gaps > 0.6 * HEIGHT).sum() == writer.symbols.count(SPACE) == 2
+
+
+def test_small_digits_are_smaller(glyphs):
+    writer = Writer(glyphs, np.random.default_rng(0))
+    normal, small = ([len(writer.sign(kind)[0]) for _ in range(20)] for kind in ("d", "s"))
+    assert max(small) < min(normal)
+
+
+def test_patterns_are_of_all_kinds():
+    rng = np.random.default_rng(0)
+    patterns = [line_text.pattern(rng) for _ in range(500)]
+    for kind in (r"d", r"d{6,}", r"d+:dd.*", r"d+/d+/d+", r"-?d.*[.,]d.*", r"d+( d+)+", r"[Ll*]+d+.*", r"\*", r""):
+        assert any(re.fullmatch(kind, pattern) for pattern in patterns), kind
+    digits = [sum(sign in line_text.DIGITS for sign in pattern) for pattern in patterns]
+    assert max(digits) == 16
+
+
+def test_lines_are_strips_of_symbols(sample):
+    lines = ink_lines(sample, [], 300, seed=1)
+    assert {symbol for line in lines for symbol in line.symbols} >= {*range(1, 11), OTHER}
+    for mask, symbols in lines:
+        assert mask.dtype == np.uint8
+        assert len(mask) == STRIP_HEIGHT
+        assert mask.shape[1] % 2 == 0
+        assert all(0 < symbol <= OTHER for symbol in symbols)
+        pairs = [*pairwise(symbols)]
+        assert not {(OTHER, OTHER), (SPACE, SPACE), (OTHER, SPACE), (SPACE, OTHER)} & {*pairs}
+        assert SPACE not in (*symbols[:1], *symbols[-1:])
+
+
+def test_the_same_seed_writes_the_same_lines(sample):
+    first, second, other = (ink_lines(sample, [], 5, seed) for seed in (1, 1, 2))
+    assert all((a.mask == b.mask).all() and a.symbols == b.symbols for a, b in zip(first, second, strict=True))
+    assert [line.symbols for line in first] != [line.symbols for line in other]
+
+
+def test_a_strip_too_narrow_for_its_text_is_refused():
+    sheet = np.ones((40, 60), np.float32)
+    assert strip(sheet, [1] * 3) is not None
+    assert strip(sheet, [1] * 30) is None

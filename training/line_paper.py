@@ -1,0 +1,170 @@
+"""Paint lines of ink on paper, batch by batch: other pens, paper, print, light, focus and noise each time.
+
+A pure function of tensors and a generator: masks (N, 32, W) → strips (N, 32, W).
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from app.preprocess.strips import STRIP_HEIGHT
+from training.line_ink import InkLine
+
+WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
+
+
+class Random:
+    """Random numbers for each of `n` strips, (N, 1, 1)."""
+
+    def __init__(self, n: int, generator: Generator) -> None:
+        self.n, self.generator = n, generator
+
+    def between(self, low: float, high: float) -> Tensor:
+        """Draw uniform numbers."""
+        return torch.rand((self.n, 1, 1), generator=self.generator) * (high - low) + low
+
+    def chosen(self, share: float) -> Tensor:
+        """Choose a share of the strips: 1 for these, 0 for the others."""
+        return (torch.rand((self.n, 1, 1), generator=self.generator) < share).float()
+
+    def smooth(self, size: tuple[int, int], cell: tuple[float, float]) -> Tensor:
+        """Make smooth noise (N, H, W) with a standard deviation of about 1, from cells of this height and width."""
+        coarse = (self.n, 1, int(size[0] / cell[0]) + 2, int(size[1] / cell[1]) + 2)
+        grid = torch.randn(coarse, generator=self.generator)
+        return F.interpolate(grid, size, mode="bilinear", align_corners=True)[:, 0]
+
+
+def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
+    """Pad masks to one width, a multiple of WIDTH_STEP, at random places: (N, 32, W) float in [0, 1]."""
+    width = -(-max(line.mask.shape[1] for line in lines) // WIDTH_STEP) * WIDTH_STEP
+    masks = torch.zeros((len(lines), STRIP_HEIGHT, width), dtype=torch.uint8)
+    for sheet, line in zip(masks, lines, strict=True):
+        spare = width - line.mask.shape[1]
+        left = int(torch.randint(spare + 1, (), generator=generator))
+        sheet[:, left : left + line.mask.shape[1]] = torch.from_numpy(line.mask.copy())
+    return masks.float() / 255
+
+
+def painted(masks: Tensor, generator: Generator) -> Tensor:
+    """Paint ink on paper.
+
+    Parameters
+    ----------
+    masks : Tensor
+        (N, 32, W) float in [0, 1], ink = 1.
+    generator : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Tensor
+        (N, 32, W) float: grey pixels, each strip with mean 0 and standard deviation 1.
+    """
+    random = Random(len(masks), generator)
+    ink, size = repenned(moved(masks, random), random), (masks.shape[1], masks.shape[2])
+    grey = paper(random, size) - random.between(0.12, 0.95) * ink * uneven(random, size)
+    grey = lit(sensed(coarsened(grey, random), random), random)
+    binary = random.chosen(0.06)
+    middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
+    grey = torch.where(binary > 0, (grey > middle).float(), grey)
+    return normalised(torch.where(random.chosen(0.25) > 0, 1 - grey, grey))
+
+
+def normalised(grey: Tensor) -> Tensor:
+    """Scale each strip to mean 0 and standard deviation 1, as `app.inference.lines` does."""
+    spread = grey.std(dim=(1, 2), keepdim=True, unbiased=False)
+    return (grey - grey.mean(dim=(1, 2), keepdim=True)) / (spread + 0.01)
+
+
+def moved(masks: Tensor, random: Random) -> Tensor:
+    """Shift, stretch and slant the ink a little."""
+    n, height, width = masks.shape
+    some = random.chosen(0.7)
+    across = 1 + some * random.between(0, 0.12)  # a shrunk line still fits
+    down = 1 + some * random.between(-0.06, 0.12)
+    slant = some * random.between(-0.12, 0.12) * height / width
+    rows = torch.cat([across, slant, torch.zeros_like(slant)], dim=2)
+    columns = torch.cat([torch.zeros_like(down), down, some * random.between(-0.06, 0.06)], dim=2)
+    grid = F.affine_grid(torch.cat([rows, columns], dim=1), [n, 1, height, width], align_corners=False)
+    return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
+
+
+def repenned(ink: Tensor, random: Random) -> Tensor:
+    """Make strokes thicker, thinner or softer."""
+    thick, thin = random.chosen(0.2) * random.between(0, 0.8), random.chosen(0.2) * random.between(0, 0.5)
+    ink = torch.lerp(ink, F.max_pool2d(ink, 3, 1, 1), thick)
+    ink = torch.lerp(ink, -F.max_pool2d(-ink, (1, 3), 1, (0, 1)), thin)
+    return torch.lerp(ink, blurred(ink), random.chosen(0.4) * random.between(0, 1))
+
+
+def uneven(random: Random, size: tuple[int, int]) -> Tensor:
+    """Make ink that is stronger in some places than in others."""
+    return (1 + random.smooth(size, (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)).clamp(0.3, 1.3)
+
+
+def paper(random: Random, size: tuple[int, int]) -> Tensor:
+    """Make paper, 1 = white, with printed patterns and lines; a third is plain."""
+    height, width = size
+    y, x = torch.arange(height)[:, None], torch.arange(width)[None].float()
+    printed = random.chosen(0.67)
+    angle = random.between(0, math.pi)
+    along = x * angle.cos() + y * angle.sin()
+    bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
+    sheet = 1 - random.smooth(size, (3, 5)).abs() * random.between(0, 0.1) * random.chosen(0.3)
+    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 10)) + bend)
+    sheet = sheet - waves * random.between(0.01, 0.13) * random.chosen(0.4)
+    across = x * (angle + 0.8).cos() + y * (angle + 0.8).sin()
+    hatch = (torch.sin(across * (2 * math.pi / random.between(3, 12)) + 0.3 * bend) > 0.75).float()
+    sheet = sheet - hatch * random.between(0.03, 0.25) * random.chosen(0.2)
+    for _ in range(2):
+        edge = random.chosen(0.5) * (height - 1) + random.between(-2, 3)
+        row = torch.where(random.chosen(0.6) > 0, edge, random.between(0, height))
+        slope = random.between(-0.015, 0.015) * (x - width / 2)
+        thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
+        rule = ((y - row - slope).abs() < thick).float()
+        sheet = torch.minimum(sheet, 1 - rule * random.between(0.05, 0.8) * random.chosen(0.25))
+    upright = ((x + random.between(0, 40)) % random.between(16, 60) < random.between(1, 2.5)).float()
+    sheet = torch.minimum(sheet, 1 - upright * random.between(0.05, 0.6) * random.chosen(0.08))
+    return torch.where(printed > 0, sheet, torch.ones_like(sheet))
+
+
+def coarsened(grey: Tensor, random: Random) -> Tensor:
+    """Show some strips as if they had been small, or out of focus, and enlarged: a quarter of the batch each time."""
+    n, height, width = grey.shape
+    chosen = torch.randperm(n, generator=random.generator)[: n // 4]
+    factor = float(torch.rand((), generator=random.generator)) * 1.8 + 1.2
+    size = round(height / factor), round(width / factor)
+    small = F.interpolate(grey[chosen][:, None], size, mode="area")
+    grey = grey.clone()
+    grey[chosen] = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
+    return grey
+
+
+def sensed(grey: Tensor, random: Random) -> Tensor:
+    """Blur and add noise, as a camera or scanner does."""
+    soft = torch.lerp(grey, blurred(grey), random.chosen(0.35) * random.between(0, 1))
+    strength = random.between(0, 0.06) * random.chosen(0.7)
+    return soft + torch.randn(grey.shape, generator=random.generator) * strength
+
+
+def lit(grey: Tensor, random: Random) -> Tensor:
+    """Light the paper unevenly, with shadows, and with the desk or another strip in view at an end."""
+    size = (grey.shape[1], grey.shape[2])
+    x = torch.arange(size[1])[None, None] / size[1]
+    light = 1 - random.smooth(size, (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
+    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()
+    light = light * (1 - edge * random.between(0.1, 0.5) * random.chosen(0.12))
+    grey = grey * light
+    desk = random.between(0.05, 0.8) + random.smooth(size, (10, 30)) * 0.04
+    for side in (x, 1 - x):
+        is_desk = (side < random.between(0, 0.06)).float() * random.chosen(0.06)
+        grey = torch.lerp(grey, desk, is_desk)
+    return grey
+
+
+def blurred(grey: Tensor) -> Tensor:
+    """Average over 3×3 pixels."""
+    return F.avg_pool2d(grey[:, None], 3, 1, 1, count_include_pad=False)[:, 0]

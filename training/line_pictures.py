@@ -1,0 +1,85 @@
+"""Train the line network on your own labelled pictures too: cut into strips as the service cuts them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor
+
+from app.inference.lines import CHARACTERS, OTHER
+from app.inference.thresholds import MAX_PIXELS
+from app.preprocess.decode import decode_image, open_image
+from app.preprocess.errors import PreprocessError
+from app.preprocess.strips import STRIP_HEIGHT, proposals, strip_side
+from training.line_paper import normalised
+from training.pictures import NO_DIGIT, PicturesMissing, files_of_labels, labels_of
+
+PER_BATCH = 4  # of the user's own lines, beside the written ones
+
+
+class OwnLine(NamedTuple):
+    """A line cut out of a picture: grey pixels (32, w) uint8, and what it says, as indices of the network's output."""
+
+    pixels: NDArray[np.uint8]
+    symbols: tuple[int, ...]
+
+
+def load(folder: Path) -> list[OwnLine]:
+    """Cut labelled pictures into lines, in each way that gives as many lines as the label has.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder that holds `images/` and `labels.csv` (columns filename, label), or several such folders. A label is
+        what is written, with newlines between lines, or `none`.
+
+    Raises
+    ------
+    PicturesMissing
+        There is no picture to train on, or a label has characters that are not read.
+    """
+    found: list[OwnLine] = []
+    for file in files_of_labels(folder):
+        for path, label in labels_of(file.parent).items():
+            texts = [symbols_of(line, path) for line in label.splitlines()]
+            try:
+                picture = open_image(path.read_bytes(), MAX_PIXELS)
+                ways = proposals(decode_image(picture, strip_side(picture.size, closely=True)), closely=False)
+            except (OSError, PreprocessError) as error:
+                print(f"Skipped {path}: {error}")
+                continue
+            for way in ways:
+                if len(way) == len(texts):
+                    found += [OwnLine(strip.pixels, text) for strip, text in zip(way, texts, strict=True)]
+    if not found:
+        raise PicturesMissing(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
+    return found
+
+
+def symbols_of(text: str, path: Path) -> tuple[int, ...]:
+    """Convert a line's text to indices of the network's output."""
+    if text == NO_DIGIT:
+        return (OTHER,)
+    if unknown := set(text) - set(CHARACTERS):
+        raise PicturesMissing(f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read.")
+    return tuple(CHARACTERS.index(character) + 1 for character in text)
+
+
+def added(
+    strips: Tensor, texts: Sequence[tuple[int, ...]], own: Sequence[OwnLine], rng: Generator
+) -> tuple[Tensor, list[tuple[int, ...]]]:
+    """Append some of the user's own lines that are no wider to a batch of strips (N, 32, W)."""
+    width = strips.shape[2]
+    some = [own[k] for k in rng.choice(len(own), min(PER_BATCH, len(own)), replace=False)] if own else []
+    fitting = [line for line in some if line.pixels.shape[1] <= width]
+    if not fitting:
+        return strips, list(texts)
+    more = torch.zeros((len(fitting), STRIP_HEIGHT, width))
+    for sheet, line in zip(more, fitting, strict=True):
+        grey = torch.from_numpy(np.float32(line.pixels) / 255)
+        sheet[:, : grey.shape[1]] = normalised(grey[None])[0]
+    return torch.cat([strips, more]), [*texts, *(line.symbols for line in fitting)]
