@@ -16,13 +16,13 @@ import pytest
 from pebble import ProcessPool
 from PIL import Image
 
+import strings
 from app.inference import decoders
 from app.inference.decoders import Busy, Decoders, new_pool
 from app.inference.reading import decide, read_bytes
-from app.inference.search import CANDIDATES, LAYOUTS, SHARED, Found
+from app.inference.search import CANDIDATES, SHARED, STRIPS, Found
 from app.preprocess.errors import BlankImage, NotAnImage, PreprocessError, TooComplex
 from support import MAX_PIXELS, drawing, encode, flat, letter, load_sheet, many_scans, until
-from training import strings
 
 pytestmark = pytest.mark.slow
 
@@ -104,7 +104,7 @@ def test_a_picture_too_large_to_decode_beside_others_is_decoded_alone(pool, kill
     monkeypatch.setattr(decoders, "SHARED", SHARED._replace(memory_bytes=20_000_000))
     sheet = Image.new("L", (1000, 667), 255)
     sheet.paste(letter("A").resize((600, 600)), (200, 30))
-    found = asyncio.run(pool(encode(sheet), LAYOUTS, closely=True))
+    found = asyncio.run(pool(encode(sheet), STRIPS, closely=True))
     assert found.closely
     assert found.results
     assert not killed
@@ -156,7 +156,7 @@ with limited(SHARED._replace(memory_bytes=2**41)):
 def test_a_number_is_looked_at_closely_beside_others(pool, digits, labels):
     cheque = Image.open(BytesIO(strings.number("cheque", digits, labels, 0, 1, (4, 6)).picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
-    found = asyncio.run(pool.run(limits, encode(cheque, "JPEG"), LAYOUTS, closely=True))
+    found = asyncio.run(pool.run(limits, encode(cheque, "JPEG"), STRIPS, closely=True))
     assert found.results
 
 

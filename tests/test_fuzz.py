@@ -22,10 +22,11 @@ from PIL import Image
 
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
+from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
 from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
-from support import MODEL, encode, load_sheet, number, serving
+from support import LINES_MODEL, MODEL, encode, load_sheet, number, serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 MAX_PIXELS, MEMORY_BYTES = 1_000_000, 220_000_000
@@ -116,7 +117,7 @@ def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
     with asyncio.Runner() as runner, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings, as in the service
         decoders = Decoders(1, MAX_PIXELS, MEMORY_BYTES, on_kill=lambda: None)
-        reader = Reader(Classifier(MODEL), decoders)
+        reader = Reader(Classifier(MODEL), LineNetwork(LINES_MODEL), decoders)
         yield runner, reader
         reader.close()
 
@@ -135,7 +136,7 @@ def read(reader) -> Callable[[bytes], np.ndarray]:
 
 @pytest.fixture(scope="module")
 def read_text(reader) -> Callable[[bytes], Text]:
-    """Read all digits in a picture; return a text or an error."""
+    """Read what is written in a picture; return a text or an error."""
     runner, reader = reader
     return lambda data: runner.run(reader.read_text(data))
 
@@ -170,7 +171,7 @@ def test_a_damaged_picture_is_read_as_a_number_or_refused(data, read_text):
     assert 0 <= text.confidence <= 1
     assert len(text.lines) <= 32
     for line in text.lines:
-        assert line.digits
+        assert line.digits or line.marks
         for digit in line.digits:
             assert digit.frame.shape == (28, 28)
             assert np.isfinite(digit.frame).all()

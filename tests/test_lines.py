@@ -1,162 +1,93 @@
-"""Ink map → lines of writing, on maps small enough to draw by hand."""
+"""Components → lines of writing, on maps small enough to draw by hand."""
+
+import math
 
 import numpy as np
 import pytest
 
-from app.preprocess.errors import TooMuchWriting
-from app.preprocess.lines import MAX_COMPONENTS, MAX_LINES, Line, lines_of, stray
+from app.preprocess.lines import MAX_COMPONENTS, MAX_LINES, Line, lines_of
 from app.preprocess.pieces import Components
 from support import inked
 
-LEVEL = 0.3
+
+def lines_on(*boxes: tuple[int, int, int, int], shape: tuple[int, int] = (200, 300)) -> list[Line]:
+    """Find the lines on a map with full ink in boxes."""
+    found = Components.of(inked(shape, *boxes), 0.3)
+    return lines_of(found.box[1:].astype(np.float64), found.mass[1:])
 
 
-def page(*boxes: tuple[int, int, int, int]) -> np.ndarray:
-    """Make a map of 200×300 with full ink in boxes."""
-    return inked((200, 300), *boxes)
-
-
-def lines_on(ink: np.ndarray) -> list[Line]:
-    return lines_of(ink, Components.of(ink, LEVEL))
-
-
-def boxes_of(*boxes: tuple[int, int, int, int]) -> list[tuple[int, int, int, int]]:
-    return [tuple(line.box) for line in lines_on(page(*boxes))]
+def edges_on(*boxes: tuple[int, int, int, int]) -> list[tuple[float, ...]]:
+    return [line[:4] for line in lines_on(*boxes)]
 
 
 def test_an_empty_page_has_no_line():
-    assert lines_on(page()) == []
+    assert lines_on() == []
 
 
 def test_pieces_side_by_side_form_a_line_and_those_below_another():
     first, second = [(10, 50, x, x + 20) for x in (10, 50, 90)], [(100, 140, x, x + 20) for x in (30, 70)]
-    assert boxes_of(*second, *first) == [(10, 50, 10, 110), (100, 140, 30, 90)]
-
-
-def test_a_line_may_slope():
-    assert boxes_of(*[(100 - 2 * x // 10, 140 - 2 * x // 10, x, x + 20) for x in range(10, 270, 40)]) == [
-        (50, 138, 10, 270)
-    ]
+    assert edges_on(*second, *first) == [(10, 50, 10, 110), (100, 140, 30, 90)]
 
 
 def test_the_height_of_a_line_is_that_of_most_of_its_ink():
-    (line,) = lines_on(page((10, 50, 10, 30), (12, 50, 50, 70), (46, 60, 80, 84)))
+    (line,) = lines_on((10, 50, 10, 30), (12, 50, 50, 70), (46, 60, 80, 84))
     assert line.height in (38, 40)
 
 
-def test_a_bar_above_and_a_comma_below_belong_to_their_line():
-    first, second = [(30, 60, 10, 30), (20, 25, 14, 34), (58, 68, 36, 40)], [(120, 160, 10, 30)]
-    assert boxes_of(*first, *second) == [(20, 68, 10, 40), (120, 160, 10, 30)]
-
-
-@pytest.mark.parametrize(("height", "is_kept"), [(25, False), (28, True), (58, True), (62, False)])
-def test_ink_cut_by_the_edge_can_be_left_out_unless_it_is_as_large_as_digits(height, is_kept):
-    ink = page((0, height, 10, 30), (10, 50, 50, 70))
-    assert lines_on(ink)[0].box == (0, max(height, 50), 10, 70)
-    found = Components.of(ink, LEVEL)
-    (line,) = lines_of(ink, found, left_out=stray(found))
-    assert line.box == ((0, max(height, 50), 10, 70) if is_kept else (10, 50, 50, 70))
-
-
-@pytest.mark.parametrize(
-    "around",
-    [
-        [(20, 90, 20, 22), (20, 90, 98, 100), (20, 22, 20, 100), (88, 90, 20, 100)],  # a frame around one digit
-        [(70, 74, 30, 160)],  # a line under two of them
-    ],
-)
-def test_what_surrounds_digits_can_be_left_out(around):
-    digits = (30, 65, 40, 60), (30, 65, 120, 140)
-    ink = page(*digits, *around)
-    assert lines_on(ink)[0].box != (30, 65, 40, 140)
-    found = Components.of(ink, LEVEL)
-    (line,) = lines_of(ink, found, left_out=stray(found))
-    assert line.box == (30, 65, 40, 140)
-
-
-def test_an_underline_that_is_as_long_as_digits_are_tall_can_be_left_out():
-    digits = (30, 65, 40, 48), (30, 65, 60, 68)
-    ink = page(*digits, (70, 74, 36, 72))
-    assert lines_on(ink)[0].box == (30, 74, 36, 72)
-    found = Components.of(ink, LEVEL)
-    (line,) = lines_of(ink, found, left_out=stray(found))
-    assert line.box == (30, 65, 40, 68)
-
-
-def test_noise_is_not_tested_for_surrounding_others():
-    ink = np.zeros((400, 400), np.float32)
-    ink[::6, ::6] = 1
-    ink[3, :-10] = ink[3:200, 5] = 1
-    assert stray(Components.of(ink, LEVEL)).sum() == (ink[[0, -1]].sum() + ink[1:-1, [0, -1]].sum())
-
-
-def test_cut_off_ink_is_marked_by_the_share_of_the_other_ink():
-    (line,) = lines_on(page((0, 40, 10, 30), (10, 50, 50, 110)))
-    np.testing.assert_allclose(line.cut_off[:40, :20], 0.75)
-    assert not line.cut_off[:, 20:].any()
-
-
-def test_if_all_ink_is_cut_off_none_is_marked():
-    (line,) = lines_on(page((0, 40, 10, 30), (0, 40, 50, 70)))
-    assert not line.cut_off.any()
-
-
-def test_without_cut_off_ink_there_are_no_marks():
-    assert lines_on(page((10, 50, 10, 30)))[0].cut_off is None
-
-
-def test_what_is_left_may_be_much_smaller_than_the_cut_ink():
-    ink = page((100, 140, 50, 70), (0, 200, 200, 260))
-    found = Components.of(ink, LEVEL)
-    (line,) = lines_of(ink, found, left_out=stray(found))
-    assert line.box == (100, 140, 50, 70)
+def test_a_minus_a_point_and_a_comma_belong_to_their_line():
+    marks = (38, 42, 6, 20), (55, 60, 64, 69), (55, 66, 104, 109)
+    assert edges_on((20, 60, 30, 50), (20, 60, 80, 100), *marks) == [(20, 66, 6, 109)]
 
 
 @pytest.mark.parametrize("place", [10, 60, 110])
 def test_the_halves_of_a_broken_digit_stay_in_its_line(place):
     whole = [(20, 80, left, left + 30) for left in (10, 60, 110) if left != place]
     halves = (22, 48, place, place + 30), (53, 80, place - 5, place + 25)
-    assert len(lines_on(page(*whole, *halves))) == 1
+    assert len(lines_on(*whole, *halves)) == 1
 
 
-def test_specks_belong_to_no_line():
-    assert boxes_of((20, 60, 10, 30), (30, 33, 50, 53)) == [(20, 60, 10, 30)]
+def test_neither_specks_nor_small_ink_far_from_writing_are_lines():
+    assert edges_on((20, 60, 10, 30), (30, 33, 50, 53), (100, 110, 50, 60)) == [(20, 60, 10, 30)]
 
 
-def test_a_line_has_only_its_own_ink():
-    first, second = lines_on(page((10, 40, 10, 30), (20, 50, 50, 90), (45, 75, 10, 30)))
-    assert first.box == (10, 50, 10, 90)
-    assert first.ink.sum() == 30 * 20 + 30 * 40
-    assert second.ink.sum() == 30 * 20
+@pytest.mark.parametrize(("within", "are_apart"), [(2, True), (1, False)])
+def test_what_surrounds_several_pieces_is_no_writing(within, are_apart):
+    frame = [(20, 120, 10, 12), (20, 120, 288, 290), (20, 22, 10, 290), (118, 120, 10, 290)]
+    digits = [(40, 90, 60 + 50 * place, 80 + 50 * place) for place in range(within)]
+    assert edges_on(*frame, *digits) == ([(40, 90, 60, 130)] if are_apart else [(20, 120, 10, 290)])
 
 
-def test_high_lines_are_downscaled_with_their_marks():
-    (line,) = lines_on(page((10, 90, 10, 30), (20, 100, 50, 90)))
-    assert line.box == (10, 100, 10, 90)
-    assert line.ink.shape == (45, 40)
-    assert line.height == 40
-    assert line.ink.mean() == pytest.approx((80 * 20 + 80 * 40) / (90 * 80), abs=1e-3)
-    (cut,) = lines_on(page((0, 80, 10, 30), (0, 80, 50, 70), (10, 90, 90, 130)))
-    assert cut.cut_off.shape == cut.ink.shape
-    assert cut.cut_off.sum() == pytest.approx(0.5 * cut.ink.sum() / 2, rel=0.01)
+@pytest.mark.parametrize("slope", [-0.3, -0.1, 0.1, 0.3])
+def test_the_tilt_of_a_line_is_measured(slope):
+    tops = {x: 80 + slope * (x + 10 - 140) for x in range(10, 270, 40)}
+    (line,) = lines_on(*[(round(top), round(top) + 40, x, x + 20) for x, top in tops.items()])
+    assert line.tilt == pytest.approx(math.atan(slope), abs=0.01)
+    assert line.bottom - line.top == pytest.approx(40, abs=2)
+    middle = (line.top + line.bottom) / 2, (line.left + line.right) / 2
+    y = middle[0] * math.cos(line.tilt) + middle[1] * math.sin(line.tilt)
+    x = middle[1] * math.cos(line.tilt) - middle[0] * math.sin(line.tilt)
+    assert (y, x) == (pytest.approx(100, abs=2), pytest.approx(140, abs=2))
 
 
-def test_the_scale_of_a_line_is_relative_to_the_one_with_the_most_ink():
-    small, main = lines_on(page((10, 30, 10, 60), (60, 100, 10, 30), (60, 100, 50, 70)))
-    assert (small.scale, main.scale) == (0.5, 1)
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [(10, 50, 10, 30), (60, 100, 31, 51)],  # two lines
+        [(10, 50, 10, 30), (15, 55, 40, 60), (20, 60, 70, 90)],  # short
+        [(20 + y, 60 + y, x, x + 20) for x, y in ((10, 0), (60, 1), (120, 0), (180, 1), (240, 1))],  # nearly level
+    ],
+)
+def test_no_tilt_is_measured_where_there_is_little_evidence(boxes):
+    assert all(line.tilt == 0 for line in lines_on(*boxes))
 
 
-def test_many_pieces_are_noise():
-    ink = np.zeros((200, 300), np.float32)
-    ink[::4, ::4] = ink[1::4, ::4] = ink[::4, 1::4] = 1
-    assert MAX_COMPONENTS < 50 * 75
-    with pytest.raises(TooMuchWriting):
-        lines_on(ink)
+def grid(columns: int, rows: int) -> list[tuple[int, int, int, int]]:
+    return [(8 * y, 8 * y + 6, 6 * x, 6 * x + 4) for y in range(rows) for x in range(columns)]
 
 
-def test_many_lines_are_noise():
-    tops = range(0, 200, 200 // (MAX_LINES + 1))
-    assert len(tops) > MAX_LINES
-    with pytest.raises(TooMuchWriting):
-        boxes_of(*[(top, top + 4, 10, 30) for top in tops])
-    assert len(boxes_of(*[(top, top + 4, 10, 30) for top in tops[:MAX_LINES]])) == MAX_LINES
+@pytest.mark.parametrize(
+    ("columns", "rows", "are_found"),
+    [(2, MAX_LINES, True), (2, MAX_LINES + 1, False), (MAX_COMPONENTS // 20 + 1, 20, False), (70, 1, False)],
+)
+def test_noise_has_no_lines(columns, rows, are_found):
+    assert bool(lines_on(*grid(columns, rows), shape=(300, 600))) == are_found

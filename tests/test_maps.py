@@ -6,16 +6,14 @@ from app.preprocess.maps import Box
 
 
 @pytest.mark.parametrize(
-    ("other", "share"),
+    ("box", "within"),
     [
-        (Box(0, 10, 0, 20), 1),  # itself
-        (Box(2, 4, 3, 5), 1),  # inside
-        (Box(0, 20, 0, 40), 0.25),  # around it
-        (Box(5, 15, 10, 30), 0.25),
-        (Box(0, 10, 20, 25), 0),  # beside it
-        (Box(12, 14, 0, 20), 0),  # below it
-        (Box(12, 14, 22, 24), 0),  # at its corner
+        (Box(2, 4, 3, 5), Box(2, 4, 3, 5)),
+        (Box(-3, 30, -1, 50), Box(0, 10, 0, 20)),  # around it
+        (Box(4, 4, 7, 7), Box(4, 5, 7, 8)),  # empty
+        (Box(12, 14, 22, 24), Box(9, 10, 19, 20)),  # beyond its corner
+        (Box(-5, -2, -9, -8), Box(0, 1, 0, 1)),  # before it
     ],
 )
-def test_the_share_of_another_box_that_lies_in_a_box(other, share):
-    assert Box(0, 10, 0, 20).share_of(other) == share
+def test_a_box_within_a_picture_has_at_least_one_pixel_of_it(box, within):
+    assert box.within(width=20, height=10) == within

@@ -15,7 +15,19 @@ from app.inference.reading import Reading, read_bytes
 from app.inference.text import Text, read_text_bytes
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
-from support import MAX_PIXELS, apart, classifier, cropped, drawing, encode, frame_of, load_sheet, number, reading_of
+from support import (
+    MAX_PIXELS,
+    apart,
+    classifier,
+    cropped,
+    drawing,
+    encode,
+    frame_of,
+    line_network,
+    load_sheet,
+    number,
+    reading_of,
+)
 
 DIGITS = load_sheet()[0]
 FILES = [
@@ -64,7 +76,7 @@ def test_any_bytes_give_a_frame_or_a_named_error(data):
 @given(st.binary(max_size=2000))
 def test_any_bytes_give_a_text_or_a_named_error(data):
     try:
-        text = read_text_bytes(data, classifier(), MAX_PIXELS)
+        text = read_text_bytes(data, line_network(), MAX_PIXELS)
     except PreprocessError:
         return
     assert 0 <= text.confidence <= 1
@@ -137,7 +149,7 @@ def test_brightness_and_contrast_change_little(digit, paper, contrast):
 
 
 def text_of(image: Image.Image) -> Text:
-    return read_text_bytes(encode(image), classifier(), MAX_PIXELS)
+    return read_text_bytes(encode(image), line_network(), MAX_PIXELS)
 
 
 Change = Callable[[np.ndarray], Image.Image]

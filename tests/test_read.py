@@ -1,6 +1,7 @@
 """`POST /read` with real digits: numbers of several digits and lines, and errors."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -13,10 +14,10 @@ from app.main import create_app
 from app.preprocess.maps import Box
 from app.settings import Settings
 from app.web import problems
-from support import MAX_PIXELS, assert_problem, encode, flat, letter, levels_of, number, turned_jpeg
+from support import MAX_PIXELS, MINUS, POINT, assert_problem, encode, flat, letter, levels_of, number, turned_jpeg
 
 FIELDS = ["text", "confidence", "lines", "model"]
-LINE_FIELDS = ["text", "confidence", "box", "digits"]
+LINE_FIELDS = ["text", "confidence", "box", "digits", "marks"]
 DIGIT_FIELDS = ["digit", "confidence", "probabilities", "legibility", "box"]
 
 
@@ -39,13 +40,13 @@ def test_all_digits_of_clear_numbers_are_read(client, digits, labels):
     assert right >= 28
 
 
-def test_the_answer_has_the_text_its_lines_and_their_digits(client, picture, classifier):
+def test_the_answer_has_the_text_its_lines_and_their_digits(client, picture, line_network):
     answer = client.post("/read", content=picture).json()
     assert list(answer) == FIELDS
-    assert (answer["text"], answer["model"]) == ("72", classifier.version)
+    assert (answer["text"], answer["model"]) == ("72", line_network.version)
     (line,) = answer["lines"]
     assert list(line) == LINE_FIELDS
-    assert line["text"] == "72"
+    assert (line["text"], line["marks"]) == ("72", [])
     assert 0.9 < answer["confidence"] <= 1
     assert 0.9 < line["confidence"] <= 1
     assert [digit["digit"] for digit in line["digits"]] == [7, 2]
@@ -54,6 +55,34 @@ def test_the_answer_has_the_text_its_lines_and_their_digits(client, picture, cla
         assert sum(digit["probabilities"]) == pytest.approx(1, abs=1e-5)
         assert digit["confidence"] == max(digit["probabilities"]) == digit["probabilities"][digit["digit"]]
         assert digit["legibility"] > 0.9
+
+
+@pytest.fixture
+def amount(digits) -> bytes:
+    return encode(number([MINUS, *digits[[350, 120]], POINT, digits[0]]))
+
+
+def test_a_text_is_as_written_with_the_box_of_each_mark(client, amount):
+    answer = client.post("/read", content=amount).json()
+    assert answer["text"] == "-72.0"
+    (line,) = answer["lines"]
+    assert [digit["digit"] for digit in line["digits"]] == [7, 2, 0]
+    minus, point = line["marks"]
+    assert (list(minus), minus["mark"], point["mark"]) == (["mark", "box"], "-", ".")
+    seven, two, zero = (box_of(digit["box"]) for digit in line["digits"])
+    assert box_of(minus["box"]).right <= seven.left
+    assert two.right <= box_of(point["box"]).left < box_of(point["box"]).right <= zero.left
+
+
+def test_marks_are_left_out_on_request(client, amount):
+    answer = client.post("/read?marks=false", content=amount).json()
+    assert answer["text"] == "720"
+    (line,) = answer["lines"]
+    assert (line["text"], len(line["digits"]), line["marks"]) == ("720", 3, [])
+
+
+def test_marks_do_not_count_for_a_length(client, amount):
+    assert client.post("/read?length=3", content=amount).json()["text"] == "-72.0"
 
 
 def test_a_form_field_is_read_too(client, picture):
@@ -82,11 +111,12 @@ def test_each_box_is_where_its_digit_is_on_the_upright_picture(client, two_lines
     assert answer["text"] == "720\n14"
     scale = 4 if way == "16 times the pixels" else 1
     for row, line in enumerate(answer["lines"]):
-        for column, digit in enumerate(line["digits"]):
-            box, cell = box_of(digit["box"]), Box(144 * row, 144 * (row + 1), 120 * column, 120 * (column + 1))
-            assert lies_in(box, Box(*(scale * edge for edge in cell)))  # as laid out by `number`
+        boxes = [box_of(digit["box"]) for digit in line["digits"]]
+        assert all(before.right <= after.left for before, after in pairwise(boxes))
+        for box in boxes:
+            assert lies_in(box, Box(144 * scale * row, 144 * scale * (row + 1), 0, 1000 * scale))  # as `number` drew it
             assert lies_in(box, box_of(line["box"]))
-            assert digit["box"]["height"] > 50 * scale
+            assert box.bottom - box.top > 48 * scale
 
 
 def lies_in(inner: Box, outer: Box) -> bool:
@@ -102,19 +132,21 @@ def box_of(answer: dict[str, int]) -> Box:
     return Box(top, top + height, left, left + width)
 
 
-def test_the_frames_are_the_input_of_the_network(client, picture, classifier):
+def test_the_frames_are_those_of_the_digits(client, picture, line_network):
     (line,) = client.post("/read?frame=true", content=picture).json()["lines"]
-    (expected,) = read_text_bytes(picture, classifier, MAX_PIXELS).lines
+    (expected,) = read_text_bytes(picture, line_network, MAX_PIXELS).lines
     for answer, digit in zip(line["digits"], expected.digits, strict=True):
         assert list(answer) == [*DIGIT_FIELDS, "frame"]
         np.testing.assert_allclose(levels_of(answer["frame"]), 255 * digit.frame, atol=0.51)
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_a_picture_without_ink_has_an_empty_text(client, value, classifier):
+def test_a_picture_without_ink_has_an_empty_text(client, value, line_network):
     answer = client.post("/read", content=flat(value))
     assert answer.status_code == 200
-    assert answer.json() == {"text": "", "confidence": 1.0, "lines": [], "model": classifier.version}
+    found = answer.json()
+    assert (found["text"], found["lines"], found["model"]) == ("", [], line_network.version)
+    assert found["confidence"] > 0.9
 
 
 def test_non_digits_are_rarely_read_with_certainty(client):
@@ -141,7 +173,7 @@ def test_an_impossible_length_is_a_problem(client, picture, on_it):
     assert answer.json()["detail"] == expected
 
 
-@pytest.mark.parametrize("query", ["length=0", "length=65", "length=two", "length=", "frame=perhaps"])
+@pytest.mark.parametrize("query", ["length=0", "length=65", "length=two", "length=", "frame=perhaps", "marks=perhaps"])
 def test_an_invalid_parameter_is_a_problem(client, picture, query):
     answer = client.post(f"/read?{query}", content=picture)
     assert_problem(answer, 422, "invalid-parameter", "/read")
@@ -176,7 +208,7 @@ def test_an_answer_is_limited_however_full_the_picture(client, digits, name):
     if answer.status_code == 200:
         lines = answer.json()["lines"]
         assert len(lines) <= 32
-        assert all(1 <= len(line["digits"]) <= 64 for line in lines)
+        assert all(len(line["digits"]) <= 64 and (line["digits"] or line["marks"]) for line in lines)
     else:
         problem = answer.json()["type"].removeprefix("/problems/")
         assert problem in {"too-complex", "too-much-writing"}

@@ -1,92 +1,194 @@
-"""Numbers made of real digits are read, with each digit's box and probabilities."""
+"""What the network says of each column → a text: spelling, confidence, boxes, and the choice between proposals."""
 
 import math
+from itertools import chain
 
 import numpy as np
 import pytest
 
-from app.inference.search import LAYOUTS, find
-from app.inference.text import proposal_of, text_of
-from support import MAX_PIXELS, ROOT, encode
+from app.inference.ctc import aligned
+from app.inference.lines import CHARACTERS, CLASSES, OTHER
+from app.inference.text import Digit, Text, text_of
+from app.inference.transcript import Transcript
+from app.preprocess.errors import TooMuchWriting
+from app.preprocess.maps import Box
+from app.preprocess.strips import Strip
+
+WIDE = 8  # columns for each symbol in these outputs
+AT = np.array(
+    [[2.0, 0, 100], [0, 2, 50]]
+)  # a strip at half the resolution of a picture, in which it begins at (100, 50)
 
 
-def row(*digits: np.ndarray, gap: int = 8) -> np.ndarray:
-    """Put digits side by side, black on white."""
-    return 255 - np.concatenate([np.pad(digit, ((8, 8), (gap, gap))) for digit in digits], axis=1)
+def classes_of(written: str) -> tuple[int, ...]:
+    """Return the classes of characters; x is something else."""
+    return tuple(OTHER if character == "x" else CHARACTERS.index(character) + 1 for character in written)
 
 
-def read(picture: np.ndarray, classifier, length: int | None = None, closely: bool = True):
-    return text_of(find(encode(picture), MAX_PIXELS, LAYOUTS, closely).results, classifier, length)
+def output_of(written: str, certainty: float = 0.99) -> np.ndarray:
+    """Make an output that says this, each symbol in the two columns in the middle of its WIDE ones."""
+    output = np.full((WIDE * len(written) or WIDE, CLASSES), (1 - certainty) / (CLASSES - 1), np.float32)
+    read = np.zeros(len(output), int)
+    for place, symbol in enumerate(classes_of(written)):
+        read[WIDE * place + 3 : WIDE * place + 5] = symbol
+    output[np.arange(len(read)), read] = certainty
+    return output
 
 
-@pytest.fixture(scope="module")
-def clear(digits, labels, classifier) -> list[int]:
-    """The digits that are unambiguous."""
-    return np.flatnonzero(
-        classifier(digits.astype(np.float32) / 255).probabilities[np.arange(len(labels)), labels] > 0.999
-    ).tolist()
+def strip_of(written: str) -> Strip:
+    """Make a strip with a bar for each symbol, 6 pixels wide."""
+    pixels = np.full((32, 2 * WIDE * len(written) or 2 * WIDE), 250, np.uint8)
+    for place in range(len(written)):
+        pixels[6:20, 2 * WIDE * place + 5 : 2 * WIDE * place + 11] = 20
+    return Strip(pixels, AT, (2000, 200))
 
 
-@pytest.mark.parametrize("closely", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_numbers_are_read(digits, labels, clear, classifier, closely):
-    rng, right = np.random.default_rng(0), 0
-    for _ in range(40):
-        some = rng.choice(clear, rng.integers(1, 6))
-        right += read(row(*digits[some]), classifier, closely=closely).text == "".join(map(str, labels[some]))
-    assert right >= 39
+def transcript(written: str, certainty: float = 0.99) -> Transcript:
+    output, symbols = output_of(written, certainty), classes_of(written)
+    return Transcript(strip_of(written), output, symbols, aligned(output, symbols)[1])
 
 
-def test_lines_are_read_from_top_to_bottom(digits, labels, clear, classifier):
-    some = clear[::60]
-    picture = np.concatenate([row(*digits[some[:3]]), row(*digits[some[3:6]])])
-    text = read(picture, classifier)
-    assert text.text == "\n".join("".join(map(str, labels[part])) for part in (some[:3], some[3:6]))
-    assert text.lines[0].box.bottom <= text.lines[1].box.top
+def read(*proposals: tuple[str, ...], certainty: float = 0.99, length: int | None = None) -> Text:
+    """Read proposals, each the lines that the network would read in it."""
+    outputs: dict[bytes, np.ndarray] = {}
+    strips = [tuple(map(strip_of, lines)) for lines in proposals]
+    for number, (strip, written) in enumerate(zip(chain(*strips), chain(*proposals), strict=True)):
+        strip.pixels[0, 0] -= number  # so that all differ
+        outputs[strip.pixels.tobytes()] = output_of(written, certainty)
+    return text_of(strips, lambda pixels: outputs[pixels.tobytes()], length)
 
 
-def test_each_digit_is_where_it_was_drawn(digits, labels, clear, classifier):
-    some = clear[::50][:4]
-    (line,) = read(row(*digits[some]), classifier).lines
-    for place, (index, digit) in enumerate(zip(some, line.digits, strict=True)):
-        rows, columns = np.nonzero(digits[index] > 60)
-        left, right = 44 * place + 8 + columns.min(), 44 * place + 8 + columns.max() + 1
-        np.testing.assert_allclose(digit.box, (8 + rows.min(), 9 + rows.max(), left, right), atol=2)
-        assert digit.digit == labels[index]
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("12.50", "12.50"),
+        ("-35", "-35"),
+        ("24/11/26", "24/11/26"),
+        ("12:30", "12:30"),
+        ("1 2", "1 2"),
+        ("1  2", "1 2"),
+        (" 1 ", "1"),
+        ("1x2", "1 2"),
+        ("1 xx x2", "1 2"),
+        ("x1x", "1"),
+        ("1x.5", "1.5"),
+        ("x", ""),
+        (" ", ""),
+        ("", ""),
+    ],
+)
+def test_a_text_is_as_written_without_something_else(written, text):
+    assert transcript(written).text == text
+
+
+def test_the_confidence_is_the_probability_of_the_text():
+    columns = np.zeros((2, CLASSES), np.float32)
+    columns[0, 0], columns[0, 4] = 0.3, 0.7  # a 3, in one of two columns
+    columns[1, 0], columns[1, 4] = 0.9, 0.1
+    line = Transcript(strip_of("3"), columns, (4,), [(0, 0)])
+    assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
+
+
+def test_something_else_lowers_the_confidence_by_its_share_of_the_writing():
+    assert transcript("12", 0.999).confidence == pytest.approx(1, abs=0.03)
+    assert transcript("1x2x", 0.999).confidence == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("written", ["", "x", " x "])
+def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(written):
+    output = output_of(written)
+    expected = math.prod((output[:, 0] + output[:, OTHER] + output[:, OTHER - 1]).tolist())
+    assert transcript(written).confidence == pytest.approx(expected)
+
+
+def test_a_digit_has_its_probabilities_its_legibility_its_box_and_its_frame():
+    ((line,), confidence, _) = read(("-12",))
+    assert (line.text, line.confidence) == ("-12", confidence)
+    assert [digit.digit for digit in line.digits] == [1, 2]
+    for digit in line.digits:
+        assert digit.probabilities.shape == (10,)
+        assert digit.probabilities.sum() == pytest.approx(1)
+        assert digit.probabilities.max() == pytest.approx(0.99, abs=0.01)
+        assert digit.legibility == pytest.approx(1, abs=0.01)
         assert digit.frame.shape == (28, 28)
-        assert digit.probabilities.sum() == pytest.approx(1, abs=1e-3)
-        assert digit.legibility > 0.5
-    assert line.box.left == line.digits[0].box.left
-    assert line.box.right == line.digits[-1].box.right
+        assert digit.frame.max() == pytest.approx(1)
+    bars = [Box(62, 90, 100 + 2 * left, 100 + 2 * (left + 6)) for left in (5, 21, 37)]
+    assert [mark.box for mark in line.marks] == bars[:1]
+    assert [digit.box for digit in line.digits] == bars[1:]
+    assert line.box == Box.around(np.array(bars))
 
 
-def test_the_confidence_is_the_share_of_the_text_among_all(digits, clear, classifier):
-    sure = read(row(*digits[clear[::60][:4]]), classifier)
-    assert 0.9 < sure.confidence <= 1
-    smeared = row(*digits[clear[::60][:4]])
-    smeared[20:24] = 0
-    doubtful = read(smeared, classifier)
-    assert doubtful.confidence < sure.confidence
+def test_touching_digits_share_no_column():
+    strip = strip_of("111")
+    strip.pixels[12:14] = 20  # a stroke through all of them
+    line = transcript("111")._replace(strip=strip)
+    boxes = [box for box, _ in line.places()]
+    assert boxes[0].right <= boxes[1].left < boxes[1].right <= boxes[2].left
 
 
-def test_a_given_length_is_the_number_of_digits(digits, clear, classifier):
-    picture = row(*digits[clear[::60][:4]])
-    for length in (1, 2, 3, 4):
-        text = read(picture, classifier, length)
-        assert len(text.text) == length
-    assert text.text == read(picture, classifier).text
+def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
+    blank = Strip(np.full((32, 16), 128, np.uint8), AT, (2000, 200))
+    ((line,), *_) = text_of([(blank,)], lambda _: output_of("7"))
+    ((box, _, _, frame),) = line.digits
+    assert (box.top, box.bottom) == (50, 114)
+    assert not frame.any()
 
 
-def test_a_given_length_is_read_if_only_some_layouts_allow_it(classifier):
-    layouts = find((ROOT / "docs/seven.png").read_bytes(), MAX_PIXELS, LAYOUTS, closely=True).results
-    assert {proposal_of(layout, classifier, 2).score > -math.inf for layout in layouts} == {True, False}
-    assert len(text_of(layouts, classifier, 2).text) == 2
+def test_the_digit_that_was_read_is_the_most_probable_one_even_where_another_seems_more_likely():
+    output = output_of("7")
+    output[3:5, 2], output[3:5, 8] = 0.5, 0.49
+    line = Transcript(strip_of("7"), output, (8,), [(3, 4)])
+    assert line.shares(0).argmax() == 7
+    assert line.shares(0).sum() == pytest.approx(1)
 
 
-def test_an_impossible_length_has_no_lines(digits, classifier):
-    assert read(row(digits[0]), classifier, length=40).lines == ()
+def test_the_proposal_for_which_most_speaks_is_read():
+    assert read(("1",), ("12", "34"), ("567",)).text == "12\n34"
+    assert read(("",), ("7",)).text == "7"
 
 
-def test_a_blank_picture_has_an_empty_text(classifier):
-    text = read(np.full((50, 200), 255, np.uint8), classifier)
-    assert (text.text, text.lines) == ("", ())
-    assert not text.is_sure
+def test_lines_without_digits_and_marks_are_left_out():
+    text = read(("12", "x", "", "3"))
+    assert text.text == "12\n3"
+    assert text.confidence <= math.prod(line.confidence for line in text.lines)
+
+
+def test_nothing_is_read_if_it_is_more_likely_wrong_than_right():
+    assert read(("7",), certainty=0.6).text == "7"
+    empty = read(("7",), certainty=0.4)
+    assert empty.lines == ()
+    assert 0 <= empty.confidence < 0.6
+    assert read().lines == ()
+
+
+@pytest.mark.parametrize(("length", "texts"), [(3, {"12.5", "1\n2.5"}), (4, {"12\n34"})])
+def test_only_digits_count_for_a_length(length, texts):
+    assert read(("12.5",), ("12", "34"), length=length).text in texts
+
+
+def test_a_length_that_no_proposal_allows_gives_no_lines():
+    assert read(("12",), length=5).lines == ()
+
+
+def test_a_line_of_too_many_digits_is_refused_unless_there_is_another_proposal():
+    with pytest.raises(TooMuchWriting):
+        read(("1" * 65,))
+    assert read(("1" * 64,)).text == "1" * 64
+    assert read(("1" * 65,), ("12",)).text == "12"
+
+
+def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():
+    text = read(("-1 2.5", "-", "7"))
+    assert text.text == "-1 2.5\n-\n7"
+    alone = text.digits_only()
+    assert alone.text == "125\n7"
+    assert [line.marks for line in alone.lines] == [(), ()]
+    assert alone.lines[0].digits == text.lines[0].digits
+    assert alone.confidence == text.confidence
+
+
+def test_a_text_is_sure_by_its_confidence():
+    assert read(("12",), certainty=0.9999).is_sure
+    assert not read(("12",), certainty=0.9).is_sure
+    assert not read(("",), certainty=0.9999).is_sure
+    assert isinstance(read(("12",)).lines[0].digits[0], Digit)

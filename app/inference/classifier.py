@@ -1,11 +1,11 @@
-"""Frames → probabilities and legibility: the ONNX Runtime session, and the metadata of the model file.
+"""Frames → probabilities and legibility: the dense network; and how a model file is loaded.
 
 Loading runs no code from the file: nothing is unpickled.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -21,13 +21,78 @@ from app.preprocess.frame import FRAME_SIDE
 
 PIXELS = FRAME_SIDE**2
 CLASSES = 10
-# Names, types and shapes (without N), as ONNX Runtime reports them.
-INPUT = ("pixels", "tensor(float)", [PIXELS])
-OUTPUTS = [("probabilities", "tensor(float)", [CLASSES]), ("legibility", "tensor(float)", [])]
+Node = tuple[str, list[int | None]]  # an input or output, float32: its name; its shape without N, None for any length
 
 
 class ModelError(Exception):
     """The model file cannot be served; the message names the file and the cause."""
+
+
+class Model:
+    """A network, loaded from an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    accepted : sequence of list of Node
+        The inputs and outputs that it may have.
+    expected : str
+        The same, for the error message if it has others.
+    training : str
+        The module that trains such a network, for the error message if there is no file.
+
+    Attributes
+    ----------
+    version : str
+        First 12 hex digits of the file's SHA-256.
+    metadata : dict of str to str
+        The file's ``metadata_props``.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, unreadable or not ONNX, or has other inputs or outputs.
+    """
+
+    def __init__(self, path: Path, accepted: Sequence[list[Node]], expected: str, training: str) -> None:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise ModelError(f"{path}: no such file. Check the path, or train a model: python -m {training}") from error
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
+        self._session = open_session(path, data)
+        nodes = [*self._session.get_inputs(), *self._session.get_outputs()]
+        if [shape_of(node) for node in nodes] not in accepted or any(node.type != "tensor(float)" for node in nodes):
+            found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
+            raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
+        self._outputs = [node.name for node in self._session.get_outputs()]
+        self.version = hashlib.sha256(data).hexdigest()[:12]
+        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The version and the metadata; no metadata can replace the version."""
+        return {"version": self.version} | self.metadata | {"version": self.version}
+
+
+def open_session(path: Path, data: bytes) -> ort.InferenceSession:
+    """Open a session for the model in `data`; `path` is for error messages."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False  # it is for inputs of one shape, and would keep memory for each width of strips
+    options.log_severity_level = 4  # failures raise exceptions; do not print them too
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
+
+
+def shape_of(node: ort.NodeArg) -> Node:
+    """Return the name of a session's input or output, and its shape."""
+    return node.name, [length if isinstance(length, int) else None for length in node.shape[1:]]
 
 
 class Classes(NamedTuple):
@@ -50,46 +115,20 @@ class Classes(NamedTuple):
         return [Classes(self.probabilities[begin:end], self.legibility[begin:end]) for begin, end in pairwise(ends)]
 
 
-class Classifier:
-    """The dense network, loaded from a model file.
+class Classifier(Model):
+    """The dense network, loaded from a model file; see `Model`.
 
     Parameters
     ----------
     path : Path
         An ONNX file with input ``pixels`` float32 (N, 784) and outputs ``probabilities`` float32 (N, 10) and
         ``legibility`` float32 (N,). Without ``legibility``, as in older files, every frame has a legibility of 1.
-
-    Attributes
-    ----------
-    version : str
-        First 12 hex digits of the file's SHA-256.
-    metadata : dict of str to str
-        The file's ``metadata_props``.
-
-    Raises
-    ------
-    ModelError
-        The file is missing, unreadable or not ONNX, or has other inputs or outputs.
     """
 
     def __init__(self, path: Path) -> None:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise ModelError(
-                f"{path}: no such file. Check the path, or train a model: python -m training.train"
-            ) from error
-        except OSError as error:
-            raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
-        self._session = open_session(path, data)
-        self._outputs = [node.name for node in self._session.get_outputs()]
-        self.version = hashlib.sha256(data).hexdigest()[:12]
-        self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
-
-    @property
-    def about(self) -> dict[str, str]:
-        """The version and the metadata; no metadata can replace the version."""
-        return {"version": self.version} | self.metadata | {"version": self.version}
+        nodes: list[Node] = [("pixels", [PIXELS]), ("probabilities", [CLASSES]), ("legibility", [])]
+        expected = f"pixels (N, {PIXELS}), probabilities (N, {CLASSES}) and legibility (N,)"
+        super().__init__(path, [nodes, nodes[:-1]], expected, "training.train")
 
     def __call__(self, frames: NDArray[np.float32]) -> Classes:
         """Classify frames.
@@ -106,23 +145,3 @@ class Classifier:
         """
         probabilities, *legibility = self._session.run(self._outputs, {"pixels": frames.reshape(-1, PIXELS)})
         return Classes(probabilities, legibility[0] if legibility else np.ones(len(frames), np.float32))
-
-
-def open_session(path: Path, data: bytes) -> ort.InferenceSession:
-    """Open a session for the model in `data`, and check its inputs and outputs; `path` is for error messages."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # failures raise exceptions; do not print them too
-    try:
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no base class
-        raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
-    inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
-    outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
-    if inputs != [INPUT] or outputs not in (OUTPUTS, OUTPUTS[:1]):
-        raise ModelError(
-            f"{path}: has inputs {inputs} and outputs {outputs}; expected float32 pixels (N, {PIXELS}), "
-            f"probabilities (N, {CLASSES}) and legibility (N,)."
-        )
-    return session

@@ -1,4 +1,4 @@
-"""Picture bytes → candidates or layouts, in processes that can be killed if a file hangs or crashes its decoder.
+"""Picture bytes → candidates or strips, in processes that can be killed if a file hangs or crashes its decoder.
 
 A picture that takes too much memory is refused. If one takes too much CPU or wall-clock time, its process is killed and
 replaced; other requests are not affected. pebble manages the processes, which start with the first picture.

@@ -6,7 +6,7 @@ libjpeg can decode them at a fraction of their size. Everything else is decoded 
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from time import perf_counter_ns, thread_time_ns
 from typing import NamedTuple, TypeVar
 
@@ -15,14 +15,15 @@ from PIL import Image
 from app.inference.batcher import Batcher
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
+from app.inference.lines import LineNetwork
 from app.inference.reading import Reading, decide, is_unsure, look, read_batch
-from app.inference.search import CANDIDATES, INKED_CANDIDATES, LAYOUTS, Found, Search
+from app.inference.search import CANDIDATES, INKED_CANDIDATES, STRIPS, Found, Search
 from app.inference.stage import Stage, preceded
-from app.inference.text import TOO_MUCH, Text, checked, text_of, text_or_digit
+from app.inference.text import Text, checked, text_of
 from app.inference.thresholds import SMALL_BYTES
 from app.preprocess.candidates import GLANCE_SIDE, WHOLE, Candidate
 from app.preprocess.decode import open_image
-from app.preprocess.errors import BlankImage, NotAnImage, PreprocessError
+from app.preprocess.errors import BlankImage, NotAnImage
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
@@ -52,13 +53,16 @@ class Reader:
     Parameters
     ----------
     classifier : Classifier
-        The network.
+        The dense network, for single digits.
+    lines : LineNetwork
+        The line network, for texts.
     decoders : Decoders
         The pool that decodes what is neither small nor quick, and all pictures that get a close look.
     """
 
-    def __init__(self, classifier: Classifier, decoders: Decoders) -> None:
+    def __init__(self, classifier: Classifier, lines: LineNetwork, decoders: Decoders) -> None:
         self.classifier = classifier
+        self.lines = lines
         self.decoders = decoders
         self.batcher: Batcher[Image.Image, Reading] = Batcher(
             lambda images: read_batch(images, classifier),
@@ -131,22 +135,16 @@ class Reader:
         return waited(begin, outcome)
 
     async def read_text(self, data: bytes, length: int | None = None) -> Text:
-        """Read all digits in a picture, or exactly `length`, once a decoder process is free.
+        """Read what is written in a picture, with exactly `length` digits if given, once a decoder process is free.
 
-        Without digits, the text is empty. Raises PreprocessError, or ImpossibleLength.
+        If nothing is written there, the text is empty. Raises PreprocessError, or ImpossibleLength.
         """
         begin = perf_counter_ns()
-        found = await self.decoders(data, LAYOUTS, closely=False)
+        found = await self.decoders(data, STRIPS, closely=False)
         text = await self.judge_text(found, length)
         if not text.is_sure and not found.closely:
-            with suppress(*(TOO_MUCH if text.lines else ())):
-                closely = await self.look_closely(data, LAYOUTS, found.stages[0].begin)
-                text = await self.judge_text(closely, length)
-        if text.is_in_doubt:
-            with suppress(PreprocessError):
-                reading = await self.read_large(data)
-                stages = preceded(reading.stages[-3:], "glance", found.stages[0].begin)  # those of its last look
-                text = text_or_digit(text, reading)._replace(stages=stages)
+            closely = await self.look_closely(data, STRIPS, found.stages[0].begin)
+            text = await self.judge_text(closely, length)
         return waited(begin, checked(text, length))
 
     async def glance(self, image: Image.Image) -> Reading | BlankImage:
@@ -170,13 +168,13 @@ class Reader:
         return timed(found, begin, reading)
 
     async def judge_text(self, found: Found, length: int | None) -> Text:
-        """Choose among the layouts that a decoder process found, in a thread, since there may be many.
+        """Read the strips that a decoder process found, in a thread, since there may be many.
 
-        One picture after the other, since a text of 2,000 digits takes 65 MB.
+        One picture after the other, since the widest strips take 30 MB.
         """
         async with self.judging:
             begin = perf_counter_ns()
-            return timed(found, begin, await asyncio.to_thread(text_of, found.results, self.classifier, length))
+            return timed(found, begin, await asyncio.to_thread(text_of, found.results, self.lines, length))
 
     def close(self) -> None:
         """Stop the decoders."""

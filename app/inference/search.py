@@ -1,4 +1,4 @@
-"""The work of a decoder process: picture bytes → candidates or layouts, within limits of memory and CPU time."""
+"""The work of a decoder process: picture bytes → candidates or strips, within limits of memory and CPU time."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from app.inference.stage import Stage
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates
 from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
-from app.preprocess.layouts import layouts, reading_side
+from app.preprocess.strips import proposals, strip_side
 
 Opener = Callable[[bytes, int], Image.Image]  # (data, max_pixels) -> an image that is not decoded yet
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
@@ -38,7 +38,7 @@ SHARED = Limits(50_000_000, 1.0, 2.5, is_alone=False)  # a picture may take seve
 class Search(NamedTuple):
     """How to search a picture, at a glance or closely, and the longer side to which it is downscaled first."""
 
-    find: Callable[[Picture, bool], Any]  # (picture, closely) -> candidates, BlankImage or layouts
+    find: Callable[[Picture, bool], Any]  # (picture, closely) -> candidates, BlankImage or proposals
     side: Callable[[tuple[int, int], bool], int]  # (size of the picture, closely) -> pixels
 
 
@@ -77,7 +77,7 @@ def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
 
 CANDIDATES = Search(candidates_on, side_for_candidates)
 INKED_CANDIDATES = Search(partial(candidates_on, with_ink=True), side_for_candidates)
-LAYOUTS = Search(layouts, reading_side)
+STRIPS = Search(proposals, strip_side)
 
 
 def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool) -> Found:

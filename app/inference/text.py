@@ -1,35 +1,29 @@
-"""Picture bytes or layouts → text: all digits in a picture, line by line.
+"""Picture bytes or strips → text: what is written in a picture, line by line.
 
-The segments of each layout are classified in one batch. The best path through each layout proposes a text, and the
-empty text is always proposed unless a length is given. The text with the highest probability, summed over all paths
-through all layouts, is the answer. If it is in doubt, a reading of the same ink as one digit replaces it.
+The line network reads the strips of each proposal. The proposal for which most speaks is the answer.
 """
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.classifier import Classes, Classifier
-from app.inference.lattice import Lattice, best_path, joined, lattice_of, log_total
-from app.inference.reading import Reading, read_bytes
-from app.inference.search import LAYOUTS, find
+from app.inference.ctc import aligned, best_symbols
+from app.inference.lines import CHARACTERS, CLASSES, OTHER, LineNetwork
+from app.inference.search import STRIPS, find
 from app.inference.stage import Stage
-from app.inference.thresholds import LEGIBLE, MAX_DIGITS, MAX_PIXELS
-from app.preprocess.errors import PreprocessError, TooComplex, TooMuchWriting
-from app.preprocess.layouts import Layout
+from app.inference.thresholds import MAX_DIGITS, MAX_PIXELS
+from app.inference.transcript import DIGITS, MARKS, Transcript
+from app.preprocess.errors import TooMuchWriting
+from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Box, Map
-from app.preprocess.segments import Segments
+from app.preprocess.strips import Proposal
 
-SURE_PER_DIGIT = 0.96  # a text needs no close look if its confidence is at least this for each digit
-# A text is in doubt below these probabilities: that there is no digit; that there is the one read, or that there are
-# several. Chosen on numbers made from validation digits, and on bhmsds and Omniglot; see docs/experiments.md.
-NO_DIGIT, DOUBT = 0.7, 0.9
-COVERED = 0.75  # share of a text's box that the box of a single digit has to cover to replace the text
-TOO_MUCH = TooComplex, TooMuchWriting  # if a close look raises one of these, the result of the glance is the answer
+SURE = 0.9  # confidence from which a text needs no close look
+Reading = tuple[Transcript, ...]  # of a proposal: a transcript for each of its lines
 
 
 class ImpossibleLength(Exception):
@@ -44,20 +38,20 @@ class Digit(NamedTuple):
 
     Attributes
     ----------
-    frame : Map
-        (28, 28) float32 in [0, 1], ink = 1: the network's input.
     box : Box
         Its bounding box, in pixels of the upright picture.
     probabilities : NDArray
         (10,) float32, indexed by digit.
     legibility : float
-        Probability that the frame shows one whole digit.
+        Probability that it is a digit or a mark, not something else.
+    frame : Map
+        (28, 28) float32 in [0, 1], ink = 1: its ink, scaled and centred as for the dense network.
     """
 
-    frame: Map
     box: Box
     probabilities: NDArray[np.float32]
     legibility: float
+    frame: Map
 
     @property
     def digit(self) -> int:
@@ -65,25 +59,25 @@ class Digit(NamedTuple):
         return int(self.probabilities.argmax())
 
 
+class Mark(NamedTuple):
+    """A mark in a text, one of . , - / and :, and its bounding box in pixels of the upright picture."""
+
+    mark: str
+    box: Box
+
+
 class TextLine(NamedTuple):
-    """A line of a text: its digits from left to right, at least one, and the probability of this reading of it."""
+    """A line of a text: as written, the probability of that, its box, and its digits and marks, at least one."""
 
-    digits: tuple[Digit, ...]
+    text: str
     confidence: float
-
-    @property
-    def text(self) -> str:
-        """The digits as a string."""
-        return "".join(str(digit.digit) for digit in self.digits)
-
-    @property
-    def box(self) -> Box:
-        """The bounding box of the digits."""
-        return Box.around(np.array([digit.box for digit in self.digits]))
+    box: Box
+    digits: tuple[Digit, ...]
+    marks: tuple[Mark, ...]
 
 
 class Text(NamedTuple):
-    """All digits in a picture.
+    """What is written in a picture.
 
     Attributes
     ----------
@@ -93,14 +87,11 @@ class Text(NamedTuple):
         Probability of the whole text.
     stages : tuple of Stage
         The timed stages, as of `Reading`.
-    is_in_doubt : bool
-        Whether a reading of the same ink as one digit, or as none, is more likely to be right.
     """
 
     lines: tuple[TextLine, ...]
     confidence: float
     stages: tuple[Stage, ...] = ()
-    is_in_doubt: bool = False
 
     @property
     def text(self) -> str:
@@ -108,40 +99,29 @@ class Text(NamedTuple):
         return "\n".join(line.text for line in self.lines)
 
     @property
-    def box(self) -> Box:
-        """The bounding box of the lines, if there are any."""
-        return Box.around(np.array([line.box for line in self.lines]))
-
-    @property
     def is_sure(self) -> bool:
         """Whether a close look is unlikely to find a better text."""
-        digits = sum(len(line.digits) for line in self.lines)
-        return digits > 0 and self.confidence >= SURE_PER_DIGIT**digits
+        return bool(self.lines) and self.confidence >= SURE
+
+    def digits_only(self) -> "Text":
+        """Return the text without marks and spaces, and without the lines that have no digits."""
+        lines = tuple(
+            line._replace(text="".join(str(digit.digit) for digit in line.digits), marks=())
+            for line in self.lines
+            if line.digits
+        )
+        return self._replace(lines=lines)
 
 
-def read_text_bytes(
-    data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS, length: int | None = None
-) -> Text:
-    """Read all digits in one picture, or exactly `length`; raises PreprocessError, or ImpossibleLength."""
-    text = text_of(find(data, max_pixels, LAYOUTS, closely=False).results, classifier, length)
+def read_text_bytes(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, length: int | None = None) -> Text:
+    """Read what is written in one picture, with exactly `length` digits if given.
+
+    Raises PreprocessError, or ImpossibleLength.
+    """
+    text = text_of(find(data, max_pixels, STRIPS, closely=False).results, network, length)
     if not text.is_sure:
-        with suppress(*(TOO_MUCH if text.lines else ())):
-            text = text_of(find(data, max_pixels, LAYOUTS, closely=True).results, classifier, length)
-    if text.is_in_doubt:
-        with suppress(PreprocessError):
-            text = text_or_digit(text, read_bytes(data, classifier, max_pixels))
+        text = text_of(find(data, max_pixels, STRIPS, closely=True).results, network, length)
     return checked(text, length)
-
-
-def text_or_digit(text: Text, reading: Reading) -> Text:
-    """Return a text in doubt, or the digit of a reading instead if it covers the text: none if it is not legible."""
-    if text.lines and reading.box.share_of(text.box) < COVERED:
-        return text
-    if reading.legibility < LEGIBLE:
-        return Text((), 1 - reading.legibility)
-    digit = Digit(reading.frame, reading.box, reading.probabilities, reading.legibility)
-    confidence = reading.legibility * float(reading.probabilities.max())
-    return Text((TextLine((digit,), confidence),), confidence)
 
 
 def checked(text: Text, length: int | None) -> Text:
@@ -151,14 +131,14 @@ def checked(text: Text, length: int | None) -> Text:
     return text
 
 
-def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | None = None) -> Text:
+def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | None = None) -> Text:
     """Read the text of a picture.
 
     Parameters
     ----------
-    layouts : sequence of Layout
-        The layouts of the picture.
-    classifier : Classifier
+    proposals : sequence of Proposal
+        The proposals for its lines.
+    network : LineNetwork
         The network.
     length : int, optional
         Number of digits, if known.
@@ -166,101 +146,59 @@ def text_of(layouts: Sequence[Layout], classifier: Classifier, length: int | Non
     Returns
     -------
     Text
-        Without lines if there are no digits, or if no reading has `length` digits.
+        Without lines if nothing is written there, or if no reading has `length` digits.
 
     Raises
     ------
     TooMuchWriting
-        A line has more than MAX_DIGITS digits.
+        In all proposals, a line has more than MAX_DIGITS digits.
     """
-    proposals = [proposal_of(layout, classifier, length) for layout in layouts]
-    texts = {proposal.text for proposal in proposals if proposal.score > -math.inf}
-    if not texts:
-        return Text((), 1.0)
-    if length is None:
-        texts.add(())
-    totals = {text: log_sum(proposals, text) for text in texts}
-    text, total = max(totals, key=totals.__getitem__), log_sum(proposals, length)
-    confidence = min(1.0, math.exp(totals[text] - total))
-    if not text:
-        return Text((), confidence, is_in_doubt=confidence < NO_DIGIT)
-    matching = [proposal for proposal in proposals if proposal.text == text]
-    lines = text_lines(max(matching, key=lambda proposal: proposal.score))
-    if max(len(line.digits) for line in lines) > MAX_DIGITS:
+    found = list(filter(None, (reading_of(proposal, network, length) for proposal in proposals)))
+    few = [one for one in found if all(sum(s in DIGITS for s in line.symbols) <= MAX_DIGITS for line in one)]
+    if found and not few:
         raise TooMuchWriting
-    is_in_doubt = length is None and confidence < DOUBT
-    if is_in_doubt and len(text) > 1:
-        few = np.logaddexp(totals[()], log_sum(proposals, 1))
-        is_in_doubt = 1 - math.exp(few - total) < DOUBT
-    return Text(lines, confidence, is_in_doubt=is_in_doubt)
+    best = max(few, key=score, default=())
+    if length is None and score(best) <= 0:
+        best = tuple(line._replace(symbols=(), spans=[]) for line in best)
+    confidence = math.prod(line.confidence for line in best)
+    return Text(tuple(line_of(line) for line in best if line.text), confidence)
 
 
-class Proposal(NamedTuple):
-    """The best path through a layout.
+def reading_of(proposal: Proposal, network: LineNetwork, length: int | None) -> Reading:
+    """Return the most probable reading of a proposal, with exactly `length` digits if given; () if there is none.
 
-    Attributes
-    ----------
-    layout : Layout
-        The layout.
-    classes : list of Classes
-        Output of the network for the segments of each line.
-    lattices : list of Lattice
-        The lattice of each line.
-    whole : Lattice
-        The lattices of all lines, joined.
-    score : float
-        The score of the path; minus infinity if there is none.
-    path : list of int
-        The indices of the segments, counted over all lines.
+    All lines are decoded together, each with a last column of a class of its own.
     """
-
-    layout: Layout
-    classes: list[Classes]
-    lattices: list[Lattice]
-    whole: Lattice
-    score: float
-    path: list[int]
-
-    @property
-    def text(self) -> tuple[int, ...]:
-        """The digits, without line breaks."""
-        return tuple(self.whole.labels[self.path].argmax(axis=1).tolist())
+    outputs = [network(strip.pixels) for strip in proposal]
+    end = np.eye(1, CLASSES + 1, CLASSES)
+    columns = np.concatenate([part for output in outputs for part in (np.pad(output, ((0, 0), (0, 1))), end)])
+    symbols = best_symbols(columns) if length is None else best_symbols(columns, DIGITS, length)
+    ends = [index for index, symbol in enumerate(symbols) if symbol == CLASSES]
+    lines = [symbols[before + 1 : after] for before, after in pairwise([-1, *ends])]
+    parts = zip(proposal, outputs, lines, strict=bool(symbols))
+    return tuple(Transcript(strip, output, line, aligned(output, line)[1]) for strip, output, line in parts)
 
 
-def proposal_of(layout: Layout, classifier: Classifier, length: int | None) -> Proposal:
-    """Find the best path through a layout, with any number of digits or exactly `length`."""
-    classes = classify(layout, classifier)
-    lattices = [lattice_of(line, output) for line, output in zip(layout, classes, strict=True)]
-    whole = joined(lattices)
-    score, path = best_path(whole, length)
-    return Proposal(layout, classes, lattices, whole, score, path)
+def score(reading: Reading) -> float:
+    """Return how much speaks for a reading; the proposal with the highest score is chosen. See `Transcript.score`."""
+    return sum(line.score for line in reading)
 
 
-def log_sum(proposals: Sequence[Proposal], text: Sequence[int] | int | None) -> float:
-    """Return the log of the summed exponential scores of all paths through all layouts; see `lattice.log_total`."""
-    return float(np.logaddexp.reduce([log_total(proposal.whole, text) for proposal in proposals]))
+def line_of(line: Transcript) -> TextLine:
+    """Convert a line that has digits or marks."""
+    digits: list[Digit] = []
+    marks: list[Mark] = []
+    for index, (place, ink) in enumerate(line.places()):
+        symbol, box = line.symbols[index], line.strip.box(*place)
+        if symbol in DIGITS:
+            legibility = 1 - float(line.columns(index)[:, OTHER].min())
+            digits.append(Digit(box, line.shares(index), legibility, frame_of(ink)))
+        elif symbol in MARKS:
+            marks.append(Mark(CHARACTERS[symbol - 1], box))
+    around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
+    return TextLine(line.text, line.confidence, around, tuple(digits), tuple(marks))
 
 
-def classify(layout: Layout, classifier: Classifier) -> list[Classes]:
-    """Classify all segments of a layout in one batch; return the network's output for each line."""
-    frames = np.concatenate([line.frames for line in layout])
-    return classifier(frames).split(len(line.frames) for line in layout)
-
-
-def text_lines(proposal: Proposal) -> tuple[TextLine, ...]:
-    """Return the lines of a proposal that have digits."""
-    lines, start = [], 0
-    for segments, classes, lattice in zip(proposal.layout, proposal.classes, proposal.lattices, strict=True):
-        own = [segment - start for segment in proposal.path if 0 <= segment - start < len(segments.frames)]
-        start += len(segments.frames)
-        if own:
-            digits = tuple(digit_of(segments, classes, segment) for segment in own)
-            confidence = log_total(lattice, [digit.digit for digit in digits]) - log_total(lattice)
-            lines.append(TextLine(digits, min(1.0, math.exp(confidence))))
-    return tuple(lines)
-
-
-def digit_of(segments: Segments, classes: Classes, index: int) -> Digit:
-    """Convert a segment to a digit."""
-    box, legibility = Box(*segments.boxes[index].tolist()), float(classes.legibility[index])
-    return Digit(segments.frames[index], box, classes.probabilities[index], legibility)
+def frame_of(ink: Map) -> Map:
+    """Return the frame of a digit's ink, an empty one if there is none."""
+    return frame_from_ink(ink) if ink.any() else np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)

@@ -55,9 +55,8 @@ class Picture(NamedTuple):
 
     def box(self, box: Box) -> Box:
         """Convert a box in the image to pixels of the upright picture: at least one, and none outside it."""
-        top, bottom, left, right = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
-        top, left = min(max(top, 0), self.height - 1), min(max(left, 0), self.width - 1)
-        return Box(top, max(min(bottom, self.height), top + 1), left, max(min(right, self.width), left + 1))
+        edges = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
+        return Box(*edges).within(self.width, self.height)
 
 
 def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:

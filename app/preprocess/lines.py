@@ -1,24 +1,18 @@
-"""Ink map → lines of writing, each with the height of its digits. Only roughly horizontal lines are found."""
+"""Connected components of ink → lines of writing: where they are, and how they are tilted."""
 
+import math
 from itertools import chain, compress
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.preprocess.errors import TooMuchWriting
-from app.preprocess.frame import scaled
-from app.preprocess.maps import Box, Map
-from app.preprocess.pieces import Components, piece
-
-DIGIT_HEIGHT = 40  # lines with higher digits are downscaled to this height, in pixels
-MAX_COMPONENTS, MAX_LINES = 2048, 32
-SMALL = 0.4  # components shorter than this fraction of the median height start no line
-SPECK = 0.1  # components smaller than this fraction of it are ignored
+MAX_COMPONENTS, MAX_LINES, MAX_LENGTH = 600, 32, 50
+SPECK, SMALL = 0.1, 0.4  # size of ignored components, and height of lines, as fractions of the median height
 MIN_OVERLAP = 0.4  # vertical overlap of a component and the last two of its line, over the smaller height
-MAX_SURROUNDING = 512  # components; if there are more, none is tested for surrounding others: it would take long
-MAX_DISTANCE = 0.5  # distance of a small component above or below its line, in median heights
-MAX_SIZE_RATIO = 1.5  # ratio of a stray component's longer side and the median height, either way
+MIN_TILTED, MIN_LENGTH = 3, 3  # components, and length in digit heights, from which the tilt is measured
+MIN_TILT, MAX_TILT = math.radians(1), math.radians(20)
+Floats = NDArray[np.float64]
 
 
 class Line(NamedTuple):
@@ -26,174 +20,92 @@ class Line(NamedTuple):
 
     Attributes
     ----------
-    ink : Map
-        (h, w) float32 in [0, 1]: its ink, cropped to its bounding box, without any other ink, and downscaled to digits
-        of at most DIGIT_HEIGHT.
-    box : Box
-        Its bounding box on the ink map, not downscaled.
+    top, bottom, left, right : float
+        Its edges in pixels, on axes that are turned by `tilt` about the origin.
     height : float
-        Height of its digits, in pixels of `ink`.
-    printed : Map, optional
-        (h, w) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
-    cut_off : Map, optional
-        (h, w) float32 in [0, 1]: the part of `ink` in components that an edge cuts, if there are any, multiplied by the
-        fraction of all ink that no edge cuts: if every component is cut off, that says nothing about one of them.
-    scale : float
-        Height of its digits on the ink map, relative to that of the line with the most ink.
+        Height of its digits, in pixels.
+    tilt : float
+        Angle in radians; positive if the line descends to the right.
     """
 
-    ink: Map
-    box: Box
+    top: float
+    bottom: float
+    left: float
+    right: float
     height: float
-    printed: Map | None = None
-    cut_off: Map | None = None
-    scale: float = 1.0
+    tilt: float = 0.0
 
 
-def lines_of(
-    ink: Map, found: Components, printed: Map | None = None, left_out: NDArray[np.bool_] | None = None
-) -> list[Line]:
+def lines_of(box: Floats, mass: Floats) -> list[Line]:
     """Group components into lines of writing, from top to bottom.
 
     Parameters
     ----------
-    ink : Map
-        (H, W) float32 in [0, 1], ink = 1.
-    found : Components
-        Its connected components.
-    printed : Map, optional
-        (H, W) float32 in [0, 1]: the part of `ink` that lies on printed lines, if there are any.
-    left_out : NDArray, optional
-        (n + 1,) bool: components to leave out unless they are as tall as digits; see `stray`.
+    box : NDArray
+        (n, 4) float64: bounding boxes of components; see `maps.Box`.
+    mass : NDArray
+        (n,) float64: their ink.
 
-    Raises
-    ------
-    TooMuchWriting
-        There are more than MAX_COMPONENTS components or MAX_LINES lines, which is probably noise.
+    Returns
+    -------
+    list of Line
+        Empty if there are more than MAX_COMPONENTS components or MAX_LINES lines, or one is longer than MAX_LENGTH
+        heights, which is probably noise.
     """
-    tall = found.height
-    kept, usual = kept_components(found, left_out)
-    if not kept.any():
+    kept = (box[:, [1, 3]] - box[:, [0, 2]]).max(axis=1) >= SPECK * typical_height(box, mass)
+    if np.count_nonzero(kept) > MAX_COMPONENTS:
         return []
-    large = np.flatnonzero(kept & (tall >= SMALL * usual))
-    if len(large) > MAX_COMPONENTS:
-        raise TooMuchWriting
-    rows = grouped(found, large)
-    if len(rows) > MAX_LINES:
-        raise TooMuchWriting
-    small = np.flatnonzero(kept & (tall < SMALL * usual))[:MAX_COMPONENTS].tolist()
-    nearest = [nearest_line(found, component, rows, MAX_DISTANCE * usual) for component in small]
-    for component, index in zip(small, nearest, strict=True):
-        if index is not None:
-            rows[index].append(component)
-    cut_off = cut_off_ink(ink, found, kept)
-    members = [np.array(row) for row in rows]
-    heights = [weighted_median(tall[row], found.mass[row]) for row in members]
-    main = int(np.argmax([found.mass[row].sum() for row in members]))
-    lines = [
-        downscaled(line_of(ink, found, printed, cut_off, row, height))._replace(scale=height / heights[main])
-        for row, height in zip(members, heights, strict=True)
-    ]
-    return sorted(lines, key=lambda line: line.box.top + line.box.bottom)
+    kept[kept] = ~surrounding(box[kept])
+    box, mass = box[kept], mass[kept]
+    lowest = SMALL * typical_height(box, mass)
+    lines = [line_of(box[row], mass[row]) for row in sorted(grouped(box), key=lambda row: box[row, :2].mean())]
+    lines = [line for line in lines if line.bottom - line.top >= lowest]
+    are_short = all(line.right - line.left <= MAX_LENGTH * line.height for line in lines)
+    return lines if are_short and len(lines) <= MAX_LINES else []
 
 
-def kept_components(found: Components, left_out: NDArray[np.bool_] | None) -> tuple[NDArray[np.bool_], float]:
-    """Return which components (n + 1,) may belong to the writing, and their median height."""
-    tall = found.height
-    kept = np.ones(len(tall), bool) if left_out is None else ~left_out
-    kept[0] = False
-    if not kept.any():
-        return kept, 0.0
-    usual = weighted_median(tall[kept], found.mass[kept])
-    if left_out is not None:
-        size = tall[1:] / usual
-        kept[1:] |= np.maximum(size, 1 / size) <= MAX_SIZE_RATIO
-    return kept & (found.size >= SPECK * usual), usual
+def surrounding(box: Floats) -> NDArray[np.bool_]:
+    """Return which components (n,) surround two others or more, as a circle, a printed box or a desk does."""
+    top, bottom, left, right = box.T[:, :, None]
+    within = (top <= box[:, 0]) & (bottom >= box[:, 1]) & (left <= box[:, 2]) & (right >= box[:, 3])
+    is_around: NDArray[np.bool_] = within.sum(axis=1) > 2  # it is within itself
+    return is_around
 
 
-def stray(found: Components) -> NDArray[np.bool_]:
-    """Return which components (n + 1,) may not belong to the writing: an edge cuts them, or they surround others.
-
-    Those enclose another component that is not small, as a circle does, or span the columns of two, as an underline.
-    """
-    is_stray = ~found.is_whole
-    is_stray[0] = False
-    tall = found.height
-    usual = weighted_median(tall[1:], found.mass[1:]) if len(tall) > 1 else 0.0
-    large = 1 + np.flatnonzero(found.size[1:] >= SMALL * usual)
-    if len(large) > MAX_SURROUNDING:
-        return is_stray
-    top, bottom, left, right = found.box[large].T
-    spanned = (left[:, None] <= left) & (right[:, None] >= right) & (tall[large] >= SMALL * usual)
-    np.fill_diagonal(spanned, False)
-    enclosed = spanned & (top[:, None] <= top) & (bottom[:, None] >= bottom)
-    is_stray[large] |= enclosed.any(axis=1) | (spanned.sum(axis=1) >= 2)
-    return is_stray
+def typical_height(box: Floats, mass: Floats) -> float:
+    """Return the median height of components, weighted by ink; 0 if there are none."""
+    height = box[:, 1] - box[:, 0]
+    order = np.argsort(height)
+    sums = mass[order].cumsum()
+    return float(height[order][np.searchsorted(sums, sums[-1] / 2)]) if len(box) else 0.0
 
 
-def weighted_median(values: NDArray[np.int64], weights: NDArray[np.float64]) -> float:
-    """Return the weighted median of values."""
-    order = np.argsort(values)
-    sums = weights[order].cumsum()
-    return float(values[order][np.searchsorted(sums, sums[-1] / 2)])
-
-
-def grouped(found: Components, large: NDArray[np.int64]) -> list[list[int]]:
+def grouped(box: Floats) -> list[list[int]]:
     """Group components into lines, left to right: each joins, or joins together, the lines whose ends it overlaps."""
     rows: list[list[int]] = []
-    ends = np.zeros((0, 2), np.int64)  # top and bottom of the last two components of each line
-    for component in large[np.argsort(found.box[large, 2])].tolist():
-        top, bottom = found.box[component, :2]
+    ends = np.zeros((0, 2))  # top and bottom of the last two components of each line
+    for component in np.argsort(box[:, 2]).tolist():
+        top, bottom = box[component, :2]
         shared = np.minimum(ends[:, 1], bottom) - np.maximum(ends[:, 0], top)
         is_own = shared >= MIN_OVERLAP * np.minimum(ends[:, 1] - ends[:, 0], bottom - top)
         row = [*chain(*compress(rows, is_own)), component]
         rows = [*compress(rows, ~is_own), row]
-        end = found.box[row[-2:]]
+        end = box[row[-2:]]
         ends = np.vstack([ends[~is_own], (end[:, 0].min(), end[:, 1].max())])
     return rows
 
 
-def nearest_line(found: Components, component: int, rows: list[list[int]], reach: float) -> int | None:
-    """Return the index of the line nearest to a small component; None if there is none within reach."""
-    top, bottom, left, right = found.box[component].tolist()
-    away = []
-    for row in rows:
-        boxes = found.box[row]
-        first, last = boxes[np.abs(boxes[:, 2] + boxes[:, 3] - left - right).argmin(), :2].tolist()
-        away.append(max(first - bottom + 1, top - last + 1, 0))
-    nearest = int(np.argmin(away))
-    return nearest if away[nearest] < reach else None
+def line_of(box: Floats, mass: Floats) -> Line:
+    """Join components into a line."""
+    y, x, height = box[:, :2].mean(axis=1), box[:, 2:].mean(axis=1), typical_height(box, mass)
+    tilt = tilt_of(x, y, mass) if len(box) >= MIN_TILTED and np.ptp(x) >= MIN_LENGTH * height else 0.0
+    along, down = x * math.cos(tilt) + y * math.sin(tilt), y * math.cos(tilt) - x * math.sin(tilt)
+    top, bottom, left, right = box.T + np.stack([down - y, down - y, along - x, along - x])
+    return Line(float(top.min()), float(bottom.max()), float(left.min()), float(right.max()), height, tilt)
 
 
-def cut_off_ink(ink: Map, found: Components, kept: NDArray[np.bool_]) -> Map | None:
-    """Return the part of an ink map that `Line.cut_off` describes, None if no kept component is cut off."""
-    is_cut = kept & ~found.is_whole
-    if not is_cut.any():
-        return None
-    whole = np.float32(1 - found.mass[is_cut].sum() / found.mass[kept].sum())
-    return np.where(is_cut[found.labels], whole * ink, np.float32(0))
-
-
-def line_of(
-    ink: Map, found: Components, printed: Map | None, cut_off: Map | None, row: NDArray[np.int64], height: float
-) -> Line:
-    """Join components into a line whose digits have this height, in full size."""
-    belongs = np.zeros(len(found.mass), bool)
-    belongs[row] = True
-    own, box, _ = piece(ink, found, belongs)
-    printed, cut_off = (None if mark is None else np.minimum(own, mark[box.slices]) for mark in (printed, cut_off))
-    return Line(own, box, height, printed, cut_off)
-
-
-def downscaled(line: Line) -> Line:
-    """Downscale a line to digits of at most DIGIT_HEIGHT."""
-    if line.height <= DIGIT_HEIGHT:
-        return line
-    rows, columns = (max(1, round(side * DIGIT_HEIGHT / line.height)) for side in line.ink.shape)
-    printed, cut_off = (None if mark is None else scaled(mark, rows, columns) for mark in (line.printed, line.cut_off))
-    return line._replace(
-        ink=scaled(line.ink, rows, columns),
-        height=line.height * rows / len(line.ink),
-        printed=printed,
-        cut_off=cut_off,
-    )
+def tilt_of(x: Floats, y: Floats, mass: Floats) -> float:
+    """Return the angle of a line, by a linear regression over the centres of its components, weighted by ink."""
+    weighted = mass * (x - np.average(x, weights=mass))
+    tilt = math.atan2(weighted @ y, weighted @ x)
+    return 0.0 if abs(tilt) < MIN_TILT else min(max(tilt, -MAX_TILT), MAX_TILT)

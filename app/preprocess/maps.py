@@ -36,12 +36,10 @@ class Box(NamedTuple):
             self.bottom <= other.top or other.bottom <= self.top or self.right <= other.left or other.right <= self.left
         )
 
-    def share_of(self, other: "Box") -> float:
-        """Return the share of another box, which is not empty, that lies in this one."""
-        rows = min(self.bottom, other.bottom) - max(self.top, other.top)
-        columns = min(self.right, other.right) - max(self.left, other.left)
-        area = (other.bottom - other.top) * (other.right - other.left)
-        return max(rows, 0) * max(columns, 0) / area
+    def within(self, width: int, height: int) -> "Box":
+        """Return the part of the box on a picture of this size: at least one pixel, and none outside it."""
+        top, left = min(max(self.top, 0), height - 1), min(max(self.left, 0), width - 1)
+        return Box(top, max(min(self.bottom, height), top + 1), left, max(min(self.right, width), left + 1))
 
     def shifted(self, down: int, right: int) -> "Box":
         """Return the box moved down and to the right."""

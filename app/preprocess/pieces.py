@@ -55,11 +55,7 @@ class Components(NamedTuple):
     @classmethod
     def of(cls, ink: Map, level: float) -> "Components":
         """Find the connected components of the ink at and above a threshold."""
-        return cls.labelled(ink, level, connected(ink >= level))
-
-    @classmethod
-    def labelled(cls, ink: Map, level: float, labels: NDArray[np.integer]) -> "Components":
-        """Measure the ink at and above a threshold for given labels; a label without ink gets an empty box."""
+        labels = connected(ink >= level)
         pixels = np.flatnonzero(ink >= level)  # all pixels would take ten times as long
         component, (row, column) = labels.ravel()[pixels], np.divmod(pixels, ink.shape[1])
         mass: NDArray[np.float64] = np.bincount(component, ink.ravel()[pixels], labels.max() + 1).astype(np.float64)

@@ -1,0 +1,150 @@
+"""Decoded picture → strips: proposals for its lines of writing, as grey pixels for the line network.
+
+The network decides which proposal is right. Pure functions: no settings, no files, no network access.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.preprocess.decode import Picture, reduced
+from app.preprocess.errors import TooMuchWriting
+from app.preprocess.ink import opaque, plane, views
+from app.preprocess.lines import Floats, Line, lines_of
+from app.preprocess.maps import Box, sample
+from app.preprocess.pieces import Components
+from app.preprocess.rules import without_rules
+
+STRIP_HEIGHT = 32
+MIN_WIDTH = 16  # of a strip, in pixels
+MIN_SHAPE, MAX_SHAPE = 0.3, 20  # width of a picture that may be one line, over its height
+MAX_STRIPS = 40  # of all proposals together
+# Larger pictures are downscaled to about this many pixels, and to find their ink, to fewer, closely or not.
+PIXELS, INK_PIXELS, CLOSE_INK_PIXELS = 640 * 640, 200 * 200, 400 * 400
+MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
+LEVEL = 0.3  # ink threshold
+MARGIN, END_MARGIN = 0.2, 0.3  # above and below a line, and at its ends, in digit heights
+ALIKE = 0.1  # distance between the edges of near-duplicate lines, in digit heights
+
+
+class Strip(NamedTuple):
+    """A line of writing, level and scaled to one height.
+
+    Attributes
+    ----------
+    pixels : NDArray
+        (STRIP_HEIGHT, w) uint8: grey levels, of either polarity.
+    place : NDArray
+        (2, 3) float64: the affine map from pixels (x, y, 1) of the strip to pixels (x, y) of the upright picture.
+    size : tuple of int
+        Width and height of the upright picture.
+    """
+
+    pixels: NDArray[np.uint8]
+    place: Floats
+    size: tuple[int, int]
+
+    def box(self, top: float, bottom: float, left: float, right: float) -> Box:
+        """Return the box on the upright picture around a part of the strip: at least one pixel, and none outside."""
+        x, y = np.round(self.place @ [[left, left, right, right], [top, bottom, top, bottom], [1, 1, 1, 1]])
+        return Box(int(y.min()), int(y.max()), int(x.min()), int(x.max())).within(*self.size)
+
+
+Proposal = tuple[Strip, ...]  # one way to see a picture: its lines, from top to bottom
+
+
+def strip_side(size: tuple[int, int], closely: bool) -> int:
+    """Return the longer side, in pixels, to which a picture of this size is downscaled, closely or not."""
+    share = min(1.0, math.sqrt(PIXELS / math.prod(size)))
+    return max(1, min(MAX_SIDE, round(share * max(size))))
+
+
+def proposals(picture: Picture, closely: bool) -> list[Proposal]:
+    """Propose lines of writing: the whole picture, where its shape allows it, and the lines of its ink.
+
+    Parameters
+    ----------
+    picture : Picture
+        A decoded picture of at most about PIXELS.
+    closely : bool
+        Whether to add what is found in all views of a larger copy, with and without printed lines.
+
+    Raises
+    ------
+    TooMuchWriting
+        The picture is no line itself, and there is more writing in it, or noise, than can be read.
+    """
+    width, height = picture.image.size
+    found = [[Line(0, height, 0, width, height)]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
+    ways = list(components(picture.image, closely))
+    for box, mass in ways:
+        lines = [with_margin(line, width, height) for line in lines_of(box, mass)]
+        is_new = bool(lines) and not any(is_alike(lines, others) for others in found)
+        if is_new and len(lines) + sum(map(len, found)) <= MAX_STRIPS:
+            found.append(lines)
+    if not found and any(len(box) for box, _ in ways):
+        raise TooMuchWriting
+    grey = Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
+    return [tuple(strip_of(grey, line, picture) for line in lines) for lines in found]
+
+
+def components(image: Image.Image, closely: bool) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the components of an image's ink in one way after the other: their boxes (n, 4), and their mass (n,).
+
+    Each way is tried with and without the components that an edge cuts.
+    """
+    for pixels, is_close in ((INK_PIXELS, False), (CLOSE_INK_PIXELS, True))[: 1 + closely]:
+        factor = max(1, round(math.sqrt(image.width * image.height / pixels)))
+        small = reduced(image, factor) if factor > 1 else image
+        for ink, _, _, top, left in islice(views(small, is_close), None if is_close else 1):
+            erased = without_rules(ink, LEVEL) if is_close else None
+            for found in [Components.of(each, LEVEL) for each in (ink, erased) if each is not None]:
+                box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
+                yield box[1:], found.mass[1:]
+                yield box[found.is_whole], found.mass[found.is_whole]
+
+
+def with_margin(line: Line, width: int, height: int) -> Line:
+    """Return a line with a margin; a level one stays within an image of this size."""
+    edges = np.array(line[:4]) + line.height * np.array([-MARGIN, MARGIN, -END_MARGIN, END_MARGIN])
+    if not line.tilt:
+        edges = edges.clip(0, [height, height, width, width])
+    top, bottom, left, right = edges.tolist()
+    return Line(top, bottom, left, right, line.height, line.tilt)
+
+
+def is_alike(lines: list[Line], others: list[Line]) -> bool:
+    """Return whether two proposals have nearly the same lines."""
+    apart = ALIKE * lines[0].height
+    return len(lines) == len(others) and bool((np.abs(np.subtract(lines, others))[:, :4] < apart).all())
+
+
+def strip_of(grey: Image.Image, line: Line, picture: Picture) -> Strip:
+    """Cut a line out of a grey image, level and scaled; what lies outside the image is filled with its median."""
+    height = line.bottom - line.top
+    width = max(MIN_WIDTH, round(STRIP_HEIGHT * (line.right - line.left) / height))
+    side = max(0.0, MIN_WIDTH * height / STRIP_HEIGHT - (line.right - line.left)) / 2  # narrow lines are widened
+    line = line._replace(left=line.left - side, right=line.right + side)
+    box = line.left, line.top, line.right, line.bottom
+    if line.tilt or side:
+        size = max(1, round(line.right - line.left)), max(1, round(height))
+        onto, fill = affine(line, *size).ravel().tolist(), int(np.median(sample(np.asarray(grey))))
+        grey = grey.transform(size, Image.Transform.AFFINE, onto, Image.Resampling.BILINEAR, fillcolor=fill)
+        box = 0, 0, *size
+    resampling = Image.Resampling.BOX if height > STRIP_HEIGHT else Image.Resampling.BILINEAR
+    pixels = np.asarray(grey.resize((width, STRIP_HEIGHT), resampling, box))
+    place = np.add(affine(line, width, STRIP_HEIGHT), [[0, 0, picture.left], [0, 0, picture.top]])
+    return Strip(pixels, picture.scale * place, (picture.width, picture.height))
+
+
+def affine(line: Line, width: int, height: int) -> Floats:
+    """Return the map (2, 3) from the pixels of a line's cut-out of this size to those of the image."""
+    along, down = (line.right - line.left) / width, (line.bottom - line.top) / height
+    cos, sin = math.cos(line.tilt), math.sin(line.tilt)
+    turn = np.array([[cos, -sin], [sin, cos]])
+    return np.column_stack([turn * [along, down], turn @ [line.left, line.top]])
