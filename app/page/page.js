@@ -1,8 +1,9 @@
 // The page: a drawing or a picture → POST /read and /predict → the answer, its explanation, and corrections of it.
 "use strict";
 
-const STROKE_WIDTH = 0.065; // in heights of the sheet
-const DRAWING = { width: 288, height: 192 }; // pixels of the drawing that is sent; the sheet has this shape
+const STROKE_WIDTH = 0.03; // in heights of the sheet, so thin that ten digits fit side by side
+const DOT_WIDTH = 0.05; // so that a decimal point is seen beside large digits
+const DRAWING = { width: 432, height: 288 }; // pixels of the drawing that is sent; the sheet has this shape
 const TAP = 0.02; // in heights of the sheet: a stroke that moves less may be a tap
 const LIVE_MS = 100; // minimum interval between requests while the pen is down
 const EXPLAIN_MS = 300; // delay of the request for an explanation, which the next stroke cancels
@@ -28,6 +29,11 @@ function digitsOf({ lines }) {
   return lines.flatMap(({ digits }) => digits);
 }
 
+// Return whether an answer is that of /read: several digits, or marks. Otherwise, it is that of /predict.
+function isNumber(answer) {
+  return answer?.route === "read";
+}
+
 // ---- State: the contents of the sheet, and the answer.
 
 let strokes = []; // each is a list of points in heights of the sheet, so that it can be drawn at any size
@@ -44,10 +50,10 @@ try {
 // ---- The sheet.
 
 function paint(context, height) {
-  context.lineWidth = STROKE_WIDTH * height;
   context.lineCap = context.lineJoin = "round";
   for (const points of strokes) {
     const [first, ...rest] = points.map(([x, y]) => [x * height, y * height]);
+    context.lineWidth = (hasMoved(points) ? STROKE_WIDTH : DOT_WIDTH) * height;
     context.beginPath();
     context.moveTo(...first);
     let last = first;
@@ -270,13 +276,14 @@ async function settle(picture, signal, busy) {
   }
 }
 
-// Read a picture with /read; if it finds fewer than two digits, use the answer of /predict instead.
+// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead.
 async function answerTo(picture, signal, busy) {
   const started = performance.now();
   let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
-  if (digitsOf(answer).length < 2) {
+  if (/^\d?$/.test(answer.text)) {
     const digit = await ask("predict?frame=true", picture, signal, busy);
-    answer = { route: "predict", ...digit, text: String(digit.digit), lines: [{ digits: [digit] }] };
+    const text = String(digit.digit);
+    answer = { route: "predict", ...digit, text, lines: [{ text, digits: [digit] }] };
   }
   return { ...answer, milliseconds: performance.now() - started };
 }
@@ -348,7 +355,7 @@ function inWords(answer) {
 // Say why an answer is in doubt; undefined if it is not.
 function doubt(answer) {
   const digits = digitsOf(answer);
-  return digits.length === 1 ? doubtOfDigit(digits[0]) : doubtOfNumber(digits, answer.confidence);
+  return isNumber(answer) ? doubtOfNumber(digits, answer.confidence) : doubtOfDigit(digits[0]);
 }
 
 function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
@@ -358,13 +365,15 @@ function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
 }
 
 function doubtOfNumber(digits, confidence) {
+  const unsure = `Not sure, ${percent(confidence)}`;
+  const inGeneral = confidence < SURE ? unsure : undefined;
+  if (digits.length === 0) return inGeneral; // marks only
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
   const index = doubts.indexOf(Math.min(...doubts));
   const { legibility, digit, probabilities } = digits[index];
   const name = `digit ${index + 1} of ${digits.length}`;
-  const unsure = `Not sure, ${percent(confidence)}`;
   if (legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
-  if (digits[index].confidence >= SURE) return confidence < SURE ? unsure : undefined;
+  if (digits[index].confidence >= SURE) return inGeneral;
   return `${unsure}: ${name} could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
 }
 
@@ -455,12 +464,12 @@ function again() {
   else readPicture(current);
 }
 
-// ---- Several digits: one is selected in the number, by its box on the picture, or with the arrow keys.
+// ---- A number: one digit is selected in its text, by its box on the picture, or with the arrow keys.
 
 function showChoices(lines) {
   const digits = digitsOf({ lines });
   const group = element("digits");
-  group.hidden = digits.length < 2;
+  group.hidden = !isNumber(current?.answer) || digits.length === 0;
   group.replaceChildren();
   element("boxes").replaceChildren();
   if (group.hidden) {
@@ -470,16 +479,19 @@ function showChoices(lines) {
   fit(group, lines);
   for (const line of lines) {
     const row = document.createElement("div");
-    row.append(...line.digits.map((digit) => choice(digit, digits)));
+    const own = line.digits.values();
+    row.append(...Array.from(line.text, (sign) => (/\d/.test(sign) ? choice(own.next().value, digits) : mark(sign))));
     group.append(row);
   }
   element("boxes").append(...digits.map(({ box }) => boxAround(box)));
   choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
-// Pass the size of the number to the style sheet, which makes long numbers smaller.
+// Pass the size of the number to the style sheet, which makes long numbers smaller. A mark or a space is half as wide as
+// a digit.
 function fit(place, lines) {
-  place.style.setProperty("--length", Math.max(...lines.map(({ digits }) => digits.length)));
+  const lengths = lines.map(({ text, digits }) => (text.length + digits.length) / 2);
+  place.style.setProperty("--length", Math.max(...lengths));
   place.style.setProperty("--lines", lines.length);
 }
 
@@ -499,6 +511,13 @@ function choice(digit, digits) {
   });
   label.append(input, digit.digit);
   return label;
+}
+
+// Show a mark or a space between the digits; screen readers get the whole text elsewhere.
+function mark(sign) {
+  const span = document.createElement("span");
+  Object.assign(span, { textContent: sign, ariaHidden: "true" });
+  return span;
 }
 
 // Return the index of the digit whose box is nearest to the end of the last stroke.
@@ -522,10 +541,12 @@ function set(svgElement, attributes) {
   for (const [name, value] of Object.entries(attributes)) svgElement.setAttribute(name, value);
 }
 
-// Return the index of the digit whose box contains the pointer, or -1.
+// Return the index of the digit whose box contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
+// draws a decimal point, which may be near the digit or under its slant.
 function digitAt({ clientX, clientY }) {
   return [...element("boxes").children].findIndex((rectangle) => {
-    const { left, right, top, bottom } = rectangle.getBoundingClientRect();
+    const { left, right, top, height } = rectangle.getBoundingClientRect();
+    const bottom = top + (current?.url ? 1 : 0.75) * height;
     return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
   });
 }
@@ -571,7 +592,7 @@ async function explain() {
 
 // Return the picture to send for one digit: the whole picture, or the frame of a digit in a number.
 function pictureOf(digit) {
-  return current.answer.route === "predict" ? current.blob : blobOf(digit.frame);
+  return isNumber(current.answer) ? blobOf(digit.frame) : current.blob;
 }
 
 function showExplanation(digit, explanation, source, note = "") {
@@ -583,7 +604,8 @@ function showExplanation(digit, explanation, source, note = "") {
 
 // Show the steps picture → ink → box → frame; one that cannot be shown is left out.
 function showStrip(digit, explanation, source) {
-  const isWhole = digit && current.answer.route === "predict"; // otherwise only the frame was explained
+  const isWhole = digit && !isNumber(current.answer); // otherwise only the frame was explained
+  element("reading-line").hidden = !digit || isWhole;
   showStep("strip-picture", source, !digit || shownSize);
   showStep("strip-ink", explanation?.ink, !digit || isWhole);
   showStep("strip-frame", digit?.frame, true);
@@ -662,10 +684,10 @@ async function offerCorrections() {
 }
 
 function askForCorrection() {
-  const digits = digitsOf(current?.answer ?? { lines: [] });
-  const subject = digits.length > 1 ? `Digit ${digits.indexOf(chosen) + 1}` : "It";
+  const isOneOfMany = chosen && isNumber(current.answer);
+  const subject = isOneOfMany ? `Digit ${digitsOf(current.answer).indexOf(chosen) + 1}` : "It";
   element("correct-title").textContent = `Wrong? ${subject} is a …`;
-  const stored = digits.length > 1 ? "this digit's frame" : "the picture";
+  const stored = isOneOfMany ? "this digit's frame" : "the picture";
   element("thanks").textContent = `Your correction will be stored with ${stored}, for training.`;
   for (const button of element("labels").children) button.disabled = !chosen;
 }
@@ -866,8 +888,9 @@ function listRow(picture) {
 }
 
 function showFrame(thumbnail, answer) {
-  thumbnail.src = digitsOf(answer)[0].frame;
-  thumbnail.classList.remove("unknown");
+  const [digit] = digitsOf(answer);
+  thumbnail.classList.toggle("unknown", !digit);
+  if (digit) thumbnail.src = digit.frame;
 }
 
 function choose(picture) {
@@ -988,17 +1011,17 @@ for (const button of document.querySelectorAll("[data-copies]")) {
 
 async function keep() {
   const picture = current;
-  delete tab.sheet; // so that old contents do not return if the rest fails
+  delete tab.contents; // so that old contents do not return if the rest fails
   if (!picture?.blob || picture.blob.size > KEPT_BYTES) return;
   const data = picture.url && (await dataUri(picture.blob));
   if (picture !== current) return;
   try {
-    tab.sheet = JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer });
+    tab.contents = JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer });
   } catch {} // over the browser's limit
 }
 
 async function restore() {
-  const kept = parsed(tab.sheet);
+  const kept = parsed(tab.contents);
   if (!kept) return clear();
   strokes = kept.strokes;
   const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: await drawing() };

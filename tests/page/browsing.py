@@ -77,9 +77,9 @@ def draw_by_touch(page: Page, stroke: Stroke) -> None:
     touch(page, "touchEnd")
 
 
-def touch(page: Page, kind: str, *fingers: tuple[float, float]) -> None:
-    """Send a touch event with the positions of all fingers that are on the page."""
-    points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers)]
+def touch(page: Page, kind: str, *fingers: tuple[float, float], first: int = 0) -> None:
+    """Send a touch event with the positions of the fingers that start, move or end, numbered from `first`."""
+    points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers, first)]
     devtools_of(page).send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 

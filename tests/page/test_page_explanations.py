@@ -46,7 +46,7 @@ def test_how_shows_picture_ink_box_and_frame(narrow):
     explained(page)
     expect(page.locator("#strip li:visible")).to_have_count(4)
     picture, ink, frame = (pixels(page, f"#strip-{name}") for name in ("picture", "ink", "frame"))
-    assert picture.shape == (192, 288)
+    assert picture.shape == (288, 432)
     assert picture[0, 0] > 200 > 100 > ink[0, 0]  # black on white; white on black
     assert frame.shape == (28, 28)
     assert (frame[0, 0], frame.max()) == (0, 255)
@@ -109,7 +109,7 @@ def test_a_wrong_answer_is_corrected(browser, correcting_url, forty_two):
         assert answered(page) == "7"
         with page.expect_request("**/corrections?label=1"):
             page.get_by_role("button", name="1", exact=True).click()
-        assert sent(page).size == (288, 192)
+        assert sent(page).size == (432, 288)
         expect(thanks).to_have_text("Thank you: your correction is stored.")
         page.get_by_role("button", name="1", exact=True).click()
         expect(thanks).to_have_text("Thank you: it was already stored.")

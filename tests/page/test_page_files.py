@@ -19,7 +19,7 @@ from browsing import (
     requests_of,
     sent,
 )
-from support import drawing, encode, letter
+from support import MINUS, POINT, drawing, encode, letter, number
 
 pytestmark = pytest.mark.slow
 
@@ -102,6 +102,19 @@ def test_the_list_can_be_saved_and_its_pictures_removed(page, digits):
     assert answered(page) == "?"
 
 
+def test_numbers_are_listed_and_saved_as_written(page, digits):
+    four, two, three, five, zero = digits[[215, 110, 150, 250, 0]]
+    amount, lines = number([four, two, POINT, five, zero]), number([MINUS, three, five], [two, four])
+    choose(page, ("amount.png", encode(amount)), ("lines.png", encode(lines)))
+    expect(page.locator("#list button:disabled")).to_have_count(0)
+    assert page.locator("#list b").all_text_contents() == ["42.50", "-35\n24"]
+    assert answered(page) == "42.50"
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = csv.DictReader(StringIO(download.value.path().read_text()))
+    assert [row["text"] for row in rows] == ["42.50", "-35\n24"]
+
+
 SVG_SEVEN = '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
 
 
@@ -167,7 +180,7 @@ def test_drawing_and_answer_survive_a_reload(page, forty_two):
     assert page.locator("#facts").text_content() == facts  # not asked again
     assert requests_of(page, "read") == []
     expect(page.locator("#boxes rect")).to_have_count(2)
-    draw(page, [(1.4, 0.2), (1.4, 0.8)])
+    draw(page, [(1.15, 0.25), (1.15, 0.75)])
     assert answered(page) == "421"
     page.keyboard.press("Escape")
     page.reload()
@@ -186,7 +199,7 @@ def test_without_the_browsers_storage_only_a_reload_forgets(page):
 def test_a_picture_survives_a_reload_unless_it_is_large(page, three):
     choose(page, ("three.png", three))
     assert answered(page) == "3"
-    page.wait_for_function("sessionStorage.sheet")
+    page.wait_for_function("sessionStorage.contents")
     page.reload()
     assert answered(page) == "3"
     expect(page.get_by_role("img", name="three.png")).to_be_visible()
