@@ -20,7 +20,7 @@ $(BIN)/ruff check .
 $(BIN)/ruff format --check .
 $(BIN)/mypy
 $(BIN)/lint-imports --no-cache
-$(BIN)/codespell *.md Makefile app benchmarks deploy docs models tests training
+$(BIN)/codespell *.md Makefile app benchmarks deploy dev docs models tests training
 endef
 
 # The tests start hundreds of processes. Without bytecode files, each would compile the project's modules anew.
@@ -31,7 +31,7 @@ unexport PYTHONDONTWRITEBYTECODE
 SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {print $$1 "\t" $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {print $$1 "\t" $$2}' $(MAKEFILE_LIST)
 
 run: .venv/service  ## Serve on http://127.0.0.1:8000 (another port and options: PORT=8080 ARGS="--workers 2")
 	@exec $(BIN)/digits serve $(if $(PORT),--port $(PORT)) $(ARGS)
@@ -46,16 +46,19 @@ test: .venv/all  ## Run every check
 	$(SIDE_BY_SIDE) -m "not alone"
 	$(BIN)/pytest -m alone
 
-train: .venv/all  ## Train the network and write it to a folder in runs/ (options: ARGS="--epochs 10")
+train: .venv/all  ## Train the network for digits and write it to a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
 
-evaluate: .venv/all  ## Measure models/digits.onnx on MNIST's test images and write its model card
+train-lines: .venv/all  ## Train the network for numbers and write it to a folder in runs/ (options: ARGS="--recipe quick")
+	$(BIN)/python -m training.lines $(ARGS)
+
+evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
 	$(BIN)/python -m training.evaluate
 
 robustness: .venv/all  ## Measure the error on digits rendered into difficult scenes, such as photos
 	$(BIN)/python benchmarks/robustness.py $(ARGS)
 
-numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
+numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read, and how fast (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
 
 real: .venv/all  ## Measure the error of the running service on your own pictures: make real REAL=DIR
@@ -134,4 +137,4 @@ build/grammar: $(PAGES) .harper-dictionary.txt Makefile .venv/all
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train evaluate robustness numbers real peers fuzz hostile clients docs screenshot bench soak lock notices audit
+.PHONY: help run check test train train-lines evaluate robustness numbers real peers fuzz hostile clients docs screenshot bench soak lock notices audit

@@ -7,7 +7,8 @@ from numpy.random import Generator
 from PIL import Image, ImageOps
 
 from drawing import handwriting, pair, stamp
-from training.paper import ink_colour, jpeg, lit, noise, off_white, paint, plain, png, sensed, to_size
+from paper import ink_colour, jpeg, lit, noise, off_white, paint, plain, sensed, to_size
+from training.paper import png
 from training.strokes import OUTLINE, Digit
 
 

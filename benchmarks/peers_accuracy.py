@@ -3,11 +3,11 @@
     make peers [ARGS="DIR… --n 250"]
 
 Each recogniser reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR (in the
-format of `make real`), and numbers of two to five digits in some scenes of `training.strings`. An answer is right if it
-has exactly the digits in the picture. `squashed` is our network with the preprocessing of most services; like
-digit-recognizer-py, it reads single digits only. Each recogniser runs in its own process, on one core; one that cannot
-start is left out. Prints Markdown tables. Needs the extra `training`, and tesseract (on Debian,
-`apt-get install tesseract-ocr`).
+format of `make real`), and numbers of two to five digits in some scenes of `strings.py`. An answer is right if it has
+exactly the digits in the picture; for numbers, a second row counts single digits. `squashed` is our network with the
+preprocessing of most services; like digit-recognizer-py, it reads single digits only. Each recogniser runs in its own
+process, on one core; one that cannot start is left out. Prints Markdown tables. Needs the extra `training`, and
+tesseract (on Debian, `apt-get install tesseract-ocr`).
 """
 
 import json
@@ -22,12 +22,14 @@ from typing import Annotated, NamedTuple
 
 import typer
 
+import strings
 from real import labelled
 from robustness import chosen_digits
 from scenes import render
-from training import data, strings
+from training import data
 from training.evaluate import wilson_interval
 from training.pictures import NO_DIGIT
+from whole_numbers import Read, digits_right
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
@@ -69,7 +71,7 @@ def main(
         singles = scenes(Path(folder), n, seed) | samples(folders or [], n, seed)
         typer.echo(table(singles, read_by_all(singles, FOR_DIGITS, "digit")))
         several = numbers(Path(folder), n, seed)
-        typer.echo("\n" + table(several, read_by_all(several, FOR_NUMBERS, "number")))
+        typer.echo("\n" + table(several, read_by_all(several, FOR_NUMBERS, "number"), of_numbers=True))
 
 
 def scenes(folder: Path, n: int, seed: int) -> dict[str, Labels]:
@@ -146,14 +148,21 @@ def read_by(name: str, kind: str, paths: list[Path]) -> Readings:
     return Readings(dict(zip(paths, texts, strict=True)), median(milliseconds), answer["megabytes"])
 
 
-def table(sets: dict[str, Labels], results: dict[str, Readings]) -> str:
+def table(sets: dict[str, Labels], results: dict[str, Readings], of_numbers: bool = False) -> str:
     """Format the accuracy on each set, the time and the memory as a Markdown table."""
     rows = [["right %, 95 % interval", "n", *results], ["---"] * (2 + len(results))]
     for name, labels in sets.items():
         rows.append([name, str(len(labels)), *(cell(labels, readings.texts) for readings in results.values())])
+        if of_numbers:
+            rows.append([f"{name}: digits", "", *(of_digits(labels, readings.texts) for readings in results.values())])
     rows.append(["processor, ms each", "", *(f"{readings.milliseconds:.1f}" for readings in results.values())])
     rows.append(["memory, MB", "", *(f"{readings.megabytes:.0f}" for readings in results.values())])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def of_digits(labels: Labels, texts: dict[Path, str]) -> str:
+    """Format the share of single digits that were read, in percent."""
+    return f"{100 * digits_right(Read(label, texts[path]) for path, label in labels.items()):.1f}"
 
 
 def cell(labels: Labels, texts: dict[Path, str]) -> str:

@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from crops import CROPS
+from desk import sheet_bounds, sheet_on_desk, tilted_camera
 from drawing import handwriting, marker, pair, spot, stamp
-from sheet import random_digit
-from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
-from training.paper import (
+from paper import (
     COARSE,
-    Size,
     across,
-    blurred,
     cast_shadow,
     clouds,
     coarse,
@@ -33,15 +30,14 @@ from training.paper import (
     off_white,
     paint,
     plain,
-    png,
-    resized,
     rise,
     scanned,
     sensed,
     size_of,
-    to_image,
     to_size,
 )
+from sheet import random_digit
+from training.paper import Size, blurred, png, resized, to_image
 from training.strokes import Digit, Map, Strokes, felt, pen
 
 Scene = Callable[[Digit, Generator], bytes]

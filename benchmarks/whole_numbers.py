@@ -1,65 +1,92 @@
 """Measure how well numbers are read, in pictures made from MNIST's digits or in your own folder over HTTP.
 
     python benchmarks/whole_numbers.py [--split validation|test] [--n 500] [--scene NAME ...] [--lengths 2 5]
-    python benchmarks/whole_numbers.py --folder DIR [--url http://127.0.0.1:8000]
+    python benchmarks/whole_numbers.py --folder DIR [--no-marks] [--url http://127.0.0.1:8000]
 
-Each scene of `training.strings` writes numbers, which are read as `/read` reads them. A DIR holds `images/` and
-`labels.csv` (columns filename, label). A label is the text, with spaces between lines, or `none`. A number is right if
-its text matches exactly. Errors in single digits are counted by the edit distance. A refused picture counts as an empty
-text. Needs the extra `training`.
+Each scene of `strings.py` writes numbers, whose digits are compared with those of the answer; the scenes of `marks.py`
+are compared with the text as written. A DIR holds `images/` and `labels.csv` (columns filename, label). A label is the
+text, or `none`; a space in it may also be a line break in the answer. With `--no-marks`, only the digits are compared,
+and a space stands for a line break. A number is right if its text matches exactly. Errors in single digits are counted
+by the edit distance. A refused picture counts as an empty text. The last column is the mean processor time for a
+picture. Needs the extra `training`.
 """
 
 import argparse
 import csv
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx2
+import numpy as np
 from tqdm import tqdm
 
-from app.inference.classifier import Classifier
+import marks
+import strings
+from app.inference.lines import LineNetwork
 from app.inference.text import read_text_bytes
 from app.preprocess.errors import PreprocessError
-from training import data, strings
-from training.config import MODEL
+from training import data
 from training.evaluate import wilson_interval
 
-SCENES = [*strings.SCENES, strings.TWO_LINES]
+MODEL = Path(__file__).parent.parent / "models" / "lines.onnx"
+SCENES = [*strings.SCENES, strings.TWO_LINES, *marks.SCENES]
 NONE = "none"  # label of a picture without digits
 
 
 class Read(NamedTuple):
-    """The text written in a picture, and the text that was read."""
+    """The text written in a picture, the text that was read, and the processor time in milliseconds, if known."""
 
     label: str
     text: str
+    milliseconds: float = np.nan
 
 
-def read_scene(scene: str, digits: data.Digits, options: argparse.Namespace, model: Classifier) -> Iterator[Read]:
+def read_scene(scene: str, digits: data.Digits, options: argparse.Namespace, network: LineNetwork) -> Iterator[Read]:
     """Read every number of a scene."""
     images, labels = digits.images.numpy(), digits.labels.numpy()
     for index in tqdm(range(options.n), scene, unit="picture", leave=False, disable=None):
-        number = strings.number(scene, images, labels, options.seed, index, tuple(options.lengths))
-        try:
-            yield Read(number.text, read_text_bytes(number.picture, model).text)
-        except PreprocessError:
-            yield Read(number.text, "")
+        if scene in marks.SCENES:
+            number = marks.number(scene, images, labels, options.seed, index)
+        else:
+            number = strings.number(scene, images, labels, options.seed, index, tuple(options.lengths))
+        began = time.process_time()
+        text = read(number.picture, network, scene in marks.SCENES)
+        yield Read(number.text, text, 1000 * (time.process_time() - began))
 
 
-def read_folder(folder: Path, url: str) -> Iterator[Read]:
+def read(picture: bytes, network: LineNetwork, with_marks: bool) -> str:
+    """Read a picture as the service does, with or without marks."""
+    try:
+        text = read_text_bytes(picture, network)
+    except PreprocessError:
+        return ""
+    return text.text if with_marks else text.digits_only().text
+
+
+def read_folder(folder: Path, url: str, with_marks: bool = True) -> Iterator[Read]:
     """Send every picture of a folder to a running service."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     with httpx2.Client(base_url=url, timeout=30) as client:
         for row in tqdm(rows, folder.name, unit="picture", leave=False, disable=None):
             body = (folder / "images" / row["filename"]).read_bytes()
-            answer = client.post("/read", content=body, headers={"content-type": "application/octet-stream"})
+            headers = {"content-type": "application/octet-stream"}
+            answer = client.post("/read", params={"marks": with_marks}, content=body, headers=headers)
             if answer.is_server_error:
                 answer.raise_for_status()
-            label = "" if row["label"] == NONE else "\n".join(row["label"].split())
-            yield Read(label, answer.json().get("text", ""))
+            label, text = "" if row["label"] == NONE else row["label"], answer.json().get("text", "")
+            if with_marks:
+                yield Read(" ".join(label.split()), " ".join(text.split()))
+            else:
+                yield Read(digits_of("\n".join(label.split())), text)
+
+
+def digits_of(text: str) -> str:
+    """Leave only the digits and line breaks of a text."""
+    return "".join(character for character in text if character in "0123456789\n")
 
 
 def distance(written: str, read: str) -> int:
@@ -72,17 +99,23 @@ def distance(written: str, read: str) -> int:
     return row[-1]
 
 
+def digits_right(numbers: Iterable[Read]) -> float:
+    """Return the share of the digits that were read; NaN if none was written."""
+    pairs = [(digits_of(number.label), digits_of(number.text)) for number in numbers]
+    count = sum(len(label.replace("\n", "")) for label, _ in pairs)
+    return 1 - sum(distance(*pair) for pair in pairs) / count if count else np.nan
+
+
 def line(name: str, numbers: Iterable[Read]) -> str:
     """Format a row of the table."""
-    read = list(numbers)
-    right = sum(number.text == number.label for number in read)
-    long = sum(len(number.text) == len(number.label) for number in read)
-    digits = sum(len(number.label.replace("\n", "")) for number in read)
-    wrong = sum(distance(number.label, number.text) for number in read)
-    low, high = wilson_interval(right, len(read))
-    of_digits = f"{100 * (1 - wrong / digits):.1f}" if digits else "–"
-    share = f"{100 * right / len(read):.1f} | {right}/{len(read)} | {100 * low:.1f} to {100 * high:.1f}"
-    return f"| {name} | {share} | {of_digits} | {100 * long / len(read):.1f} |\n"
+    found = list(numbers)
+    right = sum(number.text == number.label for number in found)
+    long = sum(len(number.text) == len(number.label) for number in found)
+    low, high = wilson_interval(right, len(found))
+    share = f"{100 * right / len(found):.1f} | {right}/{len(found)} | {100 * low:.1f} to {100 * high:.1f}"
+    milliseconds = np.mean([number.milliseconds for number in found])
+    rest = [100 * digits_right(found), 100 * long / len(found), milliseconds]
+    return f"| {name} | {share} | {' | '.join('–' if np.isnan(value) else f'{value:.1f}' for value in rest)} |\n"
 
 
 def arguments() -> argparse.Namespace:
@@ -96,23 +129,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=SCENES, metavar="NAME")
     parser.add_argument("--folder", type=Path, nargs="+", help="folders to send to a running service instead")
     parser.add_argument("--url", default="http://127.0.0.1:8000")
+    parser.add_argument(
+        "--marks", action=argparse.BooleanOptionalAction, default=True, help="compare a folder's text as written"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure every scene, or every folder."""
     options = arguments()
-    sys.stdout.write("| numbers | right % | right | 95 % interval | digits right % | length right % |\n")
-    sys.stdout.write("|---|---|---|---|---|---|\n")
+    sys.stdout.write("| numbers | text right % | right | 95 % interval | digits right % | length right % | ms |\n")
+    sys.stdout.write("|---|---|---|---|---|---|---|\n")
     if options.folder:
         for folder in options.folder:
-            sys.stdout.write(line(folder.name, read_folder(folder, options.url)))
+            sys.stdout.write(line(folder.name, read_folder(folder, options.url, options.marks)))
         return
     digits = data.load(None, train=options.split == "validation")
     digits = data.split(digits)[1] if options.split == "validation" else digits
-    model = Classifier(options.model)
+    network = LineNetwork(options.model)
     for scene in options.scene:
-        sys.stdout.write(line(scene, read_scene(scene, digits, options, model)))
+        sys.stdout.write(line(scene, read_scene(scene, digits, options, network)))
         sys.stdout.flush()
 
 

@@ -83,3 +83,4 @@ def test_a_run_prints_a_table_of_digits_and_one_of_numbers(folder, sample_mnist,
     assert "| own | 2 | 100.0 " in of_digits
     assert of_numbers.startswith("| right %, 95 % interval | n | digits |\n")
     assert "| spaced | 2 | " in of_numbers
+    assert "| spaced: digits | | " in of_numbers.replace("|  |", "| |")

@@ -171,7 +171,7 @@ def sheet(frames: NDArray[np.uint8], columns: int) -> Image.Image:
 
 
 def main() -> None:
-    """Draw a sheet with a row for each kind, and a last row of wrongly cut segments of numbers."""
+    """Draw a sheet with a row for each kind, and a last row of segments of numbers that are not digits."""
     digits, path = data.load(train=True), Path(sys.argv[1])
     rng = np.random.default_rng(0)
     inks = (crop(kind(digits, rng)) for kind, _ in KINDS for _ in range(24))

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 OTHERS = 0.5  # non-digits per digit
-SEGMENTS = 0.5  # digits cut out of numbers, and wrongly cut segments, per MNIST digit
+SEGMENTS = 0.5  # digits cut out of numbers, and segments that are none, per MNIST digit
 VALIDATION_SEED = 10**6
 
 

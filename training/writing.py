@@ -1,19 +1,16 @@
 """Write digits as a line of ink in one hand: with its pen, slant and spacing, and with signs between them."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
 from training.paper import levels
-from training.strokes import Strokes, felt, pen
+from training.strokes import Strokes
 
 Span = tuple[float, float]
-SPACED, TIGHT, TOUCHING = (0.12, 0.5), (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights
+TIGHT, TOUCHING = (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights
 SEPARATORS, SIGNS = ".,-", "-$#="
 FELT = 1 / 9  # width of a felt pen, in digit heights
 INKED = 0.1  # pixels above this count as ink
@@ -35,16 +32,6 @@ class Hand(NamedTuple):
     height: float
     slant: float
     pen_width: float
-
-
-def hand(
-    digits: Sequence[NDArray[np.uint8]], rng: Generator, height: Span = (28, 90), slant: Span = (-0.1, 0.1)
-) -> Hand:
-    """Make a random hand for these digits, with a felt pen or a ball pen."""
-    width = 1 / rng.uniform(9, 16)
-    as_felt = rng.random() < 0.5
-    strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
-    return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), FELT if as_felt else width)
 
 
 def written(strokes: Strokes, height: float, slant: float) -> Map:
@@ -127,31 +114,3 @@ def nearest(before: Map, after: Map) -> float:
     begins = np.where((after > 0.3).any(axis=1), (after > 0.3).argmax(axis=1), 10**6)
     distance = (begins - ends).min()
     return float(max(1 - distance - before.shape[1], -after.shape[1] * 0.7)) if distance < 10**5 else 0.0
-
-
-def row(writer: Hand, rng: Generator, gaps: Span, between: str = "", before: str = "", touching: bool = False) -> Map:
-    """Write digits in a line. There may be signs between or before them, or one or more pairs that touch."""
-    line = Row(writer.height)
-    touches = rng.integers(1, max(2, len(writer.strokes))) if touching else 0
-    for place, strokes in enumerate(writer.strokes):
-        gap = rng.uniform(*(TOUCHING if place == touches or (touching and rng.random() < 0.2) else gaps))
-        height = writer.height * rng.uniform(0.88, 1.08)
-        mask = written(strokes, height, writer.slant)
-        signs = between if place else before
-        if signs and rng.random() < 0.5:
-            kind = signs[rng.integers(len(signs))]
-            line.write(sign(kind, writer.height, writer.pen_width), rng.uniform(0.08, 0.4))
-            gap = rng.uniform(0.08, 0.4)
-        line.write(mask, gap, rng.uniform(-0.06, 0.06) + (height / writer.height - 1))
-    return line.cropped()
-
-
-def stacked(rows: Sequence[Map], height: float, rng: Generator) -> Map:
-    """Stack lines of writing, with random indents."""
-    indents = [int(rng.uniform(0, 0.8) * height) for _ in rows]
-    wide = max(indent + line.shape[1] for indent, line in zip(indents, rows, strict=True))
-    parts = []
-    for indent, line in zip(indents, rows, strict=True):
-        parts.append(np.pad(line, ((0, 0), (indent, wide - indent - line.shape[1]))))
-        parts.append(np.zeros((int(rng.uniform(0.35, 1.0) * height), wide), np.float32))
-    return np.concatenate(parts[:-1])

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).parents[2]
-MODEL = ROOT / "models" / "digits.onnx"
+MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
 DIGITS = "0123456789"
 
 Read = Callable[[Path], str]  # picture → text
@@ -31,12 +31,14 @@ Read = Callable[[Path], str]  # picture → text
 def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
     from app.inference.classifier import Classifier
+    from app.inference.lines import LineNetwork
     from app.inference.reading import read_bytes
     from app.inference.text import read_text_bytes
 
-    model = Classifier(MODEL)
     if kind == "number":
-        return lambda path: read_text_bytes(path.read_bytes(), model).text
+        network = LineNetwork(LINES_MODEL)
+        return lambda path: read_text_bytes(path.read_bytes(), network).digits_only().text
+    model = Classifier(MODEL)
     return lambda path: str(read_bytes(path.read_bytes(), model).digit)
 
 

@@ -1,4 +1,4 @@
-"""Make pictures of numbers from MNIST's digits, to fit and evaluate the weights of `app.inference.lattice`.
+"""Make pictures of numbers from MNIST's digits.
 
 MNIST's images are sorted by writer, with two writers interleaved, so a number made of every second image is in one
 hand. A picture depends only on the seed, its scene and its index. No digit is crossed out, and few are cut off.
@@ -14,33 +14,32 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
-from training.characters import invented_character, letter, scribble
-from training.characters import lines as printed_lines
-from training.data import NOTHING
-from training.desk import sheet_bounds, sheet_on_desk, tilted_camera
-from training.non_digits import Kind, crop, shape, texture
-from training.paper import (
-    Size,
+from desk import sheet_bounds, sheet_on_desk, tilted_camera
+from paper import (
     cast_shadow,
     clouds,
     ink_colour,
     jpeg,
-    levels,
     lines,
     lit,
     noise,
     off_white,
     paint,
     plain,
-    png,
-    resized,
     scanned,
     sensed,
     size_of,
-    to_image,
     to_size,
 )
-from training.writing import SEPARATORS, SIGNS, SPACED, TIGHT, Row, Span, hand, row, stacked, written
+from training.characters import invented_character, letter, scribble
+from training.characters import lines as printed_lines
+from training.data import NOTHING
+from training.non_digits import Kind, crop, shape, texture
+from training.paper import Size, levels, png, resized, to_image
+from training.strokes import felt, pen
+from training.writing import FELT, SEPARATORS, SIGNS, TIGHT, TOUCHING, Hand, Row, Span, sign, written
+
+SPACED = 0.12, 0.5  # gaps, in digit heights
 
 
 class Number(NamedTuple):
@@ -56,6 +55,44 @@ class Number(NamedTuple):
 
     picture: bytes
     text: str
+
+
+def hand(
+    digits: Sequence[NDArray[np.uint8]], rng: Generator, height: Span = (28, 90), slant: Span = (-0.1, 0.1)
+) -> Hand:
+    """Make a random hand for these digits, with a felt pen or a ball pen."""
+    width = 1 / rng.uniform(9, 16)
+    as_felt = rng.random() < 0.5
+    strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
+    return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), FELT if as_felt else width)
+
+
+def row(writer: Hand, rng: Generator, gaps: Span, between: str = "", before: str = "", touching: bool = False) -> Map:
+    """Write digits in a line. There may be signs between or before them, or one or more pairs that touch."""
+    line = Row(writer.height)
+    touches = rng.integers(1, max(2, len(writer.strokes))) if touching else 0
+    for place, strokes in enumerate(writer.strokes):
+        gap = rng.uniform(*(TOUCHING if place == touches or (touching and rng.random() < 0.2) else gaps))
+        height = writer.height * rng.uniform(0.88, 1.08)
+        mask = written(strokes, height, writer.slant)
+        signs = between if place else before
+        if signs and rng.random() < 0.5:
+            kind = signs[rng.integers(len(signs))]
+            line.write(sign(kind, writer.height, writer.pen_width), rng.uniform(0.08, 0.4))
+            gap = rng.uniform(0.08, 0.4)
+        line.write(mask, gap, rng.uniform(-0.06, 0.06) + (height / writer.height - 1))
+    return line.cropped()
+
+
+def stacked(rows: Sequence[Map], height: float, rng: Generator) -> Map:
+    """Stack lines of writing, with random indents."""
+    indents = [int(rng.uniform(0, 0.8) * height) for _ in rows]
+    wide = max(indent + line.shape[1] for indent, line in zip(indents, rows, strict=True))
+    parts = []
+    for indent, line in zip(indents, rows, strict=True):
+        parts.append(np.pad(line, ((0, 0), (indent, wide - indent - line.shape[1]))))
+        parts.append(np.zeros((int(rng.uniform(0.35, 1.0) * height), wide), np.float32))
+    return np.concatenate(parts[:-1])
 
 
 def laid(mask: Map, size: Size, rng: Generator, angle: float = 0.0) -> Map:
@@ -76,8 +113,12 @@ def room(mask: Map, height: float, rng: Generator, least: float = 0.2, most: flo
 def canvas(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """Draw digits on a white or black canvas."""
     writer = hand(digits, rng, (40, 160))
-    mask = row(writer, rng, SPACED)
-    ink = laid(mask, room(mask, writer.height, rng, 0.2, 4), rng, rng.uniform(-4, 4))
+    return on_canvas(row(writer, rng, SPACED), writer.height, rng)
+
+
+def on_canvas(mask: Map, height: float, rng: Generator) -> bytes:
+    """Draw a mask on a white or black canvas."""
+    ink = laid(mask, room(mask, height, rng, 0.2, 4), rng, rng.uniform(-4, 4))
     return png(255 * ink if rng.random() < 0.3 else 255 - ink * np.float32(rng.uniform(205, 255)))
 
 
@@ -297,8 +338,12 @@ def photo(paper: Map, ink: Map, rng: Generator) -> bytes:
 def photographed(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """Photograph a number on a sheet in uneven light."""
     writer = hand(digits, rng, (30, 90))
-    mask = row(writer, rng, SPACED)
-    size = room(mask, writer.height, rng, 0.6, 6)
+    return on_sheet(row(writer, rng, SPACED), writer.height, rng)
+
+
+def on_sheet(mask: Map, height: float, rng: Generator) -> bytes:
+    """Photograph a mask on a sheet in uneven light."""
+    size = room(mask, height, rng, 0.6, 6)
     paper = plain(size, off_white(rng)) + noise(rng, size, 1.5)
     return photo(paper, laid(mask, size, rng, rng.uniform(-5, 5)), rng)
 

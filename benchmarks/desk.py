@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
-from training.paper import COARSE, Size, blurred, clouds, coarse, noise, off_white, plain, to_image
+from paper import COARSE, clouds, coarse, noise, off_white, plain
+from training.paper import Size, blurred, to_image
 
 
 def tilted_camera(rng: Generator, size: Size) -> NDArray[np.float64]:
