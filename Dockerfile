@@ -16,11 +16,11 @@ FROM dependencies AS service
 COPY requirements-build.lock .
 RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY models/digits.onnx models/
+COPY models/digits.onnx models/lines.onnx models/
 COPY app app
-# Remove the wheel's copy of the model: the image has it in /models, in a layer that code changes do not invalidate.
+# Remove the wheel's copies of the models: the image has them in /models, in a layer that code changes do not invalidate.
 RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
-    && rm /service/lib/python*/site-packages/app/digits.onnx
+    && rm /service/lib/python*/site-packages/app/*.onnx
 
 FROM python:${PYTHON_VERSION}-slim
 # The release workflow adds source, revision and version (.github/workflows/release.yml).
@@ -31,10 +31,11 @@ LABEL org.opencontainers.image.title="Digits" \
 ENV OPENBLAS_NUM_THREADS=1 \
     DIGITS_HOST=0.0.0.0 \
     DIGITS_PORT=8000 \
-    DIGITS_MODEL=/models/digits.onnx
+    DIGITS_MODEL=/models/digits.onnx \
+    DIGITS_LINES_MODEL=/models/lines.onnx
 COPY --from=dependencies /installed /usr/local
 COPY --chmod=644 LICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/
-COPY --chmod=644 models/digits.onnx /models/
+COPY --chmod=644 models/digits.onnx models/lines.onnx /models/
 COPY --from=service /service /usr/local
 USER 10001:10001
 EXPOSE 8000

@@ -14,6 +14,7 @@ from fastapi.staticfiles import StaticFiles
 
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
+from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
 from app.metrics import Metrics
 from app.settings import Settings
@@ -28,17 +29,18 @@ PAGE = Path(__file__).parent / "page"
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Create the application and load its model; raise ModelError if the model file cannot be served."""
+    """Create the application and load its models; raise ModelError if a model file cannot be served."""
     settings = settings or Settings()
-    classifier = Classifier(settings.model)
-    metrics = Metrics({"version": classifier.version, "architecture": classifier.metadata.get("architecture", "")})
+    classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
+    models = {"digits": classifier.about, "lines": lines.about}
+    metrics = Metrics(models)
     draining = Draining()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         on_kill = metrics.decoders_killed.inc
         decoders = Decoders(settings.decoders, settings.max_pixels, settings.decoder_memory_bytes, on_kill)
-        reader = Reader(classifier, decoders)
+        reader = Reader(classifier, lines, decoders)
         metrics.decoders.set(settings.decoders)
         with draining.on_sigterm(settings.drain_seconds), closing(reader):
             yield {
@@ -59,7 +61,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # good names in generated clients
         redirect_slashes=False,  # behind a proxy that terminates TLS, a redirect would send the key in clear text
     )
-    app.state.model = classifier.version
+    app.state.models = models
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=keys)

@@ -18,7 +18,7 @@ PROBABILITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 class Metrics:
     """The service's collectors, in a registry of their own."""
 
-    def __init__(self, model: Mapping[str, str]) -> None:
+    def __init__(self, models: Mapping[str, Mapping[str, str]]) -> None:
         self.registry = CollectorRegistry()
         self.requests = self.counter("digits_requests", "Requests, by route and status.", "route", "status")
         self.request_seconds = self.histogram(
@@ -58,11 +58,15 @@ class Metrics:
         )
         self.text_length = self.histogram("digits_text_length", "Number of digits in a text.", LENGTHS)
         self.corrections = self.counter("digits_corrections", "Corrections stored, by label.", "label")
-        self.gauge(
+        info = self.gauge(
             "digits_model_info",
-            "Number of workers. The labels give the version and the architecture of the model.",
-            *model,
-        ).labels(**model).set(1)
+            "Number of workers, for each model file. The labels give its version and architecture.",
+            "model",
+            "version",
+            "architecture",
+        )
+        for name, about in models.items():
+            info.labels(name, about["version"], about.get("architecture", "")).set(1)
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         """Create a counter."""

@@ -15,12 +15,17 @@ from app.inference.thresholds import MAX_PIXELS
 PREFIX = "DIGITS_"
 MAX_PROCESSES = 1024  # more is a typing error, and would take all memory of the machine
 HERE = Path(__file__).parent
-INSTALLED_MODEL, MODEL = HERE / "digits.onnx", HERE.parent / "models" / "digits.onnx"
 
 
 def usable_cores() -> int:
     """Return the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def shipped(name: str) -> Path:
+    """Return the path of a model file that comes with Digits: in the installed package, or in a clone."""
+    installed = HERE / name
+    return installed if installed.exists() else HERE.parent / "models" / name
 
 
 class Settings(BaseSettings):
@@ -29,9 +34,8 @@ class Settings(BaseSettings):
     # An empty variable counts as unset. Errors leave the input out, since it may hold an API key.
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
 
-    model: Path = Field(
-        default=INSTALLED_MODEL if INSTALLED_MODEL.exists() else MODEL, description="Path of the model file to serve."
-    )
+    model: Path = Field(default=shipped("digits.onnx"), description="Path of the model file that reads single digits.")
+    lines_model: Path = Field(default=shipped("lines.onnx"), description="Path of the model file that reads numbers.")
     host: str = Field(default="127.0.0.1", description="Address to listen on. 0.0.0.0 listens on all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
     workers: int = Field(

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: real digits, the committed model, and the application around it."""
+"""Fixtures shared by all tests: real digits, the committed models, and the application around them."""
 
 import os
 
@@ -14,11 +14,13 @@ from fastapi.testclient import TestClient
 
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
+from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
 from app.main import create_app
 from app.settings import Settings
 from support import MAX_PIXELS, ROOT, load_sheet, serving, write_mnist
 from support import classifier as load_classifier
+from support import line_network as load_line_network
 
 
 def pytest_configure() -> None:
@@ -63,6 +65,11 @@ def classifier() -> Classifier:
     return load_classifier()
 
 
+@pytest.fixture(scope="session")
+def line_network() -> LineNetwork:
+    return load_line_network()
+
+
 def started() -> Iterator[TestClient]:
     """Start an application, and yield a client of it."""
     with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
@@ -89,9 +96,9 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def reader(classifier) -> Iterator[Reader]:
+def reader(classifier, line_network) -> Iterator[Reader]:
     """A reader that all tests of a file share."""
-    reader = Reader(classifier, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail))
+    reader = Reader(classifier, line_network, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail))
     yield reader
     reader.close()
 

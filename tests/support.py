@@ -25,6 +25,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.inference.classifier import Classifier
+from app.inference.lines import LineNetwork
 from app.inference.reading import Reading, read_bytes
 from app.inference.thresholds import MAX_PIXELS
 from app.preprocess import errors
@@ -32,7 +33,7 @@ from app.preprocess.decode import Picture, decode_image, open_image
 from sheet import CLASSES, PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
-MODEL = ROOT / "models" / "digits.onnx"
+MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 DIGITS = str(Path(sys.executable).with_name("digits"))
 # A program's line with its output as a comment.
@@ -66,6 +67,11 @@ def load_sheet() -> tuple[np.ndarray, np.ndarray]:
 @cache
 def classifier() -> Classifier:
     return Classifier(MODEL)
+
+
+@cache
+def line_network() -> LineNetwork:
+    return LineNetwork(LINES_MODEL)
 
 
 def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -> None:
@@ -119,11 +125,19 @@ def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
     return sheet
 
 
+POINT, MINUS = inked((28, 3), (21, 24, 0, 3)), inked((28, 9), (13, 16, 0, 9))
+
+
 def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
-    """Draw a number as people write it: dark on white, enlarged, spaced, in one or more lines."""
-    wide = max(map(len, lines)) * 40
-    rows = [np.hstack([np.pad(digit, ((10, 10), (6, 6))) for digit in line]) for line in lines]
-    ink = np.vstack([np.pad(row, ((0, 0), (0, wide - row.shape[1]))) for row in rows])
+    """Draw a number as people write it, dark on white and enlarged, from digits, POINT and MINUS, line by line.
+
+    Lines are 48 pixels high, before they are enlarged. Of a digit, only the columns with ink are drawn, and 6 pixels of
+    space between them, which is 0.3 of its height.
+    """
+    signs = [[np.uint8(255 * sign) if sign.dtype == np.float32 else sign for sign in line] for line in lines]
+    rows = [np.hstack([np.pad(sign[:, sign.any(axis=0)], ((10, 10), (3, 3))) for sign in line]) for line in signs]
+    wide = max(row.shape[1] for row in rows) + 20
+    ink = np.vstack([np.pad(row, ((0, 0), (10, wide - row.shape[1] - 10))) for row in rows])
     sheet = ImageOps.invert(Image.fromarray(ink))
     return sheet.resize((scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC)
 
@@ -323,25 +337,26 @@ SEVEN = {
     "model": "1f0c2a9b7d3e",
 }
 NUMBER = {
-    "text": "7",
+    "text": "-7",
     "confidence": 0.9,
     "lines": [
         {
-            "text": "7",
+            "text": "-7",
             "confidence": 0.9,
-            "box": {"left": 1, "top": 2, "width": 3, "height": 4},
+            "box": {"left": 1, "top": 2, "width": 6, "height": 4},
             "digits": [
                 {
                     "digit": 7,
                     "confidence": 0.9,
                     "probabilities": SEVEN["probabilities"],
                     "legibility": 0.8,
-                    "box": {"left": 1, "top": 2, "width": 3, "height": 4},
+                    "box": {"left": 4, "top": 2, "width": 3, "height": 4},
                 }
             ],
+            "marks": [{"mark": "-", "box": {"left": 1, "top": 4, "width": 2, "height": 1}}],
         }
     ],
-    "model": "1f0c2a9b7d3e",
+    "model": "8d41b6e05c72",
 }
 OVERLOADED = {"detail": "4 large pictures are waiting already: try again in a second."}
 

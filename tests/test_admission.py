@@ -12,7 +12,7 @@ LARGE_BODY = 10_000
 
 @pytest.fixture
 def metrics() -> Metrics:
-    return Metrics({"version": "test"})
+    return Metrics({})
 
 
 @pytest.fixture

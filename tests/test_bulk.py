@@ -199,6 +199,7 @@ def test_a_table_keeps_its_keys(cluster, digits, tmp_path):
         (["nowhere/*.tif"], r"There is no file .*/nowhere/\*\.tif\."),
         (["nowhere", "--column", "image"], "There is no Parquet file in .*/nowhere"),
         (["nowhere", "--model", "none.onnx"], "none.onnx: no such file"),
+        (["nowhere", "--lines-model", "none.onnx"], "none.onnx: no such file"),
         (["nowhere", "--workers", "0"], "Invalid value for '--workers': 0"),
     ],
 )

@@ -1,6 +1,7 @@
 """The worker of `digits bulk`: pictures → rows, whatever the pictures are."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from app.cli.answers import Unanswered
 from app.cli.local import Local
 from app.settings import Settings
 from app.web import problems
-from support import HOSTILE, drawing, encode, flat, letter, many_scans, number
+from support import HOSTILE, POINT, drawing, encode, flat, letter, many_scans, number
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,9 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
         (folder / "in" / f"{index:05}.png").write_bytes(data)
     configured = Settings(**settings)
     source = Files(place_of(str(folder / "in")), configured.max_upload_bytes)
-    destination = Destination(place_of(str(folder / "out")), kind, Local(configured, 1).classifier.version)
+    local = Local(configured, 1)
+    model = local.classifier if kind == "digit" else local.lines
+    destination = Destination(place_of(str(folder / "out")), kind, model.version)
     destination.prepare()
     reader = Worker(source, destination, configured)
     try:
@@ -79,14 +82,15 @@ def test_rows_match_the_predictions_of_the_service(tmp_path, digits):
 
 
 def test_rows_match_the_texts_of_the_service(tmp_path, digits):
-    pictures = [encode(number(digits[[350, 120, 0]], digits[[60, 200]])), encode(digits[350]), flat(255), b"no picture"]
+    signs = [*digits[[350, 120]], POINT, digits[0]]
+    pictures = [encode(number(signs, digits[[60, 200]])), encode(digits[350]), flat(255), b"no picture"]
     rows = table_of(tmp_path, *pictures, kind="text")
     local = Local(Settings(), 1)
-    assert [said(row) for row in rows] == [
-        near(answer_of(lambda data: local.read(data, None), data)) for data in pictures
-    ]
-    assert [row["text"] for row in rows] == ["720\n14", "7", "", None]
+    assert [said(row) for row in rows] == [near(answer_of(local.read, data)) for data in pictures]
+    assert [row["text"] for row in rows] == ["72.0\n14", "7", "", None]
+    assert [mark["mark"] for mark in rows[0]["lines"][0]["marks"]] == ["."]
     assert {row["digit"] for row in rows} == {None}
+    assert {row["model"] for row in rows} == {local.lines.version}
 
 
 def test_each_hostile_picture_has_a_row(tmp_path, seven):
@@ -194,8 +198,10 @@ def test_a_glob_is_not_a_valid_destination(tmp_path):
         Destination(place_of(f"{tmp_path}/*"), "digit", "1f0c2a9b7d3e").prepare()
 
 
-def test_another_model_on_a_node_stops_the_job(destination):
-    with pytest.raises(ValueError, match="differs from the model with which the job was started"):
+@pytest.mark.parametrize(("kind", "file"), [("digit", "digits.onnx"), ("text", "lines.onnx")])
+def test_another_model_on_a_node_stops_the_job(destination, kind, file):
+    destination = replace(destination, kind=kind)
+    with pytest.raises(ValueError, match=rf"{file} differs from the model with which the job was started"):
         Worker(Files(destination.place, 1), destination, Settings())
 
 

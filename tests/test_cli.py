@@ -18,12 +18,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 import httpx2
+import onnx
 import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from support import DIGITS, MODEL, NUMBER, SEVEN, answering, busy, drawing, encode, flat, letter, number, serving
+from app.inference.lines import LineNetwork
+from support import (
+    DIGITS,
+    LINES_MODEL,
+    MODEL,
+    NUMBER,
+    POINT,
+    SEVEN,
+    answering,
+    busy,
+    drawing,
+    encode,
+    flat,
+    letter,
+    number,
+    serving,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -251,10 +268,20 @@ def test_a_number_may_come_from_standard_input(url, numbers):
 
 
 @pytest.mark.parametrize("local", [True, False])
+def test_marks_are_printed_unless_they_are_not_wanted(url, digits, tmp_path, local):
+    (tmp_path / "amount.png").write_bytes(encode(number([*digits[[60, 120]], POINT, *digits[[250, 0]]])))
+    where = ["--local"] if local else ["--url", url]
+    for options, text in (((), "12.50"), (("--marks",), "12.50"), (("--no-marks",), "1250")):
+        heading, *rows = invoked("read", tmp_path / "amount.png", *options, *where).stdout.splitlines()
+        assert re.search(rf": {re.escape(text)} \(", heading)
+        assert "".join(row.split()[0] for row in rows) == text
+
+
+@pytest.mark.parametrize("local", [True, False])
 def test_a_number_is_read_with_the_given_length_or_not_at_all(url, numbers, local):
     where = ["--local"] if local else ["--url", url]
     done = invoked("read", numbers[0], "--length", "1", "--json", *where)
-    assert len(json.loads(done.stdout)["text"]) == 1
+    assert sum(map(str.isdecimal, json.loads(done.stdout)["text"])) == 1
     done = invoked("read", numbers[0], "--length", "64", *where)
     sentence = "The picture cannot be read with a length of 64: leave the length out, or correct it."
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"{numbers[0]}: {sentence}\n")
@@ -293,12 +320,32 @@ def test_info_shows_the_state_of_the_service(url):
     health = httpx2.get(f"{url}/health").json()
     assert json.loads(invoked("info", "--json", "--url", url).stdout) == health
     shown = invoked("info", "--url", url).stdout
-    assert all(value in shown for value in ("ok", *health["model"].values()))
+    assert "ok" in shown
+    assert all(value in shown for model in health["models"].values() for value in model.values())
 
 
-def test_info_shows_the_metadata_of_a_model_file(classifier):
-    about = json.loads(digits_command("info", "--json", "--local", "--model", MODEL).stdout)
-    assert about == {"file": str(MODEL), "model": {"version": classifier.version, **classifier.metadata}}
+def test_info_shows_the_metadata_of_both_model_files(classifier, line_network):
+    given = "--model", MODEL, "--lines-model", LINES_MODEL
+    models = json.loads(digits_command("info", "--json", "--local", *given).stdout)["models"]
+    assert models == {
+        "digits": {"file": str(MODEL), "version": classifier.version, **classifier.metadata},
+        "lines": {"file": str(LINES_MODEL), "version": line_network.version, **line_network.metadata},
+    }
+
+
+def test_another_model_file_may_be_used_locally(files, tmp_path):
+    model = onnx.load(LINES_MODEL)
+    model.metadata_props.add(key="owner", value="somebody else")
+    onnx.save(model, tmp_path / "lines.onnx")
+    done = digits_command("read", files[1], "--json", "--local", "--lines-model", tmp_path / "lines.onnx")
+    assert json.loads(done.stdout)["model"] == LineNetwork(tmp_path / "lines.onnx").version
+
+
+@pytest.mark.parametrize("command", ["info", "read 7.png"])
+def test_a_missing_model_file_is_named(command):
+    done = digits_command(*command.split(), "--local", "--lines-model", "/nowhere.onnx")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"/nowhere\.onnx: no such file\. .*\n", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -310,6 +357,7 @@ def test_info_shows_the_metadata_of_a_model_file(classifier):
         (["read", "7.png", "--length", "0"], 2, "0 is less than 1"),
         (["read", "7.png", "--length", "65"], 2, "65 is more than 64"),
         (["predict", "7.png", "--model", "digits.onnx"], 2, "--model needs --local"),
+        (["read", "7.png", "--lines-model", "lines.onnx"], 2, "--lines-model needs --local"),
         (["info", "--url", "localhost:8000"], 1, "^localhost:8000 has no scheme: use --url http://localhost:8000$"),
         (["info", "--url", "http://127.0.0.1:9"], 1, "^http://127.0.0.1:9 does not answer"),
     ],
@@ -381,6 +429,10 @@ def test_the_service_is_ready_within_two_seconds():
     [
         (["--model", "/nowhere.onnx"], {}, "/nowhere.onnx: no such file"),
         (["--model", __file__], {}, "truncated, or not an ONNX model"),
+        (["--model", LINES_MODEL], {}, r"lines.onnx: has .*; expected float32 pixels"),
+        (["--lines-model", "/nowhere.onnx"], {}, "^/nowhere.onnx: no such file"),
+        (["--lines-model", MODEL], {}, r"digits.onnx: has .*; expected float32 strips"),
+        ([], {"DIGITS_LINES_MODEL": __file__}, f"^{re.escape(__file__)}: truncated, or not an ONNX model"),
         (["--port", "70000"], {}, "DIGITS_PORT: .*less than or equal to 65535"),
         (["--host", "192.0.2.1"], {}, "192.0.2.1:8000: Cannot assign requested address. Choose another"),
         (["--host", "nowhere.invalid"], {}, "^The host nowhere.invalid is unknown. Choose another one with --host"),
@@ -450,7 +502,8 @@ def test_a_broken_connection_is_reported_in_one_sentence():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_service_prints_its_address_and_stops_on_ctrl_c(workers, digits):
-    started = r"\d\d:\d\d:\d\d Digits [\d.]+, model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+) \(Ctrl-C stops it\)\r\n"
+    said = r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
+    started = rf"\d\d:\d\d:\d\d {said} \(Ctrl-C stops it\)\r\n"
     with at_a_terminal("serve", "--port", 0, "--workers", workers) as (process, screen):
         shown = shown_at(screen, started)
         assert re.fullmatch(started, shown)

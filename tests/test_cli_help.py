@@ -45,6 +45,20 @@ def test_help_shows_the_settings_defaults(name, monkeypatch):
     assert f"[default: (DIGITS_{name.upper()}, else {default})]" in re.sub(r"\s+", " ", help_of("serve"))
 
 
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("serve", {"--model", "--lines-model"}),
+        ("predict", {"--model"}),
+        ("read", {"--lines-model"}),
+        ("info", {"--model", "--lines-model"}),
+        ("bulk", {"--model", "--lines-model"}),
+    ],
+)
+def test_a_command_takes_the_model_files_that_it_uses(command, options):
+    assert set(re.findall(r"^  (--(?:lines-)?model) FILE", help_of(command), re.MULTILINE)) == options
+
+
 def test_help_shows_the_clients_defaults():
     shown = re.sub(r"\s+", " ", help_of("predict"))
     assert f"--url URL URL of the service. [env var: DIGITS_URL; default: {options.URL}]" in shown

@@ -41,7 +41,7 @@ def test_an_answer_is_parsed():
 
 def test_a_text_is_parsed():
     with asking(lambda _: (200, {}, NUMBER)) as service:
-        assert service.read(b"picture", None).model_dump(exclude_unset=True) == NUMBER
+        assert service.read(b"picture").model_dump(exclude_unset=True) == NUMBER
 
 
 @pytest.mark.parametrize("status", [429, 503])
@@ -215,15 +215,21 @@ WRONG_TEXTS = [
     {**NUMBER, "lines": {}},
     {**NUMBER, "lines": [{"text": "7"}]},
     {**NUMBER, "lines": [{**NUMBER["lines"][0], "digits": [7]}]},
+    {**NUMBER, "lines": [{**NUMBER["lines"][0], "marks": ["-"]}]},
 ]
-WRONG_HEALTH = [{}, {"model": {}}, {"status": "ok", "version": "1.0.0", "corrections": False, "model": "digits"}]
+WRONG_HEALTH = [
+    {},
+    {"models": {}},
+    {"status": "ok", "version": "1.0.0", "corrections": False, "models": "digits"},
+    {"status": "ok", "version": "1.0.0", "corrections": False, "models": {"digits": {}}},
+]
 
 
 @pytest.mark.parametrize(
     ("ask", "content"),
     [
         *((lambda service: service.predict_several([b"picture"]), content) for content in WRONG_ANSWERS),
-        *((lambda service: service.read(b"picture", None), content) for content in WRONG_TEXTS),
+        *((lambda service: service.read(b"picture"), content) for content in WRONG_TEXTS),
         *((Service.about, content) for content in WRONG_HEALTH),
     ],
 )
@@ -251,7 +257,7 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(status):
 def test_the_longest_text_is_accepted():
     line = {**NUMBER["lines"][0], "digits": NUMBER["lines"][0]["digits"] * MAX_DIGITS}
     with asking(lambda _: (200, {}, {**NUMBER, "lines": [line] * MAX_LINES})) as service:
-        assert len(service.read(b"picture", None).lines) == MAX_LINES
+        assert len(service.read(b"picture").lines) == MAX_LINES
 
 
 def test_a_missing_key_is_reported_once_with_how_to_pass_it():

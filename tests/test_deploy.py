@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from app.settings import Settings
-from support import MODEL, ROOT, encode, serving, tool, until
+from support import LINES_MODEL, MODEL, ROOT, encode, serving, tool, until
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -104,6 +104,7 @@ def test_code_is_copied_last():
     final = DOCKERFILE.split("\nFROM ")[-1]
     copied = re.findall(r"^COPY (?:--from=|--chmod=\d+ )?(\S+)", final, re.MULTILINE)
     assert copied == ["dependencies", "LICENSE", "models/digits.onnx", "service"]
+    assert {"models/digits.onnx", "models/lines.onnx"} <= set(re.findall(r"\S+\.onnx", final))
     assert not re.search(r"^RUN", final, re.MULTILINE)
 
 
@@ -179,16 +180,27 @@ def test_deployments_set_only_known_settings():
     assert set(names) - of_the_client <= {name.upper() for name in Settings.model_fields}
 
 
+def version_of(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+
+
 @pytest.mark.slow
-def test_another_model_is_served_from_the_configured_path(tmp_path, seven):
-    model = onnx.load(MODEL)
+@pytest.mark.parametrize(("name", "setting"), [("digits", "DIGITS_MODEL"), ("lines", "DIGITS_LINES_MODEL")])
+def test_a_model_of_your_own_is_served_with_the_other_one_that_is_shipped(tmp_path, seven, name, setting):
+    files = {"digits": MODEL, "lines": LINES_MODEL}
+    model = onnx.load(files[name])
     model.metadata_props.add(key="owner", value="somebody else")
-    onnx.save(model, tmp_path / "digits.onnx")
-    with serving(DIGITS_MODEL=str(tmp_path / "digits.onnx")) as (_, url):
-        version = hashlib.sha256((tmp_path / "digits.onnx").read_bytes()).hexdigest()[:12]
-        assert httpx2.get(f"{url}/health").json()["model"]["owner"] == "somebody else"
+    files[name] = tmp_path / "own.onnx"
+    onnx.save(model, files[name])
+    with serving(**{setting: str(files[name])}) as (_, url):
+        models = httpx2.get(f"{url}/health").json()["models"]
+        assert {name: model["version"] for name, model in models.items()} == {
+            name: version_of(file) for name, file in files.items()
+        }
+        assert models[name]["owner"] == "somebody else"
         answer = httpx2.post(f"{url}/predict", content=encode(seven)).json()
-        assert (answer["digit"], answer["model"]) == (7, version)
+        assert (answer["digit"], answer["model"]) == (7, version_of(files["digits"]))
+        assert httpx2.post(f"{url}/read", content=encode(seven)).json()["model"] == version_of(files["lines"])
 
 
 @pytest.fixture

@@ -103,8 +103,10 @@ def test_terminals_get_text_and_others_json_by_default(configured, format, strea
 
 def test_the_start_up_line_has_the_address(configured):
     stream = configured("text", StringIO())
-    structlog.get_logger().info("serving", url="http://127.0.0.1:8000", version="1.0.0", model="121f4111e3d5")
-    assert stream.getvalue()[9:] == "Digits 1.0.0, model 121f4111e3d5, on http://127.0.0.1:8000 (Ctrl-C stops it)\n"
+    models = {"digits": "121f4111e3d5", "lines": "8d41b6e05c72"}
+    structlog.get_logger().info("serving", url="http://127.0.0.1:8000", version="1.0.0", models=models)
+    versions = "digits model 121f4111e3d5, lines model 8d41b6e05c72"
+    assert stream.getvalue()[9:] == f"Digits 1.0.0, {versions}, on http://127.0.0.1:8000 (Ctrl-C stops it)\n"
 
 
 def test_text_shows_libraries_warnings_but_not_their_info_lines(configured):

@@ -14,6 +14,8 @@ import pytest
 from fastapi import FastAPI
 
 from app import main
+from app.inference.classifier import ModelError
+from app.settings import Settings
 from support import ROOT, encode
 
 ENTRYPOINT = "app.main:app"
@@ -46,10 +48,16 @@ def test_uvicorn_serves_the_application(seven):
         assert httpx2.post(f"{url}/predict", content=encode(seven)).json()["digit"] == 7
 
 
+@pytest.mark.parametrize("setting", ["model", "lines_model"])
+def test_without_one_of_its_models_no_application_is_created(setting, tmp_path):
+    with pytest.raises(ModelError, match=r"none\.onnx: no such file"):
+        main.create_app(Settings(**{setting: tmp_path / "none.onnx"}))
+
+
 @pytest.mark.slow
 def test_importing_the_module_creates_no_application_and_needs_no_model():
     program = "from app import main; assert 'app' not in vars(main)"
-    environment = {**os.environ, "DIGITS_MODEL": "no-such-model.onnx"}
+    environment = {**os.environ, "DIGITS_MODEL": "no-such-model.onnx", "DIGITS_LINES_MODEL": "no-such-model.onnx"}
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -46,11 +46,15 @@ def test_the_stages_of_reading_a_picture_are_timed(exported):
     assert exported["digits_queue_depth", ("queue", "small")] == exported["digits_queue_depth", ("queue", "large")] == 0
 
 
-def test_answers_are_counted_by_digit_and_confidence(exported, classifier):
+def test_answers_are_counted_by_digit_and_confidence(exported):
     assert [exported["digits_predictions_total", ("digit", str(digit))] for digit in range(10)] == [0] * 7 + [4, 0, 0]
     assert exported["digits_confidence_count",] == 4
-    labels = {"architecture": classifier.metadata["architecture"], "version": classifier.version}
-    assert exported["digits_model_info", *sorted(labels.items())] == 1
+
+
+def test_each_model_file_has_its_version(exported, classifier, line_network):
+    for name, model in (("digits", classifier), ("lines", line_network)):
+        labels = {"architecture": model.metadata["architecture"], "model": name, "version": model.version}
+        assert exported["digits_model_info", *sorted(labels.items())] == 1
 
 
 def test_legibility_is_recorded_for_refused_pictures_too(seven):

@@ -17,6 +17,8 @@ from app.web.answers import (
     Failure,
     Health,
     Line,
+    Mark,
+    Models,
     Prediction,
     Predictions,
     Problem,
@@ -30,7 +32,7 @@ CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
     f"#/components/schemas/{model.__name__}": model
     for model in (
-        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Box, Stored, Health, Problem),
+        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Mark, Box, Stored, Health, Models, Problem),
         *(tensors.ServerMetadata, tensors.ServerLive, tensors.ServerReady, tensors.ModelMetadata, tensors.ModelReady),
         *(tensors.TensorMetadata, tensors.InferRequest, tensors.InferInput, tensors.InputParameters),
         *(tensors.InferOutput, tensors.OutputParameters, tensors.RequestParameters),
@@ -183,6 +185,7 @@ with Client(url) as client:
         assert isinstance(text, Text)
         assert (text.text, text.lines[0].text) == ("72", "72")
         assert [digit.digit for digit in text.lines[0].digits] == [7, 2]
+        assert text.lines[0].marks == []
         assert all(digit.frame.startswith("data:image/png;base64,") for digit in text.lines[0].digits)
         assert text.lines[0].box.width > text.lines[0].digits[1].box.width > 0
     impossible = read.sync(client=client, body=File(BytesIO(number.read_bytes())), length=64)
@@ -194,6 +197,8 @@ with Client(url) as client:
     off = correct.sync(client=client, body=File(BytesIO(picture.read_bytes())), label=CorrectLabel.NONE)
     assert (off.status, off.type_) == (404, "/problems/corrections-off")
     assert isinstance(health.sync(client=client), Health)
+    assert health.sync(client=client).models.digits["version"] == prediction.model
+    assert health.sync(client=client).models.lines["version"] == text.model
     assert not health.sync(client=client).corrections
     assert "digits_requests_total" in metrics.sync(client=client)
 """

@@ -8,7 +8,7 @@ from app.web.answers import Prediction, Text
 
 SEVEN = Prediction(**support.SEVEN)
 LINES = support.NUMBER["lines"] * 2
-NUMBER = Text(text="7\n7", confidence=0.9, lines=LINES, model="1f0c2a9b7d3e")
+NUMBER = Text(text="-7\n-7", confidence=0.9, lines=LINES, model="8d41b6e05c72")
 
 
 def test_a_prediction_is_a_line_of_json():
@@ -51,10 +51,10 @@ def test_line_breaks_in_a_file_name_or_an_error_start_no_row_of_csv():
 def test_a_text_is_a_line_of_json():
     assert json.loads(Json().answer("71.png", NUMBER)) == {
         "file": "71.png",
-        "text": "7\n7",
+        "text": "-7\n-7",
         "confidence": 0.9,
         "lines": LINES,
-        "model": "1f0c2a9b7d3e",
+        "model": "8d41b6e05c72",
     }
 
 
@@ -62,7 +62,7 @@ def test_a_text_of_any_number_of_lines_is_a_row_of_csv():
     format = Csv("text")
     text = "\n".join([format.answer("71.png", NUMBER), format.failure("8.png", "no")])
     first, second = csv.DictReader(text.splitlines(keepends=True))
-    assert first == {"file": "71.png", "text": "7\n7", "confidence": "0.9", "model": "1f0c2a9b7d3e", "error": ""}
+    assert first == {"file": "71.png", "text": "-7\n-7", "confidence": "0.9", "model": "8d41b6e05c72", "error": ""}
     assert second == {**dict.fromkeys(COLUMNS["text"], ""), "file": "8.png", "error": "no"}
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,20 @@ from app.settings import Settings
 from app.web import problems
 from app.web.admission import Resource
 from app.web.errors import WebError
-from support import HOSTILE, MAX_PIXELS, assert_problem, drawing, encode, flat, letter, levels_of, turned_jpeg
+from support import (
+    HOSTILE,
+    MAX_PIXELS,
+    MINUS,
+    POINT,
+    assert_problem,
+    drawing,
+    encode,
+    flat,
+    letter,
+    levels_of,
+    number,
+    turned_jpeg,
+)
 
 PNG_TYPE = {"content-type": "image/png"}
 
@@ -117,11 +131,54 @@ def test_500_digits_are_read_in_every_kind_of_picture(client, digits, labels, wa
     assert (answers != labels).mean() <= 0.02
 
 
-def test_health_names_the_model(client, classifier):
+def test_health_names_both_models(client, classifier, line_network):
     answer = client.get("/health")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ok"
-    assert answer.json()["model"] == {"version": classifier.version, **classifier.metadata}
+    assert answer.json()["models"] == {
+        "digits": {"version": classifier.version, **classifier.metadata},
+        "lines": {"version": line_network.version, **line_network.metadata},
+    }
+
+
+def test_an_answer_names_the_model_that_read_the_picture(client, picture, classifier, line_network):
+    versions = {path: client.post(path, content=picture).json()["model"] for path in ("/predict", "/explain", "/read")}
+    assert versions == {
+        "/predict": classifier.version,
+        "/explain": classifier.version,
+        "/read": line_network.version,
+    }
+
+
+@pytest.fixture
+def amounts(digits) -> bytes:
+    """A picture of -12.50 above 7."""
+    return encode(number([MINUS, *digits[[60, 120]], POINT, *digits[[250, 0]]], [digits[350]]))
+
+
+def test_a_text_has_its_marks(client, amounts):
+    answer = client.post("/read", content=amounts).json()
+    assert answer["text"] == "-12.50\n7"
+    assert [line["text"] for line in answer["lines"]] == ["-12.50", "7"]
+    assert [[mark["mark"] for mark in line["marks"]] for line in answer["lines"]] == [["-", "."], []]
+    minus, point = (mark["box"] for mark in answer["lines"][0]["marks"])
+    first, second, third, _ = (digit["box"] for digit in answer["lines"][0]["digits"])
+    assert minus["left"] < first["left"] < second["left"] < point["left"] < third["left"]
+
+
+@pytest.mark.parametrize("marks", ["false", "0"])
+def test_a_text_may_be_asked_for_without_its_marks(client, amounts, marks):
+    answer = client.post(f"/read?marks={marks}", content=amounts).json()
+    assert answer["text"] == "1250\n7"
+    assert [(line["text"], line["marks"]) for line in answer["lines"]] == [("1250", []), ("7", [])]
+    assert [digit["digit"] for digit in answer["lines"][0]["digits"]] == [1, 2, 5, 0]
+
+
+def test_a_text_without_marks_is_that_with_them_reduced_to_its_digits(client, amounts):
+    whole, reduced = (client.post(f"/read?marks={marks}", content=amounts).json() for marks in ("true", "false"))
+    lines = [line for line in whole["lines"] if line["digits"]]
+    assert [line["digits"] for line in reduced["lines"]] == [line["digits"] for line in lines]
+    assert reduced["text"] == "\n".join(re.sub(r"\D", "", line["text"]) for line in lines)
 
 
 FORM = {"content-type": "multipart/form-data; boundary=X"}

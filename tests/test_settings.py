@@ -1,9 +1,12 @@
 """Settings from the environment."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from app.settings import Settings, unknown_variables
+from support import LINES_MODEL, MODEL
 
 
 def test_settings_are_read_from_the_environment(monkeypatch):
@@ -11,6 +14,12 @@ def test_settings_are_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("DIGITS_MODEL", "/models/mine.onnx")
     assert Settings().max_pixels == 1234
     assert str(Settings().model) == "/models/mine.onnx"
+
+
+def test_each_model_file_has_a_setting_of_its_own(monkeypatch):
+    assert (Settings().model, Settings().lines_model) == (MODEL, LINES_MODEL)
+    monkeypatch.setenv("DIGITS_LINES_MODEL", "/models/mine.onnx")
+    assert (Settings().model, Settings().lines_model) == (MODEL, Path("/models/mine.onnx"))
 
 
 def test_origins_of_pages_files_and_extensions_are_allowed(monkeypatch):

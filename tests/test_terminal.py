@@ -10,7 +10,7 @@ from app.cli.local import Local
 from app.cli.terminal import FORMATS, facts
 from app.settings import Settings
 from app.web.answers import Text
-from support import drawing, encode, letter, number
+from support import MINUS, NUMBER, POINT, drawing, encode, letter, number
 
 WIDTHS = [40, 80, 120]
 FOLDER = "pictures/of the year 2026/from the second floor/"
@@ -26,10 +26,11 @@ def local() -> Local:
 def answers(local, digits) -> dict[str, list]:
     """Answers for a clear digit, an unclear one and a letter, and for numbers in one line and in two."""
     pictures = [drawing(digits[350]), drawing(digits[350] // 2 + digits[450] // 2), letter("A")]
-    numbers = [number(digits[::50]), number(digits[:60:20], digits[100:160:20]), letter("A")]
+    amount = [MINUS, *digits[:60:20], POINT, *digits[100:140:20]]
+    numbers = [number(digits[::50]), number(amount, digits[100:160:20]), letter("A")]
     return {
         "digit": [local.predict(encode(picture)) for picture in pictures],
-        "text": [local.read(encode(picture), None) for picture in numbers],
+        "text": [local.read(encode(picture)) for picture in numbers],
     }
 
 
@@ -73,6 +74,12 @@ def test_bars_leave_room_for_marking_probable_non_digits(width, answers):
     assert max(map(cell_len, lines)) <= width
 
 
+def test_marks_stand_between_the_bars_of_the_digits():
+    heading, mark, digit = FORMATS["text"][0](80).answer("7.png", Text(**NUMBER)).split("\n")
+    assert (heading, mark) == ("7.png: -7 (90.0%)", "  -")
+    assert digit.startswith("  7 █")
+
+
 def test_a_text_is_never_cut_off(answers):
     for width in WIDTHS:
         for shown in (FORMATS["text"][0](width), FORMATS["text"][1](NAMES, width)):
@@ -99,11 +106,13 @@ def test_the_answer_has_the_longest_bar(answers):
 def test_the_metadata_of_a_model_fits_the_width(width, local):
     lines = facts(local.about(), width).split("\n")
     assert max(map(cell_len, lines)) <= width
-    assert len(facts(local.about(), inf).split("\n")) == len(local.classifier.metadata) + 2
+    digits, lines = (group.split("\n") for group in facts(local.about(), inf).split("\n\n"))
+    assert len(digits) == len(local.classifier.metadata) + 2
+    assert len(lines) == len(local.lines.metadata) + 2
 
 
-def test_a_service_need_not_name_its_model():
-    assert facts({"status": "ok", "model": {}}, inf).split() == ["status", "ok", "model"]
+def test_a_service_need_not_name_its_models():
+    assert facts({"status": "ok", "models": {}}, inf).split() == ["status", "ok"]
 
 
 def test_a_service_cannot_control_the_terminal():
@@ -111,5 +120,5 @@ def test_a_service_cannot_control_the_terminal():
     one, several = FORMATS["text"]
     answer = Text(text=title, confidence=0.9, lines=[], model="121f4111e3d5")
     shown = [one(inf).answer("7.png", answer), several(["7.png"], inf).answer("7.png", answer)]
-    shown += [facts({"model": {"version": title, title: title}}, inf)]
+    shown += [facts({"models": {"digits": {"version": title, title: title}}}, inf)]
     assert all("title" in text and "\x1b" not in text for text in shown)

@@ -33,7 +33,7 @@ from app.web.errors import (
 from app.web.uploads import MAX_PARTS, read_picture
 
 SETTINGS = Settings()
-ADMISSION = Admission(SETTINGS, Metrics({"version": "test"}).queue_depth)
+ADMISSION = Admission(SETTINGS, Metrics({}).queue_depth)
 FORM = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
 # Contents that almost contain the delimiter, and unusual headers.

@@ -15,7 +15,7 @@ import pytest
 from pathspec import GitIgnoreSpec
 from PIL import Image
 
-from support import MODEL, ROOT, encode, serving
+from support import LINES_MODEL, MODEL, ROOT, encode, serving
 
 SEVEN = ROOT / "docs" / "seven.png"
 
@@ -67,11 +67,12 @@ def digits_command(environment, tmp_path, monkeypatch) -> str:
     return str(Path(sysconfig.get_path("scripts", "venv", {"base": str(environment)}), "digits"))
 
 
-def test_the_wheel_has_the_model_and_all_files_of_the_service(wheel):
+def test_the_wheel_has_the_models_and_all_files_of_the_service(wheel):
     files = [path for path in (ROOT / "app").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     with ZipFile(wheel) as archive:
         assert {path.relative_to(ROOT).as_posix() for path in files} <= set(archive.namelist())
         assert archive.read("app/digits.onnx") == MODEL.read_bytes()
+        assert archive.read("app/lines.onnx") == LINES_MODEL.read_bytes()
 
 
 def test_the_sdist_builds_the_same_wheel(sdist, wheel, tmp_path):
@@ -99,7 +100,8 @@ def test_the_installed_command_reads_a_picture_in_any_folder(digits_command, env
         return json.loads(subprocess.check_output([digits_command, *arguments, "--local", "--json"]))
 
     assert answer("predict", str(SEVEN))["digit"] == 7
-    assert Path(answer("info")["file"]).is_relative_to(environment)
+    models = answer("info")["models"]
+    assert all(Path(models[name]["file"]).is_relative_to(environment) for name in ("digits", "lines"))
 
 
 def test_the_installed_command_serves_in_any_folder(digits_command, monkeypatch):

@@ -33,7 +33,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all from one model."""
+    """A folder of results: digits or texts, all from one model, whose version is `model`."""
 
     place: Place
     kind: Literal["digit", "text"]

@@ -59,7 +59,8 @@ def run(
         with connected(cluster) as free_cores:
             worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
             # Workers need no keys, and run in another folder.
-            settings = settings.model_copy(update={"api_keys": (), "model": settings.model.absolute()})
+            files = {"model": settings.model.absolute(), "lines_model": settings.lines_model.absolute()}
+            settings = settings.model_copy(update={"api_keys": (), **files})
             workers = [
                 worker.remote(source, destination, settings)
                 for _ in range(min(cluster.workers or free_cores, len(parts)))

@@ -18,6 +18,7 @@ LINE = pa.struct(
         ("confidence", SHARE),
         ("box", BOX),
         ("digits", pa.list_(pa.struct([*DIGIT, ("box", BOX)]))),
+        ("marks", pa.list_(pa.struct([("mark", pa.string()), ("box", BOX)]))),
     ]
 )
 SCHEMA = pa.schema(

@@ -15,6 +15,7 @@ from app.bulk.rows import cells_of
 from app.bulk.source import Part, Picture, Source
 from app.inference.classifier import Classifier
 from app.inference.decoders import Busy, Decoders
+from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
 from app.inference.reading import Reading, read_batch
 from app.inference.text import Text
@@ -45,11 +46,17 @@ class Worker:
         self.source = source
         self.destination = destination
         self.settings = settings
-        self.classifier = Classifier(settings.model)
-        if self.classifier.version != destination.model:
-            raise ValueError(f"On this node, {settings.model} differs from the model with which the job was started.")
+        self.classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
+        path, model = (settings.model, self.classifier) if self.is_of_digits else (settings.lines_model, lines)
+        if model.version != destination.model:
+            raise ValueError(f"On this node, {path} differs from the model with which the job was started.")
         decoders = Decoders(1, settings.max_pixels, settings.decoder_memory_bytes, on_kill=lambda: None)
-        self.reader = Reader(self.classifier, decoders)
+        self.reader = Reader(self.classifier, lines, decoders)
+
+    @property
+    def is_of_digits(self) -> bool:
+        """Whether the results are digits, not texts."""
+        return self.destination.kind == "digit"
 
     async def read(self, part: Part) -> int:
         """Read a part and write its rows; return the number of pictures."""
@@ -61,9 +68,9 @@ class Worker:
         """Read a part, and return its rows."""
         rows = []
         for batch in batches(self.source.pictures(part), self.settings.max_held_bytes):
-            outcomes = await (self.digits(batch) if self.destination.kind == "digit" else self.texts(batch))
+            outcomes = await (self.digits(batch) if self.is_of_digits else self.texts(batch))
             for picture, outcome in zip(batch, outcomes, strict=True):
-                rows.append({"path": picture.path, "key": picture.key, **cells_of(outcome, self.classifier.version)})
+                rows.append({"path": picture.path, "key": picture.key, **cells_of(outcome, self.destination.model)})
         return rows
 
     async def digits(self, batch: list[Picture]) -> list[Reading | Exception]:

@@ -11,6 +11,7 @@ from app.bulk.source import Files, Table
 from app.bulk.storage import place_of
 from app.cli.output import say
 from app.inference.classifier import Classifier
+from app.inference.lines import LineNetwork
 from app.inference.thresholds import LEGIBLE
 from app.settings import Settings
 
@@ -30,7 +31,9 @@ def read_all(
     """Read the pictures that have no row yet; raises BulkError, or ModelError."""
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
-    results = Destination(place_of(destination), "text" if is_text else "digit", Classifier(settings.model).version)
+    classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
+    version = lines.version if is_text else classifier.version
+    results = Destination(place_of(destination), "text" if is_text else "digit", version)
     if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
         raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
     everything = list(pictures.parts(rows_per_file))

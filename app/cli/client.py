@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 from pydantic import BaseModel, ValidationError
@@ -93,10 +94,11 @@ class Service:
             return self.predict(data)
         raise Unanswered(result.error.detail)
 
-    def read(self, data: bytes, length: int | None) -> Text:
-        """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
-        path = "read" if length is None else f"read?length={length}"
-        return self.content(self.post_until_served(path, data), Text)
+    def read(self, data: bytes, length: int | None = None, marks: bool = True) -> Text:
+        """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
+        options = {"length": length, "marks": None if marks else "false"}
+        query = urlencode({name: value for name, value in options.items() if value})
+        return self.content(self.post_until_served(f"read?{query}", data), Text)
 
     def content(self, response: httpx2.Response, model: type[Content]) -> Content:
         """Return the content of a successful response.
@@ -137,7 +139,7 @@ class Service:
         return response
 
     def about(self) -> dict[str, Any]:
-        """Return what the service reports about itself and its model."""
+        """Return what the service reports about itself and its models."""
         return self.content(self.send("GET", "health"), Health).model_dump()
 
     def close(self) -> None:

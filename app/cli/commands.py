@@ -45,13 +45,15 @@ def serve(
     port: options.Port = None,
     workers: options.Workers = None,
     model: options.Model = None,
+    lines_model: options.LinesModel = None,
 ) -> None:
     """Start the service and its page.
 
     By default, it listens on http://127.0.0.1:8000. All other settings are
     environment variables: see docs/configuration.md.
     """
-    with suppress(KeyboardInterrupt), configured(host=host, port=port, workers=workers, model=model) as settings:
+    given = {"host": host, "port": port, "workers": workers, "model": model, "lines_model": lines_model}
+    with suppress(KeyboardInterrupt), configured(**given) as settings:
         from app.server import logs, process
 
         logs.configure(settings.log_level, settings.log_format)
@@ -82,7 +84,7 @@ def predict(
     If the service is busy, the picture is sent again. If a picture cannot be
     read, standard error says why, and the exit code is 1.
     """
-    with clean_exit(), closing(answerer(local, url, api_key, model, jobs)) as reader:
+    with clean_exit(), closing(answerer(local, url, api_key, jobs, model=model)) as reader:
         write_all("digit", reader.predict_several, files, as_json, as_csv, reader.at_once, reader.together)
 
 
@@ -90,20 +92,21 @@ def predict(
 def read(
     files: options.Files,
     length: options.Length = None,
+    marks: options.Marks = True,
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
-    model: options.LocalModel = None,
+    lines_model: options.LocalLinesModel = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
     jobs: options.Jobs = None,
 ) -> None:
-    """Read all digits in each picture, line by line.
+    """Read the numbers in each picture, line by line.
 
     Files, output and exit code are as for predict.
     """
-    with clean_exit(), closing(answerer(local, url, api_key, model, jobs)) as reader:
-        ask = partial(attempt_each, partial(reader.read, length=length))
+    with clean_exit(), closing(answerer(local, url, api_key, jobs, lines_model=lines_model)) as reader:
+        ask = partial(attempt_each, partial(reader.read, length=length, marks=marks))
         write_all("text", ask, files, as_json, as_csv, reader.at_once)
 
 
@@ -113,10 +116,11 @@ def info(
     api_key: options.Key = None,
     local: options.InProcess = False,
     model: options.LocalModel = None,
+    lines_model: options.LocalLinesModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the state of the service and the metadata of its model."""
-    with clean_exit(), closing(answerer(local, url, api_key, model, jobs=1)) as reader:
+    """Show the state of the service and the metadata of its models."""
+    with clean_exit(), closing(answerer(local, url, api_key, 1, model=model, lines_model=lines_model)) as reader:
         about = reader.about()
         if as_json:
             say(json.dumps(about))
@@ -137,7 +141,7 @@ def bulk(
             metavar="DESTINATION", help="A folder for the Parquet files of results; local, s3://… or gs://…."
         ),
     ],
-    read: Annotated[bool, typer.Option("--read", help="Read all digits in each picture.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="Read the numbers in each picture.")] = False,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
@@ -147,6 +151,7 @@ def bulk(
     rows_per_file: options.RowsPerFile = 2000,
     dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,
     model: options.Model = None,
+    lines_model: options.LinesModel = None,
 ) -> None:
     """Read many pictures and write the results to Parquet.
 
@@ -162,7 +167,7 @@ def bulk(
     except ModuleNotFoundError as error:
         say(f"digits bulk needs {error.name}, which the extra `bulk` installs: pip install '.[bulk]'", err=True)
         raise typer.Exit(1) from error
-    with clean_exit(), configured(model=model) as settings:
+    with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
         try:
             cluster = Cluster(address, workers, dashboard)
             read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
@@ -182,16 +187,20 @@ def write_all(
     raise typer.Exit(failed > 0)
 
 
-def answerer(local: bool, url: str, key: str | None, model: Path | None, jobs: int | None) -> "Local | Service":
-    """Return the client of a service, or the reader in this process, for `jobs` pictures at once."""
+def answerer(local: bool, url: str, key: str | None, jobs: int | None, **models: Path | None) -> "Local | Service":
+    """Return the client of a service, or the reader in this process, for `jobs` pictures at once.
+
+    The names of `models` are those of the settings.
+    """
     if local:
         from app.cli.local import Local
         from app.settings import usable_cores
 
-        with configured(model=model) as settings:
+        with configured(**models) as settings:
             return Local(settings, jobs or usable_cores())
-    if model:
-        raise typer.BadParameter("--model needs --local: a service uses its own model.")
+    for name, path in models.items():
+        if path:
+            raise typer.BadParameter(f"--{name.replace('_', '-')} needs --local: a service uses its own models.")
     from app.cli.client import Service
 
     return Service(url, key, jobs or AT_ONCE)

@@ -5,6 +5,7 @@ from typing import Any
 
 from app.cli.answers import Unanswered, attempt_each
 from app.inference.classifier import Classifier
+from app.inference.lines import LineNetwork
 from app.inference.reading import read_bytes
 from app.inference.text import ImpossibleLength, read_text_bytes
 from app.preprocess.errors import PreprocessError
@@ -27,6 +28,7 @@ class Local:
         self.at_once = at_once
         self.settings = settings
         self.classifier = Classifier(settings.model)
+        self.lines = LineNetwork(settings.lines_model)
 
     def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
@@ -41,17 +43,18 @@ class Local:
         """Return the digit in each picture, or why there is none."""
         return attempt_each(self.predict, pictures)
 
-    def read(self, data: bytes, length: int | None) -> Text:
-        """Return all digits in a picture, or exactly `length`; raise Unanswered if it cannot be read."""
+    def read(self, data: bytes, length: int | None = None, marks: bool = True) -> Text:
+        """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
         try:
-            text = read_text_bytes(data, self.classifier, self.settings.max_pixels, length)
+            text = read_text_bytes(data, self.lines, self.settings.max_pixels, length)
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
-        return conversion.text_of(text, self.classifier.version, with_frames=False)
+        return conversion.text_of(text if marks else text.digits_only(), self.lines.version, with_frames=False)
 
     def about(self) -> dict[str, Any]:
-        """Return the version and the metadata of the model."""
-        return {"file": str(self.settings.model), "model": self.classifier.about}
+        """Return the file, the version and the metadata of each model."""
+        files = {"digits": (self.settings.model, self.classifier), "lines": (self.settings.lines_model, self.lines)}
+        return {"models": {name: {"file": str(path)} | model.about for name, (path, model) in files.items()}}
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -11,6 +11,7 @@ from app.inference.thresholds import MAX_DIGITS
 AT_ONCE = 16
 URL = "http://127.0.0.1:8000"
 MODEL = "DIGITS_MODEL, else the one that comes with Digits"
+LINES_MODEL = "DIGITS_LINES_MODEL, else the one that comes with Digits"
 
 
 def positive(number: int | None) -> int | None:
@@ -51,9 +52,20 @@ Url = Annotated[  # named explicitly, since typer would name it --URL after its 
 Key = Annotated[
     str | None, typer.Option(envvar="DIGITS_API_KEY", metavar="KEY", help="API key, if the service requires one.")
 ]
-InProcess = Annotated[bool, typer.Option("--local", help="Use no service: run the model in this process.")]
-LocalModel = Annotated[Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file for --local.")]
-Model = Annotated[Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file.")]
+Marks = Annotated[
+    bool, typer.Option("--marks/--no-marks", help="Print the marks . , - / : and spaces, or only digits.")
+]
+InProcess = Annotated[bool, typer.Option("--local", help="Run the model locally, without a service.")]
+LocalModel = Annotated[
+    Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file for digits, with --local.")
+]
+LocalLinesModel = Annotated[
+    Path | None, typer.Option(metavar="FILE", show_default=LINES_MODEL, help="Model file for numbers, with --local.")
+]
+Model = Annotated[Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file for digits.")]
+LinesModel = Annotated[
+    Path | None, typer.Option(metavar="FILE", show_default=LINES_MODEL, help="Model file for numbers.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture.")]
 Jobs = Annotated[

@@ -54,16 +54,18 @@ class Bars(TerminalFormat):
 
 
 class DigitBars(TerminalFormat):
-    """All digits in a picture, and the probability of each."""
+    """The text in a picture, its digits with the probability of each, and its marks."""
 
     def answer(self, name: str, answer: answers.Text) -> str:
-        """Return the text, with a bar for each digit below it, line by line."""
+        """Return the text, with a bar for each digit below it, and its marks between them, line by line."""
         heading = titled(name, in_one_line(answer), answer.confidence, "", self.width)
         are_digits = all(is_digit(digit) for line in answer.lines for digit in line.digits)
         size = bar_width(self.width if are_digits else self.width - len(NOT_A_DIGIT) - 2)
         rows: list[Text] = []
         for line in answer.lines:
-            rows += [Text(), *(digit_row(digit, size) for digit in line.digits)]
+            signs: list[answers.Digit | answers.Mark] = [*line.digits, *line.marks]
+            signs.sort(key=lambda sign: sign.box.left)
+            rows += [Text(), *(sign_row(sign, size) for sign in signs)]
         return rendered(Text("\n").join([heading, *rows[1:]]))
 
 
@@ -109,7 +111,7 @@ class Rows(Table):
 
 
 class TextRows(Table):
-    """All digits in each picture, and the probability of the text."""
+    """The text in each picture, and its probability."""
 
     def __init__(self, names: Sequence[str], width: float) -> None:
         super().__init__(names, width, "confidence", "text")
@@ -126,15 +128,20 @@ FORMATS: dict[str, tuple[Callable[[float], Any], Callable[[Sequence[str], float]
 
 
 def facts(about: Mapping[str, Any], width: float) -> str:
-    """Return the facts about a service or a model, one per line, with the model's metadata last."""
-    model = dict(about["model"])
-    lines = {**about, "model": model.pop("version", ""), **dict(sorted(model.items()))}
-    indent = max(map(len, lines)) + 2
-    return rendered(
-        Text("\n").join(
-            Text.assemble((name.replace("_", " ").ljust(indent), "bold"), hanging(printable(str(value)), indent, width))
-            for name, value in lines.items()
-        )
+    """Return the facts about a service, then those about each of its models, one per line."""
+    groups = [{name: value for name, value in about.items() if name != "models"}]
+    for name, model in about["models"].items():
+        metadata = dict(model)
+        groups.append({f"{name} model": metadata.pop("version", ""), **dict(sorted(metadata.items()))})
+    indent = max(len(name) for group in groups for name in group) + 2
+    return rendered(Text("\n\n").join(rows_of(group, indent, width) for group in groups if group))
+
+
+def rows_of(group: Mapping[str, Any], indent: int, width: float) -> Text:
+    """Return names and values, one pair per line."""
+    return Text("\n").join(
+        Text.assemble((name.replace("_", " ").ljust(indent), "bold"), hanging(printable(str(value)), indent, width))
+        for name, value in group.items()
     )
 
 
@@ -155,10 +162,12 @@ def is_digit(digit: answers.Digit) -> bool:
     return digit.legibility >= LEGIBLE
 
 
-def digit_row(digit: answers.Digit, size: int) -> Text:
-    """Return the row of a digit in a text, with its probability."""
-    row = bar_row(digit.digit, digit.confidence, colour(min(digit.confidence, digit.legibility)), size)
-    return row if is_digit(digit) else row.append(f"  {NOT_A_DIGIT}")
+def sign_row(sign: answers.Digit | answers.Mark, size: int) -> Text:
+    """Return the row of a digit in a text, with its probability, or that of a mark."""
+    if isinstance(sign, answers.Mark):
+        return Text(f"  {sign.mark}")
+    row = bar_row(sign.digit, sign.confidence, colour(min(sign.confidence, sign.legibility)), size)
+    return row if is_digit(sign) else row.append(f"  {NOT_A_DIGIT}")
 
 
 def bar_row(digit: int, share: float, style: str, size: int) -> Text:

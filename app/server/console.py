@@ -37,7 +37,8 @@ class Console:
 def sentence(event: str, values: Mapping[str, Any]) -> str:
     """Describe an event; for a request: method, path, status and time."""
     if event == "serving":
-        return "Digits {version}, model {model}, on {url} (Ctrl-C stops it)".format(**values)
+        models = ", ".join(f"{name} model {version}" for name, version in values["models"].items())
+        return f"Digits {values['version']}, {models}, on {values['url']} (Ctrl-C stops it)"
     if event == "request":
         return f"{values['method']} {quote(values['path'])} {values['status']} {1000 * values['seconds']:.1f} ms"
     return " ".join([event, *(f"{name}={value}" for name, value in values.items())])

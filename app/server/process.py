@@ -30,7 +30,7 @@ class NotListening(Exception):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; Ctrl-C may raise KeyboardInterrupt.
 
-    Raises NotListening, or ModelError if the model cannot be served.
+    Raises NotListening, or ModelError if a model file cannot be served.
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
@@ -38,7 +38,8 @@ def serve(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
     try:
-        LOG.info("serving", url=url_of(listener), version=app.version, model=app.state.model)
+        versions = {name: about["version"] for name, about in app.state.models.items()}
+        LOG.info("serving", url=url_of(listener), version=app.version, models=versions)
         run(app, listener, settings)
     finally:
         LOG.info("stopped")

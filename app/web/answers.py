@@ -11,7 +11,9 @@ Frame = Annotated[
     str | None,
     Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI."),
 ]
-Model = Annotated[str, Field(description="The model's version: the first 12 hex digits of its file's SHA-256.")]
+Model = Annotated[
+    str, Field(description="Version of the model that read the picture: the first 12 hex digits of its file's SHA-256.")
+]
 
 
 class Box(BaseModel):
@@ -89,26 +91,39 @@ class Predictions(BaseModel):
 class Digit(Classification):
     """A digit in a text."""
 
-    legibility: Share = Field(description="Probability that it is one whole digit.")
+    legibility: Share = Field(description="Probability that it is a digit.")
     box: Box
-    frame: Frame = None
+    frame: str | None = Field(
+        default=None,
+        description="With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on black, as a data URI.",
+    )
+
+
+class Mark(BaseModel):
+    """A mark in a text."""
+
+    mark: str = Field(min_length=1, max_length=1, description="One of `.`, `,`, `-`, `/` and `:`.")
+    box: Box
 
 
 class Line(BaseModel):
     """A line of a text."""
 
-    text: str = Field(description="Its digits.")
-    confidence: Share = Field(description="Probability of this reading of the line.")
+    text: str = Field(
+        description="The line as written: digits, marks, and a space where a gap is about as wide as a digit is high."
+    )
+    confidence: Share = Field(description="Probability that this is the complete line.")
     box: Box
-    digits: list[Digit] = Field(description="From left to right, at least one and at most 64.")
+    digits: list[Digit] = Field(description="From left to right, at most 64.")
+    marks: list[Mark] = Field(description="From left to right; none with ?marks=false.")
 
 
 class Text(BaseModel):
-    """All digits in a picture."""
+    """What is written in a picture, as far as it consists of digits and marks."""
 
-    text: str = Field(description="The lines, separated by newlines; empty if there are no digits.")
-    confidence: Share = Field(description="Probability of this reading of the whole picture.")
-    lines: list[Line] = Field(description="From top to bottom, at most 32; none if there are no digits.")
+    text: str = Field(description="The lines, separated by newlines; empty if there are none.")
+    confidence: Share = Field(description="Probability that this is the complete text in the picture.")
+    lines: list[Line] = Field(description="From top to bottom, at most 32.")
     model: Model
 
 
@@ -118,31 +133,29 @@ class Stored(BaseModel):
     stored: bool = Field(description="False if the picture is already stored with this label.")
 
 
+class Models(BaseModel):
+    """The models of the service: one reads single digits, the other reads lines."""
+
+    digits: dict[str, str]
+    lines: dict[str, str]
+
+
 class Health(BaseModel):
     """The service is ready."""
 
     status: Literal["ok"] = "ok"
     version: str = Field(description="The service's version.")
     corrections: bool = Field(description="Whether `/corrections` stores pictures.")
-    model: dict[str, str] = Field(description="The model's version and the metadata of its file.")
+    models: Models = Field(description="The version of each model and the metadata of its file.")
 
 
-MODEL_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
+DIGITS_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
+LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: "}
 PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
 REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
 BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
 SEVEN = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "legibility": 0.998}
-ONE = {"digit": 1, "confidence": 0.98, "probabilities": [0.0, 0.98] + [0.0] * 5 + [0.02, 0.0, 0.0], "legibility": 0.95}
-SEVENTY_ONE = {
-    "text": "71",
-    "confidence": 0.97,
-    "box": {"left": 40, "top": 30, "width": 105, "height": 92},
-    "digits": [
-        {**SEVEN, "box": BOX_EXAMPLE},
-        {**ONE, "box": {"left": 120, "top": 30, "width": 25, "height": 88}},
-    ],
-}
-PREDICTION_EXAMPLE = {**SEVEN, "model": MODEL_EXAMPLE["version"]}
+PREDICTION_EXAMPLE = {**SEVEN, "model": DIGITS_EXAMPLE["version"]}
 EXPLANATION_EXAMPLE = {
     **PREDICTION_EXAMPLE,
     "frame": PNG_EXAMPLE,
@@ -160,8 +173,29 @@ CORRUPT_IMAGE = {
     "request_id": REQUEST_ID_EXAMPLE,
 }
 PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
-TEXT_EXAMPLE = {"text": "71", "confidence": 0.96, "lines": [SEVENTY_ONE], "model": MODEL_EXAMPLE["version"]}
-HEALTH_EXAMPLE = {"status": "ok", "version": "1.0.0", "corrections": False, "model": MODEL_EXAMPLE}
+AMOUNT = {
+    "text": "12.50",
+    "confidence": 0.97,
+    "box": {"left": 40, "top": 30, "width": 210, "height": 92},
+    "digits": [
+        {
+            "digit": digit,
+            "confidence": 0.99,
+            "probabilities": [0.99 if each == digit else 0.01 * (each == 8) for each in range(10)],
+            "legibility": 0.98,
+            "box": {"left": left, "top": 30, "width": 40, "height": 90},
+        }
+        for digit, left in ((1, 40), (2, 90), (5, 160), (0, 210))
+    ],
+    "marks": [{"mark": ".", "box": {"left": 140, "top": 112, "width": 10, "height": 10}}],
+}
+TEXT_EXAMPLE = {"text": "12.50", "confidence": 0.96, "lines": [AMOUNT], "model": LINES_EXAMPLE["version"]}
+HEALTH_EXAMPLE = {
+    "status": "ok",
+    "version": "1.0.0",
+    "corrections": False,
+    "models": {"digits": DIGITS_EXAMPLE, "lines": LINES_EXAMPLE},
+}
 
 
 def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON

@@ -12,7 +12,7 @@ from app.inference.classifier import Classifier
 from app.inference.occlusion import evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
-from app.web.answers import Box, Digit, Explanation, Line, Prediction, Text
+from app.web.answers import Box, Digit, Explanation, Line, Mark, Prediction, Text
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:
@@ -63,6 +63,7 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
         confidence=round(line.confidence, 6),
         box=box_of(line.box),
         digits=[digit_of(digit, with_frames) for digit in line.digits],
+        marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
 
 

@@ -44,7 +44,7 @@ async def read_with_ink(request: Request, picture: bytes) -> Reading:
 
 
 async def read_text(request: Request, picture: bytes, length: int | None) -> Text:
-    """Read all digits in the only picture of a request, or exactly `length`."""
+    """Read the text in the only picture of a request, with exactly `length` digits if given."""
     request.state.holding.take(Resource.LARGE)
     text: Text = await request.state.reader.read_text(picture, length)
     record_text(text, Resource.LARGE, request.state.metrics)

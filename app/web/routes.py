@@ -7,7 +7,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.inference.classifier import Classifier
 from app.inference.text import ImpossibleLength
 from app.inference.thresholds import MAX_DIGITS
 from app.preprocess.errors import BlankImage, TooMuchWriting
@@ -110,14 +109,19 @@ async def read(
     request: Request,
     picture: Picture,
     length: Annotated[
-        int | None, Query(ge=1, le=MAX_DIGITS, description="Number of digits in the picture, if known.")
+        int | None, Query(ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known.")
     ] = None,
-    frame: Annotated[bool, Query(description="Also return the network's input for each digit.")] = False,
+    marks: Annotated[
+        bool, Query(description="Also return the marks `.`, `,`, `-`, `/` and `:`, and spaces in a line.")
+    ] = True,
+    frame: Annotated[bool, Query(description="Also return each digit's frame, 28×28, white on black.")] = False,
 ) -> answers.Text:
-    """Read all handwritten digits in a picture, line by line; without digits, the text is empty."""
+    """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
     text = await read_text(request, picture, length)
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    return await run_in_threadpool(conversion.text_of, text, request.state.reader.classifier.version, frame)
+    return await run_in_threadpool(
+        conversion.text_of, text if marks else text.digits_only(), request.state.reader.lines.version, frame
+    )
 
 
 @unguarded.head("/health", include_in_schema=False)
@@ -127,13 +131,12 @@ async def read(
     responses=answers.documentation(answers.HEALTH_EXAMPLE) | problems.documentation("/health", errors.ShuttingDown),
 )
 async def health(request: Request) -> answers.Health:
-    """Report whether the service is ready, and its model: 503 as soon as it is told to stop."""
+    """Report whether the service is ready, and its models: 503 as soon as it is told to stop."""
     request.state.draining.check()
-    classifier: Classifier = request.state.reader.classifier
     return answers.Health(
         version=request.app.version,
         corrections=request.state.corrections is not None,
-        model=classifier.about,
+        models=request.app.state.models,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, FailFast, Field
 
 from app.inference.classifier import CLASSES, PIXELS
-from app.web.answers import MODEL_EXAMPLE, PREDICTION_EXAMPLE
+from app.web.answers import DIGITS_EXAMPLE, PREDICTION_EXAMPLE
 
 NAME = "digits"
 OutputName = Literal["digit", "probabilities", "legibility"]
@@ -143,7 +143,7 @@ class ServerReady(BaseModel):
     ready: Literal[True] = True
 
 
-VERSION_EXAMPLE = MODEL_EXAMPLE["version"]
+VERSION_EXAMPLE = DIGITS_EXAMPLE["version"]
 SERVER_EXAMPLE = ServerMetadata(version="1.0.0").model_dump()
 LIVE_EXAMPLE = ServerLive().model_dump()
 READY_EXAMPLE = ServerReady().model_dump()
