@@ -37,9 +37,21 @@ from training.data import NOTHING
 from training.non_digits import Kind, crop, shape, texture
 from training.paper import Size, levels, png, resized, to_image
 from training.strokes import felt, pen
-from training.writing import FELT, SEPARATORS, SIGNS, TIGHT, TOUCHING, Hand, Row, Span, sign, written
+from training.writing import FELT, TIGHT, TOUCHING, Hand, Row, Span, written
 
 SPACED = 0.12, 0.5  # gaps, in digit heights
+
+
+SEPARATORS, SIGNS = ".,-", "-$#="
+# The strokes of each sign, from (x, y) to (x, y), in digit heights from the digit's top left.
+SIGN_STROKES: dict[str, list[tuple[float, ...]]] = {
+    ".": [(0.05, 0.95, 0.06, 0.95)],
+    ",": [(0.15, 0.92, 0.06, 1.15)],
+    "-": [(0.05, 0.52, 0.45, 0.5)],
+    "=": [(0.05, 0.42, 0.45, 0.4), (0.05, 0.6, 0.45, 0.6)],
+    "#": [(0.3, 0, 0.2, 1), (0.5, 0, 0.4, 1), (0, 0.33, 0.7, 0.33), (0, 0.66, 0.7, 0.66)],
+    "$": [(0.25, 0, 0.25, 1)],
+}
 
 
 class Number(NamedTuple):
@@ -65,6 +77,20 @@ def hand(
     as_felt = rng.random() < 0.5
     strokes = [felt(digit) if as_felt else pen(digit, width) for digit in digits]
     return Hand(strokes, rng.uniform(*height), rng.uniform(*slant), FELT if as_felt else width)
+
+
+def sign(kind: str, height: float, width: float) -> Map:
+    """Draw a mask of a sign, from the top of the digits beside it down to their foot or below."""
+    image = Image.new("L", (int(0.8 * height) + 4, int(1.3 * height) + 4))
+    draw, pen_width = ImageDraw.Draw(image), max(1, round(width * height))
+    for stroke in SIGN_STROKES[kind]:
+        draw.line([height * share for share in stroke], fill=255, width=pen_width)
+    if kind == "$":
+        upper, lower = ([share * height for share in (0.05, top, 0.45, top + 0.4)] for top in (0.1, 0.5))
+        draw.arc(upper, 90, 330, fill=255, width=pen_width)
+        draw.arc(lower, 270, 150, fill=255, width=pen_width)
+    columns = np.flatnonzero(np.asarray(image).any(axis=0))
+    return levels(image)[:, columns[0] : columns[-1] + 1]
 
 
 def row(writer: Hand, rng: Generator, gaps: Span, between: str = "", before: str = "", touching: bool = False) -> Map:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from support import MODEL
+from tensors import as_digits
 from training import evaluate
 from training.evaluate import Answers
 
@@ -57,12 +58,14 @@ def test_the_wilson_interval_matches_published_values(errors, n, low, high):
 
 
 @pytest.mark.slow
-def test_the_card_reports_the_measurements(answers, tmp_path, classifier):
-    evaluate.write_card(classifier, answers, tmp_path)
+def test_the_card_reports_the_measurements(answers, tmp_path, classifier, line_network):
+    evaluate.write_card(classifier, answers, line_network, "97.0% of 2,000 lines are read exactly", tmp_path)
     card = (tmp_path / "README.md").read_text()
     assert classifier.version in card
     assert f"({len(answers.mistakes)} of 500; 95 % interval" in card
     assert classifier.metadata["recipe"] in card
+    assert line_network.version in card
+    assert "97.0% of 2,000 lines" in card
     assert "$" not in card
     for picture in ("confusion", "calibration", "mistakes"):
         assert f"({picture}.png)" in card
@@ -70,20 +73,29 @@ def test_the_card_reports_the_measurements(answers, tmp_path, classifier):
 
 
 @pytest.mark.slow
-def test_a_model_without_metadata_gets_a_card_too(answers, tmp_path, classifier, monkeypatch):
+def test_a_model_without_metadata_gets_a_card_too(answers, tmp_path, classifier, line_network, monkeypatch):
     monkeypatch.setattr(classifier, "metadata", {})
-    evaluate.write_card(classifier, answers, tmp_path)
+    evaluate.write_card(classifier, answers, line_network, "", tmp_path)
     assert "not recorded" in (tmp_path / "README.md").read_text()
 
 
-def test_the_committed_card_belongs_to_the_committed_model(classifier):
+@pytest.mark.slow
+def test_lines_of_real_digits_are_read(shuffled, line_network, monkeypatch):
+    monkeypatch.setattr(evaluate, "LINES", 200)
+    assert evaluate.lines_right(line_network, as_digits(*shuffled)) >= 160
+    assert "of 200 lines are read exactly" in evaluate.line_report(line_network, as_digits(*shuffled))
+
+
+def test_the_committed_card_belongs_to_the_committed_models(classifier, line_network):
     card = (MODEL.parent / "README.md").read_text()
+    assert line_network.version in card
     assert classifier.version in card
     assert classifier.metadata["seeds"] in card.replace("\n", " ")
 
 
 @pytest.mark.slow
-def test_only_a_model_card_is_overwritten(sample_mnist, tmp_path, capsys):
+def test_only_a_model_card_is_overwritten(sample_mnist, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(evaluate, "LINES", 20)
     shutil.copy(MODEL, tmp_path)
     command = ["--model", str(tmp_path / MODEL.name), "--data", str(sample_mnist)]
     (tmp_path / "README.md").write_text("# My project")

@@ -10,9 +10,9 @@ from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.strips import STRIP_HEIGHT
 from tensors import as_digits
 from training import line_text
-from training.line_ink import HEIGHT, Pen, Writer, glyphs_of, ink_lines, mark, strip
+from training.line_ink import HEIGHT, Writer, glyphs_of, ink_lines, strip
+from training.writing import mark
 
-UPRIGHT = Pen(slant=0.0, stretch=1.0, threshold=0.5, contrast=3.0, width=0.1)
 SPACE = CHARACTERS.index(" ") + 1
 
 
@@ -49,13 +49,13 @@ def rows_of(mask: np.ndarray) -> tuple[float, float]:
 def test_marks_lie_where_people_write_them(kind, highest, lowest):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        first, last = rows_of(mark(kind, UPRIGHT, rng))
+        first, last = rows_of(mark(kind, HEIGHT, 0.1, rng))
         assert highest < first <= last < lowest
 
 
 def test_a_colon_is_two_dots_and_a_slash_spans_the_line():
     rng = np.random.default_rng(0)
-    colon, slash = mark(":", UPRIGHT, rng), mark("/", UPRIGHT, rng)
+    colon, slash = mark(":", HEIGHT, 0.1, rng), mark("/", HEIGHT, 0.1, rng)
     assert np.count_nonzero(np.diff((colon > 0.5).any(axis=1).astype(int)) == 1) == 2
     first, last = rows_of(slash)
     assert last - first > 0.85

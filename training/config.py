@@ -16,7 +16,8 @@ from training.model import ACTIVATIONS
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
 # Peak learning rate of the dense stage, relative to the convolutional one. Ten times as much undoes what that learned.
 CONVERTED_RATE = 0.001
-MODEL = Path(__file__).parent.parent / "models" / "digits.onnx"
+MODELS = Path(__file__).parent.parent / "models"
+MODEL, LINES_MODEL = MODELS / "digits.onnx", MODELS / "lines.onnx"
 RUNS = Path("runs")
 
 

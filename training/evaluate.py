@@ -1,7 +1,7 @@
-"""Measure the served model file: `python -m training.evaluate` prints the results and writes the model card.
+"""Measure the served model files: `python -m training.evaluate` prints the results and writes the model card.
 
 Each of MNIST's 10,000 test images is encoded as a PNG and takes the same path as an upload, through `app.preprocess`
-and `app.inference`, but not over HTTP.
+and `app.inference`, but not over HTTP. The line network reads lines that `training.line_ink` writes with test images.
 """
 
 import argparse
@@ -17,18 +17,25 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
+from torch import Generator
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, Classifier, ModelError
+from app.inference.ctc import best_symbols
+from app.inference.lines import LineNetwork
 from app.inference.reading import read_bytes
 from training import data
-from training.config import MODEL
+from training.config import LINES_MODEL, MODEL
+from training.data import Digits
+from training.line_ink import ink_lines
+from training.line_paper import batch_of, painted
 from training.paper import png
 from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
+LINES, LINES_SEED = 2_000, 10**7
 CARD = Path(__file__).with_name("model_card.md")
 TITLE = "# Model card"  # of every card, which may be overwritten
 
@@ -171,8 +178,26 @@ def report(answers: Answers) -> str:
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
-def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
-    """Write the model card, README.md, and its plots into the model's folder."""
+def lines_right(network: LineNetwork, digits: Digits) -> int:
+    """Count how many of LINES lines, written with digits and painted, are read exactly."""
+    lines, generator = ink_lines(digits, [], LINES, LINES_SEED), Generator().manual_seed(LINES_SEED)
+    right = 0
+    for line in tqdm(lines, unit="line", disable=None):
+        grey = painted(batch_of([line], generator), generator)[0].numpy()
+        pixels = (255 * (grey - grey.min()) / max(np.ptp(grey), 1e-6)).astype(np.uint8)
+        right += best_symbols(network(pixels)) == line.symbols
+    return right
+
+
+def line_report(network: LineNetwork, digits: Digits) -> str:
+    """Format what the line network reads as a sentence."""
+    right = lines_right(network, digits)
+    low, high = wilson_interval(right, LINES)
+    return f"{right / LINES:.1%} of {LINES:,} lines are read exactly (95 % interval {low:.1%} to {high:.1%})"
+
+
+def write_card(classifier: Classifier, answers: Answers, network: LineNetwork, lines: str, folder: Path) -> None:
+    """Write the model card, README.md, and its plots into the folder of the digits' model."""
     wrong = answers.mistakes
     plot_confusion(answers.confusion, folder / "confusion.png")
     plot_reliability(answers.reliability, folder / "calibration.png")
@@ -182,6 +207,8 @@ def write_card(classifier: Classifier, answers: Answers, folder: Path) -> None:
         **classifier.metadata,
         "version": classifier.version,
         "report": report(answers),
+        **{f"lines_{name}": value for name, value in network.about.items()},
+        "lines_report": lines,
     }
     card = Template(CARD.read_text(encoding="utf-8")).substitute(defaultdict(lambda: "not recorded", values))
     (folder / "README.md").write_text(card, encoding="utf-8")
@@ -193,10 +220,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument(
         "--model", type=Path, default=MODEL, metavar="FILE", help="model file to measure (models/digits.onnx)"
     )
+    p.add_argument(
+        "--lines-model", type=Path, default=LINES_MODEL, metavar="FILE", help="line network (models/lines.onnx)"
+    )
     p.add_argument("--data", type=Path, metavar="DIR", help="folder with a copy of MNIST (MNIST_ROOT, else data/)")
     arguments = p.parse_args(argv)
     try:
-        classifier = Classifier(arguments.model)
+        classifier, network = Classifier(arguments.model), LineNetwork(arguments.lines_model)
         test = data.load(arguments.data, train=False)
     except (ModelError, data.DataMissing) as error:
         print(error, file=sys.stderr)
@@ -206,8 +236,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{card} is not a model card: move the model into a folder of its own, for its card.", file=sys.stderr)
         return 1
     answers = answer(classifier, test.images.numpy(), test.labels.numpy())
-    write_card(classifier, answers, arguments.model.parent)
-    print(report(answers))
+    lines = line_report(network, test)
+    write_card(classifier, answers, network, lines, arguments.model.parent)
+    print(f"{report(answers)}\n\nLine network: {lines}.")
     print(f"\nWrote the model card to {card}.")
     return 0
 

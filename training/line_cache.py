@@ -19,7 +19,7 @@ LINES_PER_SHARD = 8_000
 
 
 def lines_of(
-    digits: Digits, others: Path, count: int, seed: int, folder: Path, processes: int | None = None
+    digits: Digits, count: int, seed: int, others: Path, folder: Path, processes: int | None = None
 ) -> list[InkLine]:
     """Write lines with digits, or load them if they were written before.
 
@@ -27,12 +27,12 @@ def lines_of(
     ----------
     digits : Digits
         What the lines are written with.
-    others : Path
-        A zip file with characters that are no digits; it may be missing.
     count : int
         Number of lines.
     seed : int
         Seed of the random generator.
+    others : Path
+        A zip file with characters that are no digits; it may be missing.
     folder : Path
         Where the lines are kept.
     processes : int, optional

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map
@@ -28,7 +28,7 @@ from training.non_digits import crop, shape, texture
 from training.paper import levels, resized
 from training.strokes import felt, pen
 from training.styles import restyle
-from training.writing import Row, written
+from training.writing import Row, mark, written
 
 VERSION = 2  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
@@ -130,37 +130,6 @@ def stroked(mask: Mask, height: float, pen: Pen, rng: Generator) -> Map:
     return soft[:, columns[0] : columns[-1] + 1] if len(columns) else levels(image)
 
 
-def mark(kind: str, pen: Pen, rng: Generator) -> Map:
-    """Draw a mark, from the top of the digits beside it down to their foot or below."""
-    fine = 4
-    unit, width = HEIGHT * fine, round(HEIGHT * fine * max(0.06, pen.width * rng.uniform(0.8, 1.3)))
-    image = Image.new("L", (int(1.3 * unit), int(1.6 * unit)))
-    draw = ImageDraw.Draw(image)
-    for stroke in mark_strokes(kind, rng):
-        points = [(unit * (x + 0.3), unit * (y + 0.2)) for x, y in stroke]
-        draw.line(points, fill=255, width=width, joint="curve")
-        for x, y in (points[0], points[-1]):
-            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    mask = levels(image.reduce(fine))[round(0.2 * HEIGHT) :]
-    columns = np.flatnonzero(mask.max(axis=0) > 0.2)
-    return mask[:, columns[0] : columns[-1] + 1]
-
-
-def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
-    """Return the strokes of a mark, points (x, y) in digit heights from the top of the digits."""
-    if kind in ".:":
-        heights = [rng.uniform(0.86, 1.0)] if kind == "." else rng.uniform((0.22, 0.72), (0.42, 0.95)).tolist()
-        return [[(0, y), (rng.uniform(-0.04, 0.06), y + rng.uniform(-0.03, 0.05))] for y in heights]
-    if kind == ",":
-        top, tail = rng.uniform(0.84, 0.98), rng.uniform(0.12, 0.35)
-        return [[(0.1, top), (0.1 + rng.uniform(0, 0.05), top + tail / 2), (rng.uniform(-0.05, 0.07), top + tail)]]
-    if kind == "-":
-        y, length = rng.uniform(0.36, 0.66), rng.uniform(0.2, 0.65)
-        return [[(0, y), (length / 2, y + rng.normal(0, 0.02)), (length, y + rng.normal(0, 0.05))]]
-    lean = rng.uniform(0.15, 0.75)
-    return [[(lean, rng.uniform(-0.2, 0.05)), (lean / 2, 0.5), (0, rng.uniform(0.95, 1.2))]]
-
-
 def other(kind: str, glyphs: Glyphs, rng: Generator) -> Map:
     """Draw what is neither digit nor mark, cropped to its ink."""
     kinds = [letter, letter, money_sign, invented_character, scribble, printed_lines, shape, texture, equals]
@@ -249,7 +218,8 @@ class Writer:
             raised = (-0.3 if kind == "=" else height / HEIGHT - 1) + rng.uniform(-0.1, 0.1)
             return mask, OTHER, raised + drifted
         if kind not in line_text.DIGITS:
-            return mark(kind, self.pen, rng), CHARACTERS.index(kind) + 1, rng.uniform(-0.04, 0.04) + drifted
+            drawn = mark(kind, HEIGHT, self.pen.width * rng.uniform(0.8, 1.3), rng)
+            return drawn, CHARACTERS.index(kind) + 1, rng.uniform(-0.04, 0.04) + drifted
         index = self.next_digit(kind in line_text.ZEROS)
         height = rng.uniform(0.55, 0.85) if kind in line_text.SMALL else 1.0
         height *= 1 + rng.uniform(-self.uneven, self.uneven)

@@ -26,20 +26,20 @@ from tqdm import tqdm
 
 from app.inference.classifier import ModelError
 from training import data, line_cache, line_export, line_pictures
-from training.data import Digits
 from training.export import ExportMismatch
 from training.line_ink import InkLine
 from training.line_net import LineNet
 from training.line_paper import batch_of, painted
 from training.line_pictures import OwnLine
 from training.pictures import PicturesMissing
-from training.run import NothingToResume
+from training.run import NothingToResume, run_to_resume
 from training.train import faster_precision, learning_rate
 
-RUNS = Path("runs")
+RUNS = Path("runs/lines")
 CHUNK = 8  # batches that are sorted by width together
 SHORT = 2  # symbols: only such lines are used in the first steps, until the network tells symbols from blanks
 VALIDATION_LINES, VALIDATION_SEED = 3_000, 10**6
+Outputs = list[tuple[Tensor, list[tuple[int, ...]]]]  # for each batch, logits (N, T, C) and what the lines say
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def start(recipe: Recipe, folder: Path) -> Run:
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=recipe.weight_decay, fused=True)
     run = Run(recipe, folder, network, optimizer, [], {})
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "recipe.json").write_text(json.dumps(asdict(recipe), indent=2))
+    (folder / "config.json").write_text(json.dumps(asdict(recipe), indent=2))
     if (folder / "last.pt").exists():
         state = torch.load(folder / "last.pt", weights_only=True)
         network.load_state_dict(state["network"])
@@ -151,27 +151,17 @@ def train_epoch(run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], is_b
     return total / count
 
 
-class Outputs(NamedTuple):
-    """The network's logits (N, T, C) for a batch of painted validation lines, and what these say."""
-
-    logits: Tensor
-    texts: list[tuple[int, ...]]
-
-
 @torch.inference_mode()
-def outputs(network: LineNet, lines: Sequence[InkLine]) -> list[Outputs]:
+def outputs(network: LineNet, lines: Sequence[InkLine]) -> Outputs:
     """Paint validation lines, always in the same way, and compute the network's logits."""
     network.eval()
-    generator, found = Generator().manual_seed(VALIDATION_SEED), []
+    generator = Generator().manual_seed(VALIDATION_SEED)
     ordered = sorted(lines, key=lambda line: line.mask.shape[1])
-    for begin in range(0, len(ordered), 64):
-        batch = ordered[begin : begin + 64]
-        logits = network(painted(batch_of(batch, generator), generator))
-        found.append(Outputs(logits, [line.symbols for line in batch]))
-    return found
+    parts = [ordered[begin : begin + 64] for begin in range(0, len(ordered), 64)]
+    return [(network(painted(batch_of(part, generator), generator)), [line.symbols for line in part]) for part in parts]
 
 
-def validate(found: Sequence[Outputs]) -> tuple[float, float]:
+def validate(found: Outputs) -> tuple[float, float]:
     """Compute the mean CTC loss per line, and the share of lines whose best path says something else."""
     losses = torch.cat([loss_of(logits, texts) for logits, texts in found])
     wrong = sum(best_path(row) != text for logits, texts in found for row, text in zip(logits, texts, strict=True))
@@ -183,10 +173,10 @@ def best_path(logits: Tensor) -> tuple[int, ...]:
     return tuple(symbol for symbol, _ in groupby(logits.argmax(dim=1).tolist()) if symbol)
 
 
-def best_temperature(found: Sequence[Outputs]) -> float:
+def best_temperature(found: Outputs) -> float:
     """Find the temperature of the logits that gives the lines' texts the highest probability (Guo et al. 2017)."""
     temperatures = np.arange(0.6, 2.01, 0.05)
-    losses = [sum(loss_of(part.logits / t, part.texts).sum().item() for part in found) for t in temperatures]
+    losses = [sum(loss_of(logits / t, texts).sum().item() for logits, texts in found) for t in temperatures]
     return round(float(temperatures[int(np.argmin(losses))]), 2)
 
 
@@ -230,8 +220,11 @@ def finish(run: Run, output: Path, held_out: Sequence[InkLine], own: Sequence[Ow
     return f"{output}: {best.validation_error:.2%} of validation lines wrong, temperature {temperature:.2f}."
 
 
-def train(recipe: Recipe, arguments: argparse.Namespace) -> int:
+def train(arguments: argparse.Namespace) -> int:
     """Write lines, train, and export; return the exit status."""
+    folder = run_to_resume(arguments) or arguments.runs / datetime.now().strftime("%Y-%m-%d-%H%M%S")
+    saved = folder / "config.json"
+    recipe = Recipe(**json.loads(saved.read_text())) if saved.exists() else RECIPES[arguments.recipe]
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
@@ -239,8 +232,9 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> int:
     if not others.exists():
         print(f"Training without Omniglot's characters: {others} does not exist.")
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
-    folder = arguments.resume or RUNS / datetime.now().strftime("lines-%Y-%m-%d-%H%M%S")
-    lines, held_out = written(training, held_out_digits, others, recipe, arguments.threads)
+    place = others, data.DEFAULT_ROOT / "lines", arguments.threads
+    lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)
+    held_out = line_cache.lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, *place)
     run, is_bf16 = start(recipe, folder), faster_precision(torch.device("cpu")) == "bf16"
     print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {folder}")
     status = 0
@@ -254,15 +248,6 @@ def train(recipe: Recipe, arguments: argparse.Namespace) -> int:
         print(finish(run, output, held_out, own))
         print(f"To serve it: digits serve --lines-model {output}")
     return status
-
-
-def written(
-    training: Digits, held_out: Digits, others: Path, recipe: Recipe, threads: int | None
-) -> tuple[list[InkLine], list[InkLine]]:
-    """Write, or load from the cache, the lines to train on and those to validate on."""
-    cache = data.DEFAULT_ROOT / "lines"
-    lines = line_cache.lines_of(training, others, recipe.lines, recipe.seed, cache, threads)
-    return lines, line_cache.lines_of(held_out, others, VALIDATION_LINES, VALIDATION_SEED, cache, threads)
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -283,26 +268,17 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="also train on your own pictures, such as corrected ones: DIR/images and DIR/labels.csv",
     )
     p.add_argument("--output", type=Path, metavar="FILE", help="model file (lines.onnx in the run's folder)")
+    p.add_argument("--runs", type=Path, default=RUNS, metavar="DIR", help="parent of the run's folder (runs/lines)")
     p.add_argument("--resume", type=Path, metavar="RUN", help="resume the run in this folder, with its recipe")
     p.add_argument("--threads", type=int, metavar="N", help="CPU threads (number of cores)")
     return p.parse_args(argv)
-
-
-def recipe_of(arguments: argparse.Namespace) -> Recipe:
-    """Return the recipe that is named, or that of the run to resume; raise NothingToResume if there is none."""
-    if arguments.resume is None:
-        return RECIPES[arguments.recipe]
-    try:
-        return Recipe(**json.loads((arguments.resume / "recipe.json").read_text()))
-    except FileNotFoundError as error:
-        raise NothingToResume(f"{arguments.resume} holds no run to resume: pass the folder of a run.") from error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     arguments = parse(argv)
     try:
-        return train(recipe_of(arguments), arguments)
+        return train(arguments)
     except (data.DataMissing, ExportMismatch, ModelError, NothingToResume, PicturesMissing) as error:
         print(error, file=sys.stderr)
         return 1

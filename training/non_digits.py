@@ -1,16 +1,12 @@
 """Generate frames that show no single whole digit, for the network to learn to tell from digits.
 
-    python -m training.non_digits docs/non-digits.png      draws a sheet of them
-
 They cover what a picture may show beside a digit or in its place: parts of digits, several digits at once, other
 characters, scribbles, shapes and textures. They are framed as the service frames a picture. `training.augment` deforms
 them again in each epoch.
 """
 
 import math
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
@@ -19,11 +15,9 @@ from PIL import Image, ImageDraw
 
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Map
-from training import data
 from training.characters import CANVAS, invented_character, letter, lines, scribble, sign, slash, y_like, z_like
 from training.data import Digits
 from training.paper import levels
-from training.segments import segments
 
 INK = 0.12  # pixels above this count as ink
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
@@ -162,24 +156,3 @@ KINDS: tuple[tuple[Kind, float], ...] = (
     (shape, 0.05),
     (texture, 0.03),
 )
-
-
-def sheet(frames: NDArray[np.uint8], columns: int) -> Image.Image:
-    """Arrange frames in a grid, black ink on white."""
-    rows = frames.reshape(-1, columns, FRAME_SIDE, FRAME_SIDE).swapaxes(1, 2)
-    return Image.fromarray(255 - rows.reshape(-1, columns * FRAME_SIDE))
-
-
-def main() -> None:
-    """Draw a sheet with a row for each kind, and a last row of segments of numbers that are not digits."""
-    digits, path = data.load(train=True), Path(sys.argv[1])
-    rng = np.random.default_rng(0)
-    inks = (crop(kind(digits, rng)) for kind, _ in KINDS for _ in range(24))
-    frames = [frame_from_ink(ink) if ink is not None else np.zeros((28, 28), np.float32) for ink in inks]
-    _, cut_wrongly = segments(digits, 24, seed=0)
-    kinds = (255 * np.stack(frames)).astype(np.uint8)
-    sheet(np.concatenate([kinds, cut_wrongly.images.numpy()]), 24).save(path, optimize=True)
-
-
-if __name__ == "__main__":
-    main()

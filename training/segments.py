@@ -1,7 +1,7 @@
 """Cut written numbers into segments: digits with traces of their neighbours, and segments that are not digits.
 
 A line of digits is cut between neighbours, and through some digits. A segment is a run of adjacent pieces: a part of a
-digit, a whole one, two digits at once, or a digit with a part of its neighbour or with a sign. Ambiguous segments are
+digit, a whole one, two digits at once, or a digit with a part of its neighbour or with a mark. Ambiguous segments are
 left out, which nobody could judge without the rest of the line: narrow ones, which may be 1s, and low ones, such as the
 loop of a 6.
 """
@@ -20,16 +20,17 @@ from app.preprocess.maps import Map
 from training.data import Digits
 from training.objective import NONE
 from training.strokes import felt
-from training.writing import FELT, INKED, SEPARATORS, SIGNS, TIGHT, TOUCHING, Hand, Row, sign, written
+from training.writing import FELT, INKED, TIGHT, TOUCHING, Hand, Row, mark, written
 
 WHOLE, PARTIAL = 0.9, 0.65  # share of a digit's ink: a segment that is a digit has at least, a non-digit at most
 PURE, MIXED = 0.9, 0.8  # the digit's share of the segment's ink, likewise
-SIGN = 0.02  # the most ink of signs in a segment that is a digit, as a share
+MARK = 0.02  # the most ink of marks in a segment that is a digit, as a share
 SLENDER, LOW = 0.4, 0.7  # least width without slant by height, and least height by the line's, of a non-digit
+MARKS = ".,-"
 MAX_PIECES = 3  # per segment
 MAX_PER_LINE = 3  # segments of each class from one line
 STRAY = 0.03  # standard deviation of a cut between two digits, in digit heights
-CUT_THROUGH = 0.5  # share of digits and signs that are cut
+CUT_THROUGH = 0.5  # share of digits and marks that are cut
 
 
 class Line(NamedTuple):
@@ -40,9 +41,9 @@ class Line(NamedTuple):
     ink : Map
         (H, W) float32 in [0, 1], ink = 1.
     source : NDArray
-        (H, W) int64: the digit or sign that each pixel belongs to, counted from 1; 0 where there is no ink.
+        (H, W) int64: the digit or mark that each pixel belongs to, counted from 1; 0 where there is no ink.
     labels : NDArray
-        int64: what was written; a sign is NONE.
+        int64: what was written; a mark is NONE.
     """
 
     ink: Map
@@ -100,13 +101,13 @@ def judged_segments(digits: Digits, rng: Generator) -> Iterator[tuple[Map, int]]
 
 
 def number(writer: Hand, labels: NDArray[np.int64], rng: Generator) -> Line:
-    """Write a line of closely spaced digits, some of which touch, with signs among them."""
+    """Write a line of closely spaced digits, some of which touch, with marks among them."""
     line, written_labels = Row(writer.height), []
-    signs = SEPARATORS + SIGNS if rng.random() < 0.3 else ""
+    has_marks = rng.random() < 0.3
     for strokes, label in zip(writer.strokes, labels.tolist(), strict=True):
         gap = rng.uniform(*(TOUCHING if rng.random() < 0.4 else TIGHT))
-        if signs and rng.random() < 0.5:
-            line.write(sign(signs[rng.integers(len(signs))], writer.height, writer.pen_width), gap)
+        if has_marks and rng.random() < 0.5:
+            line.write(mark(MARKS[rng.integers(len(MARKS))], writer.height, writer.pen_width, rng), gap)
             written_labels.append(NONE)
         height = writer.height * rng.uniform(0.88, 1.08)
         line.write(written(strokes, height, writer.slant), gap, rng.uniform(-0.06, 0.06) + height / writer.height - 1)
@@ -141,10 +142,10 @@ def judge(line: Line, segment: NDArray[np.bool_]) -> int | None:
     count = len(line.labels) + 1
     total = np.bincount(line.source.ravel(), line.ink.ravel(), count)[1:]
     inside = np.bincount(line.source[segment], line.ink[segment], count)[1:]
-    is_sign = line.labels == NONE
-    digit = np.where(is_sign, -1, inside).argmax()  # the one with most ink in the segment
+    is_mark = line.labels == NONE
+    digit = np.where(is_mark, -1, inside).argmax()  # the one with most ink in the segment
     whole, pure = inside[digit] / max(total[digit], 1e-6), inside[digit] / inside.sum()
-    if whole >= WHOLE and pure >= PURE and inside[is_sign].sum() <= SIGN * inside.sum():
+    if whole >= WHOLE and pure >= PURE and inside[is_mark].sum() <= MARK * inside.sum():
         return int(line.labels[digit])
     return NONE if whole <= PARTIAL or pure <= MIXED else None
 

@@ -1,8 +1,9 @@
-"""Write digits as a line of ink in one hand: with its pen, slant and spacing, and with signs between them."""
+"""Write digits as a line of ink in one hand: with its pen, slant and spacing, and with marks between them."""
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.random import Generator
 from PIL import Image, ImageDraw
 
 from app.preprocess.maps import Map
@@ -11,18 +12,8 @@ from training.strokes import Strokes
 
 Span = tuple[float, float]
 TIGHT, TOUCHING = (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights
-SEPARATORS, SIGNS = ".,-", "-$#="
 FELT = 1 / 9  # width of a felt pen, in digit heights
 INKED = 0.1  # pixels above this count as ink
-# The strokes of each sign, from (x, y) to (x, y), in digit heights from the digit's top left.
-SIGN_STROKES: dict[str, list[tuple[float, ...]]] = {
-    ".": [(0.05, 0.95, 0.06, 0.95)],
-    ",": [(0.15, 0.92, 0.06, 1.15)],
-    "-": [(0.05, 0.52, 0.45, 0.5)],
-    "=": [(0.05, 0.42, 0.45, 0.4), (0.05, 0.6, 0.45, 0.6)],
-    "#": [(0.3, 0, 0.2, 1), (0.5, 0, 0.4, 1), (0, 0.33, 0.7, 0.33), (0, 0.66, 0.7, 0.66)],
-    "$": [(0.25, 0, 0.25, 1)],
-}
 
 
 class Hand(NamedTuple):
@@ -51,18 +42,38 @@ def written(strokes: Strokes, height: float, slant: float) -> Map:
     return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def sign(kind: str, height: float, width: float) -> Map:
-    """Draw a mask of a sign, from the top of the digits beside it down to their foot or below."""
-    image = Image.new("L", (int(0.8 * height) + 4, int(1.3 * height) + 4))
-    draw, pen_width = ImageDraw.Draw(image), max(1, round(width * height))
-    for stroke in SIGN_STROKES[kind]:
-        draw.line([height * share for share in stroke], fill=255, width=pen_width)
-    if kind == "$":
-        upper, lower = ([share * height for share in (0.05, top, 0.45, top + 0.4)] for top in (0.1, 0.5))
-        draw.arc(upper, 90, 330, fill=255, width=pen_width)
-        draw.arc(lower, 270, 150, fill=255, width=pen_width)
-    columns = np.flatnonzero(np.asarray(image).any(axis=0))
-    return levels(image)[:, columns[0] : columns[-1] + 1]
+def mark(kind: str, height: float, width: float, rng: Generator) -> Map:
+    """Draw one of the marks . , - / and :, from the top of the digits beside it down to their foot or below.
+
+    `height` is that of the digits, in pixels, and `width` that of the pen, in digit heights.
+    """
+    fine = 4
+    unit, width = height * fine, round(height * fine * max(0.06, width))
+    image = Image.new("L", (int(1.3 * unit), int(1.6 * unit)))
+    draw = ImageDraw.Draw(image)
+    for stroke in mark_strokes(kind, rng):
+        points = [(unit * (x + 0.3), unit * (y + 0.2)) for x, y in stroke]
+        draw.line(points, fill=255, width=width, joint="curve")
+        for x, y in (points[0], points[-1]):
+            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
+    mask = levels(image.reduce(fine))[round(0.2 * height) :]
+    columns = np.flatnonzero(mask.max(axis=0) > 0.2)
+    return mask[:, columns[0] : columns[-1] + 1]
+
+
+def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
+    """Return the strokes of a mark, points (x, y) in digit heights from the top of the digits."""
+    if kind in ".:":
+        heights = [rng.uniform(0.86, 1.0)] if kind == "." else rng.uniform((0.22, 0.72), (0.42, 0.95)).tolist()
+        return [[(0, y), (rng.uniform(-0.04, 0.06), y + rng.uniform(-0.03, 0.05))] for y in heights]
+    if kind == ",":
+        top, tail = rng.uniform(0.84, 0.98), rng.uniform(0.12, 0.35)
+        return [[(0.1, top), (0.1 + rng.uniform(0, 0.05), top + tail / 2), (rng.uniform(-0.05, 0.07), top + tail)]]
+    if kind == "-":
+        y, length = rng.uniform(0.36, 0.66), rng.uniform(0.2, 0.65)
+        return [[(0, y), (length / 2, y + rng.normal(0, 0.02)), (length, y + rng.normal(0, 0.05))]]
+    lean = rng.uniform(0.15, 0.75)
+    return [[(lean, rng.uniform(-0.2, 0.05)), (lean / 2, 0.5), (0, rng.uniform(0.95, 1.2))]]
 
 
 class Row:
