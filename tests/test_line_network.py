@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from app.inference.classifier import ModelError
-from app.inference.ctc import best_symbols
+from app.inference.ctc import best_path, spans_of
 from app.inference.lines import CHARACTERS, CLASSES, LineNetwork
 from app.preprocess.strips import STRIP_HEIGHT, proposals
 from support import LINES_MODEL, encode, number, picture_from_bytes
@@ -42,7 +42,7 @@ def test_an_answer_does_not_depend_on_brightness_and_contrast(line_network, stri
 @pytest.mark.parametrize("more", [2, 40, 200])
 def test_blank_paper_to_the_right_does_not_change_what_is_read(line_network, strip, more):
     longer = np.pad(strip, ((0, 0), (0, more)), constant_values=255)
-    assert best_symbols(line_network(longer)) == best_symbols(line_network(strip))
+    assert spans_of(best_path(line_network(longer))) == spans_of(best_path(line_network(strip)))
 
 
 def test_a_blank_strip_has_finite_probabilities(line_network):

@@ -10,10 +10,10 @@ from app.preprocess.strips import MAX_STRIPS, MIN_WIDTH, STRIP_HEIGHT, Proposal,
 from support import encode, flat, number, picture_from_bytes, turned_jpeg
 
 
-def proposed(image: Image.Image | np.ndarray | bytes, closely: bool = False) -> list[Proposal]:
+def proposed(image: Image.Image | np.ndarray | bytes) -> list[Proposal]:
     data = image if isinstance(image, bytes) else encode(image)
     size = picture_from_bytes(data, 10**6).image.size
-    return proposals(picture_from_bytes(data, strip_side(size, closely)), closely)
+    return proposals(picture_from_bytes(data, strip_side(size)))
 
 
 def place_of(strip: Strip) -> Box:
@@ -62,12 +62,11 @@ def test_a_strip_shows_the_grey_picture_and_its_pixels_lie_where_they_were(digit
         assert np.abs(there.astype(float) - strip.pixels).mean() < 12
 
 
-@pytest.mark.parametrize("closely", [False, True])
-def test_lines_are_proposed_from_top_to_bottom(digits, closely):
+def test_lines_are_proposed_from_top_to_bottom(digits):
     sheet = number(digits[[350, 120, 0]], digits[[60, 200]])
     halves = sheet.crop((0, 0, sheet.width, 144)), sheet.crop((0, 144, sheet.width, 288))
     first, second = map(inked_box, halves)
-    assert_proposed(proposed(sheet, closely), first, second.shifted(144, 0))
+    assert_proposed(proposed(sheet), first, second.shifted(144, 0))
 
 
 def on_desk(sheet: Image.Image) -> Image.Image:
@@ -107,7 +106,7 @@ def in_a_box(sheet: Image.Image) -> Image.Image:
 def test_a_number_is_proposed_alone(digits, change, scale, left, top):
     sheet = number(digits[[350, 120, 0]])
     edges = [round(scale * edge) for edge in inked_box(sheet)]
-    assert_proposed(proposed(change(sheet), closely=True), Box(*edges).shifted(top, left))
+    assert_proposed(proposed(change(sheet)), Box(*edges).shifted(top, left))
 
 
 def test_boxes_are_on_the_upright_picture(digits):
@@ -140,9 +139,8 @@ def test_a_part_of_a_tilted_strip_has_a_box_around_it(digits):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (28, 28), (100, 100), (1, 2000), (2000, 1)])
-@pytest.mark.parametrize("closely", [False, True])
-def test_a_blank_picture_is_proposed_whole_if_it_may_be_a_line(size, closely):
-    found = proposed(flat(200, size), closely)
+def test_a_blank_picture_is_proposed_whole_if_it_may_be_a_line(size):
+    found = proposed(flat(200, size))
     assert len(found) == (0.3 <= size[0] / size[1] <= 20)
     for (strip,) in found:
         assert strip.pixels.shape[1] >= MIN_WIDTH
@@ -158,9 +156,8 @@ def test_a_narrow_digit_is_widened_by_the_background(digits):
     assert (strip.pixels[:, [0, -1]] == 255).all()
 
 
-@pytest.mark.parametrize("closely", [False, True])
-def test_proposals_differ(digits, closely):
-    found = [[place_of(strip) for strip in proposal] for proposal in proposed(number(digits[[350, 120]]), closely)]
+def test_proposals_differ(digits):
+    found = [[place_of(strip) for strip in proposal] for proposal in proposed(number(digits[[350, 120]]))]
     for index, one in enumerate(found):
         assert all(len(one) != len(other) or np.abs(np.subtract(one, other)).max() > 3 for other in found[:index])
 
@@ -173,7 +170,7 @@ def noise(side: int, size: int) -> Image.Image:
 
 @pytest.mark.parametrize(("side", "size"), [(640, 1), (160, 4), (40, 16)])
 def test_a_picture_of_noise_has_few_strips(side, size):
-    strips = [strip for proposal in proposed(noise(side, size), closely=True) for strip in proposal]
+    strips = [strip for proposal in proposed(noise(side, size)) for strip in proposal]
     assert len(strips) <= MAX_STRIPS
     assert sum(strip.pixels.shape[1] for strip in strips) < 20_000
 
@@ -191,4 +188,4 @@ def test_a_picture_with_too_much_writing_that_is_no_line_is_refused(digits):
     ("size", "side"), [((100, 50), 100), ((640, 640), 640), ((4000, 3000), 739), ((100_000, 300), 2560), ((1, 1), 1)]
 )
 def test_a_large_picture_is_downscaled_to_a_number_of_pixels(size, side):
-    assert strip_side(size, closely=False) == strip_side(size, closely=True) == side
+    assert strip_side(size) == side

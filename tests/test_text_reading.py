@@ -6,23 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from app.inference import text
 from app.inference.text import ImpossibleLength, Text, read_text_bytes
 from app.preprocess.errors import NotAnImage
-from support import MAX_PIXELS, MINUS, POINT, encode, flat, letter, number
-
-
-@pytest.fixture
-def looks(monkeypatch) -> list[bool]:
-    """Record whether each look at a picture was a close one."""
-    seen, find = [], text.find
-
-    def spied(*arguments, closely: bool):
-        seen.append(closely)
-        return find(*arguments, closely=closely)
-
-    monkeypatch.setattr(text, "find", spied)
-    return seen
+from support import MAX_PIXELS, MINUS, POINT, encode, flat, number
 
 
 def assert_same(one: Text, other: Text) -> None:
@@ -43,7 +29,6 @@ def test_a_text_is_read_as_in_other_processes(reader, digits, line_network):
 
 
 def test_a_large_picture_is_read_as_in_other_processes(reader, digits, line_network):
-    """It is decoded alone, and looked at closely at once."""
     sheet = Image.new("L", (2000, 1100), 255)
     sheet.paste(number(digits[[350, 120, 0]], scale=8), (50, 50))
     picture = encode(sheet)
@@ -56,20 +41,6 @@ def test_a_text_reports_the_time_of_each_stage(reader, digits):
     assert [stage.name for stage in read.stages] == ["wait", "decode", "preprocess", "inference"]
     times = [time for stage in read.stages for time in (stage.begin, stage.end)]
     assert times == sorted(times)
-
-
-@pytest.mark.parametrize(("picture", "expected"), [("number", [False]), ("letter", [False, True])])
-def test_a_picture_gets_a_close_look_if_a_glance_is_not_enough(picture, expected, digits, line_network, looks):
-    sheet = number(digits[[350, 120]]) if picture == "number" else letter("A")
-    read_text_bytes(encode(sheet), line_network, MAX_PIXELS)
-    assert looks == expected
-
-
-def test_a_blank_picture_has_an_empty_text(reader, line_network, looks):
-    here, there = read_text_bytes(flat(255), line_network, MAX_PIXELS), asyncio.run(reader.read_text(flat(255)))
-    assert here.text == there.text == ""
-    assert here.lines == there.lines == ()
-    assert looks == [False, True]
 
 
 def right(change, count: int, digits, labels, network) -> int:
@@ -232,3 +203,9 @@ def test_a_file_that_is_no_picture_is_an_error(reader, line_network):
         read_text_bytes(b"no picture", line_network, MAX_PIXELS)
     with pytest.raises(NotAnImage):
         asyncio.run(reader.read_text(b"no picture"))
+
+
+def test_a_blank_picture_has_an_empty_text(reader, line_network):
+    here, there = read_text_bytes(flat(255), line_network, MAX_PIXELS), asyncio.run(reader.read_text(flat(255)))
+    assert here.text == there.text == ""
+    assert here.lines == there.lines == ()

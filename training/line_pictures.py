@@ -48,7 +48,7 @@ def load(folder: Path) -> list[OwnLine]:
             texts = [symbols_of(line, path) for line in label.splitlines()]
             try:
                 picture = open_image(path.read_bytes(), MAX_PIXELS)
-                ways = proposals(decode_image(picture, strip_side(picture.size, closely=True)), closely=False)
+                ways = proposals(decode_image(picture, strip_side(picture.size)))
             except (OSError, PreprocessError) as error:
                 print(f"Skipped {path}: {error}")
                 continue

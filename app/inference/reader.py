@@ -141,11 +141,7 @@ class Reader:
         """
         begin = perf_counter_ns()
         found = await self.decoders(data, STRIPS, closely=False)
-        text = await self.judge_text(found, length)
-        if not text.is_sure and not found.closely:
-            closely = await self.look_closely(data, STRIPS, found.stages[0].begin)
-            text = await self.judge_text(closely, length)
-        return waited(begin, checked(text, length))
+        return waited(begin, checked(await self.judge_text(found, length), length))
 
     async def glance(self, image: Image.Image) -> Reading | BlankImage:
         """Read a quick JPEG at a glance, in a batch with others that arrive at the same time."""

@@ -17,7 +17,7 @@ from app.inference.stage import Stage
 from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates
 from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import BlankImage, CorruptImage, PreprocessError, TooComplex
-from app.preprocess.strips import proposals, strip_side
+from app.preprocess.strips import Proposal, proposals, strip_side
 
 Opener = Callable[[bytes, int], Image.Image]  # (data, max_pixels) -> an image that is not decoded yet
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
@@ -75,9 +75,19 @@ def side_for_candidates(_: tuple[int, int], closely: bool) -> int:
     return CLOSE_SIDE if closely else GLANCE_SIDE
 
 
+def strips_on(picture: Picture, _: bool) -> list[Proposal]:
+    """Propose the lines of writing in one picture; no look is closer than another."""
+    return proposals(picture)
+
+
+def side_for_strips(size: tuple[int, int], _: bool) -> int:
+    """Return the longer side to which a picture of writing is downscaled."""
+    return strip_side(size)
+
+
 CANDIDATES = Search(candidates_on, side_for_candidates)
 INKED_CANDIDATES = Search(partial(candidates_on, with_ink=True), side_for_candidates)
-STRIPS = Search(proposals, strip_side)
+STRIPS = Search(strips_on, side_for_strips)
 
 
 def find_within(limits: Limits, data: bytes, max_pixels: int, search: Search, closely: bool) -> Found:

@@ -5,13 +5,14 @@ The line network reads the strips of each proposal. The proposal for which most 
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.ctc import aligned, best_symbols
+from app.inference.ctc import BLANK, TINY, best_path, best_path_with, spans_of
 from app.inference.lines import CHARACTERS, CLASSES, OTHER, LineNetwork
 from app.inference.search import STRIPS, find
 from app.inference.stage import Stage
@@ -22,7 +23,6 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Proposal
 
-SURE = 0.9  # confidence from which a text needs no close look
 Reading = tuple[Transcript, ...]  # of a proposal: a transcript for each of its lines
 
 
@@ -44,14 +44,19 @@ class Digit(NamedTuple):
         (10,) float32, indexed by digit.
     legibility : float
         Probability that it is a digit or a mark, not something else.
-    frame : Map
-        (28, 28) float32 in [0, 1], ink = 1: its ink, scaled and centred as for the dense network.
+    ink : Map
+        (h, w) float32 in [0, 1]: its ink, cropped to the box, in pixels of the strip.
     """
 
     box: Box
     probabilities: NDArray[np.float32]
     legibility: float
-    frame: Map
+    ink: Map
+
+    @property
+    def frame(self) -> Map:
+        """The ink, scaled and centred as for the dense network: (28, 28) float32 in [0, 1]; empty without ink."""
+        return frame_from_ink(self.ink) if self.ink.any() else np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
 
     @property
     def digit(self) -> int:
@@ -98,11 +103,6 @@ class Text(NamedTuple):
         """The lines, joined by newlines."""
         return "\n".join(line.text for line in self.lines)
 
-    @property
-    def is_sure(self) -> bool:
-        """Whether a close look is unlikely to find a better text."""
-        return bool(self.lines) and self.confidence >= SURE
-
     def digits_only(self) -> "Text":
         """Return the text without marks and spaces, and without the lines that have no digits."""
         lines = tuple(
@@ -118,10 +118,7 @@ def read_text_bytes(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIX
 
     Raises PreprocessError, or ImpossibleLength.
     """
-    text = text_of(find(data, max_pixels, STRIPS, closely=False).results, network, length)
-    if not text.is_sure:
-        text = text_of(find(data, max_pixels, STRIPS, closely=True).results, network, length)
-    return checked(text, length)
+    return checked(text_of(find(data, max_pixels, STRIPS, closely=False).results, network, length), length)
 
 
 def checked(text: Text, length: int | None) -> Text:
@@ -154,51 +151,59 @@ def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | N
         In all proposals, a line has more than MAX_DIGITS digits.
     """
     found = list(filter(None, (reading_of(proposal, network, length) for proposal in proposals)))
-    few = [one for one in found if all(sum(s in DIGITS for s in line.symbols) <= MAX_DIGITS for line in one)]
+    few = [reading for reading in found if all(digits_in(line) <= MAX_DIGITS for line in reading)]
     if found and not few:
         raise TooMuchWriting
     best = max(few, key=score, default=())
     if length is None and score(best) <= 0:
-        best = tuple(line._replace(symbols=(), spans=[]) for line in best)
-    confidence = math.prod(line.confidence for line in best)
-    return Text(tuple(line_of(line) for line in best if line.text), confidence)
+        best = tuple(replace(line, spans=[]) for line in best)
+    return Text(tuple(line_of(line) for line in best if line.signs), certainty(best))
 
 
 def reading_of(proposal: Proposal, network: LineNetwork, length: int | None) -> Reading:
-    """Return the most probable reading of a proposal, with exactly `length` digits if given; () if there is none.
-
-    All lines are decoded together, each with a last column of a class of its own.
-    """
+    """Return the most probable reading of a proposal, with exactly `length` digits if given; () if there is none."""
     outputs = [network(strip.pixels) for strip in proposal]
-    end = np.eye(1, CLASSES + 1, CLASSES)
-    columns = np.concatenate([part for output in outputs for part in (np.pad(output, ((0, 0), (0, 1))), end)])
-    symbols = best_symbols(columns) if length is None else best_symbols(columns, DIGITS, length)
-    ends = [index for index, symbol in enumerate(symbols) if symbol == CLASSES]
-    lines = [symbols[before + 1 : after] for before, after in pairwise([-1, *ends])]
-    parts = zip(proposal, outputs, lines, strict=bool(symbols))
-    return tuple(Transcript(strip, output, line, aligned(output, line)[1]) for strip, output, line in parts)
+    blank = np.eye(1, CLASSES, BLANK)
+    columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
+    path = best_path(columns) if length is None else best_path_with(columns, DIGITS, length)
+    ends = accumulate((len(output) + 1 for output in outputs), initial=0)
+    paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
+    parts = zip(proposal, outputs, paths, strict=bool(path))
+    return tuple(Transcript(strip, output, spans_of(own)) for strip, output, own in parts)
+
+
+def digits_in(line: Transcript) -> int:
+    """Count the digits in a line."""
+    return sum(symbol in DIGITS for symbol, _, _ in line.spans)
 
 
 def score(reading: Reading) -> float:
-    """Return how much speaks for a reading; the proposal with the highest score is chosen. See `Transcript.score`."""
-    return sum(line.score for line in reading)
+    """Return how much speaks for a reading; the proposal with the highest score is chosen.
+
+    With n digits and marks, and g the geometric mean of their probabilities, it is n (2 g² - 1): one more symbol counts
+    for a reading if it is likely, and against it otherwise.
+    """
+    count = sum(line.signs for line in reading)
+    return count * (2 * certainty(reading) ** (2 / count) - 1) if count else 0.0
+
+
+def certainty(reading: Reading) -> float:
+    """Return the probability of a reading."""
+    return math.prod(line.confidence for line in reading)
 
 
 def line_of(line: Transcript) -> TextLine:
     """Convert a line that has digits or marks."""
     digits: list[Digit] = []
     marks: list[Mark] = []
-    for index, (place, ink) in enumerate(line.places()):
-        symbol, box = line.symbols[index], line.strip.box(*place)
+    places = line.places()
+    for (place, ink), (symbol, first, last) in zip(places, line.spans, strict=True):
+        box, columns = line.strip.box(*place), line.output[first : last + 1]
         if symbol in DIGITS:
-            legibility = 1 - float(line.columns(index)[:, OTHER].min())
-            digits.append(Digit(box, line.shares(index), legibility, frame_of(ink)))
+            shares = np.exp(np.log(np.maximum(columns[:, DIGITS], TINY)).mean(axis=0))
+            digits.append(Digit(box, shares / shares.sum(), 1 - float(columns[:, OTHER].min()), ink))
         elif symbol in MARKS:
             marks.append(Mark(CHARACTERS[symbol - 1], box))
     around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
-    return TextLine(line.text, line.confidence, around, tuple(digits), tuple(marks))
-
-
-def frame_of(ink: Map) -> Map:
-    """Return the frame of a digit's ink, an empty one if there is none."""
-    return frame_from_ink(ink) if ink.any() else np.zeros((FRAME_SIDE, FRAME_SIDE), np.float32)
+    text = line.text([place for place, _ in places])
+    return TextLine(text, line.confidence, around, tuple(digits), tuple(marks))

@@ -1,24 +1,27 @@
 """Strip and the line network's output for it → what is written, how certain that is, and where each symbol lies."""
 
 import math
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.ctc import BLANK, Symbols, aligned
+from app.inference.ctc import BLANK, Spans, log_probability
 from app.inference.lines import CHARACTERS, OTHER, STRIDE
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Strip
 
 DIGITS, MARKS, SPACE = range(1, 11), range(11, 16), 16  # classes
 REACH = 24  # maximum distance of a symbol's ink from its columns, in pixels of the strip
+GAP = 0.9  # width of a space, in digit heights
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
 
 
-class Transcript(NamedTuple):
+@dataclass(frozen=True)
+class Transcript:
     """What is written in a strip.
 
     Attributes
@@ -27,59 +30,47 @@ class Transcript(NamedTuple):
         The strip.
     output : NDArray
         (T, 18) float32: the network's probabilities.
-    symbols : tuple of int
-        The classes that were read, from left to right, without blanks.
     spans : list of tuple of int
-        The first and last column of each.
+        The class of each symbol that was read, from left to right, and its first and last column.
     """
 
     strip: Strip
     output: NDArray[np.float32]
-    symbols: Symbols
-    spans: list[tuple[int, int]]
+    spans: Spans
 
     @property
-    def text(self) -> str:
-        """The digits, marks and single spaces. Something else is left out; between two digits it becomes a space."""
-        written = "".join((CHARACTERS + "x")[symbol - 1] for symbol in self.symbols)
-        return " ".join(re.sub(r"(?<=\d) *x[ x]*(?=\d)", " ", written).replace("x", "").split())
+    def signs(self) -> int:
+        """The number of digits and marks."""
+        return sum(symbol < SPACE for symbol, _, _ in self.spans)
 
-    @property
-    def score(self) -> float:
-        """How much speaks for this reading: the sum over its digits and marks of 2 p - 1.
-
-        p is the probability of one in its best column. What is more likely wrong than right counts against it.
-        """
-        written = [index for index, symbol in enumerate(self.symbols) if symbol < SPACE]
-        return sum(2 * float(self.columns(index)[:, self.symbols[index]].max()) - 1 for index in written)
-
-    @property
+    @cached_property
     def confidence(self) -> float:
         """The probability of the text, times the share of the columns with writing that are not something else.
 
         In the probability, something else counts as blank. Without digits and marks, spaces do too.
         """
-        ignored = [OTHER] if self.text else [OTHER, SPACE]
+        ignored = [OTHER] if self.signs else [OTHER, SPACE]
         columns = self.output.copy()
         columns[:, BLANK] += columns[:, ignored].sum(axis=1)
-        log_probability, _ = aligned(columns, tuple(symbol for symbol in self.symbols if symbol not in ignored))
+        probability = math.exp(log_probability(columns, [span[0] for span in self.spans if span[0] not in ignored]))
         best = self.output.argmax(axis=1)
         written = best[best != BLANK]
-        share = float((written != OTHER).mean()) if self.text and len(written) else 1.0
-        return share * min(1.0, math.exp(log_probability))
+        share = float((written != OTHER).mean()) if self.signs and len(written) else 1.0
+        return share * min(1.0, probability)
 
-    def columns(self, index: int) -> NDArray[np.float32]:
-        """Return the network's output in the columns of a symbol."""
-        first, last = self.spans[index]
-        return self.output[first : last + 1]
+    def text(self, boxes: Sequence[Box]) -> str:
+        """Return the digits, marks and single spaces, given the box of each symbol.
 
-    def shares(self, index: int) -> NDArray[np.float32]:
-        """Return the probabilities (10,) of the digits in the columns of one; that of the one read is the highest."""
-        shares = self.columns(index)[:, DIGITS].sum(axis=0)
-        swapped = [shares.argmax(), self.symbols[index] - DIGITS.start]
-        shares[swapped] = shares[swapped[::-1]]
-        whole: NDArray[np.float32] = shares / shares.sum()
-        return whole
+        There is a space where the network reads one, where something else separates, and where a gap is about as wide
+        as the digits are high: far from both of its ends, the network cannot see how wide a gap is.
+        """
+        heights = [box.bottom - box.top for box, span in zip(boxes, self.spans, strict=True) if span[0] in DIGITS]
+        gap, end, written = GAP * float(np.median(heights)) if heights else math.inf, math.inf, ""
+        for box, (symbol, _, _) in zip(boxes, self.spans, strict=True):
+            written += " " if symbol >= SPACE or box.left - end >= gap else ""
+            if symbol < SPACE:
+                written, end = written + CHARACTERS[symbol - 1], box.right
+        return " ".join(written.split())
 
     def places(self) -> list[tuple[Box, Map]]:
         """Return the box in the strip of each symbol, and the ink in it, in [0, 1]: what differs from the median grey.
@@ -89,11 +80,11 @@ class Transcript(NamedTuple):
         """
         pixels = self.strip.pixels.astype(np.float32)
         away, width = np.abs(pixels - np.median(pixels)), pixels.shape[1]
-        reached = [(max(0, STRIDE * a - REACH), min(width, STRIDE * (b + 1) + REACH)) for a, b in self.spans]
+        reached = [(max(0, STRIDE * a - REACH), min(width, STRIDE * (b + 1) + REACH)) for _, a, b in self.spans]
         near = np.concatenate([np.arange(left, right) for left, right in reached])
         ink = away / max(1.0, float(np.percentile(away[:, near], 95)))
         inked = ink >= INKED
-        between = [(STRIDE * a + 1, STRIDE * b + 1) for (_, a), (b, _) in pairwise(self.spans)]
+        between = [(STRIDE * a + 1, STRIDE * b + 1) for (_, _, a), (_, b, _) in pairwise(self.spans)]
         cuts = [left + int(inked[:, left : right + 1].sum(axis=0).argmin()) for left, right in between]
         limits = zip(reached, [0, *cuts], [*cuts, width], strict=True)
         boxes = [box_in(inked, max(left, after), min(right, before)) for (left, right), after, before in limits]

@@ -110,9 +110,9 @@ def plane(colour: Map) -> Map:
         only: Map = colour[0]
         return only
     candidates: list[Map] = [np.tensordot(LUMA, colour, axes=1), *colour]
-    spread = [float(np.ptp(np.percentile(sample(candidate), [1, 50]))) for candidate in candidates]
-    spread[0] *= 1.2
-    return candidates[int(np.argmax(spread))]
+    seen = np.stack([sample(candidate) for candidate in candidates])
+    darkest, ground = np.percentile(seen.reshape(len(seen), -1), [1, 50], axis=1)
+    return candidates[int(np.argmax(np.abs(ground - darkest) * [1.2, 1, 1, 1]))]
 
 
 def ink_on_even_ground(colour: Map) -> Map | None:

@@ -12,20 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.preprocess.decode import Picture, reduced
+from app.preprocess.decode import Picture
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.ink import opaque, plane, views
 from app.preprocess.lines import Floats, Line, lines_of
 from app.preprocess.maps import Box, sample
 from app.preprocess.pieces import Components
-from app.preprocess.rules import without_rules
 
 STRIP_HEIGHT = 32
 MIN_WIDTH = 16  # of a strip, in pixels
 MIN_SHAPE, MAX_SHAPE = 0.3, 20  # width of a picture that may be one line, over its height
 MAX_STRIPS = 40  # of all proposals together
-# Larger pictures are downscaled to about this many pixels, and to find their ink, to fewer, closely or not.
-PIXELS, INK_PIXELS, CLOSE_INK_PIXELS = 640 * 640, 200 * 200, 400 * 400
+# Larger pictures are downscaled to about this many pixels, and to find their ink, to fewer.
+PIXELS, INK_PIXELS = 640 * 640, 200 * 200
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 LEVEL = 0.3  # ink threshold
 MARGIN, END_MARGIN = 0.2, 0.3  # above and below a line, and at its ends, in digit heights
@@ -58,21 +57,19 @@ class Strip(NamedTuple):
 Proposal = tuple[Strip, ...]  # one way to see a picture: its lines, from top to bottom
 
 
-def strip_side(size: tuple[int, int], closely: bool) -> int:
-    """Return the longer side, in pixels, to which a picture of this size is downscaled, closely or not."""
+def strip_side(size: tuple[int, int]) -> int:
+    """Return the longer side, in pixels, to which a picture of this size is downscaled."""
     share = min(1.0, math.sqrt(PIXELS / math.prod(size)))
     return max(1, min(MAX_SIDE, round(share * max(size))))
 
 
-def proposals(picture: Picture, closely: bool) -> list[Proposal]:
+def proposals(picture: Picture) -> list[Proposal]:
     """Propose lines of writing: the whole picture, where its shape allows it, and the lines of its ink.
 
     Parameters
     ----------
     picture : Picture
         A decoded picture of at most about PIXELS.
-    closely : bool
-        Whether to add what is found in all views of a larger copy, with and without printed lines.
 
     Raises
     ------
@@ -81,7 +78,8 @@ def proposals(picture: Picture, closely: bool) -> list[Proposal]:
     """
     width, height = picture.image.size
     found = [[Line(0, height, 0, width, height)]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
-    ways = list(components(picture.image, closely))
+    grey = Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
+    ways = list(components(grey))
     for box, mass in ways:
         lines = [with_margin(line, width, height) for line in lines_of(box, mass)]
         is_new = bool(lines) and not any(is_alike(lines, others) for others in found)
@@ -89,24 +87,21 @@ def proposals(picture: Picture, closely: bool) -> list[Proposal]:
             found.append(lines)
     if not found and any(len(box) for box, _ in ways):
         raise TooMuchWriting
-    grey = Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
     return [tuple(strip_of(grey, line, picture) for line in lines) for lines in found]
 
 
-def components(image: Image.Image, closely: bool) -> Iterator[tuple[Floats, Floats]]:
-    """Yield the components of an image's ink in one way after the other: their boxes (n, 4), and their mass (n,).
+def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
+    """Yield the components of a grey image's ink: their boxes (n, 4), and their mass (n,).
 
-    Each way is tried with and without the components that an edge cuts.
+    First all, then without those that an edge cuts.
     """
-    for pixels, is_close in ((INK_PIXELS, False), (CLOSE_INK_PIXELS, True))[: 1 + closely]:
-        factor = max(1, round(math.sqrt(image.width * image.height / pixels)))
-        small = reduced(image, factor) if factor > 1 else image
-        for ink, _, _, top, left in islice(views(small, is_close), None if is_close else 1):
-            erased = without_rules(ink, LEVEL) if is_close else None
-            for found in [Components.of(each, LEVEL) for each in (ink, erased) if each is not None]:
-                box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
-                yield box[1:], found.mass[1:]
-                yield box[found.is_whole], found.mass[found.is_whole]
+    factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
+    small = grey.reduce(factor) if factor > 1 else grey
+    for ink, _, _, top, left in islice(views(small, closely=False), 1):
+        found = Components.of(ink, LEVEL)
+        box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
+        yield box[1:], found.mass[1:]
+        yield box[found.is_whole], found.mass[found.is_whole]
 
 
 def with_margin(line: Line, width: int, height: int) -> Line:
