@@ -53,7 +53,7 @@ train-lines: .venv/all  ## Train the network for numbers and write it to a folde
 	$(BIN)/python -m training.lines $(ARGS)
 
 evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
-	$(BIN)/python -m training.evaluate
+	$(BIN)/python benchmarks/evaluate.py $(ARGS)
 
 robustness: .venv/all  ## Measure the error on digits rendered into difficult scenes, such as photos
 	$(BIN)/python benchmarks/robustness.py $(ARGS)

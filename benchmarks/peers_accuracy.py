@@ -23,11 +23,11 @@ from typing import Annotated, NamedTuple
 import typer
 
 import strings
+from evaluate import wilson_interval
 from real import labelled
 from robustness import chosen_digits
 from scenes import render
 from training import data
-from training.evaluate import wilson_interval
 from training.pictures import NO_DIGIT
 from whole_numbers import Read, digits_right
 

@@ -27,8 +27,8 @@ from PIL import Image, ImageOps
 from tqdm import tqdm
 
 from app.inference.thresholds import LEGIBLE
+from evaluate import reliability, wilson_interval
 from rejection import auroc, ccr
-from training.evaluate import reliability, wilson_interval
 from training.pictures import NO_DIGIT, files_of_labels, labels_of
 
 FALSE_POSITIVES = 0.01

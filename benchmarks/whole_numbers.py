@@ -28,8 +28,8 @@ import strings
 from app.inference.lines import LineNetwork
 from app.inference.text import read_text_bytes
 from app.preprocess.errors import PreprocessError
+from evaluate import wilson_interval
 from training import data
-from training.evaluate import wilson_interval
 
 MODEL = Path(__file__).parent.parent / "models" / "lines.onnx"
 SCENES = [*strings.SCENES, strings.TWO_LINES, *marks.SCENES]

@@ -5,10 +5,10 @@ import shutil
 import numpy as np
 import pytest
 
+import evaluate
+from evaluate import Answers
 from support import MODEL
 from tensors import as_digits
-from training import evaluate
-from training.evaluate import Answers
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from support import LINES_MODEL, encode, number, picture_from_bytes
 
 @pytest.fixture(scope="module")
 def strip(digits) -> np.ndarray:
-    return proposals(picture_from_bytes(encode(number(digits[[350, 120, 60]])), 640), closely=False)[1][0].pixels
+    return proposals(picture_from_bytes(encode(number(digits[[350, 120, 60]])), 640))[1][0].pixels
 
 
 @pytest.mark.parametrize("width", [16, 17, 63, 400])

@@ -6,8 +6,9 @@ import httpx2
 import numpy as np
 import pytest
 
+import evaluate
 from support import encode, serving
-from training import data, evaluate
+from training import data
 from training.data import Digits
 
 pytestmark = pytest.mark.slow
@@ -20,7 +21,7 @@ def mnist(mnist_root) -> Digits:
 
 @pytest.fixture(scope="module")
 def offline(classifier, mnist) -> float:
-    """The error that `training.evaluate` measures."""
+    """The error that `make evaluate` measures."""
     return len(evaluate.answer(classifier, mnist.images.numpy(), mnist.labels.numpy()).mistakes) / len(mnist)
 
 

@@ -200,13 +200,13 @@ def test_a_damaged_jpeg_is_refused_in_the_event_loop(reader, seven, looks):
     assert looks == []
 
 
-@pytest.mark.parametrize("size", ["small", "large", "text"])
+@pytest.mark.parametrize("size", ["small", "large"])
 def test_the_time_of_a_glance_is_not_counted_as_waiting(reader, size):
     sheet = letter("A")
     if size == "small":
         (outcome,) = asyncio.run(read_small(reader, encode(sheet.resize((70, 70)))))
     else:
-        outcome = asyncio.run((reader.read_large if size == "large" else reader.read_text)(encode(sheet)))
+        outcome = asyncio.run(reader.read_large(encode(sheet)))
     assert [stage.name for stage in outcome.stages] == ["wait", "glance", "decode", "preprocess", "inference"]
     times = [time for stage in outcome.stages for time in (stage.begin, stage.end)]
     assert times == sorted(times)

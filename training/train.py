@@ -9,7 +9,7 @@ validation set holds the validation images, both unchanged and augmented once, s
 A recipe with convolutions has two stages: a convolutional network is trained, converted to a dense one, and trained
 further. The best epoch is one of the dense stage.
 Each epoch seeds its own random numbers, so a resumed run repeats what an uninterrupted one would have done.
-`training.evaluate` measures how well the service reads with the resulting file.
+`make evaluate` measures how well the service reads with the resulting file.
 """
 
 import argparse
@@ -241,7 +241,7 @@ def finish(
 ) -> str:
     """Calibrate and export the mean of the runs' best epochs; summarise it in a sentence.
 
-    The test images are used only then, with the float32 networks; `training.evaluate` measures the file.
+    The test images are used only then, with the float32 networks; `make evaluate` measures the file.
     """
     config, epochs = runs[0].config, min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
@@ -324,7 +324,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
         output = arguments.output or folder / MODEL.name
         print(finish(trained, output, learned_from, held_out, validation, test))
         print(f"To serve it: digits serve --model {output}")
-        print(f"To measure it: python -m training.evaluate --model {output}")
+        print(f'To measure it: make evaluate ARGS="--model {output}"')
     elif not status:
         print("No model was written, since the loss is not a number: try a lower learning rate.", file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Measure the served model files: `python -m training.evaluate` prints the results and writes the model card.
+"""Measure the served model files: `make evaluate` prints the results and writes the model card.
 
 Each of MNIST's 10,000 test images is encoded as a PNG and takes the same path as an upload, through `app.preprocess`
 and `app.inference`, but not over HTTP. The line network reads lines that `training.line_ink` writes with test images.
@@ -24,13 +24,13 @@ from app.inference.classifier import CLASSES, Classifier, ModelError
 from app.inference.ctc import best_path, spans_of
 from app.inference.lines import LineNetwork
 from app.inference.reading import read_bytes
+from card_plots import plot_confusion, plot_mistakes, plot_reliability
 from training import data
 from training.config import LINES_MODEL, MODEL
 from training.data import Digits
 from training.line_ink import ink_lines
 from training.line_paper import batch_of, painted
 from training.paper import png
-from training.plots import plot_confusion, plot_mistakes, plot_reliability
 
 CALIBRATION_BINS = 15
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
@@ -216,7 +216,7 @@ def write_card(classifier: Classifier, answers: Answers, network: LineNetwork, l
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
-    p = argparse.ArgumentParser("python -m training.evaluate", description="Measure a model file on MNIST's test set.")
+    p = argparse.ArgumentParser(description="Measure a model file on MNIST's test set.")
     p.add_argument(
         "--model", type=Path, default=MODEL, metavar="FILE", help="model file to measure (models/digits.onnx)"
     )
@@ -229,17 +229,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         classifier, network = Classifier(arguments.model), LineNetwork(arguments.lines_model)
         test = data.load(arguments.data, train=False)
     except (ModelError, data.DataMissing) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     card = arguments.model.parent / "README.md"
     if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith(TITLE):
-        print(f"{card} is not a model card: move the model into a folder of its own, for its card.", file=sys.stderr)
+        sys.stderr.write(f"{card} is not a model card: move the model into a folder of its own, for its card.\n")
         return 1
     answers = answer(classifier, test.images.numpy(), test.labels.numpy())
     lines = line_report(network, test)
     write_card(classifier, answers, network, lines, arguments.model.parent)
-    print(f"{report(answers)}\n\nLine network: {lines}.")
-    print(f"\nWrote the model card to {card}.")
+    sys.stdout.write(f"{report(answers)}\n\nLine network: {lines}.\n\nWrote the model card to {card}.\n")
     return 0
 
 
