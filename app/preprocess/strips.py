@@ -28,7 +28,6 @@ PIXELS, INK_PIXELS = 640 * 640, 200 * 200
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 LEVEL = 0.3  # ink threshold
 MARGIN, END_MARGIN = 0.2, 0.3  # above and below a line, and at its ends, in digit heights
-ALIKE = 0.1  # distance between the edges of near-duplicate lines, in digit heights
 
 
 class Strip(NamedTuple):
@@ -82,8 +81,7 @@ def proposals(picture: Picture) -> list[Proposal]:
     ways = list(components(grey))
     for box, mass in ways:
         lines = [with_margin(line, width, height) for line in lines_of(box, mass)]
-        is_new = bool(lines) and not any(is_alike(lines, others) for others in found)
-        if is_new and len(lines) + sum(map(len, found)) <= MAX_STRIPS:
+        if lines and lines not in found and len(lines) + sum(map(len, found)) <= MAX_STRIPS:
             found.append(lines)
     if not found and any(len(box) for box, _ in ways):
         raise TooMuchWriting
@@ -101,7 +99,8 @@ def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
         found = Components.of(ink, LEVEL)
         box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
         yield box[1:], found.mass[1:]
-        yield box[found.is_whole], found.mass[found.is_whole]
+        if not found.is_whole[1:].all():
+            yield box[found.is_whole], found.mass[found.is_whole]
 
 
 def with_margin(line: Line, width: int, height: int) -> Line:
@@ -111,12 +110,6 @@ def with_margin(line: Line, width: int, height: int) -> Line:
         edges = edges.clip(0, [height, height, width, width])
     top, bottom, left, right = edges.tolist()
     return Line(top, bottom, left, right, line.height, line.tilt)
-
-
-def is_alike(lines: list[Line], others: list[Line]) -> bool:
-    """Return whether two proposals have nearly the same lines."""
-    apart = ALIKE * lines[0].height
-    return len(lines) == len(others) and bool((np.abs(np.subtract(lines, others))[:, :4] < apart).all())
 
 
 def strip_of(grey: Image.Image, line: Line, picture: Picture) -> Strip:
