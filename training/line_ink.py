@@ -30,7 +30,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 2  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 3  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -272,7 +272,7 @@ def with_neighbours(sheet: Map, margins: NDArray[np.int64], w: Writer) -> Map:
         if room > 0.12 * HEIGHT and w.rng.random() < 0.22:
             above(turned, room, w, is_flipped=turned is not sheet)
     for turned, room in ((sheet, left), (sheet[:, ::-1], right)):
-        if room > 0.35 * HEIGHT and w.rng.random() < 0.15:
+        if room > 0.35 * HEIGHT and w.rng.random() < 0.2:
             beside(turned, room, w, is_flipped=turned is not sheet)
     return sheet
 
@@ -311,10 +311,10 @@ def beside(sheet: Map, room: int, w: Writer, is_flipped: bool) -> None:
 def cells(w: Writer, count: int) -> Map:
     """Write a number into the cells of a form or table, or between printed lines; some digits touch them."""
     rng, edge, broad = w.rng, round(HEIGHT), int(w.rng.integers(1, 4))
-    masks = []
+    masks, lightest = [], rng.choice([1.0, 0.4])  # digits may have inks of their own
     for _ in range(count):
         mask, symbol, _raised = w.sign("d")
-        masks.append(mask)
+        masks.append(mask * np.float32(rng.uniform(lightest, 1)))
         w.add(symbol)
     wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
     tall = int(rng.uniform(1.05, 1.7) * HEIGHT)

@@ -65,9 +65,9 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     """
     random = Random(len(masks), generator)
     ink, size = repenned(moved(masks, random), random), (masks.shape[1], masks.shape[2])
-    grey = paper(random, size) - random.between(0.12, 0.95) * ink * uneven(random, size)
+    grey = paper(random, size) - random.between(0.15, 0.95) * ink * uneven(random, size)
     grey = lit(sensed(coarsened(grey, random), random), random)
-    binary = random.chosen(0.06)
+    binary = random.chosen(0.1)
     middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
     grey = torch.where(binary > 0, (grey > middle).float(), grey)
     return normalised(torch.where(random.chosen(0.25) > 0, 1 - grey, grey))
@@ -106,10 +106,10 @@ def uneven(random: Random, size: tuple[int, int]) -> Tensor:
 
 
 def paper(random: Random, size: tuple[int, int]) -> Tensor:
-    """Make paper, 1 = white, with printed patterns and lines; a third is plain."""
+    """Make paper, 1 = white, with printed patterns and lines; two in five are plain."""
     height, width = size
     y, x = torch.arange(height)[:, None], torch.arange(width)[None].float()
-    printed = random.chosen(0.67)
+    printed = random.chosen(0.6)
     angle = random.between(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
     bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
@@ -132,9 +132,9 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
 
 
 def coarsened(grey: Tensor, random: Random) -> Tensor:
-    """Show some strips as if they had been small, or out of focus, and enlarged: a quarter of the batch each time."""
+    """Show some strips as if they had been small, or out of focus, and enlarged: a fifth of the batch each time."""
     n, height, width = grey.shape
-    chosen = torch.randperm(n, generator=random.generator)[: n // 4]
+    chosen = torch.randperm(n, generator=random.generator)[: n // 5]
     factor = float(torch.rand((), generator=random.generator)) * 1.8 + 1.2
     size = round(height / factor), round(width / factor)
     small = F.interpolate(grey[chosen][:, None], size, mode="area")
@@ -146,7 +146,7 @@ def coarsened(grey: Tensor, random: Random) -> Tensor:
 def sensed(grey: Tensor, random: Random) -> Tensor:
     """Blur and add noise, as a camera or scanner does."""
     soft = torch.lerp(grey, blurred(grey), random.chosen(0.35) * random.between(0, 1))
-    strength = random.between(0, 0.06) * random.chosen(0.7)
+    strength = random.between(0, 0.05) * random.chosen(0.6)
     return soft + torch.randn(grey.shape, generator=random.generator) * strength
 
 

@@ -47,7 +47,7 @@ class Recipe:
     """A recipe: how many lines are written, how often each is painted, and how the network is trained."""
 
     lines: int = 96_000
-    epochs: int = 8
+    epochs: int = 13
     batch_size: int = 64
     peak_learning_rate: float = 3e-3
     weight_decay: float = 0.02

@@ -181,10 +181,12 @@ def score(reading: Reading) -> float:
     """Return how much speaks for a reading; the proposal with the highest score is chosen.
 
     With n digits and marks, and g the geometric mean of their probabilities, it is n (2 g² - 1): one more symbol counts
-    for a reading if it is likely, and against it otherwise.
+    for a reading if it is likely, and against it otherwise. Each further line costs 1: the parts of a digit, one above
+    the other, may look like two.
     """
-    count = sum(line.signs for line in reading)
-    return count * (2 * certainty(reading) ** (2 / count) - 1) if count else 0.0
+    signs = [line.signs for line in reading if line.signs]
+    count = sum(signs)
+    return count * (2 * certainty(reading) ** (2 / count) - 1) - len(signs) + 1 if count else 0.0
 
 
 def certainty(reading: Reading) -> float:

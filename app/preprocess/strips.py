@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from app.preprocess.decode import Picture
 from app.preprocess.errors import TooMuchWriting
@@ -91,16 +91,19 @@ def proposals(picture: Picture) -> list[Proposal]:
 def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
     """Yield the components of a grey image's ink: their boxes (n, 4), and their mass (n,).
 
-    First all, then without those that an edge cuts.
+    First all, then without those that an edge cuts. If most of the image is dark, as a blackboard, those of light ink
+    follow.
     """
     factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
     small = grey.reduce(factor) if factor > 1 else grey
-    for ink, _, _, top, left in islice(views(small, closely=False), 1):
-        found = Components.of(ink, LEVEL)
-        box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
-        yield box[1:], found.mass[1:]
-        if not found.is_whole[1:].all():
-            yield box[found.is_whole], found.mass[found.is_whole]
+    low, middle, high = np.percentile(sample(np.asarray(small)), [2, 50, 98])
+    for image in (small, ImageOps.invert(small))[: 1 + (middle - low < high - middle)]:
+        for ink, _, _, top, left in islice(views(image, closely=False), 1):
+            found = Components.of(ink, LEVEL)
+            box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
+            yield box[1:], found.mass[1:]
+            if not found.is_whole[1:].all():
+                yield box[found.is_whole], found.mass[found.is_whole]
 
 
 def with_margin(line: Line, width: int, height: int) -> Line:
