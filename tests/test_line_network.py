@@ -55,7 +55,9 @@ def test_the_file_names_its_characters(line_network):
     assert line_network.about == {"version": line_network.version} | line_network.metadata
 
 
-def model_file(height=STRIP_HEIGHT, classes=CLASSES, name="strips", characters: str | None = CHARACTERS) -> bytes:
+def model_file(
+    height=STRIP_HEIGHT, classes=CLASSES, name="strips", characters: str | None = CHARACTERS, **metadata: str
+) -> bytes:
     """Write a model that gives every class of every column the value 0."""
     graph = helper.make_graph(
         [
@@ -70,7 +72,7 @@ def model_file(height=STRIP_HEIGHT, classes=CLASSES, name="strips", characters: 
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
     if characters is not None:
-        helper.set_model_props(model, {"characters": characters})
+        helper.set_model_props(model, {"characters": characters, **metadata})
     return model.SerializeToString()
 
 
@@ -84,12 +86,17 @@ BROKEN = {
     "other names": (lambda: model_file(name="input"), EXPECTED),
     "no characters": (lambda: model_file(characters=None), "name no characters, or others than"),
     "other characters": (lambda: model_file(characters="abcdefghijklmnop"), "name no characters, or others than"),
+    "no threshold": (lambda: model_file(threshold="high"), "the threshold in its metadata is not a number"),
 }
 
 
 def test_a_file_with_the_expected_interface_is_served(tmp_path):
     (tmp_path / "lines.onnx").write_bytes(model_file())
-    assert LineNetwork(tmp_path / "lines.onnx")(np.zeros((32, 40), np.uint8)).shape == (20, 18)
+    network = LineNetwork(tmp_path / "lines.onnx")
+    assert network(np.zeros((32, 40), np.uint8)).shape == (20, 18)
+    assert network.threshold == 0.5
+    (tmp_path / "lines.onnx").write_bytes(model_file(threshold="0.4"))
+    assert LineNetwork(tmp_path / "lines.onnx").threshold == 0.4
 
 
 @pytest.mark.parametrize("name", BROKEN)

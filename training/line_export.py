@@ -15,6 +15,7 @@ from training.line_net import LineNet
 from training.line_paper import normalised
 
 MAX_DIFFERENCE = 1e-3  # of any probability
+THRESHOLD = 0.4  # the lowest for which 70 % of Omniglot's characters, and 96 % of words, give an empty text
 
 
 class Served(nn.Module):
@@ -52,7 +53,7 @@ def export(network: LineNet, temperature: float, path: Path, metadata: Mapping[s
             verbose=False,
         )
         assert program is not None
-        program.model.metadata_props.update({**metadata, "characters": CHARACTERS})
+        program.model.metadata_props.update({**metadata, "characters": CHARACTERS, "threshold": str(THRESHOLD)})
         program.save(unfinished)
         difference = largest_difference(served, LineNetwork(unfinished))
         if not difference <= MAX_DIFFERENCE:

@@ -28,11 +28,13 @@ class LineNetwork(Model):
     ----------
     characters : str
         CHARACTERS.
+    threshold : float
+        From the metadata, else 0.5: the square of the probability from which a symbol counts for a reading.
 
     Raises
     ------
     ModelError
-        As for `Model`, or the metadata name no characters, or others.
+        As for `Model`, or the metadata name no characters, or others, or no number as the threshold.
     """
 
     def __init__(self, path: Path) -> None:
@@ -40,6 +42,10 @@ class LineNetwork(Model):
         expected = f"strips (N, {STRIP_HEIGHT}, W) and probabilities (N, W / {STRIDE}, {CLASSES})"
         super().__init__(path, [nodes], expected, "training.lines")
         self.characters = self.metadata.get("characters", "")
+        try:
+            self.threshold = float(self.metadata.get("threshold", "0.5"))
+        except ValueError as error:
+            raise ModelError(f"{path}: the threshold in its metadata is not a number.") from error
         if self.characters != CHARACTERS:
             raise ModelError(f'{path}: its metadata name no characters, or others than "{CHARACTERS}".')
 

@@ -6,6 +6,7 @@ The line network reads the strips of each proposal. The proposal for which most 
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Proposal
 
+LINE = 0.5  # cost of a further line, in symbols
 Reading = tuple[Transcript, ...]  # of a proposal: a transcript for each of its lines
 
 
@@ -154,8 +156,8 @@ def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | N
     few = [reading for reading in found if all(digits_in(line) <= MAX_DIGITS for line in reading)]
     if found and not few:
         raise TooMuchWriting
-    best = max(few, key=score, default=())
-    if length is None and score(best) <= 0:
+    best = max(few, key=partial(score, threshold=network.threshold), default=())
+    if length is None and score(best, network.threshold) <= 0:
         best = tuple(replace(line, spans=[]) for line in best)
     return Text(tuple(line_of(line) for line in best if line.signs), certainty(best))
 
@@ -177,16 +179,16 @@ def digits_in(line: Transcript) -> int:
     return sum(symbol in DIGITS for symbol, _, _ in line.spans)
 
 
-def score(reading: Reading) -> float:
+def score(reading: Reading, threshold: float) -> float:
     """Return how much speaks for a reading; the proposal with the highest score is chosen.
 
-    With n digits and marks, and g the geometric mean of their probabilities, it is n (2 g² - 1): one more symbol counts
-    for a reading if it is likely, and against it otherwise. Each further line costs 1: the parts of a digit, one above
-    the other, may look like two.
+    With n digits and marks, and g the geometric mean of their probabilities, it is n (g² - threshold): one more symbol
+    counts for a reading if it is likely enough, and against it otherwise. Each further line costs LINE: the parts of a
+    digit, one above the other, may look like two.
     """
     signs = [line.signs for line in reading if line.signs]
     count = sum(signs)
-    return count * (2 * certainty(reading) ** (2 / count) - 1) - len(signs) + 1 if count else 0.0
+    return count * (certainty(reading) ** (2 / count) - threshold) - LINE * (len(signs) - 1) if count else 0.0
 
 
 def certainty(reading: Reading) -> float:
