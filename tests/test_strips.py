@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box
-from app.preprocess.strips import MAX_STRIPS, MIN_WIDTH, STRIP_HEIGHT, Proposal, Strip, proposals, strip_side
+from app.preprocess.strips import MARGIN, MAX_STRIPS, MIN_WIDTH, STRIP_HEIGHT, Proposal, Strip, proposals, strip_side
 from support import encode, flat, number, picture_from_bytes, turned_jpeg
 
 
@@ -50,15 +50,22 @@ def test_the_whole_picture_is_proposed_first(digits):
     ((whole,), *_) = proposed(sheet)
     assert place_of(whole) == Box(0, sheet.height, 0, sheet.width)
     assert whole.pixels.dtype == np.uint8
-    assert whole.pixels.shape == (32, round(32 * sheet.width / sheet.height))
+    margin = 2 * MARGIN * sheet.height
+    assert whole.pixels.shape == (32, round(32 * (sheet.width + margin) / (sheet.height + margin)))
 
 
 def test_a_strip_shows_the_grey_picture_and_its_pixels_lie_where_they_were(digits):
-    sheet = np.asarray(number(digits[[350, 120]], scale=1))
+    wide = np.pad(np.asarray(number(digits[[350, 120]], scale=1)), 40, constant_values=255)
+    sheet = wide[40:-40, 40:-40]
     for (strip,) in proposed(sheet):
-        top, bottom, left, right = place_of(strip)
+        corners = strip.place @ [[0, strip.pixels.shape[1]], [0, STRIP_HEIGHT], [1, 1]]
+        (left, right), (top, bottom) = corners.round().astype(int).tolist()
         size = strip.pixels.shape[::-1]
-        there = np.asarray(Image.fromarray(sheet[top:bottom, left:right]).resize(size, Image.Resampling.BILINEAR))
+        there = np.asarray(
+            Image.fromarray(wide[40 + top : 40 + bottom, 40 + left : 40 + right]).resize(
+                size, Image.Resampling.BILINEAR
+            )
+        )
         assert np.abs(there.astype(float) - strip.pixels).mean() < 12
 
 

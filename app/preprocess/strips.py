@@ -76,11 +76,13 @@ def proposals(picture: Picture) -> list[Proposal]:
         The picture is no line itself, and there is more writing in it, or noise, than can be read.
     """
     width, height = picture.image.size
-    found = [[Line(0, height, 0, width, height)]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
+    margin = MARGIN * height  # also around the whole picture, which may be a tight crop
+    whole = Line(-margin, height + margin, -margin, width + margin, height)
+    found = [[whole]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
     grey = Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
     ways = list(components(grey))
     for box, mass in ways:
-        lines = [with_margin(line, width, height) for line in lines_of(box, mass)]
+        lines = [with_margin(line) for line in lines_of(box, mass)]
         if lines and lines not in found and len(lines) + sum(map(len, found)) <= MAX_STRIPS:
             found.append(lines)
     if not found and any(len(box) for box, _ in ways):
@@ -106,11 +108,9 @@ def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
                 yield box[found.is_whole], found.mass[found.is_whole]
 
 
-def with_margin(line: Line, width: int, height: int) -> Line:
-    """Return a line with a margin; a level one stays within an image of this size."""
+def with_margin(line: Line) -> Line:
+    """Return a line with a margin."""
     edges = np.array(line[:4]) + line.height * np.array([-MARGIN, MARGIN, -END_MARGIN, END_MARGIN])
-    if not line.tilt:
-        edges = edges.clip(0, [height, height, width, width])
     top, bottom, left, right = edges.tolist()
     return Line(top, bottom, left, right, line.height, line.tilt)
 
@@ -122,7 +122,8 @@ def strip_of(grey: Image.Image, line: Line, picture: Picture) -> Strip:
     side = max(0.0, MIN_WIDTH * height / STRIP_HEIGHT - (line.right - line.left)) / 2  # narrow lines are widened
     line = line._replace(left=line.left - side, right=line.right + side)
     box = line.left, line.top, line.right, line.bottom
-    if line.tilt or side:
+    is_inside = line.left >= 0 and line.right <= grey.width and line.top >= 0 and line.bottom <= grey.height
+    if line.tilt or not is_inside:
         size = max(1, round(line.right - line.left)), max(1, round(height))
         onto, fill = affine(line, *size).ravel().tolist(), int(np.median(sample(np.asarray(grey))))
         grey = grey.transform(size, Image.Transform.AFFINE, onto, Image.Resampling.BILINEAR, fillcolor=fill)
