@@ -217,20 +217,32 @@ TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
+SURE = 0.9  # a text of a lower confidence may change with the picture
+
+
 @cache
-def texts_as_they_are() -> list[str]:
-    return [text_of(number(digits)).text for digits in numbers()]
+def texts_as_they_are() -> list[str | None]:
+    """The texts of the numbers; None for those of which the network is not sure."""
+    texts = [text_of(number(digits)) for digits in numbers()]
+    return [text.text if text.confidence >= SURE else None for text in texts]
+
+
+def test_most_numbers_are_read_with_certainty():
+    assert sum(text is not None for text in texts_as_they_are()) >= 20
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXT_CHANGES)
 def test_this_change_does_not_affect_the_text(name):
     changed = [text_of(TEXT_CHANGES[name](number(digits))).text for digits in numbers()]
-    assert sum(one != other for one, other in zip(texts_as_they_are(), changed, strict=True)) <= 1
+    assert sum(one not in (None, other) for one, other in zip(texts_as_they_are(), changed, strict=True)) <= 1
 
 
 @pytest.mark.slow
 def test_a_line_does_not_depend_on_the_line_below():
-    lines, texts = numbers(), texts_as_they_are()
-    together = [text_of(number(*pair)).text for pair in pairwise(lines)]
-    assert sum(text != "\n".join(pair) for text, pair in zip(together, pairwise(texts), strict=True)) <= 3
+    together = [text_of(number(*pair)).text for pair in pairwise(numbers())]
+    sure = [
+        (text, pair) for text, pair in zip(together, pairwise(texts_as_they_are()), strict=True) if None not in pair
+    ]
+    assert len(sure) >= 12
+    assert sum(text != "\n".join(map(str, pair)) for text, pair in sure) <= 3
