@@ -6,7 +6,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box
-from app.preprocess.strips import MAX_STRIPS, MIN_WIDTH, STRIP_HEIGHT, Proposal, Strip, proposals, strip_side
+from app.preprocess.strips import MARGIN, MAX_STRIPS, MIN_WIDTH, STRIP_HEIGHT, Proposal, Strip, proposals, strip_side
 from support import encode, flat, number, picture_from_bytes, turned_jpeg
 
 
@@ -50,7 +50,8 @@ def test_the_whole_picture_is_proposed_first(digits):
     ((whole,), *_) = proposed(sheet)
     assert place_of(whole) == Box(0, sheet.height, 0, sheet.width)
     assert whole.pixels.dtype == np.uint8
-    assert whole.pixels.shape == (32, round(32 * sheet.width / sheet.height))
+    margin = 2 * MARGIN * sheet.height
+    assert whole.pixels.shape == (32, round(32 * (sheet.width + margin) / (sheet.height + margin)))
 
 
 def test_a_strip_shows_the_grey_picture_and_its_pixels_lie_where_they_were(digits):

@@ -76,7 +76,9 @@ def proposals(picture: Picture) -> list[Proposal]:
         The picture is no line itself, and there is more writing in it, or noise, than can be read.
     """
     width, height = picture.image.size
-    found = [[Line(0, height, 0, width, height)]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
+    margin = MARGIN * height  # also around the whole picture, which may be a tight crop
+    whole = Line(-margin, height + margin, -margin, width + margin, height)
+    found = [[whole]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
     grey = Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
     ways = list(components(grey))
     for box, mass in ways:
