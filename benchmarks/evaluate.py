@@ -21,7 +21,7 @@ from torch import Generator
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, Classifier, ModelError
-from app.inference.ctc import best_path, spans_of
+from app.inference.ctc import best_path, symbols_of
 from app.inference.lines import LineNetwork
 from app.inference.reading import read_bytes
 from card_plots import plot_confusion, plot_mistakes, plot_reliability
@@ -185,7 +185,7 @@ def lines_right(network: LineNetwork, digits: Digits) -> int:
     for line in tqdm(lines, unit="line", disable=None):
         grey = painted(batch_of([line], generator), generator)[0].numpy()
         pixels = (255 * (grey - grey.min()) / max(np.ptp(grey), 1e-6)).astype(np.uint8)
-        right += tuple(symbol for symbol, _, _ in spans_of(best_path(network(pixels)))) == line.symbols
+        right += symbols_of(best_path(network(pixels))) == line.symbols
     return right
 
 

@@ -23,7 +23,7 @@ Point = NDArray[np.float64] | tuple[float, float]  # (x, y)
 
 
 @cache
-def glyphs(letters: str = LETTERS) -> list[Strokes]:
+def glyphs(letters: str) -> list[Strokes]:
     """Load letters of all alphabets of the Hershey fonts, as strokes."""
     fonts, found = HersheyFonts(), []
     for name in sorted(fonts.default_font_names):
@@ -35,9 +35,9 @@ def glyphs(letters: str = LETTERS) -> list[Strokes]:
     return found
 
 
-def letter(_: Digits, rng: Generator) -> Map:
+def letter(_: Digits, rng: Generator, letters: str = LETTERS) -> Map:
     """Draw a letter or sign of a stroke font."""
-    all_glyphs = glyphs()
+    all_glyphs = glyphs(letters)
     return written(all_glyphs[rng.integers(len(all_glyphs))], rng)
 
 

@@ -19,7 +19,7 @@ from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map
 from app.preprocess.strips import STRIP_HEIGHT
 from training import line_text
-from training.characters import glyphs, invented_character, scribble
+from training.characters import invented_character, letter, scribble
 from training.characters import lines as printed_lines
 from training.characters import sign as money_sign
 from training.characters import written as drawn_by_hand
@@ -151,12 +151,6 @@ def thickened(ink: Map, rng: Generator) -> Map:
         wider = np.maximum(ink, np.roll(ink, 1, 0))
         ink = np.maximum(wider, np.roll(wider, 1, 1))
     return ink
-
-
-def letter(_: Digits, rng: Generator, alphabet: str | None = None) -> Map:
-    """Draw a letter; by default one that does not look like a digit."""
-    found = glyphs(alphabet) if alphabet else glyphs()
-    return drawn_by_hand(found[rng.integers(len(found))], rng)
 
 
 def equals(_: Digits, rng: Generator) -> Map:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from app.inference.lines import MIN_SPREAD
 from app.preprocess.strips import STRIP_HEIGHT
 from training.line_ink import InkLine
 
@@ -76,7 +77,7 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
 def normalised(grey: Tensor) -> Tensor:
     """Scale each strip to mean 0 and standard deviation 1, as `app.inference.lines` does."""
     spread = grey.std(dim=(1, 2), keepdim=True, unbiased=False)
-    return (grey - grey.mean(dim=(1, 2), keepdim=True)) / (spread + 0.01)
+    return (grey - grey.mean(dim=(1, 2), keepdim=True)) / (spread + MIN_SPREAD / 255)
 
 
 def moved(masks: Tensor, random: Random) -> Tensor:

@@ -16,7 +16,7 @@ from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import PreprocessError
 from app.preprocess.strips import STRIP_HEIGHT, proposals, strip_side
 from training.line_paper import normalised
-from training.pictures import NO_DIGIT, PicturesMissing, files_of_labels, labels_of
+from training.pictures import NO_DIGIT, PicturesMissing, labels_below
 
 PER_BATCH = 4  # of the user's own lines, beside the written ones
 
@@ -40,21 +40,20 @@ def load(folder: Path) -> list[OwnLine]:
     Raises
     ------
     PicturesMissing
-        There is no picture to train on, or a label has characters that are not read.
+        There is no picture to train on, or the labels are missing, or have characters that are not read.
     """
     found: list[OwnLine] = []
-    for file in files_of_labels(folder):
-        for path, label in labels_of(file.parent).items():
-            texts = [symbols_of(line, path) for line in label.splitlines()]
-            try:
-                picture = open_image(path.read_bytes(), MAX_PIXELS)
-                ways = proposals(decode_image(picture, strip_side(picture.size)))
-            except (OSError, PreprocessError) as error:
-                print(f"Skipped {path}: {error}")
-                continue
-            for way in ways:
-                if len(way) == len(texts):
-                    found += [OwnLine(strip.pixels, text) for strip, text in zip(way, texts, strict=True)]
+    for path, label in labels_below(folder).items():
+        texts = [symbols_of(line, path) for line in label.splitlines()]
+        try:
+            picture = open_image(path.read_bytes(), MAX_PIXELS)
+            ways = proposals(decode_image(picture, strip_side(picture.size)))
+        except (OSError, PreprocessError) as error:
+            print(f"Skipped {path}: {error}")
+            continue
+        for way in ways:
+            if len(way) == len(texts):
+                found += [OwnLine(strip.pixels, text) for strip, text in zip(way, texts, strict=True)]
     if not found:
         raise PicturesMissing(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
     return found

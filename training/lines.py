@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from torch import Generator, Tensor
 from tqdm import tqdm
 
 from app.inference.classifier import ModelError
+from app.inference.ctc import best_path, symbols_of
 from training import data, line_cache, line_export, line_pictures
 from training.export import ExportMismatch
 from training.line_ink import InkLine
@@ -164,13 +164,9 @@ def outputs(network: LineNet, lines: Sequence[InkLine]) -> Outputs:
 def validate(found: Outputs) -> tuple[float, float]:
     """Compute the mean CTC loss per line, and the share of lines whose best path says something else."""
     losses = torch.cat([loss_of(logits, texts) for logits, texts in found])
-    wrong = sum(best_path(row) != text for logits, texts in found for row, text in zip(logits, texts, strict=True))
+    rows = [pair for logits, texts in found for pair in zip(logits.numpy(), texts, strict=True)]
+    wrong = sum(symbols_of(best_path(row)) != text for row, text in rows)
     return losses.mean().item(), wrong / len(losses)
-
-
-def best_path(logits: Tensor) -> tuple[int, ...]:
-    """Return the symbols of the most probable path through the columns (T, C)."""
-    return tuple(symbol for symbol, _ in groupby(logits.argmax(dim=1).tolist()) if symbol)
 
 
 def best_temperature(found: Outputs) -> float:

@@ -36,7 +36,7 @@ def files_of_labels(folder: Path) -> list[Path]:
 
 
 def labels_of(folder: Path) -> dict[Path, str]:
-    """Read the label of each picture in a folder: a digit, or NO_DIGIT."""
+    """Read the label of each picture in a folder."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
         return {folder / "images" / row["filename"]: row["label"] for row in csv.DictReader(file)}
 
@@ -62,7 +62,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
         No picture can be read, or the labels are missing or invalid.
     """
     frames, labels = [], []
-    for path, label in labels_below(folder).items():
+    for path, label in digits_below(folder).items():
         try:
             frame = read_bytes(path.read_bytes(), classifier).frame
         except (OSError, PreprocessError) as error:
@@ -75,8 +75,8 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     return Digits(torch.from_numpy(np.stack(frames)), torch.tensor(labels))
 
 
-def labels_below(folder: Path) -> dict[Path, int]:
-    """Read the labels of all pictures in a folder and its subfolders: digits, or NONE."""
+def labels_below(folder: Path) -> dict[Path, str]:
+    """Read the labels of all pictures in a folder and its subfolders."""
     found: dict[Path, str] = {}
     for file in files_of_labels(folder):
         try:
@@ -85,6 +85,12 @@ def labels_below(folder: Path) -> dict[Path, int]:
             raise PicturesMissing(f"{file} has no column {error}.") from error
         except UnicodeDecodeError as error:
             raise PicturesMissing(f"{file} is not in UTF-8: save it as CSV in UTF-8.") from error
+    return found
+
+
+def digits_below(folder: Path) -> dict[Path, int]:
+    """Read the labels of all pictures in a folder and its subfolders: digits, or NONE."""
+    found = labels_below(folder)
     if unknown := set(found.values()) - set(LABELS):
         raise PicturesMissing(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
     return {path: LABELS[label] for path, label in found.items()}

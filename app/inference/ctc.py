@@ -64,6 +64,11 @@ def spans_of(path: Path) -> Spans:
     return [span for span in spans if span[0] != BLANK]
 
 
+def symbols_of(path: Path) -> tuple[int, ...]:
+    """Return the symbols of a path."""
+    return tuple(symbol for symbol, _, _ in spans_of(path))
+
+
 def log_probability(probabilities: Probabilities, symbols: list[int]) -> float:
     """Return the log-probability of symbols, over all paths that stand for them: the forward algorithm."""
     states = np.zeros(2 * len(symbols) + 1, np.int64)  # a blank before, between and after the symbols

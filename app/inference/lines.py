@@ -12,7 +12,7 @@ CHARACTERS = "0123456789.,-/: "  # after the blank of CTC
 OTHER = len(CHARACTERS) + 1  # the last class: something else
 CLASSES = OTHER + 1
 STRIDE = 2  # pixels of a strip per column of the output
-MIN_SPREAD = np.float32(2.55)  # of 255 levels: added to the standard deviation, which is 0 for a blank strip
+MIN_SPREAD = 2.55  # of 255 levels: added to the standard deviation, which is 0 for a blank strip
 
 
 class LineNetwork(Model):
