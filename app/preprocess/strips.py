@@ -87,7 +87,8 @@ def proposals(picture: Picture) -> list[Proposal]:
             found.append(lines)
     if not found and any(len(box) for box, _ in ways):
         raise TooMuchWriting
-    return [tuple(strip_of(grey, line, picture) for line in lines) for lines in found]
+    fill = int(np.median(sample(np.asarray(grey))))
+    return [tuple(strip_of(grey, line, picture, fill) for line in lines) for lines in found]
 
 
 def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
@@ -115,19 +116,20 @@ def with_margin(line: Line) -> Line:
     return Line(top, bottom, left, right, line.height, line.tilt)
 
 
-def strip_of(grey: Image.Image, line: Line, picture: Picture) -> Strip:
-    """Cut a line out of a grey image, level and scaled; what lies outside the image is filled with its median."""
+def strip_of(grey: Image.Image, line: Line, picture: Picture, fill: int) -> Strip:
+    """Cut a line out of a grey image, level and scaled, with this grey level outside the image."""
     height = line.bottom - line.top
     width = max(MIN_WIDTH, round(STRIP_HEIGHT * (line.right - line.left) / height))
     side = max(0.0, MIN_WIDTH * height / STRIP_HEIGHT - (line.right - line.left)) / 2  # narrow lines are widened
     line = line._replace(left=line.left - side, right=line.right + side)
-    box = line.left, line.top, line.right, line.bottom
-    is_inside = line.left >= 0 and line.right <= grey.width and line.top >= 0 and line.bottom <= grey.height
-    if line.tilt or not is_inside:
+    if not line.tilt:
+        margin = max(0, math.ceil(max(-line.left, -line.top, line.right - grey.width, line.bottom - grey.height)))
+        box = line.left + margin, line.top + margin, line.right + margin, line.bottom + margin
+        grey = ImageOps.expand(grey, margin, fill)
+    else:
         size = max(1, round(line.right - line.left)), max(1, round(height))
-        onto, fill = affine(line, *size).ravel().tolist(), int(np.median(sample(np.asarray(grey))))
+        box, onto = (0, 0, *size), affine(line, *size).ravel().tolist()
         grey = grey.transform(size, Image.Transform.AFFINE, onto, Image.Resampling.BILINEAR, fillcolor=fill)
-        box = 0, 0, *size
     resampling = Image.Resampling.BOX if height > STRIP_HEIGHT else Image.Resampling.BILINEAR
     pixels = np.asarray(grey.resize((width, STRIP_HEIGHT), resampling, box))
     place = np.add(affine(line, width, STRIP_HEIGHT), [[0, 0, picture.left], [0, 0, picture.top]])
