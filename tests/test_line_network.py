@@ -9,7 +9,7 @@ from app.inference.classifier import ModelError
 from app.inference.ctc import best_path, spans_of
 from app.inference.lines import CHARACTERS, CLASSES, LineNetwork
 from app.preprocess.strips import STRIP_HEIGHT, proposals
-from support import LINES_MODEL, encode, number, picture_from_bytes
+from support import LINES_MODEL, assert_refused, encode, number, picture_from_bytes
 
 
 @pytest.fixture(scope="module")
@@ -102,12 +102,7 @@ def test_a_file_with_the_expected_interface_is_served(tmp_path):
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_file_is_reported_in_one_sentence(name, tmp_path, capfd):
     make, message = BROKEN[name]
-    path = tmp_path / "lines.onnx"
-    path.write_bytes(make())
-    with pytest.raises(ModelError, match=f"{path}: .*{message}") as raised:
-        LineNetwork(path)
-    assert "\n" not in str(raised.value)
-    assert capfd.readouterr().err == ""
+    assert_refused(LineNetwork, tmp_path / "lines.onnx", make(), message, capfd)
 
 
 def test_a_missing_file_is_reported_with_how_to_make_it(tmp_path):

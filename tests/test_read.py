@@ -116,7 +116,7 @@ def test_each_box_is_where_its_digit_is_on_the_upright_picture(client, two_lines
         for box in boxes:
             assert lies_in(box, Box(144 * scale * row, 144 * scale * (row + 1), 0, 1000 * scale))  # as `number` drew it
             assert lies_in(box, box_of(line["box"]))
-            assert box.bottom - box.top > 48 * scale
+            assert box.bottom - box.top > 50 * scale
 
 
 def lies_in(inner: Box, outer: Box) -> bool:

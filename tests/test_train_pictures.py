@@ -150,7 +150,7 @@ def test_training_on_corrections_helps_their_writer_and_keeps_mnist(sample_mnist
     one_hand.write(tmp_path / "read", held_out, 5)
     recipe = "--hidden 256 --epochs 20 --batch-size 50 --learning-rate 0.01 --threads 1 --precision fp32".split()
     before, after = one_hand.compare(tmp_path, ["--data", str(sample_mnist), *recipe])
-    assert before.hand > 50
+    assert before.hand > 60
     assert after.hand < before.hand / 2
     assert after.mnist <= before.mnist + 3  # of 100; docs/corrections.md has the result on MNIST's 10,000
     assert "100 digits" in Classifier(tmp_path / "after.onnx").metadata["training_data"]
