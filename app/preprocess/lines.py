@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_COMPONENTS, MAX_LINES, MAX_LENGTH = 600, 32, 50
+MAX_COMPONENTS, MAX_LINES, MAX_LENGTH = 600, 32, 80
 SPECK, SMALL = 0.1, 0.4  # size of ignored components, and height of lines, as fractions of the median height
 MIN_OVERLAP = 0.4  # vertical overlap of a component and the last two of its line, over the smaller height
 MIN_TILTED, MIN_LENGTH = 3, 3  # components, and length in digit heights, from which the tilt is measured
