@@ -7,7 +7,7 @@ import torch
 from app.inference.lines import MIN_SPREAD
 from tensors import as_digits, generator
 from training.line_ink import InkLine, ink_lines
-from training.line_paper import WIDTH_STEP, batch_of, normalised, painted
+from training.line_paper import WIDTH_STEP, Random, batch_of, normalised, painted, surrounded
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +59,13 @@ def test_light_on_dark_is_among_the_strips():
     strips = painted(batch_of([InkLine(mask, (1,))] * 64, generator()), generator())
     dark = sum(strip[10:22, 30].mean() < strip.mean() for strip in strips)
     assert 10 < dark < 60
+
+
+def test_a_quarter_of_the_strips_is_within_a_margin_of_one_grey():
+    noise = torch.randn((64, 32, 96), generator=generator())
+    strips = surrounded(noise, Random(64, generator()))
+    within = [len(torch.cat([strip[:4], strip[-4:]]).unique()) == 1 for strip in strips]
+    assert sum(within) == 16
+    assert all(
+        strip.equal(before) for strip, before, is_within in zip(strips, noise, within, strict=True) if not is_within
+    )

@@ -15,7 +15,7 @@ from training.line_net import LineNet
 from training.line_paper import normalised
 
 MAX_DIFFERENCE = 1e-3  # of any probability
-THRESHOLD = 0.4  # the lowest for which 70 % of Omniglot's characters, and 96 % of words, give an empty text
+THRESHOLD = 0.5  # the lowest for which 70 % of Omniglot's characters, and 96 % of words, give an empty text
 
 
 class Served(nn.Module):

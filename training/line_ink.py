@@ -30,7 +30,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 3  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 5  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -38,6 +38,7 @@ HEIGHT = 34.0  # of a digit in a line before it is scaled to the strip, in pixel
 WIDEST = 512  # strips, in pixels
 SAME_HAND = 0.7  # share of the lines that are in one hand: every second image of MNIST is by the same writer
 NEARBY = 40  # digits by one writer from which those of a line are drawn
+ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
 IN_CELLS = 0.25  # share of the numbers that are written into printed cells, or between printed lines
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
 SPACE = CHARACTERS.index(" ") + 1
@@ -266,7 +267,7 @@ def with_neighbours(sheet: Map, margins: NDArray[np.int64], w: Writer) -> Map:
         if room > 0.12 * HEIGHT and w.rng.random() < 0.22:
             above(turned, room, w, is_flipped=turned is not sheet)
     for turned, room in ((sheet, left), (sheet[:, ::-1], right)):
-        if room > 0.35 * HEIGHT and w.rng.random() < 0.2:
+        if room > 0.35 * HEIGHT and w.rng.random() < 0.1:
             beside(turned, room, w, is_flipped=turned is not sheet)
     return sheet
 
@@ -285,11 +286,11 @@ def above(sheet: Map, room: int, w: Writer, is_flipped: bool) -> None:
 
 
 def beside(sheet: Map, room: int, w: Writer, is_flipped: bool) -> None:
-    """Add the right part of a digit at the left end of a sheet, with its symbol; not of a 1, whose part may be one."""
-    rng, index = w.rng, int(w.rng.integers(len(w.glyphs.labels)))
+    """Add the right part of a digit at the left end of a sheet, with its symbol; it is round, or it might be a 1."""
+    rng, index = w.rng, int(w.rng.choice(np.flatnonzero(np.isin(w.glyphs.labels, ROUND))))
     mask = stroked(w.glyphs.digits[index], HEIGHT * rng.uniform(0.85, 1.05), w.pen, rng)[: len(sheet)]
-    seen = min(int(rng.uniform(0.15, 0.5) * mask.shape[1]), int(room - 0.15 * HEIGHT))
-    if w.glyphs.labels[index] == 1 or seen < 0.12 * HEIGHT:
+    seen = min(int(rng.uniform(0.3, 0.6) * mask.shape[1]), int(room - 0.15 * HEIGHT))
+    if seen < 0.15 * HEIGHT:
         return
     mask = mask[:, ::-1] if is_flipped else mask
     spare = len(sheet) - len(mask)
@@ -311,7 +312,7 @@ def cells(w: Writer, count: int) -> Map:
         masks.append(mask * np.float32(rng.uniform(lightest, 1)))
         w.add(symbol)
     wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
-    tall = int(rng.uniform(1.05, 1.7) * HEIGHT)
+    tall = int(rng.uniform(1.15, 1.8) * HEIGHT)
     sheet, printed = np.zeros((2, tall + 2 * edge, wide * count + 2 * edge), np.float32)
     for place, mask in enumerate(masks):
         x = edge + place * wide + int(rng.uniform(0, 1) * (wide - mask.shape[1]))

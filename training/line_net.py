@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from app.inference.lines import CLASSES
 from app.preprocess.strips import STRIP_HEIGHT
 
-CHANNELS = 16, 32, 64, 128, 160
+CHANNELS = 16, 32, 64, 128, 192
+DILATIONS = 1, 2, 3  # of the convolutions along the line
 
 
 class LineNet(nn.Module):
@@ -25,18 +26,15 @@ class LineNet(nn.Module):
         super().__init__()
         one, two, three, four, width = channels
         self.features = nn.Sequential(
-            *convolution(1, one),
-            nn.MaxPool2d(2),
-            *convolution(one, two),
-            nn.MaxPool2d((2, 1)),
-            *convolution(two, three),
-            nn.MaxPool2d((2, 1)),
+            *convolution(1, one, nn.MaxPool2d(2)),
+            *convolution(one, two, nn.MaxPool2d((2, 1))),
+            *convolution(two, three, nn.MaxPool2d((2, 1))),
             *convolution(three, four),
             nn.Conv2d(four, width, (STRIP_HEIGHT // 8, 1), bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
         )
-        self.context = nn.ModuleList([along(width, dilation) for dilation in (1, 3)])
+        self.context = nn.ModuleList([along(width, dilation) for dilation in DILATIONS])
         self.head = nn.Conv1d(width, CLASSES, 1)
 
     def forward(self, strips: Tensor) -> Tensor:
@@ -59,9 +57,9 @@ class LineNet(nn.Module):
         return logits
 
 
-def convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    """Make a 3×3 convolution with batch normalisation and a rectifier."""
-    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+def convolution(inputs: int, outputs: int, *pooling: nn.Module) -> list[nn.Module]:
+    """Make a 3×3 convolution, perhaps with pooling, batch normalisation and a rectifier."""
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), *pooling, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
 def along(width: int, dilation: int) -> nn.Sequential:

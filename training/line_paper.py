@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.inference.lines import MIN_SPREAD
-from app.preprocess.strips import STRIP_HEIGHT
+from app.preprocess.strips import MARGIN, STRIP_HEIGHT
 from training.line_ink import InkLine
 
 WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
@@ -65,9 +65,11 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
         (N, 32, W) float: grey pixels, each strip with mean 0 and standard deviation 1.
     """
     random = Random(len(masks), generator)
-    ink, size = repenned(moved(masks, random), random), (masks.shape[1], masks.shape[2])
-    grey = paper(random, size) - random.between(0.15, 0.95) * ink * uneven(random, size)
-    grey = lit(sensed(coarsened(grey, random), random), random)
+    ink = repenned(moved(masks, random), random)
+    grey = 1 - random.between(0.5, 0.95) * ink
+    printed = torch.randperm(len(masks), generator=generator)[: len(masks) // 2]
+    grey[printed] = on_paper(ink[printed], Random(len(printed), generator))
+    grey = surrounded(sensed(coarsened(grey, random), random), random)
     binary = random.chosen(0.1)
     middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
     grey = torch.where(binary > 0, (grey > middle).float(), grey)
@@ -101,16 +103,22 @@ def repenned(ink: Tensor, random: Random) -> Tensor:
     return torch.lerp(ink, blurred(ink), random.chosen(0.4) * random.between(0, 1))
 
 
+def on_paper(ink: Tensor, random: Random) -> Tensor:
+    """Put ink on paper that is printed on and unevenly lit."""
+    size = (ink.shape[1], ink.shape[2])
+    return lit(paper(random, size) - random.between(0.15, 0.95) * ink * uneven(random, size), random)
+
+
 def uneven(random: Random, size: tuple[int, int]) -> Tensor:
     """Make ink that is stronger in some places than in others."""
     return (1 + random.smooth(size, (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)).clamp(0.3, 1.3)
 
 
 def paper(random: Random, size: tuple[int, int]) -> Tensor:
-    """Make paper, 1 = white, with printed patterns and lines; two in five are plain."""
+    """Make paper, 1 = white, with printed patterns and lines; a third is plain."""
     height, width = size
     y, x = torch.arange(height)[:, None], torch.arange(width)[None].float()
-    printed = random.chosen(0.6)
+    printed = random.chosen(0.67)
     angle = random.between(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
     bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
@@ -127,8 +135,6 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
         thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
         rule = ((y - row - slope).abs() < thick).float()
         sheet = torch.minimum(sheet, 1 - rule * random.between(0.05, 0.8) * random.chosen(0.25))
-    upright = ((x + random.between(0, 40)) % random.between(16, 60) < random.between(1, 2.5)).float()
-    sheet = torch.minimum(sheet, 1 - upright * random.between(0.05, 0.6) * random.chosen(0.08))
     return torch.where(printed > 0, sheet, torch.ones_like(sheet))
 
 
@@ -141,6 +147,20 @@ def coarsened(grey: Tensor, random: Random) -> Tensor:
     small = F.interpolate(grey[chosen][:, None], size, mode="area")
     grey = grey.clone()
     grey[chosen] = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
+    return grey
+
+
+def surrounded(grey: Tensor, random: Random) -> Tensor:
+    """Show a quarter of the strips within the margin that `app.preprocess.strips` puts around a whole picture."""
+    n, height, width = grey.shape
+    chosen = torch.randperm(n, generator=random.generator)[: n // 4]
+    rows, columns = round(height / (1 + 2 * MARGIN)), round(width / (1 + 2 * MARGIN))
+    inner = F.interpolate(grey[chosen][:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
+    top = (height - rows) // 2
+    left = top + int(torch.randint(width - columns - 2 * top + 1, (), generator=random.generator))
+    grey = grey.clone()
+    grey[chosen] = inner.flatten(1).median(dim=1).values[:, None, None]
+    grey[chosen, top : top + rows, left : left + columns] = inner
     return grey
 
 

@@ -21,10 +21,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
+from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
 from app.inference.classifier import ModelError
 from app.inference.ctc import best_path, symbols_of
+from app.preprocess.strips import STRIP_HEIGHT
 from training import data, line_cache, line_export, line_pictures
 from training.export import ExportMismatch
 from training.line_ink import InkLine
@@ -33,7 +35,7 @@ from training.line_paper import batch_of, painted
 from training.line_pictures import OwnLine
 from training.pictures import PicturesMissing
 from training.run import NothingToResume, run_to_resume
-from training.train import faster_precision, learning_rate
+from training.train import learning_rate
 
 RUNS = Path("runs/lines")
 CHUNK = 8  # batches that are sorted by width together
@@ -47,7 +49,7 @@ class Recipe:
     """A recipe: how many lines are written, how often each is painted, and how the network is trained."""
 
     lines: int = 96_000
-    epochs: int = 13
+    epochs: int = 18
     batch_size: int = 64
     peak_learning_rate: float = 3e-3
     weight_decay: float = 0.02
@@ -121,6 +123,18 @@ def loss_of(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
     targets = torch.tensor([symbol for text in texts for symbol in text])
     columns = torch.full((len(texts),), len(log_probabilities))
     return F.ctc_loss(log_probabilities, targets, columns, lengths, reduction="none", zero_infinity=True)
+
+
+def is_faster_in_bf16(network: LineNet) -> bool:
+    """Time the network in bf16 and in fp32, since some processors emulate bf16."""
+    network.eval()
+    seconds = []
+    for is_bf16 in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+            given = {"network": network, "strips": torch.randn(16, STRIP_HEIGHT, 144)}
+            timer = Timer("network(strips)", globals=given, num_threads=torch.get_num_threads())
+            seconds.append(timer.blocked_autorange().median)
+    return seconds[0] < seconds[1]
 
 
 def train_epoch(run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], is_bf16: bool, bar: "tqdm[Any]") -> float:
@@ -231,7 +245,8 @@ def train(arguments: argparse.Namespace) -> int:
     place = others, data.DEFAULT_ROOT / "lines", arguments.threads
     lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)
     held_out = line_cache.lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, *place)
-    run, is_bf16 = start(recipe, folder), faster_precision(torch.device("cpu")) == "bf16"
+    run = start(recipe, folder)
+    is_bf16 = is_faster_in_bf16(run.network)
     print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {folder}")
     status = 0
     try:
