@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from app.preprocess.lines import MAX_COMPONENTS, MAX_LINES, Line, lines_of
+from app.preprocess.lines import MAX_COMPONENTS, MAX_LENGTH, MAX_LINES, Line, lines_of
 from app.preprocess.pieces import Components
 from support import inked
 
@@ -87,7 +87,13 @@ def grid(columns: int, rows: int) -> list[tuple[int, int, int, int]]:
 
 @pytest.mark.parametrize(
     ("columns", "rows", "are_found"),
-    [(2, MAX_LINES, True), (2, MAX_LINES + 1, False), (MAX_COMPONENTS // 20 + 1, 20, False), (90, 1, False)],
+    [
+        (2, MAX_LINES, True),
+        (2, MAX_LINES + 1, False),
+        (MAX_COMPONENTS // 20 + 1, 20, False),
+        (MAX_LENGTH, 1, True),
+        (MAX_LENGTH + 1, 1, False),
+    ],
 )
 def test_noise_has_no_lines(columns, rows, are_found):
     assert bool(lines_on(*grid(columns, rows), shape=(300, 600))) == are_found

@@ -31,6 +31,10 @@ class Random:
         """Choose a share of the strips: 1 for these, 0 for the others."""
         return (torch.rand((self.n, 1, 1), generator=self.generator) < share).float()
 
+    def picked(self, share: float) -> Tensor:
+        """Pick exactly a share of the strips: their indices."""
+        return torch.randperm(self.n, generator=self.generator)[: int(share * self.n)]
+
     def smooth(self, size: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """Make smooth noise (N, H, W) with a standard deviation of about 1, from cells of this height and width."""
         coarse = (self.n, 1, int(size[0] / cell[0]) + 2, int(size[1] / cell[1]) + 2)
@@ -67,7 +71,7 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     random = Random(len(masks), generator)
     ink = repenned(moved(masks, random), random)
     grey = 1 - random.between(0.5, 0.95) * ink
-    printed = torch.randperm(len(masks), generator=generator)[: len(masks) // 2]
+    printed = random.picked(1 / 2)
     grey[printed] = on_paper(ink[printed], Random(len(printed), generator))
     grey = surrounded(sensed(coarsened(grey, random), random), random)
     binary = random.chosen(0.1)
@@ -140,8 +144,8 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
 
 def coarsened(grey: Tensor, random: Random) -> Tensor:
     """Show some strips as if they had been small, or out of focus, and enlarged: a fifth of the batch each time."""
-    n, height, width = grey.shape
-    chosen = torch.randperm(n, generator=random.generator)[: n // 5]
+    _, height, width = grey.shape
+    chosen = random.picked(1 / 5)
     factor = float(torch.rand((), generator=random.generator)) * 1.8 + 1.2
     size = round(height / factor), round(width / factor)
     small = F.interpolate(grey[chosen][:, None], size, mode="area")
@@ -152,8 +156,8 @@ def coarsened(grey: Tensor, random: Random) -> Tensor:
 
 def surrounded(grey: Tensor, random: Random) -> Tensor:
     """Show a quarter of the strips within the margin that `app.preprocess.strips` puts around a whole picture."""
-    n, height, width = grey.shape
-    chosen = torch.randperm(n, generator=random.generator)[: n // 4]
+    _, height, width = grey.shape
+    chosen = random.picked(1 / 4)
     rows, columns = round(height / (1 + 2 * MARGIN)), round(width / (1 + 2 * MARGIN))
     inner = F.interpolate(grey[chosen][:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
     top = (height - rows) // 2

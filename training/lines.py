@@ -21,7 +21,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
-from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
 from app.inference.classifier import ModelError
@@ -35,7 +34,7 @@ from training.line_paper import batch_of, painted
 from training.line_pictures import OwnLine
 from training.pictures import PicturesMissing
 from training.run import NothingToResume, run_to_resume
-from training.train import learning_rate
+from training.train import learning_rate, speedup_in_bf16
 
 RUNS = Path("runs/lines")
 CHUNK = 8  # batches that are sorted by width together
@@ -123,18 +122,6 @@ def loss_of(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
     targets = torch.tensor([symbol for text in texts for symbol in text])
     columns = torch.full((len(texts),), len(log_probabilities))
     return F.ctc_loss(log_probabilities, targets, columns, lengths, reduction="none", zero_infinity=True)
-
-
-def is_faster_in_bf16(network: LineNet) -> bool:
-    """Time the network in bf16 and in fp32, since some processors emulate bf16."""
-    network.eval()
-    seconds = []
-    for is_bf16 in (True, False):
-        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
-            given = {"network": network, "strips": torch.randn(16, STRIP_HEIGHT, 144)}
-            timer = Timer("network(strips)", globals=given, num_threads=torch.get_num_threads())
-            seconds.append(timer.blocked_autorange().median)
-    return seconds[0] < seconds[1]
 
 
 def train_epoch(run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], is_bf16: bool, bar: "tqdm[Any]") -> float:
@@ -246,7 +233,8 @@ def train(arguments: argparse.Namespace) -> int:
     lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)
     held_out = line_cache.lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, *place)
     run = start(recipe, folder)
-    is_bf16 = is_faster_in_bf16(run.network)
+    strips = torch.randn(16, STRIP_HEIGHT, 144)
+    is_bf16 = speedup_in_bf16(lambda: run.network.eval()(strips)) > 1
     print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {folder}")
     status = 0
     try:

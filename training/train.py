@@ -16,7 +16,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -223,12 +223,18 @@ def faster_precision(device: torch.device) -> str:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
     if device.type != "cpu":
         return "fp32"
-    seconds = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        matrix = torch.ones((512, 512), dtype=dtype)
-        timer = Timer("matrix @ matrix", globals={"matrix": matrix}, num_threads=torch.get_num_threads())
-        seconds[dtype] = timer.blocked_autorange().median
-    return "bf16" if seconds[torch.bfloat16] < 0.7 * seconds[torch.float32] else "fp32"
+    matrix = torch.ones((512, 512))
+    return "bf16" if speedup_in_bf16(lambda: matrix @ matrix) > 1 / 0.7 else "fp32"
+
+
+def speedup_in_bf16(work: Callable[[], object]) -> float:
+    """Return how many times faster the CPU does some work in bf16 than in fp32."""
+    seconds = []
+    for is_bf16 in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
+            timer = Timer("work()", globals={"work": work}, num_threads=torch.get_num_threads())
+            seconds.append(timer.blocked_autorange().median)
+    return seconds[0] / seconds[1]
 
 
 def architecture(config: Config) -> str:
