@@ -36,29 +36,37 @@ def text_of(symbols: list[int]) -> str:
     return "".join((CHARACTERS + "x")[symbol - 1] for symbol in symbols)
 
 
-def rows_of(mask: np.ndarray) -> tuple[float, float]:
-    """The first and last row with ink, in digit heights from the digit's top."""
-    inked = np.flatnonzero((mask > 0.5).any(axis=1)) / HEIGHT
-    return inked[0], inked[-1]
+def drawn(kind: str, rng: np.random.Generator, slant: float = 0.0) -> tuple[np.ndarray, float, float]:
+    """A mark, and its first and last row with ink, in digit heights from the digit's top."""
+    mask, raised = mark(kind, HEIGHT, 0.1, slant, rng)
+    inked = np.flatnonzero((mask > 0.5).any(axis=1)) / HEIGHT - raised
+    return mask, inked[0], inked[-1]
 
 
 @pytest.mark.parametrize(
     ("kind", "highest", "lowest"),
-    [(".", 0.75, 1.15), (",", 0.75, 1.45), ("-", 0.15, 0.85), (":", 0.1, 1.15), ("/", -0.3, 1.3)],
+    [(".", 0.75, 1.15), (",", 0.75, 1.45), ("-", 0.15, 0.85), (":", 0.1, 1.15), ("/", -0.3, 1.3), ("1", -0.3, 1.3)],
 )
 def test_marks_lie_where_people_write_them(kind, highest, lowest):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        first, last = rows_of(mark(kind, HEIGHT, 0.1, rng))
+        _, first, last = drawn(kind, rng, slant=0.3)
         assert highest < first <= last < lowest
 
 
 def test_a_colon_is_two_dots_and_a_slash_spans_the_line():
     rng = np.random.default_rng(0)
-    colon, slash = mark(":", HEIGHT, 0.1, rng), mark("/", HEIGHT, 0.1, rng)
-    assert np.count_nonzero(np.diff((colon > 0.5).any(axis=1).astype(int)) == 1) == 2
-    first, last = rows_of(slash)
+    (colon, _, _), (_, first, last) = drawn(":", rng), drawn("/", rng)
+    has_ink = np.pad((colon > 0.5).any(axis=1).astype(int), 1)
+    assert np.count_nonzero(np.diff(has_ink) == 1) == 2
     assert last - first > 0.85
+
+
+def test_a_slash_leans_more_than_a_1_of_the_same_hand():
+    rng, widths = np.random.default_rng(0), {}
+    for kind in "1/":
+        widths[kind] = np.mean([drawn(kind, rng, slant=0.4)[0].shape[1] / HEIGHT for _ in range(50)])
+    assert 0.4 < widths["1"] < widths["/"] - 0.2
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 5  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 6  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -39,7 +39,9 @@ WIDEST = 512  # strips, in pixels
 SAME_HAND = 0.7  # share of the lines that are in one hand: every second image of MNIST is by the same writer
 NEARBY = 40  # digits by one writer from which those of a line are drawn
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
+STRAIGHT = 0.25  # share of the 1s that are one straight stroke
 IN_CELLS = 0.25  # share of the numbers that are written into printed cells, or between printed lines
+CELLS, CELL_SHARES = ("boxes", "upright", "on a line", "open"), (0.35, 0.1, 0.25, 0.3)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
 SPACE = CHARACTERS.index(" ") + 1
 Span = tuple[float, float]
@@ -213,14 +215,21 @@ class Writer:
             raised = (-0.3 if kind == "=" else height / HEIGHT - 1) + rng.uniform(-0.1, 0.1)
             return mask, OTHER, raised + drifted
         if kind not in line_text.DIGITS:
-            drawn = mark(kind, HEIGHT, self.pen.width * rng.uniform(0.8, 1.3), rng)
-            return drawn, CHARACTERS.index(kind) + 1, rng.uniform(-0.04, 0.04) + drifted
+            return self.stroke(kind, rng.uniform(-0.04, 0.04) + drifted)
         index = self.next_digit(kind in line_text.ZEROS)
+        if self.glyphs.labels[index] == 1 and kind not in line_text.SMALL and rng.random() < STRAIGHT:
+            return self.stroke("1", drifted)
         height = rng.uniform(0.55, 0.85) if kind in line_text.SMALL else 1.0
         height *= 1 + rng.uniform(-self.uneven, self.uneven)
         mask = stroked(self.glyphs.digits[index], HEIGHT * height, self.pen, rng)
         raised = rng.uniform(-0.05, 0.05) + (height - 1) * rng.uniform(0.4, 1)
         return mask, int(self.glyphs.labels[index]) + 1, raised + drifted
+
+    def stroke(self, kind: str, raised: float) -> tuple[Map, int, float]:
+        """Draw a mark, or a 1 as one stroke."""
+        width, slant = self.pen.width * self.rng.uniform(0.8, 1.3), max(0.0, self.pen.slant)
+        mask, above = mark(kind, HEIGHT, width, slant, self.rng)
+        return mask, CHARACTERS.index(kind) + 1, raised + above
 
     def next_digit(self, is_zero: bool) -> int:
         """Return the index of the next digit, or of any zero."""
@@ -319,7 +328,7 @@ def cells(w: Writer, count: int) -> Map:
         y = edge + int(rng.uniform(0.05, 0.95) * max(1, tall - len(mask)))
         part = sheet[y : y + len(mask), x : x + mask.shape[1]]
         np.maximum(part, mask, out=part)
-    line, kind = rng.uniform(0.15, 0.9), rng.choice(["boxes", "upright", "on a line", "open"])
+    line, kind = rng.uniform(0.15, 0.9), rng.choice(CELLS, p=CELL_SHARES)
     inside = slice(edge, edge + count * wide)
     if kind != "on a line":
         reach = 0 if kind == "upright" else edge

@@ -87,7 +87,7 @@ def normalised(grey: Tensor) -> Tensor:
 
 
 def moved(masks: Tensor, random: Random) -> Tensor:
-    """Shift, stretch and slant the ink a little."""
+    """Shift, stretch, slant and bend the ink a little."""
     n, height, width = masks.shape
     some = random.chosen(0.7)
     across = 1 + some * random.between(0, 0.12)  # a shrunk line still fits
@@ -96,6 +96,8 @@ def moved(masks: Tensor, random: Random) -> Tensor:
     rows = torch.cat([across, slant, torch.zeros_like(slant)], dim=2)
     columns = torch.cat([torch.zeros_like(down), down, some * random.between(-0.06, 0.06)], dim=2)
     grid = F.affine_grid(torch.cat([rows, columns], dim=1), [n, 1, height, width], align_corners=False)
+    bends = torch.stack([random.smooth((height, width), (8, 8)) / side for side in (width, height)], dim=3)
+    grid = grid + (random.chosen(0.5) * random.between(0, 2))[..., None] * bends  # up to about a pixel
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 

@@ -107,7 +107,8 @@ def number(writer: Hand, labels: NDArray[np.int64], rng: Generator) -> Line:
     for strokes, label in zip(writer.strokes, labels.tolist(), strict=True):
         gap = rng.uniform(*(TOUCHING if rng.random() < 0.4 else TIGHT))
         if has_marks and rng.random() < 0.5:
-            line.write(mark(MARKS[rng.integers(len(MARKS))], writer.height, writer.pen_width, rng), gap)
+            drawn, raised = mark(MARKS[rng.integers(len(MARKS))], writer.height, writer.pen_width, writer.slant, rng)
+            line.write(drawn, gap, raised)
             written_labels.append(NONE)
         height = writer.height * rng.uniform(0.88, 1.08)
         line.write(written(strokes, height, writer.slant), gap, rng.uniform(-0.06, 0.06) + height / writer.height - 1)

@@ -42,23 +42,24 @@ def written(strokes: Strokes, height: float, slant: float) -> Map:
     return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def mark(kind: str, height: float, width: float, rng: Generator) -> Map:
-    """Draw one of the marks . , - / and :, from the top of the digits beside it down to their foot or below.
+def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -> tuple[Map, float]:
+    """Draw one of the marks . , - / and :, or a 1 as one straight stroke.
 
-    `height` is that of the digits, in pixels, and `width` that of the pen, in digit heights.
+    `height` is that of the digits, in pixels, and `width` that of the pen, in digit heights. Returns the mask, cropped
+    to its ink, and by how many digit heights its top is above that of the digits.
     """
     fine = 4
     unit, width = height * fine, round(height * fine * max(0.06, width))
-    image = Image.new("L", (int(1.3 * unit), int(1.6 * unit)))
+    image = Image.new("L", (int(2.4 * unit), int(1.8 * unit)))
     draw = ImageDraw.Draw(image)
     for stroke in mark_strokes(kind, rng):
-        points = [(unit * (x + 0.3), unit * (y + 0.2)) for x, y in stroke]
+        points = [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + 0.3)) for x, y in stroke]
         draw.line(points, fill=255, width=width, joint="curve")
         for x, y in (points[0], points[-1]):
             draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    mask = levels(image.reduce(fine))[round(0.2 * height) :]
-    columns = np.flatnonzero(mask.max(axis=0) > 0.2)
-    return mask[:, columns[0] : columns[-1] + 1]
+    mask = levels(image.reduce(fine))
+    rows, columns = (np.flatnonzero(mask.max(axis=axis) > 0.2) for axis in (1, 0))
+    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 0.3 - float(rows[0]) / height
 
 
 def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
@@ -72,6 +73,8 @@ def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
     if kind == "-":
         y, length = rng.uniform(0.36, 0.66), rng.uniform(0.2, 0.65)
         return [[(0, y), (length / 2, y + rng.normal(0, 0.02)), (length, y + rng.normal(0, 0.05))]]
+    if kind == "1":
+        return [[(rng.uniform(-0.03, 0.25), rng.uniform(-0.15, 0.1)), (0, rng.uniform(0.9, 1.2))]]
     lean = rng.uniform(0.25, 0.75)  # steeper ones look like a 1
     return [[(lean, rng.uniform(-0.2, 0.05)), (lean / 2, 0.5), (0, rng.uniform(0.95, 1.2))]]
 
