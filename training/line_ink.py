@@ -30,7 +30,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 6  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 7  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -39,7 +39,7 @@ WIDEST = 512  # strips, in pixels
 SAME_HAND = 0.7  # share of the lines that are in one hand: every second image of MNIST is by the same writer
 NEARBY = 40  # digits by one writer from which those of a line are drawn
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
-STRAIGHT = 0.25  # share of the 1s that are one straight stroke
+STRAIGHT = 0.2  # share of the 1s that are one straight stroke
 IN_CELLS = 0.25  # share of the numbers that are written into printed cells, or between printed lines
 CELLS, CELL_SHARES = ("boxes", "upright", "on a line", "open"), (0.35, 0.1, 0.25, 0.3)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"

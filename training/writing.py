@@ -74,7 +74,7 @@ def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
         y, length = rng.uniform(0.36, 0.66), rng.uniform(0.2, 0.65)
         return [[(0, y), (length / 2, y + rng.normal(0, 0.02)), (length, y + rng.normal(0, 0.05))]]
     if kind == "1":
-        return [[(rng.uniform(-0.03, 0.25), rng.uniform(-0.15, 0.1)), (0, rng.uniform(0.9, 1.2))]]
+        return [[(rng.uniform(-0.04, 0.1), rng.uniform(-0.15, 0.1)), (0, rng.uniform(0.9, 1.2))]]
     lean = rng.uniform(0.25, 0.75)  # steeper ones look like a 1
     return [[(lean, rng.uniform(-0.2, 0.05)), (lean / 2, 0.5), (0, rng.uniform(0.95, 1.2))]]
 
