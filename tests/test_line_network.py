@@ -42,7 +42,9 @@ def test_an_answer_does_not_depend_on_brightness_and_contrast(line_network, stri
 @pytest.mark.parametrize("more", [2, 40, 200])
 def test_blank_paper_to_the_right_does_not_change_what_is_read(line_network, strip, more):
     longer = np.pad(strip, ((0, 0), (0, more)), constant_values=255)
-    assert spans_of(best_path(line_network(longer))) == spans_of(best_path(line_network(strip)))
+    shown, expected = (spans_of(best_path(line_network(pixels))) for pixels in (longer, strip))
+    assert [symbol for symbol, _, _ in shown] == [symbol for symbol, _, _ in expected]
+    np.testing.assert_allclose(shown, expected, atol=1)  # columns: the margin changes the strip's mean and spread
 
 
 def test_a_blank_strip_has_finite_probabilities(line_network):
