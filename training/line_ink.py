@@ -30,7 +30,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 8  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 7  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels

@@ -38,7 +38,7 @@ def date(rng: Generator, _: int) -> str:
     if rng.random() < 0.4:
         return ":".join(["d" * int(rng.integers(1, 3)), *["dd"] * int(rng.integers(1, 3))])
     parts = ["d" * int(rng.integers(1, 3)), "d" * int(rng.integers(1, 3)), "d" * int(rng.choice([2, 4]))]
-    return "///.-"[int(rng.integers(5))].join(parts[::-1] if rng.random() < 0.2 else parts)
+    return "//.-"[int(rng.integers(4))].join(parts[::-1] if rng.random() < 0.2 else parts)
 
 
 def groups(rng: Generator, count: int) -> str:
@@ -75,11 +75,11 @@ def nothing(_: Generator, __: int) -> str:
 
 # What is written, its share of the lines, and the fewest and most digits (or words).
 KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...] = (
-    (number, 0.2, (2, 8)),
+    (number, 0.23, (2, 8)),
     (number, 0.17, (1, 1)),
-    (number, 0.06, (6, 16)),
+    (number, 0.08, (6, 16)),
     (amount, 0.16, (1, 9)),
-    (date, 0.15, (6, 8)),
+    (date, 0.1, (6, 8)),
     (groups, 0.09, (2, 10)),
     (among_words, 0.05, (1, 6)),
     (words, 0.035, (1, 3)),
