@@ -41,6 +41,7 @@ NEARBY = 40  # digits by one writer from which those of a line are drawn
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
 STRAIGHT = 0.2  # share of the 1s that are one straight stroke
 IN_CELLS = 0.25  # share of the numbers that are written into printed cells, or between printed lines
+# What is printed around such numbers, and how often.
 CELLS, CELL_SHARES = ("boxes", "upright", "on a line", "open"), (0.35, 0.1, 0.25, 0.3)
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
 SPACE = CHARACTERS.index(" ") + 1

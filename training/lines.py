@@ -233,8 +233,7 @@ def train(arguments: argparse.Namespace) -> int:
     lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)
     held_out = line_cache.lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, *place)
     run = start(recipe, folder)
-    strips = torch.randn(16, STRIP_HEIGHT, 144)
-    is_bf16 = speedup_in_bf16(lambda: run.network.eval()(strips)) > 1
+    is_bf16 = speedup_in_bf16(lambda: run.network.eval()(torch.zeros(16, STRIP_HEIGHT, 144))) > 1
     print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {folder}")
     status = 0
     try:

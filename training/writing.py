@@ -38,8 +38,13 @@ def written(strokes: Strokes, height: float, slant: float) -> Map:
         size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
     )
     mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
-    rows, columns = (np.flatnonzero((mask > INKED).any(axis=axis)) for axis in (1, 0))
-    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return mask[extent(mask, INKED)]
+
+
+def extent(mask: Map, level: float) -> tuple[slice, slice]:
+    """Return the rows and the columns of a mask that have ink above a level, from the first to the last."""
+    rows, columns = (np.flatnonzero((mask > level).any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -> tuple[Map, float]:
@@ -48,22 +53,22 @@ def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -
     `height` is that of the digits, in pixels, and `width` that of the pen, in digit heights. Returns the mask, cropped
     to its ink, and by how many digit heights its top is above that of the digits.
     """
-    fine = 4
+    fine, above = 4, 0.3  # pixels per pixel of the mask; room above the digits' top, in digit heights
     unit, width = height * fine, round(height * fine * max(0.06, width))
     image = Image.new("L", (int(2.4 * unit), int(1.8 * unit)))
     draw = ImageDraw.Draw(image)
     for stroke in mark_strokes(kind, rng):
-        points = [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + 0.3)) for x, y in stroke]
+        points = [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + above)) for x, y in stroke]
         draw.line(points, fill=255, width=width, joint="curve")
         for x, y in (points[0], points[-1]):
             draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
     mask = levels(image.reduce(fine))
-    rows, columns = (np.flatnonzero(mask.max(axis=axis) > 0.2) for axis in (1, 0))
-    return mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 0.3 - float(rows[0]) / height
+    rows, columns = extent(mask, 0.2)
+    return mask[rows, columns], above - float(rows.start) / height
 
 
 def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
-    """Return the strokes of a mark, points (x, y) in digit heights from the top of the digits."""
+    """Return the strokes of a mark or a 1, points (x, y) in digit heights from the top of the digits."""
     if kind in ".:":
         heights = [rng.uniform(0.86, 1.0)] if kind == "." else rng.uniform((0.22, 0.72), (0.42, 0.95)).tolist()
         return [[(0, y), (rng.uniform(-0.04, 0.06), y + rng.uniform(-0.03, 0.05))] for y in heights]
@@ -111,8 +116,7 @@ class Row:
     @property
     def rows(self) -> slice:
         """The rows that have ink."""
-        inked = np.flatnonzero((self.strip > INKED).any(axis=1))
-        return slice(inked[0], inked[-1] + 1)
+        return extent(self.strip, INKED)[0]
 
     def cropped(self) -> Map:
         """Crop the strip to its rows with ink."""

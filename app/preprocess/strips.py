@@ -125,7 +125,7 @@ def strip_of(grey: Image.Image, line: Line, picture: Picture, fill: int) -> Stri
     if not line.tilt:
         margin = max(0, math.ceil(max(-line.left, -line.top, line.right - grey.width, line.bottom - grey.height)))
         box = line.left + margin, line.top + margin, line.right + margin, line.bottom + margin
-        grey = ImageOps.expand(grey, margin, fill) if margin else grey
+        grey = ImageOps.expand(grey, margin, fill)
     else:
         size = max(1, round(line.right - line.left)), max(1, round(height))
         box, onto = (0, 0, *size), affine(line, *size).ravel().tolist()
