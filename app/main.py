@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import Depends, FastAPI
+from fastapi.concurrency import run_in_threadpool
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.inference.classifier import Classifier
+from app.inference.decoder import warm_up
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
@@ -22,8 +24,8 @@ from app.web import corrections, docs, infer, open_inference, problems, routes
 from app.web.admission import Admission
 from app.web.auth import Keys
 from app.web.draining import Draining
-from app.web.lingering import LingeringMiddleware
-from app.web.middleware import RequestMiddleware
+from app.web.middleware import LingeringMiddleware, RequestMiddleware
+from app.web.service import Service
 
 PAGE = Path(__file__).parent / "page"
 
@@ -39,17 +41,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         on_kill = metrics.decoders_killed.inc
-        decoders = Decoders(settings.decoders, settings.max_pixels, settings.decoder_memory_bytes, on_kill)
+        files = settings.model, settings.lines_model
+        decoders = Decoders(
+            files,
+            settings.decoders,
+            settings.max_pixels,
+            settings.decoder_memory_bytes,
+            settings.queue_seconds,
+            on_kill,
+        )
         reader = Reader(classifier, lines, decoders)
         metrics.decoders.set(settings.decoders)
+        admission = Admission(settings, metrics.queue_depth)
+        folder = corrections.corrections_of(settings)
         with draining.on_sigterm(settings.drain_seconds), closing(reader):
-            yield {
-                "settings": settings,
-                "reader": reader,
-                "metrics": metrics,
-                "draining": draining,
-                "corrections": corrections.corrections_of(settings),
-            }
+            await decoders.start()
+            await run_in_threadpool(warm_up, classifier, lines)  # which also loads what threads need
+            yield {"service": Service(settings, reader, metrics, draining, admission, folder)}
 
     app = FastAPI(
         title="Digits",
@@ -73,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), methods=["GET", "HEAD"], include_in_schema=False)
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as in FastAPI's documentation
     problems.install(app)
-    app.add_middleware(RequestMiddleware, admission=Admission(settings, metrics.queue_depth), metrics=metrics)
+    app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_middleware(LingeringMiddleware, seconds=settings.client_timeout_seconds)
     if settings.cors_origins:  # outermost, so that pages from other origins can read refusals too
         app.add_middleware(

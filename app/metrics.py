@@ -39,15 +39,12 @@ class Metrics:
         )
         self.batch_size = self.histogram("digits_batch_size", "Size of the batch, for each picture in it.", BATCH_SIZES)
         self.stage_seconds = {
-            "glance": self.histogram("digits_glance_seconds", "Seconds of the looks before the last one.", SECONDS),
-            "decode": self.histogram(
-                "digits_decode_seconds", "Seconds to decode the batch, for each picture in it.", SECONDS
-            ),
+            "decode": self.histogram("digits_decode_seconds", "Seconds to decode a picture.", SECONDS),
             "preprocess": self.histogram(
-                "digits_preprocess_seconds", "Seconds to preprocess the batch, for each picture in it.", SECONDS
+                "digits_preprocess_seconds", "Seconds to find candidates or lines in a picture.", SECONDS
             ),
             "inference": self.histogram(
-                "digits_inference_seconds", "Seconds to classify the batch, for each picture in it.", SECONDS
+                "digits_inference_seconds", "Seconds to compute what the network says of a picture's batches.", SECONDS
             ),
         }
         predictions = self.counter("digits_predictions", "Digits returned, by digit.", "digit")

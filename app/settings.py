@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import DirectoryPath, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.inference.thresholds import MAX_PIXELS
+from app.preprocess.formats import MAX_PIXELS
 
 PREFIX = "DIGITS_"
 MAX_PROCESSES = 1024  # more is a typing error, and would take all memory of the machine
@@ -97,11 +97,11 @@ class Settings(BaseSettings):
         le=10**12,
         description="Maximum memory for one picture and its file in a decoder, in bytes. Linux only.",
     )
-    large_queue: int = Field(
-        default=5, ge=0, description="Maximum number of large pictures waiting for a decoder, per worker."
-    )
-    small_queue: int = Field(
-        default=64, gt=0, description="Maximum number of small pictures waiting or being read, per worker."
+    queue_seconds: float = Field(
+        default=5,
+        gt=0,
+        description="Maximum time that a picture waits for its turn, in seconds. A request that would wait longer is "
+        "refused at once.",
     )
     drain_seconds: int = Field(
         default=1,

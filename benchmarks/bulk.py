@@ -2,7 +2,7 @@
 
     python benchmarks/bulk.py
 
-writes 100,000 files. First, a worker and a loop that only reads the same bytes in batches of 256 take turns, part by
+writes 100,000 files. First, a worker and a loop that only reads the same bytes one by one take turns, part by
 part, in one process. Their rates are per second of CPU time, which other work on the machine does not affect. Then, in
 each round, `digits bulk` reads all files and `digits predict --csv` a tenth of them, on all cores available to this
 process. Prints medians in pictures per second, and the cost of a million pictures. Needs the extra `bulk` and the full
@@ -26,10 +26,9 @@ from PIL import Image
 from app.bulk.destination import Destination
 from app.bulk.source import Files
 from app.bulk.storage import place_of
-from app.bulk.worker import BATCH, Worker
+from app.bulk.worker import Worker
 from app.inference.classifier import Classifier
-from app.inference.reading import read_batch
-from app.preprocess.decode import open_image
+from app.inference.reading import read_digit
 from app.settings import Settings, usable_cores
 from serving import BIN, start, stop
 from training import data
@@ -56,7 +55,7 @@ def main(
             reading, overall = bulks[-1]
             typer.echo(f"bulk {reading:,.0f}, including start-up {overall:,.0f}, predict {predicts[-1]:,.0f}")
     ratio = median(work / loop for work, loop in zip(works, loops, strict=True))
-    typer.echo(f"loop in batches of {BATCH}, on one core: {median(loops):,.0f}")
+    typer.echo(f"loop, on one core: {median(loops):,.0f}")
     typer.echo(f"worker: {median(works):,.0f}, {ratio:.2f}× the loop")
     reading, overall, single = (
         median(rates.reading for rates in bulks),
@@ -102,8 +101,8 @@ def in_turn(pictures: Path, results: Path) -> tuple[list[float], list[float]]:
     for part in source.parts(PART):
         data = [Path(path).read_bytes() for path in part]
         begin = time.process_time()
-        for first in range(0, len(data), BATCH):
-            read_batch([open_image(file, settings.max_pixels) for file in data[first : first + BATCH]], classifier)
+        for file in data:
+            read_digit(file, classifier)
         middle = time.process_time()
         asyncio.run(worker.read(part))
         loops.append(len(part) / (middle - begin))
@@ -131,7 +130,7 @@ def predict(pictures: Path) -> float:
         port = str(free.getsockname()[1])
     url = f"http://127.0.0.1:{port}"
     cores = ",".join(map(str, sorted(os.sched_getaffinity(0))))
-    server, _ = start([str(BIN / "digits"), "serve", "--port", port], "file", {}, f"{url}/predict", cores)
+    server, _ = start([str(BIN / "digits"), "serve", "--port", port], "file", f"{url}/predict", cores)
     try:
         begin = time.perf_counter()
         command = [str(BIN / "digits"), "predict", str(pictures), "--csv", "--url", url]

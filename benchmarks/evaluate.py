@@ -23,7 +23,7 @@ from tqdm import tqdm
 from app.inference.classifier import CLASSES, Classifier, ModelError
 from app.inference.ctc import best_path, symbols_of
 from app.inference.lines import LineNetwork
-from app.inference.reading import read_bytes
+from app.inference.reading import read_digit
 from card_plots import plot_confusion, plot_mistakes, plot_reliability
 from training import data
 from training.config import LINES_MODEL, MODEL
@@ -97,7 +97,7 @@ def answer(classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np
         (N,) int64.
     """
     files = (png(Image.fromarray(image)) for image in tqdm(images, unit="image", disable=None))
-    readings = [read_bytes(file, classifier) for file in files]
+    readings = [read_digit(file, classifier) for file in files]
     frames = np.stack([reading.frame for reading in readings])
     probabilities = np.stack([reading.probabilities for reading in readings])
     return Answers(frames, labels, probabilities)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from app.inference.classifier import Classifier
-from app.inference.reading import read_bytes
+from app.inference.reading import read_digit
 from training import data, train
 from training.data import Digits
 from training.pictures import labels_of
@@ -90,7 +90,7 @@ def trained(folder: Path, name: str, options: Sequence[str]) -> Classifier:
 def result(classifier: Classifier, folder: Path) -> Result:
     """Measure a network's errors."""
     labels = labels_of(folder)
-    answers = [str(read_bytes(path.read_bytes(), classifier).digit) for path in labels]
+    answers = [str(read_digit(path.read_bytes(), classifier).digit) for path in labels]
     wrong = np.array(answers) != np.array([*labels.values()])
     return Result(100 * float(wrong.mean()), float(classifier.metadata["test_error_percent"]))
 

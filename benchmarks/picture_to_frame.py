@@ -7,6 +7,7 @@ Also writes docs/seven.png and docs/number.png, which the README's examples send
 """
 
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from PIL import Image, ImageChops, ImageOps
 
 from app.cli.layout import percent
 from app.inference.classifier import Classes, Classifier
-from app.inference.reading import read_bytes
-from app.preprocess.candidates import CLOSE_SIDE, Candidate, candidates
+from app.inference.reading import COARSE_SIDE, read_digit
+from app.preprocess.candidates import Candidate, candidates
 from app.preprocess.decode import decode_image, open_image
 from scenes import render
 from sheet import PER_CLASS, digits
@@ -95,10 +96,10 @@ def main() -> None:
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
         axes.text(-0.1, 0.5, name, rotation=90, va="center", ha="right", transform=axes.transAxes)
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
-        found = candidates(decode_image(open_image(file, 10**8), CLOSE_SIDE), closely=True)
+        found = [*chain(*candidates(decode_image(open_image(file, 10**8), COARSE_SIDE)))]
         column[0].imshow(on_grey(ImageOps.exif_transpose(Image.open(BytesIO(file)))))
         column[0].set_title(name, fontsize=9)
-        top, bottom, left, right = read_bytes(file, classifier).box
+        top, bottom, left, right = read_digit(file, classifier).box
         column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
         shown = selected(found, classifier(np.stack([candidate.frame for candidate in found])))
         for axes, (candidate, title) in zip(column[1:], shown, strict=False):

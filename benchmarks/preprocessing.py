@@ -24,10 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.inference.reading import read_bytes
-from app.inference.thresholds import MAX_PIXELS
-from app.preprocess.candidates import GLANCE_SIDE
+from app.inference.reading import SIDE, read_digit
 from app.preprocess.decode import decode_image, open_image
+from app.preprocess.formats import MAX_PIXELS
 from sheet import random_digit
 
 ROOT = Path(__file__).parent.parent
@@ -64,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds of each repetition, in total and for decoding alone (at the resolution of a glance)."""
+    """Milliseconds of each repetition, in total and for decoding alone."""
 
     total: NDArray[np.float64]
     decoding: NDArray[np.float64]
@@ -99,15 +98,15 @@ def pin() -> str:
 
 
 def decode(file: bytes) -> None:
-    """Decode a picture as for a glance."""
-    decode_image(open_image(file, MAX_PIXELS), GLANCE_SIDE)
+    """Decode a picture."""
+    decode_image(open_image(file, MAX_PIXELS), SIDE)
 
 
 def measure(case: Case, repeat: int, rng: np.random.Generator, classifier: Classifier) -> Timing:
     """Time a kind of picture after a warm-up."""
     files = [case.make(Image.fromarray(random_digit(rng)), rng) for _ in range(PICTURES)]
     seconds = [
-        (timed(read_bytes, file, classifier), timed(decode, file)) for file in islice(cycle(files), WARM_UP + repeat)
+        (timed(read_digit, file, classifier), timed(decode, file)) for file in islice(cycle(files), WARM_UP + repeat)
     ]
     total, decoding = 1000 * np.array(seconds[WARM_UP:]).T
     return Timing(total, decoding)

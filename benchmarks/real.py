@@ -26,7 +26,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
-from app.inference.thresholds import LEGIBLE
+from app.web.answers import LEGIBLE
 from evaluate import reliability, wilson_interval
 from rejection import auroc, ccr
 from training.pictures import NO_DIGIT, files_of_labels, labels_of

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.inference.reading import read_bytes
+from app.inference.reading import read_digit
 from scenes import SCENES, render
 from squash import squashed
 from training import data
@@ -61,7 +61,7 @@ class Result:
 def served(picture: bytes, model: Classifier) -> Answer | None:
     """Read a picture as the service does; return None on any failure."""
     try:
-        reading = read_bytes(picture, model)
+        reading = read_digit(picture, model)
     except Exception:  # a crash is as bad as a refusal
         return None
     return reading.frame, reading.probabilities

@@ -92,18 +92,13 @@ def pinned(cores: str) -> list[str]:
     return ["taskset", "-c", cores]
 
 
-# Unlike the others, Digits refuses requests when its queues are full. These hold all connections.
-ROOMY = {"DIGITS_SMALL_QUEUE": "128", "DIGITS_LARGE_QUEUE": "128"}
-
-
 def start(
-    command: list[str], field: str, queues: dict[str, str] = ROOMY, url: str = URL, cores: str = SERVER_CORE
+    command: list[str], field: str, url: str = URL, cores: str = SERVER_CORE
 ) -> tuple[subprocess.Popen[bytes], float]:
     """Start a server; return its process and the seconds until its first answer."""
     started = time.perf_counter()
     environment = {
         **os.environ,
-        **queues,
         "BENTOML_DO_NOT_TRACK": "1",
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(PEERS),

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
-from app.inference.reading import read_bytes
+from app.inference.reading import read_digit
 from app.preprocess.errors import PreprocessError
 from real import labelled
 from robustness import chosen_digits
@@ -72,7 +72,7 @@ def row(name: str, pictures: list[Picture], classifier: Classifier, network: Lin
 def predict(file: bytes, classifier: Classifier) -> str | None:
     """Read a picture as one digit; return None if it is refused."""
     try:
-        return str(read_bytes(file, classifier).digit)
+        return str(read_digit(file, classifier).digit)
     except PreprocessError:
         return None
 

@@ -21,7 +21,7 @@ import typer
 from PIL import Image
 
 from app.inference.classifier import Classifier
-from app.inference.reading import read_bytes
+from app.inference.reading import read_digit
 from serving import ROOT, SERVERS, URL, memory, pictures, start, stop
 from sheet import digits
 
@@ -33,7 +33,7 @@ def traffic() -> list[tuple[bytes, int, int | None]]:
     classifier = Classifier(ROOT / "models" / "digits.onnx")
     good = [*map(png, digits()[::5]), *(png(digit.repeat(10, 0).repeat(10, 1)) for digit in digits()[::50])]
     good += [pictures()["640×480 JPEG"]] * 5
-    answers = [read_bytes(picture, classifier).digit for picture in good]
+    answers = [read_digit(picture, classifier).digit for picture in good]
     bad = [(b"", 422), (b"text", 415), (good[0][:100], 422), (png(np.full((50, 50), 255, np.uint8)), 422)]
     return [(picture, 200, digit) for picture, digit in zip(good, answers, strict=True)] + [
         (b, s, None) for b, s in bad * 3
@@ -85,7 +85,7 @@ def main(
     rate: Annotated[float, typer.Option(help="Requests per second.")] = 80,
 ) -> None:
     """Send mixed traffic for ten minutes."""
-    server, _ = start(SERVERS["digits"], "file", queues={})
+    server, _ = start(SERVERS["digits"], "file")
     httpx2.post(URL, content=pictures()["640×480 JPEG"]).raise_for_status()  # starts the decoder processes
     wrong: Counter[str] = Counter()
     counts: Counter[int] = Counter()

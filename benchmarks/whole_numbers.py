@@ -26,7 +26,7 @@ from tqdm import tqdm
 import marks
 import strings
 from app.inference.lines import LineNetwork
-from app.inference.text import read_text_bytes
+from app.inference.text import read_text
 from app.preprocess.errors import PreprocessError
 from evaluate import wilson_interval
 from training import data
@@ -60,7 +60,7 @@ def read_scene(scene: str, digits: data.Digits, options: argparse.Namespace, net
 def read(picture: bytes, network: LineNetwork, with_marks: bool) -> str:
     """Read a picture as the service does, with or without marks."""
     try:
-        text = read_text_bytes(picture, network)
+        text = read_text(picture, network)
     except PreprocessError:
         return ""
     return text.text if with_marks else text.digits_only().text

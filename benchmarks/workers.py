@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from serving import BIN, CONNECTIONS, PORT, ROOMY, form, load, need_tools, pictures, start, stop, write_script
+from serving import BIN, CONNECTIONS, PORT, form, load, need_tools, pictures, start, stop, write_script
 
 CORES = "0,1"
 WORKERS = (1, 2)
@@ -29,7 +29,6 @@ def main(rounds: Annotated[int, typer.Option(help="Number of rounds.")] = 15) ->
         start(
             [str(BIN / "digits"), "serve", "--port", str(PORT + workers), "--workers", str(workers)],
             "file",
-            {**ROOMY, "DIGITS_DECODERS": "1"},
             url,
             CORES,
         )[0]

@@ -18,7 +18,7 @@ from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
 from app.main import create_app
 from app.settings import Settings
-from support import MAX_PIXELS, ROOT, load_sheet, serving, write_mnist
+from support import MAX_PIXELS, MODELS, ROOT, load_sheet, serving, write_mnist
 from support import classifier as load_classifier
 from support import line_network as load_line_network
 
@@ -96,11 +96,17 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def reader(classifier, line_network) -> Iterator[Reader]:
-    """A reader that all tests of a file share."""
-    reader = Reader(classifier, line_network, Decoders(1, MAX_PIXELS, 220_000_000, on_kill=pytest.fail))
-    yield reader
-    reader.close()
+def decoders() -> Iterator[Decoders]:
+    """A decoder process that all tests of a file share."""
+    decoders = Decoders(MODELS, 1, MAX_PIXELS, 220_000_000, 5.0, pytest.fail)
+    yield decoders
+    decoders.close()
+
+
+@pytest.fixture
+def reader(classifier, line_network, decoders) -> Reader:
+    """A reader, for one event loop."""
+    return Reader(classifier, line_network, decoders)
 
 
 @pytest.fixture(scope="session")

@@ -26,14 +26,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.inference.classifier import Classifier, ModelError
 from app.inference.lines import LineNetwork
-from app.inference.reading import Reading, read_bytes
-from app.inference.thresholds import MAX_PIXELS
+from app.inference.reading import Reading, read_digit
 from app.preprocess import errors
 from app.preprocess.decode import Picture, decode_image, open_image
+from app.preprocess.formats import MAX_PIXELS
 from sheet import CLASSES, PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
 MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
+MODELS = MODEL, LINES_MODEL
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 DIGITS = str(Path(sys.executable).with_name("digits"))
 # A program's line with its output as a comment.
@@ -90,7 +91,7 @@ def picture_from_bytes(data: bytes, side: int) -> Picture:
 
 def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> Reading:
     """Read a picture, encoded in a format."""
-    return read_bytes(encode(image, format, **options), classifier(), MAX_PIXELS)
+    return read_digit(encode(image, format, **options), classifier(), MAX_PIXELS)
 
 
 def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:

@@ -1,160 +1,190 @@
-"""The batcher, with work whose results are easy to check: squaring numbers."""
+"""The batcher, with steps whose results are easy to check: each step is a frame, and the result counts them."""
 
 import asyncio
+import time
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
-from app.inference.batcher import Batcher
-
-
-def squares(numbers: list[int]) -> list[int | Exception]:
-    return [ValueError(f"{number} is negative") if number < 0 else number**2 for number in numbers]
+from app.inference import batcher as module
+from app.inference.batcher import Batcher, Steps
+from app.inference.classifier import Classes
+from app.inference.stage import Stopwatch
 
 
 class Counting:
-    """A batcher, and the sizes of its batches."""
+    """A classifier that returns the mean of each frame, and counts the frames of each batch."""
 
-    def __init__(self, work=squares, size=lambda number: 1, max_size=32):
-        self.sizes, self.work = [], work
-        self.batcher = Batcher(self.count, size, max_size)
+    def __init__(self, during: Callable[[], object] = lambda: None) -> None:
+        self.sizes, self.during = [], during
 
-    def count(self, numbers):
-        self.sizes.append(len(numbers))
-        return self.work(numbers)
-
-
-async def ask(batcher: Batcher, *numbers: int) -> list:
-    return await asyncio.gather(*(batcher(number) for number in numbers), return_exceptions=True)
+    def __call__(self, frames: np.ndarray) -> Classes:
+        self.sizes.append(len(frames))
+        self.during()
+        return Classes(np.zeros((len(frames), 10), np.float32), frames.mean(axis=(1, 2)))
 
 
-def test_each_item_gets_its_own_result():
-    counting = Counting()
-    assert asyncio.run(ask(counting.batcher, 1, 2, 3)) == [1, 4, 9]
-    assert counting.sizes == [3]
+def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
+    """Have some frames of a number classified, some times; return its square."""
+    for _ in range(times):
+        if number < 0:
+            raise ValueError(f"{number} is negative")
+        classes = yield np.full((frames, 28, 28), number, np.float32)
+        assert len(classes.legibility) == frames
+    return int(classes.legibility[0] ** 2) if times else number**2
 
 
-def test_a_failing_item_does_not_affect_others():
-    first, second, third = asyncio.run(ask(Counting().batcher, 1, -2, 3))
+async def ask(batcher: Batcher[int], *several: Steps[int]) -> list:
+    return await asyncio.gather(*(batcher(each, Stopwatch()) for each in several), return_exceptions=True)
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch):
+    """A slow machine must not split the batches."""
+    monkeypatch.setattr(module, "SLOW_NANOSECONDS", 10**10)
+
+
+def test_each_picture_gets_its_own_result():
+    network = Counting()
+    assert asyncio.run(ask(Batcher(network), steps(1), steps(2, frames=3), steps(3))) == [1, 4, 9]
+    assert network.sizes == [5]
+
+
+def test_pictures_take_as_many_steps_as_they_need():
+    network = Counting()
+    assert asyncio.run(ask(Batcher(network), steps(1, times=3), steps(2), steps(3, times=0))) == [1, 4, 9]
+    assert network.sizes == [2, 1, 1]
+
+
+def test_a_failing_picture_does_not_affect_others():
+    first, second, third = asyncio.run(ask(Batcher(Counting()), steps(1), steps(-2), steps(3)))
     assert (first, third) == (1, 9)
     assert isinstance(second, ValueError)
 
 
-def test_a_lone_item_is_processed_at_once():
-    counting = Counting()
+def test_a_lone_picture_is_read_at_once():
+    network = Counting()
+    batcher = Batcher(network)
 
     async def one_after_another():
-        for number in range(3):
-            await counting.batcher(number)
+        return [await batcher(steps(number), Stopwatch()) for number in range(3)]
 
-    asyncio.run(one_after_another())
-    assert counting.sizes == [1, 1, 1]
+    assert asyncio.run(one_after_another()) == [0, 1, 4]
+    assert network.sizes == [1, 1, 1]
 
 
-def test_a_batch_has_at_most_the_maximum_size():
-    counting = Counting(max_size=4)
-    answers = asyncio.run(ask(counting.batcher, *range(10)))
+def test_a_batch_has_at_most_the_maximum_number_of_pictures(monkeypatch):
+    monkeypatch.setattr(module, "MAX_BATCH", 4)
+    network = Counting()
+    answers = asyncio.run(ask(Batcher(network), *map(steps, range(10))))
     assert answers == [number**2 for number in range(10)]
-    assert counting.sizes == [4, 4, 2]
+    assert network.sizes == [4, 4, 2]
 
 
-def test_a_large_item_is_processed_alone():
-    counting = Counting(size=lambda number: number, max_size=4)
-    assert asyncio.run(ask(counting.batcher, 2, 1, 9, 4, 1)) == [4, 1, 81, 16, 1]
-    assert counting.sizes == [2, 1, 1, 1]
-
-
-def test_items_that_arrive_during_a_batch_form_the_next_one():
+def test_pictures_that_arrive_during_a_batch_form_the_next_one():
     async def come_and_go():
         tasks = []
 
-        def work(numbers):
+        def arrive():
             if not tasks:
-                tasks.extend(asyncio.ensure_future(counting.batcher(number)) for number in (2, 3))
-            return squares(numbers)
+                tasks.extend(asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in (2, 3))
 
-        counting.work = work
-        await counting.batcher(1)
-        await asyncio.gather(*tasks)
+        network.during = arrive
+        await batcher(steps(1), Stopwatch())
+        return await asyncio.gather(*tasks)
 
-    counting = Counting()
-    asyncio.run(come_and_go())
-    assert counting.sizes == [1, 2]
+    network = Counting()
+    batcher = Batcher(network)
+    assert asyncio.run(come_and_go()) == [4, 9]
+    assert network.sizes == [1, 2]
 
 
-def test_a_cancelled_item_is_left_out_of_the_batch():
+def test_cancelled_pictures_are_dropped():
     async def cancel():
-        tasks = [asyncio.ensure_future(counting.batcher(number)) for number in range(4)]
-        await asyncio.sleep(0)  # all are queued, none is being processed
-        assert len(counting.batcher.queue) == 4
+        tasks = [asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in range(4)]
+        await asyncio.sleep(0)  # all are queued, none is being read
+        assert len(batcher.queue) == 4
         tasks[1].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
-    counting = Counting()
+    network = Counting()
+    batcher = Batcher(network)
     answers = asyncio.run(cancel())
     assert isinstance(answers[1], asyncio.CancelledError)
     assert [answers[n] for n in (0, 2, 3)] == [0, 4, 9]
-    assert counting.sizes == [3]
+    assert network.sizes == [3]
 
 
-def test_if_all_items_are_cancelled_no_batch_runs():
+def test_if_all_are_cancelled_no_batch_runs():
     async def cancel():
-        tasks = [asyncio.ensure_future(counting.batcher(number)) for number in range(4)]
-        await asyncio.sleep(0)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        return await ask(counting.batcher, 5)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await asyncio.gather(*(batcher(steps(number), Stopwatch()) for number in range(4)))
+        return await ask(batcher, steps(5))
 
-    counting = Counting()
+    network = Counting()
+    batcher = Batcher(network)
     assert asyncio.run(cancel()) == [25]
-    assert counting.sizes == [1]
+    assert network.sizes == [1]
 
 
-def failing(numbers: list[int]) -> list[int]:
-    raise RuntimeError("no network")
-
-
-@pytest.mark.parametrize(
-    ("work", "error"),
-    [(failing, RuntimeError), (lambda numbers: squares(numbers)[:-1], ValueError), (lambda numbers: [], ValueError)],
-)
-def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs(work, error):
-    counting = Counting(work)
+def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
+    def fail():
+        raise RuntimeError("no network")
 
     async def fail_and_go_on():
-        answers = await ask(counting.batcher, 1, 2, 3)
-        counting.work = squares
-        return answers, await ask(counting.batcher, 4)
+        failed = await ask(batcher, *map(steps, range(3)))
+        network.during = lambda: None
+        return failed, await ask(batcher, steps(4))
 
+    network = Counting(fail)
+    batcher = Batcher(network)
     failed, later = asyncio.run(fail_and_go_on())
-    assert [type(answer) for answer in failed] == [error] * 3
+    assert [type(answer) for answer in failed] == [RuntimeError] * 3
     assert later == [16]
 
 
-def test_items_whose_callers_time_out_are_dropped():
-    counting = Counting()
-
-    async def leave_while_full():
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await asyncio.gather(*(counting.batcher(number) for number in range(3)))
-        return await ask(counting.batcher, 8)
-
-    assert asyncio.run(leave_while_full()) == [64]
-    assert counting.sizes == [1]
+def computing(seconds: float) -> None:
+    """Use the processor for some seconds."""
+    begin = time.thread_time()
+    while time.thread_time() < begin + seconds:
+        pass
 
 
-def test_the_event_loop_runs_between_batches():
-    counting = Counting()
-    seen = []
+@pytest.mark.parametrize(("slowly", "turns"), [(computing, 16), (time.sleep, 1)])
+def test_the_event_loop_runs_between_steps_that_take_processor_time(slowly, turns, monkeypatch):
+    monkeypatch.setattr(module, "SLOW_NANOSECONDS", 5_000_000)
+    rounds, begun_in = 0, []
 
-    async def look_on():
-        while len(counting.sizes) < 3:
-            seen.append(len(counting.sizes))
-            await asyncio.sleep(0)
+    def slow(number: int) -> Steps[int]:
+        slowly(0.006)
+        begun_in.append(rounds)
+        yield from ()
+        return number
 
-    async def ask_and_look_on():
-        await asyncio.gather(ask(counting.batcher, *range(3 * counting.batcher.max_size)), look_on())
+    async def ask_all() -> None:
+        def tick() -> None:
+            nonlocal rounds
+            rounds += 1
+            asyncio.get_running_loop().call_soon(tick)
 
-    asyncio.run(ask_and_look_on())
-    assert {1, 2} <= set(seen)
+        tick()
+        assert await ask(Batcher(Counting()), *map(slow, range(16))) == list(range(16))
+
+    asyncio.run(ask_all())
+    assert len(set(begun_in)) == turns  # another process may take the core: that is no reason to let others in first
+
+
+def test_the_time_of_the_inference_and_of_the_wait_for_it_is_added_to_each_watch():
+    watches = [Stopwatch(), Stopwatch()]
+
+    async def ask_both(batcher: Batcher[int]) -> None:
+        await asyncio.gather(*(batcher(steps(1), watch) for watch in watches))
+
+    asyncio.run(ask_both(Batcher(Counting(lambda: time.sleep(0.01)))))
+    for watch in watches:
+        wait, inference = watch.stages
+        assert (wait.name, inference.name, inference.pictures) == ("wait", "inference", 2)
+        assert wait.end == inference.begin
+        assert inference.end - inference.begin >= 10_000_000

@@ -10,7 +10,7 @@ from pyarrow.fs import FileSystem
 
 from app.bulk import source
 from app.bulk.errors import BulkError, UnreadableFile
-from app.bulk.source import Files, Picture, Table
+from app.bulk.source import Entry, Files, Table
 from app.bulk.storage import Place, place_of
 from app.web.errors import UploadTooLarge
 
@@ -91,7 +91,7 @@ def test_a_file_is_read_whole_unless_it_is_too_large(tmp_path):
         (tmp_path / name).write_bytes(data)
     paths = [f"{tmp_path}/{name}" for name in (*contents, "missing")]
     *read, large, missing = Files(place_of(str(tmp_path)), MAX_BYTES).pictures(paths)
-    assert read == [Picture(path, None, data) for path, data in zip(paths, list(contents.values())[:3], strict=False)]
+    assert read == [Entry(path, None, data) for path, data in zip(paths, list(contents.values())[:3], strict=False)]
     assert isinstance(large.data, UploadTooLarge)
     assert str(large.data) == "The file is larger than 200,000 bytes: send a smaller picture."
     assert isinstance(missing.data, UnreadableFile)
@@ -131,16 +131,16 @@ def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
     assert [len(part) for part in parts] == rows
     read = [picture for part in parts for picture in pictures.pictures(part)]
     assert read == [
-        *(Picture(f"{table}#{row}", str(100 + row), str(row).encode()) for row in range(9)),
-        Picture(f"{table}#9", "109", b""),
+        *(Entry(f"{table}#{row}", str(100 + row), str(row).encode()) for row in range(9)),
+        Entry(f"{table}#9", "109", b""),
     ]
 
 
 def test_only_the_remaining_rows_of_a_table_are_read(table):
     pictures = Table(place_of(str(table)), MAX_BYTES, "plain", None)
     assert list(pictures.pictures([f"{table}#5", f"{table}#8"])) == [
-        Picture(f"{table}#5", None, b"5"),
-        Picture(f"{table}#8", None, b"8"),
+        Entry(f"{table}#5", None, b"5"),
+        Entry(f"{table}#8", None, b"8"),
     ]
 
 

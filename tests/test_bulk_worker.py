@@ -12,7 +12,7 @@ from app.bulk import worker
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA
-from app.bulk.source import Files, Picture
+from app.bulk.source import Entry, Files
 from app.bulk.storage import place_of
 from app.bulk.worker import Worker, batches
 from app.cli.answers import Unanswered
@@ -138,7 +138,7 @@ def test_a_picture_is_retried_on_a_busy_machine(tmp_path, seven, monkeypatch, ti
 def test_a_batch_is_limited_in_pictures_and_bytes(monkeypatch):
     monkeypatch.setattr(worker, "BATCH", 3)
     sizes = [1, 1, 1, 1, 10, 1, 9, 5]
-    pictures = [Picture("", None, bytes(size)) for size in sizes] + [Picture("", None, OSError())]
+    pictures = [Entry("", None, bytes(size)) for size in sizes] + [Entry("", None, OSError())]
     assert [len(batch) for batch in batches(pictures, 10)] == [3, 2, 2, 2]
 
 

@@ -14,7 +14,7 @@ import pytest
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
-from app.inference.thresholds import MAX_DIGITS
+from app.preprocess.errors import MAX_DIGITS
 from app.preprocess.lines import MAX_LINES
 from app.web.answers import CORRUPT_IMAGE
 from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy
@@ -142,13 +142,7 @@ def test_a_single_picture_is_not_sent_as_a_batch():
     assert asked == ["application/octet-stream"]
 
 
-def test_each_refusal_reduces_the_requests_in_flight_down_to_one(pauses):
-    with asking(busy(4, {})) as service:
-        assert [service.predict(b"picture").digit for _ in range(3)] == [7, 7, 7]
-        assert service.slots.count == 1
-
-
-def test_requests_in_flight_are_limited_by_the_slots():
+def test_requests_in_flight_are_limited():
     together = threading.Barrier(2, timeout=5)
     in_flight, most, lock = 0, 0, threading.Lock()
 

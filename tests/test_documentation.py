@@ -86,14 +86,6 @@ def test_each_format_is_documented():
     assert all(format in API.read_text().upper() for format in FORMATS)
 
 
-def test_each_module_is_in_the_tree():
-    tree = (DOCS / "architecture.md").read_text().split("## What is where")[1].split("\n## ")[0]
-    modules = [path.stem for name in ("app", "training") for path in (ROOT / name).rglob("*.py")]
-    assert sorted(re.findall(r"^ {6,}(\w+)\.py ", tree, re.MULTILINE)) == sorted(
-        name for name in modules if name != "__init__"
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "count"),

@@ -65,8 +65,9 @@ def test_the_ink_covers_the_whole_upright_picture(client, seven, name):
     assert np.median(ink) == 0
 
 
-@pytest.mark.parametrize(("name", "calls"), [("MNIST's", [1, 50]), ("drawn", [1, 50])])
+@pytest.mark.parametrize(("name", "calls"), [("MNIST's", [1, 50]), ("drawn", [50])])
 def test_an_explanation_runs_one_more_batch_than_predict(client, seven, monkeypatch, name, calls):
+    """A drawing is classified in a decoder process."""
     shown, classify = [], Classifier.__call__
     monkeypatch.setattr(
         Classifier, "__call__", lambda self, frames: (shown.append(len(frames)), classify(self, frames))[1]

@@ -116,7 +116,7 @@ def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
     """A reader like the service's, and its event loop."""
     with asyncio.Runner() as runner, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's warnings, as in the service
-        decoders = Decoders(1, MAX_PIXELS, MEMORY_BYTES, on_kill=lambda: None)
+        decoders = Decoders((MODEL, LINES_MODEL), 1, MAX_PIXELS, MEMORY_BYTES, 5.0, on_kill=lambda: None)
         reader = Reader(Classifier(MODEL), LineNetwork(LINES_MODEL), decoders)
         yield runner, reader
         reader.close()
@@ -128,8 +128,7 @@ def read(reader) -> Callable[[bytes], np.ndarray]:
     runner, reader = reader
 
     async def frame_of(data: bytes) -> np.ndarray:
-        small = reader.open_if_simple(data)
-        return (await (reader.read_small(small) if small else reader.read_large(data))).frame
+        return (await reader.read_small(data) or await reader.read_large(data)).frame
 
     return lambda data: runner.run(frame_of(data))
 

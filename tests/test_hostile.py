@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.reader import QUICK
-from app.inference.thresholds import SMALL_BYTES
+from app.inference.reader import JPEG_LIMITS
+from app.preprocess.formats import SMALL_BYTES
 from serving import memory
 from support import HOSTILE_FILES, drawing, encode, inflating_exif, many_scans, png_chunk, serving
 
@@ -239,7 +239,7 @@ HOSTILE_BODIES: dict[str, Callable[[], Body]] = {
         HOSTILE["small PNG of text that inflates to four bytes per character"]()
     ),
     "batch of small JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)),
-    "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(QUICK.max_bytes, 0.3)),
+    "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(JPEG_LIMITS[0], 0.3)),
     "bomb": lambda: gzipped("/predict", bytes(10**8)),
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),

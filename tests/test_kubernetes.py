@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.inference.reader import MAX_BATCH
+from app.inference.batcher import MAX_BATCH
 from app.metrics import Metrics
 from app.settings import Settings
 from support import ROOT, tool
@@ -79,7 +79,7 @@ def test_production_scales_by_queue_instead_of_cpu():
     assert "replicas" not in kinds["Deployment"]["spec"]
 
 
-def test_the_scaler_uses_existing_metrics_and_scales_before_the_queue_is_full():
+def test_the_scaler_uses_existing_metrics_and_scales_before_pictures_wait_long():
     known = Metrics({}).exposition().decode()
     triggers = objects("production")["ScaledObject"]["spec"]["triggers"]
     thresholds = {}
@@ -87,9 +87,8 @@ def test_the_scaler_uses_existing_metrics_and_scales_before_the_queue_is_full():
         name, queue = re.search(r"\((\w+)\{.*queue=\"(\w+)\"\}", trigger["metadata"]["query"]).groups()
         assert f"# TYPE {name} gauge" in known
         thresholds[queue] = float(trigger["metadata"]["threshold"])
-    fields = Settings.model_fields
-    assert thresholds["small"] <= MAX_BATCH < fields["small_queue"].default
-    assert 1 < thresholds["large"] < fields["large_queue"].default
+    assert thresholds["small"] <= MAX_BATCH
+    assert thresholds["large"] > 1
 
 
 def test_prometheus_finds_the_service_and_has_a_key():

@@ -1,5 +1,7 @@
 """The line network: what it needs in its file, and that a strip's answer depends on nothing but its pixels."""
 
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -7,6 +9,7 @@ from onnx import TensorProto, helper
 
 from app.inference.classifier import ModelError
 from app.inference.ctc import best_path, spans_of
+from app.inference.decoder import Limits, limited
 from app.inference.lines import CHARACTERS, CLASSES, LineNetwork
 from app.preprocess.strips import STRIP_HEIGHT, proposals
 from support import LINES_MODEL, assert_refused, encode, number, picture_from_bytes
@@ -31,6 +34,14 @@ def test_an_answer_does_not_depend_on_other_strips(line_network, strip):
     for width in (32, 500):
         line_network(np.full((STRIP_HEIGHT, width), 7, np.uint8))
         np.testing.assert_array_equal(line_network(strip), alone)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
+def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
+    """ONNX Runtime raises exceptions of its own."""
+    with limited(Limits(60_000_000, 100, 100, is_alone=True)), pytest.raises(MemoryError) as raised:
+        line_network(np.zeros((STRIP_HEIGHT, 60_000), np.uint8))
+    assert "onnxruntime" in type(raised.value.__cause__).__module__
 
 
 def test_an_answer_does_not_depend_on_brightness_and_contrast(line_network, strip):

@@ -5,7 +5,7 @@ from time import perf_counter
 
 import pytest
 
-from app.web.lingering import LingeringMiddleware
+from app.web.middleware import LingeringMiddleware
 
 SECONDS = 0.1
 

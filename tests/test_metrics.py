@@ -106,5 +106,5 @@ def test_the_dashboard_queries_existing_metrics(query, exported):
 def test_each_metric_is_documented(client):
     table = (ROOT / "docs" / "configuration.md").read_text().split("## Metrics")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE))
-    families = client.app_state["metrics"].registry.collect()
+    families = client.app_state["service"].metrics.registry.collect()
     assert rows == {f.name + "_total" * (f.type == "counter"): f.documentation for f in families}

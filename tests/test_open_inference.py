@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
-from app.web.admission import PICTURE_ROUTES, Resource, picture_route
+from app.web.admission import Queue
 from support import HOSTILE, drawing, encode, letter, samples
 
 INFER = "/v2/models/digits/infer"
@@ -99,7 +99,7 @@ def test_the_service_and_the_model_describe_themselves(client, classifier):
 
 
 def test_a_stopping_service_is_live_but_not_ready(client, monkeypatch):
-    monkeypatch.setattr(client.app_state["draining"], "has_begun", True)
+    monkeypatch.setattr(client.app_state["service"].draining, "has_begun", True)
     assert client.get("/v2/health/live").status_code == 200
     for path in ("/v2/health/ready", "/v2/models/digits/ready"):
         assert_error(client.get(path), 503, "shutting-down", "shutting down: send the request to another instance")
@@ -314,8 +314,7 @@ def test_compressed_bombs_do_not_pass_the_limit_on_all_bodies():
         headers = {"Content-Encoding": "gzip"}
         answer = client.post(INFER, content=gzip.compress(bytes(1_000_000)), headers=headers)
         assert_error(answer, 413, "upload-too-large", "The request is larger than 10,000 bytes")
-        admission = client.app.user_middleware[-1].kwargs["admission"]
-        assert admission.in_use[Resource.BYTES] == 0
+        assert client.app_state["service"].admission.held_bytes == 0
 
 
 @pytest.mark.parametrize("of_version", ["", "/versions/{}"])
@@ -331,21 +330,14 @@ def test_a_service_with_keys_requires_one(seven, classifier, of_version):
             assert client.get(path).status_code == 200
 
 
-def test_every_route_with_a_body_passes_admission(client):
-    posted = {path for path, methods in client.get("/openapi.json").json()["paths"].items() if "post" in methods}
-    assert posted == PICTURE_ROUTES.keys()
-    assert picture_route("/v2/models/digits/versions/1f0c/infer") == "/v2/models/digits/versions/{version}/infer"
-    assert picture_route("/v2/models/digits/versions/1f0c/ready") is None
-
-
-@pytest.mark.parametrize("of_version", ["", "/versions/1"])
-def test_a_request_over_the_queue_is_refused_unread_and_counted(client, monkeypatch, of_version):
-    admission = client.app.user_middleware[-1].kwargs["admission"]
-    monkeypatch.setitem(admission.in_use, Resource.SMALL, admission.limits[Resource.SMALL])
-    answer = client.post(f"/v2/models/digits{of_version}/infer", content=b"unread")
-    assert_error(answer, 503, "overloaded", "again in a second")
-    assert answer.headers["retry-after"] == "1"
-    route = f"/v2/models/digits{of_version and '/versions/{version}'}/infer"
+@pytest.mark.parametrize("of_version", [False, True])
+def test_a_request_over_the_queue_is_refused_unread_and_counted(client, classifier, monkeypatch, of_version):
+    monkeypatch.setattr(Queue, "wait", 5.5)
+    version = f"/versions/{classifier.version}" if of_version else ""
+    answer = client.post(f"/v2/models/digits{version}/infer", content=b"unread")
+    assert_error(answer, 503, "overloaded", "again in 6 s")
+    assert answer.headers["retry-after"] == "6"
+    route = f"/v2/models/digits{'/versions/{version}' if of_version else ''}/infer"
     assert samples(client)["digits_requests_total", ("route", route), ("status", "503")] == 1
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from app.inference.reading import Reading, read_bytes
+from app.inference.reading import Reading, read_digit
 from app.preprocess.errors import BlankImage
 from support import MAX_PIXELS, apart, classifier, drawing, encode, frame_of, reading_of_drawing
 
@@ -48,7 +48,7 @@ LIGHTS = {
 
 
 def read(data: bytes) -> Reading:
-    return read_bytes(data, classifier(), MAX_PIXELS)
+    return read_digit(data, classifier(), MAX_PIXELS)
 
 
 def assert_read_as_drawn(digits: np.ndarray, make: Callable[[np.ndarray], bytes], exceptions: int = 0) -> None:

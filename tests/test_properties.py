@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from app.inference.reading import Reading, read_bytes
-from app.inference.text import Text, read_text_bytes
+from app.inference.reading import Reading, read_digit
+from app.inference.text import Text, read_text
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
 from support import (
@@ -58,7 +58,7 @@ def assert_is_frame(frame: np.ndarray) -> None:
 def frame_or_named_error(data: bytes) -> None:
     started = time.process_time()
     try:
-        frame = read_bytes(data, classifier(), MAX_PIXELS).frame
+        frame = read_digit(data, classifier(), MAX_PIXELS).frame
     except PreprocessError:
         pass
     else:
@@ -76,7 +76,7 @@ def test_any_bytes_give_a_frame_or_a_named_error(data):
 @given(st.binary(max_size=2000))
 def test_any_bytes_give_a_text_or_a_named_error(data):
     try:
-        text = read_text_bytes(data, line_network(), MAX_PIXELS)
+        text = read_text(data, line_network(), MAX_PIXELS)
     except PreprocessError:
         return
     assert 0 <= text.confidence <= 1
@@ -149,7 +149,7 @@ def test_brightness_and_contrast_change_little(digit, paper, contrast):
 
 
 def text_of(image: Image.Image) -> Text:
-    return read_text_bytes(encode(image), line_network(), MAX_PIXELS)
+    return read_text(encode(image), line_network(), MAX_PIXELS)
 
 
 Change = Callable[[np.ndarray], Image.Image]

@@ -9,8 +9,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
+from app.server import patterns
 from app.server.protocol import Protocol
 
+patterns.replace()
 SECONDS = 0.2
 REQUEST = b"POST /none HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n"
 REST = b"0\r\n\r\n"
@@ -46,7 +48,7 @@ def fed(app, *chunks: bytes, wait: float = 0, reads: bool = True) -> Mock:
             protocol.pause_writing()
         for chunk in chunks:
             if chunk is not EOF:
-                protocol.data_received(chunk)
+                receive(protocol, chunk)
             elif not protocol.eof_received():
                 transport.close()  # as asyncio does
             await asyncio.sleep(0.01)
@@ -56,6 +58,16 @@ def fed(app, *chunks: bytes, wait: float = 0, reads: bool = True) -> Mock:
         return transport
 
     return asyncio.run(feed())
+
+
+def receive(protocol: Protocol, data: bytes) -> None:
+    """Let a connection read data, as asyncio does."""
+    while data:
+        buffer = protocol.get_buffer(-1)
+        count = min(len(buffer), len(data))
+        buffer[:count] = data[:count]
+        protocol.buffer_updated(count)
+        data = data[count:]
 
 
 def written(transport: Mock) -> bytes:

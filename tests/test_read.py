@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
 
 from app.inference.reader import Reader
-from app.inference.text import read_text_bytes
+from app.inference.text import read_text
 from app.main import create_app
 from app.preprocess.maps import Box
 from app.settings import Settings
@@ -134,7 +134,7 @@ def box_of(answer: dict[str, int]) -> Box:
 
 def test_the_frames_are_those_of_the_digits(client, picture, line_network):
     (line,) = client.post("/read?frame=true", content=picture).json()["lines"]
-    (expected,) = read_text_bytes(picture, line_network, MAX_PIXELS).lines
+    (expected,) = read_text(picture, line_network, MAX_PIXELS).lines
     for answer, digit in zip(line["digits"], expected.digits, strict=True):
         assert list(answer) == [*DIGIT_FIELDS, "frame"]
         np.testing.assert_allclose(levels_of(answer["frame"]), 255 * digit.frame, atol=0.51)
@@ -223,7 +223,7 @@ def test_more_than_32_lines_are_refused(client, digits):
 
 
 def test_a_small_picture_takes_a_place_in_the_large_queue(client, digits, monkeypatch):
-    places, read_text, metrics = [], Reader.read_text, client.app_state["metrics"]
+    places, read_text, metrics = [], Reader.read_text, client.app_state["service"].metrics
 
     async def spied(reader: Reader, data: bytes, length: int | None):
         places.append(
@@ -237,8 +237,9 @@ def test_a_small_picture_takes_a_place_in_the_large_queue(client, digits, monkey
 
 
 def test_a_picture_that_waits_too_long_is_refused_as_overloaded(picture, monkeypatch):
-    monkeypatch.setattr("app.inference.decoders.WAIT_SECONDS", 0)
-    with TestClient(create_app(Settings())) as client:
+    with TestClient(create_app(Settings(queue_seconds=1e-9))) as client:
+        client.app_state["service"].admission.large.length += 1
+        client.app_state["service"].admission.large.cost = 1.0
         answer = client.post("/read", content=picture)
     assert_problem(answer, 503, "overloaded", "/read")
     assert answer.headers["retry-after"] == "1"

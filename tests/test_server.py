@@ -71,6 +71,12 @@ def received(client: socket.socket) -> bytes:
     return answer
 
 
+def are_empty_queues(url: str, headers: dict[str, str] | None = None) -> bool:
+    """Return whether no picture waits, or is being read."""
+    text = httpx2.get(f"{url}/metrics", headers=headers).text
+    return all(f'digits_queue_depth{{queue="{name}"}} 0.0' in text for name in ("small", "large"))
+
+
 def is_well(url: str, small: bytes) -> bool:
     """Whether the service answers correctly within a second."""
     try:
@@ -287,7 +293,7 @@ def test_many_silent_connections_do_not_block_others(small, sockets):
 
 def test_a_disconnecting_client_frees_its_place(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)  # takes about 30 ms
-    with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="20") as (_, url):
+    with serving(DIGITS_DECODERS="1") as (_, url):
         clients = [connect(url) for _ in range(20)]
         for client in clients:
             client.sendall(post(photo))
@@ -295,7 +301,7 @@ def test_a_disconnecting_client_frees_its_place(seven, small):
         for client in clients:
             client.close()
         assert is_well(url, small)
-        assert until(lambda: 'digits_queue_depth{queue="large"} 0.0' in httpx2.get(f"{url}/metrics").text)
+        assert until(lambda: are_empty_queues(url))
 
 
 def test_a_half_closed_client_gets_its_answer(service, small, picture):
@@ -344,11 +350,12 @@ def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[
 
 def test_accepted_pictures_are_answered_soon_under_overload(monkeypatch):
     body = form(pictures()["640×480 JPEG"], "file")
-    with serving() as (process, url):
-        core = min(os.sched_getaffinity(0))
-        os.sched_setaffinity(process.pid, {core})  # and so the decoders, which it starts later
+    with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
+        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
+        for pid in family(process.pid):
+            os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
         monkeypatch.setattr(overload, "PORT", httpx2.URL(url).port)
-        asyncio.run(overload.one_after_another(body, clients=4, seconds=2))  # starts the decoders
+        asyncio.run(overload.one_after_another(body, clients=4, seconds=2))  # so that it knows the cost
         answers = asyncio.run(overload.at_a_rate(body, rate=600, clients=400, seconds=4))
     assert len(answers[200]) > 100
     assert overload.p99(answers[200]) < 600  # measured: 120; 1,500 if requests wait before they take a place
@@ -356,7 +363,7 @@ def test_accepted_pictures_are_answered_soon_under_overload(monkeypatch):
 
 def test_overload_is_refused_quickly(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)
-    with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="1") as (_, url):
+    with serving(DIGITS_DECODERS="1", DIGITS_QUEUE_SECONDS="0.05") as (_, url):
         answers = flood(url, photo, seconds=1.5, clients=12)
         assert {status for status, _ in answers} == {200, 503}
         refused = httpx2.post(f"{url}/predict", content=b"", timeout=1)
@@ -366,25 +373,21 @@ def test_overload_is_refused_quickly(seven, small):
 
 
 @pytest.fixture
-def crowded(picture) -> Iterator[str]:
-    """A service whose only place for large pictures is taken for 5 s by a stopped decoder; its address."""
-    settings = {"DIGITS_DECODERS": "1", "DIGITS_LARGE_QUEUE": "0", "DIGITS_CORS_ORIGINS": "https://ours.example"}
-    with serving(**settings) as (process, url), ThreadPoolExecutor() as pool:
-        httpx2.post(f"{url}/predict", content=picture)  # starts the decoder
+def crowded() -> Iterator[str]:
+    """A service whose decoders are stopped, so that no large picture gets its turn; its address."""
+    with serving(DIGITS_QUEUE_SECONDS="0.5", DIGITS_CORS_ORIGINS="https://ours.example") as (process, url):
+        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
         decoders = family(process.pid)[1:]
         for pid in decoders:
             os.kill(pid, signal.SIGSTOP)
-        taken = pool.submit(httpx2.post, f"{url}/predict", content=picture, timeout=20)
-        assert until(lambda: b'digits_queue_depth{queue="large"} 1.0' in httpx2.get(f"{url}/metrics").content)
         yield url
         for pid in decoders:
             os.kill(pid, signal.SIGCONT)
-        assert taken.result().json()["digit"] == 7
 
 
-def test_a_refusal_is_a_problem_like_any_other(crowded, small):
+def test_a_refusal_is_a_problem_like_any_other(crowded, picture, small):
     headers = {"X-Request-ID": "order-66", "Origin": "https://ours.example"}
-    refused = httpx2.post(f"{crowded}/predict", content=bytes(5000), headers=headers)
+    refused = httpx2.post(f"{crowded}/predict", content=picture, headers=headers)
     assert refused.status_code == 503
     assert refused.headers["content-type"] == "application/problem+json"
     assert refused.json()["type"] == "/problems/overloaded"
@@ -398,9 +401,9 @@ def test_a_refusal_is_a_problem_like_any_other(crowded, small):
     assert 'digits_requests_total{route="/predict",status="503"}' in text
 
 
-def test_a_refused_request_is_skipped_and_the_next_one_answered(crowded, small):
+def test_a_refused_request_is_skipped_and_the_next_one_answered(crowded, picture, small):
     with connect(crowded) as client:
-        client.sendall(post(bytes(5000)) + post(small, headers=b"Connection: close\r\n"))
+        client.sendall(post(picture) + post(small, headers=b"Connection: close\r\n"))
         refused = received(client)
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert b'"digit":7' in refused
@@ -408,20 +411,20 @@ def test_a_refused_request_is_skipped_and_the_next_one_answered(crowded, small):
 
 def test_a_request_without_a_key_takes_no_place(picture):
     key = {"X-API-Key": "key"}
-    settings = {"DIGITS_API_KEYS": "key", "DIGITS_DECODERS": "1", "DIGITS_LARGE_QUEUE": "0"}
-    with serving(**settings) as (_, url), ExitStack() as stack:
+    with serving(DIGITS_API_KEYS="key") as (_, url), ExitStack() as stack:
         for start in (b"GET /predictX", b"POST /predict", b"POST /predictX") * 8:
             client = stack.enter_context(connect(url))
             client.sendall(start + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(50_000))
-        for _ in range(10):
-            assert httpx2.post(f"{url}/predict", content=picture, headers=key).status_code == 200
+        assert httpx2.post(f"{url}/predict", content=picture, headers=key).status_code == 200
+        assert are_empty_queues(url, key)
 
 
 def test_a_slow_sender_takes_no_place(picture):
-    with serving(DIGITS_DECODERS="1", DIGITS_LARGE_QUEUE="0") as (_, url), ExitStack() as stack:
+    with serving() as (_, url), ExitStack() as stack:
         for _ in range(20):
             stack.enter_context(connect(url)).sendall(post(picture)[:-1])
         assert httpx2.post(f"{url}/predict", content=picture).json()["digit"] == 7
+        assert are_empty_queues(url)
 
 
 def test_small_pictures_in_large_files_are_not_refused_without_overload(seven):

@@ -8,7 +8,7 @@ from PIL import Image
 
 import marks
 import strings
-from app.inference.text import read_text_bytes
+from app.inference.text import read_text
 from support import MAX_PIXELS
 
 pytestmark = pytest.mark.slow
@@ -32,7 +32,7 @@ def test_written_numbers_can_be_read(shuffled, line_network, scene):
     right = 0
     for index in range(12):
         number = strings.number(scene, *shuffled, 0, index, (1, 4))
-        right += read_text_bytes(number.picture, line_network, MAX_PIXELS).digits_only().text == number.text
+        right += read_text(number.picture, line_network, MAX_PIXELS).digits_only().text == number.text
     assert right >= 9
 
 
@@ -62,7 +62,7 @@ def test_a_number_with_marks_depends_only_on_seed_scene_and_index(digits, labels
 def test_numbers_with_marks_can_be_read(shuffled, line_network, scene):
     numbers = [marks.number(scene, *shuffled, 0, index) for index in range(20)]
     least = 15 if scene in ("columns", "dates") else 16
-    assert sum(read_text_bytes(number.picture, line_network).text == number.text for number in numbers) >= least
+    assert sum(read_text(number.picture, line_network).text == number.text for number in numbers) >= least
 
 
 def test_specks_beside_a_digit_are_removed(seven):

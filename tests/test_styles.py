@@ -37,7 +37,12 @@ def test_a_style_stays_in_range_and_leaves_its_input_as_it_was(sample, source, s
     styled = style(images, generator())
     assert images.equal(before)
     assert 0 <= styled.min() <= styled.max() <= 1
-    if style not in (styles.curled, styles.of_sevens, styles.waved, styles.short_stemmed):  # which move or remove ink
+    if style not in (
+        styles.curled,
+        styles.ones_from_sevens,
+        styles.waved,
+        styles.short_stemmed,
+    ):  # which move or remove ink
         assert (styled >= images).all()
         assert (styled - images).sum() > 0.02 * images.sum()
 
@@ -52,7 +57,7 @@ def test_an_upstroke_rises_from_the_left_to_the_top():
 
 def test_a_one_made_from_a_seven_has_its_bar_turned_down_to_the_left():
     seven = written((6, 5), (20, 5), (14, 23))
-    made = styles.of_sevens(seven, generator())
+    made = styles.ones_from_sevens(seven, generator())
     box, axis = extent(made), torch.arange(28.0)
     ends = torch.stack([made[i, :, int(box.left[i]) :][:, :2].sum(dim=1) for i in range(len(made))])  # leftmost columns
     row = ends @ axis / ends.sum(dim=1)

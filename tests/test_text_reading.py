@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from app.inference.text import ImpossibleLength, Text, read_text_bytes
+from app.inference.text import ImpossibleLength, Text, read_text
 from app.preprocess.errors import NotAnImage
 from support import MAX_PIXELS, MINUS, POINT, encode, flat, number
 from whole_numbers import distance
@@ -25,7 +25,7 @@ def assert_same(one: Text, other: Text) -> None:
 
 def test_a_text_is_read_as_in_other_processes(reader, digits, line_network):
     picture = encode(number(digits[[350, 120, 0]], digits[[60, 200]]))
-    here, there = read_text_bytes(picture, line_network, MAX_PIXELS), asyncio.run(reader.read_text(picture))
+    here, there = read_text(picture, line_network, MAX_PIXELS), asyncio.run(reader.read_text(picture))
     assert_same(here, there)
 
 
@@ -33,7 +33,7 @@ def test_a_large_picture_is_read_as_in_other_processes(reader, digits, line_netw
     sheet = Image.new("L", (2000, 1100), 255)
     sheet.paste(number(digits[[350, 120, 0]], scale=8), (50, 50))
     picture = encode(sheet)
-    here, there = read_text_bytes(picture, line_network, MAX_PIXELS), asyncio.run(reader.read_text(picture))
+    here, there = read_text(picture, line_network, MAX_PIXELS), asyncio.run(reader.read_text(picture))
     assert here.text == there.text == "720"
 
 
@@ -49,7 +49,7 @@ def right(change, count: int, digits, labels, network) -> int:
     rng, found = np.random.default_rng(0), 0
     for _ in range(40):
         chosen = rng.integers(0, len(digits), count)
-        read = read_text_bytes(encode(change(number(digits[chosen]))), network)
+        read = read_text(encode(change(number(digits[chosen]))), network)
         found += read.text == "".join(map(str, labels[chosen]))
     return found
 
@@ -94,7 +94,7 @@ def test_numbers_are_read(change, least, digits, labels, line_network):
 
 
 def test_single_digits_are_read(digits, labels, line_network):
-    read = [read_text_bytes(encode(digit), line_network).text for digit in digits[::10]]
+    read = [read_text(encode(digit), line_network).text for digit in digits[::10]]
     assert sum(one == str(label) for one, label in zip(read, labels[::10], strict=True)) >= 48
 
 
@@ -103,7 +103,7 @@ def test_30_digits_in_a_row_are_read(digits, labels, line_network):
     wrong = 0
     for first in range(0, 10, 2):
         chosen = np.arange(first, 500, 17)[:30]
-        read = read_text_bytes(encode(number(digits[chosen], scale=2)), line_network)
+        read = read_text(encode(number(digits[chosen], scale=2)), line_network)
         wrong += distance("".join(map(str, labels[chosen])), read.digits_only().text)
     assert wrong <= 7
 
@@ -112,7 +112,7 @@ def test_two_lines_are_read(digits, labels, line_network):
     found = 0
     for first in range(0, 40, 4):
         upper, lower = [350 + first, 120 + first, first], [60 + first, 200 + first]
-        read = read_text_bytes(encode(number(digits[upper], digits[lower])), line_network)
+        read = read_text(encode(number(digits[upper], digits[lower])), line_network)
         found += read.text == "\n".join("".join(map(str, labels[line])) for line in (upper, lower))
     assert found >= 7
 
@@ -121,7 +121,7 @@ def test_marks_are_read_as_written(digits, labels, line_network):
     found = 0
     for first in range(0, 40, 2):
         one, two, three = (digits[place + first] for place in (350, 120, 200))
-        read = read_text_bytes(encode(number([MINUS, one, two, POINT, three])), line_network)
+        read = read_text(encode(number([MINUS, one, two, POINT, three])), line_network)
         seven, other, last = labels[[350 + first, 120 + first, 200 + first]]
         found += read.text == f"-{seven}{other}.{last}"
         assert set(read.digits_only().text) <= set("0123456789\n")
@@ -133,7 +133,7 @@ def test_columns_of_numbers_are_separated_by_a_space(digits, labels, line_networ
     for first in range(0, 40, 4):
         left, right = [350 + first, 120 + first], [60 + first, 200 + first]
         sheet = number([*digits[left], gap, *digits[right]])
-        read = read_text_bytes(encode(sheet), line_network)
+        read = read_text(encode(sheet), line_network)
         found += read.text == " ".join("".join(map(str, labels[part])) for part in (left, right))
     assert found >= 8
 
@@ -145,7 +145,7 @@ def test_each_digit_is_where_it_was_drawn(digits, line_network, index):
     ink = Image.fromarray(digits[index]).resize((112, 112), Image.Resampling.BICUBIC)
     for place in places:
         sheet.paste(0, place, ink)
-    (line,) = read_text_bytes(encode(sheet), line_network).lines
+    (line,) = read_text(encode(sheet), line_network).lines
     left, top, right, bottom = ink.point(lambda level: 255 * (level > 100)).getbbox()
     for digit, (x, y) in zip(line.digits, places, strict=True):
         np.testing.assert_allclose(digit.box, (y + top, y + bottom, x + left, x + right), atol=9)
@@ -155,7 +155,7 @@ def test_each_digit_is_where_it_was_drawn(digits, line_network, index):
 
 def test_the_frames_of_digits_are_read_by_the_dense_network(digits, labels, line_network, classifier):
     chosen = [350, 120, 0, 60, 430]
-    (line,) = read_text_bytes(encode(number(digits[chosen])), line_network).lines
+    (line,) = read_text(encode(number(digits[chosen])), line_network).lines
     frames = np.stack([digit.frame for digit in line.digits])
     assert classifier(frames).probabilities.argmax(axis=1).tolist() == labels[chosen].tolist()
 
@@ -181,7 +181,7 @@ def test_chalk_on_a_blackboard_is_read(digits, labels, line_network):
     found = 0
     for seed in range(8, 14):
         chosen = [(37 * seed + 50 * k) % len(digits) for k in range(4)]
-        read = read_text_bytes(encode(blackboard(digits[chosen], seed), "JPEG"), line_network)
+        read = read_text(encode(blackboard(digits[chosen], seed), "JPEG"), line_network)
         found += read.digits_only().text == "".join(map(str, labels[chosen]))
     assert found >= 3
 
@@ -189,7 +189,7 @@ def test_chalk_on_a_blackboard_is_read(digits, labels, line_network):
 @pytest.mark.parametrize("length", [2, 3])
 def test_a_text_has_the_requested_length(reader, digits, line_network, length):
     picture = encode(number(digits[[350, 120, 0]]))
-    here = read_text_bytes(picture, line_network, MAX_PIXELS, length)
+    here = read_text(picture, line_network, MAX_PIXELS, length)
     assert sum(len(line.digits) for line in here.lines) == length
     assert_same(here, asyncio.run(reader.read_text(picture, length)))
 
@@ -198,19 +198,19 @@ def test_a_text_has_the_requested_length(reader, digits, line_network, length):
 def test_an_impossible_length_is_an_error(reader, digits, line_network, length):
     picture = flat(255) if length == 1 else encode(number(digits[[350, 120]]))
     with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
-        read_text_bytes(picture, line_network, MAX_PIXELS, length)
+        read_text(picture, line_network, MAX_PIXELS, length)
     with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
         asyncio.run(reader.read_text(picture, length))
 
 
 def test_a_file_that_is_no_picture_is_an_error(reader, line_network):
     with pytest.raises(NotAnImage):
-        read_text_bytes(b"no picture", line_network, MAX_PIXELS)
+        read_text(b"no picture", line_network, MAX_PIXELS)
     with pytest.raises(NotAnImage):
         asyncio.run(reader.read_text(b"no picture"))
 
 
 def test_a_blank_picture_has_an_empty_text(reader, line_network):
-    here, there = read_text_bytes(flat(255), line_network, MAX_PIXELS), asyncio.run(reader.read_text(flat(255)))
+    here, there = read_text(flat(255), line_network, MAX_PIXELS), asyncio.run(reader.read_text(flat(255)))
     assert here.text == there.text == ""
     assert here.lines == there.lines == ()

@@ -38,7 +38,7 @@ def sample(shuffled) -> Digits:
 def parts(sample) -> tuple[Digits, torch.Tensor, Digits]:
     """Digits and non-digits to train on, and a validation set."""
     digits = sample.take(torch.arange(400))
-    return digits, train.made_of(digits, 0)[1], train.mixture(sample.take(torch.arange(400, 500)))
+    return digits, train.cut_out_and_others(digits, 0)[1], train.mixture(sample.take(torch.arange(400, 500)))
 
 
 def run_epochs(config: Config, parts: tuple[Digits, torch.Tensor, Digits]) -> tuple[Run, list[float]]:
@@ -395,14 +395,14 @@ def test_the_training_error_is_measured_on_the_training_inputs(parts):
 
 
 def test_training_and_validation_are_made_of_their_own_images(sample_mnist, tmp_path, monkeypatch):
-    sources, parts, made_of = {}, [], train.made_of
+    sources, parts, cut_out_and_others = {}, [], train.cut_out_and_others
 
     def spied(digits: Digits, seed: int) -> tuple[Digits, torch.Tensor]:
         sources[seed] = digits.images
-        return made_of(digits, seed)
+        return cut_out_and_others(digits, seed)
 
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
-    monkeypatch.setattr(train, "made_of", spied)
+    monkeypatch.setattr(train, "cut_out_and_others", spied)
     monkeypatch.setattr(train, "fit_all", lambda _, __, given, ___: (parts.extend(given), ([], 1))[1])
     train.main(["--data", f"{sample_mnist}", "--runs", f"{tmp_path}", "--threads", "1", "--precision", "fp32"])
     training, held_out = (part.images for part in data.split(data.load(sample_mnist, train=True)))

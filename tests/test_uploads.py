@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission
-from app.web.bodies import WINDOW_BITS, Inflation, read_body
+from app.web.bodies import WINDOW_BITS, Body, Inflation
 from app.web.errors import (
     MalformedJson,
     MalformedMultipart,
@@ -33,7 +33,8 @@ from app.web.errors import (
 from app.web.uploads import MAX_PARTS, read_picture
 
 SETTINGS = Settings()
-ADMISSION = Admission(SETTINGS, Metrics({}).queue_depth)
+METRICS = Metrics({})
+ADMISSION = Admission(SETTINGS, METRICS.queue_depth)
 FORM = "multipart/form-data; boundary=X"
 NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
 # Contents that almost contain the delimiter, and unusual headers.
@@ -55,9 +56,8 @@ def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identi
 
     async def read() -> bytes:
         with ADMISSION.holding() as holding:
-            state = {"settings": SETTINGS, "holding": holding}
             headers = [(b"content-type", content_type.encode("latin-1")), (b"content-encoding", encoding.encode())]
-            return await read_picture(Request({"type": "http", "headers": headers, "state": state}, receive))
+            return await read_picture(Body(Request({"type": "http", "headers": headers}, receive), 30, holding))
 
     return asyncio.run(read())
 
@@ -327,9 +327,8 @@ def test_compressed_bodies_take_turns():
 
     async def inflate() -> None:
         with ADMISSION.holding() as holding:
-            state = {"settings": SETTINGS, "holding": holding}
-            request = Request({"type": "http", "headers": [(b"content-encoding", b"gzip")], "state": state}, receive)
-            await read_body(request, lambda piece: pieces.append(iteration))
+            request = Request({"type": "http", "headers": [(b"content-encoding", b"gzip")]}, receive)
+            await Body(request, 30, holding).read(lambda piece: pieces.append(iteration))
 
     async def inflate_several() -> None:
         nonlocal iteration

@@ -57,9 +57,9 @@ def lines_of(
 
 def key_of(digits: Digits, others: Path, count: int, seed: int) -> str:
     """Return a name that changes with the version of `training.line_ink`, and with what the lines are made of."""
-    made_of = hashlib.sha256(digits.images.numpy().tobytes())
-    made_of.update(str((VERSION, count, seed, others.exists())).encode())
-    return made_of.hexdigest()[:16]
+    digest = hashlib.sha256(digits.images.numpy().tobytes())
+    digest.update(str((VERSION, count, seed, others.exists())).encode())
+    return digest.hexdigest()[:16]
 
 
 def write_shard(digits: Digits, others: Path, count: int, seed: int, path: Path) -> None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.inference.lines import CHARACTERS, OTHER
-from app.inference.thresholds import MAX_PIXELS
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import PreprocessError
+from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.strips import STRIP_HEIGHT, proposals, strip_side
 from training.line_paper import normalised
 from training.pictures import NO_DIGIT, PicturesMissing, labels_below

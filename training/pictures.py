@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from app.inference.classifier import CLASSES, Classifier
-from app.inference.reading import read_bytes
+from app.inference.reading import read_digit
 from app.preprocess.errors import PreprocessError
 from training.data import Digits
 from training.objective import NONE
@@ -64,7 +64,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     frames, labels = [], []
     for path, label in digits_below(folder).items():
         try:
-            frame = read_bytes(path.read_bytes(), classifier).frame
+            frame = read_digit(path.read_bytes(), classifier).frame
         except (OSError, PreprocessError) as error:
             print(f"Skipped {path}: {error}")
             continue

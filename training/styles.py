@@ -61,7 +61,7 @@ def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
     return torch.maximum(ones, draw(torch.stack([top, (top + start) / 2 + bend, start], dim=1), pen))
 
 
-def of_sevens(sevens: Tensor, generator: Generator) -> Tensor:
+def ones_from_sevens(sevens: Tensor, generator: Generator) -> Tensor:
     """Shear 7s to 1s with a long upstroke: the bar is turned down, the stem upright.
 
     The network may recognise added strokes by their width; here, there are none.
@@ -198,7 +198,7 @@ Style = Callable[[Tensor, Generator], Tensor]
 # straight ones are read as 4s. The shares of waved, short-stemmed, tailed and roofed digits are not tuned.
 STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (1, 1, with_upstroke, 0.5),
-    (1, 7, of_sevens, 0.2),
+    (1, 7, ones_from_sevens, 0.2),
     (1, 1, with_base, 0.1),
     (7, 7, waved, 0.06),
     (7, 7, crossed, 0.12),

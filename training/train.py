@@ -136,11 +136,11 @@ def mixture(digits: Digits) -> Digits:
     generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
     deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
     images = torch.cat([digits.images, (255 * deformed).round().byte()])
-    cut_out, others = made_of(digits, VALIDATION_SEED)
+    cut_out, others = cut_out_and_others(digits, VALIDATION_SEED)
     return Digits(images, digits.labels.repeat(2)).joined(cut_out).with_others(others)
 
 
-def made_of(digits: Digits, seed: int) -> tuple[Digits, Tensor]:
+def cut_out_and_others(digits: Digits, seed: int) -> tuple[Digits, Tensor]:
     """Make digits that are cut out of numbers, and about as many non-digits as there are digits.
 
     Both are made from the digits; the non-digits are (N, 28, 28) uint8.
@@ -319,7 +319,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     folder = folder or new_folder(arguments.runs, config, own)
     print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
     print("Generating segments of numbers, and non-digits (a few minutes)")
-    cut_out, others = made_of(training, 0)
+    cut_out, others = cut_out_and_others(training, 0)
     training, validation = training.joined(cut_out), mixture(held_out)
     learned_from = training_data(own, training, others)
     training, others = pictures.joined(training, others, own.to(device))

@@ -20,7 +20,7 @@ from pyarrow.fs import FileSelector
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA
 from app.bulk.storage import Place
-from app.inference.thresholds import LEGIBLE
+from app.web.answers import LEGIBLE
 
 
 class Summary(NamedTuple):

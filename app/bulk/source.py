@@ -26,7 +26,7 @@ ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
 Part = list[str]  # the paths of its pictures
 
 
-class Picture(NamedTuple):
+class Entry(NamedTuple):
     """A picture's path, its key if it has one, and its bytes or the error raised by loading it."""
 
     path: str
@@ -53,7 +53,7 @@ class Files:
         for begin in range(0, len(paths), size):
             yield list(map(self.place.outside, paths[begin : begin + size]))
 
-    def pictures(self, part: Part) -> Iterator[Picture]:
+    def pictures(self, part: Part) -> Iterator[Entry]:
         """Yield the picture in each file, or the error; read several files at once from object storage."""
         if self.place.is_local:
             yield from map(self.picture, part)
@@ -62,7 +62,7 @@ class Files:
             for begin in range(0, len(part), DOWNLOADS):
                 yield from pool.map(self.picture, part[begin : begin + DOWNLOADS])
 
-    def picture(self, path: str) -> Picture:
+    def picture(self, path: str) -> Entry:
         """Read the picture in a file, or the error."""
         try:
             with self.place.filesystem.open_input_stream(self.place.inside(path), compression=None) as file:
@@ -70,8 +70,8 @@ class Files:
                 if len(data) == FIRST_BYTES:
                     data += file.read(self.max_bytes)
         except OSError as error:
-            return Picture(path, None, UnreadableFile(f"{error}."))
-        return Picture(path, None, bounded(data, self.max_bytes))
+            return Entry(path, None, UnreadableFile(f"{error}."))
+        return Entry(path, None, bounded(data, self.max_bytes))
 
 
 @dataclass(frozen=True)
@@ -95,17 +95,17 @@ class Table:
                     yield [f"{self.place.outside(path)}#{row}" for row in range(begin, end)]
                     begin = end
 
-    def pictures(self, part: Part) -> Iterator[Picture]:
+    def pictures(self, part: Part) -> Iterator[Entry]:
         """Yield the pictures of a part; if the file is damaged, the remaining ones have the error."""
         rows = {int(path.rpartition("#")[2]): path for path in part}
         try:
             with self.opened(self.place.inside(part[0].rpartition("#")[0])) as file:
                 for row, data, key in self.cells(file, min(rows), max(rows)):
                     if row in rows:
-                        yield Picture(rows.pop(row), key, bounded(data or b"", self.max_bytes))
+                        yield Entry(rows.pop(row), key, bounded(data or b"", self.max_bytes))
         except (OSError, pa.ArrowException) as error:
             for path in rows.values():
-                yield Picture(path, None, UnreadableFile(f"{error}."))
+                yield Entry(path, None, UnreadableFile(f"{error}."))
 
     def cells(self, file: pq.ParquetFile, first: int, last: int) -> Iterator[tuple[int, bytes | None, str | None]]:
         """Yield the number, picture and key of each row in the row groups that cover `first` to `last`."""

@@ -12,8 +12,8 @@ from app.bulk.storage import place_of
 from app.cli.output import say
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
-from app.inference.thresholds import LEGIBLE
 from app.settings import Settings
+from app.web.answers import LEGIBLE
 
 SECONDS = 10  # between lines about the progress
 

@@ -2,7 +2,6 @@
 
 import random
 import re
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +21,7 @@ from app.web.answers import Failure, Health, Prediction, Predictions, Text
 Content = TypeVar("Content", bound=BaseModel)
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before each retry, unless the service asks for more
 MAX_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
-MAX_BATCH = 64  # pictures per batch; a full one takes a quarter of a service's places for small pictures
+MAX_BATCH = 64  # pictures per batch
 MAX_BYTES = 2_000_000  # of a response; the longest, a text of 2,048 digits, takes a quarter of that
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
@@ -42,8 +41,7 @@ class Service:
     key : str or None
         The API key to send.
     at_once : int
-        Maximum number of requests in flight. Each request that is refused because the service is busy
-        lowers it by one, down to 1.
+        Maximum number of requests in flight.
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
@@ -52,8 +50,6 @@ class Service:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
         self.together = MAX_BATCH
-        self.slots = Slots(at_once)
-        self.batches = threading.Semaphore(max(1, at_once // 4))
         if key and not (key.isascii() and key.isprintable()):
             raise NoService("The API key has characters that cannot be sent: check --api-key or DIGITS_API_KEY.")
         headers = {"x-api-key": key} if key else {}
@@ -79,8 +75,8 @@ class Service:
     def batch(self, pictures: Sequence[bytes]) -> Sequence[Prediction | Failure | None]:
         """Send pictures in one batch and return their results; if the batch fails, they are all None."""
         form = [("files", ("picture", data)) for data in pictures]
-        with suppress(Unanswered, NoService), self.batches:
-            results = self.content(self.post("predict/batch", files=form), Predictions).results
+        with suppress(Unanswered, NoService):
+            results = self.content(self.send("POST", "predict/batch", files=form), Predictions).results
             if len(results) == len(pictures):
                 return results
         return [None] * len(pictures)
@@ -120,23 +116,12 @@ class Service:
     def post_until_served(self, path: str, data: bytes) -> httpx2.Response:
         """Return the response to a picture, after retries while the service is too busy for it."""
         for pause in PAUSES:
-            response = self.post(path, content=data, headers=RAW)
+            response = self.send("POST", path, content=data, headers=RAW)
             requested = requested_pause(response)
             if response.status_code not in BUSY or requested > MAX_PAUSE:
                 return response
             time.sleep(max(pause, requested) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
-        return self.post(path, content=data, headers=RAW)
-
-    def post(self, path: str, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
-        """Return the response to pictures, which are sent as soon as there is a slot for them."""
-        refused = False
-        self.slots.free.acquire()
-        try:
-            response = self.send("POST", path, **body)
-            refused = response.status_code in BUSY
-        finally:
-            self.slots.give_back(refused)
-        return response
+        return self.send("POST", path, content=data, headers=RAW)
 
     def about(self) -> dict[str, Any]:
         """Return what the service reports about itself and its models."""
@@ -165,23 +150,6 @@ class Service:
             raise Unanswered(f"The service did not answer within {TIMEOUT.read:g} seconds.") from error
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection failed: {reason(error)}.") from error
-
-
-class Slots:
-    """A limit on the requests in flight, which each refused request lowers by one, down to 1."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-        self.free = threading.Semaphore(count)
-        self.lock = threading.Lock()
-
-    def give_back(self, refused: bool) -> None:
-        """Free the slot for another request, unless this one was refused."""
-        with self.lock:
-            if refused and self.count > 1:
-                self.count -= 1
-                return
-        self.free.release()
 
 
 def requested_pause(response: httpx2.Response) -> float:

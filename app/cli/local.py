@@ -6,21 +6,16 @@ from typing import Any
 from app.cli.answers import Unanswered, attempt_each
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
-from app.inference.reading import read_bytes
-from app.inference.text import ImpossibleLength, read_text_bytes
+from app.inference.reading import NotADigit, read_digit
+from app.inference.text import ImpossibleLength, read_text
 from app.preprocess.errors import PreprocessError
 from app.settings import Settings
 from app.web import conversion
 from app.web.answers import Prediction, Text
-from app.web.errors import NotADigit
-from app.web.legibility import legible
 
 
 class Local:
-    """A thread-safe reader that answers as a service does, without its limits. Raises ModelError.
-
-    The confidence may differ for pictures that take much memory: a service only looks at them closely, at once.
-    """
+    """A thread-safe reader that answers as a service does, without its limits. Raises ModelError."""
 
     together = 1
 
@@ -33,8 +28,8 @@ class Local:
     def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            found = read_bytes(data, self.classifier, self.settings.max_pixels)
-            reading = legible(found, self.settings.min_legibility)
+            reading = read_digit(data, self.classifier, self.settings.max_pixels)
+            reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
         return conversion.prediction_of(reading, self.classifier.version, with_frame=False)
@@ -46,7 +41,7 @@ class Local:
     def read(self, data: bytes, length: int | None = None, marks: bool = True) -> Text:
         """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
         try:
-            text = read_text_bytes(data, self.lines, self.settings.max_pixels, length)
+            text = read_text(data, self.lines, self.settings.max_pixels, length)
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
         return conversion.text_of(text if marks else text.digits_only(), self.lines.version, with_frames=False)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.output import say
-from app.inference.thresholds import MAX_DIGITS
+from app.preprocess.errors import MAX_DIGITS
 
 AT_ONCE = 16
 URL = "http://127.0.0.1:8000"

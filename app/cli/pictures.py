@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
-from app.inference.thresholds import SMALL_BYTES
-from app.preprocess.formats import ENDINGS, names_a_picture
+from app.preprocess.formats import ENDINGS, SMALL_BYTES, names_a_picture
 
 STDIN = "-"
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from app.cli.layout import BAR_WIDTH, MIN_COLUMNS, bar, hanging, percent, shortened
 from app.cli.pictures import printable
-from app.inference.thresholds import LEGIBLE
 from app.web import answers
+from app.web.answers import LEGIBLE
 
 AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
 BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"

@@ -44,6 +44,8 @@ class Model:
 
     Attributes
     ----------
+    path : Path
+        The file.
     version : str
         First 12 hex digits of the file's SHA-256.
     metadata : dict of str to str
@@ -67,9 +69,18 @@ class Model:
         if [shape_of(node) for node in nodes] not in accepted or any(node.type != "tensor(float)" for node in nodes):
             found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
             raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
+        self.path = path
         self._outputs = [node.name for node in self._session.get_outputs()]
         self.version = hashlib.sha256(data).hexdigest()[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
+
+    def run(self, name: str, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Compute the outputs for an input; raise MemoryError if memory is short: nothing else can fail here."""
+        try:
+            outputs: list[NDArray[np.float32]] = self._session.run(self._outputs, {name: values})
+        except Exception as error:  # ONNX Runtime's own
+            raise MemoryError from error
+        return outputs
 
     @property
     def about(self) -> dict[str, str]:
@@ -143,5 +154,5 @@ class Classifier(Model):
         Classes
             Probabilities (N, 10) and legibility (N,).
         """
-        probabilities, *legibility = self._session.run(self._outputs, {"pixels": frames.reshape(-1, PIXELS)})
+        probabilities, *legibility = self.run("pixels", frames.reshape(-1, PIXELS))
         return Classes(probabilities, legibility[0] if legibility else np.ones(len(frames), np.float32))

@@ -1,7 +1,7 @@
-"""Picture bytes → candidates or strips, in processes that can be killed if a file hangs or crashes its decoder.
+"""Picture bytes → readings and texts, in processes that can be killed if a file hangs or crashes its decoder.
 
 A picture that takes too much memory is refused. If one takes too much CPU or wall-clock time, its process is killed and
-replaced; other requests are not affected. pebble manages the processes, which start with the first picture.
+replaced; other requests are not affected. pebble manages the processes.
 """
 
 import asyncio
@@ -13,23 +13,33 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from app.inference.search import SHARED, Found, Limits, Search, TakesMuchMemory, find_within, prepare_process
+from app.inference.decoder import (
+    SHARED,
+    Limits,
+    NeedsExclusiveDecoder,
+    Outcome,
+    Read,
+    pid_later,
+    prepare_process,
+    read_within,
+)
 from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
-WAIT_SECONDS = 3.0  # maximum wait for earlier pictures
 LOG = logging.getLogger("digits")
 POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
 
 
 class Busy(Exception):
-    """Earlier pictures take too long to decode."""
+    """Earlier pictures take too long; `seconds` is for how long to wait."""
 
-    def __init__(self) -> None:
-        super().__init__("Earlier pictures take too long to decode: try again in a second.")
+    def __init__(self, seconds: int = 1) -> None:
+        super().__init__(f"Earlier pictures take too long to read: try again in {seconds} s.")
+        self.seconds = seconds
 
 
 class Decoders:
@@ -37,41 +47,56 @@ class Decoders:
 
     Parameters
     ----------
+    files : tuple of Path
+        The model files of both networks: of digits, and of lines.
     count : int
         Number of processes.
     max_pixels : int
         Maximum number of pixels of a picture; see `open_image`.
     memory_bytes : int
         Maximum memory per picture, in bytes. Linux only.
+    wait_seconds : float
+        Maximum wait for earlier pictures.
     on_kill : callable
         Called for each process that was killed, or crashed, because of a picture.
     """
 
-    def __init__(self, count: int, max_pixels: int, memory_bytes: int, on_kill: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        files: tuple[Path, Path],
+        count: int,
+        max_pixels: int,
+        memory_bytes: int,
+        wait_seconds: float,
+        on_kill: Callable[[], object],
+    ) -> None:
+        self.files = files
         self.count = count
         self.max_pixels = max_pixels
         self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS, is_alone=True)
+        self.wait_seconds = wait_seconds
         self.on_kill = on_kill
         self.alone = asyncio.Lock()
         self.pool: ProcessPool | None = None
         self.renewing = threading.Lock()
 
-    async def __call__(self, data: bytes, search: Search, closely: bool) -> Found:
-        """Search a picture, at a glance or closely; one that needs much memory is searched only once, closely.
+    async def __call__(self, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
+        """Read a picture with the network of a model file; one that needs much memory, alone.
 
-        Raises PreprocessError, including TooComplex if the picture takes too much memory or time, or Busy.
+        Raises PreprocessError, including TooComplex if the picture takes too much memory or time, Busy, or what else
+        `read` raises.
         """
         try:
-            return await self.run(SHARED, data, search, closely)
-        except TakesMuchMemory:
+            return await self.run(SHARED, data, network, read)
+        except NeedsExclusiveDecoder:
             async with self.turn():
-                return await self.run(self.limits, data, search, closely=True)
+                return await self.run(self.limits, data, network, read)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
         """Hold the lock for pictures that need much memory; raise Busy if it is not free in time."""
         try:
-            await asyncio.wait_for(self.alone.acquire(), WAIT_SECONDS)
+            await asyncio.wait_for(self.alone.acquire(), self.wait_seconds)
         except TimeoutError as error:
             raise Busy from error
         try:
@@ -79,12 +104,11 @@ class Decoders:
         finally:
             self.alone.release()
 
-    async def run(self, limits: Limits, data: bytes, search: Search, closely: bool) -> Found:
-        """Call `find_within` in the next free process; raise Busy if none is free in time."""
-        arguments = limits, data, self.max_pixels, search, closely
+    async def run(self, limits: Limits, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
+        """Call `read_within` in the next free process; raise Busy if none is free in time."""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
-                return await self.begun(await self.working_pool(), *arguments)
+                return await self.start_and_wait(await self.working_pool(), limits, data, network, read)
             except BrokenProcessPool:
                 continue
             except (TimeoutError, ProcessExpired) as error:
@@ -95,13 +119,16 @@ class Decoders:
         LOG.error("Two pools of decoder processes ended before they took a picture: can the processes start?")
         raise Busy
 
-    async def begun(self, pool: ProcessPool, limits: Limits, *arguments: object) -> Found:
+    async def start_and_wait(
+        self, pool: ProcessPool, limits: Limits, data: bytes, network: Path, read: Read[Outcome]
+    ) -> Outcome:
         """Await a call; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
         try:
-            work: ProcessFuture[Found] = pool.schedule(find_within, (limits, *arguments), timeout=limits.seconds)
+            arguments = limits, data, self.max_pixels, network, read
+            work: ProcessFuture[Outcome] = pool.schedule(read_within, arguments, timeout=limits.seconds)
         except RuntimeError as error:  # it has just broken
             raise BrokenProcessPool from error
-        result, begin_by = asyncio.wrap_future(work), time.monotonic() + WAIT_SECONDS
+        result, begin_by = asyncio.wrap_future(work), time.monotonic() + self.wait_seconds
         while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
             await asyncio.wait([result], timeout=POLL_SECONDS)
         if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
@@ -122,8 +149,16 @@ class Decoders:
         with self.renewing:
             if not (self.pool and self.pool.active):  # unless another picture has renewed it
                 self.close()
-                self.pool = new_pool(self.count)
+                self.pool = new_pool(self.count, self.files)
             return self.pool
+
+    async def start(self) -> None:
+        """Start the processes, and wait until all have loaded the networks."""
+        pool, ready = await self.working_pool(), set[int]()
+        while len(ready) < self.count and pool.active:
+            ready |= {
+                *await asyncio.gather(*(asyncio.wrap_future(pool.schedule(pid_later)) for _ in range(self.count)))
+            }
 
     def close(self) -> None:
         """Terminate all processes, even busy ones."""
@@ -132,13 +167,16 @@ class Decoders:
             self.pool.join()
 
 
-def new_pool(count: int) -> ProcessPool:
+def new_pool(count: int, files: tuple[Path, Path]) -> ProcessPool:
     """Start a pool whose processes are forked from one that has preloaded all modules, and share its memory."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more threads would compete for the cores
+    os.environ.setdefault("MALLOC_ARENA_MAX", "1")  # glibc reserves 64 MB of address space for each
+    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "2000000")  # larger blocks are returned as they are freed
+    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "4000000")
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` in the working directory would be imported
-    context.set_forkserver_preload([find_within.__module__])
-    pool = ProcessPool(count, context=context, initializer=prepare_process)
+    context.set_forkserver_preload([read_within.__module__])
+    pool = ProcessPool(count, context=context, initializer=prepare_process, initargs=files)
     assert pool.active  # reading this property starts the pool
     return pool

@@ -67,6 +67,6 @@ class LineNetwork(Model):
         levels = pixels.astype(np.float32)
         normal = (levels - levels.mean()) / (levels.std() + MIN_SPREAD)
         even = np.pad(normal, ((0, 0), (0, -normal.shape[1] % STRIDE)), mode="edge")
-        ((probabilities,),) = self._session.run(self._outputs, {"strips": even[None]})
-        columns: NDArray[np.float32] = probabilities
+        (batch,) = self.run("strips", even[None])
+        columns: NDArray[np.float32] = batch[0]
         return columns

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier
-from app.inference.thresholds import PATCHES
 from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 
+PATCHES = 7  # along each side of a frame: a patch is nearly twice as wide as a stroke
 PATCH_SIDE = FRAME_SIDE // PATCHES  # pixels
 MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that their logarithms are finite
 

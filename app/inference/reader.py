@@ -1,50 +1,35 @@
 """Picture bytes → a reading or a text; large pictures do not delay small ones.
 
-Small pictures of simple formats are read in batches on the event loop's thread. There, larger JPEGs get a glance, since
-libjpeg can decode them at a fraction of their size. Everything else is decoded in separate processes.
+Small pictures of simple formats are read on the event loop's thread, and so are larger JPEGs, since libjpeg can decode
+them at a fraction of their size. Everything else is read in separate processes.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from time import perf_counter_ns, thread_time_ns
-from typing import NamedTuple, TypeVar
+from functools import partial
+from pathlib import Path
+from time import perf_counter_ns
 
 from PIL import Image
 
-from app.inference.batcher import Batcher
+from app.inference.batcher import Batcher, Steps
 from app.inference.classifier import Classifier
+from app.inference.decoder import Outcome, Read
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
-from app.inference.reading import Reading, decide, is_unsure, look, read_batch
-from app.inference.search import CANDIDATES, INKED_CANDIDATES, STRIPS, Found, Search
-from app.inference.stage import Stage, preceded
-from app.inference.text import Text, checked, text_of
-from app.inference.thresholds import SMALL_BYTES
-from app.preprocess.candidates import GLANCE_SIDE, WHOLE, Candidate
+from app.inference.reading import SIDE, Reading, judged, read_digit
+from app.inference.stage import Stage, Stopwatch
+from app.inference.text import Text, read_text
+from app.preprocess.candidates import WHOLE
 from app.preprocess.decode import open_image
-from app.preprocess.errors import BlankImage, NotAnImage
-from app.preprocess.frame import FRAME_SIDE
+from app.preprocess.errors import NotAnImage
+from app.preprocess.formats import SMALL_BYTES
 from app.preprocess.maps import Map
 
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
-SLOW_NANOSECONDS = 5_000_000  # of processor time; after such work, the event loop runs other tasks before more of it
-MAX_BATCH = 16  # MNIST images, or as many pixels
-MAX_GLANCES = 4  # JPEGs per batch
-
-Outcome = TypeVar("Outcome", Reading, Text)
 
 
-class Simple(NamedTuple):
-    """Pictures for the event loop: their formats, whose headers do not lie, and maximum bytes and longer side."""
-
-    formats: tuple[str, ...]
-    max_bytes: int
-    max_side: int
-
-
-SMALL = Simple(("PNG", "JPEG", "GIF", "BMP"), SMALL_BYTES, 128)  # 0.1 ms to read a frame, 50 ms for others at worst
-QUICK = Simple(("JPEG",), 65_536, 4 * GLANCE_SIDE)  # 1 ms to read at a glance, 25 ms at worst
+# Pictures for the event loop: formats whose headers do not lie, and maximum bytes and longer side.
+SIMPLE = ("PNG", "JPEG", "GIF", "BMP")
+LIMITS, JPEG_LIMITS = (SMALL_BYTES, 128), (65_536, 2 * SIDE)
 
 
 class Reader:
@@ -57,131 +42,68 @@ class Reader:
     lines : LineNetwork
         The line network, for texts.
     decoders : Decoders
-        The pool that decodes what is neither small nor quick, and all pictures that get a close look.
+        The pool that reads what is neither small nor quick, and all texts.
     """
 
     def __init__(self, classifier: Classifier, lines: LineNetwork, decoders: Decoders) -> None:
         self.classifier = classifier
         self.lines = lines
         self.decoders = decoders
-        self.batcher: Batcher[Image.Image, Reading] = Batcher(
-            lambda images: read_batch(images, classifier),
-            lambda image: image.width * image.height,
-            MAX_BATCH * FRAME_SIDE**2,
-        )
-        self.glances: Batcher[Image.Image, Reading] = Batcher(
-            lambda images: look(images, classifier, closely=False), lambda image: 1, MAX_GLANCES
-        )
-        self.parsing, self.judging = asyncio.Lock(), asyncio.Lock()
+        self.batcher = Batcher[Reading | None](classifier)
 
-    def open_if_simple(self, data: bytes, simple: Simple = SMALL) -> Image.Image | None:
+    def open_if_simple(self, data: bytes) -> Image.Image | None:
         """Open a picture that is simple enough according to its header; return None for others.
 
         Raises PreprocessError.
         """
-        if len(data) > simple.max_bytes:
+        if len(data) > max(LIMITS + JPEG_LIMITS):
             return None
         try:
-            image = open_image(data, self.decoders.max_pixels, simple.formats)
+            image = open_image(data, self.decoders.max_pixels, SIMPLE)
         except NotAnImage:
             return None  # another format, or not a picture
-        is_simple = image.format in simple.formats and data.count(START_OF_SCAN) <= 1  # a JPEG may be an MPO
-        return image if is_simple and max(image.size) <= simple.max_side else None
+        max_bytes, max_side = JPEG_LIMITS if image.format == "JPEG" else LIMITS
+        is_small = len(data) <= max_bytes and max(image.size) <= max_side
+        return image if is_small and image.format in SIMPLE and data.count(START_OF_SCAN) <= 1 else None  # no MPO
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Take a turn on the event loop: after slow work, other tasks run before the next turn."""
-        async with self.parsing:
-            begin = thread_time_ns()  # not the time that other processes take on a busy core
-            try:
-                yield
-            finally:
-                if thread_time_ns() - begin > SLOW_NANOSECONDS:
-                    await asyncio.sleep(0)
+    async def read_small(self, data: bytes, with_ink: bool = False) -> Reading | None:
+        """Read a picture in this process, or return None if it is not simple enough."""
+        watch = Stopwatch()
+        return await self.batcher(self.steps(data, with_ink, watch), watch)
 
-    async def open_in_turn(self, data: bytes, simple: Simple = SMALL) -> Image.Image | None:
-        """Open a picture if it is simple enough; its header may take 20 ms."""
-        async with self.turn():
-            return self.open_if_simple(data, simple)
-
-    async def read_small(self, image: Image.Image) -> Reading:
-        """Read a small picture, in a batch with others that arrive at the same time."""
-        begin = perf_counter_ns()
-        return waited(begin, await self.batcher(image))
+    def steps(self, data: bytes, with_ink: bool, watch: Stopwatch) -> Steps[Reading | None]:
+        """Read a picture in steps; return None if it is not simple enough. Its header may take 20 ms."""
+        watch.end("wait")
+        image = self.open_if_simple(data)
+        return (yield from judged(image, watch, with_ink)) if image else None
 
     def read_frames(self, frames: Map) -> list[Reading]:
         """Read the digit in each of n frames (n, 28, 28), as they are; 256 take 12 ms."""
         begin = perf_counter_ns()
-        readings = decide([[Candidate(frame, WHOLE, prior=0)] for frame in frames], self.classifier)
-        stages = Stage("wait", begin, begin), Stage("inference", begin, perf_counter_ns())
-        return [reading._replace(stages=stages, batch_size=len(frames)) for reading in readings]
+        classes = self.classifier(frames)
+        stages = Stage("wait", begin, begin), Stage("inference", begin, perf_counter_ns(), len(frames))
+        return [
+            Reading(frame, WHOLE, probabilities, float(legibility), False, stages=stages)
+            for frame, probabilities, legibility in zip(frames, *classes, strict=True)
+        ]
 
     async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
-        """Read a picture of any size, and return its ink if requested, once a decoder process is free.
-
-        Without the ink, a quick JPEG needs no decoder process, unless it needs a close look.
-        """
-        begin = glance_begin = perf_counter_ns()
-        search, is_close = INKED_CANDIDATES if with_ink else CANDIDATES, False
-        if not with_ink and (image := await self.open_in_turn(data, QUICK)):
-            outcome = await self.glance(image)
-        else:
-            found = await self.decoders(data, search, closely=False)
-            outcome, glance_begin, is_close = self.judge(found), found.stages[0].begin, found.closely
-        if is_unsure(outcome) and not is_close:
-            outcome = self.judge(await self.look_closely(data, search, glance_begin))
-        if isinstance(outcome, Exception):
-            raise outcome
-        return waited(begin, outcome)
+        """Read a picture of any size, once a decoder process is free."""
+        return await self.read_elsewhere(data, self.classifier.path, partial(read_digit, with_ink=with_ink))
 
     async def read_text(self, data: bytes, length: int | None = None) -> Text:
         """Read what is written in a picture, with exactly `length` digits if given, once a decoder process is free.
 
         If nothing is written there, the text is empty. Raises PreprocessError, or ImpossibleLength.
         """
+        return await self.read_elsewhere(data, self.lines.path, partial(read_text, length=length))
+
+    async def read_elsewhere(self, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
+        """Read a picture in a decoder process; the time until it begins is its first stage."""
         begin = perf_counter_ns()
-        found = await self.decoders(data, STRIPS, closely=False)
-        return waited(begin, checked(await self.judge_text(found, length), length))
-
-    async def glance(self, image: Image.Image) -> Reading | BlankImage:
-        """Read a quick JPEG at a glance, in a batch with others that arrive at the same time."""
-        try:
-            return await self.glances(image)
-        except BlankImage as error:
-            return error
-
-    async def look_closely(self, data: bytes, search: Search, glance_begin: int) -> Found:
-        """Search a picture closely; the glance before becomes a stage."""
-        found = await self.decoders(data, search, closely=True)
-        return found._replace(stages=preceded(found.stages, "glance", glance_begin))
-
-    def judge(self, found: Found) -> Reading | BlankImage:
-        """Choose among the candidates that a decoder process found in a picture."""
-        if isinstance(found.results, BlankImage):
-            return found.results
-        begin = perf_counter_ns()
-        (reading,) = decide([found.results], self.classifier)
-        return timed(found, begin, reading)
-
-    async def judge_text(self, found: Found, length: int | None) -> Text:
-        """Read the strips that a decoder process found, in a thread, since there may be many.
-
-        One picture after the other, since the widest strips take 30 MB.
-        """
-        async with self.judging:
-            begin = perf_counter_ns()
-            return timed(found, begin, await asyncio.to_thread(text_of, found.results, self.lines, length))
+        outcome: Outcome = await self.decoders(data, network, read)
+        return outcome._replace(stages=(Stage("wait", begin, outcome.stages[0].begin), *outcome.stages))
 
     def close(self) -> None:
         """Stop the decoders."""
         self.decoders.close()
-
-
-def timed(found: Found, begin: int, outcome: Outcome) -> Outcome:
-    """Add the stages of a decoder process to an outcome, and the inference stage, which started at `begin`."""
-    return outcome._replace(stages=(*found.stages, Stage("inference", begin, perf_counter_ns())))
-
-
-def waited(begin: int, outcome: Outcome) -> Outcome:
-    """Add the time that an outcome waited since `begin`, as its first stage."""
-    return outcome._replace(stages=preceded(outcome.stages, "wait", begin))

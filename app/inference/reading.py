@@ -1,30 +1,35 @@
-"""Pictures → readings: decoded one by one, then preprocessed and classified in batches.
+"""Picture bytes → a reading: which digit is in the picture.
 
-Preprocessing proposes candidates, and the network decides which one is the digit. If it is not sure after a glance, the
-picture gets a close look.
+Preprocessing proposes candidates, view after view, and the network decides which one is the digit. Once it is sure, no
+further view is tried.
 """
 
 import math
 from collections.abc import Sequence
-from functools import partial
-from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.inference.batcher import Steps
 from app.inference.classifier import Classifier
-from app.inference.stage import Stage, preceded
-from app.inference.thresholds import MAX_PIXELS
-from app.preprocess.candidates import CLOSE_SIDE, GLANCE_SIDE, Candidate, candidates
+from app.inference.stage import Stage, Stopwatch
+from app.preprocess.candidates import Candidate, candidates, ink_around
 from app.preprocess.decode import decode_image, open_image
-from app.preprocess.errors import BlankImage, attempt
+from app.preprocess.errors import BlankImage
+from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.maps import Box, Map
 
-SURE = math.log(0.98 / 0.02)  # log-odds from which a glance is enough
+SIDE, COARSE_SIDE = 320, 160  # longer sides to which a larger picture is downscaled, in pixels
+SMALL = 20  # pixels of the coarse image, as in a frame: a digit that is not larger is looked at in the finer one too
+SURE = 0.99  # that it is legible, and which digit it is: no further view is tried
 ALIKE = 2  # divides log-odds, since the errors of candidates of one picture are correlated
 CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
+
+
+class NotADigit(Exception):
+    """According to the network, the picture does not show one whole digit."""
 
 
 class Reading(NamedTuple):
@@ -43,14 +48,11 @@ class Reading(NamedTuple):
     has_several : bool
         Whether there probably is another digit beside it, which lowers the legibility.
     is_sure : bool
-        Whether a close look is unlikely to find a better reading.
-    stages : tuple of Stage
-        The timed stages: decode, preprocess, inference; before them, the glance if a close look followed. Pictures of
-        one batch share them.
-    batch_size : int
-        Number of pictures that were classified in one batch.
+        Whether further views are unlikely to give a better reading.
     ink : Map or None
-        (H, W) float32 in [0, 1]: the ink of the whole picture, if requested.
+        (H, W) float32 in [0, 1]: the ink of the whole picture, at the resolution that was searched, if requested.
+    stages : tuple of Stage
+        The timed stages: decode, then preprocess and inference, for each view that was tried.
     """
 
     frame: Map
@@ -59,14 +61,23 @@ class Reading(NamedTuple):
     legibility: float
     has_several: bool
     is_sure: bool = True
-    stages: tuple[Stage, ...] = ()
-    batch_size: int = 1
     ink: Map | None = None
+    stages: tuple[Stage, ...] = ()
 
     @property
     def digit(self) -> int:
         """The most probable digit."""
         return int(self.probabilities.argmax())
+
+    def require_legible(self, least: float) -> "Reading":
+        """Return the reading if its legibility is at least `least`; raise NotADigit otherwise."""
+        if self.legibility >= least:
+            return self
+        if self.has_several:
+            raise NotADigit("There are several digits in the picture: send one at a time, or use POST /read.")
+        raise NotADigit(
+            "The picture does not look like one whole digit: write one larger or darker, or crop closer to it."
+        )
 
     @property
     def runner_up(self) -> int:
@@ -74,94 +85,107 @@ class Reading(NamedTuple):
         return int(np.argsort(-self.probabilities, kind="stable")[1])  # stable, like argmax, if two are equal
 
 
-def read_bytes(data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS) -> Reading:
-    """Read one picture; raises PreprocessError."""
-    outcome = look([open_image(data, max_pixels)], classifier, closely=False)[0]
-    if is_unsure(outcome):
-        outcome = look([open_image(data, max_pixels)], classifier, closely=True)[0]
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
-def read_batch(images: Sequence[Image.Image], classifier: Classifier) -> list[Reading | Exception]:
-    """Read a batch of small pictures; a batch of 256 takes two fifths of the time of single pictures.
+def read_digit(data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS, with_ink: bool = False) -> Reading:
+    """Read the digit in one picture.
 
     Parameters
     ----------
-    images : sequence of Image
-        Pictures from `open_image`, none larger than GLANCE_SIDE.
+    data : bytes
+        A picture file.
     classifier : Classifier
-        The network.
+        The dense network.
+    max_pixels : int
+        Maximum number of pixels; see `open_image`.
+    with_ink : bool
+        Whether to return the ink of the whole picture with the reading.
 
-    Returns
-    -------
-    list of Reading or Exception
-        One entry per picture. One that cannot be read has its exception, and does not affect the others.
+    Raises
+    ------
+    PreprocessError
     """
-    begin = perf_counter_ns()
-    outcomes = look(images, classifier, closely=False)
-    unsure = [index for index, outcome in enumerate(outcomes) if is_unsure(outcome)]
-    again = look([images[index] for index in unsure], classifier, closely=True) if unsure else []
-    for index, outcome in zip(unsure, again, strict=True):
-        if isinstance(outcome, Reading):
-            outcome = outcome._replace(stages=preceded(outcome.stages, "glance", begin))
-        outcomes[index] = outcome
-    return outcomes
+    watch = Stopwatch()
+    steps = judged(open_image(data, max_pixels), watch, with_ink)
+    frames = next(steps)
+    while True:
+        classes = classifier(frames)
+        watch.end("inference")
+        try:
+            frames = steps.send(classes)
+        except StopIteration as end:
+            reading: Reading = end.value
+            return reading
 
 
-def look(images: Sequence[Image.Image], classifier: Classifier, closely: bool) -> list[Reading | Exception]:
-    """Read pictures at a glance, or closely."""
-    times = [perf_counter_ns()]
-    side = CLOSE_SIDE if closely else GLANCE_SIDE
-    decoded = [attempt(partial(decode_image, side=side), image) for image in images]
-    times.append(perf_counter_ns())
-    found = [attempt(partial(candidates, closely=closely), picture) for picture in decoded]
-    times.append(perf_counter_ns())
-    good = [of_picture for of_picture in found if not isinstance(of_picture, Exception)]
-    readings = iter(decide(good, classifier) if good else ())
-    times.append(perf_counter_ns())
-    stages = tuple(map(Stage, ("decode", "preprocess", "inference"), times, times[1:]))
-    return [
-        of_picture
-        if isinstance(of_picture, Exception)
-        else next(readings)._replace(stages=stages, batch_size=len(good))
-        for of_picture in found
-    ]
+def judged(image: Image.Image, watch: Stopwatch, with_ink: bool = False) -> Steps["Reading"]:
+    """Decode a picture and read the digit in it, step by step: yield frames, and be sent their classes.
 
+    Parameters
+    ----------
+    image : Image.Image
+        From `open_image`.
+    watch : Stopwatch
+        Times the stages; the inference is timed by the caller.
+    with_ink : bool
+        As in `read_digit`.
 
-def is_unsure(outcome: Reading | Exception) -> bool:
-    """Return whether a picture needs a close look after a glance."""
-    return isinstance(outcome, BlankImage) or (isinstance(outcome, Reading) and not outcome.is_sure)
-
-
-def decide(pictures: Sequence[Sequence[Candidate]], classifier: Classifier) -> list[Reading]:
-    """Read each picture's most probable candidate; all candidates are classified in one batch."""
-    frames = np.stack([candidate.frame for found in pictures for candidate in found])
-    outputs = classifier(frames).split(map(len, pictures))
-    return [chosen(found, *output) for found, output in zip(pictures, outputs, strict=True)]
+    Raises
+    ------
+    PreprocessError
+    """
+    picture = decode_image(image, SIDE)
+    watch.end("decode")
+    found: list[Candidate] = []
+    probabilities, legibility = np.zeros((0, 10), np.float32), np.zeros(0, np.float32)
+    coarse = picture.reduced(COARSE_SIDE)
+    for seen in (picture,) if coarse is picture else (coarse, picture):
+        for further in candidates(seen):
+            frames = np.stack([candidate.frame for candidate in further])
+            watch.end("preprocess")
+            classes = yield frames
+            found += further
+            probabilities = np.concatenate([probabilities, classes.probabilities])
+            legibility = np.concatenate([legibility, classes.legibility])
+            best, reading = chosen(found, probabilities, legibility)
+            if reading.is_sure:
+                break
+        if found and (reading.is_sure or best.box.size > SMALL * seen.scale):
+            break
+    if not found:
+        raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
+    return reading._replace(ink=ink_around(best) if with_ink else None, stages=tuple(watch.stages))
 
 
 def chosen(
     candidates: Sequence[Candidate], probabilities: NDArray[np.float32], legibility: NDArray[np.float32]
-) -> Reading:
-    """Return the most probable digit over all candidates, with the candidate that supports it most."""
-    log_odds = [
-        log_odds_of(legible) + candidate.prior
-        for legible, candidate in zip(legibility.tolist(), candidates, strict=True)
-    ]
+) -> tuple[Candidate, Reading]:
+    """Return the candidate that supports the most probable digit over all candidates most, and the reading.
+
+    The log-odds of a candidate are those of its legibility, and its prior, which is lower if others are larger.
+    """
     if len(candidates) == 1:
-        ((frame, box, _, ink),) = candidates
-        return Reading(frame, box, probabilities[0], float(legibility[0]), False, log_odds[0] >= SURE, ink=ink)
-    odds = np.array(log_odds)
+        (only,) = candidates
+        is_sure = is_sure_of(log_odds_of(float(legibility[0])) + only.prior, probabilities[0])
+        return only, Reading(only.frame, only.box, probabilities[0], float(legibility[0]), False, is_sure)
+    largest = max(candidate.box.size for candidate in candidates)
+    odds = np.array(
+        [
+            log_odds_of(legible) + candidate.prior + math.log(candidate.box.size / largest)
+            for legible, candidate in zip(legibility.tolist(), candidates, strict=True)
+        ]
+    )
     weights = np.exp((odds - odds.max()) / ALIKE)
     expected: NDArray[np.float32] = (weights @ probabilities / weights.sum()).astype(np.float32)
     best = int((weights * probabilities[:, expected.argmax()]).argmax())
-    frame, box, _, ink = candidates[best]
+    frame, box = candidates[best].frame, candidates[best].box
     others = [legible for other, legible in zip(candidates, legibility.tolist(), strict=True) if is_beside(box, other)]
     beside = max(others, default=0.0)
     legible = float(legibility[best]) * (1 - beside)
-    return Reading(frame, box, expected, legible, beside > 0.5, bool(odds[best] >= SURE), ink=ink)
+    return candidates[best], Reading(frame, box, expected, legible, beside > 0.5, is_sure_of(odds[best], expected))
+
+
+def is_sure_of(odds: float, probabilities: NDArray[np.float32]) -> bool:
+    """Return whether further views are unlikely to give a better reading."""
+    return odds >= log_odds_of(SURE) and float(probabilities.max()) >= SURE
 
 
 def log_odds_of(probability: float) -> float:

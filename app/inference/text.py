@@ -15,24 +15,21 @@ from numpy.typing import NDArray
 
 from app.inference.ctc import BLANK, TINY, best_path, best_path_with, spans_of
 from app.inference.lines import CHARACTERS, CLASSES, OTHER, LineNetwork
-from app.inference.search import STRIPS, find
-from app.inference.stage import Stage
-from app.inference.thresholds import MAX_DIGITS, MAX_PIXELS
+from app.inference.stage import Stage, Stopwatch
 from app.inference.transcript import DIGITS, MARKS, Transcript
-from app.preprocess.errors import TooMuchWriting
+from app.preprocess.decode import decode_image, open_image
+from app.preprocess.errors import MAX_DIGITS, TooMuchWriting
+from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Box, Map
-from app.preprocess.strips import Proposal
+from app.preprocess.strips import Proposal, proposals, strip_side
 
 LINE = 0.5  # cost of a further line, in symbols
-Reading = tuple[Transcript, ...]  # of a proposal: a transcript for each of its lines
+Hypothesis = tuple[Transcript, ...]  # to read a proposal: a transcript for each of its lines
 
 
 class ImpossibleLength(Exception):
     """No reading of the picture has the requested number of digits."""
-
-    def __init__(self, length: int) -> None:
-        super().__init__(f"The picture cannot be read with a length of {length}: leave the length out, or correct it.")
 
 
 class Digit(NamedTuple):
@@ -115,19 +112,39 @@ class Text(NamedTuple):
         return self._replace(lines=lines)
 
 
-def read_text_bytes(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, length: int | None = None) -> Text:
-    """Read what is written in one picture, with exactly `length` digits if given.
+def read_text(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, length: int | None = None) -> Text:
+    """Read what is written in one picture.
 
-    Raises PreprocessError, or ImpossibleLength.
+    Parameters
+    ----------
+    data : bytes
+        A picture file.
+    network : LineNetwork
+        The line network.
+    max_pixels : int
+        Maximum number of pixels; see `open_image`.
+    length : int, optional
+        Number of digits, if known.
+
+    Raises
+    ------
+    PreprocessError
+    ImpossibleLength
+        A length is given, and no reading has it.
     """
-    return checked(text_of(find(data, max_pixels, STRIPS, closely=False).results, network, length), length)
-
-
-def checked(text: Text, length: int | None) -> Text:
-    """Return the text; raise ImpossibleLength if a length was requested and no reading has it."""
+    watch = Stopwatch()
+    image = open_image(data, max_pixels)
+    picture = decode_image(image, strip_side(image.size))
+    watch.end("decode")
+    found = proposals(picture)
+    watch.end("preprocess")
+    text = text_of(found, network, length)
+    watch.end("inference")
     if length is not None and not text.lines:
-        raise ImpossibleLength(length)
-    return text
+        raise ImpossibleLength(
+            f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
+        )
+    return text._replace(stages=tuple(watch.stages))
 
 
 def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | None = None) -> Text:
@@ -152,8 +169,8 @@ def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | N
     TooMuchWriting
         In all proposals, a line has more than MAX_DIGITS digits.
     """
-    found = list(filter(None, (reading_of(proposal, network, length) for proposal in proposals)))
-    few = [reading for reading in found if all(digits_in(line) <= MAX_DIGITS for line in reading)]
+    found = list(filter(None, (hypothesis_of(proposal, network, length) for proposal in proposals)))
+    few = [hypothesis for hypothesis in found if all(digits_in(line) <= MAX_DIGITS for line in hypothesis)]
     if found and not few:
         raise TooMuchWriting
     best = max(few, key=partial(score, threshold=network.threshold), default=())
@@ -162,8 +179,8 @@ def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | N
     return Text(tuple(line_of(line) for line in best if line.signs), certainty(best))
 
 
-def reading_of(proposal: Proposal, network: LineNetwork, length: int | None) -> Reading:
-    """Return the most probable reading of a proposal, with exactly `length` digits if given; () if there is none."""
+def hypothesis_of(proposal: Proposal, network: LineNetwork, length: int | None) -> Hypothesis:
+    """Return the most probable way to read a proposal, with exactly `length` digits if given; () if there is none."""
     outputs = [network(strip.pixels) for strip in proposal]
     blank = np.eye(1, CLASSES, BLANK)
     columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
@@ -179,21 +196,21 @@ def digits_in(line: Transcript) -> int:
     return sum(symbol in DIGITS for symbol, _, _ in line.spans)
 
 
-def score(reading: Reading, threshold: float) -> float:
-    """Return how much speaks for a reading; the proposal with the highest score is chosen.
+def score(hypothesis: Hypothesis, threshold: float) -> float:
+    """Return how much speaks for a hypothesis; the one with the highest score is chosen.
 
     With n digits and marks, and g the geometric mean of their probabilities, it is n (g² - threshold): one more symbol
-    counts for a reading if it is likely enough, and against it otherwise. Each further line costs LINE: the parts of a
-    digit, one above the other, may look like two.
+    counts for a hypothesis if it is likely enough, and against it otherwise. Each further line costs LINE: the parts of
+    a digit, one above the other, may look like two.
     """
-    signs = [line.signs for line in reading if line.signs]
+    signs = [line.signs for line in hypothesis if line.signs]
     count = sum(signs)
-    return count * (certainty(reading) ** (2 / count) - threshold) - LINE * (len(signs) - 1) if count else 0.0
+    return count * (certainty(hypothesis) ** (2 / count) - threshold) - LINE * (len(signs) - 1) if count else 0.0
 
 
-def certainty(reading: Reading) -> float:
-    """Return the probability of a reading."""
-    return math.prod(line.confidence for line in reading)
+def certainty(hypothesis: Hypothesis) -> float:
+    """Return the probability that what a hypothesis reads is written."""
+    return math.prod(line.confidence for line in hypothesis)
 
 
 def line_of(line: Transcript) -> TextLine:

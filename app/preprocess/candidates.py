@@ -3,7 +3,7 @@
 The network decides which one is. Pure functions: no settings, no files, no network access.
 """
 
-import math
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -11,15 +11,12 @@ import numpy as np
 from PIL import Image
 
 from app.preprocess.decode import Picture
-from app.preprocess.errors import BlankImage
 from app.preprocess.frame import FRAME_SIDE, as_frame, frame_from_ink
 from app.preprocess.ink import SMALL_SIDE, View, views
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Piece, pieces
 from app.preprocess.rules import without_rules
 
-# Larger pictures are downscaled to this longer side, in pixels, for a glance and for a close look.
-GLANCE_SIDE, CLOSE_SIDE = 160, 320
 WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
 ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
 
@@ -34,67 +31,56 @@ class Candidate(NamedTuple):
     box : Box
         Its bounding box, in pixels of the upright picture.
     prior : float
-        Log-odds that it is the digit, before its frame is classified.
-    ink : Map or None
-        (H, W) float32 in [0, 1]: all ink of its view in the upright picture, at the resolution that was searched; None
-        unless requested.
+        Log-odds that it is the digit, before its frame is classified and its size is compared with others.
+    picture : Picture
+        The picture in which it was found, fine or coarse.
+    view : View
+        The view of its image.
     """
 
     frame: Map
     box: Box
     prior: float
-    ink: Map | None = None
+    picture: Picture
+    view: View
 
 
-def candidates(picture: Picture, closely: bool, with_ink: bool = False) -> list[Candidate]:
-    """Find the candidates in a picture, at least one; an image that already is a frame is the only one.
+def candidates(picture: Picture) -> Iterator[list[Candidate]]:
+    """Yield the candidates in a picture, view after view, the most common views first.
+
+    An image that already is a frame is the only candidate. A blank one has none.
 
     Parameters
     ----------
     picture : Picture
-        A decoded picture with a longer side of at most about GLANCE_SIDE or, for a close look, CLOSE_SIDE.
-    closely : bool
-        Whether to try all views. A glance tries the common ones, and stops at the first one in which all ink is one
-        piece.
-    with_ink : bool
-        Whether to return the ink of the whole picture with each candidate.
-
-    Raises
-    ------
-    BlankImage
+        A decoded picture with a longer side of at most a few hundred pixels.
     """
     if (frame := as_frame(picture.image)) is not None:
-        return [Candidate(frame, WHOLE, 0.0, frame)]
-    found = pieces_of(picture, closely, with_ink)
-    if not found:
-        raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
-    largest = max(piece.box.size for piece, _ in found)
-    return [
-        Candidate(frame_from_ink(ink), picture.box(box), prior + math.log(box.size / largest), all_ink)
-        for (ink, box, prior), all_ink in found
-    ]
+        yield [Candidate(frame, WHOLE, 0.0, picture, View(frame))]
+        return
+    for view, found in pieces_of(picture.image):
+        if found:
+            yield [candidate(piece, view, picture) for piece in found]
 
 
-def pieces_of(picture: Picture, closely: bool, with_ink: bool) -> list[tuple[Piece, Map | None]]:
-    """Return the pieces in all views of a picture, each with its view's ink if requested.
-
-    A glance stops at the first view in which all ink is one piece.
-    """
-    found: list[tuple[Piece, Map | None]] = []
-    for number, view in enumerate(views(picture.image, closely)):
-        in_view = pieces_in(view)
-        if closely and number == 0:  # in other views, this gains nothing
-            in_view += pieces_without_rules(view, in_view)
-        ink = ink_on(picture, view) if with_ink else None
-        for piece in in_view:
-            found.append((Piece(piece.ink, piece.box.shifted(view.top, view.left), piece.prior + view.prior), ink))
-        if not closely and is_isolated(in_view, view):
-            break
-    return found
+def pieces_of(image: Image.Image) -> Iterator[tuple[View, list[Piece]]]:
+    """Yield the pieces in each view of an image; after the first, those in it without printed lines."""
+    for number, view in enumerate(views(image)):
+        found = pieces_in(view)
+        yield view, found
+        if number == 0:  # in other views, this gains nothing
+            yield view, pieces_without_rules(view, found)
 
 
-def ink_on(picture: Picture, view: View) -> Map:
-    """Place the ink of a view on a map of the whole upright picture."""
+def candidate(piece: Piece, view: View, picture: Picture) -> Candidate:
+    """Convert a piece in a view of a picture to a candidate."""
+    box = picture.box(piece.box.shifted(view.top, view.left))
+    return Candidate(frame_from_ink(piece.ink), box, piece.prior + view.prior, picture, view)
+
+
+def ink_around(candidate: Candidate) -> Map:
+    """Return the ink in the view of a candidate, on a map of the whole upright picture."""
+    picture, view = candidate.picture, candidate.view
     width, height = (max(1, round(side / picture.scale)) for side in (picture.width, picture.height))
     sheet = Image.new("F", (width, height))
     sheet.paste(Image.fromarray(view.ink), (picture.left + view.left, picture.top + view.top))

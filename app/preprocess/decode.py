@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import NamedTuple
 
 import pi_heif
-from PIL import AvifImagePlugin, ExifTags, Image, PngImagePlugin, UnidentifiedImageError
+from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooManyPixels
 from app.preprocess.formats import FORMATS
@@ -28,6 +28,7 @@ TURNS = {  # by EXIF orientation
     8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # orientations of pictures that lie on their side
+PNG, TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # a signature, and types of chunks
 HEIF_OVERLAY = re.compile(rb"infe.{8,10}iovl", re.DOTALL)  # an `infe` item entry of type `iovl`, image overlay
 
 
@@ -52,6 +53,13 @@ class Picture(NamedTuple):
     scale: float = 1.0
     left: int = 0
     top: int = 0
+
+    def reduced(self, side: int) -> "Picture":
+        """Return the same picture with a smaller image, or itself if that is small enough."""
+        image = reduced(self.image, side)
+        factor = self.image.width / image.width
+        left, top = round(self.left / factor), round(self.top / factor)
+        return self if factor == 1 else Picture(image, self.width, self.height, factor * self.scale, left, top)
 
     def box(self, box: Box) -> Box:
         """Convert a box in the image to pixels of the upright picture: at least one, and none outside it."""
@@ -86,7 +94,7 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
         raise NotAnImage("HEIF files that overlay several pictures are not accepted: save the picture as a JPEG.")
     prepare_plugins()
     try:
-        image: Image.Image = Image.open(BytesIO(data), formats=formats)
+        image: Image.Image = Image.open(BytesIO(without_text(data)), formats=formats)
     except UnidentifiedImageError as error:
         raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
     except MemoryError:
@@ -127,8 +135,7 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         if orientation in SIDEWAYS:
             width, height = height, width
         image = plain(image)
-        if (factor := round(max(image.size) / side)) > 1:  # with a factor of 1, Pillow would only copy it
-            image = reduced(image, factor)
+        image = reduced(image, side)
         return without_margins(Picture(image, width, height, max(width, height) / max(image.size)))
     except MemoryError:
         raise
@@ -137,18 +144,30 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         raise CorruptImage(f"The picture is cut off or damaged: {cause}.") from error
 
 
+def without_text(data: bytes) -> bytes:
+    """Remove the text and the colour profiles from a PNG: 7 kB of them may inflate to 28 MB."""
+    if not data.startswith(PNG):
+        return data
+    view, start, begin = memoryview(data), len(PNG), 0
+    kept = []
+    while start < len(data) and (name := data[start + 4 : start + 8]) != b"IEND":
+        end = start + 12 + int.from_bytes(view[start : start + 4], "big")
+        if name in TEXTS:
+            kept.append(view[begin:start])
+            begin = end
+        start = end
+    return b"".join([*kept, view[begin:]]) if kept else data
+
+
 @cache
 def prepare_plugins() -> None:
     """Register the HEIF plugin, and limit HEIF and AVIF decoding to one thread; called with the first picture.
 
-    Text and colour profiles in PNGs are skipped: 7 kB of them may inflate to 28 MB. `open_image` limits the pixels, so
-    Pillow need not. Its warnings are ignored: a picture may cause hundreds, which Python remembers for ever.
+    `open_image` limits the pixels, so Pillow need not. Its warnings are ignored: a picture may cause hundreds, which
+    Python remembers for ever.
     """
     warnings.filterwarnings("ignore", module="PIL")
     Image.MAX_IMAGE_PIXELS = None
-    for chunk in ("chunk_tEXt", "chunk_zTXt", "chunk_iTXt", "chunk_iCCP"):
-        if hasattr(PngImagePlugin.PngStream, chunk):
-            delattr(PngImagePlugin.PngStream, chunk)
     pi_heif.register_heif_opener()
     pi_heif.options.DECODE_THREADS = 1
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -175,8 +194,13 @@ def plain(image: Image.Image) -> Image.Image:
     return image if image.mode in ("L", "RGB", "F") else image.convert("L" if image.mode == "1" else "RGB")
 
 
-def reduced(image: Image.Image, factor: int) -> Image.Image:
-    """Downscale an image by averaging, in strips, since Pillow copies images with an alpha channel to do so."""
+def reduced(image: Image.Image, side: int) -> Image.Image:
+    """Downscale a larger image to a longer side of about this many pixels, by averaging."""
+    if (factor := round(max(image.size) / side)) <= 1:  # Pillow would only copy it
+        return image
+    if image.mode not in ("LA", "RGBA"):
+        return image.reduce(factor)
+    # In strips, since Pillow copies such images.
     strip = factor * 16
     size = -(-image.width // factor), -(-image.height // factor)
     small = Image.new(image.mode, size)

@@ -13,6 +13,7 @@ PreprocessError
 from collections.abc import Callable
 from typing import TypeVar
 
+MAX_DIGITS = 64  # per line; with more, there is too much writing
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 

@@ -1,5 +1,10 @@
-"""Supported picture formats and their file extensions."""
+"""Supported picture formats, their file extensions, and limits.
 
+Imports nothing, so that the command line starts quickly.
+"""
+
+MAX_PIXELS = 50_000_000  # of a picture, by default
+SMALL_BYTES = 8192  # maximum size of a small picture's file; such a picture takes longer to request than to read
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
 BEGINNINGS = {  # magic bytes by file extension

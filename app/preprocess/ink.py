@@ -7,6 +7,7 @@ more ink than background; there, ink is what is darker, or lighter, than a thres
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -54,30 +55,29 @@ class View(NamedTuple):
     left: int = 0
 
 
-def views(image: Image.Image, closely: bool) -> Iterator[View]:
+def views(image: Image.Image) -> Iterator[View]:
     """Yield the interpretations of an image (mode L, LA, RGB, RGBA or F), the most common ones first.
 
-    A blank image has none. A glance omits the least common ones.
+    A blank image has none.
     """
-    colour = opaque(image)
-    is_small = max(colour.shape) <= SMALL_SIDE
+    for view in interpretations(opaque(image)):
+        strongest = float(view.ink.max())
+        if strongest >= MIN_CONTRAST:
+            yield view._replace(ink=view.ink / strongest)
+
+
+def interpretations(colour: Map) -> Iterator[View]:
+    """Yield the views of (1 or 3, H, W) colours, with ink of any strength."""
     even = ink_on_even_ground(colour)
     if even is not None:
-        yield from stretched(View(even, LEVELS))
+        yield View(even, LEVELS)
     grey = plane(colour)
-    del colour  # 5 of the 50 MB that a close look may take
-    if even is None and not is_small:
-        for view in ink_in_strokes(grey, closely):
-            yield from stretched(view)
+    is_small = max(colour.shape) <= SMALL_SIDE
+    in_strokes = iter(()) if even is not None or is_small else ink_in_strokes(grey)
+    yield from islice(in_strokes, 1)
     for ink in ink_by_threshold(grey):
-        yield from stretched(View(ink, prior=THRESHOLD_PRIOR))
-
-
-def stretched(view: View) -> Iterator[View]:
-    """Yield a view scaled to a maximum of 1, or nothing if it has no ink."""
-    strongest = float(view.ink.max())
-    if strongest >= MIN_CONTRAST:
-        yield view._replace(ink=view.ink / strongest)
+        yield View(ink, prior=THRESHOLD_PRIOR)
+    yield from in_strokes
 
 
 def opaque(image: Image.Image) -> Map:
@@ -168,8 +168,8 @@ def otsu(levels: Map) -> tuple[float, float]:
     return float(edges[1 + best]), float(between[best] / variance) if variance else 0.0
 
 
-def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
-    """Yield views of strokes: dark or light, narrow or wide. A glance yields only dark, narrow ones.
+def ink_in_strokes(grey: Map) -> Iterator[View]:
+    """Yield views of strokes: dark or light, narrow or wide.
 
     The top-hat transform (Meyer 1979) keeps what is narrower than a given width and darker, or lighter, than its
     surroundings. It removes steps between paper and desk, or light and shadow. Dark ink is the fraction of light that
@@ -179,9 +179,9 @@ def ink_in_strokes(grey: Map, closely: bool) -> Iterator[View]:
     grey = grey[rows, columns]
     smoothed = smooth(grey)
     noise = 1.5 * float(np.median(np.abs(sample(grey - smoothed))))
-    for sign, prior in ((-1, 0.0), (1, LIGHT_PRIOR))[: 1 + closely]:
+    for sign, prior in ((-1, 0.0), (1, LIGHT_PRIOR)):
         signed = sign * smoothed
-        for width in STROKE_WIDTHS[: 1 + closely]:
+        for width in STROKE_WIDTHS:
             ground = opened(signed, max(3, round(width * math.sqrt(signed.size))))
             ink = (signed - ground - 2 * noise).clip(min=0)
             ink = ink / (-ground).clip(min=MIN_CONTRAST) if sign < 0 else ink

@@ -101,7 +101,7 @@ def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
     small = grey.reduce(factor) if factor > 1 else grey
     low, middle, high = np.percentile(sample(np.asarray(small)), [2, 50, 98])
     for image in (small, ImageOps.invert(small))[: 1 + (middle - low < high - middle)]:
-        for ink, _, _, top, left in islice(views(image, closely=False), 1):
+        for ink, _, _, top, left in islice(views(image), 1):
             found = Components.of(ink, LEVEL)
             box = factor * np.add(found.box, [top, top, left, left], dtype=np.float64)
             yield box[1:], found.mass[1:]

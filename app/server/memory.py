@@ -1,9 +1,11 @@
 """Tuning of the garbage collector, of malloc, and of the limit on open files, where the system allows it."""
 
+import ctypes
 import gc
 from contextlib import suppress
 
-from app.inference.malloc import return_large_blocks
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+LARGE_BLOCK_BYTES = 2_000_000
 
 
 def tune() -> None:
@@ -24,3 +26,16 @@ def allow_many_connections() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         with suppress(ValueError, OSError):  # macOS, where the hard limit may be infinite
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def return_large_blocks() -> None:
+    """Make glibc's malloc return large blocks to the system as they are freed, and keep small ones in one arena.
+
+    By default, it keeps freed blocks of up to 32 MB, and reserves 64 MB of address space per thread. It reads the same
+    settings from the environment, but only as a process starts.
+    """
+    with suppress(AttributeError, TypeError):  # another libc or operating system
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
+        mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES)
+        mallopt(M_ARENA_MAX, 1)

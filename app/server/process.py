@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from app.main import create_app
-from app.server import memory
+from app.server import memory, patterns
 from app.server.protocol import Protocol
 from app.server.worker import METRICS_FOLDER, hold_interrupts
 from app.settings import Settings, unknown_variables
@@ -77,6 +77,7 @@ def url_of(listener: socket.socket) -> str:
 
 def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
     """Create uvicorn's configuration for an application, or for the name of a function that creates one."""
+    patterns.replace()
     return uvicorn.Config(
         app,
         factory=isinstance(app, str),

@@ -1,20 +1,14 @@
 """HTTP/1.1 on one connection: uvicorn's h11 protocol, with a timeout for slow clients."""
 
 import asyncio
-import re
 from typing import Any
 
 import h11
-from h11 import _abnf, _readers
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 # asyncio's default is 256 kB. h11 takes 13 µs for each chunk of a chunked body: chunks of one byte, which take six with
 # their length, would then block the event loop for 0.6 s. Smaller reads for all bodies would cost large uploads 8 %.
 READ_BYTES, CHUNKED_READ_BYTES = 16_384, 4096
-# Two patterns of h11 0.16 backtrack: 30 kB of blanks before a NUL, in a header or trailer, block the event loop for
-# 2.5 s, and 16 kB in the extension of a chunk for 0.2 s. Possessive quantifiers take linear time; h11 has no setting.
-_readers.header_field_re = re.compile(_abnf.header_field.replace(r":[ \t]*", r":[ \t]*+", 1).encode())
-_readers.chunk_header_re = re.compile(_abnf.chunk_header.replace(";.*", r";[^\r\n]*+", 1).encode())
 
 
 class Protocol(H11Protocol, asyncio.BufferedProtocol):
@@ -55,10 +49,6 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Handle what was read into the buffer."""
         self.data_received(bytes(memoryview(self.buffer)[:nbytes]))
-
-    def data_received(self, data: bytes) -> None:
-        """Parse the data."""
-        super().data_received(data)
         self.set_timer()
 
     def eof_received(self) -> bool:  # type: ignore[override]

@@ -1,128 +1,157 @@
-"""Admission control: counts what is in progress, and refuses what would exceed a limit. Nothing else decides this.
+"""Admission control: which requests with pictures wait, and which are refused. Nothing else decides this.
 
-A request with pictures is checked once before its body is read, so that an overloaded service spends its time on the
-requests it has accepted, not on bodies that it will refuse. Bytes are counted as they arrive, since a declared length
-is only a hint. A place is taken when the body is complete, so that a slow client does not keep others out.
+A request waits its turn as long as a client would. It is refused only if that would take longer, judging by what
+pictures of late have cost; so an overloaded service spends its time on the requests that it has accepted.
 """
 
 import asyncio
 import math
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import StrEnum
+from typing import TypeVar
 
+from fastapi import Request
 from prometheus_client import Gauge
+from starlette.requests import ClientDisconnect
 
+from app.inference.reading import Reading
+from app.inference.stage import Stage
+from app.inference.text import Text
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
-SMALL_BODY_BYTES = 2048  # a longer body probably holds a large picture
-# Each route for pictures, and the length up to which a body probably holds small ones: any if there may be several.
-PICTURE_ROUTES = {
-    "/predict": SMALL_BODY_BYTES,
-    "/corrections": SMALL_BODY_BYTES,
-    "/explain": -1,  # small pictures are read like large ones
-    "/read": -1,
-    "/predict/batch": math.inf,
-    "/v2/models/digits/infer": math.inf,
-    "/v2/models/digits/versions/{version}/infer": math.inf,
-}
-VERSION = re.compile("/versions/[^/]+")
-MAX_REFUSED = 500  # each keeps up to 64 kB of an unread body in memory
+NOTICED = 0.05  # seconds
+RECENT = 0.1  # weight of the last picture in the mean cost
+SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
+
+Outcome = TypeVar("Outcome", Reading, Text, Reading | None)
 
 
-def picture_route(path: str) -> str | None:
-    """Return the route of a path, if its requests carry pictures."""
-    route = VERSION.sub("/versions/{version}", path, count=1)
-    return route if route in PICTURE_ROUTES else None
+class Queue:
+    """Pictures of one kind that wait or are being read.
 
+    Parameters
+    ----------
+    places : int
+        Number of pictures that are read at once.
+    seconds : float
+        The longest wait.
+    depth : Gauge
+        Its length, as a metric.
+    """
 
-class Resource(StrEnum):
-    """A resource that is counted and limited."""
+    def __init__(self, places: int, seconds: float, depth: Gauge) -> None:
+        self.places = places
+        self.seconds = seconds
+        self.depth = depth
+        self.length = 0
+        self.cost = 0.0  # mean seconds to read a picture, of late
 
-    BYTES = "bytes"
-    SMALL = "small"
-    LARGE = "large"
-    REFUSED = "refused"  # requests that are waiting to be refused
+    @property
+    def wait(self) -> float:
+        """How long another picture would wait, in seconds."""
+        return self.length * self.cost / self.places
+
+    def check(self) -> None:
+        """Raise Overloaded if another picture would wait too long."""
+        if self.wait > self.seconds:
+            raise Overloaded(math.ceil(self.wait))
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Hold a place for one picture; raise Overloaded if it would wait too long."""
+        self.check()
+        with self.depth.track_inprogress():
+            self.length += 1
+            try:
+                yield
+            finally:
+                self.length -= 1
+
+    def note(self, stages: Sequence[Stage]) -> None:
+        """Note what a picture has cost."""
+        seconds = sum(stage.end - stage.begin for stage in stages if stage.name != "wait") / 1e9
+        self.cost += RECENT * (seconds - self.cost)
 
 
 class Admission:
-    """Counts and limits the bytes of request bodies, and the small and large pictures, in progress."""
+    """The queues of pictures, and the memory for request bodies; used within one event loop."""
 
     def __init__(self, settings: Settings, depth: Gauge) -> None:
+        self.seconds = settings.queue_seconds
         self.max_upload_bytes = min(settings.max_upload_bytes, settings.max_held_bytes)
-        self.limits = {
-            Resource.BYTES: settings.max_held_bytes,
-            Resource.SMALL: settings.small_queue,
-            Resource.LARGE: settings.decoders + settings.large_queue,
-            Resource.REFUSED: MAX_REFUSED,
-        }
-        # Maximum places for a request with several pictures, so that other requests get some.
-        self.shares = {Resource.SMALL: max(1, settings.small_queue // 4), Resource.LARGE: 1}
-        self.in_use = dict.fromkeys(Resource, 0)
-        self.inflating = asyncio.Lock()  # compressed bodies take turns: a piece of a form may take 0.1 s to parse
-        self.depth = {resource: depth.labels(resource) for resource in (Resource.SMALL, Resource.LARGE)}
-
-    def check(self, route: str, declared_bytes: int) -> None:
-        """Raise UploadTooLarge or Overloaded if a request of this declared length has to be refused unread."""
-        self.check_size(declared_bytes)
-        self.check_room(Resource.BYTES, 1)
-        self.check_room(Resource.SMALL if declared_bytes <= PICTURE_ROUTES[route] else Resource.LARGE, 1)
+        self.max_held_bytes = settings.max_held_bytes
+        self.held_bytes = 0
+        self.small = Queue(1, self.seconds, depth.labels("small"))
+        self.large = Queue(settings.decoders, self.seconds, depth.labels("large"))
+        self.overdraft = asyncio.Lock()  # held by the one request that may exceed the memory for bodies
+        self.parsing = asyncio.Lock()  # what takes long to parse takes turns: a piece of a form may take 0.1 s
 
     def check_size(self, size: int) -> None:
         """Raise UploadTooLarge if a body is larger than allowed."""
         if size > self.max_upload_bytes:
             raise UploadTooLarge(f"The request is larger than {self.max_upload_bytes:,} bytes: send a smaller picture.")
 
-    def check_room(self, resource: Resource, amount: int) -> None:
-        """Raise Overloaded if this amount of a resource would exceed its limit."""
-        if self.in_use[resource] + amount > self.limits[resource]:
-            raise Overloaded("Too many pictures are being sent at once: try again in a second.")
-
-    def add(self, resource: Resource, amount: int) -> None:
-        """Add to the amount of a resource in use, or subtract if negative."""
-        self.in_use[resource] += amount
-        if resource in self.depth:
-            self.depth[resource].set(self.in_use[resource])
-
     @contextmanager
     def holding(self) -> Iterator["Holding"]:
-        """Track what one request holds, and release it at the end."""
+        """Track the memory that one request holds, and release it at the end."""
         holding = Holding(self)
         try:
             yield holding
         finally:
-            for resource, amount in holding.amounts.items():
-                self.add(resource, -amount)
+            self.held_bytes -= holding.bytes
+            if holding.has_overdraft:
+                self.overdraft.release()
 
 
 class Holding:
-    """The resources that one request holds."""
+    """The memory for the body of one request."""
 
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
-        self.amounts: Counter[Resource] = Counter()
+        self.bytes = 0
+        self.has_overdraft = False
 
-    def take_bytes(self, count: int, size: int) -> None:
-        """Count more bytes of a body of `size` so far; raise UploadTooLarge or Overloaded if there are too many."""
-        self.admission.check_size(size)
-        self.take(Resource.BYTES, count)
+    async def take(self, count: int, size: int) -> None:
+        """Count more bytes of a body of `size` so far; raise UploadTooLarge, or Overloaded if there is no room in time.
 
-    def take(self, resource: Resource, amount: int = 1) -> None:
-        """Take an amount of a resource, or raise Overloaded."""
-        self.admission.check_room(resource, amount)
-        self.admission.add(resource, amount)
-        self.amounts[resource] += amount
+        If bodies exceed their memory, they arrive one after the other. The first may exceed it: else, bodies that are
+        half complete could wait for each other.
+        """
+        admission = self.admission
+        admission.check_size(size)
+        if admission.held_bytes + count > admission.max_held_bytes and not self.has_overdraft:
+            try:
+                async with asyncio.timeout(admission.seconds):
+                    await admission.overdraft.acquire()
+            except TimeoutError as error:
+                raise Overloaded(math.ceil(admission.seconds)) from error
+            self.has_overdraft = True
+        admission.held_bytes += count
+        self.bytes += count
 
-    def take_share(self, wanted: Mapping[Resource, int]) -> None:
-        """Take the wanted places, up to one request's share in total, or raise Overloaded."""
-        for resource, amount in wanted.items():
-            missing = min(amount, self.share(resource)) - self.amounts[resource]
-            if missing > 0:
-                self.take(resource, missing)
 
-    def share(self, resource: Resource) -> int:
-        """Return the maximum number of places for a request with several pictures."""
-        return self.admission.shares[resource]
+async def waiting(request: Request, queue: Queue, read: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Read a picture in its place in a queue; a client that leaves gives it up, if the wait is long enough to notice.
+
+    Raises Overloaded, or ClientDisconnect.
+    """
+    is_long = queue.wait > NOTICED
+    with queue.place():
+        outcome = await (unless_gone(request, read()) if is_long else read())
+    if outcome:
+        queue.note(outcome.stages)
+    return outcome
+
+
+async def unless_gone(request: Request, work: Awaitable[Outcome]) -> Outcome:
+    """Await work for a request whose body has arrived; cancel it if the client leaves."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()

@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.inference.thresholds import PATCHES
-
+LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit
+PATCHES = 7  # along each side of a frame; as in `app.inference.occlusion`, which takes long to import
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
     str | None,

@@ -11,7 +11,8 @@ from app.settings import Settings
 from app.web import answers, conversion, errors, problems
 from app.web.readings import read_one
 from app.web.routes import OF_ONE_PICTURE, REQUEST
-from app.web.uploads import Picture
+from app.web.service import Serving
+from app.web.uploads import Upload
 
 Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
 OF_CORRECTIONS = OF_ONE_PICTURE | {
@@ -31,17 +32,16 @@ def corrections_of(settings: Settings) -> Corrections | None:
     return Corrections(folder, settings.max_corrections, settings.max_corrections_bytes) if folder else None
 
 
-async def folder_of(request: Request) -> Corrections:
+async def folder_of(request: Request, service: Serving) -> Corrections:
     """Return the folder of corrections; raise CorrectionsOff if there is none, CrossOrigin for a foreign page."""
-    corrections: Corrections | None = request.state.corrections
-    if corrections is None:
+    if service.corrections is None:
         raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
     origin = request.headers.get("origin")
-    if is_from_elsewhere(request) and not {origin, "*"} & set(request.state.settings.cors_origins):
+    if is_from_elsewhere(request) and not {origin, "*"} & set(service.settings.cors_origins):
         raise errors.CrossOrigin(
             f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS."
         )
-    return corrections
+    return service.corrections
 
 
 def is_from_elsewhere(request: Request) -> bool:
@@ -71,17 +71,18 @@ def is_from_elsewhere(request: Request) -> bool:
 async def correct(
     request: Request,
     response: Response,
+    service: Serving,
     # Before the picture, so that its body is not read if corrections are off.
     corrections: Annotated[Corrections, Depends(folder_of)],
-    picture: Picture,
+    picture: Upload,
     label: Annotated[Label, Query(description="The digit in the picture, or `none` if it shows no digit.")],
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
-    reading = await read_one(request, picture)
-    answer = conversion.prediction_of(reading, request.state.reader.classifier.version, with_frame=False)
+    reading = await read_one(request, service, picture)
+    answer = conversion.prediction_of(reading, service.reader.classifier.version, with_frame=False)
     stored = await corrections.add(picture, label, answer.model_dump(exclude_unset=True))
     if stored:
-        request.state.metrics.corrections.labels(label).inc()
+        service.metrics.corrections.labels(label).inc()
     else:
         response.status_code = 200
     return answers.Stored(stored=stored)

@@ -12,8 +12,7 @@ WebError
 ├── TooManyPictures      the request has more pictures than allowed
 ├── InvalidInference     the request does not follow the Open Inference Protocol
 ├── UnknownVersion       the model has another version
-├── NotADigit            the picture does not show one whole digit
-├── Overloaded           an admission limit is reached
+├── Overloaded           the request would have to wait too long
 ├── ShuttingDown         the service was told to stop
 ├── CorrectionsOff       the service stores no corrections
 ├── CrossOrigin          a page of another origin asks for a correction to be stored
@@ -69,12 +68,12 @@ class UnknownVersion(WebError):
     """The model has another version."""
 
 
-class NotADigit(WebError):
-    """According to the network, the picture does not show one whole digit."""
-
-
 class Overloaded(WebError):
-    """An admission limit is reached."""
+    """The request would have to wait too long; `seconds` is for how long."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many pictures are being sent at once: try again in {seconds} s.")
+        self.seconds = seconds
 
 
 class ShuttingDown(WebError):

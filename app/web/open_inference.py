@@ -1,17 +1,21 @@
 """The endpoints of the Open Inference Protocol V2; those of the model with and without its version in the path."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from fastapi.exceptions import RequestValidationError
 
+from app.inference.reading import NotADigit
 from app.preprocess.errors import BlankImage
 from app.web import answers, errors, problems, tensors
+from app.web.bodies import Arriving
 from app.web.infer import HEADER, Inference
 from app.web.problems import OF_BODY, OF_PICTURE
 from app.web.readings import read_all, read_frames
 from app.web.routes import BINARY
+from app.web.service import Serving
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -33,7 +37,7 @@ OF_INFER = (
         errors.NotBase64,
         errors.TooManyPictures,
         BlankImage,
-        errors.NotADigit,
+        NotADigit,
         RequestValidationError,
     }
 )
@@ -41,9 +45,9 @@ OF_INFER = (
 guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])  # as in `app.web.routes`
 
 
-async def check_version(request: Request, version: Annotated[str, Path(description="The model's version.")]) -> None:
+async def check_version(service: Serving, version: Annotated[str, Path(description="The model's version.")]) -> None:
     """Raise UnknownVersion if the model has another version."""
-    ours = request.state.reader.classifier.version
+    ours = service.reader.classifier.version
     if version != ours:
         raise errors.UnknownVersion(f"The model's version is {ours}: request that version, or none.")
 
@@ -84,16 +88,16 @@ async def server_live() -> tensors.ServerLive:
     responses=answers.documentation(tensors.READY_EXAMPLE)
     | problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
-async def server_ready(request: Request) -> tensors.ServerReady:
+async def server_ready(service: Serving) -> tensors.ServerReady:
     """Report whether the service is ready: 503 as soon as it is told to stop."""
-    request.state.draining.check()
+    service.draining.check()
     return tensors.ServerReady()
 
 
 @of_model(unguarded.get, "", responses=answers.documentation(tensors.MODEL_METADATA_EXAMPLE))
-async def model_metadata(request: Request) -> tensors.ModelMetadata:
+async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the inputs."""
-    return tensors.ModelMetadata(versions=[request.state.reader.classifier.version])
+    return tensors.ModelMetadata(versions=[service.reader.classifier.version])
 
 
 @of_model(
@@ -102,22 +106,24 @@ async def model_metadata(request: Request) -> tensors.ModelMetadata:
     responses=answers.documentation(tensors.MODEL_READY_EXAMPLE)
     | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
-async def model_ready(request: Request) -> tensors.ModelReady:
+async def model_ready(service: Serving) -> tensors.ModelReady:
     """Report whether the model is ready: 503 as soon as the service is told to stop."""
-    request.state.draining.check()
+    service.draining.check()
     return tensors.ModelReady()
 
 
 async def read_inference(
-    request: Request,
+    service: Serving,
+    body: Arriving,
     json_bytes: Annotated[
         int | None, Header(alias=HEADER, ge=0, description="Length of the JSON in bytes, if a tensor follows it.")
     ] = None,
 ) -> Inference:
-    """Parse the body of a request; see `read_body` and Inference for the errors."""
-    body = await read_raw(request)
-    async with request.state.reader.turn():
-        return Inference(body, json_bytes)
+    """Parse the body of a request; see `Body.read` and Inference for the errors."""
+    raw = await read_raw(body)
+    async with service.admission.parsing:
+        await asyncio.sleep(0)
+        return Inference(raw, json_bytes)
 
 
 @of_model(
@@ -134,14 +140,14 @@ async def read_inference(
     openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
 )
 async def infer(
-    request: Request, inference: Annotated[Inference, Depends(read_inference)]
+    request: Request, service: Serving, inference: Annotated[Inference, Depends(read_inference)]
 ) -> tensors.InferResponse | Response:
     """Read the digit on each of up to 256 pictures, or frames in the network's input format."""
     if inference.has_frames:
-        readings = read_frames(request, inference.frames())
+        readings = read_frames(service, inference.frames())
     else:
-        readings = await read_all(request, inference.pictures())
-    response, binary = inference.response(readings, request.state.reader.classifier.version)
+        readings = await read_all(request, service, inference.pictures())
+    response, binary = inference.response(readings, service.reader.classifier.version)
     if not binary:
         return response
     head = response.model_dump_json(exclude_none=True).encode()

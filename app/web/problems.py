@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.corrections import NotStored
 from app.inference.decoders import Busy
+from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
@@ -44,8 +45,7 @@ class ProblemType:
         )
 
 
-RETRY = {"Retry-After": "1"}
-OVERLOADED = ProblemType(503, "overloaded", "The service is overloaded", RETRY)
+OVERLOADED = ProblemType(503, "overloaded", "The service is overloaded")
 TYPES: dict[type[Exception], ProblemType] = {
     web.MalformedMultipart: ProblemType(400, "malformed-multipart", "The multipart form is malformed"),
     web.MalformedJson: ProblemType(400, "malformed-json", "The JSON is malformed"),
@@ -68,13 +68,13 @@ TYPES: dict[type[Exception], ProblemType] = {
     picture.CorruptImage: ProblemType(422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: ProblemType(422, "blank-image", "The picture is blank"),
     picture.TooMuchWriting: ProblemType(422, "too-much-writing", "There is too much writing in the picture"),
-    web.NotADigit: ProblemType(422, "not-a-digit", "The picture does not show one whole digit"),
+    NotADigit: ProblemType(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: ProblemType(422, "impossible-length", "The picture cannot be read as a number of this length"),
     RequestValidationError: ProblemType(422, "invalid-parameter", "A parameter is invalid"),
     Exception: ProblemType(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,
-    web.ShuttingDown: ProblemType(503, "shutting-down", "The service is shutting down", RETRY),
+    web.ShuttingDown: ProblemType(503, "shutting-down", "The service is shutting down", {"Retry-After": "1"}),
     NotStored: ProblemType(507, "correction-not-stored", "The correction could not be stored"),
 }
 
@@ -116,8 +116,10 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
 def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str, str]]:
     """Count an exception; return its problem and headers. For an unforeseen one, reveal only the request id."""
     problem_type, detail = type_and_detail(request, error)
-    request.state.metrics.rejected.labels(problem_type.name).inc()
-    return problem_type.problem(detail, request.scope["path"], request.state.request_id), problem_type.headers
+    request.state.service.metrics.rejected.labels(problem_type.name).inc()
+    waits = {"Retry-After": str(error.seconds)} if isinstance(error, web.Overloaded | Busy) else {}
+    problem = problem_type.problem(detail, request.scope["path"], request.state.request_id)
+    return problem, {**problem_type.headers, **waits}
 
 
 async def respond(request: Request, error: Exception) -> Response:

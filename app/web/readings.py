@@ -1,96 +1,95 @@
-"""Pictures of a request → readings, subject to admission; each is recorded in the metrics.
+"""Pictures of a request → readings, each in its turn; they are recorded in the metrics.
 
-The small pictures of one request are read in batches, its large ones one after another, so that other requests get
-their turn.
+The small pictures of one request are read together, its large ones one after another, so that other requests get their
+turn.
 """
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from functools import partial
+from time import monotonic, perf_counter_ns, time_ns
 
 from fastapi import Request
-from PIL import Image
+from opentelemetry import trace
 
 from app.inference.decoders import Busy
-from app.inference.reader import Reader
 from app.inference.reading import Reading
-from app.inference.text import Text
+from app.inference.stage import Stage
+from app.inference.text import Digit, Text
+from app.metrics import Metrics
 from app.preprocess.maps import Map
 from app.web import problems
-from app.web.admission import Holding, Resource
-from app.web.legibility import legible
-from app.web.telemetry import record_answer, record_reading, record_text
+from app.web.admission import SHARE, waiting
+from app.web.service import Service
 
 # Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
 # hostile headers take 5 s, and before it is read, since large pictures wait for each other.
 SECONDS = 20.0
+TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
-async def read_one(request: Request, picture: bytes) -> Reading:
-    """Read the digit in the only picture of a request."""
-    small = await request.state.reader.open_in_turn(picture)
-    request.state.holding.take(queue_of(small))
-    return await read_opened(request, picture, small)
+async def read_one(request: Request, service: Service, picture: bytes, with_ink: bool = False) -> Reading:
+    """Read the digit in a picture; with all ink in the picture, if wanted."""
+    return await read_small(request, service, picture, with_ink) or await read_large(
+        request, service, picture, with_ink
+    )
 
 
-async def read_with_ink(request: Request, picture: bytes) -> Reading:
-    """Read the digit in the only picture of a request, and return all ink in the picture with it."""
-    request.state.holding.take(Resource.LARGE)
-    reading: Reading = await request.state.reader.read_large(picture, with_ink=True)
-    record_reading(reading, Resource.LARGE, request.state.metrics)
+async def read_small(request: Request, service: Service, picture: bytes, with_ink: bool = False) -> Reading | None:
+    """Read the digit in a picture that is small, or else return None."""
+    reading = await waiting(request, service.admission.small, partial(service.reader.read_small, picture, with_ink))
+    if reading:
+        record_reading(reading, "small", service.metrics)
     return reading
 
 
-async def read_text(request: Request, picture: bytes, length: int | None) -> Text:
-    """Read the text in the only picture of a request, with exactly `length` digits if given."""
-    request.state.holding.take(Resource.LARGE)
-    text: Text = await request.state.reader.read_text(picture, length)
-    record_text(text, Resource.LARGE, request.state.metrics)
+async def read_large(request: Request, service: Service, picture: bytes, with_ink: bool = False) -> Reading:
+    """Read the digit in a picture of any size."""
+    reading = await waiting(request, service.admission.large, partial(service.reader.read_large, picture, with_ink))
+    record_reading(reading, "large", service.metrics)
+    return reading
+
+
+async def read_text(request: Request, service: Service, picture: bytes, length: int | None) -> Text:
+    """Read the text in a picture, with exactly `length` digits if given."""
+    text = await waiting(request, service.admission.large, partial(service.reader.read_text, picture, length))
+    record_text(text, "large", service.metrics)
     return text
 
 
-async def read_several(request: Request, pictures: Sequence[bytes]) -> list[Reading | Exception]:
-    """Read the digit in each picture, or return why it cannot be read; raise Overloaded if there are no places."""
-    holding: Holding = request.state.holding
-    begin_by = time.monotonic() + SECONDS
+async def read_several(request: Request, service: Service, pictures: Sequence[bytes]) -> list[Reading | Exception]:
+    """Read the digit in each picture, or return why it cannot be read."""
+    begin_by = monotonic() + SECONDS
     alone = asyncio.Lock()  # for large pictures
 
-    async def outcome(picture: bytes, small: Image.Image | Exception | None) -> Reading | Exception:
+    async def outcome(picture: bytes) -> Reading | Exception:
         try:
-            if isinstance(small, Exception):
-                raise small
-            async with nullcontext() if small else alone:
-                if time.monotonic() > begin_by:
-                    raise Busy
-                return accept(request, await read_opened(request, picture, small))
+            check_time(begin_by)
+            reading = await read_small(request, service, picture)
+            if not reading:
+                async with alone:
+                    check_time(begin_by)
+                    reading = await read_large(request, service, picture)
+            return accept(service, reading)
         except Exception as error:  # one bad picture must not affect the others
             return problems.log_unforeseen(request, error)
 
     outcomes: list[Reading | Exception] = []
-    size = holding.share(Resource.SMALL)
-    for start in range(0, len(pictures), size):
-        group = pictures[start : start + size]
-        opened = [await small_or_error(request.state.reader, picture, begin_by) for picture in group]
-        holding.take_share(Counter(queue_of(small) for small in opened if not isinstance(small, Exception)))
-        outcomes += await asyncio.gather(*map(outcome, group, opened))
+    for start in range(0, len(pictures), SHARE):
+        outcomes += await asyncio.gather(*map(outcome, pictures[start : start + SHARE]))
     return outcomes
 
 
-async def small_or_error(reader: Reader, picture: bytes, begin_by: float) -> Image.Image | Exception | None:
-    """Open a small picture; None for a large one. Return the error if it fails, Busy if the time is up."""
-    try:
-        if time.monotonic() > begin_by:
-            raise Busy
-        return await reader.open_in_turn(picture)
-    except Exception as error:
-        return error
+def check_time(begin_by: float) -> None:
+    """Raise Busy if the time is up."""
+    if monotonic() > begin_by:
+        raise Busy
 
 
-async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]:
+async def read_all(request: Request, service: Service, pictures: Sequence[bytes]) -> list[Reading]:
     """Read the digit in each picture; if one cannot be read, raise its error, which names the picture."""
-    outcomes = await read_several(request, pictures)
+    outcomes = await read_several(request, service, pictures)
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
             if len(pictures) > 1:
@@ -99,30 +98,54 @@ async def read_all(request: Request, pictures: Sequence[bytes]) -> list[Reading]
     return [outcome for outcome in outcomes if isinstance(outcome, Reading)]
 
 
-def read_frames(request: Request, frames: Map) -> list[Reading]:
+def read_frames(service: Service, frames: Map) -> list[Reading]:
     """Read the digit in each frame, whatever its legibility."""
-    request.state.holding.take_share({Resource.SMALL: len(frames)})
-    readings: list[Reading] = request.state.reader.read_frames(frames)
+    readings = service.reader.read_frames(frames)
     for reading in readings:
-        record_reading(reading, Resource.SMALL, request.state.metrics)
-        record_answer(reading, request.state.metrics)
+        record_reading(reading, "small", service.metrics)
+        record_answer(reading, service.metrics)
     return readings
 
 
-async def read_opened(request: Request, picture: bytes, small: Image.Image | None) -> Reading:
-    """Read a picture that has been admitted."""
-    reader: Reader = request.state.reader
-    reading = await (reader.read_small(small) if small else reader.read_large(picture))
-    record_reading(reading, queue_of(small), request.state.metrics)
-    return reading
-
-
-def accept(request: Request, reading: Reading) -> Reading:
+def accept(service: Service, reading: Reading) -> Reading:
     """Count and return a reading; raise NotADigit if its legibility is below the minimum."""
-    record_answer(legible(reading, request.state.settings.min_legibility), request.state.metrics)
+    record_answer(reading.require_legible(service.settings.min_legibility), service.metrics)
     return reading
 
 
-def queue_of(small: Image.Image | None) -> Resource:
-    """Return the queue of a picture."""
-    return Resource.SMALL if small else Resource.LARGE
+def record_stages(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
+    """Record the stages of a picture as metrics, and as children of the request's span if FastAPI traces it."""
+    seconds = Counter[str]()
+    for stage in stages:
+        if stage.name == "inference" and not seconds[stage.name]:
+            metrics.batch_size.observe(stage.pictures)
+        seconds[stage.name] += (stage.end - stage.begin) / 1e9  # type: ignore[assignment]
+    metrics.queue_seconds.labels(queue).observe(seconds.pop("wait"))
+    for name, each in seconds.items():
+        metrics.stage_seconds[name].observe(each)
+    if trace.get_current_span().is_recording():
+        since_epoch = time_ns() - perf_counter_ns()
+        for stage in stages:
+            TRACER.start_span(stage.name, start_time=since_epoch + stage.begin).end(since_epoch + stage.end)
+
+
+def record_reading(reading: Reading, queue: str, metrics: Metrics) -> None:
+    """Record a reading and its stages, whether it is returned or refused."""
+    record_stages(reading.stages, queue, metrics)
+    metrics.legibility.observe(reading.legibility)
+
+
+def record_answer(answer: Reading | Digit, metrics: Metrics) -> None:
+    """Count a digit that is returned."""
+    metrics.predictions[answer.digit].inc()
+    metrics.confidence.observe(answer.probabilities[answer.digit])
+
+
+def record_text(text: Text, queue: str, metrics: Metrics) -> None:
+    """Record a text and its stages, and count its digits."""
+    record_stages(text.stages, queue, metrics)
+    digits = [digit for line in text.lines for digit in line.digits]
+    metrics.text_length.observe(len(digits))
+    for digit in digits:
+        metrics.legibility.observe(digit.legibility)
+        record_answer(digit, metrics)

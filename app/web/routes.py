@@ -7,13 +7,14 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength
-from app.inference.thresholds import MAX_DIGITS
-from app.preprocess.errors import BlankImage, TooMuchWriting
+from app.preprocess.errors import MAX_DIGITS, BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
-from app.web.readings import accept, read_one, read_several, read_text, read_with_ink
-from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Picture, Pictures
+from app.web.readings import accept, read_one, read_several, read_text
+from app.web.service import Serving
+from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Upload, Uploads
 
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
@@ -41,7 +42,7 @@ SEVERAL_FORM = {
     }
 }
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
-OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, errors.NotADigit}
+OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit}
 OF_PREDICT = OF_EXPLAIN | {RequestValidationError}
 OF_BATCH = OF_BODY | {errors.MalformedMultipart, errors.NoFile, errors.TooManyPictures, RequestValidationError}
 OF_READ = OF_ONE_PICTURE | {TooMuchWriting, ImpossibleLength, RequestValidationError}
@@ -55,10 +56,10 @@ WithFrame = Annotated[bool, Query(description="Also return the network's input, 
     responses=answers.documentation(answers.PREDICTION_EXAMPLE) | problems.documentation("/predict", *OF_PREDICT),
     openapi_extra=REQUEST,
 )
-async def predict(request: Request, picture: Picture, frame: WithFrame = False) -> answers.Prediction:
+async def predict(request: Request, service: Serving, picture: Upload, frame: WithFrame = False) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    reading = accept(request, await read_one(request, picture))
-    return conversion.prediction_of(reading, request.state.reader.classifier.version, frame)
+    reading = accept(service, await read_one(request, service, picture))
+    return conversion.prediction_of(reading, service.reader.classifier.version, frame)
 
 
 @guarded.post(
@@ -68,16 +69,17 @@ async def predict(request: Request, picture: Picture, frame: WithFrame = False) 
     responses=answers.documentation(answers.PREDICTIONS_EXAMPLE) | problems.documentation("/predict/batch", *OF_BATCH),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
 )
-async def predict_batch(request: Request, pictures: Pictures, frame: WithFrame = False) -> answers.Predictions:
+async def predict_batch(
+    request: Request, service: Serving, pictures: Uploads, frame: WithFrame = False
+) -> answers.Predictions:
     """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
-    version = request.state.reader.classifier.version
-    outcomes = await read_several(request, pictures)
+    outcomes = await read_several(request, service, pictures)
 
     def results() -> list[answers.Prediction | answers.Failure]:
         return [
             answers.Failure(error=problems.problem_of(request, outcome)[0])
             if isinstance(outcome, Exception)
-            else conversion.prediction_of(outcome, version, frame)
+            else conversion.prediction_of(outcome, service.reader.classifier.version, frame)
             for outcome in outcomes
         ]
 
@@ -91,11 +93,11 @@ async def predict_batch(request: Request, pictures: Pictures, frame: WithFrame =
     responses=answers.documentation(answers.EXPLANATION_EXAMPLE) | problems.documentation("/explain", *OF_EXPLAIN),
     openapi_extra=REQUEST,
 )
-async def explain(request: Request, picture: Picture) -> answers.Explanation:
+async def explain(request: Request, service: Serving, picture: Upload) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
-    reading = accept(request, await read_with_ink(request, picture))
+    reading = accept(service, await read_one(request, service, picture, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
-    return await run_in_threadpool(conversion.explanation_of, reading, request.state.reader.classifier)
+    return await run_in_threadpool(conversion.explanation_of, reading, service.reader.classifier)
 
 
 @guarded.post(
@@ -107,7 +109,8 @@ async def explain(request: Request, picture: Picture) -> answers.Explanation:
 )
 async def read(
     request: Request,
-    picture: Picture,
+    service: Serving,
+    picture: Upload,
     length: Annotated[
         int | None, Query(ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known.")
     ] = None,
@@ -117,10 +120,10 @@ async def read(
     frame: Annotated[bool, Query(description="Also return each digit's frame, 28×28, white on black.")] = False,
 ) -> answers.Text:
     """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
-    text = await read_text(request, picture, length)
+    text = await read_text(request, service, picture, length)
     # In a thread, since there may be two thousand frames to encode as PNGs.
     return await run_in_threadpool(
-        conversion.text_of, text if marks else text.digits_only(), request.state.reader.lines.version, frame
+        conversion.text_of, text if marks else text.digits_only(), service.reader.lines.version, frame
     )
 
 
@@ -130,12 +133,12 @@ async def read(
     tags=["service"],
     responses=answers.documentation(answers.HEALTH_EXAMPLE) | problems.documentation("/health", errors.ShuttingDown),
 )
-async def health(request: Request) -> answers.Health:
+async def health(request: Request, service: Serving) -> answers.Health:
     """Report whether the service is ready, and its models: 503 as soon as it is told to stop."""
-    request.state.draining.check()
+    service.draining.check()
     return answers.Health(
         version=request.app.version,
-        corrections=request.state.corrections is not None,
+        corrections=service.corrections is not None,
         models=request.app.state.models,
     )
 
@@ -149,6 +152,6 @@ async def health(request: Request) -> answers.Health:
         **problems.documentation("/metrics", errors.Unauthorized),
     },
 )
-async def metrics(request: Request) -> Response:
+async def metrics(service: Serving) -> Response:
     """Return the Prometheus metrics, summed over all workers."""
-    return Response(request.state.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+    return Response(service.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)

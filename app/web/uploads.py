@@ -11,20 +11,20 @@ from contextlib import closing
 from io import BytesIO
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic_core import from_json
 from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import Field, File, parse_options_header
+from python_multipart.multipart import Field, File, MultipartParser
 
-from app.web.bodies import read_body
+from app.web.bodies import MAX_HEADER_BYTES, Arriving
 from app.web.errors import MalformedJson, MalformedMultipart, NoFile, NotBase64, SeveralFiles, TooManyPictures
 
 MULTIPART, JSON = b"multipart/", b"application/json"  # prefix of a media type, and a media type
 FIELD, SEVERAL = "file", "files"  # form fields for one picture, and for several
 MAX_PARTS = 16  # per form; for several pictures, besides the pictures
 MAX_PICTURES = 256
-MAX_HEADER_BYTES = 1024  # per header of a part; one of 4 kB of semicolons takes 7 ms to parse, for each picture
+
 IMAGE = "image"  # member of a JSON object with one picture
 MAX_VALUES = 1000  # in that object; a value may take a hundred times its length in memory
 MAX_NESTED = 10_000  # lists and objects in JSON; 200,000 take 0.2 s
@@ -88,7 +88,11 @@ class Form:
     def close(self) -> None:
         """Free the parts: form and parser refer to each other, and would keep them until a garbage collection."""
         self.files.clear()
-        self.parser.parser.callbacks.clear()  # type: ignore[union-attr]
+        parser = self.parser.parser
+        assert isinstance(parser, MultipartParser)
+        parser.set_callback("part_data", None)  # these three refer to the last part
+        parser.set_callback("part_end", None)
+        parser.set_callback("headers_finished", None)
 
 
 def check_count(pictures: int) -> None:
@@ -97,45 +101,40 @@ def check_count(pictures: int) -> None:
         raise TooManyPictures(f"The request has more than {MAX_PICTURES} pictures: send the rest in another request.")
 
 
-async def read_picture(request: Request) -> bytes:
-    """Return the bytes of a request's only picture; see `read_body` for the errors."""
-    media_type, options = media_type_of(request)
+async def read_picture(body: Arriving) -> bytes:
+    """Return the bytes of a request's only picture; see `Body.read` for the errors."""
+    media_type, options = body.media_type()
     if media_type.startswith(MULTIPART):
-        pictures = await read_form(request, options.get(b"boundary"), FIELD, MAX_PARTS)
+        pictures = await read_form(body, options.get(b"boundary"), FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture per request.")
         return pictures[0]
-    body = await read_raw(request)
-    if not body:
+    raw = await read_raw(body)
+    if not raw:
         raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
-    return picture_in_json(body) if media_type == JSON else body
+    return picture_in_json(raw) if media_type == JSON else raw
 
 
-async def read_pictures(request: Request) -> list[bytes]:
-    """Return the bytes of all pictures in a form; see `read_body` for the errors."""
-    media_type, options = media_type_of(request)
+async def read_pictures(body: Arriving) -> list[bytes]:
+    """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
+    media_type, options = body.media_type()
     if not media_type.startswith(MULTIPART):
         raise NoFile(f"The request is not a form: send the pictures as form fields '{SEVERAL}', as curl -F does.")
-    return await read_form(request, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS)
+    return await read_form(body, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS)
 
 
-def media_type_of(request: Request) -> tuple[bytes, dict[bytes, bytes]]:
-    """Return the media type of the body and its options, from as much of the header as a part's may have."""
-    return parse_options_header(request.headers.get("content-type", "")[:MAX_HEADER_BYTES])
+async def read_raw(body: Arriving) -> bytes:
+    """Return the raw body; see `Body.read` for the errors."""
+    content = BytesIO()
+    await body.read(content.write)
+    return content.getvalue()  # without a copy
 
 
-async def read_raw(request: Request) -> bytes:
-    """Return the raw body; see `read_body` for the errors."""
-    body = BytesIO()
-    await read_body(request, body.write)
-    return body.getvalue()  # without a copy
-
-
-async def read_form(request: Request, boundary: bytes | None, field: str, max_parts: int) -> list[bytes]:
+async def read_form(body: Arriving, boundary: bytes | None, field: str, max_parts: int) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
     try:
         with closing(Form(boundary, field, max_parts)) as form:
-            await read_body(request, form.write)
+            await body.read(form.write)
             return form.pictures()
     except FormParserError as error:
         raise MalformedMultipart(f"The multipart form is damaged ({error}): send it as curl -F does.") from error
@@ -182,5 +181,5 @@ def bytes_of(text: object) -> bytes:
         ) from error
 
 
-Picture = Annotated[bytes, Depends(read_picture)]
-Pictures = Annotated[list[bytes], Depends(read_pictures)]
+Upload = Annotated[bytes, Depends(read_picture)]
+Uploads = Annotated[list[bytes], Depends(read_pictures)]

@@ -32,14 +32,14 @@ def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
     from app.inference.classifier import Classifier
     from app.inference.lines import LineNetwork
-    from app.inference.reading import read_bytes
-    from app.inference.text import read_text_bytes
+    from app.inference.reading import read_digit
+    from app.inference.text import read_text
 
     if kind == "number":
         network = LineNetwork(LINES_MODEL)
-        return lambda path: read_text_bytes(path.read_bytes(), network).digits_only().text
+        return lambda path: read_text(path.read_bytes(), network).digits_only().text
     model = Classifier(MODEL)
-    return lambda path: str(read_bytes(path.read_bytes(), model).digit)
+    return lambda path: str(read_digit(path.read_bytes(), model).digit)
 
 
 def squash(kind: str) -> Read:

@@ -1,0 +1,113 @@
+"""The work of a decoder process: picture bytes → a reading or a text, within limits of memory and CPU time."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from PIL import Image
+
+from app.inference.classifier import Classifier
+from app.inference.lines import LineNetwork
+from app.inference.reading import Reading, read_digit
+from app.inference.text import ImpossibleLength, Text, read_text
+from app.preprocess.decode import open_image
+from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
+
+SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
+NETWORKS: dict[Path, Classifier | LineNetwork] = {}  # of this process, by their files
+Outcome = TypeVar("Outcome", Reading, Text)
+Read = Callable[[bytes, Any, int], Outcome]  # (data, network, max_pixels)
+
+
+class Limits(NamedTuple):
+    """Limits for one picture: memory, CPU time and wall-clock time; and whether it is read alone."""
+
+    memory_bytes: int
+    processor_seconds: float
+    seconds: float
+    is_alone: bool
+
+
+SHARED = Limits(50_000_000, 1.0, 2.5, is_alone=False)
+
+
+class NeedsExclusiveDecoder(Exception):
+    """The picture may take much memory, and has to be read alone."""
+
+
+def prepare_process(digits: Path, lines: Path) -> None:
+    """Make SIGTERM end this process at once, silence its standard error, and load and warm up the networks."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
+    classifier, line_network = Classifier(digits), LineNetwork(lines)
+    NETWORKS.update({digits: classifier, lines: line_network})
+    warm_up(classifier, line_network)
+
+
+def warm_up(classifier: Classifier, lines: LineNetwork) -> None:
+    """Read a stroke: some memory is allocated only once, and some modules are loaded on first use."""
+    picture = Image.new("L", (320, 240), 255)
+    picture.paste(0, (150, 40, 170, 200))
+    for kind in ("PNG", "JPEG"):
+        file = BytesIO()
+        picture.save(file, kind)
+        read_digit(file.getvalue(), classifier)
+        read_text(file.getvalue(), lines)
+
+
+def read_within(limits: Limits, data: bytes, max_pixels: int, network: Path, read: Read[Outcome]) -> Outcome:
+    """Read a picture, in a process of the pool; raise NeedsExclusiveDecoder if it has to be read alone."""
+    try:
+        with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already
+            if not limits.is_alone:
+                check_moderate(open_image(data, max_pixels))
+            return read(data, NETWORKS[network], max_pixels)
+    except MemoryError:
+        kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
+        megabytes = limits.memory_bytes // 1_000_000
+        message = f"The picture takes more than {megabytes} MB to decode: send a smaller one, or a JPEG."
+    except (PreprocessError, ImpossibleLength, NeedsExclusiveDecoder) as error:
+        kind, message = type(error), str(error)
+        if kind is CorruptImage and not limits.is_alone:
+            kind = NeedsExclusiveDecoder  # libraries may call a picture damaged if they lack memory
+    raise kind(message)  # a new exception: the traceback of the first would keep the picture in memory
+
+
+def check_moderate(image: Image.Image) -> None:
+    """Raise NeedsExclusiveDecoder if a picture may need much memory, according to its header."""
+    is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info
+    if image.width * image.height > SHARED_PIXELS and not is_reduced_in_decoding:
+        raise NeedsExclusiveDecoder
+
+
+@contextmanager
+def limited(limits: Limits) -> Iterator[None]:
+    """Limit this process (Linux only): too much memory raises MemoryError, too much CPU time kills the process."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    with open("/proc/self/statm") as pages:
+        taken = int(pages.read().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    soft = taken + limits.memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which kills the process even in C code
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def pid_later() -> int:
+    """Return the id of this process, after a moment in which the others may do the same."""
+    time.sleep(0.02)
+    return os.getpid()
