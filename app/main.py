@@ -18,6 +18,7 @@ from app.inference.decoder import warm_up
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
 from app.inference.reader import Reader
+from app.inference.reading import read_digit
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web import corrections, docs, infer, open_inference, problems, routes
@@ -56,7 +57,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         folder = corrections.corrections_of(settings)
         with draining.on_sigterm(settings.drain_seconds), closing(reader):
             await decoders.start()
-            await run_in_threadpool(warm_up, classifier, lines)  # which also loads what threads need
+            # In a thread, so that what FastAPI needs for its threads is loaded too.
+            await run_in_threadpool(warm_up, partial(read_digit, classifier=classifier))
             yield {"service": Service(settings, reader, metrics, draining, admission, folder)}
 
     app = FastAPI(

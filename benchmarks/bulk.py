@@ -2,11 +2,11 @@
 
     python benchmarks/bulk.py
 
-writes 100,000 files. First, a worker and a loop that only reads the same bytes one by one take turns, part by
-part, in one process. Their rates are per second of CPU time, which other work on the machine does not affect. Then, in
-each round, `digits bulk` reads all files and `digits predict --csv` a tenth of them, on all cores available to this
-process. Prints medians in pictures per second, and the cost of a million pictures. Needs the extra `bulk` and the full
-MNIST set (`MNIST_ROOT`).
+writes 100,000 files. First, a worker and a loop that only reads the same bytes one by one take turns, part by part, in
+one process. Their rates are per second of CPU time, which other work on the machine does not affect. Then, in each
+round, `digits bulk` reads all files and `digits predict --csv` a tenth of them, on all cores available to this process.
+Prints medians in pictures per second, and the cost of a million pictures. Needs the extra `bulk` and the full MNIST set
+(`MNIST_ROOT`).
 """
 
 import asyncio

@@ -3,8 +3,8 @@
     python benchmarks/overload.py
 
 first sends what has to be answered, if not at once: 120 kB PNGs from 32 clients that each wait for their answer, and
-drawings from 30 clients every 300 ms. Then, with DIGITS_QUEUE_SECONDS=0.5, it measures the
-latency of a single client and the throughput of a few clients, and sends
+drawings from 30 clients every 300 ms. Then, with DIGITS_QUEUE_SECONDS=0.5, it measures the latency of a single client
+and the throughput of a few clients, and sends
 
 - 640×480 JPEGs at 3 and at 10 times that rate, whether answers arrive or not,
 - MNIST PNGs from 400 clients that honour Retry-After, and from 400 that retry at once.

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -47,18 +48,18 @@ def prepare_process(digits: Path, lines: Path) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     classifier, line_network = Classifier(digits), LineNetwork(lines)
     NETWORKS.update({digits: classifier, lines: line_network})
-    warm_up(classifier, line_network)
+    warm_up(partial(read_digit, classifier=classifier))
+    warm_up(partial(read_text, network=line_network))
 
 
-def warm_up(classifier: Classifier, lines: LineNetwork) -> None:
+def warm_up(read: Callable[[bytes], object]) -> None:
     """Read a stroke: some memory is allocated only once, and some modules are loaded on first use."""
     picture = Image.new("L", (320, 240), 255)
     picture.paste(0, (150, 40, 170, 200))
     for kind in ("PNG", "JPEG"):
         file = BytesIO()
         picture.save(file, kind)
-        read_digit(file.getvalue(), classifier)
-        read_text(file.getvalue(), lines)
+        read(file.getvalue())
 
 
 def read_within(limits: Limits, data: bytes, max_pixels: int, network: Path, read: Read[Outcome]) -> Outcome:

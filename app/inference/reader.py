@@ -25,8 +25,6 @@ from app.preprocess.formats import SMALL_BYTES
 from app.preprocess.maps import Map
 
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
-
-
 # Pictures for the event loop: formats whose headers do not lie, and maximum bytes and longer side.
 SIMPLE = ("PNG", "JPEG", "GIF", "BMP")
 LIMITS, JPEG_LIMITS = (SMALL_BYTES, 128), (65_536, 2 * SIDE)
@@ -42,7 +40,7 @@ class Reader:
     lines : LineNetwork
         The line network, for texts.
     decoders : Decoders
-        The pool that reads what is neither small nor quick, and all texts.
+        The pool that reads all other pictures, and all texts.
     """
 
     def __init__(self, classifier: Classifier, lines: LineNetwork, decoders: Decoders) -> None:

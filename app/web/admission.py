@@ -20,10 +20,8 @@ from app.inference.text import Text
 from app.settings import Settings
 from app.web.errors import Overloaded, UploadTooLarge
 
-NOTICED = 0.05  # seconds
+NOTICED = 0.05  # seconds; during a shorter wait, it is not watched whether the client leaves
 RECENT = 0.1  # weight of the last picture in the mean cost
-SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
-
 Outcome = TypeVar("Outcome", Reading, Text, Reading | None)
 
 

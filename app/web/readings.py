@@ -20,12 +20,13 @@ from app.inference.text import Digit, Text
 from app.metrics import Metrics
 from app.preprocess.maps import Map
 from app.web import problems
-from app.web.admission import SHARE, waiting
+from app.web.admission import waiting
 from app.web.service import Service
 
 # Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
 # hostile headers take 5 s, and before it is read, since large pictures wait for each other.
 SECONDS = 20.0
+SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
