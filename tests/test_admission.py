@@ -1,14 +1,19 @@
 """Admission: which pictures wait, which are refused, and the memory that request bodies take."""
 
 import asyncio
+from contextlib import closing
 
 import pytest
+from fastapi import Request
 
 from app.inference.stage import Stage
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission, Queue
+from app.web.bodies import Body
 from app.web.errors import Overloaded, UploadTooLarge
+
+REQUEST = Request({"type": "http", "headers": []})
 
 
 @pytest.fixture
@@ -88,11 +93,11 @@ def test_a_body_over_the_limit_is_refused(admission):
         admission.check_size(20_001)
 
     async def send() -> None:
-        with admission.holding() as holding:
-            await holding.take(12_000, 12_000)
-            await holding.take(8_000, 20_000)
+        with closing(Body(REQUEST, 30, admission)) as body:
+            await body.take(12_000, 12_000)
+            await body.take(8_000, 20_000)
             with pytest.raises(UploadTooLarge):
-                await holding.take(1, 20_001)
+                await body.take(1, 20_001)
 
     asyncio.run(send())
     assert admission.held_bytes == 0
@@ -102,9 +107,9 @@ def test_one_body_may_exceed_the_memory_and_the_next_waits_for_it(admission):
     arrived = []
 
     async def send(name: str, seconds: float) -> None:
-        with admission.holding() as holding:
+        with closing(Body(REQUEST, 30, admission)) as body:
             for part in (1, 2):
-                await holding.take(10_000, part * 10_000)
+                await body.take(10_000, part * 10_000)
                 await asyncio.sleep(seconds)
             arrived.append((name, admission.held_bytes))
 
@@ -120,13 +125,14 @@ def test_one_body_may_exceed_the_memory_and_the_next_waits_for_it(admission):
 
 def test_a_body_without_room_in_time_is_refused_and_releases_its_memory(admission):
     async def send() -> None:
-        with admission.holding() as slow, admission.holding() as first, admission.holding() as second:
+        slow, first, second, later = (Body(REQUEST, 30, admission) for _ in range(4))
+        with closing(slow), closing(first), closing(second):
             await slow.take(20_000, 20_000)
             await first.take(15_000, 15_000)
             with pytest.raises(Overloaded):
                 await second.take(1, 1)
         assert admission.held_bytes == 0
-        with admission.holding() as later:
+        with closing(later):
             await later.take(20_000, 20_000)
 
     asyncio.run(send())

@@ -363,7 +363,7 @@ def test_accepted_pictures_are_answered_soon_under_overload(monkeypatch):
 
 def test_overload_is_refused_quickly(seven, small):
     photo = encode(drawing(seven, scale=60), "JPEG", quality=95)
-    with serving(DIGITS_DECODERS="1", DIGITS_QUEUE_SECONDS="0.05") as (_, url):
+    with serving(DIGITS_DECODERS="1", DIGITS_QUEUE_SECONDS="0.01") as (_, url):
         answers = flood(url, photo, seconds=1.5, clients=12)
         assert {status for status, _ in answers} == {200, 503}
         refused = httpx2.post(f"{url}/predict", content=b"", timeout=1)

@@ -8,7 +8,7 @@ import json
 import os
 import tracemalloc
 import zlib
-from contextlib import suppress
+from contextlib import closing, suppress
 from time import perf_counter, thread_time
 
 import pytest
@@ -55,9 +55,9 @@ def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identi
         return messages.pop(0)
 
     async def read() -> bytes:
-        with ADMISSION.holding() as holding:
-            headers = [(b"content-type", content_type.encode("latin-1")), (b"content-encoding", encoding.encode())]
-            return await read_picture(Body(Request({"type": "http", "headers": headers}, receive), 30, holding))
+        headers = [(b"content-type", content_type.encode("latin-1")), (b"content-encoding", encoding.encode())]
+        with closing(Body(Request({"type": "http", "headers": headers}, receive), 30, ADMISSION)) as body:
+            return await read_picture(body)
 
     return asyncio.run(read())
 
@@ -326,9 +326,9 @@ def test_compressed_bodies_take_turns():
         return {"type": "http.request", "body": body, "more_body": False}
 
     async def inflate() -> None:
-        with ADMISSION.holding() as holding:
-            request = Request({"type": "http", "headers": [(b"content-encoding", b"gzip")]}, receive)
-            await Body(request, 30, holding).read(lambda piece: pieces.append(iteration))
+        request = Request({"type": "http", "headers": [(b"content-encoding", b"gzip")]}, receive)
+        with closing(Body(request, 30, ADMISSION)) as body:
+            await body.read(lambda piece: pieces.append(iteration))
 
     async def inflate_several() -> None:
         nonlocal iteration

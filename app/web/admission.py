@@ -90,44 +90,6 @@ class Admission:
         if size > self.max_upload_bytes:
             raise UploadTooLarge(f"The request is larger than {self.max_upload_bytes:,} bytes: send a smaller picture.")
 
-    @contextmanager
-    def holding(self) -> Iterator["Holding"]:
-        """Track the memory that one request holds, and release it at the end."""
-        holding = Holding(self)
-        try:
-            yield holding
-        finally:
-            self.held_bytes -= holding.bytes
-            if holding.has_overdraft:
-                self.overdraft.release()
-
-
-class Holding:
-    """The memory for the body of one request."""
-
-    def __init__(self, admission: Admission) -> None:
-        self.admission = admission
-        self.bytes = 0
-        self.has_overdraft = False
-
-    async def take(self, count: int, size: int) -> None:
-        """Count more bytes of a body of `size` so far; raise UploadTooLarge, or Overloaded if there is no room in time.
-
-        If bodies exceed their memory, they arrive one after the other. The first may exceed it: else, bodies that are
-        half complete could wait for each other.
-        """
-        admission = self.admission
-        admission.check_size(size)
-        if admission.held_bytes + count > admission.max_held_bytes and not self.has_overdraft:
-            try:
-                async with asyncio.timeout(admission.seconds):
-                    await admission.overdraft.acquire()
-            except TimeoutError as error:
-                raise Overloaded(math.ceil(admission.seconds)) from error
-            self.has_overdraft = True
-        admission.held_bytes += count
-        self.bytes += count
-
 
 async def waiting(request: Request, queue: Queue, read: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Read a picture in its place in a queue; a client that leaves gives it up, if the wait is long enough to notice.

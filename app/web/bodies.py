@@ -1,15 +1,16 @@
 """Request bodies as they arrive: counted, subject to a timeout, and decompressed."""
 
 import asyncio
+import math
 import random
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated
 
 from fastapi import Depends, Request
 from python_multipart.multipart import parse_options_header
 
-from app.web.admission import Holding
+from app.web.admission import Admission
 from app.web.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.service import Serving
 
@@ -22,12 +23,14 @@ MAX_HEADER_BYTES = 1024  # of a media type, or a header of a form's part; 4 kB o
 
 
 class Body:
-    """The body of a request, which is still to arrive."""
+    """The body of a request, which is still to arrive, and the memory that it takes until the response is sent."""
 
-    def __init__(self, request: Request, seconds: float, holding: Holding) -> None:
+    def __init__(self, request: Request, seconds: float, admission: Admission) -> None:
         self.request = request
         self.seconds = seconds
-        self.holding = holding
+        self.admission = admission
+        self.bytes = 0  # of memory
+        self.has_overdraft = False
 
     def media_type(self) -> tuple[bytes, dict[bytes, bytes]]:
         """Return its media type and the options, from as much of the header as a part's may have."""
@@ -38,20 +41,20 @@ class Body:
 
         Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the memory for bodies is used up.
         """
-        holding, inflation = self.holding, inflation_of(self.request)
+        inflation = inflation_of(self.request)
         received = inflated = 0
         try:
             async with asyncio.timeout(self.seconds):
                 async for chunk in self.request.stream():
                     received += len(chunk)
-                    await holding.take(len(chunk), received)
+                    await self.take(len(chunk), received)
                     if not inflation:
                         write(chunk)
                         continue
                     for piece in inflation.pieces(chunk):
                         inflated += len(piece)
-                        await holding.take(len(piece), inflated)
-                        async with holding.admission.parsing:
+                        await self.take(len(piece), inflated)
+                        async with self.admission.parsing:
                             await asyncio.sleep(0)  # a small body may inflate to a large one: let other tasks run
                             write(piece)
         except TimeoutError as error:
@@ -61,8 +64,32 @@ class Body:
         if inflation:
             inflation.check_end()
 
+    async def take(self, count: int, size: int) -> None:
+        """Count more memory, `size` bytes of the same kind so far; raise UploadTooLarge, or Overloaded without room.
 
-async def arriving(request: Request, service: Serving) -> AsyncGenerator[Body]:
+        If bodies exceed their memory, they arrive one after the other. The first may exceed it: else, bodies that are
+        half complete could wait for each other.
+        """
+        admission = self.admission
+        admission.check_size(size)
+        if admission.held_bytes + count > admission.max_held_bytes and not self.has_overdraft:
+            try:
+                async with asyncio.timeout(admission.seconds):
+                    await admission.overdraft.acquire()
+            except TimeoutError as error:
+                raise Overloaded(math.ceil(admission.seconds)) from error
+            self.has_overdraft = True
+        admission.held_bytes += count
+        self.bytes += count
+
+    def close(self) -> None:
+        """Give back its memory, once the response is sent."""
+        self.admission.held_bytes -= self.bytes
+        if self.has_overdraft:
+            self.admission.overdraft.release()
+
+
+async def arriving(request: Request, service: Serving) -> Body:
     """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded if it is not worth reading.
 
     Overloaded is raised after a delay. When 400 clients send 640×480 JPEGs at ten times the capacity, the throughput is
@@ -75,8 +102,8 @@ async def arriving(request: Request, service: Serving) -> AsyncGenerator[Body]:
     except Overloaded:
         await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
         raise
-    with admission.holding() as holding:
-        yield Body(request, service.settings.body_timeout_seconds, holding)
+    body = request.state.body = Body(request, service.settings.body_timeout_seconds, admission)
+    return body  # RequestMiddleware closes it
 
 
 Arriving = Annotated[Body, Depends(arriving)]
