@@ -8,16 +8,24 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from app.preprocess.formats import ending_of
+from pydantic_core import from_json
+
+from app.preprocess.formats import ENDINGS, ending_of
 
 RECORD = ".json"  # file extension of the JSON
+HASH = re.compile(r"[0-9a-f]{64}")
+MAX_RECORD_BYTES = 10_000
+LABELS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none")
+OWNER = 0o600  # permissions of the files, unless the umask is set for sharing
 
 
 class NotStored(Exception):
@@ -35,18 +43,27 @@ class Corrections:
         Maximum number of corrections. Processes that add one at the same time may exceed it by one each.
     max_bytes : int
         Maximum total size of the files in the folder, in bytes. It may be exceeded in the same way.
+    seconds : float
+        Maximum time to store a correction.
     """
 
-    def __init__(self, folder: Path, max_number: int, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_number: int, max_bytes: int, seconds: float) -> None:
         self.folder = folder
         self.max_number = max_number
         self.max_bytes = max_bytes
+        self.seconds = seconds
         self.storing = asyncio.Lock()  # corrections are stored one at a time: each scans the folder, in a thread
 
     async def add(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
-        """Store a correction in a thread; see `store`."""
-        async with self.storing:
-            return await asyncio.to_thread(self.store, picture, label, answer)
+        """Store a correction in a thread; see `store`. Raises NotStored too if the folder does not answer in time."""
+        try:
+            async with asyncio.timeout(self.seconds):
+                await self.storing.acquire()
+                work = asyncio.ensure_future(asyncio.to_thread(self.store, picture, label, answer))
+                work.add_done_callback(lambda _: self.storing.release())  # not before: one thread may hang, no more
+                return await asyncio.shield(work)
+        except TimeoutError as error:
+            raise NotStored("The folder of corrections does not answer: tell the operator.") from error
 
     def store(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
         """Store a picture with its label, replacing another label; return False if both are stored already.
@@ -58,10 +75,10 @@ class Corrections:
         time = datetime.now(UTC).isoformat(timespec="seconds")
         content = json.dumps({"picture": file.name, "label": label, "time": time, **answer}).encode()
         try:
-            known = content_of(record).get("label") if file.exists() else None
+            known = label_in(record) if is_file(file) else ""
             if known == label:
                 return False
-            if known is None:
+            if not known:
                 self.check_room(len(picture) + len(content))
                 write(file, picture)
             write(record, content)
@@ -80,20 +97,30 @@ class Corrections:
 
 
 def corrections_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the picture and the label of each correction, sorted by name; skip damaged ones."""
+    """Yield the picture and the label of each correction, sorted by name; skip what the service did not write."""
     for record in sorted(folder.glob(f"*{RECORD}")):
-        content = content_of(record)
-        if content and (folder / content["picture"]).exists():
-            yield folder / content["picture"], content["label"]
+        label = label_in(record) if HASH.fullmatch(record.stem) else ""
+        pictures = [record.with_suffix(ending) for ending in ENDINGS]
+        for picture in filter(is_file, pictures if label else []):
+            yield picture, label
 
 
-def content_of(record: Path) -> dict[str, Any]:
-    """Return what the JSON of a correction says; nothing if it is missing or damaged."""
+def label_in(record: Path) -> str:
+    """Return the label in the JSON of a correction; "" if it is missing or damaged."""
+    if not is_file(record):
+        return ""
     try:
-        content = json.loads(record.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return content if isinstance(content, dict) and {"picture", "label"} <= content.keys() else {}
+        with record.open("rb") as file:
+            content = from_json(file.read(MAX_RECORD_BYTES))
+    except ValueError:
+        return ""
+    label = content.get("label") if isinstance(content, dict) else None
+    return label if label in LABELS else ""
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is a regular file: opening a pipe may take for ever, and a link may lead elsewhere."""
+    return path.is_file() and not path.is_symlink()
 
 
 def sizes_in(folder: Path) -> dict[str, int]:
@@ -110,7 +137,7 @@ def write(path: Path, content: bytes) -> None:
     """Write a file atomically, even if the process or the machine stops."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with unfinished.open("xb") as file:
+        with open(unfinished, "xb", opener=partial(os.open, mode=permissions())) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -118,3 +145,10 @@ def write(path: Path, content: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def permissions() -> int:
+    """Return the permissions of a new file: its owner's, and those of others whom the umask lets write too."""
+    umask = os.umask(0o077)  # there is no way to read it without setting it
+    os.umask(umask)
+    return OWNER | (0o060 if not umask & 0o020 else 0) | (0o006 if not umask & 0o002 else 0)

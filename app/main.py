@@ -28,6 +28,7 @@ from app.web.draining import Draining
 from app.web.middleware import LingeringMiddleware, RequestMiddleware
 from app.web.service import Service
 
+CLOSING_SECONDS = 4  # for the decoder processes to end, after the last request
 PAGE = Path(__file__).parent / "page"
 
 
@@ -42,9 +43,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         on_kill = metrics.decoders_killed.inc
-        files = settings.model, settings.lines_model
         decoders = Decoders(
-            files,
+            (classifier.path, lines.path),
             settings.decoders,
             settings.max_pixels,
             settings.decoder_memory_bytes,
@@ -55,7 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         metrics.decoders.set(settings.decoders)
         admission = Admission(settings, metrics.queue_depth)
         folder = corrections.corrections_of(settings)
-        with draining.on_sigterm(settings.drain_seconds), closing(reader):
+        stopped_after = settings.drain_seconds + settings.shutdown_timeout_seconds + CLOSING_SECONDS
+        with draining.on_sigterm(settings.drain_seconds, stopped_after), closing(reader):
             await decoders.start()
             # In a thread, so that what FastAPI needs for its threads is loaded too.
             await run_in_threadpool(warm_up, partial(read_digit, classifier=classifier))
@@ -72,6 +73,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # behind a proxy that terminates TLS, a redirect would send the key in clear text
     )
     app.state.models = models
+    app.state.files = {"model": classifier.path, "lines_model": lines.path}
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=keys)

@@ -276,15 +276,19 @@ def tool(*command: str) -> list[str]:
 
 @contextmanager
 def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """Run a service on a free port; yields its process and its address."""
+    """Run a service on a free port; yields its process and its address. At its end, `process.log` is its log."""
     process = subprocess.Popen(
         [DIGITS, "serve", "--port", "0", *options],
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **environment},
     )
-    drain = threading.Thread(target=process.stderr.read)
-    said = ""
+    process.log = said = ""
+
+    def keep_log() -> None:
+        process.log = process.stderr.read()
+
+    drain = threading.Thread(target=keep_log)
     try:
         while not (found := re.search(r"http://[\d.]+:\d+", said)):
             line = process.stderr.readline()

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -168,7 +169,7 @@ def test_the_number_of_corrections_is_limited(folder, pictures):
 
 
 def test_the_size_of_corrections_is_limited(folder, pictures):
-    corrections = Corrections(folder, 100, 2000)
+    corrections = Corrections(folder, 100, 2000, 5)
     (folder / "of the operator").write_bytes(bytes(2000 - len(pictures[0]) - 200))
     assert corrections.store(pictures[0], "0", ANSWER)
     with pytest.raises(NotStored, match="full"):
@@ -197,7 +198,7 @@ class Crash(BaseException):
 
 
 def test_a_crash_between_the_two_files_leaves_no_correction(folder, pictures, monkeypatch):
-    corrections, replace = Corrections(folder, 1, 10_000), os.replace
+    corrections, replace = Corrections(folder, 1, 10_000, 5), os.replace
 
     def crash_at_the_label(source: str, target: Path) -> None:
         if target.suffix == ".json":
@@ -217,14 +218,14 @@ def test_a_crash_between_the_two_files_leaves_no_correction(folder, pictures, mo
 def test_files_are_written_atomically(folder, pictures, monkeypatch):
     seen, fsync = [], os.fsync
     monkeypatch.setattr(os, "fsync", lambda handle: (seen.append(names_in(folder)), fsync(handle)))
-    Corrections(folder, 1, 10_000).store(pictures[0], "0", ANSWER)
+    Corrections(folder, 1, 10_000, 5).store(pictures[0], "0", ANSWER)
     of_picture, of_label = (set(filter(lambda name: not name.startswith("."), names)) for names in seen)
     assert of_picture == set()
     assert [Path(name).suffix for name in of_label] == [".png"]
 
 
 def test_several_workers_may_store_at_once(folder, pictures):
-    workers = [Corrections(folder, 100, 100_000) for _ in range(4)]
+    workers = [Corrections(folder, 100, 100_000, 5) for _ in range(4)]
     work = [(workers[i % 4], pictures[i % 3], str(i % 2)) for i in range(120)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda each: each[0].store(each[1], each[2], ANSWER), work))
@@ -269,7 +270,10 @@ def test_an_export_can_be_read_by_the_benchmark(folder, pictures, tmp_path):
     assert read == {**expected, encode(letter("A")): NO_DIGIT}
 
 
-@pytest.mark.parametrize("content", [b"", b'{"picture": "a', b"[]", b"{}", b"\xff"])
+DAMAGED = b"", b'{"picture": "a', b"[]", b"{}", b"\xff", b"[" * 200_000, b'{"label": 1}', b'{"label": "\\ud800"}'
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_record_costs_only_its_own_correction(folder, pictures, tmp_path, content):
     with serving(folder) as client:
         for label in (0, 1):
@@ -282,9 +286,64 @@ def test_a_damaged_record_costs_only_its_own_correction(folder, pictures, tmp_pa
     assert stored(folder) == {pictures[0]: "2", pictures[1]: "1"}
 
 
+def test_an_export_contains_only_what_the_service_wrote(folder, pictures, tmp_path):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(pictures[0])
+    for number, place in enumerate([str(secret), f"../{secret.name}", 7, "\ud800", None]):
+        (folder / f"{number:064x}.json").write_text(json.dumps({"picture": place, "label": "1"}))
+    (folder / f"{7:064x}.json").write_text(json.dumps({"picture": f"{7:064x}.png", "label": "1"}))
+    (folder / f"{7:064x}.png").symlink_to(secret)
+    (folder / "mine.json").write_text(json.dumps({"picture": "mine.png", "label": "1"}))
+    (folder / "mine.png").write_bytes(pictures[1])
+    Corrections(folder, 100, 100_000, 5).store(pictures[2], "2", ANSWER)
+    done = export(tmp_path / "new", "--from", folder)
+    assert (done.exit_code, ": 1." in done.output) == (0, True)
+    assert [path.read_bytes() for path in (tmp_path / "new" / "images").iterdir()] == [pictures[2]]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_in_place_of_a_record_is_replaced(folder, pictures):
+    corrections = Corrections(folder, 100, 100_000, 5)
+    assert corrections.store(pictures[0], "0", ANSWER)
+    (record,) = folder.glob("*.json")
+    record.unlink()
+    os.mkfifo(record)
+    assert not stored(folder)
+    assert corrections.store(pictures[0], "0", ANSWER)
+    assert stored(folder) == {pictures[0]: "0"}
+
+
+def test_a_folder_that_hangs_delays_no_correction_for_longer_than_the_limit(folder, pictures, monkeypatch):
+    answers, store = threading.Event(), Corrections.store
+    monkeypatch.setattr(Corrections, "store", lambda *given: answers.wait() and store(*given))
+
+    async def add_several() -> bool:
+        corrections = Corrections(folder, 100, 100_000, 0.1)
+        for picture in pictures[:3]:
+            with pytest.raises(NotStored, match="does not answer"):
+                await corrections.add(picture, "0", ANSWER)
+        answers.set()
+        return await corrections.add(pictures[3], "3", ANSWER)
+
+    assert asyncio.run(add_several())
+    assert stored(folder) == {pictures[0]: "0", pictures[3]: "3"}  # the first was being stored
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a umask")
+@pytest.mark.parametrize(("umask", "permissions"), [(0o022, 0o600), (0o077, 0o600), (0o002, 0o660), (0, 0o666)])
+def test_others_may_read_corrections_only_where_the_umask_shares_them(folder, pictures, umask, permissions):
+    before = os.umask(umask)
+    try:
+        Corrections(folder, 100, 100_000, 5).store(pictures[0], "0", ANSWER)
+        assert os.umask(umask) == umask
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [permissions] * 2
+
+
 @pytest.mark.parametrize("there", ["images", "labels.csv"])
 def test_an_export_overwrites_nothing(folder, pictures, tmp_path, there):
-    Corrections(folder, 100, 100_000).store(pictures[0], "0", ANSWER)
+    Corrections(folder, 100, 100_000, 5).store(pictures[0], "0", ANSWER)
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / there).write_text("mine")
     done = export(tmp_path / "set", "--from", folder)

@@ -1,6 +1,7 @@
 """Decoder processes: the limits that end one, and its replacement."""
 
 import asyncio
+import errno
 import gc
 import multiprocessing
 import os
@@ -79,6 +80,22 @@ def test_others_are_served_while_the_processes_start(pool, photo, monkeypatch):
 
     monkeypatch.setattr(decoders, "new_pool", start_slowly)
     assert asyncio.run(longest_pause()) < 0.4
+
+
+def test_while_no_process_can_start_pictures_are_refused_and_it_is_logged_once(pool, photo, monkeypatch, caplog):
+    def fail(*_) -> ProcessPool:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def read_several() -> None:
+        with monkeypatch.context() as faults:
+            faults.setattr(decoders, "new_pool", fail)
+            for _ in range(3):
+                with pytest.raises(Busy):
+                    await read(pool, photo)
+        assert (await read(pool, photo)).digit == 7
+
+    asyncio.run(read_several())
+    assert [record.message.endswith("No space left on device.") for record in caplog.records] == [True]
 
 
 @pytest.mark.alone
@@ -317,7 +334,7 @@ def test_processes_that_cannot_start_are_logged(pool, photo, monkeypatch, caplog
     with pytest.raises(Busy):
         asyncio.run(read(pool, photo))
     assert [record.message for record in caplog.records] == [
-        "Two pools of decoder processes ended before they took a picture: can the processes start?"
+        "Decoder processes do not start, or end before they take a picture: All workers expired."
     ]
 
 

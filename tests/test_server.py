@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,9 +27,10 @@ import overload
 from app.server.process import listen
 from app.server.worker import forget_killed_workers
 from serving import family, form, pictures
-from support import DIGITS, drawing, encode, peak_memory, serving, until
+from support import DIGITS, MODELS, drawing, encode, peak_memory, serving, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find processes")
 CLIENT_SECONDS = 0.5
 IMPATIENT = {"DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
 
@@ -100,6 +102,10 @@ SLOW_OR_WRONG = {
     "a negative length": (post(b"", length=-1), b"HTTP/1.1 400 "),
     "a length of 20 digits": (post(b"", length=10**19), b"HTTP/1.1 413 "),
     "a length of 4,001 digits": (post(b"", length=10**4000), b"HTTP/1.1 400 "),
+    "a length and chunks": (
+        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n") + b"0\r\n\r\n" + post(b""),
+        b"HTTP/1.1 400 ",
+    ),
     "two lengths": (post(b"xx", headers=b"Content-Length: 1\r\n"), b"HTTP/1.1 400 "),
     "a chunk of no size": (CHUNKED + b"zz\r\n", b"HTTP/1.1 400 "),
     "endless headers": (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 300_000, b"HTTP/1.1 400 "),
@@ -493,13 +499,48 @@ def test_a_request_that_takes_too_long_does_not_keep_the_service_from_stopping(p
         assert time.perf_counter() - started < 3
 
 
+def test_at_the_limit_of_the_shutdown_what_is_unfinished_gets_503(picture):
+    with (
+        serving(DIGITS_SHUTDOWN_TIMEOUT_SECONDS="1", DIGITS_DRAIN_SECONDS="0") as (process, url),
+        connect(url) as first,
+        connect(url) as second,
+    ):
+        assert httpx2.get(f"{url}/health").is_success  # it has started
+        for client in (first, second):
+            client.sendall(post(picture)[:100])
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        for client in (first, second):
+            answer = received(client)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b'"/problems/shutting-down"' in answer
+    lines = [json.loads(line) for line in process.log.splitlines()]
+    assert [line["status"] for line in lines if line.get("path") == "/predict"] == [503, 503]
+    assert "Traceback" not in process.log
+
+
+@needs_proc
+def test_the_service_stops_though_its_processes_hang():
+    limits = {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "0"}
+    with serving(**limits) as (process, url):
+        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
+        stopped = family(process.pid)[1:]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        started = time.perf_counter()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+        assert time.perf_counter() - started < 8
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in stopped))
+
+
 def children(pid: int) -> list[int]:
     """List the worker processes."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the workers")
 
 
 def counted(url: str) -> float:
@@ -527,6 +568,28 @@ def test_workers_share_a_port_and_metrics_and_are_replaced(small):
 
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
+
+
+@needs_proc
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_processes_that_are_replaced_serve_the_model_file_that_was_opened_first(tmp_path, small, picture, workers):
+    for model in MODELS:
+        shutil.copy(model, tmp_path)
+    own = {
+        f"DIGITS_{name}": str(tmp_path / path.name) for name, path in zip(("MODEL", "LINES_MODEL"), MODELS, strict=True)
+    }
+    with serving("--workers", workers, **own) as (process, url):
+        before = httpx2.get(f"{url}/health").json()["models"]
+        for model in MODELS:
+            (tmp_path / "new").write_bytes(b"another model")
+            (tmp_path / "new").replace(tmp_path / model.name)
+        replaced = children(process.pid) if workers == "2" else family(process.pid)[1:]
+        for pid in replaced:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for sent in (small, picture):
+            assert until(lambda sent=sent: is_well(url, sent))
+        assert httpx2.get(f"{url}/health").json()["models"] == before
 
 
 def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):

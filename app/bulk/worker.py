@@ -47,7 +47,7 @@ class Worker:
         path, model = (settings.model, self.classifier) if self.is_of_digits else (settings.lines_model, lines)
         if model.version != destination.model:
             raise ValueError(f"On this node, {path} differs from the model with which the job was started.")
-        files = settings.model, settings.lines_model
+        files = self.classifier.path, lines.path
         decoders = Decoders(
             files, 1, settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds, on_kill=lambda: None
         )

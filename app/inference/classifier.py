@@ -5,6 +5,7 @@ Loading runs no code from the file: nothing is unpickled.
 
 import hashlib
 import os
+import weakref
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -45,7 +46,7 @@ class Model:
     Attributes
     ----------
     path : Path
-        The file.
+        Where the processes of the service find the same file, even if another has taken its name (Linux only).
     version : str
         First 12 hex digits of the file's SHA-256.
     metadata : dict of str to str
@@ -59,17 +60,20 @@ class Model:
 
     def __init__(self, path: Path, accepted: Sequence[list[Node]], expected: str, training: str) -> None:
         try:
-            data = path.read_bytes()
+            file = path.open("rb")
+            weakref.finalize(self, file.close)  # it stays open until then
+            data = file.read()
         except FileNotFoundError as error:
             raise ModelError(f"{path}: no such file. Check the path, or train a model: python -m {training}") from error
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
-        self._session = open_session(path, data)
+        held = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+        self.path = held if held.exists() else path
+        self._session = open_session(path, self.path)
         nodes = [*self._session.get_inputs(), *self._session.get_outputs()]
         if [shape_of(node) for node in nodes] not in accepted or any(node.type != "tensor(float)" for node in nodes):
             found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
             raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
-        self.path = path
         self._outputs = [node.name for node in self._session.get_outputs()]
         self.version = hashlib.sha256(data).hexdigest()[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
@@ -88,15 +92,15 @@ class Model:
         return {"version": self.version} | self.metadata | {"version": self.version}
 
 
-def open_session(path: Path, data: bytes) -> ort.InferenceSession:
-    """Open a session for the model in `data`; `path` is for error messages."""
+def open_session(path: Path, held: Path) -> ort.InferenceSession:
+    """Open a session for the model in a file that is held open; `path` is for error messages."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False  # it is for inputs of one shape, and would keep memory for each width of strips
     options.log_severity_level = 4  # failures raise exceptions; do not print them too
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(held, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
 

@@ -79,6 +79,7 @@ class Decoders:
         self.alone = asyncio.Lock()
         self.pool: ProcessPool | None = None
         self.renewing = threading.Lock()
+        self.has_failed = False  # to start; it is logged once
 
     async def __call__(self, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
         """Read a picture with the network of a model file; one that needs much memory, alone.
@@ -106,17 +107,22 @@ class Decoders:
 
     async def run(self, limits: Limits, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
         """Call `read_within` in the next free process; raise Busy if none is free in time."""
+        reason = ""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
-                return await self.start_and_wait(await self.working_pool(), limits, data, network, read)
-            except BrokenProcessPool:
-                continue
+                outcome = await self.start_and_wait(await self.working_pool(), limits, data, network, read)
+                self.has_failed = False
+                return outcome
             except (TimeoutError, ProcessExpired) as error:
                 self.on_kill()
                 raise TooComplex(
                     "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
                 ) from error
-        LOG.error("Two pools of decoder processes ended before they took a picture: can the processes start?")
+            except (BrokenProcessPool, OSError) as error:  # OSError: such as a full /dev/shm
+                reason = str(error)
+        if not self.has_failed:
+            LOG.error("Decoder processes do not start, or end before they take a picture: %s.", reason)
+        self.has_failed = True
         raise Busy
 
     async def start_and_wait(

@@ -17,7 +17,7 @@ from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
 from app.server.worker import METRICS_FOLDER, hold_interrupts
-from app.settings import Settings, unknown_variables
+from app.settings import PREFIX, Settings, unknown_variables
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
 LOG = structlog.get_logger("digits")
@@ -66,6 +66,7 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
+        os.environ |= {f"{PREFIX}{name.upper()}": str(path) for name, path in app.state.files.items()}
         Workers(config("app.server.worker:create_worker_app", settings), [listener]).run()
 
 

@@ -29,7 +29,8 @@ guarded = APIRouter()  # as in `app.web.routes`
 def corrections_of(settings: Settings) -> Corrections | None:
     """Return the folder of corrections; None if they are off."""
     folder = settings.corrections_dir
-    return Corrections(folder, settings.max_corrections, settings.max_corrections_bytes) if folder else None
+    limits = settings.max_corrections, settings.max_corrections_bytes, settings.queue_seconds
+    return Corrections(folder, *limits) if folder else None
 
 
 async def folder_of(request: Request, service: Serving) -> Corrections:

@@ -1,6 +1,7 @@
 """SIGTERM → the health check answers 503 for a while → the server's own handler, which stops it."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,11 +20,14 @@ class Draining:
     def check(self) -> None:
         """Raise ShuttingDown if it has."""
         if self.has_begun:
-            raise ShuttingDown("The service is shutting down: send the request to another instance.")
+            raise ShuttingDown
 
     @contextmanager
-    def on_sigterm(self, seconds: float) -> Iterator[None]:
-        """Within this context, delay SIGTERM by some seconds before it reaches the previous handler."""
+    def on_sigterm(self, seconds: float, most: float) -> Iterator[None]:
+        """Within this context, delay SIGTERM by some seconds before it reaches the previous handler.
+
+        `most` seconds after SIGTERM, the process ends, even if a thread hangs on a disk, or another process does.
+        """
         stop = signal.getsignal(signal.SIGTERM)
         if threading.current_thread() is not threading.main_thread() or not callable(stop):
             yield  # a test, or a server that handles signals in another way
@@ -32,6 +36,9 @@ class Draining:
 
         def drain(number: int, frame: FrameType | None) -> None:
             self.has_begun = True
+            end = threading.Timer(most, os._exit, [1])
+            end.daemon = True  # or the process would last until then
+            end.start()
             loop.call_soon_threadsafe(loop.call_later, seconds, stop, number, None)
 
         signal.signal(signal.SIGTERM, drain)

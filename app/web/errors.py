@@ -4,6 +4,7 @@ WebError
 ├── UploadTooLarge       the body is larger than allowed
 ├── UploadTooSlow        the body does not arrive in time
 ├── UnsupportedEncoding  the body is compressed in an unknown way, or damaged
+├── AmbiguousLength      the request says in two ways where its body ends
 ├── MalformedMultipart   the form cannot be parsed
 ├── MalformedJson        the JSON cannot be parsed
 ├── NotBase64            a picture in the JSON is not in base64
@@ -34,6 +35,10 @@ class UploadTooSlow(WebError):
 
 class UnsupportedEncoding(WebError):
     """The body is compressed in an unknown way, or damaged."""
+
+
+class AmbiguousLength(WebError):
+    """The request says in two ways where its body ends: a proxy in front might see another request in it."""
 
 
 class MalformedMultipart(WebError):
@@ -78,6 +83,9 @@ class Overloaded(WebError):
 
 class ShuttingDown(WebError):
     """The service was told to stop and is finishing running requests."""
+
+    def __init__(self) -> None:
+        super().__init__("The service is shutting down: send the request to another instance.")
 
 
 class CrossOrigin(WebError):

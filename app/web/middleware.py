@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.metrics import Metrics
 from app.web import problems
-from app.web.errors import WebError
+from app.web.errors import AmbiguousLength, ShuttingDown, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_QUERY_BYTES = 1024  # the rest is ignored; 16 kB of parameters take 8 ms to parse
@@ -67,14 +67,16 @@ class RequestMiddleware:
         with self.metrics.in_flight.track_inprogress():
             scope["state"]["request_id"] = request_id
             try:
+                check_length(request)
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
-            except Exception as error:  # the last place to answer it, and to log it with the request id
-                if not isinstance(error, WebError):
+            except (Exception, asyncio.CancelledError) as error:  # the last place to answer it, and to log it
+                cause = error if isinstance(error, Exception) else ShuttingDown()  # uvicorn cancels what is left then
+                if not isinstance(cause, WebError):
                     self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
-                    response = await problems.respond(request, error)
+                    response = await problems.respond(request, cause)
                     await response(scope, receive, send_with_headers)
             finally:
                 if body := scope["state"].pop("body", None):
@@ -90,6 +92,12 @@ class RequestMiddleware:
         route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
+
+
+def check_length(request: Request) -> None:
+    """Raise AmbiguousLength if two headers say where the body ends; h11 would follow one of them."""
+    if "content-length" in request.headers and "transfer-encoding" in request.headers:
+        raise AmbiguousLength("The request has both Content-Length and Transfer-Encoding: send one of them.")
 
 
 class LingeringMiddleware:

@@ -47,6 +47,9 @@ class ProblemType:
 
 OVERLOADED = ProblemType(503, "overloaded", "The service is overloaded")
 TYPES: dict[type[Exception], ProblemType] = {
+    web.AmbiguousLength: ProblemType(
+        400, "ambiguous-length", "The length of the body is ambiguous", {"Connection": "close"}
+    ),
     web.MalformedMultipart: ProblemType(400, "malformed-multipart", "The multipart form is malformed"),
     web.MalformedJson: ProblemType(400, "malformed-json", "The JSON is malformed"),
     web.InvalidInference: ProblemType(400, "invalid-inference", "The inference request is invalid"),
