@@ -4,6 +4,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -114,7 +115,7 @@ def mark() -> Iterator[str]:
     """A text in the environment of all processes of a job; at the end, no process of a killed job may be left."""
     mark = secrets.token_hex(16)
     yield mark
-    assert until(lambda: not processes_that_name(mark), seconds=120)  # Ray ends them within a minute
+    assert until(lambda: not processes_that_name(mark), seconds=10)
 
 
 def test_a_killed_job_resumes_with_the_remaining_pictures(folder, labels, tmp_path, mark):
@@ -212,8 +213,23 @@ def test_a_user_error_is_reported_in_one_sentence(arguments, message, tmp_path, 
     assert not (tmp_path / "out").exists()
 
 
-def test_without_the_extra_the_message_says_what_to_install(tmp_path):
-    code = "import sys; sys.modules['ray'] = None; from app.cli.commands import cli; cli(['bulk', 'in', 'out'])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+@pytest.mark.parametrize(
+    ("missing", "extra", "options"), [("pyarrow", "bulk", []), ("ray", "cluster", ["--address=x"])]
+)
+def test_without_the_extra_the_message_says_what_to_install(folder, tmp_path, missing, extra, options):
+    code = f"import sys; sys.modules['{missing}'] = None; from app.cli.commands import cli; cli(sys.argv[1:])"
+    arguments = [sys.executable, "-c", code, "bulk", str(folder), str(tmp_path / "out"), *options]
+    done = subprocess.run(arguments, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "digits bulk needs ray, which the extra `bulk` installs: pip install '.[bulk]'\n"
+    assert done.stderr.endswith(f"This needs {missing}, which the extra `{extra}` installs: pip install '.[{extra}]'\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_if_workers_are_killed_their_parts_are_read_by_others(folder, labels, tmp_path):
+    with subprocess.Popen(command(folder, tmp_path, "--workers", "1"), stderr=subprocess.PIPE, text=True) as process:
+        assert until(lambda: len(list(tmp_path.glob("*.parquet"))) >= 3, seconds=120)
+        for child in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split():
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(int(child), signal.SIGKILL)
+        assert f"{GOOD + 3:,} pictures done" in process.communicate(timeout=120)[1]
+    check_results(tmp_path, folder, labels)

@@ -268,3 +268,68 @@ def test_a_hostile_body_does_not_affect_others(name, seven):
         assert max(taken) < MEMORY_LIMIT
         assert max(waited) < 1
         assert send(url, good) == 200
+
+
+def writing(digit: np.ndarray) -> bytes:
+    """Make a picture of noise that looks like writing: copies of a digit, turned and laid over each other."""
+    random, page = np.random.default_rng(0), np.zeros((900, 900), np.uint8)
+    for top, left in random.integers(0, 900 - 28, (900, 2)):
+        page[top : top + 28, left : left + 28] |= np.rot90(digit, random.integers(4))
+    return encode(255 - page)
+
+
+def padded(picture: bytes) -> Body:
+    """Make a request with a picture in a file of almost the largest size."""
+    return "/predict", {}, picture + bytes(19_000_000 - len(picture))
+
+
+def send_body_for(url: str, body: Body, seconds: float) -> set[int]:
+    end, statuses = time.perf_counter() + seconds, set()
+    while time.perf_counter() < end:
+        with suppress(httpx2.TransportError):  # once the service has stopped
+            statuses.add(send_body(url, body))
+    return statuses
+
+
+def send_slowly(url: str, body: Body, seconds: float) -> set[int]:
+    """Send a body at 2 kB per second."""
+    path, headers, content = body
+    end = time.perf_counter() + seconds
+
+    def pieces() -> Iterator[bytes]:
+        for start in range(0, len(content), 200):
+            if time.perf_counter() > end:
+                return
+            time.sleep(0.1)
+            yield content[start : start + 200]
+
+    with suppress(httpx2.TransportError):
+        return {httpx2.post(url + path, headers=headers, content=pieces(), timeout=60).status_code}
+    return set()
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc to see the memory of a process")
+def test_forty_clients_of_all_kinds_delay_neither_the_health_check_nor_the_end(seven):
+    large = encode(sheet(24.9), "JPEG")
+    bodies = [
+        ("/predict", {}, large),
+        padded(encode(drawing(seven))),
+        ("/predict", {}, noise()),
+        ("/explain", {}, speckled()),
+        batch(encode(seven)),
+        batch(encode(drawing(seven))),
+        ("/read", {}, writing(seven)),
+    ]
+    with serving() as (process, url), ThreadPoolExecutor(40) as pool:
+        assert send(url, encode(seven)) == 200
+        with watched(url, process.pid) as (taken, waited):
+            clients = [pool.submit(send_body_for, url, body, 4 * SECONDS) for body in bodies * 5]
+            clients += [pool.submit(send_slowly, url, ("/predict", {}, large), 4 * SECONDS) for _ in range(5)]
+            time.sleep(3 * SECONDS)
+        started = time.perf_counter()
+        process.terminate()
+        process.wait(timeout=30)
+        assert time.perf_counter() - started < 15
+        assert set().union(*(client.result() for client in clients)) <= {200, 422, 503}
+    assert max(taken) < 640 * 1.048576
+    assert max(waited) < 1

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from app.cli.commands import cli
 from app.inference.batcher import MAX_BATCH
+from app.main import create_app
 from app.metrics import Metrics
 from app.settings import Settings
 from support import ROOT, tool
@@ -117,8 +118,15 @@ def test_the_ingress_has_the_upload_limit_of_the_service_and_routes_to_it():
     annotations = kinds["Ingress"]["metadata"]["annotations"]
     most = annotations["nginx.ingress.kubernetes.io/proxy-body-size"]
     assert int(most) == Settings.model_fields["max_upload_bytes"].default
-    (path,) = kinds["Ingress"]["spec"]["rules"][0]["http"]["paths"]
-    assert path["backend"]["service"] == {"name": kinds["Service"]["metadata"]["name"], "port": {"name": "http"}}
+    service = {"name": kinds["Service"]["metadata"]["name"], "port": {"name": "http"}}
+    (rule,) = kinds["Ingress"]["spec"]["rules"]
+    assert [path["backend"] for path in rule["http"]["paths"]] == [{"service": service}] * len(rule["http"]["paths"])
+    patterns = [
+        re.escape(path["path"]) + ("(/.*)?" if path["pathType"] == "Prefix" else "") for path in rule["http"]["paths"]
+    ]
+    pages = ["/", "/docs", "/openapi.json", "/static/page.js", "/swagger/swagger-ui.css"]
+    paths = {*create_app().openapi()["paths"], *pages}
+    assert {path for path in paths if not any(re.fullmatch(pattern, path) for pattern in patterns)} == {"/metrics"}
 
 
 def test_the_command_of_the_job_is_valid(tmp_path):

@@ -1,47 +1,24 @@
-"""Read the parts of SOURCE that DESTINATION lacks, with workers that Ray starts on this machine or on a cluster.
+"""Read the parts of SOURCE that DESTINATION lacks, with worker processes on this machine."""
 
-Ray Data is not used: its checkpoints read every picture again to skip those that are done.
-"""
-
-import logging
+import asyncio
+import multiprocessing
 import os
-from collections import deque
+import signal
+import threading
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
-from pathlib import Path
-from typing import NamedTuple
-
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray sends usage statistics to its developers
-import ray
-from ray.actor import ActorHandle
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 
 from app.bulk.destination import Destination
 from app.bulk.errors import BulkError
 from app.bulk.source import Part, Source
 from app.bulk.worker import Worker
-from app.settings import Settings, usable_cores
+from app.settings import Settings
 
-PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
-STORE_BYTES = 100_000_000  # size of Ray's object store on this machine, which holds only paths
-RETRIES = 3  # for a part whose worker was lost
+RETRIES = 3  # after a worker was lost
 
-
-class Cluster(NamedTuple):
-    """Where the workers run.
-
-    Attributes
-    ----------
-    address : str or None
-        Address of a running Ray cluster. If None, Ray runs on this machine for the duration of the job.
-    workers : int or None
-        Number of workers, each with one core. If None, one per free core.
-    dashboard : bool
-        Whether to serve Ray's dashboard on this machine.
-    """
-
-    address: str | None
-    workers: int | None
-    dashboard: bool
+worker: Worker  # of this process
+loop = asyncio.Runner()  # for all its parts
 
 
 def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
@@ -51,55 +28,40 @@ def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
     return [part for part in left if part]
 
 
-def run(
-    parts: list[Part], source: Source, destination: Destination, settings: Settings, cluster: Cluster
-) -> Iterator[int]:
-    """Read the parts, and yield the progress of each as it completes; raises BulkError."""
-    try:
-        with connected(cluster) as free_cores:
-            worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
-            # Workers need no keys, and run in another folder.
-            files = {"model": settings.model.absolute(), "lines_model": settings.lines_model.absolute()}
-            settings = settings.model_copy(update={"api_keys": (), **files})
-            workers = [
-                worker.remote(source, destination, settings)
-                for _ in range(min(cluster.workers or free_cores, len(parts)))
-            ]
-            yield from read_by(workers, parts)
-    except (ConnectionError, ray.exceptions.RayError) as error:
-        raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
+def run(parts: list[Part], source: Source, destination: Destination, settings: Settings, workers: int) -> Iterator[int]:
+    """Read the parts, and yield the number of pictures in each as it completes; raises BulkError."""
+    left, spawn = parts, multiprocessing.get_context("spawn")
+    for _ in range(1 + RETRIES):
+        pool = ProcessPoolExecutor(min(workers, len(left)), spawn, prepare, (source, destination, settings))
+        reading = {pool.submit(read, part): part for part in left}
+        try:
+            for done in as_completed(reading):
+                yield done.result()
+                del reading[done]
+            return
+        except BrokenProcessPool:
+            left = [part for done, part in reading.items() if not done.done() or done.exception()]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+    raise BulkError("Workers were killed again and again, perhaps for lack of memory: use fewer, with --workers.")
 
 
-def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[int]:
-    """Give a part to each worker that has started, and to each that is done with one; yield the progress of each part.
-
-    Ray's ActorPool would give parts to workers that wait for a free core, perhaps for ever.
-    """
-    left = deque(parts)
-    starting = {worker.__ray_ready__.remote(): worker for worker in workers}
-    reading: dict[ray.ObjectRef[int], ActorHandle[Worker]] = {}
-    while left or reading:
-        (ready,), _ = ray.wait([*starting, *reading])
-        if ready in reading:
-            worker = reading.pop(ready)
-            yield ray.get(ready)
-        else:
-            worker = starting.pop(ready)
-            ray.get(ready)  # raises an exception if it could not start
-        if left:
-            reading[worker.read.remote(left.popleft())] = worker
+def prepare(source: Source, destination: Destination, settings: Settings) -> None:
+    """Create the worker of this process, which ends with its parent, but not by Ctrl-C: the parent answers that."""
+    global worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    worker = Worker(source, destination, settings)
 
 
-@contextmanager
-def connected(cluster: Cluster) -> Iterator[int]:
-    """Connect to the cluster, or start Ray on this machine; yield the number of free cores."""
-    options = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not cluster.address:
-        cores = cluster.workers or usable_cores()
-        options |= {"num_cpus": cores, "object_store_memory": STORE_BYTES, "include_dashboard": cluster.dashboard}
-    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may contain another `app`
-        ray.init(cluster.address, **options)
-    try:
-        yield max(1, int(ray.available_resources().get("CPU", 0)))
-    finally:
-        ray.shutdown()
+def end_with_parent() -> None:
+    """End this process when its parent ends, even if that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
+
+
+def read(part: Part) -> int:
+    """Read a part and write its rows; return the number of pictures."""
+    return loop.run(worker.read(part))

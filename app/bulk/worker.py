@@ -60,7 +60,10 @@ class Worker:
 
     async def read(self, part: Part) -> int:
         """Read a part and write its rows; return the number of pictures."""
-        rows = await self.rows(part)
+        try:
+            rows = await self.rows(part)
+        finally:
+            self.reader.close()  # this process could not end while it has others
         self.destination.write(rows)
         return len(rows)
 

@@ -6,13 +6,13 @@ from itertools import accumulate
 
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
-from app.bulk.job import Cluster, parts_left, run
-from app.bulk.source import Files, Table
+from app.bulk.job import parts_left, run
+from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import place_of
 from app.cli.output import say
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
-from app.settings import Settings
+from app.settings import Settings, usable_cores
 from app.web.answers import LEGIBLE
 
 SECONDS = 10  # between lines about the progress
@@ -26,9 +26,13 @@ def read_all(
     column: str | None,
     key: str | None,
     rows_per_file: int,
-    cluster: Cluster,
+    workers: int | None,
+    address: str | None,
 ) -> None:
-    """Read the pictures that have no row yet; raises BulkError, or ModelError."""
+    """Read the pictures that have no row yet, on the Ray cluster at an address if given.
+
+    Raises BulkError, or ModelError.
+    """
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
     classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
@@ -42,9 +46,25 @@ def read_all(
     total = sum(map(len, parts))
     say(f"{total:,} pictures to read.", err=True)
     if parts:
-        show(run(parts, pictures, results, settings, cluster), total)
+        show(progress(parts, pictures, results, settings, workers, address), total)
     results.tidy()
     say(in_words(results.summary()), err=True)
+
+
+def progress(
+    parts: list[Part],
+    source: Source,
+    results: Destination,
+    settings: Settings,
+    workers: int | None,
+    address: str | None,
+) -> Iterator[int]:
+    """Read the parts; yield the number of pictures in each as it completes."""
+    if not address:
+        return run(parts, source, results, settings, workers or usable_cores())
+    from app.bulk import cluster
+
+    return cluster.run(parts, source, results, settings, address, workers)
 
 
 def show(done: Iterator[int], total: int) -> None:

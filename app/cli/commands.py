@@ -146,31 +146,31 @@ def bulk(
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
     key: Annotated[str | None, typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results.")] = None,
-    address: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Running Ray cluster, or auto.")] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Read on this Ray cluster; auto finds it.")
+    ] = None,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
-    dashboard: Annotated[bool, typer.Option("--dashboard", help="Serve Ray's dashboard while the job runs.")] = False,
     model: options.Model = None,
     lines_model: options.LinesModel = None,
 ) -> None:
     """Read many pictures and write the results to Parquet.
 
-    It uses all cores, or a Ray cluster. The results have one row per picture.
+    It uses all cores of this machine, or a Ray cluster. The results have one row per picture.
     If started again, it reads the pictures that have no row yet. The exit code
     is 0 if every picture has a row, even one with an error.
     """
     from app.bulk.errors import BulkError
 
-    try:
-        from app.bulk.job import Cluster
-        from app.cli.bulk import read_all
-    except ModuleNotFoundError as error:
-        say(f"digits bulk needs {error.name}, which the extra `bulk` installs: pip install '.[bulk]'", err=True)
-        raise typer.Exit(1) from error
+    extra = "cluster" if address else "bulk"
     with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
         try:
-            cluster = Cluster(address, workers, dashboard)
-            read_all(source, destination, settings, read, column, key, rows_per_file, cluster)
+            from app.cli.bulk import read_all
+
+            read_all(source, destination, settings, read, column, key, rows_per_file, workers, address)
+        except ModuleNotFoundError as error:
+            say(f"This needs {error.name}, which the extra `{extra}` installs: pip install '.[{extra}]'", err=True)
+            raise typer.Exit(1) from error
         except (BulkError, OSError) as error:  # OSError: from storage
             say(printable(str(error)), err=True)
             raise typer.Exit(1) from error

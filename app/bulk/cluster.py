@@ -1,0 +1,78 @@
+"""Read parts of SOURCE with workers that Ray starts on a cluster.
+
+Ray Data is not used: its checkpoints read every picture again to skip those that are done.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager
+from pathlib import Path
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray sends usage statistics to its developers
+import ray
+from ray.actor import ActorHandle
+
+from app.bulk.destination import Destination
+from app.bulk.errors import BulkError
+from app.bulk.source import Part, Source
+from app.bulk.worker import Worker
+from app.settings import Settings
+
+PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
+RETRIES = 3  # for a part whose worker was lost
+
+
+def run(
+    parts: list[Part],
+    source: Source,
+    destination: Destination,
+    settings: Settings,
+    address: str,
+    most_workers: int | None,
+) -> Iterator[int]:
+    """Read the parts, and yield the number of pictures in each as it completes; raises BulkError."""
+    try:
+        with connected(address) as free_cores:
+            worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
+            # Workers need no keys, and run in another folder.
+            files = {"model": settings.model.absolute(), "lines_model": settings.lines_model.absolute()}
+            settings = settings.model_copy(update={"api_keys": (), **files})
+            workers = [
+                worker.remote(source, destination, settings) for _ in range(min(most_workers or free_cores, len(parts)))
+            ]
+            yield from read_by(workers, parts)
+    except (ConnectionError, ray.exceptions.RayError) as error:
+        raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
+
+
+def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[int]:
+    """Give a part to each worker that has started, and to each that is done with one; yield the progress of each part.
+
+    Ray's ActorPool would give parts to workers that wait for a free core, perhaps for ever.
+    """
+    left = deque(parts)
+    starting = {worker.__ray_ready__.remote(): worker for worker in workers}
+    reading: dict[ray.ObjectRef[int], ActorHandle[Worker]] = {}
+    while left or reading:
+        (ready,), _ = ray.wait([*starting, *reading])
+        if ready in reading:
+            worker = reading.pop(ready)
+            yield ray.get(ready)
+        else:
+            worker = starting.pop(ready)
+            ray.get(ready)  # raises an exception if it could not start
+        if left:
+            reading[worker.read.remote(left.popleft())] = worker
+
+
+@contextmanager
+def connected(address: str) -> Iterator[int]:
+    """Connect to the cluster; yield the number of free cores."""
+    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may contain another `app`
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        yield max(1, int(ray.available_resources().get("CPU", 0)))
+    finally:
+        ray.shutdown()
