@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from PIL import Image
 
-from app.inference.classifier import Classifier
+from app.inference.classifier import Classifier, Model
 from app.inference.lines import LineNetwork
 from app.inference.reading import Reading, read_digit
 from app.inference.text import ImpossibleLength, Text, read_text
@@ -21,7 +21,7 @@ from app.preprocess.decode import open_image
 from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
-NETWORKS: dict[Path, Classifier | LineNetwork] = {}  # of this process, by their files
+NETWORKS: dict[type[Model], Classifier | LineNetwork] = {}  # of this process
 Outcome = TypeVar("Outcome", Reading, Text)
 Read = Callable[[bytes, Any, int], Outcome]  # (data, network, max_pixels)
 
@@ -47,7 +47,7 @@ def prepare_process(digits: Path, lines: Path) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     classifier, line_network = Classifier(digits), LineNetwork(lines)
-    NETWORKS.update({digits: classifier, lines: line_network})
+    NETWORKS.update({Classifier: classifier, LineNetwork: line_network})
     warm_up(partial(read_digit, classifier=classifier))
     warm_up(partial(read_text, network=line_network))
 
@@ -62,7 +62,7 @@ def warm_up(read: Callable[[bytes], object]) -> None:
         read(file.getvalue())
 
 
-def read_within(limits: Limits, data: bytes, max_pixels: int, network: Path, read: Read[Outcome]) -> Outcome:
+def read_within(limits: Limits, data: bytes, max_pixels: int, network: type[Model], read: Read[Outcome]) -> Outcome:
     """Read a picture, in a process of the pool; raise NeedsExclusiveDecoder if it has to be read alone."""
     try:
         with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from app.inference.classifier import Model
 from app.inference.decoder import (
     SHARED,
     Limits,
@@ -81,8 +82,8 @@ class Decoders:
         self.renewing = threading.Lock()
         self.has_failed = False  # to start; it is logged once
 
-    async def __call__(self, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
-        """Read a picture with the network of a model file; one that needs much memory, alone.
+    async def __call__(self, data: bytes, network: type[Model], read: Read[Outcome]) -> Outcome:
+        """Read a picture with one of the networks; one that needs much memory, alone.
 
         Raises PreprocessError, including TooComplex if the picture takes too much memory or time, Busy, or what else
         `read` raises.
@@ -105,7 +106,7 @@ class Decoders:
         finally:
             self.alone.release()
 
-    async def run(self, limits: Limits, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
+    async def run(self, limits: Limits, data: bytes, network: type[Model], read: Read[Outcome]) -> Outcome:
         """Call `read_within` in the next free process; raise Busy if none is free in time."""
         reason = ""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
@@ -126,7 +127,7 @@ class Decoders:
         raise Busy
 
     async def start_and_wait(
-        self, pool: ProcessPool, limits: Limits, data: bytes, network: Path, read: Read[Outcome]
+        self, pool: ProcessPool, limits: Limits, data: bytes, network: type[Model], read: Read[Outcome]
     ) -> Outcome:
         """Await a call; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
         try:

@@ -5,13 +5,12 @@ them at a fraction of their size. Everything else is read in separate processes.
 """
 
 from functools import partial
-from pathlib import Path
 from time import perf_counter_ns
 
 from PIL import Image
 
 from app.inference.batcher import Batcher, Steps
-from app.inference.classifier import Classifier
+from app.inference.classifier import Classifier, Model
 from app.inference.decoder import Outcome, Read
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
@@ -87,16 +86,16 @@ class Reader:
 
     async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
         """Read a picture of any size, once a decoder process is free."""
-        return await self.read_elsewhere(data, self.classifier.path, partial(read_digit, with_ink=with_ink))
+        return await self.read_elsewhere(data, Classifier, partial(read_digit, with_ink=with_ink))
 
     async def read_text(self, data: bytes, length: int | None = None) -> Text:
         """Read what is written in a picture, with exactly `length` digits if given, once a decoder process is free.
 
         If nothing is written there, the text is empty. Raises PreprocessError, or ImpossibleLength.
         """
-        return await self.read_elsewhere(data, self.lines.path, partial(read_text, length=length))
+        return await self.read_elsewhere(data, LineNetwork, partial(read_text, length=length))
 
-    async def read_elsewhere(self, data: bytes, network: Path, read: Read[Outcome]) -> Outcome:
+    async def read_elsewhere(self, data: bytes, network: type[Model], read: Read[Outcome]) -> Outcome:
         """Read a picture in a decoder process; the time until it begins is its first stage."""
         begin = perf_counter_ns()
         outcome: Outcome = await self.decoders(data, network, read)

@@ -83,6 +83,8 @@ TYPES: dict[type[Exception], ProblemType] = {
 
 # The errors of requests with a body, with one picture in it, and of the picture itself.
 OF_BODY = {
+    web.AmbiguousLength,
+    web.ShuttingDown,
     web.Unauthorized,
     web.UploadTooSlow,
     web.UploadTooLarge,

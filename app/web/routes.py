@@ -83,7 +83,7 @@ async def predict_batch(
             for outcome in outcomes
         ]
 
-    # In a thread, since encoding 256 frames as PNGs takes 50 ms.
+    # In a thread, since encoding 256 frames as PNGs takes 20 ms or more.
     return answers.Predictions(results=await run_in_threadpool(results))
 
 
