@@ -17,6 +17,7 @@ from app.inference.classifier import Classifier
 from app.inference.decoder import warm_up
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
 from app.inference.reader import Reader
 from app.inference.reading import read_digit
 from app.metrics import Metrics
@@ -36,6 +37,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application and load its models; raise ModelError if a model file cannot be served."""
     settings = settings or Settings()
     classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
+    opinion = SecondOpinion.of(classifier, lines)
     models = {"digits": classifier.about, "lines": lines.about}
     metrics = Metrics(models)
     draining = Draining()
@@ -51,7 +53,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             settings.queue_seconds,
             on_kill,
         )
-        reader = Reader(classifier, lines, decoders)
+        reader = Reader(classifier, lines, decoders, opinion)
         metrics.decoders.set(settings.decoders)
         admission = Admission(settings, metrics.queue_depth)
         folder = corrections.corrections_of(settings)

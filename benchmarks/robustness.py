@@ -3,7 +3,8 @@
     python benchmarks/robustness.py [--split validation|test] [--n 500] [--scene NAME ...] [--squash]
 
 Each scene of `scenes.py` renders a digit into a picture file, which is read as the service reads it, but without HTTP.
-A Markdown table shows the errors; a picture that cannot be read counts as one. Each scene also writes a contact sheet
+A Markdown table shows the errors, also those of the dense network without the line network's second opinion; a picture
+that cannot be read counts as one. Each scene also writes a contact sheet
 (pictures and frames, mistakes first) to `--sheets`. Needs the extra `training` (torch, matplotlib).
 """
 
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.classifier import Classifier
+from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
 from app.inference.reading import read_digit
 from scenes import SCENES, render
 from squash import squashed
@@ -31,9 +35,9 @@ EXAMPLES = 12
 LARGE_DIGITS = 200  # a 12-megapixel picture takes half a second to draw
 
 Frame = NDArray[np.float32]
-# The frame, and the probabilities of the ten digits.
-Answer = tuple[Frame, NDArray[np.float32]]
-Reader = Callable[[bytes, Classifier], Answer | None]
+# The frame, and the probabilities of the ten digits, with and without the second opinion.
+Answer = tuple[Frame, NDArray[np.float32], NDArray[np.float32]]
+Reader = Callable[[bytes], Answer | None]
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Result:
         Each picture's digit; None if it could not be read.
     frames : list of NDArray or None
         (28, 28) float32, ink = 1: each picture's frame.
-    wrong : NDArray
-        (N,) bool, whether the answer differs from the label.
+    wrong, wrong_alone : NDArray
+        (N,) bool, whether the answer differs from the label, with and without the second opinion.
     milliseconds : float
         Median time from bytes to answer.
     """
@@ -55,40 +59,45 @@ class Result:
     answers: list[int | None]
     frames: list[Frame | None]
     wrong: NDArray[np.bool_]
+    wrong_alone: NDArray[np.bool_]
     milliseconds: float
 
 
-def served(picture: bytes, model: Classifier) -> Answer | None:
+def served(picture: bytes, model: Classifier, opinion: SecondOpinion | None) -> Answer | None:
     """Read a picture as the service does; return None on any failure."""
     try:
-        reading = read_digit(picture, model)
+        reading = read_digit(picture, model, opinion=opinion)
+        alone = reading if reading.is_sure else read_digit(picture, model)
     except Exception:  # a crash is as bad as a refusal
         return None
-    return reading.frame, reading.probabilities
+    return reading.frame, reading.probabilities, alone.probabilities
 
 
 def naive(picture: bytes, model: Classifier) -> Answer:
     """Read a picture as most services do: squashed to 28×28, and inverted if it is mostly light."""
     frame = squashed(picture)
-    return frame, model(frame[None]).probabilities[0]
+    (probabilities,) = model(frame[None]).probabilities
+    return frame, probabilities, probabilities
 
 
-def measure(
-    scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, model: Classifier, reader: Reader
-) -> Result:
+def measure(scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, reader: Reader) -> Result:
     """Read every digit in a scene, one picture at a time."""
     answers: list[int | None] = []
+    alone: list[int | None] = []
     frames: list[Frame | None] = []
     times = []
     for index, digit in enumerate(images):
         picture = render(scene, digit, seed, index)
         start = time.perf_counter()
-        answer = reader(picture, model)
+        answer = reader(picture)
         times.append(time.perf_counter() - start)
         frames.append(answer and answer[0])
         answers.append(answer and int(answer[1].argmax()))
-    wrong = np.array([answer != label for answer, label in zip(answers, labels, strict=True)])
-    return Result(answers, frames, wrong, 1000 * float(np.median(times)))
+        alone.append(answer and int(answer[2].argmax()))
+    wrong, wrong_alone = (
+        np.array([digit != label for digit, label in zip(read, labels, strict=True)]) for read in (answers, alone)
+    )
+    return Result(answers, frames, wrong, wrong_alone, 1000 * float(np.median(times)))
 
 
 def thumbnail(picture: bytes) -> Image.Image:
@@ -122,7 +131,10 @@ def row(scene: str, result: Result, clean: Result) -> str:
     count, errors, unread = len(result.wrong), int(result.wrong.sum()), result.answers.count(None)
     error = 100 * errors / count
     more = error - 100 * clean.wrong[:count].mean()
-    return f"| {scene} | {error:.1f} | {errors}/{count} | {unread} | {more:+.1f} | {result.milliseconds:.1f} |"
+    alone = f"{100 * result.wrong_alone.mean():.1f}"
+    return (
+        f"| {scene} | {error:.1f} | {alone} | {errors}/{count} | {unread} | {more:+.1f} | {result.milliseconds:.1f} |"
+    )
 
 
 def chosen_digits(split: str, count: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -141,6 +153,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, default=500, help=f"digits per scene; at most {LARGE_DIGITS} in 12-megapixels")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "digits.onnx")
+    parser.add_argument("--lines-model", type=Path, default=ROOT / "models" / "lines.onnx")
     parser.add_argument("--sheets", type=Path, default=ROOT / "runs" / "robustness", help="folder for contact sheets")
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=list(SCENES), metavar="NAME")
     parser.add_argument("--squash", action="store_true", help="squash pictures to 28×28 instead, as most services do")
@@ -151,20 +164,24 @@ def main() -> None:
     """Measure `clean`, then every requested scene."""
     options = arguments()
     model = Classifier(options.model)
-    reader = naive if options.squash else served
+    opinion = SecondOpinion.of(model, LineNetwork(options.lines_model))
+    reader = partial(naive, model=model) if options.squash else partial(served, model=model, opinion=opinion)
     images, labels = chosen_digits(options.split, options.n, options.seed)
     options.sheets.mkdir(parents=True, exist_ok=True)
-    sys.stdout.write("| scene | error % | errors | unread | points above clean | ms |\n|---|---|---|---|---|---|\n")
+    sys.stdout.write(
+        "| scene | error % | alone % | errors | unread | points above clean | ms |\n|---|---|---|---|---|---|---|\n"
+    )
     results: dict[str, Result] = {}
     for scene in dict.fromkeys(["clean", *options.scene]):
         count = min(options.n, LARGE_DIGITS) if scene == "12-megapixels" else options.n
-        results[scene] = measure(scene, images[:count], labels[:count], options.seed, model, reader)
+        results[scene] = measure(scene, images[:count], labels[:count], options.seed, reader)
         sys.stdout.write(row(scene, results[scene], results["clean"]) + "\n")
         sys.stdout.flush()
         figure = contact_sheet(scene, images, labels, options.seed, results[scene])
         figure.savefig(options.sheets / f"{scene}.png", dpi=75)
     mean = 100 * np.mean([result.wrong.mean() for result in results.values()])
-    sys.stdout.write(f"\nMean error of {len(results)} scenes: {mean:.2f} %\n")
+    alone = 100 * np.mean([result.wrong_alone.mean() for result in results.values()])
+    sys.stdout.write(f"\nMean error of {len(results)} scenes: {mean:.2f} %, alone {alone:.2f} %\n")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ motion blur or handwriting other than MNIST's.
 """
 
 from collections.abc import Callable
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -267,6 +268,19 @@ def printed_grid(digit: Digit, rng: Generator) -> bytes:
     return scanned(rng, picture * lit(rng, size, 0.3)[..., None], rng.uniform(1, 3))
 
 
+def grid_through(digit: Digit, rng: Generator) -> bytes:
+    """Scan a digit that is larger than the cells of a printed grid, whose lines run through it."""
+    strokes, height = handwriting(digit, rng), rng.uniform(80, 300)
+    size = around(rng, strokes, height, 0.3, 1)
+    cell = height * rng.uniform(0.5, 1) * rng.uniform(0.9, 1.1, 2)
+    width, angle = rng.uniform(0.01, 0.03) * height + 1, np.radians(rng.uniform(-1.5, 1.5))
+    grid = cells(size, cell, width, rng.uniform(0, 1, 2) * cell, angle)
+    ink = stamp(size, strokes, height, spot(rng, size, strokes.extent(height), 4))
+    picture = paint(plain(size, off_white(rng)) + noise(rng, size, 2), grid, np.full(3, rng.uniform(90, 190)))
+    picture = paint(picture, ink, ink_colour(rng))
+    return scanned(rng, picture * lit(rng, size, 0.3)[..., None], rng.uniform(1, 3))
+
+
 def cells(size: Size, cell: NDArray[np.float64], width: float, corner: NDArray[np.float64], angle: float) -> Map:
     """Draw a mask of a grid, two of whose lines cross near `corner`."""
     across, down = cell / 2 - corner
@@ -284,12 +298,12 @@ def one_bit(digit: Digit, rng: Generator) -> bytes:
     return png(Image.fromarray(white))
 
 
-def slightly_cut(digit: Digit, rng: Generator) -> bytes:
-    """Draw a digit with 3 to 8 % of it cut off by one of the picture's edges."""
+def cut(digit: Digit, rng: Generator, least: float, most: float) -> bytes:
+    """Draw a digit with a share of its height or width cut off by one of the picture's edges."""
     strokes, height = handwriting(digit, rng), rng.uniform(120, 350)
     size, extent = around(rng, strokes, height, 0.3, 2), strokes.extent(height)
     centre = np.array(spot(rng, size, extent, 4))
-    axis, inside = rng.integers(2), (0.5 - rng.uniform(0.03, 0.08)) * extent
+    axis, inside = rng.integers(2), (0.5 - rng.uniform(least, most)) * extent
     centre[axis] = inside[axis] if rng.random() < 0.5 else size[axis] - inside[axis]
     ink = stamp(size, strokes, height, pair(centre))
     return scanned(rng, paint(plain(size, off_white(rng)), ink, ink_colour(rng)))
@@ -364,8 +378,10 @@ SCENES: dict[str, Scene] = {
     "specks-and-smudges": specks,
     "cut-off-neighbours": cut_off_neighbours,
     "12-megapixels": twelve_megapixels,
-    "slightly-cut": slightly_cut,
+    "slightly-cut": partial(cut, least=0.03, most=0.08),
+    "quarter-cut": partial(cut, least=0.25, most=0.25),
     "printed-grid": printed_grid,
+    "grid-through": grid_through,
     "one-bit-scan": one_bit,
     **CROPS,
 }

@@ -21,12 +21,10 @@ from PIL import Image
 
 import strings
 from app.inference import decoders
-from app.inference.classifier import Classifier
-from app.inference.decoder import SHARED, Limits
+from app.inference.decoder import SHARED, Limits, digit_in, text_in
 from app.inference.decoders import Busy, Decoders, new_pool
-from app.inference.lines import LineNetwork
 from app.inference.reading import Reading, read_digit
-from app.inference.text import ImpossibleLength, read_text
+from app.inference.text import ImpossibleLength
 from app.preprocess.errors import BlankImage, NotAnImage, PreprocessError, TooComplex
 from support import MAX_PIXELS, MODELS, drawing, encode, flat, load_sheet, many_scans, until
 
@@ -54,7 +52,7 @@ def photo(seven) -> bytes:
 
 
 def read(pool: Decoders, data: bytes) -> Coroutine[None, None, Reading]:
-    return pool(data, Classifier, read_digit)
+    return pool(data, digit_in)
 
 
 def pids() -> set[int]:
@@ -199,7 +197,7 @@ def test_a_number_is_read_beside_others(pool, digits, labels):
     cheque = strings.number("cheque", digits, labels, 1, 1, (4, 6))
     large = Image.open(BytesIO(cheque.picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
-    text = asyncio.run(pool.run(limits, encode(large, "JPEG"), LineNetwork, read_text))
+    text = asyncio.run(pool.run(limits, encode(large, "JPEG"), text_in))
     assert text.digits_only().text == cheque.text
 
 
@@ -211,7 +209,7 @@ def test_a_blank_picture_is_reported(pool, killed):
 
 def test_an_impossible_length_is_reported(pool):
     with pytest.raises(ImpossibleLength, match="a length of 3"):
-        asyncio.run(pool(flat(255), LineNetwork, partial(read_text, length=3)))
+        asyncio.run(pool(flat(255), partial(text_in, length=3)))
 
 
 def test_an_error_of_a_picture_keeps_its_message(pool, killed):

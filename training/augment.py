@@ -1,6 +1,6 @@
 """Random augmentation of digits, as pure functions of a batch and a random generator.
 
-    restyle ──► deform ──► wear
+    restyle ──► cut ──► deform ──► wear
 
 Every function runs on its images' device and draws one deformation per image. The results are framed as the
 service frames a picture: training sees what serving sees. Effects that act before preprocessing (light, noise,
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.preprocess.frame import BOX_SIDE, FRAME_SIDE
+from training.extent import extent
 from training.pen import uniform
 from training.styles import restyle
 from training.wear import wear
@@ -23,6 +24,7 @@ STRETCH = 0.1
 SHEAR = 0.17
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
+CUT = 0.06  # share of the digits
 # After 2×2 average pooling, pixels above this belong to the digit's bounding box.
 INK = 0.3
 # Maximum jitter of the frame, in log size and in position.
@@ -47,12 +49,30 @@ def augment(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     Tensor
         (N, 28, 28) float in [0, 1].
     """
-    return augment_others(restyle(images, labels, generator), generator)
+    return augment_others(cut(restyle(images, labels, generator), generator), generator)
 
 
 def augment_others(images: Tensor, generator: Generator) -> Tensor:
     """Augment images that show no digit: vary the shape and the pen."""
     return wear(deform(images, generator), generator)
+
+
+def cut(images: Tensor, generator: Generator) -> Tensor:
+    """Cut off up to a quarter of the height or width of some digits at a random side, as a picture's edge does."""
+    cut_off = images.clone()
+    random = torch.rand(len(images), generator=generator, device=generator.device)
+    chosen = (random < CUT).nonzero()[:, 0]
+    images = images[chosen]
+    n, box = len(images), extent(images)
+    axis = torch.arange(FRAME_SIDE, device=images.device)
+    side = torch.randint(4, (n, 1), generator=generator, device=generator.device)
+    low = torch.where(side < 2, box.top[:, None], box.left[:, None])
+    high = torch.where(side < 2, box.bottom[:, None], box.right[:, None])
+    off = uniform((n, 1), 0, 0.25, generator) * (high - low)
+    kept = torch.where(side % 2 == 0, axis >= low + off, axis <= high - off)
+    is_row = (side < 2)[:, :, None]
+    cut_off[chosen] *= torch.where(is_row, kept[:, :, None], kept[:, None, :])
+    return cut_off
 
 
 def affine(n: int, generator: Generator) -> Tensor:

@@ -189,6 +189,12 @@ def parser() -> argparse.ArgumentParser:
         help="folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else data/)",
     )
     run.add_argument(
+        "--others",
+        type=Path,
+        metavar="FILE",
+        help="Omniglot's images_background.zip, as characters that are no digits (data/omniglot.zip)",
+    )
+    run.add_argument(
         "--pictures",
         type=Path,
         metavar="DIR",

@@ -12,8 +12,9 @@ import torch
 from tqdm import tqdm
 
 from app.preprocess.strips import STRIP_HEIGHT
+from training import omniglot
 from training.data import Digits
-from training.line_ink import DIGITS_PER_SHARD, VERSION, InkLine, ink_lines, omniglot
+from training.line_ink import DIGITS_PER_SHARD, VERSION, InkLine, ink_lines
 
 LINES_PER_SHARD = 8_000
 
@@ -65,7 +66,7 @@ def key_of(digits: Digits, others: Path, count: int, seed: int) -> str:
 def write_shard(digits: Digits, others: Path, count: int, seed: int, path: Path) -> None:
     """Write lines into a file, atomically."""
     torch.set_num_threads(1)
-    save(ink_lines(digits, omniglot(others), count, seed), path)
+    save(ink_lines(digits, omniglot.load(others), count, seed), path)
 
 
 def save(lines: Sequence[InkLine], path: Path) -> None:

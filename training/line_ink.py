@@ -5,8 +5,6 @@ are indices of the network's output. What is neither digit nor mark is one symbo
 a digit is high is a space.
 """
 
-import zipfile
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +28,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 7  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 8  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -98,15 +96,6 @@ def glyphs_of(digits: Digits, others: list[Mask], rng: Generator) -> Glyphs:
         strokes = pen(image, 1 / rng.uniform(7, 26)) if rng.random() < OWN_PEN else felt(image)
         masks.append((255 * written(strokes, GLYPH_HEIGHT, 0.0)).astype(np.uint8))
     return Glyphs(masks, digits.labels.numpy(), others)
-
-
-def omniglot(path: Path) -> list[Mask]:
-    """Load the characters of Omniglot's background set from a zip file, white on black (105, 105); none without it."""
-    if not path.exists():
-        return []
-    with zipfile.ZipFile(path) as file:
-        names = sorted(name for name in file.namelist() if name.endswith(".png"))
-        return [255 - np.asarray(Image.open(file.open(name)).convert("L")) for name in names]
 
 
 def chosen(spans: tuple[Span, ...], shares: tuple[float, ...], rng: Generator) -> Span:

@@ -26,7 +26,7 @@ from tqdm import tqdm
 from app.inference.classifier import ModelError
 from app.inference.ctc import best_path, symbols_of
 from app.preprocess.strips import STRIP_HEIGHT
-from training import data, line_cache, line_export, line_pictures
+from training import data, line_cache, line_export, line_pictures, omniglot
 from training.export import ExportMismatch
 from training.line_ink import InkLine
 from training.line_net import LineNet
@@ -225,9 +225,7 @@ def train(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
-    others = arguments.others or data.DEFAULT_ROOT / "omniglot.zip"
-    if not others.exists():
-        print(f"Training without Omniglot's characters: {others} does not exist.")
+    others = arguments.others or omniglot.FILE
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
     place = others, data.DEFAULT_ROOT / "lines", arguments.threads
     lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)

@@ -17,15 +17,17 @@ from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Map
 from training.characters import CANVAS, invented_character, letter, lines, scribble, sign, slash, y_like, z_like
 from training.data import Digits
+from training.omniglot import Characters, character
 from training.paper import levels
 
 INK = 0.12  # pixels above this count as ink
+REAL = 0.15  # share of real characters, if there are any
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Kind = Callable[[Digits, Generator], Map]
 
 
-def non_digits(digits: Digits, count: int, seed: int) -> NDArray[np.uint8]:
+def non_digits(digits: Digits, count: int, seed: int, characters: Characters = []) -> NDArray[np.uint8]:  # noqa: B006
     """Generate frames that show no single whole digit.
 
     Parameters
@@ -36,6 +38,8 @@ def non_digits(digits: Digits, count: int, seed: int) -> NDArray[np.uint8]:
         Number of frames.
     seed : int
         Seed of the random generator.
+    characters : Characters
+        Real ones; see `training.omniglot`.
 
     Returns
     -------
@@ -43,7 +47,12 @@ def non_digits(digits: Digits, count: int, seed: int) -> NDArray[np.uint8]:
         (count, 28, 28) uint8, ink = 255.
     """
     rng = np.random.default_rng(seed)
-    kinds, shares = zip(*KINDS, strict=True)
+
+    def real_character(_: Digits, rng: Generator) -> Map:
+        return character(characters, rng)
+
+    real = REAL if characters else 0.0
+    kinds, shares = zip((real_character, real), *((kind, share * (1 - real)) for kind, share in KINDS), strict=True)
     frames = np.empty((count, FRAME_SIDE, FRAME_SIDE), np.uint8)
     for frame, kind in zip(frames, rng.choice(len(kinds), count, p=shares), strict=True):
         while (cropped := crop(kinds[kind](digits, rng))) is None:

@@ -159,6 +159,16 @@ def tailed(zeros: Tensor, generator: Generator) -> Tensor:
     return torch.maximum(zeros, draw(middle[:, None] + ellipse + off, pen))
 
 
+def slashed(zeros: Tensor, generator: Generator) -> Tensor:
+    """Draw a slash through 0s, from the lower left to the upper right, that ends inside or outside of them."""
+    n, box = len(zeros), extent(zeros)
+    middle = torch.stack([(box.left + box.right) / 2, (box.top + box.bottom) / 2], dim=1)
+    angle, reach = uniform((n,), 0.5, 1.2, generator), uniform((2, n, 1), 0.25, 0.65, generator) * box.height[:, None]
+    along = torch.stack([angle.cos(), -angle.sin()], dim=1)
+    ends = torch.stack([middle - reach[0] * along, middle + reach[1] * along], dim=1)
+    return torch.maximum(zeros, draw(ends, pens(zeros, generator)))
+
+
 def roofed(sixes: Tensor, generator: Generator) -> Tensor:
     """Add a flat end to the upper stroke of 6s, to the right."""
     n, box = len(sixes), extent(sixes)
@@ -207,5 +217,6 @@ STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (4, 4, closed, 0.05),
     (4, 4, short_stemmed, 0.05),
     (0, 0, tailed, 0.08),
+    (0, 0, slashed, 0.06),
     (6, 6, roofed, 0.05),
 )

@@ -1,7 +1,7 @@
 """Train the network: `python -m training.train` writes a model file into a folder in runs/.
 
     for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save
-    the mean of all seeds, each in its best epoch ──► calibrate ──► export
+    the mean of all seeds, each in its best epoch ──► calibrate ──► export ──► second opinion
 
 The best epoch has the lowest validation loss, a criterion that was fixed before the test images were looked at. The
 validation set holds the validation images, both unchanged and augmented once, segments of numbers, and non-digits.
@@ -29,15 +29,16 @@ from torch.utils.benchmark import Timer
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier, ModelError
-from training import augment, board, data, pictures
+from training import augment, board, data, omniglot, opinion, pictures
 from training.calibrate import calibrated
-from training.config import MODEL, Config, numbers, parse
+from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths
 from training.data import NOTHING, Digits
 from training.export import ExportMismatch, export
 from training.model import OUTPUTS, DigitNet, Ensemble, folded
 from training.non_digits import non_digits
 from training.objective import NONE, objective
+from training.omniglot import Characters
 from training.plots import plot_history, plot_weights
 from training.run import (
     NothingToResume,
@@ -131,24 +132,24 @@ def validate(model: DigitNet | ConvolutionalNet | Ensemble, frames: Digits) -> t
     return objective(logits, frames.labels).item(), error.item()
 
 
-def mixture(digits: Digits) -> Digits:
+def mixture(digits: Digits, characters: Characters) -> Digits:
     """Build a validation set: the digits, unchanged and augmented once with a fixed seed, segments and non-digits."""
     generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
     deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
     images = torch.cat([digits.images, (255 * deformed).round().byte()])
-    cut_out, others = cut_out_and_others(digits, VALIDATION_SEED)
+    cut_out, others = cut_out_and_others(digits, VALIDATION_SEED, characters)
     return Digits(images, digits.labels.repeat(2)).joined(cut_out).with_others(others)
 
 
-def cut_out_and_others(digits: Digits, seed: int) -> tuple[Digits, Tensor]:
+def cut_out_and_others(digits: Digits, seed: int, characters: Characters) -> tuple[Digits, Tensor]:
     """Make digits that are cut out of numbers, and about as many non-digits as there are digits.
 
-    Both are made from the digits; the non-digits are (N, 28, 28) uint8.
+    Both are made from the digits, the latter also from real characters; they are (N, 28, 28) uint8.
     """
     device = digits.images.device
     digits = digits.to(torch.device("cpu"))
     cut_out, cut_wrongly = segments(digits, round(SEGMENTS * len(digits)), seed)
-    others = torch.from_numpy(non_digits(digits, len(digits) - len(cut_wrongly), seed))
+    others = torch.from_numpy(non_digits(digits, len(digits) - len(cut_wrongly), seed, characters))
     return cut_out.to(device), torch.cat([others, cut_wrongly.images]).to(device)
 
 
@@ -274,6 +275,7 @@ def finish(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
+    opinion.add(output, LINES_MODEL, validation)
     return f"{output}: validation loss {loss:.4f}, test error {error:.2%}."
 
 
@@ -319,8 +321,10 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     folder = folder or new_folder(arguments.runs, config, own)
     print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
     print("Generating segments of numbers, and non-digits (a few minutes)")
-    cut_out, others = cut_out_and_others(training, 0)
-    training, validation = training.joined(cut_out), mixture(held_out)
+    characters = omniglot.load(arguments.others or omniglot.FILE)
+    seen, unseen = characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
+    cut_out, others = cut_out_and_others(training, 0, seen)
+    training, validation = training.joined(cut_out), mixture(held_out, unseen)
     learned_from = training_data(own, training, others)
     training, others = pictures.joined(training, others, own.to(device))
     runs, status = fit_all(config, folder, (training, others, validation), arguments.tensorboard)

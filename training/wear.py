@@ -88,6 +88,16 @@ def lined(images: Tensor, generator: Generator) -> Tensor:
     return torch.maximum(images, rest * per_image(images, 0.3, 1, generator))
 
 
+def ruled(images: Tensor, generator: Generator) -> Tensor:
+    """Draw a straight line through the digit or close to it, from edge to edge, as a printed grid does."""
+    n = len(images)
+    upright = torch.randint(0, 2, (n,), generator=generator, device=generator.device)
+    angle = upright * (math.pi / 2) + uniform((n,), -0.05, 0.05, generator)
+    middle = uniform((n, 1), -12, 12, generator) * torch.stack([angle.sin(), angle.cos()], dim=1) + MIDDLE
+    ruling = draw(line(middle, angle, torch.full_like(angle, FRAME_SIDE)), uniform((n,), 0.3, 1.5, generator))
+    return torch.maximum(images, ruling * per_image(images, 0.2, 0.9, generator))
+
+
 def per_image(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
     """Draw a random number for each image, (N, 1, 1)."""
     return uniform((len(images), 1, 1), low, high, generator)
@@ -112,6 +122,7 @@ EFFECTS: tuple[tuple[Effect, float], ...] = (
     (blurred, 0.25),
     (torn, 0.05),
     (lined, 0.05),
+    (ruled, 0.05),
     (coarsened, 0.15),
     (toned, 0.5),
 )

@@ -14,6 +14,7 @@ from app.bulk.source import Entry, Part, Source
 from app.inference.classifier import Classifier
 from app.inference.decoders import Busy, Decoders
 from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
 from app.inference.reader import Reader
 from app.inference.reading import Reading
 from app.inference.text import Text
@@ -51,7 +52,7 @@ class Worker:
         decoders = Decoders(
             files, 1, settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds, on_kill=lambda: None
         )
-        self.reader = Reader(self.classifier, lines, decoders)
+        self.reader = Reader(self.classifier, lines, decoders, SecondOpinion.of(self.classifier, lines))
 
     @property
     def is_of_digits(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from app.cli.answers import Unanswered, attempt_each
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
 from app.inference.reading import NotADigit, read_digit
 from app.inference.text import ImpossibleLength, read_text
 from app.preprocess.errors import PreprocessError
@@ -24,11 +25,12 @@ class Local:
         self.settings = settings
         self.classifier = Classifier(settings.model)
         self.lines = LineNetwork(settings.lines_model)
+        self.opinion = SecondOpinion.of(self.classifier, self.lines)
 
     def predict(self, data: bytes) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            reading = read_digit(data, self.classifier, self.settings.max_pixels)
+            reading = read_digit(data, self.classifier, self.settings.max_pixels, opinion=self.opinion)
             reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error

@@ -9,21 +9,32 @@ from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
-from app.inference.classifier import Classifier, Model
+from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
 from app.inference.reading import Reading, read_digit
 from app.inference.text import ImpossibleLength, Text, read_text
 from app.preprocess.decode import open_image
 from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
-NETWORKS: dict[type[Model], Classifier | LineNetwork] = {}  # of this process
 Outcome = TypeVar("Outcome", Reading, Text)
-Read = Callable[[bytes, Any, int], Outcome]  # (data, network, max_pixels)
+
+
+class Networks(NamedTuple):
+    """The networks of a process."""
+
+    digits: Classifier
+    lines: LineNetwork
+    opinion: SecondOpinion | None
+
+
+networks: Networks  # of this process
+Read = Callable[[bytes, Networks, int], Outcome]  # (data, networks, max_pixels)
 
 
 class Limits(NamedTuple):
@@ -46,10 +57,21 @@ def prepare_process(digits: Path, lines: Path) -> None:
     """Make SIGTERM end this process at once, silence its standard error, and load and warm up the networks."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
+    global networks
     classifier, line_network = Classifier(digits), LineNetwork(lines)
-    NETWORKS.update({Classifier: classifier, LineNetwork: line_network})
+    networks = Networks(classifier, line_network, SecondOpinion.of(classifier, line_network))
     warm_up(partial(read_digit, classifier=classifier))
     warm_up(partial(read_text, network=line_network))
+
+
+def digit_in(data: bytes, networks: Networks, max_pixels: int, with_ink: bool = False) -> Reading:
+    """Read the digit in a picture."""
+    return read_digit(data, networks.digits, max_pixels, with_ink, networks.opinion)
+
+
+def text_in(data: bytes, networks: Networks, max_pixels: int, length: int | None = None) -> Text:
+    """Read what is written in a picture."""
+    return read_text(data, networks.lines, max_pixels, length)
 
 
 def warm_up(read: Callable[[bytes], object]) -> None:
@@ -62,13 +84,13 @@ def warm_up(read: Callable[[bytes], object]) -> None:
         read(file.getvalue())
 
 
-def read_within(limits: Limits, data: bytes, max_pixels: int, network: type[Model], read: Read[Outcome]) -> Outcome:
+def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome]) -> Outcome:
     """Read a picture, in a process of the pool; raise NeedsExclusiveDecoder if it has to be read alone."""
     try:
         with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already
             if not limits.is_alone:
                 check_moderate(open_image(data, max_pixels))
-            return read(data, NETWORKS[network], max_pixels)
+            return read(data, networks, max_pixels)
     except MemoryError:
         kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
         megabytes = limits.memory_bytes // 1_000_000

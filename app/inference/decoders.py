@@ -17,7 +17,6 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from app.inference.classifier import Model
 from app.inference.decoder import (
     SHARED,
     Limits,
@@ -82,17 +81,17 @@ class Decoders:
         self.renewing = threading.Lock()
         self.has_failed = False  # to start; it is logged once
 
-    async def __call__(self, data: bytes, network: type[Model], read: Read[Outcome]) -> Outcome:
-        """Read a picture with one of the networks; one that needs much memory, alone.
+    async def __call__(self, data: bytes, read: Read[Outcome]) -> Outcome:
+        """Read a picture; one that needs much memory, alone.
 
         Raises PreprocessError, including TooComplex if the picture takes too much memory or time, Busy, or what else
         `read` raises.
         """
         try:
-            return await self.run(SHARED, data, network, read)
+            return await self.run(SHARED, data, read)
         except NeedsExclusiveDecoder:
             async with self.turn():
-                return await self.run(self.limits, data, network, read)
+                return await self.run(self.limits, data, read)
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -106,12 +105,12 @@ class Decoders:
         finally:
             self.alone.release()
 
-    async def run(self, limits: Limits, data: bytes, network: type[Model], read: Read[Outcome]) -> Outcome:
+    async def run(self, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
         """Call `read_within` in the next free process; raise Busy if none is free in time."""
         reason = ""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
-                outcome = await self.start_and_wait(await self.working_pool(), limits, data, network, read)
+                outcome = await self.start_and_wait(await self.working_pool(), limits, data, read)
                 self.has_failed = False
                 return outcome
             except (TimeoutError, ProcessExpired) as error:
@@ -126,12 +125,10 @@ class Decoders:
         self.has_failed = True
         raise Busy
 
-    async def start_and_wait(
-        self, pool: ProcessPool, limits: Limits, data: bytes, network: type[Model], read: Read[Outcome]
-    ) -> Outcome:
+    async def start_and_wait(self, pool: ProcessPool, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
         """Await a call; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
         try:
-            arguments = limits, data, self.max_pixels, network, read
+            arguments = limits, data, self.max_pixels, read
             work: ProcessFuture[Outcome] = pool.schedule(read_within, arguments, timeout=limits.seconds)
         except RuntimeError as error:  # it has just broken
             raise BrokenProcessPool from error

@@ -10,13 +10,14 @@ from time import perf_counter_ns
 from PIL import Image
 
 from app.inference.batcher import Batcher, Steps
-from app.inference.classifier import Classifier, Model
-from app.inference.decoder import Outcome, Read
+from app.inference.classifier import Classifier
+from app.inference.decoder import Outcome, Read, digit_in, text_in
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
-from app.inference.reading import SIDE, Reading, judged, read_digit
+from app.inference.opinion import SecondOpinion
+from app.inference.reading import SIDE, Reading, judged
 from app.inference.stage import Stage, Stopwatch
-from app.inference.text import Text, read_text
+from app.inference.text import Text
 from app.preprocess.candidates import WHOLE
 from app.preprocess.decode import open_image
 from app.preprocess.errors import NotAnImage
@@ -40,12 +41,21 @@ class Reader:
         The line network, for texts.
     decoders : Decoders
         The pool that reads all other pictures, and all texts.
+    opinion : SecondOpinion, optional
+        Asked where the dense network is not sure.
     """
 
-    def __init__(self, classifier: Classifier, lines: LineNetwork, decoders: Decoders) -> None:
+    def __init__(
+        self,
+        classifier: Classifier,
+        lines: LineNetwork,
+        decoders: Decoders,
+        opinion: SecondOpinion | None = None,
+    ) -> None:
         self.classifier = classifier
         self.lines = lines
         self.decoders = decoders
+        self.opinion = opinion
         self.batcher = Batcher[Reading | None](classifier)
 
     def open_if_simple(self, data: bytes) -> Image.Image | None:
@@ -72,7 +82,7 @@ class Reader:
         """Read a picture in steps; return None if it is not simple enough. Its header may take 20 ms."""
         watch.end("wait")
         image = self.open_if_simple(data)
-        return (yield from judged(image, watch, with_ink)) if image else None
+        return (yield from judged(image, watch, with_ink, self.opinion)) if image else None
 
     def read_frames(self, frames: Map) -> list[Reading]:
         """Read the digit in each of n frames (n, 28, 28), as they are; 256 take 12 ms."""
@@ -86,19 +96,19 @@ class Reader:
 
     async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
         """Read a picture of any size, once a decoder process is free."""
-        return await self.read_elsewhere(data, Classifier, partial(read_digit, with_ink=with_ink))
+        return await self.read_elsewhere(data, partial(digit_in, with_ink=with_ink))
 
     async def read_text(self, data: bytes, length: int | None = None) -> Text:
         """Read what is written in a picture, with exactly `length` digits if given, once a decoder process is free.
 
         If nothing is written there, the text is empty. Raises PreprocessError, or ImpossibleLength.
         """
-        return await self.read_elsewhere(data, LineNetwork, partial(read_text, length=length))
+        return await self.read_elsewhere(data, partial(text_in, length=length))
 
-    async def read_elsewhere(self, data: bytes, network: type[Model], read: Read[Outcome]) -> Outcome:
+    async def read_elsewhere(self, data: bytes, read: Read[Outcome]) -> Outcome:
         """Read a picture in a decoder process; the time until it begins is its first stage."""
         begin = perf_counter_ns()
-        outcome: Outcome = await self.decoders(data, network, read)
+        outcome: Outcome = await self.decoders(data, read)
         return outcome._replace(stages=(Stage("wait", begin, outcome.stages[0].begin), *outcome.stages))
 
     def close(self) -> None:

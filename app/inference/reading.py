@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.inference.batcher import Steps
 from app.inference.classifier import Classifier
+from app.inference.opinion import SecondOpinion
 from app.inference.stage import Stage, Stopwatch
 from app.preprocess.candidates import Candidate, candidates, ink_around
 from app.preprocess.decode import decode_image, open_image
@@ -85,7 +86,13 @@ class Reading(NamedTuple):
         return int(np.argsort(-self.probabilities, kind="stable")[1])  # stable, like argmax, if two are equal
 
 
-def read_digit(data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS, with_ink: bool = False) -> Reading:
+def read_digit(
+    data: bytes,
+    classifier: Classifier,
+    max_pixels: int = MAX_PIXELS,
+    with_ink: bool = False,
+    opinion: SecondOpinion | None = None,
+) -> Reading:
     """Read the digit in one picture.
 
     Parameters
@@ -98,13 +105,15 @@ def read_digit(data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS
         Maximum number of pixels; see `open_image`.
     with_ink : bool
         Whether to return the ink of the whole picture with the reading.
+    opinion : SecondOpinion, optional
+        Asked where the dense network is not sure.
 
     Raises
     ------
     PreprocessError
     """
     watch = Stopwatch()
-    steps = judged(open_image(data, max_pixels), watch, with_ink)
+    steps = judged(open_image(data, max_pixels), watch, with_ink, opinion)
     frames = next(steps)
     while True:
         classes = classifier(frames)
@@ -116,7 +125,9 @@ def read_digit(data: bytes, classifier: Classifier, max_pixels: int = MAX_PIXELS
             return reading
 
 
-def judged(image: Image.Image, watch: Stopwatch, with_ink: bool = False) -> Steps["Reading"]:
+def judged(
+    image: Image.Image, watch: Stopwatch, with_ink: bool = False, opinion: SecondOpinion | None = None
+) -> Steps["Reading"]:
     """Decode a picture and read the digit in it, step by step: yield frames, and be sent their classes.
 
     Parameters
@@ -125,7 +136,7 @@ def judged(image: Image.Image, watch: Stopwatch, with_ink: bool = False) -> Step
         From `open_image`.
     watch : Stopwatch
         Times the stages; the inference is timed by the caller.
-    with_ink : bool
+    with_ink, opinion
         As in `read_digit`.
 
     Raises
@@ -152,6 +163,10 @@ def judged(image: Image.Image, watch: Stopwatch, with_ink: bool = False) -> Step
             break
     if not found:
         raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
+    if opinion and not reading.is_sure:
+        shares, legible = opinion(best.picture, best.box, reading.probabilities, reading.legibility)
+        reading = reading._replace(probabilities=shares, legibility=legible)
+        watch.end("inference")
     return reading._replace(ink=ink_around(best) if with_ink else None, stages=tuple(watch.stages))
 
 

@@ -66,6 +66,11 @@ class Picture(NamedTuple):
         edges = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
         return Box(*edges).within(self.width, self.height)
 
+    def edges_in_image(self, box: Box) -> list[float]:
+        """Convert a box in pixels of the upright picture to edges in the image."""
+        top, bottom, left, right = (edge / self.scale for edge in box)
+        return [top - self.top, bottom - self.top, left - self.left, right - self.left]
+
 
 def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
     """Read and check a picture's header; `decode_image` decodes the pixels.

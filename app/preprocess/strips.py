@@ -75,11 +75,8 @@ def proposals(picture: Picture) -> list[Proposal]:
     TooMuchWriting
         The picture is no line itself, and there is more writing in it, or noise, than can be read.
     """
-    width, height = picture.image.size
-    margin = MARGIN * height  # also around the whole picture, which may be a tight crop
-    whole = Line(-margin, height + margin, -margin, width + margin, height)
-    found = [[whole]] if MIN_SHAPE <= width / height <= MAX_SHAPE else []
-    grey = Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
+    grey = grey_of(picture)
+    found = [[line] for line in whole(grey)]
     ways = list(components(grey))
     for box, mass in ways:
         lines = [with_margin(line) for line in lines_of(box, mass)]
@@ -87,8 +84,34 @@ def proposals(picture: Picture) -> list[Proposal]:
             found.append(lines)
     if not found and any(len(box) for box, _ in ways):
         raise TooMuchWriting
-    fill = int(np.median(sample(np.asarray(grey))))
+    fill = ground_of(grey)
     return [tuple(strip_of(grey, line, picture, fill) for line in lines) for lines in found]
+
+
+def strips_of_digit(picture: Picture, box: Box) -> list[Strip]:
+    """Cut out the whole picture, where its shape allows it, and a digit with its box in the upright picture."""
+    grey = grey_of(picture)
+    top, bottom, left, right = picture.edges_in_image(box)
+    found = [*whole(grey), with_margin(Line(top, bottom, left, right, bottom - top))]
+    return [strip_of(grey, line, picture, ground_of(grey)) for line in found]
+
+
+def grey_of(picture: Picture) -> Image.Image:
+    """Return the channel of a picture with the highest contrast of ink."""
+    return Image.fromarray(np.round(255 * plane(opaque(picture.image))).astype(np.uint8))
+
+
+def ground_of(grey: Image.Image) -> int:
+    """Return the grey level of the background."""
+    return int(np.median(sample(np.asarray(grey))))
+
+
+def whole(grey: Image.Image) -> list[Line]:
+    """Return the whole image as a line, if its shape allows it, with a margin: it may be a tight crop."""
+    width, height = grey.size
+    margin = MARGIN * height
+    is_line = MIN_SHAPE <= width / height <= MAX_SHAPE
+    return [Line(-margin, height + margin, -margin, width + margin, height)] if is_line else []
 
 
 def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:

@@ -1,0 +1,112 @@
+"""A second opinion on a digit that the dense network is not sure of: what the line network sees there.
+
+The dense network sees ink that was cut out, the line network grey pixels with nothing cut out. So they err on different
+pictures.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.classifier import Classifier, ModelError
+from app.inference.ctc import BLANK
+from app.inference.lines import OTHER, LineNetwork
+from app.inference.transcript import DIGITS, SPACE
+from app.preprocess.decode import Picture
+from app.preprocess.maps import Box
+from app.preprocess.strips import strips_of_digit
+
+FLOOR = 0.01  # added to probabilities, so that a network that sees no digit has no say about which one it is
+CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
+METADATA = "second_opinion"
+
+
+class Weights(NamedTuple):
+    """How two opinions become one; fitted by `training.opinion`.
+
+    Attributes
+    ----------
+    digit : float
+        Exponent of the line network's probability of each digit; that of the dense network's is 1.
+    scale, offset : float
+        Slope and offset of the log-odds of the dense network's legibility.
+    seen : float
+        Slope of the logarithm of the line network's probability that there is one digit.
+    """
+
+    digit: float
+    scale: float
+    offset: float
+    seen: float
+
+
+class SecondOpinion:
+    """Asks the line network about a digit, and combines both opinions."""
+
+    def __init__(self, network: LineNetwork, weights: Weights) -> None:
+        self.network = network
+        self.weights = weights
+
+    @classmethod
+    def of(cls, classifier: Classifier, network: LineNetwork) -> "SecondOpinion | None":
+        """Return one with the weights in the dense network's file, or None if it has none; may raise ModelError."""
+        if METADATA not in classifier.metadata:
+            return None
+        try:
+            return cls(network, Weights(*map(float, classifier.metadata[METADATA].split())))
+        except (TypeError, ValueError) as error:
+            count = len(Weights._fields)
+            raise ModelError(
+                f"Model {classifier.version}: {METADATA} in its metadata is not {count} numbers."
+            ) from error
+
+    def __call__(
+        self, picture: Picture, box: Box, probabilities: NDArray[np.float32], legibility: float
+    ) -> tuple[NDArray[np.float32], float]:
+        """Combine the dense network's opinion on the digit in a box with the line network's.
+
+        Parameters
+        ----------
+        picture : Picture
+            The picture.
+        box : Box
+            The digit's bounding box, in pixels of the upright picture.
+        probabilities : NDArray
+            (10,) float32: the dense network's.
+        legibility : float
+            The dense network's.
+
+        Returns
+        -------
+        (NDArray, float)
+            The same, combined.
+        """
+        seen = [digit_probabilities(self.network(strip.pixels)) for strip in strips_of_digit(picture, box)]
+        return combined(probabilities, legibility, np.stack(seen), self.weights)
+
+
+def combined(
+    probabilities: NDArray[np.float32], legibility: float, seen: NDArray[np.float64], weights: Weights
+) -> tuple[NDArray[np.float32], float]:
+    """Combine the dense network's opinion with the line network's probabilities (n, 10) for n strips."""
+    likely = probabilities * np.exp(weights.digit * np.log(seen + FLOOR).mean(axis=0))
+    certain = min(max(legibility, CERTAIN), 1 - CERTAIN)
+    is_one = float(np.log(seen.sum(axis=1) + FLOOR).mean())
+    odds = weights.scale * np.log(certain / (1 - certain)) + weights.offset + weights.seen * is_one
+    return (likely / likely.sum()).astype(np.float32), float(1 / (1 + np.exp(-odds)))
+
+
+def digit_probabilities(output: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probability (10,) that a strip shows this digit and no other, given the line network's output.
+
+    Something else and spaces count as blank. The sum over all paths, blanks, then a digit, then blanks, is computed
+    column by column.
+    """
+    blank = output[:, [BLANK, OTHER, SPACE]].sum(axis=1, dtype=np.float64)
+    before, during, after = 1.0, np.zeros(len(DIGITS)), np.zeros(len(DIGITS))
+    for nothing, digits in zip(blank, output[:, DIGITS].astype(np.float64), strict=True):
+        after = (after + during) * nothing
+        during = (during + before) * digits
+        before *= nothing
+    return during + after
