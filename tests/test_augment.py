@@ -7,6 +7,7 @@ import torch
 
 from tensors import generator
 from training import augment
+from training.extent import extent
 
 
 @pytest.fixture
@@ -42,6 +43,18 @@ def test_deformed_digits_stay_in_range_and_keep_their_ink(images):
     ink = deformed.sum((1, 2)) / images.sum((1, 2))
     assert 0.3 < ink.min() < ink.max() < 2.5
     assert ink.mean() == pytest.approx(1, abs=0.1)
+
+
+def test_up_to_a_quarter_of_some_digits_is_cut_off_at_a_random_side(images):
+    many = images.repeat(20, 1, 1)
+    cut = augment.cut(many, generator())
+    changed = (cut != many).any(dim=2).any(dim=1)
+    assert changed.float().mean().item() == pytest.approx(augment.CUT, abs=0.03)
+    assert ((cut == 0) | (cut == many)).all()  # nothing is added or moved
+    before, after = (extent(each[changed]) for each in (many, cut))
+    sides = [(getattr(after, side) - getattr(before, side)).abs() for side in ("top", "bottom", "left", "right")]
+    assert all(0 < (moved > 0).sum() < changed.sum() for moved in sides)
+    assert (sides[0] + sides[1] <= 0.25 * before.height + 1.5).float().mean() > 0.9
 
 
 def test_each_image_gets_its_own_deformation(images):

@@ -123,6 +123,15 @@ def test_the_tail_of_a_zero_is_inside_it():
     assert (added[:, 6:22, 10:19].sum(dim=(1, 2)) > 2).all()
 
 
+def test_the_slash_of_a_zero_rises_through_its_middle():
+    zero = written((14, 4), (19, 7), (20, 14), (19, 21), (14, 24), (9, 21), (8, 14), (9, 7), (14, 4))
+    added = styles.slashed(zero, generator()) - zero
+    assert (added[:, 12:17, 12:17].sum(dim=(1, 2)) > 2).all()
+    lower_left, upper_right = added[:, 15:, :14].sum(), added[:, :14, 15:].sum()
+    assert lower_left > 5 * added[:, :13, :13].sum()
+    assert upper_right > 5 * added[:, 16:, 16:].sum()
+
+
 def test_the_flat_end_of_a_six_is_to_the_right_of_its_top():
     six = written((14, 4), (9, 12), (9, 20), (14, 23), (18, 19), (14, 15), (9, 18))
     added = styles.roofed(six, generator()) - six

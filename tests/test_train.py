@@ -19,6 +19,7 @@ from tensors import as_digits
 from training import board, data, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
+from training.omniglot import Characters
 from training.run import Run, load, new_folder, read_folder, run_to_resume, setup
 
 pytestmark = pytest.mark.slow
@@ -38,7 +39,7 @@ def sample(shuffled) -> Digits:
 def parts(sample) -> tuple[Digits, torch.Tensor, Digits]:
     """Digits and non-digits to train on, and a validation set."""
     digits = sample.take(torch.arange(400))
-    return digits, train.cut_out_and_others(digits, 0)[1], train.mixture(sample.take(torch.arange(400, 500)))
+    return digits, train.cut_out_and_others(digits, 0, [])[1], train.mixture(sample.take(torch.arange(400, 500)), [])
 
 
 def run_epochs(config: Config, parts: tuple[Digits, torch.Tensor, Digits]) -> tuple[Run, list[float]]:
@@ -397,9 +398,9 @@ def test_the_training_error_is_measured_on_the_training_inputs(parts):
 def test_training_and_validation_are_made_of_their_own_images(sample_mnist, tmp_path, monkeypatch):
     sources, parts, cut_out_and_others = {}, [], train.cut_out_and_others
 
-    def spied(digits: Digits, seed: int) -> tuple[Digits, torch.Tensor]:
+    def spied(digits: Digits, seed: int, characters: Characters) -> tuple[Digits, torch.Tensor]:
         sources[seed] = digits.images
-        return cut_out_and_others(digits, seed)
+        return cut_out_and_others(digits, seed, characters)
 
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     monkeypatch.setattr(train, "cut_out_and_others", spied)

@@ -21,6 +21,7 @@ def test_effects_add_remove_or_keep_ink_as_their_names_say(images):
     assert (change_of_ink(wear.thinned, images) <= 0).all()
     assert (change_of_ink(wear.torn, images) <= 0).all()
     assert (change_of_ink(wear.lined, images) >= 0).all()
+    assert (change_of_ink(wear.ruled, images) >= 0).all()
     assert change_of_ink(wear.blurred, images).abs().max() < 0.01 * images.sum(dim=(1, 2)).max()
 
 
@@ -66,3 +67,11 @@ def test_dilation_reaches_the_four_neighbours():
         [0, 0, 1, 0, 0],
         [0, 0, 0, 0, 0],
     ]
+
+
+def test_a_ruled_line_runs_from_edge_to_edge():
+    ruled = wear.ruled(torch.zeros((100, 28, 28)), generator()) > 0
+    rows, columns = ruled.any(dim=2).sum(dim=1), ruled.any(dim=1).sum(dim=1)
+    assert (torch.maximum(rows, columns) >= 27).all()
+    assert (torch.minimum(rows, columns) <= 6).all()
+    assert 20 < (rows > columns).sum() < 80

@@ -14,14 +14,15 @@ from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
 from app.inference.opinion import FLOOR, METADATA, Weights, digit_probabilities
 from app.inference.reading import SURE
-from app.preprocess.candidates import WHOLE
 from app.preprocess.decode import Picture
+from app.preprocess.maps import Box
 from app.preprocess.strips import strips_of_digit
 from training.calibrate import DIGITS
 from training.data import Digits
 from training.objective import NONE
 
 MOST = 6_000  # frames, which take 2 ms each
+INK = 40  # levels of a frame from which a pixel is within its box
 
 
 def add(file: Path, lines: Path, frames: Digits) -> Weights:
@@ -51,7 +52,7 @@ def fitted(classifier: Classifier, network: LineNetwork, frames: Digits) -> Weig
     chosen = (~is_sure).nonzero()[:, 0]
     chosen = chosen[:: -(-len(chosen) // MOST)]
     seen = torch.from_numpy(np.stack([seen_in(frame, network) for frame in pixels[chosen]]))  # (N, n, 10)
-    likely, which_one = probabilities[chosen].double().log(), (seen + FLOOR).log().mean(dim=1)
+    likely, which_one = probabilities[chosen].double().clamp(min=1e-9).log(), (seen + FLOOR).log().mean(dim=1)
     legible = legibility[chosen].double().logit(eps=1e-6)
     is_one = (seen.sum(dim=2) + FLOOR).log().mean(dim=1)
     is_digit = labels != NONE
@@ -75,5 +76,7 @@ def fitted(classifier: Classifier, network: LineNetwork, frames: Digits) -> Weig
 
 def seen_in(frame: NDArray[np.uint8], network: LineNetwork) -> NDArray[np.float64]:
     """Return the line network's probability of each digit in the strips of a frame (28, 28): (n, 10)."""
+    rows, columns = np.nonzero(frame > INK)
+    box = Box(int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1)
     picture = Picture(Image.fromarray(frame), *frame.shape)
-    return np.stack([digit_probabilities(network(strip.pixels)) for strip in strips_of_digit(picture, WHOLE)])
+    return np.stack([digit_probabilities(network(strip.pixels)) for strip in strips_of_digit(picture, box)])

@@ -16,7 +16,7 @@ from app.inference.batcher import Steps
 from app.inference.classifier import Classifier
 from app.inference.opinion import SecondOpinion
 from app.inference.stage import Stage, Stopwatch
-from app.preprocess.candidates import Candidate, candidates, ink_around
+from app.preprocess.candidates import WHOLE, Candidate, candidates, ink_around
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import BlankImage
 from app.preprocess.formats import MAX_PIXELS
@@ -106,7 +106,7 @@ def read_digit(
     with_ink : bool
         Whether to return the ink of the whole picture with the reading.
     opinion : SecondOpinion, optional
-        Asked where the dense network is not sure.
+        Asked where the dense network is not sure, except for frames, such as MNIST's images.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def judged(
             break
     if not found:
         raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
-    if opinion and not reading.is_sure:
+    if opinion and not reading.is_sure and best.box is not WHOLE:  # nothing was cut out of a frame
         shares, legible = opinion(best.picture, best.box, reading.probabilities, reading.legibility)
         reading = reading._replace(probabilities=shares, legibility=legible)
         watch.end("inference")
