@@ -299,6 +299,7 @@ def test_the_command_trains_and_writes_everything(sample_mnist, tmp_path):
             "weights.png",
         ]
     metadata = Classifier(folder / "digits.onnx").metadata
+    assert len(metadata["second_opinion"].split()) == 4
     assert metadata["architecture"] == "2 × 784-128-128-36-32-11"
     assert metadata["seed"] == "3 4"
     losses = [float(metadata["seeds"].split(f"seed {seed}: validation loss ")[1][:6]) for seed in (3, 4)]

@@ -24,7 +24,7 @@ STRETCH = 0.1
 SHEAR = 0.17
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
-CUT = 0.06  # share of the digits
+CUT = 0.04  # share of the digits
 # After 2×2 average pooling, pixels above this belong to the digit's bounding box.
 INK = 0.3
 # Maximum jitter of the frame, in log size and in position.

@@ -117,6 +117,24 @@ def curled(nines: Tensor, generator: Generator) -> Tensor:
     return torch.maximum(nines, draw(torch.stack([x, y], dim=2), pen))
 
 
+def nines_from_threes(threes: Tensor, generator: Generator) -> Tensor:
+    """Close the upper bow of 3s to a loop: 9s whose tail swings to the right first."""
+    box, pen = extent(threes), pens(threes, generator)
+    axis = torch.arange(FRAME_SIDE, device=threes.device)
+    share = (axis - box.top[:, None]) / box.height[:, None]
+    ends = [leftmost(threes * ((share >= low) & (share < high))[:, :, None]) for low, high in ((0, 0.35), (0.35, 0.65))]
+    off = uniform((len(threes), 1), 0.05, 0.2, generator) * box.height[:, None] * threes.new_tensor([1, 0])
+    return torch.maximum(threes, draw(torch.stack([ends[0], sum(ends) / 2 - off, ends[1]], dim=1), pen))
+
+
+def leftmost(images: Tensor) -> Tensor:
+    """Return where (N, 2) the ink of images begins on the left, as (x, y)."""
+    left, axis = extent(images).left, torch.arange(FRAME_SIDE, device=images.device)
+    columns = images * ((axis >= left[:, None]) & (axis < left[:, None] + 2))[:, None, :]
+    row = (columns.sum(dim=2) @ axis.float()) / columns.sum(dim=(1, 2)).clamp(min=1e-6)
+    return torch.stack([left + 1, row], dim=1)
+
+
 def closed(fours: Tensor, generator: Generator) -> Tensor:
     """Join the two upper ends of 4s, as in print."""
     box, pen = extent(fours), pens(fours, generator)
@@ -214,6 +232,7 @@ STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (7, 7, crossed, 0.12),
     (7, 7, hooked, 0.08),
     (9, 9, curled, 0.13),
+    (9, 3, nines_from_threes, 0.05),
     (4, 4, closed, 0.05),
     (4, 4, short_stemmed, 0.05),
     (0, 0, tailed, 0.08),
