@@ -64,6 +64,13 @@ def test_a_one_made_from_a_seven_has_its_bar_turned_down_to_the_left():
     assert (row > box.top + 0.3 * box.height).all()
 
 
+def test_a_nine_made_from_a_three_has_a_loop():
+    three = written((9, 6), (14, 4), (18, 7), (17, 11), (12, 13), (18, 15), (20, 19), (16, 23), (9, 22))
+    added = styles.nines_from_threes(three, generator()) - three
+    assert (added[:, 6:13, 7:12].sum(dim=(1, 2)) > 3).all()  # between the ends of the upper bow
+    assert added[:, 15:].sum() == added[:, :, 14:].sum() == 0
+
+
 def test_a_batch_without_sevens_gets_no_ones_made_from_sevens(sample):
     images, labels = sample
     ones = images[labels == 1]

@@ -109,7 +109,7 @@ def test_without_pictures_nothing_changes(digits, labels):
     assert joined.images.equal(sample.images)
     assert joined.labels.equal(sample.labels)
     assert others.equal(sample.images)
-    assert "pictures" not in train.training_data(data.NOTHING, sample, sample.images)
+    assert "pictures" not in train.training_data(data.NOTHING, sample, sample.images, [])
 
 
 def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth():
@@ -128,7 +128,7 @@ def test_digits_are_added_to_digits_and_non_digits_to_non_digits():
 
 
 def test_the_metadata_of_the_model_counts_the_pictures():
-    said = train.training_data(own(50, 3), own(66_000, 0), torch.zeros(55_000))
+    said = train.training_data(own(50, 3), own(66_000, 0), torch.zeros(55_000), [])
     assert said.endswith(
         "50 digits (3.6% of the digits in an epoch) and 3 non-digits (0.3% of the non-digits in an epoch)"
     )

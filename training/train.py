@@ -279,11 +279,11 @@ def finish(
     return f"{output}: validation loss {loss:.4f}, test error {error:.2%}."
 
 
-def training_data(own: Digits, digits: Digits, others: Tensor) -> str:
+def training_data(own: Digits, digits: Digits, others: Tensor, characters: Characters) -> str:
     """Describe the training data in words: MNIST, what is made from it, and the user's own pictures."""
     mnist = (
         "MNIST (55,000 training images; 5,000 more for validation), segments of numbers made of them, "
-        "and frames that show no digit"
+        f"and frames that show no digit{', of which 15 % show characters of Omniglot' if characters else ''}"
     )
     if not len(own):
         return mnist
@@ -325,7 +325,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     seen, unseen = characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
     cut_out, others = cut_out_and_others(training, 0, seen)
     training, validation = training.joined(cut_out), mixture(held_out, unseen)
-    learned_from = training_data(own, training, others)
+    learned_from = training_data(own, training, others, characters)
     training, others = pictures.joined(training, others, own.to(device))
     runs, status = fit_all(config, folder, (training, others, validation), arguments.tensorboard)
     usable = [run for run in runs if run.best]
