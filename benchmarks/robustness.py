@@ -1,6 +1,6 @@
 """Measure how well MNIST digits are read in the kinds of pictures that people send.
 
-    python benchmarks/robustness.py [--split validation|test] [--n 500] [--scene NAME ...] [--squash]
+    python benchmarks/robustness.py [--split validation|test] [--n 500] [--scene NAME ...]
 
 Each scene of `scenes.py` renders a digit into a picture file, which is read as the service reads it, but without HTTP.
 A Markdown table shows the errors, also those of the dense network without the line network's second opinion; a picture
@@ -27,7 +27,6 @@ from app.inference.lines import LineNetwork
 from app.inference.opinion import SecondOpinion
 from app.inference.reading import read_digit
 from scenes import SCENES, render
-from squash import squashed
 from training import data
 
 ROOT = Path(__file__).parent.parent
@@ -71,13 +70,6 @@ def served(picture: bytes, model: Classifier, opinion: SecondOpinion | None) -> 
     except Exception:  # a crash is as bad as a refusal
         return None
     return reading.frame, reading.probabilities, alone.probabilities
-
-
-def naive(picture: bytes, model: Classifier) -> Answer:
-    """Read a picture as most services do: squashed to 28×28, and inverted if it is mostly light."""
-    frame = squashed(picture)
-    (probabilities,) = model(frame[None]).probabilities
-    return frame, probabilities, probabilities
 
 
 def measure(scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, reader: Reader) -> Result:
@@ -156,7 +148,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lines-model", type=Path, default=ROOT / "models" / "lines.onnx")
     parser.add_argument("--sheets", type=Path, default=ROOT / "runs" / "robustness", help="folder for contact sheets")
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=list(SCENES), metavar="NAME")
-    parser.add_argument("--squash", action="store_true", help="squash pictures to 28×28 instead, as most services do")
     return parser.parse_args()
 
 
@@ -165,7 +156,7 @@ def main() -> None:
     options = arguments()
     model = Classifier(options.model)
     opinion = SecondOpinion.of(model, LineNetwork(options.lines_model))
-    reader = partial(naive, model=model) if options.squash else partial(served, model=model, opinion=opinion)
+    reader = partial(served, model=model, opinion=opinion)
     images, labels = chosen_digits(options.split, options.n, options.seed)
     options.sheets.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(
