@@ -60,6 +60,7 @@ def test_the_metadata_describes_the_training(classifier):
         "architecture",
         "activation",
         "training_data",
+        "second_opinion",
         "recipe",
         "seed",
         "course",
