@@ -225,7 +225,7 @@ def train(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
-    others = arguments.others or omniglot.FILE
+    others = omniglot.chosen(arguments.others)
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
     place = others, data.DEFAULT_ROOT / "lines", arguments.threads
     lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)

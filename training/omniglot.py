@@ -47,6 +47,14 @@ PENS = 0, 0, 1, 2, 3, 4, 5  # radii by which strokes are widened; they are 2 of 
 Characters = list[NDArray[np.uint8]]  # each (105, 105), ink = 255
 
 
+def chosen(file: Path | None) -> Path:
+    """Return the named file, or the usual one; say so if there is none."""
+    file = file or FILE
+    if not file.exists():
+        print(f"Training without Omniglot's characters: {file} does not exist.")
+    return file
+
+
 def load(file: Path) -> Characters:
     """Load the characters.
 
@@ -56,7 +64,6 @@ def load(file: Path) -> Characters:
         ``images_background.zip`` of https://github.com/brendenlake/omniglot. Without it, there are no characters.
     """
     if not file.exists():
-        print(f"{file} does not exist: going on without Omniglot's characters")
         return []
     with zipfile.ZipFile(file) as archive:
         names = [name for name in sorted(archive.namelist()) if name.endswith(".png") and is_used(name)]

@@ -321,7 +321,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     folder = folder or new_folder(arguments.runs, config, own)
     print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
     print("Generating segments of numbers, and non-digits (a few minutes)")
-    characters = omniglot.load(arguments.others or omniglot.FILE)
+    characters = omniglot.load(omniglot.chosen(arguments.others))
     seen, unseen = characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
     cut_out, others = cut_out_and_others(training, 0, seen)
     training, validation = training.joined(cut_out), mixture(held_out, unseen)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
+from app.inference.opinion import SecondOpinion
 from app.inference.reading import read_digit
 from browsing import LETTERS, SEVEN, SURE, answered, choose, draw, draw_number, on_sheet, shown_bar
 from support import MAX_PIXELS, encode, letter
@@ -133,10 +134,11 @@ def test_a_number_in_an_unsupported_format_is_read_without_boxes(page, digits):
     assert shown_bar(page) == 2
 
 
-def test_an_unsure_answer_names_the_runner_up(page, digits, classifier):
+def test_an_unsure_answer_names_the_runner_up(page, digits, classifier, line_network):
+    opinion = SecondOpinion.of(classifier, line_network)
     mixed = np.maximum(digits[200], digits[450])  # a 4 on a 9
     for candidate in [mixed, *(np.maximum(digits[200 + i], digits[450 + i]) for i in range(50))]:
-        reading = read_digit(encode(candidate), classifier, MAX_PIXELS)
+        reading = read_digit(encode(candidate), classifier, MAX_PIXELS, opinion=opinion)
         probabilities = reading.probabilities
         if 0.4 < probabilities.max() < 0.7 and reading.legibility > 0.5:
             break
