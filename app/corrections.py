@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import uuid4
 
 from pydantic_core import from_json
@@ -24,7 +24,7 @@ from app.preprocess.formats import ENDINGS, ending_of
 RECORD = ".json"  # file extension of the JSON
 HASH = re.compile(r"[0-9a-f]{64}")
 MAX_RECORD_BYTES = 10_000
-LABELS = ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none")
+Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
 OWNER = 0o600  # permissions of the files, unless the umask is set for sharing
 
 
@@ -115,7 +115,7 @@ def label_in(record: Path) -> str:
     except ValueError:
         return ""
     label = content.get("label") if isinstance(content, dict) else None
-    return label if label in LABELS else ""
+    return str(label) if label in get_args(Label) else ""
 
 
 def is_file(path: Path) -> bool:

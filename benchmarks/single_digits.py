@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
 from app.inference.reading import read_digit
 from app.preprocess.errors import PreprocessError
 from real import labelled
@@ -58,9 +59,10 @@ def others(pictures: Iterable[Picture]) -> list[Picture]:
 
 def row(name: str, pictures: list[Picture], classifier: Classifier, network: LineNetwork) -> str:
     """Read pictures in both ways, and format the results."""
+    opinion = SecondOpinion.of(classifier, network)
     predicted, texts = 0, []
     for file, label in tqdm(pictures, name, unit="picture", leave=False, disable=None):
-        predicted += predict(file, classifier) == label
+        predicted += predict(file, classifier, opinion) == label
         texts.append(read(file, network, with_marks=False))
     right = sum(text == label for text, (_, label) in zip(texts, pictures, strict=True))
     shares = [f"{100 * count / len(pictures):.1f}" for count in (predicted, right, texts.count(""))]
@@ -69,10 +71,10 @@ def row(name: str, pictures: list[Picture], classifier: Classifier, network: Lin
     return f"| {name} | {len(pictures)} | {' | '.join(shares)} |"
 
 
-def predict(file: bytes, classifier: Classifier) -> str | None:
+def predict(file: bytes, classifier: Classifier, opinion: SecondOpinion | None) -> str | None:
     """Read a picture as one digit; return None if it is refused."""
     try:
-        return str(read_digit(file, classifier).digit)
+        return str(read_digit(file, classifier, opinion=opinion).digit)
     except PreprocessError:
         return None
 

@@ -334,7 +334,7 @@ def test_processes_that_cannot_start_are_logged(pool, photo, monkeypatch, caplog
     with pytest.raises(Busy):
         asyncio.run(read(pool, photo))
     assert [record.message for record in caplog.records] == [
-        "Decoder processes do not start, or end before they take a picture: All workers expired."
+        "Two pools of decoder processes ended before they took a picture: can the processes start?"
     ]
 
 

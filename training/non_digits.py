@@ -27,7 +27,7 @@ TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 
 Kind = Callable[[Digits, Generator], Map]
 
 
-def non_digits(digits: Digits, count: int, seed: int, characters: Characters = []) -> NDArray[np.uint8]:  # noqa: B006
+def non_digits(digits: Digits, count: int, seed: int, characters: Characters = ()) -> NDArray[np.uint8]:
     """Generate frames that show no single whole digit.
 
     Parameters

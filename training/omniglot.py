@@ -4,6 +4,7 @@ Characters that look like a digit are left out, and so are six alphabets, which 
 """
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ DIGIT_LIKE = {  # numbers of characters, by alphabet
 }
 PENS = 0, 0, 1, 2, 3, 4, 5  # radii by which strokes are widened; they are 2 of 105 pixels wide
 
-Characters = list[NDArray[np.uint8]]  # each (105, 105), ink = 255
+Characters = Sequence[NDArray[np.uint8]]  # each (105, 105), ink = 255
 
 
 def chosen(file: Path | None) -> Path:
@@ -55,7 +56,7 @@ def chosen(file: Path | None) -> Path:
     return file
 
 
-def load(file: Path) -> Characters:
+def load(file: Path) -> list[NDArray[np.uint8]]:
     """Load the characters.
 
     Parameters
@@ -79,5 +80,5 @@ def is_used(name: str) -> bool:
 
 def character(characters: Characters, rng: Generator) -> Map:
     """Pick a character (105, 105) and draw it with a pen of random width."""
-    image = Image.fromarray(characters[rng.integers(len(characters))])
+    image = Image.fromarray(characters[int(rng.integers(len(characters)))])
     return levels(image.filter(ImageFilter.MaxFilter(2 * int(rng.choice(PENS)) + 1)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from app.inference.classifier import Classifier
+from app.inference.classifier import CERTAIN, Classifier
 from app.inference.lines import LineNetwork
 from app.inference.opinion import FLOOR, METADATA, Weights, digit_probabilities
 from app.inference.reading import SURE
@@ -53,7 +53,7 @@ def fitted(classifier: Classifier, network: LineNetwork, frames: Digits) -> Weig
     chosen = chosen[:: -(-len(chosen) // MOST)]
     seen = torch.from_numpy(np.stack([seen_in(frame, network) for frame in pixels[chosen]]))  # (N, n, 10)
     likely, which_one = probabilities[chosen].double().clamp(min=1e-9).log(), (seen + FLOOR).log().mean(dim=1)
-    legible = legibility[chosen].double().logit(eps=1e-6)
+    legible = legibility[chosen].double().logit(eps=CERTAIN)
     is_one = (seen.sum(dim=2) + FLOOR).log().mean(dim=1)
     is_digit = labels != NONE
     share = torch.where(is_digit, DIGITS / is_digit.sum(), (1 - DIGITS) / (~is_digit).sum()).double()[chosen]

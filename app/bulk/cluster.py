@@ -16,12 +16,12 @@ from ray.actor import ActorHandle
 
 from app.bulk.destination import Destination
 from app.bulk.errors import BulkError
+from app.bulk.job import RETRIES
 from app.bulk.source import Part, Source
 from app.bulk.worker import Worker
 from app.settings import Settings
 
 PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
-RETRIES = 3  # for a part whose worker was lost
 
 
 def run(

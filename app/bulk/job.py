@@ -18,7 +18,7 @@ from app.settings import Settings
 RETRIES = 3  # after a worker was lost
 
 worker: Worker  # of this process
-loop = asyncio.Runner()  # for all its parts
+loop: asyncio.Runner  # for all its parts
 
 
 def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
@@ -40,7 +40,7 @@ def run(parts: list[Part], source: Source, destination: Destination, settings: S
                 del reading[done]
             return
         except BrokenProcessPool:
-            left = [part for done, part in reading.items() if not done.done() or done.exception()]
+            left = list(reading.values())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
     raise BulkError("Workers were killed again and again, perhaps for lack of memory: use fewer, with --workers.")
@@ -48,9 +48,10 @@ def run(parts: list[Part], source: Source, destination: Destination, settings: S
 
 def prepare(source: Source, destination: Destination, settings: Settings) -> None:
     """Create the worker of this process, which ends with its parent, but not by Ctrl-C: the parent answers that."""
-    global worker
+    global worker, loop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
+    loop = asyncio.Runner()
     worker = Worker(source, destination, settings)
 
 

@@ -4,6 +4,7 @@ Loading runs no code from the file: nothing is unpickled.
 """
 
 import hashlib
+import math
 import os
 import weakref
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ from app.preprocess.frame import FRAME_SIDE
 
 PIXELS = FRAME_SIDE**2
 CLASSES = 10
+CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 Node = tuple[str, list[int | None]]  # an input or output, float32: its name; its shape without N, None for any length
 
 
@@ -108,6 +110,12 @@ def open_session(path: Path, held: Path) -> ort.InferenceSession:
 def shape_of(node: ort.NodeArg) -> Node:
     """Return the name of a session's input or output, and its shape."""
     return node.name, [length if isinstance(length, int) else None for length in node.shape[1:]]
+
+
+def log_odds_of(legibility: float) -> float:
+    """Return the log-odds of a legibility or a probability, clipped to be finite."""
+    likely = min(max(legibility, CERTAIN), 1 - CERTAIN)
+    return math.log(likely / (1 - likely))
 
 
 class Classes(NamedTuple):

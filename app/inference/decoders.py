@@ -118,10 +118,12 @@ class Decoders:
                 raise TooComplex(
                     "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
                 ) from error
-            except (BrokenProcessPool, OSError) as error:  # OSError: such as a full /dev/shm
-                reason = str(error)
+            except BrokenProcessPool:
+                reason = "Two pools of decoder processes ended before they took a picture: can the processes start?"
+            except OSError as error:  # such as a full /dev/shm
+                reason = f"No decoder process can be started: {error}."
         if not self.has_failed:
-            LOG.error("Decoder processes do not start, or end before they take a picture: %s.", reason)
+            LOG.error(reason)
         self.has_failed = True
         raise Busy
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.classifier import Classifier, ModelError
+from app.inference.classifier import Classifier, ModelError, log_odds_of
 from app.inference.ctc import BLANK
 from app.inference.lines import OTHER, LineNetwork
 from app.inference.transcript import DIGITS, SPACE
@@ -18,7 +18,6 @@ from app.preprocess.maps import Box
 from app.preprocess.strips import strips_of_digit
 
 FLOOR = 0.01  # added to probabilities, so that a network that sees no digit has no say about which one it is
-CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 METADATA = "second_opinion"
 
 
@@ -91,9 +90,8 @@ def combined(
 ) -> tuple[NDArray[np.float32], float]:
     """Combine the dense network's opinion with the line network's probabilities (n, 10) for n strips."""
     likely = probabilities * np.exp(weights.digit * np.log(seen + FLOOR).mean(axis=0))
-    certain = min(max(legibility, CERTAIN), 1 - CERTAIN)
     is_one = float(np.log(seen.sum(axis=1) + FLOOR).mean())
-    odds = weights.scale * np.log(certain / (1 - certain)) + weights.offset + weights.seen * is_one
+    odds = weights.scale * log_odds_of(legibility) + weights.offset + weights.seen * is_one
     return (likely / likely.sum()).astype(np.float32), float(1 / (1 + np.exp(-odds)))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference.batcher import Steps
-from app.inference.classifier import Classifier
+from app.inference.classifier import Classifier, log_odds_of
 from app.inference.opinion import SecondOpinion
 from app.inference.stage import Stage, Stopwatch
 from app.preprocess.candidates import WHOLE, Candidate, candidates, ink_around
@@ -26,7 +26,6 @@ SIDE, COARSE_SIDE = 320, 160  # longer sides to which a larger picture is downsc
 SMALL = 20  # pixels of the coarse image, as in a frame: a digit that is not larger is looked at in the finer one too
 SURE = 0.99  # that it is legible, and which digit it is: no further view is tried
 ALIKE = 2  # divides log-odds, since the errors of candidates of one picture are correlated
-CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 
 
 class NotADigit(Exception):
@@ -201,12 +200,6 @@ def chosen(
 def is_sure_of(odds: float, probabilities: NDArray[np.float32]) -> bool:
     """Return whether further views are unlikely to give a better reading."""
     return odds >= log_odds_of(SURE) and float(probabilities.max()) >= SURE
-
-
-def log_odds_of(probability: float) -> float:
-    """Return the log-odds of a probability, clipped to be finite."""
-    likely = min(max(probability, CERTAIN), 1 - CERTAIN)
-    return math.log(likely / (1 - likely))
 
 
 def is_beside(box: Box, other: Candidate) -> bool:

@@ -93,7 +93,8 @@ def strips_of_digit(picture: Picture, box: Box) -> list[Strip]:
     grey = grey_of(picture)
     top, bottom, left, right = picture.edges_in_image(box)
     found = [*whole(grey), with_margin(Line(top, bottom, left, right, bottom - top))]
-    return [strip_of(grey, line, picture, ground_of(grey)) for line in found]
+    fill = ground_of(grey)
+    return [strip_of(grey, line, picture, fill) for line in found]
 
 
 def grey_of(picture: Picture) -> Image.Image:

@@ -1,11 +1,11 @@
 """`POST /corrections`: a picture and its correct label → the folder of corrections, if there is one."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 
-from app.corrections import Corrections, NotStored
+from app.corrections import Corrections, Label, NotStored
 from app.preprocess.errors import BlankImage
 from app.settings import Settings
 from app.web import answers, conversion, errors, problems
@@ -14,7 +14,6 @@ from app.web.routes import OF_ONE_PICTURE, REQUEST
 from app.web.service import Serving
 from app.web.uploads import Upload
 
-Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
 OF_CORRECTIONS = OF_ONE_PICTURE | {
     BlankImage,
     RequestValidationError,

@@ -32,14 +32,16 @@ def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
     from app.inference.classifier import Classifier
     from app.inference.lines import LineNetwork
+    from app.inference.opinion import SecondOpinion
     from app.inference.reading import read_digit
     from app.inference.text import read_text
 
+    network = LineNetwork(LINES_MODEL)
     if kind == "number":
-        network = LineNetwork(LINES_MODEL)
         return lambda path: read_text(path.read_bytes(), network).digits_only().text
     model = Classifier(MODEL)
-    return lambda path: str(read_digit(path.read_bytes(), model).digit)
+    opinion = SecondOpinion.of(model, network)
+    return lambda path: str(read_digit(path.read_bytes(), model, opinion=opinion).digit)
 
 
 def squash(kind: str) -> Read:
