@@ -28,7 +28,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 8  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 9  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -51,6 +51,7 @@ MARK_GAP, SPACE_GAP = (0.03, 0.3), (0.95, 2.2)
 DOWN, DOWN_SHARES = ((0.0, 0.1), (0.08, 0.35), (0.3, 1.4), (-0.06, 0.0)), (0.27, 0.46, 0.2, 0.07)
 ACROSS, ACROSS_SHARES = ((0.0, 0.1), (0.05, 0.8), (0.5, 6.0), (-0.03, 0.0)), (0.3, 0.55, 0.1, 0.05)
 ALONE, ALONE_SHARES = ((0.0, 0.1), (0.1, 0.6), (0.3, 2.0)), (0.5, 0.35, 0.15)  # at the ends of a single sign
+CUT = 0.1  # share of the single digits of which an edge of the picture cuts off up to 0.3 of the height or width
 Mask = NDArray[np.uint8]
 
 
@@ -125,7 +126,7 @@ def stroked(mask: Mask, height: float, pen: Pen, rng: Generator) -> Map:
 
 def other(kind: str, glyphs: Glyphs, rng: Generator) -> Map:
     """Draw what is neither digit nor mark, cropped to its ink."""
-    kinds = [letter, letter, money_sign, invented_character, scribble, printed_lines, shape, texture, equals]
+    kinds = [*[letter] * 4, money_sign, invented_character, scribble, printed_lines, shape, texture, equals]
     while True:
         if kind == "*" and glyphs.others and rng.random() < 0.45:
             image = Image.fromarray(glyphs.others[rng.integers(len(glyphs.others))])
@@ -135,7 +136,17 @@ def other(kind: str, glyphs: Glyphs, rng: Generator) -> Map:
         else:
             ink = {"$": money_sign, "=": equals}.get(kind, kinds[int(rng.integers(len(kinds)))])(NOTHING, rng)
         if (cropped := crop(ink)) is not None:
-            return cropped
+            return warped(cropped, rng)
+
+
+def warped(ink: Map, rng: Generator) -> Map:
+    """Move the corners of a character by up to a fifth of its sides, as another hand would write it."""
+    height, width = ink.shape
+    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) + rng.uniform(-0.2, 0.2, (4, 2)) * (rng.random() < 0.7)
+    onto = (corners * (width, height)).ravel().tolist()
+    image = Image.fromarray(np.uint8(255 * ink)).transform((width, height), Image.Transform.QUAD, onto)
+    moved = crop(levels(image))
+    return ink if moved is None else moved
 
 
 def thickened(ink: Map, rng: Generator) -> Map:
@@ -232,8 +243,8 @@ class Writer:
 def ink_line(glyphs: Glyphs, rng: Generator) -> InkLine | None:
     """Write a line, and cut a strip around it; None if it would be too wide."""
     pattern, w = line_text.pattern(rng), Writer(glyphs, rng)
-    if pattern and not {*pattern} - {*line_text.DIGITS} and rng.random() < IN_CELLS:
-        return strip(cells(w, len(pattern)), w.symbols)
+    if not {*pattern} - {*line_text.DIGITS} and rng.random() < IN_CELLS:
+        return strip(cells(w, pattern), w.symbols)
     w.write(pattern)
     mask = w.row.cropped() if pattern else np.zeros((round(HEIGHT), int(rng.integers(30, 200))), np.float32)
     if rng.random() < 0.3 and mask.shape[1] < 12 * HEIGHT:
@@ -241,6 +252,9 @@ def ink_line(glyphs: Glyphs, rng: Generator) -> InkLine | None:
     down = rng.uniform(*chosen(DOWN, DOWN_SHARES, rng), 2)
     ends = chosen(ALONE, ALONE_SHARES, rng) if len(pattern) == 1 else chosen(ACROSS, ACROSS_SHARES, rng)
     margins = np.round(HEIGHT * np.concatenate([down, rng.uniform(*ends, 2)])).astype(np.int64)
+    if len(pattern) == 1 and pattern in line_text.DIGITS and rng.random() < CUT:
+        side = int(rng.integers(4))
+        margins[side] = -int(rng.uniform(0.05, 0.3) * mask.shape[side // 2])
     return strip(with_neighbours(framed(mask, margins), margins, w), w.symbols)
 
 
@@ -302,15 +316,15 @@ def beside(sheet: Map, room: int, w: Writer, is_flipped: bool) -> None:
         w.symbols.insert(0, OTHER)
 
 
-def cells(w: Writer, count: int) -> Map:
+def cells(w: Writer, pattern: str) -> Map:
     """Write a number into the cells of a form or table, or between printed lines; some digits touch them."""
-    rng, edge, broad = w.rng, round(HEIGHT), int(w.rng.integers(1, 4))
+    rng, edge, broad, count = w.rng, round(HEIGHT), int(w.rng.integers(1, 4)), max(1, len(pattern))
     masks, lightest = [], rng.choice([1.0, 0.4])  # digits may have inks of their own
-    for _ in range(count):
-        mask, symbol, _raised = w.sign("d")
+    for kind in pattern:
+        mask, symbol, _raised = w.sign(kind)
         masks.append(mask * np.float32(rng.uniform(lightest, 1)))
         w.add(symbol)
-    wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
+    wide = max((mask.shape[1] for mask in masks), default=edge) + int(rng.uniform(0.0, 0.9) * HEIGHT)
     tall = int(rng.uniform(1.15, 1.8) * HEIGHT)
     sheet, printed = np.zeros((2, tall + 2 * edge, wide * count + 2 * edge), np.float32)
     for place, mask in enumerate(masks):
