@@ -61,7 +61,7 @@ robustness: .venv/all  ## Measure the error on digits rendered into difficult sc
 numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read, and how fast (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
 
-real: .venv/all  ## Measure the error of the running service on your own pictures: make real REAL=DIR
+real: .venv/all  ## Measure the error on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
 
 peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)

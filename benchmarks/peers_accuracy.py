@@ -4,10 +4,10 @@
 
 Each recogniser reads MNIST's test digits in some scenes of `scenes.py`, a sample of the digits in each DIR (in the
 format of `make real`), and numbers of two to five digits in some scenes of `strings.py`. An answer is right if it has
-exactly the digits in the picture; for numbers, a second row counts single digits. `squashed` is our network with the
-preprocessing of most services; like digit-recognizer-py, it reads single digits only. Each recogniser runs in its own
-process, on one core; one that cannot start is left out. Prints Markdown tables. Needs the extra `training`, and
-tesseract (on Debian, `apt-get install tesseract-ocr`).
+exactly the digits in the picture; for numbers, a second row counts single digits. `alone` is Digits without the line
+network's second opinion; `squashed` is the dense network with the preprocessing of most services; both read single
+digits only, like digit-recognizer-py. Each recogniser runs in its own process, on one core; one that cannot start is
+left out. Prints Markdown tables. Needs the extra `training`, and tesseract (Debian: `apt-get install tesseract-ocr`).
 """
 
 import json
@@ -34,7 +34,7 @@ from whole_numbers import Read, digits_right
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
 IN_PYTHON = ("rapidocr", "ddddocr", "digit-recognizer-py")  # installed in that environment; the others run in this one
-FOR_DIGITS = ("digits", "squashed", *IN_PYTHON, "tesseract")
+FOR_DIGITS = ("digits", "alone", "squashed", *IN_PYTHON, "tesseract")
 FOR_NUMBERS = ("digits", "rapidocr", "ddddocr", "tesseract")
 SCENES = ("clean", "tight-28px", "phone-photo", "printed-grid")
 NUMBERS = ("spaced", "touching", "in-cells", "photo")

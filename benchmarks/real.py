@@ -1,256 +1,192 @@
-"""Measure a running service on folders of real pictures: print tables of errors and draw contact sheets of mistakes.
+"""Measure how digits are read in folders of real pictures: print tables of errors and draw contact sheets of mistakes.
 
-    python benchmarks/real.py DIR… [--url http://127.0.0.1:8000] [--sheets runs/real]
+    python benchmarks/real.py DIR… [--sheets runs/real]
 
-A DIR holds `images/` and `labels.csv` (columns filename, label), or several such folders. Every picture is sent over
-HTTP as a raw body, since a file name could reveal its label. A refusal counts as an error.
-Pictures labelled `none` show no digit. A second table shows how well the legibility separates them from all digits of
-the run. A picture counts as legible from LEGIBLE on; a refused one has a legibility of 0.
-Needs the extra `training` (matplotlib, tqdm).
+A DIR holds `images/` and `labels.csv` (columns filename, label), or several such folders. The pictures are read as by
+the service, but without HTTP; *alone* is the dense network without the line network's second opinion. A picture that
+cannot be read counts as an error. Pictures labelled `none` show no digit. A second table shows how well the legibility
+separates them from all digits of the run. Needs the extra `training` (matplotlib, tqdm).
 """
 
 import os
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain, repeat
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-import httpx2
+import numpy as np
 import typer
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from tqdm import tqdm
 
+from app.inference.reading import Reading
+from app.preprocess.errors import PreprocessError
 from app.web.answers import LEGIBLE
 from evaluate import reliability, wilson_interval
-from rejection import auroc, ccr
+from robustness import DIGITS, LINES, Networks
 from training.pictures import NO_DIGIT, files_of_labels, labels_of
 
-FALSE_POSITIVES = 0.01
-AT_ONCE = 4
-SHOWN_CONFUSIONS = 8
-SHOWN_PICTURES = 100
-COLUMNS = 10
-TILE = 84
+PASSING = 0.98  # share of the digits that pass at the threshold at which non-digits are counted
+SHOWN_PICTURES, SHOWN_CONFUSIONS, COLUMNS, TILE = 100, 8, 10, 84
 GROUND = "#d8d8d8"
 
 
-@dataclass(frozen=True)
-class Reading:
-    """The service's answer to one picture.
-
-    Attributes
-    ----------
-    path : Path
-        The picture.
-    label : str
-        Its true digit, or NO_DIGIT.
-    answer : str
-        The predicted digit, or the problem type if the picture was refused.
-    confidence : float
-        The answer's probability; 0 if the picture was refused.
-    frame : str
-        The network's input, as a data URI; empty if the picture was refused.
-    legibility : float
-        The probability that the picture shows one whole digit; 0 if it was refused.
-    """
+class Answer(NamedTuple):
+    """The readings of one picture, with and without the second opinion; None if it cannot be read."""
 
     path: Path
     label: str
-    answer: str
-    confidence: float = 0.0
-    frame: str = ""
-    legibility: float = 0.0
+    reading: Reading | None
+    alone: Reading | None
 
     @property
-    def shows_digit(self) -> bool:
-        """Whether the picture shows a digit."""
-        return self.label != NO_DIGIT
+    def text(self) -> str:
+        """The digit that was read, or a dash."""
+        return str(self.reading.digit) if self.reading else "–"
 
     @property
-    def refused(self) -> bool:
-        """Whether the service refused the picture."""
-        return not self.frame
-
-    @property
-    def title(self) -> str:
-        """A short caption."""
-        if not self.shows_digit:
-            return f"looks like {self.answer} ({self.legibility:.0%})"
-        if self.refused:
-            return f"{self.label}→{Path(self.answer).name}"
-        return f"{self.label}→{self.answer} ({self.confidence:.0%})"
+    def is_wrong(self) -> bool:
+        """Whether another digit was read, or none."""
+        return self.text != self.label
 
 
 def main(
     folders: Annotated[list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")],
-    url: Annotated[str, typer.Option(envvar="DIGITS_URL", help="URL of the service.")] = "http://127.0.0.1:8000",
     sheets: Annotated[Path, typer.Option(help="Folder for the contact sheets.")] = Path("runs/real"),
-    key: Annotated[str, typer.Option(envvar="DIGITS_API_KEY", help="API key, if the service requires one.")] = "",
+    model: Annotated[Path, typer.Option(help="The dense network.")] = DIGITS,
+    lines_model: Annotated[Path, typer.Option(help="The line network.")] = LINES,
 ) -> None:
-    """Measure a running service on folders of real pictures."""
+    """Measure how digits are read in folders of real pictures."""
+    networks = Networks.of(model, lines_model)
     try:
-        results = read_all(labelled(folders), url, key)
+        found = labelled(folders)
+        answers = {name: read_all(name, labels, networks) for name, labels in found.items()}
     except OSError as error:
         typer.echo(f"{error.filename}: {error.strerror}", err=True)
         raise typer.Exit(1) from error
-    except httpx2.HTTPError as error:
-        advice = "start the service with `make run`, or pass its --url and --key"
-        typer.echo(f"{url} does not answer ({error}): {advice}.", err=True)
-        raise typer.Exit(1) from error
-    if not results:
+    if not answers:
         typer.echo(f"{', '.join(map(str, folders))}: no labels.csv lists a picture.", err=True)
         raise typer.Exit(1)
+    digits, others = chosen(answers, is_digit=True), chosen(answers, is_digit=False)
+    typer.echo("| folder | error % | alone % | errors | 95 % interval | unread | ECE % | legible % |\n" + 8 * "|---" + "|")
+    for name, some in digits.items():
+        typer.echo(row_of_digits(name, some))
+    typer.echo(f"\n| no digit | n | not legible % | AUROC % | alone % | refused, {PASSING:.0%} of digits pass | alone % |")
+    typer.echo(7 * "|---" + "|")
+    for name, some in others.items():
+        typer.echo(row_of_others(name, some, list(chain(*digits.values()))))
     sheets.mkdir(parents=True, exist_ok=True)
-    digits, others = showing(results, digit=True), showing(results, digit=False)
-    if digits:
-        typer.echo(table(digits))
-    if others:
-        typer.echo("\n" + table_of_others(others, list(chain(*digits.values()))))
-    for name, readings in digits.items():
-        wrong = mistakes(readings)
+    for name, some in digits.items():
+        wrong = sorted((answer for answer in some if answer.is_wrong), key=lambda answer: -confidence(answer.reading))
         path = draw_sheet(wrong, sheets / f"{name.replace('/', '-')}.png")
-        typer.echo(f"\n{name} ({path}): {confusions(wrong)}")
-    for name, readings in others.items():
-        path = draw_sheet(most_legible(readings), sheets / f"{name.replace('/', '-')}-none.png")
+        counts = Counter(f"{answer.label}→{answer.text}" for answer in wrong).most_common(SHOWN_CONFUSIONS)
+        typer.echo(f"\n{name} ({path}): {', '.join(f'{kind} ×{count}' for kind, count in counts) or 'no mistakes'}")
+    for name, some in others.items():
+        some = sorted(some, key=lambda answer: -legibility(answer.reading))
+        path = draw_sheet(some, sheets / f"{name.replace('/', '-')}-none.png")
         typer.echo(f"\n{name} ({path}): the most legible pictures without a digit")
 
 
 def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
     """Find the pictures and labels of each folder, keyed by a name that is unique among the folders."""
     found = [labels.parent.resolve() for folder in folders for labels in files_of_labels(folder)]
-    pictures = {folder: labels_of(folder) for folder in found}
-    pictures = {folder: labels for folder, labels in pictures.items() if labels}
+    pictures = {folder: labels for folder in found if (labels := labels_of(folder))}
     root = os.path.commonpath([folder.parent for folder in pictures]) if pictures else ""
     return {folder.relative_to(root).as_posix(): labels for folder, labels in pictures.items()}
 
 
-def read_all(pictures: dict[str, dict[Path, str]], url: str, key: str = "") -> dict[str, list[Reading]]:
-    """Send every picture of every folder to the service."""
-    results, headers = {}, {"X-API-Key": key} if key else {}
-    with httpx2.Client(base_url=url, headers=headers, timeout=30) as client, ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, labels in pictures.items():
-            readings = pool.map(read, repeat(client), labels.keys(), labels.values())
-            results[name] = list(tqdm(readings, name, total=len(labels), unit="picture", disable=None))
-    return results
+def read_all(name: str, labels: dict[Path, str], networks: Networks) -> list[Answer]:
+    """Read the pictures of a folder."""
+    answers = []
+    for path, label in tqdm(labels.items(), name, unit="picture", leave=False, disable=None):
+        try:
+            answers.append(Answer(path, label, *networks.read(path.read_bytes())))
+        except PreprocessError:
+            answers.append(Answer(path, label, None, None))
+    return answers
 
 
-def read(client: httpx2.Client, path: Path, label: str) -> Reading:
-    """Send one picture to the service."""
-    answer = client.post(
-        "/predict",
-        params={"frame": True},
-        content=path.read_bytes(),
-        headers={"content-type": "application/octet-stream"},
-    )
-    if answer.status_code != 401 and answer.headers.get("content-type") == "application/problem+json":
-        return Reading(path, label, answer.json()["type"])
-    prediction = answer.raise_for_status().json()
-    legibility = prediction.get("legibility", 1.0)  # older services do not report it
-    return Reading(path, label, str(prediction["digit"]), prediction["confidence"], prediction["frame"], legibility)
+def chosen(answers: dict[str, list[Answer]], is_digit: bool) -> dict[str, list[Answer]]:
+    """Select the pictures that show a digit, or those that do not; folders without any are dropped."""
+    some = {name: [a for a in group if (a.label != NO_DIGIT) == is_digit] for name, group in answers.items()}
+    return {name: group for name, group in some.items() if group}
 
 
-def showing(results: dict[str, list[Reading]], digit: bool) -> dict[str, list[Reading]]:
-    """Select the readings of pictures that show a digit, or of those that do not; folders without any are dropped."""
-    chosen = {name: [r for r in readings if r.shows_digit == digit] for name, readings in results.items()}
-    return {name: readings for name, readings in chosen.items() if readings}
+def row_of_digits(name: str, answers: Sequence[Answer]) -> str:
+    """Format a folder's error, its calibration error and its share of legible pictures."""
+    n, wrong = len(answers), sum(answer.is_wrong for answer in answers)
+    alone = sum(answer.alone is None or str(answer.alone.digit) != answer.label for answer in answers)
+    low, high = wilson_interval(wrong, n)
+    read = [answer for answer in answers if answer.reading]
+    ece = reliability([confidence(answer.reading) for answer in read], [not answer.is_wrong for answer in read]).error
+    legible = np.mean([legibility(answer.reading) >= LEGIBLE for answer in answers])
+    interval = f"{100 * low:.2f} to {100 * high:.2f} | {n - len(read)}"
+    errors = f"{100 * wrong / n:.2f} | {100 * alone / n:.2f} | {wrong}/{n}"
+    return f"| {name} | {errors} | {interval} | {100 * ece:.2f} | {100 * legible:.1f} |"
 
 
-def mistakes(readings: Iterable[Reading]) -> list[Reading]:
-    """Return refused pictures, then misread ones, most confident first."""
-    wrong = [reading for reading in readings if reading.answer != reading.label]
-    return sorted(wrong, key=lambda reading: (not reading.refused, -reading.confidence))
+def row_of_others(name: str, others: Sequence[Answer], digits: Sequence[Answer]) -> str:
+    """Format how well a folder's pictures without a digit are separated from the digits."""
+    legible = np.mean([legibility(answer.reading) >= LEGIBLE for answer in others])
+    cells = [f"{len(others)}", f"{100 * (1 - legible):.1f}"]
+    for measure in (auroc, refused):
+        for field in ("reading", "alone"):
+            ours, theirs = ([legibility(getattr(answer, field)) for answer in group] for group in (digits, others))
+            cells.append(f"{100 * measure(ours, theirs):.1f}" if digits else "–")
+    return f"| {name} | {' | '.join(cells)} |"
 
 
-def table(results: dict[str, list[Reading]]) -> str:
-    """Format each folder's error, calibration error and share of legible pictures as a Markdown table."""
-    lines = [
-        "| folder | error % | errors/n | 95 % interval | refused | ECE % | legible % |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, readings in results.items():
-        wrong, n = mistakes(readings), len(readings)
-        low, high = wilson_interval(len(wrong), n)
-        refused = sum(reading.refused for reading in wrong)
-        answered = [reading for reading in readings if not reading.refused]
-        ece = reliability([r.confidence for r in answered], [r.answer == r.label for r in answered]).error
-        cells = f"{100 * len(wrong) / n:.2f} | {len(wrong)}/{n} | {100 * low:.2f} to {100 * high:.2f}"
-        lines.append(f"| {name} | {cells} | {refused} | {100 * ece:.2f} | {100 * legible(readings):.1f} |")
-    return "\n".join(lines)
+def legibility(reading: Reading | None) -> float:
+    """Return the legibility of a reading; 0 if there is none."""
+    return reading.legibility if reading else 0.0
 
 
-def table_of_others(others: dict[str, list[Reading]], digits: list[Reading]) -> str:
-    """Format how well each folder's pictures without a digit are separated from the digits, as a Markdown table."""
-    lines = [
-        f"| no digit | n | not legible % | AUROC % | CCR at {FALSE_POSITIVES:.0%} FPR, % |",
-        "|---|---|---|---|---|",
-    ]
-    scores, correct = [r.legibility for r in digits], [r.answer == r.label for r in digits]
-    for name, readings in others.items():
-        own = [reading.legibility for reading in readings]
-        separation = "– | –"
-        if digits:
-            rate = ccr(scores, correct, own, FALSE_POSITIVES)
-            separation = f"{100 * auroc(scores, own):.2f} | {100 * rate:.1f}"
-        lines.append(f"| {name} | {len(own)} | {100 * (1 - legible(readings)):.1f} | {separation} |")
-    return "\n".join(lines)
+def confidence(reading: Reading | None) -> float:
+    """Return the probability of the digit that was read; 0 if there is none."""
+    return float(reading.probabilities.max()) if reading else 0.0
 
 
-def legible(readings: Sequence[Reading]) -> float:
-    """Return the share of pictures that count as legible."""
-    return sum(reading.legibility >= LEGIBLE for reading in readings) / len(readings)
+def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
+    """Compute the area under the ROC curve: how often a digit scores higher than another picture; ties count half."""
+    ordered = np.sort(others)
+    above = np.searchsorted(ordered, digits, "left")
+    tied = np.searchsorted(ordered, digits, "right") - above
+    return float(np.mean(above + tied / 2) / len(ordered))
 
 
-def most_legible(readings: Iterable[Reading]) -> list[Reading]:
-    """Return the pictures that were not refused, most legible first."""
-    return sorted((r for r in readings if not r.refused), key=lambda reading: -reading.legibility)
+def refused(digits: Sequence[float], others: Sequence[float]) -> float:
+    """Compute the share of the others that score below the threshold that PASSING of the digits reach."""
+    return float(np.mean(np.asarray(others) < np.quantile(digits, 1 - PASSING)))
 
 
-def confusions(wrong: Iterable[Reading]) -> str:
-    """List the most common confusions, then all refusals by type, with their counts."""
-    wrong = list(wrong)
-    confused = Counter(f"{reading.label}→{reading.answer}" for reading in wrong if not reading.refused)
-    refused = Counter(reading.answer for reading in wrong if reading.refused)
-    counts = confused.most_common(SHOWN_CONFUSIONS) + refused.most_common()
-    return ", ".join(f"{confusion} ×{count}" for confusion, count in counts) or "no mistakes"
-
-
-def draw_sheet(readings: Sequence[Reading], path: Path) -> Path:
+def draw_sheet(answers: Sequence[Answer], path: Path) -> Path:
     """Draw the first pictures, each beside its frame and under its caption."""
-    shown = readings[:SHOWN_PICTURES]
+    shown = answers[:SHOWN_PICTURES]
     rows = max(1, -(-len(shown) // COLUMNS))
     figure = Figure(figsize=(COLUMNS * 1.8, rows * 1.15), layout="constrained")
     grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
-    for axes, reading in zip(grid, shown, strict=False):
-        axes.imshow(tile(reading))
-        axes.set_title(reading.title, fontsize=7)
+    for axes, answer in zip(grid, shown, strict=False):
+        axes.imshow(tile(answer))
+        axes.set_title(f"{answer.label}→{answer.text} ({confidence(answer.reading):.0%})", fontsize=7)
     figure.savefig(path, dpi=100)
     return path
 
 
-def tile(reading: Reading) -> Image.Image:
-    """Draw a picture beside its frame; a missing one is left blank."""
-    sheet = Image.new("RGBA", (2 * TILE + 4, TILE), GROUND)
-    for file, left in ((reading.path.read_bytes(), 0), (b64decode(reading.frame.partition(",")[2]), TILE + 4)):
-        if image := open_if_picture(file):
-            sheet.alpha_composite(image, (left + (TILE - image.width) // 2, (TILE - image.height) // 2))
+def tile(answer: Answer) -> Image.Image:
+    """Draw a picture beside its frame; what cannot be read is left blank."""
+    sheet = Image.new("L", (2 * TILE + 4, TILE), GROUND)
+    if answer.reading:
+        picture = Image.open(BytesIO(answer.path.read_bytes()))
+        frame = Image.fromarray(np.uint8(255 * (1 - answer.reading.frame)))
+        for image, left in ((ImageOps.exif_transpose(picture), 0), (frame, TILE + 4)):
+            small = ImageOps.contain(image.convert("L"), (TILE, TILE))
+            sheet.paste(small, (left + (TILE - small.width) // 2, (TILE - small.height) // 2))
     return sheet
-
-
-def open_if_picture(file: bytes) -> Image.Image | None:
-    """Open a file as a picture that fits a tile, or return None, since refused files may not be pictures."""
-    try:
-        image = ImageOps.exif_transpose(Image.open(BytesIO(file))).convert("RGBA")
-    except Exception:  # Pillow's parsers raise any kind of exception on broken bytes
-        return None
-    return ImageOps.contain(image, (TILE, TILE))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,10 @@ that cannot be read counts as one. Each scene also writes a contact sheet
 import argparse
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,18 +24,32 @@ from PIL import Image
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
 from app.inference.opinion import SecondOpinion
-from app.inference.reading import read_digit
+from app.inference.reading import Reading, read_digit
 from scenes import SCENES, render
 from training import data
 
 ROOT = Path(__file__).parent.parent
+DIGITS, LINES = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
 EXAMPLES = 12
 LARGE_DIGITS = 200  # a 12-megapixel picture takes half a second to draw
 
-Frame = NDArray[np.float32]
-# The frame, and the probabilities of the ten digits, with and without the second opinion.
-Answer = tuple[Frame, NDArray[np.float32], NDArray[np.float32]]
-Reader = Callable[[bytes], Answer | None]
+
+class Networks(NamedTuple):
+    """The dense network, and the line network's second opinion."""
+
+    classifier: Classifier
+    opinion: SecondOpinion | None
+
+    @classmethod
+    def of(cls, model: Path, lines_model: Path) -> "Networks":
+        """Load both networks."""
+        classifier = Classifier(model)
+        return cls(classifier, SecondOpinion.of(classifier, LineNetwork(lines_model)))
+
+    def read(self, picture: bytes) -> tuple[Reading, Reading]:
+        """Read a picture as the service does, and without the second opinion."""
+        reading = read_digit(picture, self.classifier, opinion=self.opinion)
+        return reading, reading if reading.is_sure else read_digit(picture, self.classifier)
 
 
 @dataclass(frozen=True)
@@ -45,51 +58,36 @@ class Result:
 
     Attributes
     ----------
-    answers : list of int or None
-        Each picture's digit; None if it could not be read.
-    frames : list of NDArray or None
-        (28, 28) float32, ink = 1: each picture's frame.
+    readings : list of Reading or None
+        Each picture's; None if it could not be read.
     wrong, wrong_alone : NDArray
         (N,) bool, whether the answer differs from the label, with and without the second opinion.
     milliseconds : float
-        Median time from bytes to answer.
+        Median time of both.
     """
 
-    answers: list[int | None]
-    frames: list[Frame | None]
+    readings: list[Reading | None]
     wrong: NDArray[np.bool_]
     wrong_alone: NDArray[np.bool_]
     milliseconds: float
 
 
-def served(picture: bytes, model: Classifier, opinion: SecondOpinion | None) -> Answer | None:
-    """Read a picture as the service does; return None on any failure."""
-    try:
-        reading = read_digit(picture, model, opinion=opinion)
-        alone = reading if reading.is_sure else read_digit(picture, model)
-    except Exception:  # a crash is as bad as a refusal
-        return None
-    return reading.frame, reading.probabilities, alone.probabilities
-
-
-def measure(scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, reader: Reader) -> Result:
+def measure(scene: str, images: NDArray[np.uint8], labels: NDArray[np.int64], seed: int, networks: Networks) -> Result:
     """Read every digit in a scene, one picture at a time."""
-    answers: list[int | None] = []
-    alone: list[int | None] = []
-    frames: list[Frame | None] = []
-    times = []
-    for index, digit in enumerate(images):
+    found: list[Reading | None] = []
+    wrong, times = np.ones((2, len(labels)), bool), []
+    for index, (digit, label) in enumerate(zip(images, labels, strict=True)):
         picture = render(scene, digit, seed, index)
         start = time.perf_counter()
-        answer = reader(picture)
+        try:
+            reading, alone = networks.read(picture)
+        except Exception:  # a crash is as bad as a refusal
+            found.append(None)
+        else:
+            found.append(reading)
+            wrong[:, index] = reading.digit != label, alone.digit != label
         times.append(time.perf_counter() - start)
-        frames.append(answer and answer[0])
-        answers.append(answer and int(answer[1].argmax()))
-        alone.append(answer and int(answer[2].argmax()))
-    wrong, wrong_alone = (
-        np.array([digit != label for digit, label in zip(read, labels, strict=True)]) for read in (answers, alone)
-    )
-    return Result(answers, frames, wrong, wrong_alone, 1000 * float(np.median(times)))
+    return Result(found, *wrong, 1000 * float(np.median(times)))
 
 
 def thumbnail(picture: bytes) -> Image.Image:
@@ -109,18 +107,18 @@ def contact_sheet(
     for axes in grid.flat:
         axes.axis("off")
     for (above, below), index in zip(grid.T, chosen, strict=False):
-        answer, frame = result.answers[index], result.frames[index]
-        title = f"{labels[index]}→{'unread' if answer is None else answer}"
+        reading = result.readings[index]
+        title = f"{labels[index]}→{reading.digit if reading else 'unread'}"
         above.set_title(title, color="red" if result.wrong[index] else "black")
         above.imshow(thumbnail(render(scene, images[index], seed, index)))
-        if frame is not None:
-            below.imshow(1 - frame, cmap="gray", vmin=0, vmax=1)
+        if reading:
+            below.imshow(1 - reading.frame, cmap="gray", vmin=0, vmax=1)
     return figure
 
 
 def row(scene: str, result: Result, clean: Result) -> str:
     """Format a scene's row of the table."""
-    count, errors, unread = len(result.wrong), int(result.wrong.sum()), result.answers.count(None)
+    count, errors, unread = len(result.wrong), int(result.wrong.sum()), result.readings.count(None)
     error = 100 * errors / count
     more = error - 100 * clean.wrong[:count].mean()
     alone = f"{100 * result.wrong_alone.mean():.1f}"
@@ -144,8 +142,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--split", choices=["validation", "test"], default="validation")
     parser.add_argument("--n", type=int, default=500, help=f"digits per scene; at most {LARGE_DIGITS} in 12-megapixels")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "digits.onnx")
-    parser.add_argument("--lines-model", type=Path, default=ROOT / "models" / "lines.onnx")
+    parser.add_argument("--model", type=Path, default=DIGITS)
+    parser.add_argument("--lines-model", type=Path, default=LINES)
     parser.add_argument("--sheets", type=Path, default=ROOT / "runs" / "robustness", help="folder for contact sheets")
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=list(SCENES), metavar="NAME")
     return parser.parse_args()
@@ -154,9 +152,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Measure `clean`, then every requested scene."""
     options = arguments()
-    model = Classifier(options.model)
-    opinion = SecondOpinion.of(model, LineNetwork(options.lines_model))
-    reader = partial(served, model=model, opinion=opinion)
+    networks = Networks.of(options.model, options.lines_model)
     images, labels = chosen_digits(options.split, options.n, options.seed)
     options.sheets.mkdir(parents=True, exist_ok=True)
     sys.stdout.write(
@@ -165,7 +161,7 @@ def main() -> None:
     results: dict[str, Result] = {}
     for scene in dict.fromkeys(["clean", *options.scene]):
         count = min(options.n, LARGE_DIGITS) if scene == "12-megapixels" else options.n
-        results[scene] = measure(scene, images[:count], labels[:count], options.seed, reader)
+        results[scene] = measure(scene, images[:count], labels[:count], options.seed, networks)
         sys.stdout.write(row(scene, results[scene], results["clean"]) + "\n")
         sys.stdout.flush()
         figure = contact_sheet(scene, images, labels, options.seed, results[scene])

@@ -44,6 +44,15 @@ def digits(kind: str) -> Read:
     return lambda path: str(read_digit(path.read_bytes(), model, opinion=opinion).digit)
 
 
+def alone(kind: str) -> Read:
+    """Digits without the line network's second opinion."""
+    from app.inference.classifier import Classifier
+    from app.inference.reading import read_digit
+
+    model = Classifier(MODEL)
+    return lambda path: str(read_digit(path.read_bytes(), model).digit)
+
+
 def squash(kind: str) -> Read:
     """Our network, with the preprocessing of most services."""
     from app.inference.classifier import Classifier
@@ -108,6 +117,7 @@ def tesseract(kind: str) -> Read:
 
 RECOGNISERS: dict[str, Callable[[str], Read]] = {
     "digits": digits,
+    "alone": alone,
     "squashed": squash,
     "rapidocr": rapidocr,
     "ddddocr": ddddocr,
