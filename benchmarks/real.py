@@ -71,11 +71,11 @@ def main(
         typer.echo(f"{', '.join(map(str, folders))}: no labels.csv lists a picture.", err=True)
         raise typer.Exit(1)
     digits, others = chosen(answers, is_digit=True), chosen(answers, is_digit=False)
-    typer.echo("| folder | error % | alone % | errors | 95 % interval | unread | ECE % | legible % |\n" + 8 * "|---" + "|")
+    typer.echo(header("folder", "error %", "alone %", "errors", "95 % interval", "unread", "ECE %", "legible %"))
     for name, some in digits.items():
         typer.echo(row_of_digits(name, some))
-    typer.echo(f"\n| no digit | n | not legible % | AUROC % | alone % | refused, {PASSING:.0%} of digits pass | alone % |")
-    typer.echo(7 * "|---" + "|")
+    refusal = f"refused %, {PASSING:.0%} of digits pass"
+    typer.echo("\n" + header("no digit", "n", "not legible %", "AUROC %", "alone %", refusal, "alone %"))
     for name, some in others.items():
         typer.echo(row_of_others(name, some, list(chain(*digits.values()))))
     sheets.mkdir(parents=True, exist_ok=True)
@@ -88,6 +88,11 @@ def main(
         some = sorted(some, key=lambda answer: -legibility(answer.reading))
         path = draw_sheet(some, sheets / f"{name.replace('/', '-')}-none.png")
         typer.echo(f"\n{name} ({path}): the most legible pictures without a digit")
+
+
+def header(*titles: str) -> str:
+    """Format the header of a table."""
+    return f"| {' | '.join(titles)} |\n{len(titles) * '|---'}|"
 
 
 def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
