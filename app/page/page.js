@@ -1,8 +1,9 @@
 // The page: a drawing or a picture → POST /read and /predict → the answer, its explanation, and corrections of it.
 "use strict";
 
-const STROKE_WIDTH = 0.03; // in heights of the sheet, so thin that ten digits fit side by side
-const DOT_WIDTH = 0.05; // so that a decimal point is seen beside large digits
+const [THINNEST, THICKEST] = [0.012, 0.03]; // the pen's width, in heights of the sheet; small digits need a thin one
+const PEN = 0.1; // its width, in lengths of the longest stroke
+const DOT = 5 / 3; // width of a dot, in widths of the pen, so that a decimal point is seen beside large digits
 const DRAWING = { width: 432, height: 288 }; // pixels of the drawing that is sent; the sheet has this shape
 const TAP = 0.02; // in heights of the sheet: a stroke that moves less may be a tap
 const LIVE_MS = 100; // minimum interval between requests while the pen is down
@@ -15,6 +16,7 @@ const KEPT_BYTES = 1_000_000; // size of the largest picture that survives a rel
 const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
 const NO_ANSWER = "No digit yet";
+const NOTHING = "?"; // in place of a digit
 const SVG = "http://www.w3.org/2000/svg";
 
 const element = (id) => document.getElementById(id);
@@ -37,7 +39,7 @@ function isNumber(answer) {
 // ---- State: the contents of the sheet, and the answer.
 
 let strokes = []; // each is a list of points in heights of the sheet, so that it can be drawn at any size
-let undone = []; // strokes that were undone, the next one to redo last
+let [past, future] = [[], []]; // contents of the sheet to undo or redo to, the next one last: {strokes, picture}
 let stroke = null; // the one being drawn; added to `strokes` once it cannot be a tap
 let pointer; // its id, to ignore other fingers, a resting palm, or the mouse
 let current = null; // the picture shown: {blob}, for a file also {name, url}; later its `answer` or `error`
@@ -51,9 +53,11 @@ try {
 
 function paint(context, height) {
   context.lineCap = context.lineJoin = "round";
+  const lengths = strokes.filter(hasMoved).map(extent);
+  const width = lengths.length ? Math.min(THICKEST, Math.max(THINNEST, PEN * Math.max(...lengths))) : THICKEST;
   for (const points of strokes) {
     const [first, ...rest] = points.map(([x, y]) => [x * height, y * height]);
-    context.lineWidth = (hasMoved(points) ? STROKE_WIDTH : DOT_WIDTH) * height;
+    context.lineWidth = (hasMoved(points) ? 1 : DOT) * width * height;
     context.beginPath();
     context.moveTo(...first);
     let last = first;
@@ -66,6 +70,11 @@ function paint(context, height) {
   }
 }
 
+// Return the longer side of a stroke's bounding box.
+function extent(points) {
+  return Math.max(...[0, 1].map((axis) => points.map((point) => point[axis])).map((at) => Math.max(...at) - Math.min(...at)));
+}
+
 function repaint() {
   const width = Math.round(sheet.clientWidth * devicePixelRatio);
   const height = Math.round((width * DRAWING.height) / DRAWING.width);
@@ -76,9 +85,10 @@ function repaint() {
   paint(context, height);
   element("hint").hidden = strokes.length > 0 || !element("picture").hidden;
   element("hint").textContent = current?.name ?? "Draw a number here";
-  element("undo").disabled = strokes.length === 0;
-  element("redo").disabled = undone.length === 0;
-  element("clear").disabled = strokes.length === 0 && current === null;
+  element("undo").disabled = past.length === 0;
+  element("redo").disabled = future.length === 0;
+  element("clear").disabled = isEmpty();
+  element("clear").textContent = current?.url ? "Draw" : "Clear";
 }
 
 // Render the strokes as a PNG.
@@ -95,7 +105,7 @@ new ResizeObserver(repaint).observe(sheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
 // ---- The pen. A tap on a digit's box selects the digit, and a tap elsewhere draws a dot. Only a stroke of the mouse
-// replaces a photo: a finger or a pen that moves over one scrolls the page.
+// replaces a photo: a finger or a pen that moves over one scrolls the page, and "Draw" starts an empty sheet.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
@@ -111,9 +121,9 @@ function isDrawing() {
 }
 
 function begin() {
-  if (current?.url) clear();
+  remember();
+  if (current?.url) empty();
   strokes.push(stroke);
-  undone = [];
   sentAt = performance.now(); // most strokes are short, and are read once complete
 }
 
@@ -149,26 +159,47 @@ sheet.addEventListener("lostpointercapture", (event) => {
 sheet.addEventListener("click", (event) => current?.url && choices()[digitAt(event)]?.click());
 sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press may be a slow stroke
 
-// ---- Undo, redo and clear, which undoes all strokes.
+// ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
+
+function contents() {
+  return { strokes: [...strokes], picture: current?.url ? current : null };
+}
+
+function isEmpty() {
+  return strokes.length === 0 && current === null;
+}
+
+function remember() {
+  past.push(contents());
+  future = [];
+}
 
 function undo() {
-  if (strokes.length === 0) return;
-  undone.push(strokes.pop());
-  if (strokes.length > 0) readDrawing();
-  else clear();
+  if (past.length > 0) goTo(past, future);
 }
 
 function redo() {
-  if (undone.length === 0) return;
-  strokes.push(undone.pop());
-  readDrawing();
+  if (future.length > 0) goTo(future, past);
+}
+
+function goTo(states, others) {
+  others.push(contents());
+  const { strokes: drawn, picture } = states.pop();
+  put(picture);
+  strokes = drawn;
+  if (picture?.answer) show(picture);
+  else if (picture) readPicture(picture);
+  else if (drawn.length > 0) readDrawing();
+  else show(null);
 }
 
 function clear() {
-  stopReading();
-  undone.push(...strokes.reverse());
-  strokes = [];
-  showPicture(null);
+  if (!isEmpty()) remember();
+  empty();
+}
+
+function empty() {
+  put(null);
   show(null);
 }
 
@@ -241,7 +272,8 @@ async function finishReading(picture, mine) {
   await settle(picture, mine.signal, () => say("The service is busy. Trying again …"));
   if (mine !== reading) return; // another request has been started
   reading = null;
-  if (picture.answer || !isDrawing()) show(picture); // an error for an unfinished digit is not shown
+  const isRead = picture.answer && headline(picture.answer) !== NOTHING;
+  if (isRead || !isDrawing()) show(picture); // that an unfinished digit cannot be read is not shown
 }
 
 // ---- Requests to the service.
@@ -348,6 +380,11 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
   return { row, fill: bar.firstChild, share };
 });
 
+// Return the text that was read; what is probably no digit has none.
+function headline(answer) {
+  return !isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE ? NOTHING : answer.text;
+}
+
 function inWords(answer) {
   return doubt(answer) ?? `${percent(answer.confidence)} sure`;
 }
@@ -359,7 +396,7 @@ function doubt(answer) {
 }
 
 function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
-  if (legibility < LEGIBLE) return "Probably not a digit";
+  if (legibility < LEGIBLE) return `Probably not a digit. If it is one, a ${digit}`;
   if (confidence >= SURE) return undefined;
   return `Not sure, ${percent(confidence)}: it could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
 }
@@ -391,7 +428,7 @@ function show(picture) {
   current = picture;
   const { answer, error } = picture ?? {};
   const waits = picture && !answer && !error;
-  element("text").textContent = answer?.text ?? (waits ? "…" : "?");
+  element("text").textContent = answer ? headline(answer) : (waits ? "…" : NOTHING);
   say(answer ? inWords(answer) : (error?.message ?? (waits ? "Reading …" : NO_ANSWER)));
   element("facts").textContent = answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}`
@@ -739,15 +776,15 @@ async function drawn(svg) {
 }
 
 function take(picture) {
+  if (!isEmpty()) remember();
   put(picture);
   readPicture(picture);
 }
 
-// Put a picture on the sheet, replacing its contents.
+// Put a picture, or nothing, on the sheet, in place of its contents.
 function put(picture) {
   stopReading();
   strokes = [];
-  undone = [];
   showPicture(picture);
 }
 
@@ -809,10 +846,17 @@ let listing = new AbortController();
 
 function clearList() {
   listing.abort();
-  for (const { url } of listed) URL.revokeObjectURL(url);
+  forget(listed);
   listed = [];
   element("list").replaceChildren();
   element("batch").hidden = true;
+}
+
+// Free the memory of pictures, which undo and redo no longer restore.
+function forget(pictures) {
+  const isKept = ({ picture }) => !pictures.includes(picture);
+  [past, future] = [past.filter(isKept), future.filter(isKept)];
+  for (const { url } of pictures) URL.revokeObjectURL(url);
 }
 
 function list(pictures) {
@@ -845,7 +889,7 @@ async function readOne(picture, signal) {
   const { button, thumbnail, text, note } = picture.row;
   await settle(picture, signal, () => (note.textContent = "The service is busy. Waiting …"));
   if (signal.aborted || !listed.includes(picture)) return;
-  text.textContent = picture.answer?.text ?? "?";
+  text.textContent = picture.answer ? headline(picture.answer) : NOTHING;
   if (picture.answer) fit(text, picture.answer.lines);
   note.textContent = picture.answer ? inWords(picture.answer) : picture.error.message;
   if (picture.answer && thumbnail.classList.contains("unknown")) showFrame(thumbnail, picture.answer);
@@ -911,7 +955,7 @@ function removeListed(picture) {
     if (neighbour?.answer || neighbour?.error) choose(neighbour);
     else clear();
   }
-  URL.revokeObjectURL(picture.url);
+  forget([picture]);
   if (neighbour) {
     count();
     neighbour.row.remove.focus();

@@ -152,20 +152,22 @@ def test_an_unsure_answer_names_the_runner_up(page, digits, classifier, line_net
 
 
 @pytest.mark.parametrize("name", LETTERS)
-def test_a_drawn_letter_is_shown_as_probably_not_a_digit(page, name):
+def test_a_drawn_letter_has_no_digit_as_its_headline(page, name):
     for stroke in LETTERS[name]:
         draw(page, stroke)
-    answered(page)
-    expect(page.locator("#message")).to_have_text("Probably not a digit")
+    assert answered(page) == "?"
+    expect(page.locator("#message")).to_have_text(re.compile(r"^Probably not a digit. If it is one, a \d$"))
+    expect(page.locator("#bars .best")).to_have_count(1)
 
 
 def test_a_probable_non_digit_is_announced(page, three):
     choose(page, ("A.png", encode(letter("A"))))
     answered(page)
-    expect(page.locator("#verdict").get_by_role("status")).to_have_text(re.compile(r"^\d Probably not a digit$"))
+    expect(page.locator("#verdict").get_by_role("status")).to_have_text(re.compile(r"^\? Probably not a digit"))
     choose(page, ("three.png", three), ("A.png", encode(letter("A"))))
     expect(page.locator("#list li").first).to_contain_text("% sure")
     expect(page.locator("#list li").last).to_contain_text("Probably not a digit")
+    expect(page.locator("#list b").last).to_have_text("?")
     assert answered(page) == "3"
     expect(page.locator("#verdict").get_by_role("status")).to_have_text(re.compile(r"% sure$"))
 

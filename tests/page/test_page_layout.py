@@ -63,6 +63,19 @@ def test_sheet_and_answer_fit_on_phones_and_at_200_percent_zoom(browser, url, fo
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (width, height)
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(320, 568), (390, 664), (667, 375), (844, 390), (1440, 900)])
+def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(browser, url, size, scheme):
+    viewport = {"width": size[0], "height": size[1]}
+    with opened(browser, url, has_touch=True, viewport=viewport, color_scheme=scheme) as page:
+        draw_by_touch(page, SEVEN)
+        assert answered(page) == "7"
+        bars = [f"#bars li:nth-child({place})" for place in range(1, 11)]
+        assert [name for name in ("#desk", "#text", "#message", *bars) if not is_in_view(page, name)] == []
+        shares = page.locator("#bars i").evaluate_all("bars => bars.map(bar => bar.parentElement.clientWidth)")
+        assert min(shares) > 12
+
+
 def test_a_wide_screen_is_filled(browser, url):
     with opened(browser, url, viewport={"width": 1440, "height": 900}) as page:
         draw(page, SEVEN)
