@@ -17,7 +17,7 @@ from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map
 from app.preprocess.strips import STRIP_HEIGHT
 from training import line_text
-from training.characters import invented_character, letter, scribble
+from training.characters import letter, scribble
 from training.characters import lines as printed_lines
 from training.characters import sign as money_sign
 from training.characters import written as drawn_by_hand
@@ -126,9 +126,9 @@ def stroked(mask: Mask, height: float, pen: Pen, rng: Generator) -> Map:
 
 def other(kind: str, glyphs: Glyphs, rng: Generator) -> Map:
     """Draw what is neither digit nor mark, cropped to its ink."""
-    kinds = [*[letter] * 4, money_sign, invented_character, scribble, printed_lines, shape, texture, equals]
+    kinds = [*[letter] * 4, money_sign, scribble, printed_lines, shape, texture, equals]
     while True:
-        if kind == "*" and glyphs.others and rng.random() < 0.45:
+        if kind == "*" and glyphs.others and rng.random() < 0.5:
             image = Image.fromarray(glyphs.others[rng.integers(len(glyphs.others))])
             ink = thickened(levels(image.rotate(rng.uniform(-12, 12), Image.Resampling.BILINEAR)), rng)
         elif kind in line_text.LETTERS:

@@ -396,7 +396,7 @@ function doubt(answer) {
 }
 
 function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
-  if (legibility < LEGIBLE) return `Probably not a digit. If it is one, a ${digit}`;
+  if (legibility < LEGIBLE) return `Probably not a digit (most like ${digit})`;
   if (confidence >= SURE) return undefined;
   return `Not sure, ${percent(confidence)}: it could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
 }
@@ -420,7 +420,7 @@ function runnerUp(digit, probabilities) {
 }
 
 function inShort(digit, probabilities) {
-  return `a ${digit}, ${percent(probabilities[digit])}`;
+  return `${digit === 8 ? "an" : "a"} ${digit}, ${percent(probabilities[digit])}`;
 }
 
 // Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
