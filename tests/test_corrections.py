@@ -134,7 +134,7 @@ def test_an_invalid_label_is_refused(folder, pictures, label):
 @pytest.mark.parametrize("name", ["empty", "text", "cut png", "white", "bomb"])
 def test_an_unreadable_picture_is_refused_as_by_predict(folder, name):
     with serving(folder) as client:
-        refusals = [client.post(f"/{route}?label=7", content=HOSTILE[name][0]) for route in ("corrections", "predict")]
+        refusals = [client.post(f"/{route}", content=HOSTILE[name][0]) for route in ("corrections?label=7", "predict")]
     ours, predicts = ({**answer.json(), "request_id": "", "instance": ""} for answer in refusals)
     assert ours == predicts
     assert not names_in(folder)

@@ -173,11 +173,32 @@ def test_an_impossible_length_is_a_problem(client, picture, on_it):
     assert answer.json()["detail"] == expected
 
 
-@pytest.mark.parametrize("query", ["length=0", "length=65", "length=two", "length=", "frame=perhaps", "marks=perhaps"])
+INVALID = {
+    "length=0": "length must be at least 1, and not '0'",
+    "length=65": "length must be at most 64, and not '65'",
+    "length=two": "length must be a whole number, and not 'two'",
+    "length=": "length must be a whole number, and not ''",
+    "frame=perhaps": "frame must be true or false, and not 'perhaps'",
+    "marks=perhaps": "marks must be true or false, and not 'perhaps'",
+    "min_confidence=high": "min_confidence must be a number, and not 'high'",
+    "min_confidence=nan": "min_confidence must be at most 1, and not 'nan'",
+    "lenght=4": "lenght is no parameter of this route: /docs lists them",
+}
+
+
+@pytest.mark.parametrize("query", INVALID)
 def test_an_invalid_parameter_is_a_problem(client, picture, query):
     answer = client.post(f"/read?{query}", content=picture)
     assert_problem(answer, 422, "invalid-parameter", "/read")
-    assert answer.json()["detail"].startswith(query.split("=")[0] + ": ")
+    assert answer.json()["detail"] == f"{INVALID[query]}."
+
+
+def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(client, picture):
+    text = client.post("/read", content=picture).json()
+    assert client.post("/read?min_confidence=0.5", content=picture).json() == text
+    answer = client.post("/read?min_confidence=1", content=picture)
+    assert_problem(answer, 422, "not-sure", "/read")
+    assert answer.json()["reading"] == text
 
 
 def test_a_text_is_never_refused_for_its_legibility(picture):

@@ -248,6 +248,7 @@ ELSEWHERE = {
     "cross-origin",
     "correction-not-stored",
     "not-a-digit",
+    "not-sure",
     "too-complex",
     "invalid-parameter",
     "internal-error",
@@ -276,15 +277,41 @@ def every_subclass(*classes: type) -> set[type]:
 def test_an_invalid_parameter_is_a_problem(client, picture):
     answer = client.post("/predict?frame=perhaps", content=picture)
     assert_problem(answer, 422, "invalid-parameter", "/predict")
-    assert answer.json()["detail"].startswith("frame: Input should be a valid boolean")
+    assert answer.json()["detail"] == "frame must be true or false, and not 'perhaps'."
+
+
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch", "/explain", "/read"])
+def test_a_misspelt_parameter_is_a_problem(client, picture, route):
+    files = [("files" if "batch" in route else "file", picture)]
+    answer = client.post(f"{route}?farme=true", files=files)
+    assert_problem(answer, 422, "invalid-parameter", route)
+    assert answer.json()["detail"] == "farme is no parameter of this route: /docs lists them."
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "name"),
-    [("GET", "/none", 404, "not-found"), ("GET", "/predict", 405, "method-not-allowed")],
+    ("method", "path", "status", "name", "detail"),
+    [
+        ("GET", "/none", 404, "not-found", "There is no GET /none: /docs lists what there is."),
+        ("GET", "/predict", 405, "method-not-allowed", "There is no GET /predict: send POST."),
+    ],
 )
-def test_an_unknown_path_or_method_is_a_problem(client, method, path, status, name):
-    assert_problem(client.request(method, path), status, name, path)
+def test_an_unknown_path_or_method_is_a_problem(client, method, path, status, name, detail):
+    answer = client.request(method, path)
+    assert_problem(answer, status, name, path)
+    assert answer.json()["detail"] == detail
+
+
+def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(client, digits):
+    unsure, sure = encode(letter("A")), encode(digits[350])
+    prediction = client.post("/predict", content=unsure).json()
+    answer = client.post("/predict?min_confidence=0.9", content=unsure)
+    assert_problem(answer, 422, "not-sure", "/predict")
+    assert answer.json()["reading"] == prediction
+    assert client.post("/predict?min_confidence=0.9", content=sure).json()["digit"] == 7
+    files = [("files", each) for each in (unsure, sure)]
+    first, second = client.post("/predict/batch?min_confidence=0.9", files=files).json()["results"]
+    assert first["error"]["reading"] == prediction
+    assert second["digit"] == 7
 
 
 def test_a_body_of_unknown_length_is_counted_as_it_arrives(seven):
@@ -316,11 +343,9 @@ def test_a_picture_below_min_legibility_is_refused(picture):
         assert client.post("/predict", content=picture).json()["digit"] == 7
 
 
-def test_several_digits_are_reported_as_such(seven, classifier, monkeypatch):
-    reading = read_digit(encode(seven), classifier, MAX_PIXELS)._replace(legibility=0.1, has_several=True)
-    monkeypatch.setattr("app.inference.reading.chosen", lambda found, *_: (found[0], reading))
+def test_several_digits_are_reported_as_such(digits):
     with TestClient(create_app(Settings(min_legibility=0.5))) as client:
-        answer = client.post("/predict", content=encode(seven))
+        answer = client.post("/predict", content=encode(number(digits[[350, 120]])))
     assert_problem(answer, 422, "not-a-digit", "/predict")
     assert answer.json()["detail"] == "There are several digits in the picture: send one at a time, or use POST /read."
 

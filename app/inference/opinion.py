@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier, ModelError, log_odds_of
-from app.inference.ctc import BLANK
+from app.inference.ctc import BLANK, best_path, symbols_of
 from app.inference.lines import OTHER, LineNetwork
 from app.inference.transcript import DIGITS, SPACE
 from app.preprocess.decode import Picture
@@ -62,7 +62,7 @@ class SecondOpinion:
 
     def __call__(
         self, picture: Picture, box: Box, probabilities: NDArray[np.float32], legibility: float
-    ) -> tuple[NDArray[np.float32], float]:
+    ) -> tuple[NDArray[np.float32], float, bool]:
         """Combine the dense network's opinion on the digit in a box with the line network's.
 
         Parameters
@@ -78,11 +78,13 @@ class SecondOpinion:
 
         Returns
         -------
-        (NDArray, float)
-            The same, combined.
+        (NDArray, float, bool)
+            The same, combined; and whether the line network reads several digits.
         """
-        seen = [digit_probabilities(self.network(strip.pixels)) for strip in strips_of_digit(picture, box)]
-        return combined(probabilities, legibility, np.stack(seen), self.weights)
+        outputs = [self.network(strip.pixels) for strip in strips_of_digit(picture, box)]
+        seen = np.stack([digit_probabilities(output) for output in outputs])
+        has_several = any(sum(map(DIGITS.__contains__, symbols_of(best_path(output)))) > 1 for output in outputs)
+        return *combined(probabilities, legibility, seen, self.weights), has_several
 
 
 def combined(

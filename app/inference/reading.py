@@ -163,8 +163,9 @@ def judged(
     if not found:
         raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
     if opinion and not reading.is_sure and best.box is not WHOLE:  # nothing was cut out of a frame
-        shares, legible = opinion(best.picture, best.box, reading.probabilities, reading.legibility)
-        reading = reading._replace(probabilities=shares, legibility=legible)
+        shares, legible, has_several = opinion(best.picture, best.box, reading.probabilities, reading.legibility)
+        has_several = has_several or reading.has_several
+        reading = reading._replace(probabilities=shares, legibility=legible, has_several=has_several)
         watch.end("inference")
     return reading._replace(ink=ink_around(best) if with_ink else None, stages=tuple(watch.stages))
 

@@ -62,32 +62,6 @@ class Explanation(Prediction):
     )
 
 
-class Problem(BaseModel):
-    """Why a request failed (RFC 9457)."""
-
-    type: str = Field(description="The type of problem. Stable: programs can compare it.")
-    title: str = Field(description="A short summary, the same for every problem of this type.")
-    status: int = Field(description="The HTTP status code.")
-    detail: str = Field(description="What is wrong with this request, and what to do.")
-    instance: str = Field(description="The path of the request.")
-    request_id: str = Field(description="The id of the request, which is also in the X-Request-ID header and the log.")
-    error: str | None = Field(
-        default=None, description="Under /v2: the detail, where clients of the protocol expect it."
-    )
-
-
-class Failure(BaseModel):
-    """Why one picture of several could not be read."""
-
-    error: Problem
-
-
-class Predictions(BaseModel):
-    """The digit on each of several pictures."""
-
-    results: list[Prediction | Failure] = Field(description="In the order of the pictures.")
-
-
 class Digit(Classification):
     """A digit in a text."""
 
@@ -125,6 +99,33 @@ class Text(BaseModel):
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
     lines: list[Line] = Field(description="From top to bottom, at most 32.")
     model: Model
+
+
+class Problem(BaseModel):
+    """Why a request failed (RFC 9457)."""
+
+    type: str = Field(description="The type of problem. Stable: programs can compare it.")
+    title: str = Field(description="A short summary, the same for every problem of this type.")
+    status: int = Field(description="The HTTP status code.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    instance: str = Field(description="The path of the request.")
+    request_id: str = Field(description="The id of the request, which is also in the X-Request-ID header and the log.")
+    error: str | None = Field(
+        default=None, description="Under /v2: the detail, where clients of the protocol expect it."
+    )
+    reading: Prediction | Text | None = Field(default=None, description="The answer that is not sure enough.")
+
+
+class Failure(BaseModel):
+    """Why one picture of several could not be read."""
+
+    error: Problem
+
+
+class Predictions(BaseModel):
+    """The digit on each of several pictures."""
+
+    results: list[Prediction | Failure] = Field(description="In the order of the pictures.")
 
 
 class Stored(BaseModel):

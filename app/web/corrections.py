@@ -4,11 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import Field
 
 from app.corrections import Corrections, Label, NotStored
 from app.preprocess.errors import BlankImage
 from app.settings import Settings
 from app.web import answers, conversion, errors, problems
+from app.web.parameters import Parameters
 from app.web.readings import read_one
 from app.web.routes import OF_ONE_PICTURE, REQUEST
 from app.web.service import Serving
@@ -21,6 +23,13 @@ OF_CORRECTIONS = OF_ONE_PICTURE | {
     errors.CrossOrigin,
     NotStored,
 }
+
+
+class OfCorrection(Parameters):
+    """What is in the picture."""
+
+    label: Label = Field(description="The digit in the picture, or `none` if it shows no digit.")
+
 
 guarded = APIRouter()  # as in `app.web.routes`
 
@@ -55,6 +64,7 @@ def is_from_elsewhere(request: Request) -> bool:
 
 @guarded.post(
     "/corrections",
+    summary="Store a correction",
     tags=["pictures"],
     status_code=201,
     responses={
@@ -75,11 +85,12 @@ async def correct(
     # Before the picture, so that its body is not read if corrections are off.
     corrections: Annotated[Corrections, Depends(folder_of)],
     picture: Upload,
-    label: Annotated[Label, Query(description="The digit in the picture, or `none` if it shows no digit.")],
+    parameters: Annotated[OfCorrection, Query()],
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
     reading = await read_one(request, service, picture)
     answer = conversion.prediction_of(reading, service.reader.classifier.version, with_frame=False)
+    label = parameters.label
     stored = await corrections.add(picture, label, answer.model_dump(exclude_unset=True))
     if stored:
         service.metrics.corrections.labels(label).inc()

@@ -8,13 +8,23 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, Response
 from pydantic.json_schema import models_json_schema
 
 from app.web.answers import Problem
 from app.web.middleware import POLICY
 from app.web.tensors import InferRequest
 
+STYLE = """
+:root { color-scheme: light dark; }
+body { margin: 0; }
+#back { display: inline-block; margin: 1rem 1.25rem 0; font: 1rem/1.5 system-ui, sans-serif; color: #3452c7; }
+@media (prefers-color-scheme: dark) {
+  body { background: #131418; }
+  #back { color: #93a6ff; }
+  #swagger-ui { filter: invert(0.9) hue-rotate(180deg); }
+}
+"""
 REFERENCE = "#/components/schemas/{model}"
 SWAGGER = Path(__file__).parent / "swagger"  # its files, from npm
 
@@ -24,15 +34,23 @@ router = APIRouter(include_in_schema=False)
 @router.get("/docs")
 async def docs() -> HTMLResponse:
     """Return the page of Swagger UI."""
-    page = get_swagger_ui_html(
+    swagger = get_swagger_ui_html(
         openapi_url="openapi.json",
         title="Digits",
         swagger_js_url="swagger/swagger-ui-bundle.js",
         swagger_css_url="swagger/swagger-ui.css",
         swagger_favicon_url="data:,",
     )
-    page.headers["Content-Security-Policy"] = docs_policy(bytes(page.body).decode())
-    return page
+    html = bytes(swagger.body).decode()
+    html = html.replace("</head>", '<link rel="stylesheet" href="docs.css"></head>')
+    html = html.replace("<body>", '<body><a href="." id="back">← Digits</a>')
+    return HTMLResponse(html, headers={"Content-Security-Policy": docs_policy(html)})
+
+
+@router.get("/docs.css")
+async def docs_style() -> Response:
+    """Return the style of what surrounds Swagger UI, and its colours in dark mode."""
+    return Response(STYLE, media_type="text/css")
 
 
 def docs_policy(html: str) -> str:

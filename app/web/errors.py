@@ -13,12 +13,15 @@ WebError
 ├── TooManyPictures      the request has more pictures than allowed
 ├── InvalidInference     the request does not follow the Open Inference Protocol
 ├── UnknownVersion       the model has another version
+├── NotSure              the answer is less certain than the request asks for
 ├── Overloaded           the request would have to wait too long
 ├── ShuttingDown         the service was told to stop
 ├── CorrectionsOff       the service stores no corrections
 ├── CrossOrigin          a page of another origin asks for a correction to be stored
 └── Unauthorized         the API key is missing or wrong
 """
+
+from pydantic import BaseModel
 
 
 class WebError(Exception):
@@ -71,6 +74,14 @@ class InvalidInference(WebError):
 
 class UnknownVersion(WebError):
     """The model has another version."""
+
+
+class NotSure(WebError):
+    """The answer, which is `reading`, is less certain than the request asks for."""
+
+    def __init__(self, message: str, reading: BaseModel) -> None:
+        super().__init__(message)
+        self.reading = reading
 
 
 class Overloaded(WebError):

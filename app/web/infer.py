@@ -3,7 +3,7 @@
 Tensors are part of the JSON, or follow it as the protocol's binary extension defines.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -16,6 +16,7 @@ from app.preprocess.frame import FRAME_SIDE
 from app.preprocess.maps import Map
 from app.web.conversion import values_of
 from app.web.errors import InvalidInference
+from app.web.parameters import in_words
 from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse, OutputName, OutputTensor
 from app.web.uploads import MAX_PICTURES, bytes_of, check_count, json_object
 
@@ -36,7 +37,7 @@ class Inference:
         try:
             self.request = InferRequest.model_validate(json_object(body[:end], MAX_TENSOR_VALUES))
         except ValidationError as error:
-            raise InvalidInference("; ".join(map(sentence, error.errors())) + ".") from error
+            raise InvalidInference("; ".join(map(in_words, error.errors())) + ".") from error
         (self.input,) = self.request.inputs
         self.binary = body[end:]
         size = self.input.parameters.binary_data_size
@@ -135,8 +136,3 @@ def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
     """Return the output tensors, rounded as in /predict."""
     answers = list(map(values_of, readings))
     return {name: np.array([answer[name] for answer in answers]) for name in get_args(OutputName)}
-
-
-def sentence(error: Mapping[str, Any]) -> str:
-    """Describe a validation error and its location."""
-    return f"{'.'.join(map(str, error['loc']))}: {error['msg']}"

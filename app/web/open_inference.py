@@ -55,6 +55,7 @@ async def check_version(service: Serving, version: Annotated[str, Path(descripti
 def of_model(
     add: Callable[..., Callable[[Endpoint], Endpoint]],
     path: str,
+    summary: str,
     responses: dict[int | str, Any],
     **options: Any,  # noqa: ANN401
 ) -> Callable[[Endpoint], Endpoint]:
@@ -62,22 +63,26 @@ def of_model(
     unknown = problems.documentation(MODEL + path, errors.UnknownVersion, RequestValidationError)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
-        add(MODEL + path, responses=responses, **options)(endpoint)
+        add(MODEL + path, summary=summary, responses=responses, **options)(endpoint)
         name = f"{endpoint.__name__}_of_version"
         options["dependencies"] = [Depends(check_version)]
-        add(f"{MODEL}/versions/{{version}}{path}", name=name, responses=unknown | responses, **options)(endpoint)
+        path_of_version = f"{MODEL}/versions/{{version}}{path}"
+        own = f"{summary}, by its version"
+        add(path_of_version, name=name, summary=own, responses=unknown | responses, **options)(endpoint)
         return endpoint
 
     return decorate
 
 
-@unguarded.get("/v2", responses=answers.documentation(tensors.SERVER_EXAMPLE))
+@unguarded.get("/v2", summary="The service's metadata", responses=answers.documentation(tensors.SERVER_EXAMPLE))
 async def server_metadata(request: Request) -> tensors.ServerMetadata:
     """Return the name and version of the service, and the protocol extensions it supports."""
     return tensors.ServerMetadata(version=request.app.version)
 
 
-@unguarded.get("/v2/health/live", responses=answers.documentation(tensors.LIVE_EXAMPLE))
+@unguarded.get(
+    "/v2/health/live", summary="Does the service run?", responses=answers.documentation(tensors.LIVE_EXAMPLE)
+)
 async def server_live() -> tensors.ServerLive:
     """Report that the service is running."""
     return tensors.ServerLive()
@@ -85,6 +90,7 @@ async def server_live() -> tensors.ServerLive:
 
 @unguarded.get(
     "/v2/health/ready",
+    summary="Is the service ready?",
     responses=answers.documentation(tensors.READY_EXAMPLE)
     | problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
@@ -94,7 +100,7 @@ async def server_ready(service: Serving) -> tensors.ServerReady:
     return tensors.ServerReady()
 
 
-@of_model(unguarded.get, "", responses=answers.documentation(tensors.MODEL_METADATA_EXAMPLE))
+@of_model(unguarded.get, "", "The model's metadata", responses=answers.documentation(tensors.MODEL_METADATA_EXAMPLE))
 async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     """Return the version, inputs and outputs of the model. A request has one of the inputs."""
     return tensors.ModelMetadata(versions=[service.reader.classifier.version])
@@ -103,6 +109,7 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
 @of_model(
     unguarded.get,
     "/ready",
+    "Is the model ready?",
     responses=answers.documentation(tensors.MODEL_READY_EXAMPLE)
     | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
@@ -129,6 +136,7 @@ async def read_inference(
 @of_model(
     guarded.post,
     "/infer",
+    "Read the digit in each picture, or frame",
     response_model=tensors.InferResponse,
     response_model_exclude_none=True,
     responses={

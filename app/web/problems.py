@@ -17,6 +17,7 @@ from app.inference.text import ImpossibleLength
 from app.preprocess import errors as picture
 from app.web import errors as web
 from app.web.answers import REQUEST_ID_EXAMPLE, Problem
+from app.web.parameters import in_words
 
 MEDIA_TYPE = "application/problem+json"
 LOG = structlog.get_logger()
@@ -31,9 +32,10 @@ class ProblemType:
     title: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def problem(self, detail: str, instance: str, request_id: str) -> Problem:
+    def problem(self, detail: str, instance: str, request_id: str, **others: Any) -> Problem:  # noqa: ANN401 - members
         """Return a problem of this type for a request."""
-        of_v2 = {"error": detail} if "/v2" in instance else {}  # a root path may precede it
+        if "/v2" in instance:  # a root path may precede it
+            others["error"] = detail
         return Problem(
             type=f"/problems/{self.name}",
             title=self.title,
@@ -41,7 +43,7 @@ class ProblemType:
             detail=detail,
             instance=instance,
             request_id=request_id,
-            **of_v2,
+            **others,
         )
 
 
@@ -71,6 +73,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     picture.CorruptImage: ProblemType(422, "corrupt-image", "The picture is damaged"),
     picture.BlankImage: ProblemType(422, "blank-image", "The picture is blank"),
     picture.TooMuchWriting: ProblemType(422, "too-much-writing", "There is too much writing in the picture"),
+    web.NotSure: ProblemType(422, "not-sure", "The answer is not sure enough"),
     NotADigit: ProblemType(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: ProblemType(422, "impossible-length", "The picture cannot be read as a number of this length"),
     RequestValidationError: ProblemType(422, "invalid-parameter", "A parameter is invalid"),
@@ -107,12 +110,11 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
     if isinstance(error, HTTPException):  # raised by the framework, as for an unknown path or method
         status = HTTPStatus(error.status_code)
         problem_type = ProblemType(status, status.phrase.lower().replace(" ", "-"), status.phrase, error.headers or {})
-        return problem_type, f"{request.method} {request.scope['path']}: {status.description}."
+        allowed = (error.headers or {}).get("Allow")
+        advice = f"send {allowed}" if allowed else "/docs lists what there is"
+        return problem_type, f"There is no {request.method} {request.scope['path']}: {advice}."
     if isinstance(error, RequestValidationError):
-        return TYPES[RequestValidationError], "; ".join(
-            f"{each['loc'][-1]}: {each['msg']}" + (f" (it is {each['input']!r})" if each["type"] != "missing" else "")
-            for each in error.errors()
-        ) + "."
+        return TYPES[RequestValidationError], "; ".join(map(in_words, error.errors())) + "."
     if type(error) in TYPES:
         return TYPES[type(error)], str(error)
     return TYPES[Exception], f"The error was logged under request id {request.state.request_id}. Please report it."
@@ -123,7 +125,8 @@ def problem_of(request: Request, error: Exception) -> tuple[Problem, Mapping[str
     problem_type, detail = type_and_detail(request, error)
     request.state.service.metrics.rejected.labels(problem_type.name).inc()
     waits = {"Retry-After": str(error.seconds)} if isinstance(error, web.Overloaded | Busy) else {}
-    problem = problem_type.problem(detail, request.scope["path"], request.state.request_id)
+    others = {"reading": error.reading} if isinstance(error, web.NotSure) else {}
+    problem = problem_type.problem(detail, request.scope["path"], request.state.request_id, **others)
     return problem, {**problem_type.headers, **waits}
 
 

@@ -1,16 +1,17 @@
 """The endpoints, without logic of their own."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.inference.reading import NotADigit
+from app.inference.reading import NotADigit, Reading
 from app.inference.text import ImpossibleLength
-from app.preprocess.errors import MAX_DIGITS, BlankImage, TooMuchWriting
+from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
+from app.web.parameters import DigitParameters, NoParameters, TextParameters, sure
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.web.readings import accept, read_one, read_several, read_text
 from app.web.service import Serving
@@ -42,58 +43,64 @@ SEVERAL_FORM = {
     }
 }
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
-OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit}
-OF_PREDICT = OF_EXPLAIN | {RequestValidationError}
+OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, RequestValidationError}
+OF_PREDICT = OF_EXPLAIN | {errors.NotSure}
 OF_BATCH = OF_BODY | {errors.MalformedMultipart, errors.NoFile, errors.TooManyPictures, RequestValidationError}
-OF_READ = OF_ONE_PICTURE | {TooMuchWriting, ImpossibleLength, RequestValidationError}
-WithFrame = Annotated[bool, Query(description="Also return the network's input, and its box in the picture.")]
+OF_READ = OF_ONE_PICTURE | {TooMuchWriting, ImpossibleLength, RequestValidationError, errors.NotSure}
 
 
 @guarded.post(
     "/predict",
+    summary="Read a digit",
     tags=["pictures"],
     response_model_exclude_unset=True,
     responses=answers.documentation(answers.PREDICTION_EXAMPLE) | problems.documentation("/predict", *OF_PREDICT),
     openapi_extra=REQUEST,
 )
-async def predict(request: Request, service: Serving, picture: Upload, frame: WithFrame = False) -> answers.Prediction:
+async def predict(
+    request: Request, service: Serving, parameters: DigitParameters, picture: Upload
+) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = accept(service, await read_one(request, service, picture))
-    return conversion.prediction_of(reading, service.reader.classifier.version, frame)
+    answer = conversion.prediction_of(reading, service.reader.classifier.version, parameters.frame)
+    return sure(answer, parameters.min_confidence)
 
 
 @guarded.post(
     "/predict/batch",
+    summary="Read a digit in each of several pictures",
     tags=["pictures"],
     response_model_exclude_unset=True,
     responses=answers.documentation(answers.PREDICTIONS_EXAMPLE) | problems.documentation("/predict/batch", *OF_BATCH),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
 )
 async def predict_batch(
-    request: Request, service: Serving, pictures: Uploads, frame: WithFrame = False
+    request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
 ) -> answers.Predictions:
     """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
     outcomes = await read_several(request, service, pictures)
 
-    def results() -> list[answers.Prediction | answers.Failure]:
-        return [
-            answers.Failure(error=problems.problem_of(request, outcome)[0])
-            if isinstance(outcome, Exception)
-            else conversion.prediction_of(outcome, service.reader.classifier.version, frame)
-            for outcome in outcomes
-        ]
+    def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
+        if isinstance(outcome, Exception):
+            return answers.Failure(error=problems.problem_of(request, outcome)[0])
+        answer = conversion.prediction_of(outcome, service.reader.classifier.version, parameters.frame)
+        try:
+            return sure(answer, parameters.min_confidence)
+        except errors.NotSure as error:
+            return result(error)
 
     # In a thread, since encoding 256 frames as PNGs takes 20 ms or more.
-    return answers.Predictions(results=await run_in_threadpool(results))
+    return answers.Predictions(results=await run_in_threadpool(lambda: list(map(result, outcomes))))
 
 
 @guarded.post(
     "/explain",
+    summary="Explain how a digit is read",
     tags=["pictures"],
     responses=answers.documentation(answers.EXPLANATION_EXAMPLE) | problems.documentation("/explain", *OF_EXPLAIN),
     openapi_extra=REQUEST,
 )
-async def explain(request: Request, service: Serving, picture: Upload) -> answers.Explanation:
+async def explain(request: Request, service: Serving, _: NoParameters, picture: Upload) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
     reading = accept(service, await read_one(request, service, picture, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
@@ -102,34 +109,25 @@ async def explain(request: Request, service: Serving, picture: Upload) -> answer
 
 @guarded.post(
     "/read",
+    summary="Read numbers",
     tags=["pictures"],
     response_model_exclude_unset=True,
     responses=answers.documentation(answers.TEXT_EXAMPLE) | problems.documentation("/read", *OF_READ),
     openapi_extra=REQUEST,
 )
-async def read(
-    request: Request,
-    service: Serving,
-    picture: Upload,
-    length: Annotated[
-        int | None, Query(ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known.")
-    ] = None,
-    marks: Annotated[
-        bool, Query(description="Also return the marks `.`, `,`, `-`, `/` and `:`, and spaces in a line.")
-    ] = True,
-    frame: Annotated[bool, Query(description="Also return each digit's frame, 28×28, white on black.")] = False,
-) -> answers.Text:
+async def read(request: Request, service: Serving, parameters: TextParameters, picture: Upload) -> answers.Text:
     """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
-    text = await read_text(request, service, picture, length)
+    text = await read_text(request, service, picture, parameters.length)
+    shown = text if parameters.marks else text.digits_only()
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    return await run_in_threadpool(
-        conversion.text_of, text if marks else text.digits_only(), service.reader.lines.version, frame
-    )
+    answer = await run_in_threadpool(conversion.text_of, shown, service.reader.lines.version, parameters.frame)
+    return sure(answer, parameters.min_confidence)
 
 
 @unguarded.head("/health", include_in_schema=False)
 @unguarded.get(
     "/health",
+    summary="Is the service ready?",
     tags=["service"],
     responses=answers.documentation(answers.HEALTH_EXAMPLE) | problems.documentation("/health", errors.ShuttingDown),
 )
@@ -145,6 +143,7 @@ async def health(request: Request, service: Serving) -> answers.Health:
 
 @guarded.get(
     "/metrics",
+    summary="Prometheus metrics",
     tags=["service"],
     response_class=Response,
     responses={

@@ -1,0 +1,86 @@
+"""The query parameters of the routes that read pictures; unknown ones are errors. And validation errors, in words."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.preprocess.errors import MAX_DIGITS
+from app.web.answers import Prediction, Text
+from app.web.errors import NotSure
+
+Answer = TypeVar("Answer", Prediction, Text)
+
+RULES = {  # what a value must be, by the type of Pydantic's error, with its context
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "literal_error": "must be {expected}",
+    "string_pattern_mismatch": "must match {pattern}",
+    "missing": "is missing",
+    "extra_forbidden": "is no parameter of this route: /docs lists them",
+}
+
+
+class Parameters(BaseModel):
+    """None."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OfDigit(Parameters):
+    """How to read a digit."""
+
+    frame: bool = Field(default=False, description="Also return the network's input, and its box in the picture.")
+    min_confidence: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="An answer with a lower confidence or legibility gets the error `not-sure`, with the answer in it.",
+    )
+
+
+class OfText(Parameters):
+    """How to read numbers."""
+
+    length: int | None = Field(
+        default=None, ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known."
+    )
+    marks: bool = Field(
+        default=True, description="Also return the marks `.`, `,`, `-`, `/` and `:`, and spaces in a line."
+    )
+    frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
+    min_confidence: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="An answer with a lower confidence gets the error `not-sure`, with the answer in it.",
+    )
+
+
+NoParameters = Annotated[Parameters, Query()]
+DigitParameters = Annotated[OfDigit, Query()]
+TextParameters = Annotated[OfText, Query()]
+
+
+def sure(answer: Answer, least: float) -> Answer:
+    """Return an answer; raise NotSure if its confidence, or its legibility if it has one, is lower."""
+    if answer.confidence < least:
+        raise NotSure(f"The confidence is {answer.confidence:.3f}: a person should look at the picture.", answer)
+    if isinstance(answer, Prediction) and answer.legibility < least:
+        raise NotSure(f"The legibility is {answer.legibility:.3f}: a person should look at the picture.", answer)
+    return answer
+
+
+def in_words(error: Mapping[str, Any]) -> str:
+    """Describe a validation error of Pydantic's."""
+    rule = RULES.get(error["type"], error["msg"]).format(**error.get("ctx", {}))
+    given = "" if error["type"] in ("missing", "extra_forbidden") else f", and not {error['input']!r}"
+    place = error["loc"][error["loc"][0] in ("query", "path", "header") :]
+    return f"{'.'.join(map(str, place))} {rule}{given}"
