@@ -7,7 +7,7 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from app.inference.ctc import BLANK, MIN_PROBABILITY, best_path, best_path_with, log_probability, spans_of
+from app.inference.ctc import BLANK, MIN_PROBABILITY, best_path, best_path_with, likeliest, log_probability, spans_of
 
 COUNTED = range(1, 3)
 # Two columns, a blank and two symbols: "1" by 1-1, 1-blank and blank-1, "12" by 1-2, and so on.
@@ -61,6 +61,15 @@ def test_the_best_path_is_the_most_probable_one(seed):
     columns = random_columns(seed)
     best = max(product(range(4), repeat=6), key=lambda path: likelihood(columns, path))
     assert tuple(best_path(columns)) == best
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_likeliest_texts_have_the_probability_of_all_their_paths(seed):
+    columns = random_columns(seed, columns=3)
+    expected = sorted(totals(columns).items(), key=lambda item: -item[1])[:3]
+    for (symbols, probability), (text, total) in zip(likeliest(columns, 3), expected, strict=True):
+        assert symbols == text
+        assert probability == pytest.approx(total, rel=0.01)  # paths through very unlikely classes are left out
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -1,5 +1,6 @@
 """`POST /read` with real digits: numbers of several digits and lines, and errors."""
 
+import sys
 import time
 from itertools import pairwise
 
@@ -11,6 +12,8 @@ from PIL import Image, ImageOps
 from app.inference.reader import Reader
 from app.inference.text import read_text
 from app.main import create_app
+from app.preprocess.decode import open_image
+from app.preprocess.errors import NotAnImage
 from app.preprocess.maps import Box
 from app.settings import Settings
 from app.web import problems
@@ -246,11 +249,11 @@ def test_more_than_32_lines_are_refused(client, digits):
 def test_a_small_picture_takes_a_place_in_the_large_queue(client, digits, monkeypatch):
     places, read_text, metrics = [], Reader.read_text, client.app_state["service"].metrics
 
-    async def spied(reader: Reader, data: bytes, length: int | None):
+    async def spied(reader: Reader, data: bytes, **options):
         places.append(
             [metrics.registry.get_sample_value("digits_queue_depth", {"queue": name}) for name in ("small", "large")]
         )
-        return await read_text(reader, data, length)
+        return await read_text(reader, data, **options)
 
     monkeypatch.setattr(Reader, "read_text", spied)
     assert client.post("/read", content=encode(digits[350])).json()["text"] == "7"
@@ -276,3 +279,57 @@ def test_openapi_has_an_example_for_every_answer(client):
     of_others = {"blank-image", "not-a-digit", "too-many-pictures", "invalid-inference", "unknown-version"}
     of_others |= {"corrections-off", "cross-origin", "correction-not-stored"}
     assert named == {each.name for each in problems.TYPES.values()} - of_others
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_picture_on_its_side_or_upside_down_is_turned_if_that_is_wanted(client, digits, turn):
+    upright = Image.new("RGBA", (700, 300))  # with transparent margins, which are cropped
+    written = number(digits[[350, 120, 250]])
+    upright.paste(written.convert("RGBA"), (90, 40))
+    answer = client.post("/read?rotate=auto", content=encode(upright.rotate(-turn, expand=True))).json()
+    assert (answer["text"], answer.get("turn", 0)) == ("725", turn)
+    expected = client.post("/read", content=encode(upright)).json()["lines"][0]["box"]
+    box = answer["lines"][0]["box"]
+    assert all(abs(box[edge] - expected[edge]) <= 2 for edge in box)
+
+
+def test_alternatives_are_the_next_texts_of_a_line(client, digits):
+    blurred = encode(number(digits[[350, 120]]).resize((24, 14)))
+    (line,) = client.post("/read?alternatives=3", content=blurred).json()["lines"]
+    shares = [line["confidence"], *(each["confidence"] for each in line["alternatives"])]
+    assert len(shares) == 4
+    assert shares == sorted(shares, reverse=True)
+    assert len({line["text"], *(each["text"] for each in line["alternatives"])}) == 4
+    assert "alternatives" not in client.post("/read", content=blurred).json()["lines"][0]
+
+
+@pytest.fixture
+def pages(digits) -> list[Image.Image]:
+    return [number(digits[[350, 120]]), number(digits[[50]]), number(digits[[250, 300, 400]])]
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PDF"])
+def test_a_page_of_a_file_with_several_is_chosen(client, pages, kind):
+    several = encode(pages[0], kind, save_all=True, append_images=pages[1:])
+    texts = [client.post(f"/read?page={page}", content=several).json()["text"] for page in (1, 2, 3)]
+    assert texts == ["72", "1", "568"]
+    assert client.post("/predict?page=2", content=several).json()["digit"] == 1
+    for route in ("/read", "/predict"):
+        answer = client.post(route, content=several)
+        assert_problem(answer, 422, "no-such-page", route)
+        assert answer.json()["detail"] == "The file has 3 pages: choose one, such as page=1."
+        answer = client.post(f"{route}?page=4", content=several)
+        assert answer.json()["detail"] == "There is no page 4: the last one is 3."
+    assert client.post("/read", content=encode(pages[0], kind)).json()["text"] == "72"
+    assert_problem(client.post("/predict?page=2", content=encode(pages[0])), 422, "no-such-page", "/predict")
+
+
+@pytest.mark.parametrize("damage", [lambda pdf: pdf[:200], lambda pdf: b"%PDF-1.7 " + bytes(2000)])
+def test_a_damaged_pdf_is_a_problem(client, pages, damage):
+    assert_problem(client.post("/read", content=damage(encode(pages[0], "PDF"))), 422, "corrupt-image", "/read")
+
+
+def test_without_its_library_a_pdf_is_refused(pages, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
+    with pytest.raises(NotAnImage, match="the extra `pdf`"):
+        open_image(encode(pages[0], "PDF"), MAX_PIXELS)

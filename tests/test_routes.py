@@ -249,6 +249,7 @@ ELSEWHERE = {
     "correction-not-stored",
     "not-a-digit",
     "not-sure",
+    "no-such-page",
     "too-complex",
     "invalid-parameter",
     "internal-error",

@@ -191,7 +191,7 @@ def test_a_text_has_the_requested_length(reader, digits, line_network, length):
     picture = encode(number(digits[[350, 120, 0]]))
     here = read_text(picture, line_network, MAX_PIXELS, length)
     assert sum(len(line.digits) for line in here.lines) == length
-    assert_same(here, asyncio.run(reader.read_text(picture, length)))
+    assert_same(here, asyncio.run(reader.read_text(picture, length=length)))
 
 
 @pytest.mark.parametrize("length", [1, 30])
@@ -200,7 +200,7 @@ def test_an_impossible_length_is_an_error(reader, digits, line_network, length):
     with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
         read_text(picture, line_network, MAX_PIXELS, length)
     with pytest.raises(ImpossibleLength, match=f"with a length of {length}: leave"):
-        asyncio.run(reader.read_text(picture, length))
+        asyncio.run(reader.read_text(picture, length=length))
 
 
 def test_a_file_that_is_no_picture_is_an_error(reader, line_network):

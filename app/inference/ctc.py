@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 BLANK = 0
 MIN_PROBABILITY = 1e-3  # of a class in a column; a path with a length goes through no less likely one
+BEAM = 24  # prefixes
 TINY = 1e-30  # probability, so that its logarithm is finite
 Probabilities = NDArray[np.floating]
 Path = list[int]
@@ -67,6 +68,29 @@ def spans_of(path: Path) -> Spans:
 def symbols_of(path: Path) -> tuple[int, ...]:
     """Return the symbols of a path."""
     return tuple(symbol for symbol, _, _ in spans_of(path))
+
+
+def likeliest(probabilities: Probabilities, count: int) -> list[tuple[tuple[int, ...], float]]:
+    """Return the most probable sequences of symbols and their probabilities, which add up those of many paths.
+
+    A search over prefixes (Graves & Jaitly 2014) that keeps the BEAM best ones; for each, the probability that the
+    paths so far end in a blank, and that they end in its last symbol.
+    """
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
+    for column in probabilities.tolist():
+        found: dict[tuple[int, ...], list[float]] = {}
+        likely = [symbol for symbol, share in enumerate(column) if symbol and share >= MIN_PROBABILITY]
+        for prefix, (blank, ink) in kept.items():
+            same = found.setdefault(prefix, [0.0, 0.0])
+            same[0] += (blank + ink) * column[BLANK]
+            if prefix:
+                same[1] += ink * column[prefix[-1]]
+            for symbol in likely:
+                before = blank if prefix[-1:] == (symbol,) else blank + ink
+                found.setdefault((*prefix, symbol), [0.0, 0.0])[1] += before * column[symbol]
+        best = sorted(found.items(), key=lambda item: -sum(item[1]))[:BEAM]
+        kept = {prefix: (blank, ink) for prefix, (blank, ink) in best}
+    return [(prefix, blank + ink) for prefix, (blank, ink) in kept.items()][:count]
 
 
 def log_probability(probabilities: Probabilities, symbols: list[int]) -> float:

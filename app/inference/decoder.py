@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -20,6 +20,7 @@ from app.inference.reading import Reading, read_digit
 from app.inference.text import ImpossibleLength, Text, read_text
 from app.preprocess.decode import open_image
 from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
+from app.preprocess.formats import PAGED
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
 Outcome = TypeVar("Outcome", Reading, Text)
@@ -64,14 +65,16 @@ def prepare_process(digits: Path, lines: Path) -> None:
     warm_up(partial(read_text, network=line_network))
 
 
-def digit_in(data: bytes, networks: Networks, max_pixels: int, with_ink: bool = False) -> Reading:
+def digit_in(
+    data: bytes, networks: Networks, max_pixels: int, with_ink: bool = False, page: int | None = None
+) -> Reading:
     """Read the digit in a picture."""
-    return read_digit(data, networks.digits, max_pixels, with_ink, networks.opinion)
+    return read_digit(data, networks.digits, max_pixels, with_ink, networks.opinion, page)
 
 
-def text_in(data: bytes, networks: Networks, max_pixels: int, length: int | None = None) -> Text:
-    """Read what is written in a picture."""
-    return read_text(data, networks.lines, max_pixels, length)
+def text_in(data: bytes, networks: Networks, max_pixels: int, **options: Any) -> Text:  # noqa: ANN401
+    """Read what is written in a picture; the options are those of `read_text`."""
+    return read_text(data, networks.lines, max_pixels, **options)
 
 
 def warm_up(read: Callable[[bytes], object]) -> None:
@@ -89,7 +92,7 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
     try:
         with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already
             if not limits.is_alone:
-                check_moderate(open_image(data, max_pixels))
+                check_moderate(data, max_pixels)
             return read(data, networks, max_pixels)
     except MemoryError:
         kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
@@ -102,8 +105,11 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
     raise kind(message)  # a new exception: the traceback of the first would keep the picture in memory
 
 
-def check_moderate(image: Image.Image) -> None:
-    """Raise NeedsExclusiveDecoder if a picture may need much memory, according to its header."""
+def check_moderate(data: bytes, max_pixels: int) -> None:
+    """Raise NeedsExclusiveDecoder if a picture may need much memory, according to its header, or has pages."""
+    if data.startswith(PAGED):
+        raise NeedsExclusiveDecoder
+    image = open_image(data, max_pixels)
     is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info
     if image.width * image.height > SHARED_PIXELS and not is_reduced_in_decoding:
         raise NeedsExclusiveDecoder

@@ -6,6 +6,7 @@ them at a fraction of their size. Everything else is read in separate processes.
 
 from functools import partial
 from time import perf_counter_ns
+from typing import Any
 
 from PIL import Image
 
@@ -58,7 +59,7 @@ class Reader:
         self.opinion = opinion
         self.batcher = Batcher[Reading | None](classifier)
 
-    def open_if_simple(self, data: bytes) -> Image.Image | None:
+    def open_if_simple(self, data: bytes, page: int | None = None) -> Image.Image | None:
         """Open a picture that is simple enough according to its header; return None for others.
 
         Raises PreprocessError.
@@ -66,22 +67,22 @@ class Reader:
         if len(data) > max(LIMITS + JPEG_LIMITS):
             return None
         try:
-            image = open_image(data, self.decoders.max_pixels, SIMPLE)
+            image = open_image(data, self.decoders.max_pixels, SIMPLE, page)
         except NotAnImage:
             return None  # another format, or not a picture
         max_bytes, max_side = JPEG_LIMITS if image.format == "JPEG" else LIMITS
         is_small = len(data) <= max_bytes and max(image.size) <= max_side
         return image if is_small and image.format in SIMPLE and data.count(START_OF_SCAN) <= 1 else None  # no MPO
 
-    async def read_small(self, data: bytes, with_ink: bool = False) -> Reading | None:
+    async def read_small(self, data: bytes, with_ink: bool = False, page: int | None = None) -> Reading | None:
         """Read a picture in this process, or return None if it is not simple enough."""
         watch = Stopwatch()
-        return await self.batcher(self.steps(data, with_ink, watch), watch)
+        return await self.batcher(self.steps(data, with_ink, page, watch), watch)
 
-    def steps(self, data: bytes, with_ink: bool, watch: Stopwatch) -> Steps[Reading | None]:
+    def steps(self, data: bytes, with_ink: bool, page: int | None, watch: Stopwatch) -> Steps[Reading | None]:
         """Read a picture in steps; return None if it is not simple enough. Its header may take 20 ms."""
         watch.end("wait")
-        image = self.open_if_simple(data)
+        image = self.open_if_simple(data, page)
         return (yield from judged(image, watch, with_ink, self.opinion)) if image else None
 
     def read_frames(self, frames: Map) -> list[Reading]:
@@ -94,16 +95,13 @@ class Reader:
             for frame, probabilities, legibility in zip(frames, *classes, strict=True)
         ]
 
-    async def read_large(self, data: bytes, with_ink: bool = False) -> Reading:
+    async def read_large(self, data: bytes, with_ink: bool = False, page: int | None = None) -> Reading:
         """Read a picture of any size, once a decoder process is free."""
-        return await self.read_elsewhere(data, partial(digit_in, with_ink=with_ink))
+        return await self.read_elsewhere(data, partial(digit_in, with_ink=with_ink, page=page))
 
-    async def read_text(self, data: bytes, length: int | None = None) -> Text:
-        """Read what is written in a picture, with exactly `length` digits if given, once a decoder process is free.
-
-        If nothing is written there, the text is empty. Raises PreprocessError, or ImpossibleLength.
-        """
-        return await self.read_elsewhere(data, partial(text_in, length=length))
+    async def read_text(self, data: bytes, **options: Any) -> Text:  # noqa: ANN401 - those of `read_text`
+        """Read what is written in a picture, once a decoder process is free; see `app.inference.text.read_text`."""
+        return await self.read_elsewhere(data, partial(text_in, **options))
 
     async def read_elsewhere(self, data: bytes, read: Read[Outcome]) -> Outcome:
         """Read a picture in a decoder process; the time until it begins is its first stage."""

@@ -91,6 +91,7 @@ def read_digit(
     max_pixels: int = MAX_PIXELS,
     with_ink: bool = False,
     opinion: SecondOpinion | None = None,
+    page: int | None = None,
 ) -> Reading:
     """Read the digit in one picture.
 
@@ -100,8 +101,8 @@ def read_digit(
         A picture file.
     classifier : Classifier
         The dense network.
-    max_pixels : int
-        Maximum number of pixels; see `open_image`.
+    max_pixels, page
+        As for `open_image`.
     with_ink : bool
         Whether to return the ink of the whole picture with the reading.
     opinion : SecondOpinion, optional
@@ -112,7 +113,7 @@ def read_digit(
     PreprocessError
     """
     watch = Stopwatch()
-    steps = judged(open_image(data, max_pixels), watch, with_ink, opinion)
+    steps = judged(open_image(data, max_pixels, page=page), watch, with_ink, opinion)
     frames = next(steps)
     while True:
         classes = classifier(frames)

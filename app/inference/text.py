@@ -71,13 +71,28 @@ class Mark(NamedTuple):
 
 
 class TextLine(NamedTuple):
-    """A line of a text: as written, the probability of that, its box, and its digits and marks, at least one."""
+    """A line of a text.
+
+    Attributes
+    ----------
+    text : str
+        As written.
+    confidence : float
+        The probability of that.
+    box : Box
+        Its bounding box, in pixels of the upright picture.
+    digits, marks : tuple
+        What it consists of, at least one of both.
+    alternatives : tuple
+        The most probable other texts with their probabilities, if requested.
+    """
 
     text: str
     confidence: float
     box: Box
     digits: tuple[Digit, ...]
     marks: tuple[Mark, ...]
+    alternatives: tuple[tuple[str, float], ...] = ()
 
 
 class Text(NamedTuple):
@@ -89,12 +104,16 @@ class Text(NamedTuple):
         Its lines from top to bottom, if any.
     confidence : float
         Probability of the whole text.
+    turn : int
+        By how many degrees the picture was turned, counter-clockwise, to read it: 0, 90, 180 or 270. Boxes are in
+        pixels of the turned picture.
     stages : tuple of Stage
         The timed stages, as of `Reading`.
     """
 
     lines: tuple[TextLine, ...]
     confidence: float
+    turn: int = 0
     stages: tuple[Stage, ...] = ()
 
     @property
@@ -112,7 +131,15 @@ class Text(NamedTuple):
         return self._replace(lines=lines)
 
 
-def read_text(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, length: int | None = None) -> Text:
+def read_text(
+    data: bytes,
+    network: LineNetwork,
+    max_pixels: int = MAX_PIXELS,
+    length: int | None = None,
+    page: int | None = None,
+    turns: Sequence[int] = (0,),
+    alternatives: int = 0,
+) -> Text:
     """Read what is written in one picture.
 
     Parameters
@@ -121,10 +148,14 @@ def read_text(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, l
         A picture file.
     network : LineNetwork
         The line network.
-    max_pixels : int
-        Maximum number of pixels; see `open_image`.
+    max_pixels, page
+        As for `open_image`.
     length : int, optional
         Number of digits, if known.
+    turns : sequence of int
+        By how many degrees the picture may have to be turned, counter-clockwise. The most certain text is the answer.
+    alternatives : int
+        Number of other texts to return for each line.
 
     Raises
     ------
@@ -133,13 +164,16 @@ def read_text(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, l
         A length is given, and no reading has it.
     """
     watch = Stopwatch()
-    image = open_image(data, max_pixels)
+    image = open_image(data, max_pixels, page=page)
     picture = decode_image(image, strip_side(image.size))
     watch.end("decode")
-    found = proposals(picture)
-    watch.end("preprocess")
-    text = text_of(found, network, length)
-    watch.end("inference")
+    texts = []
+    for turn in turns:
+        found = proposals(picture.turned(turn))
+        watch.end("preprocess")
+        texts.append(text_of(found, network, length, alternatives)._replace(turn=turn))
+        watch.end("inference")
+    text = max(texts, key=lambda text: text.confidence if text.lines else 0)
     if length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
@@ -147,7 +181,9 @@ def read_text(data: bytes, network: LineNetwork, max_pixels: int = MAX_PIXELS, l
     return text._replace(stages=tuple(watch.stages))
 
 
-def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | None = None) -> Text:
+def text_of(
+    proposals: Sequence[Proposal], network: LineNetwork, length: int | None = None, alternatives: int = 0
+) -> Text:
     """Read the text of a picture.
 
     Parameters
@@ -156,8 +192,8 @@ def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | N
         The proposals for its lines.
     network : LineNetwork
         The network.
-    length : int, optional
-        Number of digits, if known.
+    length, alternatives
+        As in `read_text`.
 
     Returns
     -------
@@ -176,7 +212,7 @@ def text_of(proposals: Sequence[Proposal], network: LineNetwork, length: int | N
     best = max(few, key=partial(score, threshold=network.threshold), default=())
     if length is None and score(best, network.threshold) <= 0:
         best = tuple(replace(line, spans=[]) for line in best)
-    return Text(tuple(line_of(line) for line in best if line.signs), certainty(best))
+    return Text(tuple(line_of(line, alternatives) for line in best if line.signs), certainty(best))
 
 
 def hypothesis_of(proposal: Proposal, network: LineNetwork, length: int | None) -> Hypothesis:
@@ -213,7 +249,7 @@ def certainty(hypothesis: Hypothesis) -> float:
     return math.prod(line.confidence for line in hypothesis)
 
 
-def line_of(line: Transcript) -> TextLine:
+def line_of(line: Transcript, alternatives: int) -> TextLine:
     """Convert a line that has digits or marks."""
     digits: list[Digit] = []
     marks: list[Mark] = []
@@ -227,4 +263,5 @@ def line_of(line: Transcript) -> TextLine:
             marks.append(Mark(CHARACTERS[symbol - 1], box))
     around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
     text = line.text([place for place, _ in places])
-    return TextLine(text, line.confidence, around, tuple(digits), tuple(marks))
+    others = line.alternatives(alternatives) if alternatives else ()
+    return TextLine(text, line.confidence, around, tuple(digits), tuple(marks), others)

@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.ctc import BLANK, Spans, log_probability
+from app.inference.ctc import BLANK, Spans, likeliest, log_probability
 from app.inference.lines import CHARACTERS, OTHER, STRIDE
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Strip
@@ -50,13 +50,32 @@ class Transcript:
         In the probability, something else counts as blank. Without digits and marks, spaces do too.
         """
         ignored = [OTHER] if self.signs else [OTHER, SPACE]
-        columns = self.output.copy()
-        columns[:, BLANK] += columns[:, ignored].sum(axis=1)
-        probability = math.exp(log_probability(columns, [span[0] for span in self.spans if span[0] not in ignored]))
+        symbols = [span[0] for span in self.spans if span[0] not in ignored]
+        return self.share * min(1.0, math.exp(log_probability(self.columns(ignored), symbols)))
+
+    @property
+    def share(self) -> float:
+        """The share of the columns with writing that are not something else."""
         best = self.output.argmax(axis=1)
         written = best[best != BLANK]
-        share = float((written != OTHER).mean()) if self.signs and len(written) else 1.0
-        return share * min(1.0, probability)
+        return float((written != OTHER).mean()) if self.signs and len(written) else 1.0
+
+    def columns(self, ignored: Sequence[int]) -> NDArray[np.float32]:
+        """Return the probabilities, with some classes counted as blank."""
+        columns = self.output.copy()
+        columns[:, BLANK] += columns[:, ignored].sum(axis=1)
+        columns[:, ignored] = 0
+        return columns
+
+    def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
+        """Return the most probable other texts, and the probability of each; spaces do not matter."""
+        own = tuple(symbol for symbol, _, _ in self.spans if symbol < SPACE)
+        found = likeliest(self.columns([OTHER, SPACE]), count + 1)
+        others = [(symbols, probability) for symbols, probability in found if symbols not in (own, ())]
+        return tuple(
+            ("".join(CHARACTERS[symbol - 1] for symbol in symbols), self.share * probability)
+            for symbols, probability in others[:count]
+        )
 
     def text(self, boxes: Sequence[Box]) -> str:
         """Return the digits, marks and single spaces, given the box of each symbol.

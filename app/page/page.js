@@ -301,7 +301,8 @@ function seconds(count, signal) {
 // Read a picture, and store the answer or the error in it.
 async function settle(picture, signal, busy) {
   try {
-    const answer = await answerTo(picture.blob, signal, busy);
+    const answer = await answerTo(picture, signal, busy);
+    if (answer.turn && !signal.aborted) await turn(picture, answer.turn).catch(() => {}); // the browser cannot show it
     Object.assign(picture, { answer, error: undefined });
   } catch (error) {
     if (!signal.aborted) Object.assign(picture, { answer: undefined, error });
@@ -309,15 +310,36 @@ async function settle(picture, signal, busy) {
 }
 
 // Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead.
-async function answerTo(picture, signal, busy) {
+async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
   let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
+  if (url && (answer.text === "" || answer.confidence < SURE)) { // it may lie on its side, or be upside down; a single digit would be ambiguous
+    const turned = await ask("read?frame=true&rotate=auto", picture, signal, busy);
+    if (turned.turn && turned.confidence >= SURE && digitsOf(turned).length > 1) Object.assign(answer, turned);
+  }
   if (/^\d?$/.test(answer.text)) {
     const digit = await ask("predict?frame=true", picture, signal, busy);
     const text = String(digit.digit);
     answer = { route: "predict", ...digit, text, lines: [{ text, digits: [digit] }] };
   }
   return { ...answer, milliseconds: performance.now() - started };
+}
+
+// Turn a picture by so many degrees counter-clockwise, as the service did to read it.
+async function turn(picture, degrees) {
+  const image = await createImageBitmap(picture.blob);
+  const [width, height] = degrees % 180 ? [image.height, image.width] : [image.width, image.height];
+  const canvas = Object.assign(document.createElement("canvas"), { width, height });
+  const context = canvas.getContext("2d");
+  context.translate(width / 2, height / 2);
+  context.rotate((-degrees * Math.PI) / 180);
+  context.drawImage(image, -image.width / 2, -image.height / 2);
+  picture.blob = await new Promise((resolve) => canvas.toBlob(resolve));
+  if (!picture.url) return;
+  URL.revokeObjectURL(picture.url);
+  picture.url = URL.createObjectURL(picture.blob);
+  if (picture.row) picture.row.thumbnail.src = picture.url;
+  if (picture === current) showPicture(picture);
 }
 
 // Send a picture and return the answer; `busy` is called before each wait for an overloaded service.

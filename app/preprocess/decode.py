@@ -1,6 +1,6 @@
 """Picture bytes → an upright, downscaled image, and its position in the picture.
 
-Colour profiles, and all frames of an animation but the first, are ignored.
+Colour profiles, and all frames of an animation but the first, are ignored. A page of a TIFF or PDF is chosen.
 """
 
 import math
@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
-from app.preprocess.errors import CorruptImage, EmptyFile, NotAnImage, TooManyPixels
-from app.preprocess.formats import FORMATS
+from app.preprocess.errors import CorruptImage, EmptyFile, NoSuchPage, NotAnImage, TooManyPixels
+from app.preprocess.formats import FORMATS, PDF
 from app.preprocess.maps import Box
 
 TURNS = {  # by EXIF orientation
@@ -61,6 +61,16 @@ class Picture(NamedTuple):
         left, top = round(self.left / factor), round(self.top / factor)
         return self if factor == 1 else Picture(image, self.width, self.height, factor * self.scale, left, top)
 
+    def turned(self, degrees: int) -> "Picture":
+        """Return the picture turned counter-clockwise by 0, 90, 180 or 270 degrees."""
+        if not degrees:
+            return self
+        right = round(self.width / self.scale) - self.left - self.image.width
+        bottom = round(self.height / self.scale) - self.top - self.image.height
+        left, top = {90: (self.top, right), 180: (right, bottom), 270: (bottom, self.left)}[degrees]
+        width, height = (self.height, self.width) if degrees % 180 else (self.width, self.height)
+        return Picture(self.image.rotate(degrees, expand=True), width, height, self.scale, left, top)
+
     def box(self, box: Box) -> Box:
         """Convert a box in the image to pixels of the upright picture: at least one, and none outside it."""
         edges = (round(edge * self.scale) for edge in box.shifted(self.top, self.left))
@@ -72,8 +82,10 @@ class Picture(NamedTuple):
         return [top - self.top, bottom - self.top, left - self.left, right - self.left]
 
 
-def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Image.Image:
-    """Read and check a picture's header; `decode_image` decodes the pixels.
+def open_image(
+    data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS, page: int | None = None
+) -> Image.Image:
+    """Read and check a picture's header; `decode_image` decodes the pixels. The page of a PDF is drawn at once.
 
     Parameters
     ----------
@@ -83,6 +95,8 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
         Maximum number of pixels (width × height) according to the header, which may be wrong.
     formats : tuple of str
         Accepted formats, a subset of FORMATS.
+    page : int, optional
+        Which page of a TIFF or PDF, from 1 on; needed if it has several.
 
     Returns
     -------
@@ -91,18 +105,23 @@ def open_image(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS)
 
     Raises
     ------
-    EmptyFile, NotAnImage, TooManyPixels, CorruptImage
+    EmptyFile, NotAnImage, NoSuchPage, TooManyPixels, CorruptImage
     """
     if not data:
         raise EmptyFile("The file is empty: send a picture.")
+    if data.startswith(PDF) and formats == FORMATS:
+        from app.preprocess.pdf import drawn
+
+        return drawn(data, page)
     if HEIF_OVERLAY.search(data):  # libheif may never finish opening one
         raise NotAnImage("HEIF files that overlay several pictures are not accepted: save the picture as a JPEG.")
     prepare_plugins()
     try:
         image: Image.Image = Image.open(BytesIO(without_text(data)), formats=formats)
+        image.seek(index_of(page, getattr(image, "n_frames", 1) if image.format == "TIFF" else 1))
     except UnidentifiedImageError as error:
         raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
-    except MemoryError:
+    except (MemoryError, NoSuchPage):
         raise
     except Exception as error:  # Pillow's parsers raise any kind of exception on broken bytes
         raise CorruptImage(f"The picture's header is damaged: {error}.") from error
@@ -147,6 +166,15 @@ def decode_image(image: Image.Image, side: int) -> Picture:
     except Exception as error:  # as in `open_image`
         cause = str(error).strip() or type(error).__name__
         raise CorruptImage(f"The picture is cut off or damaged: {cause}.") from error
+
+
+def index_of(page: int | None, count: int) -> int:
+    """Return the index of the chosen page of so many; raise NoSuchPage if there is none."""
+    if count > 1 and page is None:
+        raise NoSuchPage(f"The file has {count} pages: choose one, such as page=1.")
+    if page and page > count:
+        raise NoSuchPage(f"There is no page {page}: the last one is {count}.")
+    return (page or 1) - 1
 
 
 def without_text(data: bytes) -> bytes:

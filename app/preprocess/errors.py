@@ -3,6 +3,7 @@
 PreprocessError
 ├── EmptyFile        the file is empty
 ├── NotAnImage       not one of the accepted formats
+├── NoSuchPage       the file has another number of pages
 ├── TooManyPixels    more than `max_pixels`, checked before decoding
 ├── TooComplex       decoding takes too much memory or time
 ├── CorruptImage     an accepted format, but truncated or damaged
@@ -28,6 +29,10 @@ class EmptyFile(PreprocessError):
 
 class NotAnImage(PreprocessError):
     """The bytes are not a picture in one of FORMATS."""
+
+
+class NoSuchPage(PreprocessError):
+    """The file has several pages and none was chosen, or it has not the page that was."""
 
 
 class TooManyPixels(PreprocessError):

@@ -5,8 +5,10 @@ Imports nothing, so that the command line starts quickly.
 
 MAX_PIXELS = 50_000_000  # of a picture, by default
 SMALL_BYTES = 8192  # maximum size of a small picture's file; such a picture takes longer to request than to read
+PDF = b"%PDF-"  # the beginning of one
+PAGED = PDF, b"II", b"MM"  # beginnings of files that may have several pages: PDF and TIFF
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff")
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".pdf")
 BEGINNINGS = {  # magic bytes by file extension
     ".png": (b"\x89PNG",),
     ".jpg": (b"\xff\xd8",),
@@ -14,6 +16,7 @@ BEGINNINGS = {  # magic bytes by file extension
     ".gif": (b"GIF8",),
     ".bmp": (b"BM",),
     ".tif": (b"II", b"MM"),
+    ".pdf": (PDF,),
 }
 
 

@@ -80,6 +80,13 @@ class Mark(BaseModel):
     box: Box
 
 
+class Alternative(BaseModel):
+    """Another text of a line."""
+
+    text: str
+    confidence: Share = Field(description="Probability that this is the complete line.")
+
+
 class Line(BaseModel):
     """A line of a text."""
 
@@ -90,6 +97,9 @@ class Line(BaseModel):
     box: Box
     digits: list[Digit] = Field(description="From left to right, at most 64.")
     marks: list[Mark] = Field(description="From left to right; none with ?marks=false.")
+    alternatives: list[Alternative] = Field(
+        default=[], description="With ?alternatives=3: other texts, without spaces, the most probable first."
+    )
 
 
 class Text(BaseModel):
@@ -98,6 +108,11 @@ class Text(BaseModel):
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
     lines: list[Line] = Field(description="From top to bottom, at most 32.")
+    turn: int = Field(
+        default=0,
+        description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
+        "Boxes are in pixels of the turned picture.",
+    )
     model: Model
 
 

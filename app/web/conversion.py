@@ -12,7 +12,7 @@ from app.inference.classifier import Classifier
 from app.inference.occlusion import evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
-from app.web.answers import Box, Digit, Explanation, Line, Mark, Prediction, Text
+from app.web.answers import Alternative, Box, Digit, Explanation, Line, Mark, Prediction, Text
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:
@@ -48,23 +48,29 @@ def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
 
 def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
     """Convert a text to its response."""
-    return Text(
+    answer = Text(
         text=read.text,
         confidence=round(read.confidence, 6),
         lines=[line_of(line, with_frames) for line in read.lines],
         model=model,
     )
+    if read.turn:
+        answer.turn = read.turn
+    return answer
 
 
 def line_of(line: text.TextLine, with_frames: bool) -> Line:
     """Convert a line to its response."""
-    return Line(
+    answer = Line(
         text=line.text,
         confidence=round(line.confidence, 6),
         box=box_of(line.box),
         digits=[digit_of(digit, with_frames) for digit in line.digits],
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
+    if line.alternatives:
+        answer.alternatives = [Alternative(text=each, confidence=round(share, 6)) for each, share in line.alternatives]
+    return answer
 
 
 def digit_of(digit: text.Digit, with_frame: bool) -> Digit:

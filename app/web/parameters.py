@@ -1,7 +1,7 @@
 """The query parameters of the routes that read pictures; unknown ones are errors. And validation errors, in words."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +28,9 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
 }
 
 
+Page = Annotated[int | None, Field(ge=1, description="Which page of a TIFF or PDF; needed if it has several.")]
+
+
 class Parameters(BaseModel):
     """None."""
 
@@ -38,6 +41,7 @@ class OfDigit(Parameters):
     """How to read a digit."""
 
     frame: bool = Field(default=False, description="Also return the network's input, and its box in the picture.")
+    page: Page = None
     min_confidence: float = Field(
         default=0,
         ge=0,
@@ -56,6 +60,11 @@ class OfText(Parameters):
         default=True, description="Also return the marks `.`, `,`, `-`, `/` and `:`, and spaces in a line."
     )
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
+    page: Page = None
+    rotate: Literal["none", "auto"] = Field(
+        default="none", description="With `auto`, the picture may be turned: the most certain of four readings is it."
+    )
+    alternatives: int = Field(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
     min_confidence: float = Field(
         default=0,
         ge=0,

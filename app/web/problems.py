@@ -68,6 +68,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     web.SeveralFiles: ProblemType(422, "several-files", "The request contains more than one picture"),
     web.TooManyPictures: ProblemType(422, "too-many-pictures", "The request contains too many pictures"),
     picture.EmptyFile: ProblemType(422, "empty-file", "The file is empty"),
+    picture.NoSuchPage: ProblemType(422, "no-such-page", "A page has to be chosen"),
     picture.TooManyPixels: ProblemType(422, "too-many-pixels", "The picture has too many pixels"),
     picture.TooComplex: ProblemType(422, "too-complex", "The picture takes too much memory or time to decode"),
     picture.CorruptImage: ProblemType(422, "corrupt-image", "The picture is damaged"),
@@ -99,6 +100,7 @@ OF_UPLOAD = {web.MalformedMultipart, web.MalformedJson, web.NoFile, web.NotBase6
 OF_PICTURE = {
     picture.NotAnImage,
     picture.EmptyFile,
+    picture.NoSuchPage,
     picture.TooManyPixels,
     picture.TooComplex,
     picture.CorruptImage,

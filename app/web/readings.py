@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
+from typing import Any
 
 from fastapi import Request
 from opentelemetry import trace
@@ -30,31 +31,39 @@ SHARE = 16  # small pictures of one request at once, so that those of other requ
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
-async def read_one(request: Request, service: Service, picture: bytes, with_ink: bool = False) -> Reading:
-    """Read the digit in a picture; with all ink in the picture, if wanted."""
-    return await read_small(request, service, picture, with_ink) or await read_large(
-        request, service, picture, with_ink
-    )
+async def read_one(
+    request: Request, service: Service, picture: bytes, with_ink: bool = False, page: int | None = None
+) -> Reading:
+    """Read the digit in a picture, or in one of its pages; with all ink in the picture, if wanted."""
+    given = request, service, picture, with_ink, page
+    return await read_small(*given) or await read_large(*given)
 
 
-async def read_small(request: Request, service: Service, picture: bytes, with_ink: bool = False) -> Reading | None:
+async def read_small(
+    request: Request, service: Service, picture: bytes, with_ink: bool = False, page: int | None = None
+) -> Reading | None:
     """Read the digit in a picture that is small, or else return None."""
-    reading = await waiting(request, service.admission.small, partial(service.reader.read_small, picture, with_ink))
+    read = partial(service.reader.read_small, picture, with_ink, page)
+    reading = await waiting(request, service.admission.small, read)
     if reading:
         record_reading(reading, "small", service.metrics)
     return reading
 
 
-async def read_large(request: Request, service: Service, picture: bytes, with_ink: bool = False) -> Reading:
+async def read_large(
+    request: Request, service: Service, picture: bytes, with_ink: bool = False, page: int | None = None
+) -> Reading:
     """Read the digit in a picture of any size."""
-    reading = await waiting(request, service.admission.large, partial(service.reader.read_large, picture, with_ink))
+    read = partial(service.reader.read_large, picture, with_ink, page)
+    reading = await waiting(request, service.admission.large, read)
     record_reading(reading, "large", service.metrics)
     return reading
 
 
-async def read_text(request: Request, service: Service, picture: bytes, length: int | None) -> Text:
-    """Read the text in a picture, with exactly `length` digits if given."""
-    text = await waiting(request, service.admission.large, partial(service.reader.read_text, picture, length))
+async def read_text(request: Request, service: Service, picture: bytes, **options: Any) -> Text:  # noqa: ANN401
+    """Read the text in a picture; see `app.inference.text.read_text`."""
+    read = partial(service.reader.read_text, picture, **options)
+    text = await waiting(request, service.admission.large, read)
     record_text(text, "large", service.metrics)
     return text
 

@@ -17,6 +17,7 @@ from app.web.readings import accept, read_one, read_several, read_text
 from app.web.service import Serving
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Upload, Uploads
 
+TURNS = 0, 90, 180, 270  # degrees
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 
@@ -61,7 +62,7 @@ async def predict(
     request: Request, service: Serving, parameters: DigitParameters, picture: Upload
 ) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    reading = accept(service, await read_one(request, service, picture))
+    reading = accept(service, await read_one(request, service, picture, page=parameters.page))
     answer = conversion.prediction_of(reading, service.reader.classifier.version, parameters.frame)
     return sure(answer, parameters.min_confidence)
 
@@ -117,7 +118,9 @@ async def explain(request: Request, service: Serving, _: NoParameters, picture: 
 )
 async def read(request: Request, service: Serving, parameters: TextParameters, picture: Upload) -> answers.Text:
     """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
-    text = await read_text(request, service, picture, parameters.length)
+    options = parameters.model_dump(include={"length", "page", "alternatives"})
+    turns = TURNS if parameters.rotate == "auto" else TURNS[:1]
+    text = await read_text(request, service, picture, turns=turns, **options)
     shown = text if parameters.marks else text.digits_only()
     # In a thread, since there may be two thousand frames to encode as PNGs.
     answer = await run_in_threadpool(conversion.text_of, shown, service.reader.lines.version, parameters.frame)

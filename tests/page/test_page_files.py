@@ -4,7 +4,9 @@ import csv
 from base64 import b64encode
 from io import StringIO
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from browsing import (
@@ -156,6 +158,16 @@ def test_a_picture_dragged_from_another_page_is_read_or_explained(page, three):
     drop_address(page, plain="3")
     assert answered(page) == "?"
     expect(page.locator("#message")).to_contain_text("not a picture")
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_photo_of_a_number_on_its_side_is_turned(page, digits, turn):
+    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize((600, 200))
+    choose(page, ("number.png", encode(upright.rotate(-turn, expand=True))))
+    assert answered(page) == "725"
+    size = page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert size == [600, 200]
+    expect(page.locator("#boxes rect")).to_have_count(3)
 
 
 def test_three_examples_can_be_clicked(page):
