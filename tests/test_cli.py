@@ -122,23 +122,21 @@ def test_one_picture_gets_a_bar_for_each_digit(url, files):
     assert max(bars, key=lambda bar: bar.count("█")) == bars[7]
 
 
-def test_several_pictures_get_a_table_in_their_order(url, files):
+def test_several_pictures_get_a_line_each_in_their_order(url, files):
     done = invoked("predict", files[1], files[0], "--url", url)
     assert (done.exit_code, done.stderr) == (0, "")
-    assert [line.split()[:2] for line in done.stdout.splitlines()] == [
-        ["file", "digit"],
-        [str(files[1]), "7"],
-        [str(files[0]), "3"],
-    ]
+    first, second = done.stdout.splitlines()
+    assert re.fullmatch(rf"{files[1]}: 7 \(>?\d+\.\d%\)", first)
+    assert re.fullmatch(rf"{files[0]}: 3 \(>?\d+\.\d%\)", second)
 
 
 def test_a_picture_that_is_probably_not_a_digit_is_marked(url, files, tmp_path):
     (tmp_path / "A.png").write_bytes(encode(letter("A")))
     heading = invoked("predict", tmp_path / "A.png", "--url", url).stdout.splitlines()[0]
     assert re.search(r"%\), probably not a digit$", heading)
-    _, drawn, printed = invoked("predict", files[1], tmp_path / "A.png", "--url", url).stdout.splitlines()
+    drawn, printed = invoked("predict", files[1], tmp_path / "A.png", "--url", url).stdout.splitlines()
     assert printed.endswith("probably not a digit")
-    assert drawn.endswith("%")
+    assert drawn.endswith("%)")
 
 
 def test_a_folder_means_its_pictures(url, files, tmp_path):
@@ -231,19 +229,17 @@ def test_a_number_gets_a_bar_for_each_of_its_digits(url, numbers):
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r".*/two-lines.png: 720 / 14 \(>?\d+\.\d%\)", heading)
     assert [bar.split()[:1] for bar in bars] == [["7"], ["2"], ["0"], [], ["1"], ["4"]]
-    assert all(re.search(r"█ +>?\d+\.\d%$", bar) for bar in bars if bar)
+    assert all(re.search(r"[█▉▊] +>?\d+\.\d%$", bar) for bar in bars if bar.strip())
 
 
-def test_several_numbers_get_a_table_in_their_order(url, numbers, tmp_path):
+def test_several_numbers_get_a_line_each_in_their_order(url, numbers, tmp_path):
     (tmp_path / "blank.png").write_bytes(flat(255))
     done = invoked("read", *numbers, tmp_path / "blank.png", "--url", url)
     assert (done.exit_code, done.stderr) == (0, "")
-    rows = [re.split("  +", line) for line in done.stdout.splitlines()]
-    assert [(row[0], row[2]) for row in rows] == [
-        ("file", "text"),
-        (str(numbers[0]), "72"),
-        (str(numbers[1]), "720 / 14"),
-        (str(tmp_path / "blank.png"), "no digits"),
+    assert [line.rpartition(" (")[0] for line in done.stdout.splitlines()] == [
+        f"{numbers[0]}: 72",
+        f"{numbers[1]}: 720 / 14",
+        f"{tmp_path / 'blank.png'}: no digits",
     ]
 
 
@@ -258,8 +254,57 @@ def test_numbers_are_written_as_json_and_csv(url, numbers):
     lines = [json.loads(line) for line in invoked("read", *numbers, "--json", "--url", url).stdout.splitlines()]
     for path, line in zip(numbers, lines, strict=True):
         assert line == {"file": str(path), **httpx2.post(f"{url}/read", content=path.read_bytes()).json()}
-    rows = csv.DictReader(invoked("read", *numbers, "--csv", "--url", url).stdout.splitlines(keepends=True))
-    assert [row["text"] for row in rows] == ["72", "720\n14"]
+    rows = list(csv.DictReader(invoked("read", *numbers, "--csv", "--url", url).stdout.splitlines()))
+    assert [(Path(row["file"]).name, row["line"], row["text"]) for row in rows] == [
+        ("number.png", "1", "72"),
+        ("two-lines.png", "1", "720"),
+        ("two-lines.png", "2", "14"),
+    ]
+    box = lines[0]["lines"][0]["box"]
+    assert {edge: int(rows[0][edge]) for edge in box} == box
+    assert all(float(row["legibility"]) > 0.9 for row in rows)
+
+
+def test_a_spreadsheet_gets_texts_that_it_does_not_change(url, digits, tmp_path):
+    (tmp_path / "zeros.png").write_bytes(encode(number(digits[[0, 0, 350]])))
+    (row,) = csv.DictReader(invoked("read", tmp_path, "--csv", "--spreadsheet", "--url", url).stdout.splitlines())
+    assert row["text"] == '="007"'
+
+
+@pytest.mark.parametrize("command", ["predict", "read"])
+def test_an_unsure_answer_is_marked_for_a_person(url, files, digits, tmp_path, command):
+    (tmp_path / "blurred.png").write_bytes(encode(number(digits[[350, 120]]).resize((20, 12))))
+    given = command, tmp_path, "--min-confidence", "0.9", "--url", url
+    assert [line.endswith("please check") for line in invoked(*given).stdout.splitlines()] == [False, False, True]
+    assert [row["unsure"] for row in csv.DictReader(invoked(*given, "--csv").stdout.splitlines())] == ["", "", "yes"]
+    lines = map(json.loads, invoked(*given, "--json").stdout.splitlines())
+    assert [line["unsure"] for line in lines] == [False, False, True]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("command", ["predict", "read"])
+def test_an_output_file_is_resumed(url, numbers, tmp_path, command, ending):
+    whole, cut = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}"
+    (tmp_path / "none.png").write_bytes(b"no picture")
+    assert invoked(command, tmp_path, "--output", whole, "--url", url).exit_code == 1
+    refused = invoked(command, tmp_path, "--output", whole, "--url", url)
+    assert (refused.exit_code, refused.stderr) == (1, f"{whole} exists: go on with --resume, or choose another file.\n")
+    for length in (0, 5, len(whole.read_bytes()) // 2, len(whole.read_bytes()) - 9):
+        cut.write_bytes(whole.read_bytes()[:length])
+        done = invoked(command, tmp_path, "--output", cut, "--resume", "--url", url)
+        assert done.stdout == ""
+        assert cut.read_text() == whole.read_text()
+
+
+def test_ctrl_c_says_how_to_go_on(files, tmp_path):
+    answers = iter([(200, {}, SEVEN)])
+    with answering(lambda _: next(answers, None) or time.sleep(30)) as url:
+        command = [DIGITS, "predict", *files, "--url", url, "--output", tmp_path / "a.csv", "--jobs", "1"]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        while not (tmp_path / "a.csv").exists() or (tmp_path / "a.csv").read_text().count("\n") < 2:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=10)[1] == "1 of 2 done. The same command goes on with --resume.\n"
 
 
 def test_a_number_may_come_from_standard_input(url, numbers):
@@ -356,6 +401,14 @@ def test_a_missing_model_file_is_named(command):
         (["read", "7.png", "--json", "--csv"], 2, "--json and --csv cannot be used together"),
         (["read", "7.png", "--length", "0"], 2, "0 is less than 1"),
         (["read", "7.png", "--length", "65"], 2, "65 is more than 64"),
+        (
+            ["predict", "7.png", "--local", "--url", "http://127.0.0.1:8000"],
+            2,
+            "--local and --url cannot be used together",
+        ),
+        (["predict", "7.png", "--output", "7.txt"], 2, "7.txt must end in .csv, .json, .jsonl, .ndjson"),
+        (["predict", "7.png", "--min-confidence", "90"], 2, "90.0 is not between 0 and 1"),
+        (["predict", "7.png", "--resume"], 2, "--resume needs --output"),
         (["predict", "7.png", "--model", "digits.onnx"], 2, "--model needs --local"),
         (["read", "7.png", "--lines-model", "lines.onnx"], 2, "--lines-model needs --local"),
         (["info", "--url", "localhost:8000"], 1, "^localhost:8000 has no scheme: use --url http://localhost:8000$"),
@@ -383,7 +436,7 @@ def test_a_closed_pipe_stops_a_command_silently(files):
     with answering(lambda _: (200, {}, SEVEN)) as url:
         command = [DIGITS, "predict", *[files[0]] * 5000, "--url", url]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        assert process.stdout.readline().startswith("file ")
+        assert ".png: 7" in process.stdout.readline()
         process.stdout.close()
         assert process.stderr.read() == ""
         process.stderr.close()
@@ -412,7 +465,7 @@ def test_a_terminal_shows_colours_and_progress(url, files, environment, coloured
     assert "of 21" in shown
     assert ("\x1b[32m" in shown) == coloured
     assert "none.png: No such file or directory." in shown
-    assert len(re.findall(r"/[37]\.png  ", shown)) == 20
+    assert len(re.findall(r"/[37]\.png: ", shown)) == 20
     assert not any("of 21" in line and ".png" in line for line in re.split(r"[\r\n]+", shown))
 
 
@@ -437,6 +490,7 @@ def test_the_service_is_ready_within_two_seconds():
         (["--host", "192.0.2.1"], {}, "192.0.2.1:8000: Cannot assign requested address. Choose another"),
         (["--host", "nowhere.invalid"], {}, "^The host nowhere.invalid is unknown. Choose another one with --host"),
         (["--host", "a..b"], {}, "^The host a..b is unknown"),
+        (["--port", "8080"], {"DIGITS_PORT": "many"}, "DIGITS_PORT: .*valid integer.*'many'"),
         (["--workers", "0"], {}, "DIGITS_WORKERS: .*greater than or equal to 1"),
         (["--workers", "100000"], {}, "DIGITS_WORKERS: .*less than or equal to 1024"),
         ([], {"DIGITS_MAX_PIXELS": "many"}, "DIGITS_MAX_PIXELS: .*valid integer.*'many'"),
@@ -460,20 +514,33 @@ def test_a_port_in_use_is_reported(url):
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("command", ["predict", "read"])
-def test_terminal_output_fits_its_width(url, tmp_path, digits, command, columns):
-    paths = [tmp_path / "with a long name" / f"{index:030}.png" for index in range(3)]
-    paths[0].parent.mkdir()
-    for path, picture in zip(paths, (drawing(digits[350]), letter("A"), number(digits[:50:10])), strict=True):
-        path.write_bytes(encode(picture))
-    for names in (paths, paths[1:2], paths[2:]):
-        shown = on_a_terminal(command, *names, "--url", url, columns=columns)
-        assert max(map(cell_len, re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines())) <= columns
-        assert all(f"{path.stem[-1]}.png" in shown for path in names)
+def test_bars_fit_the_terminal(url, tmp_path, digits, command, columns):
+    (tmp_path / "7.png").write_bytes(encode(drawing(digits[350])))
+    shown = on_a_terminal(command, tmp_path / "7.png", "--url", url, columns=columns)
+    _, *bars = re.sub(r"\x1b\[[\d;]*m", "", shown).splitlines()
+    assert len(bars) in (1, 10)
+    assert max(map(cell_len, bars)) <= columns
 
 
-def test_names_are_not_shortened_outside_a_terminal(url, files):
+def test_names_are_not_shortened(url, files):
     shown = digits_command("predict", *files, "--url", url, COLUMNS="40").stdout
-    assert [line.split()[0] for line in shown.splitlines()[1:]] == list(map(str, files))
+    assert [line.split(": ")[0] for line in shown.splitlines()] == list(map(str, files))
+
+
+@pytest.mark.parametrize("options", [(), ("--csv",), ("--json",)])
+def test_a_name_cannot_control_the_terminal(url, files, options):
+    name = files[0].with_name("\x1b]0;title\x1b.png")
+    files[0].rename(name)
+    shown = on_a_terminal("predict", name, *options, "--url", url)
+    assert "\x1b]0" not in shown
+    assert "0;title" in shown
+
+
+def test_marks_stand_between_the_bars_of_the_digits(files):
+    with answering(lambda _: (200, {}, NUMBER)) as url:
+        heading, mark, digit = invoked("read", files[0], "--url", url).stdout.splitlines()
+    assert (heading.split(": ")[1], mark.strip()) == ("-7 (90.0%)", "-")
+    assert digit.startswith(" 7 █")
 
 
 def test_the_last_line_counts_unreadable_pictures(url, files, tmp_path):

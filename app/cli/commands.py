@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +18,8 @@ from app.cli import options
 from app.cli.answers import NoService, Unanswered, attempt_each
 from app.cli.corrections import corrections
 from app.cli.options import AT_ONCE, URL
-from app.cli.output import AnswerKind, Ask, format_of, say, write
-from app.cli.pictures import expand, groups, printable
+from app.cli.output import Output, say
+from app.cli.pictures import printable
 
 if TYPE_CHECKING:
     from app.cli.client import Service
@@ -66,6 +66,7 @@ def serve(
 
 @cli.command()
 def predict(
+    context: typer.Context,
     files: options.Files,
     url: options.Url = URL,
     api_key: options.Key = None,
@@ -73,6 +74,9 @@ def predict(
     model: options.LocalModel = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
+    file: options.OutputFile = None,
+    resume: options.Resume = False,
+    min_confidence: options.MinConfidence = 0.0,
     jobs: options.Jobs = None,
 ) -> None:
     """Read the digit in each picture.
@@ -84,12 +88,15 @@ def predict(
     If the service is busy, the picture is sent again. If a picture cannot be
     read, standard error says why, and the exit code is 1.
     """
-    with clean_exit(), closing(answerer(local, url, api_key, jobs, model=model)) as reader:
-        write_all("digit", reader.predict_several, files, as_json, as_csv, reader.at_once, reader.together)
+    output = Output(as_json, as_csv, file, resume, min_confidence)
+    with clean_exit(), closing(answerer(context, local, url, api_key, jobs, model=model)) as reader:
+        failed = output.write("digit", reader.predict_several, files, reader.at_once, reader.together)
+    raise typer.Exit(failed > 0)
 
 
 @cli.command()
 def read(
+    context: typer.Context,
     files: options.Files,
     length: options.Length = None,
     marks: options.Marks = True,
@@ -99,19 +106,26 @@ def read(
     lines_model: options.LocalLinesModel = None,
     as_json: options.AsJson = False,
     as_csv: options.AsCsv = False,
+    file: options.OutputFile = None,
+    resume: options.Resume = False,
+    min_confidence: options.MinConfidence = 0.0,
+    spreadsheet: options.Spreadsheet = False,
     jobs: options.Jobs = None,
 ) -> None:
     """Read the numbers in each picture, line by line.
 
     Files, output and exit code are as for predict.
     """
-    with clean_exit(), closing(answerer(local, url, api_key, jobs, lines_model=lines_model)) as reader:
+    output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
+    with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
         ask = partial(attempt_each, partial(reader.read, length=length, marks=marks))
-        write_all("text", ask, files, as_json, as_csv, reader.at_once)
+        failed = output.write("text", ask, files, reader.at_once)
+    raise typer.Exit(failed > 0)
 
 
 @cli.command()
 def info(
+    context: typer.Context,
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
@@ -120,14 +134,17 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the state of the service and the metadata of its models."""
-    with clean_exit(), closing(answerer(local, url, api_key, 1, model=model, lines_model=lines_model)) as reader:
+    with (
+        clean_exit(),
+        closing(answerer(context, local, url, api_key, 1, model=model, lines_model=lines_model)) as reader,
+    ):
         about = reader.about()
         if as_json:
             say(json.dumps(about))
             return
-        from app.cli import layout, terminal
+        from app.cli import terminal
 
-        say(terminal.facts(about, layout.terminal_width()))
+        say(terminal.facts(about))
 
 
 @cli.command()
@@ -176,23 +193,17 @@ def bulk(
             raise typer.Exit(1) from error
 
 
-def write_all(
-    kind: AnswerKind, ask: Ask[Any], files: list[str], as_json: bool, as_csv: bool, at_once: int, together: int = 1
-) -> None:
-    """Write the answer for each picture; exit with 1 if any has none."""
-    if as_json and as_csv:
-        raise typer.BadParameter("--json and --csv cannot be used together.")
-    names = expand(files)
-    failed = write(ask, list(groups(names, together)), format_of(kind, names, as_json, as_csv), at_once)
-    raise typer.Exit(failed > 0)
-
-
-def answerer(local: bool, url: str, key: str | None, jobs: int | None, **models: Path | None) -> "Local | Service":
+def answerer(
+    context: typer.Context, local: bool, url: str, key: str | None, jobs: int | None, **models: Path | None
+) -> "Local | Service":
     """Return the client of a service, or the reader in this process, for `jobs` pictures at once.
 
     The names of `models` are those of the settings.
     """
     if local:
+        source = context.get_parameter_source("url")
+        if source and source.name == "COMMANDLINE":
+            raise typer.BadParameter("--local and --url cannot be used together.")
         from app.cli.local import Local
         from app.settings import usable_cores
 
@@ -214,8 +225,10 @@ def configured(**given: object) -> Iterator["Settings"]:
     from app.inference.classifier import ModelError
     from app.settings import Settings
 
-    os.environ |= {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    chosen = {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
     try:
+        Settings()  # a variable may be invalid even where an option takes its place
+        os.environ |= chosen
         yield Settings()
     except ValidationError as error:
         for each in error.errors():

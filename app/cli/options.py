@@ -28,6 +28,13 @@ def countable(length: int | None) -> int | None:
     return positive(length)
 
 
+def a_share(share: float) -> float:
+    """Reject what is no probability."""
+    if not 0 <= share <= 1:
+        raise typer.BadParameter(f"{share} is not between 0 and 1.")
+    return share
+
+
 def say_version(is_asked: bool) -> None:
     """Print the version and exit."""
     if is_asked:
@@ -67,7 +74,22 @@ LinesModel = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=LINES_MODEL, help="Model file for numbers.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
-AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture or line of writing.")]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option("--output", metavar="FILE", help="Write to this .csv, .json or .jsonl file."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Read only pictures that are not yet in the file.")]
+MinConfidence = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        callback=a_share,
+        show_default=False,
+        help="Mark answers that are less sure, for a person.",
+    ),
+]
+Spreadsheet = Annotated[bool, typer.Option("--spreadsheet", help="In CSV, make a spreadsheet keep the zeros of 007.")]
 Jobs = Annotated[
     int | None,
     typer.Option(

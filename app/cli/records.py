@@ -1,53 +1,110 @@
-"""Answers → lines for programs: JSON or CSV, including a line for each picture that could not be read."""
+"""Answers → lines for programs: JSON or CSV, including those of pictures that could not be read."""
 
 import csv
 import json
+import sys
 from io import StringIO
 from typing import Any
 
-from app.web.answers import Prediction, Text
+from app.cli.pictures import printable
+from app.web.answers import Line, Prediction, Text
 
+END = "unsure", "model", "error"
+BOX = "left", "top", "width", "height"
 COLUMNS = {
-    "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", "model", "error"),
-    "text": ("file", "text", "confidence", "model", "error"),
+    "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", *END),
+    "text": ("file", "line", "text", "confidence", "legibility", *BOX, *END),
 }
+
+
+def is_unsure(answer: Prediction | Text | Line, least: float) -> bool:
+    """Return whether the confidence, or the legibility of a digit, is below the least that is wanted."""
+    return min(answer.confidence, legibility(answer)) < least
+
+
+def legibility(answer: Prediction | Text | Line) -> float:
+    """Return the lowest legibility of a digit in an answer; 1 if it has none."""
+    if isinstance(answer, Prediction):
+        return answer.legibility
+    lines = answer.lines if isinstance(answer, Text) else [answer]
+    return min((digit.legibility for line in lines for digit in line.digits), default=1.0)
 
 
 class Json:
     """One JSON object per line and picture."""
 
+    def __init__(self, least: float = 0.0) -> None:
+        self.least = least
+
     def answer(self, name: str, answer: Prediction | Text) -> str:
         """Return the line of a picture that was read."""
-        return json.dumps({"file": name, **answer.model_dump(exclude_unset=True)})
+        unsure = {"unsure": is_unsure(answer, self.least)} if self.least else {}
+        return json.dumps({"file": name, **answer.model_dump(exclude_unset=True), **unsure})
 
     def failure(self, name: str, why: str) -> str:
         """Return the line of a picture that was not read."""
         return json.dumps({"file": name, "error": why})
 
+    @staticmethod
+    def parsed(text: str) -> list[tuple[str, str]]:
+        """Return the file name in each line, and the line; an incomplete one is left out."""
+        lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+        return [(str(json.loads(line)["file"]), line) for line in lines]
+
 
 class Csv:
-    """A header and one row per picture."""
+    """A header and one row per picture, or per line of writing.
 
-    def __init__(self, kind: str) -> None:
+    For a spreadsheet, a text is written as a formula, ="007", since it would otherwise lose its zeros or become a date.
+    """
+
+    def __init__(self, kind: str, least: float = 0.0, for_spreadsheet: bool = False, with_header: bool = True) -> None:
+        self.least = least
+        self.for_spreadsheet = for_spreadsheet
         self.lines = StringIO()
-        self.lines.write(",".join(COLUMNS[kind]) + "\n")
         # Python 3.11 quotes a cell with \r or \n only if the character is in the line terminator, by default \r\n.
         self.writer = csv.DictWriter(self.lines, COLUMNS[kind], extrasaction="ignore")
+        if with_header:
+            self.writer.writeheader()
 
     def answer(self, name: str, answer: Prediction | Text) -> str:
-        """Return the row of a picture that was read."""
-        cells: dict[str, Any] = {"file": name, **answer.model_dump(exclude_unset=True)}
-        shares = {f"p{digit}": share for digit, share in enumerate(cells.get("probabilities", []))}
-        return self.row({**cells, **shares})
+        """Return the rows of a picture that was read."""
+        if isinstance(answer, Prediction):
+            shares = {f"p{digit}": share for digit, share in enumerate(answer.probabilities)}
+            return self.rows([{"file": name, **answer.model_dump(), **shares, **self.unsure(answer)}])
+        own = {"file": name, "model": answer.model}
+        lines = [self.cells(number, line) for number, line in enumerate(answer.lines, 1)]
+        empty = {"confidence": answer.confidence, **self.unsure(answer)}
+        return self.rows([{**own, **cells} for cells in lines or [empty]])
+
+    def cells(self, number: int, line: Line) -> dict[str, Any]:
+        """Return the cells of a line of writing."""
+        text = f'="{line.text}"' if self.for_spreadsheet else line.text
+        shares = {"confidence": line.confidence, "legibility": legibility(line)}
+        return {"line": number, "text": text, **shares, **line.box.model_dump(), **self.unsure(line)}
+
+    def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:
+        """Return the cell that says whether a person should look at the picture."""
+        return {"unsure": "yes" if is_unsure(answer, self.least) else ""}
 
     def failure(self, name: str, why: str) -> str:
         """Return the row of a picture that was not read."""
-        return self.row({"file": name, "error": why})
+        return self.rows([{"file": name, "error": why}])
 
-    def row(self, cells: dict[str, Any]) -> str:
-        """Return a row, preceded by the header if it is the first one."""
-        self.writer.writerow(cells)
-        row = self.lines.getvalue().removesuffix("\r\n")
+    def rows(self, rows: list[dict[str, Any]]) -> str:
+        """Return rows, preceded by the header if they are the first; a file name cannot control a terminal."""
+        self.writer.writerows(rows)
+        written = self.lines.getvalue().replace("\r\n", "\n").removesuffix("\n")
         self.lines.seek(0)
         self.lines.truncate()
-        return row
+        return "\n".join(map(printable, written.split("\n"))) if sys.stdout and sys.stdout.isatty() else written
+
+    @staticmethod
+    def parsed(text: str) -> list[tuple[str, str]]:
+        """Return the first cell of each row, a file name except in the header, and the row."""
+        found = []
+        for cells in csv.reader(StringIO(text, newline="")):
+            row = StringIO()
+            csv.writer(row, lineterminator="\n").writerow(cells)
+            found.append((cells[0] if cells else "", row.getvalue()))
+        return found

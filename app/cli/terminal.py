@@ -1,183 +1,120 @@
-"""Answers → text for a terminal: bars for one picture, a table for several, and a progress bar.
+"""Answers → text for a terminal: a line for each picture, bars for a single one, and a progress bar.
 
-In colour if the terminal supports it, and no wider than the terminal.
+rich draws them, in colour if the terminal supports it.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from rich.cells import cell_len
-from rich.console import Console
+from rich.bar import Bar
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
-from app.cli.layout import BAR_WIDTH, MIN_COLUMNS, bar, hanging, percent, shortened
 from app.cli.pictures import printable
+from app.cli.records import is_unsure
 from app.web import answers
 from app.web.answers import LEGIBLE
 
-AROUND_BAR = 11  # columns of the digit and the percentage beside a bar
-BEHIND = 9  # columns reserved for the last cell of a table row, as in "3 (12.3%)"
+BAR_WIDTH, BESIDE_BAR = 40, 36  # columns of a bar, and of what may stand beside it
 GREEN_FROM, YELLOW_FROM = 0.9, 0.5
 MIN_RUNNER_UP = 0.01  # probability of a runner-up that is shown
-NOT_A_DIGIT = "probably not a digit"
-NO_DIGITS = "no digits"
+NOT_A_DIGIT, UNSURE = "probably not a digit", "please check"
 
 
-class TerminalFormat:
-    """A format that shows only pictures that were read: why another one was not is on standard error."""
+class Lines:
+    """A line for each picture that was read; standard error says why another one was not."""
 
-    def __init__(self, width: float) -> None:
-        self.width = width
+    def __init__(self, least: float = 0.0) -> None:
+        self.least = least
+
+    def answer(self, name: str, answer: answers.Prediction | answers.Text) -> str:
+        """Return what was read, how sure that is, and what else it might be."""
+        if isinstance(answer, answers.Prediction):
+            text, notes, certainty = str(answer.digit), [*doubts(answer)], min(answer.confidence, answer.legibility)
+        else:
+            text, notes, certainty = answer.text.replace("\n", " / ") or "no digits", [], answer.confidence
+        if is_unsure(answer, self.least):
+            notes.append(UNSURE)
+        behind = f"({percent(answer.confidence)})" + "".join(f", {note}" for note in notes)
+        line = Text.assemble(f"{printable(name)}: ", (printable(text), "bold"), " ", (behind, colour(certainty)))
+        return rendered(line)
 
     def failure(self, name: str, why: str) -> None:
         """Return nothing."""
 
 
-class Bars(TerminalFormat):
-    """The ten probabilities of a picture, and whether it is probably a digit."""
+class Bars(Lines):
+    """The same for one picture, with a bar for each digit: of the ten probabilities, or of those in a text."""
 
-    def answer(self, name: str, answer: answers.Prediction) -> str:
-        """Return the digit, with the bars below it."""
-        warning = "" if answer.legibility >= LEGIBLE else f", {NOT_A_DIGIT}"
-        heading = titled(name, str(answer.digit), answer.confidence, warning, self.width)
-        heading.stylize(colour(answer.legibility), len(heading) - len(warning))
-        size = bar_width(self.width)
-        rows = [
-            bar_row(digit, share, colour(share) if digit == answer.digit else "", size)
-            for digit, share in enumerate(answer.probabilities)
-        ]
-        return rendered(Text("\n").join([heading, *rows]))
-
-
-class DigitBars(TerminalFormat):
-    """The text in a picture, its digits with the probability of each, and its marks."""
-
-    def answer(self, name: str, answer: answers.Text) -> str:
-        """Return the text, with a bar for each digit below it, and its marks between them, line by line."""
-        heading = titled(name, in_one_line(answer), answer.confidence, "", self.width)
-        are_digits = all(is_digit(digit) for line in answer.lines for digit in line.digits)
-        size = bar_width(self.width if are_digits else self.width - len(NOT_A_DIGIT) - 2)
-        rows: list[Text] = []
-        for line in answer.lines:
-            signs: list[answers.Digit | answers.Mark] = [*line.digits, *line.marks]
-            signs.sort(key=lambda sign: sign.box.left)
-            rows += [Text(), *(sign_row(sign, size) for sign in signs)]
-        return rendered(Text("\n").join([heading, *rows[1:]]))
+    def answer(self, name: str, answer: answers.Prediction | answers.Text) -> str:
+        """Return the line, with the bars below it."""
+        table = Table.grid(padding=(0, 1))
+        if isinstance(answer, answers.Prediction):
+            for digit, share in enumerate(answer.probabilities):
+                add_bar(table, digit, share, colour(share) if digit == answer.digit else "")
+        else:
+            for number, line in enumerate(answer.lines):
+                add_line(table, line, is_first=not number)
+        return f"{super().answer(name, answer)}\n{rendered(table)}" if table.rows else super().answer(name, answer)
 
 
-class Table(TerminalFormat):
-    """A table with a header and one row per picture."""
-
-    def __init__(self, names: Sequence[str], width: float, columns: str, last: str) -> None:
-        super().__init__(width)
-        longest = max(cell_len(printable(name)) for name in ["file", *names])
-        self.name_width = int(min(longest, max(width - len(columns) - BEHIND - 4, MIN_COLUMNS)))
-        self.above = rendered(self.line("file", columns, last, "bold")) + "\n"
-
-    def row(self, name: str, cells: str, last: str, style: str) -> str:
-        """Return the row of a picture, its cells in a style; the first row is preceded by the header."""
-        above, self.above = self.above, ""
-        return above + rendered(self.line(printable(name), cells, last, style))
-
-    def line(self, name: str, cells: str, last: str, style: str) -> Text:
-        """Return a line of the table; the last cell gets a line of its own if it does not fit."""
-        name = shortened(name, self.name_width)
-        padding = " " * (self.name_width - cell_len(name))
-        line = Text.assemble(f"{name}{padding}  ", (cells, style))
-        if last:
-            fits = line.cell_len + 2 + cell_len(last) <= self.width
-            line.append(f"  {last}" if fits else f"\n  {last}")
-        return line
+def doubts(answer: answers.Prediction) -> Iterator[str]:
+    """Yield what else a picture might show: another digit, or none."""
+    share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
+    if share >= MIN_RUNNER_UP:
+        yield f"or {digit} ({percent(share)})"
+    if answer.legibility < LEGIBLE:
+        yield NOT_A_DIGIT
 
 
-class Rows(Table):
-    """The digit in each picture, its probability, and the alternatives: the runner-up, or that it is not a digit."""
-
-    def __init__(self, names: Sequence[str], width: float) -> None:
-        super().__init__(names, width, "digit  confidence", "runner-up")
-
-    def answer(self, name: str, answer: answers.Prediction) -> str:
-        """Return the row of a picture that was read."""
-        share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
-        others = [f"{digit} ({percent(share)})"] if share >= MIN_RUNNER_UP else []
-        if answer.legibility < LEGIBLE:
-            others.append(NOT_A_DIGIT)
-        style = colour(min(answer.confidence, answer.legibility))
-        return self.row(name, f"{answer.digit:<5}  {percent(answer.confidence):>10}", ", ".join(others), style)
+def add_line(table: Table, line: answers.Line, is_first: bool) -> None:
+    """Add a bar for each digit of a line, with its marks between them, below an empty row."""
+    if not is_first:
+        table.add_row()
+    signs: list[answers.Digit | answers.Mark] = [*line.digits, *line.marks]
+    for sign in sorted(signs, key=lambda sign: sign.box.left):
+        if isinstance(sign, answers.Mark):
+            table.add_row("", printable(sign.mark))
+        else:
+            note = NOT_A_DIGIT if sign.legibility < LEGIBLE else ""
+            add_bar(table, sign.digit, sign.confidence, colour(min(sign.confidence, sign.legibility)), note)
 
 
-class TextRows(Table):
-    """The text in each picture, and its probability."""
-
-    def __init__(self, names: Sequence[str], width: float) -> None:
-        super().__init__(names, width, "confidence", "text")
-
-    def answer(self, name: str, answer: answers.Text) -> str:
-        """Return the row of a picture that was read."""
-        return self.row(name, f"{percent(answer.confidence):>10}", in_one_line(answer), colour(answer.confidence))
+def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") -> None:
+    """Add the row of a digit and its probability."""
+    width = max(1, min(BAR_WIDTH, screen().width - BESIDE_BAR))
+    behind = f"{percent(share):>6}" + (f"  {note}" if note else "")
+    bar = Bar(1, 0, share, width=width, color=style or "default")
+    table.add_row("", Text(str(digit), style), bar, Text(behind, style))
 
 
-FORMATS: dict[str, tuple[Callable[[float], Any], Callable[[Sequence[str], float], Any]]] = {
-    "digit": (Bars, Rows),
-    "text": (DigitBars, TextRows),
-}
-
-
-def facts(about: Mapping[str, Any], width: float) -> str:
+def facts(about: Mapping[str, Any]) -> str:
     """Return the facts about a service, then those about each of its models, one per line."""
     groups = [{name: value for name, value in about.items() if name != "models"}]
     for name, model in about["models"].items():
         metadata = dict(model)
         groups.append({f"{name} model": metadata.pop("version", ""), **dict(sorted(metadata.items()))})
     indent = max(len(name) for group in groups for name in group) + 2
-    return rendered(Text("\n\n").join(rows_of(group, indent, width) for group in groups if group))
+    return "\n\n".join("\n".join(fact(*pair, indent) for pair in group.items()) for group in groups if group)
 
 
-def rows_of(group: Mapping[str, Any], indent: int, width: float) -> Text:
-    """Return names and values, one pair per line."""
-    return Text("\n").join(
-        Text.assemble((name.replace("_", " ").ljust(indent), "bold"), hanging(printable(str(value)), indent, width))
-        for name, value in group.items()
-    )
+def fact(name: str, value: object, indent: int) -> str:
+    """Return a name and its value on one line."""
+    return rendered(Text.assemble((printable(name).replace("_", " ").ljust(indent), "bold"), printable(str(value))))
 
 
-def titled(name: str, text: str, confidence: float, warning: str, width: float) -> Text:
-    """Return the heading above bars, with the name shortened so that the rest fits."""
-    behind = f" ({percent(confidence)}){warning}"
-    name = shortened(printable(name), width - cell_len(f": {text}{behind}"))
-    return Text.assemble(f"{name}: ", (text, "bold"), behind)
+def percent(share: float) -> str:
+    """Format a probability as a percentage; one that would round to 100.0% is shown as >99.9%.
 
-
-def in_one_line(answer: answers.Text) -> str:
-    """Return a text on one line, with slashes between its lines."""
-    return answer.text.replace("\n", " / ") or NO_DIGITS
-
-
-def is_digit(digit: answers.Digit) -> bool:
-    """Return whether a digit of a text is probably one."""
-    return digit.legibility >= LEGIBLE
-
-
-def sign_row(sign: answers.Digit | answers.Mark, size: int) -> Text:
-    """Return the row of a digit in a text, with its probability, or that of a mark."""
-    if isinstance(sign, answers.Mark):
-        return Text(f"  {sign.mark}")
-    row = bar_row(sign.digit, sign.confidence, colour(min(sign.confidence, sign.legibility)), size)
-    return row if is_digit(sign) else row.append(f"  {NOT_A_DIGIT}")
-
-
-def bar_row(digit: int, share: float, style: str, size: int) -> Text:
-    """Return the row of a digit and its probability."""
-    return Text(f"  {digit} {bar(share, size)} {percent(share):>6}", style)
-
-
-def bar_width(width: float) -> int:
-    """Return the number of columns for a bar, beside its digit and percentage."""
-    return int(max(MIN_COLUMNS, min(BAR_WIDTH, width - AROUND_BAR)))
+    >>> percent(0.9996), percent(1), percent(0.123)
+    ('>99.9%', '>99.9%', '12.3%')
+    """
+    return ">99.9%" if share >= 0.9995 else f"{share:.1%}"
 
 
 def colour(share: float) -> str:
@@ -185,20 +122,19 @@ def colour(share: float) -> str:
     return "green" if share >= GREEN_FROM else "yellow" if share >= YELLOW_FROM else "red"
 
 
-def rendered(text: Text) -> str:
-    """Render lines for standard output, in colour if that is a terminal with colours; a service may send anything."""
-    text.plain = "\n".join(map(printable, text.plain.split("\n")))
-    if screen().color_system is None:
-        return text.plain  # ten times as fast
+def rendered(shown: RenderableType) -> str:
+    """Render for standard output, in colour if that is a terminal with colours; the terminal wraps long lines."""
+    if isinstance(shown, Text) and screen().color_system is None:
+        return shown.plain  # ten times as fast
     with screen().capture() as captured:
-        screen().print(text, soft_wrap=True)
+        screen().print(shown, soft_wrap=isinstance(shown, Text))
     return captured.get().removesuffix("\n")
 
 
 @cache
 def screen() -> Console:
     """Return rich's console for standard output."""
-    return Console()
+    return Console(highlight=False)
 
 
 @contextmanager
