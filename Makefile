@@ -46,10 +46,10 @@ test: .venv/all  ## Run every check
 	$(SIDE_BY_SIDE) -m "not alone"
 	$(BIN)/pytest -m alone
 
-train: .venv/all  ## Train the network for digits and write it to a folder in runs/ (options: ARGS="--epochs 10")
+train: .venv/training  ## Train the network for digits and write it to a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
 
-train-lines: .venv/all  ## Train the network for numbers and write it to a folder in runs/ (options: ARGS="--recipe quick")
+train-lines: .venv/training  ## Train the network for numbers and write it to a folder in runs/ (options: ARGS="--recipe quick")
 	$(BIN)/python -m training.lines $(ARGS)
 
 evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
@@ -125,9 +125,13 @@ $(BIN)/python:
 	$(BIN)/pip install $(PIP_OPTIONS) --editable .
 	@touch $@
 
+.venv/training: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install $(PIP_OPTIONS) --editable '.[training]'
+	@touch $@ .venv/service
+
 .venv/all: pyproject.toml | $(BIN)/python
 	$(BIN)/pip install $(PIP_OPTIONS) --editable '.[training,test]'
-	@touch $@ .venv/service
+	@touch $@ .venv/training .venv/service
 
 # Harper takes half a second per page. Check only the pages that have changed, or all if the rules have.
 build/grammar: $(PAGES) .harper-dictionary.txt Makefile .venv/all

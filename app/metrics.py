@@ -6,7 +6,7 @@ With several workers, each writes its values to files in PROMETHEUS_MULTIPROC_DI
 import os
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -20,6 +20,7 @@ class Metrics:
 
     def __init__(self, models: Mapping[str, Mapping[str, str]]) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # of a single worker: several have no common memory or start
         self.requests = self.counter("digits_requests", "Requests, by route and status.", "route", "status")
         self.request_seconds = self.histogram(
             "digits_request_seconds", "Seconds from request headers to response.", SECONDS, "route"

@@ -147,9 +147,10 @@ def test_the_kubernetes_objects_name_the_same_pods():
     assert POD["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] == labels
 
 
-def test_only_pods_labelled_as_clients_reach_the_service():
+def test_only_pods_of_the_namespace_or_labelled_as_clients_reach_the_service():
     clients = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"digits-client": "true"}}}
-    assert MANIFESTS["NetworkPolicy"]["spec"]["ingress"] == [{"from": [clients], "ports": [{"port": "http"}]}]
+    allowed = [{"podSelector": {}}, clients]
+    assert MANIFESTS["NetworkPolicy"]["spec"]["ingress"] == [{"from": allowed, "ports": [{"port": "http"}]}]
     assert "Ingress" in MANIFESTS["NetworkPolicy"]["spec"]["policyTypes"]
 
 

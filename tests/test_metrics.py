@@ -4,10 +4,12 @@ import json
 import re
 
 import pytest
+import yaml
 from fastapi.testclient import TestClient
 
 from app.main import create_app
 from app.settings import Settings
+from app.web import problems
 from support import ROOT, encode, flat, letter, number, samples
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
@@ -103,8 +105,22 @@ def test_the_dashboard_queries_existing_metrics(query, exported):
         assert any((label, value) in pairs for name, *pairs in exported if name in asked)
 
 
+def test_alerts_watch_metrics_and_errors_that_exist(exported):
+    (group,) = yaml.safe_load((ROOT / "deploy" / "alerts.yml").read_text())["groups"]
+    queries = " ".join(rule["expr"] for rule in group["rules"])
+    assert set(re.findall(r"digits_\w+", queries)) <= {name for name, *_ in exported}
+    assert set(re.findall(r'reason="([^"]*)"', queries)) <= {each.name for each in problems.TYPES.values()}
+    assert all(rule["annotations"]["summary"].endswith(".") for rule in group["rules"])
+    assert yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["rule_files"] == ["alerts.yml"]
+
+
+def test_the_process_is_measured(exported):
+    assert exported["process_resident_memory_bytes",] > 50_000_000
+    assert exported["process_start_time_seconds",] > 0
+
+
 def test_each_metric_is_documented(client):
     table = (ROOT / "docs" / "configuration.md").read_text().split("## Metrics")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE))
-    families = client.app_state["service"].metrics.registry.collect()
+    families = [f for f in client.app_state["service"].metrics.registry.collect() if f.name.startswith("digits_")]
     assert rows == {f.name + "_total" * (f.type == "counter"): f.documentation for f in families}

@@ -451,6 +451,7 @@ def test_on_sigterm_health_is_503_and_running_requests_finish(picture):
         health = httpx2.get(f"{url}/health")
         assert health.status_code == 503
         assert health.json()["type"] == "/problems/shutting-down"
+        assert httpx2.get(f"{url}/health/live").json() == {"status": "ok"}
         client.sendall(post(picture)[100:])
         assert b'"digit":7' in client.makefile("rb").read()
         assert process.wait(timeout=10) == 0

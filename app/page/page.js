@@ -992,11 +992,22 @@ function removeAll() {
   element("files").focus();
 }
 
-// The columns of `digits read --csv`.
+// The rows of `digits read --csv`.
+const COLUMNS = ["file", "line", "text", "confidence", "legibility", "left", "top", "width", "height", "unsure", "model", "error"];
+
 function csv() {
-  const rows = listed.map(({ name, answer, error }) =>
-    [name, answer?.text, answer?.confidence, answer?.model, error?.message].map(cell).join(","));
-  return ["file,text,confidence,model,error", ...rows, ""].join("\n");
+  const rows = listed.flatMap(({ name, answer, error }) => (answer ? rowsOf(name, answer) : [{ file: name, error: error?.message }]));
+  return [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => cell(row[column])))].map((row) => `${row.join(",")}\n`).join("");
+}
+
+function rowsOf(file, answer) {
+  const { model, confidence } = answer;
+  const unsure = doubt(answer) ? "yes" : "";
+  if (headline(answer) === NOTHING) return [{ file, confidence, legibility: answer.legibility, unsure, model }];
+  return answer.lines.map((line, index) => ({
+    file, line: index + 1, text: line.text, confidence: line.confidence ?? confidence,
+    legibility: Math.min(1, ...line.digits.map(({ legibility }) => legibility)), ...(line.box ?? answer.box), unsure, model,
+  }));
 }
 
 function cell(value = "") {

@@ -156,6 +156,12 @@ class Models(BaseModel):
     lines: dict[str, str]
 
 
+class Live(BaseModel):
+    """The service runs."""
+
+    status: Literal["ok"] = "ok"
+
+
 class Health(BaseModel):
     """The service is ready."""
 

@@ -144,6 +144,17 @@ async def health(request: Request, service: Serving) -> answers.Health:
     )
 
 
+@unguarded.get(
+    "/health/live",
+    summary="Does the service run?",
+    tags=["service"],
+    responses=answers.documentation({"status": "ok"}),
+)
+async def live() -> answers.Live:
+    """Report that the service runs, even if it is told to stop: for a liveness probe."""
+    return answers.Live()
+
+
 @guarded.get(
     "/metrics",
     summary="Prometheus metrics",

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from app.cli.records import COLUMNS
 from browsing import (
     SEVEN,
     answered,
@@ -89,8 +90,12 @@ def test_the_list_can_be_saved_and_its_pictures_removed(page, digits):
         page.get_by_role("button", name="Save as CSV").click()
     rows = list(csv.DictReader(StringIO(download.value.path().read_text())))
     assert [row["file"] for row in rows] == [*(name for name, _ in pictures), "letter.png", "text.txt"]
-    assert [row["text"] for row in rows[:3]] == ["0", "1", "2"]
-    assert float(rows[0]["confidence"]) > 0.9
+    assert list(rows[0]) == list(COLUMNS["text"])  # as `digits read --csv`
+    assert [row["text"] for row in rows] == ["0", "1", "2", "", ""]
+    assert [row["unsure"] for row in rows] == ["", "", "", "yes", ""]
+    assert all(float(row["confidence"]) > 0.9 < float(row["legibility"]) for row in rows[:3])
+    assert float(rows[3]["legibility"]) < 0.5
+    assert all(int(row["height"]) > 50 for row in rows[:3])
     assert "not a picture" in rows[-1]["error"]
     page.get_by_role("button", name="Remove 0, ").click()
     expect(page.locator("#list li")).to_have_count(4)
@@ -114,7 +119,7 @@ def test_numbers_are_listed_and_saved_as_written(page, digits):
     with page.expect_download() as download:
         page.get_by_role("button", name="Save as CSV").click()
     rows = csv.DictReader(StringIO(download.value.path().read_text()))
-    assert [row["text"] for row in rows] == ["42.50", "-35\n24"]
+    assert [(row["line"], row["text"]) for row in rows] == [("1", "42.50"), ("1", "-35"), ("2", "24")]
 
 
 SVG_SEVEN = '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
