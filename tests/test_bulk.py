@@ -1,5 +1,6 @@
 """`digits bulk` as a user runs it: on one machine and on a cluster, to the end or killed half-way."""
 
+import csv
 import os
 import re
 import secrets
@@ -106,8 +107,24 @@ def test_each_picture_has_one_row(folder, labels, tmp_path, monkeypatch):
     summary = f"{count} pictures done: {GOOD:,} read, 3 failed.\n"
     assert summary in said
     assert all(f"  1 {kind}\n" in said for kind in ("empty-file", "not-an-image", "corrupt-image"))
-    again = bulk(folder, "results", "--model", "own.onnx")
+    again = bulk(folder, "results", "--model", "own.onnx", "--csv", "results.csv")
     assert again.startswith(f"0 pictures to read.\n{summary}")
+    with (tmp_path / "results.csv").open() as file:
+        saved = {row["path"]: (row["digit"], bool(row["error"])) for row in csv.DictReader(file)}
+    expected = {
+        row["path"]: (str(row["digit"] or 0) * (not row["error"]), bool(row["error"]))
+        for row in rows(tmp_path / "results")
+    }
+    assert saved == expected
+
+
+def test_a_cluster_that_is_not_there_is_reported_in_one_line(folder, tmp_path):
+    done = subprocess.run(
+        command(folder, tmp_path, "--address=127.0.0.1:9"), capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("There is no Ray cluster at 127.0.0.1:9: ")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.fixture(scope="module")

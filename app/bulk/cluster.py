@@ -5,6 +5,7 @@ Ray Data is not used: its checkpoints read every picture again to skip those tha
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -71,7 +72,14 @@ def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[i
 def connected(address: str) -> Iterator[int]:
     """Connect to the cluster; yield the number of free cores."""
     with chdir(PROJECT):  # Ray's workers import from the current folder first, which may contain another `app`
-        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        try:
+            if ":" in address:  # Ray would try for minutes
+                host, _, port = address.removeprefix("ray://").rpartition(":")
+                socket.create_connection((host, int(port)), timeout=10).close()
+            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:  # of many kinds
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise BulkError(f"There is no Ray cluster at {address}: {reason}.") from error
     try:
         yield max(1, int(ray.available_resources().get("CPU", 0)))
     finally:

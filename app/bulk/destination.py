@@ -4,11 +4,12 @@ A file's name contains a hash of the paths in it, so that a part that is read ag
 its own file.
 """
 
+import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TextIO
 from uuid import uuid4
 
 import pyarrow as pa
@@ -84,6 +85,15 @@ class Destination:
             hardly_legible += pc.sum(pc.less(batch.column("legibility"), LEGIBLE)).as_py() or 0
             errors.update(error["type"] for error in batch.column("error").drop_null().to_pylist())
         return Summary(pictures, hardly_legible, errors)
+
+    def write_csv(self, file: TextIO) -> None:
+        """Write a row for each picture as CSV: a text has its lines in one cell."""
+        columns = ["path", "key", self.kind, "confidence", "legibility", "model", "error"]
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(columns)
+        for batch in self.batches(*columns):
+            for *cells, error in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                rows.writerow([*cells, error and error["detail"]])
 
     def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
         """Yield these columns of all rows, in batches."""

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from itertools import accumulate
+from pathlib import Path
 
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
@@ -28,8 +29,9 @@ def read_all(
     rows_per_file: int,
     workers: int | None,
     address: str | None,
+    csv: Path | None,
 ) -> None:
-    """Read the pictures that have no row yet, on the Ray cluster at an address if given.
+    """Read the pictures that have no row yet, on the Ray cluster at an address if given; then write all as CSV too.
 
     Raises BulkError, or ModelError.
     """
@@ -48,6 +50,9 @@ def read_all(
     if parts:
         show(progress(parts, pictures, results, settings, workers, address), total)
     results.tidy()
+    if csv:
+        with csv.open("w", encoding="utf-8", newline="") as file:
+            results.write_csv(file)
     say(in_words(results.summary()), err=True)
 
 

@@ -166,6 +166,7 @@ def bulk(
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Read on this Ray cluster; auto finds it.")
     ] = None,
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all results to this CSV file.")] = None,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
     model: options.Model = None,
@@ -184,7 +185,7 @@ def bulk(
         try:
             from app.cli.bulk import read_all
 
-            read_all(source, destination, settings, read, column, key, rows_per_file, workers, address)
+            read_all(source, destination, settings, read, column, key, rows_per_file, workers, address, csv)
         except ModuleNotFoundError as error:
             say(f"This needs {error.name}, which the extra `{extra}` installs: pip install '.[{extra}]'", err=True)
             raise typer.Exit(1) from error
