@@ -31,7 +31,7 @@ from paper import (
     size_of,
     to_size,
 )
-from training.characters import letter, scribble
+from training.characters import invented_character, letter, scribble
 from training.characters import lines as printed_lines
 from training.data import NOTHING
 from training.non_digits import Kind, crop, shape, texture
@@ -328,7 +328,7 @@ def word(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
 
 def character(_: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:
     """Write a letter, an invented character or a scribble."""
-    return without_digits([letter, scribble], 1, rng)
+    return without_digits([letter, invented_character, scribble], 1, rng)
 
 
 def things(digits: Sequence[NDArray[np.uint8]], rng: Generator) -> bytes:

@@ -67,3 +67,17 @@ def test_a_crop_fits_its_ink_and_is_scaled_to_full_strength():
     cropped = non_digits.crop(ink)
     assert cropped.shape == (16, 4)
     assert cropped.max() == 1
+
+
+def test_half_of_the_invented_characters_are_three_strokes_that_meet(real, monkeypatch):
+    monkeypatch.setattr(characters, "written", lambda strokes, rng: strokes)
+    rng = np.random.default_rng(0)
+    drawn = [characters.invented_character(real, rng) for _ in range(200)]
+    meeting = [all(touches(stroke, strokes[:k]) for k, stroke in enumerate(strokes) if k) for strokes in drawn]
+    assert np.mean(meeting) == pytest.approx(0.5, abs=0.1)
+    assert {len(strokes) for strokes, meets in zip(drawn, meeting, strict=True) if meets} == {3}
+
+
+def touches(stroke: np.ndarray, others: list[np.ndarray]) -> bool:
+    """Return whether an end or the middle of a stroke lies on another stroke."""
+    return any(np.isclose(stroke[[0, 10, -1], None], other).all(axis=2).any() for other in others)

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -16,9 +17,10 @@ from tqdm import tqdm
 from app.inference.classifier import Classifier
 from support import ROOT
 from tensors import as_digits
-from training import board, data, train
+from training import board, data, generated, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
+from training.generated import cut_out_and_others
 from training.omniglot import Characters
 from training.run import Run, load, new_folder, read_folder, run_to_resume, setup
 
@@ -36,10 +38,11 @@ def sample(shuffled) -> Digits:
 
 
 @pytest.fixture(scope="module")
-def parts(sample) -> tuple[Digits, torch.Tensor, Digits]:
+def parts(sample, tmp_path_factory) -> tuple[Digits, torch.Tensor, Digits]:
     """Digits and non-digits to train on, and a validation set."""
-    digits = sample.take(torch.arange(400))
-    return digits, train.cut_out_and_others(digits, 0, [])[1], train.mixture(sample.take(torch.arange(400, 500)), [])
+    digits, held_out = sample.take(torch.arange(400)), sample.take(torch.arange(400, 500))
+    made, unseen = (cut_out_and_others(each, 0, [], tmp_path_factory.mktemp("made")) for each in (digits, held_out))
+    return digits, made[1], train.mixture(held_out, *unseen)
 
 
 def run_epochs(config: Config, parts: tuple[Digits, torch.Tensor, Digits]) -> tuple[Run, list[float]]:
@@ -397,11 +400,11 @@ def test_the_training_error_is_measured_on_the_training_inputs(parts):
 
 
 def test_training_and_validation_are_made_of_their_own_images(sample_mnist, tmp_path, monkeypatch):
-    sources, parts, cut_out_and_others = {}, [], train.cut_out_and_others
+    sources, parts = {}, []
 
     def spied(digits: Digits, seed: int, characters: Characters) -> tuple[Digits, torch.Tensor]:
         sources[seed] = digits.images
-        return cut_out_and_others(digits, seed, characters)
+        return cut_out_and_others(digits, seed, characters, tmp_path)
 
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     monkeypatch.setattr(train, "cut_out_and_others", spied)
@@ -413,3 +416,33 @@ def test_training_and_validation_are_made_of_their_own_images(sample_mnist, tmp_
     assert validation.images[:100].equal(held_out)
     assert sources[0].equal(training)
     assert sources[train.VALIDATION_SEED].equal(held_out)
+
+
+def test_what_is_made_is_kept_until_something_changes(sample, tmp_path, monkeypatch):
+    digits = sample.take(torch.arange(120))
+    cut_out, others = cut_out_and_others(digits, 0, [], tmp_path)
+    assert len(cut_out) == 60
+    assert len(others) == 120
+    monkeypatch.setattr(generated, "ProcessPoolExecutor", None)  # nothing is made again
+    again, same = cut_out_and_others(digits, 0, [], tmp_path)
+    assert again.images.equal(cut_out.images)
+    assert same.equal(others)
+    for change in (
+        (digits.take(torch.arange(119)), 0, []),
+        (digits, 1, []),
+        (digits, 0, [np.zeros((105, 105), np.uint8)]),
+    ):
+        with pytest.raises(TypeError):
+            cut_out_and_others(*change, tmp_path)
+
+
+def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path, capsys):
+    given = (
+        f"--data {sample_mnist} --runs {tmp_path} --threads 1 --precision fp32 --hidden 30 --epochs 2 --no-generated"
+    )
+    assert train.main(given.split()) == 0
+    said = capsys.readouterr().out
+    assert "are misread" in said
+    (file,) = tmp_path.glob("*/digits.onnx")
+    assert "second_opinion" not in Classifier(file).metadata
+    assert Classifier(file)(np.zeros((1, 28, 28), np.float32)).probabilities.shape == (1, 10)

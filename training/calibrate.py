@@ -76,8 +76,9 @@ def calibrated(model: Ensemble, digits: Digits, frames: Digits) -> tuple[Ensembl
     model = copy.deepcopy(model).eval()
     temperature = best_temperature(model(digits.images.float() / 255)[:, :CLASSES], digits.labels)
     legibility = torch.cat([model(part.float() / 255)[:, CLASSES] for part in torch.split(frames.images, 5_000)])
-    with torch.enable_grad():
-        scale, offset = best_line(legibility.cpu().clone(), frames.labels.cpu() != NONE)  # Apple's MPS has no float64
+    is_digit = frames.labels.cpu() != NONE
+    with torch.enable_grad():  # on the CPU, since Apple's MPS has no float64
+        scale, offset = (1.0, 0.0) if is_digit.all() else best_line(legibility.cpu().clone(), is_digit)
     for network in model.networks:
         weight, bias = network.output.weight, network.output.bias
         weight[:CLASSES] /= temperature

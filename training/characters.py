@@ -1,5 +1,6 @@
-"""Draw letters, signs, scribbles and printed lines, as if by hand: kinds of non-digits."""
+"""Draw letters, signs, invented characters, scribbles and printed lines, as if by hand: kinds of non-digits."""
 
+import math
 from functools import cache
 
 import numpy as np
@@ -52,10 +53,65 @@ def sign(_: Digits, rng: Generator) -> Map:
     return written([np.concatenate([upper, lower]), *bars], rng)
 
 
+def y_like(_: Digits, rng: Generator) -> Map:
+    """Draw a y, which may resemble a 4 or a 9: two arms or a cup, and a tail that may turn left or be a loop."""
+    width, joint = rng.uniform(0.4, 0.7), rng.uniform(0.3, 0.6)
+    if rng.random() < 0.3:
+        foot = rng.uniform(0, 0.4) * width
+        meeting = width + (foot - width) * joint, joint
+        return written([np.array([(0, 0), meeting]), np.array([(width, 0), (foot, 1)])], rng)
+    cup = arc((width / 2, joint / 2), (width / 2, joint / 2), rng.uniform(180, 240), 0)
+    foot, radius, end = width * rng.uniform(0.7, 1), rng.uniform(0.05, 0.25), rng.uniform(60, 270)
+    tail = arc((foot - radius, 1), (radius, radius * rng.uniform(0.5, 1)), 0, end)
+    if end < 180 and rng.random() < 0.4:  # a flat foot
+        tail = np.concatenate([tail, [(tail[-1, 0] - rng.uniform(0.2, 0.6), tail[-1, 1] + rng.uniform(-0.1, 0.1))]])
+    elif end > 180 and rng.random() < 0.6:  # a loop, whose end crosses the tail
+        tail = np.concatenate([tail, [(foot + rng.uniform(0.1, 0.4), rng.uniform(joint, 1))]])
+    return written([cup, np.concatenate([[(width, 0)], tail])], rng)
+
+
+def z_like(_: Digits, rng: Generator) -> Map:
+    """Draw a z, which may resemble a 2: two bars, straight or waved, a diagonal, and maybe a tick or another bar."""
+    width, wave = rng.uniform(0.4, 1.1), rng.uniform(0, 0.12, 2) * (rng.random(2) < 0.5)
+    x = np.linspace(0, 1, 9)
+    upper = np.stack([x * width, rng.normal(0, 0.05) * (1 - x) - wave[0] * np.sin(2 * np.pi * x)], axis=1)
+    longer, drop = rng.uniform(0.7, 1.1), rng.normal(0, 0.08)
+    lower = np.stack([x * width * longer, 1 + drop * x - wave[1] * np.sin(2 * np.pi * x)], axis=1)
+    tick = [(rng.uniform(-0.05, 0.1), rng.uniform(0.1, 0.3))] if rng.random() < 0.3 else upper[:0]
+    z = np.concatenate([tick, upper, lower + np.array([rng.uniform(-0.1, 0.1), 0])])
+    bar = np.array([(rng.uniform(0, 0.3) * width, 0.5), (rng.uniform(0.7, 1) * width, rng.normal(0.5, 0.04))])
+    return written([z, bar] if rng.random() < 0.4 else [z], rng)
+
+
+def slash(_: Digits, rng: Generator) -> Map:
+    """Draw a slash, which may resemble a 1: a stroke that leans to the right by 30 to 50 degrees."""
+    return written([np.array([(math.tan(math.radians(rng.uniform(30, 50))), 0), (0, 1)])], rng)
+
+
 def arc(centre: Point, radii: Point, start: float, end: float) -> NDArray[np.float64]:
     """Return points along an ellipse, as (x, y). Angles are in degrees, from the x axis towards the y axis."""
     angles = np.radians(np.linspace(start, end, 20))
     return np.stack([centre[0] + radii[0] * np.cos(angles), centre[1] + radii[1] * np.sin(angles)], axis=1)
+
+
+def invented_character(_: Digits, rng: Generator) -> Map:
+    """Draw two to five strokes, like a character of an unknown script; half of the time, three that meet."""
+    strokes: Strokes = []
+    meet = rng.random() < 0.5
+    for _stroke in range(3 if meet else rng.integers(2, 6)):
+        middle, reach = rng.uniform(0.2, 0.8, 2), rng.uniform(0.15, 0.5)
+        if rng.random() < 0.5:
+            angle = rng.choice([0, 0.25, 0.5, 0.75]) * math.pi + rng.normal(0, 0.15)
+            half = reach * np.array([math.cos(angle), math.sin(angle)])
+            stroke = middle + np.linspace(-1, 1, 20)[:, None] * half
+        else:
+            start = rng.uniform(0, 360)
+            stroke = arc(middle, rng.uniform(0.4, 0.8, 2) * reach, start, start + rng.uniform(115, 360))
+        if meet and strokes:  # its end or its middle lies on an earlier stroke
+            earlier = strokes[rng.integers(len(strokes))]
+            stroke = stroke + earlier[rng.choice([0, 5, 10, 15, 19])] - stroke[rng.choice([0, 0, 10, 19])]
+        strokes.append(stroke)
+    return written(strokes, rng)
 
 
 def scribble(_: Digits, rng: Generator) -> Map:

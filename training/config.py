@@ -41,6 +41,7 @@ class Config:
     channels: tuple[int, ...] = ()
     activation: str = "relu"
     dropout: float = 0.05
+    generated: bool = True
     augment: bool = True
     optimizer: str = "adamw"
     learning_rate: float | None = None
@@ -165,6 +166,11 @@ def parser() -> argparse.ArgumentParser:
         type=decay,
         metavar="W",
         help=f"weight decay; sgd uses a hundredth of it ({d.weight_decay})",
+    )
+    fit.add_argument(
+        "--generated",
+        action=argparse.BooleanOptionalAction,
+        help="also train on digits cut out of numbers, and on frames that show no digit (on)",
     )
     fit.add_argument("--augment", action=argparse.BooleanOptionalAction, help="augment the images in each epoch (on)")
     fit.add_argument(

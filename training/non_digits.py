@@ -15,13 +15,13 @@ from PIL import Image, ImageDraw
 
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Map
-from training.characters import CANVAS, letter, lines, scribble
+from training.characters import CANVAS, invented_character, letter, lines, scribble, sign, slash, y_like, z_like
 from training.data import Digits
 from training.omniglot import Characters, character
 from training.paper import levels
 
 INK = 0.12  # pixels above this count as ink
-REAL = 0.28  # share of real characters, if there are any
+REAL = 0.15  # share of real characters, if there are any
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Kind = Callable[[Digits, Generator], Map]
@@ -150,13 +150,18 @@ def clouds(rng: Generator) -> Map:
 
 # The first three kinds are the most common non-digits among the service's candidates.
 KINDS: tuple[tuple[Kind, float], ...] = (
-    (part_of_digit, 0.24),
-    (several_digits, 0.19),
-    (digit_and_part, 0.17),
-    (turned_digit, 0.08),
-    (letter, 0.13),
-    (scribble, 0.05),
-    (lines, 0.05),
+    (part_of_digit, 0.2),
+    (several_digits, 0.16),
+    (digit_and_part, 0.14),
+    (turned_digit, 0.07),
+    (letter, 0.108),
+    (y_like, 0.015),
+    (z_like, 0.02),
+    (slash, 0.007),
+    (sign, 0.02),
+    (invented_character, 0.1),
+    (scribble, 0.04),
+    (lines, 0.04),
     (shape, 0.05),
-    (texture, 0.04),
+    (texture, 0.03),
 )

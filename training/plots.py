@@ -26,8 +26,8 @@ def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for part in ("training", "validation"):
-        left.plot(epochs, [row[f"{part}_loss"] for row in history], ".-", label=part)
-        right.plot(epochs, [100 * (1 - row[f"{part}_error"]) for row in history], ".-", label=part)
+        left.plot(epochs, [row[f"{part}_loss"] for row in history], "o-", markersize=4, label=part)
+        right.plot(epochs, [100 * (1 - row[f"{part}_error"]) for row in history], "o-", markersize=4, label=part)
     left.set(title="Loss", xlabel="epoch", ylim=(0, None))
     left.ticklabel_format(axis="y", style="plain", useOffset=False)
     right.set(title="Accuracy", xlabel="epoch")

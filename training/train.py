@@ -35,8 +35,9 @@ from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths
 from training.data import NOTHING, Digits
 from training.export import ExportMismatch, export
+from training.generated import cut_out_and_others
 from training.model import OUTPUTS, DigitNet, Ensemble, folded
-from training.non_digits import non_digits
+from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
 from training.plots import plot_history, plot_weights
@@ -51,14 +52,12 @@ from training.run import (
     run_to_resume,
     save,
 )
-from training.segments import segments
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 WARM_UP = 0.1  # share of a stage in which the learning rate rises
 OTHERS = 0.5  # non-digits per digit
-SEGMENTS = 0.5  # digits cut out of numbers, and segments that are none, per MNIST digit
 VALIDATION_SEED = 10**6
 
 
@@ -97,12 +96,14 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> t
         progress = stage.progress(run.epochs + step / len(batches))
         for group in run.optimizer.param_groups:
             group["lr"] = learning_rate(stage.peak_learning_rate, progress)
-        some = torch.randint(len(others), (round(OTHERS * len(index)),), generator=generator, device=device)
+        count = round(OTHERS * len(index)) if len(others) else 0
+        some = torch.randint(len(others) or 1, (count,), generator=generator, device=device)
         batch = digits.take(index).with_others(others[some])
         images = batch.images.float() / 255  # (N, 28, 28) in [0, 1]
         if config.augment:
             images[: len(index)] = augment.augment(images[: len(index)], digits.labels[index], generator)
-            images[len(index) :] = augment.augment_others(images[len(index) :], generator)
+            if count:
+                images[len(index) :] = augment.augment_others(images[len(index) :], generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = run.model(images)
         loss = objective(logits, batch.labels)
@@ -132,25 +133,12 @@ def validate(model: DigitNet | ConvolutionalNet | Ensemble, frames: Digits) -> t
     return objective(logits, frames.labels).item(), error.item()
 
 
-def mixture(digits: Digits, characters: Characters) -> Digits:
-    """Build a validation set: the digits, unchanged and augmented once with a fixed seed, segments and non-digits."""
+def mixture(digits: Digits, cut_out: Digits, others: Tensor) -> Digits:
+    """Build a validation set: the digits, unchanged and augmented once with a fixed seed; segments and non-digits."""
     generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
     deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
     images = torch.cat([digits.images, (255 * deformed).round().byte()])
-    cut_out, others = cut_out_and_others(digits, VALIDATION_SEED, characters)
     return Digits(images, digits.labels.repeat(2)).joined(cut_out).with_others(others)
-
-
-def cut_out_and_others(digits: Digits, seed: int, characters: Characters) -> tuple[Digits, Tensor]:
-    """Make digits that are cut out of numbers, and about as many non-digits as there are digits.
-
-    Both are made from the digits, the latter also from real characters; they are (N, 28, 28) uint8.
-    """
-    device = digits.images.device
-    digits = digits.to(torch.device("cpu"))
-    cut_out, cut_wrongly = segments(digits, round(SEGMENTS * len(digits)), seed)
-    others = torch.from_numpy(non_digits(digits, len(digits) - len(cut_wrongly), seed, characters))
-    return cut_out.to(device), torch.cat([others, cut_wrongly.images]).to(device)
 
 
 def fit(
@@ -275,16 +263,17 @@ def finish(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
-    opinion.add(output, LINES_MODEL, validation)
-    return f"{output}: validation loss {loss:.4f}, test error {error:.2%}."
+    if config.generated:
+        opinion.add(output, LINES_MODEL, validation)
+    return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
 
 
 def training_data(own: Digits, digits: Digits, others: Tensor, characters: Characters) -> str:
     """Describe the training data in words: MNIST, what is made from it, and the user's own pictures."""
-    mnist = (
-        "MNIST (55,000 training images; 5,000 more for validation), segments of numbers made of them, "
-        f"and frames that show no digit{', of which 15 % show characters of Omniglot' if characters else ''}"
-    )
+    mnist = "MNIST (55,000 training images; 5,000 more for validation)"
+    if len(others):
+        real = f", of which {REAL:.0%} show characters of Omniglot" if characters else ""
+        mnist += f", segments of numbers made of them, and frames that show no digit{real}"
     if not len(own):
         return mnist
     return f"{mnist}; and other pictures: {pictures.described(own, len(digits), len(others))}"
@@ -320,11 +309,14 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     config = resolve(config, device)
     folder = folder or new_folder(arguments.runs, config, own)
     print(f"Training {architecture(config)} on {device.type} in {config.precision}; the run's folder is {folder}")
-    print("Generating segments of numbers, and non-digits (a few minutes)")
-    characters = omniglot.load(omniglot.chosen(arguments.others))
+    kinds = "unchanged, augmented and cut out of numbers" if config.generated else "unchanged and augmented"
+    print(f"Training errors are of augmented digits, validation errors of 5,000 other digits, {kinds}.")
+    characters = omniglot.load(omniglot.chosen(arguments.others)) if config.generated else []
     seen, unseen = characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
-    cut_out, others = cut_out_and_others(training, 0, seen)
-    training, validation = training.joined(cut_out), mixture(held_out, unseen)
+    none = NOTHING.to(device), NOTHING.images.to(device)
+    cut_out, others = cut_out_and_others(training, 0, seen) if config.generated else none
+    made = cut_out_and_others(held_out, VALIDATION_SEED, unseen) if config.generated else none
+    training, validation = training.joined(cut_out), mixture(held_out, *made)
     learned_from = training_data(own, training, others, characters)
     training, others = pictures.joined(training, others, own.to(device))
     runs, status = fit_all(config, folder, (training, others, validation), arguments.tensorboard)
