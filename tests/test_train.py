@@ -436,7 +436,8 @@ def test_what_is_made_is_kept_until_something_changes(sample, tmp_path, monkeypa
             cut_out_and_others(*change, tmp_path)
 
 
-def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path, capsys):
+def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     given = (
         f"--data {sample_mnist} --runs {tmp_path} --threads 1 --precision fp32 --hidden 30 --epochs 2 --no-generated"
     )

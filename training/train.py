@@ -102,7 +102,7 @@ def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> t
         images = batch.images.float() / 255  # (N, 28, 28) in [0, 1]
         if config.augment:
             images[: len(index)] = augment.augment(images[: len(index)], digits.labels[index], generator)
-            if count:
+            if len(others):
                 images[len(index) :] = augment.augment_others(images[len(index) :], generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = run.model(images)
