@@ -13,7 +13,7 @@ HARPER := $(BIN)/harper lint --quiet --dialect gb --user-dict-path .harper-dicti
     --ignore SpellCheck \
     --ignore OxfordComma,SentenceCapitalization,UseTitleCase,ExpandControl,ExpandMemoryShorthands,ExpandTimeShorthands \
     --ignore CompoundNouns,ItsContraction,MergeWords,OrthographicConsistency,Overall,QuantifierNumeralConflict
-PAGES := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md $(wildcard docs/*.md)
+PAGES := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md app/page/course.md $(wildcard docs/*.md)
 
 define LINT
 $(BIN)/ruff check .
@@ -80,6 +80,7 @@ docs: .venv/all  ## Build the documentation as a site in site/
 	rm -rf build/docs site
 	mkdir -p build/docs
 	cp -R *.md LICENSE compose.yaml deploy docs models build/docs
+	mkdir -p build/docs/app/page && cp app/page/course.md app/page/*.png build/docs/app/page
 	$(BIN)/zensical build --clean --strict
 
 screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)

@@ -22,7 +22,7 @@ from app.inference.reader import Reader
 from app.inference.reading import read_digit
 from app.metrics import Metrics
 from app.settings import Settings
-from app.web import corrections, docs, infer, open_inference, problems, routes
+from app.web import corrections, course, docs, infer, open_inference, problems, routes
 from app.web.admission import Admission
 from app.web.auth import Keys
 from app.web.draining import Draining
@@ -82,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(module.unguarded)
     app.include_router(corrections.guarded, dependencies=keys)
     app.include_router(docs.router)
+    app.include_router(course.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))
     app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), methods=["GET", "HEAD"], include_in_schema=False)

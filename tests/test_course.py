@@ -11,7 +11,7 @@ import pytest
 from support import PRINTED, ROOT, assert_shown, blocks, tool
 from training import data, train
 
-COURSE = ROOT / "docs" / "course.md"
+COURSE = ROOT / "app" / "page" / "course.md"
 SECTIONS = COURSE.read_text().split("\n## ")[1:]
 COMMANDS = re.findall(r"^    (make train|\.venv/bin/tensorboard) (.*)$", COURSE.read_text(), re.MULTILINE)
 POINTERS = re.findall(r"^\*In Digits:\* `(\w+)` in `([^`]+)`", COURSE.read_text(), re.MULTILINE)

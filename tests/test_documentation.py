@@ -18,7 +18,14 @@ from training.config import parse
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 API = DOCS / "api.md"
-PAGES = [README, *sorted(DOCS.glob("*.md")), ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+PAGES = [
+    README,
+    *sorted(DOCS.glob("*.md")),
+    ROOT / "app" / "page" / "course.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "SECURITY.md",
+    ROOT / "CHANGELOG.md",
+]
 MOST_BYTES = 6000  # of the README, to be read in a minute
 SHOWN = {
     "decoders": "number of usable cores, at most 2",

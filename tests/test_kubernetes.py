@@ -124,7 +124,7 @@ def test_the_ingress_has_the_upload_limit_of_the_service_and_routes_to_it():
     patterns = [
         re.escape(path["path"]) + ("(/.*)?" if path["pathType"] == "Prefix" else "") for path in rule["http"]["paths"]
     ]
-    pages = ["/", "/docs", "/openapi.json", "/static/page.js", "/swagger/swagger-ui.css"]
+    pages = ["/", "/course", "/docs", "/docs.css", "/openapi.json", "/static/page.js", "/swagger/swagger-ui.css"]
     paths = {*create_app().openapi()["paths"], *pages}
     assert {path for path in paths if not any(re.fullmatch(pattern, path) for pattern in patterns)} == {"/metrics"}
 

@@ -169,10 +169,14 @@ def read_text(
     watch.end("decode")
     texts = []
     for turn in turns:
-        found = proposals(picture.turned(turn))
-        watch.end("preprocess")
-        texts.append(text_of(found, network, length, alternatives)._replace(turn=turn))
-        watch.end("inference")
+        try:
+            found = proposals(picture.turned(turn))
+            watch.end("preprocess")
+            texts.append(text_of(found, network, length, alternatives)._replace(turn=turn))
+            watch.end("inference")
+        except TooMuchWriting:  # perhaps not in another direction
+            if not texts and turn == turns[-1]:
+                raise
     text = max(texts, key=lambda text: text.confidence if text.lines else 0)
     if length is not None and not text.lines:
         raise ImpossibleLength(

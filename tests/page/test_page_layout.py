@@ -243,7 +243,28 @@ STATIC = ROOT / "app" / "page"
 
 
 def test_the_page_is_small():
-    assert sum(path.stat().st_size for path in STATIC.iterdir()) < 80_000
+    assert (
+        sum(path.stat().st_size for path in STATIC.iterdir() if path.suffix in (".html", ".js", ".css", ".svg"))
+        < 80_000
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_course_opens_from_the_page_and_is_accessible(browser, url, width, scheme):
+    with opened(browser, url, viewport={"width": width, "height": 800}, color_scheme=scheme) as page:
+        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        page.get_by_role("link", name="A course").click()
+        expect(page.get_by_role("heading", name="From first neural network to Digits")).to_be_visible()
+        expect(page.get_by_role("heading", name="The same with Digits")).to_be_visible()
+        page.wait_for_load_state("load")
+        sizes = page.locator("article img").evaluate_all("images => images.map(image => image.naturalWidth)")
+        assert len(sizes) == 2
+        assert min(sizes) > 100
+        assert page.locator("table").count() > 0
+        check(page)
+        page.get_by_role("link", name="← Digits").click()
+        expect(page.locator("#sheet")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", [None, "three.png", 'it\'s; "3", two.png'])
