@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 from uuid import uuid4
 
 from pydantic_core import from_json
@@ -24,7 +24,9 @@ from app.preprocess.formats import ENDINGS, ending_of
 RECORD = ".json"  # file extension of the JSON
 HASH = re.compile(r"[0-9a-f]{64}")
 MAX_RECORD_BYTES = 10_000
-Label = Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "none"]
+NO_DIGIT = "none"  # the label of a picture without digits
+# A digit, a number as it is written, with newlines between lines, or NO_DIGIT.
+LABEL = rf"^({NO_DIGIT}|[0-9.,/:-]([0-9.,/: \n-]{{0,198}}[0-9.,/:-])?)$"
 OWNER = 0o600  # permissions of the files, unless the umask is set for sharing
 
 
@@ -115,7 +117,7 @@ def label_in(record: Path) -> str:
     except ValueError:
         return ""
     label = content.get("label") if isinstance(content, dict) else None
-    return str(label) if label in get_args(Label) else ""
+    return label if isinstance(label, str) and re.fullmatch(LABEL, label) else ""
 
 
 def is_file(path: Path) -> bool:

@@ -20,7 +20,7 @@ from app.corrections import Corrections, NotStored, corrections_in
 from app.main import create_app
 from app.preprocess.formats import FORMATS, ending_of, names_a_picture
 from app.settings import Settings
-from support import HOSTILE, assert_problem, drawing, encode, letter, samples
+from support import HOSTILE, assert_problem, drawing, encode, letter, number, samples
 from training.pictures import NO_DIGIT
 
 ANSWER = {"digit": 1, "confidence": 0.5}
@@ -111,6 +111,18 @@ def test_the_same_picture_is_stored_once_and_its_last_label_counts(folder, pictu
     assert len(names_in(folder)) == 2
 
 
+@pytest.mark.parametrize("label", ["12.50", "24/11/26", "-35\n24", "123 456"])
+def test_a_number_is_stored_as_it_is_written(folder, digits, label, tmp_path):
+    picture = encode(number(digits[[350, 120]]))
+    with serving(folder) as client:
+        assert correct(client, picture, label).status_code == 201
+        assert samples(client)["digits_corrections_total", ("label", "number")] == 1
+        (record,) = (json.loads((folder / name).read_text()) for name in names_in(folder) if name.endswith(".json"))
+        assert (record["label"], record["text"]) == (label, "72")
+    assert export(tmp_path / "set", "--from", folder).exit_code == 0
+    assert list(real.labelled([tmp_path / "set"])["set"].values()) == [label]
+
+
 def test_corrections_are_off_without_a_folder(client, pictures, folder, monkeypatch):
     assert client.get("/health").json()["corrections"] is False
     assert_problem(correct(client, pictures[0]), 404, "corrections-off", "/corrections")
@@ -123,7 +135,7 @@ def test_corrections_are_off_without_a_folder(client, pictures, folder, monkeypa
         Settings()
 
 
-@pytest.mark.parametrize("label", ["10", "-1", "7.0", "", " 7", "７", "None", "../7", "7\0", None])
+@pytest.mark.parametrize("label", ["", " 7", "7 ", "７", "None", "7x", "7\0", "1" * 201, None])
 def test_an_invalid_label_is_refused(folder, pictures, label):
     with serving(folder) as client:
         answer = correct(client, pictures[0], label)
@@ -289,8 +301,8 @@ def test_a_damaged_record_costs_only_its_own_correction(folder, pictures, tmp_pa
 def test_an_export_contains_only_what_the_service_wrote(folder, pictures, tmp_path):
     secret = tmp_path / "secret.png"
     secret.write_bytes(pictures[0])
-    for number, place in enumerate([str(secret), f"../{secret.name}", 7, "\ud800", None]):
-        (folder / f"{number:064x}.json").write_text(json.dumps({"picture": place, "label": "1"}))
+    for index, place in enumerate([str(secret), f"../{secret.name}", 7, "\ud800", None]):
+        (folder / f"{index:064x}.json").write_text(json.dumps({"picture": place, "label": "1"}))
     (folder / f"{7:064x}.json").write_text(json.dumps({"picture": f"{7:064x}.png", "label": "1"}))
     (folder / f"{7:064x}.png").symlink_to(secret)
     (folder / "mine.json").write_text(json.dumps({"picture": "mine.png", "label": "1"}))

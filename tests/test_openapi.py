@@ -11,12 +11,14 @@ from pydantic import BaseModel
 
 from app.web import tensors
 from app.web.answers import (
+    Alternative,
     Box,
     Digit,
     Explanation,
     Failure,
     Health,
     Line,
+    Live,
     Mark,
     Models,
     Prediction,
@@ -32,7 +34,8 @@ CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
     f"#/components/schemas/{model.__name__}": model
     for model in (
-        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Mark, Box, Stored, Health, Models, Problem),
+        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Mark, Alternative, Box, Stored),
+        *(Health, Live, Models, Problem),
         *(tensors.ServerMetadata, tensors.ServerLive, tensors.ServerReady, tensors.ModelMetadata, tensors.ModelReady),
         *(tensors.TensorMetadata, tensors.InferRequest, tensors.InferInput, tensors.InputParameters),
         *(tensors.InferOutput, tensors.OutputParameters, tensors.RequestParameters),
@@ -63,6 +66,7 @@ def test_operations_have_names_and_tags_for_generated_clients(operations):
         "/read": ("read", "pictures"),
         "/corrections": ("correct", "pictures"),
         "/health": ("health", "service"),
+        "/health/live": ("live", "service"),
         "/metrics": ("metrics", "service"),
         "/v2": ("server_metadata", "inference"),
         "/v2/health/live": ("server_live", "inference"),
@@ -151,7 +155,7 @@ from digits_client.api.pictures import correct, explain, predict, predict_batch,
 from digits_client.api.inference import infer, infer_of_version, model_metadata, server_ready
 from digits_client.api.service import health, metrics
 from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
-from digits_client.models import CorrectLabel, InferRequest, PredictJsonBody, Text
+from digits_client.models import InferRequest, PredictJsonBody, Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -194,7 +198,7 @@ with Client(url) as client:
     problem = predict.sync(client=client, body=File(BytesIO(b"no picture")))
     assert isinstance(problem, Problem)
     assert (problem.status, problem.type_) == (415, "/problems/not-an-image")
-    off = correct.sync(client=client, body=File(BytesIO(picture.read_bytes())), label=CorrectLabel.NONE)
+    off = correct.sync(client=client, body=File(BytesIO(picture.read_bytes())), label="none")
     assert (off.status, off.type_) == (404, "/problems/corrections-off")
     assert isinstance(health.sync(client=client), Health)
     assert health.sync(client=client).models.digits["version"] == prediction.model

@@ -1,7 +1,7 @@
 """Train on your own labelled pictures in addition to MNIST: framed as the service frames them, and weighted.
 
 A folder holds `images/` and `labels.csv` (columns filename, label), as `digits corrections export` writes them, or
-several such folders. Each picture shows one digit or none; numbers of several digits are not supported.
+several such folders. Pictures that show one digit or none are used; `training.lines` uses those of numbers too.
 """
 
 import csv
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from app.inference.classifier import CLASSES, Classifier
+from app.inference.lines import CHARACTERS
 from app.inference.reading import read_digit
 from app.preprocess.errors import PreprocessError
 from training.data import Digits
@@ -89,11 +90,16 @@ def labels_below(folder: Path) -> dict[Path, str]:
 
 
 def digits_below(folder: Path) -> dict[Path, int]:
-    """Read the labels of all pictures in a folder and its subfolders: digits, or NONE."""
-    found = labels_below(folder)
+    """Read the labels of all pictures of a digit, or of none, in a folder and its subfolders; numbers are left out."""
+    found = {path: label for path, label in labels_below(folder).items() if label in LABELS or not is_number(label)}
     if unknown := set(found.values()) - set(LABELS):
         raise PicturesMissing(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
     return {path: LABELS[label] for path, label in found.items()}
+
+
+def is_number(label: str) -> bool:
+    """Return whether a label is a number, which only the line network learns."""
+    return len(label) > 1 and {*label} <= {*CHARACTERS, "\n"}
 
 
 def by_kind(pictures: Digits) -> tuple[Digits, Digits]:

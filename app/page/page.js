@@ -207,7 +207,7 @@ element("undo").addEventListener("click", undo);
 element("redo").addEventListener("click", redo);
 element("clear").addEventListener("click", clear);
 addEventListener("keydown", (event) => {
-  if (stroke || event.altKey || event.target === element("key")) return;
+  if (stroke || event.altKey || event.target.matches("#key, #right")) return;
   const key = event.key.toLowerCase();
   const command = event.ctrlKey || event.metaKey;
   if (command && key === "z") (event.shiftKey ? redo : undo)();
@@ -613,7 +613,7 @@ function digitAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, #right, pre");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -749,14 +749,21 @@ function askForCorrection() {
   const stored = isOneOfMany ? "this digit's frame" : "the picture";
   element("thanks").textContent = `Your correction will be stored with ${stored}, for training.`;
   for (const button of element("labels").children) button.disabled = !chosen;
+  element("rewrite").hidden = !isNumber(current?.answer);
+  if (document.activeElement !== element("right")) element("right").value = current?.answer?.text ?? "";
 }
 
-async function correct(label) {
+element("rewrite").addEventListener("submit", (event) => {
+  event.preventDefault();
+  correct(element("right").value.trim(), current.blob);
+});
+
+async function correct(label, picture = pictureOf(chosen)) {
   const digit = chosen;
   const thanks = (words) => digit === chosen && (element("thanks").textContent = words);
   try {
     const busy = () => thanks("The service is busy. Trying again …");
-    const { stored } = await ask(`corrections?label=${label}`, pictureOf(digit), undefined, busy);
+    const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, busy);
     thanks(stored ? "Thank you: your correction is stored." : "Thank you: it was already stored.");
   } catch (error) {
     thanks(error.message);

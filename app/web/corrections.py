@@ -1,23 +1,24 @@
 """`POST /corrections`: a picture and its correct label → the folder of corrections, if there is one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
-from app.corrections import Corrections, Label, NotStored
-from app.preprocess.errors import BlankImage
+from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
+from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.settings import Settings
 from app.web import answers, conversion, errors, problems
 from app.web.parameters import Parameters
-from app.web.readings import read_one
+from app.web.readings import read_one, read_text
 from app.web.routes import OF_ONE_PICTURE, REQUEST
-from app.web.service import Serving
+from app.web.service import Service, Serving
 from app.web.uploads import Upload
 
 OF_CORRECTIONS = OF_ONE_PICTURE | {
     BlankImage,
+    TooMuchWriting,
     RequestValidationError,
     errors.CorrectionsOff,
     errors.CrossOrigin,
@@ -28,7 +29,10 @@ OF_CORRECTIONS = OF_ONE_PICTURE | {
 class OfCorrection(Parameters):
     """What is in the picture."""
 
-    label: Label = Field(description="The digit in the picture, or `none` if it shows no digit.")
+    label: str = Field(
+        pattern=LABEL,
+        description="The digit in the picture, the number as it is written, with newlines between lines, or `none`.",
+    )
 
 
 guarded = APIRouter()  # as in `app.web.routes`
@@ -88,12 +92,25 @@ async def correct(
     parameters: Annotated[OfCorrection, Query()],
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
-    reading = await read_one(request, service, picture)
-    answer = conversion.prediction_of(reading, service.reader.classifier.version, with_frame=False)
     label = parameters.label
-    stored = await corrections.add(picture, label, answer.model_dump(exclude_unset=True))
+    is_number = label != NO_DIGIT and len(label) > 1
+    answer = await (answer_to_number if is_number else answer_to_digit)(request, service, picture)
+    stored = await corrections.add(picture, label, answer)
     if stored:
-        service.metrics.corrections.labels(label).inc()
+        service.metrics.corrections.labels("number" if is_number else label).inc()
     else:
         response.status_code = 200
     return answers.Stored(stored=stored)
+
+
+async def answer_to_digit(request: Request, service: Service, picture: bytes) -> dict[str, Any]:
+    """Return the service's answer to a picture of one digit, or of none."""
+    reading = await read_one(request, service, picture)
+    answer = conversion.prediction_of(reading, service.reader.classifier.version, with_frame=False)
+    return answer.model_dump(exclude_unset=True)
+
+
+async def answer_to_number(request: Request, service: Service, picture: bytes) -> dict[str, Any]:
+    """Return the service's answer to a picture of a number, without its parts."""
+    text = await read_text(request, service, picture)
+    return {"text": text.text, "confidence": round(text.confidence, 6), "model": service.reader.lines.version}

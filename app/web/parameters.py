@@ -22,7 +22,7 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
-    "string_pattern_mismatch": "must match {pattern}",
+    "string_pattern_mismatch": "must be what is written, with the characters 0 to 9 . , - / : and spaces, or none",
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }

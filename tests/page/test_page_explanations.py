@@ -95,7 +95,7 @@ def test_a_digit_of_a_number_is_explained_by_its_frame(narrow, forty_two):
 @pytest.fixture(scope="module")
 def correcting_url(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("corrections")
-    with serving(DIGITS_CORRECTIONS_DIR=str(folder), DIGITS_MAX_CORRECTIONS="2") as (_, url):
+    with serving(DIGITS_CORRECTIONS_DIR=str(folder), DIGITS_MAX_CORRECTIONS="3") as (_, url):
         yield url
 
 
@@ -123,6 +123,12 @@ def test_a_wrong_answer_is_corrected(browser, correcting_url, forty_two):
         with page.expect_request("**/corrections?label=3"):
             page.get_by_role("button", name="3", exact=True).click()
         assert (np.asarray(sent(page)) == pixels(page, "#frame")).all()
+        page.get_by_label("All that is written").fill("4.2")
+        with page.expect_request("**/corrections?label=4.2"):
+            page.get_by_role("button", name="Store").click()
+        assert sent(page).size == (432, 288)
+        expect(page.get_by_label("All that is written")).to_have_value("4.2")
+        page.get_by_label("All that is written").blur()
         page.keyboard.press("Escape")
         for stroke in LETTERS["X"]:
             draw(page, stroke)
