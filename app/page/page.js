@@ -879,6 +879,7 @@ function clearList() {
   listed = [];
   element("list").replaceChildren();
   element("batch").hidden = true;
+  keepList().catch(() => {});
 }
 
 // Free the memory of pictures, which undo and redo no longer restore.
@@ -890,11 +891,15 @@ function forget(pictures) {
 
 function list(pictures) {
   clear();
+  showList(pictures);
+  readListed(listed);
+}
+
+function showList(pictures) {
   listed = pictures;
   for (const picture of listed) picture.row = listRow(picture);
   element("list").append(...listed.map(({ row }) => row.item));
   element("batch").hidden = false;
-  readListed(listed);
 }
 
 async function readListed(pictures) {
@@ -915,17 +920,21 @@ async function readListed(pictures) {
 }
 
 async function readOne(picture, signal) {
-  const { button, thumbnail, text, note } = picture.row;
-  await settle(picture, signal, () => (note.textContent = "The service is busy. Waiting …"));
+  await settle(picture, signal, () => (picture.row.note.textContent = "The service is busy. Waiting …"));
   if (signal.aborted || !listed.includes(picture)) return;
+  showRow(picture);
+  count();
+  const isFirst = picture === listed[0] && current === null && strokes.length === 0;
+  if (isFirst || picture === current) choose(picture);
+}
+
+function showRow(picture) {
+  const { button, thumbnail, text, note } = picture.row;
   text.textContent = picture.answer ? headline(picture.answer) : NOTHING;
   if (picture.answer) fit(text, picture.answer.lines);
   note.textContent = picture.answer ? inWords(picture.answer) : picture.error.message;
   if (picture.answer && thumbnail.classList.contains("unknown")) showFrame(thumbnail, picture.answer);
   button.disabled = false;
-  count();
-  const isFirst = picture === listed[0] && current === null && strokes.length === 0;
-  if (isFirst || picture === current) choose(picture);
 }
 
 function count() {
@@ -936,6 +945,7 @@ function count() {
   element("counts").textContent = settled < listed.length
     ? `${settled} of ${listed.length} read`
     : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`;
+  if (settled === listed.length) keepList().catch(() => {}); // the browser allows no database
 }
 
 function listRow(picture) {
@@ -1114,5 +1124,43 @@ async function restore() {
   return picture.answer ? show(picture) : readPicture(picture);
 }
 
+// ---- The list survives it too, in the browser's database, for a day.
+
+const DAY = 24 * 3600 * 1000;
+
+// Do something with the lists in the database, by name: {time, pictures}; return the result of the request.
+async function inLists(act) {
+  const opening = indexedDB.open("digits", 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore("lists");
+  const request = await new Promise((resolve, reject) => {
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => resolve(act(opening.result.transaction("lists", "readwrite").objectStore("lists")));
+  });
+  return new Promise((resolve, reject) => {
+    request.onerror = () => reject(request.error);
+    request.onsuccess = () => resolve(request.result);
+  });
+}
+
+async function keepList() {
+  const pictures = listed.map(({ name, blob, answer }) => ({ name, blob, answer }));
+  if (!pictures.length && !tab.list) return;
+  tab.list ??= `${Date.now()} ${Math.random()}`;
+  await inLists((lists) => (pictures.length ? lists.put({ time: Date.now(), pictures }, tab.list) : lists.delete(tab.list)));
+}
+
+async function restoreList() {
+  for (const name of await inLists((lists) => lists.getAllKeys())) {
+    if (name !== tab.list && Date.now() - parseInt(name) > DAY) await inLists((lists) => lists.delete(name));
+  }
+  const kept = tab.list && (await inLists((lists) => lists.get(tab.list)));
+  if (!kept || listed.length) return;
+  const pictures = kept.pictures.map((picture) => ({ ...picture, url: URL.createObjectURL(picture.blob) }));
+  showList(pictures);
+  pictures.filter(({ answer }) => answer).forEach(showRow);
+  await readListed(pictures.filter(({ answer }) => !answer));
+}
+
 offerCorrections();
 restore();
+restoreList().catch(() => {}); // the browser allows no database

@@ -226,3 +226,21 @@ def test_a_picture_survives_a_reload_unless_it_is_large(page, three):
     page.reload()
     assert answered(page) == "?"
     expect(page.locator("#picture")).to_be_hidden()
+
+
+def test_a_list_survives_a_reload_until_it_is_removed(page, three, digits):
+    choose(page, ("three.png", three), ("seven.png", encode(drawing(digits[350]))), ("c", b"no picture"))
+    expect(page.locator("#counts")).to_have_text("3 in all: 2 sure, 0 in doubt, 1 not read")
+    page.wait_for_timeout(200)  # until it is stored
+    page.reload()
+    expect(page.locator("#counts")).to_have_text("3 in all: 2 sure, 0 in doubt, 1 not read")
+    assert page.locator("#list b").all_text_contents() == ["3", "7", "?"]
+    assert len(requests_of(page, "read")) == 1  # the one that was not read is tried again
+    page.get_by_role("button", name="seven.png").first.click()
+    assert answered(page) == "7"
+    expect(page.get_by_role("img", name="seven.png")).to_be_visible()
+    page.get_by_role("button", name="Remove all").click()
+    page.wait_for_timeout(200)
+    page.reload()
+    answered(page)
+    expect(page.locator("#batch")).to_be_hidden()
