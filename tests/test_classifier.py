@@ -59,6 +59,7 @@ def test_the_metadata_describes_the_training(classifier):
     assert set(classifier.metadata) == {
         "architecture",
         "activation",
+        "layers",
         "training_data",
         "second_opinion",
         "recipe",

@@ -3,6 +3,7 @@
 from io import BytesIO
 
 import numpy as np
+import onnx
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
@@ -10,7 +11,7 @@ from PIL import Image, ImageOps
 from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-from support import assert_problem, drawing, encode, letter, levels_of, turned_jpeg
+from support import MODEL, assert_problem, drawing, encode, letter, levels_of, turned_jpeg
 
 FIELDS = ["digit", "confidence", "probabilities", "legibility", "model", "frame", "box"]
 
@@ -37,7 +38,7 @@ def test_the_answer_extends_that_of_predict(client, seven, name):
     picture = PICTURES[name](seven)
     answer = client.post("/explain", content=picture).json()
     predicted = client.post("/predict?frame=true", content=picture).json()
-    assert list(answer) == [*FIELDS, "ink", "runner_up", "evidence"]
+    assert list(answer) == [*FIELDS, "ink", "runner_up", "evidence", "layers"]
     assert {field: answer[field] for field in FIELDS} == predicted
     assert answer["runner_up"] != answer["digit"]
     assert predicted["probabilities"][answer["runner_up"]] == sorted(predicted["probabilities"])[-2]
@@ -74,6 +75,34 @@ def test_an_explanation_runs_one_more_batch_than_predict(client, seven, monkeypa
     )
     client.post("/explain", content=PICTURES[name](seven))
     assert shown == calls
+
+
+def test_the_layers_show_what_the_network_computes(client, classifier, digits):
+    seven, one = (client.post("/explain", content=encode(drawing(digits[k]))).json()["layers"] for k in (350, 60))
+    assert [layer["shape"] for layer in seven] == [[20, 8, 8], [20, 8, 8], [96, 3, 3], [256, 1, 1]]
+    pictures = [[levels_of(layer["picture"]) for layer in layers] for layers in (seven, one)]
+    assert [picture.shape for picture in pictures[0]] == [(35, 44), (35, 44), (39, 39), (16, 16)]
+    for ours, other in zip(*pictures, strict=True):
+        assert ours.max() == 255
+        assert not np.array_equal(ours, other)
+    assert pictures[0][0][8].max() == 0  # between the maps
+
+
+def test_the_weights_of_a_unit_are_a_picture(client):
+    weights = levels_of(client.get("/explain/units/17").json()["weights"])
+    assert weights.shape == (28, 28, 3)
+    assert weights.max() == 255
+    for unit in (-1, 1280, 10**30):
+        assert_problem(client.get(f"/explain/units/{unit}"), 404, "unknown-unit", f"/explain/units/{unit}")
+
+
+def test_a_model_file_that_does_not_show_its_inside_is_served_without(tmp_path, seven):
+    model = onnx.load(MODEL)
+    del model.graph.output[2:]
+    onnx.save(model, tmp_path / "older.onnx")
+    with TestClient(create_app(Settings(model=tmp_path / "older.onnx"))) as client:
+        assert client.post("/explain", content=encode(drawing(seven))).json()["layers"] == []
+        assert_problem(client.get("/explain/units/0"), 404, "unknown-unit", "/explain/units/0")
 
 
 def test_a_picture_below_min_legibility_is_not_explained():

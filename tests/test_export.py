@@ -73,12 +73,13 @@ def test_an_answer_does_not_depend_on_the_rest_of_its_batch(images, tmp_path):
 def test_the_file_has_the_documented_interface(images, tmp_path):
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
     model = onnx.load(tmp_path / "model.onnx")
-    (pixels,), (probabilities, legibility) = model.graph.input, model.graph.output
+    (pixels,), (probabilities, legibility, *inside) = model.graph.input, model.graph.output
     assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == ("pixels", 784)
     assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 10)
     hidden = ["QuantizeLinear", "MatMulInteger", "Cast", "Mul", "Add", "Relu"]
     assert (legibility.name, len(legibility.type.tensor_type.shape.dim)) == ("legibility", 1)
     assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, "Gemm", *OUTPUT]
+    assert [output.name for output in inside] == ["hidden_0_0", "hidden_0_1", "weight_0_0"]
     assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
     assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
 

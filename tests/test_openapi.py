@@ -17,6 +17,7 @@ from app.web.answers import (
     Explanation,
     Failure,
     Health,
+    Layer,
     Line,
     Live,
     Mark,
@@ -26,6 +27,7 @@ from app.web.answers import (
     Problem,
     Stored,
     Text,
+    Unit,
 )
 from support import ROOT, drawing, encode, number, serving
 
@@ -34,8 +36,22 @@ CONFIG = ROOT / "tests" / "data" / "schemathesis.toml"
 MODELS: dict[str, type[BaseModel]] = {
     f"#/components/schemas/{model.__name__}": model
     for model in (
-        *(Prediction, Predictions, Explanation, Failure, Text, Line, Digit, Mark, Alternative, Box, Stored),
-        *(Health, Live, Models, Problem),
+        *(
+            Prediction,
+            Predictions,
+            Explanation,
+            Failure,
+            Text,
+            Line,
+            Digit,
+            Mark,
+            Alternative,
+            Layer,
+            Unit,
+            Box,
+            Stored,
+        ),
+        *(Box, Stored, Health, Live, Models, Problem),
         *(tensors.ServerMetadata, tensors.ServerLive, tensors.ServerReady, tensors.ModelMetadata, tensors.ModelReady),
         *(tensors.TensorMetadata, tensors.InferRequest, tensors.InferInput, tensors.InputParameters),
         *(tensors.InferOutput, tensors.OutputParameters, tensors.RequestParameters),
@@ -63,6 +79,7 @@ def test_operations_have_names_and_tags_for_generated_clients(operations):
         "/predict": ("predict", "pictures"),
         "/predict/batch": ("predict_batch", "pictures"),
         "/explain": ("explain", "pictures"),
+        "/explain/units/{unit}": ("unit_weights", "pictures"),
         "/read": ("read", "pictures"),
         "/corrections": ("correct", "pictures"),
         "/health": ("health", "service"),

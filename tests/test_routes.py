@@ -249,6 +249,7 @@ ELSEWHERE = {
     "correction-not-stored",
     "not-a-digit",
     "not-sure",
+    "unknown-unit",
     "no-such-page",
     "too-complex",
     "invalid-parameter",
@@ -458,7 +459,7 @@ def test_openapi_has_an_example_for_every_answer(client):
     assert list(responses["200"]["content"]["application/json"]["example"]) == FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"too-much-writing", "impossible-length", "too-many-pictures", "invalid-inference", "unknown-version"}
-    of_others |= {"corrections-off", "cross-origin", "correction-not-stored"}
+    of_others |= {"unknown-unit", "corrections-off", "cross-origin", "correction-not-stored"}
     assert named == {each.name for each in problems.TYPES.values()} - of_others
 
 

@@ -65,11 +65,16 @@ class ConvolutionalNet(nn.Module):
 
 def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
     """Compute the hidden layers' widths when convolutions with these channels become dense layers before `hidden`."""
-    widths, side = [], FRAME_SIDE
+    return [count * side**2 for count, side in maps(channels)] + [*hidden]
+
+
+def maps(channels: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the number of maps of each convolution, and their side."""
+    found, side = [], FRAME_SIDE
     for count, (kernel, stride, padding) in zip(channels, SHAPES, strict=False):
         side = (side + 2 * padding - kernel) // stride + 1
-        widths.append(count * side**2)
-    return [*widths, *hidden]
+        found.append((count, side))
+    return found
 
 
 @torch.no_grad()

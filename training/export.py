@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
-from app.inference.classifier import CLASSES, PIXELS, Classifier
+from app.inference.classifier import CLASSES, FIRST_WEIGHTS, PIXELS, Classifier
 from training.model import ACTIVATIONS, OUTPUTS, DigitNet, Ensemble, folded
 from training.quantize import Int8Layer, quantized
 
@@ -64,6 +64,7 @@ def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | 
         outputs=[
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES]),
             helper.make_tensor_value_info("legibility", TensorProto.FLOAT, ["N"]),
+            *inside(model.networks[0], weights),
         ],
         initializer=weights,
     )
@@ -71,6 +72,17 @@ def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | 
     helper.set_model_props(proto, dict(metadata))
     onnx.checker.check_model(proto, full_check=True)
     return proto
+
+
+def inside(network: DigitNet, constants: list[onnx.TensorProto]) -> list[onnx.ValueInfoProto]:
+    """Return further outputs, which show what is inside a network: its hidden layers, and the weights of the first."""
+    widths = [len(bias) for _, bias in folded(network)[:-1]]
+    hidden = [
+        helper.make_tensor_value_info(f"hidden_0_{i}", TensorProto.FLOAT, ["N", width])
+        for i, width in enumerate(widths)
+    ]
+    first = [each for each in constants if hidden and each.name == FIRST_WEIGHTS]
+    return hidden + [helper.make_tensor_value_info(each.name, each.data_type, list(each.dims)) for each in first]
 
 
 class Part(NamedTuple):

@@ -32,7 +32,7 @@ from app.inference.classifier import CLASSES, PIXELS, Classifier, ModelError
 from training import augment, board, data, omniglot, opinion, pictures
 from training.calibrate import calibrated
 from training.config import LINES_MODEL, MODEL, Config, numbers, parse
-from training.convolution import ConvolutionalNet, converted, dense_widths
+from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
 from training.export import ExportMismatch, export
 from training.generated import cut_out_and_others
@@ -247,6 +247,7 @@ def finish(
     metadata = {
         "architecture": architecture(config) if len(runs) == 1 else f"{len(runs)} × {architecture(config)}",
         "activation": config.activation,
+        "layers": " ".join([*(f"{n}x{side}x{side}" for n, side in maps(config.channels)), numbers(config.hidden)]),
         "training_data": learned_from,
         "recipe": config.command(),
         "seed": numbers([run.seed for run in runs]),

@@ -24,6 +24,7 @@ from app.preprocess.frame import FRAME_SIDE
 PIXELS = FRAME_SIDE**2
 CLASSES = 10
 CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
+INSIDE, FIRST_WEIGHTS = ("hidden_", "weight_"), "weight_0_0"  # names of outputs that show the inside of the network
 Node = tuple[str, list[int | None]]  # an input or output, float32: its name; its shape without N, None for any length
 
 
@@ -72,18 +73,21 @@ class Model:
         held = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
         self.path = held if held.exists() else path
         self._session = open_session(path, self.path)
-        nodes = [*self._session.get_inputs(), *self._session.get_outputs()]
+        outputs = [node for node in self._session.get_outputs() if not node.name.startswith(INSIDE)]
+        nodes = [*self._session.get_inputs(), *outputs]
         if [shape_of(node) for node in nodes] not in accepted or any(node.type != "tensor(float)" for node in nodes):
             found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
             raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
-        self._outputs = [node.name for node in self._session.get_outputs()]
+        self._outputs = [node.name for node in outputs]
         self.version = hashlib.sha256(data).hexdigest()[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
-    def run(self, name: str, values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Compute the outputs for an input; raise MemoryError if memory is short: nothing else can fail here."""
+    def run(
+        self, name: str, values: NDArray[np.float32], wanted: Sequence[str] | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Compute outputs for an input; raise MemoryError if memory is short: nothing else can fail here."""
         try:
-            outputs: list[NDArray[np.float32]] = self._session.run(self._outputs, {name: values})
+            outputs: list[NDArray[np.float32]] = self._session.run(wanted or self._outputs, {name: values})
         except Exception as error:  # ONNX Runtime's own
             raise MemoryError from error
         return outputs
@@ -110,6 +114,13 @@ def open_session(path: Path, held: Path) -> ort.InferenceSession:
 def shape_of(node: ort.NodeArg) -> Node:
     """Return the name of a session's input or output, and its shape."""
     return node.name, [length if isinstance(length, int) else None for length in node.shape[1:]]
+
+
+def shape_in(text: str) -> tuple[int, int, int]:
+    """Parse the shape of a layer's maps, such as 20x8x8, or its number of units; (0, 0, 0) if it is neither."""
+    numbers = [int(part) if part.isdecimal() else 0 for part in text[:30].split("x")]
+    count, height, width = (*numbers, 1, 1)[:3] if len(numbers) in (1, 3) else (0, 0, 0)
+    return count, height, width
 
 
 def log_odds_of(legibility: float) -> float:
@@ -146,12 +157,33 @@ class Classifier(Model):
     path : Path
         An ONNX file with input ``pixels`` float32 (N, 784) and outputs ``probabilities`` float32 (N, 10) and
         ``legibility`` float32 (N,). Without ``legibility``, as in older files, every frame has a legibility of 1.
+        It may also have the outputs ``hidden_0_0``, ``hidden_0_1`` … of the hidden layers, whose maps are ``layers`` in
+        its metadata, and the weights of the first one, ``weight_0_0``.
     """
 
     def __init__(self, path: Path) -> None:
         nodes: list[Node] = [("pixels", [PIXELS]), ("probabilities", [CLASSES]), ("legibility", [])]
         expected = f"pixels (N, {PIXELS}), probabilities (N, {CLASSES}) and legibility (N,)"
         super().__init__(path, [nodes, nodes[:-1]], expected, "training.train")
+        widths = {node.name: node.shape[-1] for node in self._session.get_outputs() if node.name.startswith(INSIDE)}
+        shapes = [shape_in(text) for text in self.metadata.get("layers", "").split()]
+        names = [f"hidden_0_{number}" for number in range(len(shapes))]
+        is_complete = FIRST_WEIGHTS in widths and [math.prod(shape) for shape in shapes] == [*map(widths.get, names)]
+        self._hidden = [*zip(names, shapes, strict=True)] if is_complete else []
+
+    def hidden(self, frame: NDArray[np.float32]) -> list[tuple[tuple[int, int, int], NDArray[np.float32]]]:
+        """Compute the activations of each hidden layer of the first network for a frame, with the shape of its maps."""
+        if not self._hidden:
+            return []
+        names, shapes = zip(*self._hidden, strict=True)
+        return [*zip(shapes, self.run("pixels", frame.reshape(1, PIXELS), names), strict=True)]
+
+    def first_weights(self) -> NDArray[np.generic]:
+        """Return the weights of the first hidden layer of the first network, (784, units); without units if unknown."""
+        if not self._hidden:
+            return np.zeros((PIXELS, 0), np.float32)
+        (weights,) = self.run("pixels", np.zeros((1, PIXELS), np.float32), [FIRST_WEIGHTS])
+        return weights if len(weights) == PIXELS else weights.T
 
     def __call__(self, frames: NDArray[np.float32]) -> Classes:
         """Classify frames.

@@ -207,7 +207,7 @@ element("undo").addEventListener("click", undo);
 element("redo").addEventListener("click", redo);
 element("clear").addEventListener("click", clear);
 addEventListener("keydown", (event) => {
-  if (stroke || event.altKey || event.target.matches("#key, #right")) return;
+  if (stroke || event.altKey || event.target.matches("#key, #right, #unit")) return;
   const key = event.key.toLowerCase();
   const command = event.ctrlKey || event.metaKey;
   if (command && key === "z") (event.shiftKey ? redo : undo)();
@@ -613,7 +613,7 @@ function digitAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, #right, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, #right, #unit, pre");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -657,6 +657,7 @@ function pictureOf(digit) {
 function showExplanation(digit, explanation, source, note = "") {
   element("reading").ariaBusy = "false";
   element("reading-note").textContent = note;
+  showLayers(explanation?.layers ?? []);
   showStrip(digit, explanation, source);
   showEvidence(explanation);
 }
@@ -701,6 +702,43 @@ function showEvidence(explanation) {
   set(frame, { href: explanation.frame, width: 28, height: 28 });
   map.append(frame, ...squares(explanation.evidence));
 }
+
+// ---- The layers of the network, if the model file shows them. In a picture of maps, a pixel is between them.
+
+function showLayers(layers) {
+  element("inside").hidden = layers.length === 0;
+  element("layers").replaceChildren(...layers.map(({ shape: [count, height, width], picture }, index) => {
+    const [figure, image, caption] = ["figure", "img", "figcaption"].map((tag) => document.createElement(tag));
+    const size = height > 1 ? `${count} maps of ${height}×${width}` : `${count} units`;
+    Object.assign(image, { src: picture, alt: `Activations of layer ${index + 1}: ${size}` });
+    caption.textContent = `Layer ${index + 1}: ${size}`;
+    figure.append(image, caption);
+    if (index === 0) {
+      element("unit").max = count * height * width - 1;
+      image.addEventListener("click", (event) => chooseUnit(unitAt(event, image, count, height, width)));
+    }
+    return figure;
+  }));
+  if (layers.length && !element("weights").src) chooseUnit(0);
+}
+
+function unitAt({ offsetX, offsetY }, image, count, height, width) {
+  const gap = height > 1 ? 1 : 0;
+  const [x, y] = [offsetX, offsetY].map((offset) => Math.floor((offset * image.naturalWidth) / image.clientWidth));
+  const [column, row] = [Math.floor(x / (width + gap)), Math.floor(y / (height + gap))];
+  const map = Math.min(row * Math.ceil(Math.sqrt(count)) + column, count - 1);
+  return (map * height + Math.min(y % (height + gap), height - 1)) * width + Math.min(x % (width + gap), width - 1);
+}
+
+async function chooseUnit(unit) {
+  element("unit").value = unit;
+  try {
+    const response = await fetch(`explain/units/${unit}`, { headers: headers() });
+    if (response.ok) element("weights").src = (await response.json()).weights;
+  } catch {} // the service does not answer: the next explanation says so
+}
+
+element("unit").addEventListener("change", ({ target }) => chooseUnit(Number(target.value)));
 
 function squares(evidence) {
   const strongest = Math.max(...evidence.flat().map(Math.abs)) || 1;

@@ -44,6 +44,23 @@ class Prediction(Classification):
     box: Box | None = Field(default=None, description="With ?frame=true: the digit's box in the upright picture.")
 
 
+class Layer(BaseModel):
+    """What a hidden layer of the network computes for the digit's frame."""
+
+    shape: tuple[int, int, int] = Field(description="Number of its maps, and their rows and columns.")
+    picture: str = Field(
+        description="The maps side by side, a pixel apart if they have several units, a PNG as a data URI; the most "
+        "active unit is white."
+    )
+
+
+class Unit(BaseModel):
+    """A unit of the first hidden layer."""
+
+    unit: int = Field(ge=0)
+    weights: str = Field(description="Its weights, a 28×28 PNG as a data URI: blue above 0, orange below, black at 0.")
+
+
 class Explanation(Prediction):
     """The digit in a picture, and how it was found and classified."""
 
@@ -59,6 +76,9 @@ class Explanation(Prediction):
         max_length=PATCHES,
         description="By row and column of the frame: the decrease in the log-odds of the digit against the runner-up "
         "when the 4×4 patch there is blanked. A positive value supports the digit.",
+    )
+    layers: list[Layer] = Field(
+        description="The hidden layers, of the first network if there are several; may be empty."
     )
 
 
@@ -185,7 +205,9 @@ EXPLANATION_EXAMPLE = {
     "ink": PNG_EXAMPLE,
     "runner_up": 9,
     "evidence": [[0.0] * 7] + [[0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]] * 5 + [[0.0] * 7],
+    "layers": [{"shape": [20, 8, 8], "picture": PNG_EXAMPLE}],
 }
+UNIT_EXAMPLE = {"unit": 17, "weights": PNG_EXAMPLE}
 CORRUPT_IMAGE = {
     "type": "/problems/corrupt-image",
     "title": "The picture is damaged",

@@ -5,14 +5,16 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.inference import text
 from app.inference.classifier import Classifier
+from app.inference.inside import layers
 from app.inference.occlusion import evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
-from app.web.answers import Alternative, Box, Digit, Explanation, Line, Mark, Prediction, Text
+from app.web.answers import Alternative, Box, Digit, Explanation, Layer, Line, Mark, Prediction, Text
 
 
 def values_of(read: Reading | text.Digit) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
     """Convert a reading to its response."""
     prediction = Prediction(**values_of(reading), model=model)
     if with_frame:
-        prediction.frame = data_uri(reading.frame)
+        prediction.frame = picture_of(reading.frame)
         prediction.box = box_of(reading.box)
     return prediction
 
@@ -38,11 +40,12 @@ def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
     return Explanation(
         **values_of(reading),
         model=classifier.version,
-        frame=data_uri(reading.frame),
+        frame=picture_of(reading.frame),
         box=box_of(reading.box),
-        ink=data_uri(reading.ink),
+        ink=picture_of(reading.ink),
         runner_up=runner_up,
         evidence=evidence(classifier, reading.frame, digit, runner_up).round(4).tolist(),
+        layers=[Layer(shape=shape, picture=picture_of(sheet)) for shape, sheet in layers(classifier, reading.frame)],
     )
 
 
@@ -77,7 +80,7 @@ def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
     """Convert a digit to its response."""
     answer = Digit(**values_of(digit), box=box_of(digit.box))
     if with_frame:
-        answer.frame = data_uri(digit.frame)
+        answer.frame = picture_of(digit.frame)
     return answer
 
 
@@ -87,8 +90,13 @@ def box_of(box: maps.Box) -> Box:
     return Box(left=left, top=top, width=right - left, height=bottom - top)
 
 
-def data_uri(ink: maps.Map) -> str:
+def picture_of(ink: maps.Map) -> str:
     """Encode an ink map as a PNG in a data URI, white on black like MNIST's images."""
+    return data_uri((255 * ink + 0.5).astype(np.uint8))
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """Encode grey or coloured pixels as a PNG in a data URI."""
     png = BytesIO()
-    Image.fromarray(np.uint8(255 * ink + 0.5)).save(png, "PNG")
+    Image.fromarray(pixels).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

@@ -12,6 +12,7 @@ WebError
 ├── SeveralFiles         the form has more than one field `file`
 ├── TooManyPictures      the request has more pictures than allowed
 ├── InvalidInference     the request does not follow the Open Inference Protocol
+├── UnknownUnit          the network has no such unit
 ├── UnknownVersion       the model has another version
 ├── NotSure              the answer is less certain than the request asks for
 ├── Overloaded           the request would have to wait too long
@@ -70,6 +71,10 @@ class TooManyPictures(WebError):
 
 class InvalidInference(WebError):
     """The request does not follow the Open Inference Protocol."""
+
+
+class UnknownUnit(WebError):
+    """The first layer of the network has no such unit."""
 
 
 class UnknownVersion(WebError):

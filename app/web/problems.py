@@ -57,6 +57,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     web.InvalidInference: ProblemType(400, "invalid-inference", "The inference request is invalid"),
     web.Unauthorized: ProblemType(401, "unauthorized", "An API key is required", {"WWW-Authenticate": "Bearer"}),
     web.CrossOrigin: ProblemType(403, "cross-origin", "The request comes from a page of another origin"),
+    web.UnknownUnit: ProblemType(404, "unknown-unit", "The network has no such unit"),
     web.UnknownVersion: ProblemType(404, "unknown-version", "The model has another version"),
     web.CorrectionsOff: ProblemType(404, "corrections-off", "The service stores no corrections"),
     web.UploadTooSlow: ProblemType(408, "upload-too-slow", "The upload took too long"),

@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.inference.inside import weights_in_colour
 from app.inference.reading import NotADigit, Reading
 from app.inference.text import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
@@ -106,6 +107,23 @@ async def explain(request: Request, service: Serving, _: NoParameters, picture: 
     reading = accept(service, await read_one(request, service, picture, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(conversion.explanation_of, reading, service.reader.classifier)
+
+
+@guarded.get(
+    "/explain/units/{unit}",
+    summary="The weights of a unit of the first layer",
+    tags=["pictures"],
+    responses=answers.documentation(answers.UNIT_EXAMPLE)
+    | problems.documentation(
+        "/explain/units/{unit}", *(errors.UnknownUnit, errors.Unauthorized, RequestValidationError)
+    ),
+)
+def unit_weights(service: Serving, unit: int) -> answers.Unit:
+    """Draw the weights of a unit of the first layer, 28×28: ink on blue raises its sum, ink on orange lowers it."""
+    pixels = weights_in_colour(service.reader.classifier, unit)
+    if pixels is None:
+        raise errors.UnknownUnit(f"The first layer has no unit {unit}, or the model file does not say its weights.")
+    return answers.Unit(unit=unit, weights=conversion.data_uri(pixels))
 
 
 @guarded.post(

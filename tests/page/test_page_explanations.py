@@ -92,6 +92,29 @@ def test_a_digit_of_a_number_is_explained_by_its_frame(narrow, forty_two):
     assert (pixels(page, "#strip-frame") == pixels(page, "#frame")).all()
 
 
+def test_the_layers_and_the_weights_of_a_unit_are_shown(narrow):
+    draw(narrow, SEVEN)
+    assert answered(narrow) == "7"
+    narrow.get_by_text("How it was read").click()
+    explained(narrow)
+    expect(narrow.locator("#layers figcaption")).to_have_text(
+        ["Layer 1: 20 maps of 8×8", "Layer 2: 20 maps of 8×8", "Layer 3: 96 maps of 3×3", "Layer 4: 256 units"]
+    )
+    expect(narrow.locator("#weights")).to_have_attribute("src", re.compile("^data:image/png"))
+    first = pixels(narrow, "#weights")
+    box = narrow.locator("#layers img").first.bounding_box()
+    at = {"x": box["width"] * 9.5 / 44, "y": box["height"] * 1.5 / 35}  # the second map, its second row, first column
+    with narrow.expect_response("**/explain/units/72"):
+        narrow.locator("#layers img").first.click(position=at)
+    expect(narrow.get_by_label("Unit")).to_have_value("72")
+    narrow.wait_for_timeout(100)
+    assert not np.array_equal(pixels(narrow, "#weights"), first)
+    narrow.get_by_label("Unit").fill("0")
+    narrow.get_by_label("Unit").press("Tab")
+    narrow.wait_for_timeout(300)
+    assert np.array_equal(pixels(narrow, "#weights"), first)
+
+
 @pytest.fixture(scope="module")
 def correcting_url(tmp_path_factory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("corrections")
