@@ -265,6 +265,18 @@ def test_numbers_are_written_as_json_and_csv(url, numbers):
     assert all(float(row["legibility"]) > 0.9 for row in rows)
 
 
+@pytest.mark.parametrize("local", [True, False])
+def test_a_page_is_chosen(url, digits, tmp_path, local):
+    pages = [number(digits[[350, 120]]), number(digits[[50]])]
+    (tmp_path / "pages.tif").write_bytes(encode(pages[0], "TIFF", save_all=True, append_images=pages[1:]))
+    where = ["--local"] if local else ["--url", url]
+    for command in ("predict", "read"):
+        assert ": 1 (" in invoked(command, tmp_path / "pages.tif", "--page", 2, *where).stdout
+    assert "has 2 pages: choose one of them" in invoked("read", tmp_path / "pages.tif", *where).stderr
+    shown = invoked("predict", *[tmp_path / "pages.tif"] * 2, "--page", 2, *where).stdout  # as a batch
+    assert shown.count(": 1 (") == 2
+
+
 def test_a_spreadsheet_gets_texts_that_it_does_not_change(url, digits, tmp_path):
     (tmp_path / "zeros.png").write_bytes(encode(number(digits[[0, 0, 350]])))
     (row,) = csv.DictReader(invoked("read", tmp_path, "--csv", "--spreadsheet", "--url", url).stdout.splitlines())

@@ -5,9 +5,12 @@ import hashlib
 import os
 import re
 import shutil
+from io import BytesIO
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 from app.web.docs import SWAGGER
@@ -72,6 +75,11 @@ def test_a_browser_shows_the_operations_without_internet():
         page.locator(".opblock-summary-path[data-path='/predict']").click()
         page.get_by_role("button", name="Try it out").click()
         expect(page.locator("input[type=file]")).to_be_visible()
+        page.emulate_media(color_scheme="dark")
+        shot = np.asarray(Image.open(BytesIO(page.screenshot())).convert("L"))
+        assert np.median(shot) < 80
+        page.get_by_role("link", name="← Digits").click()
+        expect(page.locator("#sheet")).to_be_visible()
         browser.close()
     assert faults == []
     assert all(address.startswith((url, "data:")) for address in requested)

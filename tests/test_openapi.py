@@ -97,6 +97,11 @@ def test_operations_have_names_and_tags_for_generated_clients(operations):
     }
 
 
+def test_operations_have_titles_in_words(operations):
+    for operation in operations.values():
+        assert operation["summary"] != operation["operationId"].replace("_", " ").title()
+
+
 def test_every_error_is_a_problem(document, operations):
     for operation in operations.values():
         for status, response in operation["responses"].items():

@@ -317,7 +317,7 @@ def test_a_page_of_a_file_with_several_is_chosen(client, pages, kind):
     for route in ("/read", "/predict"):
         answer = client.post(route, content=several)
         assert_problem(answer, 422, "no-such-page", route)
-        assert answer.json()["detail"] == "The file has 3 pages: choose one, such as page=1."
+        assert answer.json()["detail"] == "The file has 3 pages: choose one of them, such as page 1."
         answer = client.post(f"{route}?page=4", content=several)
         assert answer.json()["detail"] == "There is no page 4: the last one is 3."
     assert client.post("/read", content=encode(pages[0], kind)).json()["text"] == "72"

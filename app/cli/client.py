@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -63,38 +64,38 @@ class Service:
         except OSError as error:
             raise no_certificates(error) from error
 
-    def predict(self, data: bytes) -> Prediction:
+    def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
-        return self.content(self.post_until_served("predict", data), Prediction)
+        return self.content(self.post_until_served(path_with("predict", page=page), data), Prediction)
 
-    def predict_several(self, pictures: Sequence[bytes]) -> list[Prediction | Unanswered]:
+    def predict_several(self, pictures: Sequence[bytes], page: int | None = None) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is none."""
-        results = self.batch(pictures) if len(pictures) > 1 else [None] * len(pictures)
-        return attempt_each(self.answer, zip(pictures, results, strict=True))
+        results = self.batch(pictures, page) if len(pictures) > 1 else [None] * len(pictures)
+        return attempt_each(partial(self.answer, page=page), zip(pictures, results, strict=True))
 
-    def batch(self, pictures: Sequence[bytes]) -> Sequence[Prediction | Failure | None]:
+    def batch(self, pictures: Sequence[bytes], page: int | None = None) -> Sequence[Prediction | Failure | None]:
         """Send pictures in one batch and return their results; if the batch fails, they are all None."""
         form = [("files", ("picture", data)) for data in pictures]
         with suppress(Unanswered, NoService):
-            results = self.content(self.send("POST", "predict/batch", files=form), Predictions).results
+            response = self.send("POST", path_with("predict/batch", page=page), files=form)
+            results = self.content(response, Predictions).results
             if len(results) == len(pictures):
                 return results
         return [None] * len(pictures)
 
-    def answer(self, sent: tuple[bytes, Prediction | Failure | None]) -> Prediction:
+    def answer(self, sent: tuple[bytes, Prediction | Failure | None], page: int | None = None) -> Prediction:
         """Return the digit in a picture of a batch; resend it alone if it has no result, or the service was busy."""
         data, result = sent
         if isinstance(result, Prediction):
             return result
         if result is None or result.error.status in BUSY:
-            return self.predict(data)
+            return self.predict(data, page)
         raise Unanswered(result.error.detail)
 
-    def read(self, data: bytes, length: int | None = None, marks: bool = True) -> Text:
+    def read(self, data: bytes, length: int | None = None, marks: bool = True, page: int | None = None) -> Text:
         """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
-        options = {"length": length, "marks": None if marks else "false"}
-        query = urlencode({name: value for name, value in options.items() if value})
-        return self.content(self.post_until_served(f"read?{query}", data), Text)
+        path = path_with("read", length=length, marks=None if marks else "false", page=page)
+        return self.content(self.post_until_served(path, data), Text)
 
     def content(self, response: httpx2.Response, model: type[Content]) -> Content:
         """Return the content of a successful response.
@@ -150,6 +151,12 @@ class Service:
             raise Unanswered(f"The service did not answer within {TIMEOUT.read:g} seconds.") from error
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection failed: {reason(error)}.") from error
+
+
+def path_with(path: str, **parameters: object) -> str:
+    """Add query parameters to a path; those that are None are left out."""
+    query = urlencode({name: value for name, value in parameters.items() if value is not None})
+    return f"{path}?{query}" if query else path
 
 
 def requested_pause(response: httpx2.Response) -> float:

@@ -68,6 +68,7 @@ def serve(
 def predict(
     context: typer.Context,
     files: options.Files,
+    page: options.Page = None,
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
@@ -90,7 +91,9 @@ def predict(
     """
     output = Output(as_json, as_csv, file, resume, min_confidence)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, model=model)) as reader:
-        failed = output.write("digit", reader.predict_several, files, reader.at_once, reader.together)
+        failed = output.write(
+            "digit", partial(reader.predict_several, page=page), files, reader.at_once, reader.together
+        )
     raise typer.Exit(failed > 0)
 
 
@@ -100,6 +103,7 @@ def read(
     files: options.Files,
     length: options.Length = None,
     marks: options.Marks = True,
+    page: options.Page = None,
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
@@ -118,7 +122,7 @@ def read(
     """
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
-        ask = partial(attempt_each, partial(reader.read, length=length, marks=marks))
+        ask = partial(attempt_each, partial(reader.read, length=length, marks=marks, page=page))
         failed = output.write("text", ask, files, reader.at_once)
     raise typer.Exit(failed > 0)
 

@@ -1,6 +1,7 @@
 """Answers without a service: reads pictures in this process."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from app.cli.answers import Unanswered, attempt_each
@@ -27,23 +28,23 @@ class Local:
         self.lines = LineNetwork(settings.lines_model)
         self.opinion = SecondOpinion.of(self.classifier, self.lines)
 
-    def predict(self, data: bytes) -> Prediction:
+    def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            reading = read_digit(data, self.classifier, self.settings.max_pixels, opinion=self.opinion)
+            reading = read_digit(data, self.classifier, self.settings.max_pixels, opinion=self.opinion, page=page)
             reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
         return conversion.prediction_of(reading, self.classifier.version, with_frame=False)
 
-    def predict_several(self, pictures: Sequence[bytes]) -> list[Prediction | Unanswered]:
+    def predict_several(self, pictures: Sequence[bytes], page: int | None = None) -> list[Prediction | Unanswered]:
         """Return the digit in each picture, or why there is none."""
-        return attempt_each(self.predict, pictures)
+        return attempt_each(partial(self.predict, page=page), pictures)
 
-    def read(self, data: bytes, length: int | None = None, marks: bool = True) -> Text:
+    def read(self, data: bytes, length: int | None = None, marks: bool = True, page: int | None = None) -> Text:
         """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
         try:
-            text = read_text(data, self.lines, self.settings.max_pixels, length)
+            text = read_text(data, self.lines, self.settings.max_pixels, length, page)
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
         return conversion.text_of(text if marks else text.digits_only(), self.lines.version, with_frames=False)

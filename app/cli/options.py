@@ -53,6 +53,9 @@ Files = Annotated[
 Length = Annotated[
     int | None, typer.Option(metavar="NUMBER", callback=countable, help="Number of digits in each picture, if known.")
 ]
+Page = Annotated[
+    int | None, typer.Option(metavar="NUMBER", callback=positive, help="Page of each TIFF or PDF, if it has several.")
+]
 Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")
 ]

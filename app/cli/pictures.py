@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
-from app.preprocess.formats import ENDINGS, SMALL_BYTES, names_a_picture
+from app.preprocess.formats import FOLDER_ENDINGS, SMALL_BYTES, names_a_picture
 
 STDIN = "-"
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
@@ -66,7 +66,7 @@ def read(name: str) -> bytes:
         with Path(name).open("rb") as file:
             return content_of(file)
     except IsADirectoryError as error:
-        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(ENDINGS)}.") from error
+        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(FOLDER_ENDINGS)}.") from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
 

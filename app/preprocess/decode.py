@@ -171,7 +171,7 @@ def decode_image(image: Image.Image, side: int) -> Picture:
 def index_of(page: int | None, count: int) -> int:
     """Return the index of the chosen page of so many; raise NoSuchPage if there is none."""
     if count > 1 and page is None:
-        raise NoSuchPage(f"The file has {count} pages: choose one, such as page=1.")
+        raise NoSuchPage(f"The file has {count} pages: choose one of them, such as page 1.")
     if page and page > count:
         raise NoSuchPage(f"There is no page {page}: the last one is {count}.")
     return (page or 1) - 1

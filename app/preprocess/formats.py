@@ -8,7 +8,20 @@ SMALL_BYTES = 8192  # maximum size of a small picture's file; such a picture tak
 PDF = b"%PDF-"  # the beginning of one
 PAGED = PDF, b"II", b"MM"  # beginnings of files that may have several pages: PDF and TIFF
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".heif", ".heic", ".avif", ".gif", ".bmp", ".tif", ".tiff", ".pdf")
+FOLDER_ENDINGS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".heif",
+    ".heic",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+)  # of the pictures in a folder
+ENDINGS = (*FOLDER_ENDINGS, ".pdf")
 BEGINNINGS = {  # magic bytes by file extension
     ".png": (b"\x89PNG",),
     ".jpg": (b"\xff\xd8",),
@@ -22,7 +35,7 @@ BEGINNINGS = {  # magic bytes by file extension
 
 def names_a_picture(name: str) -> bool:
     """Return whether a file name has a picture's extension; hidden files do not count."""
-    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+    return name.lower().endswith(FOLDER_ENDINGS) and not name.startswith(".")
 
 
 def ending_of(picture: bytes) -> str:

@@ -68,7 +68,9 @@ async def read_text(request: Request, service: Service, picture: bytes, **option
     return text
 
 
-async def read_several(request: Request, service: Service, pictures: Sequence[bytes]) -> list[Reading | Exception]:
+async def read_several(
+    request: Request, service: Service, pictures: Sequence[bytes], page: int | None = None
+) -> list[Reading | Exception]:
     """Read the digit in each picture, or return why it cannot be read."""
     begin_by = monotonic() + SECONDS
     alone = asyncio.Lock()  # for large pictures
@@ -76,11 +78,11 @@ async def read_several(request: Request, service: Service, pictures: Sequence[by
     async def outcome(picture: bytes) -> Reading | Exception:
         try:
             check_time(begin_by)
-            reading = await read_small(request, service, picture)
+            reading = await read_small(request, service, picture, page=page)
             if not reading:
                 async with alone:
                     check_time(begin_by)
-                    reading = await read_large(request, service, picture)
+                    reading = await read_large(request, service, picture, page=page)
             return accept(service, reading)
         except Exception as error:  # one bad picture must not affect the others
             return problems.log_unforeseen(request, error)

@@ -80,7 +80,7 @@ async def predict_batch(
     request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
 ) -> answers.Predictions:
     """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
-    outcomes = await read_several(request, service, pictures)
+    outcomes = await read_several(request, service, pictures, parameters.page)
 
     def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
         if isinstance(outcome, Exception):
