@@ -27,7 +27,7 @@ from app.preprocess.errors import PreprocessError
 from app.web.answers import LEGIBLE
 from evaluate import reliability, wilson_interval
 from robustness import DIGITS, LINES, Networks
-from training.pictures import NO_DIGIT, files_of_labels, labels_of
+from training.pictures import LABELS, NO_DIGIT, files_of_labels, labels_of
 
 PASSING = 0.98  # share of the digits that pass at the threshold at which non-digits are counted
 SHOWN_PICTURES, SHOWN_CONFUSIONS, COLUMNS, TILE = 100, 8, 10, 84
@@ -106,7 +106,8 @@ def labelled(folders: Iterable[Path]) -> dict[str, dict[Path, str]]:
 def read_all(name: str, labels: dict[Path, str], networks: Networks) -> list[Answer]:
     """Read the pictures of a folder."""
     answers = []
-    for path, label in tqdm(labels.items(), name, unit="picture", leave=False, disable=None):
+    shown = {path: label for path, label in labels.items() if label in LABELS}  # without corrected numbers
+    for path, label in tqdm(shown.items(), name, unit="picture", leave=False, disable=None):
         try:
             answers.append(Answer(path, label, *networks.read(path.read_bytes())))
         except PreprocessError:
