@@ -17,7 +17,7 @@ from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map
 from app.preprocess.strips import STRIP_HEIGHT
 from training import line_text
-from training.characters import letter, scribble
+from training.characters import invented_character, letter, scribble
 from training.characters import lines as printed_lines
 from training.characters import sign as money_sign
 from training.characters import written as drawn_by_hand
@@ -28,7 +28,7 @@ from training.strokes import felt, pen
 from training.styles import restyle
 from training.writing import Row, mark, written
 
-VERSION = 9  # of what is written; the lines in the cache are written anew when it changes
+VERSION = 8  # of what is written; the lines in the cache are written anew when it changes
 DIGITS_PER_SHARD = 4_600
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 20 ms each
 GLYPH_HEIGHT = 48  # of the stored digits, in pixels
@@ -51,7 +51,6 @@ MARK_GAP, SPACE_GAP = (0.03, 0.3), (0.95, 2.2)
 DOWN, DOWN_SHARES = ((0.0, 0.1), (0.08, 0.35), (0.3, 1.4), (-0.06, 0.0)), (0.27, 0.46, 0.2, 0.07)
 ACROSS, ACROSS_SHARES = ((0.0, 0.1), (0.05, 0.8), (0.5, 6.0), (-0.03, 0.0)), (0.3, 0.55, 0.1, 0.05)
 ALONE, ALONE_SHARES = ((0.0, 0.1), (0.1, 0.6), (0.3, 2.0)), (0.5, 0.35, 0.15)  # at the ends of a single sign
-CUT = 0.1  # share of the single digits of which an edge of the picture cuts off up to 0.3 of the height or width
 Mask = NDArray[np.uint8]
 
 
@@ -126,9 +125,9 @@ def stroked(mask: Mask, height: float, pen: Pen, rng: Generator) -> Map:
 
 def other(kind: str, glyphs: Glyphs, rng: Generator) -> Map:
     """Draw what is neither digit nor mark, cropped to its ink."""
-    kinds = [*[letter] * 4, money_sign, scribble, printed_lines, shape, texture, equals]
+    kinds = [letter, letter, money_sign, invented_character, scribble, printed_lines, shape, texture, equals]
     while True:
-        if kind == "*" and glyphs.others and rng.random() < 0.5:
+        if kind == "*" and glyphs.others and rng.random() < 0.45:
             image = Image.fromarray(glyphs.others[rng.integers(len(glyphs.others))])
             ink = thickened(levels(image.rotate(rng.uniform(-12, 12), Image.Resampling.BILINEAR)), rng)
         elif kind in line_text.LETTERS:
@@ -136,17 +135,7 @@ def other(kind: str, glyphs: Glyphs, rng: Generator) -> Map:
         else:
             ink = {"$": money_sign, "=": equals}.get(kind, kinds[int(rng.integers(len(kinds)))])(NOTHING, rng)
         if (cropped := crop(ink)) is not None:
-            return warped(cropped, rng)
-
-
-def warped(ink: Map, rng: Generator) -> Map:
-    """Move the corners of a character by up to a fifth of its sides, as another hand would write it."""
-    height, width = ink.shape
-    corners = np.array([(0, 0), (0, 1), (1, 1), (1, 0)]) + rng.uniform(-0.2, 0.2, (4, 2)) * (rng.random() < 0.7)
-    onto = (corners * (width, height)).ravel().tolist()
-    image = Image.fromarray(np.uint8(255 * ink)).transform((width, height), Image.Transform.QUAD, onto)
-    moved = crop(levels(image))
-    return ink if moved is None else moved
+            return cropped
 
 
 def thickened(ink: Map, rng: Generator) -> Map:
@@ -243,8 +232,8 @@ class Writer:
 def ink_line(glyphs: Glyphs, rng: Generator) -> InkLine | None:
     """Write a line, and cut a strip around it; None if it would be too wide."""
     pattern, w = line_text.pattern(rng), Writer(glyphs, rng)
-    if not {*pattern} - {*line_text.DIGITS} and rng.random() < IN_CELLS:
-        return strip(cells(w, pattern), w.symbols)
+    if pattern and not {*pattern} - {*line_text.DIGITS} and rng.random() < IN_CELLS:
+        return strip(cells(w, len(pattern)), w.symbols)
     w.write(pattern)
     mask = w.row.cropped() if pattern else np.zeros((round(HEIGHT), int(rng.integers(30, 200))), np.float32)
     if rng.random() < 0.3 and mask.shape[1] < 12 * HEIGHT:
@@ -252,9 +241,6 @@ def ink_line(glyphs: Glyphs, rng: Generator) -> InkLine | None:
     down = rng.uniform(*chosen(DOWN, DOWN_SHARES, rng), 2)
     ends = chosen(ALONE, ALONE_SHARES, rng) if len(pattern) == 1 else chosen(ACROSS, ACROSS_SHARES, rng)
     margins = np.round(HEIGHT * np.concatenate([down, rng.uniform(*ends, 2)])).astype(np.int64)
-    if len(pattern) == 1 and pattern in line_text.DIGITS and rng.random() < CUT:
-        side = int(rng.integers(4))
-        margins[side] = -int(rng.uniform(0.05, 0.3) * mask.shape[side // 2])
     return strip(with_neighbours(framed(mask, margins), margins, w), w.symbols)
 
 
@@ -316,15 +302,15 @@ def beside(sheet: Map, room: int, w: Writer, is_flipped: bool) -> None:
         w.symbols.insert(0, OTHER)
 
 
-def cells(w: Writer, pattern: str) -> Map:
+def cells(w: Writer, count: int) -> Map:
     """Write a number into the cells of a form or table, or between printed lines; some digits touch them."""
-    rng, edge, broad, count = w.rng, round(HEIGHT), int(w.rng.integers(1, 4)), max(1, len(pattern))
+    rng, edge, broad = w.rng, round(HEIGHT), int(w.rng.integers(1, 4))
     masks, lightest = [], rng.choice([1.0, 0.4])  # digits may have inks of their own
-    for kind in pattern:
-        mask, symbol, _raised = w.sign(kind)
+    for _ in range(count):
+        mask, symbol, _raised = w.sign("d")
         masks.append(mask * np.float32(rng.uniform(lightest, 1)))
         w.add(symbol)
-    wide = max((mask.shape[1] for mask in masks), default=edge) + int(rng.uniform(0.0, 0.9) * HEIGHT)
+    wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
     tall = int(rng.uniform(1.15, 1.8) * HEIGHT)
     sheet, printed = np.zeros((2, tall + 2 * edge, wide * count + 2 * edge), np.float32)
     for place, mask in enumerate(masks):

@@ -10,7 +10,7 @@ from app.inference.lines import CLASSES
 from app.preprocess.strips import STRIP_HEIGHT
 
 CHANNELS = 16, 32, 64, 128, 192
-DILATIONS = 1, 2, 3, 4  # of the convolutions along the line
+DILATIONS = 1, 2, 3  # of the convolutions along the line
 
 
 class LineNet(nn.Module):

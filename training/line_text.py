@@ -76,14 +76,14 @@ def nothing(_: Generator, __: int) -> str:
 # What is written, its share of the lines, and the fewest and most digits (or words).
 KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...] = (
     (number, 0.23, (2, 8)),
-    (number, 0.18, (1, 1)),
-    (number, 0.07, (6, 16)),
+    (number, 0.17, (1, 1)),
+    (number, 0.08, (6, 16)),
     (amount, 0.16, (1, 9)),
     (date, 0.1, (6, 8)),
     (groups, 0.09, (2, 10)),
-    (among_words, 0.045, (1, 6)),
-    (words, 0.03, (1, 3)),
-    (thing, 0.075, (1, 1)),
+    (among_words, 0.05, (1, 6)),
+    (words, 0.035, (1, 3)),
+    (thing, 0.065, (1, 1)),
     (nothing, 0.02, (1, 1)),
 )
 
