@@ -185,7 +185,7 @@ INVALID = {
     "marks=perhaps": "marks must be true or false, and not 'perhaps'",
     "min_confidence=high": "min_confidence must be a number, and not 'high'",
     "min_confidence=nan": "min_confidence must be at most 1, and not 'nan'",
-    "lenght=4": "lenght is no parameter of this route: /docs lists them",
+    "lengths=4": "lengths is no parameter of this route: /docs lists them",
 }
 
 

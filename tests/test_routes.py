@@ -285,9 +285,9 @@ def test_an_invalid_parameter_is_a_problem(client, picture):
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch", "/explain", "/read"])
 def test_a_misspelt_parameter_is_a_problem(client, picture, route):
     files = [("files" if "batch" in route else "file", picture)]
-    answer = client.post(f"{route}?farme=true", files=files)
+    answer = client.post(f"{route}?frames=true", files=files)
     assert_problem(answer, 422, "invalid-parameter", route)
-    assert answer.json()["detail"] == "farme is no parameter of this route: /docs lists them."
+    assert answer.json()["detail"] == "frames is no parameter of this route: /docs lists them."
 
 
 @pytest.mark.parametrize(
