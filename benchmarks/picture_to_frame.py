@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageOps
 
-from app.cli.layout import percent
+from app.cli.terminal import percent
 from app.inference.classifier import Classes, Classifier
 from app.inference.reading import COARSE_SIDE, read_digit
 from app.preprocess.candidates import Candidate, candidates

@@ -664,12 +664,12 @@ function showExplanation(digit, explanation, source, note = "") {
 
 // Show the steps picture → ink → box → frame; one that cannot be shown is left out.
 function showStrip(digit, explanation, source) {
-  const isWhole = digit && !isNumber(current.answer); // otherwise only the frame was explained
+  const isWhole = digit && !isNumber(current.answer); // otherwise only the frame was explained, without its ink
   element("reading-line").hidden = !digit || isWhole;
   showStep("strip-picture", source, !digit || shownSize);
   showStep("strip-ink", explanation?.ink, !digit || isWhole);
   showStep("strip-frame", digit?.frame, true);
-  showStep("strip-crop", explanation?.ink, !digit || (isWhole && shownSize));
+  showStep("strip-crop", isWhole ? explanation?.ink : digit && source, !digit || shownSize);
   element("strip-box").replaceChildren();
   if (!digit || !shownSize) return;
   const { left, top, width, height } = digit.box;

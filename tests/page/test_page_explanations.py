@@ -88,7 +88,7 @@ def test_a_digit_of_a_number_is_explained_by_its_frame(narrow, forty_two):
     explained(page)
     page.keyboard.press("ArrowLeft")
     expect(page.get_by_role("heading", name=re.compile("^Why 4, and not"))).to_be_visible()
-    expect(page.locator("#strip li:visible b")).to_have_text(["Picture", "Frame"])
+    expect(page.locator("#strip li:visible b")).to_have_text(["Picture", "Box", "Frame"])
     assert (pixels(page, "#strip-frame") == pixels(page, "#frame")).all()
 
 
