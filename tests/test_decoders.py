@@ -154,7 +154,7 @@ def test_a_picture_too_large_to_read_beside_others_is_read_alone(pool, runs, kil
 def test_the_memory_of_the_file_counts(pool, runs):
     picture = encode(drawing_of_megapixels(1.9).convert("RGB"), compress_level=1)
     asyncio.run(read(pool, picture))
-    asyncio.run(read(pool, picture + bytes(48_000_000)))
+    asyncio.run(read(pool, picture + bytes(49_500_000)))
     assert runs == [False, False, True]
 
 

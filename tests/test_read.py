@@ -277,7 +277,7 @@ def test_openapi_has_an_example_for_every_answer(client):
     assert list(example["lines"][0]["digits"][0]) == DIGIT_FIELDS
     named = {name for r in responses.values() for name in r["content"].get(problems.MEDIA_TYPE, {}).get("examples", {})}
     of_others = {"blank-image", "not-a-digit", "too-many-pictures", "invalid-inference", "unknown-version"}
-    of_others |= {"corrections-off", "cross-origin", "correction-not-stored"}
+    of_others |= {"unknown-unit", "corrections-off", "cross-origin", "correction-not-stored"}
     assert named == {each.name for each in problems.TYPES.values()} - of_others
 
 

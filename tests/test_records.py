@@ -33,6 +33,7 @@ def test_a_prediction_is_a_row_of_csv():
         "confidence": "0.9",
         **{f"p{digit}": str(share) for digit, share in enumerate(SEVEN.probabilities)},
         "legibility": "0.8",
+        "unsure": "",
         "model": "1f0c2a9b7d3e",
         "error": "",
     }
@@ -58,12 +59,33 @@ def test_a_text_is_a_line_of_json():
     }
 
 
-def test_a_text_of_any_number_of_lines_is_a_row_of_csv():
-    format = Csv("text")
+def test_a_line_of_writing_is_a_row_of_csv():
+    format = Csv("text", least=0.95, for_spreadsheet=True)
     text = "\n".join([format.answer("71.png", NUMBER), format.failure("8.png", "no")])
-    first, second = csv.DictReader(text.splitlines(keepends=True))
-    assert first == {"file": "71.png", "text": "-7\n-7", "confidence": "0.9", "model": "8d41b6e05c72", "error": ""}
-    assert second == {**dict.fromkeys(COLUMNS["text"], ""), "file": "8.png", "error": "no"}
+    first, second, third = csv.DictReader(text.splitlines(keepends=True))
+    assert first == {
+        "file": "71.png",
+        "line": "1",
+        "text": '="-7"',
+        "confidence": str(LINES[0]["confidence"]),
+        "legibility": str(LINES[0]["digits"][0]["legibility"]),
+        **{edge: str(LINES[0]["box"][edge]) for edge in ("left", "top", "width", "height")},
+        "unsure": "yes",
+        "model": "8d41b6e05c72",
+        "error": "",
+    }
+    assert second == first | {"line": "2"}
+    assert third == {**dict.fromkeys(COLUMNS["text"], ""), "file": "8.png", "error": "no"}
+
+
+def test_a_picture_without_writing_is_a_row_of_csv():
+    empty = Text(text="", confidence=0.7, lines=[], model="8d41b6e05c72")
+    (row,) = csv.DictReader(Csv("text").answer("blank.png", empty).splitlines())
+    assert {name: cell for name, cell in row.items() if cell} == {
+        "file": "blank.png",
+        "confidence": "0.7",
+        "model": "8d41b6e05c72",
+    }
 
 
 def test_the_header_is_written_once_even_if_the_first_picture_failed():

@@ -119,7 +119,7 @@ def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(writ
 
 
 def test_a_digit_has_its_probabilities_its_legibility_its_box_and_its_frame():
-    ((line,), confidence, _) = read(("-12",))
+    ((line,), confidence, *_) = read(("-12",))
     assert (line.text, line.confidence) == ("-12", confidence)
     assert [digit.digit for digit in line.digits] == [1, 2]
     for digit in line.digits:

@@ -706,7 +706,7 @@ function showEvidence(explanation) {
 // ---- The layers of the network, if the model file shows them. In a picture of maps, a pixel is between them.
 
 function showLayers(layers) {
-  element("inside").hidden = layers.length === 0;
+  if (chosen) element("inside").hidden = layers.length === 0;
   element("layers").replaceChildren(...layers.map(({ shape: [count, height, width], picture }, index) => {
     const [figure, image, caption] = ["figure", "img", "figcaption"].map((tag) => document.createElement(tag));
     const size = height > 1 ? `${count} maps of ${height}×${width}` : `${count} units`;

@@ -97,6 +97,7 @@ def test_the_layers_and_the_weights_of_a_unit_are_shown(narrow):
     assert answered(narrow) == "7"
     narrow.get_by_text("How it was read").click()
     explained(narrow)
+    narrow.get_by_text("Inside the network").click()
     expect(narrow.locator("#layers figcaption")).to_have_text(
         ["Layer 1: 20 maps of 8×8", "Layer 2: 20 maps of 8×8", "Layer 3: 96 maps of 3×3", "Layer 4: 256 units"]
     )
