@@ -157,3 +157,15 @@ def test_an_environment_that_could_not_be_set_up_is_not_kept(tmp_path):
     done = subprocess.run(["make", "--makefile", ROOT / "Makefile", f"PYTHON={python}", target], cwd=tmp_path)
     assert done.returncode != 0
     assert not (tmp_path / target).exists()
+
+
+def test_the_readme_says_what_to_do_if_the_service_is_busy():
+    assert re.search(r"503 with `Retry-After`: try again then, as `curl --retry \d`", README.read_text())
+
+
+def test_training_installs_no_tools_for_tests(tmp_path):
+    makefile = ["make", "--dry-run", f"--file={ROOT / 'Makefile'}", "train"]
+    (tmp_path / "pyproject.toml").touch()
+    printed = subprocess.run(makefile, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "--editable '.[training]'" in printed
+    assert "test" not in printed.replace(str(ROOT), "")
