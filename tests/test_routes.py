@@ -290,6 +290,13 @@ def test_a_misspelt_parameter_is_a_problem(client, picture, route):
     assert answer.json()["detail"] == "frames is no parameter of this route: /docs lists them."
 
 
+def test_the_message_about_many_long_parameters_is_short(client, picture):
+    query = "&".join(f"{'a' * 1000}{index}=1" for index in range(5)) + f"&frame={'b' * 1000}"
+    answer = client.post(f"/predict?{query}", content=picture)
+    assert_problem(answer, 422, "invalid-parameter", "/predict")
+    assert len(answer.json()["detail"]) < 500
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "name", "detail"),
     [

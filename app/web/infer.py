@@ -37,7 +37,7 @@ class Inference:
         try:
             self.request = InferRequest.model_validate(json_object(body[:end], MAX_TENSOR_VALUES))
         except ValidationError as error:
-            raise InvalidInference("; ".join(map(in_words, error.errors())) + ".") from error
+            raise InvalidInference(in_words(error.errors())) from error
         (self.input,) = self.request.inputs
         self.binary = body[end:]
         size = self.input.parameters.binary_data_size

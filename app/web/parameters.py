@@ -1,6 +1,7 @@
 """The query parameters of the routes that read pictures; unknown ones are errors. And validation errors, in words."""
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
@@ -12,6 +13,7 @@ from app.web.errors import NotSure
 
 Answer = TypeVar("Answer", Prediction, Text)
 
+FEW, LONGEST = 3, 60  # errors that are described, and characters of a name
 RULES = {  # what a value must be, by the type of Pydantic's error, with its context
     "bool_parsing": "must be true or false",
     "int_parsing": "must be a whole number",
@@ -32,7 +34,7 @@ Page = Annotated[int | None, Field(ge=1, description="Which page of a TIFF or PD
 
 
 class Parameters(BaseModel):
-    """None."""
+    """No parameters."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,9 +89,14 @@ def sure(answer: Answer, least: float) -> Answer:
     return answer
 
 
-def in_words(error: Mapping[str, Any]) -> str:
-    """Describe a validation error of Pydantic's."""
-    rule = RULES.get(error["type"], error["msg"]).format(**error.get("ctx", {}))
-    given = "" if error["type"] in ("missing", "extra_forbidden") else f", and not {error['input']!r}"
+def in_words(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Describe validation errors of Pydantic's: the first few, in a sentence."""
+    return "; ".join(map(clause, errors[:FEW])) + "."
+
+
+def clause(error: Mapping[str, Any]) -> str:
+    """Describe a validation error; names and values may be long."""
+    rule = RULES[error["type"]].format(**error.get("ctx", {})) if error["type"] in RULES else error["msg"]
+    given = "" if error["type"] in ("missing", "extra_forbidden") else f", and not {reprlib.repr(error['input'])}"
     place = error["loc"][error["loc"][0] in ("query", "path", "header") :]
-    return f"{'.'.join(map(str, place))} {rule}{given}"
+    return f"{'.'.join(map(str, place))[:LONGEST]} {rule}{given}"

@@ -117,7 +117,7 @@ def type_and_detail(request: Request, error: Exception) -> tuple[ProblemType, st
         advice = f"send {allowed}" if allowed else "/docs lists what there is"
         return problem_type, f"There is no {request.method} {request.scope['path']}: {advice}."
     if isinstance(error, RequestValidationError):
-        return TYPES[RequestValidationError], "; ".join(map(in_words, error.errors())) + "."
+        return TYPES[RequestValidationError], in_words(error.errors())
     if type(error) in TYPES:
         return TYPES[type(error)], str(error)
     return TYPES[Exception], f"The error was logged under request id {request.state.request_id}. Please report it."
