@@ -423,7 +423,7 @@ def test_what_is_made_is_kept_until_something_changes(sample, tmp_path, monkeypa
     cut_out, others = cut_out_and_others(digits, 0, [], tmp_path)
     assert len(cut_out) == 60
     assert len(others) == 120
-    monkeypatch.setattr(generated, "ProcessPoolExecutor", None)  # nothing is made again
+    monkeypatch.setattr(generated, "make", None)  # nothing is made again
     again, same = cut_out_and_others(digits, 0, [], tmp_path)
     assert again.images.equal(cut_out.images)
     assert same.equal(others)

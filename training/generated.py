@@ -5,17 +5,15 @@ They are made in several processes, and kept in files that are named after what 
 
 import hashlib
 import os
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from training.data import DEFAULT_ROOT, NOTHING, Digits
 from training.non_digits import non_digits
 from training.omniglot import Characters
+from training.processes import in_processes
 from training.segments import segments
 
 VERSION = 1  # of what is made; the frames in the files are made anew when it changes
@@ -49,13 +47,9 @@ def cut_out_and_others(
     starts = range(0, len(digits), PER_FILE)
     parts = [digits.take(torch.arange(start, min(start + PER_FILE, len(digits)))) for start in starts]
     paths = [folder / f"{key_of(part, seed + number, characters)}.pt" for number, part in enumerate(parts)]
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    if missing:
-        with ProcessPoolExecutor(min(len(missing), os.cpu_count() or 1), get_context("spawn")) as pool:
-            work = [pool.submit(make, parts[k], seed + k, characters, paths[k]) for k in missing]
-            for future in tqdm(work, "making numbers and non-digits", unit="file", disable=None):
-                future.result()
+    jobs = [(parts[k], seed + k, characters, path) for k, path in enumerate(paths) if not path.exists()]
+    in_processes(make, jobs, "making numbers and non-digits")
     found = [torch.load(path, weights_only=True) for path in paths]
     cut_out = NOTHING.joined(*(Digits(images, labels) for images, labels, _ in found))
     return cut_out.to(device), torch.cat([NOTHING.images, *(others for *_, others in found)]).to(device)

@@ -3,18 +3,16 @@
 import hashlib
 import os
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from app.preprocess.strips import STRIP_HEIGHT
 from training import omniglot
 from training.data import Digits
 from training.line_ink import DIGITS_PER_SHARD, VERSION, InkLine, ink_lines
+from training.processes import in_processes
 
 LINES_PER_SHARD = 8_000
 
@@ -49,10 +47,7 @@ def lines_of(
         paths.append(folder / f"{key_of(some, others, lines, seed + shard)}.npz")
         if not paths[-1].exists():
             jobs.append((some, others, lines, seed + shard, paths[-1]))
-    with ProcessPoolExecutor(processes or os.cpu_count(), get_context("spawn")) as pool:
-        done = [pool.submit(write_shard, *job) for job in jobs]
-        for future in tqdm(done, "writing lines", unit="shard", disable=None if jobs else True):
-            future.result()
+    in_processes(write_shard, jobs, "writing lines", processes)
     return [line for path in paths for line in load(path)]
 
 

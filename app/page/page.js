@@ -313,7 +313,8 @@ async function settle(picture, signal, busy) {
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
   let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
-  if (url && (answer.text === "" || answer.confidence < SURE)) { // it may lie on its side, or be upside down; a single digit would be ambiguous
+  // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous.
+  if (url && (answer.text === "" || answer.confidence < SURE)) {
     const turned = await ask("read?frame=true&rotate=auto", picture, signal, busy);
     if (turned.turn && turned.confidence >= SURE && digitsOf(turned).length > 1) Object.assign(answer, turned);
   }
@@ -335,7 +336,6 @@ async function turn(picture, degrees) {
   context.rotate((-degrees * Math.PI) / 180);
   context.drawImage(image, -image.width / 2, -image.height / 2);
   picture.blob = await new Promise((resolve) => canvas.toBlob(resolve));
-  if (!picture.url) return;
   URL.revokeObjectURL(picture.url);
   picture.url = URL.createObjectURL(picture.blob);
   if (picture.row) picture.row.thumbnail.src = picture.url;

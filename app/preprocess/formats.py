@@ -6,7 +6,6 @@ Imports nothing, so that the command line starts quickly.
 MAX_PIXELS = 50_000_000  # of a picture, by default
 SMALL_BYTES = 8192  # maximum size of a small picture's file; such a picture takes longer to request than to read
 PDF = b"%PDF-"  # the beginning of one
-PAGED = PDF, b"II", b"MM"  # beginnings of files that may have several pages: PDF and TIFF
 FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
 FOLDER_ENDINGS = (
     ".png",
@@ -31,6 +30,7 @@ BEGINNINGS = {  # magic bytes by file extension
     ".tif": (b"II", b"MM"),
     ".pdf": (PDF,),
 }
+PAGED = BEGINNINGS[".pdf"] + BEGINNINGS[".tif"]  # of files that may have several pages
 
 
 def names_a_picture(name: str) -> bool:
