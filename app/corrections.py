@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from pydantic_core import from_json
 
-from app.preprocess.formats import ENDINGS, ending_of
+from app.preprocess.formats import ENDINGS, format_of
 
 RECORD = ".json"  # file extension of the JSON
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -72,8 +72,9 @@ class Corrections:
 
         Raises NotStored if the folder is full, or cannot be written.
         """
-        stem = hashlib.sha256(picture).hexdigest()
-        file, record = self.folder / (stem + ending_of(picture)), self.folder / (stem + RECORD)
+        stem, format = hashlib.sha256(picture).hexdigest(), format_of(picture)
+        assert format  # since it was read
+        file, record = self.folder / (stem + format.endings[0]), self.folder / (stem + RECORD)
         time = datetime.now(UTC).isoformat(timespec="seconds")
         content = json.dumps({"picture": file.name, "label": label, "time": time, **answer}).encode()
         try:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.storage import Place
-from app.preprocess.formats import ENDINGS, names_a_picture
+from app.preprocess.formats import FOLDER_ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
 FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
@@ -49,7 +49,7 @@ class Files:
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
-            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(ENDINGS)}.")
+            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(FOLDER_ENDINGS)}.")
         for begin in range(0, len(paths), size):
             yield list(map(self.place.outside, paths[begin : begin + size]))
 

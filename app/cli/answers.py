@@ -23,18 +23,6 @@ class NoService(Exception):
     """The service cannot be used; the message says why and what to do."""
 
 
-def attempt_each(ask: Callable[[Item], Result], items: Iterable[Item]) -> list[Result | Unanswered]:
-    """Return the answer for each item, or why there is none."""
-
-    def attempt(item: Item) -> Result | Unanswered:
-        try:
-            return ask(item)
-        except Unanswered as error:
-            return error
-
-    return [attempt(item) for item in items]
-
-
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:
     """Yield the result for each item, in order; `at_once` are in progress at the same time."""
     pool = ThreadPoolExecutor(at_once)

@@ -10,7 +10,7 @@ from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
 from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import place_of
-from app.cli.output import say
+from app.cli.messages import say
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
 from app.settings import Settings, usable_cores

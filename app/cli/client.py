@@ -3,11 +3,8 @@
 import random
 import re
 import time
-from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,14 +12,13 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from app.cli.answers import NoService, Unanswered, attempt_each
+from app.cli.answers import NoService, Unanswered
 from app.cli.connection import no_certificates, not_connected, reason, unknown, wrong_address
-from app.web.answers import Failure, Health, Prediction, Predictions, Text
+from app.web.answers import Health, Prediction, Text
 
 Content = TypeVar("Content", bound=BaseModel)
 PAUSES = (0.5, 1, 2, 4, 8, 8)  # seconds before each retry, unless the service asks for more
 MAX_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
-MAX_BATCH = 64  # pictures per batch
 MAX_BYTES = 2_000_000  # of a response; the longest, a text of 2,048 digits, takes a quarter of that
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
@@ -50,7 +46,6 @@ class Service:
         if "://" not in url:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
-        self.together = MAX_BATCH
         if key and not (key.isascii() and key.isprintable()):
             raise NoService("The API key has characters that cannot be sent: check --api-key or DIGITS_API_KEY.")
         headers = {"x-api-key": key} if key else {}
@@ -67,30 +62,6 @@ class Service:
     def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         return self.content(self.post_until_served(path_with("predict", page=page), data), Prediction)
-
-    def predict_several(self, pictures: Sequence[bytes], page: int | None = None) -> list[Prediction | Unanswered]:
-        """Return the digit in each picture, or why there is none."""
-        results = self.batch(pictures, page) if len(pictures) > 1 else [None] * len(pictures)
-        return attempt_each(partial(self.answer, page=page), zip(pictures, results, strict=True))
-
-    def batch(self, pictures: Sequence[bytes], page: int | None = None) -> Sequence[Prediction | Failure | None]:
-        """Send pictures in one batch and return their results; if the batch fails, they are all None."""
-        form = [("files", ("picture", data)) for data in pictures]
-        with suppress(Unanswered, NoService):
-            response = self.send("POST", path_with("predict/batch", page=page), files=form)
-            results = self.content(response, Predictions).results
-            if len(results) == len(pictures):
-                return results
-        return [None] * len(pictures)
-
-    def answer(self, sent: tuple[bytes, Prediction | Failure | None], page: int | None = None) -> Prediction:
-        """Return the digit in a picture of a batch; resend it alone if it has no result, or the service was busy."""
-        data, result = sent
-        if isinstance(result, Prediction):
-            return result
-        if result is None or result.error.status in BUSY:
-            return self.predict(data, page)
-        raise Unanswered(result.error.detail)
 
     def read(self, data: bytes, length: int | None = None, marks: bool = True, page: int | None = None) -> Text:
         """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""

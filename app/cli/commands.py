@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli import options
-from app.cli.answers import NoService, Unanswered, attempt_each
+from app.cli.answers import NoService, Unanswered
 from app.cli.corrections import corrections
+from app.cli.messages import printable, say
 from app.cli.options import AT_ONCE, URL
-from app.cli.output import Output, say
-from app.cli.pictures import printable
 
 if TYPE_CHECKING:
     from app.cli.client import Service
@@ -89,11 +88,11 @@ def predict(
     If the service is busy, the picture is sent again. If a picture cannot be
     read, standard error says why, and the exit code is 1.
     """
+    from app.cli.output import Output
+
     output = Output(as_json, as_csv, file, resume, min_confidence)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, model=model)) as reader:
-        failed = output.write(
-            "digit", partial(reader.predict_several, page=page), files, reader.at_once, reader.together
-        )
+        failed = output.write("digit", partial(reader.predict, page=page), files, reader.at_once)
     raise typer.Exit(failed > 0)
 
 
@@ -120,9 +119,11 @@ def read(
 
     Files, output and exit code are as for predict.
     """
+    from app.cli.output import Output
+
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
-        ask = partial(attempt_each, partial(reader.read, length=length, marks=marks, page=page))
+        ask = partial(reader.read, length=length, marks=marks, page=page)
         failed = output.write("text", ask, files, reader.at_once)
     raise typer.Exit(failed > 0)
 

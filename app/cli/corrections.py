@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import say
+from app.cli.messages import say
 
 corrections = typer.Typer(help="Use the corrections that the service stored.", no_args_is_help=True)
 

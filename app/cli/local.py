@@ -1,10 +1,8 @@
 """Answers without a service: reads pictures in this process."""
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from app.cli.answers import Unanswered, attempt_each
+from app.cli.answers import Unanswered
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
 from app.inference.opinion import SecondOpinion
@@ -18,8 +16,6 @@ from app.web.answers import Prediction, Text
 
 class Local:
     """A thread-safe reader that answers as a service does, without its limits. Raises ModelError."""
-
-    together = 1
 
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
@@ -36,10 +32,6 @@ class Local:
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
         return conversion.prediction_of(reading, self.classifier.version, with_frame=False)
-
-    def predict_several(self, pictures: Sequence[bytes], page: int | None = None) -> list[Prediction | Unanswered]:
-        """Return the digit in each picture, or why there is none."""
-        return attempt_each(partial(self.predict, page=page), pictures)
 
     def read(self, data: bytes, length: int | None = None, marks: bool = True, page: int | None = None) -> Text:
         """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""

@@ -5,34 +5,13 @@ from typing import Annotated
 
 import typer
 
-from app.cli.output import say
+from app.cli.messages import say
 from app.preprocess.errors import MAX_DIGITS
 
 AT_ONCE = 16
 URL = "http://127.0.0.1:8000"
 MODEL = "DIGITS_MODEL, else the one that comes with Digits"
 LINES_MODEL = "DIGITS_LINES_MODEL, else the one that comes with Digits"
-
-
-def positive(number: int | None) -> int | None:
-    """Reject a number below 1."""
-    if number is not None and number < 1:
-        raise typer.BadParameter(f"{number} is less than 1.")
-    return number
-
-
-def countable(length: int | None) -> int | None:
-    """Reject a number of digits that no picture can have."""
-    if length is not None and length > MAX_DIGITS:
-        raise typer.BadParameter(f"{length} is more than {MAX_DIGITS}.")
-    return positive(length)
-
-
-def a_share(share: float) -> float:
-    """Reject what is no probability."""
-    if not 0 <= share <= 1:
-        raise typer.BadParameter(f"{share} is not between 0 and 1.")
-    return share
 
 
 def say_version(is_asked: bool) -> None:
@@ -51,11 +30,10 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE|FOLDER...", help="Picture files, folders, or - for standard input.")
 ]
 Length = Annotated[
-    int | None, typer.Option(metavar="NUMBER", callback=countable, help="Number of digits in each picture, if known.")
+    int | None,
+    typer.Option(metavar="NUMBER", min=1, max=MAX_DIGITS, help="Number of digits, if known."),
 ]
-Page = Annotated[
-    int | None, typer.Option(metavar="NUMBER", callback=positive, help="Page of each TIFF or PDF, if it has several.")
-]
+Page = Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Page of each TIFF or PDF, if it has several.")]
 Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")
 ]
@@ -86,10 +64,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Read only pictures that 
 MinConfidence = Annotated[
     float,
     typer.Option(
-        metavar="SHARE",
-        callback=a_share,
-        show_default=False,
-        help="Mark answers that are less sure, for a person.",
+        metavar="SHARE", min=0, max=1, show_default=False, help="Mark answers that are less sure, for a person."
     ),
 ]
 Spreadsheet = Annotated[bool, typer.Option("--spreadsheet", help="In CSV, make a spreadsheet keep the zeros of 007.")]
@@ -97,7 +72,7 @@ Jobs = Annotated[
     int | None,
     typer.Option(
         metavar="NUMBER",
-        callback=positive,
+        min=1,
         show_default=f"{AT_ONCE}; with --local, one per core",
         help="Number of pictures in progress at once.",
     ),
@@ -115,8 +90,6 @@ Workers = Annotated[
 ]
 BulkWorkers = Annotated[
     int | None,
-    typer.Option(
-        metavar="NUMBER", callback=positive, show_default="all free cores", help="Number of workers, one core each."
-    ),
+    typer.Option(metavar="NUMBER", min=1, show_default="all free cores", help="Number of workers, one core each."),
 ]
-RowsPerFile = Annotated[int, typer.Option(metavar="NUMBER", callback=positive, help="Rows per file of results.")]
+RowsPerFile = Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Rows per file of results.")]

@@ -7,12 +7,11 @@ files and folders.
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
-from app.preprocess.formats import FOLDER_ENDINGS, SMALL_BYTES, names_a_picture
+from app.preprocess.formats import FOLDER_ENDINGS, names_a_picture
 
 STDIN = "-"
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
@@ -40,21 +39,6 @@ def is_pipe(path: str) -> bool:
     try:
         return Path(path).is_fifo()
     except OSError:  # reading it will say why
-        return False
-
-
-def groups(names: Iterable[str], most: int) -> Iterator[list[str]]:
-    """Yield the names in order: consecutive small files in groups of up to `most`, others alone."""
-    for are_small, members in groupby(names, is_small):
-        run, size = list(members), most if are_small else 1
-        yield from (run[start : start + size] for start in range(0, len(run), size))
-
-
-def is_small(name: str) -> bool:
-    """Return whether a file is small."""
-    try:
-        return os.path.getsize(name) <= SMALL_BYTES
-    except OSError:
         return False
 
 
@@ -86,8 +70,3 @@ def content_of(file: BinaryIO) -> bytes:
     if len(data) > MAX_BYTES:
         raise Unanswered(f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture.")
     return data
-
-
-def printable(text: str) -> str:
-    """Replace non-printable characters, which could affect the terminal."""
-    return "".join(letter if letter.isprintable() else "�" for letter in text)

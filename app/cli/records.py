@@ -6,7 +6,7 @@ import sys
 from io import StringIO
 from typing import Any
 
-from app.cli.pictures import printable
+from app.cli.messages import printable
 from app.web.answers import Line, Prediction, Text
 
 END = "unsure", "model", "error"

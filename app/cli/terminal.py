@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.pictures import printable
+from app.cli.messages import printable
 from app.cli.records import is_unsure
 from app.web import answers
 from app.web.answers import LEGIBLE

@@ -20,7 +20,7 @@ from app.inference.reading import Reading, read_digit
 from app.inference.text import ImpossibleLength, Text, read_text
 from app.preprocess.decode import open_image
 from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
-from app.preprocess.formats import PAGED
+from app.preprocess.formats import format_of
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
 Outcome = TypeVar("Outcome", Reading, Text)
@@ -65,11 +65,9 @@ def prepare_process(digits: Path, lines: Path) -> None:
     warm_up(partial(read_text, network=line_network))
 
 
-def digit_in(
-    data: bytes, networks: Networks, max_pixels: int, with_ink: bool = False, page: int | None = None
-) -> Reading:
-    """Read the digit in a picture."""
-    return read_digit(data, networks.digits, max_pixels, with_ink, networks.opinion, page)
+def digit_in(data: bytes, networks: Networks, max_pixels: int, **options: Any) -> Reading:  # noqa: ANN401
+    """Read the digit in a picture; the options are those of `read_digit`."""
+    return read_digit(data, networks.digits, max_pixels, opinion=networks.opinion, **options)
 
 
 def text_in(data: bytes, networks: Networks, max_pixels: int, **options: Any) -> Text:  # noqa: ANN401
@@ -107,7 +105,7 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
 
 def check_moderate(data: bytes, max_pixels: int) -> None:
     """Raise NeedsExclusiveDecoder if a picture may need much memory, according to its header, or has pages."""
-    if data.startswith(PAGED):
+    if (format := format_of(data)) and format.has_pages:
         raise NeedsExclusiveDecoder
     image = open_image(data, max_pixels)
     is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info

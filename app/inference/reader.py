@@ -74,12 +74,14 @@ class Reader:
         is_small = len(data) <= max_bytes and max(image.size) <= max_side
         return image if is_small and image.format in SIMPLE and data.count(START_OF_SCAN) <= 1 else None  # no MPO
 
-    async def read_small(self, data: bytes, with_ink: bool = False, page: int | None = None) -> Reading | None:
+    async def read_small(self, data: bytes, **options: Any) -> Reading | None:  # noqa: ANN401 - those of `read_digit`
         """Read a picture in this process, or return None if it is not simple enough."""
         watch = Stopwatch()
-        return await self.batcher(self.steps(data, with_ink, page, watch), watch)
+        return await self.batcher(self.steps(data, watch, **options), watch)
 
-    def steps(self, data: bytes, with_ink: bool, page: int | None, watch: Stopwatch) -> Steps[Reading | None]:
+    def steps(
+        self, data: bytes, watch: Stopwatch, with_ink: bool = False, page: int | None = None
+    ) -> Steps[Reading | None]:
         """Read a picture in steps; return None if it is not simple enough. Its header may take 20 ms."""
         watch.end("wait")
         image = self.open_if_simple(data, page)
@@ -95,12 +97,12 @@ class Reader:
             for frame, probabilities, legibility in zip(frames, *classes, strict=True)
         ]
 
-    async def read_large(self, data: bytes, with_ink: bool = False, page: int | None = None) -> Reading:
+    async def read_large(self, data: bytes, **options: Any) -> Reading:  # noqa: ANN401 - those of `read_digit`
         """Read a picture of any size, once a decoder process is free."""
-        return await self.read_elsewhere(data, partial(digit_in, with_ink=with_ink, page=page))
+        return await self.read_elsewhere(data, partial(digit_in, **options))
 
     async def read_text(self, data: bytes, **options: Any) -> Text:  # noqa: ANN401 - those of `read_text`
-        """Read what is written in a picture, once a decoder process is free; see `app.inference.text.read_text`."""
+        """Read what is written in a picture, once a decoder process is free."""
         return await self.read_elsewhere(data, partial(text_in, **options))
 
     async def read_elsewhere(self, data: bytes, read: Read[Outcome]) -> Outcome:

@@ -6,6 +6,7 @@ Colour profiles, and all frames of an animation but the first, are ignored. A pa
 import math
 import re
 import warnings
+from collections.abc import Collection
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
@@ -15,7 +16,7 @@ import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NoSuchPage, NotAnImage, TooManyPixels
-from app.preprocess.formats import FORMATS, PDF
+from app.preprocess.formats import FORMATS, PDF, format_of
 from app.preprocess.maps import Box
 
 TURNS = {  # by EXIF orientation
@@ -83,7 +84,7 @@ class Picture(NamedTuple):
 
 
 def open_image(
-    data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS, page: int | None = None
+    data: bytes, max_pixels: int, formats: Collection[str] = FORMATS, page: int | None = None
 ) -> Image.Image:
     """Read and check a picture's header; `decode_image` decodes the pixels. The page of a PDF is drawn at once.
 
@@ -93,7 +94,7 @@ def open_image(
         A picture file. Its format is detected from its content, not from a name or a declared type.
     max_pixels : int
         Maximum number of pixels (width × height) according to the header, which may be wrong.
-    formats : tuple of str
+    formats : collection of str
         Accepted formats, a subset of FORMATS.
     page : int, optional
         Which page of a TIFF or PDF, from 1 on; needed if it has several.
@@ -109,7 +110,7 @@ def open_image(
     """
     if not data:
         raise EmptyFile("The file is empty: send a picture.")
-    if data.startswith(PDF) and formats == FORMATS:
+    if formats is FORMATS and format_of(data) is PDF:
         from app.preprocess.pdf import drawn
 
         return drawn(data, page)
@@ -117,7 +118,7 @@ def open_image(
         raise NotAnImage("HEIF files that overlay several pictures are not accepted: save the picture as a JPEG.")
     prepare_plugins()
     try:
-        image: Image.Image = Image.open(BytesIO(without_text(data)), formats=formats)
+        image: Image.Image = Image.open(BytesIO(without_text(data)), formats=tuple(formats))
         image.seek(index_of(page, getattr(image, "n_frames", 1) if image.format == "TIFF" else 1))
     except UnidentifiedImageError as error:
         raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error

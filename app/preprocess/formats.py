@@ -1,36 +1,36 @@
-"""Supported picture formats, their file extensions, and limits.
+"""Supported picture formats, in one table, and limits.
 
-Imports nothing, so that the command line starts quickly.
+Imports little, so that the command line starts quickly.
 """
+
+import re
+from typing import NamedTuple
 
 MAX_PIXELS = 50_000_000  # of a picture, by default
 SMALL_BYTES = 8192  # maximum size of a small picture's file; such a picture takes longer to request than to read
-PDF = b"%PDF-"  # the beginning of one
-FORMATS = ("PNG", "JPEG", "WEBP", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
-FOLDER_ENDINGS = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".heif",
-    ".heic",
-    ".avif",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-)  # of the pictures in a folder
-ENDINGS = (*FOLDER_ENDINGS, ".pdf")
-BEGINNINGS = {  # magic bytes by file extension
-    ".png": (b"\x89PNG",),
-    ".jpg": (b"\xff\xd8",),
-    ".webp": (b"RIFF",),
-    ".gif": (b"GIF8",),
-    ".bmp": (b"BM",),
-    ".tif": (b"II", b"MM"),
-    ".pdf": (PDF,),
+
+
+class Format(NamedTuple):
+    """A format's file extensions, the usual one first; how its files begin, as a pattern; whether they have pages."""
+
+    endings: tuple[str, ...]
+    magic: bytes
+    has_pages: bool = False
+
+
+FORMATS = {  # by Pillow's name
+    "PNG": Format((".png",), rb"\x89PNG"),
+    "JPEG": Format((".jpg", ".jpeg"), rb"\xff\xd8"),
+    "WEBP": Format((".webp",), rb"RIFF"),
+    "HEIF": Format((".heic", ".heif"), rb"(?s:....)ftyp(?!avi)"),
+    "AVIF": Format((".avif",), rb"(?s:....)ftypavi"),
+    "GIF": Format((".gif",), rb"GIF8"),
+    "BMP": Format((".bmp",), rb"BM"),
+    "TIFF": Format((".tif", ".tiff"), rb"II|MM", has_pages=True),
 }
-PAGED = BEGINNINGS[".pdf"] + BEGINNINGS[".tif"]  # of files that may have several pages
+PDF = Format((".pdf",), rb"%PDF-", has_pages=True)  # which Pillow cannot read
+FOLDER_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)  # of pictures in a folder
+ENDINGS = (*FOLDER_ENDINGS, *PDF.endings)
 
 
 def names_a_picture(name: str) -> bool:
@@ -38,9 +38,6 @@ def names_a_picture(name: str) -> bool:
     return name.lower().endswith(FOLDER_ENDINGS) and not name.startswith(".")
 
 
-def ending_of(picture: bytes) -> str:
-    """Return the file extension for a picture in one of FORMATS, by its magic bytes."""
-    for ending, beginnings in BEGINNINGS.items():
-        if picture.startswith(beginnings):
-            return ending
-    return ".avif" if picture[4:11] == b"ftypavi" else ".heic"
+def format_of(data: bytes) -> Format | None:
+    """Return the format of a file, by its first bytes."""
+    return next((format for format in (*FORMATS.values(), PDF) if re.match(format.magic, data)), None)

@@ -2,7 +2,7 @@
 
 import base64
 from io import BytesIO
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,19 @@ from app.preprocess import maps
 from app.web.answers import Alternative, Box, Digit, Explanation, Layer, Line, Mark, Prediction, Text
 
 
-def values_of(read: Reading | text.Digit) -> dict[str, Any]:
-    """Return the digit, its probabilities and its legibility, rounded for the response."""
+class Values(TypedDict):
+    """What every answer about a digit says, rounded."""
+
+    digit: int
+    confidence: float
+    probabilities: list[float]
+    legibility: float
+
+
+def values_of(read: Reading | text.Digit) -> Values:
+    """Return the values of a digit that was read."""
     digit, shares = read.digit, read.probabilities.astype(np.float64).round(6).tolist()
-    legibility = round(read.legibility, 6)
-    return {"digit": digit, "confidence": shares[digit], "probabilities": shares, "legibility": legibility}
+    return Values(digit=digit, confidence=shares[digit], probabilities=shares, legibility=round(read.legibility, 6))
 
 
 def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:

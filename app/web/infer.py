@@ -4,7 +4,7 @@ Tensors are part of the JSON, or follow it as the protocol's binary extension de
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,4 +135,8 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
 def arrays_of(readings: Sequence[Reading]) -> dict[OutputName, NDArray[Any]]:
     """Return the output tensors, rounded as in /predict."""
     answers = list(map(values_of, readings))
-    return {name: np.array([answer[name] for answer in answers]) for name in get_args(OutputName)}
+    return {
+        "digit": np.array([answer["digit"] for answer in answers]),
+        "probabilities": np.array([answer["probabilities"] for answer in answers]),
+        "legibility": np.array([answer["legibility"] for answer in answers]),
+    }

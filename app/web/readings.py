@@ -31,30 +31,24 @@ SHARE = 16  # small pictures of one request at once, so that those of other requ
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
 
-async def read_one(
-    request: Request, service: Service, picture: bytes, with_ink: bool = False, page: int | None = None
-) -> Reading:
-    """Read the digit in a picture, or in one of its pages; with all ink in the picture, if wanted."""
-    given = request, service, picture, with_ink, page
-    return await read_small(*given) or await read_large(*given)
+async def read_one(request: Request, service: Service, picture: bytes, **options: Any) -> Reading:  # noqa: ANN401
+    """Read the digit in a picture; see `app.inference.reading.read_digit` for the options."""
+    small = await read_small(request, service, picture, **options)
+    return small or await read_large(request, service, picture, **options)
 
 
-async def read_small(
-    request: Request, service: Service, picture: bytes, with_ink: bool = False, page: int | None = None
-) -> Reading | None:
+async def read_small(request: Request, service: Service, picture: bytes, **options: Any) -> Reading | None:  # noqa: ANN401
     """Read the digit in a picture that is small, or else return None."""
-    read = partial(service.reader.read_small, picture, with_ink, page)
+    read = partial(service.reader.read_small, picture, **options)
     reading = await waiting(request, service.admission.small, read)
     if reading:
         record_reading(reading, "small", service.metrics)
     return reading
 
 
-async def read_large(
-    request: Request, service: Service, picture: bytes, with_ink: bool = False, page: int | None = None
-) -> Reading:
+async def read_large(request: Request, service: Service, picture: bytes, **options: Any) -> Reading:  # noqa: ANN401
     """Read the digit in a picture of any size."""
-    read = partial(service.reader.read_large, picture, with_ink, page)
+    read = partial(service.reader.read_large, picture, **options)
     reading = await waiting(request, service.admission.large, read)
     record_reading(reading, "large", service.metrics)
     return reading
