@@ -68,10 +68,10 @@ TEMPLATE = """\
 
 <!-- Written by `make notices`. Do not edit. -->
 
-Digits is under the MIT License ([LICENSE](LICENSE)). Its container image also contains the software listed here. Digits
-uses it unmodified, except that the image leaves out tests and developer tools and strips debug symbols.
+Digits is under the MIT License. Its container image also contains this software, unmodified except that the image
+leaves out tests and developer tools and strips debug symbols.
 
-Licence texts in the image, where paths are relative to `/usr/local/lib/python{python}/site-packages`:
+Licence texts in the image, relative to `/usr/local/lib/python{python}/site-packages`:
 
 | software | licence text |
 |---|---|
@@ -90,7 +90,7 @@ FreeType Project (https://freetype.org). All rights reserved.
 
 ## Python distributions
 
-The source of each is at `https://pypi.org/project/NAME/VERSION/`.
+Their versions are in requirements.lock, and their sources at `https://pypi.org/project/NAME/`.
 
 | licence | distributions |
 |---|---|
@@ -153,7 +153,7 @@ def table(software: Iterable[tuple[str, str]]) -> str:
     by_licence = defaultdict(set)
     for name, licence in software:
         by_licence[licence].add(name)
-    return "\n".join(f"| {licence} | {'; '.join(sorted(names))} |" for licence, names in sorted(by_licence.items()))
+    return "\n".join(f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |" for licence, names in sorted(by_licence.items()))
 
 
 def notices(lock: Path) -> str:
@@ -170,7 +170,7 @@ def notices(lock: Path) -> str:
     return TEMPLATE.format(
         python=python,
         pi_heif=packages["pi-heif"][0],
-        distributions=table((f"{name} {version}", licence) for name, (version, licence) in packages.items()),
+        distributions=table((name, licence) for name, (_, licence) in packages.items()),
         libraries=table([*LIBRARIES.values(), RAQM]),
     )
 
