@@ -153,7 +153,9 @@ def table(software: Iterable[tuple[str, str]]) -> str:
     by_licence = defaultdict(set)
     for name, licence in software:
         by_licence[licence].add(name)
-    return "\n".join(f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |" for licence, names in sorted(by_licence.items()))
+    return "\n".join(
+        f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |" for licence, names in sorted(by_licence.items())
+    )
 
 
 def notices(lock: Path) -> str:
