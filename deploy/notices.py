@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,52 +34,44 @@ SPDX = {
 
 WITHOUT_TEXT = {"flatbuffers"}  # distributions whose wheel has no licence text; TEMPLATE says where it is
 
-# (wheel, shared library): (name, licence, source)
+# shared library in a wheel: name, licence
 LIBRARIES = {
-    ("numpy", "libscipy_openblas64_"): (
+    "libXau": ("libXau", "MIT-open-group"),
+    "libavif": ("libavif, with libaom, dav1d and libyuv", "BSD-2-Clause AND BSD-3-Clause"),
+    "libbrotlicommon": ("Brotli", "MIT"),
+    "libbrotlidec": ("Brotli", "MIT"),
+    "libde265": ("libde265", "LGPL-3.0-or-later"),
+    "libfreetype": ("FreeType", "FTL"),
+    "libharfbuzz": ("HarfBuzz", "MIT-Modern-Variant"),
+    "libheif": ("libheif", "LGPL-3.0-or-later"),
+    "libjpeg": ("libjpeg-turbo", "IJG AND BSD-3-Clause AND Zlib"),
+    "liblcms2": ("Little CMS", "MIT"),
+    "liblzma": ("XZ Utils", "0BSD"),
+    "libopenjp2": ("OpenJPEG", "BSD-2-Clause"),
+    "libpng16": ("libpng", "libpng-2.0"),
+    "libscipy_openblas64_": (
         "OpenBLAS, with LAPACK and GCC's libgfortran",
         "BSD-3-Clause AND BSD-3-Clause-Open-MPI AND GPL-3.0-or-later WITH GCC-exception-3.1",
-        "https://github.com/OpenMathLib/OpenBLAS",
     ),
-    ("pi-heif", "libde265"): ("libde265", "LGPL-3.0-or-later", "https://github.com/strukturag/libde265"),
-    ("pi-heif", "libheif"): ("libheif", "LGPL-3.0-or-later", "https://github.com/strukturag/libheif"),
-    ("pillow", "libXau"): ("libXau", "MIT-open-group", "https://gitlab.freedesktop.org/xorg/lib/libxau"),
-    ("pillow", "libavif"): (
-        "libavif, with libaom, dav1d and libyuv",
-        "BSD-2-Clause AND BSD-3-Clause",
-        "https://github.com/AOMediaCodec/libavif",
-    ),
-    ("pillow", "libbrotlicommon"): ("Brotli", "MIT", "https://github.com/google/brotli"),
-    ("pillow", "libbrotlidec"): ("Brotli", "MIT", "https://github.com/google/brotli"),
-    ("pillow", "libfreetype"): ("FreeType", "FTL", "https://freetype.org"),
-    ("pillow", "libharfbuzz"): ("HarfBuzz", "MIT-Modern-Variant", "https://github.com/harfbuzz/harfbuzz"),
-    ("pillow", "libjpeg"): (
-        "libjpeg-turbo",
-        "IJG AND BSD-3-Clause AND Zlib",
-        "https://github.com/libjpeg-turbo/libjpeg-turbo",
-    ),
-    ("pillow", "liblcms2"): ("Little CMS", "MIT", "https://github.com/mm2/Little-CMS"),
-    ("pillow", "liblzma"): ("XZ Utils", "0BSD", "https://github.com/tukaani-project/xz"),
-    ("pillow", "libopenjp2"): ("OpenJPEG", "BSD-2-Clause", "https://github.com/uclouvain/openjpeg"),
-    ("pillow", "libpng16"): ("libpng", "libpng-2.0", "https://github.com/pnggroup/libpng"),
-    ("pillow", "libsharpyuv"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
-    ("pillow", "libtiff"): ("LibTIFF", "libtiff", "https://gitlab.com/libtiff/libtiff"),
-    ("pillow", "libwebp"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
-    ("pillow", "libwebpdemux"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
-    ("pillow", "libwebpmux"): ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
-    ("pillow", "libxcb"): ("libxcb", "X11", "https://gitlab.freedesktop.org/xorg/lib/libxcb"),
-    ("pillow", "libzstd"): ("Zstandard", "BSD-3-Clause", "https://github.com/facebook/zstd"),
+    "libsharpyuv": ("libwebp", "BSD-3-Clause"),
+    "libtiff": ("LibTIFF", "libtiff"),
+    "libwebp": ("libwebp", "BSD-3-Clause"),
+    "libwebpdemux": ("libwebp", "BSD-3-Clause"),
+    "libwebpmux": ("libwebp", "BSD-3-Clause"),
+    "libxcb": ("libxcb", "X11"),
+    "libzstd": ("Zstandard", "BSD-3-Clause"),
 }
+RAQM = ("Raqm", "MIT")  # in pillow's text module
 
 TEMPLATE = """\
 # Third-party notices
 
 <!-- Written by `make notices`. Do not edit. -->
 
-Digits is under the MIT License ([LICENSE](LICENSE)). Its container image also contains the software listed here. Digits
-uses it unmodified, except that the image leaves out tests and developer tools and strips debug symbols.
+Digits is under the MIT License. Its container image also contains this software, unmodified except that the image
+leaves out tests and developer tools and strips debug symbols.
 
-Licence texts in the image, where paths are relative to `/usr/local/lib/python{python}/site-packages`:
+Licence texts in the image, relative to `/usr/local/lib/python{python}/site-packages`:
 
 | software | licence text |
 |---|---|
@@ -86,8 +79,8 @@ Licence texts in the image, where paths are relative to `/usr/local/lib/python{p
 | onnxruntime, and what is compiled into it (Eigen, MPL-2.0, among others) | `onnxruntime/LICENSE`, \
 `onnxruntime/ThirdPartyNotices.txt` |
 | flatbuffers | the Apache License 2.0, in `app/web/swagger/LICENSE` |
-| Rust crates compiled into pydantic-core | listed with their licences in `pydantic_core-*.dist-info/sboms/` |
-| Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and `swagger-ui-bundle.js.LICENSE.txt` in \
+| Rust crates compiled into pydantic-core | `pydantic_core-*.dist-info/sboms/` |
+| Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and `*.LICENSE.txt` in \
 `app/web/swagger/` |
 | Python (PSF-2.0) | `/usr/local/lib/python{python}/LICENSE.txt` |
 | Debian packages | `/usr/share/doc/*/copyright` |
@@ -97,27 +90,25 @@ FreeType Project (https://freetype.org). All rights reserved.
 
 ## Python distributions
 
-| distribution | version | licence |
-|---|---|---|
+Their versions are in requirements.lock, and their sources at `https://pypi.org/project/NAME/`.
+
+| licence | distributions |
+|---|---|
 {distributions}
 
 ## Libraries in their wheels
 
-| wheel | file | library | licence | source |
-|---|---|---|---|---|
+| licence | libraries |
+|---|---|
 {libraries}
-
-pillow's text module also contains Raqm (MIT).
 
 ## LGPL
 
-connected-components-3d, pebble, libheif and libde265 are under the GNU Lesser General Public License, version 3 or
-later. Digits uses them unmodified, as separate files: pebble is Python source, connected-components-3d is an extension
-module (without its debug symbols), and libheif and libde265 are shared libraries in `pi_heif.libs/`. You may replace
-each of them with your own version, and reverse engineer Digits to debug such a change. The texts of the LGPL and the
-GPL are in `connected_components_3d-*.dist-info/licenses/`.
-
-Source code: connected-components-3d and pebble on PyPI, linked above; libheif and libde265 at the addresses in
+connected-components-3d, pebble, libheif and libde265, under the GNU Lesser General Public License, are separate files.
+You may replace them with your own versions, and reverse engineer Digits to debug such a change. pebble is Python
+source, connected-components-3d an extension module, and libheif and libde265 are shared libraries in `pi_heif.libs/`.
+The texts of the LGPL and the GPL are in `connected_components_3d-*.dist-info/licenses/`. The source of libheif and
+libde265 is at the addresses in
 [pi-heif's build script](https://github.com/bigcat88/pillow_heif/blob/v{pi_heif}/libheif/build_libs.py).
 """
 
@@ -149,42 +140,40 @@ def distributions(folder: Path) -> dict[str, tuple[str, str]]:
         name = canonicalize_name(each["Name"])
         licence = SPDX.get(name) or SPDX.get(each["License"], each["License"])
         rows[name] = each["Version"], canonicalize_license_expression(licence)
-    return dict(sorted(rows.items()))
+    return rows
 
 
-def libraries(folder: Path) -> dict[tuple[str, str], str]:
-    """Map (wheel, library) to its file name, without the hash that the build added."""
-    found: dict[tuple[str, str], str] = {}
-    for path in folder.glob("*.libs/*"):
-        file = re.sub(r"-[0-9a-f]{8}(?=\.so)", "", path.name)
-        found[canonicalize_name(path.parent.name.removesuffix(".libs")), file.split(".so")[0]] = file
-    return found
+def libraries(folder: Path) -> set[str]:
+    """Return the names of the shared libraries in the wheels, without versions and the hash that the build added."""
+    return {re.split(r"-[0-9a-f]{8}|\.so", path.name)[0] for path in folder.glob("*.libs/*")}
 
 
-def table(rows: Iterable[Iterable[str]]) -> str:
-    """Format the rows of a Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def table(software: Iterable[tuple[str, str]]) -> str:
+    """Format the rows of a Markdown table, one for each licence, of pairs of a name and a licence."""
+    by_licence = defaultdict(set)
+    for name, licence in software:
+        by_licence[licence].add(name)
+    return "\n".join(
+        f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |" for licence, names in sorted(by_licence.items())
+    )
 
 
 def notices(lock: Path) -> str:
     """Format the notices for a lock."""
     [python] = re.findall(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    found: dict[tuple[str, str], str] = {}
+    found: set[str] = set()
     for platform in PLATFORMS:
         with TemporaryDirectory() as name:
             install(lock, python, platform, Path(name))
             packages = distributions(Path(name))
             found |= libraries(Path(name))
-    if found.keys() != LIBRARIES.keys():
-        sys.exit(f"LIBRARIES differs from the wheels in {sorted(found.keys() ^ LIBRARIES.keys())}")
+    if found != LIBRARIES.keys():
+        sys.exit(f"LIBRARIES differs from the wheels in {sorted(found ^ LIBRARIES.keys())}")
     return TEMPLATE.format(
         python=python,
         pi_heif=packages["pi-heif"][0],
-        distributions=table(
-            (f"[{name}](https://pypi.org/project/{name}/{version}/)", version, licence)
-            for name, (version, licence) in packages.items()
-        ),
-        libraries=table((key[0], f"`{found[key]}`", *LIBRARIES[key]) for key in sorted(found)),
+        distributions=table((name, licence) for name, (_, licence) in packages.items()),
+        libraries=table([*LIBRARIES.values(), RAQM]),
     )
 
 
