@@ -2,18 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Python compiles the modules that are imported. Compiling all that are installed takes a minute.
-PIP_OPTIONS := --quiet --disable-pip-version-check --no-compile
+PIP_INSTALL := install --quiet --disable-pip-version-check --no-compile
 LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock"
 # The API that pip-audit queries. Mirrors may lack it; without --strict, pip-audit would then pass without an audit.
 ADVISORIES := https://pypi.org/pypi/pip/25.0/json
 AUDIT := --strict --disable-pip --require-hashes --requirement requirements.lock
-# Harper's rules that are off. Codespell spells. Commas, headings, table cells and units follow a style of our own. The
-# last ones are wrong about "file name", "its SHA-256", "5 s in all", "kB", "over all candidates" and "each 28×28".
-HARPER := $(BIN)/harper lint --quiet --dialect gb --user-dict-path .harper-dictionary.txt \
-    --ignore SpellCheck \
-    --ignore OxfordComma,SentenceCapitalization,UseTitleCase,ExpandControl,ExpandMemoryShorthands,ExpandTimeShorthands \
-    --ignore CompoundNouns,ItsContraction,MergeWords,OrthographicConsistency,Overall,QuantifierNumeralConflict
-PAGES := README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md app/page/course.md $(wildcard docs/*.md)
+# Test files run in parallel, but the tests of a file in order, since they share services and browsers. torch has one
+# thread, since the threads of several processes would wait for each other.
+SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 define LINT
 $(BIN)/ruff check .
@@ -26,120 +22,76 @@ endef
 # The tests start hundreds of processes. Without bytecode files, each would compile the project's modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Run test files in parallel, but the tests of a file in order, since they share services and browsers. torch has one
-# thread, since the threads of several processes would wait for each other.
-SIDE_BY_SIDE = OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
-
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {print $$1 "\t" $$2}' $(MAKEFILE_LIST)
-
 run: .venv/service  ## Serve on http://127.0.0.1:8000 (another port and options: PORT=8080 ARGS="--workers 2")
 	@exec $(BIN)/digits serve $(if $(PORT),--port $(PORT)) $(ARGS)
-
-check: .venv/all build/grammar  ## Run the quick checks: ruff, mypy, import-linter, codespell, Harper, the fast tests
+check: .venv/all  ## Run the quick checks: ruff, mypy, import-linter, codespell, the fast tests
 	$(LINT)
 	$(SIDE_BY_SIDE) -m "not slow"
-
 test: .venv/all  ## Run every check
 	$(LINT)
-	$(HARPER) $(PAGES)
 	$(SIDE_BY_SIDE) -m "not alone"
 	$(BIN)/pytest -m alone
-
 train: .venv/training  ## Train the network for digits and write it to a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
-
 train-lines: .venv/training  ## Train the network for numbers and write it to a folder in runs/ (options: ARGS="--recipe quick")
 	$(BIN)/python -m training.lines $(ARGS)
-
 evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
 	$(BIN)/python benchmarks/evaluate.py $(ARGS)
-
 robustness: .venv/all  ## Measure the error on digits rendered into difficult scenes, such as photos
 	$(BIN)/python benchmarks/robustness.py $(ARGS)
-
-numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read, and how fast (your own: ARGS="--folder DIR")
-	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
-
+numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
+	$(BIN)/python benchmarks/numbers.py $(ARGS)
 real: .venv/all  ## Measure the error on your own pictures: make real REAL=DIR
 	$(BIN)/python benchmarks/real.py $(REAL)
-
 peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)
 	$(BIN)/python benchmarks/peers_accuracy.py $(ARGS)
-
-fuzz: .venv/all  ## Check that 100,000 damaged pictures and inference requests, 20,000 forms and connections are answered
-	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
-
-hostile: .venv/all  ## Send each hostile picture for 20 s; check memory, latency and other clients
-	HOSTILE_SECONDS=20 $(BIN)/pytest tests/test_hostile.py
-
-clients: .venv/all  ## Test with third-party clients of the Open Inference Protocol (installs 450 MB)
-	KSERVE=1 $(BIN)/pytest tests/test_inference_clients.py
-
-docs: .venv/all  ## Build the documentation as a site in site/
-	rm -rf build/docs site
-	mkdir -p build/docs
-	cp -R *.md LICENSE compose.yaml deploy docs models build/docs
-	mkdir -p build/docs/app/page && cp app/page/course.md app/page/*.png build/docs/app/page
-	$(BIN)/zensical build --clean --strict
-
-screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-	$(BIN)/python benchmarks/screenshot.py
-
 bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
 	$(BIN)/python benchmarks/serving.py $(ARGS)
-
 soak: .venv/all  ## Send ten minutes of mixed traffic; check every answer and the memory
 	$(BIN)/python benchmarks/soak.py $(ARGS)
-
+fuzz: .venv/all  ## Check that 100,000 damaged pictures and inference requests, 20,000 forms and connections are answered
+	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
+hostile: .venv/all  ## Send each hostile picture for 20 s; check memory, latency and other clients
+	HOSTILE_SECONDS=20 $(BIN)/pytest tests/test_hostile.py
+clients: .venv/all  ## Test with third-party clients of the Open Inference Protocol (installs 450 MB)
+	KSERVE=1 $(BIN)/pytest tests/test_inference_clients.py
+docs: .venv/all  ## Build the documentation as a site in site/
+	rm -rf build/docs site && mkdir -p build/docs/app/page
+	cp -R *.md LICENSE compose.yaml deploy docs models build/docs && cp app/page/course.md app/page/*.png build/docs/app/page
+	$(BIN)/zensical build --clean --strict
+screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
+	$(BIN)/python benchmarks/screenshot.py
 lock: | $(BIN)/uv  ## Lock the service's dependencies and build dependencies for the image
 	$(LOCK) --extra otel pyproject.toml --output-file requirements.lock
 	echo hatchling | $(LOCK) - --output-file requirements-build.lock
 	$(MAKE) notices
-
 notices: | $(BIN)/uv  ## Write THIRD_PARTY_NOTICES.md: the licences of the third-party software in the image
 	$(BIN)/uv run --no-project --python $(BIN)/python --with packaging deploy/notices.py
-
 audit: | $(BIN)/uv  ## Check the locked packages for known vulnerabilities (skipped if PyPI's API is unreachable)
-	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("$(ADVISORIES)", timeout=10)' 2>/dev/null; then \
-	    $(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit $(AUDIT); \
-	else \
-	    echo "make audit: skipped, because $(ADVISORIES) does not answer"; \
-	fi
-
-$(BIN)/uv: | $(BIN)/python
-	$(BIN)/pip install $(PIP_OPTIONS) uv
-
-.venv/peers: | $(BIN)/python
-	$(PYTHON) -m venv $@
-	$@/bin/pip install $(PIP_OPTIONS) torch pillow litserve bentoml httptools
-
-.venv/ocr: | $(BIN)/python
-	$(PYTHON) -m venv $@
-	$@/bin/pip install $(PIP_OPTIONS) ddddocr digit-recognizer-py onnxruntime rapidocr
+	@if $(BIN)/python -c 'from urllib.request import urlopen; urlopen("$(ADVISORIES)", timeout=10)' 2>/dev/null; \
+	then $(BIN)/uv tool run --quiet --python $(BIN)/python pip-audit $(AUDIT); \
+	else echo "make audit: skipped, because $(ADVISORIES) does not answer"; fi
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
 	$(PYTHON) -m venv .venv
-
 .venv/service: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install $(PIP_OPTIONS) --editable .
-	@touch $@
-
+	$(BIN)/pip $(PIP_INSTALL) --editable . && touch $@
 .venv/training: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install $(PIP_OPTIONS) --editable '.[training]'
-	@touch $@ .venv/service
-
+	$(BIN)/pip $(PIP_INSTALL) --editable '.[training]' && touch $@ .venv/service
 .venv/all: pyproject.toml | $(BIN)/python
-	$(BIN)/pip install $(PIP_OPTIONS) --editable '.[training,test]'
-	@touch $@ .venv/training .venv/service
-
-# Harper takes half a second per page. Check only the pages that have changed, or all if the rules have.
-build/grammar: $(PAGES) .harper-dictionary.txt Makefile .venv/all
-	$(HARPER) $(if $(filter-out $(PAGES),$?),$(PAGES),$?)
-	@mkdir -p build && touch $@
+	$(BIN)/pip $(PIP_INSTALL) --editable '.[training,test]' && touch $@ .venv/training .venv/service
+$(BIN)/uv: | $(BIN)/python
+	$(BIN)/pip $(PIP_INSTALL) uv
+.venv/peers .venv/ocr: | $(BIN)/python
+	$(PYTHON) -m venv $@
+	$@/bin/pip $(PIP_INSTALL) $(PACKAGES)
+.venv/peers: PACKAGES := torch pillow litserve bentoml httptools
+.venv/ocr: PACKAGES := ddddocr digit-recognizer-py onnxruntime rapidocr
 
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train train-lines evaluate robustness numbers real peers fuzz hostile clients docs screenshot bench soak lock notices audit
+.PHONY: help run check test train train-lines evaluate robustness numbers real peers bench soak fuzz hostile clients docs screenshot lock notices audit
