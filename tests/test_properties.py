@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from itertools import pairwise
 
@@ -15,32 +16,10 @@ from app.inference.reading import Reading, read_digit
 from app.inference.text import Text, read_text
 from app.preprocess.errors import PreprocessError
 from app.preprocess.frame import frame_from_ink
-from support import (
-    MAX_PIXELS,
-    apart,
-    classifier,
-    cropped,
-    drawing,
-    encode,
-    frame_of,
-    line_network,
-    load_sheet,
-    number,
-    reading_of,
-)
+from support import MAX_PIXELS, classifier, cropped, drawing, encode, line_network, load_sheet, number, reading_of
 
 DIGITS = load_sheet()[0]
-FILES = [
-    encode(drawing(DIGITS[350], scale=5), "PNG"),
-    encode(drawing(DIGITS[120], scale=5), "JPEG"),
-    encode(drawing(DIGITS[0], scale=5).convert("RGBA"), "WEBP"),
-    encode(drawing(DIGITS[200], scale=5).convert("P"), "GIF"),
-    encode(drawing(DIGITS[250], scale=5), "BMP"),
-    encode(drawing(DIGITS[300], scale=5), "TIFF", compression="tiff_lzw"),
-    encode(drawing(DIGITS[450], scale=5).convert("RGB"), "AVIF"),
-    encode(drawing(DIGITS[450], scale=5).convert("RGB"), "HEIF"),
-]
-some_digit = st.integers(0, 499).map(lambda index: DIGITS[index])
+SOME = DIGITS[::4]
 patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged files
 
@@ -55,50 +34,25 @@ def assert_is_frame(frame: np.ndarray) -> None:
         assert 13.5 < (np.arange(28) + 0.5) @ profile / profile.sum() <= 15.5
 
 
-def frame_or_named_error(data: bytes) -> None:
+def assert_has_frame_or_is_refused(data: bytes) -> None:
     started = time.process_time()
     try:
-        frame = read_digit(data, classifier(), MAX_PIXELS).frame
+        assert_is_frame(read_digit(data, classifier(), MAX_PIXELS).frame)
     except PreprocessError:
         pass
-    else:
-        assert_is_frame(frame)
     assert time.process_time() - started < 2
 
 
 @patient
 @given(st.binary(max_size=2000))
-def test_any_bytes_give_a_frame_or_a_named_error(data):
-    frame_or_named_error(data)
+def test_any_bytes_are_read_or_refused(data):
+    assert_has_frame_or_is_refused(data)
+    with suppress(PreprocessError):
+        assert 0 <= read_text(data, line_network(), MAX_PIXELS).confidence <= 1
 
 
+@pytest.mark.slow
 @patient
-@given(st.binary(max_size=2000))
-def test_any_bytes_give_a_text_or_a_named_error(data):
-    try:
-        text = read_text(data, line_network(), MAX_PIXELS)
-    except PreprocessError:
-        return
-    assert 0 <= text.confidence <= 1
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=300)
-@given(
-    st.sampled_from(FILES),
-    st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), max_size=6),
-    st.floats(0, 1),
-)
-def test_damaged_files_give_a_frame_or_a_named_error(data, patches, cut):
-    damaged = bytearray(data)
-    for place, patch in patches:
-        start = int(place * len(damaged))
-        damaged[start : start + len(patch)] = patch
-    frame_or_named_error(bytes(damaged[: int(cut * len(damaged))] if cut > 0.5 else damaged))
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=200)
 @given(
     st.integers(0, 2**32 - 1),
     st.integers(1, 90),
@@ -106,11 +60,11 @@ def test_damaged_files_give_a_frame_or_a_named_error(data, patches, cut):
     st.floats(0, 1),
     st.sampled_from(["L", "RGB", "RGBA"]),
 )
-def test_any_picture_gives_a_frame_or_a_named_error(seed, height, width, busy, mode):
+def test_any_picture_has_a_frame_or_is_refused(seed, height, width, busy, mode):
     rng = np.random.default_rng(seed)
     levels = np.where(rng.random((height, width)) < busy, rng.integers(0, 256, (height, width)), 255)
     picture = Image.fromarray(levels.astype(np.uint8)).resize((width * 4, height * 4), Image.Resampling.BICUBIC)
-    frame_or_named_error(encode(picture.convert(mode)))
+    assert_has_frame_or_is_refused(encode(picture.convert(mode)))
 
 
 @patient
@@ -119,33 +73,6 @@ def test_any_ink_becomes_a_frame(seed, height, width):
     rng = np.random.default_rng(seed)
     ink = (rng.random((height, width)) ** rng.uniform(0, 20)).astype(np.float32)
     assert_is_frame(frame_from_ink(ink / ink.max()))
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=20)
-@given(some_digit, st.integers(1, 300))
-def test_more_paper_around_the_digit_does_not_change_it(digit, border):
-    sheet = drawing(digit)
-    one, other = reading_of(sheet), reading_of(ImageOps.expand(sheet, border, fill=255))
-    assert one.probabilities.argmax() == other.probabilities.argmax()
-    assert apart(one.frame, other.frame) < 0.12  # the reduction factor differs; at most 0.095 in 6,500 pictures
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=20)
-@given(some_digit)
-def test_doubling_the_size_changes_little(digit):
-    sheet = drawing(digit)
-    assert apart(frame_of(sheet), frame_of(sheet.resize((1200, 800), Image.Resampling.BICUBIC))) < 0.05
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=20)
-@given(some_digit, st.integers(100, 255), st.floats(0.25, 1))
-def test_brightness_and_contrast_change_little(digit, paper, contrast):
-    sheet = drawing(digit)
-    dimmer = sheet.point(lambda level: round(paper * (1 - contrast * (255 - level) / 255)))
-    assert apart(frame_of(sheet), frame_of(dimmer)) < 0.05
 
 
 def text_of(image: Image.Image) -> Text:
@@ -180,6 +107,7 @@ CHANGES: dict[str, tuple[Change, Change]] = {
     "drawn, cropped": (drawing, drawing_cropped),
     "drawn, inverted": (drawing, lambda digit: ImageOps.invert(drawing(digit))),
     "drawn, twice as large": (drawing, lambda digit: scaled(drawing(digit), 2)),
+    "drawn, fainter": (drawing, lambda digit: drawing(digit).point(lambda level: 90 + level // 2)),
     "drawn, 0.7 as large": (drawing, lambda digit: scaled(drawing(digit), 0.7)),
     "drawn, 0.2 as large": (drawing, lambda digit: scaled(drawing(digit), 0.2)),
 }
@@ -187,7 +115,7 @@ CHANGES: dict[str, tuple[Change, Change]] = {
 
 @cache
 def readings(change: Change) -> list[Reading]:
-    return [reading_of(change(digit)) for digit in DIGITS]
+    return [reading_of(change(digit), compress_level=1) for digit in SOME]
 
 
 @pytest.mark.slow
@@ -199,7 +127,7 @@ def test_this_change_affects_neither_the_digit_nor_its_legibility(name):
         for index, (one, other) in enumerate(zip(before, after, strict=True))
         if one.probabilities.argmax() != other.probabilities.argmax() or abs(one.legibility - other.legibility) > 0.1
     ]
-    assert len(differ) <= 0.01 * len(DIGITS), differ
+    assert len(differ) <= 0.01 * len(SOME), differ
 
 
 def numbers() -> list[list[np.ndarray]]:
