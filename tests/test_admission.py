@@ -1,7 +1,7 @@
 """Admission: which pictures wait, which are refused, and the memory that request bodies take."""
 
 import asyncio
-from contextlib import closing, suppress
+from contextlib import closing
 
 import pytest
 from fastapi import Request
@@ -11,20 +11,15 @@ from app.metrics import Metrics
 from app.settings import Settings
 from app.web.admission import Admission, Queue
 from app.web.bodies import Body
-from app.web.errors import Overloaded, UploadTooLarge
+from app.web.errors import Overloaded
 
 REQUEST = Request({"type": "http", "headers": []})
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    return Metrics({})
-
-
-@pytest.fixture
-def admission(metrics) -> Admission:
+def admission() -> Admission:
     settings = Settings(max_upload_bytes=20_000, max_held_bytes=30_000, queue_seconds=0.2, decoders=2)
-    return Admission(settings, metrics.queue_depth)
+    return Admission(settings, Metrics({}).queue_depth)
 
 
 def note(queue: Queue, times: int, **seconds: float) -> None:
@@ -33,8 +28,9 @@ def note(queue: Queue, times: int, **seconds: float) -> None:
         queue.note([Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()])
 
 
-def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of_late(metrics):
-    queue = Queue(2, 5.0, metrics.queue_depth.labels("large"))  # two are read at once; at most five seconds to wait
+def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of_late(admission):
+    queue = admission.large  # two decoders read two at once
+    queue.seconds = 5
     queue.length = 10_000
     queue.check()  # nothing is known before the first picture
     note(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)  # a second, without the wait
@@ -48,29 +44,6 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of
     assert (refused.value.seconds, queue.length) == (6, 10)
     note(queue, 50, decode=0.1)
     assert queue.wait == pytest.approx(0.5, rel=0.1)
-
-
-def test_the_length_of_a_queue_is_a_metric_and_falls_after_an_error(admission, metrics):
-    def depth() -> float | None:
-        return metrics.registry.get_sample_value("digits_queue_depth", {"queue": "small"})
-
-    with suppress(ZeroDivisionError), admission.small.place():
-        assert depth() == 1
-        raise ZeroDivisionError
-    assert (depth(), admission.small.length) == (0, 0)
-    assert (admission.small.places, admission.large.places) == (1, 2)  # one event loop, two decoders
-
-
-def test_a_body_over_the_limit_is_refused(admission):
-    async def send() -> None:
-        with closing(Body(REQUEST, 30, admission)) as body:
-            await body.take(12_000, 12_000)
-            await body.take(8_000, 20_000)
-            with pytest.raises(UploadTooLarge, match="larger than 20,000 bytes"):
-                await body.take(1, 20_001)
-
-    asyncio.run(send())
-    assert admission.held_bytes == 0
 
 
 def test_one_body_may_exceed_the_memory_and_the_next_waits_for_it(admission):

@@ -123,9 +123,8 @@ def python_with(tmp_path_factory) -> Callable[[str], Path]:
 
 
 def printed_by(python: Path, program: str, *arguments: object) -> str:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    command = [python, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
+    command = [python, "-I", "-c", program, *map(str, arguments)]  # without PYTHONPATH
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -74,6 +74,10 @@ def assert_predicted(answer, predictions: list[dict]) -> None:
         np.testing.assert_allclose(outputs[name], [prediction[name] for prediction in predictions], atol=1e-6)
 
 
+def tensor(name: str, datatype: str, *shape: int) -> dict:
+    return {"name": name, "datatype": datatype, "shape": list(shape)}
+
+
 def test_the_service_and_the_model_describe_themselves(client, classifier):
     assert client.get("/v2").json() == {"name": "digits", "version": "1.0.0", "extensions": ["binary_tensor_data"]}
     assert client.get("/v2/health/live").json() == {"live": True}
@@ -81,70 +85,66 @@ def test_the_service_and_the_model_describe_themselves(client, classifier):
     for path in ("/v2/models/digits", f"/v2/models/digits/versions/{classifier.version}"):
         metadata = client.get(path).json()
         assert (metadata["name"], metadata["versions"]) == ("digits", [classifier.version])
-        shapes = {each["name"]: (each["datatype"], each["shape"]) for each in metadata["inputs"] + metadata["outputs"]}
-        assert shapes == {
-            "picture": ("BYTES", [-1]),
-            "pixels": ("FP32", [-1, 784]),
-            "digit": ("INT64", [-1]),
-            "probabilities": ("FP32", [-1, 10]),
-            "legibility": ("FP32", [-1]),
-        }
+        assert metadata["inputs"] == [tensor("picture", "BYTES", -1), tensor("pixels", "FP32", -1, 784)]
+        outputs = (
+            tensor("digit", "INT64", -1),
+            tensor("probabilities", "FP32", -1, 10),
+            tensor("legibility", "FP32", -1),
+        )
+        assert metadata["outputs"] == list(outputs)
         assert client.get(f"{path}/ready").json() == {"name": "digits", "ready": True}
 
 
+COMPRESS = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
+
+
+@pytest.mark.parametrize("encoding", COMPRESS)
 @pytest.mark.parametrize("version", ["", "/versions/{}"])
-def test_pictures_in_base64_get_the_answers_of_predict(client, pngs, predictions, classifier, version):
+def test_pictures_get_the_answers_of_predict(client, pngs, predictions, classifier, version, encoding):
     path = f"/v2/models/digits{version.format(classifier.version)}/infer"
-    answer = client.post(path, json={"id": "order-66", **picture(*pngs)})
-    assert_predicted(answer, predictions)
-    said = answer.json()
-    assert (said["model_name"], said["model_version"], said["id"]) == ("digits", classifier.version, "order-66")
-    assert "parameters" not in said["outputs"][0]
-
-
-@pytest.mark.parametrize("compress", [None, "gzip", "deflate"])
-def test_pictures_after_the_json_get_the_answers_of_predict(client, pngs, predictions, compress):
-    sent = binary(picture(*pngs), b"".join(struct.pack("<I", len(png)) + png for png in pngs))
-    if compress:
-        sent["content"] = {"gzip": gzip.compress, "deflate": zlib.compress}[compress](sent["content"])
-        sent["headers"]["Content-Encoding"] = compress
-    assert_predicted(client.post(INFER, **sent), predictions)
+    in_base64 = {"content": json.dumps({"id": "order-66", **picture(*pngs)}).encode(), "headers": {}}
+    behind_json = binary(picture(*pngs), b"".join(struct.pack("<I", len(png)) + png for png in pngs))
+    for sent in (in_base64, behind_json):
+        headers = sent["headers"] | {"Content-Encoding": encoding}
+        answer = client.post(path, content=COMPRESS[encoding](sent["content"]), headers=headers)
+        assert_predicted(answer, predictions)
+        said = answer.json()
+        assert (said["model_name"], said["model_version"]) == ("digits", classifier.version)
+        assert said.get("id") == ("order-66" if sent is in_base64 else None)
+        assert "parameters" not in said["outputs"][0]
 
 
 def test_frames_get_the_answers_of_predict(client, digits, predictions):
     frames = (digits[::25] / 255).astype(np.float32)
-    rows = frames.reshape(20, 784).tolist()
-    assert_predicted(client.post(INFER, json=pixels(rows)), predictions[:20])
-    assert_predicted(client.post(INFER, json=pixels(frames.tolist())), predictions[:20])
-    assert_predicted(client.post(INFER, json=pixels(frames.ravel().tolist(), shape=[20, 784])), predictions[:20])
-    assert_predicted(client.post(INFER, **binary(pixels(rows), frames.tobytes())), predictions[:20])
+    rows, flat = frames.reshape(20, 784), frames.ravel()
+    for sent in (pixels(rows.tolist()), pixels(frames.tolist()), pixels(flat.tolist(), shape=[20, 784])):
+        assert_predicted(client.post(INFER, json=sent), predictions[:20])
+    assert_predicted(client.post(INFER, **binary(pixels(rows.tolist()), frames.tobytes())), predictions[:20])
 
 
-ALL = {"digit", "probabilities", "legibility"}
 DIGIT, LEGIBILITY = {"name": "digit"}, {"name": "legibility"}
 BINARY, AS_JSON = {"parameters": {"binary_data": True}}, {"parameters": {"binary_data": False}}
 BY_DEFAULT = {"parameters": {"binary_data_output": True}}
 
 
 @pytest.mark.parametrize(
-    ("asked", "names", "behind"),
+    ("asked", "in_json", "behind"),
     [
-        (BY_DEFAULT, ALL, ALL),
+        (BY_DEFAULT, set(), {"digit", "probabilities", "legibility"}),
         ({"outputs": [{"name": "probabilities"}, DIGIT]}, {"probabilities", "digit"}, set()),
-        ({"outputs": [LEGIBILITY | BINARY, DIGIT]}, {"legibility", "digit"}, {"legibility"}),
-        ({"outputs": [DIGIT | AS_JSON, LEGIBILITY]} | BY_DEFAULT, {"digit", "legibility"}, {"legibility"}),
+        ({"outputs": [LEGIBILITY | BINARY, DIGIT]}, {"digit"}, {"legibility"}),
+        ({"outputs": [DIGIT | AS_JSON, LEGIBILITY]} | BY_DEFAULT, {"digit"}, {"legibility"}),
     ],
 )
-def test_the_outputs_are_selected_and_encoded_as_requested(client, pngs, predictions, asked, names, behind):
+def test_the_outputs_are_selected_and_encoded_as_requested(client, pngs, predictions, asked, in_json, behind):
     answer = client.post(INFER, json=picture(*pngs) | asked)
+    assert answer.headers["content-type"] == ("application/octet-stream" if behind else "application/json")
     outputs = outputs_of(answer)
-    assert set(outputs) == names
+    assert set(outputs) == in_json | behind
     for name, values in outputs.items():
         np.testing.assert_allclose(values, [prediction[name] for prediction in predictions], atol=1e-6)
-    end = int(answer.headers.get(HEADER, len(answer.content)))
-    described = json.loads(answer.content[:end])["outputs"]
-    assert {output["name"] for output in described if "data" not in output} == behind
-    assert answer.headers["content-type"] == ("application/octet-stream" if behind else "application/json")
+    described = json.loads(answer.content[: int(answer.headers.get(HEADER, len(answer.content)))])["outputs"]
+    assert {output["name"] for output in described if "data" in output} == in_json
 
 
 ONE = picture(b"x")
@@ -159,7 +159,6 @@ INVALID = {
     "no pictures": (picture(), "shape of picture must be [n], n > 0"),
     "a shape of two": (picture(b"x", shape=[1, 1]), "shape of picture must be [n]"),
     "a long shape": (picture(b"x", shape=["n"] * 200_000), "inputs.0.shape.0 must be a whole number"),
-    "no shape": (picture(b"x", shape=[]), "shape of picture must be [n]"),
     "frames of another size": (pixels([GREY], shape=[1, 28, 28]), "must be [n, 784]"),
     "fewer pictures": (picture(b"x", shape=[2]), "The data has 1 pictures"),
     "fewer pixels": (pixels([GREY[1:]]), "The data has 783 pixels"),
@@ -182,10 +181,8 @@ INVALID_BYTES = {
     "JSON beyond the end": ({"json": ONE, "headers": {HEADER: "9999"}}, f"but {HEADER} is 9999"),
     "more than JSON": ({"content": json.dumps(ONE) + "x", "headers": {HEADER: JSON_BYTES}}, "is followed by 1 bytes"),
 }
-BOMB = gzip.compress(bytes(20_000_001), compresslevel=1)
 OTHERS = {
     "no JSON": ({"content": b"{"}, 400, "malformed-json", "not JSON"),
-    "nothing": ({"content": b""}, 400, "malformed-json", "not JSON"),
     "no text": ({"content": b'{"id": "\\ud800", "inputs": []}'}, 400, "malformed-json", "not JSON"),
     "a list": ({"json": []}, 400, "malformed-json", "not an object"),
     "many values": ({"json": [0] * 300_000}, 400, "malformed-json", "more than 210,704 values"),
@@ -198,7 +195,6 @@ OTHERS = {
     "an empty one": ({"json": picture(b"")}, 422, "empty-file", "The file is empty"),
     "one of three": ({"json": picture(SEVEN, CUT, SEVEN)}, 422, "corrupt-image", "Picture 2 of 3: The picture is cut"),
     "an encoding": ({"content": b"x", "headers": {"Content-Encoding": "br"}}, 415, "unsupported-encoding", "gzip"),
-    "a bomb": ({"content": BOMB, "headers": {"Content-Encoding": "gzip"}}, 413, "upload-too-large", "than 20,000,000"),
 }
 REFUSED = OTHERS | {
     name: (sent if "content" in sent or "json" in sent else {"json": sent}, 400, "invalid-inference", message)
@@ -209,18 +205,17 @@ REFUSED = OTHERS | {
 @pytest.mark.parametrize("name", REFUSED)
 def test_an_invalid_request_is_an_error_with_a_short_reason(client, name):
     sent, status, problem, message = REFUSED[name]
-    assert_error(client.post(INFER, **sent), status, problem, message)
-
-
-def assert_error(answer, status: int, name: str, message: str) -> None:
-    assert_problem(answer, status, name, answer.request.url.path)
-    error = answer.json()["error"]
-    assert (message in error, error) == (True, answer.json()["detail"])
+    answer = client.post(INFER, **sent)
+    assert_problem(answer, status, problem, INFER)
+    assert message in (error := answer.json()["error"])
+    assert error == answer.json()["detail"]
     assert len(error) < 300
 
 
 def test_another_model_or_version_is_not_found(client):
-    version = "/v2/models/digits/versions/1"
-    for answer in (client.get(version), client.get(f"{version}/ready"), client.post(f"{version}/infer", json=ONE)):
-        assert_error(answer, 404, "unknown-version", "The model's version is ")
-    assert_error(client.post("/v2/models/letters/infer", json=ONE), 404, "not-found", "POST /v2/models/letters/infer: ")
+    path = "/v2/models/digits/versions/1"
+    for answer in (client.get(path), client.get(f"{path}/ready"), client.post(f"{path}/infer", json=ONE)):
+        assert_problem(answer, 404, "unknown-version", answer.request.url.path)
+        assert "The model's version is " in answer.json()["error"]
+    other = "/v2/models/letters/infer"
+    assert_problem(client.post(other, json=ONE), 404, "not-found", other)

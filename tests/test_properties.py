@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -15,11 +14,11 @@ from PIL import Image, ImageOps
 from app.inference.reading import Reading, read_digit
 from app.inference.text import Text, read_text
 from app.preprocess.errors import PreprocessError
-from app.preprocess.frame import frame_from_ink
 from support import MAX_PIXELS, classifier, cropped, drawing, encode, line_network, load_sheet, number, reading_of
 
 DIGITS = load_sheet()[0]
 SOME = DIGITS[::4]
+MODES = ["L", "RGB", "RGBA"]
 patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged files
 
@@ -36,10 +35,8 @@ def assert_is_frame(frame: np.ndarray) -> None:
 
 def assert_has_frame_or_is_refused(data: bytes) -> None:
     started = time.process_time()
-    try:
+    with suppress(PreprocessError):
         assert_is_frame(read_digit(data, classifier(), MAX_PIXELS).frame)
-    except PreprocessError:
-        pass
     assert time.process_time() - started < 2
 
 
@@ -53,26 +50,12 @@ def test_any_bytes_are_read_or_refused(data):
 
 @pytest.mark.slow
 @patient
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(1, 90),
-    st.integers(1, 90),
-    st.floats(0, 1),
-    st.sampled_from(["L", "RGB", "RGBA"]),
-)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 90), st.floats(0, 1), st.sampled_from(MODES))
 def test_any_picture_has_a_frame_or_is_refused(seed, height, width, busy, mode):
     rng = np.random.default_rng(seed)
     levels = np.where(rng.random((height, width)) < busy, rng.integers(0, 256, (height, width)), 255)
     picture = Image.fromarray(levels.astype(np.uint8)).resize((width * 4, height * 4), Image.Resampling.BICUBIC)
     assert_has_frame_or_is_refused(encode(picture.convert(mode)))
-
-
-@patient
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 60))
-def test_any_ink_becomes_a_frame(seed, height, width):
-    rng = np.random.default_rng(seed)
-    ink = (rng.random((height, width)) ** rng.uniform(0, 20)).astype(np.float32)
-    assert_is_frame(frame_from_ink(ink / ink.max()))
 
 
 def text_of(image: Image.Image) -> Text:
@@ -97,8 +80,6 @@ def scaled(image: Image.Image, factor: float) -> Image.Image:
 
 CHANGES: dict[str, tuple[Change, Change]] = {
     "a margin": (as_is, lambda digit: Image.fromarray(np.pad(digit, 10))),
-    "a wide margin": (as_is, lambda digit: Image.fromarray(np.pad(digit, 28))),
-    "cropped": (as_is, lambda digit: Image.fromarray(cropped(digit))),
     "inverted": (as_is, lambda digit: Image.fromarray(255 - digit)),
     "cropped and inverted": (as_is, lambda digit: Image.fromarray(255 - cropped(digit))),
     "twice as large": (as_is, lambda digit: scaled(as_is(digit), 2)),
@@ -122,18 +103,11 @@ def readings(change: Change) -> list[Reading]:
 @pytest.mark.parametrize("name", CHANGES)
 def test_this_change_affects_neither_the_digit_nor_its_legibility(name):
     before, after = map(readings, CHANGES[name])
-    differ = [
-        index
-        for index, (one, other) in enumerate(zip(before, after, strict=True))
-        if one.probabilities.argmax() != other.probabilities.argmax() or abs(one.legibility - other.legibility) > 0.1
-    ]
-    assert len(differ) <= 0.01 * len(SOME), differ
-
-
-def numbers() -> list[list[np.ndarray]]:
-    """30 numbers of two to five digits."""
-    rng = np.random.default_rng(0)
-    return [list(DIGITS[rng.integers(0, len(DIGITS), rng.integers(2, 6))]) for _ in range(30)]
+    differ = 0
+    for one, other in zip(before, after, strict=True):
+        is_same = one.probabilities.argmax() == other.probabilities.argmax()
+        differ += not is_same or abs(one.legibility - other.legibility) > 0.1
+    assert differ <= 0.01 * len(SOME)
 
 
 TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
@@ -145,32 +119,11 @@ TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-SURE = 0.9  # a text of a lower confidence may change with the picture
-
-
-@cache
-def texts_as_they_are() -> list[str | None]:
-    """The texts of the numbers; None for those of which the network is not sure."""
-    texts = [text_of(number(digits)) for digits in numbers()]
-    return [text.text if text.confidence >= SURE else None for text in texts]
-
-
-def test_most_numbers_are_read_with_certainty():
-    assert sum(text is not None for text in texts_as_they_are()) >= 20
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXT_CHANGES)
-def test_this_change_does_not_affect_the_text(name):
-    changed = [text_of(TEXT_CHANGES[name](number(digits))).text for digits in numbers()]
-    assert sum(one not in (None, other) for one, other in zip(texts_as_they_are(), changed, strict=True)) <= 1
-
-
-@pytest.mark.slow
-def test_a_line_does_not_depend_on_the_line_below():
-    together = [text_of(number(*pair)).text for pair in pairwise(numbers())]
-    sure = [
-        (text, pair) for text, pair in zip(together, pairwise(texts_as_they_are()), strict=True) if None not in pair
-    ]
-    assert len(sure) >= 12
-    assert sum(text != "\n".join(map(str, pair)) for text, pair in sure) <= 3
+def test_this_change_does_not_affect_a_text_that_the_network_is_sure_of(name):
+    rng = np.random.default_rng(0)
+    sheets = [number(DIGITS[rng.integers(0, len(DIGITS), rng.integers(2, 6))]) for _ in range(30)]
+    sure = [(text.text, sheet) for sheet in sheets if (text := text_of(sheet)).confidence >= 0.9]
+    assert len(sure) >= 20
+    assert sum(text_of(TEXT_CHANGES[name](sheet)).text != text for text, sheet in sure) <= 1

@@ -1,15 +1,13 @@
 """Several pictures in one request: each is read or refused on its own, and together they take a limited share."""
 
 import asyncio
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import httpx2
 import pytest
 
 from app.inference.reader import Reader
 from app.web import readings
-from support import HOSTILE, assert_problem, drawing, encode, flat, serving
+from support import HOSTILE, assert_problem, drawing, encode, flat
 
 CUT = HOSTILE["cut png"][0]
 
@@ -73,24 +71,3 @@ def test_pictures_that_wait_too_long_for_each_other_are_refused(client, digits, 
     first, second, *others, last = sent(client, pictures).json()["results"]
     assert [result["digit"] for result in (first, *others)] == [0] * 15
     assert second["error"]["type"] == last["error"]["type"] == "/problems/overloaded"
-
-
-@pytest.mark.slow
-def test_other_requests_are_answered_while_batches_are_read(pngs, seven):
-    picture, done = encode(seven), threading.Event()
-
-    def send_batches(url: str) -> list[int]:
-        statuses = []
-        while not done.is_set():
-            statuses.append(sent(httpx2, pngs * 4, f"{url}/predict/batch", timeout=30).status_code)
-        return statuses
-
-    with serving() as (_, url), ThreadPoolExecutor(2) as pool, httpx2.Client() as client:
-        batches = [pool.submit(send_batches, url) for _ in range(2)]
-        try:
-            answers = [client.post(f"{url}/predict", content=picture) for _ in range(100)]
-        finally:
-            done.set()
-        assert all(set(batch.result()) == {200} for batch in batches)
-    assert [answer.status_code for answer in answers] == [200] * 100
-    assert max(answer.elapsed.total_seconds() for answer in answers) < 1
