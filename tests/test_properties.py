@@ -25,7 +25,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns o
 
 def assert_is_frame(frame: np.ndarray) -> None:
     assert (frame.shape, frame.dtype) == ((28, 28), np.float32)
-    assert np.isfinite(frame).all()
     assert frame.min() >= 0
     assert frame.max() == pytest.approx(1)
     for axis in (0, 1):
@@ -111,7 +110,6 @@ def test_this_change_affects_neither_the_digit_nor_its_legibility(name):
 
 
 TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "inverted": ImageOps.invert,
     "a margin": lambda sheet: ImageOps.expand(sheet, 90, fill=255),
     "twice as large": lambda sheet: scaled(sheet, 2),
     "half as large": lambda sheet: scaled(sheet, 0.5),

@@ -30,7 +30,6 @@ SENT: dict[str, Callable[[bytes], dict]] = {
     "compressed": lambda picture: {"content": gzip.compress(picture), "headers": {"content-encoding": "gzip"}},
     "in JSON": lambda picture: {"json": {"image": in_base64(picture), "name": "7.png"}},
     "as a data URI": lambda picture: {"json": {"image": f"data:image/png;base64,{in_base64(picture)}"}},
-    "in a form": lambda picture: {"files": {"file": ("7.png", picture)}},
     "under a hostile name": lambda picture: {"files": {"file": ("../../etc/passwd", picture, "text/html")}},
     "with other fields": lambda picture: {"files": {"file": ("sieben-ü.exe", picture)}, "data": {"comment": "a seven"}},
 }
