@@ -70,22 +70,11 @@ def line_network() -> LineNetwork:
     return load_line_network()
 
 
-def started() -> Iterator[TestClient]:
-    """Start an application, and yield a client of it."""
-    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
-        yield client
-
-
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
     """A client of an application that all tests of a file share."""
-    yield from started()
-
-
-@pytest.fixture
-def new_client() -> Iterator[TestClient]:
-    """A client of an application that has not answered anything yet."""
-    yield from started()
+    with TestClient(create_app(Settings()), raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture(scope="module")

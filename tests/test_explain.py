@@ -8,51 +8,21 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
 
-from app.inference.classifier import Classifier
 from app.main import create_app
 from app.settings import Settings
-from support import MODEL, assert_problem, drawing, encode, letter, levels_of, turned_jpeg
-
-FIELDS = ["digit", "confidence", "probabilities", "legibility", "model", "frame", "box"]
+from support import MODEL, WAYS, assert_problem, drawing, encode, letter, levels_of
 
 
-def with_margins(image: Image.Image) -> bytes:
-    sheet = Image.new("RGBA", (900, 700))
-    sheet.paste(image.resize((300, 200)).convert("RGBA"), (500, 400))
-    return encode(sheet)
-
-
-PICTURES = {
-    "MNIST's": encode,
-    "small": lambda digit: encode(Image.fromarray(digit).resize((100, 100))),
-    "drawn": lambda digit: encode(drawing(digit)),
-    "light on dark": lambda digit: encode(ImageOps.invert(drawing(digit))),
-    "turned": lambda digit: turned_jpeg(drawing(digit)),
-    "with see-through margins": lambda digit: with_margins(drawing(digit)),
-    "unsure": lambda digit: encode(letter("A")),
-}
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_the_answer_extends_that_of_predict(client, seven, name):
-    picture = PICTURES[name](seven)
+@pytest.mark.parametrize("name", [*WAYS, "MNIST's", "unsure"])
+def test_the_answer_extends_that_of_predict_and_the_ink_covers_the_whole_upright_picture(client, seven, name):
+    picture = WAYS[name](drawing(seven)) if name in WAYS else encode(seven if name == "MNIST's" else letter("A"))
     answer = client.post("/explain", content=picture).json()
     predicted = client.post("/predict?frame=true", content=picture).json()
-    assert list(answer) == [*FIELDS, "ink", "runner_up", "evidence", "layers"]
-    assert {field: answer[field] for field in FIELDS} == predicted
+    assert list(answer) == [*predicted, "ink", "runner_up", "evidence", "layers"]
+    assert {field: answer[field] for field in predicted} == predicted
     assert answer["runner_up"] != answer["digit"]
     assert predicted["probabilities"][answer["runner_up"]] == sorted(predicted["probabilities"])[-2]
     assert np.shape(answer["evidence"]) == (7, 7)
-    frame = levels_of(answer["frame"])
-    assert frame.shape == (28, 28)
-    assert frame.max() == 255
-    assert frame[0].max() == 0
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_the_ink_covers_the_whole_upright_picture(client, seven, name):
-    picture = PICTURES[name](seven)
-    answer = client.post("/explain", content=picture).json()
     ink, box = levels_of(answer["ink"]), answer["box"]
     upright = ImageOps.exif_transpose(Image.open(BytesIO(picture)))
     scale = upright.width / ink.shape[1]
@@ -66,18 +36,7 @@ def test_the_ink_covers_the_whole_upright_picture(client, seven, name):
     assert np.median(ink) == 0
 
 
-@pytest.mark.parametrize(("name", "calls"), [("MNIST's", [1, 50]), ("drawn", [50])])
-def test_an_explanation_runs_one_more_batch_than_predict(client, seven, monkeypatch, name, calls):
-    """A drawing is classified in a decoder process."""
-    shown, classify = [], Classifier.__call__
-    monkeypatch.setattr(
-        Classifier, "__call__", lambda self, frames: (shown.append(len(frames)), classify(self, frames))[1]
-    )
-    client.post("/explain", content=PICTURES[name](seven))
-    assert shown == calls
-
-
-def test_the_layers_show_what_the_network_computes(client, classifier, digits):
+def test_the_layers_show_what_the_network_computes(client, digits):
     seven, one = (client.post("/explain", content=encode(drawing(digits[k]))).json()["layers"] for k in (350, 60))
     assert [layer["shape"] for layer in seven] == [[20, 8, 8], [20, 8, 8], [96, 3, 3], [256, 1, 1]]
     pictures = [[levels_of(layer["picture"]) for layer in layers] for layers in (seven, one)]
@@ -103,9 +62,3 @@ def test_a_model_file_that_does_not_show_its_inside_is_served_without(tmp_path, 
     with TestClient(create_app(Settings(model=tmp_path / "older.onnx"))) as client:
         assert client.post("/explain", content=encode(drawing(seven))).json()["layers"] == []
         assert_problem(client.get("/explain/units/0"), 404, "unknown-unit", "/explain/units/0")
-
-
-def test_a_picture_below_min_legibility_is_not_explained():
-    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
-        answer = client.post("/explain", content=encode(letter("A")))
-    assert_problem(answer, 422, "not-a-digit", "/explain")

@@ -10,86 +10,75 @@ from fastapi.testclient import TestClient
 from app.main import create_app
 from app.settings import Settings
 from app.web import problems
-from support import ROOT, encode, flat, letter, number, samples
+from support import HOSTILE, ROOT, drawing, encode, flat, letter, number, samples
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text())
 QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
 
 
 @pytest.fixture(scope="module")
-def exported(client, seven):
-    """The samples that a service exports after a few requests of each kind."""
-    large = encode(seven.repeat(20, 0).repeat(20, 1))
-    for _ in range(3):
-        assert client.post("/predict", content=encode(seven)).status_code == 200
-    assert client.post("/predict", content=large).status_code == 200
-    client.post("/predict", content=b"text")
-    client.get("/none")
-    return samples(client)
+def service(seven, digits):
+    """A client of a service after some requests of each kind."""
+    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
+        for picture in (encode(seven), encode(seven), encode(drawing(seven)), b"text", encode(letter("A"))):
+            client.post("/predict", content=picture)
+        files = [("files", each) for each in (encode(seven), encode(drawing(seven)), HOSTILE["cut png"][0])]
+        client.post("/predict/batch", files=files)
+        for picture in (encode(number(digits[[350, 350, 120]])), encode(seven), flat(255)):
+            client.post("/read", content=picture)
+        frames = {"name": "pixels", "shape": [2, 784], "datatype": "FP32", "data": [(seven.ravel() / 255).tolist()] * 2}
+        client.post("/v2/models/digits/infer", json={"inputs": [frames]})
+        client.get("/none")
+        yield client
 
 
-def test_requests_are_counted_by_route_and_status(exported):
-    assert exported["digits_requests_total", ("route", "/predict"), ("status", "200")] == 4
-    assert exported["digits_requests_total", ("route", "/predict"), ("status", "415")] == 1
-    assert exported["digits_requests_total", ("route", "none"), ("status", "404")] == 1
-    assert exported["digits_rejected_total", ("reason", "not-an-image")] == 1
-    assert exported["digits_request_seconds_count", ("route", "/predict")] == 5
-    assert exported["digits_requests_in_flight",] == 1  # the request for /metrics itself
+@pytest.fixture(scope="module")
+def exported(service):
+    return samples(service)
 
 
-def test_the_stages_of_reading_a_picture_are_timed(exported):
-    for stage in ("decode", "preprocess"):
-        assert exported[f"digits_{stage}_seconds_count",] == 4
-        assert 0 < exported[f"digits_{stage}_seconds_sum",] < 1
-    assert exported["digits_inference_seconds_count",] == exported["digits_batch_size_count",] == 4
-    assert exported["digits_batch_size_sum",] == 4
-    assert exported["digits_queue_wait_seconds_count", ("queue", "small")] == 3
-    assert exported["digits_queue_wait_seconds_count", ("queue", "large")] == 1
-    assert exported["digits_queue_depth", ("queue", "small")] == exported["digits_queue_depth", ("queue", "large")] == 0
+# 6 pictures read by /predict and in a batch, one of them refused; 4 digits in 3 texts; and 2 frames.
+EXPECTED = {
+    'requests_total{route="/predict",status="200"}': 3,
+    'requests_total{route="/predict",status="415"}': 1,
+    'requests_total{route="/read",status="200"}': 3,
+    'requests_total{route="/v2/models/digits/infer",status="200"}': 1,
+    'requests_total{route="none",status="404"}': 1,
+    'request_seconds_count{route="/predict"}': 5,
+    "requests_in_flight": 1,  # the request for /metrics itself
+    'rejected_total{reason="not-an-image"}': 1,
+    'rejected_total{reason="not-a-digit"}': 1,
+    'rejected_total{reason="corrupt-image"}': 1,
+    'predictions_total{digit="2"}': 1,
+    'predictions_total{digit="7"}': 10,
+    "confidence_count": 11,
+    "legibility_count": 12,
+    'legibility_bucket{le="0.5"}': 1,
+    'text_length_bucket{le="0.0"}': 1,
+    'text_length_bucket{le="3.0"}': 3,
+    "text_length_sum": 4,
+    "decode_seconds_count": 9,
+    "preprocess_seconds_count": 9,
+    "inference_seconds_count": 11,
+    "batch_size_count": 11,
+    'queue_wait_seconds_count{queue="small"}': 5,
+    'queue_wait_seconds_count{queue="large"}': 6,
+    'queue_depth{queue="small"}': 0,
+    'queue_depth{queue="large"}': 0,
+}
 
 
-def test_answers_are_counted_by_digit_and_confidence(exported):
-    assert [exported["digits_predictions_total", ("digit", str(digit))] for digit in range(10)] == [0] * 7 + [4, 0, 0]
-    assert exported["digits_confidence_count",] == 4
-
-
-def test_each_model_file_has_its_version(exported, classifier, line_network):
+def test_requests_pictures_and_digits_are_counted_and_timed(exported, classifier, line_network):
+    for name, expected in EXPECTED.items():
+        labels = re.findall(r'(\w+)="([^"]*)"', name)
+        assert exported[f"digits_{name.split('{')[0]}", *labels] == expected, name
+    for stage in ("decode", "preprocess", "inference"):
+        assert 0 < exported[f"digits_{stage}_seconds_sum",] < 3
     for name, model in (("digits", classifier), ("lines", line_network)):
         labels = {"architecture": model.metadata["architecture"], "model": name, "version": model.version}
         assert exported["digits_model_info", *sorted(labels.items())] == 1
-
-
-def test_legibility_is_recorded_for_refused_pictures_too(seven):
-    with TestClient(create_app(Settings(min_legibility=0.5))) as client:
-        for picture in (seven, letter("A")):
-            client.post("/predict", content=encode(picture))
-        found = samples(client)
-    assert found["digits_legibility_count",] == 2
-    assert found["digits_legibility_bucket", ("le", "0.5")] == 1
-    assert found["digits_confidence_count",] == 1
-    assert sum(found["digits_predictions_total", ("digit", str(digit))] for digit in range(10)) == 1
-    assert found["digits_rejected_total", ("reason", "not-a-digit")] == 1
-
-
-def test_digits_and_texts_are_counted(new_client, digits):
-    for picture in (encode(number(digits[[350, 350, 120]])), encode(digits[350]), flat(255)):
-        assert new_client.post("/read", content=picture).status_code == 200
-    found = samples(new_client)
-    assert found["digits_requests_total", ("route", "/read"), ("status", "200")] == 3
-    assert [found["digits_text_length_bucket", ("le", bound)] for bound in ("0.0", "1.0", "2.0", "3.0")] == [1, 2, 2, 3]
-    assert found["digits_text_length_sum",] == 4
-    assert [found["digits_predictions_total", ("digit", digit)] for digit in "27"] == [1, 3]
-    assert found["digits_legibility_count",] == found["digits_confidence_count",] == 4
-    assert found["digits_queue_wait_seconds_count", ("queue", "large")] == 3
-    for name in ("decode_seconds", "preprocess_seconds", "inference_seconds", "batch_size"):
-        assert found[f"digits_{name}_count",] == 3
-
-
-def test_an_unknown_path_does_not_become_a_label(client, exported):
-    before = len(samples(client))  # the first request for /metrics, by `exported`, did not yet count itself
-    for name in range(5):
-        client.get(f"/{name}")
-    assert len(samples(client)) == before
+    assert exported["process_resident_memory_bytes",] > 50_000_000
+    assert exported["process_start_time_seconds",] > 0
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -114,13 +103,8 @@ def test_alerts_watch_metrics_and_errors_that_exist(exported):
     assert yaml.safe_load((ROOT / "deploy" / "prometheus.yml").read_text())["rule_files"] == ["alerts.yml"]
 
 
-def test_the_process_is_measured(exported):
-    assert exported["process_resident_memory_bytes",] > 50_000_000
-    assert exported["process_start_time_seconds",] > 0
-
-
-def test_each_metric_is_documented(client):
+def test_each_metric_is_documented(service):
     table = (ROOT / "docs" / "configuration.md").read_text().split("## Metrics")[1].split("\n## ")[0]
     rows = dict(re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", table, re.MULTILINE))
-    families = [f for f in client.app_state["service"].metrics.registry.collect() if f.name.startswith("digits_")]
+    families = [f for f in service.app_state["service"].metrics.registry.collect() if f.name.startswith("digits_")]
     assert rows == {f.name + "_total" * (f.type == "counter"): f.documentation for f in families}

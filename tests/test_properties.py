@@ -2,8 +2,8 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,40 +14,17 @@ from PIL import Image, ImageOps
 from app.inference.reading import Reading, read_digit
 from app.inference.text import Text, read_text
 from app.preprocess.errors import PreprocessError
-from app.preprocess.frame import frame_from_ink
-from support import (
-    MAX_PIXELS,
-    apart,
-    classifier,
-    cropped,
-    drawing,
-    encode,
-    frame_of,
-    line_network,
-    load_sheet,
-    number,
-    reading_of,
-)
+from support import MAX_PIXELS, classifier, cropped, drawing, encode, line_network, load_sheet, number, reading_of
 
 DIGITS = load_sheet()[0]
-FILES = [
-    encode(drawing(DIGITS[350], scale=5), "PNG"),
-    encode(drawing(DIGITS[120], scale=5), "JPEG"),
-    encode(drawing(DIGITS[0], scale=5).convert("RGBA"), "WEBP"),
-    encode(drawing(DIGITS[200], scale=5).convert("P"), "GIF"),
-    encode(drawing(DIGITS[250], scale=5), "BMP"),
-    encode(drawing(DIGITS[300], scale=5), "TIFF", compression="tiff_lzw"),
-    encode(drawing(DIGITS[450], scale=5).convert("RGB"), "AVIF"),
-    encode(drawing(DIGITS[450], scale=5).convert("RGB"), "HEIF"),
-]
-some_digit = st.integers(0, 499).map(lambda index: DIGITS[index])
+SOME = DIGITS[::4]
+MODES = ["L", "RGB", "RGBA"]
 patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged files
 
 
 def assert_is_frame(frame: np.ndarray) -> None:
     assert (frame.shape, frame.dtype) == ((28, 28), np.float32)
-    assert np.isfinite(frame).all()
     assert frame.min() >= 0
     assert frame.max() == pytest.approx(1)
     for axis in (0, 1):
@@ -55,97 +32,29 @@ def assert_is_frame(frame: np.ndarray) -> None:
         assert 13.5 < (np.arange(28) + 0.5) @ profile / profile.sum() <= 15.5
 
 
-def frame_or_named_error(data: bytes) -> None:
+def assert_has_frame_or_is_refused(data: bytes) -> None:
     started = time.process_time()
-    try:
-        frame = read_digit(data, classifier(), MAX_PIXELS).frame
-    except PreprocessError:
-        pass
-    else:
-        assert_is_frame(frame)
+    with suppress(PreprocessError):
+        assert_is_frame(read_digit(data, classifier(), MAX_PIXELS).frame)
     assert time.process_time() - started < 2
 
 
 @patient
 @given(st.binary(max_size=2000))
-def test_any_bytes_give_a_frame_or_a_named_error(data):
-    frame_or_named_error(data)
+def test_any_bytes_are_read_or_refused(data):
+    assert_has_frame_or_is_refused(data)
+    with suppress(PreprocessError):
+        assert 0 <= read_text(data, line_network(), MAX_PIXELS).confidence <= 1
 
 
+@pytest.mark.slow
 @patient
-@given(st.binary(max_size=2000))
-def test_any_bytes_give_a_text_or_a_named_error(data):
-    try:
-        text = read_text(data, line_network(), MAX_PIXELS)
-    except PreprocessError:
-        return
-    assert 0 <= text.confidence <= 1
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=300)
-@given(
-    st.sampled_from(FILES),
-    st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), max_size=6),
-    st.floats(0, 1),
-)
-def test_damaged_files_give_a_frame_or_a_named_error(data, patches, cut):
-    damaged = bytearray(data)
-    for place, patch in patches:
-        start = int(place * len(damaged))
-        damaged[start : start + len(patch)] = patch
-    frame_or_named_error(bytes(damaged[: int(cut * len(damaged))] if cut > 0.5 else damaged))
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=200)
-@given(
-    st.integers(0, 2**32 - 1),
-    st.integers(1, 90),
-    st.integers(1, 90),
-    st.floats(0, 1),
-    st.sampled_from(["L", "RGB", "RGBA"]),
-)
-def test_any_picture_gives_a_frame_or_a_named_error(seed, height, width, busy, mode):
+@given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 90), st.floats(0, 1), st.sampled_from(MODES))
+def test_any_picture_has_a_frame_or_is_refused(seed, height, width, busy, mode):
     rng = np.random.default_rng(seed)
     levels = np.where(rng.random((height, width)) < busy, rng.integers(0, 256, (height, width)), 255)
     picture = Image.fromarray(levels.astype(np.uint8)).resize((width * 4, height * 4), Image.Resampling.BICUBIC)
-    frame_or_named_error(encode(picture.convert(mode)))
-
-
-@patient
-@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 60))
-def test_any_ink_becomes_a_frame(seed, height, width):
-    rng = np.random.default_rng(seed)
-    ink = (rng.random((height, width)) ** rng.uniform(0, 20)).astype(np.float32)
-    assert_is_frame(frame_from_ink(ink / ink.max()))
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=20)
-@given(some_digit, st.integers(1, 300))
-def test_more_paper_around_the_digit_does_not_change_it(digit, border):
-    sheet = drawing(digit)
-    one, other = reading_of(sheet), reading_of(ImageOps.expand(sheet, border, fill=255))
-    assert one.probabilities.argmax() == other.probabilities.argmax()
-    assert apart(one.frame, other.frame) < 0.12  # the reduction factor differs; at most 0.095 in 6,500 pictures
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=20)
-@given(some_digit)
-def test_doubling_the_size_changes_little(digit):
-    sheet = drawing(digit)
-    assert apart(frame_of(sheet), frame_of(sheet.resize((1200, 800), Image.Resampling.BICUBIC))) < 0.05
-
-
-@pytest.mark.slow
-@settings(patient, max_examples=20)
-@given(some_digit, st.integers(100, 255), st.floats(0.25, 1))
-def test_brightness_and_contrast_change_little(digit, paper, contrast):
-    sheet = drawing(digit)
-    dimmer = sheet.point(lambda level: round(paper * (1 - contrast * (255 - level) / 255)))
-    assert apart(frame_of(sheet), frame_of(dimmer)) < 0.05
+    assert_has_frame_or_is_refused(encode(picture.convert(mode)))
 
 
 def text_of(image: Image.Image) -> Text:
@@ -170,8 +79,6 @@ def scaled(image: Image.Image, factor: float) -> Image.Image:
 
 CHANGES: dict[str, tuple[Change, Change]] = {
     "a margin": (as_is, lambda digit: Image.fromarray(np.pad(digit, 10))),
-    "a wide margin": (as_is, lambda digit: Image.fromarray(np.pad(digit, 28))),
-    "cropped": (as_is, lambda digit: Image.fromarray(cropped(digit))),
     "inverted": (as_is, lambda digit: Image.fromarray(255 - digit)),
     "cropped and inverted": (as_is, lambda digit: Image.fromarray(255 - cropped(digit))),
     "twice as large": (as_is, lambda digit: scaled(as_is(digit), 2)),
@@ -180,6 +87,7 @@ CHANGES: dict[str, tuple[Change, Change]] = {
     "drawn, cropped": (drawing, drawing_cropped),
     "drawn, inverted": (drawing, lambda digit: ImageOps.invert(drawing(digit))),
     "drawn, twice as large": (drawing, lambda digit: scaled(drawing(digit), 2)),
+    "drawn, fainter": (drawing, lambda digit: drawing(digit).point(lambda level: 90 + level // 2)),
     "drawn, 0.7 as large": (drawing, lambda digit: scaled(drawing(digit), 0.7)),
     "drawn, 0.2 as large": (drawing, lambda digit: scaled(drawing(digit), 0.2)),
 }
@@ -187,29 +95,21 @@ CHANGES: dict[str, tuple[Change, Change]] = {
 
 @cache
 def readings(change: Change) -> list[Reading]:
-    return [reading_of(change(digit)) for digit in DIGITS]
+    return [reading_of(change(digit), compress_level=1) for digit in SOME]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 def test_this_change_affects_neither_the_digit_nor_its_legibility(name):
     before, after = map(readings, CHANGES[name])
-    differ = [
-        index
-        for index, (one, other) in enumerate(zip(before, after, strict=True))
-        if one.probabilities.argmax() != other.probabilities.argmax() or abs(one.legibility - other.legibility) > 0.1
-    ]
-    assert len(differ) <= 0.01 * len(DIGITS), differ
-
-
-def numbers() -> list[list[np.ndarray]]:
-    """30 numbers of two to five digits."""
-    rng = np.random.default_rng(0)
-    return [list(DIGITS[rng.integers(0, len(DIGITS), rng.integers(2, 6))]) for _ in range(30)]
+    differ = 0
+    for one, other in zip(before, after, strict=True):
+        is_same = one.probabilities.argmax() == other.probabilities.argmax()
+        differ += not is_same or abs(one.legibility - other.legibility) > 0.1
+    assert differ <= 0.01 * len(SOME)
 
 
 TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "inverted": ImageOps.invert,
     "a margin": lambda sheet: ImageOps.expand(sheet, 90, fill=255),
     "twice as large": lambda sheet: scaled(sheet, 2),
     "half as large": lambda sheet: scaled(sheet, 0.5),
@@ -217,32 +117,11 @@ TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
-SURE = 0.9  # a text of a lower confidence may change with the picture
-
-
-@cache
-def texts_as_they_are() -> list[str | None]:
-    """The texts of the numbers; None for those of which the network is not sure."""
-    texts = [text_of(number(digits)) for digits in numbers()]
-    return [text.text if text.confidence >= SURE else None for text in texts]
-
-
-def test_most_numbers_are_read_with_certainty():
-    assert sum(text is not None for text in texts_as_they_are()) >= 20
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TEXT_CHANGES)
-def test_this_change_does_not_affect_the_text(name):
-    changed = [text_of(TEXT_CHANGES[name](number(digits))).text for digits in numbers()]
-    assert sum(one not in (None, other) for one, other in zip(texts_as_they_are(), changed, strict=True)) <= 1
-
-
-@pytest.mark.slow
-def test_a_line_does_not_depend_on_the_line_below():
-    together = [text_of(number(*pair)).text for pair in pairwise(numbers())]
-    sure = [
-        (text, pair) for text, pair in zip(together, pairwise(texts_as_they_are()), strict=True) if None not in pair
-    ]
-    assert len(sure) >= 12
-    assert sum(text != "\n".join(map(str, pair)) for text, pair in sure) <= 3
+def test_this_change_does_not_affect_a_text_that_the_network_is_sure_of(name):
+    rng = np.random.default_rng(0)
+    sheets = [number(DIGITS[rng.integers(0, len(DIGITS), rng.integers(2, 6))]) for _ in range(30)]
+    sure = [(text.text, sheet) for sheet in sheets if (text := text_of(sheet)).confidence >= 0.9]
+    assert len(sure) >= 20
+    assert sum(text_of(TEXT_CHANGES[name](sheet)).text != text for text, sheet in sure) <= 1

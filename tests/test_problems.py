@@ -1,0 +1,234 @@
+"""What is refused, and why: each reason is a problem of its own, on every route, as the OpenAPI document says."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+from structlog.testing import capture_logs
+
+from app.inference.reader import Reader
+from app.main import create_app
+from app.preprocess.errors import PreprocessError
+from app.settings import Settings
+from app.web import bodies, problems
+from app.web.admission import Queue
+from app.web.errors import WebError
+from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
+
+MODEL = "/v2/models/digits"
+INFER = f"{MODEL}/infer", f"{MODEL}/versions/{{version}}/infer"
+ROUTES = "/predict", "/predict/batch", "/explain", "/read", "/corrections", *INFER
+KEY = {"x-api-key": "first"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("corrections")
+
+
+@pytest.fixture(scope="module")
+def strict(folder):
+    """A client of a service that has keys, stores corrections, refuses what is illegible, and has little memory."""
+    settings = Settings(
+        api_keys=["first", "second"],
+        corrections_dir=folder,
+        cors_origins=["https://ours.example"],
+        decoder_memory_bytes=20_000_000,
+        max_held_bytes=500_000,
+        min_legibility=0.5,
+    )
+    with TestClient(create_app(settings)) as client:
+        yield client
+
+
+def refused(client: TestClient, path: str, status: int, name: str, **request):
+    """Send a request; check that the answer is a problem, as the OpenAPI document says for this route."""
+    answer = client.post(path, **request)
+    path = path.partition("?")[0]
+    assert_problem(answer, status, name, path)
+    route = client.app.openapi()["paths"][re.sub("versions/[^/]+", "versions/{version}", path)]["post"]
+    assert name in route["responses"][str(status)]["content"]["application/problem+json"]["examples"]
+    return answer
+
+
+FORM, JSON = {"content-type": "multipart/form-data; boundary=X"}, {"content-type": "application/json"}
+PART = b'--X\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n\r\n%b\r\n'
+UNREADABLE = {
+    "no body": ({}, b"", 422, "no-file"),
+    "no file in the form": (FORM, b"--X--\r\n", 422, "no-file"),
+    "two files": (FORM, PART % b"x" * 2 + b"--X--\r\n", 422, "several-files"),
+    "an empty file": (FORM, PART % b"" + b"--X--\r\n", 422, "empty-file"),
+    "half of a form": (FORM, PART % b"x", 400, "malformed-multipart"),
+    "half of JSON": (JSON, b"{", 400, "malformed-json"),
+    "a URL": (JSON, b'{"image": "https://digits.example/7.png"}', 422, "not-base64"),
+    "an unknown encoding": ({"content-encoding": "br"}, b"x", 415, "unsupported-encoding"),
+    "text": ({}, HOSTILE["text"][0], 415, "not-an-image"),
+    "a cut PNG": ({}, HOSTILE["cut png"][0], 422, "corrupt-image"),
+    "60 megapixels": ({}, HOSTILE["many pixels"][0], 422, "too-many-pixels"),
+    "a bomb": ({}, HOSTILE["bomb"][0], 422, "too-many-pixels"),
+    "too much memory": ({}, encode(Image.new("RGB", (4000, 4000))), 422, "too-complex"),
+    "too large a body": ({}, bytes(500_001), 413, "upload-too-large"),
+    "white": ({}, flat(255), 422, "blank-image"),
+    "see-through": ({}, HOSTILE["see-through"][0], 422, "blank-image"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(strict, folder, seven, name):
+    headers, body, status, problem = UNREADABLE[name]
+    for path in ("/predict", "/explain", "/read", "/corrections?label=7"):
+        if problem != "blank-image" or path != "/read":  # a blank picture has an empty text
+            answer = refused(strict, path, status, problem, content=body, headers=headers | KEY)
+            assert answer.elapsed.total_seconds() < 1
+    assert not list(folder.iterdir())
+    assert strict.post("/predict", content=encode(seven), headers=KEY).json()["digit"] == 7
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(strict, classifier, route, monkeypatch):
+    monkeypatch.setattr(bodies, "REFUSAL_SECONDS", (0, 0))
+    path, large = route.format(version=classifier.version), PART % bytes(500_000)
+    assert refused(strict, path, 401, "unauthorized", content=b"x").headers["www-authenticate"] == "Bearer"
+    for body, headers in ((large, {}), (gzip.compress(large), {"content-encoding": "gzip"}), (iter([large]), {})):
+        answer = refused(strict, path, 413, "upload-too-large", content=body, headers=headers | FORM | KEY)
+        assert "larger than 500,000 bytes" in answer.json()["detail"]
+    monkeypatch.setattr(Queue, "wait", 5.5)
+    assert refused(strict, path, 503, "overloaded", content=b"x", headers=KEY).headers["retry-after"] == "6"
+    assert strict.app_state["service"].admission.held_bytes == 0
+
+
+KEYS = [{"authorization": "Bearer second"}, {"authorization": "bearer first"}, {"x-api-key": "first"}]
+WRONG_KEYS = [
+    *({"authorization": given} for given in ("Bearer third", "Basic first", "first")),
+    *({"x-api-key": given} for given in ("firs", "first,second", "ü".encode())),
+    {"authorization": "Bearer third", "x-api-key": "first"},
+    {},
+]
+
+
+def test_only_a_key_gives_access_but_everyone_may_see_whether_the_service_is_ready(strict, seven):
+    for headers in KEYS:
+        assert strict.get("/metrics", headers=headers).status_code == 200
+        assert strict.post("/predict", content=encode(seven), headers=headers).json()["digit"] == 7
+    for headers in WRONG_KEYS:
+        assert_problem(strict.get("/metrics", headers=headers), 401, "unauthorized", "/metrics")
+        assert_problem(strict.post("/predict", content=encode(seven), headers=headers), 401, "unauthorized", "/predict")
+    for path in ("/health", "/health/live", "/v2", "/v2/health/live", "/v2/health/ready", MODEL, f"{MODEL}/ready"):
+        assert strict.get(path).status_code == 200
+
+
+def test_allowed_origins_get_cors_headers(client, strict):
+    ours, other = {"origin": "https://ours.example"}, {"origin": "https://other.example"}
+    allowed = strict.post("/predict", content=b"x", headers=ours)  # also if the request is refused
+    assert allowed.headers["access-control-allow-origin"] == "https://ours.example"
+    assert "inference-header-content-length" in allowed.headers["access-control-expose-headers"].lower()
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+    assert strict.options("/predict", headers=ours | asked).status_code == 200
+    for denied in (strict.get("/health", headers=other), client.get("/health", headers=ours)):
+        assert "access-control-allow-origin" not in denied.headers
+
+
+def test_a_picture_below_the_minimum_legibility_is_refused_as_a_digit(strict, seven, digits):
+    said = {
+        encode(letter("A")): "The picture does not look like one whole digit: ",
+        encode(number(digits[[350, 120]])): "There are several digits in the picture: ",
+    }
+    for picture, detail in said.items():
+        for path in ("/predict", "/explain"):
+            answer = refused(strict, path, 422, "not-a-digit", content=picture, headers=KEY)
+            assert answer.json()["detail"].startswith(detail)
+        files = [("files", each) for each in (encode(drawing(seven)), picture)]
+        good, bad = strict.post("/predict/batch", files=files, headers=KEY).json()["results"]
+        assert (good["digit"], bad["error"]["type"]) == (7, "/problems/not-a-digit")
+        assert strict.post("/read", content=picture, headers=KEY).status_code == 200
+
+
+def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(client, digits):
+    sure, unsure = encode(digits[350]), encode(letter("A"))
+    for path, picture in (("/predict?min_confidence=0.9", unsure), ("/read?min_confidence=1", sure)):
+        answer = refused(client, path, 422, "not-sure", content=picture)
+        assert answer.json()["reading"] == client.post(path.partition("?")[0], content=picture).json()
+    files = [("files", each) for each in (unsure, sure)]
+    first, second = client.post("/predict/batch?min_confidence=0.9", files=files).json()["results"]
+    assert (first["error"]["reading"], second["digit"]) == (client.post("/predict", content=unsure).json(), 7)
+
+
+WRONG_PARAMETERS = {
+    "/predict?frame=perhaps": "frame must be true or false, and not 'perhaps'",
+    "/predict?frames=true": "frames is no parameter of this route: /docs lists them",
+    "/predict?page=0": "page must be at least 1, and not '0'",
+    "/predict/batch?frames=true": "frames is no parameter of this route: /docs lists them",
+    "/explain?frame=true": "frame is no parameter of this route: /docs lists them",
+    "/read?lengths=4": "lengths is no parameter of this route: /docs lists them",
+    "/read?length=0": "length must be at least 1, and not '0'",
+    "/read?length=65": "length must be at most 64, and not '65'",
+    "/read?length=two": "length must be a whole number, and not 'two'",
+    "/read?length=": "length must be a whole number, and not ''",
+    "/read?marks=perhaps": "marks must be true or false, and not 'perhaps'",
+    "/read?rotate=left": "rotate must be 'none' or 'auto', and not 'left'",
+    "/read?min_confidence=high": "min_confidence must be a number, and not 'high'",
+    "/read?min_confidence=nan": "min_confidence must be at most 1, and not 'nan'",
+}
+
+
+@pytest.mark.parametrize("path", WRONG_PARAMETERS)
+def test_an_invalid_or_misspelt_parameter_is_a_problem(client, seven, path):
+    files = {"files" if "batch" in path else "file": encode(seven)}
+    answer = refused(client, path, 422, "invalid-parameter", files=files)
+    assert answer.json()["detail"] == f"{WRONG_PARAMETERS[path]}."
+
+
+def test_the_message_about_many_long_parameters_is_short(client):
+    query = "&".join(f"{'a' * 1000}{index}=1" for index in range(5)) + f"&frame={'b' * 1000}"
+    assert len(refused(client, f"/predict?{query}", 422, "invalid-parameter", content=b"x").json()["detail"]) < 500
+
+
+def test_an_unknown_path_or_method_is_a_problem(client):
+    unknown, other = client.get("/none"), client.get("/predict")
+    assert_problem(unknown, 404, "not-found", "/none")
+    assert_problem(other, 405, "method-not-allowed", "/predict")
+    assert unknown.json()["detail"] == "There is no GET /none: /docs lists what there is."
+    assert other.json()["detail"] == "There is no GET /predict: send POST."
+
+
+def test_a_picture_that_no_decoder_takes_in_time_is_refused_as_overloaded(client, seven, monkeypatch):
+    monkeypatch.setattr(client.app_state["service"].reader.decoders, "wait_seconds", 0)
+    answer = refused(client, "/predict", 503, "overloaded", content=encode(drawing(seven)))
+    assert answer.headers["retry-after"] == "1"
+
+
+def test_a_stopping_service_is_live_but_not_ready(client, seven, monkeypatch):
+    monkeypatch.setattr(client.app_state["service"].draining, "has_begun", True)
+    for path in ("/health", "/v2/health/ready", f"{MODEL}/ready"):
+        assert_problem(client.get(path), 503, "shutting-down", path)
+    assert client.get("/health/live").status_code == client.get("/v2/health/live").status_code == 200
+    assert client.post("/predict", content=encode(seven)).json()["digit"] == 7  # new requests are still answered
+
+
+def test_an_unexpected_error_leaks_nothing_affects_one_picture_and_is_logged(client, seven, monkeypatch):
+    async def broken(*_):
+        raise RuntimeError("the secret")
+
+    monkeypatch.setattr(Reader, "read_large", broken)
+    with capture_logs() as lines:
+        alone = client.post("/predict", content=encode(drawing(seven)))
+        batch = client.post("/predict/batch", files=[("files", encode(each)) for each in (seven, drawing(seven))])
+    assert_problem(alone, 500, "internal-error", "/predict")
+    assert alone.headers["x-request-id"] in alone.json()["detail"]
+    good, bad = batch.json()["results"]
+    assert (good["digit"], bad["error"]["type"]) == (7, "/problems/internal-error")
+    assert "secret" not in alone.text + batch.text
+    errors = [line["request_id"] for line in lines if line["log_level"] == "error" and line["exc_info"]]
+    assert errors == [answer.headers["x-request-id"] for answer in (alone, batch)]
+
+
+def every_subclass(*classes: type) -> set[type]:
+    return set(classes).union(*(every_subclass(*each.__subclasses__()) for each in classes))
+
+
+def test_every_error_class_is_a_problem():
+    leaves = {each for each in every_subclass(PreprocessError, WebError) if not each.__subclasses__()}
+    assert leaves < set(problems.TYPES)
