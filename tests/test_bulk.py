@@ -167,16 +167,16 @@ def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path)
         ("nowhere out --column image", "^There is no Parquet file in .*/nowhere"),
         ("old out --column image", r"digit-cacc6ac4684e-1\.parquet cannot be read: "),
         (". out --column image", "out is in .*, where Parquet files are read: choose a folder outside of it"),
-        (". out/*", r"out/\* is not a folder: choose one for the results"),
-        (". old", r"old holds digit-cacc6ac4684e-1\.parquet, which is not a result of this model with this value"),
-        (". out --model none.onnx", "^none.onnx: no such file"),
-        (". out --lines-model none.onnx", "^none.onnx: no such file"),
-        (". out --workers 0", "Invalid value for '--workers': 0"),
-        (". new --address=127.0.0.1:9", "^1 pictures to read.\nThere is no Ray cluster at 127.0.0.1:9: .*"),
+        ("in out/*", r"out/\* is not a folder: choose one for the results"),
+        ("in old", r"old holds digit-cacc6ac4684e-1\.parquet, which is not a result of this model with this value"),
+        ("in out --model none.onnx", "^none.onnx: no such file"),
+        ("in out --lines-model none.onnx", "^none.onnx: no such file"),
+        ("in out --workers 0", "Invalid value for '--workers': 0"),
+        ("in new --address=127.0.0.1:9", "^1 pictures to read.\nThere is no Ray cluster at 127.0.0.1:9: .*"),
     ],
 )
 def test_a_user_error_is_reported_in_one_sentence(arguments, message, tmp_path, monkeypatch):
-    for name in ("7.png", "labels.csv", "latin/\udcff.png", "old/digit-cacc6ac4684e-1.parquet"):
+    for name in ("in/7.png", "labels.csv", "latin/\udcff.png", "old/digit-cacc6ac4684e-1.parquet"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)

@@ -68,13 +68,14 @@ def test_files_from_object_storage_come_in_order(folder):
     """The local file system stands in for it. Unlike local files, several are read at once."""
     assert parts_of(folder.as_uri()) == parts_of(".")
     filesystem, _ = FileSystem.from_uri(folder.as_uri())
-    (folder / "7" / "d.png").write_bytes(b"7/d.png")
+    (folder / "7" / "d").mkdir()
+    (folder / "7" / "d" / "e.png").write_bytes(b"7/d/e.png")
     files = Files(Place(filesystem, f"{folder}/7", "s3://", ""), MAX_BYTES)
     (part,) = files.parts(100)
-    assert part == [f"s3://{folder}/7/c.heic", f"s3://{folder}/7/d.png"]
+    assert part == [f"s3://{folder}/7/c.heic", f"s3://{folder}/7/d/e.png"]
     pictures = list(files.pictures(part * source.DOWNLOADS))
     assert [picture.path for picture in pictures] == part * source.DOWNLOADS
-    assert [picture.data for picture in pictures[:2]] == [b"7/c.heic", b"7/d.png"]
+    assert [picture.data for picture in pictures[:2]] == [b"7/c.heic", b"7/d/e.png"]
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """The worker of `digits bulk`: pictures → rows, whatever the pictures are."""
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import BaseModel
 
 from app.bulk.destination import Destination, Summary
 from app.bulk.rows import SCHEMA, error_of
@@ -46,13 +48,10 @@ def errors_of(rows: list[dict]) -> list[str | None]:
     return [row["error"] and row["error"]["type"] for row in rows]
 
 
-def near(expected):
-    """Compare floats to within 1e-6, however deeply they are nested."""
-    if isinstance(expected, dict):
-        return {name: near(value) for name, value in expected.items()}
-    if isinstance(expected, list):
-        return [near(value) for value in expected]
-    return pytest.approx(expected, abs=1e-6) if isinstance(expected, float) else expected
+def near(answer: BaseModel) -> dict:
+    """Return what an answer has set, with floats that compare to within 1e-6."""
+    shown = answer.model_dump_json(exclude_unset=True)
+    return json.loads(shown, parse_float=lambda share: pytest.approx(float(share), abs=1e-6))
 
 
 @pytest.mark.parametrize("kind", ["digit", "text"])
@@ -68,7 +67,7 @@ def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
             assert row["error"]["detail"] == str(answer)
         else:
             filled = {name: value for name, value in row.items() if value is not None and name != "path"}
-            assert filled == near(answer.model_dump(exclude_unset=True))
+            assert filled == near(answer)
 
 
 def test_each_hostile_picture_has_a_row(tmp_path, seven):

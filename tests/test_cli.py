@@ -41,19 +41,10 @@ pytestmark = pytest.mark.slow
 LINE = NUMBER["lines"][0]
 TWO_LINES, BLANK = {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2}, {**NUMBER, "text": "", "lines": []}
 DOUBTFUL = {**SEVEN, "legibility": 0.4}
-DIGITS_CSV = (
-    "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error\n"
-    '"none\n.png",,,,,,,,,,,,,,,,No such file or directory.\n'
-    '"7,\r�.png",7,0.9,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,\n'
-)
-TEXTS_CSV = (
-    "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error\n"
-    '"none\n.png",,,,,,,,,,,No such file or directory.\n'
-    '"7,\r�.png",1,{text},0.9,0.8,1,2,6,4,yes,8d41b6e05c72,\n'
-    '"7,\r�.png",2,{text},0.9,0.8,1,2,6,4,yes,8d41b6e05c72,\n'
-)
-NAME = "7,\r\udcff.png"
-FORMULA = '"' + '=""-7""' + '"'  # ="-7" as a cell of CSV
+DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error"
+TEXT_COLUMNS = "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error"
+ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,"
+NAME, NO_FILE = "7,\r\udcff.png", "No such file or directory."
 
 
 @pytest.fixture
@@ -132,9 +123,14 @@ def test_unreadable_files_are_named_and_counted_and_the_rest_is_read(url, files,
     assert "could not be read" not in invoked("read", broken[0], "--url", url).stderr
 
 
+def csv_of(columns: str, *answers: str) -> str:
+    failed = '"none\n.png"' + "," * columns.count(",") + NO_FILE
+    return "\n".join([columns, failed, *(f'"7,\r�.png",{answer}' for answer in answers), ""])
+
+
 def json_of(answer: dict) -> str:
-    failure = {"file": "none\n.png", "error": "No such file or directory."}
-    return f"{json.dumps(failure)}\n{json.dumps({'file': NAME, **answer, 'unsure': True})}\n"
+    lines = {"file": "none\n.png", "error": NO_FILE}, {"file": NAME, **answer, "unsure": True}
+    return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +141,12 @@ def json_of(answer: dict) -> str:
         ("predict", DOUBTFUL, "7,��.png: 7 (90.0%), or 8 (10.0%), probably not a digit, please check\n"),
         ("read", TWO_LINES, "7,��.png: -7 / -7 (90.0%), please check\n"),
         ("read", BLANK, "7,��.png: no digits (90.0%)\n"),
-        ("predict --csv", SEVEN, DIGITS_CSV),
-        ("read --csv", TWO_LINES, TEXTS_CSV.format(text="-7")),
+        ("predict --csv", SEVEN, csv_of(DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,")),
+        ("read --csv", TWO_LINES, csv_of(TEXT_COLUMNS, f"1,-7{ON_LINE}", f"2,-7{ON_LINE}")),
+        ("read --csv --spreadsheet", NUMBER, csv_of(TEXT_COLUMNS, '1,"=""-7""' + f'"{ON_LINE}')),
+        ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,")),
         ("predict --json", SEVEN, json_of(SEVEN)),
         ("read --json", TWO_LINES, json_of(TWO_LINES)),
-        ("read --csv --spreadsheet", TWO_LINES, TEXTS_CSV.format(text=FORMULA)),
     ],
 )
 def test_answers_are_written_whatever_the_names_of_files_are(files, monkeypatch, command, answer, shown):
