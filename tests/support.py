@@ -1,6 +1,7 @@
 """Helpers for tests: real digits and pictures of them, hostile pictures, and running services."""
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -17,13 +18,18 @@ from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pillow_heif
 import pytest
+import structlog
+from click.testing import Result
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
+from app.cli.commands import cli
 from app.inference.classifier import Classifier, ModelError
 from app.inference.lines import LineNetwork
 from app.inference.reading import Reading, read_digit
@@ -289,6 +295,17 @@ def tool(*command: str) -> list[str]:
         pytest.skip(f"needs {command[0]}")
     assert found, f"{command[0]} is missing"
     return [found, *command[1:]]
+
+
+def invoked(*arguments: object, **environment: str) -> Result:
+    """Run `digits` in this process, which has already imported everything; leave environment and logging unchanged."""
+    root, environment = logging.getLogger(), {"COLUMNS": "80", "TERMINAL_WIDTH": "80", **environment}
+    with patch.dict(os.environ), patch.multiple(root, handlers=[], level=root.level):
+        done = CliRunner().invoke(cli, [*map(str, arguments)], env=environment, prog_name="digits")
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import product
 
 import pytest
 
@@ -16,14 +17,33 @@ from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
 from app.preprocess.errors import MAX_DIGITS
 from app.preprocess.lines import MAX_LINES
-from app.web.answers import CORRUPT_IMAGE
+from app.web.answers import CORRUPT_IMAGE, HEALTH_EXAMPLE
 from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy
+
+LINE = NUMBER["lines"][0]
 
 
 @contextmanager
-def asking(respond: Callable[[dict[str, str]], Response], key: str | None = None) -> Iterator[Service]:
-    with answering(respond) as url, closing(Service(url, key, at_once=2)) as service:
+def asking(respond: Callable[[dict[str, str]], Response]) -> Iterator[Service]:
+    with answering(respond) as url, closing(Service(url, None, at_once=2)) as service:
         yield service
+
+
+def predict(service: Service):
+    return service.predict(b"picture")
+
+
+def read(service: Service):
+    return service.read(b"picture")
+
+
+LONGEST = {**NUMBER, "lines": [{**LINE, "digits": LINE["digits"] * MAX_DIGITS}] * MAX_LINES}
+
+
+@pytest.mark.parametrize(("ask", "content"), [(predict, SEVEN), (read, NUMBER), (read, LONGEST)])
+def test_an_answer_is_parsed(ask, content):
+    with asking(lambda _: (200, {}, content)) as service:
+        assert ask(service).model_dump(exclude_unset=True) == content
 
 
 @pytest.fixture
@@ -34,204 +54,95 @@ def pauses(monkeypatch) -> list[float]:
     return waited
 
 
-def test_an_answer_is_parsed():
-    with asking(lambda _: (200, {}, SEVEN)) as service:
-        assert service.predict(b"picture").model_dump(exclude_unset=True) == SEVEN
-
-
-def test_a_text_is_parsed():
-    with asking(lambda _: (200, {}, NUMBER)) as service:
-        assert service.read(b"picture").model_dump(exclude_unset=True) == NUMBER
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_picture_is_retried_after_retry_after(pauses, status):
-    with asking(busy(2, {"Retry-After": "3"}, status)) as service:
-        assert service.predict(b"picture").digit == 7
+@pytest.mark.parametrize(("status", "is_date"), [(429, False), (503, False), (503, True)])
+def test_a_picture_is_retried_after_retry_after(pauses, status, is_date):
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    with asking(busy(2, {"Retry-After": date if is_date else "30"}, status)) as service:
+        assert predict(service).digit == 7
     assert len(pauses) == 2
-    assert all(3 <= pause <= 3 * 1.25 for pause in pauses)
-
-
-def test_retry_after_may_be_a_date(pauses):
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    with asking(busy(1, {"Retry-After": soon})) as service:
-        assert service.predict(b"picture").digit == 7
-    assert 20 < pauses[0] < 30 * 1.25
+    assert all((20 if is_date else 30) <= pause <= 30 * 1.25 for pause in pauses)
 
 
 @pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Retry-After": "0"},
-        {"Retry-After": "soon"},
-        {"Retry-After": "Fri, 27 Nov 2026 12:00:00"},
-        {"Retry-After": "Fri, 27 Nov 2026 12:00:00 +99999999999"},
-        {"Retry-After": "é"},
-    ],
+    "after", [None, "0", "soon", "é", "Fri, 27 Nov 2026 12:00:00", "Fri, 27 Nov 2026 12:00:00 +99999999999", "3600"]
 )
-def test_the_pauses_grow_and_are_limited(pauses, headers):
-    with (
-        asking(busy(100, headers)) as service,
-        pytest.raises(Unanswered, match="try again in a second"),
-    ):
-        service.predict(b"picture")
-    assert all(pause >= least for pause, least in zip(pauses, PAUSES, strict=True))
+def test_the_pauses_grow_and_are_limited(pauses, after):
+    headers = {"Retry-After": after} if after else {}
+    with asking(busy(100, headers)) as service, pytest.raises(Unanswered, match="try again in a second"):
+        predict(service)
+    least = () if after == "3600" else PAUSES  # an hour is not waited for
+    assert all(pause >= wanted for pause, wanted in zip(pauses, least, strict=True))
 
 
-def test_a_retry_after_of_an_hour_is_not_waited_for(pauses):
-    with asking(busy(1, {"Retry-After": "3600"})) as service, pytest.raises(Unanswered):
-        service.predict(b"picture")
-    assert pauses == []
-
-
-FORM = "multipart/form-data"
 REFUSED = {"error": {**CORRUPT_IMAGE, "detail": "The file is not a picture."}}
 BUSY = {"error": {**CORRUPT_IMAGE, "status": 503, "detail": "Earlier pictures take too long to decode."}}
 
 
-def answers_of(batch: Response) -> tuple[list, list[bool]]:
-    """Return the answers for two pictures if a batch is answered like this, and which requests were batches."""
+@pytest.mark.parametrize(
+    ("batch", "first", "alone"),
+    [
+        ((200, {}, {"results": [REFUSED, SEVEN]}), "The file is not a picture.", 0),
+        ((200, {}, {"results": [BUSY, SEVEN]}), 7, 1),
+        ((200, {}, {"results": [SEVEN]}), 7, 2),
+        ((200, {}, {"results": [SEVEN, {"error": "busy"}]}), 7, 2),
+        ((200, {}, b"<html>"), 7, 2),
+        ((404, {}, {"type": "/problems/not-found"}), 7, 2),
+        ((503, {"Retry-After": "1"}, OVERLOADED), 7, 2),
+    ],
+)
+def test_pictures_are_sent_as_a_batch_and_alone_if_it_does_not_answer_them(batch, first, alone):
     asked = []
 
     def respond(headers):
-        asked.append(headers["content-type"].startswith(FORM))
-        return batch if asked[-1] else (200, {}, SEVEN)
+        asked.append(headers["content-type"].partition(";")[0])
+        return batch if len(asked) == 1 else (200, {}, SEVEN)
 
     with asking(respond) as service:
-        return service.predict_several([b"first", b"second"]), asked
-
-
-def test_several_pictures_are_sent_in_one_request():
-    (answer, refused), asked = answers_of((200, {}, {"results": [SEVEN, REFUSED]}))
-    assert answer.model_dump(exclude_unset=True) == SEVEN
-    assert isinstance(refused, Unanswered)
-    assert str(refused) == "The file is not a picture."
-    assert asked == [True]
-
-
-def test_a_picture_that_timed_out_in_a_batch_is_retried_alone():
-    answers, asked = answers_of((200, {}, {"results": [BUSY, SEVEN]}))
-    assert [answer.digit for answer in answers] == [7, 7]
-    assert asked == [True, False]
-
-
-@pytest.mark.parametrize(
-    "batch",
-    [
-        (404, {}, {"type": "/problems/not-found"}),
-        (413, {}, {"type": "/problems/upload-too-large"}),
-        (503, {"Retry-After": "1"}, OVERLOADED),
-        (200, {}, {"results": [SEVEN]}),
-        (200, {}, {"results": [SEVEN, {"error": "busy"}]}),
-        (200, {}, b"<html>"),
-    ],
-    ids=["no batches", "too large", "busy", "too few", "an error without a detail", "a page"],
-)
-def test_if_a_batch_fails_each_picture_is_sent_alone(batch):
-    answers, asked = answers_of(batch)
-    assert [answer.digit for answer in answers] == [7, 7]
-    assert asked == [True, False, False]
-
-
-def test_a_single_picture_is_not_sent_as_a_batch():
-    asked = []
-    with asking(lambda headers: asked.append(headers["content-type"]) or (200, {}, SEVEN)) as service:
-        assert service.predict_several([b"picture"])[0].digit == 7
-        assert service.predict_several([]) == []
-    assert asked == ["application/octet-stream"]
+        answers = service.predict_several([b"first", b"second"])
+    assert [str(each) if isinstance(each, Unanswered) else each.digit for each in answers] == [first, 7]
+    assert asked == ["multipart/form-data", *["application/octet-stream"] * alone]
 
 
 def test_requests_in_flight_are_limited():
-    together = threading.Barrier(2, timeout=5)
-    in_flight, most, lock = 0, 0, threading.Lock()
+    places, together, found_a_place = threading.Semaphore(2), threading.Barrier(2, timeout=5), []
 
     def respond(_):
-        nonlocal in_flight, most
-        with lock:
-            in_flight += 1
-            most = max(most, in_flight)
+        found_a_place.append(places.acquire(blocking=False))
         together.wait()
-        with lock:
-            in_flight -= 1
+        places.release()
         return 200, {}, SEVEN
 
     with asking(respond) as service, ThreadPoolExecutor(8) as pool:
         list(pool.map(service.predict, [b"picture"] * 8))
-    assert most == 2
+    assert found_a_place == [True] * 8
 
 
-def test_the_key_is_sent():
-    keys = []
-    with asking(lambda headers: keys.append(headers.get("x-api-key")) or (200, {}, SEVEN), key="secret") as service:
-        service.predict(b"picture")
-    with asking(lambda headers: keys.append(headers.get("x-api-key")) or (200, {}, SEVEN)) as service:
-        service.predict(b"picture")
-    assert keys == ["secret", None]
-
-
-@pytest.mark.parametrize("key", ["ключ", "two\nlines"])
-def test_a_key_that_is_invalid_in_a_header_is_refused(key):
-    with pytest.raises(NoService, match="The API key has characters that cannot be sent"):
-        Service("http://127.0.0.1:9", key, 1)
-
-
-WRONG = {
-    "a page": (200, {"content-type": "text/html"}, b"<html>"),
-    "other JSON": (200, {}, ["digit"]),
-    "a sentence": (200, {}, "digit, confidence, probabilities, model"),
-    "deep JSON": (200, {}, b"[" * 100_000),
-    "no such path": (404, {}, b"Not Found"),
-    "elsewhere": (308, {"location": "https://elsewhere.invalid"}, b""),
-}
-
-
-@pytest.mark.parametrize("ask", [lambda service: service.predict(b"picture"), Service.about], ids=["predict", "info"])
-@pytest.mark.parametrize("name", WRONG)
-def test_after_an_answer_from_another_service_no_more_is_sent(name, ask):
-    with (
-        asking(lambda _: WRONG[name]) as service,
-        pytest.raises(NoService, match=r"is not a Digits service: start a service"),
-    ):
-        ask(service)
-
-
-WRONG_ANSWERS = [
-    {**SEVEN, "digit": [7]},
-    {**SEVEN, "digit": 10},
-    {**SEVEN, "confidence": None},
-    {**SEVEN, "probabilities": "0.9"},
-    {**SEVEN, "probabilities": []},
-    {**SEVEN, "probabilities": [float("nan")] * 10},
-    {name: value for name, value in SEVEN.items() if name != "legibility"},
+ELSEWHERE = [
+    (200, {"content-type": "text/html"}, b"<html>"),
+    (200, {}, ["digit"]),
+    (200, {}, b"[" * 100_000),
+    (404, {}, b"Not Found"),
+    (308, {"location": "https://elsewhere.invalid"}, b""),
 ]
-WRONG_TEXTS = [
-    {**NUMBER, "lines": {}},
-    {**NUMBER, "lines": [{"text": "7"}]},
-    {**NUMBER, "lines": [{**NUMBER["lines"][0], "digits": [7]}]},
-    {**NUMBER, "lines": [{**NUMBER["lines"][0], "marks": ["-"]}]},
-]
-WRONG_HEALTH = [
-    {},
-    {"models": {}},
-    {"status": "ok", "version": "1.0.0", "corrections": False, "models": "digits"},
-    {"status": "ok", "version": "1.0.0", "corrections": False, "models": {"digits": {}}},
+WRONG = [
+    *((predict, {**SEVEN, name: None}) for name in ("digit", "confidence", "probabilities", "legibility")),
+    (predict, {**SEVEN, "digit": 10}),
+    (predict, {**SEVEN, "probabilities": []}),
+    (predict, {**SEVEN, "probabilities": [float("nan")] * 10}),
+    *((read, {**NUMBER, "lines": wrong}) for wrong in ({}, [{"text": "7"}], [{**LINE, "digits": [7]}])),
+    *((Service.about, wrong) for wrong in ({}, {"models": {}}, {**HEALTH_EXAMPLE, "models": {"digits": {}}})),
 ]
 
 
 @pytest.mark.parametrize(
-    ("ask", "content"),
+    ("ask", "response"),
     [
-        *((lambda service: service.predict_several([b"picture"]), content) for content in WRONG_ANSWERS),
-        *((lambda service: service.read(b"picture"), content) for content in WRONG_TEXTS),
-        *((Service.about, content) for content in WRONG_HEALTH),
+        *product([predict, Service.about], ELSEWHERE),
+        *((ask, (200, {}, content)) for ask, content in WRONG),
     ],
 )
-def test_wrong_types_in_an_answer_are_reported_as_another_service(ask, content):
-    with (
-        asking(lambda _: (200, {}, content)) as service,
-        pytest.raises(NoService, match=r"answers, but is not a Digits service: start a service"),
-    ):
+def test_after_an_answer_from_another_service_no_more_is_sent(ask, response):
+    with asking(lambda _: response) as service, pytest.raises(NoService, match="is not a Digits service: start a serv"):
         ask(service)
 
 
@@ -248,39 +159,19 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(status):
     tracemalloc.stop()
 
 
-def test_the_longest_text_is_accepted():
-    line = {**NUMBER["lines"][0], "digits": NUMBER["lines"][0]["digits"] * MAX_DIGITS}
-    with asking(lambda _: (200, {}, {**NUMBER, "lines": [line] * MAX_LINES})) as service:
-        assert len(service.read(b"picture").lines) == MAX_LINES
+def breaks_off(_):
+    raise ConnectionAbortedError
 
 
-def test_a_missing_key_is_reported_once_with_how_to_pass_it():
-    with (
-        asking(lambda _: (401, {}, {"detail": "This service needs an API key."})) as service,
-        pytest.raises(NoService, match=r"needs an API key\. Set it with --api-key"),
-    ):
-        service.predict(b"picture")
-
-
-def test_a_gateway_error_affects_only_its_picture():
-    with (
-        asking(lambda _: (502, {}, b"<html>")) as service,
-        pytest.raises(Unanswered, match=r"^The service answered 502 Bad Gateway\.$"),
-    ):
-        service.predict(b"picture")
-
-
-def test_a_broken_connection_affects_only_its_picture():
-    def respond(_):
-        raise ConnectionAbortedError
-
-    with asking(respond) as service, pytest.raises(Unanswered, match="The connection failed: "):
-        service.predict(b"picture")
-
-
-def test_a_stopping_service_is_reported():
-    with (
-        asking(lambda _: (503, {}, {"detail": "The service is shutting down."})) as service,
-        pytest.raises(Unanswered, match="is shutting down"),
-    ):
-        service.about()
+@pytest.mark.parametrize(
+    ("respond", "message"),
+    [
+        (lambda _: (502, {}, b"<html>"), r"^The service answered 502 Bad Gateway\.$"),
+        (lambda _: (500, {}, {"detail": "It failed."}), r"^It failed\.$"),
+        (breaks_off, r"^The connection failed: .*[^.]\.$"),
+    ],
+)
+@pytest.mark.parametrize("ask", [predict, Service.about])
+def test_an_error_affects_only_its_picture(ask, respond, message):
+    with asking(respond) as service, pytest.raises(Unanswered, match=message):
+        ask(service)
