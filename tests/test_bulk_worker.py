@@ -15,8 +15,9 @@ from app.bulk.rows import SCHEMA, error_of
 from app.bulk.source import Entry, Files
 from app.bulk.storage import place_of
 from app.bulk.worker import BATCH, TRIES, Busy, Worker, batches, outcome_of
-from app.cli.answers import Unanswered, attempt_each
+from app.cli.answers import Unanswered
 from app.cli.local import Local
+from app.preprocess.errors import attempt
 from app.settings import Settings
 from app.web import problems
 from support import HOSTILE, POINT, drawing, encode, flat, letter, many_scans, number
@@ -62,7 +63,8 @@ def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
     local = Local(Settings(min_legibility=0.5), 1)
     read = local.predict if kind == "digit" else local.read
     rows = table_of(tmp_path, *pictures, kind=kind, min_legibility=0.5)
-    for row, answer in zip(rows, attempt_each(read, pictures), strict=True):
+    for row, picture in zip(rows, pictures, strict=True):
+        answer = attempt(read, picture)
         if isinstance(answer, Unanswered):
             assert row["error"]["detail"] == str(answer)
         else:

@@ -17,8 +17,8 @@ from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
 from app.preprocess.errors import MAX_DIGITS
 from app.preprocess.lines import MAX_LINES
-from app.web.answers import CORRUPT_IMAGE, HEALTH_EXAMPLE
-from support import NUMBER, OVERLOADED, SEVEN, Response, answering, busy
+from app.web.answers import HEALTH_EXAMPLE
+from support import NUMBER, SEVEN, Response, answering, busy
 
 LINE = NUMBER["lines"][0]
 
@@ -72,35 +72,6 @@ def test_the_pauses_grow_and_are_limited(pauses, after):
         predict(service)
     least = () if after == "3600" else PAUSES  # an hour is not waited for
     assert all(pause >= wanted for pause, wanted in zip(pauses, least, strict=True))
-
-
-REFUSED = {"error": {**CORRUPT_IMAGE, "detail": "The file is not a picture."}}
-BUSY = {"error": {**CORRUPT_IMAGE, "status": 503, "detail": "Earlier pictures take too long to decode."}}
-
-
-@pytest.mark.parametrize(
-    ("batch", "first", "alone"),
-    [
-        ((200, {}, {"results": [REFUSED, SEVEN]}), "The file is not a picture.", 0),
-        ((200, {}, {"results": [BUSY, SEVEN]}), 7, 1),
-        ((200, {}, {"results": [SEVEN]}), 7, 2),
-        ((200, {}, {"results": [SEVEN, {"error": "busy"}]}), 7, 2),
-        ((200, {}, b"<html>"), 7, 2),
-        ((404, {}, {"type": "/problems/not-found"}), 7, 2),
-        ((503, {"Retry-After": "1"}, OVERLOADED), 7, 2),
-    ],
-)
-def test_pictures_are_sent_as_a_batch_and_alone_if_it_does_not_answer_them(batch, first, alone):
-    asked = []
-
-    def respond(headers):
-        asked.append(headers["content-type"].partition(";")[0])
-        return batch if len(asked) == 1 else (200, {}, SEVEN)
-
-    with asking(respond) as service:
-        answers = service.predict_several([b"first", b"second"])
-    assert [str(each) if isinstance(each, Unanswered) else each.digit for each in answers] == [first, 7]
-    assert asked == ["multipart/form-data", *["application/octet-stream"] * alone]
 
 
 def test_requests_in_flight_are_limited():

@@ -5,8 +5,8 @@ import pytest
 
 from app.cli import pictures
 from app.cli.answers import Unanswered
-from app.cli.pictures import expand, groups, printable, read
-from app.preprocess.formats import ENDINGS, FORMATS
+from app.cli.messages import printable
+from app.cli.pictures import expand, read
 
 
 @pytest.fixture
@@ -51,11 +51,6 @@ def test_a_folder_without_pictures_has_its_own_error(tmp_path):
         read(str(tmp_path))
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_each_format_has_an_extension(format):
-    assert f".{format.lower()}" in ENDINGS
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, r"^No such file or directory\.$"), (b"", "The file is empty"), (b"123456", "larger than 5 bytes")],
@@ -71,13 +66,3 @@ def test_a_missing_empty_or_oversized_file_is_an_error(tmp_path, monkeypatch, co
 
 def test_a_file_name_cannot_control_the_terminal():
     assert printable("sieben ü\x1b[2J\n\udcff.png") == "sieben ü�[2J��.png"
-
-
-def test_consecutive_small_files_are_sent_together(tmp_path):
-    names = {name: tmp_path / name for name in ("a", "b", "c", "large", "d")}
-    for name, path in names.items():
-        path.write_bytes(bytes(pictures.SMALL_BYTES + (name == "large")))
-    given = [*map(str, names.values()), "-", "none.png", "none.png"]
-    found = [[name.removeprefix(f"{tmp_path}/") for name in group] for group in groups(given, most=2)]
-    assert found == [["a", "b"], ["c"], ["large"], ["d"], ["-"], ["none.png"], ["none.png"]]
-    assert list(groups(given, most=1)) == [[name] for name in given]
