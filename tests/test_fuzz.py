@@ -89,8 +89,9 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
     impatient = {"DIGITS_CLIENT_TIMEOUT_SECONDS": "1", "DIGITS_BODY_TIMEOUT_SECONDS": "1"}
-    with serving(DIGITS_MAX_PIXELS="1000000", DIGITS_DECODERS="1", **impatient) as (_, url):
+    with serving(DIGITS_MAX_PIXELS="1000000", DIGITS_DECODERS="1", **impatient) as (process, url):
         yield url
+    assert all(line.startswith("{") for line in process.log.splitlines())  # libraries write nothing there
 
 
 def answers(url: str, sent: bytes) -> bytes:
@@ -217,4 +218,7 @@ def test_a_damaged_connection_is_answered_or_closed(sent, service):
 
 
 def test_the_service_still_works_afterwards(service):
+    damaged = bytearray(encode(COLOURFUL.resize((1000, 1000)), "TIFF", compression="tiff_lzw"))
+    damaged[1000:1100] = bytes(100)  # libtiff would write a warning to standard error
+    assert read(service, b"/predict", bytes(damaged)) is None
     assert b'"digit":7' in answers(service, head(len(PNG)) + PNG)
