@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import requires
 from pathlib import Path
-from string import Template
 
 import httpx2
 import onnx
@@ -26,13 +25,10 @@ from support import LINES_MODEL, MODEL, ROOT, encode, serving, tool, until
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 KUBERNETES = ROOT / "deploy" / "kubernetes" / "base" / "digits.yaml"
 MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all(KUBERNETES.read_text())}
 WORKFLOWS = ROOT / ".github" / "workflows"
-CI = (WORKFLOWS / "ci.yml").read_text()
-RELEASE = (WORKFLOWS / "release.yml").read_text()
 POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 SHUTDOWN = sum(Settings.model_fields[name].default for name in ("drain_seconds", "shutdown_timeout_seconds"))
@@ -43,63 +39,22 @@ def run(*command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def locked(name: str) -> dict[str, str]:
-    """Map each package of a lock to the lines that follow it."""
-    text = (ROOT / name).read_text()
-    return dict(re.findall(r"^([\w-]+==\S+).*\n((?:    .*\n)+)", text, re.MULTILINE))
-
-
 def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
     asked = defaultdict(SpecifierSet)
     for each in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["otel"]):
         asked[each.name] &= each.specifier
-    versions = dict(pin.split("==") for pin in locked("requirements.lock"))
-    direct = {pin.split("==")[0] for pin, below in locked("requirements.lock").items() if "(pyproject.toml)" in below}
-    assert direct == set(asked), "make lock"
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = re.findall(r"^([\w-]+)==(\S+).*\n((?:    .*\n)+)", lock, re.MULTILINE)
+    versions = {name: version for name, version, _ in locked}
+    assert {name for name, _, below in locked if "(pyproject.toml)" in below} == set(asked), "make lock"
     assert all(versions[name] in specifier for name, specifier in asked.items()), "make lock"
     exporter = {each.name for each in map(Requirement, requires("fastapi")) if "opentelemetry" in str(each.marker)}
     assert "opentelemetry-sdk" in exporter <= set(versions), "make lock"
     assert not set(versions) & {"torch", "torchvision", "onnx", "matplotlib", "pytest", "hatchling"}
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock"])
-def test_each_locked_package_has_its_hashes(name):
-    packages = locked(name)
-    assert len(packages) == len(re.findall(r"^\S+==", (ROOT / name).read_text(), re.MULTILINE)) > 0
-    assert all("--hash=sha256:" in below for below in packages.values())
-
-
 def test_hadolint_accepts_the_dockerfile():
     run("hadolint", "Dockerfile")
-
-
-def test_the_build_context_is_what_the_dockerfile_copies():
-    copied = {
-        name
-        for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE)
-        for name in names.split()
-    }
-    allowed = {line.removeprefix("!").removesuffix("/") for line in IGNORED if line.startswith("!")}
-    assert IGNORED[1] == "*"
-    assert copied == allowed
-    assert all((ROOT / name).exists() for name in allowed)
-
-
-def test_each_base_image_has_a_tag_other_than_latest():
-    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
-    stages = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE)
-    images = [Template(name).substitute(arguments) for name in re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)]
-    images += [each["image"] for each in COMPOSE.values() if "build" not in each]
-    for image in set(images) - set(stages):
-        assert re.fullmatch(r"\S+:(?!latest$)[\w.-]+", image), image
-
-
-def test_the_image_and_its_release_set_each_label_once():
-    labels = dict(re.findall(r"(org\.opencontainers\.image\.\w+)=\"(.*?)\"", DOCKERFILE))
-    of_the_release = re.findall(r"(org\.opencontainers\.image\.\w+)=", RELEASE)
-    assert labels["org.opencontainers.image.licenses"] == PROJECT["license"]
-    names = sorted(name.rsplit(".")[-1] for name in [*labels, *of_the_release])
-    assert names == ["description", "licenses", "revision", "source", "title", "version"]
 
 
 def test_compose_is_valid():
@@ -223,44 +178,18 @@ def test_a_rolling_restart_behind_the_proxy_loses_no_request(nginx, tmp_path, se
     assert answered[200] == answered.total() > 100
 
 
-def releases() -> list[str]:
-    """List the versions of the CHANGELOG, newest first."""
-    changelog = (ROOT / "CHANGELOG.md").read_text()
-    return re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
-
-
-def test_no_release_in_the_changelog_is_newer_than_the_version():
-    numbers = [tuple(map(int, version.split("."))) for version in releases()]
-    assert numbers == sorted(set(numbers), reverse=True)
-    assert tuple(map(int, PROJECT["version"].split("."))) >= max(numbers, default=(0,))
-
-
 @pytest.mark.skipif(os.environ.get("GITHUB_REF_TYPE") != "tag", reason="for a release")
 def test_tag_version_and_changelog_of_a_release_agree():
     assert os.environ["GITHUB_REF_NAME"] == f"v{PROJECT['version']}"
-    assert releases()[:1] == [PROJECT["version"]]
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(r"^## \[(\S+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[1] == PROJECT["version"]
 
 
-def test_the_workflow_runs_all_checks_and_a_release_waits_for_them():
-    ci, release = (yaml.safe_load(text)["jobs"] for text in (CI, RELEASE))
-    assert ".ci/run" in [step.get("run") for step in ci["checks"]["steps"]]
-    targets = re.findall(r"^make (.*?)(?: &.*)?$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert targets == [".venv/all", "test", "audit"]
-    assert PROJECT["requires-python"].removeprefix(">=") in ci["checks"]["strategy"]["matrix"]["python"]
-    assert ci["image"]["needs"] == ["checks"]
+def test_a_release_waits_for_all_checks():
+    release = yaml.safe_load((WORKFLOWS / "release.yml").read_text())["jobs"]
     assert release.pop("ci")["uses"] == "$/.github/workflows/ci.yml"
-    assert {name: job["needs"] for name, job in release.items()} == {
-        "dist": ["ci"],
-        "pypi": ["dist"],
-        "image": ["dist"],
-    }
-
-
-@pytest.mark.parametrize("path", sorted(WORKFLOWS.iterdir()), ids=lambda path: path.name)
-def test_a_workflow_pins_each_action_to_a_commit(path):
-    used = re.findall(r"\buses: (?!\$/)(.*)$", path.read_text(), re.MULTILINE)
-    assert used
-    assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
+    needs = {name: job["needs"] for name, job in release.items()}
+    assert needs == {"dist": ["ci"], "pypi": ["dist"], "image": ["dist"]}
 
 
 @pytest.mark.slow
