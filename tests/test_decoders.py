@@ -13,7 +13,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from io import BytesIO
 
-import numpy as np
 import pytest
 from pebble import ProcessPool
 from PIL import Image
@@ -112,24 +111,6 @@ def test_while_no_process_can_start_pictures_are_refused_and_it_is_logged_once(
 
     asyncio.run(read_several())
     assert [record.message for record in caplog.records] == [logged]
-
-
-@pytest.mark.alone
-def test_started_processes_are_warm(pool):
-    """Each has loaded both networks, and used them."""
-
-    async def start_and_read() -> list[float]:
-        await pool.start()
-        started, seconds = pids(), []
-        for _ in range(20):
-            begin = time.perf_counter()
-            await read(pool, PHOTO)
-            seconds.append(time.perf_counter() - begin)
-        assert pids() == started
-        return seconds
-
-    seconds = asyncio.run(start_and_read())
-    assert max(seconds[:2]) < 3 * np.median(seconds)
 
 
 def jpeg_in_scans(grey: Image.Image) -> bytes:
