@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import httpx2
@@ -201,6 +201,11 @@ def picture(data: bytes) -> Body:
     return "/predict", {}, data
 
 
+@cache
+def hostile_picture(name: str) -> Body:
+    return picture(PICTURES[name]())
+
+
 def send(url: str, body: Body) -> int:
     path, headers, content = body
     return httpx2.post(url + path, headers=headers, content=content, timeout=60).status_code
@@ -216,6 +221,7 @@ def send_for(url: str, body: Body, seconds: float, statuses: set[int]) -> None:
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[subprocess.Popen, str]]:
     with serving() as running:
+        assert httpx2.get(f"{running[1]}/health", timeout=20).is_success  # it has started
         yield running
 
 
@@ -250,7 +256,7 @@ def bounded(service: tuple[subprocess.Popen, str], megabytes: float = 512) -> It
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_hostile_picture_does_not_affect_others(name, service):
-    hostile, good, url = picture(PICTURES[name]()), picture(encode(drawing(SEVEN))), service[1]
+    hostile, good, url = hostile_picture(name), picture(encode(drawing(SEVEN))), service[1]
     beside = set[int]()
     with bounded(service), ThreadPoolExecutor(16) as pool:
         statuses = set(pool.map(send, [url] * 16, [hostile] * 16))
@@ -279,7 +285,7 @@ def stop(process: subprocess.Popen) -> None:
 
 
 def test_the_service_stops_soon_while_it_reads_hostile_pictures():
-    hostile = [picture(make()) for make in PICTURES.values()]
+    hostile = [*map(hostile_picture, PICTURES)]
     with serving() as (process, url), ThreadPoolExecutor(len(hostile)) as pool:
         asked = [pool.submit(send, url, each) for each in hostile]
         time.sleep(0.2)
