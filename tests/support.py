@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import shutil
+import ssl
 import struct
 import subprocess
 import sys
@@ -413,8 +414,11 @@ Response = tuple[int, dict[str, str], object]
 
 
 @contextmanager
-def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
-    """Run a service on a free port that answers as `respond` does to the request's headers; yields its address."""
+def answering(respond: Callable[[dict[str, str]], Response], certificate: Path | None = None) -> Iterator[str]:
+    """Run a service on a free port that answers as `respond` does to the request's headers; yields its address.
+
+    With a certificate, with its key in the same file, it speaks TLS.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -436,10 +440,14 @@ def answering(respond: Callable[[dict[str, str]], Response]) -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}"
+            yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()

@@ -1,5 +1,6 @@
 """Importing a module has no side effects and loads no unneeded packages; import-linter checks the layers."""
 
+import os
 import subprocess
 import sys
 
@@ -7,12 +8,13 @@ import pytest
 
 from support import ROOT
 
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+MODULES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for package in ("app", "training")
     for path in (ROOT / package).rglob("*.py")
     if path.name != "__init__.py"
-}
+]
+SERVICE = [name for name in MODULES if name.startswith("app.")]
 
 
 def test_init_files_are_empty():
@@ -20,39 +22,35 @@ def test_init_files_are_empty():
         assert path.read_text() == ""
 
 
+def run(code: str, **environment: str) -> str:
+    """Run Python code that warns and reports nothing; return what it prints."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("imported", "unwanted"),
     [
-        (sorted(name for name in MODULES if name.startswith("app.")), "torch torchvision onnx matplotlib training"),
-        (
-            ["app.cli.commands", "app.server.logs", "app.server.process"],
-            "httpx2 rich.progress app.cli.terminal",
-        ),  # digits serve
-        (
-            ["app.cli.commands", "app.cli.client", "app.cli.terminal"],
-            "fastapi uvicorn onnxruntime numpy PIL",
-        ),  # digits predict
-        (
-            ["app.cli.commands", "app.cli.client", "app.cli.records"],
-            "rich.console fastapi uvicorn onnxruntime",
-        ),  # … --json
-        (["app.cli.commands", "app.cli.local"], "fastapi uvicorn httpx2"),  # … --local
+        ("app.cli.commands, app.server.logs, app.server.process", "httpx2 rich.progress app.cli.terminal"),  # serve
+        ("app.cli.commands, app.cli.client, app.cli.terminal", "fastapi uvicorn onnxruntime numpy PIL"),  # predict
+        ("app.cli.commands, app.cli.client, app.cli.records", "rich.console fastapi uvicorn onnxruntime"),  # … --json
+        ("app.cli.commands, app.cli.local", "fastapi uvicorn httpx2"),  # … --local
     ],
 )
 def test_unneeded_packages_are_not_imported(imported, unwanted):
-    code = f"import sys, {', '.join(imported)}; print([name for name in {unwanted.split()} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    code = f"import sys, {imported}; print([name for name in {unwanted.split()} if name in sys.modules])"
+    assert run(code, **os.environ) == "[]\n"
 
 
 @pytest.mark.slow
-def test_importing_prints_nothing_and_reads_no_settings():
-    code = f"import {', '.join(MODULES)}"
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
-        env={"DIGITS_PORT": "nonsense", "DIGITS_MODEL": "/nowhere"},
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_importing_prints_nothing_reads_no_settings_and_the_service_needs_no_training_packages():
+    unwanted = "torch torchvision onnx matplotlib training".split()
+    code = f"""
+import sys, {", ".join(SERVICE)}
+assert not [name for name in {unwanted} if name in sys.modules]
+assert "app" not in vars(app.main)
+import {", ".join(MODULES)}
+"""
+    assert run(code, DIGITS_PORT="nonsense", DIGITS_MODEL="/nowhere") == ""

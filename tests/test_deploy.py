@@ -7,12 +7,10 @@ import subprocess
 import threading
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from importlib.metadata import requires
 from pathlib import Path
-from string import Template
 
 import httpx2
 import onnx
@@ -27,13 +25,10 @@ from support import LINES_MODEL, MODEL, ROOT, encode, serving, tool, until
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-IGNORED = (ROOT / ".dockerignore").read_text().splitlines()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 KUBERNETES = ROOT / "deploy" / "kubernetes" / "base" / "digits.yaml"
 MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all(KUBERNETES.read_text())}
 WORKFLOWS = ROOT / ".github" / "workflows"
-CI = (WORKFLOWS / "ci.yml").read_text()
-RELEASE = (WORKFLOWS / "release.yml").read_text()
 POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 SHUTDOWN = sum(Settings.model_fields[name].default for name in ("drain_seconds", "shutdown_timeout_seconds"))
@@ -44,85 +39,22 @@ def run(*command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def locked(name: str) -> dict[str, str]:
-    """Map each package of a lock to the lines that follow it."""
-    text = (ROOT / name).read_text()
-    return dict(re.findall(r"^([\w-]+==\S+).*\n((?:    .*\n)+)", text, re.MULTILINE))
-
-
-def test_the_lock_satisfies_the_dependencies():
+def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
     asked = defaultdict(SpecifierSet)
     for each in map(Requirement, PROJECT["dependencies"] + PROJECT["optional-dependencies"]["otel"]):
         asked[each.name] &= each.specifier
-    pinned = [
-        pin.split("==") for pin, below in locked("requirements.lock").items() if "digits (pyproject.toml)" in below
-    ]
-    assert {name for name, _ in pinned} == set(asked), "make lock"
-    assert all(version in asked[name] for name, version in pinned), "make lock"
-
-
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock"])
-def test_each_locked_package_has_its_hashes(name):
-    packages = locked(name)
-    assert len(packages) == len(re.findall(r"^\S+==", (ROOT / name).read_text(), re.MULTILINE)) > 0
-    assert all("--hash=sha256:" in below for below in packages.values())
-
-
-def test_the_lock_includes_the_trace_exporter():
-    names = {pin.split("==")[0] for pin in locked("requirements.lock")}
-    of_fastapi = [each for each in map(Requirement, requires("fastapi")) if each.marker]
-    exporter = {each.name for each in of_fastapi if each.marker.evaluate({"extra": "opentelemetry"})}
-    assert "opentelemetry-sdk" in exporter <= names, "make lock"
-
-
-def test_the_lock_excludes_training_packages():
-    names = {pin.split("==")[0] for pin in locked("requirements.lock")}
-    assert not names & {"torch", "torchvision", "onnx", "matplotlib", "pytest", "hatchling"}
+    lock = (ROOT / "requirements.lock").read_text()
+    locked = re.findall(r"^([\w-]+)==(\S+).*\n((?:    .*\n)+)", lock, re.MULTILINE)
+    versions = {name: version for name, version, _ in locked}
+    assert {name for name, _, below in locked if "(pyproject.toml)" in below} == set(asked), "make lock"
+    assert all(versions[name] in specifier for name, specifier in asked.items()), "make lock"
+    exporter = {each.name for each in map(Requirement, requires("fastapi")) if "opentelemetry" in str(each.marker)}
+    assert "opentelemetry-sdk" in exporter <= set(versions), "make lock"
+    assert not set(versions) & {"torch", "torchvision", "onnx", "matplotlib", "pytest", "hatchling"}
 
 
 def test_hadolint_accepts_the_dockerfile():
     run("hadolint", "Dockerfile")
-
-
-def test_the_build_context_is_what_the_dockerfile_copies():
-    copied = {
-        name
-        for names in re.findall(r"^COPY (?:--chmod=\d+ )?([^-].*) \S+$", DOCKERFILE, re.MULTILINE)
-        for name in names.split()
-    }
-    allowed = {line.removeprefix("!").removesuffix("/") for line in IGNORED if line.startswith("!")}
-    assert IGNORED[1] == "*"
-    assert copied == allowed
-    assert all((ROOT / name).exists() for name in allowed)
-
-
-def test_the_image_is_not_tied_to_an_architecture():
-    assert not re.search(r"amd64|x86|arm64|aarch64|--platform", DOCKERFILE)
-
-
-def test_code_is_copied_last():
-    final = DOCKERFILE.split("\nFROM ")[-1]
-    copied = re.findall(r"^COPY (?:--from=|--chmod=\d+ )?(\S+)", final, re.MULTILINE)
-    assert copied == ["dependencies", "LICENSE", "models/digits.onnx", "service"]
-    assert {"models/digits.onnx", "models/lines.onnx"} <= set(re.findall(r"\S+\.onnx", final))
-    assert not re.search(r"^RUN", final, re.MULTILINE)
-
-
-def test_each_base_image_has_a_tag_other_than_latest():
-    arguments = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
-    stages = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE)
-    images = [Template(name).substitute(arguments) for name in re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)]
-    images += [each["image"] for each in COMPOSE.values() if "build" not in each]
-    for image in set(images) - set(stages):
-        assert re.fullmatch(r"\S+:(?!latest$)[\w.-]+", image), image
-
-
-def test_the_image_and_its_release_set_each_label_once():
-    labels = dict(re.findall(r"(org\.opencontainers\.image\.\w+)=\"(.*?)\"", DOCKERFILE))
-    of_the_release = re.findall(r"(org\.opencontainers\.image\.\w+)=", RELEASE)
-    assert labels["org.opencontainers.image.licenses"] == PROJECT["license"]
-    names = sorted(name.rsplit(".")[-1] for name in [*labels, *of_the_release])
-    assert names == ["description", "licenses", "revision", "source", "title", "version"]
 
 
 def test_compose_is_valid():
@@ -140,18 +72,18 @@ def test_compose_mounts_existing_files():
 
 def test_the_kubernetes_objects_name_the_same_pods():
     labels = MANIFESTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
-    assert MANIFESTS["Deployment"]["spec"]["selector"]["matchLabels"] == labels
-    assert MANIFESTS["Service"]["spec"]["selector"] == labels
-    assert MANIFESTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
-    assert MANIFESTS["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+    specs = {kind: each["spec"] for kind, each in MANIFESTS.items() if "spec" in each}
+    assert specs["Service"]["selector"] == specs["NetworkPolicy"]["podSelector"]["matchLabels"] == labels
+    for each in (specs["Deployment"]["selector"], specs["PodDisruptionBudget"]["selector"]):
+        assert each["matchLabels"] == labels
     assert POD["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] == labels
 
 
 def test_only_pods_of_the_namespace_or_labelled_as_clients_reach_the_service():
     clients = {"namespaceSelector": {}, "podSelector": {"matchLabels": {"digits-client": "true"}}}
-    allowed = [{"podSelector": {}}, clients]
-    assert MANIFESTS["NetworkPolicy"]["spec"]["ingress"] == [{"from": allowed, "ports": [{"port": "http"}]}]
-    assert "Ingress" in MANIFESTS["NetworkPolicy"]["spec"]["policyTypes"]
+    policy = MANIFESTS["NetworkPolicy"]["spec"]
+    assert policy["ingress"] == [{"from": [{"podSelector": {}}, clients], "ports": [{"port": "http"}]}]
+    assert "Ingress" in policy["policyTypes"]
 
 
 def test_a_service_named_digits_does_not_set_the_port():
@@ -181,27 +113,22 @@ def test_deployments_set_only_known_settings():
     assert set(names) - of_the_client <= {name.upper() for name in Settings.model_fields}
 
 
-def version_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "setting"), [("digits", "DIGITS_MODEL"), ("lines", "DIGITS_LINES_MODEL")])
-def test_a_model_of_your_own_is_served_with_the_other_one_that_is_shipped(tmp_path, seven, name, setting):
-    files = {"digits": MODEL, "lines": LINES_MODEL}
-    model = onnx.load(files[name])
-    model.metadata_props.add(key="owner", value="somebody else")
-    files[name] = tmp_path / "own.onnx"
-    onnx.save(model, files[name])
-    with serving(**{setting: str(files[name])}) as (_, url):
-        models = httpx2.get(f"{url}/health").json()["models"]
-        assert {name: model["version"] for name, model in models.items()} == {
-            name: version_of(file) for name, file in files.items()
-        }
-        assert models[name]["owner"] == "somebody else"
-        answer = httpx2.post(f"{url}/predict", content=encode(seven)).json()
-        assert (answer["digit"], answer["model"]) == (7, version_of(files["digits"]))
-        assert httpx2.post(f"{url}/read", content=encode(seven)).json()["model"] == version_of(files["lines"])
+def test_models_of_your_own_are_served(tmp_path, seven):
+    settings, versions = {}, {}
+    for name, setting, shipped in (("digits", "DIGITS_MODEL", MODEL), ("lines", "DIGITS_LINES_MODEL", LINES_MODEL)):
+        model = onnx.load(shipped)
+        model.metadata_props.add(key="owner", value="somebody else")
+        settings[setting] = str(tmp_path / f"{name}.onnx")
+        onnx.save(model, settings[setting])
+        versions[name] = hashlib.sha256(Path(settings[setting]).read_bytes()).hexdigest()[:12]
+    with serving(**settings) as (_, url), httpx2.Client(base_url=url) as client:
+        models = client.get("/health").json()["models"]
+        assert {name: model["version"] for name, model in models.items()} == versions
+        assert {model["owner"] for model in models.values()} == {"somebody else"}
+        answer = client.post("/predict", content=encode(seven)).json()
+        assert (answer["digit"], answer["model"]) == (7, versions["digits"])
+        assert client.post("/read", content=encode(seven)).json()["model"] == versions["lines"]
 
 
 @pytest.fixture
@@ -219,30 +146,20 @@ def test_the_documented_proxy_has_the_limits_of_the_service(nginx):
     assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
 
 
-@contextmanager
-def proxying(configuration: str, folder: Path) -> Iterator[httpx2.Client]:
-    """Run nginx with a configuration; yields a client of it."""
-    (folder / "nginx.conf").write_text(configuration)
-    command = tool("nginx", "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", "daemon off;")
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        assert until((folder / "socket").exists)
-        with httpx2.Client(transport=httpx2.HTTPTransport(uds=str(folder / "socket")), base_url="http://x") as client:
-            yield client
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
-
-
 @pytest.mark.slow
 def test_a_rolling_restart_behind_the_proxy_loses_no_request(nginx, tmp_path, seven):
-    picture, answered = encode(seven), Counter()
+    picture, answered, over = encode(seven), Counter(), threading.Event()
     with ExitStack() as stack:
         services = [stack.enter_context(serving()) for _ in range(2)]
         for port, (_, url) in zip((8000, 8001), services, strict=True):
             nginx = nginx.replace(f"127.0.0.1:{port} ", url.removeprefix("http://") + " ")
-        client = stack.enter_context(proxying(nginx, tmp_path))
-        over = threading.Event()
+        (tmp_path / "nginx.conf").write_text(nginx)
+        command = tool("nginx", "-e", "stderr", "-c", str(tmp_path / "nginx.conf"), "-g", "daemon off;")
+        proxy = stack.enter_context(subprocess.Popen(command, stderr=subprocess.DEVNULL))
+        stack.callback(proxy.terminate)
+        assert until((tmp_path / "socket").exists)
+        transport = httpx2.HTTPTransport(uds=str(tmp_path / "socket"))
+        client = stack.enter_context(httpx2.Client(transport=transport, base_url="http://x"))
 
         def ask() -> None:
             while not over.is_set():
@@ -261,45 +178,18 @@ def test_a_rolling_restart_behind_the_proxy_loses_no_request(nginx, tmp_path, se
     assert answered[200] == answered.total() > 100
 
 
-def releases() -> list[str]:
-    """List the versions of the CHANGELOG, newest first."""
-    changelog = (ROOT / "CHANGELOG.md").read_text()
-    return re.findall(r"^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
-
-
-def test_no_release_in_the_changelog_is_newer_than_the_version():
-    numbers = [tuple(map(int, version.split("."))) for version in releases()]
-    assert numbers == sorted(set(numbers), reverse=True)
-    assert tuple(map(int, PROJECT["version"].split("."))) >= max(numbers, default=(0,))
-
-
 @pytest.mark.skipif(os.environ.get("GITHUB_REF_TYPE") != "tag", reason="for a release")
 def test_tag_version_and_changelog_of_a_release_agree():
     assert os.environ["GITHUB_REF_NAME"] == f"v{PROJECT['version']}"
-    assert releases()[:1] == [PROJECT["version"]]
-
-
-def test_the_workflow_runs_all_checks():
-    jobs = yaml.safe_load(CI)["jobs"]
-    steps = [step for job in jobs.values() for step in job["steps"]]
-    assert ".ci/run" in [step.get("run") for step in steps]
-    targets = re.findall(r"^make (.*?)(?: &.*)?$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
-    assert targets == [".venv/all", "test", "audit"]
-    assert set(jobs["image"]["needs"]) == set(jobs) - {"image"}
-    assert f"'{PROJECT['requires-python'].removeprefix('>=')}'" in CI.replace('"', "'")
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    assert re.search(r"^## \[(\S+)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)[1] == PROJECT["version"]
 
 
 def test_a_release_waits_for_all_checks():
-    jobs = yaml.safe_load(RELEASE)["jobs"]
-    assert jobs.pop("ci")["uses"] == "$/.github/workflows/ci.yml"
-    assert {name: job["needs"] for name, job in jobs.items()} == {"dist": ["ci"], "pypi": ["dist"], "image": ["dist"]}
-
-
-@pytest.mark.parametrize("path", sorted(WORKFLOWS.iterdir()), ids=lambda path: path.name)
-def test_a_workflow_pins_each_action_to_a_commit(path):
-    used = re.findall(r"\buses: (?!\$/)(.*)$", path.read_text(), re.MULTILINE)
-    assert used
-    assert [each for each in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", each)] == []
+    release = yaml.safe_load((WORKFLOWS / "release.yml").read_text())["jobs"]
+    assert release.pop("ci")["uses"] == "$/.github/workflows/ci.yml"
+    needs = {name: job["needs"] for name, job in release.items()}
+    assert needs == {"dist": ["ci"], "pypi": ["dist"], "image": ["dist"]}
 
 
 @pytest.mark.slow

@@ -1,18 +1,16 @@
 """Fuzzing: damaged pictures, forms and connections always get a timely answer, and nothing breaks.
 
-`make fuzz` tries 100,000 pictures, 100,000 inference requests, 20,000 forms and 20,000 connections.
+`make fuzz` tries 100,000 pictures, 100,000 inference requests, 20,000 numbers, forms and connections.
 """
 
-import asyncio
 import base64
 import gzip
 import json
 import os
+import re
 import socket
-import time
-import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -20,18 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.inference.classifier import Classifier
-from app.inference.decoders import Decoders
-from app.inference.lines import LineNetwork
-from app.inference.reader import Reader
-from app.inference.text import Text
-from app.preprocess.errors import PreprocessError
-from support import LINES_MODEL, MODEL, encode, load_sheet, number, serving
+from support import encode, levels_of, load_sheet, number, serving, turned_jpeg
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
-MAX_PIXELS, MEMORY_BYTES = 1_000_000, 220_000_000
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 300))
-
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 100))
 FUZZ = settings(
     max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 1000
 )
@@ -40,41 +30,26 @@ FUZZ_FEWER = settings(FUZZ, max_examples=EXAMPLES // 5)
 DIGITS = load_sheet()[0]
 DIGIT = Image.fromarray(DIGITS[350]).resize((56, 56))
 COLOURFUL = Image.merge("RGBA", (DIGIT, DIGIT.rotate(90), DIGIT.rotate(180), DIGIT))
-REAL = [
-    encode(DIGIT),
+RGB = COLOURFUL.convert("RGB")
+PNG, JPEG = encode(DIGIT), turned_jpeg(RGB, quality=80)
+DIGIT_FILES = [
+    PNG,
+    JPEG,
     encode(COLOURFUL),
     encode(COLOURFUL.convert("P", palette=Image.Palette.ADAPTIVE)),
-    encode(Image.fromarray(np.asarray(DIGIT).astype(np.uint16) * 256)),
-    encode(
-        COLOURFUL.convert("RGB"),
-        "JPEG",
-        quality=80,
-        exif=b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0",
-    ),
-    encode(COLOURFUL.convert("RGB"), "JPEG", progressive=True),
+    encode(np.asarray(DIGIT).astype(np.uint16) * 256),
+    encode(RGB, "JPEG", progressive=True),
     encode(COLOURFUL.convert("CMYK"), "JPEG"),
     encode(COLOURFUL, "WEBP", lossless=True),
-    encode(COLOURFUL.convert("RGB"), "WEBP"),
-    encode(COLOURFUL.convert("RGB"), "AVIF"),
-    encode(COLOURFUL.convert("RGB"), "HEIF"),
+    *[encode(RGB, format) for format in ("WEBP", "AVIF", "HEIF")],
     encode(DIGIT, "GIF", save_all=True, append_images=[DIGIT.rotate(90)]),
     encode(DIGIT, "BMP"),
     encode(COLOURFUL, "TIFF"),
     encode(DIGIT, "TIFF", compression="tiff_lzw"),
-    encode(COLOURFUL.convert("RGB"), "TIFF", compression="jpeg"),
+    encode(RGB, "TIFF", compression="jpeg"),
 ]
-
-
 NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
-NUMBERS = [
-    encode(NUMBER),
-    encode(NUMBER, "JPEG", quality=80),
-    encode(NUMBER.convert("RGB"), "WEBP"),
-    encode(NUMBER.convert("P"), "GIF"),
-    encode(NUMBER, "BMP"),
-    encode(NUMBER, "TIFF"),
-    encode(NUMBER.convert("RGB"), "HEIF"),
-]
+NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in "PNG JPEG WEBP GIF BMP TIFF HEIF".split()]
 
 BOXES = (
     b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap pixi hvcC av1C hvc1 av01 mdat".split()
@@ -112,86 +87,11 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def reader() -> Iterator[tuple[asyncio.Runner, Reader]]:
-    """A reader like the service's, and its event loop."""
-    with asyncio.Runner() as runner, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's warnings, as in the service
-        decoders = Decoders((MODEL, LINES_MODEL), 1, MAX_PIXELS, MEMORY_BYTES, 5.0, on_kill=lambda: None)
-        reader = Reader(Classifier(MODEL), LineNetwork(LINES_MODEL), decoders)
-        yield runner, reader
-        reader.close()
-
-
-@pytest.fixture(scope="module")
-def read(reader) -> Callable[[bytes], np.ndarray]:
-    """Read a picture's digit; return its frame or an error."""
-    runner, reader = reader
-
-    async def frame_of(data: bytes) -> np.ndarray:
-        return (await reader.read_small(data) or await reader.read_large(data)).frame
-
-    return lambda data: runner.run(frame_of(data))
-
-
-@pytest.fixture(scope="module")
-def read_text(reader) -> Callable[[bytes], Text]:
-    """Read what is written in a picture; return a text or an error."""
-    runner, reader = reader
-    return lambda data: runner.run(reader.read_text(data))
-
-
-@FUZZ
-@given(data=damaged(REAL))
-def test_a_damaged_picture_is_read_or_refused(data, read):
-    started = time.perf_counter()
-    try:
-        frame = read(data)
-    except PreprocessError:
-        return
-    finally:
-        assert time.perf_counter() - started < 6
-    assert frame.shape == (28, 28)
-    assert frame.dtype == np.float32
-    assert np.isfinite(frame).all()
-    assert frame.min() >= 0
-    assert frame.max() == pytest.approx(1)
-
-
-@FUZZ_FEWER
-@given(data=damaged(REAL + NUMBERS))
-def test_a_damaged_picture_is_read_as_a_number_or_refused(data, read_text):
-    started = time.perf_counter()
-    try:
-        text = read_text(data)
-    except PreprocessError:
-        return
-    finally:
-        assert time.perf_counter() - started < 8
-    assert 0 <= text.confidence <= 1
-    assert len(text.lines) <= 32
-    for line in text.lines:
-        assert line.digits or line.marks
-        for digit in line.digits:
-            assert digit.frame.shape == (28, 28)
-            assert np.isfinite(digit.frame).all()
-            assert digit.probabilities.sum() == pytest.approx(1, abs=1e-4)
-
-
-def form(*parts: bytes) -> bytes:
-    return b"".join(b"--X\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--X--\r\n"
-
-
-FORMS = [
-    form(b'name="file"; filename="7.png"\r\nContent-Type: image/png\r\n\r\n' + REAL[0]),
-    form(b'name="a"\r\n\r\nb', b'name="file"; filename="7.png"\r\n\r\n' + REAL[0], b'name="c"\r\n\r\nd'),
-    form(b"name=\"file\"; filename*=UTF-8''%C3%BC.png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + REAL[0]),
-]
-
-
-@pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="1", DIGITS_BODY_TIMEOUT_SECONDS="1") as (_, url):
+    impatient = {"DIGITS_CLIENT_TIMEOUT_SECONDS": "1", "DIGITS_BODY_TIMEOUT_SECONDS": "1"}
+    with serving(DIGITS_MAX_PIXELS="1000000", DIGITS_DECODERS="1", **impatient) as (process, url):
         yield url
+    assert all(line.startswith("{") for line in process.log.splitlines())  # libraries write nothing there
 
 
 def answers(url: str, sent: bytes) -> bytes:
@@ -213,46 +113,76 @@ def head(length: int, *lines: bytes, path: bytes = b"/predict") -> bytes:
     return b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % (path, length) + b"".join(lines) + b"\r\n"
 
 
+def read(url: str, path: bytes, data: bytes) -> dict | None:
+    """Send a picture; return the answer, or None if it is refused."""
+    answer = answers(url, head(len(data), path=path) + data)
+    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 415", b"HTTP/1.1 422"))
+    return json.loads(answer.partition(b"\r\n\r\n")[2]) if answer.startswith(b"HTTP/1.1 200") else None
+
+
+def assert_valid(digit: dict) -> None:
+    frame = levels_of(digit["frame"])
+    assert (frame.shape, frame.dtype, frame.max()) == ((28, 28), np.uint8, 255)
+    assert sum(digit["probabilities"]) == pytest.approx(1, abs=0.001)
+
+
+@FUZZ
+@given(data=damaged(DIGIT_FILES))
+def test_a_damaged_picture_is_read_or_refused(data, service):
+    if digit := read(service, b"/predict?frame=true", data):
+        assert_valid(digit)
+
+
+@FUZZ_FEWER
+@given(data=damaged(DIGIT_FILES + NUMBER_FILES))
+def test_a_damaged_picture_is_read_as_a_number_or_refused(data, service):
+    if text := read(service, b"/read?frame=true", data):
+        assert 0 <= text["confidence"] <= 1
+        assert len(text["lines"]) <= 32
+        for line in text["lines"]:
+            assert line["digits"] or line["marks"]
+            for digit in line["digits"]:
+                assert_valid(digit)
+
+
+def form(*parts: bytes) -> bytes:
+    return b"".join(b"--X\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--X--\r\n"
+
+
+FORM = b"Content-Type: multipart/form-data; boundary=X\r\n"
+FORMS = [
+    form(b'name="file"; filename="7.png"\r\nContent-Type: image/png\r\n\r\n' + PNG),
+    form(b'name="a"\r\n\r\nb', b'name="file"; filename="7.png"\r\n\r\n' + PNG, b'name="c"\r\n\r\nd'),
+    form(b"name=\"file\"; filename*=UTF-8''%C3%BC.png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + PNG),
+]
+
+
 @FUZZ_FEWER
 @given(body=damaged(FORMS))
 def test_a_damaged_form_is_read_or_refused(body, service):
-    answer = answers(service, head(len(body), b"Content-Type: multipart/form-data; boundary=X\r\n") + body)
-    assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4"))
+    assert answers(service, head(len(body), FORM) + body).startswith((b"HTTP/1.1 200", b"HTTP/1.1 4"))
 
 
-def inference(request: dict, behind: bytes = b"") -> bytes:
+def inference(*inputs: dict, behind: bytes = b"", **others: object) -> bytes:
     """Build a body of the Open Inference Protocol, preceded by the length of its JSON in eight digits."""
-    content = json.dumps(request).encode()
+    content = json.dumps({"inputs": inputs, **others}).encode()
     return b"%08d" % len(content) + content + behind
 
 
 PICTURE = {"name": "picture", "shape": [2], "datatype": "BYTES"}
-TWO = b"".join(len(each).to_bytes(4, "little") + each for each in (REAL[0], REAL[4]))
-FRAME = (DIGITS[350].ravel() / 255).astype("<f4")
+TWO = b"".join(len(each).to_bytes(4, "little") + each for each in (PNG, JPEG))
+IN_BASE64 = [base64.b64encode(each).decode() for each in (PNG, JPEG)]
 PIXELS = {"name": "pixels", "shape": [1, 784], "datatype": "FP32"}
+FRAME = (DIGITS[350].ravel() / 255).astype("<f4")
+BINARY_OUTPUT = {
+    "parameters": {"binary_data_output": True},
+    "outputs": [{"name": "digit", "parameters": {"binary_data": False}}, {"name": "legibility"}],
+}
 INFERENCES = [
-    inference({"inputs": [PICTURE | {"parameters": {"binary_data_size": len(TWO)}}]}, TWO),
-    inference(
-        {
-            "id": "1",
-            "parameters": {"binary_data_output": True},
-            "inputs": [PIXELS | {"parameters": {"binary_data_size": 3136}}],
-            "outputs": [{"name": "digit", "parameters": {"binary_data": False}}, {"name": "legibility"}],
-        },
-        FRAME.tobytes(),
-    ),
-    inference({"inputs": [PIXELS | {"data": [round(float(value), 2) for value in FRAME]}]}),
-    inference(
-        {
-            "inputs": [
-                PICTURE
-                | {
-                    "parameters": {"content_type": "base64"},
-                    "data": [base64.b64encode(each).decode() for each in (REAL[0], REAL[1])],
-                }
-            ]
-        }
-    ),
+    inference(PICTURE | {"parameters": {"binary_data_size": len(TWO)}}, behind=TWO),
+    inference(PIXELS | {"parameters": {"binary_data_size": 3136}}, behind=FRAME.tobytes(), id="1", **BINARY_OUTPUT),
+    inference(PIXELS | {"data": [round(float(value), 2) for value in FRAME]}),
+    inference(PICTURE | {"parameters": {"content_type": "base64"}, "data": IN_BASE64}),
 ]
 COMPRESS = {b"identity": bytes, b"gzip": gzip.compress, b"deflate": zlib.compress}
 
@@ -261,7 +191,7 @@ COMPRESS = {b"identity": bytes, b"gzip": gzip.compress, b"deflate": zlib.compres
 @given(body=damaged(INFERENCES), encoding=st.sampled_from(sorted(COMPRESS)), data=st.data())
 def test_a_damaged_inference_request_is_answered_or_refused(body, encoding, data, service):
     """The body is damaged before compression, and sometimes after it."""
-    length, sent = bytes(filter(b"0123456789".__contains__, body[:8])), COMPRESS[encoding](body[8:])
+    length, sent = re.sub(rb"\D", b"", body[:8]), COMPRESS[encoding](body[8:])
     if sent and data.draw(st.booleans()):
         sent = data.draw(damaged([sent]))
     lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n" % (length, encoding)
@@ -270,12 +200,12 @@ def test_a_damaged_inference_request_is_answered_or_refused(body, encoding, data
 
 
 CONNECTIONS = [
-    head(len(REAL[0]), b"Content-Type: image/png\r\n") + REAL[0] + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
-    head(len(FORMS[0]), b"Content-Type: multipart/form-data; boundary=X\r\nExpect: 100-continue\r\n") + FORMS[0],
+    head(len(PNG), b"Content-Type: image/png\r\n") + PNG + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    head(len(FORMS[0]), FORM, b"Expect: 100-continue\r\n") + FORMS[0],
     b"POST /predict?frame=true HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-    b"5\r\n" + REAL[0][:5] + b"\r\n%x\r\n" % (len(REAL[0]) - 5) + REAL[0][5:] + b"\r\n0\r\nX-A: b\r\n\r\n",
-    head(len(REAL[4]), b"Content-Type: image/jpeg\r\n", path=b"/explain") + REAL[4],
-    b"POST /read?length=2 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(NUMBERS[1]) + NUMBERS[1],
+    b"5\r\n" + PNG[:5] + b"\r\n%x\r\n" % (len(PNG) - 5) + PNG[5:] + b"\r\n0\r\nX-A: b\r\n\r\n",
+    head(len(JPEG), b"Content-Type: image/jpeg\r\n", path=b"/explain") + JPEG,
+    head(len(NUMBER_FILES[1]), path=b"/read?length=2") + NUMBER_FILES[1],
     b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n\r\n",
     b"HEAD /openapi.json HTTP/1.0\r\nX-Request-ID: a\r\nX-API-Key: b\r\n\r\n",
 ]
@@ -288,5 +218,7 @@ def test_a_damaged_connection_is_answered_or_closed(sent, service):
 
 
 def test_the_service_still_works_afterwards(service):
-    picture = encode(DIGIT)
-    assert b'"digit":7' in answers(service, head(len(picture)) + picture)
+    damaged = bytearray(encode(COLOURFUL.resize((1000, 1000)), "TIFF", compression="tiff_lzw"))
+    damaged[1000:1100] = bytes(100)  # libtiff would write a warning to standard error
+    assert read(service, b"/predict", bytes(damaged)) is None
+    assert b'"digit":7' in answers(service, head(len(PNG)) + PNG)

@@ -19,16 +19,6 @@ def test_the_limit_on_open_files_is_raised_to_the_hard_limit():
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_limit_that_the_system_rejects_is_left_unchanged(monkeypatch):
-    resource = pytest.importorskip("resource")
-
-    def refuse(*_):
-        raise ValueError("current limit exceeds maximum limit")
-
-    monkeypatch.setattr(resource, "setrlimit", refuse)
-    memory.allow_many_connections()
-
-
 @pytest.mark.slow
 def test_the_server_works_without_the_resource_module_and_glibc():
     code = (

@@ -3,17 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import resource
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
-import urllib.request
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -27,28 +24,22 @@ import overload
 from app.server.process import listen
 from app.server.worker import forget_killed_workers
 from serving import family, form, pictures
-from support import DIGITS, MODELS, drawing, encode, peak_memory, serving, until
+from support import DIGITS, MODELS, drawing, encode, load_sheet, peak_memory, serving, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find processes")
+SEVEN = load_sheet()[0][358]
+SMALL, PICTURE = encode(SEVEN), encode(drawing(SEVEN))
 CLIENT_SECONDS = 0.5
-IMPATIENT = {"DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
-
-
-@pytest.fixture(scope="module")
-def picture(seven) -> bytes:
-    return encode(drawing(seven))
-
-
-@pytest.fixture(scope="module")
-def small(seven) -> bytes:
-    return encode(seven)
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    with serving(**IMPATIENT) as (_, url):
+    """The address of a service that is impatient with its clients."""
+    settings = {"DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
+    with serving(**settings) as (process, url):
         yield url
+    assert "Traceback" not in process.log
 
 
 def connect(url: str) -> socket.socket:
@@ -62,15 +53,33 @@ def post(body: bytes, length: int | None = None, headers: bytes = b"") -> bytes:
     return b"POST /predict HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (headers, declared) + body
 
 
+def get(path: bytes, headers: bytes = b"") -> bytes:
+    return b"GET %b HTTP/1.1\r\nHost: x\r\n%b\r\n" % (path, headers)
+
+
 def received(client: socket.socket) -> bytes:
     """Receive everything until the service closes the connection."""
     answer = b""
-    try:
+    with suppress(ConnectionResetError):
         while data := client.recv(65536):
             answer += data
-    except ConnectionResetError:
-        pass
     return answer
+
+
+def statuses(answers: bytes) -> list[int]:
+    """List the statuses of several answers; each 200 is that to a 7."""
+    found = list(map(int, re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)))
+    assert answers.count(b'"digit":7') == found.count(200)
+    return found
+
+
+def is_well(url: str, picture: bytes = SMALL) -> bool:
+    """Whether the service answers correctly within a second."""
+    try:
+        answer = httpx2.post(f"{url}/predict", content=picture, timeout=1)
+    except httpx2.TransportError:
+        return False
+    return answer.status_code == 200 and answer.json()["digit"] == 7
 
 
 def are_empty_queues(url: str, headers: dict[str, str] | None = None) -> bool:
@@ -79,15 +88,7 @@ def are_empty_queues(url: str, headers: dict[str, str] | None = None) -> bool:
     return all(f'digits_queue_depth{{queue="{name}"}} 0.0' in text for name in ("small", "large"))
 
 
-def is_well(url: str, small: bytes) -> bool:
-    """Whether the service answers correctly within a second."""
-    try:
-        answer = httpx2.post(f"{url}/predict", content=small, timeout=1)
-    except httpx2.TimeoutException:
-        return False
-    return answer.status_code == 200 and answer.json()["digit"] == 7
-
-
+CLOSE = b"Connection: close\r\n"
 CHUNKED = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 CLOSED = b""  # closed without an answer
 SLOW_OR_WRONG = {
@@ -102,440 +103,319 @@ SLOW_OR_WRONG = {
     "a negative length": (post(b"", length=-1), b"HTTP/1.1 400 "),
     "a length of 20 digits": (post(b"", length=10**19), b"HTTP/1.1 413 "),
     "a length of 4,001 digits": (post(b"", length=10**4000), b"HTTP/1.1 400 "),
-    "a length and chunks": (
-        CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: 5\r\n\r\n") + b"0\r\n\r\n" + post(b""),
-        b"HTTP/1.1 400 ",
-    ),
+    "a length and chunks": (CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n0\r\n\r\n" + post(b""), b"HTTP/1.1 400 "),
     "two lengths": (post(b"xx", headers=b"Content-Length: 1\r\n"), b"HTTP/1.1 400 "),
     "a chunk of no size": (CHUNKED + b"zz\r\n", b"HTTP/1.1 400 "),
+    "a large body, on a connection that closes after it": (post(bytes(25_000_000), headers=CLOSE), b"HTTP/1.1 413 "),
     "endless headers": (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 300_000, b"HTTP/1.1 400 "),
 }
 
 
-@pytest.mark.parametrize("name", SLOW_OR_WRONG)
-def test_a_slow_or_malformed_request_gets_a_short_answer_and_a_close(name, service, small):
-    sent, expected = SLOW_OR_WRONG[name]
-    with connect(service) as client:
+def test_slow_and_malformed_requests_get_a_short_answer_and_a_close(service):
+    with ExitStack() as stack:
         started = time.perf_counter()
-        client.sendall(sent)
-        answer = received(client)
+        clients = {name: stack.enter_context(connect(service)) for name in SLOW_OR_WRONG}
+        for name, client in clients.items():
+            client.sendall(SLOW_OR_WRONG[name][0])
+        answers = {name: received(client)[: len("HTTP/1.1 400 ")] for name, client in clients.items()}
         assert time.perf_counter() - started < 5
-    assert answer.startswith(expected)
-    assert (answer == b"") == (expected == CLOSED)
-    assert is_well(service, small)
+    assert answers == {name: expected for name, (_, expected) in SLOW_OR_WRONG.items()}
+    assert is_well(service)
 
 
-def test_slowly_sent_headers_time_out(service, small):
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [(b"GET /health HTTP/1.1\r\nHost: ", b"x"), (post(b"", length=10**9), bytes(1000))],
+    ids=["headers", "the rest of a refused body"],
+)
+def test_what_is_sent_slowly_times_out(start, piece, service):
     with connect(service) as client:
         started = time.perf_counter()
-        try:
-            for byte in b"GET /health HTTP/1.1\r\nHost: " + b"x" * 100:
-                client.sendall(bytes([byte]))
+        client.sendall(start)
+        with suppress(OSError):
+            while time.perf_counter() - started < 10:
+                client.sendall(piece)
                 time.sleep(0.05)
-        except OSError:
-            pass
-        assert received(client) == b""
-        assert time.perf_counter() - started < 5
-    assert is_well(service, small)
+        assert CLIENT_SECONDS / 2 < time.perf_counter() - started < 5
+    assert is_well(service)
 
 
-@pytest.mark.parametrize("rest", [b"\r\n", b"POST /pre"], ids=["an empty line", "a begun request"])
-def test_bytes_after_a_finished_request_do_not_keep_the_connection_open(rest, service):
+@pytest.mark.parametrize("rest", [b"", b"\r\n", b"POST /pre"], ids=["nothing", "an empty line", "a begun request"])
+def test_a_connection_that_stays_idle_after_a_request_is_closed(rest, service):
     with connect(service) as client:
-        client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(get(b"/health"))
         answer = b""
         while not answer.endswith(b"}}"):
             answer += client.recv(65536)
         client.sendall(rest)
-        assert received(client).startswith(b"HTTP/1.1 400 " if rest == b"\r\n" else b"")
+        assert received(client).startswith(b"HTTP/1.1 400 " if rest == b"\r\n" else CLOSED)
 
 
-def test_a_refused_body_is_skipped_and_the_next_request_answered(service, small):
+@pytest.mark.parametrize("version", ["1.1\r\nConnection: close", "1.1\r\nConnection: Upgrade, Close", "1.0"])
+def test_before_it_closes_a_connection_the_service_waits_once_for_the_rest_of_a_body(version, service):
     with connect(service) as client:
-        client.sendall(post(bytes(20_000_001)) + post(small, headers=b"Connection: close\r\n"))
-        answer = received(client)
-    assert answer.startswith(b"HTTP/1.1 413 ")
-    assert b'"digit":7' in answer
-
-
-def test_the_rest_of_a_refused_body_times_out_soon(service, small):
-    with connect(service) as client:
-        client.sendall(post(b"", length=10**9))
         started = time.perf_counter()
-        try:
-            while time.perf_counter() - started < 10:
-                client.sendall(bytes(1000))
-                time.sleep(0.05)
-        except OSError:
-            pass
-        assert CLIENT_SECONDS / 2 < time.perf_counter() - started < 5
-    assert is_well(service, small)
+        client.sendall(f"POST /predict HTTP/{version}\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n".encode())
+        assert received(client).startswith(b"HTTP/1.1 413 ")
+        assert CLIENT_SECONDS <= time.perf_counter() - started < 2 * CLIENT_SECONDS
 
 
-def test_the_header_timeout_does_not_apply_to_bodies(service, small):
+LAST = post(SMALL, headers=CLOSE)
+UPGRADE = b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+CHUNKED_TO_NONE = CHUNKED.replace(b"/predict", b"/none") + b"4\r\nabcd\r\n"
+WITH_BLANKS = CHUNKED.replace(b"Host: x", b"Host: \t x \t\r\nEmpty: \t\r\nConnection: close")
+CONVERSATIONS = {
+    "requests that do not wait for answers": ([post(SMALL) * 5 + get(b"/none", CLOSE)], [200] * 5 + [404]),
+    "requests over more than the time that a client has": ([post(SMALL)] * 7 + [LAST], [200] * 8),
+    "a refused body, and the next request": ([post(bytes(20_000_001)) + LAST], [413, 200]),
+    "a body in pieces": ([LAST[:40], LAST[40:-50], LAST[-50:]], [200]),
+    "a body, and headers in pieces": ([post(bytes(75_000)) + LAST[:30], LAST[30:]], [415, 200]),
+    "a broken rest after the answer": ([CHUNKED_TO_NONE, b"zz\r\nzz\r\n"], [404]),
+    "a broken rest before the answer": ([CHUNKED_TO_NONE + b"zz\r\nzz\r\n"], [400]),
+    "blanks in headers and chunks": ([WITH_BLANKS + b"%x; a=b \r\n%b\r\n0\r\n\r\n" % (len(SMALL), SMALL)], [200]),
+    "a request for HTTP/2": ([post(SMALL, headers=UPGRADE)], [200]),
+}
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_requests_on_a_connection_are_answered_in_order(name, service):
+    pieces, expected = CONVERSATIONS[name]
     with connect(service) as client:
-        client.sendall(post(bytes(75_000)) + b"GET /health HTTP/1.1\r\nHost: aaaaaaaaaa")
-        time.sleep(CLIENT_SECONDS / 5)
-        client.sendall(b"\r\nConnection: close\r\n\r\n")
-        answer = received(client)
-    assert answer.startswith(b"HTTP/1.1 415 ")
-    assert b"HTTP/1.1 200 OK" in answer
+        for piece in pieces:
+            client.sendall(piece)
+            time.sleep(CLIENT_SECONDS / 5)
+        assert statuses(received(client)) == expected
 
 
 @pytest.mark.parametrize(
-    ("path", "status"), [(b"/", b"200"), (b"/health", b"200"), (b"/predict", b"405"), (b"/none", b"404")]
+    ("sent", "expected"),
+    [
+        (post(SMALL) * 2, [200, 200]),
+        (post(PICTURE), [200]),
+        (post(SMALL) + post(SMALL)[:80], [200]),
+        (post(PICTURE)[:-1], []),
+        (b"POST /pre", []),
+        (b"", []),
+    ],
 )
-def test_a_head_request_is_answered_without_a_body(path, status, service):
+def test_a_client_that_closes_its_side_gets_all_answers_at_once(sent, expected, service):
     with connect(service) as client:
-        client.sendall(b"HEAD %b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path)
-        head, _, body = received(client).partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 " + status)
-    assert body == b""
+        started = time.perf_counter()
+        client.sendall(sent)
+        client.shutdown(socket.SHUT_WR)
+        assert statuses(received(client)) == expected
+        assert time.perf_counter() - started < CLIENT_SECONDS
 
 
-def test_a_protocol_upgrade_is_answered_over_http_1(service, small):
-    upgrade = b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+def test_a_head_request_is_answered_without_a_body(service):
     with connect(service) as client:
-        client.sendall(post(small, headers=upgrade))
-        assert b'"digit":7' in received(client)
+        for path in (b"/", b"/health", b"/predict"):
+            client.sendall(get(path).replace(b"GET", b"HEAD"))
+        client.sendall(get(b"/none", CLOSE).replace(b"GET", b"HEAD"))
+        *heads, rest = received(client).split(b"\r\n\r\n")
+    assert [head[:12] for head in heads] == [b"HTTP/1.1 200", b"HTTP/1.1 200", b"HTTP/1.1 405", b"HTTP/1.1 404"]
+    assert rest == b""
 
 
-def test_a_body_sent_in_pieces_is_read(service, picture):
-    with connect(service) as client:
-        request = post(picture, headers=b"Connection: close\r\n")
-        for start in range(0, len(request), 400):
-            client.sendall(request[start : start + 400])
-        assert b'"digit":7' in received(client)
-
-
-def test_answers_are_not_delayed_by_nagles_algorithm(service, small):
+def test_answers_are_not_delayed_by_nagles_algorithm(service):
     with httpx2.Client() as client:
-        client.post(f"{service}/predict", content=small)
+        client.post(f"{service}/predict", content=SMALL)
         started = time.perf_counter()
         for _ in range(50):
-            client.post(f"{service}/predict", content=small)
+            client.post(f"{service}/predict", content=SMALL)
         assert time.perf_counter() - started < 1  # 50 delayed acknowledgements take 2 s
 
 
-def test_a_client_that_disconnects_early_does_not_affect_others(service, small, picture):
-    for cut in (1, 40, 80, len(picture)):
+def test_a_client_that_disconnects_early_does_not_affect_others(service):
+    for cut in (1, 40, 80, len(PICTURE)):
         for _ in range(20):
             with connect(service) as client:
-                client.sendall(post(picture)[:cut])
-    assert is_well(service, small)
+                client.sendall(post(PICTURE)[:cut])
+    assert is_well(service)
 
 
-def test_pipelined_requests_are_answered_in_order(service, small):
-    with connect(service) as client:
-        client.sendall(post(small) * 5 + b"GET /none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        answer = received(client)
-    assert answer.count(b'"digit":7') == 5
-    assert answer.index(b" 404 Not Found") > answer.rindex(b'"digit":7')
+@pytest.fixture
+def many_files() -> Iterator[int]:
+    """Raise the limit on open files, and return it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield hard
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_many_pipelined_requests_take_no_memory_and_do_not_block_others(small):
-    ahead = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 8000
-    with serving() as (process, url), ExitStack() as stack:
-        for _ in range(20):
+BLANKS = b" " * 15_000  # with the patterns of h11, each of these would take 0.6 s
+BACKTRACKING = [
+    b"GET / HTTP/1.1\r\nHost: x\r\na:" + BLANKS + b"\0\r\n\r\n",
+    CHUNKED + b"0\r\na:" + BLANKS + b"\0\r\n\r\n",
+    CHUNKED + b"1;" + BLANKS + b"\n\r\n",
+]
+
+
+@pytest.mark.parametrize(
+    ("count", "sent", "seconds", "most_bytes"),
+    [
+        (10_000, [b""], 5, 512e6),
+        (20, [get(b"/health") * 8000], 2, 256e6),
+        (300, [get(b"/swagger/swagger-ui-bundle.js") * 20], 2, 256e6),
+        (4, [CHUNKED + b"1\r\nx\r\n" * 40_000], 1, 256e6),
+        (60, BACKTRACKING, 1, 256e6),
+    ],
+    ids=["silent", "sending far ahead", "never reading", "tiny chunks", "backtracking"],
+)
+def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_disconnected(
+    count, sent, seconds, most_bytes, many_files
+):
+    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS=str(seconds)) as (process, url), ExitStack() as stack:
+        assert httpx2.get(f"{url}/health").is_success  # it has started
+        for index in range(min(count, many_files - 200)):
             client = stack.enter_context(connect(url))
             client.settimeout(0.2)
-            with suppress(TimeoutError):
-                client.sendall(ahead)
-        assert is_well(url, small)
-        assert peak_memory(process.pid) < 256e6
+            with suppress(OSError):
+                client.sendall(sent[index % len(sent)])
+        assert is_well(url)
+        if (files := Path(f"/proc/{process.pid}/fd")).exists():
+            assert peak_memory(process.pid) < most_bytes
+            assert until(lambda: len(list(files.iterdir())) < 100, seconds=30)
+        assert is_well(url)
 
 
-def test_many_connections_with_pipelined_requests_do_not_block_others(small):
-    ahead = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 33
+def test_many_connections_with_pipelined_requests_do_not_block_others(many_files):
     with serving() as (process, url), ExitStack() as stack, httpx2.Client(base_url=url) as lone:
         started = time.perf_counter()
         for _ in range(100):
             lone.get("/")
         one = (time.perf_counter() - started) / 100
         for _ in range(2000):
-            stack.enter_context(connect(url)).sendall(ahead)
-        longest = 0.0
+            stack.enter_context(connect(url)).sendall(get(b"/") * 33)
         for _ in range(20):
-            started = time.perf_counter()
-            assert httpx2.get(f"{url}/health", timeout=20).status_code == 200
-            longest = max(longest, time.perf_counter() - started)
+            answer = httpx2.get(f"{url}/health", timeout=20)
+            assert answer.status_code == 200
+            # At most one request per connection is processed first.
+            assert answer.elapsed.total_seconds() < 2000 * one
         assert peak_memory(process.pid) < 512e6
-    assert longest < 2000 * one  # at most one request per connection is processed first
 
 
-def form_with_a_long_header(size: int) -> bytes:
-    body = b'--X\r\nContent-Disposition: form-data; name="file"; filename="' + b"a" * size
-    return post(body, headers=b"Content-Type: multipart/form-data; boundary=X\r\n")
+def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(monkeypatch):
+    body = form(pictures()["640×480 JPEG"], "file")
+    with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
+        for pid in family(process.pid):
+            os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
+        monkeypatch.setattr(overload, "PORT", httpx2.URL(url).port)
+        asyncio.run(overload.one_after_another(body, clients=4, seconds=1))  # so that it knows the cost
+        answers = asyncio.run(overload.at_a_rate(body, rate=600, clients=400, seconds=3))
+        assert is_well(url)
+    assert set(answers) == {200, 503}
+    assert len(answers[200]) > 100
+    assert overload.p99(answers[200]) < 600  # measured: 120; 1,500 if requests wait before they take a place
+    assert max(answers[503]) < 3
 
 
-def test_a_long_header_in_a_form_is_refused_without_blocking_others(service, small):
-    with connect(service) as client:
+@needs_proc
+def test_while_its_decoders_hang_the_service_refuses_large_pictures_reads_small_ones_and_can_be_stopped():
+    settings = {"DIGITS_QUEUE_SECONDS": "0.5", "DIGITS_CORS_ORIGINS": "https://ours.example"}
+    settings["DIGITS_CLIENT_TIMEOUT_SECONDS"] = "0.3"  # does not end while the service has the turn
+    limits = {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "0"}
+    with serving(**settings, **limits) as (process, url):
+        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
+        hanging = family(process.pid)[1:]
+        for pid in hanging:
+            os.kill(pid, signal.SIGSTOP)
+        headers = {"X-Request-ID": "order-66", "Origin": "https://ours.example"}
+        refused = httpx2.post(f"{url}/predict", content=PICTURE, headers=headers)
+        assert refused.status_code == 503
+        assert refused.elapsed.total_seconds() < 3
+        assert refused.json()["type"] == "/problems/overloaded"
+        assert refused.json()["request_id"] == "order-66"
+        assert (
+            refused.headers.items()
+            >= {
+                "content-type": "application/problem+json",
+                "x-request-id": "order-66",
+                "retry-after": "1",
+                "access-control-allow-origin": "https://ours.example",
+                "x-content-type-options": "nosniff",
+            }.items()
+        )
+        with connect(url) as client:
+            client.sendall(post(PICTURE) + LAST)
+            assert statuses(received(client)) == [503, 200]
+        text = httpx2.get(f"{url}/metrics").text
+        assert 'digits_rejected_total{reason="overloaded"} 2.0' in text
+        assert 'digits_requests_total{route="/predict",status="503"} 2.0' in text
         started = time.perf_counter()
-        client.sendall(form_with_a_long_header(19_000_000))
-        assert client.recv(65536).startswith(b"HTTP/1.1 400 ")
-        assert time.perf_counter() - started < 1
-        assert is_well(service, small)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+        assert time.perf_counter() - started < 8
+        for pid in hanging:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in hanging))
 
 
-@pytest.fixture
-def sockets() -> Iterator[int]:
-    """The number of connections to open: 10,000, or what the machine allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield min(10_000, hard - 200)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+def test_slow_senders_and_requests_without_a_key_take_no_place():
+    key = {"X-API-Key": "key"}
+    with serving(DIGITS_API_KEYS="key") as (_, url), ExitStack() as stack:
+        for start in (b"GET /predictX", b"POST /predict", b"POST /predictX") * 8:
+            client = stack.enter_context(connect(url))
+            client.sendall(start + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(50_000))
+        for _ in range(20):
+            stack.enter_context(connect(url)).sendall(post(PICTURE, headers=b"X-API-Key: key\r\n")[:-1])
+        assert httpx2.post(f"{url}/predict", content=PICTURE, headers=key).json()["digit"] == 7
+        assert are_empty_queues(url, key)
 
 
-def test_many_silent_connections_do_not_block_others(small, sockets):
-    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="5") as (process, url), ExitStack() as stack:
-        clients = [stack.enter_context(connect(url)) for _ in range(sockets)]
-        assert is_well(url, small)
-        if Path(f"/proc/{process.pid}/status").exists():
-            assert peak_memory(process.pid) < 512e6
-        for client in clients:
-            assert client.recv(1) == b""  # all are closed eventually
-        assert is_well(url, small)
-
-
-def test_a_disconnecting_client_frees_its_place(seven, small):
-    photo = encode(drawing(seven, scale=60), "JPEG", quality=95)  # takes about 30 ms
+def test_clients_that_leave_free_their_places_and_without_overload_no_picture_is_refused():
+    photo = encode(drawing(SEVEN, scale=60), "JPEG", quality=95)  # takes about 30 ms
+    bmp = encode(np.repeat(SEVEN[..., None], 3, axis=2), "BMP")
+    assert len(bmp) > 2048  # so that a decoder process reads it
     with serving(DIGITS_DECODERS="1") as (_, url):
+        assert httpx2.get(f"{url}/health").is_success  # it has started
         clients = [connect(url) for _ in range(20)]
         for client in clients:
             client.sendall(post(photo))
         time.sleep(0.1)
         for client in clients:
             client.close()
-        assert is_well(url, small)
+        assert is_well(url)
         assert until(lambda: are_empty_queues(url))
+        with ThreadPoolExecutor(16) as pool, httpx2.Client() as client:
+            answers = pool.map(lambda _: client.post(f"{url}/predict", content=bmp).status_code, range(200))
+            assert set(answers) == {200}
 
 
-def test_a_half_closed_client_gets_its_answer(service, small, picture):
-    for sent in (small, picture):
-        with connect(service) as client:
-            client.sendall(post(sent))
-            client.shutdown(socket.SHUT_WR)
-            assert b'"digit":7' in received(client)
-
-
-def test_clients_that_never_read_take_little_memory_and_are_disconnected(small):
-    ahead = b"GET /swagger/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n" * 20
-    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS="2") as (process, url), ExitStack() as stack:
-        for _ in range(300):
-            client = stack.enter_context(connect(url))
-            client.sendall(ahead)
-        assert is_well(url, small)
-        assert peak_memory(process.pid) < 256e6
-        assert until(lambda: len(list(Path(f"/proc/{process.pid}/fd").iterdir())) < 100, seconds=30)
-        assert is_well(url, small)
-
-
-def test_a_client_that_sends_everything_first_still_sees_the_refusal(service):
-    request = urllib.request.Request(f"{service}/predict", data=bytes(25_000_000))
-    with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.urlopen(request, timeout=10)
-    assert refusal.value.code == 413
-    assert json.load(refusal.value)["type"] == "/problems/upload-too-large"
-
-
-def flood(url: str, content: bytes, seconds: float, clients: int) -> list[tuple[int, float]]:
-    """Send requests from several threads, one after another in each; return each status and latency."""
-    answers = []
-
-    def ask(_: int) -> None:
-        with httpx2.Client() as client:
-            end = time.perf_counter() + seconds
-            while (started := time.perf_counter()) < end:
-                status = client.post(f"{url}/predict", content=content, timeout=20).status_code
-                answers.append((status, time.perf_counter() - started))
-
-    with ThreadPoolExecutor(clients) as pool:
-        list(pool.map(ask, range(clients)))
-    return answers
-
-
-def test_accepted_pictures_are_answered_soon_under_overload(monkeypatch):
-    body = form(pictures()["640×480 JPEG"], "file")
-    with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
-        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
-        for pid in family(process.pid):
-            os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
-        monkeypatch.setattr(overload, "PORT", httpx2.URL(url).port)
-        asyncio.run(overload.one_after_another(body, clients=4, seconds=2))  # so that it knows the cost
-        answers = asyncio.run(overload.at_a_rate(body, rate=600, clients=400, seconds=4))
-    assert len(answers[200]) > 100
-    assert overload.p99(answers[200]) < 600  # measured: 120; 1,500 if requests wait before they take a place
-
-
-def test_overload_is_refused_quickly(seven, small):
-    photo = encode(drawing(seven, scale=60), "JPEG", quality=95)
-    with serving(DIGITS_DECODERS="1", DIGITS_QUEUE_SECONDS="0.01") as (_, url):
-        answers = flood(url, photo, seconds=1.5, clients=12)
-        assert {status for status, _ in answers} == {200, 503}
-        refused = httpx2.post(f"{url}/predict", content=b"", timeout=1)
-        assert refused.status_code == 422
-        assert is_well(url, small)
-        assert max(seconds for status, seconds in answers if status == 503) < 3
-
-
-@pytest.fixture
-def crowded() -> Iterator[str]:
-    """A service whose decoders are stopped, so that no large picture gets its turn; its address."""
-    with serving(DIGITS_QUEUE_SECONDS="0.5", DIGITS_CORS_ORIGINS="https://ours.example") as (process, url):
-        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
-        decoders = family(process.pid)[1:]
-        for pid in decoders:
-            os.kill(pid, signal.SIGSTOP)
-        yield url
-        for pid in decoders:
-            os.kill(pid, signal.SIGCONT)
-
-
-def test_a_refusal_is_a_problem_like_any_other(crowded, picture, small):
-    headers = {"X-Request-ID": "order-66", "Origin": "https://ours.example"}
-    refused = httpx2.post(f"{crowded}/predict", content=picture, headers=headers)
-    assert refused.status_code == 503
-    assert refused.headers["content-type"] == "application/problem+json"
-    assert refused.json()["type"] == "/problems/overloaded"
-    assert refused.json()["request_id"] == refused.headers["x-request-id"] == "order-66"
-    assert refused.headers["retry-after"] == "1"
-    assert refused.headers["access-control-allow-origin"] == "https://ours.example"
-    assert refused.headers["x-content-type-options"] == "nosniff"
-    assert is_well(crowded, small)
-    text = httpx2.get(f"{crowded}/metrics").text
-    assert 'digits_rejected_total{reason="overloaded"}' in text
-    assert 'digits_requests_total{route="/predict",status="503"}' in text
-
-
-def test_a_refused_request_is_skipped_and_the_next_one_answered(crowded, picture, small):
-    with connect(crowded) as client:
-        client.sendall(post(picture) + post(small, headers=b"Connection: close\r\n"))
-        refused = received(client)
-    assert refused.startswith(b"HTTP/1.1 503 ")
-    assert b'"digit":7' in refused
-
-
-def test_a_request_without_a_key_takes_no_place(picture):
-    key = {"X-API-Key": "key"}
-    with serving(DIGITS_API_KEYS="key") as (_, url), ExitStack() as stack:
-        for start in (b"GET /predictX", b"POST /predict", b"POST /predictX") * 8:
-            client = stack.enter_context(connect(url))
-            client.sendall(start + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(50_000))
-        assert httpx2.post(f"{url}/predict", content=picture, headers=key).status_code == 200
-        assert are_empty_queues(url, key)
-
-
-def test_a_slow_sender_takes_no_place(picture):
-    with serving() as (_, url), ExitStack() as stack:
-        for _ in range(20):
-            stack.enter_context(connect(url)).sendall(post(picture)[:-1])
-        assert httpx2.post(f"{url}/predict", content=picture).json()["digit"] == 7
-        assert are_empty_queues(url)
-
-
-def test_small_pictures_in_large_files_are_not_refused_without_overload(seven):
-    bmp = encode(np.repeat(seven[..., None], 3, axis=2), "BMP")
-    assert len(bmp) > 2048
-    with serving(DIGITS_DECODERS="1") as (_, url):
-        answers = flood(url, bmp, seconds=1, clients=16)
-    assert Counter(status for status, _ in answers).keys() == {200}
-
-
-def test_on_sigterm_health_is_503_and_running_requests_finish(picture):
+def test_on_sigterm_health_is_503_and_running_requests_finish():
     with serving() as (process, url), connect(url) as client, connect(url) as other:
-        client.sendall(post(picture)[:100])
-        other.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(post(PICTURE)[:100])
+        other.sendall(get(b"/health"))
         assert b"200 OK" in other.recv(65536)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         health = httpx2.get(f"{url}/health")
-        assert health.status_code == 503
-        assert health.json()["type"] == "/problems/shutting-down"
+        assert (health.status_code, health.json()["type"]) == (503, "/problems/shutting-down")
         assert httpx2.get(f"{url}/health/live").json() == {"status": "ok"}
-        client.sendall(post(picture)[100:])
-        assert b'"digit":7' in client.makefile("rb").read()
+        client.sendall(post(PICTURE)[100:])
+        assert statuses(received(client)) == [200]
         assert process.wait(timeout=10) == 0
 
 
-def test_sigterm_under_load_loses_no_request(small):
-    with serving() as (process, url):
-        failed, answered = [], []
-
-        def ask() -> None:
-            with connect(url) as client:
-                while True:
-                    answer = b""
-                    try:
-                        client.sendall(post(small))
-                        while not answer.endswith(b"}") and (data := client.recv(65536)):
-                            answer += data
-                    except OSError:
-                        pass
-                    if not answer:
-                        return  # HTTP allows closing between two requests
-                    (answered if b'"digit":7' in answer else failed).append(answer)
-
-        threads = [threading.Thread(target=ask) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        for thread in threads:
-            thread.join()
-        assert process.wait(timeout=10) == 0
-    assert not failed
-    assert len(answered) > 100
-
-
-def test_a_request_that_takes_too_long_does_not_keep_the_service_from_stopping(picture):
-    with (
-        serving(DIGITS_SHUTDOWN_TIMEOUT_SECONDS="2", DIGITS_DRAIN_SECONDS="0") as (process, url),
-        connect(url) as client,
-    ):
-        client.sendall(post(picture)[:100])
-        time.sleep(0.2)
-        started = time.perf_counter()
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=10)
-        assert time.perf_counter() - started < 3
-
-
-def test_at_the_limit_of_the_shutdown_what_is_unfinished_gets_503(picture):
-    with (
-        serving(DIGITS_SHUTDOWN_TIMEOUT_SECONDS="1", DIGITS_DRAIN_SECONDS="0") as (process, url),
-        connect(url) as first,
-        connect(url) as second,
-    ):
+def test_at_the_limit_of_the_shutdown_what_is_unfinished_gets_503():
+    limits = {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "0"}
+    with serving(**limits) as (process, url), connect(url) as first, connect(url) as second:
         assert httpx2.get(f"{url}/health").is_success  # it has started
         for client in (first, second):
-            client.sendall(post(picture)[:100])
+            client.sendall(post(PICTURE)[:100])
         time.sleep(0.2)
+        started = time.perf_counter()
         process.send_signal(signal.SIGTERM)
         for client in (first, second):
             answer = received(client)
-            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert statuses(answer) == [503]
             assert b'"/problems/shutting-down"' in answer
+        process.wait(timeout=10)
+        assert time.perf_counter() - started < 2
     lines = [json.loads(line) for line in process.log.splitlines()]
     assert [line["status"] for line in lines if line.get("path") == "/predict"] == [503, 503]
     assert "Traceback" not in process.log
-
-
-@needs_proc
-def test_the_service_stops_though_its_processes_hang():
-    limits = {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "0"}
-    with serving(**limits) as (process, url):
-        assert httpx2.get(f"{url}/health").is_success  # the decoders have started
-        stopped = family(process.pid)[1:]
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        started = time.perf_counter()
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
-        assert time.perf_counter() - started < 8
-        for pid in stopped:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
-        assert until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in stopped))
 
 
 def children(pid: int) -> list[int]:
@@ -551,46 +431,32 @@ def counted(url: str) -> float:
 
 
 @needs_proc
-def test_workers_share_a_port_and_metrics_and_are_replaced(small):
-    with serving("--workers", "2") as (process, url):
+def test_workers_share_a_port_and_metrics_and_are_replaced_with_the_same_models(tmp_path):
+    own = [Path(shutil.copy(model, tmp_path)) for model in MODELS]
+    with serving("--workers", "2", DIGITS_MODEL=str(own[0]), DIGITS_LINES_MODEL=str(own[1])) as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
-        assert until(lambda: is_well(url, small))
-        before = counted(url)
-        assert all(httpx2.post(f"{url}/predict", content=small).status_code == 200 for _ in range(40))
+        assert until(lambda: is_well(url))
+        models, before = httpx2.get(f"{url}/health").json()["models"], counted(url)
+        assert all(httpx2.post(f"{url}/predict", content=SMALL).status_code == 200 for _ in range(40))
         assert counted(url) - before == 40
 
+        for model in own:
+            (tmp_path / "new").write_bytes(b"another model")
+            (tmp_path / "new").replace(model)
         killed, survivor = children(process.pid)
         os.kill(killed, signal.SIGKILL)
         time.sleep(0.05)
-        assert is_well(url, small)
+        assert is_well(url)
         assert until(lambda: len(children(process.pid)) == 2 and killed not in children(process.pid))
         assert survivor in children(process.pid)
         assert until(lambda: counted(url) - before == 41)
 
+        os.kill(survivor, signal.SIGKILL)  # now, only a new one answers
+        assert until(lambda: is_well(url) and is_well(url, PICTURE))
+        assert httpx2.get(f"{url}/health").json()["models"] == models
+        assert until(lambda: len(children(process.pid)) == 2 and survivor not in children(process.pid))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
-
-
-@needs_proc
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_processes_that_are_replaced_serve_the_model_file_that_was_opened_first(tmp_path, small, picture, workers):
-    for model in MODELS:
-        shutil.copy(model, tmp_path)
-    own = {
-        f"DIGITS_{name}": str(tmp_path / path.name) for name, path in zip(("MODEL", "LINES_MODEL"), MODELS, strict=True)
-    }
-    with serving("--workers", workers, **own) as (process, url):
-        before = httpx2.get(f"{url}/health").json()["models"]
-        for model in MODELS:
-            (tmp_path / "new").write_bytes(b"another model")
-            (tmp_path / "new").replace(tmp_path / model.name)
-        replaced = children(process.pid) if workers == "2" else family(process.pid)[1:]
-        for pid in replaced:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        for sent in (small, picture):
-            assert until(lambda sent=sent: is_well(url, sent))
-        assert httpx2.get(f"{url}/health").json()["models"] == before
 
 
 def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):
@@ -600,17 +466,11 @@ def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):
     forget_killed_workers(tmp_path)
 
 
-def test_web_concurrency_sets_the_number_of_workers():
+@needs_proc
+def test_web_concurrency_sets_the_number_of_workers_which_exit_if_their_parent_is_killed():
     with serving(WEB_CONCURRENCY="2") as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
-        assert httpx2.get(f"{url}/health").status_code == 200
-
-
-@needs_proc
-def test_workers_exit_if_their_parent_is_killed(small, picture):
-    with serving("--workers", "2") as (process, url):
-        assert until(lambda: len(children(process.pid)) == 2)
-        assert httpx2.post(f"{url}/predict", content=picture).status_code == 200  # starts the decoders
+        assert httpx2.post(f"{url}/predict", content=PICTURE).status_code == 200  # starts the decoders
         members = family(process.pid)
         assert len(members) > 5
         process.kill()
@@ -631,35 +491,26 @@ def full_disk(tmp_path) -> Iterator[Path]:
 
 
 @needs_proc
-def test_workers_serve_without_disk_space_for_metrics(full_disk, small, picture):
+def test_workers_serve_without_disk_space_for_metrics(full_disk):
     with serving("--workers", "2", TMPDIR=str(full_disk)) as (process, url):
         assert until(lambda: len(children(process.pid)) == 2)
         workers = children(process.pid)
-        assert all(httpx2.post(f"{url}/predict", content=small).json()["digit"] == 7 for _ in range(20))
-        assert httpx2.post(f"{url}/predict", content=picture).json()["digit"] == 7
+        for picture in [SMALL] * 20 + [PICTURE]:
+            assert httpx2.post(f"{url}/predict", content=picture).json()["digit"] == 7
         assert httpx2.get(f"{url}/metrics").status_code == 200
         assert children(process.pid) == workers
 
 
-@pytest.mark.parametrize("stderr", ["full", "closed pipe", "closed"])
-def test_the_service_runs_without_standard_error(stderr, small):
-    port = free_port()
-    with ExitStack() as stack:
-        if stderr == "full":
-            target = stack.enter_context(open("/dev/full", "w"))
-        else:
-            read, target = os.pipe()
-            os.close(read)
-        command = [DIGITS, "serve", "--port", str(port)]
-        if stderr == "closed":
-            command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
-        process = subprocess.Popen(command, stderr=target)
-        try:
-            assert until(lambda: is_up(port))
-            assert is_well(f"http://127.0.0.1:{port}", small)
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2> >(true)", "2>&-"], ids=["full", "closed pipe", "closed"])
+def test_the_service_runs_without_standard_error(redirection):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(["bash", "-c", f'exec "$@" {redirection}', "bash", DIGITS, "serve", f"--port={port}"])
+    try:
+        assert until(lambda: is_well(f"http://127.0.0.1:{port}"))
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="needs IPv6")
@@ -668,16 +519,3 @@ def test_all_interfaces_include_those_of_ipv4():
         port = listener.getsockname()[1]
         for host in ("127.0.0.1", "::1"):
             socket.create_connection((host, port), timeout=5).close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def is_up(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True

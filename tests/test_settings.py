@@ -10,15 +10,10 @@ from support import LINES_MODEL, MODEL
 
 
 def test_settings_are_read_from_the_environment(monkeypatch):
-    monkeypatch.setenv("DIGITS_MAX_PIXELS", "1234")
-    monkeypatch.setenv("DIGITS_MODEL", "/models/mine.onnx")
-    assert Settings().max_pixels == 1234
-    assert str(Settings().model) == "/models/mine.onnx"
-
-
-def test_each_model_file_has_a_setting_of_its_own(monkeypatch):
     assert (Settings().model, Settings().lines_model) == (MODEL, LINES_MODEL)
+    monkeypatch.setenv("DIGITS_MAX_PIXELS", "1234")
     monkeypatch.setenv("DIGITS_LINES_MODEL", "/models/mine.onnx")
+    assert Settings().max_pixels == 1234
     assert (Settings().model, Settings().lines_model) == (MODEL, Path("/models/mine.onnx"))
 
 
@@ -27,26 +22,13 @@ def test_origins_of_pages_files_and_extensions_are_allowed(monkeypatch):
     assert Settings().cors_origins == ("https://example.org:8443", "null", "moz-extension://a1")
 
 
-def test_settings_are_immutable():
-    with pytest.raises(ValidationError, match="frozen"):
-        Settings().port = 1
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("PORT", "70000"),
-        ("MAX_PIXELS", "0"),
-        ("MIN_LEGIBILITY", "-0.1"),
-        ("MIN_LEGIBILITY", "50"),
-        ("MIN_LEGIBILITY", "nan"),
-        ("LOG_LEVEL", "loud"),
-        ("LOG_FORMAT", "xml"),
-        ("API_KEYS", ","),
-        ("API_KEYS", " "),
-        ("API_KEYS", "schlüssel"),
-        ("CORS_ORIGINS", "https://example.org/"),
-        ("CORS_ORIGINS", "*,example.org"),
+        *[("PORT", "70000"), ("MAX_PIXELS", "0"), ("LOG_LEVEL", "loud"), ("LOG_FORMAT", "xml")],
+        *[("MIN_LEGIBILITY", value) for value in ("-0.1", "50", "nan")],
+        *[("API_KEYS", value) for value in (",", " ", "schlüssel")],
+        *[("CORS_ORIGINS", value) for value in ("https://example.org/", "*,example.org")],
     ],
 )
 def test_an_invalid_value_is_refused(monkeypatch, name, value):

@@ -27,29 +27,19 @@ def build(*arguments: object, project: Path = ROOT) -> None:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory) -> Path:
-    """The folder with the checkout's sdist and wheel."""
+def built(tmp_path_factory) -> tuple[Path, Path]:
+    """The checkout's sdist and wheel."""
     folder = tmp_path_factory.mktemp("built")
     build("--directory", folder)
-    return folder
+    return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
-def sdist(built) -> Path:
-    return next(built.glob("*.tar.gz"))
-
-
-@pytest.fixture(scope="module")
-def wheel(built) -> Path:
-    return next(built.glob("*.whl"))
-
-
-@pytest.fixture(scope="module")
-def environment(wheel, tmp_path_factory) -> Path:
+def environment(built, tmp_path_factory) -> Path:
     """A virtual environment with the wheel; its dependencies come from the test environment."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder)
-    install = ["--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
+    install = ["--python", str(folder), "install", "--quiet", "--no-deps", "--no-index", str(built[1])]
     subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", *install], check=True)
     packages = sysconfig.get_path("purelib", "venv", {"base": str(folder)})
     # A path from a .pth file comes after the environment's own, and .pth files in it (editable installs) are ignored.
@@ -67,32 +57,29 @@ def digits_command(environment, tmp_path, monkeypatch) -> str:
     return str(Path(sysconfig.get_path("scripts", "venv", {"base": str(environment)}), "digits"))
 
 
-def test_the_wheel_has_the_models_and_all_files_of_the_service(wheel):
+def test_the_wheel_has_the_models_and_all_files_of_the_service(built):
     files = [path for path in (ROOT / "app").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    with ZipFile(wheel) as archive:
+    with ZipFile(built[1]) as archive:
         assert {path.relative_to(ROOT).as_posix() for path in files} <= set(archive.namelist())
         assert archive.read("app/digits.onnx") == MODEL.read_bytes()
         assert archive.read("app/lines.onnx") == LINES_MODEL.read_bytes()
 
 
-def test_the_sdist_builds_the_same_wheel(sdist, wheel, tmp_path):
+def test_the_sdist_has_nothing_that_git_ignores_and_builds_the_same_wheel(built, tmp_path):
+    sdist, wheel = built
     with tarfile.open(sdist) as archive:
+        files = [name.partition("/")[2] for name in archive.getnames()]
         archive.extractall(tmp_path, filter="data")
+    ignored = GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines())
+    assert "README.md" in files
+    assert list(ignored.match_files(files)) == []
     (project,) = tmp_path.iterdir()
     build("--target", "wheel", project=project)
     assert (project / "dist" / wheel.name).read_bytes() == wheel.read_bytes()
 
 
-def test_the_sdist_has_nothing_that_git_ignores(sdist):
-    with tarfile.open(sdist) as archive:
-        files = [name.partition("/")[2] for name in archive.getnames()]
-    ignored = GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines())
-    assert "README.md" in files
-    assert list(ignored.match_files(files)) == []
-
-
-def test_pypi_accepts_both(sdist, wheel):
-    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", str(sdist), str(wheel)], check=True)
+def test_pypi_accepts_both(built):
+    subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *map(str, built)], check=True)
 
 
 def test_the_installed_command_reads_a_picture_in_any_folder(digits_command, environment):
@@ -104,20 +91,15 @@ def test_the_installed_command_reads_a_picture_in_any_folder(digits_command, env
     assert all(Path(models[name]["file"]).is_relative_to(environment) for name in ("digits", "lines"))
 
 
-def test_the_installed_command_serves_in_any_folder(digits_command, monkeypatch):
-    monkeypatch.setattr("support.DIGITS", digits_command)
-    with serving() as (_, url), httpx2.Client(base_url=url) as client:
-        assert client.post("/predict", content=SEVEN.read_bytes()).json()["digit"] == 7
-        for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
-            assert client.get(path).status_code == 200, path
-
-
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_installed_command_serves_beside_another_package_named_app(workers, digits_command, tmp_path, monkeypatch):
     (tmp_path / "app").mkdir()
     (tmp_path / "app" / "__init__.py").touch()
     monkeypatch.setattr("support.DIGITS", digits_command)
     large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")  # decoded by another process
-    with serving("--workers", workers) as (_, url):
-        answer = httpx2.post(f"{url}/predict", content=large)
-        assert (answer.status_code, answer.json().get("digit")) == (200, 7), answer.text
+    with serving("--workers", workers) as (_, url), httpx2.Client(base_url=url, timeout=20) as client:
+        for picture in (SEVEN.read_bytes(), large):
+            answer = client.post("/predict", content=picture)
+            assert (answer.status_code, answer.json().get("digit")) == (200, 7), answer.text
+        for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
+            assert client.get(path).status_code == 200, path
