@@ -1,36 +1,20 @@
-"""Decoded picture → candidates: their number, their frames and their boxes."""
+"""Decoded picture → candidates: their boxes are in pixels of the picture that was sent."""
 
-from collections.abc import Callable
 from itertools import chain
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from app.inference.reading import COARSE_SIDE as SIDE
-from app.preprocess.candidates import Candidate, candidates
-from app.preprocess.maps import Box, connected
+from app.preprocess.candidates import candidates
+from app.preprocess.maps import Box
 from support import cropped, drawing, encode, picture_from_bytes
 
 
-def views_of(image: Image.Image | np.ndarray) -> list[list[Candidate]]:
-    """Find the candidates in each view of a picture."""
-    return list(candidates(picture_from_bytes(encode(image), SIDE)))
-
-
-@pytest.mark.parametrize(
-    "make", [lambda digit: np.pad(digit, 4), drawing, lambda digit: ImageOps.invert(drawing(digit))]
-)
-def test_a_picture_as_simple_as_mnist_has_one_candidate(digits, make):
-    simple = [digit for digit in digits[::10] if connected(digit >= 20).max() == 1]
-    assert len(simple) > 40
-    assert {len(views_of(make(digit))[0]) for digit in simple} == {1}
-
-
-def test_two_digits_have_several_candidates_and_none_twice(digits):
-    for digit in digits[::50]:
-        found = [*chain(*views_of(np.hstack([digit, digit[:, ::-1]])))]
-        assert len({(one.box, one.frame.tobytes(), one.prior) for one in found}) == len(found) > 2
+def boxes_in(image: Image.Image) -> list[Box]:
+    """Find the boxes of the candidates in all views of a picture."""
+    return [candidate.box for candidate in chain(*candidates(picture_from_bytes(encode(image), SIDE)))]
 
 
 def box_of(digit: np.ndarray, scale: int) -> Box:
@@ -39,30 +23,18 @@ def box_of(digit: np.ndarray, scale: int) -> Box:
     return Box(scale * (10 + top), scale * (10 + bottom), scale * (5 + left), scale * (5 + right))
 
 
-def in_margins(side: int) -> Callable[[np.ndarray], Image.Image]:
-    def on_canvas(digit: np.ndarray) -> Image.Image:
-        picture = Image.new("RGBA", (side, side))
-        picture.paste(drawing(digit, 4).convert("RGBA"), (100, 200))
-        return picture
-
-    return on_canvas
-
-
-@pytest.mark.parametrize(
-    ("make", "side", "scale", "down", "right"),
-    [
-        (lambda digit: drawing(digit, 2), 120, 2, 0, 0),
-        (lambda digit: drawing(digit, 5), 300, 5, 0, 0),
-        (drawing, 600, 10, 0, 0),
-        (lambda digit: drawing(digit, 30), 1800, 30, 0, 0),
-        (in_margins(400), 400, 4, 200, 100),
-        (in_margins(2000), 2000, 4, 200, 100),
-    ],
-)
-def test_a_box_is_in_pixels_of_the_original_picture(digits, make, side, scale, down, right):
+@pytest.mark.parametrize("scale", [2, 5, 10, 30])
+def test_the_box_of_a_drawing_of_any_size(digits, scale):
     for digit in digits[::100]:
-        box, true = views_of(make(digit))[0][0].box, box_of(digit, scale).shifted(down, right)
-        assert box == pytest.approx(true, abs=scale + 2 * max(1, side / SIDE))
+        box, *_ = boxes_in(drawing(digit, scale))
+        assert box == pytest.approx(box_of(digit, scale), abs=scale + 2 * max(1, 60 * scale / SIDE))
+
+
+@pytest.mark.parametrize("side", [400, 2000])
+def test_the_box_of_a_drawing_within_transparent_margins(seven, side):
+    picture = Image.new("RGBA", (side, side))
+    picture.paste(drawing(seven, 4).convert("RGBA"), (100, 200))
+    assert boxes_in(picture)[0] == pytest.approx(box_of(seven, 4).shifted(200, 100), abs=4 + 2 * max(1, side / SIDE))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "alpha"])
@@ -73,6 +45,6 @@ def test_boxes_lie_within_the_picture(seven, size, mode):
         image = grey.convert("L" if mode == "alpha" else mode)
         if mode == "alpha":
             image.putalpha(grey)
-        for top, bottom, left, right in (candidate.box for candidate in chain(*views_of(image))):
+        for top, bottom, left, right in boxes_in(image):
             assert 0 <= top < bottom <= size[1]
             assert 0 <= left < right <= size[0]

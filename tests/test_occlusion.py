@@ -39,12 +39,6 @@ def test_the_evidence_of_a_linear_classifier_is_its_weights(frame):
         np.testing.assert_allclose(found, sign * by_patch(frame * weights), atol=1e-5)
 
 
-def test_a_patch_without_ink_has_no_evidence_even_if_the_network_is_noisy(frame):
-    noise = np.random.default_rng(0)
-    found = evidence(softmax_of(lambda frames: noise.normal(0, 1, len(frames))), frame, 7, 1)
-    np.testing.assert_array_equal(found == 0, by_patch(frame) == 0)
-
-
 def test_the_evidence_is_finite_for_a_certain_network(frame):
     certain = softmax_of(lambda frames: np.where(frames.sum(axis=(1, 2)) < frame.sum(), -200, 200))
     with np.errstate(over="ignore"):

@@ -67,12 +67,6 @@ def with_a_neighbour_in_two_parts(sheet: Image.Image) -> None:
     draw.line((370, 105, 440, 105), fill=255, width=12)
 
 
-def with_specks(sheet: Image.Image) -> None:
-    draw = ImageDraw.Draw(sheet)
-    for x, y in np.random.default_rng(1).integers(0, 390, (30, 2)):
-        draw.ellipse((x, y, x + 3, y + 3), fill=0)
-
-
 def on_a_line_along_the_edge(digit: np.ndarray) -> bytes:
     cell = Image.open(BytesIO(photo(digit, light=gradient))).copy()
     foot = 100 + 10 * Image.fromarray(digit).getbbox()[3]
@@ -90,7 +84,6 @@ DISTURBED = [
     written_on_a_dark_line,
     in_a_table,
     with_a_neighbour_in_two_parts,
-    with_specks,
 ]
 SCENES = {
     **{name: partial(photo, light=light) for name, light in LIGHTS.items()},
