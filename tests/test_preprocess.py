@@ -107,8 +107,8 @@ def in_alpha(sheet: Image.Image, mode: str, colour: int) -> bytes:
 
 
 def in_transparent_margins(sheet: Image.Image) -> bytes:
-    picture = Image.new("RGBA", (700, 700))
-    picture.paste(sheet.convert("RGBA"), (2, 2))  # so that the same pixels are averaged
+    picture = Image.new("RGBA", (1000, 1000))
+    picture.paste(sheet.convert("RGBA"))
     return encode(picture)
 
 
@@ -129,7 +129,7 @@ WAYS: dict[str, Callable[[Image.Image], bytes]] = {
     **{f"{ink} on {on}": lambda sheet, c=(ink, on): encode(ImageOps.colorize(sheet, *c)) for ink, on in COLOURS},
     **{f"alpha of {of}": lambda sheet, of=of: in_alpha(sheet, *of) for of in product(("LA", "RGBA"), (0, 128, 255))},
     "alpha of a palette": lambda sheet: encode(sheet.convert("1", dither=0).convert("P"), transparency=255),
-    "transparent margins": in_transparent_margins,
+    "alpha of transparent margins": in_transparent_margins,
     "first in an animation": lambda sheet: encode(sheet, "GIF", save_all=True, append_images=[ImageOps.mirror(sheet)]),
     "broken EXIF": lambda sheet: encode(sheet, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"),
     "progressive JPEG": lambda sheet: encode(sheet, "JPEG", progressive=True),
