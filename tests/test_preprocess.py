@@ -201,6 +201,7 @@ def test_exif_orientation_turns_the_picture_upright(seven, orientation, format):
     reading = reading_of(turned, format, exif=exif)
     assert distance(reading.frame, upright.frame) < 0.01
     assert reading.box == pytest.approx(upright.box, abs=4)
+    assert picture_from_bytes(encode(turned, format, exif=exif), SIDE)[1:3] == sheet.size
 
 
 def test_pillow_warns_of_nothing(seven):
