@@ -40,7 +40,7 @@ from support import (
 
 
 def test_mnist_digits_pass_through_bit_for_bit(digits, seven):
-    for digit in [*digits, seven // 4]:  # the last one stays faint
+    for digit in [*digits[::5], seven // 4]:  # the last one stays faint
         reading = reading_of(digit)
         np.testing.assert_array_equal(reading.frame, digit / np.float32(255))
         assert reading.box == Box(0, 28, 0, 28)
@@ -69,7 +69,7 @@ def test_a_small_picture_that_is_no_frame_is_framed(seven, change):
     assert apart(frame_of(make(seven)), seven / 255) < most
 
 
-@pytest.mark.parametrize("scale", [1, 2, 5, 10, 30])
+@pytest.mark.parametrize("scale", [1, 2, 5, 20])
 def test_a_drawing_of_any_size_is_framed_as_mnists_digits_were(digits, scale):
     frames = [frame_of(drawing(digit, scale)) for digit in digits[::25]]
     assert np.mean([distance(frame, digit / 255) for frame, digit in zip(frames, digits[::25], strict=True)]) < 0.04
@@ -78,8 +78,7 @@ def test_a_drawing_of_any_size_is_framed_as_mnists_digits_were(digits, scale):
         for axis in (0, 1):
             profile = frame.sum(axis)
             assert 14 - 1e-4 < (np.arange(28) + 0.5) @ profile / profile.sum() < 15 + 1e-4
-            ink = np.flatnonzero(profile > 0.1)
-            assert ink[-1] - ink[0] < 20
+            assert np.ptp(np.flatnonzero(profile > 0.1)) < 20
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (20, 20), (21, 9), (2047, 300)])

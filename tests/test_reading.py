@@ -93,7 +93,7 @@ def in_a_form(digit: np.ndarray) -> Image.Image:
     return sheet
 
 
-@pytest.mark.parametrize(("write", "most"), [(small_on_a_large_sheet, 2), (in_a_form, 5)])
+@pytest.mark.parametrize(("write", "most"), [(small_on_a_large_sheet, 1), (in_a_form, 2)])
 def test_a_digit_is_read_wherever_it_is_written(digits, labels, write, most):
-    read = [reading_of(write(digit)).digit for digit in digits[::10]]
-    assert (read != labels[::10]).sum() <= most
+    read = [reading_of(write(digit)).digit for digit in digits[::20]]
+    assert (read != labels[::20]).sum() <= most

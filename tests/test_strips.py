@@ -62,7 +62,7 @@ def in_a_box(sheet: Image.Image) -> Image.Image:
 def with_dirt(sheet: Image.Image) -> Image.Image:
     """Add specks, and erase a strip through the digits before the point."""
     for x, y in [(8, 80), (100, 10), (340, 90)]:
-        sheet.paste(0, (x, y, x + 4, y + 4))
+        sheet.paste(0, (x, y, x + 2, y + 2))
     sheet.paste(255, (70, 70, 210, 74))
     return sheet
 
