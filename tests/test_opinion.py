@@ -77,12 +77,12 @@ def test_it_is_asked_about_unsure_digits_that_are_no_frames(digits, classifier, 
 
 
 def test_digits_behind_a_printed_grid_are_read_with_it(digits, labels, classifier, opinion):
-    pictures = [behind_a_grid(digit) for digit in digits[::10]]
+    pictures = [behind_a_grid(digit) for digit in digits[::20]]
     alone, both = (
         [read_digit(picture, classifier, opinion=each).digit for picture in pictures] for each in (None, opinion)
     )
-    assert (alone != labels[::10]).sum() > 20
-    assert (both != labels[::10]).sum() <= 1
+    assert (alone != labels[::20]).sum() > 10
+    assert both == labels[::20].tolist()
 
 
 @pytest.mark.parametrize("make", [small, behind_a_grid])

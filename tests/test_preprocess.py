@@ -47,10 +47,9 @@ def test_mnist_digits_pass_through_bit_for_bit(digits, seven):
 
 
 @pytest.mark.slow
-def test_all_mnist_images_are_frames(mnist_root):
-    for train in (True, False):
-        for image in MNIST(mnist_root, train=train).data.numpy():
-            assert as_frame(Image.fromarray(image)) is not None
+def test_mnists_training_images_are_frames(mnist_root):
+    for image in MNIST(mnist_root).data.numpy()[::5]:
+        assert as_frame(Image.fromarray(image)) is not None
 
 
 NO_FRAMES = {  # and how far their frames may be from the digit's
