@@ -31,7 +31,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.inference.classifier import Classifier, ModelError
+from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
 from app.inference.reading import Reading, read_digit
 from app.preprocess import errors
@@ -350,15 +350,6 @@ def until(condition, seconds: float = 10) -> bool:
 def peak_memory(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return 1024 * int(status.split("VmHWM:")[1].split()[0])
-
-
-def assert_refused(load: Callable[[Path], object], path: Path, data: bytes, message: str, capfd) -> None:
-    """Check that a broken model file is reported in one sentence, and that the runtime prints nothing beside it."""
-    path.write_bytes(data)
-    with pytest.raises(ModelError, match=f"{path}: .*{message}") as raised:
-        load(path)
-    assert "\n" not in str(raised.value)
-    assert capfd.readouterr().err == ""
 
 
 def assert_problem(answer, status: int, name: str, path: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.inference import batcher as module
-from app.inference.batcher import Batcher, Steps
+from app.inference.batcher import MAX_BATCH, Batcher, Steps
 from app.inference.classifier import Classes
 from app.inference.stage import Stopwatch
 
@@ -28,11 +28,9 @@ class Counting:
 def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
     """Have some frames of a number classified, some times; return its square."""
     for _ in range(times):
-        if number < 0:
-            raise ValueError(f"{number} is negative")
         classes = yield np.full((frames, 28, 28), number, np.float32)
-        assert len(classes.legibility) == frames
-    return int(classes.legibility[0] ** 2) if times else number**2
+        assert classes.legibility.tolist() == [number] * frames
+    return number**2
 
 
 async def ask(batcher: Batcher[int], *several: Steps[int]) -> list:
@@ -45,104 +43,70 @@ def unhurried(monkeypatch):
     monkeypatch.setattr(module, "SLOW_NANOSECONDS", 10**10)
 
 
-def test_each_picture_gets_its_own_result():
+MANY = 2 * MAX_BATCH + 3
+
+
+@pytest.mark.parametrize(
+    ("several", "answers", "sizes"),
+    [
+        ([steps(1), steps(2, frames=3), steps(3)], [1, 4, 9], [5]),
+        ([steps(1, times=3), steps(2), steps(3, times=0)], [1, 4, 9], [2, 1, 1]),
+        (list(map(steps, range(MANY))), [number**2 for number in range(MANY)], [MAX_BATCH, MAX_BATCH, 3]),
+    ],
+    ids=["several frames", "several steps", "several batches"],
+)
+def test_pictures_share_batches_and_each_gets_its_own_result(several, answers, sizes):
     network = Counting()
-    assert asyncio.run(ask(Batcher(network), steps(1), steps(2, frames=3), steps(3))) == [1, 4, 9]
-    assert network.sizes == [5]
-
-
-def test_pictures_take_as_many_steps_as_they_need():
-    network = Counting()
-    assert asyncio.run(ask(Batcher(network), steps(1, times=3), steps(2), steps(3, times=0))) == [1, 4, 9]
-    assert network.sizes == [2, 1, 1]
-
-
-def test_a_failing_picture_does_not_affect_others():
-    first, second, third = asyncio.run(ask(Batcher(Counting()), steps(1), steps(-2), steps(3)))
-    assert (first, third) == (1, 9)
-    assert isinstance(second, ValueError)
-
-
-def test_a_lone_picture_is_read_at_once():
-    network = Counting()
-    batcher = Batcher(network)
-
-    async def one_after_another():
-        return [await batcher(steps(number), Stopwatch()) for number in range(3)]
-
-    assert asyncio.run(one_after_another()) == [0, 1, 4]
-    assert network.sizes == [1, 1, 1]
-
-
-def test_a_batch_has_at_most_the_maximum_number_of_pictures(monkeypatch):
-    monkeypatch.setattr(module, "MAX_BATCH", 4)
-    network = Counting()
-    answers = asyncio.run(ask(Batcher(network), *map(steps, range(10))))
-    assert answers == [number**2 for number in range(10)]
-    assert network.sizes == [4, 4, 2]
+    assert asyncio.run(ask(Batcher(network), *several)) == answers
+    assert network.sizes == sizes
 
 
 def test_pictures_that_arrive_during_a_batch_form_the_next_one():
-    async def come_and_go():
+    async def come_and_go() -> list[int]:
         tasks = []
 
-        def arrive():
+        def arrive() -> None:
             if not tasks:
                 tasks.extend(asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in (2, 3))
 
         network.during = arrive
-        await batcher(steps(1), Stopwatch())
-        return await asyncio.gather(*tasks)
+        return [await batcher(steps(1), Stopwatch()), *await asyncio.gather(*tasks)]  # the first does not wait
 
     network = Counting()
     batcher = Batcher(network)
-    assert asyncio.run(come_and_go()) == [4, 9]
+    assert asyncio.run(come_and_go()) == [1, 4, 9]
     assert network.sizes == [1, 2]
 
 
-def test_cancelled_pictures_are_dropped():
-    async def cancel():
-        tasks = [asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in range(4)]
+@pytest.mark.parametrize("cancelled", [{1}, {0, 1, 2, 3}])
+def test_cancelled_pictures_are_dropped(cancelled):
+    async def cancel() -> list:
+        tasks = [asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in range(5)]
         await asyncio.sleep(0)  # all are queued, none is being read
-        assert len(batcher.queue) == 4
-        tasks[1].cancel()
+        for number in cancelled:
+            tasks[number].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     network = Counting()
     batcher = Batcher(network)
-    answers = asyncio.run(cancel())
-    assert isinstance(answers[1], asyncio.CancelledError)
-    assert [answers[n] for n in (0, 2, 3)] == [0, 4, 9]
-    assert network.sizes == [3]
-
-
-def test_if_all_are_cancelled_no_batch_runs():
-    async def cancel():
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0):
-                await asyncio.gather(*(batcher(steps(number), Stopwatch()) for number in range(4)))
-        return await ask(batcher, steps(5))
-
-    network = Counting()
-    batcher = Batcher(network)
-    assert asyncio.run(cancel()) == [25]
-    assert network.sizes == [1]
+    for number, answer in enumerate(asyncio.run(cancel())):
+        assert isinstance(answer, asyncio.CancelledError) if number in cancelled else answer == number**2
+    assert network.sizes == [5 - len(cancelled)]
 
 
 def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
-    def fail():
+    def fail() -> None:
+        network.during = lambda: None
         raise RuntimeError("no network")
 
-    async def fail_and_go_on():
-        failed = await ask(batcher, *map(steps, range(3)))
-        network.during = lambda: None
-        return failed, await ask(batcher, steps(4))
+    async def fail_and_go_on() -> list:
+        return [*await ask(batcher, *map(steps, range(3))), *await ask(batcher, steps(4))]
 
     network = Counting(fail)
     batcher = Batcher(network)
-    failed, later = asyncio.run(fail_and_go_on())
+    *failed, later = asyncio.run(fail_and_go_on())
     assert [type(answer) for answer in failed] == [RuntimeError] * 3
-    assert later == [16]
+    assert later == 16
 
 
 def computing(seconds: float) -> None:
@@ -174,17 +138,3 @@ def test_the_event_loop_runs_between_steps_that_take_processor_time(slowly, turn
 
     asyncio.run(ask_all())
     assert len(set(begun_in)) == turns  # another process may take the core: that is no reason to let others in first
-
-
-def test_the_time_of_the_inference_and_of_the_wait_for_it_is_added_to_each_watch():
-    watches = [Stopwatch(), Stopwatch()]
-
-    async def ask_both(batcher: Batcher[int]) -> None:
-        await asyncio.gather(*(batcher(steps(1), watch) for watch in watches))
-
-    asyncio.run(ask_both(Batcher(Counting(lambda: time.sleep(0.01)))))
-    for watch in watches:
-        wait, inference = watch.stages
-        assert (wait.name, inference.name, inference.pictures) == ("wait", "inference", 2)
-        assert wait.end == inference.begin
-        assert inference.end - inference.begin >= 10_000_000

@@ -5,6 +5,8 @@ import time
 import tracemalloc
 import warnings
 import zlib
+from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import pytest
@@ -12,182 +14,192 @@ from PIL import Image, ImageOps
 from torchvision.datasets import MNIST
 
 from app.inference.reading import SIDE, read_digit
-from app.preprocess import decode, errors, frame
+from app.preprocess import decode, errors
 from app.preprocess.formats import FORMATS
+from app.preprocess.frame import as_frame, frame_from_ink
+from app.preprocess.ink import views
 from app.preprocess.maps import Box
 from support import (
     HOSTILE,
+    HOSTILE_FILES,
     MAX_PIXELS,
     PNG,
     apart,
     claiming,
+    cropped,
     distance,
     drawing,
     encode,
-    flat,
     frame_of,
     inflating_exif,
     picture_from_bytes,
     png_chunk,
     reading_of,
     reading_of_drawing,
-    turned_jpeg,
 )
 
 
-def test_mnist_digits_pass_through_unchanged(digits):
-    for digit in digits:
+def test_mnist_digits_pass_through_bit_for_bit(digits, seven):
+    for digit in [*digits[::5], seven // 4]:  # the last one stays faint
         reading = reading_of(digit)
         np.testing.assert_array_equal(reading.frame, digit / np.float32(255))
         assert reading.box == Box(0, 28, 0, 28)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("train", [True, False])
-def test_all_mnist_images_are_frames(train, mnist_root):
-    for image in MNIST(mnist_root, train=train).data.numpy():
-        assert frame.as_frame(Image.fromarray(image)) is not None
+def test_all_mnist_images_are_frames(mnist_root):
+    for image in (image for train in (True, False) for image in MNIST(mnist_root, train=train).data.numpy()):
+        assert as_frame(Image.fromarray(image)) is not None
 
 
-def test_a_faint_frame_stays_faint(seven):
-    np.testing.assert_array_equal(frame_of(seven // 4), (seven // 4) / np.float32(255))
+NO_FRAMES = {  # and how far their frames may be from the digit's
+    "inverted": (lambda seven: 255 - seven, 0.04),
+    "moved": (lambda seven: np.roll(seven, (-3, -2), (0, 1)), 0.04),
+    "smaller": (lambda seven: np.pad(np.asarray(Image.fromarray(seven).resize((20, 20))), 4), 0.04),
+    "larger": (lambda seven: np.asarray(Image.fromarray(seven[2:26, 2:26]).resize((28, 28))), 0.04),
+    "tiny": (lambda seven: np.asarray(Image.fromarray(seven[4:24, 4:24]).resize((10, 10), Image.Resampling.BOX)), 0.07),
+}
 
 
-@pytest.mark.parametrize("change", ["inverted", "moved", "smaller", "larger", "nothing"])
-def test_a_28_by_28_picture_that_is_no_frame_is_framed(seven, change):
-    image = {
-        "inverted": 255 - seven,
-        "moved": np.roll(seven, (-3, -2), (0, 1)),
-        "smaller": np.pad(np.asarray(Image.fromarray(seven).resize((20, 20))), 4),
-        "larger": np.asarray(Image.fromarray(seven[2:26, 2:26]).resize((28, 28))),
-        "nothing": np.zeros_like(seven),
-    }[change]
-    assert frame.as_frame(Image.fromarray(image)) is None
-    if change != "nothing":
-        assert apart(frame_of(image), seven / 255) < 0.04
+@pytest.mark.parametrize("change", NO_FRAMES)
+def test_a_small_picture_that_is_no_frame_is_framed(seven, change):
+    make, most = NO_FRAMES[change]
+    assert as_frame(Image.fromarray(make(seven))) is None
+    assert apart(frame_of(make(seven)), seven / 255) < most
 
 
-@pytest.mark.slow
-def test_a_frame_is_what_the_network_was_trained_on(digits):
-    for digit in digits[::7]:
-        frame = frame_of(drawing(digit))
-        assert frame.shape == (28, 28)
-        assert frame.dtype == np.float32
-        assert frame.min() == 0
-        assert frame.max() == 1
+@pytest.mark.parametrize("scale", [1, 2, 5, 20])
+def test_a_drawing_of_any_size_is_framed_as_mnists_digits_were(digits, scale):
+    frames = [frame_of(drawing(digit, scale)) for digit in digits[::25]]
+    assert np.mean([distance(frame, digit / 255) for frame, digit in zip(frames, digits[::25], strict=True)]) < 0.04
+    for frame in frames:
+        assert (frame.shape, frame.dtype, frame.min(), frame.max()) == ((28, 28), np.float32, 0, 1)
         for axis in (0, 1):
             profile = frame.sum(axis)
             assert 14 - 1e-4 < (np.arange(28) + 0.5) @ profile / profile.sum() < 15 + 1e-4
-            ink = np.flatnonzero(profile > 0.1)
-            assert ink[-1] - ink[0] < 20
+            assert np.ptp(np.flatnonzero(profile > 0.1)) < 20
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scale", [1, 2, 5, 20, 60])
-def test_size_and_position_on_the_sheet_do_not_matter(digits, scale):
-    distances = [distance(frame_of(drawing(digit, scale)), digit / 255) for digit in digits[::25]]
-    assert np.mean(distances) < 0.04
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (20, 20), (21, 9), (2047, 300)])
+def test_a_filled_rectangle_stays_one_in_a_box_of_20(shape):
+    frame = frame_from_ink(np.ones(shape, np.float32))
+    rows, columns = np.nonzero(frame)
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (20, round(20 * shape[1] / shape[0]))
+    np.testing.assert_allclose(frame[rows, columns], 1, rtol=1e-5)
 
 
-def test_a_digit_smaller_than_the_box_is_enlarged_smoothly(seven):
-    small = Image.fromarray(seven[4:24, 4:24]).resize((10, 10), Image.Resampling.BOX)
-    assert apart(frame_of(small), seven / 255) < 0.07
+def test_lopsided_ink_is_shrunk_to_fit():
+    ink = np.zeros((20, 20), np.float32)
+    ink[0, :] = ink[:, 0] = 0.01
+    ink[:4, :4] = 1
+    rows, columns = np.nonzero(frame := frame_from_ink(ink))
+    assert np.ptp(rows) < 19
+    assert np.average([rows, columns], axis=1, weights=frame[rows, columns]) == pytest.approx((14, 14), abs=1)
 
 
-def test_ink_may_be_darker_or_lighter_than_its_ground(digits):
-    for digit in digits[::25]:
-        dark_on_light = drawing(digit)
-        assert apart(frame_of(dark_on_light), frame_of(ImageOps.invert(dark_on_light))) < 0.02
+def in_alpha(sheet: Image.Image, mode: str, colour: int) -> bytes:
+    """Save a picture of one colour, whose ink is opaque."""
+    picture = Image.new("L", sheet.size, colour).convert(mode)
+    picture.putalpha(ImageOps.invert(sheet))
+    return encode(picture)
 
 
-@pytest.mark.parametrize("ink", [(200, 30, 40), (20, 60, 200), (250, 240, 60)], ids=["red", "blue", "yellow"])
-@pytest.mark.parametrize("ground", [(255, 255, 255), (15, 80, 50), (120, 120, 120)], ids=["white", "green", "grey"])
-def test_ink_and_ground_may_have_any_colour(seven, ink, ground):
-    colourful = ImageOps.colorize(drawing(seven), black=ink, white=ground)
-    assert distance(frame_of(colourful), seven / 255) < 0.03
-
-
-@pytest.mark.parametrize("colour", [0, 128, 255])
-@pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_ink_may_be_in_the_alpha_channel_only(digits, colour, mode):
-    for digit in digits[::60]:
-        picture = Image.new("L", (600, 400), colour).convert(mode)
-        picture.putalpha(ImageOps.invert(drawing(digit)))
-        see_through, drawn = reading_of(picture), reading_of_drawing(digit.tobytes())
-        assert see_through.probabilities.argmax() == drawn.probabilities.argmax()
-        # Thick digits are found by a threshold, see `views`.
-        assert apart(see_through.frame, drawn.frame) < 0.05
-
-
-def test_an_opaque_alpha_channel_changes_nothing(seven):
-    assert distance(frame_of(drawing(seven).convert("RGBA")), frame_of(drawing(seven))) < 1e-6
-
-
-def test_a_sheet_may_have_transparent_margins(seven):
-    sheet = drawing(seven).convert("RGBA")
+def in_transparent_margins(sheet: Image.Image) -> bytes:
     picture = Image.new("RGBA", (1000, 1000))
-    picture.paste(sheet, (200, 300))
-    assert distance(frame_of(picture), frame_of(sheet)) < 0.01
+    picture.paste(sheet.convert("RGBA"))
+    return encode(picture)
 
 
-def as_16_bit(image: Image.Image) -> Image.Image:
-    return Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+def dusty(sheet: Image.Image) -> bytes:
+    for x, y in [(3, 3), (590, 390), (400, 10)]:
+        sheet.paste(0, (x, y, x + 4, y + 4))
+    return encode(sheet)
 
 
-CONVERSIONS = {
-    "grey": lambda image: image,
-    "RGB": lambda image: image.convert("RGB"),
-    "RGBA": lambda image: image.convert("RGBA"),
-    "LA": lambda image: image.convert("LA"),
-    "palette": lambda image: image.convert("RGB").convert("P", palette=Image.Palette.ADAPTIVE),
-    "1-bit": lambda image: image.convert("1", dither=Image.Dither.NONE),
-    "16-bit": as_16_bit,
-    "CMYK": lambda image: image.convert("CMYK"),
+def noisy(sheet: Image.Image) -> bytes:
+    noise = np.random.default_rng(0).normal(0, 4, (400, 600))
+    return encode(np.clip(np.asarray(sheet) * 0.8 + 30 + noise, 0, 255).astype(np.uint8))
+
+
+COLOURS = product(("crimson", "blue", "yellow"), ("white", "darkgreen", "grey"))
+WAYS: dict[str, Callable[[Image.Image], bytes]] = {
+    "light on dark": lambda sheet: encode(ImageOps.invert(sheet)),
+    **{f"{ink} on {on}": lambda sheet, c=(ink, on): encode(ImageOps.colorize(sheet, *c)) for ink, on in COLOURS},
+    **{f"alpha of {of}": lambda sheet, of=of: in_alpha(sheet, *of) for of in product(("LA", "RGBA"), (0, 128, 255))},
+    "alpha of a palette": lambda sheet: encode(sheet.convert("1", dither=0).convert("P"), transparency=255),
+    "alpha of transparent margins": in_transparent_margins,
+    "first in an animation": lambda sheet: encode(sheet, "GIF", save_all=True, append_images=[ImageOps.mirror(sheet)]),
+    "broken EXIF": lambda sheet: encode(sheet, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"),
+    "progressive JPEG": lambda sheet: encode(sheet, "JPEG", progressive=True),
+    "before a video": lambda sheet: encode(sheet, "JPEG") + b"\xff\xda\xff\xd8\xff\xc2" * 1_300_000,  # a motion photo
+    "specks": dusty,
+    "noise": noisy,
 }
-SAVED_AS = {
-    "PNG": ["grey", "RGB", "RGBA", "LA", "palette", "1-bit", "16-bit"],
-    "JPEG": ["grey", "RGB", "CMYK"],
-    "MPO": ["grey", "RGB"],
-    "HEIF": ["grey", "RGB", "RGBA"],
-    "AVIF": ["grey", "RGB", "RGBA"],
-    "WEBP": ["grey", "RGB", "RGBA"],
-    "GIF": ["grey", "RGB", "palette", "1-bit"],
-    "BMP": ["grey", "RGB", "palette", "1-bit"],
-    "TIFF": ["grey", "RGB", "RGBA", "LA", "palette", "1-bit", "16-bit", "CMYK"],
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow warns and continues
+@pytest.mark.parametrize("way", WAYS)
+def test_a_drawn_digit_has_the_same_digit_frame_and_box(digits, classifier, way):
+    for digit in digits[::100]:
+        reading, drawn = read_digit(WAYS[way](drawing(digit)), classifier), reading_of_drawing(digit.tobytes())
+        assert reading.digit == drawn.digit
+        assert apart(reading.frame, drawn.frame) < (0.05 if "alpha" in way else 0.02)
+        assert reading.box == pytest.approx(drawn.box, abs=8)  # 2 pixels of the image that is searched
+
+
+@pytest.mark.parametrize("side", [16, 28])
+def test_a_tight_crop_has_the_same_frame_in_both_polarities(digits, side):
+    for digit in digits[::25]:
+        crop = Image.fromarray(cropped(digit)).resize((side * 3 // 4, side), Image.Resampling.BICUBIC)
+        dark, light = frame_of(ImageOps.invert(crop)), frame_of(crop)
+        np.testing.assert_allclose(dark, light, atol=1e-6)
+        assert apart(dark, frame_from_ink(np.asarray(crop) / np.float32(255))) < 0.05
+
+
+def test_the_ink_of_a_filled_shape_of_one_colour_is_its_alpha():
+    blue = Image.new("RGBA", (80, 100), (0, 0, 200, 255))
+    blue.paste((0, 0, 200, 0), (30, 40, 50, 100))  # a hole in a shape that fills most of the picture
+    shape = np.asarray(blue.getchannel("A")) > 0
+    assert any(np.array_equal(view.ink > 0.5, shape) for view in views(blue))
+
+
+def test_a_faint_gradient_is_blank():
+    with pytest.raises(errors.BlankImage):
+        reading_of(np.tile(250 + np.arange(100, dtype=np.uint8) // 34, (100, 1)))
+
+
+MODES = {
+    "PNG": "L RGB RGBA LA P 1 I;16",
+    "JPEG": "L RGB CMYK",
+    "MPO": "L RGB",  # what phones call JPEG with a depth map
+    "HEIF": "L RGB RGBA",
+    "AVIF": "L RGB RGBA",
+    "WEBP": "L RGB RGBA",
+    "GIF": "L RGB P 1",
+    "BMP": "L RGB P 1",
+    "TIFF": "L RGB RGBA LA P 1 I;16 CMYK",
 }
 
 
-@pytest.fixture(scope="module")
-def two_levels(seven) -> tuple[Image.Image, np.ndarray]:
-    """A drawn 7 in two levels, so that 1 bit is lossless, and its frame."""
-    sheet = drawing(seven).point(lambda level: 255 * (level > 127))
-    return sheet, frame_of(sheet)
-
-
-@pytest.mark.parametrize(("format", "mode"), [(format, mode) for format in SAVED_AS for mode in SAVED_AS[format]])
-def test_formats_and_modes_give_the_same_frame(two_levels, format, mode):
-    sheet, frame = two_levels
-    assert distance(frame_of(CONVERSIONS[mode](sheet), format), frame) < 0.01
-
-
-def test_every_accepted_format_is_tested():
-    assert set(SAVED_AS) == {*FORMATS, "MPO"}  # MPO is what phones call JPEG with a depth map
-
-
-def test_a_transparent_palette_entry_is_ground(seven):
-    palette = drawing(seven).convert("1", dither=Image.Dither.NONE).convert("P")
-    assert distance(frame_of(palette, "PNG", transparency=255), frame_of(palette)) < 0.01
+@pytest.mark.parametrize("format", [*FORMATS, "MPO"])
+def test_formats_modes_and_depths_give_the_same_frame(seven, format):
+    sheet = drawing(seven).point(lambda level: 255 * (level > 127))  # two levels, so that 1 bit is lossless
+    for mode in MODES[format].split():
+        image = Image.fromarray(np.uint16(257) * np.asarray(sheet)) if mode == "I;16" else sheet.convert(mode)
+        assert distance(frame_of(image, format), frame_of(sheet)) < 0.01, mode
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_exif_orientation_turns_the_picture_upright(seven, orientation, format):
-    sheet = drawing(seven)
-    sensor = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # how the camera held it, as Image.Transpose
-    exif = Image.Exif()
+    sheet, exif, upright = drawing(seven), Image.Exif(), reading_of_drawing(seven.tobytes())
+    held = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # how the camera held it, as Image.Transpose
+    turned = sheet if orientation == 1 else sheet.transpose(Image.Transpose(held[orientation]))
     exif[0x0112] = orientation
-    turned = sheet if orientation == 1 else sheet.transpose(Image.Transpose(sensor[orientation]))
-    assert distance(frame_of(turned, format, exif=exif), reading_of_drawing(seven.tobytes()).frame) < 0.01
+    reading = reading_of(turned, format, exif=exif)
+    assert distance(reading.frame, upright.frame) < 0.01
+    assert reading.box == pytest.approx(upright.box, abs=4)
+    assert picture_from_bytes(encode(turned, format, exif=exif), SIDE)[1:3] == sheet.size
 
 
 def test_pillow_warns_of_nothing(seven):
@@ -201,25 +213,14 @@ def test_pillow_warns_of_nothing(seven):
     assert not caught
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow warns and continues
-def test_a_picture_with_broken_exif_is_read(seven):
-    sheet = drawing(seven)
-    assert distance(frame_of(sheet, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff"), frame_of(sheet)) < 0.01
-
-
-def test_an_animation_is_read_by_its_first_frame(seven, digits):
-    first, second = drawing(seven), drawing(digits[0])
-    frame = frame_of(first, "GIF", save_all=True, append_images=[second])
-    assert distance(frame, frame_of(first)) < 0.02
-
-
-@pytest.mark.parametrize(("side", "size"), [(SIDE, (500, 375)), (320, (500, 375)), (700, (1000, 750))])
-def test_a_twelve_megapixel_photo_is_read_at_reduced_size(seven, side, size, monkeypatch):
-    data = encode(drawing(seven).resize((4000, 3000)), "JPEG", quality=90)
-    decoded, plain = [], decode.plain
-    monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
-    assert max(picture_from_bytes(data, side).image.size) < 1.5 * side
-    assert decoded == [size]
+@pytest.mark.parametrize(
+    ("size", "decoded"), [((4000, 3000), (500, 375)), ((7000, 300), (875, 38)), ((9, 16_000), (2, 2000))]
+)
+def test_a_large_jpeg_is_reduced_while_decoding(size, decoded):
+    image = decode.open_image(encode(Image.new("RGB", size), "JPEG"), MAX_PIXELS)
+    picture = decode.decode_image(image, SIDE)
+    assert (image.size, picture.width, picture.height) == (decoded, *size)
+    assert max(picture.image.size) < 1.5 * SIDE
 
 
 def test_exif_that_inflates_takes_little_time():
@@ -233,62 +234,11 @@ def test_text_that_inflates_takes_little_memory(before):
     text = png_chunk(b"iTXt", b"k\0\1\0\0\0" + zlib.compress("😀".encode() + bytes(1_000_000), 9))
     end = PNG.index(before) - 4
     tracemalloc.start()
-    try:
-        assert picture_from_bytes(PNG[:end] + text + PNG[end:], SIDE).image.getbbox()
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000  # 9 MB if it were inflated
-    finally:
-        tracemalloc.stop()
-
-
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF", "WEBP"])
-def test_a_picture_of_any_format_is_turned_upright(format):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    picture = picture_from_bytes(encode(Image.new("L", (40, 20)), format, exif=exif), SIDE)
-    assert (picture.width, picture.height) == picture.image.size == (20, 40)
-
-
-@pytest.mark.parametrize("is_turned", [False, True])
-@pytest.mark.parametrize("size", [(479, 480), (480, 479)])
-def test_an_almost_square_picture_keeps_its_size(size, is_turned):
-    image = Image.new("L", size, 255)
-    picture = picture_from_bytes(turned_jpeg(image) if is_turned else encode(image), SIDE)
-    assert (picture.width, picture.height) == size
-
-
-def test_a_box_in_a_margin_around_the_picture_is_moved_into_it():
-    picture = decode.Picture(Image.new("L", (20, 10)), 60, 30, scale=3.0, left=-1, top=-1)
-    assert picture.box(Box(0, 10, 0, 20)) == Box(0, 27, 0, 57)
-    assert picture.box(Box(11, 12, 0, 1)) == Box(29, 30, 0, 1)
-
-
-def test_specks_do_not_widen_the_box(seven):
-    clean = drawing(seven)
-    dusty = clean.copy()
-    for place in [(3, 3), (590, 390), (400, 10)]:
-        dusty.paste(0, (*place, place[0] + 4, place[1] + 4))
-    assert distance(frame_of(dusty), frame_of(clean)) < 0.001
-
-
-def test_a_speck_inside_the_box_is_left_out(seven):
-    digit = np.pad(seven, 4)  # not a frame
-    digit[24, 10] = 255  # below the bar of the 7
-    assert frame_of(digit)[18:23, 4:9].max() == 0
-
-
-def test_background_noise_is_not_ink(seven):
-    noise = np.random.default_rng(0).normal(0, 4, (400, 600))
-    noisy = np.clip(np.asarray(drawing(seven)) * 0.8 + 30 + noise, 0, 255).astype(np.uint8)
-    assert distance(frame_of(noisy), frame_of(drawing(seven))) < 0.02
-
-
-def test_jpeg_noise_does_not_widen_the_box(digits, classifier):
-    for digit in digits[::25]:
-        noisy, clean = (
-            read_digit(data, classifier)
-            for data in (encode(drawing(digit), "JPEG", quality=40), encode(drawing(digit)))
-        )
-        assert noisy.box == pytest.approx(clean.box, abs=4)  # the image has a quarter of the drawing's resolution
+    image = picture_from_bytes(PNG[:end] + text + PNG[end:], SIDE).image
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert image.getbbox()
+    assert peak < 1_000_000  # 9 MB if it were inflated
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -298,79 +248,12 @@ def test_an_unreadable_picture_is_a_named_error(name, classifier):
         read_digit(data, classifier, MAX_PIXELS)
 
 
+def test_the_reason_for_damage_is_on_one_line(classifier):
+    with pytest.raises(errors.CorruptImage, match=r"^The picture is cut off or damaged: .+\.$"):
+        read_digit((HOSTILE_FILES / "h_lie.heic").read_bytes(), classifier)  # libheif's reason ends in a newline
+
+
 def test_only_the_setting_limits_the_number_of_pixels():
     assert decode.open_image(claiming(20_000, 10_000), 200_000_000).size == (20_000, 10_000)
     with pytest.raises(errors.TooManyPixels, match="has 200,010,000 pixels, more than 200,000,000"):
         decode.open_image(claiming(20_001, 10_000), 200_000_000)
-
-
-def test_a_progressive_jpeg_is_read(seven):
-    progressive = frame_of(drawing(seven), "JPEG", quality=95, progressive=True)
-    plain = frame_of(drawing(seven), "JPEG", quality=95)
-    np.testing.assert_array_equal(progressive, plain)
-
-
-def test_data_after_the_end_of_a_jpeg_is_ignored(seven, classifier):
-    photo = encode(drawing(seven), "JPEG", quality=95)
-    with_video = photo + b"\xff\xda\xff\xd8\xff\xc2" * 1_300_000  # as in phones' motion photos
-    frames = [read_digit(data, classifier, MAX_PIXELS).frame for data in (with_video, photo)]
-    np.testing.assert_array_equal(*frames)
-
-
-@pytest.mark.parametrize(("width", "height"), [(7000, 300), (300, 7000), (16_000, 9)])
-def test_a_jpeg_of_any_shape_is_reduced_while_decoding(width, height, monkeypatch):
-    decoded, plain = [], decode.plain
-    monkeypatch.setattr(decode, "plain", lambda image: (decoded.append(image.size), plain(image))[1])
-    picture_from_bytes(encode(Image.new("RGB", (width, height)), "JPEG"), 320)
-    assert decoded == [(-(-width // 8), -(-height // 8))]
-
-
-def test_pixels_are_counted_before_decoding(classifier, monkeypatch):
-    def decoded(*_):
-        raise AssertionError("decoded")
-
-    data = flat(255, (100, 101))
-    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
-    with pytest.raises(errors.TooManyPixels, match="10,100 pixels"):
-        read_digit(data, classifier, max_pixels=10_000)
-
-
-def test_area_average_matches_a_calculation_by_hand():
-    thirds = frame.area_average(2, 3)
-    np.testing.assert_allclose(thirds, [[2 / 3, 1 / 3, 0], [0, 1 / 3, 2 / 3]], rtol=1e-6)
-    np.testing.assert_array_equal(frame.area_average(2, 4), [[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
-    np.testing.assert_array_equal(frame.area_average(3, 3), np.eye(3))
-
-
-@pytest.mark.parametrize(("outputs", "inputs"), [(20, 1), (20, 7), (20, 20), (20, 21), (7, 2047), (1, 5)])
-def test_area_average_keeps_a_flat_signal_flat(outputs, inputs):
-    np.testing.assert_allclose(frame.area_average(outputs, inputs).sum(axis=1), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("centre", "length", "offset"),
-    [
-        (10.0, 20, 5),  # lands on 15
-        (9.5, 20, 5),  # lands on 14.5
-        (9.0, 20, 6),  # would land on 14 with 5, which is outside of (14, 15]
-        (0.5, 20, 8),  # as far as the frame allows
-        (19.5, 20, 0),
-    ],
-)
-def test_placement_matches_a_calculation_by_hand(centre, length, offset):
-    assert frame.placement(centre, length) == offset
-
-
-def test_the_centre_of_mass_matches_a_calculation_by_hand():
-    ink = np.zeros((4, 6), np.float32)
-    ink[1, 2] = ink[1, 3] = 1
-    assert frame.centre_of_mass(ink) == (1.5, 3.0)
-
-
-def test_lopsided_ink_is_shrunk_to_fit():
-    ink = np.zeros((20, 20), np.float32)
-    ink[0, :] = ink[:, 0] = 0.01
-    ink[:4, :4] = 1
-    placed = frame.frame_from_ink(ink)
-    assert frame.centre_of_mass(placed) == pytest.approx((14.5, 14.5), abs=1)
-    assert np.flatnonzero(placed.any(axis=0)).size < 20
