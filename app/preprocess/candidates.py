@@ -12,9 +12,10 @@ from PIL import Image
 
 from app.preprocess.decode import Picture
 from app.preprocess.frame import FRAME_SIDE, as_frame, frame_from_ink
-from app.preprocess.ink import View, views
+from app.preprocess.ink import SMALL_SIDE, View, views
 from app.preprocess.maps import Box, Map
 from app.preprocess.pieces import Piece, pieces
+from app.preprocess.rules import without_rules
 
 WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
 ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
@@ -57,9 +58,18 @@ def candidates(picture: Picture) -> Iterator[list[Candidate]]:
     if (frame := as_frame(picture.image)) is not None:
         yield [Candidate(frame, WHOLE, 0.0, picture, View(frame))]
         return
-    for view in views(picture.image):
-        if found := pieces_in(view):
+    for view, found in pieces_of(picture.image):
+        if found:
             yield [candidate(piece, view, picture) for piece in found]
+
+
+def pieces_of(image: Image.Image) -> Iterator[tuple[View, list[Piece]]]:
+    """Yield the pieces in each view of an image; after the first, those in it without printed lines."""
+    for number, view in enumerate(views(image)):
+        found = pieces_in(view)
+        yield view, found
+        if number == 0:  # in other views, this gains nothing
+            yield view, pieces_without_rules(view, found)
 
 
 def candidate(piece: Piece, view: View, picture: Picture) -> Candidate:
@@ -91,6 +101,22 @@ def pieces_in(view: View) -> list[Piece]:
         if not is_strip(piece.box, view):
             distinct.setdefault(piece.box, piece)
     return list(distinct.values())
+
+
+def pieces_without_rules(view: View, found: list[Piece]) -> list[Piece]:
+    """Return the pieces in a view without its printed lines, if it has any, in other boxes than those found before.
+
+    In a small picture, a stroke is as long as a line would be. If all pieces touch the edges, they may be an uneven
+    ground.
+    """
+    is_small = max(view.ink.shape) <= SMALL_SIDE
+    if is_small or not view.levels or not any(is_clear(piece.box, view) for piece in found):
+        return []
+    erased = without_rules(view.ink, min(view.levels))
+    if erased is None:
+        return []
+    boxes = {piece.box for piece in found}
+    return [piece for piece in pieces_in(view._replace(ink=erased)) if piece.box not in boxes]
 
 
 def is_strip(box: Box, view: View) -> bool:
