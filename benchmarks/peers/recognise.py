@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
@@ -53,13 +54,19 @@ def alone(kind: str) -> Read:
     return lambda path: str(read_digit(path.read_bytes(), model).digit)
 
 
-def squash(kind: str) -> Read:
-    """Our network, with the preprocessing of most services."""
+def squashed(kind: str) -> Read:
+    """Our dense network, with the preprocessing of most services: 28×28, inverted if it is dark on light."""
     from app.inference.classifier import Classifier
-    from squash import squashed
 
     model = Classifier(MODEL)
-    return lambda path: str(model(squashed(path.read_bytes())[None]).probabilities[0].argmax())
+
+    def read(path: Path) -> str:
+        grey = Image.open(path).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
+        frame = np.asarray(grey, np.float32) / np.float32(255)
+        frame = 1 - frame if frame.mean() > 0.5 else frame
+        return str(model(frame[None]).probabilities[0].argmax())
+
+    return read
 
 
 def rapidocr(kind: str) -> Read:
@@ -118,7 +125,7 @@ def tesseract(kind: str) -> Read:
 RECOGNISERS: dict[str, Callable[[str], Read]] = {
     "digits": digits,
     "alone": alone,
-    "squashed": squash,
+    "squashed": squashed,
     "rapidocr": rapidocr,
     "ddddocr": ddddocr,
     "digit-recognizer-py": digit_recognizer,
