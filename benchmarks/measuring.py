@@ -21,8 +21,7 @@ from training.data import Digits
 
 BINS = 15
 Model = Annotated[Path, typer.Option(help="The dense network.")]
-LinesBINS = 15
-Model = Annotated[Path, typer.Option(help="The line network.")]
+LinesModel = Annotated[Path, typer.Option(help="The line network.")]
 
 
 class Networks(NamedTuple):
