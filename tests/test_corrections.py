@@ -14,14 +14,13 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-import real
 from app.cli.commands import cli
 from app.corrections import Corrections, NotStored, corrections_in
 from app.main import create_app
 from app.preprocess.formats import FORMATS, ending_of, names_a_picture
 from app.settings import Settings
 from support import HOSTILE, assert_problem, drawing, encode, letter, number, samples
-from training.pictures import NO_DIGIT
+from training.pictures import NO_DIGIT, labels_below
 
 ANSWER = {"digit": 1, "confidence": 0.5}
 
@@ -120,7 +119,7 @@ def test_a_number_is_stored_as_it_is_written(folder, digits, label, tmp_path):
         (record,) = (json.loads((folder / name).read_text()) for name in names_in(folder) if name.endswith(".json"))
         assert (record["label"], record["text"]) == (label, "72")
     assert export(tmp_path / "set", "--from", folder).exit_code == 0
-    assert list(real.labelled([tmp_path / "set"])["set"].values()) == [label]
+    assert list(labels_below(tmp_path / "set").values()) == [label]
 
 
 def test_corrections_are_off_without_a_folder(client, pictures, folder, monkeypatch):
@@ -276,7 +275,7 @@ def test_an_export_can_be_read_by_the_benchmark(folder, pictures, tmp_path):
     next(path for path in folder.iterdir() if path.read_bytes() == pictures[9]).unlink()  # by the operator
     done = export(tmp_path / "new" / "set", DIGITS_CORRECTIONS_DIR=str(folder))
     assert (done.exit_code, ": 10." in done.output) == (0, True)
-    (labels,) = real.labelled([tmp_path / "new"]).values()
+    labels = labels_below(tmp_path / "new")
     read = {path.read_bytes(): label for path, label in labels.items()}
     expected = {picture: str(label) for label, picture in enumerate(pictures[:9])}
     assert read == {**expected, encode(letter("A")): NO_DIGIT}
