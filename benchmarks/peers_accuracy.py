@@ -14,6 +14,7 @@ import os
 import random
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -56,17 +57,12 @@ def saved(path: Path, picture: bytes) -> Path:
 
 def singles(folder: Path, n: int, seed: int) -> dict[str, Labels]:
     """Render single digits into scenes."""
-    digits = held_out("test")
+    digits, found = held_out("test"), {scene: Labels() for scene in SCENES}
     chosen = np.random.default_rng(seed).permutation(len(digits))[:n]
-    return {
-        scene: {
-            saved(folder / f"{scene}-{k}", render(scene, digits.images[k].numpy(), seed, index)): str(
-                int(digits.labels[k])
-            )
-            for index, k in enumerate(chosen)
-        }
-        for scene in SCENES
-    }
+    for scene, index in product(SCENES, range(len(chosen))):
+        picture = render(scene, digits.images[chosen[index]].numpy(), seed, index)
+        found[scene][saved(folder / f"{scene}-{index}", picture)] = str(int(digits.labels[chosen[index]]))
+    return found
 
 
 def samples(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
@@ -74,19 +70,17 @@ def samples(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
     found = {}
     for folder, labels in labelled(folders).items():
         shown = [pair for pair in labels.items() if pair[1] != NO_DIGIT]
-        if shown:
-            found[folder.name] = dict(random.Random(seed).sample(shown, min(n, len(shown))))  # noqa: S311
-    return found
+        found[folder.name] = dict(random.Random(seed).sample(shown, min(n, len(shown))))  # noqa: S311
+    return {name: labels for name, labels in found.items() if labels}
 
 
 def numbers(folder: Path, n: int, seed: int) -> dict[str, Labels]:
     """Render numbers into scenes: the first of those that `whole_numbers.py` reads."""
-    digits = held_out("test")
+    digits, found = held_out("test"), {scene: Labels() for scene in NUMBERS}
     images, labels = digits.images.numpy(), digits.labels.numpy()
-    found: dict[str, Labels] = {}
-    for scene in NUMBERS:
-        pictures = [number(scene, images, labels, seed, index) for index in range(n)]
-        found[scene] = {saved(folder / f"{scene}-{k}", one.picture): one.text for k, one in enumerate(pictures)}
+    for scene, index in product(NUMBERS, range(n)):
+        picture, text = number(scene, images, labels, seed, index)
+        found[scene][saved(folder / f"{scene}-{index}", picture)] = text
     return found
 
 

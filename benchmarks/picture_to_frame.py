@@ -2,8 +2,7 @@
 
     python benchmarks/picture_to_frame.py
 
-Also writes docs/seven.png and docs/number.png, which the README's examples send. Needs the extra `training`
-(matplotlib).
+Needs the extra `training` (matplotlib).
 """
 
 from io import BytesIO
@@ -28,7 +27,6 @@ from training.scenes import render
 DOCS = Path(__file__).parent.parent / "docs"
 SHOWN = 2  # candidates per picture
 ROWS = "picture", "frame read", "frame rejected"
-PEN, PAPER = "#1f3a8a", "#f6f1e3"
 
 
 def ink(digit: int, index: int, size: tuple[int, int], place: tuple[int, int], scale: int) -> Image.Image:
@@ -45,22 +43,13 @@ def pictures() -> dict[str, bytes]:
     see_through = Image.new("RGBA", (420, 300), "black")
     see_through.putalpha(ink(5, 4, (420, 300), (90, 20), 9))
     return {
-        "pen on paper": png(ImageOps.colorize(pen, PAPER, PEN)),
+        "pen on paper": png(ImageOps.colorize(pen, "#f6f1e3", "#1f3a8a")),
         "chalk on a board": png(ImageOps.colorize(chalk, "#24483a", "#f4f4f0")),
         "transparent ground": png(see_through),
         "a photo": render("phone-photo", digits()[PER_CLASS * 4 + 7], seed=0, index=1),
         "in a printed box": render("printed-box", digits()[PER_CLASS * 2 + 5], seed=0, index=2),
         "MNIST image": png(Image.fromarray(digits()[PER_CLASS * 9 + 3])),
     }
-
-
-def number() -> bytes:
-    """Draw a number with a pen on paper."""
-    sheets = [
-        np.asarray(ink(digit, index, (640, 240), (30 + 140 * place, 40), 6))
-        for place, (digit, index) in enumerate([(2, 45), (0, 12), (4, 8), (7, 9)])
-    ]
-    return png(ImageOps.colorize(Image.fromarray(np.max(sheets, axis=0)), PAPER, PEN))
 
 
 def main() -> None:
@@ -88,8 +77,6 @@ def main() -> None:
             axes.imshow(frames[index], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axes.set_title(f"{probabilities[index].argmax()}, {percent(legibility[index])} legible", fontsize=9)
     figure.savefig(DOCS / "picture-to-frame.png", dpi=100)
-    (DOCS / "seven.png").write_bytes(samples["pen on paper"])
-    (DOCS / "number.png").write_bytes(number())
 
 
 if __name__ == "__main__":

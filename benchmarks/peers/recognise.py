@@ -29,29 +29,20 @@ DIGITS = "0123456789"
 Read = Callable[[Path], str]  # picture → text
 
 
-def digits(kind: str) -> Read:
-    """Digits, with the code behind /predict or /read."""
+def digits(kind: str, has_opinion: bool = True) -> Read:
+    """Digits, with the code behind /predict or /read; a digit also without the line network's second opinion."""
     from app.inference.classifier import Classifier
     from app.inference.lines import LineNetwork
     from app.inference.opinion import SecondOpinion
     from app.inference.reading import read_digit
     from app.inference.text import read_text
 
-    network = LineNetwork(LINES_MODEL)
     if kind == "number":
+        network = LineNetwork(LINES_MODEL)
         return lambda path: read_text(path.read_bytes(), network).digits_only().text
     model = Classifier(MODEL)
-    opinion = SecondOpinion.of(model, network)
+    opinion = SecondOpinion.of(model, LineNetwork(LINES_MODEL)) if has_opinion else None
     return lambda path: str(read_digit(path.read_bytes(), model, opinion=opinion).digit)
-
-
-def alone(kind: str) -> Read:
-    """Digits without the line network's second opinion."""
-    from app.inference.classifier import Classifier
-    from app.inference.reading import read_digit
-
-    model = Classifier(MODEL)
-    return lambda path: str(read_digit(path.read_bytes(), model).digit)
 
 
 def squashed(kind: str) -> Read:
@@ -124,7 +115,7 @@ def tesseract(kind: str) -> Read:
 
 RECOGNISERS: dict[str, Callable[[str], Read]] = {
     "digits": digits,
-    "alone": alone,
+    "alone": partial(digits, has_opinion=False),
     "squashed": squashed,
     "rapidocr": rapidocr,
     "ddddocr": ddddocr,
