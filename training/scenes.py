@@ -55,10 +55,10 @@ def cut(ink: Map, height: float, rng: Generator, room: Span, share: Span) -> Map
 
 
 def among_others(ink: Map, height: float, rng: Generator, room: Span) -> Map:
-    """Crop ink from a page: one or two of the edges cut through other digits; if the room is negative, the ink too."""
+    """Crop ink from a page: one or two of the edges cut through other digits."""
     for side, has_other in enumerate(rng.permutation([True, rng.random() < 0.5, False, False])):
         sheet, margin = np.rot90(ink, side), int(rng.uniform(*room) * height)
-        sheet = np.pad(sheet, ((max(0, margin), 0), (0, 0)))[max(0, -margin) :]
+        sheet = np.pad(sheet, ((margin, 0), (0, 0)))
         if has_other:
             other = np.rot90(written(felt(random_digit(rng)), height, 0.0), side)
             sheet = stacked([other[int(rng.uniform(0.35, 0.7) * len(other)) :], sheet], rng)
@@ -252,7 +252,7 @@ NUMBERS: dict[str, tuple[Pattern, Draw]] = {
     "photo": (repeated, Line(finish=photographed, room=(0.6, 6), turn=5)),
     "on-desk": (repeated, Line(finish=partial(photographed, with_desk=True), height=(20, 80), room=(5, 9))),
     "cut-out": (repeated, Line(finish=sheets.cut_out, height=(14, 80), gaps=(0.05, 0.4))),
-    "clipped": (repeated, Line(layout=among_others, room=(-0.06, 0.5))),
+    "clipped": (repeated, Line(layout=among_others, room=(0.06, 0.5))),
     "two-lines": (lambda rng, count: count * "#" + "\n" + int(rng.integers(2, 6)) * "#", Line()),
     "frame": (one_of("#"), unchanged),
     "word": (partial(repeated, sign="L"), ANY),
