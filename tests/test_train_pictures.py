@@ -145,7 +145,9 @@ def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
 def leaning(digit: np.ndarray) -> Image.Image:
     """Draw a digit dark on white in the style of one writer, who slants all digits back by 50 degrees."""
     ink = Image.fromarray(np.pad(digit, ((0, 0), (15, 15)))).resize((290, 140), Image.Resampling.BICUBIC)
-    return ImageOps.invert(ink.transform(ink.size, Image.Transform.AFFINE, (1, -1.19, 83, 0, 1, 0)))
+    lean = np.tan(np.radians(50))
+    back = (1, -lean, lean * ink.height / 2, 0, 1, 0)  # maps output to input coordinates
+    return ImageOps.invert(ink.transform(ink.size, Image.Transform.AFFINE, back, Image.Resampling.BICUBIC))
 
 
 def by_one_writer(folder: Path, digits: Digits, count: int) -> Path:
