@@ -1,4 +1,4 @@
-"""Take screenshots of the page for the README, with MNIST digits drawn on it: desktop, light and dark, and phone.
+"""Take screenshots of the page for the README, with digits drawn on it: desktop, light and dark, and phone.
 
     make screenshot
 
@@ -6,52 +6,43 @@ Writes docs/page*.png. Needs Chromium.
 """
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from app.preprocess.frame import FRAME_SIDE
-from drawing import traced
-from serving import PORT, ROOT, SERVERS, start, stop
-from sheet import digits
+from servers import URL, running
 
-DOCS = ROOT / "docs"
-FOUR, TWO = 207, 102  # indices of the digits
-SIDE = 0.8  # side of a digit's image, relative to the sheet's height
-COLOURS = 256  # per file; the page has few
-DESKTOP = {"width": 1280, "height": 720}
+DOCS = Path(__file__).parent.parent / "docs"
+# The strokes of two digits: points (x, y) in shares of the sheet's height from the digit's upper left corner.
+BOW = np.linspace(-2.7, 0.8, 20)
+TWO = [[*zip(0.17 + 0.16 * np.cos(BOW), 0.17 + 0.16 * np.sin(BOW), strict=True), (0.03, 0.6), (0.38, 0.59)]]
+FOUR = [[(0.1, 0), (0.06, 0.16), (0, 0.36), (0.36, 0.34)], [(0.28, 0.14), (0.26, 0.6)]]
+COLOURS = 256  # per file; the page has few, and this leaves a third of the bytes
+DESKTOP, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 664}
 VIEWS = {  # the digits to draw, and the screen
     "page.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "light"}),
     "page-dark.png": ([FOUR], {"viewport": DESKTOP, "color_scheme": "dark"}),
-    "page-phone.png": ([FOUR, TWO], {"viewport": {"width": 390, "height": 664}, "has_touch": True}),
+    "page-phone.png": ([FOUR, TWO], {"viewport": PHONE, "has_touch": True}),
 }
 
 
-def draw(page: Page, number: Sequence[np.ndarray]) -> None:
-    """Draw digits' centre lines side by side with the mouse; wait for the answer, the bars and the explanation."""
+def draw(page: Page, number: list[list[list[tuple[float, float]]]]) -> None:
+    """Draw digits side by side with the mouse; wait for the answer, the bars and the explanation."""
     box = page.locator("#sheet").bounding_box()
-    scale = SIDE * box["height"] / FRAME_SIDE
     for place, digit in enumerate(number):
-        left, top = box["x"] + (place + 1 - len(number) / 2) * box["width"] / 2, box["y"] + 0.1 * box["height"]
-        for stroke in traced(digit):
-            points = [(left + x * scale, top + y * scale) for x, y in stroke]
+        left = box["x"] + (place + 1 - len(number) / 2) * box["width"] / 2 + 0.2 * box["height"]
+        for stroke in digit:
+            points = [(left + x * box["height"], box["y"] + (0.2 + y) * box["height"]) for x, y in stroke]
             page.mouse.move(*points[0])
             page.mouse.down()
-            for point in points[4::4] + points[-1:]:
-                page.mouse.move(*point)
+            for point in points:
+                page.mouse.move(*point, steps=5)
             page.mouse.up()
     page.locator("#answer[aria-busy=false] .best").wait_for()
     page.locator("#reading:not([open]), #reading[aria-busy=false]").wait_for()
     page.wait_for_timeout(500)
-
-
-def shrink(path: Path) -> None:
-    """Reduce the palette, which leaves a third of the bytes."""
-    image = Image.open(path).convert("RGB")
-    image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> None:
@@ -59,22 +50,17 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if not chromium:
         raise SystemExit("Chromium is needed: on Debian, apt-get install chromium")
-    sheet = digits()
-    server, _ = start(SERVERS["digits"], "file")
-    try:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            for name, (number, view) in VIEWS.items():
-                page = browser.new_page(device_scale_factor=2, **view)
-                page.goto(f"http://127.0.0.1:{PORT}")
-                for _ in range(2):  # a service's first answer takes longer
-                    page.keyboard.press("Escape")
-                    draw(page, sheet[number])
-                page.screenshot(path=DOCS / name)
-                shrink(DOCS / name)
-            browser.close()
-    finally:
-        stop(server)
+    with running(), sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        for name, (number, view) in VIEWS.items():
+            page = browser.new_page(device_scale_factor=2, **view)
+            page.goto(URL)
+            for _ in range(2):  # a service's first answer takes longer
+                page.keyboard.press("Escape")
+                draw(page, number)
+            page.screenshot(path=DOCS / name)
+            image = Image.open(DOCS / name).convert("RGB")
+            image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
 
 
 if __name__ == "__main__":

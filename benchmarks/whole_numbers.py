@@ -1,87 +1,58 @@
-"""Measure how well numbers are read, in pictures made from MNIST's digits or in your own folder over HTTP.
+"""Measure how well numbers are read, in pictures made from MNIST's digits or in your own folders over HTTP.
 
-    python benchmarks/whole_numbers.py [--split validation|test] [--n 500] [--scene NAME ...] [--lengths 2 5]
-    python benchmarks/whole_numbers.py --folder DIR [--no-marks] [--url http://127.0.0.1:8000]
+    make numbers [ARGS="--n 500 --scene touching --lengths 2 5"]
+    make numbers ARGS="--folder DIR [--no-marks] [--url http://127.0.0.1:8000]"
 
-Each scene of `strings.py` writes numbers, whose digits are compared with those of the answer; the scenes of `marks.py`
-are compared with the text as written. A DIR holds `images/` and `labels.csv` (columns filename, label). A label is the
-text, or `none`; a space in it may also be a line break in the answer. With `--no-marks`, only the digits are compared,
-and a space stands for a line break. A number is right if its text matches exactly. Errors in single digits are counted
-by the edit distance. A refused picture counts as an empty text. The last column is the mean processor time for a
-picture. Needs the extra `training`.
+The numbers of `training.scenes` are read as by the service, but without HTTP, and compared without marks, except in the
+scenes of marks. A DIR holds `images/` and `labels.csv` (columns filename, label). A label is the text, or `none`; a
+space in it may also be a line break in the answer. With `--no-marks`, only the digits are compared, and a space stands
+for a line break. A number is right if its text matches exactly. Errors in single digits are counted by the edit
+distance. The last column is the mean processor time for a picture. Needs the extra `training`.
 """
 
-import argparse
-import csv
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated
 
 import httpx2
 import numpy as np
+import typer
 from tqdm import tqdm
 
-import marks
-import strings
-from app.inference.lines import LineNetwork
-from app.inference.text import read_text
-from app.preprocess.errors import PreprocessError
-from evaluate import wilson_interval
-from training import data
+from measuring import LinesModel, Networks, header, held_out, row, wilson_interval
+from training.config import LINES_MODEL
+from training.data import Digits
+from training.pictures import NO_DIGIT, labels_of
+from training.scenes import MARKED, NUMBERS, number
 
-MODEL = Path(__file__).parent.parent / "models" / "lines.onnx"
-SCENES = [*strings.SCENES, strings.TWO_LINES, *marks.SCENES]
-NONE = "none"  # label of a picture without digits
+Read = tuple[str, str, float]  # what is written, what was read, and the processor time in milliseconds
 
 
-class Read(NamedTuple):
-    """The text written in a picture, the text that was read, and the processor time in milliseconds, if known."""
-
-    label: str
-    text: str
-    milliseconds: float = np.nan
-
-
-def read_scene(scene: str, digits: data.Digits, options: argparse.Namespace, network: LineNetwork) -> Iterator[Read]:
-    """Read every number of a scene."""
+def read_scene(
+    scene: str, digits: Digits, n: int, lengths: tuple[int, int], seed: int, networks: Networks
+) -> Iterator[Read]:
+    """Read the numbers of a scene."""
     images, labels = digits.images.numpy(), digits.labels.numpy()
-    for index in tqdm(range(options.n), scene, unit="picture", leave=False, disable=None):
-        if scene in marks.SCENES:
-            number = marks.number(scene, images, labels, options.seed, index)
-        else:
-            number = strings.number(scene, images, labels, options.seed, index, tuple(options.lengths))
+    for index in tqdm(range(n), scene, unit="picture", leave=False, disable=None):
+        picture, label = number(scene, images, labels, seed, index, lengths)
         began = time.process_time()
-        text = read(number.picture, network, scene in marks.SCENES)
-        yield Read(number.text, text, 1000 * (time.process_time() - began))
+        text = networks.text(picture, scene in MARKED)
+        yield label, text, 1000 * (time.process_time() - began)
 
 
-def read(picture: bytes, network: LineNetwork, with_marks: bool) -> str:
-    """Read a picture as the service does, with or without marks."""
-    try:
-        text = read_text(picture, network)
-    except PreprocessError:
-        return ""
-    return text.text if with_marks else text.digits_only().text
-
-
-def read_folder(folder: Path, url: str, with_marks: bool = True) -> Iterator[Read]:
+def read_folder(folder: Path, url: str, with_marks: bool) -> Iterator[Read]:
     """Send every picture of a folder to a running service."""
-    with (folder / "labels.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
     with httpx2.Client(base_url=url, timeout=30) as client:
-        for row in tqdm(rows, folder.name, unit="picture", leave=False, disable=None):
-            body = (folder / "images" / row["filename"]).read_bytes()
-            headers = {"content-type": "application/octet-stream"}
-            answer = client.post("/read", params={"marks": with_marks}, content=body, headers=headers)
+        for path, label in tqdm(labels_of(folder).items(), folder.name, unit="picture", leave=False, disable=None):
+            answer = client.post("/read", params={"marks": with_marks}, content=path.read_bytes())
             if answer.is_server_error:
                 answer.raise_for_status()
-            label, text = "" if row["label"] == NONE else row["label"], answer.json().get("text", "")
+            words, text = ("" if label == NO_DIGIT else label).split(), answer.json().get("text", "")
             if with_marks:
-                yield Read(" ".join(label.split()), " ".join(text.split()))
+                yield " ".join(words), " ".join(text.split()), np.nan
             else:
-                yield Read(digits_of("\n".join(label.split())), text)
+                yield digits_of("\n".join(words)), text, np.nan
 
 
 def digits_of(text: str) -> str:
@@ -99,58 +70,43 @@ def distance(written: str, read: str) -> int:
     return row[-1]
 
 
-def digits_right(numbers: Iterable[Read]) -> float:
-    """Return the share of the digits that were read; NaN if none was written."""
-    pairs = [(digits_of(number.label), digits_of(number.text)) for number in numbers]
-    count = sum(len(label.replace("\n", "")) for label, _ in pairs)
-    return 1 - sum(distance(*pair) for pair in pairs) / count if count else np.nan
+def digits_right(pairs: Iterable[tuple[str, str]]) -> float:
+    """Return the share of the digits that were read in texts, of what is written and what was read; NaN for none."""
+    digits = [(digits_of(label), digits_of(text)) for label, text in pairs]
+    count = sum(len(label.replace("\n", "")) for label, _ in digits)
+    return 1 - sum(distance(*pair) for pair in digits) / count if count else np.nan
 
 
-def line(name: str, numbers: Iterable[Read]) -> str:
-    """Format a row of the table."""
-    found = list(numbers)
-    right = sum(number.text == number.label for number in found)
-    long = sum(len(number.text) == len(number.label) for number in found)
-    low, high = wilson_interval(right, len(found))
-    share = f"{100 * right / len(found):.1f} | {right}/{len(found)} | {100 * low:.1f} to {100 * high:.1f}"
-    milliseconds = np.mean([number.milliseconds for number in found])
-    rest = [100 * digits_right(found), 100 * long / len(found), milliseconds]
-    return f"| {name} | {share} | {' | '.join('–' if np.isnan(value) else f'{value:.1f}' for value in rest)} |\n"
+def report(name: str, reads: Iterable[Read]) -> None:
+    """Print a row of the table."""
+    labels, texts, milliseconds = zip(*reads, strict=True)
+    right = sum(label == text for label, text in zip(labels, texts, strict=True))
+    low, high = wilson_interval(right, len(labels))
+    share = f"{100 * right / len(labels):.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    digits = 100 * digits_right(zip(labels, texts, strict=True))
+    row([name, len(labels), share, f"{digits:.1f} %", f"{np.mean(milliseconds):.1f}"])
 
 
-def arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Measure how well numbers are read.")
-    parser.add_argument("--split", choices=["validation", "test"], default="test")
-    parser.add_argument("--n", type=int, default=500, help="numbers per scene")
-    parser.add_argument("--lengths", type=int, nargs=2, default=[2, 5], help="minimum and maximum digits per line")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", type=Path, default=MODEL)
-    parser.add_argument("--scene", nargs="+", choices=SCENES, default=SCENES, metavar="NAME")
-    parser.add_argument("--folder", type=Path, nargs="+", help="folders to send to a running service instead")
-    parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument(
-        "--marks", action=argparse.BooleanOptionalAction, default=True, help="compare a folder's text as written"
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
+def main(
+    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    n: Annotated[int, typer.Option(min=1, help="Numbers in each scene.")] = 500,
+    lengths: Annotated[tuple[int, int], typer.Option(help="Minimum and maximum number of digits in a line.")] = (2, 5),
+    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the numbers.")] = 0,
+    scene: Annotated[list[str] | None, typer.Option(help="A scene; may be repeated (all).")] = None,
+    folder: Annotated[list[Path] | None, typer.Option(help="Send this folder to a running service instead.")] = None,
+    url: Annotated[str, typer.Option(help="The running service.")] = "http://127.0.0.1:8000",
+    marks: Annotated[bool, typer.Option(help="Compare a folder's text as written.")] = True,
+    model: LinesModel = LINES_MODEL,
+) -> None:
     """Measure every scene, or every folder."""
-    options = arguments()
-    sys.stdout.write("| numbers | text right % | right | 95 % interval | digits right % | length right % | ms |\n")
-    sys.stdout.write("|---|---|---|---|---|---|---|\n")
-    if options.folder:
-        for folder in options.folder:
-            sys.stdout.write(line(folder.name, read_folder(folder, options.url, options.marks)))
-        return
-    digits = data.load(None, train=options.split == "validation")
-    digits = data.split(digits)[1] if options.split == "validation" else digits
-    network = LineNetwork(options.model)
-    for scene in options.scene:
-        sys.stdout.write(line(scene, read_scene(scene, digits, options, network)))
-        sys.stdout.flush()
+    header("numbers", "n", "text correct (95 % interval)", "digits correct", "ms")
+    for path in folder or ():
+        report(path.name, read_folder(path, url, marks))
+    if not folder:
+        networks, digits = Networks.of(lines_model=model), held_out(split)
+        for name in scene or NUMBERS:
+            report(name, read_scene(name, digits, n, lengths, seed, networks))
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

@@ -1,5 +1,6 @@
 """Helpers for tests: real digits and pictures of them, hostile pictures, and running services."""
 
+import asyncio
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 import zlib
 from base64 import b64decode
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -21,6 +23,7 @@ from io import BytesIO
 from pathlib import Path
 from unittest.mock import patch
 
+import httpx2
 import numpy as np
 import pillow_heif
 import pytest
@@ -37,7 +40,7 @@ from app.inference.reading import Reading, read_digit
 from app.preprocess import errors
 from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.formats import MAX_PIXELS
-from sheet import CLASSES, PER_CLASS, digits
+from training.sample import CLASSES, PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
 MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
@@ -345,6 +348,39 @@ def until(condition, seconds: float = 10) -> bool:
     while not (true := condition()) and time.perf_counter() < end:
         time.sleep(0.05)
     return bool(true)
+
+
+def family(pid: int) -> list[int]:
+    """List a process and its descendants."""
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def memory(pid: int) -> float:
+    """Measure the memory of a process and its descendants in megabytes; shared memory is counted once."""
+    rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid))
+    return sum(int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) for rollup in rollups) * 1024 / 1e6
+
+
+async def load(url: str, picture: bytes, clients: int, rate: float, seconds: float) -> dict[int, list[float]]:
+    """Send a picture from several clients, at most at a total rate; return the latencies by status."""
+    answers: dict[int, list[float]] = defaultdict(list)
+    address, end = httpx2.URL(url), time.perf_counter() + seconds
+    request = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}\r\n\r\n".encode() + picture
+
+    async def ask(start: float) -> None:
+        reader, writer = await asyncio.open_connection(address.host, address.port)
+        await asyncio.sleep(start)
+        while (began := time.perf_counter()) < end:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).lower()
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+            answers[int(head[9:12])].append(time.perf_counter() - began)
+            await asyncio.sleep(max(0, began + clients / rate - time.perf_counter()))
+        writer.close()
+
+    await asyncio.gather(*(ask(client / rate) for client in range(clients)))
+    return answers
 
 
 def peak_memory(pid: int) -> int:

@@ -15,14 +15,13 @@ import pytest
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
-import real
 from app.cli.commands import cli
 from app.corrections import Corrections, NotStored, corrections_in
 from app.main import create_app
 from app.preprocess.formats import FORMATS, names_a_picture
 from app.settings import Settings
 from support import assert_problem, drawing, encode, letter, number, samples
-from training.pictures import NO_DIGIT
+from training.pictures import NO_DIGIT, labels_below
 
 ANSWER = {"digit": 1, "confidence": 0.5}
 ENDINGS = {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}  # where they are not the name of the format
@@ -232,7 +231,7 @@ def export(*arguments: object, **environment: str):
 def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
     """Export corrections to a folder; return its pictures and their labels, as the benchmark reads them."""
     done = export(folder, DIGITS_CORRECTIONS_DIR=str(corrections))
-    (labels,) = real.labelled([folder.parent]).values()
+    labels = labels_below(folder.parent)
     assert (done.exit_code, f": {len(labels)}." in done.output) == (0, True)
     return {path.read_bytes(): label for path, label in labels.items()}
 

@@ -17,7 +17,6 @@ import pytest
 from pebble import ProcessPool
 from PIL import Image
 
-import strings
 from app.inference import decoders as module
 from app.inference.decoder import SHARED, digit_in, text_in
 from app.inference.decoders import Busy, Decoders, new_pool
@@ -25,6 +24,7 @@ from app.inference.reading import Reading
 from app.inference.text import ImpossibleLength
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
 from support import MAX_PIXELS, MODELS, drawing, encode, flat, load_sheet, many_scans, until
+from training.scenes import number
 
 pytestmark = pytest.mark.slow
 
@@ -172,7 +172,7 @@ with limited(SHARED._replace(memory_bytes=2**41)):
 
 @linux
 def test_a_number_is_read_beside_others(decoders, digits, labels):
-    cheque = strings.number("cheque", digits, labels, 1, 1, (4, 6))
+    cheque = number("cheque", digits, labels, 1, 1, (4, 6))
     large = Image.open(BytesIO(cheque.picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
     text = asyncio.run(decoders.run(limits, encode(large, "JPEG"), text_in))

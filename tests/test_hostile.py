@@ -26,8 +26,7 @@ from PIL import Image
 
 from app.inference.reader import JPEG_LIMITS
 from app.preprocess.formats import SMALL_BYTES
-from serving import memory
-from support import HOSTILE_FILES, drawing, encode, inflating_exif, load_sheet, many_scans, png_chunk, serving
+from support import HOSTILE_FILES, drawing, encode, inflating_exif, load_sheet, many_scans, memory, png_chunk, serving
 
 pytestmark = [
     pytest.mark.slow,

@@ -20,11 +20,9 @@ import httpx2
 import numpy as np
 import pytest
 
-import overload
 from app.server.process import listen
 from app.server.worker import forget_killed_workers
-from serving import family, form, pictures
-from support import DIGITS, MODELS, drawing, encode, load_sheet, peak_memory, serving, until
+from support import DIGITS, MODELS, drawing, encode, family, load, load_sheet, peak_memory, serving, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find processes")
@@ -295,18 +293,17 @@ def test_many_connections_with_pipelined_requests_do_not_block_others(many_files
         assert peak_memory(process.pid) < 512e6
 
 
-def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(monkeypatch):
-    body = form(pictures()["640×480 JPEG"], "file")
+def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(seven):
+    picture = encode(drawing(seven).convert("RGB").resize((640, 480)), "JPEG")
     with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
         for pid in family(process.pid):
             os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
-        monkeypatch.setattr(overload, "PORT", httpx2.URL(url).port)
-        asyncio.run(overload.one_after_another(body, clients=4, seconds=1))  # so that it knows the cost
-        answers = asyncio.run(overload.at_a_rate(body, rate=600, clients=400, seconds=3))
+        asyncio.run(load(url, picture, clients=4, rate=4000, seconds=1))  # so that it knows the cost
+        answers = asyncio.run(load(url, picture, clients=400, rate=600, seconds=3))
         assert is_well(url)
     assert set(answers) == {200, 503}
     assert len(answers[200]) > 100
-    assert overload.p99(answers[200]) < 600  # measured: 120; 1,500 if requests wait before they take a place
+    assert np.percentile(answers[200], 99) < 0.6  # measured: 0.12; 1.5 if requests wait before they take a place
     assert max(answers[503]) < 3
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
@@ -28,38 +29,35 @@ DIGITS = "0123456789"
 Read = Callable[[Path], str]  # picture → text
 
 
-def digits(kind: str) -> Read:
-    """Digits, with the code behind /predict or /read."""
+def digits(kind: str, has_opinion: bool = True) -> Read:
+    """Digits, with the code behind /predict or /read; a digit also without the line network's second opinion."""
     from app.inference.classifier import Classifier
     from app.inference.lines import LineNetwork
     from app.inference.opinion import SecondOpinion
     from app.inference.reading import read_digit
     from app.inference.text import read_text
 
-    network = LineNetwork(LINES_MODEL)
     if kind == "number":
+        network = LineNetwork(LINES_MODEL)
         return lambda path: read_text(path.read_bytes(), network).digits_only().text
     model = Classifier(MODEL)
-    opinion = SecondOpinion.of(model, network)
+    opinion = SecondOpinion.of(model, LineNetwork(LINES_MODEL)) if has_opinion else None
     return lambda path: str(read_digit(path.read_bytes(), model, opinion=opinion).digit)
 
 
-def alone(kind: str) -> Read:
-    """Digits without the line network's second opinion."""
+def squashed(kind: str) -> Read:
+    """Our dense network, with the preprocessing of most services: 28×28, inverted if it is dark on light."""
     from app.inference.classifier import Classifier
-    from app.inference.reading import read_digit
 
     model = Classifier(MODEL)
-    return lambda path: str(read_digit(path.read_bytes(), model).digit)
 
+    def read(path: Path) -> str:
+        grey = Image.open(path).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
+        frame = np.asarray(grey, np.float32) / np.float32(255)
+        frame = 1 - frame if frame.mean() > 0.5 else frame
+        return str(model(frame[None]).probabilities[0].argmax())
 
-def squash(kind: str) -> Read:
-    """Our network, with the preprocessing of most services."""
-    from app.inference.classifier import Classifier
-    from squash import squashed
-
-    model = Classifier(MODEL)
-    return lambda path: str(model(squashed(path.read_bytes())[None]).probabilities[0].argmax())
+    return read
 
 
 def rapidocr(kind: str) -> Read:
@@ -117,8 +115,8 @@ def tesseract(kind: str) -> Read:
 
 RECOGNISERS: dict[str, Callable[[str], Read]] = {
     "digits": digits,
-    "alone": alone,
-    "squashed": squash,
+    "alone": partial(digits, has_opinion=False),
+    "squashed": squashed,
     "rapidocr": rapidocr,
     "ddddocr": ddddocr,
     "digit-recognizer-py": digit_recognizer,

@@ -1,0 +1,104 @@
+"""What the benchmarks of a running service share: starting it on some cores, its memory, and what it is sent."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
+from pathlib import Path
+
+import httpx2
+import numpy as np
+from PIL import Image
+
+from training.paper import png
+from training.sample import digits
+from training.scenes import SCENES, Scene
+from training.sheets import jpeg, on_canvas
+
+PEERS = Path(__file__).parent / "peers"
+BIN = Path(sys.executable).parent
+PORT = 8731
+URL = f"http://127.0.0.1:{PORT}"
+SERVE = [str(BIN / "digits"), "serve", "--port", str(PORT)]
+SERVER_CORE, LOAD_CORE = "0", "1"
+BOUNDARY = "b0undary"
+SEVEN = digits()[350]
+
+
+def pictures() -> dict[str, bytes]:
+    """Draw a digit: MNIST's own PNG, a drawing on a sheet, and a photo."""
+    rng = np.random.default_rng(0)
+    drawing = Image.open(BytesIO(Scene(on_canvas, height=(240, 240))([SEVEN], rng))).resize((640, 480))
+    photo = SCENES["phone-photo"]([SEVEN], rng)
+    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing, 85), "phone photo": photo}
+
+
+def form(pictures: list[bytes], field: str = "file") -> bytes:
+    """Build a multipart form."""
+    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="digit"\r\n\r\n'.encode()
+    return b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def pinned(cores: str) -> list[str]:
+    """Return the command prefix that pins a process to some cores."""
+    return ["taskset", "-c", cores]
+
+
+@contextmanager
+def running(
+    command: list[str] = SERVE, field: str = "file", cores: str = SERVER_CORE
+) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
+    """Run a server on some cores; yields its process, and the seconds until its first answer."""
+    began, quiet = time.perf_counter(), subprocess.DEVNULL
+    more = {"BENTOML_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{PEERS}:{PEERS.parents[1]}"}
+    server = subprocess.Popen(
+        pinned(cores) + command,
+        env={**os.environ, **more},
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+        cwd=PEERS,
+    )
+    try:
+        while not is_answering(field):
+            if server.poll() is not None or time.perf_counter() > began + 60:
+                raise SystemExit(f"{' '.join(command)} does not answer.")
+            time.sleep(0.01)
+        yield server, time.perf_counter() - began
+    finally:
+        for pid in reversed(family(server.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        try:
+            server.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+        time.sleep(0.5)
+
+
+def is_answering(field: str) -> bool:
+    """Return whether a server reads a picture."""
+    headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+    try:
+        body = form([png(Image.fromarray(SEVEN))], field)
+        return httpx2.post(f"{URL}/predict", content=body, headers=headers).is_success
+    except httpx2.HTTPError:
+        return False
+
+
+def family(pid: int) -> list[int]:
+    """List a process and its descendants."""
+    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    return [pid, *(member for child in children for member in family(int(child)))]
+
+
+def memory(pid: int) -> float:
+    """Measure the memory of a process and its descendants in megabytes; shared memory is counted once."""
+    rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid))
+    return sum(int(re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[0]) for rollup in rollups) * 1024 / 1e6
