@@ -20,7 +20,7 @@ from training.line_paper import batch_of
 
 pytestmark = pytest.mark.slow
 
-TINY = lines.Recipe(lines=256, epochs=2, batch_size=16, peak_learning_rate=2e-3, short_steps=4)
+TINY = lines.Recipe(lines=128, epochs=2, batch_size=16, peak_learning_rate=2e-3, short_steps=4)
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +98,6 @@ def test_the_file_gives_the_networks_probabilities(written, tmp_path):
     file = LineNetwork(tmp_path / "lines.onnx")
     assert line_export.differences(line_export.Served(network, 1.3).eval(), file).max() < 1e-4
     assert line_export.differences(line_export.Served(network, 1.0).eval(), file).max() > 1e-4
-    torch.nn.init.constant_(network.head.bias, torch.nan)
-    with pytest.raises(TrainingError, match="was not written"):
-        line_export.export(network, 1.0, tmp_path / "other.onnx", {})
     assert [path.name for path in tmp_path.iterdir()] == ["lines.onnx"]
 
 

@@ -1,5 +1,6 @@
 """Training on one's own pictures: read and framed as the service does, weighted, and learned."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -110,8 +111,16 @@ def test_digits_are_added_to_digits_and_non_digits_to_non_digits():
     assert train.training_data(own(2, 1), False, False).endswith("; and other pictures: 2 digits, 1 non-digits")
 
 
+def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
+    loaded = pictures.load(folder, classifier)
+    torch.save((loaded.images, loaded.labels), tmp_path / train.PICTURES)
+    again = train.own_pictures(argparse.Namespace(pictures=None), tmp_path)
+    assert again.images.equal(loaded.images)
+    assert again.labels.equal(loaded.labels)
+
+
 @pytest.mark.slow
-def test_training_on_corrections_helps_their_writer_and_keeps_mnist(sample_mnist, tmp_path, monkeypatch, capsys):
+def test_training_on_corrections_helps_their_writer_and_keeps_mnist(sample_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     training, held_out = data.split(data.load(sample_mnist, train=True))
     one_hand.write(tmp_path / "corrected", training, 10)
@@ -122,7 +131,3 @@ def test_training_on_corrections_helps_their_writer_and_keeps_mnist(sample_mnist
     assert after.hand < before.hand / 2
     assert after.mnist <= before.mnist + 3  # of 100; docs/corrections.md has the result on MNIST's 10,000
     assert "100 digits" in Classifier(tmp_path / "after.onnx").metadata["training_data"]
-    (run,) = (path.parent for path in tmp_path.glob("runs/*/pictures.pt") if path.stat().st_size > 50_000)
-    again = tmp_path / "again.onnx"  # a resumed run keeps its pictures
-    assert train.main(["--data", str(sample_mnist), "--resume", str(run), "--output", str(again)]) == 0
-    assert "100 digits" in Classifier(again).metadata["training_data"]
