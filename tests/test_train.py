@@ -5,7 +5,7 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -169,8 +169,8 @@ def test_a_resumed_run_ends_like_an_uninterrupted_one(config, done, parts, tmp_p
 
 
 def test_the_newest_run_is_resumed_with_its_recipe(tmp_path):
-    new_folder(tmp_path, SMALL)
-    newest = new_folder(tmp_path, STAGED)
+    new_folder(tmp_path, asdict(SMALL))
+    newest = new_folder(tmp_path, asdict(STAGED))
     (tmp_path / "real").mkdir()  # the sheets of benchmarks/real.py
     folder = run_to_resume(parse(["--resume", "--runs", f"{tmp_path}"])[1])
     assert folder == newest
@@ -279,18 +279,7 @@ def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path,
     (file,) = tmp_path.glob("*/digits.onnx")
     assert "second_opinion" not in Classifier(file).metadata
     assert Classifier(file)(np.zeros((1, 28, 28), np.float32)).probabilities.shape == (1, 10)
-    diverging = [
-        "--optimizer",
-        "sgd",
-        "--learning-rate",
-        "1e38",
-        "--batch-size",
-        "50",
-        "--epochs",
-        "1",
-        "--runs",
-        f"{tmp_path}/diverged",
-    ]
+    diverging = f"--optimizer sgd --learning-rate 1e38 --batch-size 50 --epochs 1 --runs {tmp_path}/diverged".split()
     assert train.main([*FAST, *given, *diverging]) == 1
     assert "try a lower learning rate" in capsys.readouterr().err
     assert not [*tmp_path.glob("diverged/*/*.onnx")]
