@@ -11,42 +11,30 @@ from training.objective import DOUBT, LEGIBILITY, NONE, objective
 LN2, LN10 = math.log(2), math.log(10)
 
 
-def logits(*rows: dict[int, float]) -> torch.Tensor:
-    """Make logits (N, 11), zero except for the given ones."""
-    out = torch.zeros(len(rows), 11)
-    for row, values in zip(out, rows, strict=True):
-        for index, value in values.items():
-            row[index] = value
-    return out
+CERTAIN = 20 * 9 / 10 - LN10  # cross-entropy of a 20 from uniform: log(e^20 + 9) - 20 / 10, minus that of uniform
 
 
-def loss(out: torch.Tensor, *labels: int) -> float:
-    return objective(out, torch.tensor(labels)).item()
-
-
-def test_zero_logits_have_the_loss_of_a_guess():
-    assert loss(logits({}, {}), 3, 4) == pytest.approx(LN10 + LEGIBILITY * LN2)
-    assert loss(logits({}, {}), NONE, NONE) == pytest.approx(LEGIBILITY * LN2)
-    assert loss(logits({}, {}), 3, NONE) == pytest.approx(LN10 + LEGIBILITY * LN2)
-
-
-def test_a_confident_correct_answer_has_no_loss():
-    assert loss(logits({3: 50, 10: 50}, {10: -50}), 3, NONE) == pytest.approx(0, abs=1e-5)
-
-
-def test_a_wrong_digit_adds_its_cross_entropy_averaged_over_the_digits():
-    out = logits({3: 20, 10: 50}, {4: 20, 10: 50}, {10: -50}, {10: -50})
-    assert loss(out, 3, 3, NONE, NONE) == pytest.approx(20 / 2, rel=1e-5)
-
-
-def test_confusing_digits_and_non_digits_is_penalised_in_both_directions():
-    assert loss(logits({3: 50, 10: -8}), 3) == pytest.approx(LEGIBILITY * 8, rel=1e-3)
-    assert loss(logits({10: 8}), NONE) == pytest.approx(LEGIBILITY * 8, rel=1e-3)
-
-
-def test_confident_digits_on_non_digits_are_penalised():
-    certain = 20 * 9 / 10 - LN10  # cross-entropy from uniform: log(e^20 + 9) - 20 / 10, minus the entropy of uniform
-    assert loss(logits({3: 20, 10: -50}), NONE) == pytest.approx(DOUBT * certain, rel=1e-4)
+@pytest.mark.parametrize(
+    ("logits", "labels", "loss"),
+    [
+        # a guess
+        ([{}, {}], [3, 4], LN10 + LEGIBILITY * LN2),
+        ([{}, {}], [NONE, NONE], LEGIBILITY * LN2),
+        ([{}, {}], [3, NONE], LN10 + LEGIBILITY * LN2),
+        # a confident correct answer
+        ([{3: 50, 10: 50}, {10: -50}], [3, NONE], 0),
+        # a wrong digit adds its cross-entropy, averaged over the digits
+        ([{3: 20, 10: 50}, {4: 20, 10: 50}, {10: -50}, {10: -50}], [3, 3, NONE, NONE], 20 / 2),
+        # digits and non-digits are confused, in both directions
+        ([{3: 50, 10: -8}], [3], LEGIBILITY * 8),
+        ([{10: 8}], [NONE], LEGIBILITY * 8),
+        # a confident digit on a non-digit
+        ([{3: 20, 10: -50}], [NONE], DOUBT * CERTAIN),
+    ],
+)
+def test_the_loss_is_that_computed_by_hand(logits, labels, loss):
+    out = torch.tensor([[float(row.get(k, 0)) for k in range(11)] for row in logits])
+    assert objective(out, torch.tensor(labels)).item() == pytest.approx(loss, rel=1e-3, abs=1e-5)
 
 
 @pytest.mark.parametrize("labels", [[3, 4], [NONE, NONE], [3, NONE]], ids=["digits", "others", "both"])

@@ -4,6 +4,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from training.plots import history_figure, plot_weights
@@ -24,7 +25,7 @@ def history(epochs: int) -> list[dict[str, float]]:
     ]
 
 
-@pytest.mark.parametrize("epochs", [1, 2, 5, 60])
+@pytest.mark.parametrize("epochs", [1, 60])
 def test_the_curves_have_whole_epochs_and_plain_ticks_in_percent(epochs):
     figure = history_figure(history(epochs))
     figure.savefig(BytesIO())
@@ -47,19 +48,17 @@ def shown_ticks(axis) -> list[str]:
 def test_the_curves_show_training_and_validation():
     loss, accuracy = history_figure(history(2)).axes
     assert [line.get_ydata().tolist() for line in loss.lines] == [[0.9, 0.45], [0.0004, 0.0002]]
-    training, validation = (line.get_ydata() for line in accuracy.lines)
-    assert training == pytest.approx([90, 95])
-    assert validation == pytest.approx([98, 99])
+    assert [line.get_ydata().tolist() for line in accuracy.lines] == [[90, 95], [98, 99]]
     assert [text.get_text() for text in accuracy.get_legend().get_texts()] == ["training", "validation"]
 
 
-@pytest.mark.parametrize("units", [1, 11, 64, 800])
+@pytest.mark.parametrize("units", [1, 11, 800])
 def test_positive_weights_are_red_and_negative_ones_blue(units, tmp_path):
-    weights = np.zeros((units, 28, 28), np.float32)
+    weights = torch.zeros((units, 28, 28))
     weights[:, :14], weights[:, 14:] = 0.02, -0.02
     plot_weights(weights.reshape(units, 784), tmp_path / "weights.png")
     drawn = np.asarray(Image.open(tmp_path / "weights.png").convert("RGB")).astype(int)
     red, blue = drawn[..., 0] - drawn[..., 2] > 50, drawn[..., 2] - drawn[..., 0] > 50
     assert red.sum() == blue.sum() == min(units, 64) * 28 * 14 * 4  # a weight is 2×2 pixels
-    assert red[0, 0]
-    assert blue[54, 0]
+    assert red[6, 6]
+    assert blue[50, 6]

@@ -1,5 +1,6 @@
 """Training on one's own pictures: read and framed as the service does, weighted, and learned."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,18 @@ from app.inference.reading import read_digit
 from support import drawing, encode, frame_of
 from tensors import as_digits
 from training import data, pictures, train
-from training.config import Config
-from training.data import Digits
+from training.data import NOTHING, Digits
 from training.objective import NONE
-from training.run import new_folder, read_folder
 
 
 @pytest.fixture
 def folder(tmp_path, seven, digits) -> Path:
     """A folder with a drawn 7, a 3 as in MNIST, and a drawing that shows no digit."""
+    sheet = np.full((100, 100), 255, np.uint8)
+    sheet[20:80, 20:25] = sheet[20:80, 50:55] = sheet[40:45, 20:80] = 0
     return written(
         tmp_path / "corrected",
-        {"a.png": (encode(drawing(seven)), "7"), "b.png": (encode(digits[150]), "3"), "c.png": (strokes(), "none")},
+        {"a.png": (encode(drawing(seven)), "7"), "b.png": (encode(digits[150]), "3"), "c.png": (encode(sheet), "none")},
     )
 
 
@@ -32,36 +33,18 @@ def written(folder: Path, files: dict[str, tuple[bytes, str]]) -> Path:
     for name, (content, _) in files.items():
         (folder / "images" / name).write_bytes(content)
     rows = "".join(f"{name},{label}\n" for name, (_, label) in files.items())
-    (folder / "labels.csv").write_text(f"filename,label\n{rows}")
+    (folder / "labels.csv").write_text(f"filename,label\n{rows}", encoding="utf-8-sig")  # as Excel does
     return folder
-
-
-def strokes() -> bytes:
-    sheet = np.full((100, 100), 255, np.uint8)
-    sheet[20:80, 20:25] = sheet[20:80, 50:55] = sheet[40:45, 20:80] = 0
-    return encode(sheet)
 
 
 def test_pictures_are_framed_as_the_service_frames_them(folder, seven, digits, classifier):
     loaded = pictures.load(folder, classifier)
     assert loaded.labels.tolist() == [7, 3, NONE]
-    expected = frame_of(drawing(seven))
-    assert np.abs(loaded.images[0].numpy() / 255 - expected).max() <= 0.5 / 255
+    assert np.abs(loaded.images[0].numpy() / 255 - frame_of(drawing(seven))).max() <= 0.5 / 255
     assert loaded.images[1].numpy().tolist() == digits[150].tolist()
 
 
-def test_labels_may_start_with_a_byte_order_mark(folder):
-    """Excel writes one."""
-    table = folder / "labels.csv"
-    table.write_text(table.read_text(), encoding="utf-8-sig")
-    assert len(pictures.labels_below(folder)) == 3
-
-
-def test_a_folder_of_folders_is_read(folder, classifier):
-    assert len(pictures.load(folder.parent, classifier)) == 3
-
-
-def test_unreadable_pictures_are_skipped_and_reported(folder, classifier, capsys):
+def test_in_a_folder_of_folders_unreadable_pictures_are_skipped_and_reported(folder, classifier, capsys):
     white = encode(Image.new("L", (50, 50), 255))
     more = written(folder.parent / "more", {"blank.png": (white, "1"), "text.png": (b"no picture", "2")})
     (more / "labels.csv").write_text("filename,label\nblank.png,1\ntext.png,2\nmissing.png,3\n")
@@ -100,23 +83,23 @@ def test_a_folder_without_labelled_pictures_is_reported_before_training(
 def own(digits: int, non_digits: int) -> Digits:
     count = digits + non_digits
     images = torch.arange(count, dtype=torch.uint8)[:, None, None].expand(-1, 28, 28)
-    return Digits(images, torch.tensor([7] * digits + [NONE] * non_digits))
+    return Digits(images, torch.tensor([7] * digits + [NONE] * non_digits, dtype=torch.int64))
 
 
 def test_without_pictures_nothing_changes(digits, labels):
     sample = as_digits(digits, labels)
-    joined, others = pictures.joined(sample, sample.images, data.NOTHING)
+    joined, others = pictures.joined(sample, sample.images, NOTHING)
     assert joined.images.equal(sample.images)
     assert joined.labels.equal(sample.labels)
     assert others.equal(sample.images)
-    assert "pictures" not in train.training_data(data.NOTHING, sample, sample.images, [])
+    assert "pictures" not in train.training_data(NOTHING, True, True)
 
 
-def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth():
-    assert len(pictures.weighted(own(50, 0), 66_000)) == 50 * 50
-    assert len(pictures.weighted(own(200, 0), 66_000)) == 200 * 33
-    assert len(pictures.weighted(own(50, 0), 100)) == 50
-    assert len(pictures.weighted(own(0, 0), 66_000)) == 0
+@pytest.mark.parametrize(
+    ("count", "others", "times"), [(50, 66_000, 50), (200, 66_000, 33), (50, 100, 1), (0, 66_000, 0)]
+)
+def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth(count, others, times):
+    assert len(pictures.weighted(own(count, 0), others)) == count * times
 
 
 def test_digits_are_added_to_digits_and_non_digits_to_non_digits():
@@ -125,19 +108,13 @@ def test_digits_are_added_to_digits_and_non_digits_to_non_digits():
     assert digits.images[1_000:, 0, 0].tolist() == [0, 1] * 50
     assert digits.labels.tolist() == [7] * 1_100
     assert others[1_000:, 0, 0].tolist() == [2] * 50
-
-
-def test_the_metadata_of_the_model_counts_the_pictures():
-    said = train.training_data(own(50, 3), own(66_000, 0), torch.zeros(55_000), [])
-    assert said.endswith(
-        "50 digits (3.6% of the digits in an epoch) and 3 non-digits (0.3% of the non-digits in an epoch)"
-    )
+    assert train.training_data(own(2, 1), False, False).endswith("; and other pictures: 2 digits, 1 non-digits")
 
 
 def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
     loaded = pictures.load(folder, classifier)
-    place = new_folder(tmp_path / "runs", Config(), loaded)
-    _, again = read_folder(place)
+    torch.save((loaded.images, loaded.labels), tmp_path / train.PICTURES)
+    again = train.own_pictures(argparse.Namespace(pictures=None), tmp_path)
     assert again.images.equal(loaded.images)
     assert again.labels.equal(loaded.labels)
 

@@ -14,8 +14,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.preprocess.frame import BOX_SIDE, FRAME_SIDE
-from training.extent import extent
-from training.pen import uniform
+from training.pen import extent, uniform
 from training.styles import restyle
 from training.wear import wear
 

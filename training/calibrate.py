@@ -6,10 +6,12 @@ frames to fit on must be held out from training.
 """
 
 import copy
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 
 from app.inference.classifier import CLASSES
@@ -17,7 +19,6 @@ from training.data import Digits
 from training.model import Ensemble
 from training.objective import NONE
 
-LOWEST, HIGHEST, STEPS = 0.5, 2.0, 151
 DIGITS = 0.9  # assumed share of requests that show a digit; the legibility is calibrated for it
 
 
@@ -32,31 +33,31 @@ class Calibration(NamedTuple):
         return f"temperature {self.temperature:.2f}; legibility × {self.scale:.2f}, {self.offset:+.2f}"
 
 
-def best_temperature(logits: Tensor, labels: Tensor) -> float:
-    """Find the temperature, to 0.01, that minimises the cross-entropy of logits (N, 10) and labels (N,)."""
-    temperatures = torch.linspace(LOWEST, HIGHEST, STEPS)
-    losses = torch.stack([F.cross_entropy(logits / temperature, labels) for temperature in temperatures])
-    return round(temperatures[losses.argmin()].item(), 2)
+def best_temperature(loss: Callable[[float], float]) -> float:
+    """Find the temperature, to 0.01, with the lowest loss."""
+    return round(float(minimize_scalar(loss, bounds=(0.5, 2)).x), 2)
+
+
+def best_weights(loss: Callable[[Tensor], Tensor], *start: float) -> list[float]:
+    """Find the weights (n,) float64 with the lowest loss, from a start."""
+    weights: list[float] = minimize(lambda weights: loss(torch.from_numpy(weights)).item(), start).x.tolist()
+    return weights
+
+
+def legibility_loss(logits: Tensor, truths: Tensor, shares: Tensor) -> Tensor:
+    """Compute the cross-entropy of logits (N,) and truths (N,) bool, weighted by their shares of requests (N,)."""
+    return F.binary_cross_entropy_with_logits(logits, truths.double(), shares, reduction="sum")
+
+
+def shares_of(truths: Tensor) -> Tensor:
+    """Return the share of requests (N,) that each frame stands for: together, those with a digit are DIGITS."""
+    return torch.where(truths, DIGITS / truths.sum(), (1 - DIGITS) / (~truths).sum()).double()
 
 
 def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
-    """Find the scale and offset that minimise the cross-entropy of logits (N,) and truths (N,) bool.
-
-    The loss is weighted as if the share DIGITS of the truths were true.
-    """
-    weights = torch.where(truths, DIGITS / truths.sum(), (1 - DIGITS) / (~truths).sum()).double()
-    line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([line], max_iter=100, line_search_fn="strong_wolfe")
-
-    def loss() -> Tensor:
-        search.zero_grad()
-        on_line = line[0] * logits.double() + line[1]
-        loss = F.binary_cross_entropy_with_logits(on_line, truths.double(), weights, reduction="sum")
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
-
-    search.step(loss)  # type: ignore[no-untyped-call]
-    scale, offset = line.tolist()
+    """Find the scale and offset that minimise the cross-entropy of logits (N,) and truths (N,) bool."""
+    shares, logits = shares_of(truths), logits.double()
+    scale, offset = best_weights(lambda line: legibility_loss(line[0] * logits + line[1], truths, shares), 1, 0)
     return scale, offset
 
 
@@ -74,11 +75,11 @@ def calibrated(model: Ensemble, digits: Digits, frames: Digits) -> tuple[Ensembl
         Held-out digits and non-digits, to calibrate the legibility.
     """
     model = copy.deepcopy(model).eval()
-    temperature = best_temperature(model(digits.images.float() / 255)[:, :CLASSES], digits.labels)
+    logits = model(digits.images.float() / 255)[:, :CLASSES]
+    temperature = best_temperature(lambda temperature: F.cross_entropy(logits / temperature, digits.labels).item())
     legibility = torch.cat([model(part.float() / 255)[:, CLASSES] for part in torch.split(frames.images, 5_000)])
-    is_digit = frames.labels.cpu() != NONE
-    with torch.enable_grad():  # on the CPU, since Apple's MPS has no float64
-        scale, offset = (1.0, 0.0) if is_digit.all() else best_line(legibility.cpu().clone(), is_digit)
+    is_digit = frames.labels.cpu() != NONE  # on the CPU, since Apple's MPS has no float64
+    scale, offset = (1.0, 0.0) if is_digit.all() else best_line(legibility.cpu(), is_digit)
     for network in model.networks:
         weight, bias = network.output.weight, network.output.bias
         weight[:CLASSES] /= temperature

@@ -8,6 +8,7 @@ from HersheyFonts import HersheyFonts
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from scipy.interpolate import make_interp_spline
 
 from app.preprocess.maps import Map
 from training.data import Digits
@@ -17,6 +18,19 @@ CANVAS = 140  # side in pixels of the canvas
 MARGIN = 15
 # Drawn with all alphabets of the Hershey fonts. Letters that look like a digit in some handwriting are left out.
 LETTERS = "ACEFGHKLMNPRTVWXYadefhjkmnprtvwxy?!&%@#$*+=<>[]{}"
+
+S = [(0.9, 0.15), (0.5, 0), (0.1, 0.2), (0.5, 0.5), (0.9, 0.75), (0.5, 1), (0.1, 0.85)]
+# Strokes through points (x, y); the keys are signs and letters, v is a y with a cup.
+LOOK_ALIKES: dict[str, list[list[tuple[float, float]]]] = {
+    "$": [S, [(0.5, -0.2), (0.5, 1.2)]],
+    "#": [[(0.35, 0), (0.35, 1)], [(0.65, 0), (0.65, 1)], [(0, 0.35), (1, 0.35)], [(0, 0.65), (1, 0.65)]],
+    "y": [[(0, 0), (0.4, 0.5)], [(0.8, 0), (0.1, 1)]],
+    "Y": [[(0, 0), (0.1, 0.4), (0.5, 0.4), (0.6, 0)], [(0.6, 0), (0.6, 0.9), (0.4, 1.1), (0.1, 1)]],
+    "v": [[(0, 0), (0.1, 0.4), (0.5, 0.4), (0.6, 0)], [(0.6, 0), (0.55, 1), (0.2, 1), (0.9, 0.6)]],
+    "z": [[(0, 0), (0.7, 0)], [(0.7, 0), (0, 1)], [(0, 1), (0.7, 1)]],
+    "Z": [[(0, 0), (0.7, 0)], [(0.7, 0), (0, 1)], [(0, 1), (0.7, 1)], [(0.1, 0.5), (0.6, 0.5)]],
+    "/": [[(0.8, 0), (0, 1)]],
+}
 
 Strokes = list[NDArray[np.float64]]  # each (P, 2) vertices as (x, y)
 Point = NDArray[np.float64] | tuple[float, float]  # (x, y)
@@ -41,51 +55,25 @@ def letter(_: Digits, rng: Generator, letters: str = LETTERS) -> Map:
     return written(all_glyphs[rng.integers(len(all_glyphs))], rng)
 
 
+def look_alike(_: Digits, rng: Generator, kinds: str = "$$#yYvzzZ/") -> Map:
+    """Draw a sign or letter that resembles a digit: $ an 8 or a 5, y a 4 or a 9, z a 2, and a slash a 1."""
+    return written([smooth(stroke, rng) for stroke in LOOK_ALIKES[kinds[rng.integers(len(kinds))]]], rng)
+
+
 def sign(_: Digits, rng: Generator) -> Map:
-    """Draw a #, or a $: an S with one or two lines through it, which often resembles an 8 or a 5."""
-    apart, reach, width = rng.uniform(0.15, 0.35) / 2, rng.uniform(0.5, 0.8), rng.uniform(0.3, 0.45)
-    pair = [np.array([(x, 0.5 - reach), (x, 0.5 + reach)]) for x in (0.5 - apart, 0.5 + apart)]
-    if rng.random() < 0.3:
-        return written([*pair, *(line[:, ::-1] for line in pair)], rng)
-    upper = arc((0.5, 0.25), (width, 0.25), rng.uniform(-60, 0), -270)
-    lower = arc((0.5, 0.75), (width, 0.25), -90, rng.uniform(120, 190))
-    bars = pair if rng.random() < 0.3 else [np.array([(0.5, 0.5 - reach), (0.5, 0.5 + reach)])]
-    return written([np.concatenate([upper, lower]), *bars], rng)
+    """Draw a $ or a #."""
+    return look_alike(_, rng, "$$#")
 
 
-def y_like(_: Digits, rng: Generator) -> Map:
-    """Draw a y, which may resemble a 4 or a 9: two arms or a cup, and a tail that may turn left or be a loop."""
-    width, joint = rng.uniform(0.4, 0.7), rng.uniform(0.3, 0.6)
-    if rng.random() < 0.3:
-        foot = rng.uniform(0, 0.4) * width
-        meeting = width + (foot - width) * joint, joint
-        return written([np.array([(0, 0), meeting]), np.array([(width, 0), (foot, 1)])], rng)
-    cup = arc((width / 2, joint / 2), (width / 2, joint / 2), rng.uniform(180, 240), 0)
-    foot, radius, end = width * rng.uniform(0.7, 1), rng.uniform(0.05, 0.25), rng.uniform(60, 270)
-    tail = arc((foot - radius, 1), (radius, radius * rng.uniform(0.5, 1)), 0, end)
-    if end < 180 and rng.random() < 0.4:  # a flat foot
-        tail = np.concatenate([tail, [(tail[-1, 0] - rng.uniform(0.2, 0.6), tail[-1, 1] + rng.uniform(-0.1, 0.1))]])
-    elif end > 180 and rng.random() < 0.6:  # a loop, whose end crosses the tail
-        tail = np.concatenate([tail, [(foot + rng.uniform(0.1, 0.4), rng.uniform(joint, 1))]])
-    return written([cup, np.concatenate([[(width, 0)], tail])], rng)
-
-
-def z_like(_: Digits, rng: Generator) -> Map:
-    """Draw a z, which may resemble a 2: two bars, straight or waved, a diagonal, and maybe a tick or another bar."""
-    width, wave = rng.uniform(0.4, 1.1), rng.uniform(0, 0.12, 2) * (rng.random(2) < 0.5)
-    x = np.linspace(0, 1, 9)
-    upper = np.stack([x * width, rng.normal(0, 0.05) * (1 - x) - wave[0] * np.sin(2 * np.pi * x)], axis=1)
-    longer, drop = rng.uniform(0.7, 1.1), rng.normal(0, 0.08)
-    lower = np.stack([x * width * longer, 1 + drop * x - wave[1] * np.sin(2 * np.pi * x)], axis=1)
-    tick = [(rng.uniform(-0.05, 0.1), rng.uniform(0.1, 0.3))] if rng.random() < 0.3 else upper[:0]
-    z = np.concatenate([tick, upper, lower + np.array([rng.uniform(-0.1, 0.1), 0])])
-    bar = np.array([(rng.uniform(0, 0.3) * width, 0.5), (rng.uniform(0.7, 1) * width, rng.normal(0.5, 0.04))])
-    return written([z, bar] if rng.random() < 0.4 else [z], rng)
-
-
-def slash(_: Digits, rng: Generator) -> Map:
-    """Draw a slash, which may resemble a 1: a stroke that leans to the right by 30 to 50 degrees."""
-    return written([np.array([(math.tan(math.radians(rng.uniform(30, 50))), 0), (0, 1)])], rng)
+def smooth(corners: list[tuple[float, float]], rng: Generator) -> NDArray[np.float64]:
+    """Return points (P, 2) on a curve near the given ones, which is round or has corners."""
+    near, degree = (
+        np.array(corners) + rng.normal(0, 0.06, (len(corners), 2)),
+        int(rng.integers(1, min(4, len(corners)))),
+    )
+    spline = make_interp_spline(np.arange(len(near)), near, degree)
+    curve: NDArray[np.float64] = spline(np.linspace(0, len(near) - 1, len(near) if degree == 1 else 20))
+    return curve
 
 
 def arc(centre: Point, radii: Point, start: float, end: float) -> NDArray[np.float64]:
@@ -134,6 +122,12 @@ def lines(_: Digits, rng: Generator) -> Map:
     cross += [np.array([(0, y), (1, y)]) for y in rng.uniform(0, 1, rng.integers(1, 3))]
     figures = [box, box, cross, [box[k] for k in rng.choice(4, 2, replace=False)]]
     return written(figures[rng.integers(len(figures))], rng)
+
+
+def equals(_: Digits, rng: Generator) -> Map:
+    """Draw an equals sign, as at the end of an amount."""
+    apart, length = rng.uniform(0.15, 0.4), rng.uniform(0.5, 1.0)
+    return written([np.array([(0, y), (length, y + rng.normal(0, 0.05))]) for y in (0.0, apart)], rng)
 
 
 def written(strokes: Strokes, rng: Generator) -> Map:

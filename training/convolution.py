@@ -20,17 +20,11 @@ from training.model import OUTPUTS, DigitNet, HiddenLayer, normalised
 SHAPES = ((7, 3, 0), (3, 1, 1), (4, 2, 0))
 
 
-class ConvolutionalLayer(nn.Module):
-    """Convolution, batch normalisation, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> None:
-        super().__init__()
-        self.convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) → (N, outputs, H', W'), smaller where the kernel is not padded or has a stride."""
-        return torch.relu(self.norm(self.convolution(x)))
+def convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
+    """Make a convolution with batch normalisation and ReLU: (N, inputs, H, W) → (N, outputs, H', W')."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )
 
 
 class ConvolutionalNet(nn.Module):
@@ -49,7 +43,7 @@ class ConvolutionalNet(nn.Module):
     def __init__(self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> None:
         super().__init__()
         shapes = zip(pairwise([1, *channels]), SHAPES, strict=False)
-        self.convolutions = nn.Sequential(*(ConvolutionalLayer(*pair, *shape) for pair, shape in shapes))
+        self.convolutions = nn.Sequential(*(convolution(*pair, *shape) for pair, shape in shapes))
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
         self.dense_widths = dense_widths(channels, hidden)
         pairs = pairwise(self.dense_widths[len(channels) - 1 :])
@@ -93,13 +87,15 @@ def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
     shape = torch.Size([1, FRAME_SIDE, FRAME_SIDE])
     layers: list[HiddenLayer] = []
     for convolution in net.convolutions:
-        assert isinstance(convolution, ConvolutionalLayer)
+        assert isinstance(convolution, nn.Sequential)
+        kernels, norm = convolution[0], convolution[1]
+        assert isinstance(norm, nn.BatchNorm2d)
         unit = torch.eye(shape.numel(), device=device).view(-1, *shape)
-        responses = convolution.convolution(unit)  # (inputs, channels, side, side)
+        responses = kernels(unit)  # (inputs, channels, side, side)
         layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(device)
         shape = responses[0].shape
         layer.linear.weight.copy_(responses.flatten(1).T)
-        spread_norm(convolution.norm, layer.norm, repeats=shape[1] * shape[2])
+        spread_norm(norm, layer.norm, repeats=shape[1] * shape[2])
         layers.append(layer)
     dense = DigitNet(net.dense_widths, "relu", dropout).to(device)
     dense.hidden.load_state_dict(nn.Sequential(*layers, *net.hidden).state_dict())

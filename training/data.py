@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 from torchvision.datasets import MNIST
 
+from training.errors import TrainingError
 from training.objective import NONE
 
 VALIDATION_IMAGES = 5_000
 DEFAULT_ROOT = Path(__file__).parent.parent / "data"
 
 
-class DataMissing(Exception):
+class DataMissing(TrainingError):
     """MNIST is not on disk and cannot be downloaded."""
 
 

@@ -3,19 +3,20 @@
 The graph is built by hand, so that the file contains nothing that the network does not need.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
 from app.inference.classifier import CLASSES, FIRST_WEIGHTS, PIXELS, Classifier
+from training.cache import unfinished
+from training.errors import TrainingError
 from training.model import ACTIVATIONS, OUTPUTS, DigitNet, Ensemble, folded
 from training.quantize import Int8Layer, quantized
 
@@ -26,12 +27,42 @@ MAX_ROUNDING = 1e-3  # mean over all probabilities, in 8 bits
 OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
-class ExportMismatch(Exception):
-    """The exported file does not reproduce the network's outputs."""
+class Graph:
+    """The nodes, constants and outputs of an ONNX graph."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.outputs: list[onnx.ValueInfoProto] = []
+
+    def add(self, operator: str, inputs: list[str], *outputs: str, **attributes: int) -> str:
+        """Add a node; return the name of its first output."""
+        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))  # type: ignore[arg-type]
+        return outputs[0]
+
+    def constant(self, name: str, value: ArrayLike) -> str:
+        """Add a constant; return its name."""
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
+        return name
+
+    def show(self, name: str, *shape: int | str, kind: int = TensorProto.FLOAT) -> None:
+        """Make a value an output of the graph."""
+        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+
+    def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
+        """Make a model with one input, pixels."""
+        pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", PIXELS])
+        graph = helper.make_graph(self.nodes, "DigitNet", [pixels], self.outputs, self.constants)
+        proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+        helper.set_model_props(proto, dict(metadata))
+        onnx.checker.check_model(proto, full_check=True)
+        return proto
 
 
 def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
     """Convert networks to an ONNX model: pixels (N, 784) → probabilities (N, 10), legibility (N,).
+
+    Further outputs show what is inside the first network: its hidden layers, and the weights of the first.
 
     Parameters
     ----------
@@ -43,116 +74,61 @@ def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | 
         (N, 28, 28) uint8. If given, the hidden layers are quantised to 8 bits, for the range of activations on these
         images. The output layer stays float32, so that probabilities near 0 and 1 keep their precision.
     """
-    parts = [part_of(number, network, calibration) for number, network in enumerate(model.networks)]
-    nodes = [node for part in parts for node in part.nodes]
-    weights = [constant for part in parts for constant in part.constants]
-    nodes += [
-        helper.make_node("Mean", [part.output for part in parts], ["logits"]),
-        helper.make_node("Split", ["logits", "split"], ["digit_logits", "legibility_logit"], axis=1),
-        helper.make_node("Softmax", ["digit_logits"], ["probabilities"], axis=1),
-        helper.make_node("Squeeze", ["legibility_logit", "axes"], ["legibility_logits"]),
-        helper.make_node("Sigmoid", ["legibility_logits"], ["legibility"]),
-    ]
-    weights += [
-        numpy_helper.from_array(np.array([CLASSES, OUTPUTS - CLASSES]), "split"),
-        numpy_helper.from_array(np.array([1]), "axes"),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "DigitNet",
-        inputs=[helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", PIXELS])],
-        outputs=[
-            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES]),
-            helper.make_tensor_value_info("legibility", TensorProto.FLOAT, ["N"]),
-            *inside(model.networks[0], weights),
-        ],
-        initializer=weights,
-    )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-    helper.set_model_props(proto, dict(metadata))
-    onnx.checker.check_model(proto, full_check=True)
-    return proto
+    graph = Graph()
+    graph.show("probabilities", "N", CLASSES)
+    graph.show("legibility", "N")
+    graph.add("Mean", [add_network(graph, k, network, calibration) for k, network in enumerate(model.networks)], "mean")
+    split = graph.constant("split", [CLASSES, OUTPUTS - CLASSES])
+    graph.add("Split", ["mean", split], "digit_logits", "legibility_logit", axis=1)
+    graph.add("Softmax", ["digit_logits"], "probabilities", axis=1)
+    graph.add("Squeeze", ["legibility_logit", graph.constant("axes", [1])], "legibility_logits")
+    graph.add("Sigmoid", ["legibility_logits"], "legibility")
+    for constant in graph.constants:
+        if len(model.networks[0].hidden) and constant.name == FIRST_WEIGHTS:
+            graph.show(FIRST_WEIGHTS, *constant.dims, kind=constant.data_type)
+    return graph.model(metadata)
 
 
-def inside(network: DigitNet, constants: list[onnx.TensorProto]) -> list[onnx.ValueInfoProto]:
-    """Return further outputs, which show what is inside a network: its hidden layers, and the weights of the first."""
-    widths = [len(bias) for _, bias in folded(network)[:-1]]
-    hidden = [
-        helper.make_tensor_value_info(f"hidden_0_{i}", TensorProto.FLOAT, ["N", width])
-        for i, width in enumerate(widths)
-    ]
-    first = [each for each in constants if hidden and each.name == FIRST_WEIGHTS]
-    return hidden + [helper.make_tensor_value_info(each.name, each.data_type, list(each.dims)) for each in first]
-
-
-class Part(NamedTuple):
-    """A part of the graph: its nodes and constants, and the name of its output."""
-
-    nodes: list[onnx.NodeProto]
-    constants: list[onnx.TensorProto]
-    output: str
-
-
-def part_of(number: int, network: DigitNet, calibration: Tensor | None) -> Part:
-    """Compute the logits of one network; for `calibration` see `to_onnx`."""
+def add_network(graph: Graph, number: int, network: DigitNet, calibration: Tensor | None) -> str:
+    """Add the layers of a network; return the name of its logits. For `calibration` see `to_onnx`."""
     layers: list[tuple[Tensor, Tensor] | Int8Layer] = [*folded(network)]
     if calibration is not None:
         pixels = calibration.cpu().flatten(1).float() / 255
         layers[:-1] = quantized(folded(network)[:-1], ACTIVATIONS[network.activation], pixels)
-    nodes: list[onnx.NodeProto] = []
-    weights: list[onnx.TensorProto] = []
     source = "pixels"
     for i, layer in enumerate(layers):
-        name = f"{number}_{i}"
-        sums = int8_sum(name, source, layer) if isinstance(layer, Int8Layer) else float_sum(name, source, layer)
-        nodes += sums.nodes
-        weights += sums.constants
-        source = sums.output
+        add = add_int8_layer if isinstance(layer, Int8Layer) else add_layer
+        source = add(graph, f"{number}_{i}", source, layer)  # type: ignore[arg-type]
         if i < len(layers) - 1:
-            nodes.append(helper.make_node(OPERATORS[network.activation], [source], [f"hidden_{name}"]))
-            source = f"hidden_{name}"
-    return Part(nodes, weights, source)
+            source = graph.add(OPERATORS[network.activation], [source], f"hidden_{number}_{i}")
+            if not number:
+                graph.show(source, "N", network.widths[i + 1])
+    return source
 
 
-def float_sum(i: str, source: str, layer: tuple[Tensor, Tensor]) -> Part:
+def add_layer(graph: Graph, i: str, source: str, layer: tuple[Tensor, Tensor]) -> str:
     """Compute a layer's pre-activations in float32."""
-    weight, bias = layer
-    node = helper.make_node("Gemm", [source, f"weight_{i}", f"bias_{i}"], [f"sum_{i}"], transB=1)
-    return Part([node], constants(i, weight=weight.numpy(), bias=bias.numpy()), f"sum_{i}")
+    weight, bias = graph.constant(f"weight_{i}", layer[0].numpy()), graph.constant(f"bias_{i}", layer[1].numpy())
+    return graph.add("Gemm", [source, weight, bias], f"sum_{i}", transB=1)
 
 
-def int8_sum(i: str, source: str, layer: Int8Layer) -> Part:
+def add_int8_layer(graph: Graph, i: str, source: str, layer: Int8Layer) -> str:
     """Compute a layer's pre-activations in 8 bits: quantise the input, multiply integers, rescale, add the bias."""
-    node, scaled, integers = helper.make_node, f"scaled_{i}", f"integers_{i}"
-    nodes = [
-        node("QuantizeLinear", [source, f"input_scale_{i}", f"input_zero_{i}"], [integers]),
-        node("MatMulInteger", [integers, f"weight_{i}", f"input_zero_{i}"], [f"products_{i}"]),
-        node("Cast", [f"products_{i}"], [f"floats_{i}"], to=TensorProto.FLOAT),
-        node("Mul", [f"floats_{i}", f"scale_{i}"], [scaled]),
-        node("Add", [scaled, f"bias_{i}"], [f"sum_{i}"]),
-    ]
-    values = constants(
-        i,
-        weight=layer.weight.numpy(),
-        bias=layer.bias.numpy(),
-        scale=layer.scale.numpy(),
-        input_scale=np.float32(layer.input_scale),
-        input_zero=np.uint8(layer.input_zero),
-    )
-    return Part(nodes, values, f"sum_{i}")
-
-
-def constants(i: str, **values: NDArray[Any] | np.generic) -> list[onnx.TensorProto]:
-    """Make the constants of layer i, counted within the network whose number precedes it."""
-    return [numpy_helper.from_array(np.asarray(value, order="C"), f"{name}_{i}") for name, value in values.items()]
+    weight, bias = graph.constant(f"weight_{i}", layer.weight.numpy()), graph.constant(f"bias_{i}", layer.bias.numpy())
+    zero = graph.constant(f"input_zero_{i}", np.uint8(layer.input_zero))
+    input_scale = graph.constant(f"input_scale_{i}", np.float32(layer.input_scale))
+    integers = graph.add("QuantizeLinear", [source, input_scale, zero], f"integers_{i}")
+    products = graph.add("MatMulInteger", [integers, weight, zero], f"products_{i}")
+    floats = graph.add("Cast", [products], f"floats_{i}", to=TensorProto.FLOAT)
+    scaled = graph.add("Mul", [floats, graph.constant(f"scale_{i}", layer.scale.numpy())], f"scaled_{i}")
+    return graph.add("Add", [scaled, bias], f"sum_{i}")
 
 
 def export(model: Ensemble, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
-    """Write networks to `path`, if the file reproduces their mean outputs on real images.
+    """Write networks to `path`, if the file, loaded as the service would load it, reproduces their mean outputs.
 
     The weights are 8-bit if that changes the outputs by at most MAX_ROUNDING on average, else float32, as they are
-    without hidden layers. The file is written beside `path`, loaded as the service would load it, checked, and only
-    then moved into place.
+    without hidden layers.
 
     Parameters
     ----------
@@ -167,26 +143,24 @@ def export(model: Ensemble, path: Path, metadata: Mapping[str, str], images: Ten
 
     Raises
     ------
-    ExportMismatch
+    TrainingError
         In float32, a probability differs by more than MAX_DIFFERENCE. No file is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    floats, int8 = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("float32", "int8"))
-    try:
-        onnx.save_model(to_onnx(model, {**metadata, "weights": "float32"}), floats)
-        difference = differences(model, Classifier(floats), images).max()
-        if not difference <= MAX_DIFFERENCE:
-            raise ExportMismatch(
-                f"{path} was not written: its probabilities would differ from torch's by up to {difference:.2g}, "
-                f"more than {MAX_DIFFERENCE:g}."
-            )
-        onnx.save_model(to_onnx(model, {**metadata, "weights": "int8"}, images), int8)
-        rounding = differences(model, Classifier(int8), images).mean()
-        has_hidden_layers = any(len(network.hidden) for network in model.networks)
-        (int8 if has_hidden_layers and rounding <= MAX_ROUNDING else floats).replace(path)
-    finally:
-        floats.unlink(missing_ok=True)
-        int8.unlink(missing_ok=True)
+    with unfinished(path) as file:
+        onnx.save_model(to_onnx(model, {**metadata, "weights": "int8"}, images), file)
+        is_close = differences(model, Classifier(file), images).mean() <= MAX_ROUNDING
+        if not (is_close and all(len(network.hidden) for network in model.networks)):
+            onnx.save_model(to_onnx(model, {**metadata, "weights": "float32"}), file)
+            require_close(differences(model, Classifier(file), images), MAX_DIFFERENCE, path)
+
+
+def require_close(differences: NDArray[Any], most: float, path: Path) -> None:
+    """Raise TrainingError if a file's probabilities differ from the network's by more than a number."""
+    if not (difference := differences.max()) <= most:
+        raise TrainingError(
+            f"{path} was not written: its probabilities would differ from torch's by up to {difference:.2g}, "
+            f"more than {most:g}."
+        )
 
 
 @torch.inference_mode()
@@ -196,6 +170,5 @@ def differences(model: Ensemble, classifier: Classifier, images: Tensor) -> NDAr
     frames = images.to(next(model.parameters()).device).float() / 255  # (N, 28, 28) in [0, 1]
     logits = model(frames)
     ours = torch.cat([logits[:, :CLASSES].softmax(dim=1), logits[:, CLASSES:].sigmoid()], dim=1).cpu().numpy()
-    probabilities, legibility = classifier(frames.cpu().numpy())
-    difference: NDArray[np.float32] = np.abs(ours - np.column_stack([probabilities, legibility]))
+    difference: NDArray[np.float32] = np.abs(ours - np.column_stack(classifier(frames.cpu().numpy())))
     return difference

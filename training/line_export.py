@@ -1,17 +1,17 @@
 """Export the line network to a self-contained ONNX file: its layers, the temperature, softmax and metadata."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from app.inference.lines import CHARACTERS, LineNetwork
 from app.preprocess.strips import STRIP_HEIGHT
-from training.export import OPSET, ExportMismatch
-from training.line_net import LineNet
+from training.cache import unfinished
+from training.export import OPSET, require_close
 from training.line_paper import normalised
 
 MAX_DIFFERENCE = 1e-3  # of any probability
@@ -21,7 +21,7 @@ THRESHOLD = 0.5  # the lowest for which 70 % of Omniglot's characters, and 96 % 
 class Served(nn.Module):
     """The network as it is served: strips (N, 32, W) → probabilities (N, W / 2, C), calibrated by a temperature."""
 
-    def __init__(self, network: LineNet, temperature: float) -> None:
+    def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
         self.network, self.temperature = network, temperature
 
@@ -31,43 +31,33 @@ class Served(nn.Module):
         return probabilities
 
 
-def export(network: LineNet, temperature: float, path: Path, metadata: Mapping[str, str]) -> None:
+def export(network: nn.Module, temperature: float, path: Path, metadata: Mapping[str, str]) -> None:
     """Write the network to `path`, if the file, loaded as the service loads it, gives the same probabilities.
 
-    Raises ExportMismatch if one differs by more than MAX_DIFFERENCE. No file is left behind.
+    Raises TrainingError if one differs by more than MAX_DIFFERENCE. No file is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     served = Served(network, temperature).eval()
-    example = torch.zeros(2, STRIP_HEIGHT, 64)
-    shapes = {"strips": {0: "N", 2: 2 * torch.export.Dim("T", min=8)}}
-    try:
-        program = torch.onnx.export(
-            served,
-            (example,),
-            input_names=["strips"],
-            output_names=["probabilities"],
-            dynamic_shapes=shapes,
-            opset_version=OPSET,
-            dynamo=True,
-            verbose=False,
-        )
-        assert program is not None
-        program.model.metadata_props.update({**metadata, "characters": CHARACTERS, "threshold": str(THRESHOLD)})
-        program.save(unfinished)
-        difference = largest_difference(served, LineNetwork(unfinished))
-        if not difference <= MAX_DIFFERENCE:
-            raise ExportMismatch(
-                f"{path} was not written: its probabilities would differ from torch's by up to {difference:.2g}."
-            )
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    program = torch.onnx.export(
+        served,
+        (torch.zeros(2, STRIP_HEIGHT, 64),),
+        input_names=["strips"],
+        output_names=["probabilities"],
+        dynamic_shapes={"strips": {0: "N", 2: 2 * torch.export.Dim("T", min=8)}},
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props.update({**metadata, "characters": CHARACTERS, "threshold": str(THRESHOLD)})
+    with unfinished(path) as file:
+        program.save(file)
+        require_close(differences(served, LineNetwork(file)), MAX_DIFFERENCE, path)
 
 
 @torch.inference_mode()
-def largest_difference(served: Served, file: LineNetwork) -> float:
+def differences(served: Served, file: LineNetwork) -> NDArray[np.float32]:
     """Compute how far the probabilities of the file differ from the network's, on a strip of noise."""
     pixels = np.random.default_rng(0).integers(0, 256, (STRIP_HEIGHT, 160), np.uint8)
     expected = served(normalised(torch.from_numpy(np.float32(pixels) / 255)[None]))[0].numpy()
-    return float(np.abs(file(pixels) - expected).max())
+    difference: NDArray[np.float32] = np.abs(file(pixels) - expected)
+    return difference

@@ -74,9 +74,8 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     printed = random.picked(1 / 2)
     grey[printed] = on_paper(ink[printed], Random(len(printed), generator))
     grey = surrounded(sensed(coarsened(grey, random), random), random)
-    binary = random.chosen(0.1)
     middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
-    grey = torch.where(binary > 0, (grey > middle).float(), grey)
+    grey = torch.where(random.chosen(0.1) > 0, (grey > middle).float(), grey)
     return normalised(torch.where(random.chosen(0.25) > 0, 1 - grey, grey))
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.decode import decode_image, open_image
-from app.preprocess.errors import PreprocessError
 from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.strips import STRIP_HEIGHT, proposals, strip_side
+from training.errors import TrainingError
 from training.line_paper import normalised
-from training.pictures import NO_DIGIT, PicturesMissing, labels_below
+from training.pictures import NO_DIGIT, labels_below, read_all
 
 PER_BATCH = 4  # of the user's own lines, beside the written ones
 
@@ -39,24 +39,20 @@ def load(folder: Path) -> list[OwnLine]:
 
     Raises
     ------
-    PicturesMissing
+    TrainingError
         There is no picture to train on, or the labels are missing, or have characters that are not read.
     """
-    found: list[OwnLine] = []
-    for path, label in labels_below(folder).items():
-        texts = [symbols_of(line, path) for line in label.splitlines()]
-        try:
-            picture = open_image(path.read_bytes(), MAX_PIXELS)
-            ways = proposals(decode_image(picture, strip_side(picture.size)))
-        except (OSError, PreprocessError) as error:
-            print(f"Skipped {path}: {error}")
-            continue
-        for way in ways:
-            if len(way) == len(texts):
-                found += [OwnLine(strip.pixels, text) for strip, text in zip(way, texts, strict=True)]
-    if not found:
-        raise PicturesMissing(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
-    return found
+    labels = labels_below(folder)
+    texts = {path: [symbols_of(line, path) for line in label.splitlines()] for path, label in labels.items()}
+    return read_all(folder, texts, strips_of)
+
+
+def strips_of(content: bytes, texts: list[tuple[int, ...]]) -> list[OwnLine]:
+    """Cut a picture into as many lines as there are texts, in each way that the service does."""
+    picture = open_image(content, MAX_PIXELS)
+    ways = proposals(decode_image(picture, strip_side(picture.size)))
+    found = [zip(way, texts, strict=True) for way in ways if len(way) == len(texts)]
+    return [OwnLine(strip.pixels, text) for way in found for strip, text in way]
 
 
 def symbols_of(text: str, path: Path) -> tuple[int, ...]:
@@ -64,7 +60,7 @@ def symbols_of(text: str, path: Path) -> tuple[int, ...]:
     if text == NO_DIGIT:
         return (OTHER,)
     if unknown := set(text) - set(CHARACTERS):
-        raise PicturesMissing(f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read.")
+        raise TrainingError(f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read.")
     return tuple(CHARACTERS.index(character) + 1 for character in text)
 
 

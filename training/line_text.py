@@ -63,16 +63,6 @@ def words(rng: Generator, count: int) -> str:
     return " ".join(word(rng) for _ in range(count))
 
 
-def thing(_: Generator, __: int) -> str:
-    """Write one thing that is neither digit nor mark."""
-    return "*"
-
-
-def nothing(_: Generator, __: int) -> str:
-    """Write nothing."""
-    return ""
-
-
 # What is written, its share of the lines, and the fewest and most digits (or words).
 KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...] = (
     (number, 0.23, (2, 8)),
@@ -83,8 +73,8 @@ KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...
     (groups, 0.09, (2, 10)),
     (among_words, 0.05, (1, 6)),
     (words, 0.035, (1, 3)),
-    (thing, 0.065, (1, 1)),
-    (nothing, 0.02, (1, 1)),
+    (lambda *_: "*", 0.065, (1, 1)),
+    (lambda *_: "", 0.02, (1, 1)),
 )
 
 

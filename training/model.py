@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import fuse_linear_bn_eval
 
 from app.inference.classifier import CLASSES, PIXELS
 
@@ -17,12 +18,8 @@ OUTPUTS = CLASSES + 1
 # Mean and standard deviation of MNIST's 60,000 training images, in [0, 1].
 MEAN, STD = 0.1307, 0.3081
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "sigmoid": nn.Sigmoid,
-}
+Activation = Callable[[], nn.Module]
+ACTIVATIONS: dict[str, Activation] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 
 
 def normalised(images: Tensor) -> Tensor:
@@ -125,14 +122,9 @@ def folded(model: DigitNet) -> list[tuple[Tensor, Tensor]]:
     list of (Tensor, Tensor)
         Weights (n_out, n_in) and biases (n_out,), float32 on the CPU, first layer first.
     """
-    model = copy.deepcopy(model).cpu().double()
-    layers = []
-    for layer in model.hidden:
-        assert isinstance(layer, HiddenLayer)
-        norm, mean, variance = layer.norm, layer.norm.get_buffer("running_mean"), layer.norm.get_buffer("running_var")
-        scale = norm.weight / torch.sqrt(variance + norm.eps)
-        layers.append((layer.linear.weight * scale[:, None], norm.bias - mean * scale))
-    layers.append((model.output.weight, model.output.bias))
+    model = copy.deepcopy(model).eval().cpu().double()
+    linears = [fuse_linear_bn_eval(each.linear, each.norm) for each in model.hidden if isinstance(each, HiddenLayer)]
+    layers: list[tuple[Tensor, Tensor]] = [(linear.weight, linear.bias) for linear in (*linears, model.output)]
     weight, bias = layers[0]
     layers[0] = (weight / STD, bias - weight.sum(dim=1) * MEAN / STD)
     return [(weight.float(), bias.float()) for weight, bias in layers]

@@ -1,8 +1,8 @@
 """Generate frames that show no single whole digit, for the network to learn to tell from digits.
 
-They cover what a picture may show beside a digit or in its place: parts of digits, several digits at once, other
-characters, scribbles, shapes and textures. They are framed as the service frames a picture. `training.augment` deforms
-them again in each epoch.
+They cover what a picture may show in the place of a digit: parts of digits, other characters, scribbles, shapes and
+textures; `training.segments` adds several digits at once. They are framed as the service frames a picture.
+`training.augment` deforms them again in each epoch.
 """
 
 import math
@@ -15,13 +15,13 @@ from PIL import Image, ImageDraw
 
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Map
-from training.characters import CANVAS, invented_character, letter, lines, scribble, sign, slash, y_like, z_like
+from training.characters import CANVAS, invented_character, letter, lines, look_alike, scribble
 from training.data import Digits
 from training.omniglot import Characters, character
 from training.paper import levels
 
 INK = 0.12  # pixels above this count as ink
-REAL = 0.15  # share of real characters, if there are any
+REAL = 0.2  # share of real characters, if there are any
 TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 90°
 
 Kind = Callable[[Digits, Generator], Map]
@@ -89,33 +89,6 @@ def part_of_digit(digits: Digits, rng: Generator) -> Map:
             return part
 
 
-def several_digits(digits: Digits, rng: Generator) -> Map:
-    """Put two or three digits side by side; they may touch."""
-    return row([digit(digits, rng) for _ in range(rng.choice([2, 2, 2, 3]))], rng)
-
-
-def digit_and_part(digits: Digits, rng: Generator) -> Map:
-    """Put a digit beside the adjacent part of a neighbour, to its left or right, with 15 to 65 % of its ink."""
-    whole, other, share = digit(digits, rng), digit(digits, rng), rng.uniform(0.15, 0.65)
-    shares = other.sum(axis=0).cumsum() / other.sum()
-    if rng.random() < 0.5:
-        return row([whole, other[:, : np.searchsorted(shares, share) + 1]], rng)
-    return row([other[:, np.searchsorted(shares, 1 - share) :], whole], rng)
-
-
-def row(parts: list[Map], rng: Generator) -> Map:
-    """Put ink side by side, shifted slightly up or down, with gaps of -3 to 4 pixels between bounding boxes."""
-    sheet, end = np.zeros((40, 120), np.float32), 4
-    for part in parts:
-        columns = np.flatnonzero(part.max(axis=0) > INK)
-        part = part[:, columns[0] : columns[-1] + 1]
-        left, top = max(0, end + int(rng.integers(-3, 5))), 6 + int(rng.integers(-3, 4))
-        end = left + part.shape[1]
-        place = sheet[top : top + FRAME_SIDE, left:end]
-        np.maximum(place, part, out=place)
-    return sheet
-
-
 def turned_digit(digits: Digits, rng: Generator) -> Map:
     """Rotate a digit by 90° in either direction."""
     return np.rot90(digit(digits, rng, TURNED), rng.choice([1, 3])).copy()
@@ -148,20 +121,14 @@ def clouds(rng: Generator) -> Map:
     return levels(Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
 
 
-# The first three kinds are the most common non-digits among the service's candidates.
 KINDS: tuple[tuple[Kind, float], ...] = (
-    (part_of_digit, 0.2),
-    (several_digits, 0.16),
-    (digit_and_part, 0.14),
-    (turned_digit, 0.07),
-    (letter, 0.108),
-    (y_like, 0.015),
-    (z_like, 0.02),
-    (slash, 0.007),
-    (sign, 0.02),
-    (invented_character, 0.1),
-    (scribble, 0.04),
-    (lines, 0.04),
-    (shape, 0.05),
-    (texture, 0.03),
+    (part_of_digit, 0.29),
+    (turned_digit, 0.1),
+    (letter, 0.15),
+    (look_alike, 0.09),
+    (invented_character, 0.14),
+    (scribble, 0.06),
+    (lines, 0.06),
+    (shape, 0.07),
+    (texture, 0.04),
 )

@@ -17,7 +17,7 @@ from app.inference.reading import SURE
 from app.preprocess.decode import Picture
 from app.preprocess.maps import Box
 from app.preprocess.strips import strips_of_digit
-from training.calibrate import DIGITS
+from training.calibrate import best_weights, legibility_loss, shares_of
 from training.data import Digits
 from training.objective import NONE
 
@@ -51,27 +51,18 @@ def fitted(classifier: Classifier, network: LineNetwork, frames: Digits) -> Weig
     is_sure = (probabilities.amax(dim=1) >= SURE) & (legibility >= SURE)
     chosen = (~is_sure).nonzero()[:, 0]
     chosen = chosen[:: -(-len(chosen) // MOST)]
+    shares, is_digit = shares_of(labels != NONE)[chosen], (labels != NONE)[chosen]
     seen = torch.from_numpy(np.stack([seen_in(frame, network) for frame in pixels[chosen]]))  # (N, n, 10)
     likely, which_one = probabilities[chosen].double().clamp(min=1e-9).log(), (seen + FLOOR).log().mean(dim=1)
     legible = legibility[chosen].double().logit(eps=CERTAIN)
     is_one = (seen.sum(dim=2) + FLOOR).log().mean(dim=1)
-    is_digit = labels != NONE
-    share = torch.where(is_digit, DIGITS / is_digit.sum(), (1 - DIGITS) / (~is_digit).sum()).double()[chosen]
-    is_digit = is_digit[chosen]
-    weights = torch.tensor([0.0, 1.0, 0.0, 0.0], dtype=torch.float64, requires_grad=True)
-    search = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
 
-    def loss() -> Tensor:
-        search.zero_grad()
+    def loss(weights: Tensor) -> Tensor:
         digit, scale, offset, seen = weights
         wrong = F.cross_entropy((likely + digit * which_one)[is_digit], labels[chosen][is_digit])
-        odds = scale * legible + offset + seen * is_one
-        loss: Tensor = wrong + F.binary_cross_entropy_with_logits(odds, is_digit.double(), share, reduction="sum")
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+        return wrong + legibility_loss(scale * legible + offset + seen * is_one, is_digit, shares)
 
-    search.step(loss)  # type: ignore[no-untyped-call]
-    return Weights(*weights.tolist())
+    return Weights(*best_weights(loss, 0, 1, 0, 0))
 
 
 def seen_in(frame: NDArray[np.uint8], network: LineNetwork) -> NDArray[np.float64]:

@@ -1,9 +1,44 @@
-"""Draw strokes on a batch of images, each with its own pen."""
+"""Find where the ink of a batch of images is, and draw strokes on them, each with its own pen."""
+
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from app.preprocess.frame import FRAME_SIDE
+
+INK = 0.3  # pixels above this belong to a digit's extent
+
+
+class Extent(NamedTuple):
+    """First and last rows and columns with ink, (N,) each."""
+
+    top: Tensor
+    bottom: Tensor
+    left: Tensor
+    right: Tensor
+
+    @property
+    def height(self) -> Tensor:
+        """Distance from the first row to the last."""
+        return self.bottom - self.top
+
+
+def extent(images: Tensor) -> Extent:
+    """Find the extent of each image's ink."""
+    ends = []
+    for axis in (2, 1):
+        inked = (images.amax(dim=axis) > INK).float()
+        ends += [inked.argmax(dim=1).float(), FRAME_SIDE - 1 - inked.flip(1).argmax(dim=1).float()]
+    return Extent(*ends)
+
+
+def ink_column(images: Tensor, row: Tensor) -> Tensor:
+    """Return the column (N,) of the ink's centre of mass, in the two rows that start at `row` (N,)."""
+    axis = torch.arange(FRAME_SIDE, device=images.device)
+    rows = (axis >= row[:, None]) & (axis < row[:, None] + 2)
+    profile = (images * rows[:, :, None]).sum(dim=1)
+    return (profile @ axis.float()) / profile.sum(dim=1).clamp(min=1e-6)
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, generator: Generator) -> Tensor:
@@ -48,11 +83,3 @@ def draw(points: Tensor, width: Tensor) -> Tensor:
 def pens(images: Tensor, generator: Generator) -> Tensor:
     """Pick a width (N,) for each image's new stroke, close to that of its own strokes."""
     return stroke_width(images).clamp(1.2, 5) * uniform((len(images),), 0.75, 1.05, generator)
-
-
-def bar(middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float], generator: Generator) -> Tensor:
-    """Return the ends (N, 2, 2) of a nearly horizontal bar through a point (N, 2), with halves of random lengths."""
-    n = len(middle)
-    left, right = uniform((2, n), shortest, longest, generator)
-    slope = torch.stack([torch.ones_like(left), uniform((n,), *tilt, generator)], dim=1)
-    return torch.stack([middle - slope * left[:, None], middle + slope * right[:, None]], dim=1)

@@ -5,9 +5,10 @@ several such folders. Pictures that show one digit or none are used; `training.l
 """
 
 import csv
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,18 +17,17 @@ from app.inference.lines import CHARACTERS
 from app.inference.reading import read_digit
 from app.preprocess.errors import PreprocessError
 from training.data import Digits
+from training.errors import TrainingError
 from training.objective import NONE
 
 NO_DIGIT = "none"  # the label of a picture that shows no digit
 LABELS = {str(digit): digit for digit in range(CLASSES)} | {NO_DIGIT: NONE}
+Label = TypeVar("Label")
+Found = TypeVar("Found")
 # How many of MNIST's images each picture counts as. Fifty pictures by one writer are then 2.9 % of the digits.
 WEIGHT = 50
 # The most that all pictures together add, as a share of the digits (or non-digits) without them.
 MAX_SHARE = 0.1
-
-
-class PicturesMissing(Exception):
-    """A folder has no pictures to train on, or no valid labels for them."""
 
 
 def files_of_labels(folder: Path) -> list[Path]:
@@ -59,21 +59,28 @@ def load(folder: Path, classifier: Classifier) -> Digits:
 
     Raises
     ------
-    PicturesMissing
+    TrainingError
         No picture can be read, or the labels are missing or invalid.
     """
-    frames, labels = [], []
-    for path, label in digits_below(folder).items():
+
+    def framed(content: bytes, label: int) -> list[tuple[Tensor, int]]:
+        return [((255 * torch.from_numpy(read_digit(content, classifier).frame)).round().byte(), label)]
+
+    frames, labels = zip(*read_all(folder, digits_below(folder), framed), strict=True)
+    return Digits(torch.stack(frames), torch.tensor(labels))
+
+
+def read_all(folder: Path, labels: Mapping[Path, Label], read: Callable[[bytes, Label], list[Found]]) -> list[Found]:
+    """Read the pictures of a folder with a function of content and label; report and skip those that cannot be."""
+    found = []
+    for path, label in labels.items():
         try:
-            frame = read_digit(path.read_bytes(), classifier).frame
+            found += read(path.read_bytes(), label)
         except (OSError, PreprocessError) as error:
             print(f"Skipped {path}: {error}")
-            continue
-        frames.append(np.round(255 * frame).astype(np.uint8))
-        labels.append(label)
-    if not frames:
-        raise PicturesMissing(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
-    return Digits(torch.from_numpy(np.stack(frames)), torch.tensor(labels))
+    if not found:
+        raise TrainingError(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
+    return found
 
 
 def labels_below(folder: Path) -> dict[Path, str]:
@@ -83,9 +90,9 @@ def labels_below(folder: Path) -> dict[Path, str]:
         try:
             found |= labels_of(file.parent)
         except KeyError as error:
-            raise PicturesMissing(f"{file} has no column {error}.") from error
+            raise TrainingError(f"{file} has no column {error}.") from error
         except UnicodeDecodeError as error:
-            raise PicturesMissing(f"{file} is not in UTF-8: save it as CSV in UTF-8.") from error
+            raise TrainingError(f"{file} is not in UTF-8: save it as CSV in UTF-8.") from error
     return found
 
 
@@ -93,19 +100,13 @@ def digits_below(folder: Path) -> dict[Path, int]:
     """Read the labels of all pictures of a digit, or of none, in a folder and its subfolders; numbers are left out."""
     found = {path: label for path, label in labels_below(folder).items() if label in LABELS or not is_number(label)}
     if unknown := set(found.values()) - set(LABELS):
-        raise PicturesMissing(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
+        raise TrainingError(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
     return {path: LABELS[label] for path, label in found.items()}
 
 
 def is_number(label: str) -> bool:
     """Return whether a label is a number, which only the line network learns."""
     return len(label) > 1 and {*label} <= {*CHARACTERS, "\n"}
-
-
-def by_kind(pictures: Digits) -> tuple[Digits, Digits]:
-    """Split pictures into those that show a digit and those that show none."""
-    is_digit = pictures.labels != NONE
-    return pictures.take(is_digit), pictures.take(~is_digit)
 
 
 def weighted(pictures: Digits, others: int) -> Digits:
@@ -116,18 +117,7 @@ def weighted(pictures: Digits, others: int) -> Digits:
 
 def joined(digits: Digits, non_digits: Tensor, pictures: Digits) -> tuple[Digits, Tensor]:
     """Append the weighted pictures of each kind to the digits and the non-digits (M, 28, 28)."""
-    more, more_non_digits = by_kind(pictures)
-    return (
-        digits.joined(weighted(more, len(digits))),
-        torch.cat([non_digits, weighted(more_non_digits, len(non_digits)).images]),
-    )
-
-
-def described(pictures: Digits, digits: int, non_digits: int) -> str:
-    """Describe how many pictures are added, and their share of the digits and of the non-digits."""
-    parts = []
-    for kind, others, name in zip(by_kind(pictures), (digits, non_digits), ("digits", "non-digits"), strict=True):
-        if len(kind):
-            shown = len(weighted(kind, others))
-            parts.append(f"{len(kind)} {name} ({shown / (others + shown):.1%} of the {name} in an epoch)")
-    return " and ".join(parts)
+    is_digit = pictures.labels != NONE
+    more = weighted(pictures.take(is_digit), len(digits))
+    more_non_digits = weighted(pictures.take(~is_digit), len(non_digits))
+    return digits.joined(more), torch.cat([non_digits, more_non_digits.images])

@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.utils import make_grid
 
 from app.preprocess.frame import FRAME_SIDE
 
 SIDE = 8  # units along each side of a plot of weights
-GAP = 2  # pixels between them
 
 
 def plot_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -40,17 +40,12 @@ def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     return figure
 
 
-def plot_weights(weights: NDArray[np.float32], path: Path) -> None:
+def plot_weights(weights: Tensor, path: Path) -> None:
     """Plot the first layer's weights (n, 784), of SIDE × SIDE evenly spaced units or of all.
 
     Each unit is scaled separately. Ink raises its activation where the weight is red, and lowers it where it is blue.
     """
-    count = min(len(weights), SIDE**2)
-    shown = weights[np.linspace(0, len(weights) - 1, count).astype(int)]
-    shown = shown / np.abs(shown).max(axis=1, keepdims=True).clip(min=1e-9)
-    columns, cell = min(count, SIDE), FRAME_SIDE + GAP
-    sheet = np.zeros((-(-count // columns) * cell, columns * cell), np.float32)
-    for index, unit in enumerate(shown):
-        top, left = cell * (index // columns), cell * (index % columns)
-        sheet[top : top + FRAME_SIDE, left : left + FRAME_SIDE] = unit.reshape(FRAME_SIDE, FRAME_SIDE)
-    imsave(path, np.kron(sheet[:-GAP, :-GAP], np.ones((2, 2))), cmap="RdBu_r", vmin=-1, vmax=1)
+    shown = weights[torch.linspace(0, len(weights) - 1, min(len(weights), SIDE**2)).long()]
+    shown = shown / shown.abs().amax(dim=1, keepdim=True).clamp(min=1e-9)
+    sheet = make_grid(shown.view(-1, 1, FRAME_SIDE, FRAME_SIDE), nrow=SIDE)[0]
+    imsave(path, sheet.numpy().repeat(2, axis=0).repeat(2, axis=1), cmap="RdBu_r", vmin=-1, vmax=1)

@@ -1,38 +1,38 @@
 """A training run: its network, optimizer and history, its checkpoints, and its folder in runs/."""
 
 import argparse
-import copy
 import csv
+import json
 import math
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
-from training.config import Config
-from training.convolution import ConvolutionalNet, dense_widths
-from training.data import NOTHING, Digits
-from training.model import DigitNet
+from training.errors import TrainingError
 
-PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
-
-
-class NothingToResume(Exception):
-    """`--resume` found no earlier run."""
+Row = dict[str, float]
+WARM_UP = 0.1  # share of a stage in which the learning rate rises
 
 
 @dataclass
 class Run:
-    """A run in progress, with one seed. Checkpoints store it."""
+    """A run in progress, with one seed; its folder holds it after each epoch."""
 
-    config: Config
+    config: Any  # the recipe
     seed: int
-    model: DigitNet | ConvolutionalNet
+    model: nn.Module
     optimizer: torch.optim.Optimizer
+    folder: Path
+    first: int = 0  # number of epochs before those of which the best is kept
     best: dict[str, Tensor] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list)
 
     @property
     def epochs(self) -> int:
@@ -41,65 +41,78 @@ class Run:
 
     @property
     def best_loss(self) -> float:
-        """The lowest validation loss of the dense network so far."""
-        dense = self.history[self.config.convolution_epochs :]
-        return min((row["validation_loss"] for row in dense), default=math.inf)
+        """The lowest validation loss so far."""
+        return min((row["validation_loss"] for row in self.history[self.first :]), default=math.inf)
+
+    def add(self, row: Row) -> None:
+        """Add an epoch, keep its weights if no epoch was better, and save the run."""
+        if self.epochs >= self.first and row["validation_loss"] <= self.best_loss:
+            self.best = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.history.append(row)
+        self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint (atomically) and the history into the folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        torch.save({**state, "best": self.best, "history": self.history}, self.folder / "last.pt.new")
+        (self.folder / "last.pt.new").replace(self.folder / "last.pt")
+        with open(self.folder / "history.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, self.history[0])
+            writer.writeheader()
+            writer.writerows(self.history)
+
+    def restore(self, state: Mapping[str, Any]) -> "Run":
+        """Continue from a checkpoint."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best, self.history = state["best"], state["history"]
+        return self
 
 
-def setup(config: Config, seed: int, device: torch.device, epochs: int = 0) -> Run:
-    """Create a run with weights initialised from the seed, with the network of the stage after this many epochs."""
-    torch.manual_seed(seed)
-    model: DigitNet | ConvolutionalNet
-    if config.channels and epochs <= config.convolution_epochs:
-        model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
-    else:
-        model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
-    return Run(config, seed, model.to(device), make_optimizer(config, model.to(device)))
+def checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
+    """Load what `Run.save` left in a folder, if there is something."""
+    file = folder / "last.pt"
+    return torch.load(file, map_location=device, weights_only=True) if file.exists() else None
 
 
-def make_optimizer(config: Config, model: torch.nn.Module) -> torch.optim.Optimizer:
+def fit(
+    run: Run,
+    epochs: int,
+    steps: int,
+    next_epoch: Callable[["tqdm[Any]"], Row],
+    log: Callable[[Row], None] | None = None,
+) -> None:
+    """Train up to a number of epochs, saving the run after each. `next_epoch` takes the steps, and returns measures."""
+    with tqdm(total=epochs * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
+        while run.epochs < epochs:
+            bar.set_description(f"epoch {run.epochs + 1}/{epochs}")
+            started = time.perf_counter()
+            row = next_epoch(bar)
+            run.add({"epoch": run.epochs + 1, **row, "seconds": time.perf_counter() - started})
+            if log:
+                log(run.history[-1])
+            measures = (f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}" for name, v in row.items())
+            bar.write(f"epoch {run.epochs:3}  {', '.join(measures).replace('_', ' ')}")
+
+
+def learning_rate(peak: float, progress: float) -> float:
+    """Return the learning rate at `progress` in [0, 1) of a stage: linear warm-up, then cosine decay to 0.
+
+    The one-cycle policy of Smith & Topin (2018) with the cosine of Loshchilov & Hutter (2017).
+    """
+    if progress < WARM_UP:
+        return peak * progress / WARM_UP
+    return peak * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+
+
+def make_optimizer(model: nn.Module, weight_decay: float, name: str = "adamw") -> torch.optim.Optimizer:
     """Create the optimizer. `train_epoch` sets its learning rate."""
-    if config.optimizer == "sgd":
+    if name == "sgd":
         return torch.optim.SGD(
-            model.parameters(), momentum=0.9, nesterov=True, weight_decay=config.weight_decay / 100, fused=True
+            model.parameters(), momentum=0.9, nesterov=True, weight_decay=weight_decay / 100, fused=True
         )
-    return torch.optim.AdamW(model.parameters(), weight_decay=config.weight_decay, fused=True)
-
-
-def best_network(run: Run) -> DigitNet:
-    """Return a copy of the run's dense network, as it was in its best epoch."""
-    model = copy.deepcopy(run.model)
-    assert isinstance(model, DigitNet)
-    model.load_state_dict(run.best)
-    return model
-
-
-def save(run: Run, folder: Path) -> None:
-    """Write the checkpoint (atomically) and the history into the run's folder."""
-    state = {
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "best": run.best,
-        "history": run.history,
-    }
-    torch.save(state, folder / "last.pt.new")
-    (folder / "last.pt.new").replace(folder / "last.pt")
-    with open(folder / "history.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, run.history[0])
-        writer.writeheader()
-        writer.writerows(run.history)
-
-
-def load(config: Config, seed: int, folder: Path, device: torch.device) -> Run:
-    """Load the run that `save` left in a folder, or create one."""
-    if not (folder / "last.pt").exists():
-        return setup(config, seed, device)
-    state = torch.load(folder / "last.pt", map_location=device, weights_only=True)
-    run = setup(config, seed, device, epochs=len(state["history"]))
-    run.model.load_state_dict(state["model"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.best, run.history = state["best"], state["history"]
-    return run
+    return torch.optim.AdamW(model.parameters(), weight_decay=weight_decay, fused=True)
 
 
 def run_to_resume(arguments: argparse.Namespace) -> Path | None:
@@ -109,21 +122,19 @@ def run_to_resume(arguments: argparse.Namespace) -> Path | None:
     earlier = [config.parent for config in arguments.runs.glob("*/config.json")]
     folder = Path(arguments.resume or max(earlier, default=arguments.runs))
     if not (folder / "config.json").exists():
-        raise NothingToResume(f"{folder} holds no run to resume: pass the folder of a run, or leave out --resume.")
+        raise TrainingError(f"{folder} holds no run to resume: pass the folder of a run, or leave out --resume.")
     return folder
 
 
-def new_folder(runs: Path, config: Config, own: Digits) -> Path:
-    """Create a folder for a new run, with what resuming it needs: its recipe, and the user's own pictures."""
+def new_folder(runs: Path, options: Mapping[str, object]) -> Path:
+    """Create a folder for a new run, with its recipe."""
     folder = runs / datetime.now().strftime("%Y-%m-%d-%H%M%S.%f")
     folder.mkdir(parents=True)
-    (folder / "config.json").write_text(config.to_json())
-    if len(own):
-        torch.save({"images": own.images, "labels": own.labels}, folder / PICTURES)
+    (folder / "config.json").write_text(json.dumps(options, indent=2))
     return folder
 
 
-def read_folder(folder: Path) -> tuple[Config, Digits]:
-    """Read the recipe and the pictures of an earlier run."""
-    config, saved = Config.from_json((folder / "config.json").read_text()), folder / PICTURES
-    return config, Digits(**torch.load(saved, weights_only=True)) if saved.exists() else NOTHING
+def options_in(folder: Path) -> dict[str, Any]:
+    """Read the recipe of an earlier run."""
+    options: dict[str, Any] = json.loads((folder / "config.json").read_text())
+    return options

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
+from scipy.ndimage import distance_transform_edt, uniform_filter
+from skimage.morphology import skeletonize
 
 from app.preprocess.maps import Map
 from training.paper import blurred
@@ -74,39 +76,16 @@ def tallness(ink: NDArray[np.bool_]) -> int:
 
 def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Thin strokes to their centre lines (Zhang and Suen 1984)."""
-    ink, last = np.pad(ink, 1), None
-    while last is None or (ink != last).any():
-        last = ink
-        for first, second in [((0, 2, 4), (2, 4, 6)), ((0, 2, 6), (0, 4, 6))]:
-            around = ring(ink)
-            count = np.sum(around, axis=0)
-            entries = np.sum([~a & b for a, b in zip(around, [*around[1:], around[0]], strict=True)], axis=0)
-            kept = np.logical_and.reduce([around[k] for k in first]) | np.logical_and.reduce(
-                [around[k] for k in second]
-            )
-            ink = ink & ~((count >= 2) & (count <= 6) & (entries == 1) & ~kept)
-    return ink[1:-1, 1:-1]
-
-
-def ring(ink: NDArray[np.bool_]) -> list[NDArray[np.bool_]]:
-    """Return each cell's eight neighbours, clockwise from above."""
-    steps = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
-    return [np.roll(ink, (-down, -right), axis=(0, 1)) for down, right in steps]
+    line: NDArray[np.bool_] = skeletonize(ink)  # type: ignore[no-untyped-call]
+    return line
 
 
 def distance(ink: NDArray[np.bool_]) -> Map:
     """Compute each cell's distance to the nearest ink."""
-    rows, columns = (np.arange(side, dtype=np.float32) for side in ink.shape)
-    edge = ink & ~np.logical_and.reduce(ring(ink))
-    far = np.where(ink, np.float32(0), np.float32(np.inf))
-    for row in np.flatnonzero(edge.any(axis=1)):
-        across = np.abs(columns - np.flatnonzero(edge[row])[:, None]).min(axis=0)
-        np.minimum(far, across**2 + (rows[:, None] - row) ** 2, out=far)
-    return np.sqrt(far)
+    return np.asarray(distance_transform_edt(~ink), np.float32)
 
 
 def smooth(field: Map) -> Map:
     """Average a field over 5 × 5 cells, to smooth the outlines."""
-    for axis in (0, 1):
-        field = np.mean([np.roll(field, k, axis) for k in range(-2, 3)], axis=0, dtype=np.float32)
-    return field
+    averaged: Map = uniform_filter(field, 5)
+    return averaged

@@ -12,8 +12,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.preprocess.frame import FRAME_SIDE
-from training.extent import INK, extent, ink_column
-from training.pen import bar, draw, pens, uniform
+from training.pen import INK, draw, extent, ink_column, pens, uniform
 
 
 def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
@@ -39,175 +38,156 @@ def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
         chosen = ((labels == digit) & (random < share)).nonzero()[:, 0]
         sources = styled[chosen] if source == digit else images[labels == source]
         if len(chosen) and len(sources):
-            styled[chosen] = style(drawn(sources, len(chosen), generator) if source != digit else sources, generator)
+            if source != digit:
+                sources = sources[torch.randint(len(sources), chosen.shape, generator=generator, device=chosen.device)]
+            styled[chosen] = style(Ink(sources, generator))
     return styled
 
 
-def drawn(images: Tensor, count: int, generator: Generator) -> Tensor:
-    """Draw `count` of the images, with replacement."""
-    return images[torch.randint(len(images), (count,), generator=generator, device=generator.device)]
+class Ink:
+    """A batch of images of one digit, where their ink is, and a pen for each that is like its own."""
+
+    def __init__(self, images: Tensor, generator: Generator) -> None:
+        self.images, self.generator = images, generator
+        self.box, self.pen = extent(images), pens(images, generator)
+        self.axis = torch.arange(FRAME_SIDE, device=images.device)
+        self.middle = torch.stack([self.box.left + self.box.right, self.box.top + self.box.bottom], dim=1) / 2
+        self.top = torch.stack([ink_column(images, self.box.top), self.box.top + self.pen / 2], dim=1)
+        self.left = torch.stack([self.box.left + self.pen / 2, ink_column(images.mT, self.box.left)], dim=1)
+        self.foot = torch.stack([ink_column(images, self.box.bottom - 1), self.box.bottom - self.pen / 2], dim=1)
+
+    def random(self, low: float, high: float, *columns: int) -> Tensor:
+        """Draw a random number (N,) for each image, or some (N, columns)."""
+        return uniform((len(self.images), *columns), low, high, self.generator)
+
+    @property
+    def height(self) -> Tensor:
+        """Each pixel row's height in the ink, (N, 28): 0 at the top, 1 at the bottom."""
+        return (self.axis - self.box.top[:, None]) / self.box.height.clamp(min=1)[:, None]
+
+    def with_stroke(self, *points: Tensor) -> Tensor:
+        """Draw a stroke through points (N, 2) each."""
+        return torch.maximum(self.images, draw(torch.stack(points, dim=1), self.pen))
+
+    def with_bar(self, middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float]) -> Tensor:
+        """Draw a nearly horizontal bar through a point (N, 2), with halves of random lengths."""
+        slope = torch.cat([torch.ones_like(middle[:, :1]), self.random(*tilt, 1)], dim=1)
+        left, right = self.random(shortest, longest, 1), self.random(shortest, longest, 1)
+        return self.with_stroke(middle - slope * left, middle + slope * right)
 
 
-def with_upstroke(ones: Tensor, generator: Generator) -> Tensor:
+def downwards(angle: Tensor, length: Tensor) -> Tensor:
+    """Return vectors (N, 2) of an angle and a length (N,) each; 0 is downwards, positive ones turn right."""
+    return torch.stack([angle.sin(), angle.cos()], dim=1) * length[:, None]
+
+
+def with_upstroke(ones: Ink) -> Tensor:
     """Add a long upstroke to 1s, as in most of Europe."""
-    n, box = len(ones), extent(ones)
-    pen = pens(ones, generator)
-    top = torch.stack([ink_column(ones, box.top), box.top + pen / 2], dim=1)
-    slant = torch.atan2(top[:, 0] - ink_column(ones, box.bottom - 1), box.height).clamp(-0.3, 0.8)
-    angle = (slant + uniform((n,), 0.35, 0.95, generator)).clamp(max=1.1)
-    length = uniform((n,), 0.3, 0.95, generator) * box.height
-    start = top + torch.stack([-angle.sin(), angle.cos()], dim=1) * length[:, None]
-    bend = torch.stack([-angle.cos(), -angle.sin()], dim=1) * (uniform((n,), -0.12, 0.12, generator) * length)[:, None]
-    return torch.maximum(ones, draw(torch.stack([top, (top + start) / 2 + bend, start], dim=1), pen))
+    slant = torch.atan2((ones.top - ones.foot)[:, 0], ones.box.height).clamp(-0.3, 0.8)
+    angle = -(slant + ones.random(0.35, 0.95)).clamp(max=1.1)
+    length = ones.random(0.3, 0.95) * ones.box.height
+    stroke, bend = downwards(angle, length), downwards(angle - math.pi / 2, ones.random(-0.12, 0.12) * length)
+    return ones.with_stroke(ones.top, ones.top + stroke / 2 + bend, ones.top + stroke)
 
 
-def ones_from_sevens(sevens: Tensor, generator: Generator) -> Tensor:
+def ones_from_sevens(sevens: Ink) -> Tensor:
     """Shear 7s to 1s with a long upstroke: the bar is turned down, the stem upright.
 
     The network may recognise added strokes by their width; here, there are none.
     """
-    n = len(sevens)
-    down, upright = uniform((n,), 0.7, 1.2, generator), uniform((n,), 0, 0.4, generator)
-    shears = torch.stack([1 - upright * down, -upright, down, torch.ones_like(down)], dim=1).view(n, 2, 2)
-    return warped(sevens, F.pad(shears * uniform((n, 1, 1), 1.05, 1.2, generator), (0, 1)))
+    down, upright = sevens.random(0.7, 1.2), sevens.random(0, 0.4)
+    shears = torch.stack([1 - upright * down, -upright, down, torch.ones_like(down)], dim=1).view(-1, 2, 2)
+    return warped(sevens.images, F.pad(shears * sevens.random(1.05, 1.2, 1, 1), (0, 1)))
 
 
-def with_base(ones: Tensor, generator: Generator) -> Tensor:
+def with_base(ones: Ink) -> Tensor:
     """Add a short base to 1s."""
-    n, box = len(ones), extent(ones)
-    pen = pens(ones, generator)
-    foot = torch.stack(
-        [ink_column(ones, box.bottom - 1), box.bottom - pen / 2 + uniform((n,), -0.3, 0.7, generator)], 1
-    )
-    return torch.maximum(ones, draw(bar(foot, 2, 7, (-0.2, 0.12), generator), pen))
+    return ones.with_bar(ones.foot, 2, 7, (-0.2, 0.12))
 
 
-def crossed(sevens: Tensor, generator: Generator) -> Tensor:
+def crossed(sevens: Ink) -> Tensor:
     """Add a bar through the stem of 7s."""
-    n, box = len(sevens), extent(sevens)
-    row = box.top + box.height * uniform((n,), 0.42, 0.68, generator)
-    stem = torch.stack([ink_column(sevens, row.floor()), row], dim=1)
-    return torch.maximum(sevens, draw(bar(stem, 2.5, 6, (-0.35, 0.15), generator), pens(sevens, generator)))
+    row = sevens.box.top + sevens.box.height * sevens.random(0.42, 0.68)
+    stem = torch.stack([ink_column(sevens.images, row.floor()), row], dim=1)
+    return sevens.with_bar(stem, 2.5, 6, (-0.35, 0.15))
 
 
-def hooked(sevens: Tensor, generator: Generator) -> Tensor:
+def hooked(sevens: Ink) -> Tensor:
     """Add a short stroke down at the start of a 7's top bar."""
-    n, box = len(sevens), extent(sevens)
-    pen = pens(sevens, generator)
-    axis = torch.arange(FRAME_SIDE, device=sevens.device)
-    left = sevens * (axis < box.left[:, None] + 2)[:, None, :]
-    row = (left.sum(dim=2) @ axis.float()) / left.sum(dim=(1, 2)).clamp(min=1e-6)
-    start = torch.stack([box.left + pen / 2, row], dim=1)
-    angle, length = uniform((n,), -0.9, 0.5, generator), uniform((n,), 1.5, 6, generator)
-    end = start + torch.stack([angle.sin(), angle.cos()], dim=1) * length[:, None]
-    return torch.maximum(sevens, draw(torch.stack([start, end], dim=1), pen))
+    return sevens.with_stroke(sevens.left, sevens.left + downwards(sevens.random(-0.9, 0.5), sevens.random(1.5, 6)))
 
 
-def curled(nines: Tensor, generator: Generator) -> Tensor:
+def curled(nines: Ink) -> Tensor:
     """Curl the tail of 9s to the left and up, some after a turn to the right. They are first shrunk to make room."""
-    n = len(nines)
-    nines = warped(nines, nines.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(n, 2, 3))
-    box, pen = extent(nines), pens(nines, generator)
-    radius, flatness = uniform((n, 1), 2, 5.5, generator), uniform((n, 1), 0.5, 1, generator)
-    first = uniform((n, 1), math.radians(-80), math.radians(20), generator).clamp(max=0)  # 0 goes straight down
-    last = uniform((n, 1), math.radians(70), math.radians(190), generator)
-    angles = first + torch.linspace(0, 1, 7, device=nines.device) * (last - first)
-    x = ink_column(nines, box.bottom - 1)[:, None] + radius * (angles.cos() - first.cos())
-    y = (box.bottom - pen / 2)[:, None] + radius * flatness * (angles.sin() - first.sin())
-    return torch.maximum(nines, draw(torch.stack([x, y], dim=2), pen))
+    shrunk = nines.images.new_tensor([[1.5, 0, 0], [0, 1.5, 0.5]]).expand(len(nines.images), 2, 3)
+    nines = Ink(warped(nines.images, shrunk), nines.generator)
+    radii = nines.random(2, 5.5, 1) * torch.cat([nines.random(1, 1, 1), nines.random(0.5, 1, 1)], dim=1)
+    first = nines.random(math.radians(-80), math.radians(20), 1).clamp(max=0)  # 0 goes straight down
+    last = nines.random(math.radians(70), math.radians(190), 1)
+    angles = first + torch.linspace(0, 1, 7, device=first.device) * (last - first)
+    circle = torch.stack([angles.cos() - first.cos(), angles.sin() - first.sin()], dim=2)
+    return nines.with_stroke(*(nines.foot[:, None] + radii[:, None] * circle).unbind(1))
 
 
-def nines_from_threes(threes: Tensor, generator: Generator) -> Tensor:
+def nines_from_threes(threes: Ink) -> Tensor:
     """Close the upper bow of 3s to a loop: 9s whose tail swings to the right first."""
-    box, pen = extent(threes), pens(threes, generator)
-    axis = torch.arange(FRAME_SIDE, device=threes.device)
-    share = (axis - box.top[:, None]) / box.height[:, None]
-    ends = [leftmost(threes * ((share >= low) & (share < high))[:, :, None]) for low, high in ((0, 0.35), (0.35, 0.65))]
-    off = uniform((len(threes), 1), 0.05, 0.2, generator) * box.height[:, None] * threes.new_tensor([1, 0])
-    return torch.maximum(threes, draw(torch.stack([ends[0], sum(ends) / 2 - off, ends[1]], dim=1), pen))
+    parts = (threes.images * ((low <= threes.height) & (threes.height < high))[:, :, None] for low, high in BOW)
+    upper, lower = (Ink(part, threes.generator).left for part in parts)
+    off = downwards(torch.full_like(threes.pen, -math.pi / 2), threes.random(0.05, 0.2) * threes.box.height)
+    return threes.with_stroke(upper, (upper + lower) / 2 + off, lower)
 
 
-def leftmost(images: Tensor) -> Tensor:
-    """Return where (N, 2) the ink of images begins on the left, as (x, y)."""
-    left, axis = extent(images).left, torch.arange(FRAME_SIDE, device=images.device)
-    columns = images * ((axis >= left[:, None]) & (axis < left[:, None] + 2))[:, None, :]
-    row = (columns.sum(dim=2) @ axis.float()) / columns.sum(dim=(1, 2)).clamp(min=1e-6)
-    return torch.stack([left + 1, row], dim=1)
-
-
-def closed(fours: Tensor, generator: Generator) -> Tensor:
+def closed(fours: Ink) -> Tensor:
     """Join the two upper ends of 4s, as in print."""
-    box, pen = extent(fours), pens(fours, generator)
-    axis = torch.arange(FRAME_SIDE, device=fours.device)
-    upper = fours * (axis < (box.top + 0.45 * box.height)[:, None])[:, :, None]
-    left = (axis < ((box.left + box.right) / 2)[:, None])[:, None, :]
-    ends = []
-    for half in (upper * left, upper * ~left):
-        top = extent(half).top
-        ends.append(torch.stack([ink_column(half, top), top + pen / 2], dim=1))
-    has_both = ((upper * left).amax(dim=(1, 2)) > INK) & ((upper * ~left).amax(dim=(1, 2)) > INK)
-    return torch.maximum(fours, draw(torch.stack(ends, dim=1), pen) * has_both[:, None, None])
+    upper, left = (fours.height < 0.45)[:, :, None], (fours.axis < fours.middle[:, :1])[:, None, :]
+    halves = [Ink(fours.images * upper * half, fours.generator) for half in (left, ~left)]
+    has_both = torch.stack([half.images.amax(dim=(1, 2)) > INK for half in halves]).all(dim=0)
+    return torch.where(has_both[:, None, None], fours.with_stroke(*(half.top for half in halves)), fours.images)
 
 
-def waved(sevens: Tensor, generator: Generator) -> Tensor:
+def waved(sevens: Ink) -> Tensor:
     """Bend the top bar of 7s to a wave that starts low, and cross the stem, as in central Europe."""
-    n, box = len(sevens), extent(sevens)
-    axis = torch.arange(FRAME_SIDE, device=sevens.device)
-    along = (axis - box.left[:, None]) / (box.right - box.left).clamp(min=1)[:, None]  # 0 to 1 over the width
-    near_top = (1 - (axis - box.top[:, None]) / (0.5 * box.height)[:, None]).clamp(0, 1)
-    wave = (2 * math.pi * along / uniform((n, 1), 0.65, 0.85, generator)).cos()
-    rise = uniform((n, 1), 1.5, 4.5, generator) * wave
-    identity = torch.eye(2, 3, device=sevens.device).expand(n, 2, 3)
-    return crossed(warped(sevens, identity, near_top[:, :, None] * rise[:, None, :]), generator)
+    box = sevens.box
+    along = (sevens.axis - box.left[:, None]) / (box.right - box.left).clamp(min=1)[:, None]  # 0 to 1 over the width
+    rise = sevens.random(1.5, 4.5, 1) * (2 * math.pi * along / sevens.random(0.65, 0.85, 1)).cos()
+    near_top = (1 - 2 * sevens.height).clamp(0, 1)
+    identity = torch.eye(2, 3, device=rise.device).expand(len(rise), 2, 3)
+    wave = warped(sevens.images, identity, near_top[:, :, None] * rise[:, None, :])
+    return crossed(Ink(wave, sevens.generator))
 
 
-def tailed(zeros: Tensor, generator: Generator) -> Tensor:
+def tailed(zeros: Ink) -> Tensor:
     """Add a tail to 0s: the end of the stroke curls from the top into the inside, in either direction."""
-    n, box = len(zeros), extent(zeros)
-    pen = pens(zeros, generator)
-    top = torch.stack([ink_column(zeros, box.top), box.top + pen / 2], dim=1)
-    middle = torch.stack([(box.left + box.right) / 2, (box.top + box.bottom) / 2], dim=1)
-    side = 1 - 2 * torch.randint(2, (n, 1), generator=generator, device=generator.device)
-    share = torch.linspace(0, 1, 8, device=zeros.device)
-    turn = side * uniform((n, 1), math.radians(80), math.radians(250), generator) * share
-    inner = 1 - uniform((n, 1), 0.4, 0.8, generator) * share
-    radii = torch.stack([(box.right - box.left) / 2, box.height / 2], dim=1)
+    side = 1 - 2 * torch.randint(2, zeros.pen.shape, generator=zeros.generator, device=zeros.pen.device)[:, None]
+    share = torch.linspace(0, 1, 8, device=side.device)
+    turn = side * zeros.random(math.radians(80), math.radians(250), 1) * share
+    inner = 1 - zeros.random(0.4, 0.8, 1) * share
+    radii = torch.stack([zeros.box.right - zeros.box.left, zeros.box.height], dim=1) / 2
     ellipse = torch.stack([turn.sin(), -turn.cos()], dim=2) * radii[:, None] * inner[:, :, None]
-    off = (top - middle + radii * top.new_tensor([0, 1]))[:, None] * (1 - share)[:, None]  # starts at the ink
-    return torch.maximum(zeros, draw(middle[:, None] + ellipse + off, pen))
+    off = (zeros.top - zeros.middle - ellipse[:, 0])[:, None] * (1 - share)[:, None]  # starts at the ink
+    return zeros.with_stroke(*(zeros.middle[:, None] + ellipse + off).unbind(1))
 
 
-def slashed(zeros: Tensor, generator: Generator) -> Tensor:
+def slashed(zeros: Ink) -> Tensor:
     """Draw a slash through 0s, from the lower left to the upper right, that ends inside or outside of them."""
-    n, box = len(zeros), extent(zeros)
-    middle = torch.stack([(box.left + box.right) / 2, (box.top + box.bottom) / 2], dim=1)
-    angle, reach = uniform((n,), 0.5, 1.2, generator), uniform((2, n, 1), 0.25, 0.65, generator) * box.height[:, None]
-    along = torch.stack([angle.cos(), -angle.sin()], dim=1)
-    ends = torch.stack([middle - reach[0] * along, middle + reach[1] * along], dim=1)
-    return torch.maximum(zeros, draw(ends, pens(zeros, generator)))
+    angle, reach = -zeros.random(0.4, 1.05), zeros.random(0.25, 0.65, 2) * zeros.box.height[:, None]
+    ends = downwards(angle, reach[:, 0]), downwards(angle, -reach[:, 1])
+    return zeros.with_stroke(zeros.middle + ends[0], zeros.middle + ends[1])
 
 
-def roofed(sixes: Tensor, generator: Generator) -> Tensor:
+def roofed(sixes: Ink) -> Tensor:
     """Add a flat end to the upper stroke of 6s, to the right."""
-    n, box = len(sixes), extent(sixes)
-    pen = pens(sixes, generator)
-    start = torch.stack([ink_column(sixes, box.top), box.top + pen / 2], dim=1)
-    length, angle = uniform((n,), 2, 8, generator), uniform((n,), -0.3, 0.5, generator)
-    half = start + torch.stack([length / 2, (angle - 0.3) * length / 2], dim=1)
-    end = start + torch.stack([length, angle * length], dim=1)
-    return torch.maximum(sixes, draw(torch.stack([start, half, end], dim=1), pen))
+    length, angle = sixes.random(2, 8), math.pi / 2 - sixes.random(-0.3, 0.5)
+    half, end = downwards(angle + 0.3, length / 2), downwards(angle, length)
+    return sixes.with_stroke(sixes.top, sixes.top + half, sixes.top + end)
 
 
-def short_stemmed(fours: Tensor, generator: Generator) -> Tensor:
+def short_stemmed(fours: Ink) -> Tensor:
     """Cut the stem of open 4s off a little above the bar, or at the bar."""
-    box = extent(fours)
-    axis = torch.arange(FRAME_SIDE, device=fours.device)
-    height = (axis - box.top[:, None]) / box.height[:, None]
-    inside = fours * ((height > 0.35) & (height < 0.8))[:, :, None]
-    row = inside.sum(dim=2).argmax(dim=1)  # of the bar
-    above = axis < (row - uniform((len(fours),), 1, 4, generator))[:, None]
-    right = axis > ((box.left + box.right) / 2)[:, None]
-    return fours * ~(above[:, :, None] & right[:, None, :])
+    inside = fours.images * ((fours.height > 0.35) & (fours.height < 0.8))[:, :, None]
+    bar = inside.sum(dim=2).argmax(dim=1, keepdim=True)  # its row
+    is_above, is_right = fours.axis < bar - fours.random(1, 4, 1), fours.axis > fours.middle[:, :1]
+    return fours.images * ~(is_above[:, :, None] & is_right[:, None, :])
 
 
 def warped(images: Tensor, matrices: Tensor, lowered: Tensor | float = 0.0) -> Tensor:
@@ -220,7 +200,8 @@ def warped(images: Tensor, matrices: Tensor, lowered: Tensor | float = 0.0) -> T
     return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
 
 
-Style = Callable[[Tensor, Generator], Tensor]
+BOW = (0, 0.35), (0.35, 0.65)  # heights at which the upper bow of a 3 begins and ends
+Style = Callable[[Ink], Tensor]
 # The digit to make, the digit it is made from, the style, and the share of the digit that gets it. Except for the
 # European 1s, the share is a third of the one with the fewest errors on unfamiliar writers: if 9s are often curled,
 # straight ones are read as 4s. The shares of waved, short-stemmed, tailed and roofed digits are not tuned.

@@ -76,26 +76,16 @@ def torn(images: Tensor, generator: Generator) -> Tensor:
     return images * (1 - gap * per_image(images, 0.3, 1, generator))
 
 
-def lined(images: Tensor, generator: Generator) -> Tensor:
-    """Draw part of a straight line beside the digit, vertical or horizontal, as preprocessing may leave one."""
-    n = len(images)
-    side = torch.randint(0, 2, (2, n), generator=generator, device=generator.device)
-    across, along = (2 * side[0] - 1) * uniform((n,), 9, 13, generator), uniform((n,), -8, 8, generator)
-    upright = side[1] == 1
-    middle = torch.stack([torch.where(upright, across, along), torch.where(upright, along, across)], dim=1) + MIDDLE
-    angle = upright * (math.pi / 2) + uniform((n,), -0.15, 0.15, generator)
-    rest = draw(line(middle, angle, uniform((n,), 2, 10, generator)), uniform((n,), 0.3, 1.5, generator))
-    return torch.maximum(images, rest * per_image(images, 0.3, 1, generator))
-
-
 def ruled(images: Tensor, generator: Generator) -> Tensor:
-    """Draw a straight line through the digit or close to it, from edge to edge, as a printed grid does."""
+    """Draw a straight line or part of one, through the digit or beside it, as a printed grid or its remains."""
     n = len(images)
     upright = torch.randint(0, 2, (n,), generator=generator, device=generator.device)
-    angle = upright * (math.pi / 2) + uniform((n,), -0.05, 0.05, generator)
-    middle = uniform((n, 1), -12, 12, generator) * torch.stack([angle.sin(), angle.cos()], dim=1) + MIDDLE
-    ruling = draw(line(middle, angle, torch.full_like(angle, FRAME_SIDE)), uniform((n,), 0.3, 1.5, generator))
-    return torch.maximum(images, ruling * per_image(images, 0.2, 0.9, generator))
+    angle = upright * (math.pi / 2) + uniform((n,), -0.1, 0.1, generator)
+    middle = uniform((n, 1), -13, 13, generator) * torch.stack([angle.sin(), angle.cos()], dim=1) + MIDDLE
+    is_whole = torch.rand(n, generator=generator, device=generator.device) < 0.5
+    half_length = torch.where(is_whole, FRAME_SIDE, uniform((n,), 2, 10, generator))
+    ruling = draw(line(middle, angle, half_length), uniform((n,), 0.3, 1.5, generator))
+    return torch.maximum(images, ruling * per_image(images, 0.2, 1, generator))
 
 
 def per_image(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
@@ -121,8 +111,7 @@ EFFECTS: tuple[tuple[Effect, float], ...] = (
     (thinned, 0.25),
     (blurred, 0.25),
     (torn, 0.05),
-    (lined, 0.05),
-    (ruled, 0.05),
+    (ruled, 0.1),
     (coarsened, 0.15),
     (toned, 0.5),
 )
