@@ -13,13 +13,10 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from app.inference.classifier import Classifier
 from app.inference.decoder import warm_up
 from app.inference.decoders import Decoders
-from app.inference.lines import LineNetwork
-from app.inference.opinion import SecondOpinion
+from app.inference.networks import Networks
 from app.inference.reader import Reader
-from app.inference.reading import read_digit
 from app.metrics import Metrics
 from app.settings import Settings
 from app.web import corrections, course, docs, infer, open_inference, problems, routes
@@ -36,24 +33,15 @@ PAGE = Path(__file__).parent / "page"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application and load its models; raise ModelError if a model file cannot be served."""
     settings = settings or Settings()
-    classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
-    opinion = SecondOpinion.of(classifier, lines)
-    models = {"digits": classifier.about, "lines": lines.about}
-    metrics = Metrics(models)
+    networks = Networks.load(settings.model, settings.lines_model)
+    metrics = Metrics(networks.about)
     draining = Draining()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        on_kill = metrics.decoders_killed.inc
-        decoders = Decoders(
-            (classifier.path, lines.path),
-            settings.decoders,
-            settings.max_pixels,
-            settings.decoder_memory_bytes,
-            settings.queue_seconds,
-            on_kill,
-        )
-        reader = Reader(classifier, lines, decoders, opinion)
+        limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
+        decoders = Decoders(networks.files, settings.decoders, *limits, on_kill=metrics.decoders_killed.inc)
+        reader = Reader(networks, decoders)
         metrics.decoders.set(settings.decoders)
         admission = Admission(settings, metrics.queue_depth)
         folder = corrections.corrections_of(settings)
@@ -61,7 +49,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         with draining.on_sigterm(settings.drain_seconds, stopped_after), closing(reader):
             await decoders.start()
             # In a thread, so that what FastAPI needs for its threads is loaded too.
-            await run_in_threadpool(warm_up, partial(read_digit, classifier=classifier))
+            await run_in_threadpool(warm_up, networks.read_digit)
             yield {"service": Service(settings, reader, metrics, draining, admission, folder)}
 
     app = FastAPI(
@@ -74,8 +62,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,  # good names in generated clients
         redirect_slashes=False,  # behind a proxy that terminates TLS, a redirect would send the key in clear text
     )
-    app.state.models = models
-    app.state.files = {"model": classifier.path, "lines_model": lines.path}
+    app.state.models = networks.about
+    app.state.files = dict(zip(("model", "lines_model"), networks.files, strict=True))
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=keys)

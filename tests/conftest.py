@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from app.inference.classifier import Classifier
 from app.inference.decoders import Decoders
 from app.inference.lines import LineNetwork
+from app.inference.networks import Networks
 from app.inference.reader import Reader
 from app.main import create_app
 from app.settings import Settings
@@ -95,7 +96,7 @@ def decoders() -> Iterator[Decoders]:
 @pytest.fixture
 def reader(classifier, line_network, decoders) -> Reader:
     """A reader, for one event loop."""
-    return Reader(classifier, line_network, decoders)
+    return Reader(Networks(classifier, line_network), decoders)
 
 
 @pytest.fixture(scope="session")

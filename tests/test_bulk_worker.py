@@ -32,7 +32,7 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
         (folder / "in" / f"{index:05}.png").write_bytes(data)
     configured = Settings(**settings)
     source, local = Files(place_of(str(folder / "in")), configured.max_upload_bytes), Local(configured, 1)
-    model = local.classifier if kind == "digit" else local.lines
+    model = local.networks.digits if kind == "digit" else local.networks.lines
     destination = Destination(place_of(str(folder / "out")), kind, model.version)
     destination.prepare()
     reader = Worker(source, destination, configured)

@@ -18,8 +18,9 @@ from pebble import ProcessPool
 from PIL import Image
 
 from app.inference import decoders as module
-from app.inference.decoder import SHARED, digit_in, text_in
+from app.inference.decoder import SHARED
 from app.inference.decoders import Busy, Decoders, new_pool
+from app.inference.networks import Networks
 from app.inference.reading import Reading
 from app.inference.text import ImpossibleLength
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
@@ -48,7 +49,7 @@ def pool(killed) -> Iterator[Decoders]:
 
 
 def read(pool: Decoders, data: bytes) -> Coroutine[None, None, Reading]:
-    return pool(data, digit_in)
+    return pool(data, Networks.read_digit)
 
 
 def pids() -> set[int]:
@@ -175,7 +176,7 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
     cheque = number("cheque", digits, labels, 1, 1, (4, 6))
     large = Image.open(BytesIO(cheque.picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
-    text = asyncio.run(decoders.run(limits, encode(large, "JPEG"), text_in))
+    text = asyncio.run(decoders.run(limits, encode(large, "JPEG"), Networks.read_text))
     assert text.digits_only().text == cheque.text
 
 
@@ -183,10 +184,10 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
 @pytest.mark.parametrize(
     ("make", "read", "error", "message"),
     [
-        (lambda: flat(255), digit_in, BlankImage, "no ink"),
-        (lambda: flat(255), partial(text_in, length=3), ImpossibleLength, "a length of 3"),
-        (lambda: b"This is no picture.", digit_in, NotAnImage, "not a picture"),
-        (lambda: encode(Image.new("RGB", (5000, 4500)), compress_level=1), digit_in, TooComplex, "60 MB"),
+        (lambda: flat(255), Networks.read_digit, BlankImage, "no ink"),
+        (lambda: flat(255), partial(Networks.read_text, length=3), ImpossibleLength, "a length of 3"),
+        (lambda: b"This is no picture.", Networks.read_digit, NotAnImage, "not a picture"),
+        (lambda: encode(Image.new("RGB", (5000, 4500)), compress_level=1), Networks.read_digit, TooComplex, "60 MB"),
     ],
     ids=["blank", "impossible length", "no picture", "too much memory"],
 )
@@ -194,11 +195,11 @@ def test_an_error_keeps_its_message_and_its_process(
     make: Callable[[], bytes], read, error, message, decoders, monkeypatch
 ):
     monkeypatch.setattr(decoders, "limits", decoders.limits._replace(memory_bytes=60_000_000))
-    asyncio.run(decoders(PHOTO, digit_in))
+    asyncio.run(decoders(PHOTO, Networks.read_digit))
     before = pids()
     with pytest.raises(error, match=message):
         asyncio.run(decoders(make(), read))
-    assert asyncio.run(decoders(PHOTO, digit_in)).digit == 7
+    assert asyncio.run(decoders(PHOTO, Networks.read_digit)).digit == 7
     assert pids() == before
 
 

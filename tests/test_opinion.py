@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from app.inference.classifier import Classifier, ModelError
 from app.inference.ctc import BLANK, log_probability
 from app.inference.lines import OTHER
+from app.inference.networks import Networks
 from app.inference.opinion import METADATA, SecondOpinion, Weights, combined, digit_probabilities
 from app.inference.reader import Reader
 from app.inference.reading import read_digit
@@ -88,7 +89,7 @@ def test_digits_behind_a_printed_grid_are_read_with_it(digits, labels, classifie
 @pytest.mark.parametrize("make", [small, behind_a_grid])
 def test_the_service_asks_in_either_process(digits, classifier, line_network, decoders, opinion, make):
     unsure = next(picture for picture in map(make, digits) if not read_digit(picture, classifier).is_sure)
-    reader = Reader(classifier, line_network, decoders, opinion)
+    reader = Reader(Networks(classifier, line_network, opinion), decoders)
     reading = asyncio.run((reader.read_small if make is small else reader.read_large)(unsure))
     expected = read_digit(unsure, classifier, opinion=opinion)
     np.testing.assert_equal(reading[:4], expected[:4])

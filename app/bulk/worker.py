@@ -11,10 +11,8 @@ from typing import Any, TypeVar
 from app.bulk.destination import Destination
 from app.bulk.rows import cells_of
 from app.bulk.source import Entry, Part, Source
-from app.inference.classifier import Classifier
 from app.inference.decoders import Busy, Decoders
-from app.inference.lines import LineNetwork
-from app.inference.opinion import SecondOpinion
+from app.inference.networks import Networks
 from app.inference.reader import Reader
 from app.inference.reading import Reading
 from app.inference.text import Text
@@ -44,15 +42,14 @@ class Worker:
         self.source = source
         self.destination = destination
         self.settings = settings
-        self.classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
-        path, model = (settings.model, self.classifier) if self.is_of_digits else (settings.lines_model, lines)
+        networks = Networks.load(settings.model, settings.lines_model)
+        digits, lines = (settings.model, networks.digits), (settings.lines_model, networks.lines)
+        path, model = digits if self.is_of_digits else lines
         if model.version != destination.model:
             raise ValueError(f"On this node, {path} differs from the model with which the job was started.")
-        files = self.classifier.path, lines.path
-        decoders = Decoders(
-            files, 1, settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds, on_kill=lambda: None
-        )
-        self.reader = Reader(self.classifier, lines, decoders, SecondOpinion.of(self.classifier, lines))
+        limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
+        decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
+        self.reader = Reader(networks, decoders)
 
     @property
     def is_of_digits(self) -> bool:

@@ -6,18 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
-from app.inference.classifier import Classifier
-from app.inference.lines import LineNetwork
-from app.inference.opinion import SecondOpinion
-from app.inference.reading import Reading, read_digit
-from app.inference.text import ImpossibleLength, Text, read_text
+from app.inference.networks import Networks
+from app.inference.reading import Reading
+from app.inference.text import ImpossibleLength, Text
 from app.preprocess.decode import open_image
 from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
 from app.preprocess.formats import format_of
@@ -26,16 +23,8 @@ SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with oth
 Outcome = TypeVar("Outcome", Reading, Text)
 
 
-class Networks(NamedTuple):
-    """The networks of a process."""
-
-    digits: Classifier
-    lines: LineNetwork
-    opinion: SecondOpinion | None
-
-
 networks: Networks  # of this process
-Read = Callable[[bytes, Networks, int], Outcome]  # (data, networks, max_pixels)
+Read = Callable[[Networks, bytes, int], Outcome]  # (networks, data, max_pixels)
 
 
 class Limits(NamedTuple):
@@ -59,20 +48,9 @@ def prepare_process(digits: Path, lines: Path) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     global networks
-    classifier, line_network = Classifier(digits), LineNetwork(lines)
-    networks = Networks(classifier, line_network, SecondOpinion.of(classifier, line_network))
-    warm_up(partial(read_digit, classifier=classifier))
-    warm_up(partial(read_text, network=line_network))
-
-
-def digit_in(data: bytes, networks: Networks, max_pixels: int, **options: Any) -> Reading:  # noqa: ANN401
-    """Read the digit in a picture; the options are those of `read_digit`."""
-    return read_digit(data, networks.digits, max_pixels, opinion=networks.opinion, **options)
-
-
-def text_in(data: bytes, networks: Networks, max_pixels: int, **options: Any) -> Text:  # noqa: ANN401
-    """Read what is written in a picture; the options are those of `read_text`."""
-    return read_text(data, networks.lines, max_pixels, **options)
+    networks = Networks.load(digits, lines)
+    warm_up(networks.read_digit)
+    warm_up(networks.read_text)
 
 
 def warm_up(read: Callable[[bytes], object]) -> None:
@@ -91,7 +69,7 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
         with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already
             if not limits.is_alone:
                 check_moderate(data, max_pixels)
-            return read(data, networks, max_pixels)
+            return read(networks, data, max_pixels)
     except MemoryError:
         kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
         megabytes = limits.memory_bytes // 1_000_000

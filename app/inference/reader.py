@@ -11,11 +11,9 @@ from typing import Any
 from PIL import Image
 
 from app.inference.batcher import Batcher, Steps
-from app.inference.classifier import Classifier
-from app.inference.decoder import Outcome, Read, digit_in, text_in
+from app.inference.decoder import Outcome, Read
 from app.inference.decoders import Decoders
-from app.inference.lines import LineNetwork
-from app.inference.opinion import SecondOpinion
+from app.inference.networks import Networks
 from app.inference.reading import SIDE, Reading, judged
 from app.inference.stage import Stage, Stopwatch
 from app.inference.text import Text
@@ -36,28 +34,16 @@ class Reader:
 
     Parameters
     ----------
-    classifier : Classifier
-        The dense network, for single digits.
-    lines : LineNetwork
-        The line network, for texts.
+    networks : Networks
+        The networks of this process.
     decoders : Decoders
         The pool that reads all other pictures, and all texts.
-    opinion : SecondOpinion, optional
-        Asked where the dense network is not sure.
     """
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        lines: LineNetwork,
-        decoders: Decoders,
-        opinion: SecondOpinion | None = None,
-    ) -> None:
-        self.classifier = classifier
-        self.lines = lines
+    def __init__(self, networks: Networks, decoders: Decoders) -> None:
+        self.classifier, self.lines, self.opinion = networks
         self.decoders = decoders
-        self.opinion = opinion
-        self.batcher = Batcher[Reading | None](classifier)
+        self.batcher = Batcher[Reading | None](self.classifier)
 
     def open_if_simple(self, data: bytes, page: int | None = None) -> Image.Image | None:
         """Open a picture that is simple enough according to its header; return None for others.
@@ -99,11 +85,11 @@ class Reader:
 
     async def read_large(self, data: bytes, **options: Any) -> Reading:  # noqa: ANN401 - those of `read_digit`
         """Read a picture of any size, once a decoder process is free."""
-        return await self.read_elsewhere(data, partial(digit_in, **options))
+        return await self.read_elsewhere(data, partial(Networks.read_digit, **options))
 
     async def read_text(self, data: bytes, **options: Any) -> Text:  # noqa: ANN401 - those of `read_text`
         """Read what is written in a picture, once a decoder process is free."""
-        return await self.read_elsewhere(data, partial(text_in, **options))
+        return await self.read_elsewhere(data, partial(Networks.read_text, **options))
 
     async def read_elsewhere(self, data: bytes, read: Read[Outcome]) -> Outcome:
         """Read a picture in a decoder process; the time until it begins is its first stage."""

@@ -1,0 +1,43 @@
+"""Both networks, and how they read a picture together."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.inference.classifier import Classifier
+from app.inference.lines import LineNetwork
+from app.inference.opinion import SecondOpinion
+from app.inference.reading import Reading, read_digit
+from app.inference.text import Text, read_text
+from app.preprocess.formats import MAX_PIXELS
+
+
+class Networks(NamedTuple):
+    """The dense network, the line network, and the second opinion, if there are weights for it."""
+
+    digits: Classifier
+    lines: LineNetwork
+    opinion: SecondOpinion | None = None
+
+    @classmethod
+    def load(cls, digits: Path, lines: Path) -> "Networks":
+        """Load both model files; raise ModelError if one cannot be served."""
+        classifier, line_network = Classifier(digits), LineNetwork(lines)
+        return cls(classifier, line_network, SecondOpinion.of(classifier, line_network))
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Where other processes find the model files."""
+        return self.digits.path, self.lines.path
+
+    @property
+    def about(self) -> dict[str, dict[str, str]]:
+        """The version and the metadata of each."""
+        return {"digits": self.digits.about, "lines": self.lines.about}
+
+    def read_digit(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Reading:  # noqa: ANN401
+        """Read the digit in a picture; the options are those of `reading.read_digit`."""
+        return read_digit(data, self.digits, max_pixels, opinion=self.opinion, **options)
+
+    def read_text(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Text:  # noqa: ANN401
+        """Read what is written in a picture; the options are those of `text.read_text`."""
+        return read_text(data, self.lines, max_pixels, **options)
