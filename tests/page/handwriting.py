@@ -1,8 +1,5 @@
 """Numbers as people write them with a pen: the strokes of five hands, varied at random."""
 
-from collections.abc import Iterator
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -70,37 +67,22 @@ HANDS = {
         "54,18 34,0 8,8 2,32 18,50 40,44 54,18 54,60 44,90 24,100 6,94",
     ],
 }
-MARKS = {".": "0,97", ",": "8,90 6,104 0,118", "-": "0,54 42,52", "/": "34,-6 0,106", ":": "0,28 / 0,84"}
-POINTS = 2  # of a curve between two given points
-JITTER = 0.012  # standard deviation, in heights of the digit
+MARKS = {".": "0,97", "-": "0,54 42,52"}
+JITTER = 0.012  # standard deviation of the points, in heights of the digit
+PEN = 0.1  # width of the strokes, in heights of the digit
 SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
-PEN = 0.03
-Points = NDArray[np.float64]
-
-
-def curve(points: Points) -> Points:
-    """Join points, (N, 2), by a Catmull-Rom spline."""
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    t = np.linspace(0, 1, POINTS, endpoint=False)[:, None]
-    parts = [
-        b + t * (c - a) / 2 + t**2 * (a - 2.5 * b + 2 * c - d / 2) + t**3 * (1.5 * (b - c) + (d - a) / 2)
-        for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
-    ]
-    return np.concatenate([*parts, points[-1:]])
+Points = NDArray[np.float64]  # (N, 2)
 
 
 def stroke(text: str, rng: np.random.Generator) -> Points:
-    """Draw a stroke of the table, with points that waver."""
+    """Draw a stroke of the table, with points that waver. The page rounds it, except where there are two points."""
     given = text.split()
     points = np.array([[float(x) / 100 for x in point.strip("!").split(",")] for point in given])
-    points += rng.normal(0, JITTER, points.shape)
-    if len(points) == 1:
-        return points
-    turns = [0, *(i for i, point in enumerate(given) if point.endswith("!")), len(given) - 1]
-    return np.concatenate([curve(points[start : end + 1]) for start, end in pairwise(turns)])
+    points = points.repeat([1 + point.endswith("!") for point in given], axis=0)
+    return points + rng.normal(0, JITTER, points.shape)
 
 
-def written(text: str, hand: str, rng: np.random.Generator, pen: float) -> list[Points]:
+def written(text: str, hand: str, rng: np.random.Generator) -> list[Points]:
     """Write a text on a line, its digits 1 high: its strokes, with gaps between the characters wider than the pen."""
     slant, width = rng.uniform(-0.05, 0.2), rng.uniform(0.85, 1.15)
     rise, spacing = rng.uniform(-0.03, 0.03), rng.uniform(0.1, 0.28)
@@ -110,7 +92,7 @@ def written(text: str, hand: str, rng: np.random.Generator, pen: float) -> list[
         size = 1 if character in MARKS else rng.uniform(0.88, 1.06)
         parts = [stroke(part, rng) * size + [0, 1 - size] for part in drawn.split("/")]
         parts = [np.stack([width * x - slant * y, y], 1) for x, y in (part.T for part in parts)]
-        left = right + pen + spacing * rng.uniform(0.8, 1.25) - min(part[:, 0].min() for part in parts)
+        left = right + PEN + spacing * rng.uniform(0.8, 1.25) - min(part[:, 0].min() for part in parts)
         parts = [part + np.array([left, rise * right]) for part in parts]
         right = max(part[:, 0].max() for part in parts)
         strokes += parts
@@ -119,21 +101,9 @@ def written(text: str, hand: str, rng: np.random.Generator, pen: float) -> list[
 
 def on_sheet(text: str, hand: str, rng: np.random.Generator, height: float) -> list[Points]:
     """Write a text somewhere on the sheet, its digits as high as given or less; the unit is the sheet's height."""
-    seed = rng.integers(2**32)
-    while True:
-        strokes = [height * part for part in written(text, hand, np.random.default_rng(seed), PEN / height)]
-        corners = np.concatenate(strokes)
-        room = SHEET - np.ptp(corners, axis=0) - 2 * MARGIN
-        if room.min() >= 0:
-            break
-        height *= 0.95
-    place = MARGIN + rng.uniform(0.1, 0.9, 2) * room - corners.min(0)
-    return [part + place for part in strokes]
-
-
-def numbers(count: int, rng: np.random.Generator) -> Iterator[str]:
-    """Numbers of two to five digits; every eighth has a point, and every eighth a minus."""
-    for i in range(count):
-        digits = "".join(map(str, rng.integers(10, size=2 + i // 4 % 4)))
-        point = 1 if len(digits) < 4 else len(digits) - 2
-        yield {1: f"{digits[:point]}.{digits[point:]}", 5: f"-{digits}"}.get(i % 8, digits)
+    strokes = written(text, hand, rng)
+    corners = np.concatenate(strokes)
+    inside, extent = SHEET - 2 * MARGIN, np.ptp(corners, axis=0)
+    height = min(height, *inside / extent)
+    place = MARGIN + rng.uniform(0.1, 0.9, 2) * (inside - height * extent) - height * corners.min(0)
+    return [height * part + place for part in strokes]
