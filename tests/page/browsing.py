@@ -1,7 +1,7 @@
 """Helpers for tests of the page: open it in a browser, draw on it, choose files, and wait for the answer."""
 
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -10,9 +10,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect
 
-from handwriting import on_sheet as written
-
-Stroke = Sequence[tuple[float, float]]  # in heights of the sheet
+from handwriting import Stroke, handwritten
 
 SEVEN = [(0.3, 0.25), (0.5, 0.24), (0.7, 0.25), (0.66, 0.37), (0.6, 0.5), (0.52, 0.68), (0.45, 0.85)]
 LETTERS = {
@@ -81,23 +79,26 @@ def touch(page: Page, kind: str, *fingers: tuple[float, float], first: int = 0) 
     devtools_of(page).send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
 
-def write(page: Page, text: str, hand: str = "european", height: float = 0.4, seed: int = 0, draw=draw) -> list[Stroke]:
-    """Write a number on the sheet, with digits of a height; return its strokes."""
-    strokes = written(text, hand, np.random.default_rng(seed), height)
-    draw(page, *strokes)
-    return strokes
-
-
 def answered(page: Page) -> str:
     """Return the digit or number that is shown once no request is in flight."""
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "false")
     return page.locator("#text").text_content()
 
 
-def choose(page: Page, *files: tuple[str, bytes]) -> None:
-    page.locator("#files").set_input_files(
-        [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
-    )
+def drawn(page: Page, *strokes: Stroke) -> str:
+    """Draw strokes with the mouse; return what is read."""
+    draw(page, *strokes)
+    return answered(page)
+
+
+def written(page: Page, text: str, *how, draw=draw) -> str:
+    """Write a number on the sheet, `how` as in `handwritten`; return what is read."""
+    draw(page, *handwritten(text, *how))
+    return answered(page)
+
+
+def choose(page: Page, *files: tuple[str, bytes], by: str = "Choose pictures") -> None:
+    page.get_by_label(by).set_input_files([{"name": name, "mimeType": "", "buffer": data} for name, data in files])
 
 
 def picture_of(source: str) -> np.ndarray:

@@ -3,11 +3,8 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -15,8 +12,9 @@ from browsing import KEY, MAX_BYTES, opened
 from support import drawing, encode, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-expect.set_options(timeout=20_000)  # a busy machine may need more than the default of 5 s
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+expect.set_options(timeout=20_000)  # more than the default of 5 s: the first picture starts the service's decoders
+# Without the limit, a move of the mouse does not wait for the next frame, of 60 a second.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-frame-rate-limit"]
 
 
 @pytest.fixture(scope="session")
@@ -29,18 +27,9 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@contextmanager
-def ready(digit: np.ndarray, **settings: str) -> Iterator[str]:
-    """Run a service that has read a picture: until its decoders have started, that may take seconds."""
-    with serving(**settings) as (_, url):
-        headers, picture = {"x-api-key": KEY}, encode(drawing(digit))
-        httpx2.post(f"{url}/predict", content=picture, headers=headers, timeout=60).raise_for_status()
-        yield url
-
-
 @pytest.fixture(scope="session")
-def url(digits) -> Iterator[str]:
-    with ready(digits[0], DIGITS_MAX_UPLOAD_BYTES=str(MAX_BYTES)) as url:
+def url() -> Iterator[str]:
+    with serving(DIGITS_MAX_UPLOAD_BYTES=str(MAX_BYTES)) as (_, url):
         yield url
 
 
@@ -51,10 +40,10 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def locked_url(digits, folder) -> Iterator[str]:
+def locked_url(folder) -> Iterator[str]:
     """The address of a service that needs an API key, and stores up to three corrections."""
     settings = {"DIGITS_API_KEYS": KEY, "DIGITS_CORRECTIONS_DIR": str(folder), "DIGITS_MAX_CORRECTIONS": "3"}
-    with ready(digits[0], **settings) as url:
+    with serving(**settings) as (_, url):
         yield url
 
 
