@@ -1,6 +1,7 @@
 """Numbers as people write them: pen strokes along the centre lines of MNIST's digits, and two European forms."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -17,14 +18,20 @@ EUROPEAN = {
 SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
 
 
+@cache
+def centre_lines(index: int) -> list[Stroke]:
+    """Trace a digit of the sheet."""
+    strokes = traced(load_sheet()[0][index])
+    return [[(x / 20 - 0.2, y / 20 - 0.2) for x, y in [*stroke[::6], stroke[-1]]] for stroke in strokes]
+
+
 def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
-    """Write a mark or a digit, about 1 high, as one of 25 people did."""
+    """Write a mark or a digit, about 1 high, as one of five people did."""
     if sign in MARKS:
         return MARKS[sign]
     if sign in EUROPEAN and rng.random() < 0.3:
         return EUROPEAN[sign]
-    digit = load_sheet()[0][50 * int(sign) + 2 * rng.integers(25)]  # of some others, a stroke is not traced
-    return [[(x / 20 - 0.2, y / 20 - 0.2) for x, y in [*stroke[::6], stroke[-1]]] for stroke in traced(digit)]
+    return centre_lines(50 * int(sign) + 10 * int(rng.integers(5)))
 
 
 def handwritten(text: str, height: float = 0.4, seed: int = 0) -> list[Stroke]:

@@ -116,6 +116,6 @@ def test_strokes_are_smooth_at_any_pixel_ratio(browser, url):
         assert drawn(page, SEVEN) == "7"
         width = sheet.evaluate("sheet => sheet.width")
         page.set_viewport_size({"width": 320, "height": 640})  # and they stay when the sheet changes its size
-        page.wait_for_function(f"document.getElementById('sheet').width < {width}")
+        page.wait_for_function(f"() => document.getElementById('sheet').width < {width}")
         assert sheet.evaluate(size) == 3
         assert ink_of(page) > 0

@@ -51,7 +51,7 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(page
     if is_temporary:
         again.focus()
         page.keyboard.press("Enter")
-        page.wait_for_function("tries > 1")
+        page.wait_for_function("() => tries > 1")
         assert answered(page) == "?"
         expect(again).to_be_focused()
         page.evaluate("() => { window.fetch = real; }")

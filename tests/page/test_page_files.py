@@ -201,7 +201,7 @@ def test_a_drawing_or_a_picture_and_its_answer_survive_a_reload_unless_it_is_lar
     assert (answered(page), ink_of(page)) == ("?", 0)
     choose(page, ("three.png", three))
     expect(page.locator("#text")).to_have_text("3")
-    page.wait_for_function("sessionStorage.contents")
+    page.wait_for_function("() => sessionStorage.contents")
     page.reload()
     assert answered(page) == "3"
     expect(page.get_by_role("img", name="three.png")).to_be_visible()
