@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from drawing import traced
 from support import load_sheet
+from training.strokes import CELLS, enlarged, thinned
 
 Stroke = Sequence[tuple[float, float]]
 # In heights of a digit; one point is a dot.
@@ -16,6 +16,37 @@ EUROPEAN = {
     "7": [[(0, 0.1), (0.02, 0.02), (0.5, 0), (0.53, 0.01), (0.38, 0.4), (0.22, 1)], [(0.1, 0.5), (0.5, 0.46)]],
 }
 SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
+
+
+def traced(digit: np.ndarray) -> list[Stroke]:
+    """Trace the digit's centre lines as pen strokes: lists of points (x, y), in MNIST pixels.
+
+    A stroke starts at the topmost free end that is left, or else at a crossing, and goes as straight as it can.
+    """
+    left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
+    done, strokes = set(), []
+    while left:
+        ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
+        joints = [cell for cell in done if beside(cell, left)]
+        walk = [min(ends or joints or left, key=lambda cell: cell[1])]
+        while further := beside(walk[-1], left - {walk[0]}):
+            before = walk[-5:][0]
+            ahead = (2 * walk[-1][0] - before[0], 2 * walk[-1][1] - before[1])
+            walk.append(min(further, key=lambda cell: abs(cell[0] - ahead[0]) + abs(cell[1] - ahead[1])))
+            left.remove(walk[-1])
+        done.update(walk)
+        left.discard(walk[0])
+        if len(walk) < CELLS and strokes:  # the rest of a corner that was cut
+            continue
+        walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
+        strokes.append([((x + 0.5) / CELLS, (y + 0.5) / CELLS) for x, y in walk[:: CELLS // 2] + walk[-1:]])
+    return strokes
+
+
+def beside(cell: tuple[int, int], cells: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return a cell's neighbours among `cells`."""
+    x, y = cell
+    return [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i or j) and (x + i, y + j) in cells]
 
 
 @cache
