@@ -1,22 +1,23 @@
-"""Fixtures for tests of the page: a browser, services, and what is drawn."""
+"""Fixtures for tests of the page: a browser, and services."""
 
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
-import httpx2
-import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from browsing import KEY, MAX_BYTES, Stroke, number, opened
+from browsing import KEY, MAX_BYTES, opened
 from support import drawing, encode, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+expect.set_options(timeout=20_000)  # more than the default of 5 s: the first picture starts the service's decoders
+# Without the limit, a move of the mouse does not wait for the next frame, of 60 a second.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-frame-rate-limit"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM and not os.environ.get("CI"):
         pytest.skip("needs Chromium: apt-get install chromium")
@@ -26,22 +27,23 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-def start_decoders(url: str, digits: np.ndarray, **headers: str) -> None:
-    """Read a picture: the first one starts the decoder processes, which may take seconds beside other tests."""
-    httpx2.post(f"{url}/predict", content=encode(drawing(digits[0])), headers=headers, timeout=60).raise_for_status()
-
-
-@pytest.fixture(scope="module")
-def url(digits) -> Iterator[str]:
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
     with serving(DIGITS_MAX_UPLOAD_BYTES=str(MAX_BYTES)) as (_, url):
-        start_decoders(url, digits)
         yield url
 
 
-@pytest.fixture(scope="module")
-def locked_url(digits, tmp_path_factory) -> Iterator[str]:
-    with serving(DIGITS_API_KEYS=KEY, DIGITS_CORRECTIONS_DIR=str(tmp_path_factory.mktemp("locked"))) as (_, url):
-        start_decoders(url, digits, authorization=f"Bearer {KEY}")
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> Path:
+    """The folder of corrections."""
+    return tmp_path_factory.mktemp("corrections")
+
+
+@pytest.fixture(scope="session")
+def locked_url(folder) -> Iterator[str]:
+    """The address of a service that needs an API key, and stores up to three corrections."""
+    settings = {"DIGITS_API_KEYS": KEY, "DIGITS_CORRECTIONS_DIR": str(folder), "DIGITS_MAX_CORRECTIONS": "3"}
+    with serving(**settings) as (_, url):
         yield url
 
 
@@ -51,17 +53,6 @@ def page(browser, url) -> Iterator[Page]:
         yield page
 
 
-@pytest.fixture
-def narrow(browser, url) -> Iterator[Page]:
-    with opened(browser, url, viewport={"width": 390, "height": 664}) as page:
-        yield page
-
-
-@pytest.fixture(scope="module")
-def forty_two(digits) -> list[list[Stroke]]:
-    return number(digits[215], digits[110])
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def three(digits) -> bytes:
     return encode(drawing(digits[150]))

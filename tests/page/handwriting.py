@@ -1,139 +1,82 @@
-"""Numbers as people write them with a pen: the strokes of five hands, varied at random."""
+"""Numbers as people write them: pen strokes along the centre lines of MNIST's digits, and two European forms."""
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-# The strokes of the digits 0 to 9, separated by "/": points in hundredths of the digit's height, which a smooth curve
-# joins, except for sharp turns at "!". A mark's strokes follow below; one point is a dot.
-HANDS = {
-    "plain": [
-        "30,0 8,18 0,50 8,82 28,100 50,85 58,50 50,15 30,0",
-        "10,0 10,100",
-        "3,22 10,6 28,0 46,6 52,22 45,42 25,70 2,98! 55,97",
-        "4,12 22,0 42,6 46,24 36,40 20,46! 42,52 54,70 44,92 22,100 2,90",
-        "12,0 6,30 0,58! 56,56 / 44,20 42,100",
-        "8,0 5,42! 20,36 42,42 52,64 44,90 22,100 2,92 / 8,0 50,-1",
-        "42,0 20,18 5,48 2,74 12,96 32,100 48,86 48,66 34,54 16,58 4,74",
-        "0,2 52,0! 36,40 18,100",
-        "46,14 28,0 8,12 10,32 30,46 48,64 48,88 28,100 6,90 4,68 22,50 40,34 46,14",
-        "46,16 28,0 8,10 2,30 12,48 30,48 44,34 46,14! 45,50 42,100",
-    ],
-    "european": [
-        "32,0 12,10 2,40 4,75 20,100 40,94 52,60 50,25 32,0",
-        "0,38 30,0! 28,100",
-        "2,24 12,4 30,0 44,12 42,34 28,64 12,92 2,96 2,84 16,82 36,97 56,94",
-        "2,10 24,0 44,10 40,32 22,45! 46,54 54,76 38,98 14,100 0,88",
-        "28,0 16,30 0,64! 56,62 / 40,38 36,100",
-        "10,0 4,44! 26,38 48,52 48,80 28,100 4,94 / 10,0 52,-2",
-        "38,0 14,28 2,64 8,94 28,100 46,84 40,60 20,58 4,76",
-        "0,8 6,2 54,0! 38,40 22,100 / 10,50 50,46",
-        "30,46 10,34 10,12 28,0 46,12 44,34 30,46 8,62 4,88 26,100 50,88 48,62 30,46",
-        "48,20 34,0 10,6 2,28 14,48 36,42 48,18 48,55 36,88 10,100",
-    ],
-    "printed": [
-        "28,0 50,14 56,50 50,86 28,100 6,86 0,50 6,14 28,0",
-        "4,22 26,0! 26,100 / 4,100 48,100",
-        "2,18 20,0 44,6 48,28 34,54 0,100! 54,100",
-        "2,0 48,0! 22,40! 44,48 54,70 42,94 20,100 0,88",
-        "40,100 40,0! 0,66! 58,66",
-        "50,0 8,0! 6,42! 28,36 50,50 50,82 28,100 2,90",
-        "36,0 12,36 2,70 10,94 30,100 50,88 52,68 36,54 14,60 3,74",
-        "0,16 2,0! 52,0! 30,50 20,100",
-        "28,0 8,10 8,34 28,45 48,34 48,10 28,0 / 28,45 4,58 2,86 28,100 54,86 52,58 28,45",
-        "50,22 38,2 14,2 2,22 12,46 36,46 50,24! 50,100",
-    ],
-    "hasty": [
-        "40,6 22,0 4,24 2,66 18,98 42,92 54,56 50,18 34,2 20,8",
-        "0,20 18,0! 14,100",
-        "2,18 20,0 42,10 40,36 4,96! 28,90 56,97",
-        "6,6 28,0 42,16 30,38 16,44 34,48 48,66 38,92 12,100 0,94",
-        "14,0 0,52! 52,48 / 46,0 34,100",
-        "48,2 12,0! 4,44! 26,40 44,56 40,86 18,100 0,92",
-        "44,4 20,20 2,60 8,94 32,98 44,78 32,62 12,70",
-        "0,6 24,4 50,0! 34,50 28,100",
-        "44,10 24,0 6,14 18,36 40,56 44,84 24,100 4,86 14,60 36,36 46,8",
-        "44,12 24,0 4,18 8,42 28,44 44,14! 40,60 28,100",
-    ],
-    "round": [
-        "34,0 10,12 0,50 12,90 34,100 58,86 66,50 56,12 34,0",
-        "0,30 26,0! 24,100",
-        "2,22 20,0 46,4 52,28 30,62 2,97! 60,100",
-        "2,14 24,0 48,8 48,32 24,46! 54,52 62,76 42,98 18,100 0,86",
-        "20,0 14,34 2,58 18,62 60,58 / 48,26 44,100",
-        "10,0 8,42! 30,36 56,50 56,82 32,100 4,92 / 10,0 56,-3",
-        "46,0 16,22 0,62 10,92 34,100 56,84 52,62 30,54 6,70",
-        "0,10 4,0! 58,2! 40,44 26,100 / 16,48 56,48",
-        "52,16 32,0 10,10 12,34 34,46 58,66 54,92 30,100 6,90 6,66 28,50 48,36 52,16",
-        "54,18 34,0 8,8 2,32 18,50 40,44 54,18 54,60 44,90 24,100 6,94",
-    ],
+from support import load_sheet
+from training.strokes import CELLS, enlarged, thinned
+
+Stroke = Sequence[tuple[float, float]]
+# In heights of a digit; one point is a dot.
+MARKS = {".": [[(0, 0.97)]], "-": [[(0, 0.54), (0.42, 0.52)]]}
+EUROPEAN = {
+    "1": [[(0, 0.38), (0.28, 0.02), (0.3, 0), (0.3, 0.04), (0.28, 1)]],
+    "7": [[(0, 0.1), (0.02, 0.02), (0.5, 0), (0.53, 0.01), (0.38, 0.4), (0.22, 1)], [(0.1, 0.5), (0.5, 0.46)]],
 }
-MARKS = {".": "0,97", ",": "8,90 6,104 0,118", "-": "0,54 42,52", "/": "34,-6 0,106", ":": "0,28 / 0,84"}
-POINTS = 2  # of a curve between two given points
-JITTER = 0.012  # standard deviation, in heights of the digit
 SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
-PEN = 0.03
-Points = NDArray[np.float64]
 
 
-def curve(points: Points) -> Points:
-    """Join points, (N, 2), by a Catmull-Rom spline."""
-    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    t = np.linspace(0, 1, POINTS, endpoint=False)[:, None]
-    parts = [
-        b + t * (c - a) / 2 + t**2 * (a - 2.5 * b + 2 * c - d / 2) + t**3 * (1.5 * (b - c) + (d - a) / 2)
-        for a, b, c, d in zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
-    ]
-    return np.concatenate([*parts, points[-1:]])
+def traced(digit: np.ndarray) -> list[Stroke]:
+    """Trace the digit's centre lines as pen strokes: lists of points (x, y), in MNIST pixels.
 
-
-def stroke(text: str, rng: np.random.Generator) -> Points:
-    """Draw a stroke of the table, with points that waver."""
-    given = text.split()
-    points = np.array([[float(x) / 100 for x in point.strip("!").split(",")] for point in given])
-    points += rng.normal(0, JITTER, points.shape)
-    if len(points) == 1:
-        return points
-    turns = [0, *(i for i, point in enumerate(given) if point.endswith("!")), len(given) - 1]
-    return np.concatenate([curve(points[start : end + 1]) for start, end in pairwise(turns)])
-
-
-def written(text: str, hand: str, rng: np.random.Generator, pen: float) -> list[Points]:
-    """Write a text on a line, its digits 1 high: its strokes, with gaps between the characters wider than the pen."""
-    slant, width = rng.uniform(-0.05, 0.2), rng.uniform(0.85, 1.15)
-    rise, spacing = rng.uniform(-0.03, 0.03), rng.uniform(0.1, 0.28)
-    strokes, right = [], 0.0
-    for character in text:
-        drawn = MARKS.get(character) or HANDS[hand][int(character)]
-        size = 1 if character in MARKS else rng.uniform(0.88, 1.06)
-        parts = [stroke(part, rng) * size + [0, 1 - size] for part in drawn.split("/")]
-        parts = [np.stack([width * x - slant * y, y], 1) for x, y in (part.T for part in parts)]
-        left = right + pen + spacing * rng.uniform(0.8, 1.25) - min(part[:, 0].min() for part in parts)
-        parts = [part + np.array([left, rise * right]) for part in parts]
-        right = max(part[:, 0].max() for part in parts)
-        strokes += parts
+    A stroke starts at the topmost free end that is left, or else at a crossing, and goes as straight as it can.
+    """
+    left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
+    done, strokes = set(), []
+    while left:
+        ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
+        joints = [cell for cell in done if beside(cell, left)]
+        walk = [min(ends or joints or left, key=lambda cell: cell[1])]
+        while further := beside(walk[-1], left - {walk[0]}):
+            before = walk[-5:][0]
+            ahead = (2 * walk[-1][0] - before[0], 2 * walk[-1][1] - before[1])
+            walk.append(min(further, key=lambda cell: abs(cell[0] - ahead[0]) + abs(cell[1] - ahead[1])))
+            left.remove(walk[-1])
+        done.update(walk)
+        left.discard(walk[0])
+        if len(walk) < CELLS and strokes:  # the rest of a corner that was cut
+            continue
+        walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
+        strokes.append([((x + 0.5) / CELLS, (y + 0.5) / CELLS) for x, y in walk[:: CELLS // 2] + walk[-1:]])
     return strokes
 
 
-def on_sheet(text: str, hand: str, rng: np.random.Generator, height: float) -> list[Points]:
+def beside(cell: tuple[int, int], cells: set[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return a cell's neighbours among `cells`."""
+    x, y = cell
+    return [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i or j) and (x + i, y + j) in cells]
+
+
+@cache
+def centre_lines(index: int) -> list[Stroke]:
+    """Trace a digit of the sheet."""
+    strokes = traced(load_sheet()[0][index])
+    return [[(x / 20 - 0.2, y / 20 - 0.2) for x, y in [*stroke[::6], stroke[-1]]] for stroke in strokes]
+
+
+def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
+    """Write a mark or a digit, about 1 high, as one of five people did."""
+    if sign in MARKS:
+        return MARKS[sign]
+    if sign in EUROPEAN and rng.random() < 0.3:
+        return EUROPEAN[sign]
+    return centre_lines(50 * int(sign) + 10 * int(rng.integers(5)))
+
+
+def handwritten(text: str, height: float = 0.4, seed: int = 0) -> list[Stroke]:
     """Write a text somewhere on the sheet, its digits as high as given or less; the unit is the sheet's height."""
-    seed = rng.integers(2**32)
-    while True:
-        strokes = [height * part for part in written(text, hand, np.random.default_rng(seed), PEN / height)]
-        corners = np.concatenate(strokes)
-        room = SHEET - np.ptp(corners, axis=0) - 2 * MARGIN
-        if room.min() >= 0:
-            break
-        height *= 0.95
-    place = MARGIN + rng.uniform(0.1, 0.9, 2) * room - corners.min(0)
-    return [part + place for part in strokes]
-
-
-def numbers(count: int, rng: np.random.Generator) -> Iterator[str]:
-    """Numbers of two to five digits; every eighth has a point, and every eighth a minus."""
-    for i in range(count):
-        digits = "".join(map(str, rng.integers(10, size=2 + i // 4 % 4)))
-        point = 1 if len(digits) < 4 else len(digits) - 2
-        yield {1: f"{digits[:point]}.{digits[point:]}", 5: f"-{digits}"}.get(i % 8, digits)
+    rng = np.random.default_rng(seed)
+    strokes, right = [], 0.0
+    for sign in text:
+        parts = [np.array(stroke) for stroke in strokes_of(sign, rng)]
+        across = np.concatenate(parts)[:, 0]
+        left = right + rng.uniform(0.2, 0.4)  # wider than the pen
+        strokes += [part + np.array([left - across.min(), 0]) for part in parts]
+        right = left + np.ptp(across)
+    corners = np.concatenate(strokes)
+    inside, extent = SHEET - 2 * MARGIN, np.ptp(corners, axis=0)
+    height = min(height, *inside / extent)
+    place = MARGIN + rng.uniform(0.1, 0.9, 2) * (inside - height * extent) - height * corners.min(0)
+    return [height * part + place for part in strokes]
