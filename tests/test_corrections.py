@@ -13,14 +13,12 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from typer.testing import CliRunner
 
-from app.cli.commands import cli
 from app.corrections import Corrections, NotStored, corrections_in
 from app.main import create_app
 from app.preprocess.formats import FORMATS, names_a_picture
 from app.settings import Settings
-from support import assert_problem, drawing, encode, letter, number, samples
+from support import assert_problem, drawing, encode, invoked, letter, number, samples
 from training.pictures import NO_DIGIT, labels_below
 
 ANSWER = {"digit": 1, "confidence": 0.5}
@@ -224,13 +222,9 @@ def test_others_may_read_corrections_only_where_the_umask_shares_them(correction
     assert [path.stat().st_mode & 0o777 for path in corrections.folder.iterdir()] == [permissions] * 2
 
 
-def export(*arguments: object, **environment: str):
-    return CliRunner().invoke(cli, ["corrections", "export", *map(str, arguments)], env=environment)
-
-
 def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
     """Export corrections to a folder; return its pictures and their labels, as the benchmark reads them."""
-    done = export(folder, DIGITS_CORRECTIONS_DIR=str(corrections))
+    done = invoked("corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections))
     labels = labels_below(folder.parent)
     assert (done.exit_code, f": {len(labels)}." in done.output) == (0, True)
     return {path.read_bytes(): label for path, label in labels.items()}
@@ -276,12 +270,12 @@ def test_an_export_contains_only_what_the_service_wrote(corrections, pictures, t
 
 def test_an_export_needs_a_folder_of_corrections_and_overwrites_nothing(corrections, pictures, tmp_path):
     for source in ("", str(tmp_path / "none")):
-        done = export(tmp_path / "set", DIGITS_CORRECTIONS_DIR=source)
+        done = invoked("corrections", "export", tmp_path / "set", DIGITS_CORRECTIONS_DIR=source)
         assert (done.exit_code, (tmp_path / "set").exists()) == (2, False)
     corrections.store(pictures[0], "0", ANSWER)
     for there in ("images", "labels.csv"):
         (tmp_path / there).mkdir()
         (tmp_path / there / there).write_text("mine")
-        done = export(tmp_path / there, "--from", corrections.folder)
+        done = invoked("corrections", "export", tmp_path / there, "--from", corrections.folder)
         assert (done.exit_code, "File exists" in done.output) == (1, True)
         assert (tmp_path / there / there).read_text() == "mine"

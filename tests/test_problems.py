@@ -194,12 +194,6 @@ def test_an_unknown_path_or_method_is_a_problem(client):
     assert other.json()["detail"] == "There is no GET /predict: send POST."
 
 
-def test_a_picture_that_no_decoder_takes_in_time_is_refused_as_overloaded(client, seven, monkeypatch):
-    monkeypatch.setattr(client.app_state["service"].reader.decoders, "wait_seconds", 0)
-    answer = refused(client, "/predict", 503, "overloaded", content=encode(drawing(seven)))
-    assert answer.headers["retry-after"] == "1"
-
-
 def test_a_stopping_service_is_live_but_not_ready(client, seven, monkeypatch):
     monkeypatch.setattr(client.app_state["service"].draining, "has_begun", True)
     for path in ("/health", "/v2/health/ready", f"{MODEL}/ready"):

@@ -70,14 +70,6 @@ def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way
     assert box == pytest.approx({edge: scale * value for edge, value in expected.items()}, abs=scale)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("way", [way for way in WAYS if way != "large"])
-def test_digits_are_read_in_every_kind_of_picture(client, digits, labels, way):
-    pictures = [WAYS[way](drawing(digit)) for digit in digits[::4]]
-    answers = [client.post("/predict", content=picture).json()["digit"] for picture in pictures]
-    assert (answers != labels[::4]).mean() <= 0.02
-
-
 def test_health_and_each_answer_name_the_models(client, picture, classifier, line_network):
     health = client.get("/health").json()
     assert health["status"] == "ok"
