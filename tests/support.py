@@ -167,9 +167,9 @@ def turned_jpeg(image: Image.Image, **options) -> bytes:
     return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, **options)
 
 
-def transparent(image: Image.Image) -> bytes:
-    """Encode a picture as black ink on a transparent ground."""
-    picture = Image.new("RGBA", image.size, (0, 0, 0, 0))
+def transparent(image: Image.Image, mode: str = "RGBA", colour: int = 0) -> bytes:
+    """Encode a picture as ink of one colour on a transparent ground."""
+    picture = Image.new("L", image.size, colour).convert(mode)
     picture.putalpha(ImageOps.invert(image))
     return encode(picture)
 

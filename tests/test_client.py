@@ -105,10 +105,7 @@ WRONG = [
 
 @pytest.mark.parametrize(
     ("ask", "response"),
-    [
-        *product([predict, Service.about], ELSEWHERE),
-        *((ask, (200, {}, content)) for ask, content in WRONG),
-    ],
+    [*product([predict, Service.about], ELSEWHERE), *((ask, (200, {}, content)) for ask, content in WRONG)],
 )
 def test_after_an_answer_from_another_service_no_more_is_sent(ask, response):
     with asking(lambda _: response) as service, pytest.raises(NoService, match="is not a Digits service: start a serv"):

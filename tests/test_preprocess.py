@@ -32,6 +32,7 @@ from support import (
     png_chunk,
     reading_of,
     reading_of_drawing,
+    transparent,
 )
 
 
@@ -93,13 +94,6 @@ def test_lopsided_ink_is_shrunk_to_fit():
     assert np.average([rows, columns], axis=1, weights=frame[rows, columns]) == pytest.approx((14, 14), abs=1)
 
 
-def in_alpha(sheet: Image.Image, mode: str, colour: int) -> bytes:
-    """Save a picture of one colour, whose ink is opaque."""
-    picture = Image.new("L", sheet.size, colour).convert(mode)
-    picture.putalpha(ImageOps.invert(sheet))
-    return encode(picture)
-
-
 def in_transparent_margins(sheet: Image.Image) -> bytes:
     picture = Image.new("RGBA", (1000, 1000))
     picture.paste(sheet.convert("RGBA"))
@@ -121,7 +115,7 @@ COLOURS = product(("crimson", "blue", "yellow"), ("white", "darkgreen", "grey"))
 WAYS: dict[str, Callable[[Image.Image], bytes]] = {
     "light on dark": lambda sheet: encode(ImageOps.invert(sheet)),
     **{f"{ink} on {on}": lambda sheet, c=(ink, on): encode(ImageOps.colorize(sheet, *c)) for ink, on in COLOURS},
-    **{f"alpha of {of}": lambda sheet, of=of: in_alpha(sheet, *of) for of in product(("LA", "RGBA"), (0, 128, 255))},
+    **{f"alpha of {of}": lambda sheet, of=of: transparent(sheet, *of) for of in product(("LA", "RGBA"), (0, 128, 255))},
     "alpha of a palette": lambda sheet: encode(sheet.convert("1", dither=0).convert("P"), transparency=255),
     "alpha of transparent margins": in_transparent_margins,
     "first in an animation": lambda sheet: encode(sheet, "GIF", save_all=True, append_images=[ImageOps.mirror(sheet)]),

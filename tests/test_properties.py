@@ -14,16 +14,7 @@ from PIL import Image, ImageOps
 from app.inference.reading import SIDE, Reading, read_digit
 from app.inference.text import read_text
 from app.preprocess.errors import PreprocessError
-from support import (
-    classifier,
-    cropped,
-    drawing,
-    encode,
-    line_network,
-    load_sheet,
-    picture_from_bytes,
-    reading_of,
-)
+from support import classifier, cropped, drawing, encode, line_network, load_sheet, picture_from_bytes, reading_of
 
 DIGITS = load_sheet()[0]
 SOME = DIGITS[::4]
