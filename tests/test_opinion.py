@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from app.inference.classifier import Classifier, ModelError
 from app.inference.ctc import BLANK, log_probability
 from app.inference.lines import OTHER
-from app.inference.opinion import METADATA, SecondOpinion, digit_probabilities
+from app.inference.opinion import METADATA, SecondOpinion, Weights, combined, digit_probabilities
 from app.inference.reader import Reader
 from app.inference.reading import read_digit
 from app.inference.transcript import DIGITS, SPACE
@@ -47,6 +47,14 @@ def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
         columns[:, BLANK] += columns[:, OTHER] + columns[:, SPACE]
         expected = [np.exp(log_probability(columns, [symbol])) for symbol in DIGITS]
         np.testing.assert_allclose(digit_probabilities(output), expected, rtol=1e-5, atol=1e-12)
+
+
+def test_what_the_line_network_sees_counts_by_its_weights():
+    shares, weights = np.array([0.6, 0.4, *[0.0] * 8], np.float32), Weights(digit=0.5, scale=1, offset=0, seen=0.5)
+    seen = 0.9 * np.eye(10)[[1, 1]]  # a 1, in both strips
+    probabilities, legibility = combined(shares, 0.5, seen, weights)
+    assert probabilities.argmax() == 1
+    assert combined(shares, 0.5, 0 * seen, weights)[1] < legibility < 0.5
 
 
 def test_it_is_asked_about_unsure_digits_that_are_no_frames(digits, classifier, opinion):

@@ -129,3 +129,7 @@ def test_the_proposal_for_which_most_speaks_is_read(proposals, options, text):
 def test_a_line_of_too_many_digits_is_refused():
     with pytest.raises(TooMuchWriting):
         read(("1" * 65,))
+
+
+def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():
+    assert read(("-1 2.5", "-", "7")).digits_only().text == "125\n7"
