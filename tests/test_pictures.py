@@ -27,6 +27,7 @@ def test_a_folder_means_the_pictures_in_it_and_its_subfolders_and_files_keep_the
 
 def test_a_file_that_may_not_be_examined_stays(folder, monkeypatch):
     """In a folder without search permission, files can be listed, but not opened."""
+    (folder / "pipe.png").unlink(missing_ok=True)
     found = expand([str(folder)])
 
     def refuse(path: Path) -> bool:

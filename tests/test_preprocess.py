@@ -137,6 +137,11 @@ def test_a_drawn_digit_has_the_same_digit_frame_and_box(digits, classifier, way)
         assert reading.box == pytest.approx(drawn.box, abs=8)  # 2 pixels of the image that is searched
 
 
+def test_a_digit_cut_out_of_a_ground_of_one_colour_is_read(digits, labels, classifier):
+    grounds = [transparent(ImageOps.invert(drawing(digit)), colour=128) for digit in digits[::50]]
+    assert [read_digit(ground, classifier).digit for ground in grounds] == labels[::50].tolist()
+
+
 @pytest.mark.parametrize("side", [16, 28])
 def test_a_tight_crop_has_the_same_frame_in_both_polarities(digits, side):
     for digit in digits[::25]:

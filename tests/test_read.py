@@ -117,8 +117,8 @@ CROWDED = {  # and whether there is too much
     "fine noise": (lambda _: noise(640, 1), False),
     "coarse noise": (lambda _: noise(40, 16), False),
     "150 digits in a line": (lambda digits: number(digits[:450:3], scale=1), True),
-    "40 lines": (lambda digits: number(*digits[:480].reshape(40, 12, 28, 28)[:, :2], scale=1), True),
-    "40 lines of 12": (lambda digits: number(*digits[:480].reshape(40, 12, 28, 28), scale=1), True),
+    "40 lines": (lambda digits: number(*digits[:80].reshape(40, 2, 28, 28), scale=1), True),
+    "640 digits": (lambda digits: number(*np.resize(digits, (40, 16, 28, 28)), scale=1), True),
 }
 
 
