@@ -265,6 +265,7 @@ HOSTILE = {
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", errors.NotAnImage, "not a picture"),
     "ppm": (encode(Image.new("L", (8, 8)), "PPM"), errors.NotAnImage, "not a picture"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", errors.NotAnImage, "not a picture"),
+    "cut header": (PNG[:20], errors.CorruptImage, "header is damaged"),
     "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
     "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
     "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
