@@ -167,9 +167,9 @@ def turned_jpeg(image: Image.Image, **options) -> bytes:
     return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, **options)
 
 
-def transparent(image: Image.Image) -> bytes:
-    """Encode a picture as black ink on a transparent ground."""
-    picture = Image.new("RGBA", image.size, (0, 0, 0, 0))
+def transparent(image: Image.Image, mode: str = "RGBA", colour: int = 0) -> bytes:
+    """Encode a picture as ink of one colour on a transparent ground."""
+    picture = Image.new("L", image.size, colour).convert(mode)
     picture.putalpha(ImageOps.invert(image))
     return encode(picture)
 
@@ -265,17 +265,20 @@ HOSTILE = {
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", errors.NotAnImage, "not a picture"),
     "ppm": (encode(Image.new("L", (8, 8)), "PPM"), errors.NotAnImage, "not a picture"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", errors.NotAnImage, "not a picture"),
+    "cut header": (PNG[:20], errors.CorruptImage, "header is damaged"),
     "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
     "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
     "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
     "many pixels": (claiming(8000, 7500), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
     "float tiff": (encode(Image.linear_gradient("F"), "TIFF"), errors.NotAnImage, "floating-point"),
     "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
+    "false heif": ((HOSTILE_FILES / "h_lie.heic").read_bytes(), errors.CorruptImage, r"damaged: .+\.$"),
     "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlay"),
     "bomb": (claiming(60_000, 60_000), errors.TooManyPixels, "3,600,000,000 pixels, more than 50,000,000"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
     "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),
+    "faint": (encode(np.tile(250 + np.arange(100, dtype=np.uint8) // 34, (100, 1))), errors.BlankImage, "no ink"),
     "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
     "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
 }
@@ -406,43 +409,24 @@ def samples(client) -> dict[tuple, float]:
     }
 
 
-SEVEN = {
-    "digit": 7,
-    "confidence": 0.9,
-    "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0],
-    "legibility": 0.8,
-    "model": "1f0c2a9b7d3e",
-}
-NUMBER = {
+DIGIT_READ = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "legibility": 0.8}
+SEVEN = {**DIGIT_READ, "model": "1f0c2a9b7d3e"}
+LINE = {
     "text": "-7",
     "confidence": 0.9,
-    "lines": [
-        {
-            "text": "-7",
-            "confidence": 0.9,
-            "box": {"left": 1, "top": 2, "width": 6, "height": 4},
-            "digits": [
-                {
-                    "digit": 7,
-                    "confidence": 0.9,
-                    "probabilities": SEVEN["probabilities"],
-                    "legibility": 0.8,
-                    "box": {"left": 4, "top": 2, "width": 3, "height": 4},
-                }
-            ],
-            "marks": [{"mark": "-", "box": {"left": 1, "top": 4, "width": 2, "height": 1}}],
-        }
-    ],
-    "model": "8d41b6e05c72",
+    "box": {"left": 1, "top": 2, "width": 6, "height": 4},
+    "digits": [{**DIGIT_READ, "box": {"left": 4, "top": 2, "width": 3, "height": 4}}],
+    "marks": [{"mark": "-", "box": {"left": 1, "top": 4, "width": 2, "height": 1}}],
 }
-OVERLOADED = {"detail": "4 large pictures are waiting already: try again in a second."}
+NUMBER = {"text": "-7", "confidence": 0.9, "lines": [LINE], "model": "8d41b6e05c72"}
 
 Response = tuple[int, dict[str, str], object]
+Respond = Callable[[BaseHTTPRequestHandler], Response]
 
 
 @contextmanager
-def answering(respond: Callable[[dict[str, str]], Response], certificate: Path | None = None) -> Iterator[str]:
-    """Run a service on a free port that answers as `respond` does to the request's headers; yields its address.
+def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str]:
+    """Run a service on a free port that answers as `respond` does to a request, whose body it has; yields its address.
 
     With a certificate, with its key in the same file, it speaks TLS.
     """
@@ -451,8 +435,8 @@ def answering(respond: Callable[[dict[str, str]], Response], certificate: Path |
         protocol_version = "HTTP/1.1"
 
         def do_POST(self):
-            self.rfile.read(int(self.headers.get("content-length", 0)))
-            status, headers, content = respond({name.lower(): value for name, value in self.headers.items()})
+            self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, headers, content = respond(self)
             body = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             for name, value in {**headers, "content-length": str(len(body))}.items():
@@ -480,6 +464,7 @@ def answering(respond: Callable[[dict[str, str]], Response], certificate: Path |
             thread.join()
 
 
-def busy(times: int, headers: dict[str, str], status: int = 503) -> Callable[[dict[str, str]], Response]:
-    refusals = iter([(status, headers, OVERLOADED)] * times)
+def busy(times: int, headers: dict[str, str], status: int = 503) -> Respond:
+    refusal = {"detail": "4 large pictures are waiting already: try again in a second."}
+    refusals = iter([(status, headers, refusal)] * times)
     return lambda _: next(refusals, (200, {}, SEVEN))

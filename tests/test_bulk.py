@@ -25,13 +25,13 @@ pytestmark = pytest.mark.slow
 
 BROKEN = {"empty-file": b"", "not-an-image": b"no picture", "corrupt-image": PNG[:80]}
 RAY = str(Path(sys.executable).with_name("ray"))
-GOOD = 2400
+GOOD = 1200
 ALL = GOOD + 3
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, digits) -> Path:
-    """2,400 files with digits, and three broken ones."""
+    """1,200 files with digits, and three broken ones."""
     folder = tmp_path_factory.mktemp("pictures")
     pictures = [encode(image) for image in digits]
     for index in range(GOOD):
@@ -42,7 +42,7 @@ def folder(tmp_path_factory, digits) -> Path:
 
 
 def started(*arguments, **environment) -> subprocess.Popen:
-    command = [DIGITS, "bulk", *map(str, arguments), "--rows-per-file", "120"]
+    command = [DIGITS, "bulk", *map(str, arguments), "--rows-per-file", "60"]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
 
 
@@ -132,7 +132,7 @@ def test_a_killed_job_leaves_no_process_and_resumes_with_the_remaining_pictures(
     with half_way(tmp_path, folder, tmp_path, *options, OF_THE_JOB=mark):
         pass
     done = len(rows(tmp_path))
-    assert 360 <= done < GOOD
+    assert 180 <= done < GOOD
     assert until(lambda: not is_in_an_environment(mark))
     more_than_cores = ("--workers", "3") if options else ()
     with started(folder, tmp_path, *options, *more_than_cores) as resumed:

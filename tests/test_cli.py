@@ -22,6 +22,7 @@ from rich.cells import cell_len
 
 from support import (
     DIGITS,
+    LINE,
     LINES_MODEL,
     MODEL,
     NUMBER,
@@ -38,7 +39,6 @@ from support import (
 
 pytestmark = pytest.mark.slow
 
-LINE = NUMBER["lines"][0]
 TWO_LINES, BLANK = {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2}, {**NUMBER, "text": "", "lines": []}
 DOUBTFUL = {**SEVEN, "legibility": 0.4}
 DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error"
@@ -159,7 +159,7 @@ def test_answers_are_written_whatever_the_names_of_files_are(files, monkeypatch,
 
 def test_a_service_with_keys_requires_one(files):
     refusal = 401, {}, {"detail": "\x1b]0;title\x1b\\ It needs an API key."}  # which cannot control the terminal
-    with answering(lambda sent: (200, {}, SEVEN) if sent.get("x-api-key") == "secret" else refusal) as url:
+    with answering(lambda asked: (200, {}, SEVEN) if asked.headers.get("x-api-key") == "secret" else refusal) as url:
         assert invoked("predict", files[0], "--url", url, "--api-key", "secret").exit_code == 0
         assert invoked("predict", files[0], "--url", url, DIGITS_API_KEY="secret").exit_code == 0
         refused = invoked("predict", files[0], "--url", url)
@@ -233,7 +233,6 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
         ("predcit", 2, r"No such command 'predcit'\. +Did you mean 'predict'\?"),
         ("predict", 2, "Missing argument"),
         ("predict 7.png --json --csv", 2, "--json and --csv cannot be used together"),
-        ("read 7.png --length 0", 2, "0 is not in the range 1<=x<=64"),
         ("read 7.png --length 65", 2, "65 is not in the range 1<=x<=64"),
         ("predict 7.png --local --url http://127.0.0.1:8000", 2, "--local and --url cannot be used together"),
         ("predict 7.png --output 7.txt", 2, "7.txt must end in .csv, .json, .jsonl, .ndjson"),
@@ -248,7 +247,6 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
         ("predict PICTURE PICTURE --csv --url http://127.0.0.1:9", 1, r"^http://127\.0\.0\.1:9 does not answer \("),
         ("info --api-key ключ", 1, "^The API key has characters that cannot be sent: "),
         ("DIGITS_API_KEY=a\x07b info", 1, "^The API key has characters that cannot be sent: "),
-        ("info --url localhost:8000", 1, "^localhost:8000 has no scheme: use --url http://localhost:8000\n$"),
         (f"serve --model {LINES_MODEL}", 1, r"lines\.onnx: has .*; expected float32 pixels"),
         (f"serve --lines-model {MODEL}", 1, r"digits\.onnx: has .*; expected float32 strips"),
         (f"DIGITS_LINES_MODEL={__file__} serve", 1, r"test_cli\.py: truncated, or not an ONNX model"),
@@ -257,7 +255,6 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
         ("serve --host 192.0.2.1", 1, r"^192\.0\.2\.1:8000: Cannot assign requested address\. Choose another addr"),
         ("serve --host nowhere.invalid", 1, r"^The host nowhere\.invalid is unknown\. Choose another one with --host"),
         ("serve --host a..b", 1, r"^The host a\.\.b is unknown\. "),
-        ("serve --workers 0", 1, "^DIGITS_WORKERS: .*greater than or equal to 1"),
         ("serve --workers 100000", 1, "^DIGITS_WORKERS: .*less than or equal to 1024"),
         ("DIGITS_PORT=many serve --port 8080", 1, r"^DIGITS_PORT: .*valid integer.* \(it is 'many'\)\.$"),
         ("DIGITS_LOG_FORMAT=xml serve", 1, r"^DIGITS_LOG_FORMAT: .*'auto', 'text' or 'json' \(it is 'xml'\)\.$"),

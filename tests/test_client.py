@@ -3,7 +3,7 @@
 import gzip
 import threading
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,11 @@ from app.cli.client import MAX_BYTES, PAUSES, Service
 from app.preprocess.errors import MAX_DIGITS
 from app.preprocess.lines import MAX_LINES
 from app.web.answers import HEALTH_EXAMPLE
-from support import NUMBER, SEVEN, Response, answering, busy
-
-LINE = NUMBER["lines"][0]
+from support import LINE, NUMBER, SEVEN, Respond, answering, busy
 
 
 @contextmanager
-def asking(respond: Callable[[dict[str, str]], Response]) -> Iterator[Service]:
+def asking(respond: Respond) -> Iterator[Service]:
     with answering(respond) as url, closing(Service(url, None, at_once=2)) as service:
         yield service
 
@@ -107,10 +105,7 @@ WRONG = [
 
 @pytest.mark.parametrize(
     ("ask", "response"),
-    [
-        *product([predict, Service.about], ELSEWHERE),
-        *((ask, (200, {}, content)) for ask, content in WRONG),
-    ],
+    [*product([predict, Service.about], ELSEWHERE), *((ask, (200, {}, content)) for ask, content in WRONG)],
 )
 def test_after_an_answer_from_another_service_no_more_is_sent(ask, response):
     with asking(lambda _: response) as service, pytest.raises(NoService, match="is not a Digits service: start a serv"):

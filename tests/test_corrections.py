@@ -13,14 +13,12 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
-from typer.testing import CliRunner
 
-from app.cli.commands import cli
 from app.corrections import Corrections, NotStored, corrections_in
 from app.main import create_app
 from app.preprocess.formats import FORMATS, names_a_picture
 from app.settings import Settings
-from support import assert_problem, drawing, encode, letter, number, samples
+from support import PNG, assert_problem, drawing, encode, invoked, letter, number, samples
 from training.pictures import NO_DIGIT, labels_below
 
 ANSWER = {"digit": 1, "confidence": 0.5}
@@ -224,24 +222,29 @@ def test_others_may_read_corrections_only_where_the_umask_shares_them(correction
     assert [path.stat().st_mode & 0o777 for path in corrections.folder.iterdir()] == [permissions] * 2
 
 
-def export(*arguments: object, **environment: str):
-    return CliRunner().invoke(cli, ["corrections", "export", *map(str, arguments)], env=environment)
-
-
 def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
     """Export corrections to a folder; return its pictures and their labels, as the benchmark reads them."""
-    done = export(folder, DIGITS_CORRECTIONS_DIR=str(corrections))
+    done = invoked("corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections))
     labels = labels_below(folder.parent)
     assert (done.exit_code, f": {len(labels)}." in done.output) == (0, True)
     return {path.read_bytes(): label for path, label in labels.items()}
 
 
-def test_an_export_can_be_read_by_the_benchmark(corrections, pictures, tmp_path):
-    for label, picture in enumerate([*pictures, encode(letter("A"))]):
+def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(corrections, pictures, tmp_path):
+    folder, secret = corrections.folder, tmp_path / "secret.png"
+    secret.write_bytes(PNG)
+    for index, place in enumerate([str(secret), f"../{secret.name}", 7, "\ud800", None]):
+        (folder / f"{index:064x}.json").write_text(json.dumps({"picture": place, "label": "1"}))
+    (folder / f"{7:064x}.json").write_text(json.dumps({"picture": f"{7:064x}.png", "label": "1"}))
+    (folder / f"{7:064x}.png").symlink_to(secret)
+    (folder / "mine.json").write_text(json.dumps({"picture": "mine.png", "label": "1"}))
+    (folder / "mine.png").write_bytes(PNG)
+    illegible = encode(letter("A"))
+    for label, picture in enumerate([*pictures, illegible]):
         corrections.store(picture, str(label) if label < 10 else "none", ANSWER)
-    next(path for path in corrections.folder.iterdir() if path.read_bytes() == pictures[9]).unlink()  # by the operator
+    next(path for path in folder.iterdir() if path.read_bytes() == pictures[9]).unlink()  # by the operator
     expected = {picture: str(label) for label, picture in enumerate(pictures[:9])}
-    assert exported(tmp_path / "new" / "set", corrections.folder) == {**expected, encode(letter("A")): NO_DIGIT}
+    assert exported(tmp_path / "new" / "set", folder) == {**expected, illegible: NO_DIGIT}
 
 
 DAMAGED = b"", b'{"picture": "a', b"[]", b"{}", b"\xff", b"[" * 200_000, b'{"label": 1}', b'{"label": "\\ud800"}'
@@ -261,27 +264,14 @@ def test_a_damaged_record_costs_only_its_own_correction(corrections, pictures, t
         record.unlink()
 
 
-def test_an_export_contains_only_what_the_service_wrote(corrections, pictures, tmp_path):
-    folder, secret = corrections.folder, tmp_path / "secret.png"
-    secret.write_bytes(pictures[0])
-    for index, place in enumerate([str(secret), f"../{secret.name}", 7, "\ud800", None]):
-        (folder / f"{index:064x}.json").write_text(json.dumps({"picture": place, "label": "1"}))
-    (folder / f"{7:064x}.json").write_text(json.dumps({"picture": f"{7:064x}.png", "label": "1"}))
-    (folder / f"{7:064x}.png").symlink_to(secret)
-    (folder / "mine.json").write_text(json.dumps({"picture": "mine.png", "label": "1"}))
-    (folder / "mine.png").write_bytes(pictures[1])
-    corrections.store(pictures[2], "2", ANSWER)
-    assert exported(tmp_path / "new" / "set", folder) == {pictures[2]: "2"}
-
-
 def test_an_export_needs_a_folder_of_corrections_and_overwrites_nothing(corrections, pictures, tmp_path):
     for source in ("", str(tmp_path / "none")):
-        done = export(tmp_path / "set", DIGITS_CORRECTIONS_DIR=source)
+        done = invoked("corrections", "export", tmp_path / "set", DIGITS_CORRECTIONS_DIR=source)
         assert (done.exit_code, (tmp_path / "set").exists()) == (2, False)
     corrections.store(pictures[0], "0", ANSWER)
     for there in ("images", "labels.csv"):
         (tmp_path / there).mkdir()
         (tmp_path / there / there).write_text("mine")
-        done = export(tmp_path / there, "--from", corrections.folder)
+        done = invoked("corrections", "export", tmp_path / there, "--from", corrections.folder)
         assert (done.exit_code, "File exists" in done.output) == (1, True)
         assert (tmp_path / there / there).read_text() == "mine"

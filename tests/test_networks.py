@@ -25,11 +25,6 @@ def test_real_digits_are_classified_correctly(classifier, digits, labels):
     assert (legibility > 0.5).mean() > 0.98
 
 
-@pytest.fixture(scope="module")
-def strip(digits) -> np.ndarray:
-    return proposals(picture_from_bytes(encode(number(digits[[350, 120, 60]])), 640))[1][0].pixels
-
-
 @pytest.mark.parametrize("width", [16, 17, 63, 400])
 def test_there_is_a_column_for_every_second_pixel(line_network, width):
     noise = np.random.default_rng(0).integers(0, 256, (STRIP_HEIGHT, width), dtype=np.uint8)
@@ -39,7 +34,8 @@ def test_there_is_a_column_for_every_second_pixel(line_network, width):
         np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contrast(line_network, strip):
+def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contrast(line_network, digits):
+    strip = proposals(picture_from_bytes(encode(number(digits[[350, 120, 60]])), 640))[1][0].pixels
     alone = line_network(strip)
     for width in (32, 500):
         line_network(np.full((STRIP_HEIGHT, width), 7, np.uint8))

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
 from app.inference.classifier import Classes
 from app.inference.occlusion import evidence
@@ -26,12 +25,8 @@ def by_patch(pixels: np.ndarray) -> np.ndarray:
     return pixels.reshape(7, 4, 7, 4).sum(axis=(1, 3))
 
 
-@pytest.fixture
-def frame(seven) -> Map:
-    return seven / np.float32(255)
-
-
-def test_the_evidence_of_a_linear_classifier_is_its_weights(frame):
+def test_the_evidence_of_a_linear_classifier_is_its_weights(seven):
+    frame = seven / np.float32(255)
     weights = np.random.default_rng(0).normal(0, 0.05, (28, 28))
     linear = softmax_of(lambda frames: (frames * weights).sum(axis=(1, 2)))
     for digit, runner_up, sign in ((7, 1, 1), (1, 7, -1), (3, 5, 0)):
@@ -39,15 +34,11 @@ def test_the_evidence_of_a_linear_classifier_is_its_weights(frame):
         np.testing.assert_allclose(found, sign * by_patch(frame * weights), atol=1e-5)
 
 
-def test_the_evidence_of_a_certain_network_is_finite_and_0_where_there_is_no_ink(frame):
+def test_the_evidence_of_a_certain_network_is_finite_and_0_where_there_is_no_ink(seven):
+    frame = seven / np.float32(255)
     certain = softmax_of(lambda frames: np.where(np.arange(len(frames)) == 0, 200, -200))
     with np.errstate(over="ignore"):
         found = evidence(certain, frame, 7, 1)
     assert np.isfinite(found).all()
     assert found.max() > 100
     np.testing.assert_array_equal(found == 0, by_patch(frame) == 0)
-
-
-def test_the_bar_of_a_seven_distinguishes_it_from_a_one(classifier, digits):
-    sevens = [evidence(classifier, digit / np.float32(255), 7, 1) for digit in digits[350:400]]
-    assert np.mean([seven[:3, :4].sum() > 0 for seven in sevens]) > 0.95

@@ -86,12 +86,8 @@ def test_the_service_and_the_model_describe_themselves(client, classifier):
         metadata = client.get(path).json()
         assert (metadata["name"], metadata["versions"]) == ("digits", [classifier.version])
         assert metadata["inputs"] == [tensor("picture", "BYTES", -1), tensor("pixels", "FP32", -1, 784)]
-        outputs = (
-            tensor("digit", "INT64", -1),
-            tensor("probabilities", "FP32", -1, 10),
-            tensor("legibility", "FP32", -1),
-        )
-        assert metadata["outputs"] == list(outputs)
+        outputs = ("digit", "INT64", -1), ("probabilities", "FP32", -1, 10), ("legibility", "FP32", -1)
+        assert metadata["outputs"] == [tensor(*output) for output in outputs]
         assert client.get(f"{path}/ready").json() == {"name": "digits", "ready": True}
 
 

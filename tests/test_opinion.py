@@ -51,17 +51,11 @@ def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
 
 
 def test_what_the_line_network_sees_counts_by_its_weights():
-    shares, seen = np.array([0.6, 0.4, *[0.0] * 8], np.float32), np.zeros((2, 10))
-    seen[:, 1] = 0.9
-    none = Weights(digit=0, scale=1, offset=0, seen=0)
-    probabilities, legibility = combined(shares, 0.8, seen, none)
-    np.testing.assert_allclose(probabilities, shares, rtol=1e-6)
-    assert legibility == pytest.approx(0.8)
-    weights = none._replace(digit=0.5, seen=0.5)
+    shares, weights = np.array([0.6, 0.4, *[0.0] * 8], np.float32), Weights(digit=0.5, scale=1, offset=0, seen=0.5)
+    seen = 0.9 * np.eye(10)[[1, 1]]  # a 1, in both strips
     probabilities, legibility = combined(shares, 0.5, seen, weights)
-    assert (probabilities.argmax(), probabilities.sum()) == (1, pytest.approx(1))
-    assert combined(shares, 0.5, np.zeros((2, 10)), weights)[1] < legibility < 0.5
-    assert 0 < combined(shares, 0.0, seen, weights)[1] < combined(shares, 1.0, seen, weights)[1] < 1
+    assert probabilities.argmax() == 1
+    assert combined(shares, 0.5, 0 * seen, weights)[1] < legibility < 0.5
 
 
 def test_it_is_asked_about_unsure_digits_that_are_no_frames(digits, classifier, opinion):

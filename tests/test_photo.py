@@ -79,12 +79,7 @@ def closer(digit: np.ndarray) -> bytes:
     return encode(Image.open(BytesIO(photo(digit, light=gradient))).crop((0, 50, 420, 400)))
 
 
-DISTURBED = [
-    ruled,
-    written_on_a_dark_line,
-    in_a_table,
-    with_a_neighbour_in_two_parts,
-]
+DISTURBED = ruled, written_on_a_dark_line, in_a_table, with_a_neighbour_in_two_parts
 SCENES = {
     **{name: partial(photo, light=light) for name, light in LIGHTS.items()},
     **{disturb.__name__: partial(photo, disturb=disturb) for disturb in DISTURBED},

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from app.inference.reading import Reading, read_digit
-from app.inference.text import Text, read_text
+from app.inference.reading import SIDE, Reading, read_digit
+from app.inference.text import read_text
 from app.preprocess.errors import PreprocessError
-from support import MAX_PIXELS, classifier, cropped, drawing, encode, line_network, load_sheet, number, reading_of
+from support import classifier, cropped, drawing, encode, line_network, load_sheet, picture_from_bytes, reading_of
 
 DIGITS = load_sheet()[0]
 SOME = DIGITS[::4]
@@ -35,7 +35,11 @@ def assert_is_frame(frame: np.ndarray) -> None:
 def assert_has_frame_or_is_refused(data: bytes) -> None:
     started = time.process_time()
     with suppress(PreprocessError):
-        assert_is_frame(read_digit(data, classifier(), MAX_PIXELS).frame)
+        reading = read_digit(data, classifier())
+        assert_is_frame(reading.frame)
+        picture, (top, bottom, left, right) = picture_from_bytes(data, SIDE), reading.box
+        assert 0 <= top < bottom <= picture.height
+        assert 0 <= left < right <= picture.width
     assert time.process_time() - started < 2
 
 
@@ -44,7 +48,7 @@ def assert_has_frame_or_is_refused(data: bytes) -> None:
 def test_any_bytes_are_read_or_refused(data):
     assert_has_frame_or_is_refused(data)
     with suppress(PreprocessError):
-        assert 0 <= read_text(data, line_network(), MAX_PIXELS).confidence <= 1
+        assert 0 <= read_text(data, line_network()).confidence <= 1
 
 
 @pytest.mark.slow
@@ -55,10 +59,6 @@ def test_any_picture_has_a_frame_or_is_refused(seed, height, width, busy, mode):
     levels = np.where(rng.random((height, width)) < busy, rng.integers(0, 256, (height, width)), 255)
     picture = Image.fromarray(levels.astype(np.uint8)).resize((width * 4, height * 4), Image.Resampling.BICUBIC)
     assert_has_frame_or_is_refused(encode(picture.convert(mode)))
-
-
-def text_of(image: Image.Image) -> Text:
-    return read_text(encode(image), line_network(), MAX_PIXELS)
 
 
 Change = Callable[[np.ndarray], Image.Image]
@@ -85,8 +85,6 @@ CHANGES: dict[str, tuple[Change, Change]] = {
     "drawn": (as_is, drawing),
     "drawn, a margin": (drawing, lambda digit: ImageOps.expand(drawing(digit), 100, fill=255)),
     "drawn, cropped": (drawing, drawing_cropped),
-    "drawn, inverted": (drawing, lambda digit: ImageOps.invert(drawing(digit))),
-    "drawn, twice as large": (drawing, lambda digit: scaled(drawing(digit), 2)),
     "drawn, fainter": (drawing, lambda digit: drawing(digit).point(lambda level: 90 + level // 2)),
     "drawn, 0.7 as large": (drawing, lambda digit: scaled(drawing(digit), 0.7)),
     "drawn, 0.2 as large": (drawing, lambda digit: scaled(drawing(digit), 0.2)),
@@ -107,21 +105,3 @@ def test_this_change_affects_neither_the_digit_nor_its_legibility(name):
         is_same = one.probabilities.argmax() == other.probabilities.argmax()
         differ += not is_same or abs(one.legibility - other.legibility) > 0.1
     assert differ <= 0.01 * len(SOME)
-
-
-TEXT_CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "a margin": lambda sheet: ImageOps.expand(sheet, 90, fill=255),
-    "twice as large": lambda sheet: scaled(sheet, 2),
-    "half as large": lambda sheet: scaled(sheet, 0.5),
-    "fainter": lambda sheet: sheet.point(lambda level: 90 + level // 2),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", TEXT_CHANGES)
-def test_this_change_does_not_affect_a_text_that_the_network_is_sure_of(name):
-    rng = np.random.default_rng(0)
-    sheets = [number(DIGITS[rng.integers(0, len(DIGITS), rng.integers(2, 6))]) for _ in range(30)]
-    sure = [(text.text, sheet) for sheet in sheets if (text := text_of(sheet)).confidence >= 0.9]
-    assert len(sure) >= 20
-    assert sum(text_of(TEXT_CHANGES[name](sheet)).text != text for text, sheet in sure) <= 1

@@ -8,7 +8,7 @@ from app.inference.reading import Reading, chosen
 from app.preprocess.candidates import Candidate
 from app.preprocess.ink import View
 from app.preprocess.maps import Box
-from support import cropped, drawing, letter, reading_of
+from support import cropped, drawing, reading_of
 
 LEFT, RIGHT, BOTH = Box(10, 50, 10, 40), Box(10, 50, 60, 90), Box(10, 50, 10, 90)
 Row = tuple[Box, float, float]  # box, legibility and prior of a candidate
@@ -50,14 +50,6 @@ def test_a_reading_is_sure_by_its_odds(legibility, prior, is_sure):
     assert judged_among((LEFT, legibility, prior)).is_sure == is_sure
 
 
-@pytest.mark.parametrize(("first", "second", "share"), [(3, 5, 0.6), (5, 3, 0.6), (3, 5, 0.5), (0, 1, 1), (9, 0, 1)])
-def test_the_runner_up_is_the_second_most_probable_digit_and_never_the_first(first, second, share):
-    probabilities = np.zeros(10, np.float32)
-    probabilities[[first, second]] = share, 1 - share
-    read = judged_among((LEFT, 0.9, 0))._replace(probabilities=probabilities)
-    assert (read.digit, read.runner_up) == (first, second)
-
-
 def side_by_side(*digits: np.ndarray) -> Image.Image:
     return Image.fromarray(np.hstack([np.asarray(drawing(digit))[:, 50:350] for digit in digits]))
 
@@ -68,14 +60,6 @@ def test_two_digits_side_by_side_are_several_with_low_legibility(digits):
     alone = [reading_of(side_by_side(digit)) for digit in digits[::50]]
     assert not any(one.has_several for one in alone)
     assert min(one.legibility for one in alone) > 0.5
-
-
-def test_views_are_tried_and_timed_until_the_network_is_sure(seven):
-    clear, unclear = reading_of(drawing(seven)).stages, reading_of(letter("A")).stages
-    assert [stage.name for stage in clear] == ["decode", "preprocess", "inference"]
-    assert [stage.name for stage in unclear[:5]] == ["decode", *["preprocess", "inference"] * 2]
-    times = [time for stage in unclear for time in (stage.begin, stage.end)]
-    assert times == sorted(times)
 
 
 def small_on_a_large_sheet(digit: np.ndarray) -> Image.Image:

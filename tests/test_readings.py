@@ -3,27 +3,19 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from app.inference.reader import Reader
 from app.web import readings
 from support import HOSTILE, assert_problem, drawing, encode, flat
-
-CUT = HOSTILE["cut png"][0]
 
 
 def sent(client, pictures: list[bytes], path: str = "/predict/batch", **options):
     return client.post(path, files=[("files", ("picture", picture)) for picture in pictures], **options)
 
 
-@pytest.fixture
-def pngs(digits) -> list[bytes]:
-    """64 MNIST digits of all classes."""
-    return [encode(digit) for digit in digits[::7][:64]]
-
-
-def test_each_of_64_pictures_is_answered_in_order_as_alone(client, digits, pngs):
-    pngs[3:3] = [encode(drawing(digits[350])), CUT, b"", encode(drawing(digits[120])), flat(255), b"text"]
+def test_each_of_64_pictures_is_answered_in_order_as_alone(client, digits):
+    pngs = [encode(digit) for digit in digits[::7][:64]]
+    broken = [HOSTILE[name][0] for name in ("cut header", "cut png", "cut jpeg", "empty", "white", "text")]
+    pngs[3:3] = [encode(drawing(digits[350])), *broken, flat(255, (28, 28)), encode(drawing(digits[120]))]
     answer = sent(client, pngs, "/predict/batch?frame=true")
     assert answer.status_code == 200
     for png, result in zip(pngs, answer.json()["results"], strict=True):
@@ -61,9 +53,9 @@ def test_a_batch_has_at_most_16_small_pictures_and_one_large_one_read_at_once(cl
 def test_pictures_that_wait_too_long_for_each_other_are_refused(client, digits, monkeypatch):
     read_large = Reader.read_large
 
-    async def slow(*given):
+    async def slow(*given, **options):
         await asyncio.sleep(0.8)
-        return await read_large(*given)
+        return await read_large(*given, **options)
 
     monkeypatch.setattr(Reader, "read_large", slow)
     monkeypatch.setattr(readings, "SECONDS", 0.7)

@@ -60,22 +60,10 @@ def test_the_answer_has_the_digit_ten_probabilities_the_legibility_and_the_frame
 def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way):
     scale = 40 if way == "large" else 10
     left, top, right, bottom = Image.fromarray(seven).point(lambda level: 255 * (level > 64)).getbbox()
-    expected = {
-        "left": left + 5,
-        "top": top + 10,
-        "width": right - left,
-        "height": bottom - top,
-    }  # as `drawing` drew it
+    drawn = np.array([left + 5, top + 10, right - left, bottom - top])  # as `drawing` drew it
     box = client.post("/predict?frame=true", content=WAYS[way](drawing(seven))).json()["box"]
-    assert box == pytest.approx({edge: scale * value for edge, value in expected.items()}, abs=scale)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("way", [way for way in WAYS if way != "large"])
-def test_digits_are_read_in_every_kind_of_picture(client, digits, labels, way):
-    pictures = [WAYS[way](drawing(digit)) for digit in digits[::4]]
-    answers = [client.post("/predict", content=picture).json()["digit"] for picture in pictures]
-    assert (answers != labels[::4]).mean() <= 0.02
+    assert list(box) == ["left", "top", "width", "height"]
+    assert list(box.values()) == pytest.approx(scale * drawn, abs=scale)
 
 
 def test_health_and_each_answer_name_the_models(client, picture, classifier, line_network):

@@ -1,18 +1,15 @@
 """Traces: FastAPI's span of a request, with one span for each stage of reading the picture."""
 
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx2
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from support import drawing, encode, serving, until
+from support import Response, answering, drawing, encode, serving, until
 
 STAGES = ["wait", "decode", "preprocess", "inference"]
 HERE = ["wait", "decode", "preprocess", "wait", "inference"]  # in the event loop, a picture waits for its batch
@@ -27,39 +24,24 @@ CLIENTS_SPAN = "00f067aa0ba902b7"
 OPTIONS = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_BSP_SCHEDULE_DELAY": "100"}
 
 
-@contextmanager
-def collector() -> Iterator[tuple[str, list[tuple[str, Span]]]]:
-    """Run an OpenTelemetry collector on a free port; yields its address, and each span received with its worker."""
-    received: list[tuple[str, Span]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.path == "/v1/traces":  # ignores metrics and logs, which FastAPI exports too
-                for spans in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    attributes = {each.key: each.value.string_value for each in spans.resource.attributes}
-                    for scope in spans.scope_spans:
-                        received.extend((attributes["service.instance.id"], span) for span in scope.spans)
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *arguments):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", received
-        finally:
-            server.shutdown()
-            thread.join()
+def spans_in(body: bytes) -> Iterator[tuple[str, Span]]:
+    """Parse an export; yields its spans, each with its worker."""
+    for spans in ExportTraceServiceRequest.FromString(body).resource_spans:
+        attributes = {each.key: each.value.string_value for each in spans.resource.attributes}
+        for scope in spans.scope_spans:
+            yield from ((attributes["service.instance.id"], span) for span in scope.spans)
 
 
 @pytest.mark.slow
 def test_every_worker_exports_a_span_for_each_stage_in_the_trace_that_the_client_began(seven):
     bodies = {"small": encode(seven), "large": encode(drawing(seven)), "unreadable": b"no picture"}
     sent: list[str] = []
+    received: list[tuple[str, Span]] = []
+
+    def collect(request) -> Response:
+        if request.path == "/v1/traces":  # FastAPI exports metrics and logs too
+            received.extend(spans_in(request.body))
+        return 200, {}, b""
 
     def post(number: int) -> None:
         path, body, status, _ = REQUESTS[number % len(REQUESTS)]
@@ -75,7 +57,7 @@ def test_every_worker_exports_a_span_for_each_stage_in_the_trace_that_the_client
         return len({worker for worker, _ in received}) == 2
 
     with (
-        collector() as (endpoint, received),
+        answering(collect) as endpoint,
         serving("--workers", "2", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **OPTIONS) as (process, url),
         ThreadPoolExecutor(16) as pool,
     ):

@@ -10,7 +10,6 @@ from app.inference.lines import CHARACTERS, CLASSES, OTHER
 from app.inference.text import Text, text_of
 from app.inference.transcript import Transcript
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.maps import Box
 from app.preprocess.strips import Strip
 
 WIDE = 8  # columns for each symbol in these outputs
@@ -89,19 +88,6 @@ def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(writ
     assert read(("7",), certainty=0.4).confidence < 0.6
 
 
-def test_a_digit_has_its_probabilities_its_legibility_its_box_and_its_frame():
-    ((line,), confidence, *_) = read(("-12",))
-    assert (line.text, line.confidence) == ("-12", confidence)
-    assert [digit.digit for digit in line.digits] == [1, 2]
-    for digit in line.digits:
-        assert digit.probabilities.sum() == pytest.approx(1)
-        assert (digit.probabilities.max(), digit.legibility) == pytest.approx((0.99, 1), abs=0.01)
-        assert (digit.frame.shape, digit.frame.max()) == ((28, 28), pytest.approx(1))
-    bars = [Box(62, 90, 100 + 2 * left, 100 + 2 * (left + 6)) for left in (5, 21, 37)]
-    assert [sign.box for sign in (*line.marks, *line.digits)] == bars
-    assert line.box == Box.around(np.array(bars))
-
-
 def test_touching_digits_share_no_column():
     touching = transcript("111")
     touching.strip.pixels[12:14] = 20  # a stroke through all of them
@@ -146,9 +132,4 @@ def test_a_line_of_too_many_digits_is_refused():
 
 
 def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():
-    text = read(("-1 2.5", "-", "7"))
-    assert text.text == "-1 2.5\n-\n7"
-    alone = text.digits_only()
-    assert (alone.text, alone.confidence) == ("125\n7", text.confidence)
-    assert [line.marks for line in alone.lines] == [(), ()]
-    assert alone.lines[0].digits == text.lines[0].digits
+    assert read(("-1 2.5", "-", "7")).digits_only().text == "125\n7"

@@ -121,7 +121,7 @@ def test_what_is_as_large_as_allowed_is_read():
     assert len(picture_in(escaped, content_type=JSON)) == 750_000
 
 
-GZIPPED = gzip.compress(b"x", mtime=0)
+GZIPPED, ENCODED_AS = gzip.compress(b"x", mtime=0), b"\r\nContent-Transfer-Encoding: %b"
 REFUSED = [
     (FORM, END, errors.NoFile, "no file in its field 'file'"),
     (FORM, part(b"x", NAMED % b"picture") + END, errors.NoFile, "no file in its field 'file'"),
@@ -134,12 +134,7 @@ REFUSED = [
     (FORM, part(b"x"), errors.MalformedMultipart, "is incomplete"),
     (FORM, part(b"x", NAMED % b"file" + b"\r\nX-Long: " + b"a" * 1100) + END, errors.MalformedMultipart, "damaged"),
     (FORM, part(b"x", NAMED % b"file" + b"\r\nX-A: b" * 20) + END, errors.MalformedMultipart, "damaged"),
-    (
-        FORM,
-        part(b"x", NAMED % b"file" + b"\r\nContent-Transfer-Encoding: x") + END,
-        errors.MalformedMultipart,
-        "Unknown Co",
-    ),
+    (FORM, part(b"x", NAMED % b"file" + ENCODED_AS % b"x") + END, errors.MalformedMultipart, "Unknown Co"),
     (MULTIPART, part(b"x") + END, errors.MalformedMultipart, "damaged"),
     (f"{MULTIPART}; boundary={'x' * 300}", part(b"x") + END, errors.MalformedMultipart, "damaged"),
     (RAW, b"", errors.NoFile, "no body"),
@@ -221,19 +216,6 @@ def test_large_json_without_a_picture_is_refused_before_it_takes_memory(start, u
     body = start + unit * (19_000_000 // len(unit)) + end
     with taking_less_than(times * len(body)), pytest.raises(errors.MalformedJson, match=message):
         picture_in(body, content_type=JSON)
-
-
-def test_base64_of_many_words_takes_little_memory():
-    body = b'{"image": "' + b"AAAA " * 200_000 + b'"}'
-    with taking_less_than(7 * len(body)):
-        assert picture_in(body, content_type=JSON) == bytes(600_000)
-
-
-def test_a_bomb_is_refused_before_it_is_inflated():
-    bomb = gzip.compress(part(bytes(100_000_000)), compresslevel=1)
-    for content_type in (RAW, JSON, FORM):
-        with taking_less_than(50_000_000), pytest.raises(errors.UploadTooLarge):
-            picture_in(bomb, content_type=content_type, encoding="gzip")
 
 
 def test_a_form_is_freed_without_a_garbage_collection():
