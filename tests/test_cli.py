@@ -20,6 +20,7 @@ import httpx2
 import pytest
 from rich.cells import cell_len
 
+from app.web.answers import Prediction, Text
 from support import (
     DIGITS,
     LINE,
@@ -129,7 +130,8 @@ def csv_of(columns: str, *answers: str) -> str:
 
 
 def json_of(answer: dict) -> str:
-    lines = {"file": "none\n.png", "error": NO_FILE}, {"file": NAME, **answer, "unsure": True}
+    shown = (Prediction if "digit" in answer else Text)(**answer).model_dump(exclude_unset=True)
+    lines = {"file": "none\n.png", "error": NO_FILE}, {"file": NAME, **shown, "unsure": True}
     return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 

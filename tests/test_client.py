@@ -41,7 +41,8 @@ LONGEST = {**NUMBER, "lines": [{**LINE, "digits": LINE["digits"] * MAX_DIGITS}] 
 @pytest.mark.parametrize(("ask", "content"), [(predict, SEVEN), (read, NUMBER), (read, LONGEST)])
 def test_an_answer_is_parsed(ask, content):
     with asking(lambda _: (200, {}, content)) as service:
-        assert ask(service).model_dump(exclude_unset=True) == content
+        parsed = ask(service).model_dump(exclude_unset=True)
+    assert {**parsed, **content} == parsed
 
 
 @pytest.fixture

@@ -8,11 +8,14 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -184,5 +187,20 @@ def new_pool(count: int, files: tuple[Path, Path]) -> ProcessPool:
     os.environ.setdefault("PYTHONSAFEPATH", "1")  # or a folder `app` in the working directory would be imported
     context.set_forkserver_preload([read_within.__module__])
     pool = ProcessPool(count, context=context, initializer=prepare_process, initargs=files)
-    assert pool.active  # reading this property starts the pool
+    with interrupts_held():
+        assert pool.active  # reading this property starts the pool
     return pool
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Start processes with SIGINT blocked: Ctrl-C in a terminal reaches them too, and would interrupt their start-up."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # if the first of these processes started it, it would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -67,11 +67,6 @@ class Components(NamedTuple):
         return cls(labels, mass, box)
 
     @property
-    def height(self) -> NDArray[np.int64]:
-        """Height of each component (n + 1,)."""
-        return self.box[:, 1] - self.box[:, 0]
-
-    @property
     def size(self) -> NDArray[np.int64]:
         """Longer side of each component (n + 1,)."""
         top, bottom, left, right = self.box.T

@@ -5,7 +5,6 @@ import signal
 import socket
 import sys
 from functools import partial
-from multiprocessing import resource_tracker
 from tempfile import TemporaryDirectory
 
 import structlog
@@ -13,10 +12,11 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from app.inference.decoders import interrupts_held
 from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
-from app.server.worker import METRICS_FOLDER, hold_interrupts
+from app.server.worker import METRICS_FOLDER
 from app.settings import PREFIX, Settings, unknown_variables
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
@@ -50,11 +50,8 @@ class Workers(Multiprocess):
 
     def init_processes(self) -> None:
         """Start the workers, which inherit a blocked SIGINT until `create_worker_app` unblocks it."""
-        if sys.platform != "win32":
-            resource_tracker.ensure_running()  # if the first worker started it, it would unblock SIGINT
-        hold_interrupts(True)
-        super().init_processes()
-        hold_interrupts(False)
+        with interrupts_held():
+            super().init_processes()
 
 
 def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:

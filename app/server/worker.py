@@ -19,7 +19,8 @@ METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1
 
 def create_worker_app() -> FastAPI:
     """Create the application of this worker, with settings from the environment."""
-    hold_interrupts(False)  # uvicorn's handler is installed by now
+    if sys.platform != "win32":  # blocked so far; uvicorn's handler is installed by now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     settings = Settings()
     logs.configure(settings.log_level, settings.log_format)
     threading.Thread(target=end_with_parent, daemon=True).start()
@@ -29,12 +30,6 @@ def create_worker_app() -> FastAPI:
     app = create_app(settings)
     memory.tune()
     return app
-
-
-def hold_interrupts(is_held: bool) -> None:
-    """Block or unblock SIGINT, the signal of Ctrl-C."""
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_BLOCK if is_held else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def end_with_parent() -> None:
