@@ -46,8 +46,7 @@ class Settings(BaseSettings):
         description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(),
-        description="Comma-separated API keys. If any are set, reading pictures and `/metrics` require one.",
+        default=(), description="Comma-separated API keys. If any are set, reading pictures and `/metrics` require one."
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Comma-separated origins whose pages may call the API. `*` allows all."

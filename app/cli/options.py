@@ -30,8 +30,7 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE|FOLDER...", help="Picture files, folders, or - for standard input.")
 ]
 Length = Annotated[
-    int | None,
-    typer.Option(metavar="NUMBER", min=1, max=MAX_DIGITS, help="Number of digits, if known."),
+    int | None, typer.Option(metavar="NUMBER", min=1, max=MAX_DIGITS, help="Number of digits, if known.")
 ]
 Page = Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Page of each TIFF or PDF, if it has several.")]
 Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
@@ -57,8 +56,7 @@ LinesModel = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, one row per picture or line of writing.")]
 OutputFile = Annotated[
-    Path | None,
-    typer.Option("--output", metavar="FILE", help="Write to this .csv, .json or .jsonl file."),
+    Path | None, typer.Option("--output", metavar="FILE", help="Write to this .csv, .json or .jsonl file.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Read only pictures that are not yet in the file.")]
 MinConfidence = Annotated[

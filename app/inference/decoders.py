@@ -194,7 +194,7 @@ def new_pool(count: int, files: tuple[Path, Path]) -> ProcessPool:
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Start processes with SIGINT blocked: Ctrl-C in a terminal reaches them too, and would interrupt their start-up."""
+    """Start processes with SIGINT blocked: Ctrl-C in a terminal reaches them too, and would break their start-up."""
     if sys.platform == "win32":
         yield
         return

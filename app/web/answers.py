@@ -8,8 +8,7 @@ LEGIBLE = 0.5  # legibility below which a picture probably does not show one who
 PATCHES = 7  # along each side of a frame; as in `app.inference.occlusion`, which takes long to import
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
-    str | None,
-    Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI."),
+    str | None, Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI.")
 ]
 Model = Annotated[
     str, Field(description="Version of the model that read the picture: the first 12 hex digits of its file's SHA-256.")

@@ -21,10 +21,7 @@ from app.web.uploads import read_raw
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MODEL = "/v2/models/digits"
 BODY: dict[str, Any] = {
-    "application/json": {
-        "schema": {"$ref": "#/components/schemas/InferRequest"},
-        "example": tensors.REQUEST_EXAMPLE,
-    },
+    "application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}, "example": tensors.REQUEST_EXAMPLE},
     "application/octet-stream": BINARY,
 }
 BODY_RULES = f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the JSON."

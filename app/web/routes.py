@@ -30,11 +30,7 @@ OBJECT = {
     "schema": {"type": "object", "required": [IMAGE], "properties": {IMAGE: ENCODED}},
     "example": {IMAGE: answers.PNG_EXAMPLE},
 }
-BODY: dict[str, Any] = {
-    "multipart/form-data": FORM,
-    "application/octet-stream": BINARY,
-    "application/json": OBJECT,
-}
+BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY, "application/json": OBJECT}
 BODY_RULES = "The format of the picture is detected from its content; the declared type of a raw body is ignored."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
 SEVERAL_FORM = {
@@ -156,17 +152,12 @@ async def health(request: Request, service: Serving) -> answers.Health:
     """Report whether the service is ready, and its models: 503 as soon as it is told to stop."""
     service.draining.check()
     return answers.Health(
-        version=request.app.version,
-        corrections=service.corrections is not None,
-        models=request.app.state.models,
+        version=request.app.version, corrections=service.corrections is not None, models=request.app.state.models
     )
 
 
 @unguarded.get(
-    "/health/live",
-    summary="Does the service run?",
-    tags=["service"],
-    responses=answers.documentation({"status": "ok"}),
+    "/health/live", summary="Does the service run?", tags=["service"], responses=answers.documentation({"status": "ok"})
 )
 async def live() -> answers.Live:
     """Report that the service runs, even if it is told to stop: for a liveness probe."""
