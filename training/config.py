@@ -21,16 +21,15 @@ MODEL, LINES_MODEL = MODELS / "digits.onnx", MODELS / "lines.onnx"
 RUNS = Path("runs")
 
 
-def number(kind: type[int] | type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
+def limited(kind: type[int] | type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
     """Make a parser of numbers in [low, high)."""
 
-    def parsed(text: str) -> float:
+    def number(text: str) -> float:  # argparse says "invalid number value"
         if not low <= (value := kind(text)) < high:
             raise argparse.ArgumentTypeError(f"{text} is not {f'at least {low}' if high == math.inf else 'below 1'}")
         return value
 
-    parsed.__name__ = kind.__name__  # argparse says "invalid int value"
-    return parsed
+    return number
 
 
 def option(default: Any, meaning: str, **parsing: Any) -> Any:  # noqa: ANN401
@@ -46,14 +45,14 @@ def numbers(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
-COUNT: dict[str, Any] = {"type": number(int, 1), "metavar": "N"}
+COUNT: dict[str, Any] = {"type": limited(int, 1), "metavar": "N"}
 # Batch normalisation and non-digits need two digits per batch.
-SIZE = {"type": number(int, 2), "metavar": "N"}
-RATE = {"type": number(float, 1e-9), "metavar": "R"}
-DECAY = {"type": number(float, 0), "metavar": "W"}
+SIZE = {"type": limited(int, 2), "metavar": "N"}
+RATE = {"type": limited(float, 1e-9), "metavar": "R"}
+DECAY = {"type": limited(float, 0), "metavar": "W"}
 SEEDS = {"type": int, "nargs": "+", "metavar": "N"}
 PRECISIONS = ["auto", "fp32", "bf16"]
-SHARE = {"type": number(float, 0, 1), "metavar": "P"}
+SHARE = {"type": limited(float, 0, 1), "metavar": "P"}
 
 
 @dataclass(frozen=True)
@@ -97,12 +96,8 @@ class Config:
     @property
     def course(self) -> str:
         """A description of the run in words."""
-        if not self.channels:
-            return f"{self.epochs} epochs"
-        return (
-            f"{self.convolution_epochs} epochs as a convolutional network ({numbers(self.channels)} channels), then "
-            f"converted to a dense one, all of whose weights are free, for {self.epochs - self.convolution_epochs} more"
-        )
+        start = f", the first {self.convolution_epochs} as a convolutional network ({numbers(self.channels)} channels)"
+        return f"{self.epochs} epochs{start if self.channels else ''}"
 
     def command(self) -> str:
         """Return the command line that repeats this recipe."""
@@ -135,13 +130,8 @@ def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> 
     ):
         run.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
     run.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"parent of the run's folder ({runs})")
-    run.add_argument(
-        "--resume",
-        nargs="?",
-        const="",
-        metavar="RUN",
-        help="resume the run in this folder (by default the newest), with its options",
-    )
+    resume = "resume the run in this folder (by default the newest), with its options"
+    run.add_argument("--resume", nargs="?", const="", metavar="RUN", help=resume)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -152,12 +142,7 @@ def parser() -> argparse.ArgumentParser:
     for each in fields(Config):
         recipe.add_argument(f"--{each.name.replace('_', '-')}", **each.metadata)
     add_run_options(p, RUNS, MODEL.name)
-    p.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="log to the run's folder for TensorBoard (needs the extra tensorboard)",
-    )
-    p.add_argument("--device", default="auto", help="cpu, cuda or mps; auto uses an accelerator if there is one (auto)")
+    p.add_argument("--tensorboard", action="store_true", help="log the curves too (needs the extra tensorboard)")
     return p
 
 
@@ -166,13 +151,14 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     p = parser()
     arguments = p.parse_args(argv)
     choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
+    choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
     given = [*choices, *(name for name in ("recipe", "pictures") if getattr(arguments, name))]
     if arguments.resume is not None and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
     if arguments.output and (arguments.output.is_dir() or arguments.output.parent.is_file()):
         p.error(f"--output {arguments.output} is not a file's name")
-    config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
+    config = replace(RECIPES[arguments.recipe or "quick"], **choices)
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
     if config.channels and not config.convolution_epochs:
@@ -180,8 +166,3 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments
-
-
-def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Replace lists by tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -5,16 +5,9 @@ from collections.abc import Callable
 import torch
 from torch.utils.benchmark import Timer
 
-from training.errors import TrainingError
 
-
-def choose_device(name: str) -> torch.device:
-    """Return the named device; "auto" is an accelerator if there is one."""
-    if name != "auto":
-        try:
-            return torch.empty(0, device=name).device
-        except (AssertionError, RuntimeError) as error:
-            raise TrainingError(f"--device {name} cannot be used: {str(error).splitlines()[0]}") from error
+def choose_device() -> torch.device:
+    """Return an accelerator if there is one, else the CPU."""
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return accelerator or torch.device("cpu")
 

@@ -48,23 +48,17 @@ PENS = 0, 0, 1, 2, 3, 4, 5  # radii by which strokes are widened; they are 2 of 
 Characters = Sequence[NDArray[np.uint8]]  # each (105, 105), ink = 255
 
 
-def chosen(file: Path | None) -> Path:
-    """Return the named file, or the usual one; say so if there is none."""
-    file = file or FILE
-    if not file.exists():
-        print(f"Training without Omniglot's characters: {file} does not exist.")
-    return file
-
-
-def load(file: Path) -> list[NDArray[np.uint8]]:
-    """Load the characters.
+def load(file: Path | None = None) -> list[NDArray[np.uint8]]:
+    """Load the characters. If the file does not exist, say so, and return none.
 
     Parameters
     ----------
-    file : Path
-        ``images_background.zip`` of https://github.com/brendenlake/omniglot. Without it, there are no characters.
+    file : Path, optional
+        ``images_background.zip`` of https://github.com/brendenlake/omniglot; by default, data/omniglot.zip.
     """
+    file = file or FILE
     if not file.exists():
+        print(f"Training without Omniglot's characters: {file} does not exist.")
         return []
     with zipfile.ZipFile(file) as archive:
         names = [name for name in sorted(archive.namelist()) if name.endswith(".png") and is_used(name)]

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from training.errors import TrainingError
 
@@ -62,6 +61,13 @@ class Run:
             writer.writeheader()
             writer.writerows(self.history)
 
+    def step(self, rate: float) -> None:
+        """Take a step at a learning rate, and clear the gradients."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
     def restore(self, state: Mapping[str, Any]) -> "Run":
         """Continue from a checkpoint."""
         self.model.load_state_dict(state["model"])
@@ -76,24 +82,15 @@ def checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
     return torch.load(file, map_location=device, weights_only=True) if file.exists() else None
 
 
-def fit(
-    run: Run,
-    epochs: int,
-    steps: int,
-    next_epoch: Callable[["tqdm[Any]"], Row],
-    log: Callable[[Row], None] | None = None,
-) -> None:
-    """Train up to a number of epochs, saving the run after each. `next_epoch` takes the steps, and returns measures."""
-    with tqdm(total=epochs * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
-        while run.epochs < epochs:
-            bar.set_description(f"epoch {run.epochs + 1}/{epochs}")
-            started = time.perf_counter()
-            row = next_epoch(bar)
-            run.add({"epoch": run.epochs + 1, **row, "seconds": time.perf_counter() - started})
-            if log:
-                log(run.history[-1])
-            measures = (f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}" for name, v in row.items())
-            bar.write(f"epoch {run.epochs:3}  {', '.join(measures).replace('_', ' ')}")
+def fit(run: Run, epochs: int, next_epoch: Callable[[], Row], log: Callable[[Row], None] = lambda _: None) -> None:
+    """Train up to a number of epochs, saving the run after each. `next_epoch` returns its measures."""
+    while run.epochs < epochs:
+        started = time.perf_counter()
+        row = next_epoch()
+        run.add({"epoch": run.epochs + 1, **row, "seconds": time.perf_counter() - started})
+        log(run.history[-1])
+        measures = (f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}" for name, v in row.items())
+        print(f"epoch {run.epochs:3} of {epochs}  {', '.join(measures).replace('_', ' ')}", flush=True)
 
 
 def learning_rate(peak: float, progress: float) -> float:
@@ -137,4 +134,4 @@ def new_folder(runs: Path, options: Mapping[str, object]) -> Path:
 def options_in(folder: Path) -> dict[str, Any]:
     """Read the recipe of an earlier run."""
     options: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return options
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}

@@ -7,10 +7,9 @@ from functools import cache
 from io import BytesIO
 
 import numpy as np
+from drawing import traced
 from PIL import Image
 from playwright.sync_api import Browser, CDPSession, Page, expect
-
-from drawing import traced
 
 SEVEN = [
     (0.3, 0.25),

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from drawing import traced
 from PIL import Image, ImageDraw
 from playwright.sync_api import expect
 
@@ -24,7 +25,6 @@ from browsing import (
     touch,
     trace,
 )
-from drawing import traced
 from training.strokes import CELLS, distance, enlarged
 
 pytestmark = pytest.mark.slow
