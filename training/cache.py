@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -14,50 +14,57 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from training.data import Digits
+from training.data import DEFAULT_ROOT, Digits
 from training.omniglot import Characters
 
 Arrays = Mapping[str, NDArray[Any]]
 Maker = Callable[[Digits, Characters, int, int], Arrays]  # from digits, characters, a count and a seed
 
+VERSION = 3  # of what is made: everything is made again when it changes
+FOLDER = DEFAULT_ROOT / "generated"
+DIGITS_PER_FILE = 5_000  # at most
+
 
 def cached(
-    make: Maker,
-    version: int,
-    jobs: Sequence[tuple[Digits, Characters, int, int]],
-    folder: Path,
-    processes: int | None = None,
+    make: Maker, digits: Digits, characters: Characters, count: int, per_file: int, seed: int, folder: Path | None
 ) -> list[dict[str, NDArray[Any]]]:
-    """Call a function with the arguments of each job, or load what it returned before.
+    """Make arrays from digits and characters, or load those that were made before, in as many processes as threads.
 
     Parameters
     ----------
     make : callable
-        Makes arrays from digits, characters, a count and a seed.
-    version : int
-        Version of the function: everything is made again when it changes.
-    jobs : sequence of (Digits, Characters, int, int)
-        Its arguments, one file each.
-    folder : Path
+        Makes the arrays of a file, from some of the digits, the characters, a count and a seed.
+    digits : Digits
+        In the order of MNIST's files, and on the CPU. Each file is made from its share of them.
+    characters : Characters
+        See `training.omniglot`.
+    count : int
+        How much to make.
+    per_file : int
+        How much of it is in one file, at most.
+    seed : int
+        Seed of the first file; the next one has the next seed.
+    folder : Path, optional
         Where the files are kept.
-    processes : int, optional
-        Number of processes; by default, the number of cores.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{key_of(version, *job)}.npz" for job in jobs]
+    files = -(-count // per_file)
+    indices, counts = (torch.arange(total).tensor_split(files) for total in (len(digits), count))
+    parts = [digits.take(index[:DIGITS_PER_FILE]) for index in indices]
+    jobs = [(part, characters, len(some), seed + k) for k, (part, some) in enumerate(zip(parts, counts, strict=True))]
+    paths = [(folder or FOLDER) / name_of(make, *job) for job in jobs]
     missing = [(job, path) for job, path in zip(jobs, paths, strict=True) if not path.exists()]
-    with ProcessPoolExecutor(processes or os.cpu_count(), get_context("spawn")) as pool:
+    with ProcessPoolExecutor(torch.get_num_threads(), get_context("spawn")) as pool:
         futures = [pool.submit(make_file, make, *each) for each in missing]
         for future in tqdm(futures, make.__name__.replace("_", " "), unit="file", disable=None if missing else True):
             future.result()
     return [load(path) for path in paths]
 
 
-def key_of(version: int, digits: Digits, characters: Characters, count: int, seed: int) -> str:
-    """Return a name that changes with what is made, and what it is made from."""
+def name_of(make: Maker, digits: Digits, characters: Characters, count: int, seed: int) -> str:
+    """Return a file name that changes with what is made, and what it is made from."""
     digest = hashlib.sha256(digits.images.numpy().tobytes())
-    digest.update(str((version, len(characters), count, seed)).encode())
-    return digest.hexdigest()[:16]
+    digest.update(str((make.__name__, VERSION, len(characters), count, seed)).encode())
+    return f"{digest.hexdigest()[:16]}.npz"
 
 
 def make_file(make: Maker, job: tuple[Digits, Characters, int, int], path: Path) -> None:

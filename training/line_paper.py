@@ -13,6 +13,8 @@ from torch import Generator, Tensor
 from app.inference.lines import MIN_SPREAD
 from app.preprocess.strips import MARGIN, STRIP_HEIGHT
 from training.line_ink import InkLine
+from training.pen import uniform
+from training.wear import blurred, thickened, thinned, wear
 
 WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
 
@@ -69,11 +71,13 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
         (N, 32, W) float: grey pixels, each strip with mean 0 and standard deviation 1.
     """
     random = Random(len(masks), generator)
-    ink = repenned(moved(masks, random), random)
+    ink = wear(moved(masks, random), generator, PENS)
     grey = 1 - random.between(0.5, 0.95) * ink
     printed = random.picked(1 / 2)
     grey[printed] = on_paper(ink[printed], Random(len(printed), generator))
-    grey = surrounded(sensed(coarsened(grey, random), random), random)
+    grey = wear(grey, generator, CAMERA)
+    noise = torch.randn(grey.shape, generator=generator) * random.between(0, 0.05) * random.chosen(0.6)
+    grey = surrounded(grey + noise, random)
     middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
     grey = torch.where(random.chosen(0.1) > 0, (grey > middle).float(), grey)
     return normalised(torch.where(random.chosen(0.25) > 0, 1 - grey, grey))
@@ -100,39 +104,29 @@ def moved(masks: Tensor, random: Random) -> Tensor:
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 
-def repenned(ink: Tensor, random: Random) -> Tensor:
-    """Make strokes thicker, thinner or softer."""
-    thick, thin = random.chosen(0.2) * random.between(0, 0.8), random.chosen(0.2) * random.between(0, 0.5)
-    ink = torch.lerp(ink, F.max_pool2d(ink, 3, 1, 1), thick)
-    ink = torch.lerp(ink, -F.max_pool2d(-ink, (1, 3), 1, (0, 1)), thin)
-    return torch.lerp(ink, blurred(ink), random.chosen(0.4) * random.between(0, 1))
-
-
 def on_paper(ink: Tensor, random: Random) -> Tensor:
-    """Put ink on paper that is printed on and unevenly lit."""
-    size = (ink.shape[1], ink.shape[2])
-    return lit(paper(random, size) - random.between(0.15, 0.95) * ink * uneven(random, size), random)
-
-
-def uneven(random: Random, size: tuple[int, int]) -> Tensor:
-    """Make ink that is stronger in some places than in others."""
-    return (1 + random.smooth(size, (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)).clamp(0.3, 1.3)
+    """Put ink, stronger in some places than in others, on paper that is printed on and unevenly lit."""
+    _, height, width = ink.shape
+    strength = 1 + random.smooth((height, width), (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)
+    grey = paper(random, (height, width)) - random.between(0.15, 0.95) * ink * strength.clamp(0.3, 1.3)
+    light = 1 - random.smooth((height, width), (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
+    x = torch.arange(width) / width
+    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()  # of a shadow, or of the sheet
+    return grey * light * (1 - edge * random.between(0.1, 0.7) * random.chosen(0.2))
 
 
 def paper(random: Random, size: tuple[int, int]) -> Tensor:
     """Make paper, 1 = white, with printed patterns and lines; a third is plain."""
     height, width = size
     y, x = torch.arange(height)[:, None], torch.arange(width)[None].float()
-    printed = random.chosen(0.67)
     angle = random.between(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
     bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
     sheet = 1 - random.smooth(size, (3, 5)).abs() * random.between(0, 0.1) * random.chosen(0.3)
-    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 10)) + bend)
-    sheet = sheet - waves * random.between(0.01, 0.13) * random.chosen(0.4)
-    across = x * (angle + 0.8).cos() + y * (angle + 0.8).sin()
-    hatch = (torch.sin(across * (2 * math.pi / random.between(3, 12)) + 0.3 * bend) > 0.75).float()
-    sheet = sheet - hatch * random.between(0.03, 0.25) * random.chosen(0.2)
+    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 12)) + bend)
+    hatch = (waves > 0.75).float()
+    pattern = torch.where(random.chosen(0.33) > 0, 2 * hatch, waves)
+    sheet = sheet - pattern * random.between(0.01, 0.13) * random.chosen(0.5)
     for _ in range(2):
         edge = random.chosen(0.5) * (height - 1) + random.between(-2, 3)
         row = torch.where(random.chosen(0.6) > 0, edge, random.between(0, height))
@@ -140,19 +134,15 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
         thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
         rule = ((y - row - slope).abs() < thick).float()
         sheet = torch.minimum(sheet, 1 - rule * random.between(0.05, 0.8) * random.chosen(0.25))
-    return torch.where(printed > 0, sheet, torch.ones_like(sheet))
+    return torch.where(random.chosen(0.67) > 0, sheet, torch.ones_like(sheet))
 
 
-def coarsened(grey: Tensor, random: Random) -> Tensor:
-    """Show some strips as if they had been small, or out of focus, and enlarged: a fifth of the batch each time."""
-    _, height, width = grey.shape
-    chosen = random.picked(1 / 5)
-    factor = float(torch.rand((), generator=random.generator)) * 1.8 + 1.2
-    size = round(height / factor), round(width / factor)
-    small = F.interpolate(grey[chosen][:, None], size, mode="area")
-    grey = grey.clone()
-    grey[chosen] = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
-    return grey
+def coarsened(grey: Tensor, generator: Generator) -> Tensor:
+    """Show strips as if they had been small, or out of focus, and enlarged."""
+    factor = uniform((), 1.2, 3, generator).item()
+    height, width = grey.shape[1:]
+    small = F.interpolate(grey[:, None], (round(height / factor), round(width / factor)), mode="area")
+    return F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
 
 
 def surrounded(grey: Tensor, random: Random) -> Tensor:
@@ -169,28 +159,5 @@ def surrounded(grey: Tensor, random: Random) -> Tensor:
     return grey
 
 
-def sensed(grey: Tensor, random: Random) -> Tensor:
-    """Blur and add noise, as a camera or scanner does."""
-    soft = torch.lerp(grey, blurred(grey), random.chosen(0.35) * random.between(0, 1))
-    strength = random.between(0, 0.05) * random.chosen(0.6)
-    return soft + torch.randn(grey.shape, generator=random.generator) * strength
-
-
-def lit(grey: Tensor, random: Random) -> Tensor:
-    """Light the paper unevenly, with shadows, and with the desk or another strip in view at an end."""
-    size = (grey.shape[1], grey.shape[2])
-    x = torch.arange(size[1])[None, None] / size[1]
-    light = 1 - random.smooth(size, (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
-    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()
-    light = light * (1 - edge * random.between(0.1, 0.5) * random.chosen(0.12))
-    grey = grey * light
-    desk = random.between(0.05, 0.8) + random.smooth(size, (10, 30)) * 0.04
-    for side in (x, 1 - x):
-        is_desk = (side < random.between(0, 0.06)).float() * random.chosen(0.06)
-        grey = torch.lerp(grey, desk, is_desk)
-    return grey
-
-
-def blurred(grey: Tensor) -> Tensor:
-    """Average over 3×3 pixels."""
-    return F.avg_pool2d(grey[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+PENS = (thickened, 0.2), (thinned, 0.2), (blurred, 0.4)
+CAMERA = (coarsened, 0.2), (blurred, 0.35)

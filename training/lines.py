@@ -23,11 +23,12 @@ from tqdm import tqdm
 
 from app.inference.ctc import best_path, symbols_of
 from app.preprocess.strips import STRIP_HEIGHT
-from training import data, line_cache, line_export, line_pictures, omniglot
+from training import data, line_export, line_pictures, omniglot
 from training.calibrate import best_temperature
 from training.config import COUNT, LINES_MODEL, add_run_options
 from training.device import speedup_in_bf16
 from training.errors import exit_status, until_interrupted
+from training.generated import lines_of
 from training.line_ink import InkLine
 from training.line_net import LineNet
 from training.line_paper import batch_of, painted
@@ -168,9 +169,8 @@ def train(arguments: argparse.Namespace) -> int:
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
     characters = omniglot.load(arguments.others)
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
-    place = characters, data.DEFAULT_ROOT / "lines", arguments.threads
-    lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)
-    held_out = line_cache.lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, *place)
+    lines = lines_of(training, recipe.lines, recipe.seed, characters)
+    held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
     run = setup(recipe, earlier or new_folder(arguments.runs, asdict(recipe)))
     is_bf16 = speedup_in_bf16(lambda: run.model.eval()(torch.zeros(16, STRIP_HEIGHT, 144))) > 1
     print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {run.folder}")

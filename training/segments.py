@@ -72,11 +72,11 @@ def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[tuple[Map, int]]
     writer.write("".join(rng.choice(SIGNS, p=SHARES) + "d" for _ in range(rng.integers(2, 5))).lstrip(MARKS))
     ink, source = writer.row.cropped(), writer.row.source[writer.row.rows]
     labels = np.array([symbol - 1 if symbol <= CLASSES else NONE for symbol in writer.symbols])
-    for segment in runs(ink > INKED, pieces(source, writer.hand.slant, rng)):
+    for segment in runs(ink > INKED, pieces(source, writer.slant, rng)):
         rows, columns = (np.flatnonzero(segment.any(axis=axis)) for axis in (1, 0))
         cut = np.where(segment, ink, np.float32(0))[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         label = judge(ink, source, labels, segment)
-        if label is not None and (label != NONE or not is_ambiguous(cut.shape, writer.hand.slant)):
+        if label is not None and (label != NONE or not is_ambiguous(cut.shape, writer.slant)):
             yield frame_from_ink(cut), label
 
 

@@ -37,10 +37,11 @@ class Strokes:
         rows, columns = (np.flatnonzero((self.field > 0).any(axis=axis)) for axis in (1, 0))
         return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
 
-    def extent(self, height: float) -> NDArray[np.float64]:
-        """Return the width and height in pixels of the digit drawn `height` pixels tall."""
+    def halved(self) -> "Strokes":
+        """Return these strokes, cropped, in cells of twice the side."""
         left, top, right, bottom = self.box
-        return np.array([right - left, bottom - top]) * (height / (bottom - top))
+        cropped = np.pad(self.field, 4, "edge")[top : bottom + 8, left : right + 8]
+        return Strokes(np.asarray(Image.fromarray(cropped).reduce(2), np.float32) / np.float32(2))
 
 
 def enlarged(digit: Digit) -> Map:

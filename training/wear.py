@@ -1,7 +1,7 @@
 """Vary a digit's ink as pens, paper and preprocessing do: thicken, thin, blur, fade, tear, leave part of a line."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,23 +13,29 @@ from training.pen import draw, uniform
 MIDDLE = (FRAME_SIDE - 1) / 2
 
 
-def wear(images: Tensor, generator: Generator) -> Tensor:
+Effect = Callable[[Tensor, Generator], Tensor]
+Effects = Sequence[tuple[Effect, float]]  # with the share of the images that get each
+
+
+def wear(images: Tensor, generator: Generator, effects: Effects | None = None) -> Tensor:
     """Apply each effect to a random subset of the images.
 
     Parameters
     ----------
     images : Tensor
-        (N, 28, 28) float in [0, 1], background = 0.
+        (N, H, W) float in [0, 1], background = 0.
     generator : Generator
         Source of randomness, on the images' device.
+    effects : sequence of (Effect, float), optional
+        By default EFFECTS, for images of 28×28 pixels.
 
     Returns
     -------
     Tensor
-        (N, 28, 28) float in [0, 1].
+        (N, H, W) float in [0, 1].
     """
     images = images.clone()
-    for effect, share in EFFECTS:
+    for effect, share in effects or EFFECTS:
         order = torch.randperm(len(images), generator=generator, device=generator.device)
         chosen = order[: round(share * len(images))]
         images[chosen] = effect(images[chosen], generator)
@@ -49,7 +55,8 @@ def thinned(images: Tensor, generator: Generator) -> Tensor:
 def blurred(images: Tensor, generator: Generator) -> Tensor:
     """Blur with the kernel 1 2 1 along both axes, at a random strength."""
     weights = images.new_tensor([0.25, 0.5, 0.25])
-    soft = F.conv2d(images[:, None], torch.outer(weights, weights)[None, None], padding=1)[:, 0]
+    padded = F.pad(images[:, None], (1, 1, 1, 1), mode="replicate")
+    soft = F.conv2d(padded, torch.outer(weights, weights)[None, None])[:, 0]
     return torch.lerp(images, soft, per_image(images, 0, 0.9, generator))
 
 
@@ -105,8 +112,7 @@ def line(middle: Tensor, angle: Tensor, half_length: Tensor) -> Tensor:
     return torch.stack([middle - half, middle + half], dim=1)
 
 
-Effect = Callable[[Tensor, Generator], Tensor]
-EFFECTS: tuple[tuple[Effect, float], ...] = (
+EFFECTS: Effects = (
     (thickened, 0.25),
     (thinned, 0.25),
     (blurred, 0.25),

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from app.preprocess.maps import Map
-from training.paper import levels
+from training.paper import drawn, levels
 from training.strokes import Strokes
 
 Span = tuple[float, float]
@@ -25,15 +25,15 @@ class Hand(NamedTuple):
     pen_width: float
 
 
-def written(strokes: Strokes, height: float, slant: float) -> Map:
-    """Draw a mask of one digit, (h, w), cropped to its ink, `height` pixels high and slanted to the right."""
+def written(strokes: Strokes, height: float, slant: float, stretch: float = 1.0) -> Map:
+    """Draw a mask of one digit, (h, w), cropped to its ink: `height` pixels high, slanted to the right, stretched."""
     left, top, right, bottom = strokes.box
     scale = (bottom - top) / height
-    reach = abs(slant) * height / 2
-    size = int(np.ceil((right - left) / scale + 2 * reach)) + 4, int(np.ceil(height)) + 4
+    across, x = scale / stretch, scale * slant  # higher rows lie further to the right
+    reach = abs(slant) * height / 2 * stretch
+    size = int(np.ceil((right - left) / across + 2 * reach)) + 4, int(np.ceil(height)) + 4
     middle = (left + right) / 2, (top + bottom) / 2
-    x = scale * slant  # higher rows lie further to the right
-    onto = (scale, x, middle[0] - scale * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
+    onto = (across, x, middle[0] - across * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
     field = Image.fromarray(strokes.field).transform(
         size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
     )
@@ -55,14 +55,11 @@ def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -
     """
     fine, above = 4, 0.3  # pixels per pixel of the mask; room above the digits' top, in digit heights
     unit, width = height * fine, round(height * fine * max(0.06, width))
-    image = Image.new("L", (int(2.4 * unit), int(1.8 * unit)))
-    draw = ImageDraw.Draw(image)
-    for stroke in mark_strokes(kind, rng):
-        points = [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + above)) for x, y in stroke]
-        draw.line(points, fill=255, width=width, joint="curve")
-        for x, y in (points[0], points[-1]):
-            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    mask = levels(image.reduce(fine))
+    strokes = [
+        [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + above)) for x, y in stroke]
+        for stroke in mark_strokes(kind, rng)
+    ]
+    mask = levels(drawn((int(2.4 * unit), int(1.8 * unit)), strokes, width).reduce(fine))
     rows, columns = extent(mask, 0.2)
     return mask[rows, columns], above - float(rows.start) / height
 
