@@ -67,7 +67,7 @@ def smooth(corners: ArrayLike, rng: Generator) -> NDArray[np.float64]:
     """Return points (P, 2) on a curve near the given ones, which is round or has corners."""
     near = np.asarray(corners) + rng.normal(0, 0.06, np.shape(corners))
     spline = make_interp_spline(np.arange(len(near)), near, int(rng.integers(1, min(4, len(near)))))
-    curve: NDArray[np.float64] = spline(np.linspace(0, len(near) - 1, 12 * (len(near) - 1) + 1))
+    curve: NDArray[np.float64] = spline(np.linspace(0, len(near) - 1, 8 * (len(near) - 1) + 1))
     return curve
 
 

@@ -15,7 +15,7 @@ from training.data import NOTHING, Digits
 from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
 from training.paper import resized
-from training.strokes import Strokes, felt, pen
+from training.strokes import felt, pen, smaller
 from training.writing import Row, Span, mark, written
 
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 30 ms each
@@ -39,14 +39,14 @@ class Glyphs:
     def __init__(self, digits: Digits, others: Characters, rng: Generator) -> None:
         self.labels: NDArray[np.int64] = digits.labels.numpy()
         self.others, self._rng = others, rng
-        self._images, self._strokes = digits.images.numpy(), dict[int, Strokes]()
+        self._images, self._strokes = digits.images.numpy(), dict[int, Map]()
 
-    def strokes(self, index: int) -> Strokes:
+    def strokes(self, index: int) -> Map:
         """Redraw a digit: some with a pen of their own, the others with MNIST's strokes."""
         if index not in self._strokes:
             is_own, width = self._rng.random() < OWN_PEN, 1 / self._rng.uniform(7, 26)
             strokes = pen(self._images[index], width) if is_own else felt(self._images[index])
-            self._strokes[index] = strokes.halved()
+            self._strokes[index] = smaller(strokes)
         return self._strokes[index]
 
 
@@ -66,14 +66,13 @@ class Writer:
         # In MNIST's order, 7 often follows 6.
         nearby = first + 2 * rng.permutation(NEARBY)
         self.digits = nearby if rng.random() < SAME_HAND else rng.integers(len(glyphs.labels), size=NEARBY)
-        self.drift, self.uneven = rng.uniform(-0.05, 0.05), rng.uniform(0.02, 0.14)
+        self.uneven = rng.uniform(0.02, 0.14)
         self.gap, self.letter_gap = chosen(GAPS, GAP_SHARES, rng), rng.uniform(0.02, 0.2)
         self.space_gap, self.beside = rng.uniform(*SPACE_GAP), rng.uniform((0.1, 0.4), (0.4, 1.5))
 
     def write(self, pattern: str) -> None:
         """Write a line."""
         self.gap = GAPS[int(self.rng.integers(2))] if " " in pattern else self.gap
-        self.drift *= min(1, 5 / max(1, len(pattern)))
         for before, kind in zip(" " + pattern, pattern, strict=False):
             if kind != " ":
                 mask, symbol, raised = self.sign(kind)
@@ -100,19 +99,18 @@ class Writer:
 
     def sign(self, kind: str) -> tuple[Map, int, float]:
         """Draw a sign: its mask, its symbol, and by how many digit heights it is raised."""
-        rng, drifted = self.rng, self.drift * self.row.count
+        rng = self.rng
         if kind in line_text.OTHERS:
-            mask, raised = self.other(kind)
-            return mask, OTHER, raised + drifted
+            return self.other(kind)
         if kind not in line_text.DIGITS:
-            return self.stroke(kind, rng.uniform(-0.04, 0.04) + drifted)
+            return self.stroke(kind, rng.uniform(-0.04, 0.04))
         index = self.next_digit(kind in line_text.ZEROS)
         if self.glyphs.labels[index] == 1 and kind not in line_text.SMALL and rng.random() < STRAIGHT:
-            return self.stroke("1", drifted)
+            return self.stroke("1", 0.0)
         height = rng.uniform(0.55, 0.85) if kind in line_text.SMALL else 1.0
         height *= 1 + rng.uniform(-self.uneven, self.uneven)
         raised = rng.uniform(-0.05, 0.05) + (height - 1) * rng.uniform(0.4, 1)
-        return self.digit(index, height), int(self.glyphs.labels[index]) + 1, raised + drifted
+        return self.digit(index, height), int(self.glyphs.labels[index]) + 1, raised
 
     def next_digit(self, is_zero: bool) -> int:
         """Return the index of the next digit, or of any zero."""
@@ -132,15 +130,15 @@ class Writer:
         mask, above = mark(kind, HEIGHT, width, max(0.0, self.slant), self.rng)
         return mask, CHARACTERS.index(kind) + 1, raised + above
 
-    def other(self, kind: str) -> tuple[Map, float]:
-        """Draw what is neither digit nor mark, and by how many digit heights it is raised."""
+    def other(self, kind: str) -> tuple[Map, int, float]:
+        """Draw what is neither digit nor mark."""
         rng = self.rng
         while (ink := crop(self.thing(kind))) is None:
             pass
         height = rng.uniform(*{"l": (0.55, 0.75), "=": (0.25, 0.5)}.get(kind, (0.6, 1.15)))
         width = min(ink.shape[1] * height / len(ink), 3)
         mask = resized(ink, (max(2, round(width * HEIGHT)), max(3, round(height * HEIGHT)))).clip(0, 1)
-        return mask, (-0.3 if kind == "=" else height - 1) + rng.uniform(-0.1, 0.1)
+        return mask, OTHER, (-0.3 if kind == "=" else height - 1) + rng.uniform(-0.1, 0.1)
 
     def thing(self, kind: str) -> Map:
         """Draw a letter, a sign or any other thing on a canvas."""

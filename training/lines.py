@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
 from app.inference.ctc import best_path, symbols_of
-from app.preprocess.strips import STRIP_HEIGHT
-from training import data, line_export, line_pictures, omniglot
+from training import data, line_pictures, omniglot
 from training.calibrate import best_temperature
 from training.config import COUNT, LINES_MODEL, add_run_options
-from training.device import speedup_in_bf16
+from training.device import faster_precision
 from training.errors import exit_status, until_interrupted
+from training.export import export_lines
 from training.generated import lines_of
 from training.line_ink import InkLine
 from training.line_net import LineNet
@@ -125,21 +126,18 @@ def validate(found: Outputs) -> tuple[float, float]:
     return losses.mean().item(), wrong / len(losses)
 
 
-def train_all(
-    run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine], is_bf16: bool
-) -> None:
-    """Train to the end of the run."""
-
-    def next_epoch() -> Row:
-        training_loss = train_epoch(run, lines, own, is_bf16)
-        loss, error = validate(outputs(run.model, held_out))
-        return {"training_loss": training_loss, "validation_loss": loss, "validation_error": error}
-
-    fit(run, run.config.epochs, next_epoch)
+def next_epoch(
+    run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine], is_bf16: bool = False
+) -> Row:
+    """Train for an epoch, and validate."""
+    training_loss = train_epoch(run, lines, own, is_bf16)
+    loss, error = validate(outputs(run.model, held_out))
+    return {"training_loss": training_loss, "validation_loss": loss, "validation_error": error}
 
 
 def finish(run: Run, output: Path, held_out: Sequence[InkLine], own: Sequence[OwnLine]) -> str:
     """Calibrate and export the run's best epoch; summarise it in a sentence."""
+    assert isinstance(run.model, LineNet)
     run.model.load_state_dict(run.best)
     found = outputs(run.model, held_out)
     loss, error = validate(found)
@@ -156,7 +154,10 @@ def finish(run: Run, output: Path, held_out: Sequence[InkLine], own: Sequence[Ow
         "temperature": f"{temperature:.2f}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    line_export.export(run.model, temperature, output, metadata)
+    with torch.no_grad():
+        for parameter in run.model.head.parameters():
+            parameter.div_(temperature)
+    export_lines(run.model, output, metadata)
     return f"{output}: {error:.2%} of validation lines wrong, temperature {temperature:.2f}."
 
 
@@ -172,9 +173,10 @@ def train(arguments: argparse.Namespace) -> int:
     lines = lines_of(training, recipe.lines, recipe.seed, characters)
     held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
     run = setup(recipe, earlier or new_folder(arguments.runs, asdict(recipe)))
-    is_bf16 = speedup_in_bf16(lambda: run.model.eval()(torch.zeros(16, STRIP_HEIGHT, 144))) > 1
-    print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {run.folder}")
-    status = until_interrupted(lambda: train_all(run, lines, own, held_out, is_bf16), "training.lines", run.folder)
+    precision = faster_precision(torch.device("cpu"))
+    print(f"Training on {len(lines):,} lines in {precision}; the run's folder is {run.folder}")
+    epoch = partial(next_epoch, run, lines, own, held_out, precision == "bf16")
+    status = until_interrupted(partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder)
     if run.best:
         output = arguments.output or run.folder / LINES_MODEL.name
         print(finish(run, output, held_out, own))

@@ -72,10 +72,7 @@ def crop(ink: Map) -> Map | None:
 
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
-    while True:
-        index = rng.integers(len(digits))
-        if int(digits.labels[index]) in among:
-            return levels(digits.images[index])
+    return levels(digits.images[int(rng.choice(np.flatnonzero(np.isin(digits.labels, among))))])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:

@@ -17,11 +17,6 @@ from training.errors import TrainingError
 SIDE = 8  # units along each side of a plot of weights
 
 
-def plot_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Plot loss and accuracy over the epochs of a run."""
-    history_figure(history).savefig(path, dpi=120)
-
-
 def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
     """Plot the training and validation curves: loss on the left, accuracy in percent on the right."""
     epochs = [row["epoch"] for row in history]

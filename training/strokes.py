@@ -1,6 +1,7 @@
-"""Redraw a digit's strokes with pens of other widths, at any size."""
+"""Redraw a digit's strokes with pens of other widths, at any size.
 
-from dataclasses import dataclass
+They are fields (168, 168): the signed distance to their outline in cells, positive inside.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,31 +20,6 @@ OUTLINE = 0.4
 Digit = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Strokes:
-    """A digit's strokes.
-
-    Attributes
-    ----------
-    field : Map
-        Signed distance to the strokes' outline in cells, positive inside.
-    """
-
-    field: Map
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """The ink's left, top, right and bottom, in cells."""
-        rows, columns = (np.flatnonzero((self.field > 0).any(axis=axis)) for axis in (1, 0))
-        return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-
-    def halved(self) -> "Strokes":
-        """Return these strokes, cropped, in cells of twice the side."""
-        left, top, right, bottom = self.box
-        cropped = np.pad(self.field, 4, "edge")[top : bottom + 8, left : right + 8]
-        return Strokes(np.asarray(Image.fromarray(cropped).reduce(2), np.float32) / np.float32(2))
-
-
 def enlarged(digit: Digit) -> Map:
     """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and pixel edges smoothed."""
     image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
@@ -52,14 +28,15 @@ def enlarged(digit: Digit) -> Map:
     return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
 
 
-def felt(digit: Digit) -> Strokes:
+def felt(digit: Digit) -> Map:
     """Keep MNIST's own strokes, with a crisp outline."""
     level = enlarged(digit)
     slope = np.hypot(*np.gradient(level))
-    return Strokes((level / slope.clip(min=0.01)).clip(-3, 3))
+    field: Map = (level / slope.clip(min=0.01)).clip(-3, 3)
+    return field
 
 
-def pen(digit: Digit, width: float) -> Strokes:
+def pen(digit: Digit, width: float) -> Map:
     """Redraw the digit with a round pen, of `width` times the digit's height.
 
     Loops that are full of ink stay full: with its centre line alone, an 8 would become a 6.
@@ -67,7 +44,8 @@ def pen(digit: Digit, width: float) -> Strokes:
     ink = enlarged(digit) > 0
     line, depth = thinned(ink), distance(~ink)
     trace = width * tallness(ink) / 2 - smooth(distance(line))
-    return Strokes(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])))
+    field: Map = np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line]))
+    return field
 
 
 def tallness(ink: NDArray[np.bool_]) -> int:
@@ -90,3 +68,8 @@ def smooth(field: Map) -> Map:
     """Average a field over 5 × 5 cells, to smooth the outlines."""
     averaged: Map = uniform_filter(field, 5)
     return averaged
+
+
+def smaller(strokes: Map) -> Map:
+    """Store strokes in cells of twice the side."""
+    return np.asarray(Image.fromarray(strokes).reduce(2), np.float32) / np.float32(2)

@@ -20,15 +20,14 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from statistics import fmean
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier
-from training import augment, data, device, omniglot, opinion, pictures, plots
-from training.calibrate import calibrated
+from training import augment, data, device, omniglot, pictures, plots
+from training.calibrate import add_opinion, calibrated
 from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
@@ -180,12 +179,11 @@ def finish(
     config, epochs = runs[0].config, min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
     loss, error = validate(mean, validation)[0], validate(mean, test)[1]
-    errors = [validate(network, test)[1] for network in mean.networks]
     model, calibration = calibrated(mean, held_out, validation)
     interrupted = f" (interrupted after {epochs})" if epochs < config.epochs else ""
     seeds = [
-        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {own_error:.2%}"
-        for run, own_error in zip(runs, errors, strict=True)
+        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {validate(network, test)[1]:.2%}"
+        for run, network in zip(runs, mean.networks, strict=True)
     ]
     metadata = {
         "architecture": architecture(config) if len(runs) == 1 else f"{len(runs)} × {architecture(config)}",
@@ -198,13 +196,13 @@ def finish(
         "epochs": str(epochs),
         "validation_loss": f"{loss:.4f}",
         "test_error_percent": f"{error:.2%}".rstrip("%"),
-        "seeds": "; ".join([*seeds, f"mean of the test errors {fmean(errors):.2%}"]),
+        "seeds": "; ".join(seeds),
         "calibration": str(calibration),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
     if config.generated:
-        opinion.add(output, LINES_MODEL, validation)
+        add_opinion(output, LINES_MODEL, validation)
     return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
 
 
@@ -239,7 +237,7 @@ def fit_all(
         runs.append(run)
         log = {"log": plots.tensorboard(run.folder)} if with_board else {}
         fit(run, config.epochs, partial(next_epoch, run, *parts), **log)
-        plots.plot_history(run.history, run.folder / "history.png")
+        plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
         if run.best:
             plots.plot_weights(folded(best_network(run))[0][0], run.folder / "weights.png")
 
@@ -258,16 +256,14 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
         folder = new_folder(arguments.runs, asdict(config))
         torch.save((own.images, own.labels), folder / PICTURES)
     print(f"Training {architecture(config)} on {place.type} in {config.precision}; the run's folder is {folder}")
-    kinds = "unchanged, augmented and cut out of numbers" if config.generated else "unchanged and augmented"
-    print(f"Training errors are of augmented digits, validation errors of 5,000 other digits, {kinds}.")
+    print("Training errors are of augmented digits, validation errors of other digits, unchanged and augmented.")
     characters = omniglot.load(arguments.others) if config.generated else None
     learned_from = training_data(own, characters)
     training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
     runs: list[Run] = []
-    status = until_interrupted(
-        lambda: fit_all(runs, config, folder, parts, arguments.tensorboard), "training.train", folder
-    )
+    work = partial(fit_all, runs, config, folder, parts, arguments.tensorboard)
+    status = until_interrupted(work, "training.train", folder)
     usable = [run for run in runs if run.best]
     trained = [run for run in usable if run.epochs == config.epochs] or usable  # the last may be interrupted
     if trained:

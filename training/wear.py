@@ -74,25 +74,19 @@ def toned(images: Tensor, generator: Generator) -> Tensor:
     return images.clamp(0, 1) ** per_image(images, -0.6, 0.6, generator).exp()
 
 
-def torn(images: Tensor, generator: Generator) -> Tensor:
-    """Erase a straight streak, as where a pen skips or a line was removed."""
-    n = len(images)
-    middle = uniform((n, 2), -7, 7, generator) + MIDDLE
-    streak = line(middle, uniform((n,), 0, math.pi, generator), torch.full_like(middle[:, 0], FRAME_SIDE))
-    gap = draw(streak, uniform((n,), 0.3, 1.2, generator))
-    return images * (1 - gap * per_image(images, 0.3, 1, generator))
-
-
-def ruled(images: Tensor, generator: Generator) -> Tensor:
-    """Draw a straight line or part of one, through the digit or beside it, as a printed grid or its remains."""
-    n = len(images)
-    upright = torch.randint(0, 2, (n,), generator=generator, device=generator.device)
+def streaked(images: Tensor, generator: Generator) -> Tensor:
+    """Draw a straight line or part of one through the digit or beside it, as of a printed grid; a third erase ink."""
+    n, device = len(images), generator.device
+    upright = torch.randint(0, 2, (n,), generator=generator, device=device)
     angle = upright * (math.pi / 2) + uniform((n,), -0.1, 0.1, generator)
     middle = uniform((n, 1), -13, 13, generator) * torch.stack([angle.sin(), angle.cos()], dim=1) + MIDDLE
-    is_whole = torch.rand(n, generator=generator, device=generator.device) < 0.5
-    half_length = torch.where(is_whole, FRAME_SIDE, uniform((n,), 2, 10, generator))
-    ruling = draw(line(middle, angle, half_length), uniform((n,), 0.3, 1.5, generator))
-    return torch.maximum(images, ruling * per_image(images, 0.2, 1, generator))
+    is_whole = torch.rand((n, 1), generator=generator, device=device) < 0.5
+    half = torch.where(is_whole, FRAME_SIDE, uniform((n, 1), 2, 10, generator))
+    half = half * torch.stack([angle.cos(), angle.sin()], dim=1)
+    streak = draw(torch.stack([middle - half, middle + half], dim=1), uniform((n,), 0.3, 1.5, generator))
+    streak = streak * per_image(images, 0.2, 1, generator)
+    is_gap = torch.rand((n, 1, 1), generator=generator, device=device) < 1 / 3
+    return torch.where(is_gap, images * (1 - streak), torch.maximum(images, streak))
 
 
 def per_image(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
@@ -106,18 +100,11 @@ def dilated(images: Tensor) -> Tensor:
     return torch.maximum(rows, F.max_pool2d(images[:, None], (1, 3), 1, (0, 1)))[:, 0]
 
 
-def line(middle: Tensor, angle: Tensor, half_length: Tensor) -> Tensor:
-    """Return the ends (N, 2, 2) of line segments, from their centres (N, 2), angles (N,) and half lengths (N,)."""
-    half = torch.stack([angle.cos(), angle.sin()], dim=1) * half_length[:, None]
-    return torch.stack([middle - half, middle + half], dim=1)
-
-
 EFFECTS: Effects = (
     (thickened, 0.25),
     (thinned, 0.25),
     (blurred, 0.25),
-    (torn, 0.05),
-    (ruled, 0.1),
+    (streaked, 0.15),
     (coarsened, 0.15),
     (toned, 0.5),
 )
