@@ -3,7 +3,7 @@
 import torch
 
 from training.model import Layer
-from training.quantize import MAX_WEIGHT, quantized, quantized_layer, rounded
+from training.quantize import MAX_WEIGHT, quantized_layer, rounded
 
 WEIGHT = torch.tensor([[1 / 3, -1.0], [0.0, 0.25]])
 BIAS = torch.tensor([1.0, 2.0])
@@ -27,14 +27,6 @@ def test_a_layer_matches_a_calculation_by_hand():
     assert layer.bias is BIAS
 
 
-def test_int8_sums_are_close_to_float_sums():
-    torch.manual_seed(0)
-    weight, bias, inputs = torch.randn(20, 100), torch.randn(20), torch.rand(50, 100)
-    expected = inputs @ weight.T + bias
-    error = (sums(quantized_layer(Layer(weight, bias), inputs), inputs) - expected).abs()
-    assert error.max() < 0.02 * expected.abs().max()
-
-
 def test_negative_inputs_are_in_range_and_0_is_exact():
     inputs = torch.tensor([[-1.0, 1.0], [0.0, 0.5]])
     layer = quantized_layer(LAYER, inputs)
@@ -45,20 +37,13 @@ def test_negative_inputs_are_in_range_and_0_is_exact():
     torch.testing.assert_close(sums(dead, torch.zeros(1, 2)), BIAS[None])
 
 
-def test_each_layer_covers_the_range_of_the_previous_outputs():
-    layers = [Layer(torch.eye(2) * 3, torch.zeros(2)), LAYER]
-    first, second = quantized(layers, torch.nn.ReLU, torch.tensor([[0.5, 1.0]]))
-    assert round(first.input_scale.item() * 255, 5) == 1
-    assert round(second.input_scale.item() * 255, 5) == 3
-
-
 def test_weights_below_half_a_step_are_not_lost(digits):
     """On its own, each weight would be rounded to 0; together they matter."""
     inputs = torch.from_numpy(digits).flatten(1).float() / 255
     torch.manual_seed(0)
     weight = torch.rand(784, 3) * 0.4
     weight[400] = MAX_WEIGHT
-    alone, together = (inputs @ (integers - weight) for integers in (weight.round(), rounded(weight, inputs)))
-    assert together.abs().mean() < 0.1 * alone.abs().mean()
     integers = rounded(weight, inputs)
+    alone, together = ((inputs @ (some - weight)).abs().mean() for some in (weight.round(), integers))
+    assert together < 0.1 * alone
     assert integers.equal(integers.round())

@@ -7,8 +7,6 @@ service frames a picture: training sees what serving sees. Effects that act befo
 ruled lines) are left out, except for the traces that preprocessing may leave.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
@@ -18,9 +16,7 @@ from training.pen import INK, extent, uniform
 from training.styles import restyle
 from training.wear import wear
 
-ROTATION_DEGREES = 10.0
-STRETCH = 0.1
-SHEAR = 0.17
+OFF_LINEAR = (0.1, 0.28), (0.17, 0.1)  # maximum difference of an affine map from the identity
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
 CUT = 0.04  # share of the digits
@@ -70,14 +66,9 @@ def cut(images: Tensor, generator: Generator) -> Tensor:
 
 
 def affine(n: int, generator: Generator) -> Tensor:
-    """Draw random affine matrices (n, 2, 2): rotation, scale along each axis, and shear."""
-    angle = uniform((n,), -1, 1, generator) * math.radians(ROTATION_DEGREES)
-    shear = uniform((n,), -SHEAR, SHEAR, generator)
-    scale_x, scale_y = uniform((2, n), -STRETCH, STRETCH, generator).exp()
-    cos, sin = angle.cos(), angle.sin()
-    row_x = torch.stack([cos * scale_x, (shear * cos - sin) * scale_y], dim=1)
-    row_y = torch.stack([sin * scale_x, (shear * sin + cos) * scale_y], dim=1)
-    return torch.stack([row_x, row_y], dim=1)
+    """Draw random affine matrices (n, 2, 2), which stretch, turn and slant."""
+    off = uniform((n, 2, 2), -1, 1, generator)
+    return torch.eye(2, device=off.device) + off * torch.tensor(OFF_LINEAR, device=off.device)
 
 
 def elastic(n: int, generator: Generator) -> Tensor:

@@ -93,14 +93,11 @@ def scribble(_: Digits, rng: Generator) -> Map:
 
 
 def lines(_: Digits, rng: Generator) -> Map:
-    """Draw printed lines that cross, meet in a corner, run in parallel or form a box."""
-    (left, top), (right, bottom) = rng.uniform(0, 0.3, 2), rng.uniform(0.7, 1, 2)
-    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom), (left, top)])
-    box = [corners[k : k + 2] for k in range(4)]
-    cross = [np.array([(x, 0), (x, 1)]) for x in rng.uniform(0, 1, rng.integers(1, 3))]
-    cross += [np.array([(0, y), (1, y)]) for y in rng.uniform(0, 1, rng.integers(1, 3))]
-    figures = [box, box, cross, [box[k] for k in rng.choice(4, 2, replace=False)]]
-    return written(figures[rng.integers(len(figures))], rng)
+    """Draw one or two printed lines in each direction, which may cross, meet in a corner or form a box."""
+    across, down = (rng.choice([0, rng.random(), 1], rng.integers(1, 3), replace=False) for _direction in range(2))
+    strokes = [np.array([(x, 0), (x, 1)]) for x in across] + [np.array([(0, y), (1, y)]) for y in down]
+    shape = rng.uniform(0.4, 1, 2)  # wide or tall
+    return written([stroke * shape for stroke in strokes], rng)
 
 
 def equals(_: Digits, rng: Generator) -> Map:

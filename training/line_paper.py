@@ -14,7 +14,7 @@ from app.inference.lines import MIN_SPREAD
 from app.preprocess.strips import MARGIN, STRIP_HEIGHT
 from training.line_ink import InkLine
 from training.pen import uniform
-from training.wear import blurred, thickened, thinned, wear
+from training.wear import Effects, blurred, thickened, thinned, wear
 
 WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
 
@@ -32,10 +32,6 @@ class Random:
     def chosen(self, share: float) -> Tensor:
         """Choose a share of the strips: 1 for these, 0 for the others."""
         return (torch.rand((self.n, 1, 1), generator=self.generator) < share).float()
-
-    def picked(self, share: float) -> Tensor:
-        """Pick exactly a share of the strips: their indices."""
-        return torch.randperm(self.n, generator=self.generator)[: int(share * self.n)]
 
     def smooth(self, size: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """Make smooth noise (N, H, W) with a standard deviation of about 1, from cells of this height and width."""
@@ -70,17 +66,9 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     Tensor
         (N, 32, W) float: grey pixels, each strip with mean 0 and standard deviation 1.
     """
-    random = Random(len(masks), generator)
-    ink = wear(moved(masks, random), generator, PENS)
-    grey = 1 - random.between(0.5, 0.95) * ink
-    printed = random.picked(1 / 2)
-    grey[printed] = on_paper(ink[printed], Random(len(printed), generator))
-    grey = wear(grey, generator, CAMERA)
-    noise = torch.randn(grey.shape, generator=generator) * random.between(0, 0.05) * random.chosen(0.6)
-    grey = surrounded(grey + noise, random)
-    middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
-    grey = torch.where(random.chosen(0.1) > 0, (grey > middle).float(), grey)
-    return normalised(torch.where(random.chosen(0.25) > 0, 1 - grey, grey))
+    ink = wear(masks, generator, PENS)
+    contrast = Random(len(masks), generator).between(0.15, 0.95)
+    return normalised(wear(1 - contrast * ink, generator, SURROUNDINGS))
 
 
 def normalised(grey: Tensor) -> Tensor:
@@ -89,26 +77,24 @@ def normalised(grey: Tensor) -> Tensor:
     return (grey - grey.mean(dim=(1, 2), keepdim=True)) / (spread + MIN_SPREAD / 255)
 
 
-def moved(masks: Tensor, random: Random) -> Tensor:
+def moved(masks: Tensor, generator: Generator) -> Tensor:
     """Shift, stretch, slant and bend the ink a little."""
-    n, height, width = masks.shape
-    some = random.chosen(0.7)
-    across = 1 + some * random.between(0, 0.12)  # a shrunk line still fits
-    down = 1 + some * random.between(-0.06, 0.12)
-    slant = some * random.between(-0.12, 0.12) * height / width
-    rows = torch.cat([across, slant, torch.zeros_like(slant)], dim=2)
-    columns = torch.cat([torch.zeros_like(down), down, some * random.between(-0.06, 0.06)], dim=2)
-    grid = F.affine_grid(torch.cat([rows, columns], dim=1), [n, 1, height, width], align_corners=False)
+    (n, height, width), random = masks.shape, Random(len(masks), generator)
+    across = 1 + random.between(0, 0.12)  # a shrunk line still fits
+    down, shift = 1 + random.between(-0.06, 0.12), random.between(-0.06, 0.06)
+    slant, none = random.between(-0.12, 0.12) * height / width, torch.zeros_like(down)
+    matrices = torch.cat([torch.cat([across, slant, none], dim=2), torch.cat([none, down, shift], dim=2)], dim=1)
+    grid = F.affine_grid(matrices, [n, 1, height, width], align_corners=False)
     bends = torch.stack([random.smooth((height, width), (8, 8)) / side for side in (width, height)], dim=3)
-    grid = grid + (random.chosen(0.5) * random.between(0, 2))[..., None] * bends  # up to about a pixel
+    grid = grid + (random.chosen(0.7) * random.between(0, 2))[..., None] * bends  # up to about a pixel
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 
-def on_paper(ink: Tensor, random: Random) -> Tensor:
+def on_paper(grey: Tensor, generator: Generator) -> Tensor:
     """Put ink, stronger in some places than in others, on paper that is printed on and unevenly lit."""
-    _, height, width = ink.shape
+    height, width, random = *grey.shape[1:], Random(len(grey), generator)
     strength = 1 + random.smooth((height, width), (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)
-    grey = paper(random, (height, width)) - random.between(0.15, 0.95) * ink * strength.clamp(0.3, 1.3)
+    grey = paper(random, (height, width)) - (1 - grey) * strength.clamp(0.3, 1.3)
     light = 1 - random.smooth((height, width), (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
     x = torch.arange(width) / width
     edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()  # of a shadow, or of the sheet
@@ -145,19 +131,40 @@ def coarsened(grey: Tensor, generator: Generator) -> Tensor:
     return F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
 
 
-def surrounded(grey: Tensor, random: Random) -> Tensor:
-    """Show a quarter of the strips within the margin that `app.preprocess.strips` puts around a whole picture."""
+def noisy(grey: Tensor, generator: Generator) -> Tensor:
+    """Add noise, as a camera or scanner does."""
+    return grey + torch.randn(grey.shape, generator=generator) * Random(len(grey), generator).between(0, 0.05)
+
+
+def surrounded(grey: Tensor, generator: Generator) -> Tensor:
+    """Show strips within the margin that `app.preprocess.strips` puts around a whole picture."""
     _, height, width = grey.shape
-    chosen = random.picked(1 / 4)
     rows, columns = round(height / (1 + 2 * MARGIN)), round(width / (1 + 2 * MARGIN))
-    inner = F.interpolate(grey[chosen][:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
+    inner = F.interpolate(grey[:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
     top = (height - rows) // 2
-    left = top + int(torch.randint(width - columns - 2 * top + 1, (), generator=random.generator))
-    grey = grey.clone()
-    grey[chosen] = inner.flatten(1).median(dim=1).values[:, None, None]
-    grey[chosen, top : top + rows, left : left + columns] = inner
-    return grey
+    left = top + int(torch.randint(width - columns - 2 * top + 1, (), generator=generator))
+    sheet = inner.flatten(1).median(dim=1).values[:, None, None].repeat(1, height, width)
+    sheet[:, top : top + rows, left : left + columns] = inner
+    return sheet
 
 
-PENS = (thickened, 0.2), (thinned, 0.2), (blurred, 0.4)
-CAMERA = (coarsened, 0.2), (blurred, 0.35)
+def binarised(grey: Tensor, _: Generator) -> Tensor:
+    """Make each pixel black or white."""
+    return (grey > (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2).float()
+
+
+def inverted(grey: Tensor, _: Generator) -> Tensor:
+    """Make light ink on dark paper."""
+    return 1 - grey
+
+
+PENS: Effects = ((moved, 0.7), (thickened, 0.2), (thinned, 0.2), (blurred, 0.4))
+SURROUNDINGS: Effects = (
+    (on_paper, 0.5),
+    (coarsened, 0.2),
+    (blurred, 0.35),
+    (noisy, 0.6),
+    (surrounded, 0.25),
+    (binarised, 0.1),
+    (inverted, 0.25),
+)

@@ -92,16 +92,12 @@ def turned_digit(digits: Digits, rng: Generator) -> Map:
 
 
 def shape(_: Digits, rng: Generator) -> Map:
-    """Draw a filled shape, half of the time with a texture, like an object in a photo."""
+    """Draw a filled shape, round or with corners, half of the time with a texture, like an object in a photo."""
+    angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
+    radii = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1)) * rng.uniform(15, 65, 2)
+    corners = CANVAS / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     image = Image.new("L", (CANVAS, CANVAS))
-    draw, (low, high) = ImageDraw.Draw(image), (rng.uniform(5, 55, 2), rng.uniform(85, 135, 2))
-    if rng.random() < 0.25:
-        draw.ellipse((*low, *high), fill=255)
-    else:
-        angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 12)))
-        radii = rng.uniform(0.3, 1, (len(angles), 1)) * (high - low) / 2
-        corners = (low + high) / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        draw.polygon([tuple(corner) for corner in corners.tolist()], fill=255)
+    ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)
     return ink * (np.float32(0.2) + np.float32(0.8) * clouds(rng)) if rng.random() < 0.5 else ink
 

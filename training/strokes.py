@@ -32,8 +32,7 @@ def felt(digit: Digit) -> Map:
     """Keep MNIST's own strokes, with a crisp outline."""
     level = enlarged(digit)
     slope = np.hypot(*np.gradient(level))
-    field: Map = (level / slope.clip(min=0.01)).clip(-3, 3)
-    return field
+    return np.asarray((level / slope.clip(min=0.01)).clip(-3, 3), np.float32)
 
 
 def pen(digit: Digit, width: float) -> Map:
@@ -42,21 +41,14 @@ def pen(digit: Digit, width: float) -> Map:
     Loops that are full of ink stay full: with its centre line alone, an 8 would become a 6.
     """
     ink = enlarged(digit) > 0
-    line, depth = thinned(ink), distance(~ink)
+    line, depth = np.asarray(skeletonize(ink)), distance(~ink)  # type: ignore[no-untyped-call]
     trace = width * tallness(ink) / 2 - smooth(distance(line))
-    field: Map = np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line]))
-    return field
+    return np.asarray(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])), np.float32)
 
 
 def tallness(ink: NDArray[np.bool_]) -> int:
     """Count the rows that the ink spans."""
     return int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
-
-
-def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Thin strokes to their centre lines (Zhang and Suen 1984)."""
-    line: NDArray[np.bool_] = skeletonize(ink)  # type: ignore[no-untyped-call]
-    return line
 
 
 def distance(ink: NDArray[np.bool_]) -> Map:
@@ -66,8 +58,7 @@ def distance(ink: NDArray[np.bool_]) -> Map:
 
 def smooth(field: Map) -> Map:
     """Average a field over 5 × 5 cells, to smooth the outlines."""
-    averaged: Map = uniform_filter(field, 5)
-    return averaged
+    return np.asarray(uniform_filter(field, 5), np.float32)
 
 
 def smaller(strokes: Map) -> Map:
