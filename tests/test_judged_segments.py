@@ -6,7 +6,7 @@ import pytest
 from tensors import as_digits
 from training.data import Digits
 from training.objective import NONE
-from training.segments import is_ambiguous, judge, segments
+from training.segments import judge, segments
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +50,3 @@ def test_a_segment_is_judged_by_whose_ink_it_has(columns, label):
     segment = np.zeros(INK.shape, bool)
     segment[:, columns] = INK[:, columns] > 0
     assert judge(INK, SOURCE, LABELS, segment) == label
-
-
-def test_narrow_and_low_segments_are_ambiguous():
-    assert not is_ambiguous((36, 20), 0.1)
-    assert is_ambiguous((36, 14), 0.1)
-    assert is_ambiguous((22, 24), 0.1)

@@ -29,6 +29,7 @@ LOOK_ALIKES: dict[str, list[list[tuple[float, float]]]] = {
     "z": [[(0, 0), (0.7, 0)], [(0.7, 0), (0, 1)], [(0, 1), (0.7, 1)]],
     "Z": [[(0, 0), (0.7, 0)], [(0.7, 0), (0, 1)], [(0, 1), (0.7, 1)], [(0.1, 0.5), (0.6, 0.5)]],
     "/": [[(0.8, 0), (0, 1)]],
+    "=": [[(0, 0), (0.7, 0)], [(0, 0.3), (0.7, 0.3)]],
 }
 
 Strokes = list[NDArray[np.float64]]  # each (P, 2) vertices as (x, y)
@@ -94,7 +95,8 @@ def scribble(_: Digits, rng: Generator) -> Map:
 
 def lines(_: Digits, rng: Generator) -> Map:
     """Draw one or two printed lines in each direction, which may cross, meet in a corner or form a box."""
-    across, down = (rng.choice([0, rng.random(), 1], rng.integers(1, 3), replace=False) for _direction in range(2))
+    shares = (0.46, 0.08, 0.46)
+    across, down = (rng.choice([0, rng.random(), 1], 1 + (rng.random() < 0.8), False, shares) for _way in range(2))
     strokes = [np.array([(x, 0), (x, 1)]) for x in across] + [np.array([(0, y), (1, y)]) for y in down]
     shape = rng.uniform(0.4, 1, 2)  # wide or tall
     return written([stroke * shape for stroke in strokes], rng)
@@ -102,8 +104,7 @@ def lines(_: Digits, rng: Generator) -> Map:
 
 def equals(_: Digits, rng: Generator) -> Map:
     """Draw an equals sign, as at the end of an amount."""
-    apart, length = rng.uniform(0.15, 0.4), rng.uniform(0.5, 1.0)
-    return written([np.array([(0, y), (length, y + rng.normal(0, 0.05))]) for y in (0.0, apart)], rng)
+    return look_alike(_, rng, "=")
 
 
 def written(strokes: Strokes, rng: Generator) -> Map:

@@ -5,7 +5,7 @@ Where data and results are stored is an argument of the run, not part of the rec
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,15 @@ MODEL, LINES_MODEL = MODELS / "digits.onnx", MODELS / "lines.onnx"
 RUNS = Path("runs")
 
 
-def limited(kind: type[int] | type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
-    """Make a parser of numbers in [low, high)."""
+def limited(kind: type[int] | type[float], low: float, high: float = math.inf) -> dict[str, Any]:
+    """Describe an option that takes numbers in [low, high)."""
 
     def number(text: str) -> float:  # argparse says "invalid number value"
         if not low <= (value := kind(text)) < high:
             raise argparse.ArgumentTypeError(f"{text} is not {f'at least {low}' if high == math.inf else 'below 1'}")
         return value
 
-    return number
+    return {"type": number, "metavar": "N"}
 
 
 def option(default: Any, meaning: str, **parsing: Any) -> Any:  # noqa: ANN401
@@ -45,14 +45,7 @@ def numbers(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
-COUNT: dict[str, Any] = {"type": limited(int, 1), "metavar": "N"}
-# Batch normalisation and non-digits need two digits per batch.
-SIZE = {"type": limited(int, 2), "metavar": "N"}
-RATE = {"type": limited(float, 1e-9), "metavar": "R"}
-DECAY = {"type": limited(float, 0), "metavar": "W"}
-SEEDS = {"type": int, "nargs": "+", "metavar": "N"}
-PRECISIONS = ["auto", "fp32", "bf16"]
-SHARE = {"type": limited(float, 0, 1), "metavar": "P"}
+COUNT, SHARE = limited(int, 1), limited(float, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -66,14 +59,14 @@ class Config:
     generated: bool = option(True, "also train on digits cut out of numbers, and on frames that show no digit")
     augment: bool = option(True, "augment the images in each epoch")
     optimizer: str = option("adamw", "sgd uses Nesterov momentum 0.9", choices=[*PEAK_LEARNING_RATES])
-    learning_rate: float | None = option(None, "peak of the learning rate (adamw 0.002, sgd 0.1)", **RATE)
-    weight_decay: float = option(0.01, "weight decay; sgd uses a hundredth of it", **DECAY)
-    batch_size: int = option(512, "digits per batch; half as many non-digits are added", **SIZE)
+    learning_rate: float | None = option(None, "its peak (adamw 0.002, sgd 0.1)", **limited(float, 1e-9))
+    weight_decay: float = option(0.01, "weight decay; sgd uses a hundredth of it", **limited(float, 0))
+    batch_size: int = option(512, "digits per batch; half as many non-digits are added", **limited(int, 2))
     epochs: int = option(60, "passes over the training digits", **COUNT)
     convolution_share: float = option(0.9, "with --channels: share of the epochs before it becomes dense", **SHARE)
-    seeds: tuple[int, ...] = option((0,), "random seeds; the model is the mean of a network for each", **SEEDS)
+    seeds: tuple[int, ...] = option((0,), "random seeds; the mean of their networks is written", type=int, nargs="+")
     threads: int | None = option(None, "CPU threads (number of cores)", **COUNT)
-    precision: str = option("auto", "of matrix products; auto picks the faster one here", choices=PRECISIONS)
+    precision: str = option("auto", "of matrix products; auto is the faster one", choices=["auto", "fp32", "bf16"])
 
     @property
     def peak_learning_rate(self) -> float:

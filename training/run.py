@@ -1,10 +1,8 @@
 """A training run: its network, optimizer and history, its checkpoints, and its folder in runs/."""
 
 import argparse
-import csv
 import json
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,15 +49,11 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """Write the checkpoint (atomically) and the history into the folder."""
+        """Write the checkpoint into the folder, atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
         torch.save({**state, "best": self.best, "history": self.history}, self.folder / "last.pt.new")
         (self.folder / "last.pt.new").replace(self.folder / "last.pt")
-        with open(self.folder / "history.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, self.history[0])
-            writer.writeheader()
-            writer.writerows(self.history)
 
     def step(self, rate: float) -> None:
         """Take a step at a learning rate, and clear the gradients."""
@@ -85,9 +79,8 @@ def checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
 def fit(run: Run, epochs: int, next_epoch: Callable[[], Row], log: Callable[[Row], None] = lambda _: None) -> None:
     """Train up to a number of epochs, saving the run after each. `next_epoch` returns its measures."""
     while run.epochs < epochs:
-        started = time.perf_counter()
         row = next_epoch()
-        run.add({"epoch": run.epochs + 1, **row, "seconds": time.perf_counter() - started})
+        run.add({"epoch": run.epochs + 1, **row})
         log(run.history[-1])
         measures = (f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}" for name, v in row.items())
         print(f"epoch {run.epochs:3} of {epochs}  {', '.join(measures).replace('_', ' ')}", flush=True)
