@@ -41,7 +41,7 @@ PEAK_LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.02
 SHORT_STEPS = 350  # at most, and a tenth of the epoch
 CHUNK = 8  # batches that are sorted by width together
 SHORT = 2  # symbols: only such lines are used in the first steps, until the network tells symbols from blanks
-VALIDATION_LINES, VALIDATION_SEED = 3_000, 10**6
+VALIDATION_LINES, SEED, VALIDATION_SEED = 3_000, 0, 10**6
 Outputs = list[tuple[Tensor, list[tuple[int, ...]]]]  # for each batch, logits (N, T, C) and what the lines say
 
 
@@ -52,7 +52,6 @@ class Recipe:
     lines: int = 96_000
     epochs: int = 18
     batch_size: int = 64
-    seed: int = 0
 
 
 RECIPES = {"best": Recipe(), "quick": Recipe(lines=16_000, epochs=2)}
@@ -60,9 +59,9 @@ RECIPES = {"best": Recipe(), "quick": Recipe(lines=16_000, epochs=2)}
 
 def setup(recipe: Recipe, folder: Path) -> Run:
     """Start a run, or continue the one in the folder."""
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(SEED)
     network = LineNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(recipe, recipe.seed, network, make_optimizer(network, WEIGHT_DECAY), folder)
+    run = Run(recipe, SEED, network, make_optimizer(network, WEIGHT_DECAY), folder)
     saved = checkpoint(folder, torch.device("cpu"))
     return run.restore(saved) if saved else run
 
@@ -170,7 +169,7 @@ def train(arguments: argparse.Namespace) -> int:
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
     characters = omniglot.load(arguments.others)
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
-    lines = lines_of(training, recipe.lines, recipe.seed, characters)
+    lines = lines_of(training, recipe.lines, SEED, characters)
     held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
     run = setup(recipe, earlier or new_folder(arguments.runs, asdict(recipe)))
     precision = faster_precision(torch.device("cpu"))
