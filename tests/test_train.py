@@ -15,7 +15,7 @@ import torch
 from app.inference.classifier import Classifier
 from support import ROOT
 from tensors import as_digits
-from training import cache, data, train
+from training import data, generated, train
 from training.config import RECIPES, Config, parse
 from training.data import Digits
 from training.generated import cut_out_and_others
@@ -38,7 +38,7 @@ def sample(shuffled) -> Digits:
 def parts(sample, tmp_path_factory) -> Parts:
     """Digits and non-digits to train on, and a validation set."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cache, "FOLDER", tmp_path_factory.mktemp("made"))
+        patch.setattr(generated, "FOLDER", tmp_path_factory.mktemp("made"))
         return train.prepared(sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), [])
 
 
@@ -267,4 +267,4 @@ def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same
         assert (file.stat().st_mtime_ns == made) == is_kept
         file.unlink()
     changes = [(digits, [], 0), (digits.take(torch.arange(119)), [], 0), (digits, [character], 0), (digits, [], 1)]
-    assert len({cache.name_of(cut_out_and_others, some, others, 120, seed) for some, others, seed in changes}) == 4
+    assert len({generated.name_of(cut_out_and_others, some, others, 120, seed) for some, others, seed in changes}) == 4

@@ -9,7 +9,7 @@ import torch
 from app.inference.lines import CHARACTERS, OTHER, LineNetwork
 from support import encode, number
 from tensors import as_digits
-from training import cache, line_pictures, lines
+from training import generated, line_pictures, lines
 from training.errors import TrainingError
 from training.export import export_lines, line_differences
 from training.generated import lines_of
@@ -48,7 +48,7 @@ def test_training_lowers_the_loss_and_a_resumed_run_ends_like_an_uninterrupted_o
 
 def test_training_writes_a_file_that_is_served_and_can_be_resumed(sample_mnist, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(lines.data, "VALIDATION_IMAGES", 100)
-    monkeypatch.setattr(cache, "FOLDER", tmp_path / "generated")
+    monkeypatch.setattr(generated, "FOLDER", tmp_path / "generated")
     monkeypatch.setattr(lines, "VALIDATION_LINES", 48)
     monkeypatch.setitem(lines.RECIPES, "quick", TINY)
     arguments = ["--runs", str(tmp_path / "runs"), "--data", str(sample_mnist), "--threads", "1"]

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from app.inference.classifier import CLASSES, FIRST_WEIGHTS, Classifier
 from app.inference.lines import CHARACTERS, LineNetwork
 from app.preprocess.strips import STRIP_HEIGHT
-from training.cache import unfinished
 from training.errors import TrainingError
 from training.line_net import LineNet
 from training.line_paper import normalised
 from training.model import ACTIVATIONS, DigitNet, Ensemble, Layer, folded
 from training.quantize import Int8Layer, quantized
+from training.run import unfinished
 
 OPSET = 20  # the first with Gelu; with IR version 9, every ONNX Runtime since 1.17 runs it
 MAX_DIFFERENCE = 1e-4  # of any probability, in float32

@@ -19,6 +19,7 @@ from training.characters import CANVAS, invented_character, letter, lines, look_
 from training.data import Digits
 from training.omniglot import Characters, character
 from training.paper import levels
+from training.writing import extent
 
 INK = 0.12  # pixels above this count as ink
 REAL = 0.2  # share of real characters, if there are any
@@ -63,10 +64,9 @@ def non_digits(digits: Digits, count: int, seed: int, characters: Characters = (
 
 def crop(ink: Map) -> Map | None:
     """Crop ink to its bounding box; return None if there is too little of it."""
-    rows, columns = np.nonzero(ink > INK)
-    if len(rows) < 12:
+    if np.count_nonzero(ink > INK) < 12:
         return None
-    cropped = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    cropped = ink[extent(ink, INK)]
     return None if max(cropped.shape) < 6 else cropped / cropped.max()
 
 

@@ -3,7 +3,9 @@
 import argparse
 import json
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -50,10 +52,9 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint into the folder, atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save({**state, "best": self.best, "history": self.history}, self.folder / "last.pt.new")
-        (self.folder / "last.pt.new").replace(self.folder / "last.pt")
+        with unfinished(self.folder / "last.pt") as file:
+            torch.save({**state, "best": self.best, "history": self.history}, file)
 
     def step(self, rate: float) -> None:
         """Take a step at a learning rate, and clear the gradients."""
@@ -68,6 +69,18 @@ class Run:
         self.optimizer.load_state_dict(state["optimizer"])
         self.best, self.history = state["best"], state["history"]
         return self
+
+
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Yield the path of a file beside another one, which it replaces at the end, or is deleted after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield file
+        file.replace(path)
+    finally:
+        file.unlink(missing_ok=True)
 
 
 def checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
