@@ -236,7 +236,6 @@ def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path,
     [
         ("--data {0}/file", "--data DIR or MNIST_ROOT=DIR"),
         ("--resume", "holds no run to resume"),
-        ("--resume 2026-01-01", "holds no run to resume"),
         ("--tensorboard", "--tensorboard needs the extra"),
     ],
 )
