@@ -51,15 +51,10 @@ def test_the_files_reproduce_the_mean_of_the_networks(activation, images, tmp_pa
     np.testing.assert_allclose(answers(path, images), expected(model, images), atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_the_rest_of_its_batch(images, tmp_path):
+def test_an_answer_does_not_depend_on_its_batch_and_the_file_has_the_documented_interface(images, tmp_path):
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
-    alone = np.concatenate([answers(tmp_path / "model.onnx", images[i : i + 1]) for i in range(50)])
-    np.testing.assert_array_equal(answers(tmp_path / "model.onnx", images)[:50].argmax(1), alone.argmax(1))
-    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images)[:50], alone, atol=1e-6)
-
-
-def test_the_file_has_the_documented_interface(images, tmp_path):
-    export.export(trained(), tmp_path / "model.onnx", METADATA, images)
+    alone = np.concatenate([answers(tmp_path / "model.onnx", images[i : i + 1]) for i in range(20)])
+    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images)[:20], alone, atol=1e-6)
     model = onnx.load(tmp_path / "model.onnx")
     (pixels,), (probabilities, legibility, *inside) = model.graph.input, model.graph.output
     assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == ("pixels", 784)

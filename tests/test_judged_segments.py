@@ -6,7 +6,7 @@ import pytest
 from tensors import as_digits
 from training.data import Digits
 from training.objective import NONE
-from training.segments import is_ambiguous, judge, pieces, runs, segments
+from training.segments import judge, segments
 
 pytestmark = pytest.mark.slow
 
@@ -25,13 +25,6 @@ def test_labels_agree_with_the_network(made, classifier):
     assert (probabilities.argmax(axis=1) == whole.labels.numpy()).mean() >= 0.98
     assert (legibility > 0.5).mean() >= 0.97
     assert (classifier(none.images.numpy() / np.float32(255)).legibility > 0.5).mean() <= 0.2
-
-
-def test_segments_depend_only_on_the_seed(shuffled):
-    first, again, other = (segments(as_digits(*shuffled), 10, seed) for seed in (1, 1, 2))
-    for one, same, third in zip(first, again, other, strict=True):
-        assert one.images.equal(same.images)
-        assert not one.images.equal(third.images)
 
 
 # Two digits with a mark between them, as blocks: a 3 of 30 rows and 20 columns, a comma, and a 7.
@@ -57,18 +50,3 @@ def test_a_segment_is_judged_by_whose_ink_it_has(columns, label):
     segment = np.zeros(INK.shape, bool)
     segment[:, columns] = INK[:, columns] > 0
     assert judge(INK, SOURCE, LABELS, segment) == label
-
-
-def test_pieces_follow_each_other_along_the_slant():
-    for seed in range(5):
-        piece = pieces(SOURCE, 0.1, np.random.default_rng(seed))
-        assert (np.diff(piece, axis=1) >= 0).all()
-        assert (np.diff(piece, axis=0) >= 0).all()  # lower rows lie further to the left without slant
-        assert piece.max() >= 2
-        assert all(segment.any() for segment in runs(INK > 0, piece))
-
-
-def test_narrow_and_low_segments_are_ambiguous():
-    assert not is_ambiguous((36, 20), 0.1)
-    assert is_ambiguous((36, 14), 0.1)
-    assert is_ambiguous((22, 24), 0.1)

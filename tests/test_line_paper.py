@@ -6,8 +6,8 @@ import torch
 
 from app.inference.lines import MIN_SPREAD
 from tensors import as_digits, generator
-from training.line_ink import InkLine, ink_lines
-from training.line_paper import WIDTH_STEP, Random, batch_of, normalised, painted, surrounded
+from training.line_ink import ink_lines
+from training.line_paper import WIDTH_STEP, batch_of, normalised, painted, surrounded
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +37,15 @@ def test_ink_differs_from_the_paper_around_it(lines):
     strips = painted(masks, generator(1))
     assert strips.shape == masks.shape
     assert strips.mean(dim=(1, 2)).abs().max() < 1e-3
-    contrasts = []
-    for strip, mask in zip(strips, masks, strict=True):
-        if (mask > 0.9).sum() > 20:
-            contrasts.append(abs(strip[mask > 0.9].mean() - strip[mask == 0].mean()).item())
-    assert np.median(contrasts) > 1
+    inked = [(strip, mask) for strip, mask in zip(strips, masks, strict=True) if (mask > 0.9).sum() > 20]
+    contrasts = np.array([(strip[mask > 0.9].mean() - strip[mask == 0].mean()).item() for strip, mask in inked])
+    assert np.median(abs(contrasts)) > 1
+    assert 0.1 < (contrasts > 0).mean() < 0.5  # some are light on dark
     assert strips.equal(painted(masks, generator(1)))
     assert (strips - painted(masks, generator(2))).abs().mean() > 0.1
 
 
-def test_light_on_dark_is_among_the_strips():
-    mask = np.zeros((32, 64), np.uint8)
-    mask[8:24, 20:40] = 255
-    strips = painted(batch_of([InkLine(mask, (1,))] * 64, generator()), generator())
-    dark = sum(strip[10:22, 30].mean() < strip.mean() for strip in strips)
-    assert 10 < dark < 60
-
-
-def test_a_quarter_of_the_strips_is_within_a_margin_of_one_grey():
-    noise = torch.randn((64, 32, 96), generator=generator())
-    strips = surrounded(noise, Random(64, generator()))
-    within = [len(torch.cat([strip[:4], strip[-4:]]).unique()) == 1 for strip in strips]
-    assert sum(within) == 16
-    assert all(
-        strip.equal(before) for strip, before, is_within in zip(strips, noise, within, strict=True) if not is_within
-    )
+def test_a_surrounded_strip_is_within_a_margin_of_one_grey():
+    strips = surrounded(torch.randn((8, 32, 96), generator=generator()), generator())
+    assert all(len(torch.cat([strip[:4], strip[-4:]]).unique()) == 1 for strip in strips)
+    assert (strips[:, 8:24].std(dim=2) > 0.1).all()

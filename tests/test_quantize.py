@@ -2,51 +2,39 @@
 
 import torch
 
-from training.quantize import MAX_WEIGHT, quantized, quantized_layer, rounded
+from training.model import Layer
+from training.quantize import MAX_WEIGHT, quantized_layer, rounded
 
 WEIGHT = torch.tensor([[1 / 3, -1.0], [0.0, 0.25]])
 BIAS = torch.tensor([1.0, 2.0])
+LAYER = Layer(WEIGHT, BIAS)
 
 
 def sums(layer, inputs: torch.Tensor) -> torch.Tensor:
     """Compute the sums of the exported graph."""
-    integers = (inputs / layer.input_scale).round().clamp(-layer.input_zero, 255 - layer.input_zero)
+    zero = int(layer.input_zero)
+    integers = (inputs / layer.input_scale).round().clamp(-zero, 255 - zero)
     return integers @ layer.weight.float() * layer.scale + layer.bias
 
 
 def test_a_layer_matches_a_calculation_by_hand():
-    layer = quantized_layer(WEIGHT, BIAS, torch.tensor([[0.0, 2.55]]))
+    layer = quantized_layer(LAYER, torch.tensor([[0.0, 2.55]]))
     assert layer.weight.tolist() == [[21, 0], [-63, 63]]  # (n_in, n_out)
     assert 2 * 255 * MAX_WEIGHT < 2**15  # a sum of two products fits into 16 bits
     assert layer.input_zero == 0
-    assert round(layer.input_scale, 6) == 0.01
+    assert round(layer.input_scale.item(), 6) == 0.01
     torch.testing.assert_close(layer.scale, torch.tensor([1 / 63, 0.25 / 63]) * 0.01)
     assert layer.bias is BIAS
 
 
-def test_int8_sums_are_close_to_float_sums():
-    torch.manual_seed(0)
-    weight, bias, inputs = torch.randn(20, 100), torch.randn(20), torch.rand(50, 100)
-    expected = inputs @ weight.T + bias
-    error = (sums(quantized_layer(weight, bias, inputs), inputs) - expected).abs()
-    assert error.max() < 0.02 * expected.abs().max()
-
-
 def test_negative_inputs_are_in_range_and_0_is_exact():
     inputs = torch.tensor([[-1.0, 1.0], [0.0, 0.5]])
-    layer = quantized_layer(WEIGHT, BIAS, inputs)
+    layer = quantized_layer(LAYER, inputs)
     assert layer.input_zero in (127, 128)
     torch.testing.assert_close(sums(layer, torch.zeros(1, 2)), BIAS[None])
     torch.testing.assert_close(sums(layer, inputs), inputs @ WEIGHT.T + BIAS, atol=0.02, rtol=0)
-    dead = quantized_layer(torch.zeros(2, 2), BIAS, torch.zeros(3, 2))
+    dead = quantized_layer(Layer(torch.zeros(2, 2), BIAS), torch.zeros(3, 2))
     torch.testing.assert_close(sums(dead, torch.zeros(1, 2)), BIAS[None])
-
-
-def test_each_layer_covers_the_range_of_the_previous_outputs():
-    layers = [(torch.eye(2) * 3, torch.zeros(2)), (WEIGHT, BIAS)]
-    first, second = quantized(layers, torch.nn.ReLU, torch.tensor([[0.5, 1.0]]))
-    assert round(first.input_scale * 255, 5) == 1
-    assert round(second.input_scale * 255, 5) == 3
 
 
 def test_weights_below_half_a_step_are_not_lost(digits):
@@ -55,7 +43,7 @@ def test_weights_below_half_a_step_are_not_lost(digits):
     torch.manual_seed(0)
     weight = torch.rand(784, 3) * 0.4
     weight[400] = MAX_WEIGHT
-    alone, together = (inputs @ (integers - weight) for integers in (weight.round(), rounded(weight, inputs)))
-    assert together.abs().mean() < 0.1 * alone.abs().mean()
     integers = rounded(weight, inputs)
+    alone, together = ((inputs @ (some - weight)).abs().mean() for some in (weight.round(), integers))
+    assert together < 0.1 * alone
     assert integers.equal(integers.round())

@@ -6,7 +6,7 @@ import torch
 
 from tensors import generator
 from training import styles
-from training.pen import draw, extent
+from training.pen import draw
 
 
 @pytest.fixture
@@ -41,12 +41,6 @@ def test_a_style_stays_in_range_and_leaves_its_input_as_it_was(sample, source, s
     assert (styled - images).abs().sum() > 0.02 * images.sum()
 
 
-def test_a_batch_without_sevens_gets_no_ones_made_from_sevens(sample):
-    images, labels = sample
-    ones = images[labels == 1]
-    assert styles.restyle(ones, torch.ones(len(ones), dtype=torch.long), generator()).shape == ones.shape
-
-
 ONE = (((14, 4), (14, 23)),)
 THREE = (((9, 6), (14, 4), (18, 7), (17, 11), (12, 13), (18, 15), (20, 19), (16, 23), (9, 22)),)
 FOUR = ((8, 5), (6, 15), (22, 15)), ((18, 5), (18, 23))
@@ -54,7 +48,6 @@ SIX = (((14, 4), (9, 12), (9, 20), (14, 23), (18, 19), (14, 15), (9, 18)),)
 NINE = ((18, 8), (14, 5), (10, 9), (14, 12), (18, 8)), ((18, 5), (18, 23))
 SEVEN = (((6, 5), (20, 5), (12, 23)),)
 ZERO = (((14, 4), (19, 7), (20, 14), (19, 21), (14, 24), (9, 21), (8, 14), (9, 7), (14, 4)),)
-ALL = slice(None)
 
 
 @pytest.mark.parametrize(
@@ -83,42 +76,16 @@ ALL = slice(None)
 )
 def test_a_stroke_is_added_where_the_style_has_it(style, strokes, inked, empty):
     digit = written(*strokes)
-    added = style(styles.Ink(digit, generator())) - digit
+    added = (style(styles.Ink(digit, generator())) - digit).permute(1, 2, 0)
     for place in inked:
-        assert (added[(ALL, *np.index_exp[place])].sum(dim=(1, 2)) > 1).float().mean() > 0.9, place
+        assert (added[place].sum(dim=(0, 1)) > 1).float().mean() > 0.9, place
     for place in empty:
-        assert added[(ALL, *np.index_exp[place])].sum() == 0, place
+        assert added[place].sum() == 0, place
 
 
-def test_a_one_made_from_a_seven_has_its_bar_turned_down_to_the_left():
-    made = styles.ones_from_sevens(styles.Ink(written(((6, 5), (20, 5), (14, 23))), generator()))
-    box, axis = extent(made), torch.arange(28.0)
-    ends = torch.stack([made[i, :, int(box.left[i]) :][:, :2].sum(dim=1) for i in range(len(made))])  # leftmost columns
-    assert (ends @ axis / ends.sum(dim=1) > box.top + 0.3 * box.height).all()
-
-
-def test_a_four_with_one_upper_end_stays_open():
-    four = written(FOUR[0])
-    assert styles.closed(styles.Ink(four, generator())).equal(four)
-
-
-def test_a_curled_nine_ends_left_of_its_stem():
-    curled = styles.curled(styles.Ink(written(*NINE), generator()))
-    assert curled[:, :, 0].sum() == curled[:, 27].sum() == 0
-    assert (curled[:, 18:, :15].sum(dim=(1, 2)) > 1).float().mean() > 0.8
-
-
-def test_a_wave_starts_below_its_crest_and_ends_above_it_and_the_stem_is_crossed():
-    waved = styles.waved(styles.Ink(written(((6, 7), (21, 7), (21, 25))), generator(1)))
-    upper, axis = waved[:, :13], torch.arange(13.0)
-    start, crest, dip = (upper[:, :, x] @ axis / upper[:, :, x].sum(dim=1) for x in (6, 12, 17))
-    assert (crest < start - 2).all()
-    assert (crest < dip - 1.5).all()
-    assert (waved[:, 11:22, 23].sum(dim=1) > 0.3).float().mean() > 0.9
-
-
-def test_a_short_stem_of_a_four_hardly_rises_above_its_bar():
-    four = written(*FOUR)
+def test_a_four_with_one_upper_end_stays_open_and_a_short_stem_hardly_rises_above_the_bar():
+    half, four = written(FOUR[0]), written(*FOUR)
+    assert styles.closed(styles.Ink(half, generator())).equal(half)
     cut = styles.short_stemmed(styles.Ink(four, generator()))
     assert cut[:, :10, 15:].sum() == 0
     assert cut[:, :, :14].equal(four[:, :, :14])

@@ -1,26 +1,26 @@
 """Training the line network on lines of real digits: learning, resuming, own pictures and the model file."""
 
 import csv
-import itertools
 
 import numpy as np
 import pytest
 import torch
-from tqdm import tqdm
 
-from app.inference.ctc import best_path, symbols_of
 from app.inference.lines import CHARACTERS, OTHER, LineNetwork
 from support import encode, number
 from tensors import as_digits
-from training import line_cache, line_export, line_pictures, lines
+from training import generated, line_pictures, lines
 from training.errors import TrainingError
+from training.export import export_lines, line_differences
+from training.generated import lines_of
 from training.line_ink import ink_lines
 from training.line_net import LineNet
 from training.line_paper import batch_of
+from training.run import Run, fit
 
 pytestmark = pytest.mark.slow
 
-TINY = lines.Recipe(lines=128, epochs=2, batch_size=16, peak_learning_rate=2e-3, short_steps=4)
+TINY = lines.Recipe(lines=128, epochs=2, batch_size=16)
 
 
 @pytest.fixture(scope="module")
@@ -33,38 +33,22 @@ def written(sample):
     return ink_lines(sample, [], 96, seed=0)
 
 
-def test_the_loss_is_that_of_all_paths_that_say_the_text():
-    logits = torch.randn(1, 4, OTHER + 1, generator=torch.Generator().manual_seed(0))
-    shares = logits[0].softmax(dim=1)
-    total = 0.0
-    for path in itertools.product((0, 3, 5), repeat=4):
-        said = tuple(symbol for symbol, _ in itertools.groupby(path) if symbol)
-        if said == (3, 5):
-            total += float(np.prod([shares[column, symbol] for column, symbol in enumerate(path)]))
-    assert lines.loss_of(logits, [(3, 5)]).item() == pytest.approx(-np.log(total), rel=1e-4)
-
-
-def test_the_best_path_drops_repetitions_and_then_blanks():
-    logits = torch.eye(OTHER + 1)[[0, 3, 3, 0, 3, OTHER, OTHER, 0]]
-    assert symbols_of(best_path(logits.numpy())) == (3, 3, OTHER)
-
-
 def test_training_lowers_the_loss_and_a_resumed_run_ends_like_an_uninterrupted_one(written, tmp_path):
     torch.set_num_threads(1)
-    whole = lines.setup(TINY, tmp_path / "whole")
-    lines.train_all(whole, written, [], written[:32], is_bf16=False)
+
+    def trained(folder: str, epochs: int = 2) -> Run:
+        run = lines.setup(TINY, tmp_path / folder)
+        fit(run, epochs, lambda: lines.next_epoch(run, written, [], written[:32]))
+        return run
+
+    whole, _, resumed = trained("whole"), trained("half", 1), trained("half")
     assert whole.history[1]["training_loss"] < 0.8 * whole.history[0]["training_loss"]
-    half = lines.setup(TINY, tmp_path / "half")
-    lines.train_epoch(half, written, [], False, tqdm(disable=True))
-    half.add({**whole.history[0], "validation_loss": 99.0})
-    resumed = lines.setup(TINY, tmp_path / "half")
-    lines.train_all(resumed, written, [], written[:32], is_bf16=False)
     assert resumed.history[1]["training_loss"] == pytest.approx(whole.history[1]["training_loss"], rel=1e-3)
 
 
 def test_training_writes_a_file_that_is_served_and_can_be_resumed(sample_mnist, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(lines.data, "VALIDATION_IMAGES", 100)
-    monkeypatch.setattr(lines.data, "DEFAULT_ROOT", tmp_path)
+    monkeypatch.setattr(generated, "FOLDER", tmp_path / "generated")
     monkeypatch.setattr(lines, "VALIDATION_LINES", 48)
     monkeypatch.setitem(lines.RECIPES, "quick", TINY)
     arguments = ["--runs", str(tmp_path / "runs"), "--data", str(sample_mnist), "--threads", "1"]
@@ -74,30 +58,29 @@ def test_training_writes_a_file_that_is_served_and_can_be_resumed(sample_mnist, 
     assert {"training_data", "recipe", "validation_error_percent", "temperature"} <= network.metadata.keys()
     assert (tmp_path / "lines.onnx").stat().st_size < 4_000_000
     (folder,) = (tmp_path / "runs").iterdir()
-    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "lines").iterdir()}
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "generated").iterdir()}
     assert len(files) == 2
     assert lines.main([*arguments, "--resume", str(folder)]) == 0
     assert LineNetwork(folder / "lines.onnx").metadata["epochs"] == "2"
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "lines").iterdir()} == files
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "generated").iterdir()} == files
     assert "without Omniglot" in capsys.readouterr().out
     assert lines.main([*arguments, "--resume", str(tmp_path)]) == 1
     assert "no run to resume" in capsys.readouterr().err
 
 
-def test_lines_survive_the_cache(sample, written):
-    loaded = line_cache.unpacked(line_cache.writing_lines(sample, [], 96, 0))
-    assert len(loaded) == 96
+def test_lines_survive_the_cache(sample, written, tmp_path):
+    loaded = lines_of(sample, 96, 0, [], tmp_path)
     assert all((a.mask == b.mask).all() and a.symbols == b.symbols for a, b in zip(loaded, written, strict=True))
 
 
 def test_the_file_gives_the_networks_probabilities(written, tmp_path):
     torch.manual_seed(0)
-    network = LineNet()
+    network, other = LineNet(), LineNet()
     network(batch_of(written[:16], torch.Generator()))  # so that batch normalisation is not the identity
-    line_export.export(network, 1.3, tmp_path / "lines.onnx", {"seed": "0"})
+    export_lines(network, tmp_path / "lines.onnx", {"seed": "0"})
     file = LineNetwork(tmp_path / "lines.onnx")
-    assert line_export.differences(line_export.Served(network, 1.3).eval(), file).max() < 1e-4
-    assert line_export.differences(line_export.Served(network, 1.0).eval(), file).max() > 1e-4
+    assert line_differences(torch.nn.Sequential(network, torch.nn.Softmax(dim=2)), file).max() < 1e-4
+    assert line_differences(torch.nn.Sequential(other.eval(), torch.nn.Softmax(dim=2)), file).max() > 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["lines.onnx"]
 
 

@@ -11,7 +11,6 @@ from PIL import Image, ImageOps
 from app.inference.classifier import Classifier
 from app.inference.reading import read_digit
 from support import drawing, encode, frame_of
-from tensors import as_digits
 from training import data, pictures, train
 from training.data import NOTHING, Digits
 from training.objective import NONE
@@ -86,29 +85,16 @@ def own(digits: int, non_digits: int) -> Digits:
     return Digits(images, torch.tensor([7] * digits + [NONE] * non_digits, dtype=torch.int64))
 
 
-def test_without_pictures_nothing_changes(digits, labels):
-    sample = as_digits(digits, labels)
-    joined, others = pictures.joined(sample, sample.images, NOTHING)
-    assert joined.images.equal(sample.images)
-    assert joined.labels.equal(sample.labels)
-    assert others.equal(sample.images)
-    assert "pictures" not in train.training_data(NOTHING, True, True)
-
-
-@pytest.mark.parametrize(
-    ("count", "others", "times"), [(50, 66_000, 50), (200, 66_000, 33), (50, 100, 1), (0, 66_000, 0)]
-)
-def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth(count, others, times):
-    assert len(pictures.weighted(own(count, 0), others)) == count * times
-
-
-def test_digits_are_added_to_digits_and_non_digits_to_non_digits():
+def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth_of_the_digits_or_non_digits():
+    for count, others, times in ((50, 66_000, 50), (200, 66_000, 33), (50, 100, 1), (0, 66_000, 0)):
+        assert len(pictures.weighted(own(count, 0), others)) == count * times
     mnist = own(1_000, 0)
     digits, others = pictures.joined(mnist, mnist.images, own(2, 1))
     assert digits.images[1_000:, 0, 0].tolist() == [0, 1] * 50
     assert digits.labels.tolist() == [7] * 1_100
     assert others[1_000:, 0, 0].tolist() == [2] * 50
-    assert train.training_data(own(2, 1), False, False).endswith("; and other pictures: 2 digits, 1 non-digits")
+    assert train.training_data(own(2, 1), None).endswith("; and other pictures: 2 digits, 1 non-digits")
+    assert "pictures" not in train.training_data(NOTHING, [])
 
 
 def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):

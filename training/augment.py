@@ -7,25 +7,19 @@ service frames a picture: training sees what serving sees. Effects that act befo
 ruled lines) are left out, except for the traces that preprocessing may leave.
 """
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from app.preprocess.frame import BOX_SIDE, FRAME_SIDE
-from training.pen import extent, uniform
+from training.pen import INK, extent, uniform
 from training.styles import restyle
 from training.wear import wear
 
-ROTATION_DEGREES = 10.0
-STRETCH = 0.1
-SHEAR = 0.17
+OFF_LINEAR = (0.1, 0.28), (0.17, 0.1)  # maximum difference of an affine map from the identity
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
 CUT = 0.04  # share of the digits
-# After 2×2 average pooling, pixels above this belong to the digit's bounding box.
-INK = 0.3
 # Maximum jitter of the frame, in log size and in position.
 OFF_SIZE = 0.06
 OFF_PLACE_PIXELS = 0.7
@@ -58,31 +52,23 @@ def augment_others(images: Tensor, generator: Generator) -> Tensor:
 
 def cut(images: Tensor, generator: Generator) -> Tensor:
     """Cut off up to a quarter of the height or width of some digits at a random side, as a picture's edge does."""
-    cut_off = images.clone()
     random = torch.rand(len(images), generator=generator, device=generator.device)
     chosen = (random < CUT).nonzero()[:, 0]
-    images = images[chosen]
-    n, box = len(images), extent(images)
-    axis = torch.arange(FRAME_SIDE, device=images.device)
-    side = torch.randint(4, (n, 1), generator=generator, device=generator.device)
-    low = torch.where(side < 2, box.top[:, None], box.left[:, None])
-    high = torch.where(side < 2, box.bottom[:, None], box.right[:, None])
-    off = uniform((n, 1), 0, 0.25, generator) * (high - low)
-    kept = torch.where(side % 2 == 0, axis >= low + off, axis <= high - off)
-    is_row = (side < 2)[:, :, None]
-    cut_off[chosen] *= torch.where(is_row, kept[:, :, None], kept[:, None, :])
+    axis = torch.arange(FRAME_SIDE, device=images.device).expand(FRAME_SIDE, FRAME_SIDE)
+    from_side = torch.stack([axis, -axis, axis.T, -axis.T])
+    from_side = from_side[torch.randint(4, (len(chosen),), generator=generator, device=generator.device)]
+    has_ink = images[chosen] > INK
+    low, high = (torch.where(has_ink, from_side, end).flatten(1) for end in (FRAME_SIDE, -FRAME_SIDE))
+    low, high = low.amin(dim=1)[:, None, None], high.amax(dim=1)[:, None, None]
+    cut_off = images.clone()
+    cut_off[chosen] *= from_side >= low + uniform((len(chosen), 1, 1), 0, 0.25, generator) * (high - low)
     return cut_off
 
 
 def affine(n: int, generator: Generator) -> Tensor:
-    """Draw random affine matrices (n, 2, 2): rotation, scale along each axis, and shear."""
-    angle = uniform((n,), -1, 1, generator) * math.radians(ROTATION_DEGREES)
-    shear = uniform((n,), -SHEAR, SHEAR, generator)
-    scale_x, scale_y = uniform((2, n), -STRETCH, STRETCH, generator).exp()
-    cos, sin = angle.cos(), angle.sin()
-    row_x = torch.stack([cos * scale_x, (shear * cos - sin) * scale_y], dim=1)
-    row_y = torch.stack([sin * scale_x, (shear * sin + cos) * scale_y], dim=1)
-    return torch.stack([row_x, row_y], dim=1)
+    """Draw random affine matrices (n, 2, 2), which stretch, turn and slant."""
+    off = uniform((n, 2, 2), -1, 1, generator)
+    return torch.eye(2, device=off.device) + off * torch.tensor(OFF_LINEAR, device=off.device)
 
 
 def elastic(n: int, generator: Generator) -> Tensor:
@@ -144,11 +130,10 @@ def reframing(coarse: Tensor, step: int, generator: Generator) -> tuple[Tensor, 
     (Tensor, Tensor)
         (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image positions.
     """
-    n, count = len(coarse), coarse.shape[-1]
-    place = torch.arange(count, device=coarse.device) * step - (FRAME_SIDE - 1) / 2
-    profiles = torch.stack([coarse.amax(dim=1), coarse.amax(dim=2)], dim=1) > INK  # (N, 2, count), x first
-    ends = profiles.float().argmax(dim=2) + profiles.flip(2).float().argmax(dim=2)
-    size = step * (count - ends).amax(dim=1, keepdim=True)
+    n = len(coarse)
+    place = torch.arange(coarse.shape[-1], device=coarse.device) * step - (FRAME_SIDE - 1) / 2
+    box = extent(coarse)
+    size = step * (1 + torch.maximum(box.width, box.height)[:, None])
     sums = torch.stack([coarse.sum(dim=1), coarse.sum(dim=2)], dim=1)
     centre = (sums @ place) / sums.sum(dim=2).clamp(min=1e-6)  # (N, 2)
     scale = size / BOX_SIDE * uniform((n, 1), -OFF_SIZE, OFF_SIZE, generator).exp()

@@ -6,13 +6,12 @@ from functools import cache
 import numpy as np
 from HersheyFonts import HersheyFonts
 from numpy.random import Generator
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import make_interp_spline
 
 from app.preprocess.maps import Map
 from training.data import Digits
-from training.paper import levels
+from training.paper import drawn, levels
 
 CANVAS = 140  # side in pixels of the canvas
 MARGIN = 15
@@ -30,10 +29,10 @@ LOOK_ALIKES: dict[str, list[list[tuple[float, float]]]] = {
     "z": [[(0, 0), (0.7, 0)], [(0.7, 0), (0, 1)], [(0, 1), (0.7, 1)]],
     "Z": [[(0, 0), (0.7, 0)], [(0.7, 0), (0, 1)], [(0, 1), (0.7, 1)], [(0.1, 0.5), (0.6, 0.5)]],
     "/": [[(0.8, 0), (0, 1)]],
+    "=": [[(0, 0), (0.7, 0)], [(0, 0.3), (0.7, 0.3)]],
 }
 
 Strokes = list[NDArray[np.float64]]  # each (P, 2) vertices as (x, y)
-Point = NDArray[np.float64] | tuple[float, float]  # (x, y)
 
 
 @cache
@@ -65,69 +64,47 @@ def sign(_: Digits, rng: Generator) -> Map:
     return look_alike(_, rng, "$$#")
 
 
-def smooth(corners: list[tuple[float, float]], rng: Generator) -> NDArray[np.float64]:
+def smooth(corners: ArrayLike, rng: Generator) -> NDArray[np.float64]:
     """Return points (P, 2) on a curve near the given ones, which is round or has corners."""
-    near, degree = (
-        np.array(corners) + rng.normal(0, 0.06, (len(corners), 2)),
-        int(rng.integers(1, min(4, len(corners)))),
-    )
-    spline = make_interp_spline(np.arange(len(near)), near, degree)
-    curve: NDArray[np.float64] = spline(np.linspace(0, len(near) - 1, len(near) if degree == 1 else 20))
+    near = np.asarray(corners) + rng.normal(0, 0.06, np.shape(corners))
+    spline = make_interp_spline(np.arange(len(near)), near, int(rng.integers(1, min(4, len(near)))))
+    curve: NDArray[np.float64] = spline(np.linspace(0, len(near) - 1, 8 * (len(near) - 1) + 1))
     return curve
 
 
-def arc(centre: Point, radii: Point, start: float, end: float) -> NDArray[np.float64]:
-    """Return points along an ellipse, as (x, y). Angles are in degrees, from the x axis towards the y axis."""
-    angles = np.radians(np.linspace(start, end, 20))
-    return np.stack([centre[0] + radii[0] * np.cos(angles), centre[1] + radii[1] * np.sin(angles)], axis=1)
-
-
 def invented_character(_: Digits, rng: Generator) -> Map:
-    """Draw two to five strokes, like a character of an unknown script; half of the time, three that meet."""
+    """Draw two to five lines and arcs, like a character of an unknown script."""
     strokes: Strokes = []
-    meet = rng.random() < 0.5
-    for _stroke in range(3 if meet else rng.integers(2, 6)):
+    for _stroke in range(rng.integers(2, 6)):
         middle, reach = rng.uniform(0.2, 0.8, 2), rng.uniform(0.15, 0.5)
         if rng.random() < 0.5:
             angle = rng.choice([0, 0.25, 0.5, 0.75]) * math.pi + rng.normal(0, 0.15)
-            half = reach * np.array([math.cos(angle), math.sin(angle)])
-            stroke = middle + np.linspace(-1, 1, 20)[:, None] * half
+            points = np.linspace(-1, 1, 20)[:, None] * (math.cos(angle), math.sin(angle))
         else:
-            start = rng.uniform(0, 360)
-            stroke = arc(middle, rng.uniform(0.4, 0.8, 2) * reach, start, start + rng.uniform(115, 360))
-        if meet and strokes:  # its end or its middle lies on an earlier stroke
-            earlier = strokes[rng.integers(len(strokes))]
-            stroke = stroke + earlier[rng.choice([0, 5, 10, 15, 19])] - stroke[rng.choice([0, 0, 10, 19])]
-        strokes.append(stroke)
+            start = rng.uniform(0, 2 * math.pi)
+            angles = np.linspace(start, start + rng.uniform(2, 2 * math.pi), 20)
+            points = rng.uniform(0.4, 0.8, 2) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        strokes.append(middle + reach * points)
     return written(strokes, rng)
 
 
 def scribble(_: Digits, rng: Generator) -> Map:
     """Draw one long, wandering stroke."""
-    corners = rng.uniform(0, 1, (rng.integers(5, 12), 2))
-    middles, share = (corners[:-1] + corners[1:]) / 2, np.linspace(0, 1, 12)[:, None]
-    curves = [
-        (1 - share) ** 2 * start + 2 * share * (1 - share) * corner + share**2 * end
-        for start, corner, end in zip(middles[:-1], corners[1:-1], middles[1:], strict=True)
-    ]
-    return written([np.concatenate(curves)], rng)
+    return written([smooth(rng.uniform(0, 1, (rng.integers(5, 12), 2)), rng)], rng)
 
 
 def lines(_: Digits, rng: Generator) -> Map:
-    """Draw printed lines that cross, meet in a corner, run in parallel or form a box."""
-    low, high = rng.uniform(0, 0.3, 2), rng.uniform(0.7, 1, 2)
-    box = [np.array(side) for side in ([low, (high[0], low[1])], [low, (low[0], high[1])])]
-    box += [np.array(side) for side in ([(high[0], low[1]), high], [(low[0], high[1]), high])]
-    cross = [np.array([(x, 0), (x, 1)]) for x in rng.uniform(0, 1, rng.integers(1, 3))]
-    cross += [np.array([(0, y), (1, y)]) for y in rng.uniform(0, 1, rng.integers(1, 3))]
-    figures = [box, box, cross, [box[k] for k in rng.choice(4, 2, replace=False)]]
-    return written(figures[rng.integers(len(figures))], rng)
+    """Draw one or two printed lines in each direction, which may cross, meet in a corner or form a box."""
+    shares = (0.46, 0.08, 0.46)
+    across, down = (rng.choice([0, rng.random(), 1], 1 + (rng.random() < 0.8), False, shares) for _way in range(2))
+    strokes = [np.array([(x, 0), (x, 1)]) for x in across] + [np.array([(0, y), (1, y)]) for y in down]
+    shape = rng.uniform(0.4, 1, 2)  # wide or tall
+    return written([stroke * shape for stroke in strokes], rng)
 
 
 def equals(_: Digits, rng: Generator) -> Map:
     """Draw an equals sign, as at the end of an amount."""
-    apart, length = rng.uniform(0.15, 0.4), rng.uniform(0.5, 1.0)
-    return written([np.array([(0, y), (length, y + rng.normal(0, 0.05))]) for y in (0.0, apart)], rng)
+    return look_alike(_, rng, "=")
 
 
 def written(strokes: Strokes, rng: Generator) -> Map:
@@ -136,11 +113,6 @@ def written(strokes: Strokes, rng: Generator) -> Map:
     strokes = [stroke @ bent for stroke in strokes]
     corners = np.concatenate(strokes)
     low, size = corners.min(axis=0), max(float(np.ptp(corners, axis=0).max()), 1e-6)
-    image, width = Image.new("L", (CANVAS, CANVAS)), int(rng.integers(4, 19))
-    draw, radius = ImageDraw.Draw(image), (width - 1) / 2
-    for stroke in strokes:
-        points = MARGIN + (stroke - low) * (CANVAS - 2 * MARGIN) / size + rng.normal(0, 1.5, stroke.shape)
-        draw.line(points.ravel().tolist(), fill=255, width=width, joint="curve")
-        for x, y in (points[0], points[-1]):
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-    return levels(image)
+    scale = (CANVAS - 2 * MARGIN) / size
+    shaky = [MARGIN + (stroke - low) * scale + rng.normal(0, 1.5, stroke.shape) for stroke in strokes]
+    return levels(drawn((CANVAS, CANVAS), shaky, int(rng.integers(4, 19))))

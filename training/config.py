@@ -5,7 +5,7 @@ Where data and results are stored is an argument of the run, not part of the rec
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -21,16 +21,15 @@ MODEL, LINES_MODEL = MODELS / "digits.onnx", MODELS / "lines.onnx"
 RUNS = Path("runs")
 
 
-def number(kind: type[int] | type[float], low: float, high: float = math.inf) -> Callable[[str], float]:
-    """Make a parser of numbers in [low, high)."""
+def limited(kind: type[int] | type[float], low: float, high: float = math.inf) -> dict[str, Any]:
+    """Describe an option that takes numbers in [low, high)."""
 
-    def parsed(text: str) -> float:
+    def number(text: str) -> float:  # argparse says "invalid number value"
         if not low <= (value := kind(text)) < high:
             raise argparse.ArgumentTypeError(f"{text} is not {f'at least {low}' if high == math.inf else 'below 1'}")
         return value
 
-    parsed.__name__ = kind.__name__  # argparse says "invalid int value"
-    return parsed
+    return {"type": number, "metavar": "N"}
 
 
 def option(default: Any, meaning: str, **parsing: Any) -> Any:  # noqa: ANN401
@@ -46,14 +45,7 @@ def numbers(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
-COUNT: dict[str, Any] = {"type": number(int, 1), "metavar": "N"}
-# Batch normalisation and non-digits need two digits per batch.
-SIZE = {"type": number(int, 2), "metavar": "N"}
-RATE = {"type": number(float, 1e-9), "metavar": "R"}
-DECAY = {"type": number(float, 0), "metavar": "W"}
-SEEDS = {"type": int, "nargs": "+", "metavar": "N"}
-PRECISIONS = ["auto", "fp32", "bf16"]
-SHARE = {"type": number(float, 0, 1), "metavar": "P"}
+COUNT, SHARE = limited(int, 1), limited(float, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -67,14 +59,14 @@ class Config:
     generated: bool = option(True, "also train on digits cut out of numbers, and on frames that show no digit")
     augment: bool = option(True, "augment the images in each epoch")
     optimizer: str = option("adamw", "sgd uses Nesterov momentum 0.9", choices=[*PEAK_LEARNING_RATES])
-    learning_rate: float | None = option(None, "peak of the learning rate (adamw 0.002, sgd 0.1)", **RATE)
-    weight_decay: float = option(0.01, "weight decay; sgd uses a hundredth of it", **DECAY)
-    batch_size: int = option(512, "digits per batch; half as many non-digits are added", **SIZE)
+    learning_rate: float | None = option(None, "its peak (adamw 0.002, sgd 0.1)", **limited(float, 1e-9))
+    weight_decay: float = option(0.01, "weight decay; sgd uses a hundredth of it", **limited(float, 0))
+    batch_size: int = option(512, "digits per batch; half as many non-digits are added", **limited(int, 2))
     epochs: int = option(60, "passes over the training digits", **COUNT)
     convolution_share: float = option(0.9, "with --channels: share of the epochs before it becomes dense", **SHARE)
-    seeds: tuple[int, ...] = option((0,), "random seeds; the model is the mean of a network for each", **SEEDS)
+    seeds: tuple[int, ...] = option((0,), "random seeds; the mean of their networks is written", type=int, nargs="+")
     threads: int | None = option(None, "CPU threads (number of cores)", **COUNT)
-    precision: str = option("auto", "of matrix products; auto picks the faster one here", choices=PRECISIONS)
+    precision: str = option("auto", "of matrix products; auto is the faster one", choices=["auto", "fp32", "bf16"])
 
     @property
     def peak_learning_rate(self) -> float:
@@ -97,12 +89,8 @@ class Config:
     @property
     def course(self) -> str:
         """A description of the run in words."""
-        if not self.channels:
-            return f"{self.epochs} epochs"
-        return (
-            f"{self.convolution_epochs} epochs as a convolutional network ({numbers(self.channels)} channels), then "
-            f"converted to a dense one, all of whose weights are free, for {self.epochs - self.convolution_epochs} more"
-        )
+        start = f", the first {self.convolution_epochs} as a convolutional network ({numbers(self.channels)} channels)"
+        return f"{self.epochs} epochs{start if self.channels else ''}"
 
     def command(self) -> str:
         """Return the command line that repeats this recipe."""
@@ -135,13 +123,8 @@ def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> 
     ):
         run.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
     run.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"parent of the run's folder ({runs})")
-    run.add_argument(
-        "--resume",
-        nargs="?",
-        const="",
-        metavar="RUN",
-        help="resume the run in this folder (by default the newest), with its options",
-    )
+    resume = "resume the run in this folder (by default the newest), with its options"
+    run.add_argument("--resume", nargs="?", const="", metavar="RUN", help=resume)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -152,12 +135,7 @@ def parser() -> argparse.ArgumentParser:
     for each in fields(Config):
         recipe.add_argument(f"--{each.name.replace('_', '-')}", **each.metadata)
     add_run_options(p, RUNS, MODEL.name)
-    p.add_argument(
-        "--tensorboard",
-        action="store_true",
-        help="log to the run's folder for TensorBoard (needs the extra tensorboard)",
-    )
-    p.add_argument("--device", default="auto", help="cpu, cuda or mps; auto uses an accelerator if there is one (auto)")
+    p.add_argument("--tensorboard", action="store_true", help="log the curves too (needs the extra tensorboard)")
     return p
 
 
@@ -166,13 +144,14 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     p = parser()
     arguments = p.parse_args(argv)
     choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
+    choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
     given = [*choices, *(name for name in ("recipe", "pictures") if getattr(arguments, name))]
     if arguments.resume is not None and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
     if arguments.output and (arguments.output.is_dir() or arguments.output.parent.is_file()):
         p.error(f"--output {arguments.output} is not a file's name")
-    config = replace(RECIPES[arguments.recipe or "quick"], **with_tuples(choices))
+    config = replace(RECIPES[arguments.recipe or "quick"], **choices)
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
     if config.channels and not config.convolution_epochs:
@@ -180,8 +159,3 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments
-
-
-def with_tuples(values: dict[str, Any]) -> dict[str, Any]:
-    """Replace lists by tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

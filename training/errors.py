@@ -1,7 +1,8 @@
-"""The error of both programs."""
+"""How both programs end: done, stopped, or with an error."""
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from app.inference.classifier import ModelError
 
@@ -17,3 +18,13 @@ def exit_status(work: Callable[[], int]) -> int:
     except (TrainingError, ModelError) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def until_interrupted(work: Callable[[], None], module: str, folder: Path) -> int:
+    """Do the work of a program until it is done or stopped by Ctrl-C; return the exit status."""
+    try:
+        work()
+    except KeyboardInterrupt:
+        print(f"\nInterrupted. To resume: python -m {module} --resume {folder}")
+        return 130
+    return 0

@@ -1,62 +1,53 @@
-"""Export networks to a self-contained ONNX file: normalisation, layers, their mean, softmax, sigmoid and metadata.
+"""Export networks to self-contained ONNX files: normalisation, layers, their mean, softmax, sigmoid and metadata.
 
-The graph is built by hand, so that the file contains nothing that the network does not need.
+The dense network's graph is written in ONNX's textual syntax, so that the file has nothing that it does not need.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from numpy.typing import ArrayLike, NDArray
-from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+from torch import Tensor, nn
 
-from app.inference.classifier import CLASSES, FIRST_WEIGHTS, PIXELS, Classifier
-from training.cache import unfinished
+from app.inference.classifier import CLASSES, FIRST_WEIGHTS, Classifier
+from app.inference.lines import CHARACTERS, LineNetwork
+from app.preprocess.strips import STRIP_HEIGHT
 from training.errors import TrainingError
-from training.model import ACTIVATIONS, OUTPUTS, DigitNet, Ensemble, folded
+from training.line_net import LineNet
+from training.line_paper import normalised
+from training.model import ACTIVATIONS, DigitNet, Ensemble, Layer, folded
 from training.quantize import Int8Layer, quantized
+from training.run import unfinished
 
-OPSET = 20  # the first with Gelu
-IR_VERSION = 9  # introduced with opset 20; every ONNX Runtime since 1.17 runs it
+OPSET = 20  # the first with Gelu; with IR version 9, every ONNX Runtime since 1.17 runs it
 MAX_DIFFERENCE = 1e-4  # of any probability, in float32
+MAX_LINE_DIFFERENCE = 1e-3  # of any probability of the line network
+THRESHOLD = 0.5  # the lowest for which 70 % of Omniglot's characters, and 96 % of words, give an empty text
 MAX_ROUNDING = 1e-3  # mean over all probabilities, in 8 bits
 OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
 
-class Graph:
-    """The nodes, constants and outputs of an ONNX graph."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self.outputs: list[onnx.ValueInfoProto] = []
-
-    def add(self, operator: str, inputs: list[str], *outputs: str, **attributes: int) -> str:
-        """Add a node; return the name of its first output."""
-        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))  # type: ignore[arg-type]
-        return outputs[0]
-
-    def constant(self, name: str, value: ArrayLike) -> str:
-        """Add a constant; return its name."""
-        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def show(self, name: str, *shape: int | str, kind: int = TensorProto.FLOAT) -> None:
-        """Make a value an output of the graph."""
-        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
-
-    def model(self, metadata: Mapping[str, str]) -> onnx.ModelProto:
-        """Make a model with one input, pixels."""
-        pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["N", PIXELS])
-        graph = helper.make_graph(self.nodes, "DigitNet", [pixels], self.outputs, self.constants)
-        proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        helper.set_model_props(proto, dict(metadata))
-        onnx.checker.check_model(proto, full_check=True)
-        return proto
+FLOAT_LAYER = "sum_{i} = Gemm <transB = 1> ({source}, weight_{i}, bias_{i})"
+INT8_LAYER = """integers_{i} = QuantizeLinear ({source}, input_scale_{i}, input_zero_{i})
+    products_{i} = MatMulInteger (integers_{i}, weight_{i}, input_zero_{i})
+    floats_{i} = Cast <to = 1> (products_{i})
+    scaled_{i} = Mul (floats_{i}, scale_{i})
+    sum_{i} = Add (scaled_{i}, bias_{i})"""
+MODEL = """<ir_version: 9, opset_import: ["": 20]>
+    DigitNet (float[N, 784] pixels) => (float[N, 10] probabilities, float[N] legibility{shown})
+    <int64[2] split = {{10, 1}}, int64[1] axes = {{1}}> {{
+        {layers}
+        mean = Mean ({logits})
+        digit_logits, legibility_logit = Split <axis = 1> (mean, split)
+        probabilities = Softmax <axis = 1> (digit_logits)
+        legibility_logits = Squeeze (legibility_logit, axes)
+        legibility = Sigmoid (legibility_logits)
+    }}"""
 
 
 def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | None = None) -> onnx.ModelProto:
@@ -74,54 +65,38 @@ def to_onnx(model: Ensemble, metadata: Mapping[str, str], calibration: Tensor | 
         (N, 28, 28) uint8. If given, the hidden layers are quantised to 8 bits, for the range of activations on these
         images. The output layer stays float32, so that probabilities near 0 and 1 keep their precision.
     """
-    graph = Graph()
-    graph.show("probabilities", "N", CLASSES)
-    graph.show("legibility", "N")
-    graph.add("Mean", [add_network(graph, k, network, calibration) for k, network in enumerate(model.networks)], "mean")
-    split = graph.constant("split", [CLASSES, OUTPUTS - CLASSES])
-    graph.add("Split", ["mean", split], "digit_logits", "legibility_logit", axis=1)
-    graph.add("Softmax", ["digit_logits"], "probabilities", axis=1)
-    graph.add("Squeeze", ["legibility_logit", graph.constant("axes", [1])], "legibility_logits")
-    graph.add("Sigmoid", ["legibility_logits"], "legibility")
-    for constant in graph.constants:
-        if len(model.networks[0].hidden) and constant.name == FIRST_WEIGHTS:
-            graph.show(FIRST_WEIGHTS, *constant.dims, kind=constant.data_type)
-    return graph.model(metadata)
+    lines, logits, shown, constants = list[str](), list[str](), "", dict[str, Tensor]()
+    for number, network in enumerate(model.networks):
+        source = "pixels"
+        for k, layer in enumerate(layers_of(network, calibration)):
+            i = f"{number}_{k}"
+            lines.append((INT8_LAYER if isinstance(layer, Int8Layer) else FLOAT_LAYER).format(i=i, source=source))
+            constants |= {f"{name}_{i}": value for name, value in layer._asdict().items()}
+            source = f"sum_{i}"
+            if k < len(network.hidden):
+                lines.append(f"hidden_{i} = {OPERATORS[network.activation]} ({source})")
+                source = f"hidden_{i}"
+                shown += f", float[N, {network.widths[k + 1]}] {source}" if not number else ""
+        logits.append(source)
+    if shown:
+        first = constants[FIRST_WEIGHTS]
+        kind = "int8" if first.dtype == torch.int8 else "float"
+        shown += f", {kind}[{first.shape[0]}, {first.shape[1]}] {FIRST_WEIGHTS}"
+    text = MODEL.format(shown=shown, layers="\n".join(lines), logits=", ".join(logits))
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.extend(numpy_helper.from_array(value.numpy(), name) for name, value in constants.items())
+    helper.set_model_props(proto, dict(metadata))
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
 
 
-def add_network(graph: Graph, number: int, network: DigitNet, calibration: Tensor | None) -> str:
-    """Add the layers of a network; return the name of its logits. For `calibration` see `to_onnx`."""
-    layers: list[tuple[Tensor, Tensor] | Int8Layer] = [*folded(network)]
-    if calibration is not None:
-        pixels = calibration.cpu().flatten(1).float() / 255
-        layers[:-1] = quantized(folded(network)[:-1], ACTIVATIONS[network.activation], pixels)
-    source = "pixels"
-    for i, layer in enumerate(layers):
-        add = add_int8_layer if isinstance(layer, Int8Layer) else add_layer
-        source = add(graph, f"{number}_{i}", source, layer)  # type: ignore[arg-type]
-        if i < len(layers) - 1:
-            source = graph.add(OPERATORS[network.activation], [source], f"hidden_{number}_{i}")
-            if not number:
-                graph.show(source, "N", network.widths[i + 1])
-    return source
-
-
-def add_layer(graph: Graph, i: str, source: str, layer: tuple[Tensor, Tensor]) -> str:
-    """Compute a layer's pre-activations in float32."""
-    weight, bias = graph.constant(f"weight_{i}", layer[0].numpy()), graph.constant(f"bias_{i}", layer[1].numpy())
-    return graph.add("Gemm", [source, weight, bias], f"sum_{i}", transB=1)
-
-
-def add_int8_layer(graph: Graph, i: str, source: str, layer: Int8Layer) -> str:
-    """Compute a layer's pre-activations in 8 bits: quantise the input, multiply integers, rescale, add the bias."""
-    weight, bias = graph.constant(f"weight_{i}", layer.weight.numpy()), graph.constant(f"bias_{i}", layer.bias.numpy())
-    zero = graph.constant(f"input_zero_{i}", np.uint8(layer.input_zero))
-    input_scale = graph.constant(f"input_scale_{i}", np.float32(layer.input_scale))
-    integers = graph.add("QuantizeLinear", [source, input_scale, zero], f"integers_{i}")
-    products = graph.add("MatMulInteger", [integers, weight, zero], f"products_{i}")
-    floats = graph.add("Cast", [products], f"floats_{i}", to=TensorProto.FLOAT)
-    scaled = graph.add("Mul", [floats, graph.constant(f"scale_{i}", layer.scale.numpy())], f"scaled_{i}")
-    return graph.add("Add", [scaled, bias], f"sum_{i}")
+def layers_of(network: DigitNet, calibration: Tensor | None) -> Sequence[Layer | Int8Layer]:
+    """Return the layers of a network; for `calibration` see `to_onnx`."""
+    layers = folded(network)
+    if calibration is None:
+        return layers
+    pixels = calibration.cpu().flatten(1).float() / 255
+    return [*quantized(layers[:-1], ACTIVATIONS[network.activation], pixels), layers[-1]]
 
 
 def export(model: Ensemble, path: Path, metadata: Mapping[str, str], images: Tensor) -> None:
@@ -171,4 +146,37 @@ def differences(model: Ensemble, classifier: Classifier, images: Tensor) -> NDAr
     logits = model(frames)
     ours = torch.cat([logits[:, :CLASSES].softmax(dim=1), logits[:, CLASSES:].sigmoid()], dim=1).cpu().numpy()
     difference: NDArray[np.float32] = np.abs(ours - np.column_stack(classifier(frames.cpu().numpy())))
+    return difference
+
+
+def export_lines(network: LineNet, path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a line network to `path`, if the file, loaded as the service loads it, gives the same probabilities.
+
+    Its input are strips (N, 32, W), its output probabilities (N, W / 2, C). Raises TrainingError if one differs by more
+    than MAX_LINE_DIFFERENCE. No file is left behind.
+    """
+    served = nn.Sequential(network, nn.Softmax(dim=2)).eval()
+    program = torch.onnx.export(
+        served,
+        (torch.zeros(2, STRIP_HEIGHT, 64),),
+        input_names=["strips"],
+        output_names=["probabilities"],
+        dynamic_shapes=({0: "N", 2: 2 * torch.export.Dim("T", min=8)},),
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    assert program is not None
+    program.model.metadata_props.update({**metadata, "characters": CHARACTERS, "threshold": str(THRESHOLD)})
+    with unfinished(path) as file:
+        program.save(file)
+        require_close(line_differences(served, LineNetwork(file)), MAX_LINE_DIFFERENCE, path)
+
+
+@torch.inference_mode()
+def line_differences(served: nn.Module, file: LineNetwork) -> NDArray[np.float32]:
+    """Compute how far the probabilities of the file differ from the network's, on a strip of noise."""
+    pixels = np.random.default_rng(0).integers(0, 256, (STRIP_HEIGHT, 160), np.uint8)
+    expected = served(normalised(torch.from_numpy(np.float32(pixels) / 255)[None]))[0].numpy()
+    difference: NDArray[np.float32] = np.abs(file(pixels) - expected)
     return difference

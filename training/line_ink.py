@@ -25,8 +25,8 @@ from training.writing import Row
 WIDEST = 512  # strips, in pixels
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
 IN_CELLS = 0.25  # share of the numbers that are written into printed cells, or between printed lines
-# What is printed around such numbers, and how often.
-CELLS, CELL_SHARES = ("boxes", "upright", "on a line", "open"), (0.35, 0.1, 0.25, 0.3)
+# The sides of the cells that are printed, by the quarter turns that bring them to the top; and how often.
+PRINTED, PRINTED_SHARES = ((0, 1, 2, 3), (1, 3), (2,)), (0.35, 0.4, 0.25)
 # Margins above and below a line, and at its ends: tight, close, wide, or cutting a little off. In digit heights.
 DOWN, DOWN_SHARES = ((0.0, 0.1), (0.08, 0.35), (0.3, 1.4), (-0.06, 0.0)), (0.27, 0.46, 0.2, 0.07)
 ACROSS, ACROSS_SHARES = ((0.0, 0.1), (0.05, 0.8), (0.5, 6.0), (-0.03, 0.0)), (0.3, 0.55, 0.1, 0.05)
@@ -138,38 +138,23 @@ def other_line(w: Writer, width: int) -> Map:
 
 def cells(w: Writer, count: int) -> Map:
     """Write a number into the cells of a form or table, or between printed lines; some digits touch them."""
-    rng, edge = w.rng, round(HEIGHT)
+    rng, masks = w.rng, []
     lightest = rng.choice([1.0, 0.4])  # digits may have inks of their own
-    masks = []
     for _ in range(count):
         mask, symbol, _raised = w.sign("d")
         masks.append(mask * np.float32(rng.uniform(lightest, 1)))
         w.add(symbol)
+    tall = max(int(rng.uniform(1.15, 1.8) * HEIGHT), *map(len, masks))
     wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
-    tall = int(rng.uniform(1.15, 1.8) * HEIGHT)
-    sheet = printed_cells(rng, (tall + 2 * edge, wide * count + 2 * edge), wide)
+    cell, line, thick = np.zeros((tall, wide), np.float32), rng.uniform(0.15, 0.9), int(rng.integers(1, 4))
+    for side in PRINTED[rng.choice(len(PRINTED), p=PRINTED_SHARES)]:
+        np.rot90(cell, side)[:thick] = line
+    sheet = np.tile(cell, count)
     for place, mask in enumerate(masks):
-        x = edge + place * wide + int(rng.uniform(0, 1) * (wide - mask.shape[1]))
-        y = edge + int(rng.uniform(0.05, 0.95) * max(1, tall - len(mask)))
+        y, x = rng.integers(tall - len(mask) + 1), place * wide + rng.integers(wide - mask.shape[1] + 1)
         part = sheet[y : y + len(mask), x : x + mask.shape[1]]
         np.maximum(part, mask, out=part)
-    return framed(sheet, rng.integers(-2, int(0.4 * HEIGHT), 4) - edge)
-
-
-def printed_cells(rng: Generator, size: tuple[int, int], wide: int) -> Map:
-    """Print a row of cells, with a margin of a digit's height around them, that are so wide."""
-    sheet, edge, thick = np.zeros(size, np.float32), round(HEIGHT), int(rng.integers(1, 4))
-    line, kind = rng.uniform(0.15, 0.9), rng.choice(CELLS, p=CELL_SHARES)
-    bottom, right = len(sheet) - edge, sheet.shape[1] - edge
-    if kind != "on a line":
-        reach = 0 if kind == "upright" else edge
-        for x in range(edge, right + 1, wide):
-            x += int(rng.integers(-1, 2))
-            sheet[reach : len(sheet) - reach, x : x + thick] = line
-    rows = {"boxes": (edge, bottom), "on a line": (bottom,)}.get(kind, ())
-    for row in rows:
-        sheet[row : row + thick, edge:right] = line
-    return sheet
+    return framed(sheet, rng.integers(-2, int(0.4 * HEIGHT), 4))
 
 
 def strip(sheet: Map, symbols: list[int]) -> InkLine | None:

@@ -9,22 +9,16 @@ from torch import Tensor, nn
 from app.inference.lines import CLASSES
 from app.preprocess.strips import STRIP_HEIGHT
 
-CHANNELS = 16, 32, 64, 128, 192
+CHANNELS = 16, 32, 64, 128, 192  # after the convolutions over both axes; the last are those along the line too
 DILATIONS = 1, 2, 3  # of the convolutions along the line
 
 
 class LineNet(nn.Module):
-    """A convolutional network for strips of any width.
+    """A convolutional network for strips of any width."""
 
-    Parameters
-    ----------
-    channels : tuple of int
-        Channels after each of the five convolutions over both axes; the last is the width of the layers along the line.
-    """
-
-    def __init__(self, channels: tuple[int, ...] = CHANNELS) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        one, two, three, four, width = channels
+        one, two, three, four, width = CHANNELS
         self.features = nn.Sequential(
             *convolution(1, one, nn.MaxPool2d(2)),
             *convolution(one, two, nn.MaxPool2d((2, 1))),

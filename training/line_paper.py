@@ -13,6 +13,8 @@ from torch import Generator, Tensor
 from app.inference.lines import MIN_SPREAD
 from app.preprocess.strips import MARGIN, STRIP_HEIGHT
 from training.line_ink import InkLine
+from training.pen import uniform
+from training.wear import Effects, blurred, thickened, thinned, wear
 
 WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
 
@@ -30,10 +32,6 @@ class Random:
     def chosen(self, share: float) -> Tensor:
         """Choose a share of the strips: 1 for these, 0 for the others."""
         return (torch.rand((self.n, 1, 1), generator=self.generator) < share).float()
-
-    def picked(self, share: float) -> Tensor:
-        """Pick exactly a share of the strips: their indices."""
-        return torch.randperm(self.n, generator=self.generator)[: int(share * self.n)]
 
     def smooth(self, size: tuple[int, int], cell: tuple[float, float]) -> Tensor:
         """Make smooth noise (N, H, W) with a standard deviation of about 1, from cells of this height and width."""
@@ -68,15 +66,9 @@ def painted(masks: Tensor, generator: Generator) -> Tensor:
     Tensor
         (N, 32, W) float: grey pixels, each strip with mean 0 and standard deviation 1.
     """
-    random = Random(len(masks), generator)
-    ink = repenned(moved(masks, random), random)
-    grey = 1 - random.between(0.5, 0.95) * ink
-    printed = random.picked(1 / 2)
-    grey[printed] = on_paper(ink[printed], Random(len(printed), generator))
-    grey = surrounded(sensed(coarsened(grey, random), random), random)
-    middle = (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2
-    grey = torch.where(random.chosen(0.1) > 0, (grey > middle).float(), grey)
-    return normalised(torch.where(random.chosen(0.25) > 0, 1 - grey, grey))
+    ink = wear(masks, generator, PENS)
+    contrast = Random(len(masks), generator).between(0.15, 0.95)
+    return normalised(wear(1 - contrast * ink, generator, SURROUNDINGS))
 
 
 def normalised(grey: Tensor) -> Tensor:
@@ -85,54 +77,42 @@ def normalised(grey: Tensor) -> Tensor:
     return (grey - grey.mean(dim=(1, 2), keepdim=True)) / (spread + MIN_SPREAD / 255)
 
 
-def moved(masks: Tensor, random: Random) -> Tensor:
+def moved(masks: Tensor, generator: Generator) -> Tensor:
     """Shift, stretch, slant and bend the ink a little."""
-    n, height, width = masks.shape
-    some = random.chosen(0.7)
-    across = 1 + some * random.between(0, 0.12)  # a shrunk line still fits
-    down = 1 + some * random.between(-0.06, 0.12)
-    slant = some * random.between(-0.12, 0.12) * height / width
-    rows = torch.cat([across, slant, torch.zeros_like(slant)], dim=2)
-    columns = torch.cat([torch.zeros_like(down), down, some * random.between(-0.06, 0.06)], dim=2)
-    grid = F.affine_grid(torch.cat([rows, columns], dim=1), [n, 1, height, width], align_corners=False)
+    (n, height, width), random = masks.shape, Random(len(masks), generator)
+    across = 1 + random.between(0, 0.12)  # a shrunk line still fits
+    down, shift = 1 + random.between(-0.06, 0.12), random.between(-0.06, 0.06)
+    slant, none = random.between(-0.12, 0.12) * height / width, torch.zeros_like(down)
+    matrices = torch.cat([torch.cat([across, slant, none], dim=2), torch.cat([none, down, shift], dim=2)], dim=1)
+    grid = F.affine_grid(matrices, [n, 1, height, width], align_corners=False)
     bends = torch.stack([random.smooth((height, width), (8, 8)) / side for side in (width, height)], dim=3)
-    grid = grid + (random.chosen(0.5) * random.between(0, 2))[..., None] * bends  # up to about a pixel
+    grid = grid + (random.chosen(0.7) * random.between(0, 2))[..., None] * bends  # up to about a pixel
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 
-def repenned(ink: Tensor, random: Random) -> Tensor:
-    """Make strokes thicker, thinner or softer."""
-    thick, thin = random.chosen(0.2) * random.between(0, 0.8), random.chosen(0.2) * random.between(0, 0.5)
-    ink = torch.lerp(ink, F.max_pool2d(ink, 3, 1, 1), thick)
-    ink = torch.lerp(ink, -F.max_pool2d(-ink, (1, 3), 1, (0, 1)), thin)
-    return torch.lerp(ink, blurred(ink), random.chosen(0.4) * random.between(0, 1))
-
-
-def on_paper(ink: Tensor, random: Random) -> Tensor:
-    """Put ink on paper that is printed on and unevenly lit."""
-    size = (ink.shape[1], ink.shape[2])
-    return lit(paper(random, size) - random.between(0.15, 0.95) * ink * uneven(random, size), random)
-
-
-def uneven(random: Random, size: tuple[int, int]) -> Tensor:
-    """Make ink that is stronger in some places than in others."""
-    return (1 + random.smooth(size, (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)).clamp(0.3, 1.3)
+def on_paper(grey: Tensor, generator: Generator) -> Tensor:
+    """Put ink, stronger in some places than in others, on paper that is printed on and unevenly lit."""
+    height, width, random = *grey.shape[1:], Random(len(grey), generator)
+    strength = 1 + random.smooth((height, width), (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)
+    grey = paper(random, (height, width)) - (1 - grey) * strength.clamp(0.3, 1.3)
+    light = 1 - random.smooth((height, width), (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
+    x = torch.arange(width) / width
+    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()  # of a shadow, or of the sheet
+    return grey * light * (1 - edge * random.between(0.1, 0.7) * random.chosen(0.2))
 
 
 def paper(random: Random, size: tuple[int, int]) -> Tensor:
     """Make paper, 1 = white, with printed patterns and lines; a third is plain."""
     height, width = size
     y, x = torch.arange(height)[:, None], torch.arange(width)[None].float()
-    printed = random.chosen(0.67)
     angle = random.between(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
     bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
     sheet = 1 - random.smooth(size, (3, 5)).abs() * random.between(0, 0.1) * random.chosen(0.3)
-    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 10)) + bend)
-    sheet = sheet - waves * random.between(0.01, 0.13) * random.chosen(0.4)
-    across = x * (angle + 0.8).cos() + y * (angle + 0.8).sin()
-    hatch = (torch.sin(across * (2 * math.pi / random.between(3, 12)) + 0.3 * bend) > 0.75).float()
-    sheet = sheet - hatch * random.between(0.03, 0.25) * random.chosen(0.2)
+    waves = torch.sin(along * (2 * math.pi / random.between(2.2, 12)) + bend)
+    hatch = (waves > 0.75).float()
+    pattern = torch.where(random.chosen(0.33) > 0, 2 * hatch, waves)
+    sheet = sheet - pattern * random.between(0.01, 0.13) * random.chosen(0.5)
     for _ in range(2):
         edge = random.chosen(0.5) * (height - 1) + random.between(-2, 3)
         row = torch.where(random.chosen(0.6) > 0, edge, random.between(0, height))
@@ -140,57 +120,51 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
         thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
         rule = ((y - row - slope).abs() < thick).float()
         sheet = torch.minimum(sheet, 1 - rule * random.between(0.05, 0.8) * random.chosen(0.25))
-    return torch.where(printed > 0, sheet, torch.ones_like(sheet))
+    return torch.where(random.chosen(0.67) > 0, sheet, torch.ones_like(sheet))
 
 
-def coarsened(grey: Tensor, random: Random) -> Tensor:
-    """Show some strips as if they had been small, or out of focus, and enlarged: a fifth of the batch each time."""
+def coarsened(grey: Tensor, generator: Generator) -> Tensor:
+    """Show strips as if they had been small, or out of focus, and enlarged."""
+    factor = uniform((), 1.2, 3, generator).item()
+    height, width = grey.shape[1:]
+    small = F.interpolate(grey[:, None], (round(height / factor), round(width / factor)), mode="area")
+    return F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
+
+
+def noisy(grey: Tensor, generator: Generator) -> Tensor:
+    """Add noise, as a camera or scanner does."""
+    return grey + torch.randn(grey.shape, generator=generator) * Random(len(grey), generator).between(0, 0.05)
+
+
+def surrounded(grey: Tensor, generator: Generator) -> Tensor:
+    """Show strips within the margin that `app.preprocess.strips` puts around a whole picture."""
     _, height, width = grey.shape
-    chosen = random.picked(1 / 5)
-    factor = float(torch.rand((), generator=random.generator)) * 1.8 + 1.2
-    size = round(height / factor), round(width / factor)
-    small = F.interpolate(grey[chosen][:, None], size, mode="area")
-    grey = grey.clone()
-    grey[chosen] = F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
-    return grey
-
-
-def surrounded(grey: Tensor, random: Random) -> Tensor:
-    """Show a quarter of the strips within the margin that `app.preprocess.strips` puts around a whole picture."""
-    _, height, width = grey.shape
-    chosen = random.picked(1 / 4)
     rows, columns = round(height / (1 + 2 * MARGIN)), round(width / (1 + 2 * MARGIN))
-    inner = F.interpolate(grey[chosen][:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
+    inner = F.interpolate(grey[:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
     top = (height - rows) // 2
-    left = top + int(torch.randint(width - columns - 2 * top + 1, (), generator=random.generator))
-    grey = grey.clone()
-    grey[chosen] = inner.flatten(1).median(dim=1).values[:, None, None]
-    grey[chosen, top : top + rows, left : left + columns] = inner
-    return grey
+    left = top + int(torch.randint(width - columns - 2 * top + 1, (), generator=generator))
+    sheet = inner.flatten(1).median(dim=1).values[:, None, None].repeat(1, height, width)
+    sheet[:, top : top + rows, left : left + columns] = inner
+    return sheet
 
 
-def sensed(grey: Tensor, random: Random) -> Tensor:
-    """Blur and add noise, as a camera or scanner does."""
-    soft = torch.lerp(grey, blurred(grey), random.chosen(0.35) * random.between(0, 1))
-    strength = random.between(0, 0.05) * random.chosen(0.6)
-    return soft + torch.randn(grey.shape, generator=random.generator) * strength
+def binarised(grey: Tensor, _: Generator) -> Tensor:
+    """Make each pixel black or white."""
+    return (grey > (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2).float()
 
 
-def lit(grey: Tensor, random: Random) -> Tensor:
-    """Light the paper unevenly, with shadows, and with the desk or another strip in view at an end."""
-    size = (grey.shape[1], grey.shape[2])
-    x = torch.arange(size[1])[None, None] / size[1]
-    light = 1 - random.smooth(size, (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
-    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()
-    light = light * (1 - edge * random.between(0.1, 0.5) * random.chosen(0.12))
-    grey = grey * light
-    desk = random.between(0.05, 0.8) + random.smooth(size, (10, 30)) * 0.04
-    for side in (x, 1 - x):
-        is_desk = (side < random.between(0, 0.06)).float() * random.chosen(0.06)
-        grey = torch.lerp(grey, desk, is_desk)
-    return grey
+def inverted(grey: Tensor, _: Generator) -> Tensor:
+    """Make light ink on dark paper."""
+    return 1 - grey
 
 
-def blurred(grey: Tensor) -> Tensor:
-    """Average over 3×3 pixels."""
-    return F.avg_pool2d(grey[:, None], 3, 1, 1, count_include_pad=False)[:, 0]
+PENS: Effects = ((moved, 0.7), (thickened, 0.2), (thinned, 0.2), (blurred, 0.4))
+SURROUNDINGS: Effects = (
+    (on_paper, 0.5),
+    (coarsened, 0.2),
+    (blurred, 0.35),
+    (noisy, 0.6),
+    (surrounded, 0.25),
+    (binarised, 0.1),
+    (inverted, 0.25),
+)

@@ -42,9 +42,8 @@ def date(rng: Generator, _: int) -> str:
 
 
 def groups(rng: Generator, count: int) -> str:
-    """Write numbers with spaces between them."""
-    breaks = {int(rng.integers(1, max(2, count))) for _ in range(rng.integers(1, 4))}
-    return "".join(" d" if place in breaks else "d" for place in range(count))
+    """Write up to three numbers with spaces between them."""
+    return " ".join("d" * part for part in rng.multinomial(count, [1 / 3] * 3) if part)
 
 
 def word(rng: Generator) -> str:

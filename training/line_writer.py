@@ -3,12 +3,9 @@
 Its symbols are indices of the line network's output. What is neither digit nor mark is one symbol, however long.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image
 
 from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map
@@ -17,12 +14,11 @@ from training.characters import equals, invented_character, letter, lines, scrib
 from training.data import NOTHING, Digits
 from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
-from training.paper import levels, resized
-from training.strokes import felt, pen
+from training.paper import resized
+from training.strokes import felt, pen, smaller
 from training.writing import Row, Span, mark, written
 
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 30 ms each
-GLYPH_HEIGHT = 48  # of the stored digits, in pixels
 HEIGHT = 34.0  # of a digit in a line, in pixels
 SAME_HAND = 0.7  # share of the lines that are in one hand: every second image of MNIST is by the same writer
 NEARBY = 40  # digits by one writer from which those of a line are drawn
@@ -37,31 +33,21 @@ SLANTS, SLANT_SHARES = ((-0.1, 0.1), (-0.15, 0.45), (0.2, 0.75)), (0.5, 0.35, 0.
 THINGS = letter, letter, sign, invented_character, scribble, lines, shape, texture, equals
 
 
-class Hand(NamedTuple):
-    """How a line is written: the slant, the digits' width and the softness of their edges, and the width of a pen."""
-
-    slant: float
-    stretch: float
-    threshold: float
-    contrast: float
-    width: float
-
-
 class Glyphs:
     """Digits to write with, and pictures (105, 105) of other characters, if any."""
 
     def __init__(self, digits: Digits, others: Characters, rng: Generator) -> None:
         self.labels: NDArray[np.int64] = digits.labels.numpy()
         self.others, self._rng = others, rng
-        self._images, self._masks = digits.images.numpy(), dict[int, NDArray[np.uint8]]()
+        self._images, self._strokes = digits.images.numpy(), dict[int, Map]()
 
-    def mask(self, index: int) -> NDArray[np.uint8]:
-        """Redraw a digit, GLYPH_HEIGHT high: some with a pen of their own, the others with MNIST's strokes."""
-        if index not in self._masks:
+    def strokes(self, index: int) -> Map:
+        """Redraw a digit: some with a pen of their own, the others with MNIST's strokes."""
+        if index not in self._strokes:
             is_own, width = self._rng.random() < OWN_PEN, 1 / self._rng.uniform(7, 26)
             strokes = pen(self._images[index], width) if is_own else felt(self._images[index])
-            self._masks[index] = (255 * written(strokes, GLYPH_HEIGHT, 0.0)).astype(np.uint8)
-        return self._masks[index]
+            self._strokes[index] = smaller(strokes)
+        return self._strokes[index]
 
 
 def chosen(spans: tuple[Span, ...], shares: tuple[float, ...], rng: Generator) -> Span:
@@ -74,20 +60,19 @@ class Writer:
 
     def __init__(self, glyphs: Glyphs, rng: Generator) -> None:
         self.glyphs, self.rng, self.row, self.symbols = glyphs, rng, Row(HEIGHT), list[int]()
-        slant = rng.uniform(*chosen(SLANTS, SLANT_SHARES, rng))
-        self.hand = Hand(slant, *rng.uniform((0.7, 0.3, 1.5, 0.05), (1.25, 0.65, 5, 0.13)))
+        self.slant = rng.uniform(*chosen(SLANTS, SLANT_SHARES, rng))
+        self.stretch, self.pen_width = rng.uniform((0.7, 0.05), (1.25, 0.13))
         first = int(rng.integers(len(glyphs.labels) - 2 * NEARBY))
         # In MNIST's order, 7 often follows 6.
         nearby = first + 2 * rng.permutation(NEARBY)
         self.digits = nearby if rng.random() < SAME_HAND else rng.integers(len(glyphs.labels), size=NEARBY)
-        self.drift, self.uneven = rng.uniform(-0.05, 0.05), rng.uniform(0.02, 0.14)
+        self.uneven = rng.uniform(0.02, 0.14)
         self.gap, self.letter_gap = chosen(GAPS, GAP_SHARES, rng), rng.uniform(0.02, 0.2)
         self.space_gap, self.beside = rng.uniform(*SPACE_GAP), rng.uniform((0.1, 0.4), (0.4, 1.5))
 
     def write(self, pattern: str) -> None:
         """Write a line."""
         self.gap = GAPS[int(self.rng.integers(2))] if " " in pattern else self.gap
-        self.drift *= min(1, 5 / max(1, len(pattern)))
         for before, kind in zip(" " + pattern, pattern, strict=False):
             if kind != " ":
                 mask, symbol, raised = self.sign(kind)
@@ -114,19 +99,18 @@ class Writer:
 
     def sign(self, kind: str) -> tuple[Map, int, float]:
         """Draw a sign: its mask, its symbol, and by how many digit heights it is raised."""
-        rng, drifted = self.rng, self.drift * self.row.count
+        rng = self.rng
         if kind in line_text.OTHERS:
-            mask, raised = self.other(kind)
-            return mask, OTHER, raised + drifted
+            return self.other(kind)
         if kind not in line_text.DIGITS:
-            return self.stroke(kind, rng.uniform(-0.04, 0.04) + drifted)
+            return self.stroke(kind, rng.uniform(-0.04, 0.04))
         index = self.next_digit(kind in line_text.ZEROS)
         if self.glyphs.labels[index] == 1 and kind not in line_text.SMALL and rng.random() < STRAIGHT:
-            return self.stroke("1", drifted)
+            return self.stroke("1", 0.0)
         height = rng.uniform(0.55, 0.85) if kind in line_text.SMALL else 1.0
         height *= 1 + rng.uniform(-self.uneven, self.uneven)
         raised = rng.uniform(-0.05, 0.05) + (height - 1) * rng.uniform(0.4, 1)
-        return self.digit(index, height), int(self.glyphs.labels[index]) + 1, raised + drifted
+        return self.digit(index, height), int(self.glyphs.labels[index]) + 1, raised
 
     def next_digit(self, is_zero: bool) -> int:
         """Return the index of the next digit, or of any zero."""
@@ -136,35 +120,25 @@ class Writer:
         return int(self.digits[-1])
 
     def digit(self, index: int, height: float) -> Map:
-        """Draw a digit, `height` digit heights high: slanted, with thicker or thinner strokes, (h, w) in [0, 1]."""
-        mask, height = self.glyphs.mask(index), height * HEIGHT
-        slant = self.hand.slant + self.rng.uniform(-0.06, 0.06)
-        scale = len(mask) / height
-        across = scale / (self.hand.stretch * self.rng.uniform(0.92, 1.08))
-        size = int(mask.shape[1] / across + abs(slant) * height) + 4, int(height) + 3
-        x = mask.shape[1] / 2 - across * size[0] / 2 - scale * slant * size[1] / 2
-        onto = across, scale * slant, x, 0, scale, len(mask) / 2 - scale * size[1] / 2
-        image = Image.fromarray(mask).transform(size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC)
-        threshold, contrast = np.float32(self.hand.threshold), np.float32(self.hand.contrast)
-        soft = ((levels(image) - threshold) * contrast + np.float32(0.5)).clip(0, 1)
-        columns = np.flatnonzero(soft.max(axis=0) > 0.3)
-        return soft[:, columns[0] : columns[-1] + 1] if len(columns) else levels(image)
+        """Draw a digit, `height` digit heights high, (h, w) in [0, 1]."""
+        slant, stretch = self.slant + self.rng.uniform(-0.06, 0.06), self.stretch * self.rng.uniform(0.92, 1.08)
+        return written(self.glyphs.strokes(index), height * HEIGHT, slant, stretch)
 
     def stroke(self, kind: str, raised: float) -> tuple[Map, int, float]:
         """Draw a mark, or a 1 as one stroke."""
-        width, slant = self.hand.width * self.rng.uniform(0.8, 1.3), max(0.0, self.hand.slant)
-        mask, above = mark(kind, HEIGHT, width, slant, self.rng)
+        width = self.pen_width * self.rng.uniform(0.8, 1.3)
+        mask, above = mark(kind, HEIGHT, width, max(0.0, self.slant), self.rng)
         return mask, CHARACTERS.index(kind) + 1, raised + above
 
-    def other(self, kind: str) -> tuple[Map, float]:
-        """Draw what is neither digit nor mark, and by how many digit heights it is raised."""
+    def other(self, kind: str) -> tuple[Map, int, float]:
+        """Draw what is neither digit nor mark."""
         rng = self.rng
         while (ink := crop(self.thing(kind))) is None:
             pass
         height = rng.uniform(*{"l": (0.55, 0.75), "=": (0.25, 0.5)}.get(kind, (0.6, 1.15)))
         width = min(ink.shape[1] * height / len(ink), 3)
         mask = resized(ink, (max(2, round(width * HEIGHT)), max(3, round(height * HEIGHT)))).clip(0, 1)
-        return mask, (-0.3 if kind == "=" else height - 1) + rng.uniform(-0.1, 0.1)
+        return mask, OTHER, (-0.3 if kind == "=" else height - 1) + rng.uniform(-0.1, 0.1)
 
     def thing(self, kind: str) -> Map:
         """Draw a letter, a sign or any other thing on a canvas."""

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +23,13 @@ from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
 from app.inference.ctc import best_path, symbols_of
-from app.preprocess.strips import STRIP_HEIGHT
-from training import data, line_cache, line_export, line_pictures, omniglot
+from training import data, line_pictures, omniglot
 from training.calibrate import best_temperature
 from training.config import COUNT, LINES_MODEL, add_run_options
-from training.device import speedup_in_bf16
-from training.errors import exit_status
+from training.device import faster_precision
+from training.errors import exit_status, until_interrupted
+from training.export import export_lines
+from training.generated import lines_of
 from training.line_ink import InkLine
 from training.line_net import LineNet
 from training.line_paper import batch_of, painted
@@ -36,9 +37,11 @@ from training.line_pictures import OwnLine
 from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimizer, new_folder, options_in, run_to_resume
 
 RUNS = Path("runs/lines")
+PEAK_LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.02
+SHORT_STEPS = 350  # at most, and a tenth of the epoch
 CHUNK = 8  # batches that are sorted by width together
 SHORT = 2  # symbols: only such lines are used in the first steps, until the network tells symbols from blanks
-VALIDATION_LINES, VALIDATION_SEED = 3_000, 10**6
+VALIDATION_LINES, SEED, VALIDATION_SEED = 3_000, 0, 10**6
 Outputs = list[tuple[Tensor, list[tuple[int, ...]]]]  # for each batch, logits (N, T, C) and what the lines say
 
 
@@ -49,10 +52,6 @@ class Recipe:
     lines: int = 96_000
     epochs: int = 18
     batch_size: int = 64
-    peak_learning_rate: float = 3e-3
-    weight_decay: float = 0.02
-    short_steps: int = 350
-    seed: int = 0
 
 
 RECIPES = {"best": Recipe(), "quick": Recipe(lines=16_000, epochs=2)}
@@ -60,9 +59,9 @@ RECIPES = {"best": Recipe(), "quick": Recipe(lines=16_000, epochs=2)}
 
 def setup(recipe: Recipe, folder: Path) -> Run:
     """Start a run, or continue the one in the folder."""
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(SEED)
     network = LineNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(recipe, recipe.seed, network, make_optimizer(network, recipe.weight_decay), folder)
+    run = Run(recipe, SEED, network, make_optimizer(network, WEIGHT_DECAY), folder)
     saved = checkpoint(folder, torch.device("cpu"))
     return run.restore(saved) if saved else run
 
@@ -85,29 +84,26 @@ def loss_of(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
     return F.ctc_loss(log_probabilities, targets, columns, lengths, reduction="none", zero_infinity=True)
 
 
-def train_epoch(run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], is_bf16: bool, bar: "tqdm[Any]") -> float:
+def train_epoch(run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], is_bf16: bool) -> float:
     """Train for the run's next epoch; return its mean loss per symbol."""
     recipe: Recipe = run.config
     rng = np.random.default_rng([run.seed, run.epochs])
     generator = Generator().manual_seed(run.seed * 1000 + run.epochs)
     count, total = len(lines) // recipe.batch_size, 0.0
     short = [line for line in lines if len(line.symbols) <= SHORT] if not run.epochs else []
-    first = [*batches(short, recipe.batch_size, rng)][: min(recipe.short_steps, count // 10)]
+    first = [*batches(short, recipe.batch_size, rng)][: min(SHORT_STEPS, count // 10)]
     run.model.train()
-    for step, batch in enumerate([*first, *batches(lines, recipe.batch_size, rng)][:count]):
-        for group in run.optimizer.param_groups:
-            group["lr"] = learning_rate(recipe.peak_learning_rate, (run.epochs + step / count) / recipe.epochs)
+    steps = [*first, *batches(lines, recipe.batch_size, rng)][:count]
+    for step, batch in enumerate(tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)):
         strips = painted(batch_of(batch, generator), generator)
         strips, texts = line_pictures.added(strips, [line.symbols for line in batch], own, rng)
         with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
             logits = run.model(strips)
         loss = loss_of(logits, texts).sum() / sum(len(text) + 1 for text in texts)
-        run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.optimizer.step()
+        run.step(learning_rate(PEAK_LEARNING_RATE, (run.epochs + step / count) / recipe.epochs))
         total += loss.item()
-        bar.update()
     return total / count
 
 
@@ -129,21 +125,18 @@ def validate(found: Outputs) -> tuple[float, float]:
     return losses.mean().item(), wrong / len(losses)
 
 
-def train_all(
-    run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine], is_bf16: bool
-) -> None:
-    """Train to the end of the run."""
-
-    def next_epoch(bar: "tqdm[Any]") -> Row:
-        training_loss = train_epoch(run, lines, own, is_bf16, bar)
-        loss, error = validate(outputs(run.model, held_out))
-        return {"training_loss": training_loss, "validation_loss": loss, "validation_error": error}
-
-    fit(run, run.config.epochs, len(lines) // run.config.batch_size, next_epoch)
+def next_epoch(
+    run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine], is_bf16: bool = False
+) -> Row:
+    """Train for an epoch, and validate."""
+    training_loss = train_epoch(run, lines, own, is_bf16)
+    loss, error = validate(outputs(run.model, held_out))
+    return {"training_loss": training_loss, "validation_loss": loss, "validation_error": error}
 
 
 def finish(run: Run, output: Path, held_out: Sequence[InkLine], own: Sequence[OwnLine]) -> str:
     """Calibrate and export the run's best epoch; summarise it in a sentence."""
+    assert isinstance(run.model, LineNet)
     run.model.load_state_dict(run.best)
     found = outputs(run.model, held_out)
     loss, error = validate(found)
@@ -160,7 +153,10 @@ def finish(run: Run, output: Path, held_out: Sequence[InkLine], own: Sequence[Ow
         "temperature": f"{temperature:.2f}",
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    line_export.export(run.model, temperature, output, metadata)
+    with torch.no_grad():
+        for parameter in run.model.head.parameters():
+            parameter.div_(temperature)
+    export_lines(run.model, output, metadata)
     return f"{output}: {error:.2%} of validation lines wrong, temperature {temperature:.2f}."
 
 
@@ -171,20 +167,15 @@ def train(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
-    characters = omniglot.load(omniglot.chosen(arguments.others))
+    characters = omniglot.load(arguments.others)
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
-    place = characters, data.DEFAULT_ROOT / "lines", arguments.threads
-    lines = line_cache.lines_of(training, recipe.lines, recipe.seed, *place)
-    held_out = line_cache.lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, *place)
+    lines = lines_of(training, recipe.lines, SEED, characters)
+    held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
     run = setup(recipe, earlier or new_folder(arguments.runs, asdict(recipe)))
-    is_bf16 = speedup_in_bf16(lambda: run.model.eval()(torch.zeros(16, STRIP_HEIGHT, 144))) > 1
-    print(f"Training on {len(lines):,} lines in {'bf16' if is_bf16 else 'fp32'}; the run's folder is {run.folder}")
-    status = 0
-    try:
-        train_all(run, lines, own, held_out, is_bf16)
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. To resume: python -m training.lines --resume {run.folder}")
-        status = 130
+    precision = faster_precision(torch.device("cpu"))
+    print(f"Training on {len(lines):,} lines in {precision}; the run's folder is {run.folder}")
+    epoch = partial(next_epoch, run, lines, own, held_out, precision == "bf16")
+    status = until_interrupted(partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder)
     if run.best:
         output = arguments.output or run.folder / LINES_MODEL.name
         print(finish(run, output, held_out, own))

@@ -6,6 +6,7 @@ Its outputs are logits: the loss and the exported graph apply softmax and sigmoi
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -105,8 +106,15 @@ class Ensemble(nn.Module):
         return torch.stack([network(images) for network in self.networks]).mean(dim=0)
 
 
+class Layer(NamedTuple):
+    """Weights (n_out, n_in) and biases (n_out,), float32 on the CPU."""
+
+    weight: Tensor
+    bias: Tensor
+
+
 @torch.no_grad()
-def folded(model: DigitNet) -> list[tuple[Tensor, Tensor]]:
+def folded(model: DigitNet) -> list[Layer]:
     """Fold all normalisation into plain weights and biases; the activation stays between layers.
 
     Batch normalisation, with its running statistics, is folded into the layer before it, and the normalisation of
@@ -119,12 +127,12 @@ def folded(model: DigitNet) -> list[tuple[Tensor, Tensor]]:
 
     Returns
     -------
-    list of (Tensor, Tensor)
-        Weights (n_out, n_in) and biases (n_out,), float32 on the CPU, first layer first.
+    list of Layer
+        The first layer first.
     """
     model = copy.deepcopy(model).eval().cpu().double()
     linears = [fuse_linear_bn_eval(each.linear, each.norm) for each in model.hidden if isinstance(each, HiddenLayer)]
-    layers: list[tuple[Tensor, Tensor]] = [(linear.weight, linear.bias) for linear in (*linears, model.output)]
+    layers = [Layer(linear.weight, linear.bias) for linear in (*linears, model.output)]
     weight, bias = layers[0]
-    layers[0] = (weight / STD, bias - weight.sum(dim=1) * MEAN / STD)
-    return [(weight.float(), bias.float()) for weight, bias in layers]
+    layers[0] = Layer(weight / STD, bias - weight.sum(dim=1) * MEAN / STD)
+    return [Layer(weight.float(), bias.float()) for weight, bias in layers]

@@ -19,6 +19,7 @@ from training.characters import CANVAS, invented_character, letter, lines, look_
 from training.data import Digits
 from training.omniglot import Characters, character
 from training.paper import levels
+from training.writing import extent
 
 INK = 0.12  # pixels above this count as ink
 REAL = 0.2  # share of real characters, if there are any
@@ -63,19 +64,15 @@ def non_digits(digits: Digits, count: int, seed: int, characters: Characters = (
 
 def crop(ink: Map) -> Map | None:
     """Crop ink to its bounding box; return None if there is too little of it."""
-    rows, columns = np.nonzero(ink > INK)
-    if len(rows) < 12:
+    if np.count_nonzero(ink > INK) < 12:
         return None
-    cropped = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    cropped = ink[extent(ink, INK)]
     return None if max(cropped.shape) < 6 else cropped / cropped.max()
 
 
 def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
-    while True:
-        index = rng.integers(len(digits))
-        if int(digits.labels[index]) in among:
-            return levels(digits.images[index])
+    return levels(digits.images[int(rng.choice(np.flatnonzero(np.isin(digits.labels, among))))])
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
@@ -95,16 +92,12 @@ def turned_digit(digits: Digits, rng: Generator) -> Map:
 
 
 def shape(_: Digits, rng: Generator) -> Map:
-    """Draw a filled shape, half of the time with a texture, like an object in a photo."""
+    """Draw a filled shape, round or with corners, half of the time with a texture, like an object in a photo."""
+    angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
+    radii = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1)) * rng.uniform(15, 65, 2)
+    corners = CANVAS / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     image = Image.new("L", (CANVAS, CANVAS))
-    draw, (low, high) = ImageDraw.Draw(image), (rng.uniform(5, 55, 2), rng.uniform(85, 135, 2))
-    if rng.random() < 0.25:
-        draw.ellipse((*low, *high), fill=255)
-    else:
-        angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 12)))
-        radii = rng.uniform(0.3, 1, (len(angles), 1)) * (high - low) / 2
-        corners = (low + high) / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
-        draw.polygon([tuple(corner) for corner in corners.tolist()], fill=255)
+    ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)
     return ink * (np.float32(0.2) + np.float32(0.8) * clouds(rng)) if rng.random() < 0.5 else ink
 

@@ -1,10 +1,11 @@
 """Helpers for pictures, with white = 255, and masks, in [0, 1]: (H, W) float32."""
 
+from collections.abc import Iterable
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import ArrayLike
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from app.preprocess.maps import Map
 
@@ -24,6 +25,18 @@ def blurred(mask: Image.Image, radius: float) -> Map:
 def levels(image: Image.Image | ArrayLike) -> Map:
     """Convert an 8-bit greyscale image to floats in [0, 1]."""
     return np.asarray(image, np.float32) / np.float32(255)
+
+
+def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
+    """Draw strokes through points (P, 2) as (x, y), with a round pen, on an empty 8-bit mask."""
+    image = Image.new("L", size)
+    draw = ImageDraw.Draw(image)
+    for stroke in strokes:
+        points = [(x, y) for x, y in np.asarray(stroke).tolist()]
+        draw.line(points, fill=255, width=width, joint="curve")
+        for end in (points[0], points[-1]):
+            draw.circle(end, (width - 1) / 2, fill=255)
+    return image
 
 
 def png(picture: Map | Image.Image) -> bytes:

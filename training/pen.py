@@ -23,13 +23,18 @@ class Extent(NamedTuple):
         """Distance from the first row to the last."""
         return self.bottom - self.top
 
+    @property
+    def width(self) -> Tensor:
+        """Distance from the first column to the last."""
+        return self.right - self.left
+
 
 def extent(images: Tensor) -> Extent:
     """Find the extent of each image's ink."""
     ends = []
     for axis in (2, 1):
         inked = (images.amax(dim=axis) > INK).float()
-        ends += [inked.argmax(dim=1).float(), FRAME_SIDE - 1 - inked.flip(1).argmax(dim=1).float()]
+        ends += [inked.argmax(dim=1).float(), inked.shape[1] - 1 - inked.flip(1).argmax(dim=1).float()]
     return Extent(*ends)
 
 

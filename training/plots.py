@@ -1,6 +1,7 @@
-"""Plot training runs as PNG files."""
+"""Plot training runs as PNG files, and log them for TensorBoard, which the extra `tensorboard` installs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -11,13 +12,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from app.preprocess.frame import FRAME_SIDE
+from training.errors import TrainingError
 
 SIDE = 8  # units along each side of a plot of weights
-
-
-def plot_history(history: Sequence[Mapping[str, float]], path: Path) -> None:
-    """Plot loss and accuracy over the epochs of a run."""
-    history_figure(history).savefig(path, dpi=120)
 
 
 def history_figure(history: Sequence[Mapping[str, float]]) -> Figure:
@@ -49,3 +46,24 @@ def plot_weights(weights: Tensor, path: Path) -> None:
     shown = shown / shown.abs().amax(dim=1, keepdim=True).clamp(min=1e-9)
     sheet = make_grid(shown.view(-1, 1, FRAME_SIDE, FRAME_SIDE), nrow=SIDE)[0]
     imsave(path, sheet.numpy().repeat(2, axis=0).repeat(2, axis=1), cmap="RdBu_r", vmin=-1, vmax=1)
+
+
+def require_tensorboard() -> None:
+    """Raise TrainingError if TensorBoard is not installed."""
+    if find_spec("tensorboard") is None:
+        raise TrainingError("--tensorboard needs the extra: pip install '.[training,tensorboard]'.")
+
+
+def tensorboard(folder: Path) -> Callable[[Mapping[str, float]], None]:
+    """Return a function that logs one epoch into a folder: losses, and accuracies in percent."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(folder)
+
+    def log(row: Mapping[str, float]) -> None:
+        for part in ("training", "validation"):
+            writer.add_scalar(f"loss/{part}", row[f"{part}_loss"], row["epoch"])
+            writer.add_scalar(f"accuracy/{part}", 100 * (1 - row[f"{part}_error"]), row["epoch"])
+        writer.flush()
+
+    return log

@@ -5,11 +5,13 @@ et al. 2018, "Quantization and training of neural networks for efficient integer
 scales are fixed, so an answer does not depend on the rest of its batch.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from training.model import Layer
 
 # Not 127: processors without 8-bit dot products add pairs of products in 16 bits, 2 · 255 · 63 < 2¹⁵.
 MAX_WEIGHT = 63
@@ -28,55 +30,47 @@ class Int8Layer(NamedTuple):
         (n_out,) float32.
     scale : Tensor
         (n_out,) float32: the value of 1 in each unit's integer sum.
-    input_scale : float
-        The value of one step of the uint8 input.
-    input_zero : int
-        The uint8 that represents 0.
+    input_scale : Tensor
+        () float32: the value of one step of the uint8 input.
+    input_zero : Tensor
+        () uint8 that represents 0.
     """
 
     weight: Tensor
     bias: Tensor
     scale: Tensor
-    input_scale: float
-    input_zero: int
+    input_scale: Tensor
+    input_zero: Tensor
 
 
-def quantized(
-    layers: list[tuple[Tensor, Tensor]], activation: Callable[[], nn.Module], images: Tensor
-) -> list[Int8Layer]:
+@torch.inference_mode()
+def quantized(layers: Sequence[Layer], activation: Callable[[], nn.Module], images: Tensor) -> list[Int8Layer]:
     """Quantise layers to 8 bits.
 
     Parameters
     ----------
-    layers : list of (Tensor, Tensor)
-        Weights (n_out, n_in) and biases (n_out,), the first layer first.
+    layers : sequence of Layer
+        The first layer first.
     activation : callable
         Makes the activation that follows each layer.
     images : Tensor
         (N, 784) float in [0, 1], to measure the activation ranges on.
     """
-    return [
-        quantized_layer(weight, bias, inputs)
-        for (weight, bias), inputs in zip(layers, inputs_of(layers, activation(), images), strict=True)
-    ]
+    found = []
+    for layer in layers:
+        found.append(quantized_layer(layer, images))
+        images = activation()(images @ layer.weight.T + layer.bias)
+    return found
 
 
-@torch.inference_mode()
-def inputs_of(layers: list[tuple[Tensor, Tensor]], activation: nn.Module, images: Tensor) -> Iterator[Tensor]:
-    """Yield the inputs of each layer, (N, n_in)."""
-    for weight, bias in layers:
-        yield images
-        images = activation(images @ weight.T + bias)
-
-
-@torch.inference_mode()
-def quantized_layer(weight: Tensor, bias: Tensor, inputs: Tensor) -> Int8Layer:
+def quantized_layer(layer: Layer, inputs: Tensor) -> Int8Layer:
     """Quantise a layer for the range of these inputs; 0 is exact."""
     low, high = inputs.min().clamp(max=0), inputs.max().clamp(min=1e-6)
     input_scale = (high - low) / MAX_ACTIVATION
-    step = weight.abs().amax(dim=1).clamp(min=1e-12) / MAX_WEIGHT  # (n_out,)
-    integers = rounded(weight.T / step, inputs).to(torch.int8)
-    return Int8Layer(integers, bias, step * input_scale, input_scale.item(), round((-low / input_scale).item()))
+    step = layer.weight.abs().amax(dim=1).clamp(min=1e-12) / MAX_WEIGHT  # (n_out,)
+    integers = rounded(layer.weight.T / step, inputs).to(torch.int8)
+    zero = (-low / input_scale).round().to(torch.uint8)
+    return Int8Layer(integers, layer.bias, step * input_scale, input_scale, zero)
 
 
 def rounded(weight: Tensor, inputs: Tensor) -> Tensor:

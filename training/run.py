@@ -1,11 +1,11 @@
 """A training run: its network, optimizer and history, its checkpoints, and its folder in runs/."""
 
 import argparse
-import csv
 import json
 import math
-import time
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from training.errors import TrainingError
 
@@ -52,15 +51,17 @@ class Run:
         self.save()
 
     def save(self) -> None:
-        """Write the checkpoint (atomically) and the history into the folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the checkpoint into the folder, atomically."""
         state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        torch.save({**state, "best": self.best, "history": self.history}, self.folder / "last.pt.new")
-        (self.folder / "last.pt.new").replace(self.folder / "last.pt")
-        with open(self.folder / "history.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, self.history[0])
-            writer.writeheader()
-            writer.writerows(self.history)
+        with unfinished(self.folder / "last.pt") as file:
+            torch.save({**state, "best": self.best, "history": self.history}, file)
+
+    def step(self, rate: float) -> None:
+        """Take a step at a learning rate, and clear the gradients."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
     def restore(self, state: Mapping[str, Any]) -> "Run":
         """Continue from a checkpoint."""
@@ -70,30 +71,32 @@ class Run:
         return self
 
 
+@contextmanager
+def unfinished(path: Path) -> Iterator[Path]:
+    """Yield the path of a file beside another one, which it replaces at the end, or is deleted after an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield file
+        file.replace(path)
+    finally:
+        file.unlink(missing_ok=True)
+
+
 def checkpoint(folder: Path, device: torch.device) -> dict[str, Any] | None:
     """Load what `Run.save` left in a folder, if there is something."""
     file = folder / "last.pt"
     return torch.load(file, map_location=device, weights_only=True) if file.exists() else None
 
 
-def fit(
-    run: Run,
-    epochs: int,
-    steps: int,
-    next_epoch: Callable[["tqdm[Any]"], Row],
-    log: Callable[[Row], None] | None = None,
-) -> None:
-    """Train up to a number of epochs, saving the run after each. `next_epoch` takes the steps, and returns measures."""
-    with tqdm(total=epochs * steps, initial=run.epochs * steps, unit="step", disable=None) as bar:
-        while run.epochs < epochs:
-            bar.set_description(f"epoch {run.epochs + 1}/{epochs}")
-            started = time.perf_counter()
-            row = next_epoch(bar)
-            run.add({"epoch": run.epochs + 1, **row, "seconds": time.perf_counter() - started})
-            if log:
-                log(run.history[-1])
-            measures = (f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}" for name, v in row.items())
-            bar.write(f"epoch {run.epochs:3}  {', '.join(measures).replace('_', ' ')}")
+def fit(run: Run, epochs: int, next_epoch: Callable[[], Row], log: Callable[[Row], None] = lambda _: None) -> None:
+    """Train up to a number of epochs, saving the run after each. `next_epoch` returns its measures."""
+    while run.epochs < epochs:
+        row = next_epoch()
+        run.add({"epoch": run.epochs + 1, **row})
+        log(run.history[-1])
+        measures = (f"{name} {v:.2%}" if name.endswith("error") else f"{name} {v:.4f}" for name, v in row.items())
+        print(f"epoch {run.epochs:3} of {epochs}  {', '.join(measures).replace('_', ' ')}", flush=True)
 
 
 def learning_rate(peak: float, progress: float) -> float:
@@ -137,4 +140,4 @@ def new_folder(runs: Path, options: Mapping[str, object]) -> Path:
 def options_in(folder: Path) -> dict[str, Any]:
     """Read the recipe of an earlier run."""
     options: dict[str, Any] = json.loads((folder / "config.json").read_text())
-    return options
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}

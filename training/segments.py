@@ -7,7 +7,7 @@ loop of a 6.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from app.preprocess.maps import Map
 from training.data import Digits
 from training.line_writer import HEIGHT, Glyphs, Writer
 from training.objective import NONE
-from training.writing import INKED
+from training.writing import INKED, extent
 
 WHOLE, PARTIAL = 0.9, 0.65  # share of a digit's ink: a segment that is a digit has at least, a non-digit at most
 PURE, MIXED = 0.9, 0.8  # the digit's share of the segment's ink, likewise
@@ -28,7 +28,6 @@ MARK = 0.02  # the most ink of marks in a segment that is a digit, as a share
 SLENDER, LOW = 0.4, 0.7  # least width without slant by height, and least height by the line's, of a non-digit
 MARKS = ".,-"
 SIGNS, SHARES = ["", *MARKS], [0.85, 0.05, 0.05, 0.05]  # before each digit
-MAX_PIECES = 3  # per segment
 MAX_PER_LINE = 3  # segments of each class from one line
 STRAY = 0.03  # standard deviation of a cut between two digits, in digit heights
 CUT_THROUGH = 0.5  # share of digits and marks that are cut
@@ -72,36 +71,26 @@ def judged_segments(glyphs: Glyphs, rng: Generator) -> Iterator[tuple[Map, int]]
     writer.write("".join(rng.choice(SIGNS, p=SHARES) + "d" for _ in range(rng.integers(2, 5))).lstrip(MARKS))
     ink, source = writer.row.cropped(), writer.row.source[writer.row.rows]
     labels = np.array([symbol - 1 if symbol <= CLASSES else NONE for symbol in writer.symbols])
-    for segment in runs(ink > INKED, pieces(source, writer.hand.slant, rng)):
-        rows, columns = (np.flatnonzero(segment.any(axis=axis)) for axis in (1, 0))
-        cut = np.where(segment, ink, np.float32(0))[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        label = judge(ink, source, labels, segment)
-        if label is not None and (label != NONE or not is_ambiguous(cut.shape, writer.hand.slant)):
-            yield frame_from_ink(cut), label
+    upright = np.arange(ink.shape[1]) + writer.slant * np.arange(len(ink))[:, None]  # x without slant
+    for begin, end in combinations(cuts(upright, source, rng), 2):
+        segment = (ink > INKED) & (begin <= upright) & (upright < end)
+        if segment.any() and (label := judge(ink, source, labels, segment)) is not None:
+            cut = ink * segment
+            cut = cut[extent(cut, 0)]
+            if label != NONE or not is_ambiguous(cut.shape, writer.slant):
+                yield frame_from_ink(cut), label
 
 
-def pieces(source: NDArray[np.int64], slant: float, rng: Generator) -> NDArray[np.int64]:
-    """Cut a line along its slant; return the piece (H, W) of each pixel, counted from 0.
+def cuts(upright: NDArray[np.float64], source: NDArray[np.int64], rng: Generator) -> list[float]:
+    """Return where to cut a line: at both ends, between neighbours, and through some digits and marks.
 
     `source` is the digit or mark that each pixel belongs to, counted from 1; 0 where there is no ink.
     """
-    rows, columns = (np.arange(side) for side in source.shape)
-    upright: NDArray[np.float64] = columns + slant * rows[:, None]
     own = [upright[source == index] for index in np.unique(source[source > 0])]
     spans = [(float(some.min()), float(some.max())) for some in own]
     between = [(one[1] + other[0]) / 2 + rng.normal(0, STRAY * HEIGHT) for one, other in pairwise(spans)]
     through = [rng.uniform(*span) for span in spans if rng.random() < CUT_THROUGH]
-    return np.searchsorted(np.sort([*between, *through]), upright)
-
-
-def runs(inked: NDArray[np.bool_], piece: NDArray[np.int64]) -> Iterator[NDArray[np.bool_]]:
-    """Yield a mask of the ink in each run of one to MAX_PIECES pieces, except where there is none."""
-    count = int(piece.max()) + 1
-    for begin in range(count):
-        for end in range(begin + 1, min(begin + MAX_PIECES, count) + 1):
-            segment = inked & (begin <= piece) & (piece < end)
-            if segment.any():
-                yield segment
+    return sorted([-np.inf, *between, *through, np.inf])
 
 
 def judge(ink: Map, source: NDArray[np.int64], labels: NDArray[np.int64], segment: NDArray[np.bool_]) -> int | None:

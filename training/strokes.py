@@ -1,6 +1,7 @@
-"""Redraw a digit's strokes with pens of other widths, at any size."""
+"""Redraw a digit's strokes with pens of other widths, at any size.
 
-from dataclasses import dataclass
+They are fields (168, 168): the signed distance to their outline in cells, positive inside.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,30 +20,6 @@ OUTLINE = 0.4
 Digit = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Strokes:
-    """A digit's strokes.
-
-    Attributes
-    ----------
-    field : Map
-        Signed distance to the strokes' outline in cells, positive inside.
-    """
-
-    field: Map
-
-    @property
-    def box(self) -> tuple[int, int, int, int]:
-        """The ink's left, top, right and bottom, in cells."""
-        rows, columns = (np.flatnonzero((self.field > 0).any(axis=axis)) for axis in (1, 0))
-        return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-
-    def extent(self, height: float) -> NDArray[np.float64]:
-        """Return the width and height in pixels of the digit drawn `height` pixels tall."""
-        left, top, right, bottom = self.box
-        return np.array([right - left, bottom - top]) * (height / (bottom - top))
-
-
 def enlarged(digit: Digit) -> Map:
     """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and pixel edges smoothed."""
     image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
@@ -51,33 +28,27 @@ def enlarged(digit: Digit) -> Map:
     return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
 
 
-def felt(digit: Digit) -> Strokes:
+def felt(digit: Digit) -> Map:
     """Keep MNIST's own strokes, with a crisp outline."""
     level = enlarged(digit)
     slope = np.hypot(*np.gradient(level))
-    return Strokes((level / slope.clip(min=0.01)).clip(-3, 3))
+    return np.asarray((level / slope.clip(min=0.01)).clip(-3, 3), np.float32)
 
 
-def pen(digit: Digit, width: float) -> Strokes:
+def pen(digit: Digit, width: float) -> Map:
     """Redraw the digit with a round pen, of `width` times the digit's height.
 
     Loops that are full of ink stay full: with its centre line alone, an 8 would become a 6.
     """
     ink = enlarged(digit) > 0
-    line, depth = thinned(ink), distance(~ink)
+    line, depth = np.asarray(skeletonize(ink)), distance(~ink)  # type: ignore[no-untyped-call]
     trace = width * tallness(ink) / 2 - smooth(distance(line))
-    return Strokes(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])))
+    return np.asarray(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])), np.float32)
 
 
 def tallness(ink: NDArray[np.bool_]) -> int:
     """Count the rows that the ink spans."""
     return int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
-
-
-def thinned(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Thin strokes to their centre lines (Zhang and Suen 1984)."""
-    line: NDArray[np.bool_] = skeletonize(ink)  # type: ignore[no-untyped-call]
-    return line
 
 
 def distance(ink: NDArray[np.bool_]) -> Map:
@@ -87,5 +58,9 @@ def distance(ink: NDArray[np.bool_]) -> Map:
 
 def smooth(field: Map) -> Map:
     """Average a field over 5 × 5 cells, to smooth the outlines."""
-    averaged: Map = uniform_filter(field, 5)
-    return averaged
+    return np.asarray(uniform_filter(field, 5), np.float32)
+
+
+def smaller(strokes: Map) -> Map:
+    """Store strokes in cells of twice the side."""
+    return np.asarray(Image.fromarray(strokes).reduce(2), np.float32) / np.float32(2)

@@ -14,6 +14,9 @@ from torch import Generator, Tensor
 from app.preprocess.frame import FRAME_SIDE
 from training.pen import INK, draw, extent, ink_column, pens, uniform
 
+Range = tuple[float, float]
+RIGHT = math.pi / 2  # an angle, from downwards
+
 
 def restyle(images: Tensor, labels: Tensor, generator: Generator) -> Tensor:
     """Change some of the digits to the styles of other writers.
@@ -69,11 +72,10 @@ class Ink:
         """Draw a stroke through points (N, 2) each."""
         return torch.maximum(self.images, draw(torch.stack(points, dim=1), self.pen))
 
-    def with_bar(self, middle: Tensor, shortest: float, longest: float, tilt: tuple[float, float]) -> Tensor:
-        """Draw a nearly horizontal bar through a point (N, 2), with halves of random lengths."""
-        slope = torch.cat([torch.ones_like(middle[:, :1]), self.random(*tilt, 1)], dim=1)
-        left, right = self.random(shortest, longest, 1), self.random(shortest, longest, 1)
-        return self.with_stroke(middle - slope * left, middle + slope * right)
+    def with_line(self, point: Tensor, angle: Range, before: Range, after: Range) -> Tensor:
+        """Draw a straight stroke through a point (N, 2), with random lengths on both sides; see `downwards`."""
+        direction = downwards(self.random(*angle), torch.ones_like(self.pen))
+        return self.with_stroke(point - direction * self.random(*before, 1), point + direction * self.random(*after, 1))
 
 
 def downwards(angle: Tensor, length: Tensor) -> Tensor:
@@ -102,19 +104,19 @@ def ones_from_sevens(sevens: Ink) -> Tensor:
 
 def with_base(ones: Ink) -> Tensor:
     """Add a short base to 1s."""
-    return ones.with_bar(ones.foot, 2, 7, (-0.2, 0.12))
+    return ones.with_line(ones.foot, (RIGHT - 0.12, RIGHT + 0.2), (2, 7), (2, 7))
 
 
 def crossed(sevens: Ink) -> Tensor:
     """Add a bar through the stem of 7s."""
     row = sevens.box.top + sevens.box.height * sevens.random(0.42, 0.68)
     stem = torch.stack([ink_column(sevens.images, row.floor()), row], dim=1)
-    return sevens.with_bar(stem, 2.5, 6, (-0.35, 0.15))
+    return sevens.with_line(stem, (RIGHT - 0.15, RIGHT + 0.35), (2.5, 6), (2.5, 6))
 
 
 def hooked(sevens: Ink) -> Tensor:
     """Add a short stroke down at the start of a 7's top bar."""
-    return sevens.with_stroke(sevens.left, sevens.left + downwards(sevens.random(-0.9, 0.5), sevens.random(1.5, 6)))
+    return sevens.with_line(sevens.left, (-0.9, 0.5), (0, 0), (1.5, 6))
 
 
 def curled(nines: Ink) -> Tensor:
@@ -148,7 +150,7 @@ def closed(fours: Ink) -> Tensor:
 def waved(sevens: Ink) -> Tensor:
     """Bend the top bar of 7s to a wave that starts low, and cross the stem, as in central Europe."""
     box = sevens.box
-    along = (sevens.axis - box.left[:, None]) / (box.right - box.left).clamp(min=1)[:, None]  # 0 to 1 over the width
+    along = (sevens.axis - box.left[:, None]) / box.width.clamp(min=1)[:, None]  # 0 to 1 over the width
     rise = sevens.random(1.5, 4.5, 1) * (2 * math.pi * along / sevens.random(0.65, 0.85, 1)).cos()
     near_top = (1 - 2 * sevens.height).clamp(0, 1)
     identity = torch.eye(2, 3, device=rise.device).expand(len(rise), 2, 3)
@@ -162,7 +164,7 @@ def tailed(zeros: Ink) -> Tensor:
     share = torch.linspace(0, 1, 8, device=side.device)
     turn = side * zeros.random(math.radians(80), math.radians(250), 1) * share
     inner = 1 - zeros.random(0.4, 0.8, 1) * share
-    radii = torch.stack([zeros.box.right - zeros.box.left, zeros.box.height], dim=1) / 2
+    radii = torch.stack([zeros.box.width, zeros.box.height], dim=1) / 2
     ellipse = torch.stack([turn.sin(), -turn.cos()], dim=2) * radii[:, None] * inner[:, :, None]
     off = (zeros.top - zeros.middle - ellipse[:, 0])[:, None] * (1 - share)[:, None]  # starts at the ink
     return zeros.with_stroke(*(zeros.middle[:, None] + ellipse + off).unbind(1))
@@ -170,16 +172,12 @@ def tailed(zeros: Ink) -> Tensor:
 
 def slashed(zeros: Ink) -> Tensor:
     """Draw a slash through 0s, from the lower left to the upper right, that ends inside or outside of them."""
-    angle, reach = -zeros.random(0.4, 1.05), zeros.random(0.25, 0.65, 2) * zeros.box.height[:, None]
-    ends = downwards(angle, reach[:, 0]), downwards(angle, -reach[:, 1])
-    return zeros.with_stroke(zeros.middle + ends[0], zeros.middle + ends[1])
+    return zeros.with_line(zeros.middle, (-1.05, -0.4), (5, 13), (5, 13))
 
 
 def roofed(sixes: Ink) -> Tensor:
     """Add a flat end to the upper stroke of 6s, to the right."""
-    length, angle = sixes.random(2, 8), math.pi / 2 - sixes.random(-0.3, 0.5)
-    half, end = downwards(angle + 0.3, length / 2), downwards(angle, length)
-    return sixes.with_stroke(sixes.top, sixes.top + half, sixes.top + end)
+    return sixes.with_line(sixes.top, (RIGHT - 0.5, RIGHT + 0.3), (0, 0), (2, 8))
 
 
 def short_stemmed(fours: Ink) -> Tensor:

@@ -18,28 +18,26 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from statistics import fmean
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier
-from training import augment, board, data, device, omniglot, opinion, pictures
-from training.calibrate import calibrated
-from training.config import LINES_MODEL, MODEL, Config, numbers, parse, with_tuples
+from training import augment, data, device, omniglot, pictures, plots
+from training.calibrate import add_opinion, calibrated
+from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
-from training.errors import exit_status
+from training.errors import exit_status, until_interrupted
 from training.export import export
 from training.generated import cut_out_and_others
 from training.model import OUTPUTS, DigitNet, Ensemble, folded
 from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
-from training.plots import plot_history, plot_weights
 from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimizer, new_folder, options_in, run_to_resume
 
 OTHERS = 0.5  # non-digits per digit
@@ -61,39 +59,31 @@ def setup(config: Config, seed: int, folder: Path, on: torch.device) -> Run:
     return run.restore(saved) if saved else run
 
 
-def steps_per_epoch(config: Config, digits: Digits) -> int:
-    """Count the full batches in the digits; if there is only one batch, it need not be full."""
-    return max(1, len(digits) // config.batch_size)
-
-
-def train_epoch(run: Run, digits: Digits, others: Tensor, bar: "tqdm[Any]") -> tuple[float, float]:
+def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]:
     """Train for the run's next epoch, on every digit once and half as many others (M, 28, 28).
 
-    Returns the mean training loss, and the error rate on the augmented digits. An incomplete last batch is dropped.
+    Returns the mean training loss, and the error rate on the augmented digits. An incomplete last batch is dropped,
+    unless it is the only one.
     """
     config, place = run.config, digits.images.device
     seed = run.seed * 100_000 + run.epochs
     torch.manual_seed(seed)  # dropout draws from the global generator
     generator = torch.Generator(place).manual_seed(seed)
     batches = torch.split(torch.randperm(len(digits), generator=generator, device=place), config.batch_size)
-    batches = batches[: steps_per_epoch(config, digits)]
+    batches = batches[: max(1, len(digits) // config.batch_size)]
     run.model.train()
     if config.channels and isinstance(run.model, DigitNet):
         run.model.keep_statistics()  # the channels': those of a batch are noisy for a unit, which is one position
     total, wrong = torch.zeros((2,), device=place)
-    for step, index in enumerate(batches):
-        for group in run.optimizer.param_groups:
-            group["lr"] = learning_rate(*config.stage(run.epochs + step / len(batches)))
+    for step, index in enumerate(tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)):
         images, labels = mixed(digits.take(index), others, generator, config.augment)
         with torch.autocast(place.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = run.model(images)
         loss = objective(logits, labels)
-        run.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        run.optimizer.step()
+        run.step(learning_rate(*config.stage(run.epochs + step / len(batches))))
         total += loss.detach()
         wrong += is_wrong(logits, labels).sum()
-        bar.update()
     return total.item() / len(batches), wrong.item() / sum(map(len, batches))
 
 
@@ -124,13 +114,13 @@ def validate(model: nn.Module, frames: Digits) -> tuple[float, float]:
     return objective(logits, frames.labels).item(), error.item()
 
 
-def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits, bar: "tqdm[Any]") -> Row:
+def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -> Row:
     """Train for an epoch, after a conversion if the dense stage begins, and validate."""
     if run.epochs == run.config.convolution_epochs > 0:
         assert isinstance(run.model, ConvolutionalNet)
         run.model = converted(run.model, run.config.dropout)
         run.optimizer = make_optimizer(run.model, run.config.weight_decay, run.config.optimizer)
-    loss, error = train_epoch(run, training, others, bar)
+    loss, error = train_epoch(run, training, others)
     validation_loss, validation_error = validate(run.model, validation)
     return {
         "training_loss": loss,
@@ -189,12 +179,11 @@ def finish(
     config, epochs = runs[0].config, min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
     loss, error = validate(mean, validation)[0], validate(mean, test)[1]
-    errors = [validate(network, test)[1] for network in mean.networks]
     model, calibration = calibrated(mean, held_out, validation)
     interrupted = f" (interrupted after {epochs})" if epochs < config.epochs else ""
     seeds = [
-        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {own_error:.2%}"
-        for run, own_error in zip(runs, errors, strict=True)
+        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {validate(network, test)[1]:.2%}"
+        for run, network in zip(runs, mean.networks, strict=True)
     ]
     metadata = {
         "architecture": architecture(config) if len(runs) == 1 else f"{len(runs)} × {architecture(config)}",
@@ -207,21 +196,21 @@ def finish(
         "epochs": str(epochs),
         "validation_loss": f"{loss:.4f}",
         "test_error_percent": f"{error:.2%}".rstrip("%"),
-        "seeds": "; ".join([*seeds, f"mean of the test errors {fmean(errors):.2%}"][: len(errors) + (len(errors) > 1)]),
+        "seeds": "; ".join(seeds),
         "calibration": str(calibration),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
     if config.generated:
-        opinion.add(output, LINES_MODEL, validation)
+        add_opinion(output, LINES_MODEL, validation)
     return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
 
 
-def training_data(own: Digits, is_generated: bool, has_characters: bool) -> str:
+def training_data(own: Digits, characters: Characters | None) -> str:
     """Describe the training data in words: MNIST, what is made from it, and the user's own pictures."""
     mnist = "MNIST (55,000 training images; 5,000 more for validation)"
-    if is_generated:
-        real = f", of which {REAL:.0%} show characters of Omniglot" if has_characters else ""
+    if characters is not None:
+        real = f", of which {REAL:.0%} show characters of Omniglot" if characters else ""
         mnist += f", segments of numbers made of them, and frames that show no digit{real}"
     digits, others = (own.labels != NONE).sum(), (own.labels == NONE).sum()
     return f"{mnist}; and other pictures: {digits} digits, {others} non-digits" if len(own) else mnist
@@ -240,57 +229,41 @@ def own_pictures(arguments: argparse.Namespace, earlier: Path | None) -> Digits:
 
 
 def fit_all(
-    config: Config, folder: Path, parts: tuple[Digits, Tensor, Digits], with_board: bool
-) -> tuple[list[Run], int]:
-    """Train a run for each seed, until done or interrupted by Ctrl-C; return the runs and the exit status."""
-    runs: list[Run] = []
-    try:
-        for seed in config.seeds:
-            run = setup(config, seed, folder / f"seed-{seed}", parts[0].images.device)
-            runs.append(run)
-            log = board.logger(run.folder) if with_board else None
-            fit(
-                run,
-                config.epochs,
-                steps_per_epoch(config, parts[0]),
-                lambda bar: next_epoch(runs[-1], *parts, bar),
-                log,
-            )
-            plot(run)
-    except KeyboardInterrupt:
-        print(f"\nInterrupted. To resume: python -m training.train --resume {folder}")
-        return runs, 130
-    return runs, 0
-
-
-def plot(run: Run) -> None:
-    """Plot the run's curves, and the first layer's weights of its best epoch."""
-    plot_history(run.history, run.folder / "history.png")
-    if run.best:
-        plot_weights(folded(best_network(run))[0][0], run.folder / "weights.png")
+    runs: list[Run], config: Config, folder: Path, parts: tuple[Digits, Tensor, Digits], with_board: bool
+) -> None:
+    """Train a run for each seed, and add it to the runs; plot its curves, and the first layer of its best epoch."""
+    for seed in config.seeds:
+        run = setup(config, seed, folder / f"seed-{seed}", parts[0].images.device)
+        runs.append(run)
+        log = {"log": plots.tensorboard(run.folder)} if with_board else {}
+        fit(run, config.epochs, partial(next_epoch, run, *parts), **log)
+        plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
+        if run.best:
+            plots.plot_weights(folded(best_network(run))[0][0], run.folder / "weights.png")
 
 
 def train(config: Config, arguments: argparse.Namespace) -> int:
     """Train, and write the model file into the run's folder; return the exit status."""
-    place = device.choose_device(arguments.device)
+    place = device.choose_device()
     if arguments.tensorboard:
-        board.check_installed()
+        plots.require_tensorboard()
     folder = run_to_resume(arguments)
     training, held_out = (part.to(place) for part in data.split(data.load(arguments.data, train=True)))
     test = data.load(arguments.data, train=False).to(place)
     own = own_pictures(arguments, folder)
-    config = resolve(Config(**with_tuples(options_in(folder))) if folder else config, place)
+    config = resolve(Config(**options_in(folder)) if folder else config, place)
     if folder is None:
         folder = new_folder(arguments.runs, asdict(config))
         torch.save((own.images, own.labels), folder / PICTURES)
     print(f"Training {architecture(config)} on {place.type} in {config.precision}; the run's folder is {folder}")
-    kinds = "unchanged, augmented and cut out of numbers" if config.generated else "unchanged and augmented"
-    print(f"Training errors are of augmented digits, validation errors of 5,000 other digits, {kinds}.")
-    characters = omniglot.load(omniglot.chosen(arguments.others)) if config.generated else []
-    learned_from = training_data(own, config.generated, bool(characters))
-    training, others, validation = prepared(training, held_out, characters if config.generated else None)
+    print("Training errors are of augmented digits, validation errors of other digits, unchanged and augmented.")
+    characters = omniglot.load(arguments.others) if config.generated else None
+    learned_from = training_data(own, characters)
+    training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
-    runs, status = fit_all(config, folder, parts, arguments.tensorboard)
+    runs: list[Run] = []
+    work = partial(fit_all, runs, config, folder, parts, arguments.tensorboard)
+    status = until_interrupted(work, "training.train", folder)
     usable = [run for run in runs if run.best]
     trained = [run for run in usable if run.epochs == config.epochs] or usable  # the last may be interrupted
     if trained:

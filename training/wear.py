@@ -1,7 +1,7 @@
 """Vary a digit's ink as pens, paper and preprocessing do: thicken, thin, blur, fade, tear, leave part of a line."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -13,23 +13,29 @@ from training.pen import draw, uniform
 MIDDLE = (FRAME_SIDE - 1) / 2
 
 
-def wear(images: Tensor, generator: Generator) -> Tensor:
+Effect = Callable[[Tensor, Generator], Tensor]
+Effects = Sequence[tuple[Effect, float]]  # with the share of the images that get each
+
+
+def wear(images: Tensor, generator: Generator, effects: Effects | None = None) -> Tensor:
     """Apply each effect to a random subset of the images.
 
     Parameters
     ----------
     images : Tensor
-        (N, 28, 28) float in [0, 1], background = 0.
+        (N, H, W) float in [0, 1], background = 0.
     generator : Generator
         Source of randomness, on the images' device.
+    effects : sequence of (Effect, float), optional
+        By default EFFECTS, for images of 28×28 pixels.
 
     Returns
     -------
     Tensor
-        (N, 28, 28) float in [0, 1].
+        (N, H, W) float in [0, 1].
     """
     images = images.clone()
-    for effect, share in EFFECTS:
+    for effect, share in effects or EFFECTS:
         order = torch.randperm(len(images), generator=generator, device=generator.device)
         chosen = order[: round(share * len(images))]
         images[chosen] = effect(images[chosen], generator)
@@ -49,7 +55,8 @@ def thinned(images: Tensor, generator: Generator) -> Tensor:
 def blurred(images: Tensor, generator: Generator) -> Tensor:
     """Blur with the kernel 1 2 1 along both axes, at a random strength."""
     weights = images.new_tensor([0.25, 0.5, 0.25])
-    soft = F.conv2d(images[:, None], torch.outer(weights, weights)[None, None], padding=1)[:, 0]
+    padded = F.pad(images[:, None], (1, 1, 1, 1), mode="replicate")
+    soft = F.conv2d(padded, torch.outer(weights, weights)[None, None])[:, 0]
     return torch.lerp(images, soft, per_image(images, 0, 0.9, generator))
 
 
@@ -67,25 +74,19 @@ def toned(images: Tensor, generator: Generator) -> Tensor:
     return images.clamp(0, 1) ** per_image(images, -0.6, 0.6, generator).exp()
 
 
-def torn(images: Tensor, generator: Generator) -> Tensor:
-    """Erase a straight streak, as where a pen skips or a line was removed."""
-    n = len(images)
-    middle = uniform((n, 2), -7, 7, generator) + MIDDLE
-    streak = line(middle, uniform((n,), 0, math.pi, generator), torch.full_like(middle[:, 0], FRAME_SIDE))
-    gap = draw(streak, uniform((n,), 0.3, 1.2, generator))
-    return images * (1 - gap * per_image(images, 0.3, 1, generator))
-
-
-def ruled(images: Tensor, generator: Generator) -> Tensor:
-    """Draw a straight line or part of one, through the digit or beside it, as a printed grid or its remains."""
-    n = len(images)
-    upright = torch.randint(0, 2, (n,), generator=generator, device=generator.device)
+def streaked(images: Tensor, generator: Generator) -> Tensor:
+    """Draw a straight line or part of one through the digit or beside it, as of a printed grid; a third erase ink."""
+    n, device = len(images), generator.device
+    upright = torch.randint(0, 2, (n,), generator=generator, device=device)
     angle = upright * (math.pi / 2) + uniform((n,), -0.1, 0.1, generator)
     middle = uniform((n, 1), -13, 13, generator) * torch.stack([angle.sin(), angle.cos()], dim=1) + MIDDLE
-    is_whole = torch.rand(n, generator=generator, device=generator.device) < 0.5
-    half_length = torch.where(is_whole, FRAME_SIDE, uniform((n,), 2, 10, generator))
-    ruling = draw(line(middle, angle, half_length), uniform((n,), 0.3, 1.5, generator))
-    return torch.maximum(images, ruling * per_image(images, 0.2, 1, generator))
+    is_whole = torch.rand((n, 1), generator=generator, device=device) < 0.5
+    half = torch.where(is_whole, FRAME_SIDE, uniform((n, 1), 2, 10, generator))
+    half = half * torch.stack([angle.cos(), angle.sin()], dim=1)
+    streak = draw(torch.stack([middle - half, middle + half], dim=1), uniform((n,), 0.3, 1.5, generator))
+    streak = streak * per_image(images, 0.2, 1, generator)
+    is_gap = torch.rand((n, 1, 1), generator=generator, device=device) < 1 / 3
+    return torch.where(is_gap, images * (1 - streak), torch.maximum(images, streak))
 
 
 def per_image(images: Tensor, low: float, high: float, generator: Generator) -> Tensor:
@@ -99,19 +100,11 @@ def dilated(images: Tensor) -> Tensor:
     return torch.maximum(rows, F.max_pool2d(images[:, None], (1, 3), 1, (0, 1)))[:, 0]
 
 
-def line(middle: Tensor, angle: Tensor, half_length: Tensor) -> Tensor:
-    """Return the ends (N, 2, 2) of line segments, from their centres (N, 2), angles (N,) and half lengths (N,)."""
-    half = torch.stack([angle.cos(), angle.sin()], dim=1) * half_length[:, None]
-    return torch.stack([middle - half, middle + half], dim=1)
-
-
-Effect = Callable[[Tensor, Generator], Tensor]
-EFFECTS: tuple[tuple[Effect, float], ...] = (
+EFFECTS: Effects = (
     (thickened, 0.25),
     (thinned, 0.25),
     (blurred, 0.25),
-    (torn, 0.05),
-    (ruled, 0.1),
+    (streaked, 0.15),
     (coarsened, 0.15),
     (toned, 0.5),
 )

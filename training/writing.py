@@ -4,37 +4,48 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageDraw
+from numpy.typing import NDArray
+from PIL import Image
 
 from app.preprocess.maps import Map
-from training.paper import levels
-from training.strokes import Strokes
+from training.paper import drawn, levels
 
 Span = tuple[float, float]
 TIGHT, TOUCHING = (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights
 FELT = 1 / 9  # width of a felt pen, in digit heights
 INKED = 0.1  # pixels above this count as ink
+# For each stroke, the range of x and y of its first point, then of the steps to the next ones, in digit heights.
+DOT = (-0.04, 0.06), (-0.03, 0.05)
+MARKS: dict[str, list[tuple[Span, ...]]] = {
+    ".": [((0, 0), (0.86, 1.0), *DOT)],
+    ":": [((0, 0), (0.22, 0.42), *DOT), ((0, 0), (0.72, 0.95), *DOT)],
+    ",": [((0.1, 0.1), (0.84, 0.98), (0, 0.05), (0.06, 0.17), (-0.14, -0.03), (0.06, 0.17))],
+    "-": [((0, 0), (0.36, 0.66), (0.1, 0.32), (-0.03, 0.03), (0.1, 0.32), (-0.06, 0.06))],
+    "1": [((-0.04, 0.1), (-0.15, 0.1), (-0.05, 0.0), (0.95, 1.15))],
+    "/": [((0.6, 0.6), (-0.2, 0.05), (-0.75, -0.25), (1.0, 1.2))],  # steeper ones look like a 1
+}
 
 
 class Hand(NamedTuple):
     """How a person writes: the digits' strokes, their height in pixels, the slant, the pen's width in digit heights."""
 
-    strokes: list[Strokes]
+    strokes: list[Map]
     height: float
     slant: float
     pen_width: float
 
 
-def written(strokes: Strokes, height: float, slant: float) -> Map:
-    """Draw a mask of one digit, (h, w), cropped to its ink, `height` pixels high and slanted to the right."""
-    left, top, right, bottom = strokes.box
+def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> Map:
+    """Draw a mask of one digit, (h, w), cropped to its ink: `height` pixels high, slanted to the right, stretched."""
+    rows, columns = extent(strokes, 0)
+    top, bottom, left, right = rows.start, rows.stop, columns.start, columns.stop
     scale = (bottom - top) / height
-    reach = abs(slant) * height / 2
-    size = int(np.ceil((right - left) / scale + 2 * reach)) + 4, int(np.ceil(height)) + 4
+    across, x = scale / stretch, scale * slant  # higher rows lie further to the right
+    reach = abs(slant) * height / 2 * stretch
+    size = int(np.ceil((right - left) / across + 2 * reach)) + 4, int(np.ceil(height)) + 4
     middle = (left + right) / 2, (top + bottom) / 2
-    x = scale * slant  # higher rows lie further to the right
-    onto = (scale, x, middle[0] - scale * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
-    field = Image.fromarray(strokes.field).transform(
+    onto = (across, x, middle[0] - across * size[0] / 2 - x * size[1] / 2, 0, scale, middle[1] - scale * size[1] / 2)
+    field = Image.fromarray(strokes).transform(
         size, Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC, fillcolor=-99
     )
     mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
@@ -55,33 +66,18 @@ def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -
     """
     fine, above = 4, 0.3  # pixels per pixel of the mask; room above the digits' top, in digit heights
     unit, width = height * fine, round(height * fine * max(0.06, width))
-    image = Image.new("L", (int(2.4 * unit), int(1.8 * unit)))
-    draw = ImageDraw.Draw(image)
-    for stroke in mark_strokes(kind, rng):
-        points = [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + above)) for x, y in stroke]
-        draw.line(points, fill=255, width=width, joint="curve")
-        for x, y in (points[0], points[-1]):
-            draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=255)
-    mask = levels(image.reduce(fine))
+    strokes = [
+        [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + above)) for x, y in stroke]
+        for stroke in mark_strokes(kind, rng)
+    ]
+    mask = levels(drawn((int(2.4 * unit), int(1.8 * unit)), strokes, width).reduce(fine))
     rows, columns = extent(mask, 0.2)
     return mask[rows, columns], above - float(rows.start) / height
 
 
-def mark_strokes(kind: str, rng: Generator) -> list[list[Span]]:
-    """Return the strokes of a mark or a 1, points (x, y) in digit heights from the top of the digits."""
-    if kind in ".:":
-        heights = [rng.uniform(0.86, 1.0)] if kind == "." else rng.uniform((0.22, 0.72), (0.42, 0.95)).tolist()
-        return [[(0, y), (rng.uniform(-0.04, 0.06), y + rng.uniform(-0.03, 0.05))] for y in heights]
-    if kind == ",":
-        top, tail = rng.uniform(0.84, 0.98), rng.uniform(0.12, 0.35)
-        return [[(0.1, top), (0.1 + rng.uniform(0, 0.05), top + tail / 2), (rng.uniform(-0.05, 0.07), top + tail)]]
-    if kind == "-":
-        y, length = rng.uniform(0.36, 0.66), rng.uniform(0.2, 0.65)
-        return [[(0, y), (length / 2, y + rng.normal(0, 0.02)), (length, y + rng.normal(0, 0.05))]]
-    if kind == "1":
-        return [[(rng.uniform(-0.04, 0.1), rng.uniform(-0.15, 0.1)), (0, rng.uniform(0.9, 1.2))]]
-    lean = rng.uniform(0.25, 0.75)  # steeper ones look like a 1
-    return [[(lean, rng.uniform(-0.2, 0.05)), (lean / 2, 0.5), (0, rng.uniform(0.95, 1.2))]]
+def mark_strokes(kind: str, rng: Generator) -> list[NDArray[np.float64]]:
+    """Return the strokes of a mark or a 1, points (P, 2) in digit heights from the top of the digits."""
+    return [rng.uniform(*np.array(stroke).T).reshape(-1, 2).cumsum(axis=0) for stroke in MARKS[kind]]
 
 
 class Row:
