@@ -20,7 +20,7 @@ from measuring import Networks, header, row
 from training.data import Digits
 from training.sample import CLASSES, PER_CLASS, digits
 from training.scenes import SCENES, Line, Scene, photo
-from training.sheets import jpeg, upright
+from training.sheets import jpeg, opened
 
 WARM_UP = 3
 DIGITS = Digits(torch.from_numpy(digits().copy()), torch.arange(CLASSES).repeat_interleave(PER_CLASS))
@@ -40,7 +40,7 @@ def drawn(name: str, rng: Generator) -> bytes:
     """Draw a picture."""
     _, draw, pattern, size = PICTURES[name]
     file = draw.number(pattern, DIGITS, rng)[0] if pattern else draw(digits()[rng.integers(len(digits()))], rng)
-    return jpeg(upright(file).resize(size), 85) if size else file
+    return jpeg(opened(file).resize(size)) if size else file
 
 
 def main(n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 30) -> None:

@@ -22,7 +22,7 @@ from training.config import MODEL
 from training.paper import png
 from training.sample import PER_CLASS, digits
 from training.scenes import render
-from training.sheets import upright
+from training.sheets import opened
 
 DOCS = Path(__file__).parent.parent / "docs"
 SHOWN = 2  # candidates per picture
@@ -62,7 +62,7 @@ def main() -> None:
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
         axes.text(-0.1, 0.5, name, rotation=90, va="center", ha="right", transform=axes.transAxes)
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
-        picture = upright(file).convert("RGBA")
+        picture = opened(file).convert("RGBA")
         column[0].imshow(Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture))
         column[0].set_title(name, fontsize=9)
         top, bottom, left, right = read_digit(file, classifier).box

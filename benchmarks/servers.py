@@ -17,7 +17,7 @@ from PIL import Image
 from training.paper import png
 from training.sample import digits
 from training.scenes import SCENES, Scene
-from training.sheets import jpeg, on_canvas, upright
+from training.sheets import jpeg, on_canvas, opened
 
 RIVALS = Path(__file__).parent / "rivals"
 BIN = Path(sys.executable).parent
@@ -32,9 +32,9 @@ SEVEN = digits()[350]
 def pictures() -> dict[str, bytes]:
     """Draw a digit: MNIST's own PNG, a drawing on a sheet, and a photo."""
     rng = np.random.default_rng(0)
-    drawing = upright(Scene(on_canvas, height=(240, 240))(SEVEN, rng)).resize((640, 480))
+    drawing = opened(Scene(on_canvas, height=(240, 240))(SEVEN, rng)).resize((640, 480))
     photo = SCENES["phone-photo"](SEVEN, rng)
-    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing, 85), "phone photo": photo}
+    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing), "phone photo": photo}
 
 
 def form(pictures: list[bytes], field: str = "file") -> bytes:

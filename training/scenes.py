@@ -22,7 +22,7 @@ from training import sample, sheets
 from training.data import Digits
 from training.line_writer import HEIGHT, Glyphs, Writer
 from training.paper import png, resized
-from training.sheets import Finish, cut_out, jpeg, on_canvas, scanned, turned, upright
+from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, turned
 from training.strokes import Digit, felt, pen
 from training.writing import INKED, TIGHT, Row, Span, extent, written
 
@@ -158,7 +158,7 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
     "colour-on-colour": Scene(sheets.coloured),
     "transparent": Scene(sheets.transparent),
     "phone-photo": Scene(on_desk, room=(0.6, 3)),
-    "12-megapixels": lambda digit, rng: jpeg(ImageOps.scale(upright(SHARP(digit, rng)), 2), 80),
+    "12-megapixels": lambda digit, rng: jpeg(ImageOps.scale(opened(SHARP(digit, rng)), 2)),
     "crumpled-paper": Scene(partial(scanned, light=sheets.crumpled)),
     "ruled-paper": Scene(layout=partial(ruled, spacing=(0.3, 1.2), darkness=(0.2, 0.4))),
     "printed-box": Scene(layout=boxes, room=(0.16, 0.8)),
@@ -195,7 +195,8 @@ NUMBERS: dict[str, tuple[str, Scene]] = {
     "two-lines": ("n\nddd", Line()),
     "frame": ("d", Line()),  # an MNIST image itself
     "word": ("Ll|Lll|Llll|Lllll", Line()),
-    "things": ("*|**|***", Line()),
+    "character": ("*", Line()),
+    "things": ("**|***", Line()),
     "amounts": ("d.dd|ddd.dd|d,ddd.dd|dd,dd|d.ddd,dd|-dd|-ddd|-d.dd|-dd.dd", Line()),
     "dates": ("dd/dd/dd|dd/dd/dddd|dd.dd.dddd|dd-dd-dddd|d/d/dd", Line()),
     "times": ("dd:dd|d:dd|d:dd:dd|dd:dd:dd", Line()),

@@ -10,7 +10,7 @@ from io import BytesIO
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike
-from PIL import ExifTags, Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter
 
 from app.preprocess.maps import Map
 from training.paper import levels, png, resized, to_image
@@ -19,7 +19,6 @@ from training.writing import extent
 Shape = tuple[int, int]
 Finish = Callable[[Map, float, Generator], bytes]
 Light = Callable[[Shape, float, Generator], Map]  # lights a sheet of this shape, with digits of this height
-TURNS = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}  # by EXIF value
 BRIGHTNESS = 0.299, 0.587, 0.114  # of red, green and blue
 
 
@@ -93,12 +92,12 @@ def scanned(ink: Map, height: float, rng: Generator, light: Light = daylight, de
     picture = blended(blended(table, sheet, paper), ink, black if rng.random() < 0.5 else blue)
     picture = noisy(picture, rng, 2.5) * light(ink.shape, height, rng)[..., None]
     blurred = to_image(picture).filter(ImageFilter.BoxBlur(rng.uniform(0.3, 1.1)))
-    return jpeg(to_image(noisy(np.asarray(blurred), rng, 5)), int(rng.integers(60, 81)), int(rng.choice([1, *TURNS])))
+    return jpeg(to_image(noisy(np.asarray(blurred), rng, 5)))
 
 
 def one_bit(ink: Map, height: float, rng: Generator) -> bytes:
     """Scan ink in black and white, half of the time with specks."""
-    grey = np.asarray(upright(scanned(ink, height, rng)).convert("L"))
+    grey = np.asarray(opened(scanned(ink, height, rng)).convert("L"))
     flipped = rng.random(grey.shape) < rng.choice([0, 0.003])
     return png(Image.fromarray((grey > rng.uniform(110, 190)) ^ flipped))
 
@@ -136,15 +135,13 @@ def noisy(picture: Map, rng: Generator, most: float) -> Map:
     return picture + rng.standard_normal((*picture.shape[:2], 1), np.float32) * np.float32(rng.uniform(0.2, 1) * most)
 
 
-def jpeg(image: Image.Image, quality: int, orientation: int = 1) -> bytes:
-    """Encode an image as a JPEG file, with its pixels stored as the EXIF orientation says."""
-    exif, file = Image.Exif(), BytesIO()
-    exif[ExifTags.Base.Orientation] = orientation
-    stored = image.transpose(TURNS[orientation]) if orientation in TURNS else image
-    stored.save(file, "JPEG", quality=quality, exif=exif)
+def jpeg(image: Image.Image) -> bytes:
+    """Encode an image as a JPEG file."""
+    file = BytesIO()
+    image.save(file, "JPEG", quality=80)
     return file.getvalue()
 
 
-def upright(picture: bytes) -> Image.Image:
-    """Open a picture file as its EXIF orientation says."""
-    return ImageOps.exif_transpose(Image.open(BytesIO(picture)))
+def opened(picture: bytes) -> Image.Image:
+    """Open a picture file."""
+    return Image.open(BytesIO(picture))
