@@ -23,7 +23,7 @@ from servers import BIN, BOUNDARY, LOAD_CORE, PORT, SERVE, URL, form, memory, pi
 from training.paper import png
 from training.sample import digits
 
-CONNECTIONS = (1, 8, 16, 64)
+CONNECTIONS = (1, 16)
 BATCH = 64
 UVICORN = f"PYTHON -m uvicorn --port {PORT} --http httptools --no-access-log --log-level error".split()
 SERVERS: dict[str, list[str]] = {

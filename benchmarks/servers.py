@@ -33,8 +33,8 @@ def pictures() -> dict[str, bytes]:
     """Draw a digit: MNIST's own PNG, a drawing on a sheet, and a photo."""
     rng = np.random.default_rng(0)
     drawing = opened(Scene(on_canvas, height=(240, 240))(SEVEN, rng)).resize((640, 480))
-    photo = SCENES["phone-photo"](SEVEN, rng)
-    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing), "phone photo": photo}
+    photo = opened(SCENES["phone-photo"](SEVEN, rng)).resize((1440, 1080))
+    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing), "phone photo": jpeg(photo)}
 
 
 def form(pictures: list[bytes], field: str = "file") -> bytes:

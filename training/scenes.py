@@ -103,7 +103,7 @@ class Scene:
     layout: Layout = placed
     pens: Span = (10, 18)
     felt: float = 0.4  # share of felt pens, which keep MNIST's strokes
-    darkness: Span = (1, 1)
+    darkness: Span = (1, 1)  # of the ink
     slant: Span = (-0.1, 0.1)
     gap: Span = (0.12, 0.5)
 
@@ -180,7 +180,7 @@ SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
 NUMBERS: dict[str, tuple[str, Scene]] = {
     "spaced": ("n", Line()),
     "tight": ("n", Line(gap=TIGHT)),
-    "touching": ("n", Line(gap=(-0.08, 0.03))),
+    "touching": ("n", Line(gap=(-0.06, 0.1))),
     "slanted": ("n", Line(slant=(0.25, 0.6), gap=(0.05, 0.3))),
     "with-signs": ("$n", Line()),
     "on-lines": ("n", Line(layout=partial(ruled, spacing=(0.9, 1.8), darkness=(0.2, 0.7)))),

@@ -83,7 +83,7 @@ def scanned(ink: Map, height: float, rng: Generator, light: Light = daylight, de
     """Scan or photograph ink on paper, of which up to so many edges and the desk are in view."""
     sheet, margin = np.ones_like(ink), int(rng.uniform(0.15, 0.35) * max(ink.shape)) if desk else 0
     ink, sheet = np.pad(ink, margin), np.pad(sheet, margin, constant_values=1)
-    for side in rng.permutation(4)[: rng.integers(1, 1 + desk) if desk else 0]:
+    for side in rng.permutation(4)[: rng.integers(min(desk, 1), desk + 1)]:
         edge = np.rot90(sheet, side)[:margin]
         edge *= np.arange(margin)[:, None] > margin * ramp(edge.shape[1], 0.3, 0.9, rng)
     table = rng.uniform((20, 15, 10), (200, 170, 140)) * (1 + 0.06 * clouds(ink.shape, 40, rng))[..., None]
