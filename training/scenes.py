@@ -26,6 +26,7 @@ from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, t
 from training.strokes import Digit, felt, pen
 from training.writing import INKED, TIGHT, Row, Span, extent, written
 
+FROM = 100  # digits, in MNIST's order, from which a number is written: more than the two writers' 2 · NEARBY
 Lines = Sequence[Map]  # ink, or digits for cells
 Layout = Callable[[Lines, float, Generator, Span], Map]  # ink, the digits' height in pixels, room → ink on a sheet
 
@@ -216,9 +217,9 @@ def number(scene: str, digits: Digits, seed: int, index: int, lengths: tuple[int
     It has `lengths` digits, at least and at most, if that is not its pattern's choice.
     """
     rng = np.random.default_rng([seed, crc32(scene.encode()), index])
-    first, count = int(rng.integers(len(digits) - 100)), int(rng.integers(lengths[0], lengths[1] + 1))
+    first, count = int(rng.integers(len(digits) - FROM)), int(rng.integers(lengths[0], lengths[1] + 1))
     if scene == "frame":
         return png(Image.fromarray(digits.images[first].numpy())), str(int(digits.labels[first]))
     patterns, draw = NUMBERS[scene]
     pattern = str(rng.choice(patterns.split("|"))).replace("n", "d" * count).replace("c", "\t".join("d" * count))
-    return draw.number(pattern, digits.take(torch.arange(first, first + 100)), rng)
+    return draw.number(pattern, digits.take(torch.arange(first, first + FROM)), rng)

@@ -62,7 +62,7 @@ def shadowed(shape: Shape, height: float, rng: Generator) -> Map:
 
 def crumpled(shape: Shape, height: float, rng: Generator) -> Map:
     """Light a sheet that was crumpled and smoothed out again: it is lighter or darker beside creases."""
-    up, down = (np.abs(clouds(shape, height / 8, rng)) for _ in range(2))
+    up, down = (np.abs(clouds(shape, height / 4, rng)) for _ in range(2))
     return np.float32(0.95) + np.float32(rng.uniform(0.05, 0.1)) * (up - down)
 
 
