@@ -26,7 +26,7 @@ from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, t
 from training.strokes import Digit, felt, pen
 from training.writing import INKED, TIGHT, Row, Span, extent, written
 
-FROM = 100  # digits, in MNIST's order, from which a number is written: more than the two writers' 2 · NEARBY
+FROM = 100  # digits, in MNIST's order, that a number is written with; a Writer needs more than 2 · NEARBY
 Lines = Sequence[Map]  # ink, or digits for cells
 Layout = Callable[[Lines, float, Generator, Span], Map]  # ink, the digits' height in pixels, room → ink on a sheet
 
