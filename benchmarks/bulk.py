@@ -1,11 +1,10 @@
-"""Measure `digits bulk` on MNIST PNGs, against a plain loop and `digits predict` with a service of one worker.
+"""Measure `digits bulk` on MNIST PNGs, against `digits predict` with a service of one worker.
 
     python benchmarks/bulk.py [--n 20000 --rounds 2]
 
-First, a worker and a loop that only reads the same bytes one by one take turns, part by part, in one process. Their
-rates are per second of CPU time, which other work on the machine does not affect. Then, in each round, `digits bulk`
-reads all files and `digits predict --csv` up to 10,000 of them, on all cores available to this process. Prints medians
-in pictures per second. Needs the extra `bulk`.
+First, one worker reads all files. Its rate is per second of CPU time, which other work on the machine does not affect.
+Then, in each round, `digits bulk` reads all files and `digits predict --csv` up to 10,000 of them, on all cores
+available to this process. Prints medians in pictures per second. Needs the extra `bulk`.
 """
 
 import asyncio
@@ -25,7 +24,6 @@ from app.bulk.source import Files
 from app.bulk.storage import place_of
 from app.bulk.worker import Worker
 from app.inference.classifier import Classifier
-from app.inference.reading import read_digit
 from app.settings import Settings, usable_cores
 from servers import BIN, URL, running
 from training import data
@@ -43,23 +41,18 @@ def write(folder: Path, n: int) -> None:
         file.write_bytes(png(Image.fromarray(images[index % len(images)])))
 
 
-def in_turn(pictures: Path, results: Path) -> list[tuple[float, float]]:
-    """Measure a loop and a worker on each part, in pictures per second of CPU time."""
+def worker(pictures: Path, results: Path) -> float:
+    """Measure the pictures per second of CPU time of one worker."""
     settings = Settings()
-    classifier = Classifier(settings.model)
     source = Files(place_of(str(pictures)), settings.max_upload_bytes)
-    destination = Destination(place_of(str(results)), "digit", classifier.version)
+    destination = Destination(place_of(str(results)), "digit", Classifier(settings.model).version)
     destination.prepare()
-    worker, rates = Worker(source, destination, settings), []
+    one, rates = Worker(source, destination, settings), []
     for part in source.parts(PART):
-        files = [Path(path).read_bytes() for path in part]
-        begin = time.process_time()
-        for file in files:
-            read_digit(file, classifier)
-        middle = time.process_time()
-        asyncio.run(worker.read(part))
-        rates.append((len(part) / (middle - begin), len(part) / (time.process_time() - middle)))
-    return rates
+        began = time.process_time()
+        asyncio.run(one.read(part))
+        rates.append(len(part) / (time.process_time() - began))
+    return median(rates)
 
 
 def bulk(pictures: Path, results: Path, workers: int, n: int) -> tuple[float, float]:
@@ -89,21 +82,17 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Number of measurements.")] = 3,
     workers: Annotated[int, typer.Option(min=1, help="Workers of digits bulk.")] = usable_cores(),
 ) -> None:
-    """Measure `digits bulk`, a plain loop, and `digits predict`."""
+    """Measure a worker, `digits bulk` and `digits predict`."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         write(folder / "pictures", n)
-        loop, work = map(median, zip(*in_turn(folder / "pictures", folder / "results"), strict=True))
+        rate = worker(folder / "pictures", folder / "results")
         bulks = [bulk(folder / "pictures", folder / f"results-{turn}", workers, n) for turn in range(rounds)]
         single = median(predict(folder / "pictures" / "0000") for _ in range(rounds))
     reading, overall = map(median, zip(*bulks, strict=True))
-    typer.echo(
-        f"per second of CPU time: loop {loop:,.0f}, worker {work:,.0f}; a million: {1e6 / work / 3600:.3f} core-hours"
-    )
+    typer.echo(f"a worker, per second of CPU time: {rate:,.0f}")
     typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} after start-up, {overall:,.0f} including it")
-    typer.echo(
-        f"digits predict: {single:,.0f}; digits bulk: {reading / single:.1f}× that, {overall / single:.1f}× in all"
-    )
+    typer.echo(f"digits predict: {single:,.0f}")
 
 
 if __name__ == "__main__":

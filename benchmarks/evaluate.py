@@ -24,7 +24,7 @@ from app.inference.classifier import CLASSES, Classifier, ModelError
 from app.inference.ctc import best_path, symbols_of
 from app.inference.lines import LineNetwork
 from app.inference.reading import read_digit
-from measuring import LinesModel, Model, calibration, calibration_error, percent
+from measuring import LinesModel, Model, percent
 from training import data
 from training.config import LINES_MODEL, MODEL
 from training.data import Digits
@@ -37,6 +37,7 @@ DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 678
 LINES, LINES_SEED = 2_000, 10**7
 TITLE = "# Model card"  # of every card, which may be overwritten
 COLUMNS = 10  # of the plot of mistakes
+BINS = 15  # of equal width, for the calibration
 
 
 def report(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> str:
@@ -51,6 +52,20 @@ def report(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> str
         some = wrong[labels == digit]
         rows.append((f"Error on {digit}", f"{some.mean():.2%} ({some.sum()} of {len(some):,})"))
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+
+
+def calibration(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the number of answers, their mean confidence and accuracy in the bins that have any: (3, bins)."""
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    counts = np.bincount(place, minlength=BINS)
+    sums = np.stack([np.bincount(place, values, BINS) for values in (confidence, right)])
+    return np.stack([counts, *(sums / counts.clip(1))])[:, counts > 0]
+
+
+def calibration_error(bins: NDArray[np.float64]) -> float:
+    """Return the expected calibration error: the mean distance between confidence and accuracy (Guo et al. 2017)."""
+    counts, confidence, accuracy = bins
+    return float(counts @ np.abs(accuracy - confidence) / counts.sum())
 
 
 def line_report(network: LineNetwork, digits: Digits) -> str:
@@ -86,9 +101,9 @@ def plot_calibration(confidence: NDArray[np.float32], right: NDArray[np.bool_], 
     """Plot accuracy over confidence, with the number of answers; on the diagonal, it is perfectly calibrated."""
     axes = Figure(figsize=(4.5, 4.5), layout="constrained").subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
-    filled = [(mean, share, count) for count, mean, share in zip(*calibration(confidence, right), strict=True) if count]
-    axes.plot(*np.transpose(filled)[:2], marker="o")
-    for mean, share, count in filled:
+    counts, means, shares = calibration(confidence, right)
+    axes.plot(means, shares, marker="o")
+    for count, mean, share in zip(counts, means, shares, strict=True):
         axes.annotate(f"{count:,.0f}", (mean, share), xytext=(4, -10), textcoords="offset points", fontsize=7)
     axes.grid(alpha=0.3)
     plot(axes, path, xlabel="confidence", ylabel="share that is right", xlim=(0, 1.05), ylim=(-0.02, 1.05))

@@ -5,9 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import numpy as np
 import typer
-from numpy.typing import ArrayLike, NDArray
 
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
@@ -19,7 +17,6 @@ from training import data
 from training.config import LINES_MODEL, MODEL
 from training.data import Digits
 
-BINS = 15
 Model = Annotated[Path, typer.Option(help="The dense network.")]
 LinesModel = Annotated[Path, typer.Option(help="The line network.")]
 
@@ -37,17 +34,17 @@ class Networks(NamedTuple):
         classifier, lines = Classifier(model), LineNetwork(lines_model)
         return cls(classifier, lines, SecondOpinion.of(classifier, lines))
 
-    def predict(self, picture: bytes) -> Reading:
-        """Read a digit as the service does."""
-        return read_digit(picture, self.classifier, opinion=self.opinion)
-
-    def read(self, picture: bytes) -> tuple[Reading | None, Reading | None]:
-        """Read a digit as the service does, and with the dense network alone; None if the picture is refused."""
+    def predict(self, picture: bytes) -> Reading | None:
+        """Read a digit as the service does; None if the picture is refused."""
         try:
-            reading = self.predict(picture)
-            return reading, reading if reading.is_sure else read_digit(picture, self.classifier)
+            return read_digit(picture, self.classifier, opinion=self.opinion)
         except PreprocessError:
-            return None, None
+            return None
+
+    def digit(self, picture: bytes) -> int | None:
+        """Read a digit as the service does; None if the picture is refused."""
+        reading = self.predict(picture)
+        return reading.digit if reading else None
 
     def text(self, picture: bytes, with_marks: bool = False) -> str:
         """Read a number as the service does; empty if the picture is refused."""
@@ -63,26 +60,12 @@ def held_out(split: str) -> Digits:
     return data.load(train=False) if split == "test" else data.split(data.load(train=True))[1]
 
 
-def wilson_interval(errors: int, n: int) -> tuple[float, float]:
-    """Compute the 95 % confidence interval of an error rate, given `errors` among `n` (Wilson 1927)."""
+def wilson_interval(count: int, n: int) -> tuple[float, float]:
+    """Compute the 95 % confidence interval of a share, given `count` among `n` (Wilson 1927)."""
     z = 1.96
-    centre = (errors + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * math.sqrt(errors * (n - errors) / n + z**2 / 4)
+    centre = (count + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(count * (n - count) / n + z**2 / 4)
     return max(0.0, centre - half), min(1.0, centre + half)
-
-
-def calibration(confidence: ArrayLike, right: ArrayLike) -> NDArray[np.float64]:
-    """Return the number of answers, their mean confidence and accuracy (3, BINS), in bins of equal width."""
-    place = np.minimum((np.asarray(confidence) * BINS).astype(int), BINS - 1)
-    counts = np.bincount(place, minlength=BINS)
-    sums = [np.bincount(place, np.asarray(values, float), BINS) for values in (confidence, right)]
-    return np.stack([counts, *(total / counts.clip(1) for total in sums)])
-
-
-def calibration_error(bins: NDArray[np.float64]) -> float:
-    """Return the expected calibration error: the mean distance between confidence and accuracy (Guo et al. 2017)."""
-    counts, confidence, accuracy = bins
-    return float(counts @ np.abs(accuracy - confidence) / counts.sum().clip(1))
 
 
 def percent(count: int, n: int) -> str:

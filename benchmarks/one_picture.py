@@ -1,4 +1,4 @@
-"""Measure the processor time to read one picture, without HTTP: the dense network, `/predict` and `/read`.
+"""Measure the processor time to read one picture, without HTTP, for `/predict` and `/read`.
 
     python benchmarks/one_picture.py [--n 30]
 
@@ -9,48 +9,38 @@ every run. Needs the extra `training`.
 import os
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
-from io import BytesIO
 from typing import Annotated
 
 import numpy as np
+import torch
 import typer
-from PIL import Image, ImageOps
+from numpy.random import Generator
 
 from measuring import Networks, header, row
-from training.sample import digits, random_digit
-from training.scenes import SCENES, Scene
-from training.sheets import jpeg, photographed
+from training.data import Digits
+from training.sample import CLASSES, PER_CLASS, digits
+from training.scenes import SCENES, Line, Scene, photo
+from training.sheets import jpeg, opened
 
 WARM_UP = 3
-NUMBER, TWO_LINES = "#####", "#####\n#####"
-# What is drawn, and the size that it is stored in, as a JPEG.
-PICTURES: dict[str, tuple[Callable[..., bytes], str, tuple[int, int] | None]] = {
-    "digit, 28×28 PNG": (SCENES["clean"], "#", None),
-    "drawing, 640×480 JPEG": (Scene(room=(0.8, 1.5)), "#", (640, 480)),
-    "photo, 640×480 JPEG": (SCENES["phone-photo"], "#", (640, 480)),
-    "photo, 12-megapixel JPEG": (SCENES["phone-photo"], "#", (4000, 3000)),
-    "number of five digits, 640×160 JPEG": (Scene(height=(70, 90), room=(0.5, 1)), NUMBER, (640, 160)),
-    "photo of two such numbers, 12-megapixel JPEG": (Scene(photographed, room=(1, 3)), TWO_LINES, (4000, 3000)),
+DIGITS = Digits(torch.from_numpy(digits().copy()), torch.arange(CLASSES).repeat_interleave(PER_CLASS))
+DRAWING, PHOTO, BOTH = Scene(room=(0.8, 1.5)), SCENES["phone-photo"], Line(photo, room=(1, 3))
+# How a picture is read, drawn with a digit or with a pattern, and the size that it is stored in, as a JPEG.
+PICTURES = {
+    "/predict: 28×28 PNG": (Networks.predict, SCENES["clean"], None, None),
+    "/predict: drawing, 640×480 JPEG": (Networks.predict, DRAWING, None, (640, 480)),
+    "/predict: photo, 640×480 JPEG": (Networks.predict, PHOTO, None, (640, 480)),
+    "/predict: photo, 12-megapixel JPEG": (Networks.predict, PHOTO, None, (4000, 3000)),
+    "/read: five digits, 640×160 JPEG": (Networks.text, Line(height=(70, 90), room=(0.5, 1)), "d" * 5, (640, 160)),
+    "/read: photo of two lines of five, 12-megapixel JPEG": (Networks.text, BOTH, "ddddd\nddddd", (4000, 3000)),
 }
 
 
-def drawn(name: str, rng: np.random.Generator) -> bytes:
+def drawn(name: str, rng: Generator) -> bytes:
     """Draw a picture."""
-    draw, pattern, size = PICTURES[name]
-    file = draw([random_digit(rng) for _ in range(pattern.count("#"))], rng, pattern)
-    return jpeg(ImageOps.exif_transpose(Image.open(BytesIO(file))).resize(size), 85) if size else file
-
-
-def milliseconds(calls: list[Callable[[], object]]) -> str:
-    """Measure the median processor time of some calls, after the first few."""
-    times = []
-    for call in calls[:WARM_UP] + calls:
-        began = time.process_time()
-        call()
-        times.append(time.process_time() - began)
-    return f"{1000 * np.median(times[WARM_UP:]):.2f}"
+    _, draw, pattern, size = PICTURES[name]
+    file = draw.number(pattern, DIGITS, rng)[0] if pattern else draw(digits()[rng.integers(len(digits()))], rng)
+    return jpeg(opened(file).resize(size)) if size else file
 
 
 def main(n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 30) -> None:
@@ -60,15 +50,14 @@ def main(n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] =
         os.sched_setaffinity(0, {max(cores)})
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
     networks, rng = Networks.of(), np.random.default_rng(0)
-    header("picture", "`/predict`, ms", "`/read`, ms")
-    for name in PICTURES:
-        files = [drawn(name, rng) for _ in range(n)]
-        reads = [[partial(read, file) for file in files] for read in (networks.predict, networks.text)]
-        row([name, *map(milliseconds, reads)])
-    frames = digits() / np.float32(255)
-    for count in (1, 32):
-        batches = [partial(networks.classifier, frames[first : first + count]) for first in range(0, 450, 5)]
-        row([f"the dense network alone, for {count} frames", milliseconds(batches), ""])
+    header("picture", "ms")
+    for name, (read, *_) in PICTURES.items():
+        files, times = [drawn(name, rng) for _ in range(n)], []
+        for file in files[:WARM_UP] + files:
+            began = time.process_time()
+            read(networks, file)
+            times.append(time.process_time() - began)
+        row([name, f"{1000 * np.median(times[WARM_UP:]):.2f}"])
 
 
 if __name__ == "__main__":

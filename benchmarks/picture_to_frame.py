@@ -5,7 +5,6 @@
 Needs the extra `training` (matplotlib).
 """
 
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from training.config import MODEL
 from training.paper import png
 from training.sample import PER_CLASS, digits
 from training.scenes import render
+from training.sheets import opened
 
 DOCS = Path(__file__).parent.parent / "docs"
 SHOWN = 2  # candidates per picture
@@ -62,14 +62,13 @@ def main() -> None:
     for axes, name in zip(grid[:, 0], ROWS, strict=True):
         axes.text(-0.1, 0.5, name, rotation=90, va="center", ha="right", transform=axes.transAxes)
     for column, (name, file) in zip(grid.T, samples.items(), strict=True):
-        picture = ImageOps.exif_transpose(Image.open(BytesIO(file))).convert("RGBA")
+        picture = opened(file).convert("RGBA")
         column[0].imshow(Image.alpha_composite(Image.new("RGBA", picture.size, "#d8d8d8"), picture))
         column[0].set_title(name, fontsize=9)
         top, bottom, left, right = read_digit(file, classifier).box
         column[0].add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, edgecolor="#d03030"))
-        frames = np.stack(
-            [found.frame for found in chain(*candidates(decode_image(open_image(file, 10**8), COARSE_SIDE)))]
-        )
+        found = chain(*candidates(decode_image(open_image(file, 10**8), COARSE_SIDE)))
+        frames = np.stack([candidate.frame for candidate in found])
         probabilities, legibility = classifier(frames)
         order = legibility.argsort()[::-1]
         shown = [order[0], *(index for index in order[1:] if legibility[index] < 0.5)]

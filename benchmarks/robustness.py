@@ -2,17 +2,16 @@
 
     make robustness [ARGS="--split test --n 500 --scene phone-photo --scene printed-box"]
 
-The scenes of `training.scenes` are read as by the service, but without HTTP. *Alone* is the dense network without the
-line network's second opinion. A picture that cannot be read counts as wrong. Needs the extra `training`.
+The scenes of `training.scenes` are read as by the service, but without HTTP. A picture that cannot be read counts as
+wrong. Needs the extra `training`.
 """
 
-import time
 from typing import Annotated
 
 import numpy as np
 import typer
 
-from measuring import LinesModel, Model, Networks, header, held_out, row
+from measuring import LinesModel, Model, Networks, header, held_out, percent, row
 from training.config import LINES_MODEL, MODEL
 from training.scenes import SCENES, render
 
@@ -28,24 +27,16 @@ def main(
     lines_model: LinesModel = LINES_MODEL,
 ) -> None:
     """Measure the error in each scene."""
-    networks, digits = Networks.of(model, lines_model), held_out(split)
+    networks, digits, errors = Networks.of(model, lines_model), held_out(split), []
     chosen = np.random.default_rng(seed).permutation(len(digits))[:n]
-    errors = []
-    header("scene", "wrong", "alone", "ms")
+    header("scene", "wrong (95 % interval)")
     for name in scene or SCENES:
-        wrong, seconds = [], 0.0
-        for index, k in enumerate(chosen[:LARGE_PICTURES] if name == "12-megapixels" else chosen):
-            picture, label = render(name, digits.images[k].numpy(), seed, index), int(digits.labels[k])
-            began = time.perf_counter()
-            readings = networks.read(picture)
-            seconds += time.perf_counter() - began
-            wrong.append([reading is None or reading.digit != label for reading in readings])
-        share, alone = 100 * np.mean(wrong, axis=0)
-        errors.append([share, alone])
-        count = f"{sum(one for one, _ in wrong)} of {len(wrong)}"
-        row([name, f"{share:.1f} % ({count})", f"{alone:.1f} %", f"{1000 * seconds / len(wrong):.1f}"])
-    mean, alone = np.mean(errors, axis=0)
-    typer.echo(f"\nMean error of {len(errors)} scenes: {mean:.2f} %, alone {alone:.2f} %")
+        some = chosen[:LARGE_PICTURES] if name == "12-megapixels" else chosen
+        pictures = (render(name, digits.images[k].numpy(), seed, index) for index, k in enumerate(some))
+        wrong = sum(networks.digit(file) != digits.labels[k] for file, k in zip(pictures, some, strict=True))
+        errors.append(wrong / len(some))
+        row([name, percent(wrong, len(some))])
+    typer.echo(f"\nMean error of {len(errors)} scenes: {np.mean(errors):.2%}")
 
 
 if __name__ == "__main__":

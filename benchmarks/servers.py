@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from io import BytesIO
 from pathlib import Path
 
 import httpx2
@@ -18,9 +17,9 @@ from PIL import Image
 from training.paper import png
 from training.sample import digits
 from training.scenes import SCENES, Scene
-from training.sheets import jpeg, on_canvas
+from training.sheets import jpeg, on_canvas, opened
 
-PEERS = Path(__file__).parent / "peers"
+RIVALS = Path(__file__).parent / "rivals"
 BIN = Path(sys.executable).parent
 PORT = 8731
 URL = f"http://127.0.0.1:{PORT}"
@@ -33,9 +32,9 @@ SEVEN = digits()[350]
 def pictures() -> dict[str, bytes]:
     """Draw a digit: MNIST's own PNG, a drawing on a sheet, and a photo."""
     rng = np.random.default_rng(0)
-    drawing = Image.open(BytesIO(Scene(on_canvas, height=(240, 240))([SEVEN], rng))).resize((640, 480))
-    photo = SCENES["phone-photo"]([SEVEN], rng)
-    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing, 85), "phone photo": photo}
+    drawing = opened(Scene(on_canvas, height=(240, 240))(SEVEN, rng)).resize((640, 480))
+    photo = opened(SCENES["phone-photo"](SEVEN, rng)).resize((1440, 1080))
+    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing), "phone photo": jpeg(photo)}
 
 
 def form(pictures: list[bytes], field: str = "file") -> bytes:
@@ -55,14 +54,10 @@ def running(
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
     """Run a server on some cores; yields its process, and the seconds until its first answer."""
     began, quiet = time.perf_counter(), subprocess.DEVNULL
-    more = {"BENTOML_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{PEERS}:{PEERS.parents[1]}"}
+    more = {"BENTOML_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{RIVALS}:{RIVALS.parents[1]}"}
+    environment = {**os.environ, **more}
     server = subprocess.Popen(
-        pinned(cores) + command,
-        env={**os.environ, **more},
-        stdout=quiet,
-        stderr=quiet,
-        start_new_session=True,
-        cwd=PEERS,
+        pinned(cores) + command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True, cwd=RIVALS
     )
     try:
         while not is_answering(field):

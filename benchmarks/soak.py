@@ -20,7 +20,7 @@ import typer
 from PIL import Image
 
 from measuring import Networks
-from servers import SERVER_CORE, URL, memory, pictures, running
+from servers import URL, memory, pictures, running
 from training.paper import png
 from training.sample import digits
 
@@ -36,7 +36,7 @@ def traffic() -> list[Sent]:
     good = [png(Image.fromarray(image)) for image in images] + [pictures()["640×480 JPEG"]] * 5
     blank = png(np.full((50, 50), 255, np.float32))
     bad: list[Sent] = [(b"", 422, None), (b"text", 415, None), (good[0][:100], 422, None), (blank, 422, None)]
-    return [(picture, 200, networks.predict(picture).digit) for picture in good] + 3 * bad
+    return [(picture, 200, networks.digit(picture)) for picture in good] + 3 * bad
 
 
 async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter[int]) -> None:
@@ -73,27 +73,28 @@ async def watch(pid: int, seconds: float) -> list[float]:
     return seen
 
 
+async def send_and_watch(pid: int, seconds: float, rate: float) -> tuple[Counter[int], Counter[str], list[float]]:
+    """Send the traffic while the memory is watched: the answers by status, the wrong ones, and the memory."""
+    wrong, counts = Counter[str](), Counter[int]()
+    seen, _ = await asyncio.gather(watch(pid, seconds), send(seconds, rate, wrong, counts))
+    return counts, wrong, seen
+
+
 def main(
     seconds: Annotated[float, typer.Option(help="Duration in seconds.")] = 600,
     rate: Annotated[float, typer.Option(help="Requests per second.")] = 80,
 ) -> None:
     """Send mixed traffic for ten minutes."""
-    wrong, counts = Counter[str](), Counter[int]()
-
-    async def both(pid: int) -> list[float]:
-        return (await asyncio.gather(watch(pid, seconds), send(seconds, rate, wrong, counts)))[0]
-
-    with running(cores=SERVER_CORE) as (server, _):
+    with running() as (server, _):
         httpx2.post(f"{URL}/predict", content=pictures()["640×480 JPEG"]).raise_for_status()  # starts the decoders
-        seen = asyncio.run(both(server.pid))
+        counts, wrong, seen = asyncio.run(send_and_watch(server.pid, seconds, rate))
     growth = max(seen) / seen[0] - 1
     typer.echo(
         f"{sum(counts.values()):,} requests in {seconds:.0f} s by status (0: hung up): {dict(sorted(counts.items()))}; "
         f"{sum(wrong.values())} answers wrong; memory {seen[0]:.0f} MB after a fifth of the time, at most "
         f"{max(seen):.0f} MB later ({growth:+.1%})"
     )
-    for answer, count in wrong.most_common(10):
-        typer.echo(f"{count} times {answer}", err=True)
+    typer.echo("\n".join(f"{count} times {answer}" for answer, count in wrong.most_common(10)), err=True)
     sys.exit(bool(wrong) or growth > GROWTH)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from io import BytesIO
 
 import pytest
+import torch
 from pebble import ProcessPool
 from PIL import Image
 
@@ -25,6 +26,7 @@ from app.inference.reading import Reading
 from app.inference.text import ImpossibleLength
 from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
 from support import MAX_PIXELS, MODELS, drawing, encode, flat, load_sheet, many_scans, until
+from training.data import Digits
 from training.scenes import number
 
 pytestmark = pytest.mark.slow
@@ -173,11 +175,11 @@ with limited(SHARED._replace(memory_bytes=2**41)):
 
 @linux
 def test_a_number_is_read_beside_others(decoders, digits, labels):
-    cheque = number("cheque", digits, labels, 1, 1, (4, 6))
-    large = Image.open(BytesIO(cheque.picture)).resize((1600, 1200))
+    picture, written = number("cheque", Digits(torch.from_numpy(digits), torch.from_numpy(labels)), 1, 1, (4, 6))
+    large = Image.open(BytesIO(picture)).resize((1600, 1200))
     limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
     text = asyncio.run(decoders.run(limits, encode(large, "JPEG"), Networks.read_text))
-    assert text.digits_only().text == cheque.text
+    assert text.digits_only().text == written
 
 
 @linux

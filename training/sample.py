@@ -4,7 +4,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -17,9 +16,3 @@ def digits() -> NDArray[np.uint8]:
     """Load the digits, 50 of each, 0s first: (500, 28, 28) uint8, ink = 255."""
     rows = np.asarray(Image.open(FILE)).reshape(CLASSES, 28, PER_CLASS, 28)
     return rows.swapaxes(1, 2).reshape(-1, 28, 28)
-
-
-def random_digit(rng: Generator) -> NDArray[np.uint8]:
-    """Pick one of the digits, (28, 28)."""
-    digit: NDArray[np.uint8] = digits()[rng.integers(len(digits()))]
-    return digit

@@ -1,160 +1,90 @@
 """The catalogue of scenes: MNIST's digits, and numbers made of them, in the kinds of picture that people send.
 
-`render` draws one digit, `number` several, with marks or other things among them, in one hand: MNIST's images are
-sorted by writer, with two writers interleaved. A picture depends only on its scene, the seed and its index. Lengths are
-in digit heights.
+`render` draws one digit; `number` writes several, or other things, as `training.line_writer` does. A picture depends
+only on its scene, the seed and its index. Lengths are in digit heights.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
-from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
+import torch
 from numpy.random import Generator
-from numpy.typing import NDArray
-from PIL import Image
+from numpy.typing import ArrayLike
+from PIL import Image, ImageOps
 
+from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map, connected
-from training import characters, non_digits, sheets
-from training.data import NOTHING
-from training.paper import levels, png, resized, to_image
-from training.sample import random_digit
-from training.sheets import Finish, photographed, ruled, scanned, turned
+from training import sample, sheets
+from training.data import Digits
+from training.line_writer import HEIGHT, Glyphs, Writer
+from training.paper import png, resized
+from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, turned
 from training.strokes import Digit, felt, pen
-from training.writing import FELT, INKED, TIGHT, TOUCHING, Hand, Row, Span, extent, mark, written
+from training.writing import INKED, TIGHT, Row, Span, extent, written
 
-Layout = Callable[[Map, float, Generator, Span], Map]  # ink, the digits' height in pixels, room → ink on a sheet
-Draw = Callable[..., bytes]  # digits, a random generator and perhaps a pattern → a file
-Pattern = Callable[[Generator, int], str]  # chooses what to write with so many digits: # for each
-SPACED = 0.12, 0.5  # gaps
-# What else a pattern may have, beside # for a digit.
-OTHERS: dict[str, tuple[non_digits.Kind, ...]] = {
-    "$": (characters.sign,),
-    "L": (characters.letter,),
-    "*": (characters.letter, characters.invented_character, characters.scribble),
-    "T": (characters.lines, non_digits.shape, non_digits.texture),
-}
+FROM = 100  # digits, in MNIST's order, that a number is written with; a Writer needs more than 2 · NEARBY
+Lines = Sequence[Map]  # ink, or digits for cells
+Layout = Callable[[Lines, float, Generator, Span], Map]  # ink, the digits' height in pixels, room → ink on a sheet
 
 
-def placed(ink: Map, height: float, rng: Generator, room: Span) -> Map:
-    """Place ink on a sheet with so much room around it."""
-    free = rng.uniform(*room, 2) * height
-    before = free * rng.uniform(0.05, 0.95, 2)
-    return np.pad(ink, np.stack([before, free - before], axis=1).astype(int))
+def padded(ink: Map, free: ArrayLike, rng: Generator) -> Map:
+    """Add so many free rows and columns around ink."""
+    before = np.multiply(free, rng.uniform(0.05, 0.95, 2)).astype(int)
+    return np.pad(ink, np.stack([before, np.asarray(free, int) - before], axis=1))
 
 
-def cut(ink: Map, height: float, rng: Generator, room: Span, share: Span) -> Map:
+def stacked(lines: Lines, rng: Generator) -> Map:
+    """Put lines below each other, at random indents."""
+    wide = max(line.shape[1] for line in lines)
+    return np.concatenate([padded(line, (0, wide - line.shape[1]), rng) for line in lines])
+
+
+def placed(lines: Lines, height: float, rng: Generator, room: Span) -> Map:
+    """Put lines below each other on a sheet with so much room around them."""
+    gap = np.zeros((int(rng.uniform(0.35, 1) * height), 1), np.float32)
+    parts = [part for line in lines for part in (gap, line)][1:]
+    return padded(stacked(parts, rng), rng.uniform(*room, 2) * height, rng)
+
+
+def cut(lines: Lines, height: float, rng: Generator, room: Span, share: float) -> Map:
     """Place ink of which an edge of the sheet cuts off a share."""
     side = int(rng.integers(4))
-    sheet = np.rot90(placed(ink, height, rng, room), side)
+    sheet = np.rot90(placed(lines, height, rng, room), side)
     rows = extent(sheet, INKED)[0]
-    return np.rot90(sheet[rows.start + round(rng.uniform(*share) * (rows.stop - rows.start)) :], -side)
+    return np.rot90(sheet[rows.start + round(share * (rows.stop - rows.start)) :], -side)
 
 
-def among_others(ink: Map, height: float, rng: Generator, room: Span) -> Map:
+def among_others(lines: Lines, height: float, rng: Generator, room: Span) -> Map:
     """Crop ink from a page: one or two of the edges cut through other digits."""
-    for side, has_other in enumerate(rng.permutation([True, rng.random() < 0.5, False, False])):
-        sheet, margin = np.rot90(ink, side), int(rng.uniform(*room) * height)
-        sheet = np.pad(sheet, ((margin, 0), (0, 0)))
-        if has_other:
-            other = np.rot90(written(felt(random_digit(rng)), height, 0.0), side)
-            sheet = stacked([other[int(rng.uniform(0.35, 0.7) * len(other)) :], sheet], rng)
-        ink = np.rot90(sheet, -side)
+    ink = placed(lines, height, rng, room)
+    for side in rng.permutation(4)[: rng.integers(1, 3)]:
+        digit = np.rot90(written(felt(sample.digits()[rng.integers(500)]), height, 0.0), side)
+        part, gap = digit[int(rng.uniform(0.35, 0.7) * len(digit)) :], int(rng.uniform(0.06, 0.5) * height)
+        ink = np.rot90(stacked([np.pad(part, ((0, gap), (0, 0))), np.rot90(ink, side)], rng), -side)
     return ink
 
 
-def stacked(lines: Sequence[Map], rng: Generator) -> Map:
-    """Put lines below each other, at random indents."""
-    wide = max(line.shape[1] for line in lines)
-    indents = [int(rng.integers(wide - line.shape[1] + 1)) for line in lines]
-    pads = [((0, 0), (k, wide - k - line.shape[1])) for k, line in zip(indents, lines, strict=True)]
-    return np.concatenate([np.pad(line, pad) for line, pad in zip(lines, pads, strict=True)])
+def ruled(lines: Lines, height: float, rng: Generator, room: Span, spacing: Span, darkness: Span) -> Map:
+    """Place ink on paper with printed lines or, half of the time, squares."""
+    sheet = placed(lines, height, rng, room)
+    apart, thick = (int(rng.uniform(*span) * height) + 1 for span in (spacing, (0.005, 0.03)))
+    rows, columns = ((np.arange(side) + rng.integers(apart)) % apart < thick for side in sheet.shape)
+    printed = rows[:, None] | (columns & (rng.random() < 0.5))
+    return turned(np.maximum(sheet, rng.uniform(*darkness) * printed), rng.uniform(-2, 2))
 
 
-class Cells(NamedTuple):
-    """Cells of a printed grid or, if there is a gap between them, boxes of a form."""
-
-    room: Span = (0.2, 0.9)  # in a cell
-    gap: Span = (0, 0)
-    outside: Span = (0, 0.3)
-
-    def filled(self, masks: Sequence[Map], height: float, rng: Generator) -> tuple[Map, Map]:
-        """Write a digit into each cell: the ink, and what is printed."""
-        cell = (np.max([mask.shape for mask in masks], axis=0) + rng.uniform(*self.room, 2) * height).astype(int)
-        gap, width = round(rng.uniform(*self.gap) * height), round(rng.uniform(0.015, 0.05) * height) + 1
-        box = np.pad(np.pad(np.zeros(cell - 2 * width), width, constant_values=1), (0, gap))
-        printed = np.tile(box, (3, len(masks) + 2)).astype(np.float32)
-        ink, pitch = np.zeros_like(printed), np.array(box.shape)
-        for place, mask in enumerate(masks, 1):
-            top, left = (pitch * (1, place) + (cell - mask.shape) * rng.uniform(0.1, 0.9, 2)).astype(int)
-            ink[top : top + len(mask), left : left + mask.shape[1]] = mask
-        before, after = (rng.uniform(*self.outside, (2, 2)) * height).astype(int)
-        (top, left), (bottom, right) = pitch - before, pitch * (1, len(masks)) + cell + after
-        seen = slice(max(0, top), bottom), slice(max(0, left), right)
-        return ink[seen], turned(printed, rng.uniform(-1.5, 1.5), expand=False)[seen]
-
-
-@dataclass(frozen=True)
-class Scene:
-    """How digits are written, and what becomes of the ink. The pens' widths are the digit's height by so many."""
-
-    finish: Finish = scanned
-    height: Span = (120, 350)
-    room: Span = (0.3, 2)
-    layout: Layout = placed
-    pens: Span = (10, 18)
-    felt: float = 0.4  # share of felt pens, which keep MNIST's strokes
-    turn: float = 0  # at most, in degrees
-    slant: Span = (-0.1, 0.1)
-    gaps: Span = SPACED
-    touching: float = 0  # share of the gaps
-    cells: Cells | None = None
-
-    def __call__(self, digits: Sequence[Digit], rng: Generator, pattern: str = "#") -> bytes:
-        """Draw digits, with marks and other things among them."""
-        width = 0.0 if rng.random() < self.felt else 1 / rng.uniform(*self.pens)
-        strokes = [pen(digit, width) if width else felt(digit) for digit in digits]
-        hand = Hand(strokes, rng.uniform(*self.height), rng.uniform(*self.slant), width or FELT)
-        if self.cells:
-            masks = [written(each, hand.height * rng.uniform(0.85, 1.05), hand.slant) for each in strokes]
-            ink, printed = self.cells.filled(masks, hand.height, rng)
-            return self.finish(ink, hand.height, rng, printed=lambda *_: printed)
-        lines: list[Map] = []
-        for text in pattern.split("\n"):
-            lines += [np.zeros((int(rng.uniform(0.35, 1) * hand.height), 1), np.float32)] * bool(lines)
-            lines.append(self.line(text, hand, rng))
-            hand = hand._replace(strokes=hand.strokes[text.count("#") :])
-        ink = turned(stacked(lines, rng), rng.uniform(-self.turn, self.turn))
-        return self.finish(self.layout(ink, hand.height, rng, self.room), hand.height, rng)
-
-    def line(self, text: str, hand: Hand, rng: Generator) -> Map:
-        """Write one line."""
-        row, strokes = Row(hand.height), iter(hand.strokes)
-        for before, sign in pairwise(" " + text):
-            gap, height = TOUCHING if rng.random() < self.touching else self.gaps, rng.uniform(0.88, 1.08)
-            if before == " ":
-                gap = 1.2, 3
-            if sign == "#":
-                mask = written(next(strokes), hand.height * height, hand.slant)
-                row.write(mask, rng.uniform(*gap), height - 1 + rng.uniform(-0.06, 0.06))
-            elif sign in OTHERS:
-                row.write(other(sign, hand.height * height, rng), rng.uniform(*SPACED))
-            elif sign != " ":
-                mask, raised = mark(sign, hand.height, hand.pen_width, hand.slant, rng)
-                row.write(mask, rng.uniform(0.05, 0.3), raised)
-        return row.cropped()
-
-
-def other(sign: str, side: float, rng: Generator) -> Map:
-    """Draw what is neither digit nor mark, with a longer side of so many pixels."""
-    ink: Map | None = None
-    while ink is None:
-        ink = non_digits.crop(OTHERS[sign][rng.integers(len(OTHERS[sign]))](NOTHING, rng))
-    height, width = (np.array(ink.shape) * side / max(ink.shape)).astype(int).clip(1).tolist()
-    return resized(ink, (width, height)).clip(0, 1)
+def in_cells(digits: Lines, height: float, rng: Generator, room: Span, gap: Span = (0, 0)) -> Map:
+    """Write each digit into a cell of a printed grid or, if there is a gap between them, into a box of a form."""
+    cell = np.max([digit.shape for digit in digits], axis=0) + (rng.uniform(*room, 2) * height).astype(int)
+    apart, thick = round(rng.uniform(*gap) * height / 2), round(rng.uniform(0.015, 0.05) * height) + 1
+    filled, dark = [padded(digit, cell - digit.shape, rng) for digit in digits], rng.uniform(0.4, 1)
+    sheet = np.hstack([np.pad(np.pad(each, thick, constant_values=dark), apart) for each in filled])
+    around = (rng.uniform(0, 0.15, (2, 2)) * height).astype(int) + apart
+    return turned(np.pad(sheet, around, "symmetric"), rng.uniform(-1.5, 1.5))  # more cells are in view
 
 
 def without_specks(digit: Digit) -> Digit:
@@ -164,136 +94,132 @@ def without_specks(digit: Digit) -> Digit:
     return np.where((shares < 0.08)[pieces] & (pieces > 0), 0, digit).astype(np.uint8)
 
 
-def unchanged(digits: Sequence[Digit], _: Generator, __: str = "#") -> bytes:
-    """Encode the MNIST image itself."""
-    return png(Image.fromarray(digits[0]))
+@dataclass(frozen=True)
+class Scene:
+    """How digits are written, and what becomes of the ink. The pens' widths are a single digit's height by so many."""
+
+    finish: Finish = scanned
+    height: Span = (120, 350)
+    room: Span = (0.3, 2)
+    layout: Layout = placed
+    pens: Span = (10, 18)
+    felt: float = 0.4  # share of felt pens, which keep MNIST's strokes
+    darkness: Span = (1, 1)  # of the ink
+    slant: Span = (-0.1, 0.1)
+    gap: Span = (0.12, 0.5)
+
+    def __call__(self, digit: Digit, rng: Generator) -> bytes:
+        """Draw one digit."""
+        height, width = rng.uniform(*self.height), 1 / rng.uniform(*self.pens)
+        strokes = felt(digit) if rng.random() < self.felt else pen(digit, width)
+        return self.shown([written(strokes, height, rng.uniform(*self.slant))], height, rng)
+
+    def number(self, pattern: str, digits: Digits, rng: Generator) -> tuple[bytes, str]:
+        """Write the lines of a pattern of `training.line_text`, or what stands between tabs into cells, in one hand."""
+        whole = torch.from_numpy(np.stack([without_specks(image) for image in digits.images.numpy()]))
+        writer = Writer(Glyphs(Digits(whole, digits.labels), [], rng), rng)
+        writer.gap, writer.hand = self.gap, writer.hand._replace(slant=rng.uniform(*self.slant))
+        height, tilt, lines, texts = rng.uniform(*self.height), rng.uniform(-2, 2), [], []
+        for part in re.split("[\n\t]", pattern):
+            writer.row, writer.symbols = Row(HEIGHT), []
+            writer.write(part)
+            lines.append(turned(scaled(writer.row.cropped(), height / HEIGHT), tilt))
+            texts.append("".join(CHARACTERS[symbol - 1] for symbol in writer.symbols if symbol != OTHER))
+        return self.shown(lines, height, rng), ("\n" if "\n" in pattern else "").join(texts)
+
+    def shown(self, lines: Lines, height: float, rng: Generator) -> bytes:
+        """Place ink on a sheet, and make a file of it."""
+        lines = [line * np.float32(rng.uniform(*self.darkness)) for line in lines]
+        return self.finish(self.layout(lines, height, rng, self.room), height, rng)
 
 
-def tight(digits: Sequence[Digit], rng: Generator, side: int, margins: tuple[int, ...]) -> bytes:
-    """Crop MNIST's ink, and resize its longer side to `side` pixels."""
-    level = levels(digits[0])
-    ink = level[extent(level, 0.4 * level.max())]
-    height, width = (np.array(ink.shape) * side / max(ink.shape)).round().astype(int).clip(1).tolist()
-    method = Image.Resampling.BOX if side < max(ink.shape) else Image.Resampling.BICUBIC
-    return sheets.cut_out(levels(to_image(255 * ink).resize((width, height), method)), side, rng, margins)
+def scaled(ink: Map, factor: float) -> Map:
+    """Resize ink; if it grows, its outlines stay crisp."""
+    height, width = (max(1, round(side * factor)) for side in ink.shape)
+    return ((resized(ink, (width, height)) - np.float32(0.5)) * np.float32(max(1, factor)) + np.float32(0.5)).clip(0, 1)
 
 
+def tight(side: int, margins: tuple[int, ...]) -> Scene:
+    """Crop to the ink of a digit of so many pixels."""
+    return Scene(partial(cut_out, margins=margins), (side, side), (0, 0), felt=1)
+
+
+photo = partial(scanned, light=sheets.shadowed)
+on_desk = partial(photo, desk=2)
+SHARP = Scene(on_desk, (350, 500), (1, 2.5))
+boxes = partial(in_cells, gap=(0.1, 0.4))
+Line = partial(Scene, height=(28, 90), room=(0.2, 1.5))
 SIDES = 8, 16, 28, 100, 300
-Thin = partial(Scene, pens=(15, 25), felt=0)
-SCENES: dict[str, Draw] = {
-    "clean": unchanged,
-    "large-canvas": Scene(sheets.on_canvas, room=(1.5, 10), felt=1),
-    "thin-pen": Thin(finish=sheets.on_canvas, height=(150, 500)),
-    "thick-marker": Scene(sheets.on_canvas, height=(150, 500), pens=(5, 8), felt=0),
-    "white-on-black": Scene(partial(sheets.on_canvas, black=1)),
+SCENES: dict[str, Callable[[Digit, Generator], bytes]] = {
+    "clean": lambda digit, _: png(Image.fromarray(digit)),
+    "large-canvas": Scene(on_canvas, room=(1.5, 10), felt=1),
+    "thin-pen": Scene(on_canvas, (150, 500), pens=(15, 25), felt=0),
+    "thick-marker": Scene(on_canvas, (150, 500), pens=(5, 8), felt=0),
+    "white-on-black": Scene(partial(on_canvas, black=1)),
     "colour-on-colour": Scene(sheets.coloured),
-    "transparent-black-ink": Scene(partial(sheets.transparent, level=0)),
-    "transparent-white-ink": Scene(partial(sheets.transparent, level=255)),
-    "phone-photo": Scene(partial(photographed, with_desk=True), room=(0.8, 4)),
-    "12-megapixels": Scene(partial(photographed, with_desk=True, zoom=2), height=(350, 500), room=(1.5, 3)),
+    "transparent": Scene(sheets.transparent),
+    "phone-photo": Scene(on_desk, room=(0.6, 3)),
+    "12-megapixels": lambda digit, rng: jpeg(ImageOps.scale(opened(SHARP(digit, rng)), 2)),
     "crumpled-paper": Scene(partial(scanned, light=sheets.crumpled)),
-    "ruled-paper": Scene(partial(scanned, printed=ruled((0.6, 1.2), (0.005, 0.02)), grey=(150, 195))),
-    "squared-paper": Scene(partial(scanned, printed=ruled((0.25, 0.5), (0.004, 0.012), 2), grey=(150, 195))),
-    "printed-box": Scene(partial(scanned, grey=(10, 90)), cells=Cells((0.16, 0.8), (0.05, 0.2), (0.06, 0.3))),
-    "faint-pencil": Thin(finish=partial(scanned, pencil=(0.2, 0.35))),
+    "ruled-paper": Scene(layout=partial(ruled, spacing=(0.3, 1.2), darkness=(0.2, 0.4))),
+    "printed-box": Scene(layout=boxes, room=(0.16, 0.8)),
+    "faint-pencil": Scene(pens=(15, 25), felt=0, darkness=(0.2, 0.35)),
     "specks-and-smudges": Scene(partial(scanned, light=sheets.dirty)),
-    "cut-off-neighbours": Scene(layout=among_others, room=(0.2, 0.7)),
-    "slightly-cut": Scene(layout=partial(cut, share=(0.03, 0.08))),
-    "quarter-cut": Scene(layout=partial(cut, share=(0.25, 0.25))),
-    "printed-grid": Thin(
-        finish=partial(scanned, grey=(10, 70), pencil=(0.35, 0.65)), height=(50, 300), cells=Cells(outside=(0, 0.15))
+    "cut-off-neighbours": Scene(layout=among_others, room=(0.2, 1)),
+    "slightly-cut": Scene(layout=partial(cut, share=0.05)),
+    "quarter-cut": Scene(layout=partial(cut, share=0.25)),
+    "printed-grid": Scene(
+        layout=in_cells, height=(50, 300), room=(0.2, 0.9), pens=(15, 25), felt=0, darkness=(0.35, 0.65)
     ),
-    "grid-through": Scene(partial(scanned, printed=ruled((0.5, 1), (0.01, 0.03), 2), grey=(90, 190)), room=(0.3, 1)),
-    "one-bit-scan": Scene(partial(scanned, is_binary=True)),
-    **{f"tight-{side}px": partial(tight, side=side, margins=(0,)) for side in SIDES},
-    **{f"tight-{side}px-margin": partial(tight, side=side, margins=(1, 2)) for side in SIDES},
+    "grid-through": Scene(layout=partial(ruled, spacing=(0.5, 1), darkness=(0.25, 0.7)), room=(0.3, 1)),
+    "one-bit-scan": Scene(sheets.one_bit),
+    **{f"tight-{side}px": tight(side, (0,)) for side in SIDES},
+    **{f"tight-{side}px-margin": tight(side, (1, 2)) for side in SIDES},
     **{f"tight-photo-{side}px": Scene(scanned, (0.75 * side, side), (0, 0)) for side in (48, 100, 300)},
 }
-
-
-def repeated(_: Generator, count: int, sign: str = "#") -> str:
-    """Write so many digits or other things."""
-    return count * sign
-
-
-def separated(rng: Generator, count: int, before: str = "") -> str:
-    """Write digits with points, commas and dashes between them, and perhaps a sign in front."""
-    text = "".join(rng.choice(["#", "#.", "#,", "#-"], count, p=[0.5, 0.17, 0.17, 0.16]))
-    return (before if rng.random() < 0.5 else "") + text.rstrip(".,-")
-
-
-def one_of(*patterns: str) -> Pattern:
-    """Choose one of some patterns."""
-    return lambda rng, _: patterns[rng.integers(len(patterns))]
-
-
-def any_finish(ink: Map, height: float, rng: Generator) -> bytes:
-    """Scan, draw or photograph ink."""
-    finishes: tuple[Finish, ...] = scanned, partial(sheets.on_canvas, black=0.3), photographed
-    return finishes[rng.integers(3)](ink, height, rng)
-
-
-Line = partial(Scene, height=(28, 90), room=(0.2, 1.5), turn=2, pens=(9, 16), felt=0.5)
-InCells = partial(Line, finish=partial(scanned, grey=(10, 160)), height=(28, 70))
-ANY = Line(finish=any_finish)
-NUMBERS: dict[str, tuple[Pattern, Draw]] = {
-    "spaced": (repeated, Line()),
-    "tight": (repeated, Line(gaps=TIGHT)),
-    "touching": (repeated, Line(gaps=TIGHT, touching=0.4)),
-    "slanted": (repeated, Line(slant=(0.25, 0.6), gaps=(0.05, 0.3))),
-    "on-lines": (repeated, Line(finish=partial(scanned, printed=ruled((0.9, 1.8), (0.01, 0.04))))),
-    "in-cells": (repeated, InCells(cells=Cells((0.15, 0.8), (0.05, 0.3), (-0.02, 0.5)))),
-    "in-grid": (repeated, InCells(cells=Cells())),
-    "in-row": (repeated, InCells(cells=Cells(outside=(-0.12, 0.02)))),
-    "separated": (separated, Line(gaps=(0.08, 0.35))),
-    "with-signs": (partial(separated, before="$"), Line(gaps=(0.08, 0.35))),
-    "canvas": (repeated, Line(finish=partial(sheets.on_canvas, black=0.3), height=(40, 160), room=(0.2, 4))),
-    "cheque": (repeated, Line(finish=partial(scanned, light=sheets.patterned), room=(0.05, 0.8), gaps=(0, 0.2))),
-    "photo": (repeated, Line(finish=photographed, room=(0.6, 6), turn=5)),
-    "on-desk": (repeated, Line(finish=partial(photographed, with_desk=True), height=(20, 80), room=(5, 9))),
-    "cut-out": (repeated, Line(finish=sheets.cut_out, height=(14, 80), gaps=(0.05, 0.4))),
-    "clipped": (repeated, Line(layout=among_others, room=(0.06, 0.5))),
-    "two-lines": (lambda rng, count: count * "#" + "\n" + int(rng.integers(2, 6)) * "#", Line()),
-    "frame": (one_of("#"), unchanged),
-    "word": (partial(repeated, sign="L"), ANY),
-    "character": (one_of("*"), ANY),
-    "things": (partial(repeated, sign="T"), ANY),
-    "amounts": (one_of("#.##", "##.##", "###.##", "#,###.##", "##,##", "#.###,##"), ANY),
-    "negatives": (one_of("-##", "-###", "-#.##", "-##.##"), ANY),
-    "dates": (one_of("##/##/##", "##/##/####", "##.##.####", "##-##-####", "#/#/##"), ANY),
-    "times": (one_of("##:##", "#:##", "#:##:##", "##:##:##"), ANY),
-    "columns": (one_of("## ##", "### ###", "### ##", "## ####"), ANY),
+# What is written: patterns of `training.line_text`, with n for some digits and c for as many in cells.
+NUMBERS: dict[str, tuple[str, Scene]] = {
+    "spaced": ("n", Line()),
+    "tight": ("n", Line(gap=TIGHT)),
+    "touching": ("n", Line(gap=(-0.06, 0.1))),
+    "slanted": ("n", Line(slant=(0.25, 0.6), gap=(0.05, 0.3))),
+    "with-signs": ("$n", Line()),
+    "on-lines": ("n", Line(layout=partial(ruled, spacing=(0.9, 1.8), darkness=(0.2, 0.7)))),
+    "in-cells": ("c", Line(layout=boxes, room=(0.15, 0.8))),
+    "in-grid": ("c", Line(layout=in_cells, room=(0.2, 0.9))),
+    "canvas": ("n", Line(partial(on_canvas, black=0.3), room=(0.2, 4))),
+    "cheque": ("n", Line(partial(scanned, light=sheets.patterned))),
+    "photo": ("n", Line(photo, room=(0.6, 6))),
+    "on-desk": ("n", Line(on_desk, height=(20, 80), room=(4, 7))),
+    "cut-out": ("n", Line(cut_out, height=(14, 80))),
+    "clipped": ("n", Line(layout=among_others, room=(0.06, 0.5))),
+    "two-lines": ("n\nddd", Line()),
+    "frame": ("d", Line()),  # an MNIST image itself
+    "word": ("Ll|Lll|Llll|Lllll", Line()),
+    "character": ("*", Line()),
+    "things": ("**|***", Line()),
+    "amounts": ("d.dd|ddd.dd|d,ddd.dd|dd,dd|d.ddd,dd|-dd|-ddd|-d.dd|-dd.dd", Line()),
+    "dates": ("dd/dd/dd|dd/dd/dddd|dd.dd.dddd|dd-dd-dddd|d/d/dd", Line()),
+    "times": ("dd:dd|d:dd|d:dd:dd|dd:dd:dd", Line()),
+    "columns": ("dd dd|ddd ddd|ddd dd|dd dddd", Line()),
 }
-MARKED = "amounts", "negatives", "dates", "times", "columns"  # of which the text counts as written
-
-
-class Number(NamedTuple):
-    """A picture of a number, as a file, and its text, with a newline between lines."""
-
-    picture: bytes
-    text: str
+MARKED = "amounts", "dates", "times", "columns"  # of which the text counts as written
 
 
 def render(scene: str, digit: Digit, seed: int, index: int) -> bytes:
     """Render a digit in a scene."""
-    return SCENES[scene]([digit], np.random.default_rng([seed, crc32(scene.encode()), index]))
+    return SCENES[scene](digit, np.random.default_rng([seed, crc32(scene.encode()), index]))
 
 
-def number(
-    scene: str,
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    seed: int,
-    index: int,
-    lengths: tuple[int, int] = (2, 5),
-) -> Number:
-    """Render a number in a scene, with `lengths` digits, at least and at most, if that is not its pattern's choice."""
+def number(scene: str, digits: Digits, seed: int, index: int, lengths: tuple[int, int] = (2, 5)) -> tuple[bytes, str]:
+    """Render a number in a scene: a file, and its text, with a newline between lines.
+
+    It has `lengths` digits, at least and at most, if that is not its pattern's choice.
+    """
     rng = np.random.default_rng([seed, crc32(scene.encode()), index])
-    choose, draw = NUMBERS[scene]
-    pattern = choose(rng, int(rng.integers(lengths[0], lengths[1] + 1)))
-    count = pattern.count("#")
-    chosen = int(rng.integers(len(images) - 2 * count)) + 2 * np.arange(count)  # every second image: one writer
-    found = map(str, labels[chosen])
-    text = "".join(next(found) if sign == "#" else sign for sign in pattern)
-    kept = text if scene in MARKED else "".join(sign for sign in text if sign in "0123456789\n")
-    return Number(draw([without_specks(image) for image in images[chosen]], rng, pattern), kept)
+    first, count = int(rng.integers(len(digits) - FROM)), int(rng.integers(lengths[0], lengths[1] + 1))
+    if scene == "frame":
+        return png(Image.fromarray(digits.images[first].numpy())), str(int(digits.labels[first]))
+    patterns, draw = NUMBERS[scene]
+    pattern = str(rng.choice(patterns.split("|"))).replace("n", "d" * count).replace("c", "\t".join("d" * count))
+    return draw.number(pattern, digits.take(torch.arange(first, first + FROM)), rng)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+from skimage.morphology import skeletonize
 
 from support import load_sheet
-from training.strokes import CELLS, enlarged, thinned
+from training.strokes import CELLS, enlarged
 
 Stroke = Sequence[tuple[float, float]]
 # In heights of a digit; one point is a dot.
@@ -23,7 +24,7 @@ def traced(digit: np.ndarray) -> list[Stroke]:
 
     A stroke starts at the topmost free end that is left, or else at a crossing, and goes as straight as it can.
     """
-    left = {(int(x), int(y)) for y, x in np.argwhere(thinned(enlarged(digit) > 0))}
+    left = {(int(x), int(y)) for y, x in np.argwhere(skeletonize(enlarged(digit) > 0))}
     done, strokes = set(), []
     while left:
         ends = [cell for cell in left if len(beside(cell, left | done)) == 1]

@@ -1,8 +1,8 @@
-"""Read pictures with one recogniser: paths on standard input, the answers as a JSON object on standard output.
+"""Read pictures with one recogniser: paths on standard input, the answers as JSON on standard output.
 
-    python benchmarks/peers/recognise.py NAME digit|number < paths
+    python benchmarks/rivals/recognise.py NAME digit|number < paths
 
-`benchmarks/peers_accuracy.py` starts it, in the environment of the recogniser. Each recogniser answers with digits
+`benchmarks/peers.py` starts it, in the environment of the recogniser. Each recogniser answers with digits
 only, and is told whether to expect one or several if it has such an option. If it fails, its answer is empty.
 """
 
@@ -22,27 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-ROOT = Path(__file__).parents[2]
-MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
+MODEL = Path(__file__).parents[2] / "models" / "digits.onnx"
 DIGITS = "0123456789"
 
 Read = Callable[[Path], str]  # picture → text
 
 
-def digits(kind: str, has_opinion: bool = True) -> Read:
-    """Digits, with the code behind /predict or /read; a digit also without the line network's second opinion."""
-    from app.inference.classifier import Classifier
-    from app.inference.lines import LineNetwork
-    from app.inference.opinion import SecondOpinion
-    from app.inference.reading import read_digit
-    from app.inference.text import read_text
+def digits(kind: str) -> Read:
+    """Digits, with the code behind /predict or /read."""
+    from measuring import Networks
 
-    if kind == "number":
-        network = LineNetwork(LINES_MODEL)
-        return lambda path: read_text(path.read_bytes(), network).digits_only().text
-    model = Classifier(MODEL)
-    opinion = SecondOpinion.of(model, LineNetwork(LINES_MODEL)) if has_opinion else None
-    return lambda path: str(read_digit(path.read_bytes(), model, opinion=opinion).digit)
+    networks = Networks.of()
+    read = networks.text if kind == "number" else networks.digit
+    return lambda path: str(read(path.read_bytes()))
 
 
 def squashed(kind: str) -> Read:
@@ -92,14 +84,6 @@ def decoded(probabilities: NDArray[np.float32], characters: list[str]) -> str:
     return "".join(DIGITS[index - 1] for index, _ in groupby(best) if index)
 
 
-def digit_recognizer(kind: str) -> Read:
-    """A convolutional network trained on MNIST, with its own preprocessing."""
-    from digit_recognizer import DigitRecognizer
-
-    recognizer = DigitRecognizer(device="cpu")
-    return lambda path: str(recognizer.predict(path))
-
-
 def tesseract(kind: str) -> Read:
     """Tesseract's command, set to one character or one line, and to digits."""
     command = shutil.which("tesseract")
@@ -115,11 +99,9 @@ def tesseract(kind: str) -> Read:
 
 RECOGNISERS: dict[str, Callable[[str], Read]] = {
     "digits": digits,
-    "alone": partial(digits, has_opinion=False),
     "squashed": squashed,
     "rapidocr": rapidocr,
     "ddddocr": ddddocr,
-    "digit-recognizer-py": digit_recognizer,
     "tesseract": tesseract,
 }
 
@@ -142,20 +124,13 @@ def processor_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def peak_megabytes() -> float:
-    """Return the peak memory of this process or of its largest child."""
-    # Not ru_maxrss of this process, which starts at the parent's.
-    own = int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-    return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
-
-
 def main(name: str, kind: str) -> None:
     """Read every picture named on standard input."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # otherwise libraries would start a thread for each core
     with redirect_stdout(sys.stderr):
         read = RECOGNISERS[name](kind)
         answers = list(readings(read, [Path(line) for line in sys.stdin.read().splitlines()]))
-    json.dump({"readings": answers, "megabytes": peak_megabytes()}, sys.stdout)
+    json.dump(answers, sys.stdout)
 
 
 if __name__ == "__main__":

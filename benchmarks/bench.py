@@ -3,7 +3,7 @@
     make bench [ARGS="digits LitServe --runs 1"]
 
 starts each server in turn on one core and loads it from another with wrk, with an MNIST PNG, a 640×480 JPEG of a
-drawing and a phone photo, as multipart uploads. The others (`benchmarks/peers`) run a network of the same size, in
+drawing and a phone photo, as multipart uploads. The others (`benchmarks/rivals`) run a network of the same size, in
 torch on one thread. They squash the picture to 28×28, where Digits finds the digit. Digits also answers a batch of 64
 PNGs, and explains one. Prints a table of medians. Needs wrk.
 """
@@ -19,21 +19,19 @@ import typer
 from PIL import Image
 
 from measuring import header, row
-from servers import BIN, BOUNDARY, LOAD_CORE, PEERS, PORT, SERVE, URL, form, memory, pictures, pinned, running
+from servers import BIN, BOUNDARY, LOAD_CORE, PORT, SERVE, URL, form, memory, pictures, pinned, running
 from training.paper import png
 from training.sample import digits
 
-CONNECTIONS = (1, 8, 16, 64)
+CONNECTIONS = (1, 16)
 BATCH = 64
-UVICORN = ["PYTHON", "-m", "uvicorn", "--port", str(PORT), "--http", "httptools", "--no-access-log"]
-UVICORN += ["--log-level", "error", "--app-dir", str(PEERS)]
-BENTOML = ["PYTHON", "-m", "bentoml", "serve", "bento:Digits", "--port", str(PORT), "--working-dir", str(PEERS)]
+UVICORN = f"PYTHON -m uvicorn --port {PORT} --http httptools --no-access-log --log-level error".split()
 SERVERS: dict[str, list[str]] = {
     "digits": SERVE,
     "no-op": [*UVICORN, "noop:app"],
     "FastAPI + torch": [*UVICORN, "plain:app"],
-    "LitServe": ["PYTHON", str(PEERS / "lit.py"), str(PORT)],
-    "BentoML": BENTOML,
+    "LitServe": ["PYTHON", "lit.py", str(PORT)],
+    "BentoML": f"PYTHON -m bentoml serve bento:Digits --port {PORT}".split(),
 }
 FIELDS = {"LitServe": "request"}  # LitServe names the field after its parameter
 SCRIPT = """

@@ -1,0 +1,117 @@
+"""Compare the accuracy of Digits with that of other recognisers on the same pictures.
+
+    make peers [ARGS="DIR… --n 250"]
+
+Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of `training.scenes`, a sample of the
+digits in each DIR (in the format of `make real`), and numbers of two to five digits. An answer is right if it has
+exactly the digits in the picture. Each recogniser runs in its own process, on one core; one that cannot start is left
+out. Prints Markdown tables. Needs the extra `training`, and tesseract (Debian: `apt-get install tesseract-ocr`).
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from measuring import header, held_out, row, wilson_interval
+from real import labelled
+from training.pictures import NO_DIGIT
+from training.scenes import number, render
+
+HERE = Path(__file__).parent
+PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
+IN_PYTHON = ("rapidocr", "ddddocr")  # installed in that environment; the others run in this one
+RECOGNISERS = {"digit": ("digits", "squashed", *IN_PYTHON, "tesseract"), "number": ("digits", *IN_PYTHON, "tesseract")}
+SCENES, NUMBERS = ("clean", "phone-photo", "printed-grid"), ("spaced", "photo")
+
+Labels = dict[Path, str]  # the text in each picture
+
+
+def saved(folder: Path, name: str, pictures: list[tuple[bytes, str]]) -> Labels:
+    """Save labelled pictures, with the file extension of their format, which some recognisers need."""
+    found = Labels()
+    for index, (picture, text) in enumerate(pictures):
+        path = folder / f"{name}-{index}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
+        path.write_bytes(picture)
+        found[path] = text
+    return found
+
+
+def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
+    """Sample the digits of each folder."""
+    digits = {
+        folder.name: [pair for pair in labels.items() if pair[1] != NO_DIGIT]
+        for folder, labels in labelled(folders).items()
+    }
+    shuffle = random.Random(seed)  # noqa: S311 - no secret
+    return {name: dict(shuffle.sample(pairs, min(n, len(pairs)))) for name, pairs in digits.items() if pairs}
+
+
+def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Labels, float]:
+    """Read pictures with one recogniser: the texts, and the median processor time for one in milliseconds."""
+    done = subprocess.run(
+        [str(PYTHON) if name in IN_PYTHON else sys.executable, str(HERE / "rivals" / "recognise.py"), name, kind],
+        input="\n".join(map(str, paths)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "PYTHONPATH": f"{HERE.parent}:{HERE}"},
+    )
+    texts, milliseconds = zip(*json.loads(done.stdout), strict=True)
+    return dict(zip(paths, texts, strict=True)), median(milliseconds)
+
+
+def compare(sets: dict[str, Labels], kind: str) -> None:
+    """Read all pictures with each recogniser that can start; print accuracy and time."""
+    results = {}
+    for name in RECOGNISERS[kind]:
+        try:
+            results[name] = read_by(name, kind, [path for labels in sets.values() for path in labels])
+        except (OSError, subprocess.CalledProcessError) as error:
+            typer.echo(f"{name} is left out: {error}", err=True)
+    header(f"{kind}s", "n", *results)
+    for name, labels in sets.items():
+        rights = [sum(texts[path] == text for path, text in labels.items()) for texts, _ in results.values()]
+        row([name, len(labels), *(accuracy(right, len(labels)) for right in rights)])
+    row(["processor, ms each", "", *(f"{milliseconds:.1f}" for _, milliseconds in results.values())])
+
+
+def accuracy(right: int, n: int) -> str:
+    """Format the accuracy in percent."""
+    low, high = wilson_interval(right, n)
+    return f"{100 * right / n:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def main(
+    folders: Annotated[list[Path] | None, typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")] = None,
+    n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 250,
+    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the pictures.")] = 0,
+) -> None:
+    """Measure Digits and other recognisers on the same pictures."""
+    digits = held_out("test")
+    chosen = list(enumerate(np.random.default_rng(seed).permutation(len(digits))[:n]))
+    with TemporaryDirectory() as name:
+        folder, singles, numbers = Path(name), dict[str, Labels](), dict[str, Labels]()
+        for scene in SCENES:
+            pictures = [
+                (render(scene, digits.images[k].numpy(), seed, index), str(int(digits.labels[k])))
+                for index, k in chosen
+            ]
+            singles[scene] = saved(folder, scene, pictures)
+        for scene in NUMBERS:
+            numbers[scene] = saved(folder, scene, [number(scene, digits, seed, index) for index in range(n)])
+        compare(singles | sampled(folders or [], n, seed), "digit")
+        typer.echo()
+        compare(numbers, "number")
+
+
+if __name__ == "__main__":
+    typer.run(main)
