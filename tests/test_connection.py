@@ -19,46 +19,31 @@ def why(url: str) -> str:
     return str(refusal.value)
 
 
+SUCH_AS = "Use a URL such as http://127.0.0.1:8000"
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
         (
             "http://127.0.0.1:9",
-            "http://127.0.0.1:9 does not answer (Connection refused): start a service with `digits serve`, "
-            "or choose another one with --url.",
+            "does not answer (Connection refused): start a service with `digits serve`, or choose ….",
         ),
-        ("http://nowhere.invalid", "http://nowhere.invalid has an unknown host (…): check --url and DIGITS_URL."),
-        ("127.0.0.1:8000", "127.0.0.1:8000 has no scheme: use --url http://127.0.0.1:8000"),
-        ("digits.example", "digits.example has no scheme: use --url http://digits.example"),
-        (
-            "http://127.0.0.1:port",
-            "http://127.0.0.1:port cannot be used: Invalid port: 'port'. Use a URL such as http://127.0.0.1:8000",
-        ),
-        (
-            "ftp://127.0.0.1",
-            "ftp://127.0.0.1 cannot be used: …unsupported protocol…. Use a URL such as http://127.0.0.1:8000",
-        ),
+        ("http://nowhere.invalid", "has an unknown host (…): check --url and DIGITS_URL."),
+        ("127.0.0.1:8000", "has no scheme: use --url http://127.0.0.1:8000"),
+        ("http://127.0.0.1:port", f"cannot be used: Invalid port: 'port'. {SUCH_AS}"),
+        ("ftp://127.0.0.1", f"cannot be used: …unsupported protocol…. {SUCH_AS}"),
     ],
 )
 def test_an_address_where_no_service_answers_is_reported(url, message):
-    assert_shown(message, why(url))
+    assert_shown(f"{url} {message}", why(url))
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://ada:1815@127.0.0.1:9",
-        "http://ada:18@15@127.0.0.1:9",
-        "http://ada:18/15@127.0.0.1:9",
-        "http://ada:18//15@127.0.0.1:9",
-        "ada:1815@host",
-        "ada:18/15@host",
-        "ada:18//15@host",
-    ],
-)
-def test_a_user_name_and_password_in_the_url_are_not_repeated(url):
-    said = why(url)
-    assert url.rpartition("@")[2] in said
+@pytest.mark.parametrize("password", ["1815", "18@15", "18/15", "18//15"])
+@pytest.mark.parametrize(("scheme", "host"), [("http://", "127.0.0.1:9"), ("", "host")])
+def test_a_user_name_and_password_in_the_url_are_not_repeated(scheme, password, host):
+    said = why(f"{scheme}ada:{password}@{host}")
+    assert host in said
     assert not any(part in said for part in ("ada", "18", "15"))
 
 
