@@ -35,7 +35,7 @@ def built(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def environment(built, tmp_path_factory) -> Path:
+def installed(built, tmp_path_factory) -> Path:
     """A virtual environment with the wheel; its dependencies come from the test environment."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder)
@@ -45,16 +45,6 @@ def environment(built, tmp_path_factory) -> Path:
     # A path from a .pth file comes after the environment's own, and .pth files in it (editable installs) are ignored.
     Path(packages, "dependencies.pth").write_text(sysconfig.get_path("purelib"))
     return folder
-
-
-@pytest.fixture
-def digits_command(environment, tmp_path, monkeypatch) -> str:
-    """Return the command that the wheel installs, for an empty folder and without settings."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name == "PYTHONPATH" or name.startswith("DIGITS_"):
-            monkeypatch.delenv(name)
-    return str(Path(sysconfig.get_path("scripts", "venv", {"base": str(environment)}), "digits"))
 
 
 def test_the_wheel_has_the_models_and_all_files_of_the_service(built):
@@ -82,24 +72,26 @@ def test_pypi_accepts_both(built):
     subprocess.run([sys.executable, "-m", "twine", "check", "--strict", *map(str, built)], check=True)
 
 
-def test_the_installed_command_reads_a_picture_in_any_folder(digits_command, environment):
+def test_the_installed_command_works_beside_another_package_named_app(installed, tmp_path, monkeypatch):
+    command = sysconfig.get_path("scripts", "venv", {"base": str(installed)}) + "/digits"
+    monkeypatch.setattr("support.DIGITS", command)
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name == "PYTHONPATH" or name.startswith("DIGITS_"):
+            monkeypatch.delenv(name)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").touch()
+
     def answer(*arguments: str) -> dict:
-        return json.loads(subprocess.check_output([digits_command, *arguments, "--local", "--json"]))
+        return json.loads(subprocess.check_output([command, *arguments, "--local", "--json"]))
 
     assert answer("predict", str(SEVEN))["digit"] == 7
     models = answer("info")["models"]
-    assert all(Path(models[name]["file"]).is_relative_to(environment) for name in ("digits", "lines"))
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_the_installed_command_serves_beside_another_package_named_app(workers, digits_command, tmp_path, monkeypatch):
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "__init__.py").touch()
-    monkeypatch.setattr("support.DIGITS", digits_command)
+    assert all(Path(models[name]["file"]).is_relative_to(installed) for name in ("digits", "lines"))
     large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")  # decoded by another process
-    with serving("--workers", workers) as (_, url), httpx2.Client(base_url=url, timeout=20) as client:
+    with serving("--workers", "2") as (_, url), httpx2.Client(base_url=url, timeout=20) as client:
         for picture in (SEVEN.read_bytes(), large):
-            answer = client.post("/predict", content=picture)
-            assert (answer.status_code, answer.json().get("digit")) == (200, 7), answer.text
+            answered = client.post("/predict", content=picture)
+            assert (answered.status_code, answered.json().get("digit")) == (200, 7), answered.text
         for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
             assert client.get(path).status_code == 200, path
