@@ -1,17 +1,21 @@
-"""The sdist and the wheel are complete, fit for PyPI, and work in any folder without the checkout."""
+"""What is built: the sdist, the wheel, and the documentation as a site, made from the sdist."""
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
 import venv
+from html import unescape
 from pathlib import Path
+from urllib.parse import urlsplit
 from zipfile import ZipFile
 
 import httpx2
 import pytest
+from markdown_it import MarkdownIt
 from pathspec import GitIgnoreSpec
 from PIL import Image
 
@@ -22,16 +26,21 @@ SEVEN = ROOT / "docs" / "seven.png"
 pytestmark = pytest.mark.slow
 
 
-def build(*arguments: object, project: Path = ROOT) -> None:
-    subprocess.run([sys.executable, "-m", "hatchling", "build", *map(str, arguments)], cwd=project, check=True)
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory) -> tuple[Path, Path]:
     """The checkout's sdist and wheel."""
     folder = tmp_path_factory.mktemp("built")
-    build("--directory", folder)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", str(folder)], cwd=ROOT, check=True)
     return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def project(built, tmp_path_factory) -> Path:
+    """A folder with the contents of the sdist."""
+    folder = tmp_path_factory.mktemp("project")
+    with tarfile.open(built[0]) as archive:
+        archive.extractall(folder, filter="data")
+    return next(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -55,17 +64,14 @@ def test_the_wheel_has_the_models_and_all_files_of_the_service(built):
         assert archive.read("app/lines.onnx") == LINES_MODEL.read_bytes()
 
 
-def test_the_sdist_has_nothing_that_git_ignores_and_builds_the_same_wheel(built, tmp_path):
-    sdist, wheel = built
-    with tarfile.open(sdist) as archive:
+def test_the_sdist_has_nothing_that_git_ignores_and_builds_the_same_wheel(project, built):
+    with tarfile.open(built[0]) as archive:
         files = [name.partition("/")[2] for name in archive.getnames()]
-        archive.extractall(tmp_path, filter="data")
     ignored = GitIgnoreSpec.from_lines((ROOT / ".gitignore").read_text().splitlines())
     assert "README.md" in files
     assert list(ignored.match_files(files)) == []
-    (project,) = tmp_path.iterdir()
-    build("--target", "wheel", project=project)
-    assert (project / "dist" / wheel.name).read_bytes() == wheel.read_bytes()
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "--target", "wheel"], cwd=project, check=True)
+    assert (project / "dist" / built[1].name).read_bytes() == built[1].read_bytes()
 
 
 def test_pypi_accepts_both(built):
@@ -95,3 +101,40 @@ def test_the_installed_command_works_beside_another_package_named_app(installed,
             assert (answered.status_code, answered.json().get("digit")) == (200, 7), answered.text
         for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
             assert client.get(path).status_code == 200, path
+
+
+@pytest.fixture(scope="module")
+def site(project) -> Path:
+    """The project's folder, where `make docs` has run."""
+    installed = ["--old-file=.venv/all", f"BIN={Path(sys.executable).parent}"]
+    subprocess.run(["make", *installed, "docs"], cwd=project, check=True)
+    return project / "site"
+
+
+def test_the_navigation_has_each_page(project, site):
+    listed = re.findall(r'"([\w/-]+\.md)"', (project / "zensical.toml").read_text())
+    source = project / "build" / "docs"
+    assert sorted(listed) == sorted(str(page.relative_to(source)) for page in source.rglob("*.md"))
+
+
+def test_each_link_leads_to_an_anchor_and_nothing_is_loaded_from_another_host(site):
+    pages = {path: path.read_text() for path in site.rglob("*.html")}
+    anchors = {path: set(re.findall(r'\bid="([^"]*)"', page)) for path, page in pages.items()}
+    for path, page in pages.items():
+        assert not re.findall(r'\b(?:src|srcset)="\w+://[^"]*"|<link [^>]*href="\w+://[^"]*"', page)
+        for address in map(unescape, re.findall(r'\b(?:src|srcset|href)="([^"]*)"', page)):
+            url = urlsplit(address)
+            if not url.scheme:
+                target = (path.parent / url.path.lstrip("/")).resolve() if url.path else path
+                assert target.is_file(), f"{path.name}: {address}"
+                assert not url.fragment or url.fragment in anchors.get(target, url.fragment), f"{path.name}: {address}"
+
+
+def test_each_page_shows_the_lists_tables_and_blocks_that_github_shows(project, site):
+    block, markdown = re.compile(r"<(h\d|img|li|pre|tr)\b"), MarkdownIt("commonmark").enable("table")
+    source = project / "build" / "docs"
+    for page in source.rglob("*.md"):
+        name = "index" if page.stem == "README" else page.stem
+        built = site / page.relative_to(source).with_name(f"{name}.html")
+        article = built.read_text().split("<article")[1].split("</article>")[0]
+        assert block.findall(article) == block.findall(markdown.render(page.read_text())), page.name
