@@ -1,6 +1,5 @@
 """Deployment: the image and its lock, Compose, Kubernetes, a proxy, a release."""
 
-import hashlib
 import os
 import re
 import subprocess
@@ -12,14 +11,13 @@ from contextlib import ExitStack
 from importlib.metadata import requires
 
 import httpx2
-import onnx
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from app.settings import Settings
-from support import MODELS, ROOT, encode, serving, tool, until
+from support import ROOT, encode, serving, tool, until
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -113,24 +111,6 @@ def test_deployments_set_only_known_settings():
     names += [each["name"].removeprefix("DIGITS_") for each in CONTAINER["env"]]
     of_the_client = {"URL", "API_KEY", "API_KEYS"}
     assert set(names) - of_the_client <= {name.upper() for name in Settings.model_fields}
-
-
-@pytest.mark.slow
-def test_models_of_your_own_are_served(tmp_path, seven):
-    versions = {}
-    for shipped in MODELS:
-        model = onnx.load(shipped)
-        model.metadata_props.add(key="owner", value="somebody else")
-        onnx.save(model, own := tmp_path / shipped.name)
-        versions[shipped.stem] = hashlib.sha256(own.read_bytes()).hexdigest()[:12]
-    digits, lines = (str(tmp_path / shipped.name) for shipped in MODELS)
-    with serving(DIGITS_MODEL=digits, DIGITS_LINES_MODEL=lines) as (_, url), httpx2.Client(base_url=url) as client:
-        models = client.get("/health").json()["models"]
-        assert {name: model["version"] for name, model in models.items()} == versions
-        assert {model["owner"] for model in models.values()} == {"somebody else"}
-        answer = client.post("/predict", content=encode(seven)).json()
-        assert (answer["digit"], answer["model"]) == (7, versions["digits"])
-        assert client.post("/read", content=encode(seven)).json()["model"] == versions["lines"]
 
 
 @pytest.fixture

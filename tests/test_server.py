@@ -1,11 +1,11 @@
 """The running service with well-behaved and hostile clients: processes, signals, raw sockets."""
 
 import asyncio
+import hashlib
 import json
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import httpx2
 import numpy as np
+import onnx
 import pytest
 
 from app.server.process import listen
@@ -235,7 +236,7 @@ TINY_CHUNKS = [CHUNKED + b"1\r\nx\r\n" * 40_000] * 4
     ("crowd", "seconds", "most_bytes"),
     [
         ([b""] * 10_000, 5, 512e6),
-        ([get(b"/") * 5] * 1000, 2, 256e6),
+        ([get(b"/") * 10] * 300, 2, 256e6),
         (SENDING_FAR_AHEAD + NEVER_READING + TINY_CHUNKS + BACKTRACKING * 20, 2, 256e6),
     ],
     ids=["silent", "pipelining", "greedy"],
@@ -379,16 +380,25 @@ def counted(url: str) -> float:
 
 @needs_proc
 def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_end_with_their_parent(tmp_path):
-    own = [Path(shutil.copy(model, tmp_path)) for model in MODELS]
+    versions, own = {}, [tmp_path / shipped.name for shipped in MODELS]
+    for shipped, file in zip(MODELS, own, strict=True):
+        model = onnx.load(shipped)
+        model.metadata_props.add(key="owner", value="somebody else")
+        onnx.save(model, file)
+        versions[file.stem] = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     with serving(WEB_CONCURRENCY="2", DIGITS_MODEL=str(own[0]), DIGITS_LINES_MODEL=str(own[1])) as (process, url):
         assert until(lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30)
-        models, before = httpx2.get(f"{url}/health").json()["models"], counted(url)
+        models = httpx2.get(f"{url}/health").json()["models"]
+        assert {name: model["version"] for name, model in models.items()} == versions
+        assert {model["owner"] for model in models.values()} == {"somebody else"}
+        assert httpx2.post(f"{url}/read", content=SMALL).json()["model"] == versions["lines"]
+        before = counted(url)
         assert all(httpx2.post(f"{url}/predict", content=SMALL).status_code == 200 for _ in range(40))
         assert counted(url) - before == 40
 
-        for model in own:
+        for file in own:
             (tmp_path / "new").write_bytes(b"another model")
-            (tmp_path / "new").replace(model)
+            (tmp_path / "new").replace(file)
         killed, survivor = children(process.pid)
         os.kill(killed, signal.SIGKILL)
         time.sleep(0.05)
@@ -398,7 +408,7 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         assert until(lambda: counted(url) - before == 41)
 
         os.kill(survivor, signal.SIGKILL)  # now, only a new one answers
-        assert until(lambda: is_well(url) and is_well(url, PICTURE))
+        assert until(lambda: is_well(url) and is_well(url, PICTURE), seconds=30)
         assert httpx2.get(f"{url}/health").json()["models"] == models
         assert until(lambda: len(children(process.pid)) == 2 and survivor not in children(process.pid))
         members = family(process.pid)
