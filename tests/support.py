@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import ssl
 import struct
 import subprocess
@@ -16,7 +17,7 @@ import zlib
 from base64 import b64decode
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
@@ -343,6 +344,20 @@ def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Pope
         if drain.is_alive():
             drain.join()
         process.stderr.close()
+
+
+def connect(url: str) -> socket.socket:
+    host, port = url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=20)
+
+
+def received(client: socket.socket) -> bytes:
+    """Receive everything until the service closes the connection."""
+    answer = b""
+    with suppress(ConnectionResetError):
+        while data := client.recv(65536):
+            answer += data
+    return answer
 
 
 def until(condition, seconds: float = 10) -> bool:

@@ -1,6 +1,5 @@
 """Deployment: the image and its lock, Compose, Kubernetes, a proxy, a release."""
 
-import hashlib
 import os
 import re
 import subprocess
@@ -10,17 +9,15 @@ from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib.metadata import requires
-from pathlib import Path
 
 import httpx2
-import onnx
 import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from app.settings import Settings
-from support import LINES_MODEL, MODEL, ROOT, encode, serving, tool, until
+from support import ROOT, encode, serving, tool, until
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -28,15 +25,9 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 KUBERNETES = ROOT / "deploy" / "kubernetes" / "base" / "digits.yaml"
 MANIFESTS = {each["kind"]: each for each in yaml.safe_load_all(KUBERNETES.read_text())}
-WORKFLOWS = ROOT / ".github" / "workflows"
 POD = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 CONTAINER = POD["containers"][0]
 SHUTDOWN = sum(Settings.model_fields[name].default for name in ("drain_seconds", "shutdown_timeout_seconds"))
-
-
-def run(*command: str) -> None:
-    done = subprocess.run(tool(*command), cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
@@ -53,15 +44,28 @@ def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
     assert not set(versions) & {"torch", "torchvision", "onnx", "matplotlib", "pytest", "hatchling"}
 
 
-def test_hadolint_accepts_the_dockerfile():
-    run("hadolint", "Dockerfile")
+CONFIG = "docker compose --profile monitoring config --quiet"
+SCHEMA = "check-jsonschema --builtin-schema vendor.github"
 
 
-def test_compose_is_valid():
-    version = subprocess.run(tool("docker", "compose", "version"), capture_output=True)
-    if version.returncode != 0 and not os.environ.get("CI"):
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command",
+    [
+        "hadolint Dockerfile",
+        "zizmor --offline --quiet .github/workflows",
+        f"{SCHEMA}-workflows .github/workflows/ci.yml .github/workflows/release.yml",
+        f"{SCHEMA}-issue-forms .github/ISSUE_TEMPLATE/bug.yml",
+        f"{SCHEMA}-issue-config .github/ISSUE_TEMPLATE/config.yml",
+        CONFIG,
+    ],
+)
+def test_tools_accept_the_files_for_docker_and_github(command):
+    has_compose = command != CONFIG or subprocess.run(tool("docker", "compose", "version")).returncode == 0
+    if not has_compose and not os.environ.get("CI"):
         pytest.skip("needs docker's compose plugin")
-    run("docker", "compose", "--profile", "monitoring", "config", "--quiet")
+    done = subprocess.run(tool(*command.split()), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_compose_mounts_existing_files():
@@ -77,6 +81,7 @@ def test_the_kubernetes_objects_name_the_same_pods():
     for each in (specs["Deployment"]["selector"], specs["PodDisruptionBudget"]["selector"]):
         assert each["matchLabels"] == labels
     assert POD["topologySpreadConstraints"][0]["labelSelector"]["matchLabels"] == labels
+    assert POD["enableServiceLinks"] is False  # or the service named digits would set DIGITS_PORT
 
 
 def test_only_pods_of_the_namespace_or_labelled_as_clients_reach_the_service():
@@ -84,11 +89,6 @@ def test_only_pods_of_the_namespace_or_labelled_as_clients_reach_the_service():
     policy = MANIFESTS["NetworkPolicy"]["spec"]
     assert policy["ingress"] == [{"from": [{"podSelector": {}}, clients], "ports": [{"port": "http"}]}]
     assert "Ingress" in policy["policyTypes"]
-
-
-def test_a_service_named_digits_does_not_set_the_port():
-    assert f"{MANIFESTS['Service']['metadata']['name']}_port".upper() == "DIGITS_PORT"
-    assert POD["enableServiceLinks"] is False
 
 
 def test_the_grace_period_exceeds_the_shutdown_timeout():
@@ -113,24 +113,6 @@ def test_deployments_set_only_known_settings():
     assert set(names) - of_the_client <= {name.upper() for name in Settings.model_fields}
 
 
-@pytest.mark.slow
-def test_models_of_your_own_are_served(tmp_path, seven):
-    settings, versions = {}, {}
-    for name, setting, shipped in (("digits", "DIGITS_MODEL", MODEL), ("lines", "DIGITS_LINES_MODEL", LINES_MODEL)):
-        model = onnx.load(shipped)
-        model.metadata_props.add(key="owner", value="somebody else")
-        settings[setting] = str(tmp_path / f"{name}.onnx")
-        onnx.save(model, settings[setting])
-        versions[name] = hashlib.sha256(Path(settings[setting]).read_bytes()).hexdigest()[:12]
-    with serving(**settings) as (_, url), httpx2.Client(base_url=url) as client:
-        models = client.get("/health").json()["models"]
-        assert {name: model["version"] for name, model in models.items()} == versions
-        assert {model["owner"] for model in models.values()} == {"somebody else"}
-        answer = client.post("/predict", content=encode(seven)).json()
-        assert (answer["digit"], answer["model"]) == (7, versions["digits"])
-        assert client.post("/read", content=encode(seven)).json()["model"] == versions["lines"]
-
-
 @pytest.fixture
 def nginx(tmp_path) -> str:
     """The documented proxy configuration, on a socket in the test's folder and without other files."""
@@ -141,14 +123,11 @@ def nginx(tmp_path) -> str:
     return f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{folders}{server}}}\n"
 
 
-def test_the_documented_proxy_has_the_limits_of_the_service(nginx):
-    assert f"client_max_body_size {Settings.model_fields['max_upload_bytes'].default};" in nginx
-    assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
-
-
 @pytest.mark.slow
 def test_a_rolling_restart_behind_the_proxy_loses_no_request(nginx, tmp_path, seven):
     picture, answered, over = encode(seven), Counter(), threading.Event()
+    assert f"client_max_body_size {Settings.model_fields['max_upload_bytes'].default};" in nginx
+    assert f"client_body_timeout {Settings.model_fields['body_timeout_seconds'].default}s;" in nginx
     with ExitStack() as stack:
         services = [stack.enter_context(serving()) for _ in range(2)]
         for port, (_, url) in zip((8000, 8001), services, strict=True):
@@ -186,21 +165,7 @@ def test_tag_version_and_changelog_of_a_release_agree():
 
 
 def test_a_release_waits_for_all_checks():
-    release = yaml.safe_load((WORKFLOWS / "release.yml").read_text())["jobs"]
+    release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
     assert release.pop("ci")["uses"] == "$/.github/workflows/ci.yml"
     needs = {name: job["needs"] for name, job in release.items()}
     assert needs == {"dist": ["ci"], "pypi": ["dist"], "image": ["dist"]}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("schema", "pattern"),
-    [("workflows", "workflows/*.yml"), ("issue-forms", "*/bug.yml"), ("issue-config", "*/config.yml")],
-)
-def test_github_can_read_its_files(schema, pattern):
-    files = map(str, (ROOT / ".github").glob(pattern))
-    run("check-jsonschema", "--builtin-schema", f"vendor.github-{schema}", *files)
-
-
-def test_zizmor_finds_nothing_in_the_workflows():
-    run("zizmor", "--offline", "--quiet", str(WORKFLOWS))

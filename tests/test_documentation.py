@@ -44,14 +44,10 @@ def links(page: Path) -> list[str]:
     return [link for link in map("".join, found) if not re.match(r"\w+:", link)]
 
 
-def run(*command: str, folder: Path = ROOT, **environment: str) -> str:
+def run(*command: str, **environment: str) -> str:
     """Run a command; return what it prints."""
     environment = {**os.environ, **environment}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=environment).stdout
-
-
-def test_the_readme_is_short():
-    assert len(README.read_bytes()) <= MOST_BYTES
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=environment).stdout
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -64,7 +60,8 @@ def test_each_link_leads_to_an_existing_file_and_heading(page):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_readme_links_to_each_page():
+def test_the_readme_is_short_and_links_to_each_page():
+    assert len(README.read_bytes()) <= MOST_BYTES
     assert {f"docs/{page.name}" for page in DOCS.glob("*.md")} <= set(links(README))
 
 
@@ -83,12 +80,9 @@ def test_each_setting_is_documented():
     assert rows == expected
 
 
-def test_each_problem_is_documented():
+def test_each_problem_and_format_is_documented():
     rows = re.findall(r"^\| (\d+) \| `(?:/problems/)?([\w-]+)` \|", API.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted({(str(each.status), each.name) for each in problems.TYPES.values()})
-
-
-def test_each_format_is_documented():
     assert all(format in API.read_text().upper() for format in FORMATS)
 
 
@@ -146,10 +140,3 @@ def test_an_environment_that_could_not_be_set_up_is_not_kept(tmp_path):
     done = subprocess.run(["make", "--makefile", ROOT / "Makefile", f"PYTHON={python}", target], cwd=tmp_path)
     assert done.returncode != 0
     assert not (tmp_path / target).exists()
-
-
-def test_training_installs_no_tools_for_tests(tmp_path):
-    (tmp_path / "pyproject.toml").touch()
-    printed = run("make", "--dry-run", f"--file={ROOT / 'Makefile'}", "train", folder=tmp_path)
-    assert "--editable '.[training]'" in printed
-    assert "[training,test]" not in printed

@@ -11,6 +11,7 @@ import re
 import socket
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from support import encode, levels_of, load_sheet, number, serving, turned_jpeg
+from support import connect, encode, levels_of, load_sheet, number, received, serving, turned_jpeg
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 100))
@@ -51,9 +52,7 @@ DIGIT_FILES = [
 NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
 NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in "PNG JPEG WEBP GIF BMP TIFF HEIF".split()]
 
-BOXES = (
-    b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap pixi hvcC av1C hvc1 av01 mdat".split()
-)
+BOXES = b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap pixi hvcC av1C hvc1 av01 mdat"
 
 
 @st.composite
@@ -80,7 +79,7 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
             case "end":
                 del data[start:]
             case "box":  # its length precedes its name; references and sizes follow
-                if (box := data.find(draw(st.sampled_from(BOXES)))) > 3:
+                if (box := data.find(draw(st.sampled_from(BOXES.split())))) > 3:
                     place = box + draw(st.integers(-4, 24))
                     data[place : place + 1] = draw(st.binary(min_size=1, max_size=1))
     return bytes(data)
@@ -96,17 +95,12 @@ def service() -> Iterator[str]:
 
 def answers(url: str, sent: bytes) -> bytes:
     """Send bytes, close the sending side, and return everything that the service answers."""
-    host, port = url.removeprefix("http://").split(":")
-    answer = b""
-    with socket.create_connection((host, int(port)), timeout=6) as client:
-        try:
+    with connect(url) as client:
+        client.settimeout(6)
+        with suppress(ConnectionError):  # closed by the service, as for requests that are not HTTP
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
-            while data := client.recv(65536):
-                answer += data
-        except ConnectionError:  # closed by the service, as for requests that are not HTTP
-            pass
-    return answer
+        return received(client)
 
 
 def head(length: int, *lines: bytes, path: bytes = b"/predict") -> bytes:

@@ -47,9 +47,9 @@ def test_lines_of_libraries_are_json_too_and_those_below_the_level_are_dropped(c
     UVICORN.warning("from a library")
     structlog.get_logger("digits").info("just right", seconds=1)
     library, own = map(json.loads, stream.getvalue().splitlines())
-    assert (library["event"], library["level"]) == ("from a library", "warning")
-    assert (own["event"], own["level"], own["seconds"]) == ("just right", "info", 1)
-    assert own["timestamp"].endswith("Z")
+    assert library.items() >= {"event": "from a library", "level": "warning"}.items()
+    assert own.pop("timestamp").endswith("Z")
+    assert own == {"event": "just right", "level": "info", "seconds": 1}
 
 
 def test_metadata_of_pictures_is_not_logged_at_any_level(configured):
@@ -75,11 +75,10 @@ def test_terminals_get_text_and_others_json_by_default(configured, format, strea
 
 
 def test_the_start_up_line_has_the_address(configured):
-    stream = configured("text")
-    models = {"digits": "121f4111e3d5", "lines": "8d41b6e05c72"}
-    structlog.get_logger().info("serving", url="http://127.0.0.1:8000", version="1.0.0", models=models)
-    versions = "digits model 121f4111e3d5, lines model 8d41b6e05c72"
-    assert stream.getvalue()[9:] == f"Digits 1.0.0, {versions}, on http://127.0.0.1:8000 (Ctrl-C stops it)\n"
+    stream, models = configured("text"), {"digits": "121f", "lines": "8d41"}
+    structlog.get_logger().info("serving", url="http://x:80", version="1.0.0", models=models)
+    line = "Digits 1.0.0, digits model 121f, lines model 8d41, on http://x:80 (Ctrl-C stops it)\n"
+    assert stream.getvalue()[9:] == line
 
 
 def test_text_shows_libraries_warnings_but_not_their_info_lines(configured):
@@ -114,23 +113,16 @@ def test_a_path_cannot_forge_a_line_or_reach_the_terminal(configured):
     assert stream.getvalue()[9:] == "POST /%0A12%3A00%3A00%20POST%20/%1B%5B2J%C2%9B 200 6.2 ms\n"
 
 
-COLOURS = ["", "\x1b[33m", "\x1b[31m"]
-
-
 @pytest.mark.parametrize(
-    ("environment", "stream", "colours"),
-    [
-        ({"TERM": "xterm"}, Terminal, COLOURS),
-        ({"TERM": "xterm", "NO_COLOR": "1"}, Terminal, [""] * 3),
-        ({"TERM": "dumb"}, Terminal, [""] * 3),
-        ({"TERM": "xterm"}, StringIO, [""] * 3),
-    ],
+    ("term", "no_color", "stream"),
+    [("xterm", "", Terminal), ("xterm", "1", Terminal), ("dumb", "", Terminal), ("xterm", "", StringIO)],
 )
-def test_failures_are_coloured_on_a_colour_terminal(configured, monkeypatch, environment, stream, colours):
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+def test_failures_are_coloured_on_a_colour_terminal(configured, monkeypatch, term, no_color, stream):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", no_color)
+    is_coloured = (term, no_color, stream) == ("xterm", "", Terminal)
     stream = configured("text", stream=stream)
     for status in (200, 422, 503):
         log_a_request(status=status)
-    assert [line.partition(":")[0][:-2] for line in stream.getvalue().splitlines()] == colours
+    colours = [line.partition(":")[0][:-2] for line in stream.getvalue().splitlines()]
+    assert colours == (["", "\x1b[33m", "\x1b[31m"] if is_coloured else [""] * 3)

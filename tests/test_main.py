@@ -14,17 +14,12 @@ from app.inference.classifier import ModelError
 from app.settings import Settings
 from support import ROOT, encode
 
-ENTRYPOINT = "app.main:app"
-
-
-def test_fastapi_run_finds_the_application():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    assert project["tool"]["fastapi"]["entrypoint"] == ENTRYPOINT
-
 
 @pytest.mark.slow
-def test_uvicorn_serves_the_application(seven):
-    command = [sys.executable, "-m", "uvicorn", ENTRYPOINT, "--port", "0", "--no-access-log"]
+def test_uvicorn_serves_the_application_that_fastapi_run_finds(seven):
+    entrypoint = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["fastapi"]["entrypoint"]
+    assert entrypoint == "app.main:app"
+    command = [sys.executable, "-m", "uvicorn", entrypoint, "--port", "0", "--no-access-log"]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         url = next(filter(None, (re.search(r"running on (\S+)", line) for line in process.stderr)))[1]
         assert httpx2.get(f"{url}/health").json()["status"] == "ok"
