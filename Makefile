@@ -37,20 +37,19 @@ train: .venv/training  ## Train the network for digits and write it to a folder 
 	$(BIN)/python -m training.train $(ARGS)
 train-lines: .venv/training  ## Train the network for numbers and write it to a folder in runs/ (options: ARGS="--recipe quick")
 	$(BIN)/python -m training.lines $(ARGS)
+
 evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
-	$(BIN)/python benchmarks/evaluate.py $(ARGS)
 robustness: .venv/all  ## Measure the error on digits rendered into difficult scenes, such as photos
-	$(BIN)/python benchmarks/robustness.py $(ARGS)
-numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
-	$(BIN)/python benchmarks/numbers.py $(ARGS)
 real: .venv/all  ## Measure the error on your own pictures: make real REAL=DIR
-	$(BIN)/python benchmarks/real.py $(REAL)
 peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)
-	$(BIN)/python benchmarks/peers_accuracy.py $(ARGS)
 bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
-	$(BIN)/python benchmarks/serving.py $(ARGS)
 soak: .venv/all  ## Send ten minutes of mixed traffic; check every answer and the memory
-	$(BIN)/python benchmarks/soak.py $(ARGS)
+screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
+evaluate robustness real peers bench soak screenshot:
+	$(BIN)/python benchmarks/$@.py $(REAL) $(ARGS)
+numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
+	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
+
 fuzz: .venv/all  ## Check that 100,000 damaged pictures and inference requests, 20,000 forms and connections are answered
 	FUZZ_EXAMPLES=100000 $(BIN)/pytest tests/test_fuzz.py
 hostile: .venv/all  ## Send each hostile picture for 20 s; check memory, latency and other clients
@@ -61,8 +60,6 @@ docs: .venv/all  ## Build the documentation as a site in site/
 	rm -rf build/docs site && mkdir -p build/docs/app/page
 	cp -R *.md LICENSE compose.yaml deploy docs models build/docs && cp app/page/course.md app/page/*.png build/docs/app/page
 	$(BIN)/zensical build --clean --strict
-screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-	$(BIN)/python benchmarks/screenshot.py
 lock: | $(BIN)/uv  ## Lock the service's dependencies and build dependencies for the image
 	$(LOCK) --extra otel pyproject.toml --output-file requirements.lock
 	echo hatchling | $(LOCK) - --output-file requirements-build.lock
@@ -94,4 +91,4 @@ $(BIN)/uv: | $(BIN)/python
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train train-lines evaluate robustness numbers real peers bench soak fuzz hostile clients docs screenshot lock notices audit
+.PHONY: help run check test train train-lines evaluate robustness real peers bench soak screenshot numbers fuzz hostile clients docs lock notices audit

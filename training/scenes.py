@@ -118,7 +118,7 @@ class Scene:
         """Write the lines of a pattern of `training.line_text`, or what stands between tabs into cells, in one hand."""
         whole = torch.from_numpy(np.stack([without_specks(image) for image in digits.images.numpy()]))
         writer = Writer(Glyphs(Digits(whole, digits.labels), [], rng), rng)
-        writer.gap, writer.hand = self.gap, writer.hand._replace(slant=rng.uniform(*self.slant))
+        writer.gap, writer.slant = self.gap, rng.uniform(*self.slant)
         height, tilt, lines, texts = rng.uniform(*self.height), rng.uniform(-2, 2), [], []
         for part in re.split("[\n\t]", pattern):
             writer.row, writer.symbols = Row(HEIGHT), []
