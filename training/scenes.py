@@ -63,7 +63,7 @@ def among_others(lines: Lines, height: float, rng: Generator, room: Span) -> Map
     ink = placed(lines, height, rng, room)
     for side in rng.permutation(4)[: rng.integers(1, 3)]:
         digit = np.rot90(written(felt(sample.digits()[rng.integers(500)]), height, 0.0), side)
-        part, gap = digit[int(rng.uniform(0.35, 0.7) * len(digit)) :], int(rng.uniform(0.06, 0.5) * height)
+        part, gap = digit[int(rng.uniform(0.35, 0.7) * len(digit)) :], int(rng.uniform(0.2, 0.7) * height)
         ink = np.rot90(stacked([np.pad(part, ((0, gap), (0, 0))), np.rot90(ink, side)], rng), -side)
     return ink
 
