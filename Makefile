@@ -86,7 +86,7 @@ $(BIN)/uv: | $(BIN)/python
 	$(PYTHON) -m venv $@
 	$@/bin/pip $(PIP_INSTALL) $(PACKAGES)
 .venv/peers: PACKAGES := torch pillow litserve bentoml httptools
-.venv/ocr: PACKAGES := ddddocr digit-recognizer-py onnxruntime rapidocr
+.venv/ocr: PACKAGES := ddddocr onnxruntime rapidocr
 
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:

@@ -3,41 +3,32 @@
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
-from app.inference.classifier import Classifier
-from app.inference.lines import LineNetwork
-from app.inference.opinion import SecondOpinion
-from app.inference.reading import Reading, read_digit
-from app.inference.text import read_text
+from app.inference.networks import Networks
+from app.inference.reading import Reading
 from app.preprocess.errors import PreprocessError
 from training import data
-from training.config import LINES_MODEL, MODEL
 from training.data import Digits
 
 Model = Annotated[Path, typer.Option(help="The dense network.")]
 LinesModel = Annotated[Path, typer.Option(help="The line network.")]
 
 
-class Networks(NamedTuple):
-    """The served networks."""
+class Served(Networks):
+    """The served networks, with their answers to pictures that may be refused."""
 
-    classifier: Classifier
-    lines: LineNetwork
-    opinion: SecondOpinion | None
-
-    @classmethod
-    def of(cls, model: Path = MODEL, lines_model: Path = LINES_MODEL) -> "Networks":
-        """Load both networks."""
-        classifier, lines = Classifier(model), LineNetwork(lines_model)
-        return cls(classifier, lines, SecondOpinion.of(classifier, lines))
+    @property
+    def alone(self) -> "Served":
+        """The same without the line network's second opinion on digits."""
+        return self._replace(opinion=None)
 
     def predict(self, picture: bytes) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return read_digit(picture, self.classifier, opinion=self.opinion)
+            return self.read_digit(picture)
         except PreprocessError:
             return None
 
@@ -49,7 +40,7 @@ class Networks(NamedTuple):
     def text(self, picture: bytes, with_marks: bool = False) -> str:
         """Read a number as the service does; empty if the picture is refused."""
         try:
-            text = read_text(picture, self.lines)
+            text = self.read_text(picture)
         except PreprocessError:
             return ""
         return text.text if with_marks else text.digits_only().text

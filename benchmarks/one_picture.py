@@ -16,7 +16,8 @@ import torch
 import typer
 from numpy.random import Generator
 
-from measuring import Networks, header, row
+from measuring import Served, header, row
+from training.config import LINES_MODEL, MODEL
 from training.data import Digits
 from training.sample import CLASSES, PER_CLASS, digits
 from training.scenes import SCENES, Line, Scene, photo
@@ -27,12 +28,12 @@ DIGITS = Digits(torch.from_numpy(digits().copy()), torch.arange(CLASSES).repeat_
 DRAWING, PHOTO, BOTH = Scene(room=(0.8, 1.5)), SCENES["phone-photo"], Line(photo, room=(1, 3))
 # How a picture is read, drawn with a digit or with a pattern, and the size that it is stored in, as a JPEG.
 PICTURES = {
-    "/predict: 28×28 PNG": (Networks.predict, SCENES["clean"], None, None),
-    "/predict: drawing, 640×480 JPEG": (Networks.predict, DRAWING, None, (640, 480)),
-    "/predict: photo, 640×480 JPEG": (Networks.predict, PHOTO, None, (640, 480)),
-    "/predict: photo, 12-megapixel JPEG": (Networks.predict, PHOTO, None, (4000, 3000)),
-    "/read: five digits, 640×160 JPEG": (Networks.text, Line(height=(70, 90), room=(0.5, 1)), "d" * 5, (640, 160)),
-    "/read: photo of two lines of five, 12-megapixel JPEG": (Networks.text, BOTH, "ddddd\nddddd", (4000, 3000)),
+    "/predict: 28×28 PNG": (Served.predict, SCENES["clean"], None, None),
+    "/predict: drawing, 640×480 JPEG": (Served.predict, DRAWING, None, (640, 480)),
+    "/predict: photo, 640×480 JPEG": (Served.predict, PHOTO, None, (640, 480)),
+    "/predict: photo, 12-megapixel JPEG": (Served.predict, PHOTO, None, (4000, 3000)),
+    "/read: five digits, 640×160 JPEG": (Served.text, Line(height=(70, 90), room=(0.5, 1)), "d" * 5, (640, 160)),
+    "/read: photo of two lines of five, 12-megapixel JPEG": (Served.text, BOTH, "ddddd\nddddd", (4000, 3000)),
 }
 
 
@@ -49,7 +50,7 @@ def main(n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] =
     if len(cores) > 1:  # NumPy and ONNX Runtime choose their threads when they start
         os.sched_setaffinity(0, {max(cores)})
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
-    networks, rng = Networks.of(), np.random.default_rng(0)
+    networks, rng = Served.load(MODEL, LINES_MODEL), np.random.default_rng(0)
     header("picture", "ms")
     for name, (read, *_) in PICTURES.items():
         files, times = [drawn(name, rng) for _ in range(n)], []

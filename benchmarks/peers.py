@@ -5,7 +5,8 @@
 Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of `training.scenes`, a sample of the
 digits in each DIR (in the format of `make real`), and numbers of two to five digits. An answer is right if it has
 exactly the digits in the picture. Each recogniser runs in its own process, on one core; one that cannot start is left
-out. Prints Markdown tables. Needs the extra `training`, and tesseract (Debian: `apt-get install tesseract-ocr`).
+out. *Alone* is Digits without the line network's second opinion. Prints Markdown tables. Needs the extra `training`, and
+tesseract (Debian: `apt-get install tesseract-ocr`).
 """
 
 import json
@@ -29,7 +30,8 @@ from training.scenes import number, render
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
 IN_PYTHON = ("rapidocr", "ddddocr")  # installed in that environment; the others run in this one
-RECOGNISERS = {"digit": ("digits", "squashed", *IN_PYTHON, "tesseract"), "number": ("digits", *IN_PYTHON, "tesseract")}
+OTHERS = (*IN_PYTHON, "tesseract")
+RECOGNISERS = {"digit": ("digits", "alone", "squashed", *OTHERS), "number": ("digits", *OTHERS)}
 SCENES, NUMBERS = ("clean", "phone-photo", "printed-grid"), ("spaced", "photo")
 
 Labels = dict[Path, str]  # the text in each picture

@@ -5,7 +5,7 @@
 A DIR holds `images/` and `labels.csv` (columns filename, label), or several such folders. The pictures are read as by
 the service, but without HTTP. A picture that cannot be read counts as wrong. Pictures labelled `none` show no digit: a
 second table shows how well the legibility separates them from all digits of the run (AUROC: how often a digit's is
-higher). Needs the extra `training`.
+higher). *Alone* is the dense network without the line network's second opinion. Needs the extra `training`.
 """
 
 from collections.abc import Sequence
@@ -17,21 +17,24 @@ import typer
 from tqdm import tqdm
 
 from app.web.answers import LEGIBLE
-from measuring import LinesModel, Model, Networks, header, percent, row
+from measuring import LinesModel, Model, Served, header, percent, row
 from training.config import LINES_MODEL, MODEL
 from training.pictures import LABELS, NO_DIGIT, files_of_labels, labels_of
 
 LISTED = 30  # mistakes
+PASSING = 0.98  # share of the digits that pass where non-digits are counted
 
 
 class Answer(NamedTuple):
-    """How one picture is read; all of it is 0 if it cannot be, and the digit a dash."""
+    """How one picture is read, also without the second opinion; all is 0 if it cannot be, and the digit a dash."""
 
     path: Path
     label: str
-    digit: str
-    confidence: float
-    legibility: float
+    digit: str = "–"
+    confidence: float = 0.0
+    legibility: float = 0.0
+    digit_alone: str = "–"
+    legibility_alone: float = 0.0
 
 
 def labelled(folders: Sequence[Path]) -> dict[Path, dict[Path, str]]:
@@ -43,11 +46,13 @@ def labelled(folders: Sequence[Path]) -> dict[Path, dict[Path, str]]:
     return {folder: labels for folder, labels in of_digits.items() if labels}
 
 
-def read(path: Path, label: str, networks: Networks) -> Answer:
+def read(path: Path, label: str, networks: Served) -> Answer:
     """Read a picture."""
-    if (reading := networks.predict(path.read_bytes())) is None:
-        return Answer(path, label, "–", 0.0, 0.0)
-    return Answer(path, label, str(reading.digit), float(reading.probabilities.max()), reading.legibility)
+    reading, alone = (each.predict(path.read_bytes()) for each in (networks, networks.alone))
+    if reading is None or alone is None:
+        return Answer(path, label)
+    sure = float(reading.probabilities.max())
+    return Answer(path, label, str(reading.digit), sure, reading.legibility, str(alone.digit), alone.legibility)
 
 
 def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
@@ -57,13 +62,18 @@ def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
     return float(np.mean(ranks) / 2 / len(ordered))
 
 
+def refused(digits: Sequence[float], others: Sequence[float]) -> float:
+    """Compute the share of the others below the legibility that PASSING of the digits reach."""
+    return float(np.mean(np.asarray(others) < np.quantile(digits, 1 - PASSING)))
+
+
 def main(
     folders: Annotated[list[Path], typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")],
     model: Model = MODEL,
     lines_model: LinesModel = LINES_MODEL,
 ) -> None:
     """Measure how digits are read in folders of real pictures."""
-    networks, digits, others = Networks.of(model, lines_model), dict[Path, list[Answer]](), dict[Path, list[Answer]]()
+    networks, digits, others = Served.load(model, lines_model), dict[Path, list[Answer]](), dict[Path, list[Answer]]()
     try:
         for folder, labels in labelled(folders).items():
             for path, label in tqdm(labels.items(), folder.name, unit="picture", leave=False, disable=None):
@@ -73,17 +83,23 @@ def main(
         raise SystemExit(f"{error.filename}: {error.strerror}") from error
     if not digits and not others:
         raise SystemExit(f"{', '.join(map(str, folders))}: no labels.csv lists a picture.")
-    header("digits", "wrong (95 % interval)", f"legibility below {LEGIBLE}")
+    header("digits", "wrong (95 % interval)", "alone", f"legibility below {LEGIBLE}")
     for folder, answers in digits.items():
+        alone = np.mean([answer.digit_alone != answer.label for answer in answers])
         illegible = percent(sum(answer.legibility < LEGIBLE for answer in answers), len(answers))
-        row([folder, percent(sum(answer.digit != answer.label for answer in answers), len(answers)), illegible])
+        wrong = percent(sum(answer.digit != answer.label for answer in answers), len(answers))
+        row([folder, wrong, f"{alone:.2%}", illegible])
     typer.echo()
-    header("no digit", f"legibility below {LEGIBLE}", "AUROC")
-    of_digits = [answer.legibility for answers in digits.values() for answer in answers]
+    refusal = f"refused, where {PASSING:.0%} of digits pass"
+    header("no digit", f"legibility below {LEGIBLE}", "AUROC", "alone", refusal, "alone")
+    of_digits = [answer for answers in digits.values() for answer in answers]
     for folder, answers in others.items():
-        scores = [answer.legibility for answer in answers]
-        area = f"{auroc(of_digits, scores):.1%}" if digits else ""
-        row([folder, percent(sum(score < LEGIBLE for score in scores), len(scores)), area])
+        cells = [folder, percent(sum(answer.legibility < LEGIBLE for answer in answers), len(answers))]
+        for measure in (auroc, refused) if digits else ():
+            for field in ("legibility", "legibility_alone"):
+                scores = ([getattr(answer, field) for answer in group] for group in (of_digits, answers))
+                cells.append(f"{measure(*scores):.1%}")
+        row(cells)
     wrong = [answer for answers in digits.values() for answer in answers if answer.digit != answer.label]
     typer.echo(f"\nThe most confident of {len(wrong)} mistakes:")
     for answer in sorted(wrong, key=lambda answer: -answer.confidence)[:LISTED]:

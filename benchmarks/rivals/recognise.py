@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MODEL = Path(__file__).parents[2] / "models" / "digits.onnx"
+MODEL, LINES_MODEL = (Path(__file__).parents[2] / "models" / f"{name}.onnx" for name in ("digits", "lines"))
 DIGITS = "0123456789"
 
 Read = Callable[[Path], str]  # picture → text
@@ -30,11 +30,19 @@ Read = Callable[[Path], str]  # picture → text
 
 def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
-    from measuring import Networks
+    from measuring import Served
 
-    networks = Networks.of()
+    networks = Served.load(MODEL, LINES_MODEL)
     read = networks.text if kind == "number" else networks.digit
     return lambda path: str(read(path.read_bytes()))
+
+
+def alone(kind: str) -> Read:
+    """Digits, without the line network's second opinion."""
+    from measuring import Served
+
+    network = Served.load(MODEL, LINES_MODEL).alone
+    return lambda path: str(network.digit(path.read_bytes()))
 
 
 def squashed(kind: str) -> Read:
@@ -99,6 +107,7 @@ def tesseract(kind: str) -> Read:
 
 RECOGNISERS: dict[str, Callable[[str], Read]] = {
     "digits": digits,
+    "alone": alone,
     "squashed": squashed,
     "rapidocr": rapidocr,
     "ddddocr": ddddocr,
