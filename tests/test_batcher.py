@@ -1,7 +1,6 @@
 """The batcher, with steps whose results are easy to check: each step is a frame, and the result counts them."""
 
 import asyncio
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -107,34 +106,3 @@ def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
     *failed, later = asyncio.run(fail_and_go_on())
     assert [type(answer) for answer in failed] == [RuntimeError] * 3
     assert later == 16
-
-
-def computing(seconds: float) -> None:
-    """Use the processor for some seconds."""
-    begin = time.thread_time()
-    while time.thread_time() < begin + seconds:
-        pass
-
-
-@pytest.mark.parametrize(("slowly", "turns"), [(computing, 16), (time.sleep, 1)])
-def test_the_event_loop_runs_between_steps_that_take_processor_time(slowly, turns, monkeypatch):
-    monkeypatch.setattr(module, "SLOW_NANOSECONDS", 5_000_000)
-    rounds, begun_in = 0, []
-
-    def slow(number: int) -> Steps[int]:
-        slowly(0.006)
-        begun_in.append(rounds)
-        yield from ()
-        return number
-
-    async def ask_all() -> None:
-        def tick() -> None:
-            nonlocal rounds
-            rounds += 1
-            asyncio.get_running_loop().call_soon(tick)
-
-        tick()
-        assert await ask(Batcher(Counting()), *map(slow, range(16))) == list(range(16))
-
-    asyncio.run(ask_all())
-    assert len(set(begun_in)) == turns  # another process may take the core: that is no reason to let others in first

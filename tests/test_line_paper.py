@@ -7,7 +7,7 @@ import torch
 from app.inference.lines import MIN_SPREAD
 from tensors import as_digits, generator
 from training.line_ink import ink_lines
-from training.line_paper import WIDTH_STEP, batch_of, normalised, painted, surrounded
+from training.line_paper import WIDTH_STEP, batch_of, normalised, painted
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,3 @@ def test_ink_differs_from_the_paper_around_it(lines):
     assert 0.1 < (contrasts > 0).mean() < 0.5  # some are light on dark
     assert strips.equal(painted(masks, generator(1)))
     assert (strips - painted(masks, generator(2))).abs().mean() > 0.1
-
-
-def test_a_surrounded_strip_is_within_a_margin_of_one_grey():
-    strips = surrounded(torch.randn((8, 32, 96), generator=generator()), generator())
-    assert all(len(torch.cat([strip[:4], strip[-4:]]).unique()) == 1 for strip in strips)
-    assert (strips[:, 8:24].std(dim=2) > 0.1).all()

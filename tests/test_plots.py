@@ -2,12 +2,9 @@
 
 from io import BytesIO
 
-import numpy as np
 import pytest
-import torch
-from PIL import Image
 
-from training.plots import history_figure, plot_weights
+from training.plots import history_figure
 
 pytestmark = pytest.mark.slow
 
@@ -36,15 +33,3 @@ def test_the_curves_have_whole_epochs_and_plain_ticks_in_percent(epochs):
         assert all(1 <= int(text) <= epochs for text in shown_ticks(axes.xaxis))
     assert all(0 <= float(text) < 2 for text in shown_ticks(loss.yaxis))
     assert all(80 < float(text.removesuffix("%")) <= 100 for text in shown_ticks(accuracy.yaxis))
-
-
-@pytest.mark.parametrize("units", [1, 800])
-def test_positive_weights_are_red_and_negative_ones_blue(units, tmp_path):
-    weights = torch.full((units, 28, 28), -0.02)
-    weights[:, :14] = 0.02
-    plot_weights(weights.reshape(units, 784), tmp_path / "weights.png")
-    drawn = np.asarray(Image.open(tmp_path / "weights.png").convert("RGB")).astype(int)
-    red, blue = drawn[..., 0] - drawn[..., 2] > 50, drawn[..., 2] - drawn[..., 0] > 50
-    assert red.sum() == blue.sum() == min(units, 64) * 28 * 14 * 4  # a weight is 2×2 pixels
-    assert red[6, 6]
-    assert blue[50, 6]

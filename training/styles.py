@@ -92,16 +92,6 @@ def with_upstroke(ones: Ink) -> Tensor:
     return ones.with_stroke(ones.top, ones.top + stroke / 2 + bend, ones.top + stroke)
 
 
-def ones_from_sevens(sevens: Ink) -> Tensor:
-    """Shear 7s to 1s with a long upstroke: the bar is turned down, the stem upright.
-
-    The network may recognise added strokes by their width; here, there are none.
-    """
-    down, upright = sevens.random(0.7, 1.2), sevens.random(0, 0.4)
-    shears = torch.stack([1 - upright * down, -upright, down, torch.ones_like(down)], dim=1).view(-1, 2, 2)
-    return warped(sevens.images, F.pad(shears * sevens.random(1.05, 1.2, 1, 1), (0, 1)))
-
-
 def with_base(ones: Ink) -> Tensor:
     """Add a short base to 1s."""
     return ones.with_line(ones.foot, (RIGHT - 0.12, RIGHT + 0.2), (2, 7), (2, 7))
@@ -205,7 +195,6 @@ Style = Callable[[Ink], Tensor]
 # straight ones are read as 4s. The shares of waved, short-stemmed, tailed and roofed digits are not tuned.
 STYLES: tuple[tuple[int, int, Style, float], ...] = (
     (1, 1, with_upstroke, 0.5),
-    (1, 7, ones_from_sevens, 0.2),
     (1, 1, with_base, 0.1),
     (7, 7, waved, 0.06),
     (7, 7, crossed, 0.12),

@@ -31,6 +31,7 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
 
 
 Page = Annotated[int | None, Field(ge=1, description="Which page of a TIFF or PDF; needed if it has several.")]
+LESS_SURE = "An answer with a lower confidence{} gets the error `not-sure`, with the answer in it."
 
 
 class Parameters(BaseModel):
@@ -44,12 +45,7 @@ class OfDigit(Parameters):
 
     frame: bool = Field(default=False, description="Also return the network's input, and its box in the picture.")
     page: Page = None
-    min_confidence: float = Field(
-        default=0,
-        ge=0,
-        le=1,
-        description="An answer with a lower confidence or legibility gets the error `not-sure`, with the answer in it.",
-    )
+    min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
 
 
 class OfText(Parameters):
@@ -64,15 +60,11 @@ class OfText(Parameters):
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
     page: Page = None
     rotate: Literal["none", "auto"] = Field(
-        default="none", description="With `auto`, the picture may be turned: the most certain of four readings is it."
+        default="none",
+        description="With `auto`, the picture may be turned: the most certain of four readings is the answer.",
     )
     alternatives: int = Field(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
-    min_confidence: float = Field(
-        default=0,
-        ge=0,
-        le=1,
-        description="An answer with a lower confidence gets the error `not-sure`, with the answer in it.",
-    )
+    min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
 
 
 NoParameters = Annotated[Parameters, Query()]

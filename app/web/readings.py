@@ -39,8 +39,7 @@ async def read_one(request: Request, service: Service, picture: bytes, **options
 
 async def read_small(request: Request, service: Service, picture: bytes, **options: Any) -> Reading | None:  # noqa: ANN401
     """Read the digit in a picture that is small, or else return None."""
-    read = partial(service.reader.read_small, picture, **options)
-    reading = await waiting(request, service.admission.small, read)
+    reading = await waiting(request, service.admission.small, partial(service.reader.read_small, picture, **options))
     if reading:
         record_reading(reading, "small", service.metrics)
     return reading
@@ -48,16 +47,14 @@ async def read_small(request: Request, service: Service, picture: bytes, **optio
 
 async def read_large(request: Request, service: Service, picture: bytes, **options: Any) -> Reading:  # noqa: ANN401
     """Read the digit in a picture of any size."""
-    read = partial(service.reader.read_large, picture, **options)
-    reading = await waiting(request, service.admission.large, read)
+    reading = await waiting(request, service.admission.large, partial(service.reader.read_large, picture, **options))
     record_reading(reading, "large", service.metrics)
     return reading
 
 
 async def read_text(request: Request, service: Service, picture: bytes, **options: Any) -> Text:  # noqa: ANN401
     """Read the text in a picture; see `app.inference.text.read_text`."""
-    read = partial(service.reader.read_text, picture, **options)
-    text = await waiting(request, service.admission.large, read)
+    text = await waiting(request, service.admission.large, partial(service.reader.read_text, picture, **options))
     record_text(text, "large", service.metrics)
     return text
 
