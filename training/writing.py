@@ -1,7 +1,5 @@
 """Write digits as a line of ink in one hand: with its pen, slant and spacing, and with marks between them."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -11,8 +9,7 @@ from app.preprocess.maps import Map
 from training.paper import drawn, levels
 
 Span = tuple[float, float]
-TIGHT, TOUCHING = (0.02, 0.12), (-0.08, -0.01)  # gaps, in digit heights
-FELT = 1 / 9  # width of a felt pen, in digit heights
+TIGHT = (0.02, 0.12)  # gaps, in digit heights
 INKED = 0.1  # pixels above this count as ink
 # For each stroke, the range of x and y of its first point, then of the steps to the next ones, in digit heights.
 DOT = (-0.04, 0.06), (-0.03, 0.05)
@@ -24,15 +21,6 @@ MARKS: dict[str, list[tuple[Span, ...]]] = {
     "1": [((-0.04, 0.1), (-0.15, 0.1), (-0.05, 0.0), (0.95, 1.15))],
     "/": [((0.6, 0.6), (-0.2, 0.05), (-0.75, -0.25), (1.0, 1.2))],  # steeper ones look like a 1
 }
-
-
-class Hand(NamedTuple):
-    """How a person writes: the digits' strokes, their height in pixels, the slant, the pen's width in digit heights."""
-
-    strokes: list[Map]
-    height: float
-    slant: float
-    pen_width: float
 
 
 def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> Map:
