@@ -464,6 +464,7 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
         def log_message(self, *arguments):
             pass
 
+    ThreadingHTTPServer.request_queue_size = 128  # connections at once
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         if certificate:

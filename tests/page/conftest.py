@@ -17,7 +17,7 @@ expect.set_options(timeout=20_000)  # more than the default of 5 s: the first pi
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-frame-rate-limit"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not for longer: Playwright keeps an event loop running
 def browser() -> Iterator[Browser]:
     if not CHROMIUM and not os.environ.get("CI"):
         pytest.skip("needs Chromium: apt-get install chromium")
