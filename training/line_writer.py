@@ -3,6 +3,8 @@
 Its symbols are indices of the line network's output. What is neither digit nor mark is one symbol, however long.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from training.data import NOTHING, Digits
 from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
 from training.paper import resized
-from training.strokes import felt, pen, smaller
+from training.strokes import Digit, felt, pen, smaller
 from training.writing import Row, Span, mark, written
 
 OWN_PEN = 1 / 3  # share of the digits that are redrawn with a pen of their own, which takes 30 ms each
@@ -30,23 +32,27 @@ SPACE = CHARACTERS.index(" ") + 1
 GAPS, GAP_SHARES = ((0.1, 0.45), (0.0, 0.14), (-0.16, 0.05), (0.2, 0.6)), (0.32, 0.3, 0.25, 0.13)
 MARK_GAP, SPACE_GAP = (0.03, 0.3), (0.95, 2.2)
 SLANTS, SLANT_SHARES = ((-0.1, 0.1), (-0.15, 0.45), (0.2, 0.75)), (0.5, 0.35, 0.15)
+Pen = Callable[[Digit], Map]  # redraws a digit
 THINGS = letter, letter, sign, invented_character, scribble, lines, shape, texture, equals
 
 
 class Glyphs:
-    """Digits to write with, and pictures (105, 105) of other characters, if any."""
+    """Digits to write with, and pictures (105, 105) of other characters, if any; `redraw` is one pen for all digits."""
 
-    def __init__(self, digits: Digits, others: Characters, rng: Generator) -> None:
+    def __init__(self, digits: Digits, others: Characters, rng: Generator, redraw: Pen | None = None) -> None:
         self.labels: NDArray[np.int64] = digits.labels.numpy()
-        self.others, self._rng = others, rng
+        self.others, self._rng, self._redraw = others, rng, redraw or self.redrawn
         self._images, self._strokes = digits.images.numpy(), dict[int, Map]()
 
-    def strokes(self, index: int) -> Map:
+    def redrawn(self, digit: Digit) -> Map:
         """Redraw a digit: some with a pen of their own, the others with MNIST's strokes."""
+        is_own, width = self._rng.random() < OWN_PEN, 1 / self._rng.uniform(7, 26)
+        return pen(digit, width) if is_own else felt(digit)
+
+    def strokes(self, index: int) -> Map:
+        """Return the strokes of a digit."""
         if index not in self._strokes:
-            is_own, width = self._rng.random() < OWN_PEN, 1 / self._rng.uniform(7, 26)
-            strokes = pen(self._images[index], width) if is_own else felt(self._images[index])
-            self._strokes[index] = smaller(strokes)
+            self._strokes[index] = smaller(self._redraw(self._images[index]))
         return self._strokes[index]
 
 
@@ -66,7 +72,7 @@ class Writer:
         # In MNIST's order, 7 often follows 6.
         nearby = first + 2 * rng.permutation(NEARBY)
         self.digits = nearby if rng.random() < SAME_HAND else rng.integers(len(glyphs.labels), size=NEARBY)
-        self.uneven = rng.uniform(0.02, 0.14)
+        self.uneven, self.straight = rng.uniform(0.02, 0.14), STRAIGHT
         self.gap, self.letter_gap = chosen(GAPS, GAP_SHARES, rng), rng.uniform(0.02, 0.2)
         self.space_gap, self.beside = rng.uniform(*SPACE_GAP), rng.uniform((0.1, 0.4), (0.4, 1.5))
 
@@ -105,7 +111,7 @@ class Writer:
         if kind not in line_text.DIGITS:
             return self.stroke(kind, rng.uniform(-0.04, 0.04))
         index = self.next_digit(kind in line_text.ZEROS)
-        if self.glyphs.labels[index] == 1 and kind not in line_text.SMALL and rng.random() < STRAIGHT:
+        if self.glyphs.labels[index] == 1 and kind not in line_text.SMALL and rng.random() < self.straight:
             return self.stroke("1", 0.0)
         height = rng.uniform(0.55, 0.85) if kind in line_text.SMALL else 1.0
         height *= 1 + rng.uniform(-self.uneven, self.uneven)

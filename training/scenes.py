@@ -20,7 +20,7 @@ from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map, connected
 from training import sample, sheets
 from training.data import Digits
-from training.line_writer import HEIGHT, Glyphs, Writer
+from training.line_writer import HEIGHT, Glyphs, Pen, Writer
 from training.paper import png, resized
 from training.sheets import Finish, cut_out, jpeg, on_canvas, opened, scanned, turned
 from training.strokes import Digit, felt, pen
@@ -110,15 +110,19 @@ class Scene:
 
     def __call__(self, digit: Digit, rng: Generator) -> bytes:
         """Draw one digit."""
-        height, width = rng.uniform(*self.height), 1 / rng.uniform(*self.pens)
-        strokes = felt(digit) if rng.random() < self.felt else pen(digit, width)
+        height, strokes = rng.uniform(*self.height), self.pen(rng)(digit)
         return self.shown([written(strokes, height, rng.uniform(*self.slant))], height, rng)
+
+    def pen(self, rng: Generator) -> Pen:
+        """Choose a pen: a felt pen, or a round one of some width."""
+        width = 1 / rng.uniform(*self.pens)
+        return felt if rng.random() < self.felt else partial(pen, width=width)
 
     def number(self, pattern: str, digits: Digits, rng: Generator) -> tuple[bytes, str]:
         """Write the lines of a pattern of `training.line_text`, or what stands between tabs into cells, in one hand."""
         whole = torch.from_numpy(np.stack([without_specks(image) for image in digits.images.numpy()]))
-        writer = Writer(Glyphs(Digits(whole, digits.labels), [], rng), rng)
-        writer.gap, writer.slant = self.gap, rng.uniform(*self.slant)
+        writer = Writer(Glyphs(Digits(whole, digits.labels), [], rng, self.pen(rng)), rng)
+        writer.gap, writer.slant, writer.straight = self.gap, rng.uniform(*self.slant), 0.0
         height, tilt, lines, texts = rng.uniform(*self.height), rng.uniform(-2, 2), [], []
         for part in re.split("[\n\t]", pattern):
             writer.row, writer.symbols = Row(HEIGHT), []
