@@ -53,11 +53,11 @@ def test_while_the_pen_is_down_drawings_are_sent_at_least_100_ms_apart(page):
     page.clock.pause_at(datetime.now() + timedelta(hours=1))  # from here on, time passes only in `run_for`
     page.evaluate(
         """() => {
-            const { toBlob } = HTMLCanvasElement.prototype;
+            const { toDataURL } = HTMLCanvasElement.prototype;
             window.sent = [];
-            HTMLCanvasElement.prototype.toBlob = function (...options) {
+            HTMLCanvasElement.prototype.toDataURL = function () {
                 sent.push(performance.now());
-                return toBlob.apply(this, options);
+                return toDataURL.call(this);
             };
         }"""
     )
