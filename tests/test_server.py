@@ -227,7 +227,7 @@ BACKTRACKING = [
 ]
 
 
-SENDING_FAR_AHEAD = [get(b"/health") * 8000] * 5
+SENDING_FAR_AHEAD = [get(b"/health") * 8000] * 2
 NEVER_READING = [get(b"/swagger/swagger-ui-bundle.js") * 20] * 300
 TINY_CHUNKS = [CHUNKED + b"1\r\nx\r\n" * 40_000] * 4
 
