@@ -118,11 +118,6 @@ def cluster(monkeypatch) -> Iterator[tuple[str, ...]]:
         yield "--address", f"127.0.0.2:{port}"
 
 
-def is_in_an_environment(mark: str) -> bool:
-    """Return whether the environment of some process contains a text."""
-    return subprocess.run(f"grep -qs {mark} /proc/[0-9]*/environ", shell=True).returncode == 0
-
-
 @pytest.mark.parametrize("place", ["one machine", "two nodes"])
 def test_a_killed_job_leaves_no_process_and_resumes_with_the_remaining_pictures(
     request, folder, labels, tmp_path, place
@@ -133,7 +128,7 @@ def test_a_killed_job_leaves_no_process_and_resumes_with_the_remaining_pictures(
         pass
     done = len(rows(tmp_path))
     assert 180 <= done < GOOD
-    assert until(lambda: not is_in_an_environment(mark))
+    assert until(lambda: subprocess.run(f"grep -qs {mark} /proc/[0-9]*/environ", shell=True).returncode)
     more_than_cores = ("--workers", "3") if options else ()
     with started(folder, tmp_path, *options, *more_than_cores) as resumed:
         said = resumed.communicate(timeout=180)[1]

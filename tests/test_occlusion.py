@@ -21,14 +21,11 @@ def softmax_of(log_odds: Callable[[Map], np.ndarray]) -> Callable[[Map], Classes
     return classify
 
 
-def by_patch(pixels: np.ndarray) -> np.ndarray:
-    return pixels.reshape(7, 4, 7, 4).sum(axis=(1, 3))
-
-
 def test_the_evidence_of_a_linear_classifier_is_its_weights(seven):
     frame = seven / np.float32(255)
     weights = np.random.default_rng(0).normal(0, 0.05, (28, 28))
     linear = softmax_of(lambda frames: (frames * weights).sum(axis=(1, 2)))
     for digit, runner_up, sign in ((7, 1, 1), (1, 7, -1), (3, 5, 0)):
         found = evidence(linear, frame, digit, runner_up)
-        np.testing.assert_allclose(found, sign * by_patch(frame * weights), atol=1e-5)
+        by_patch = (frame * weights).reshape(7, 4, 7, 4).sum(axis=(1, 3))
+        np.testing.assert_allclose(found, sign * by_patch, atol=1e-5)

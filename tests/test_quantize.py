@@ -7,7 +7,6 @@ from training.quantize import MAX_WEIGHT, quantized_layer, rounded
 
 WEIGHT = torch.tensor([[1 / 3, -1.0], [0.0, 0.25]])
 BIAS = torch.tensor([1.0, 2.0])
-LAYER = Layer(WEIGHT, BIAS)
 
 
 def sums(layer, inputs: torch.Tensor) -> torch.Tensor:
@@ -19,7 +18,7 @@ def sums(layer, inputs: torch.Tensor) -> torch.Tensor:
 
 def test_negative_inputs_are_in_range_and_0_is_exact():
     inputs = torch.tensor([[-1.0, 1.0], [0.0, 0.5]])
-    layer = quantized_layer(LAYER, inputs)
+    layer = quantized_layer(Layer(WEIGHT, BIAS), inputs)
     assert layer.input_zero in (127, 128)
     torch.testing.assert_close(sums(layer, torch.zeros(1, 2)), BIAS[None])
     torch.testing.assert_close(sums(layer, inputs), inputs @ WEIGHT.T + BIAS, atol=0.02, rtol=0)

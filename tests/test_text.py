@@ -39,10 +39,6 @@ def transcript(written: str, certainty: float = 0.99) -> Transcript:
     return Transcript(strip_of(written), output, spans_of(best_path(output)))
 
 
-def text_in(line: Transcript) -> str:
-    return line.text([box for box, _ in line.places()]) if line.spans else ""
-
-
 class Network(dict[bytes, np.ndarray]):
     """Answers from a table."""
 
@@ -66,7 +62,9 @@ def read(*proposals: tuple[str, ...], certainty: float = 0.99, length: int | Non
     "written", ["12.50", "-35", "24/11/26", "12:30", "1  2", " 1 ", "", "1x2", "x1 xx x2x", "1x.5", "x"]
 )
 def test_a_text_is_as_written_with_single_spaces_also_for_something_else(written):
-    assert text_in(transcript(written)) == " ".join(written.replace("x", " ").split())
+    line = transcript(written)
+    text = line.text([box for box, _ in line.places()]) if line.spans else ""
+    assert text == " ".join(written.replace("x", " ").split())
 
 
 def test_the_confidence_is_the_probability_of_the_text():

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from app.inference.text import read_text
-from support import MINUS, POINT, encode, load_sheet, number
+from support import MINUS, POINT, encode, inked, load_sheet, number
 
 GAP = np.ones((28, 30), np.uint8)  # of the faintest ink, so that `number` draws all of its columns
-SIGNS = {"-": MINUS, ".": POINT, " ": GAP}
+SIGNS = {"-": MINUS, ".": POINT, " ": GAP, "1": inked((28, 3), (4, 24, 0, 3))}
 DIGITS, LABELS = load_sheet()
 
 
@@ -105,6 +105,8 @@ def on_a_blackboard(sheet: Image.Image) -> Image.Image:
         ("ddd\nddd", lambda sheet: sheet, 14),
         ("-dd.d", lambda sheet: sheet, 17),
         ("dd dd", lambda sheet: sheet, 16),
+        ("1d", lambda sheet: sheet, 17),
+        ("d1", lambda sheet: sheet, 17),
     ],
 )
 def test_so_many_of_20_numbers_are_read(line_network, form, change, least):

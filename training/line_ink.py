@@ -24,7 +24,7 @@ from training.writing import Row
 
 WIDEST = 512  # strips, in pixels
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
-IN_CELLS = 0.25  # share of the numbers that are written into printed cells, or between printed lines
+IN_CELLS = 0.15  # share of the numbers that are written into printed cells, or between printed lines
 # The sides of the cells that are printed, by the quarter turns that bring them to the top; and how often.
 PRINTED, PRINTED_SHARES = ((0, 1, 2, 3), (1, 3), (2,)), (0.35, 0.4, 0.25)
 # Margins above and below a line, and at its ends: tight, close, wide, or cutting a little off. In digit heights.

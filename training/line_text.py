@@ -1,7 +1,7 @@
 """What is written in a line to train on, as a pattern.
 
-A pattern has marks and spaces as they are, `d` for a digit, `0` for a zero, `s` and `o` for small ones, `L` and `l` for
-letters, `$` and `=` for signs that are not read, and `*` for any other thing.
+A pattern has marks and spaces as they are, `d` for a digit, `0` for a zero, `s` and `o` for small ones, `1` for a 1 of
+one stroke, `L` and `l` for letters, `$` and `=` for signs that are not read, and `*` for any other thing.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def date(rng: Generator, _: int) -> str:
     if rng.random() < 0.4:
         return ":".join(["d" * int(rng.integers(1, 3)), *["dd"] * int(rng.integers(1, 3))])
     parts = ["d" * int(rng.integers(1, 3)), "d" * int(rng.integers(1, 3)), "d" * int(rng.choice([2, 4]))]
-    return "//.-"[int(rng.integers(4))].join(parts[::-1] if rng.random() < 0.2 else parts)
+    return "///.-"[int(rng.integers(5))].join(parts[::-1] if rng.random() < 0.2 else parts)
 
 
 def groups(rng: Generator, count: int) -> str:
@@ -64,11 +64,11 @@ def words(rng: Generator, count: int) -> str:
 
 # What is written, its share of the lines, and the fewest and most digits (or words).
 KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...] = (
-    (number, 0.23, (2, 8)),
+    (number, 0.19, (2, 8)),
     (number, 0.17, (1, 1)),
     (number, 0.08, (6, 16)),
     (amount, 0.16, (1, 9)),
-    (date, 0.1, (6, 8)),
+    (date, 0.14, (6, 8)),
     (groups, 0.09, (2, 10)),
     (among_words, 0.05, (1, 6)),
     (words, 0.035, (1, 3)),

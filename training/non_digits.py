@@ -48,12 +48,9 @@ def non_digits(digits: Digits, count: int, seed: int, characters: Characters = (
         (count, 28, 28) uint8, ink = 255.
     """
     rng = np.random.default_rng(seed)
-
-    def real_character(_: Digits, rng: Generator) -> Map:
-        return character(characters, rng)
-
     real = REAL if characters else 0.0
-    kinds, shares = zip((real_character, real), *((kind, share * (1 - real)) for kind, share in KINDS), strict=True)
+    kinds: list[Kind] = [lambda _, rng: character(characters, rng), *(kind for kind, _ in KINDS)]
+    shares = [real, *((1 - real) * share for _, share in KINDS)]
     frames = np.empty((count, FRAME_SIDE, FRAME_SIDE), np.uint8)
     for frame, kind in zip(frames, rng.choice(len(kinds), count, p=shares), strict=True):
         while (cropped := crop(kinds[kind](digits, rng))) is None:

@@ -192,6 +192,7 @@ NUMBERS: dict[str, tuple[str, Scene]] = {
     "in-cells": ("c", Line(layout=boxes, room=(0.15, 0.8))),
     "in-grid": ("c", Line(layout=in_cells, room=(0.2, 0.9))),
     "canvas": ("n", Line(partial(on_canvas, black=0.3), room=(0.2, 4))),
+    "plain-1s": ("1d|d1|1dd|d1d|dd1|d11", Line(on_canvas, room=(0.2, 4))),
     "cheque": ("n", Line(partial(scanned, light=sheets.patterned))),
     "photo": ("n", Line(photo, room=(0.6, 6))),
     "on-desk": ("n", Line(on_desk, height=(20, 80), room=(4, 7))),

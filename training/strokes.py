@@ -14,6 +14,7 @@ from training.paper import blurred
 
 # Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6
+SMOOTH = 5  # cells over which distances are averaged, so that outlines are smooth
 # MNIST's ink at a stroke's outline. Below one half, because the thinnest strokes never reach full ink.
 OUTLINE = 0.4
 
@@ -41,24 +42,10 @@ def pen(digit: Digit, width: float) -> Map:
     Loops that are full of ink stay full: with its centre line alone, an 8 would become a 6.
     """
     ink = enlarged(digit) > 0
-    line, depth = np.asarray(skeletonize(ink)), distance(~ink)  # type: ignore[no-untyped-call]
-    trace = width * tallness(ink) / 2 - smooth(distance(line))
-    return np.asarray(np.maximum(trace, smooth(depth) - 1.15 * np.median(depth[line])), np.float32)
-
-
-def tallness(ink: NDArray[np.bool_]) -> int:
-    """Count the rows that the ink spans."""
-    return int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
-
-
-def distance(ink: NDArray[np.bool_]) -> Map:
-    """Compute each cell's distance to the nearest ink."""
-    return np.asarray(distance_transform_edt(~ink), np.float32)
-
-
-def smooth(field: Map) -> Map:
-    """Average a field over 5 × 5 cells, to smooth the outlines."""
-    return np.asarray(uniform_filter(field, 5), np.float32)
+    line, depth = np.asarray(skeletonize(ink)), distance_transform_edt(ink)  # type: ignore[no-untyped-call]
+    height = int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
+    trace = width * height / 2 - uniform_filter(distance_transform_edt(~line), SMOOTH)
+    return np.asarray(np.maximum(trace, uniform_filter(depth, SMOOTH) - 1.15 * np.median(depth[line])), np.float32)
 
 
 def smaller(strokes: Map) -> Map:

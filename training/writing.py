@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from PIL import Image
 
 from app.preprocess.maps import Map
@@ -18,7 +17,7 @@ MARKS: dict[str, list[tuple[Span, ...]]] = {
     ":": [((0, 0), (0.22, 0.42), *DOT), ((0, 0), (0.72, 0.95), *DOT)],
     ",": [((0.1, 0.1), (0.84, 0.98), (0, 0.05), (0.06, 0.17), (-0.14, -0.03), (0.06, 0.17))],
     "-": [((0, 0), (0.36, 0.66), (0.1, 0.32), (-0.03, 0.03), (0.1, 0.32), (-0.06, 0.06))],
-    "1": [((-0.04, 0.1), (-0.15, 0.1), (-0.05, 0.0), (0.95, 1.15))],
+    "1": [((0, 0), (-0.15, 0.1), (-0.08, 0.08), (0.95, 1.15))],
     "/": [((0.6, 0.6), (-0.2, 0.05), (-0.75, -0.25), (1.0, 1.2))],  # steeper ones look like a 1
 }
 
@@ -54,18 +53,11 @@ def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -
     """
     fine, above = 4, 0.3  # pixels per pixel of the mask; room above the digits' top, in digit heights
     unit, width = height * fine, round(height * fine * max(0.06, width))
-    strokes = [
-        [(unit * (x + 0.8 + slant * (0.5 - y)), unit * (y + above)) for x, y in stroke]
-        for stroke in mark_strokes(kind, rng)
-    ]
+    strokes = [rng.uniform(*np.array(stroke).T).reshape(-1, 2).cumsum(axis=0) for stroke in MARKS[kind]]
+    strokes = [unit * (stroke @ [[1, 0], [-slant, 1]] + [0.8 + 0.5 * slant, above]) for stroke in strokes]
     mask = levels(drawn((int(2.4 * unit), int(1.8 * unit)), strokes, width).reduce(fine))
     rows, columns = extent(mask, 0.2)
     return mask[rows, columns], above - float(rows.start) / height
-
-
-def mark_strokes(kind: str, rng: Generator) -> list[NDArray[np.float64]]:
-    """Return the strokes of a mark or a 1, points (P, 2) in digit heights from the top of the digits."""
-    return [rng.uniform(*np.array(stroke).T).reshape(-1, 2).cumsum(axis=0) for stroke in MARKS[kind]]
 
 
 class Row:

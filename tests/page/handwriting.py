@@ -1,4 +1,4 @@
-"""Numbers as people write them: pen strokes along the centre lines of MNIST's digits, and two European forms."""
+"""Numbers as people write them: pen strokes along the centre lines of MNIST's digits, and three other forms."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -16,6 +16,7 @@ EUROPEAN = {
     "1": [[(0, 0.38), (0.28, 0.02), (0.3, 0), (0.3, 0.04), (0.28, 1)]],
     "7": [[(0, 0.1), (0.02, 0.02), (0.5, 0), (0.53, 0.01), (0.38, 0.4), (0.22, 1)], [(0.1, 0.5), (0.5, 0.46)]],
 }
+PLAIN = {"1": [[(0.04, 0), (0, 0.5), (0, 1)]]}
 SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
 
 
@@ -58,11 +59,12 @@ def centre_lines(index: int) -> list[Stroke]:
 
 
 def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
-    """Write a mark or a digit, about 1 high, as one of five people did."""
+    """Write a mark or a digit, about 1 high, as one of several people did."""
     if sign in MARKS:
         return MARKS[sign]
-    if sign in EUROPEAN and rng.random() < 0.3:
-        return EUROPEAN[sign]
+    for forms in (EUROPEAN, PLAIN):
+        if sign in forms and rng.random() < 0.3:
+            return forms[sign]
     return centre_lines(50 * int(sign) + 10 * int(rng.integers(5)))
 
 
