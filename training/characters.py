@@ -1,7 +1,7 @@
 """Draw letters, signs, invented characters, scribbles and printed lines, as if by hand: kinds of non-digits."""
 
 import math
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from HersheyFonts import HersheyFonts
@@ -59,9 +59,7 @@ def look_alike(_: Digits, rng: Generator, kinds: str = "$$#yYvzzZ/") -> Map:
     return written([smooth(stroke, rng) for stroke in LOOK_ALIKES[kinds[rng.integers(len(kinds))]]], rng)
 
 
-def sign(_: Digits, rng: Generator) -> Map:
-    """Draw a $ or a #."""
-    return look_alike(_, rng, "$$#")
+sign, equals = partial(look_alike, kinds="$$#"), partial(look_alike, kinds="=")
 
 
 def smooth(corners: ArrayLike, rng: Generator) -> NDArray[np.float64]:
@@ -100,11 +98,6 @@ def lines(_: Digits, rng: Generator) -> Map:
     strokes = [np.array([(x, 0), (x, 1)]) for x in across] + [np.array([(0, y), (1, y)]) for y in down]
     shape = rng.uniform(0.4, 1, 2)  # wide or tall
     return written([stroke * shape for stroke in strokes], rng)
-
-
-def equals(_: Digits, rng: Generator) -> Map:
-    """Draw an equals sign, as at the end of an amount."""
-    return look_alike(_, rng, "=")
 
 
 def written(strokes: Strokes, rng: Generator) -> Map:

@@ -57,11 +57,6 @@ def among_words(rng: Generator, count: int) -> str:
     return before + "d" * count + (after or ("" if before else word(rng)))
 
 
-def words(rng: Generator, count: int) -> str:
-    """Write words and other things, without a number."""
-    return " ".join(word(rng) for _ in range(count))
-
-
 # What is written, its share of the lines, and the fewest and most digits (or words).
 KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...] = (
     (number, 0.19, (2, 8)),
@@ -71,7 +66,7 @@ KINDS: tuple[tuple[Callable[[Generator, int], str], float, tuple[int, int]], ...
     (date, 0.14, (6, 8)),
     (groups, 0.09, (2, 10)),
     (among_words, 0.05, (1, 6)),
-    (words, 0.035, (1, 3)),
+    (lambda rng, count: " ".join(word(rng) for _ in range(count)), 0.035, (1, 3)),
     (lambda *_: "*", 0.065, (1, 1)),
     (lambda *_: "", 0.02, (1, 1)),
 )
