@@ -62,9 +62,8 @@ def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
     """Write a mark or a digit, about 1 high, as one of several people did."""
     if sign in MARKS:
         return MARKS[sign]
-    for forms in (EUROPEAN, PLAIN):
-        if sign in forms and rng.random() < 0.3:
-            return forms[sign]
+    if sign in EUROPEAN and (share := rng.random()) < 0.5:
+        return EUROPEAN[sign] if share < 0.3 else PLAIN.get(sign, EUROPEAN[sign])
     return centre_lines(50 * int(sign) + 10 * int(rng.integers(5)))
 
 
