@@ -35,7 +35,6 @@ from training.paper import png
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 LINES, LINES_SEED = 2_000, 10**7
-TITLE = "# Model card"  # of every card, which may be overwritten
 COLUMNS = 10  # of the plot of mistakes
 BINS = 15  # of equal width, for the calibration
 
@@ -128,7 +127,7 @@ def main(
 ) -> None:
     """Measure the model files; write the model card, README.md, and its plots beside the dense network."""
     card, folder = model.parent / "README.md", model.parent
-    if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith(TITLE):
+    if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith("# Model card"):
         raise SystemExit(f"{card} is not a model card: move the model into a folder of its own, for its card.")
     try:
         classifier, network = Classifier(model), LineNetwork(lines_model)

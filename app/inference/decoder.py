@@ -10,6 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from pebble import CONSTS
 from PIL import Image
 
 from app.inference.networks import Networks
@@ -20,6 +21,7 @@ from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
 from app.preprocess.formats import format_of
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
+LOCK_SECONDS = 5.0  # a process that is killed while it takes a picture never returns the lock: the others then end
 Outcome = TypeVar("Outcome", Reading, Text)
 
 
@@ -47,6 +49,7 @@ def prepare_process(digits: Path, lines: Path) -> None:
     """Make SIGTERM end this process at once, silence its standard error, and load and warm up the networks."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
+    CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
     networks = Networks.load(digits, lines)
     warm_up(networks.read_digit)
