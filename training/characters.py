@@ -59,7 +59,7 @@ def look_alike(_: Digits, rng: Generator, kinds: str = "$$#yYvzzZ/") -> Map:
     return written([smooth(stroke, rng) for stroke in LOOK_ALIKES[kinds[rng.integers(len(kinds))]]], rng)
 
 
-sign, equals = partial(look_alike, kinds="$$#"), partial(look_alike, kinds="=")
+sign, equals = partial(look_alike, kinds="$$#"), partial(look_alike, kinds="=")  # = as at the end of an amount
 
 
 def smooth(corners: ArrayLike, rng: Generator) -> NDArray[np.float64]:

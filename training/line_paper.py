@@ -27,7 +27,7 @@ class Random:
 
     def between(self, low: float, high: float) -> Tensor:
         """Draw uniform numbers."""
-        return torch.rand((self.n, 1, 1), generator=self.generator) * (high - low) + low
+        return uniform((self.n, 1, 1), low, high, self.generator)
 
     def chosen(self, share: float) -> Tensor:
         """Choose a share of the strips: 1 for these, 0 for the others."""

@@ -12,11 +12,10 @@ from training.strokes import CELLS, enlarged
 Stroke = Sequence[tuple[float, float]]
 # In heights of a digit; one point is a dot.
 MARKS = {".": [[(0, 0.97)]], "-": [[(0, 0.54), (0.42, 0.52)]]}
-EUROPEAN = {
-    "1": [[(0, 0.38), (0.28, 0.02), (0.3, 0), (0.3, 0.04), (0.28, 1)]],
-    "7": [[(0, 0.1), (0.02, 0.02), (0.5, 0), (0.53, 0.01), (0.38, 0.4), (0.22, 1)], [(0.1, 0.5), (0.5, 0.46)]],
-}
-PLAIN = {"1": [[(0.04, 0), (0, 0.5), (0, 1)]]}
+EUROPEAN_1 = [[(0, 0.38), (0.28, 0.02), (0.3, 0), (0.3, 0.04), (0.28, 1)]]
+EUROPEAN_7 = [[(0, 0.1), (0.02, 0.02), (0.5, 0), (0.53, 0.01), (0.38, 0.4), (0.22, 1)], [(0.1, 0.5), (0.5, 0.46)]]
+PLAIN_1 = [[(0.04, 0), (0, 0.5), (0, 1)]]
+OTHER_FORMS = {"1": [EUROPEAN_1, PLAIN_1], "7": [EUROPEAN_7]}
 SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
 
 
@@ -62,8 +61,9 @@ def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
     """Write a mark or a digit, about 1 high, as one of several people did."""
     if sign in MARKS:
         return MARKS[sign]
-    if sign in EUROPEAN and (share := rng.random()) < 0.5:
-        return EUROPEAN[sign] if share < 0.3 else PLAIN.get(sign, EUROPEAN[sign])
+    forms = OTHER_FORMS.get(sign, [])
+    if rng.random() < 0.3 * len(forms):
+        return forms[rng.integers(len(forms))]
     return centre_lines(50 * int(sign) + 10 * int(rng.integers(5)))
 
 

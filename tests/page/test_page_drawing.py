@@ -41,10 +41,10 @@ def test_the_answer_is_updated_while_the_pen_is_down(page):
     expect(page.locator("#text")).to_have_text("7")
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
     assert shown_bar(page) == 7
+    reads, together = requests_of(page, "read"), requests_of(page, "read", "predict")
     page.mouse.up()
     assert answered(page) == "7"
-    assert len(requests_of(page, "read")) >= 3
-    together = requests_of(page, "read", "predict")
+    assert len(reads) >= 3
     assert all(after[0] >= before[1] for before, after in pairwise(sorted(together))), together  # one at a time
 
 
