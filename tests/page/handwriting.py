@@ -62,7 +62,7 @@ def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
     if sign in MARKS:
         return MARKS[sign]
     forms = OTHER_FORMS.get(sign, [])
-    if rng.random() < 0.3 * len(forms):
+    if forms and rng.random() < 0.3 * len(forms):
         return forms[rng.integers(len(forms))]
     return centre_lines(50 * int(sign) + 10 * int(rng.integers(5)))
 
