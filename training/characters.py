@@ -1,7 +1,7 @@
 """Draw letters, signs, invented characters, scribbles and printed lines, as if by hand: kinds of non-digits."""
 
 import math
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 from HersheyFonts import HersheyFonts
@@ -57,9 +57,6 @@ def letter(_: Digits, rng: Generator, letters: str = LETTERS) -> Map:
 def look_alike(_: Digits, rng: Generator, kinds: str = "$$#yYvzzZ/") -> Map:
     """Draw a sign or letter that resembles a digit: $ an 8 or a 5, y a 4 or a 9, z a 2, and a slash a 1."""
     return written([smooth(stroke, rng) for stroke in LOOK_ALIKES[kinds[rng.integers(len(kinds))]]], rng)
-
-
-sign, equals = partial(look_alike, kinds="$$#"), partial(look_alike, kinds="=")  # = as at the end of an amount
 
 
 def smooth(corners: ArrayLike, rng: Generator) -> NDArray[np.float64]:

@@ -12,22 +12,16 @@ import onnx
 import torch
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from app.inference.classifier import CLASSES, FIRST_WEIGHTS, Classifier
-from app.inference.lines import CHARACTERS, LineNetwork
-from app.preprocess.strips import STRIP_HEIGHT
 from training.errors import TrainingError
-from training.line_net import LineNet
-from training.line_paper import normalised
 from training.model import ACTIVATIONS, DigitNet, Ensemble, Layer, folded
 from training.quantize import Int8Layer, quantized
 from training.run import unfinished
 
 OPSET = 20  # the first with Gelu; with IR version 9, every ONNX Runtime since 1.17 runs it
 MAX_DIFFERENCE = 1e-4  # of any probability, in float32
-MAX_LINE_DIFFERENCE = 1e-3  # of any probability of the line network
-THRESHOLD = 0.5  # the lowest for which 70 % of Omniglot's characters, and 96 % of words, give an empty text
 MAX_ROUNDING = 1e-3  # mean over all probabilities, in 8 bits
 OPERATORS = {"relu": "Relu", "gelu": "Gelu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 
@@ -146,37 +140,4 @@ def differences(model: Ensemble, classifier: Classifier, images: Tensor) -> NDAr
     logits = model(frames)
     ours = torch.cat([logits[:, :CLASSES].softmax(dim=1), logits[:, CLASSES:].sigmoid()], dim=1).cpu().numpy()
     difference: NDArray[np.float32] = np.abs(ours - np.column_stack(classifier(frames.cpu().numpy())))
-    return difference
-
-
-def export_lines(network: LineNet, path: Path, metadata: Mapping[str, str]) -> None:
-    """Write a line network to `path`, if the file, loaded as the service loads it, gives the same probabilities.
-
-    Its input are strips (N, 32, W), its output probabilities (N, W / 2, C). Raises TrainingError if one differs by more
-    than MAX_LINE_DIFFERENCE. No file is left behind.
-    """
-    served = nn.Sequential(network, nn.Softmax(dim=2)).eval()
-    program = torch.onnx.export(
-        served,
-        (torch.zeros(2, STRIP_HEIGHT, 64),),
-        input_names=["strips"],
-        output_names=["probabilities"],
-        dynamic_shapes=({0: "N", 2: 2 * torch.export.Dim("T", min=8)},),
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    assert program is not None
-    program.model.metadata_props.update({**metadata, "characters": CHARACTERS, "threshold": str(THRESHOLD)})
-    with unfinished(path) as file:
-        program.save(file)
-        require_close(line_differences(served, LineNetwork(file)), MAX_LINE_DIFFERENCE, path)
-
-
-@torch.inference_mode()
-def line_differences(served: nn.Module, file: LineNetwork) -> NDArray[np.float32]:
-    """Compute how far the probabilities of the file differ from the network's, on a strip of noise."""
-    pixels = np.random.default_rng(0).integers(0, 256, (STRIP_HEIGHT, 160), np.uint8)
-    expected = served(normalised(torch.from_numpy(np.float32(pixels) / 255)[None]))[0].numpy()
-    difference: NDArray[np.float32] = np.abs(file(pixels) - expected)
     return difference

@@ -1,4 +1,4 @@
-"""Lines of ink for the line network, with what is written around them, and what they say.
+"""Lines of ink for the reader, with what is written around them, and what they say.
 
 A line is a mask of 32 rows, without paper and light: `training.line_paper` paints it anew in every epoch.
 """
@@ -11,10 +11,9 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.inference.lines import OTHER
 from app.preprocess.maps import Map
-from app.preprocess.strips import STRIP_HEIGHT
 from training import line_text
+from training.alphabet import OTHER
 from training.data import Digits
 from training.line_writer import HEIGHT, Glyphs, Writer, chosen
 from training.omniglot import Characters
@@ -22,7 +21,7 @@ from training.paper import levels
 from training.styles import restyle
 from training.writing import Row
 
-WIDEST = 512  # strips, in pixels
+ROWS, WIDEST = 32, 512  # of masks, in pixels
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
 IN_CELLS = 0.15  # share of the numbers that are written into printed cells, or between printed lines
 # The sides of the cells that are printed, by the quarter turns that bring them to the top; and how often.
@@ -41,7 +40,7 @@ class InkLine(NamedTuple):
     mask : NDArray
         (32, w) uint8, ink = 255; printed lines are weaker.
     symbols : tuple of int
-        What it says, as indices of the network's output: no blanks, no two of OTHER in a row.
+        What it says, as classes of the reader: no blanks, no two of OTHER in a row.
     """
 
     mask: NDArray[np.uint8]
@@ -66,14 +65,14 @@ def ink_lines(digits: Digits, others: Characters, count: int, seed: int) -> list
     styled = restyle(digits.images.float() / 255, digits.labels, torch.Generator().manual_seed(seed))
     glyphs = Glyphs(Digits((255 * styled).round().byte(), digits.labels), others, rng)
     while len(found) < count:
-        if (line := ink_line(glyphs, rng)) is not None:
+        if (line := ink_line(glyphs, line_text.pattern(rng), rng)) is not None:
             found.append(line)
     return found
 
 
-def ink_line(glyphs: Glyphs, rng: Generator) -> InkLine | None:
-    """Write a line, and cut a strip around it; None if it would be too wide."""
-    pattern, w = line_text.pattern(rng), Writer(glyphs, rng)
+def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
+    """Write a pattern of `training.line_text`, and cut a strip around it; None if it would be too wide."""
+    w = Writer(glyphs, rng)
     if pattern and not {*pattern} - {*line_text.DIGITS} and rng.random() < IN_CELLS:
         return strip(cells(w, len(pattern)), w.symbols)
     w.write(pattern)
@@ -159,9 +158,9 @@ def cells(w: Writer, count: int) -> Map:
 
 def strip(sheet: Map, symbols: list[int]) -> InkLine | None:
     """Scale a line with its margins to the height of a strip; None if it is too wide, or too narrow for its text."""
-    width = 2 * round(sheet.shape[1] * STRIP_HEIGHT / len(sheet) / 2)
+    width = 2 * round(sheet.shape[1] * ROWS / len(sheet) / 2)
     if not 8 <= width <= WIDEST or width < 4 * len(symbols):
         return None
     image = Image.fromarray(np.uint8(255 * sheet.clip(0, 1)))
-    method = Image.Resampling.BOX if len(sheet) > STRIP_HEIGHT else Image.Resampling.BILINEAR
-    return InkLine(np.asarray(image.resize((width, STRIP_HEIGHT), method)), tuple(symbols))
+    method = Image.Resampling.BOX if len(sheet) > ROWS else Image.Resampling.BILINEAR
+    return InkLine(np.asarray(image.resize((width, ROWS), method)), tuple(symbols))

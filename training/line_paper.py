@@ -1,6 +1,6 @@
 """Paint lines of ink on paper, batch by batch: other pens, paper, print, light, focus and noise each time.
 
-A pure function of tensors and a generator: masks (N, 32, W) → strips (N, 32, W).
+Pure functions of tensors and a generator: masks (N, 32, W) → strips (N, H, W').
 """
 
 import math
@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from app.inference.lines import MIN_SPREAD
-from app.preprocess.strips import MARGIN, STRIP_HEIGHT
-from training.line_ink import InkLine
+from training.line_ink import ROWS, InkLine
 from training.pen import uniform
+from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
 from training.wear import Effects, blurred, thickened, thinned, wear
 
 WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
@@ -43,7 +42,7 @@ class Random:
 def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
     """Pad masks to one width, a multiple of WIDTH_STEP, at random places: (N, 32, W) float in [0, 1]."""
     width = -(-max(line.mask.shape[1] for line in lines) // WIDTH_STEP) * WIDTH_STEP
-    masks = torch.zeros((len(lines), STRIP_HEIGHT, width), dtype=torch.uint8)
+    masks = torch.zeros((len(lines), ROWS, width), dtype=torch.uint8)
     for sheet, line in zip(masks, lines, strict=True):
         spare = width - line.mask.shape[1]
         left = int(torch.randint(spare + 1, (), generator=generator))
@@ -52,29 +51,38 @@ def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
 
 
 def painted(masks: Tensor, generator: Generator) -> Tensor:
-    """Paint ink on paper.
+    """Paint ink (N, 32, W) in [0, 1], ink = 1, on paper: grey pixels (N, 32, W) float."""
+    ink = wear(masks, generator, PENS)
+    contrast = Random(len(masks), generator).between(0.15, 0.95)
+    return wear(1 - contrast * ink, generator, SURROUNDINGS)
+
+
+def strips_of(grey: Tensor) -> Tensor:
+    """Enlarge painted lines to strips, as the service cuts them out of a picture.
 
     Parameters
     ----------
-    masks : Tensor
-        (N, 32, W) float in [0, 1], ink = 1.
-    generator : Generator
-        Source of randomness.
+    grey : Tensor
+        (N, h, W) float: grey pixels, white = 1.
 
     Returns
     -------
     Tensor
-        (N, 32, W) float: grey pixels, each strip with mean 0 and standard deviation 1.
+        (N, HEIGHT, W') float in [-1, 1]: normalised, and padded to the right.
     """
-    ink = wear(masks, generator, PENS)
-    contrast = Random(len(masks), generator).between(0.15, 0.95)
-    return normalised(wear(1 - contrast * ink, generator, SURROUNDINGS))
+    size = HEIGHT, round(grey.shape[2] * HEIGHT / grey.shape[1])
+    return padded(normalised(F.interpolate(grey[:, None], size, mode="bilinear")[:, 0]))
 
 
 def normalised(grey: Tensor) -> Tensor:
-    """Scale each strip to mean 0 and standard deviation 1, as `app.inference.lines` does."""
-    spread = grey.std(dim=(1, 2), keepdim=True, unbiased=False)
-    return (grey - grey.mean(dim=(1, 2), keepdim=True)) / (spread + MIN_SPREAD / 255)
+    """Scale strips (N, H, W), white = 1, as `app.inference.lines` does: the median to 0, the farthest level to ±1."""
+    level = grey - grey.flatten(1).median(dim=1).values[:, None, None]
+    return level / level.abs().amax(dim=(1, 2), keepdim=True).clamp(min=LEAST_CONTRAST / 255)
+
+
+def padded(strips: Tensor) -> Tensor:
+    """Pad strips to the right, to a multiple of PADDING."""
+    return F.pad(strips, (0, -strips.shape[2] % PADDING))
 
 
 def moved(masks: Tensor, generator: Generator) -> Tensor:
@@ -136,18 +144,6 @@ def noisy(grey: Tensor, generator: Generator) -> Tensor:
     return grey + torch.randn(grey.shape, generator=generator) * Random(len(grey), generator).between(0, 0.05)
 
 
-def surrounded(grey: Tensor, generator: Generator) -> Tensor:
-    """Show strips within the margin that `app.preprocess.strips` puts around a whole picture."""
-    _, height, width = grey.shape
-    rows, columns = round(height / (1 + 2 * MARGIN)), round(width / (1 + 2 * MARGIN))
-    inner = F.interpolate(grey[:, None], (rows, columns), mode="bilinear", antialias=True)[:, 0]
-    top = (height - rows) // 2
-    left = top + int(torch.randint(width - columns - 2 * top + 1, (), generator=generator))
-    sheet = inner.flatten(1).median(dim=1).values[:, None, None].repeat(1, height, width)
-    sheet[:, top : top + rows, left : left + columns] = inner
-    return sheet
-
-
 def binarised(grey: Tensor, _: Generator) -> Tensor:
     """Make each pixel black or white."""
     return (grey > (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2).float()
@@ -164,7 +160,6 @@ SURROUNDINGS: Effects = (
     (coarsened, 0.2),
     (blurred, 0.35),
     (noisy, 0.6),
-    (surrounded, 0.25),
     (binarised, 0.1),
     (inverted, 0.25),
 )

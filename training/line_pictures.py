@@ -6,23 +6,24 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.formats import MAX_PIXELS
-from app.preprocess.strips import STRIP_HEIGHT, proposals, strip_side
+from app.preprocess.strips import proposals, strip_side
+from training.alphabet import CHARACTERS, class_of
 from training.errors import TrainingError
-from training.line_paper import normalised
+from training.line_paper import normalised, padded
 from training.pictures import NO_DIGIT, labels_below, read_all
 
 PER_BATCH = 4  # of the user's own lines, beside the written ones
 
 
 class OwnLine(NamedTuple):
-    """A line cut out of a picture: grey pixels (32, w) uint8, and what it says, as indices of the network's output."""
+    """A line cut out of a picture: grey pixels (H, w) uint8, and what it says, as classes of the reader."""
 
     pixels: NDArray[np.uint8]
     symbols: tuple[int, ...]
@@ -56,25 +57,20 @@ def strips_of(content: bytes, texts: list[tuple[int, ...]]) -> list[OwnLine]:
 
 
 def symbols_of(text: str, path: Path) -> tuple[int, ...]:
-    """Convert a line's text to indices of the network's output."""
+    """Convert a line's text to classes of the reader."""
     if text == NO_DIGIT:
-        return (OTHER,)
+        return ()
     if unknown := set(text) - set(CHARACTERS):
         raise TrainingError(f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read.")
-    return tuple(CHARACTERS.index(character) + 1 for character in text)
+    return tuple(map(class_of, text))
 
 
 def added(
     strips: Tensor, texts: Sequence[tuple[int, ...]], own: Sequence[OwnLine], rng: Generator
 ) -> tuple[Tensor, list[tuple[int, ...]]]:
-    """Append some of the user's own lines that are no wider to a batch of strips (N, 32, W)."""
-    width = strips.shape[2]
+    """Append some of the user's own lines to a batch of strips (N, H, W)."""
     some = [own[k] for k in rng.choice(len(own), min(PER_BATCH, len(own)), replace=False)] if own else []
-    fitting = [line for line in some if line.pixels.shape[1] <= width]
-    if not fitting:
-        return strips, list(texts)
-    more = torch.zeros((len(fitting), STRIP_HEIGHT, width))
-    for sheet, line in zip(more, fitting, strict=True):
-        grey = torch.from_numpy(np.float32(line.pixels) / 255)
-        sheet[:, : grey.shape[1]] = normalised(grey[None])[0]
-    return torch.cat([strips, more]), [*texts, *(line.symbols for line in fitting)]
+    sheets = [*strips, *(padded(normalised(torch.from_numpy(line.pixels / np.float32(255))[None]))[0] for line in some)]
+    width = max(sheet.shape[1] for sheet in sheets)
+    wide = [F.pad(sheet, (0, width - sheet.shape[1])) for sheet in sheets]
+    return torch.stack(wide), [*texts, *(line.symbols for line in some)]

@@ -1,7 +1,7 @@
 """What is written in a line to train on, as a pattern.
 
 A pattern has marks and spaces as they are, `d` for a digit, `0` for a zero, `s` and `o` for small ones, `1` for a 1 of
-one stroke, `L` and `l` for letters, `$` and `=` for signs that are not read, and `*` for any other thing.
+one stroke, `L` and `l` for letters, `$` and `=` as they are, and `*` for any other thing.
 """
 
 from collections.abc import Callable
@@ -9,7 +9,8 @@ from collections.abc import Callable
 from numpy.random import Generator
 
 DIGITS, ZEROS, SMALL = "d0so", "0o", "so"
-LETTERS, OTHERS = "Ll", "Ll$=*"
+LETTERS, SIGNS = "Ll", "$="
+OTHERS = LETTERS + SIGNS + "*"
 
 
 def number(rng: Generator, count: int) -> str:

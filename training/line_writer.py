@@ -1,6 +1,6 @@
 """Write a line in one hand, sign by sign: digits, marks, letters and other things, and what they say.
 
-Its symbols are indices of the line network's output. What is neither digit nor mark is one symbol, however long.
+Its symbols are classes of the reader. What is no character of its alphabet is one symbol, however long.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map
 from training import line_text, omniglot
-from training.characters import equals, invented_character, letter, lines, scribble, sign
+from training.alphabet import OTHER, SPACE, class_of
+from training.characters import invented_character, letter, lines, look_alike, scribble
 from training.data import NOTHING, Digits
 from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
@@ -26,14 +26,15 @@ SAME_HAND = 0.7  # share of the lines that are in one hand: every second image o
 NEARBY = 40  # digits by one writer from which those of a line are drawn
 STRAIGHT = 0.5  # share of the 1s that are one straight stroke
 REAL = 0.45  # share of real characters among the other things, if there are any
+LETTERS = 0.3  # share of letters among the rest of them
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
-SPACE = CHARACTERS.index(" ") + 1
+SPACE_CLASS = class_of(SPACE)
 # How close digits are: apart, close, touching, loose; and how often. In digit heights, as all gaps.
 GAPS, GAP_SHARES = ((0.1, 0.45), (0.0, 0.14), (-0.16, 0.05), (0.2, 0.6)), (0.32, 0.3, 0.25, 0.13)
 MARK_GAP, SPACE_GAP = (0.03, 0.3), (0.95, 2.2)
 SLANTS, SLANT_SHARES = ((-0.1, 0.1), (-0.15, 0.45), (0.2, 0.75)), (0.5, 0.35, 0.15)
 Pen = Callable[[Digit], Map]  # redraws a digit
-THINGS = letter, letter, sign, invented_character, scribble, lines, shape, texture, equals
+THINGS = invented_character, scribble, lines, shape, texture
 
 
 class Glyphs:
@@ -89,7 +90,7 @@ class Writer:
         """Add to what the line says; a space too, unless it is beside something else."""
         last = self.symbols[-1] if self.symbols else OTHER
         if is_apart and OTHER not in (last, symbol):
-            self.symbols.append(SPACE)
+            self.symbols.append(SPACE_CLASS)
         if symbol != OTHER or self.symbols[-1:] != [OTHER]:
             self.symbols.append(symbol)
 
@@ -134,23 +135,25 @@ class Writer:
         """Draw a mark, or a 1 as one stroke."""
         width = self.pen_width * self.rng.uniform(0.8, 1.3)
         mask, above = mark(kind, HEIGHT, width, max(0.0, self.slant), self.rng)
-        return mask, CHARACTERS.index(kind) + 1, raised + above
+        return mask, class_of(kind), raised + above
 
     def other(self, kind: str) -> tuple[Map, int, float]:
-        """Draw what is neither digit nor mark."""
+        """Draw what is neither digit nor mark: a letter, a sign or any other thing."""
         rng = self.rng
         while (ink := crop(self.thing(kind))) is None:
             pass
         height = rng.uniform(*{"l": (0.55, 0.75), "=": (0.25, 0.5)}.get(kind, (0.6, 1.15)))
         width = min(ink.shape[1] * height / len(ink), 3)
         mask = resized(ink, (max(2, round(width * HEIGHT)), max(3, round(height * HEIGHT)))).clip(0, 1)
-        return mask, OTHER, (-0.3 if kind == "=" else height - 1) + rng.uniform(-0.1, 0.1)
+        symbol = class_of(kind) if kind in line_text.SIGNS else OTHER
+        return mask, symbol, (-0.3 if kind == "=" else height - 1) + rng.uniform(-0.1, 0.1)
 
     def thing(self, kind: str) -> Map:
         """Draw a letter, a sign or any other thing on a canvas."""
-        if kind in line_text.LETTERS:
-            return letter(NOTHING, self.rng, ALPHABET)
+        if kind in line_text.SIGNS:
+            return look_alike(NOTHING, self.rng, kind)
         if kind == "*" and len(self.glyphs.others) and self.rng.random() < REAL:
             return omniglot.character(self.glyphs.others, self.rng)
-        named = {"$": sign, "=": equals}
-        return named.get(kind, THINGS[int(self.rng.integers(len(THINGS)))])(NOTHING, self.rng)
+        if kind in line_text.LETTERS or self.rng.random() < LETTERS:
+            return letter(NOTHING, self.rng, ALPHABET)
+        return THINGS[int(self.rng.integers(len(THINGS)))](NOTHING, self.rng)

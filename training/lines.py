@@ -1,67 +1,84 @@
-"""Train the line network on lines written with MNIST's training digits, and write its model file.
+"""Make the reader's file: a pretrained recogniser, cut to our alphabet and tuned on lines written with MNIST's digits.
 
-    python -m training.lines                    the recipe `best`: up to 90 minutes on two cores
-    python -m training.lines --recipe quick     up to 5 minutes
+    python -m training.lines                   from the pretrained file, within an hour on two cores
+    python -m training.lines --pictures DIR    from the shipped file, on your own pictures too, within minutes
 
-The lines of ink are written once and cached; paper, light and pens are painted anew in every epoch. The epoch with the
-lowest loss on lines of validation digits is exported.
+So that the network does not forget what it knew, its answers are held near those from before (Li & Hoiem 2016,
+"Learning without forgetting"), and its weights end a share of the way to the tuned ones (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models"). The lines of ink are written once and cached; paper, light and pens are painted anew
+in every epoch.
 """
 
 import argparse
+import copy
+import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
+from onnx import ModelProto, helper
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
 from app.inference.ctc import best_path, symbols_of
-from training import data, line_pictures, omniglot
-from training.calibrate import best_temperature
+from training import data, line_pictures, omniglot, recogniser
+from training.alphabet import CHARACTERS, OTHER
 from training.config import COUNT, LINES_MODEL, add_run_options
-from training.device import faster_precision
-from training.errors import exit_status, until_interrupted
-from training.export import export_lines
+from training.data import Digits
+from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
+from training.graph import Graph
 from training.line_ink import InkLine
-from training.line_net import LineNet
-from training.line_paper import batch_of, painted
+from training.line_paper import batch_of, painted, strips_of
 from training.line_pictures import OwnLine
+from training.others import rows_for_others
+from training.recogniser import BIAS, HEAD, LOGITS
 from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimizer, new_folder, options_in, run_to_resume
 
 RUNS = Path("runs/lines")
-PEAK_LEARNING_RATE, WEIGHT_DECAY = 3e-3, 0.02
-SHORT_STEPS = 350  # at most, and a tenth of the epoch
+START = "start.onnx"  # the network before it is tuned, in the run's folder
+HELD = 1.0  # weight of the divergence from the original answers, per column
+HARDEST = 20.0  # the most that a line adds to the loss: some cannot be read
 CHUNK = 8  # batches that are sorted by width together
-SHORT = 2  # symbols: only such lines are used in the first steps, until the network tells symbols from blanks
-VALIDATION_LINES, SEED, VALIDATION_SEED = 3_000, 0, 10**6
-Outputs = list[tuple[Tensor, list[tuple[int, ...]]]]  # for each batch, logits (N, T, C) and what the lines say
+VALIDATION_LINES, SEED, VALIDATION_SEED = 1_000, 0, 10**6
+Text = tuple[int, ...]  # classes of the reader's alphabet
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe: how many lines are written, how often each is painted, and how the network is trained."""
+    """How many lines are written, how often each is painted, and how the network is tuned.
 
-    lines: int = 96_000
-    epochs: int = 18
-    batch_size: int = 64
+    `share` is how far the exported weights are on the way from the original to the tuned ones.
+    """
+
+    lines: int = 6_000
+    epochs: int = 4
+    batch_size: int = 16
+    rate: float = 1e-4
+    share: float = 0.25
 
 
-RECIPES = {"best": Recipe(), "quick": Recipe(lines=16_000, epochs=2)}
+RECIPES = {"pretrained": Recipe(), "pictures": Recipe(lines=1_600, epochs=2, share=0.5)}
 
 
-def setup(recipe: Recipe, folder: Path) -> Run:
-    """Start a run, or continue the one in the folder."""
-    torch.manual_seed(SEED)
-    network = LineNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(recipe, SEED, network, make_optimizer(network, WEIGHT_DECAY), folder)
+def setup(recipe: Recipe, start: ModelProto, folder: Path, texts: Iterable[Text]) -> Run:
+    """Start a run, or continue the one in the folder.
+
+    In the last layer, only the rows of the blank and of the characters in these texts are trained.
+    """
+    network = Graph(start, LOGITS)
+    is_written = torch.zeros(len(network[BIAS]))
+    is_written[[0, *{symbol for text in texts for symbol in text}]] = 1
+    for name in (HEAD, BIAS):
+        network[name].register_hook(is_written.mul)
+    run = Run(recipe, SEED, network, make_optimizer(network, weight_decay=0), folder, first=recipe.epochs - 1)
     saved = checkpoint(folder, torch.device("cpu"))
     return run.restore(saved) if saved else run
 
@@ -75,119 +92,191 @@ def batches(lines: Sequence[InkLine], size: int, rng: np.random.Generator) -> It
             yield chunk[place * size : (place + 1) * size]
 
 
-def loss_of(logits: Tensor, texts: Sequence[Sequence[int]]) -> Tensor:
-    """Compute the CTC loss (N,) of logits (N, T, C): minus the log-probability of each text."""
-    log_probabilities = logits.float().log_softmax(dim=2).transpose(0, 1)  # (T, N, C)
+def of_alphabet(log_probabilities: Tensor) -> Tensor:
+    """Return the log-probabilities (N, T, C - 1) of the blank and the characters; all other rows count as the blank."""
+    nothing = torch.cat([log_probabilities[:, :, :1], log_probabilities[:, :, OTHER:]], dim=2).logsumexp(dim=2)
+    return torch.cat([nothing[:, :, None], log_probabilities[:, :, 1:OTHER]], dim=2)
+
+
+def loss_of(log_probabilities: Tensor, texts: Sequence[Text]) -> Tensor:
+    """Compute the CTC loss (N,) of log-probabilities (N, T, C): minus the log-probability of each text."""
     lengths = torch.tensor([len(text) for text in texts])
-    targets = torch.tensor([symbol for text in texts for symbol in text])
-    columns = torch.full((len(texts),), len(log_probabilities))
-    return F.ctc_loss(log_probabilities, targets, columns, lengths, reduction="none", zero_infinity=True)
+    targets = torch.tensor([symbol for text in texts for symbol in text], dtype=torch.int64)
+    columns = torch.full((len(texts),), log_probabilities.shape[1])
+    return F.ctc_loss(
+        log_probabilities.transpose(0, 1), targets, columns, lengths, reduction="none", zero_infinity=True
+    )
 
 
-def train_epoch(run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], is_bf16: bool) -> float:
-    """Train for the run's next epoch; return its mean loss per symbol."""
+def text_of(line: InkLine) -> Text:
+    """Return what is read in a line: without what is something else."""
+    return tuple(symbol for symbol in line.symbols if symbol != OTHER)
+
+
+def objective(logits: Tensor, original: Tensor, texts: Sequence[Text]) -> Tensor:
+    """Compute the loss: CTC per symbol, and the divergence of each column from the original answers (N, T, R)."""
+    now, before = logits.log_softmax(dim=2), original.log_softmax(dim=2)
+    read = loss_of(of_alphabet(now), texts).clamp(max=HARDEST).sum() / sum(len(text) + 1 for text in texts)
+    divergence = (before.exp() * (before - now)).sum(dim=2).mean()
+    return read + HELD * divergence
+
+
+def train_epoch(run: Run, original: nn.Module, lines: Sequence[InkLine], own: Sequence[OwnLine]) -> float:
+    """Train for the run's next epoch; return its mean loss."""
     recipe: Recipe = run.config
     rng = np.random.default_rng([run.seed, run.epochs])
     generator = Generator().manual_seed(run.seed * 1000 + run.epochs)
-    count, total = len(lines) // recipe.batch_size, 0.0
-    short = [line for line in lines if len(line.symbols) <= SHORT] if not run.epochs else []
-    first = [*batches(short, recipe.batch_size, rng)][: min(SHORT_STEPS, count // 10)]
-    run.model.train()
-    steps = [*first, *batches(lines, recipe.batch_size, rng)][:count]
+    steps, total = [*batches(lines, recipe.batch_size, rng)], 0.0
     for step, batch in enumerate(tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)):
-        strips = painted(batch_of(batch, generator), generator)
-        strips, texts = line_pictures.added(strips, [line.symbols for line in batch], own, rng)
-        with torch.autocast("cpu", torch.bfloat16, enabled=is_bf16):
-            logits = run.model(strips)
-        loss = loss_of(logits, texts).sum() / sum(len(text) + 1 for text in texts)
+        strips = strips_of(painted(batch_of(batch, generator), generator))
+        strips, texts = line_pictures.added(strips, [text_of(line) for line in batch], own, rng)
+        with torch.no_grad():
+            before = original(strips)
+        loss = objective(run.model(strips), before, texts)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.step(learning_rate(PEAK_LEARNING_RATE, (run.epochs + step / count) / recipe.epochs))
+        run.step(learning_rate(recipe.rate, (run.epochs + step / len(steps)) / recipe.epochs))
         total += loss.item()
-    return total / count
+    return total / len(steps)
 
 
 @torch.inference_mode()
-def outputs(network: nn.Module, lines: Sequence[InkLine]) -> Outputs:
-    """Paint validation lines, always in the same way, and compute the network's logits."""
-    network.eval()
+def validate(network: nn.Module, lines: Sequence[InkLine]) -> tuple[float, float]:
+    """Compute the mean CTC loss of validation lines, painted always in the same way, and the share read wrongly."""
     generator = Generator().manual_seed(VALIDATION_SEED)
     ordered = sorted(lines, key=lambda line: line.mask.shape[1])
-    parts = [ordered[begin : begin + 64] for begin in range(0, len(ordered), 64)]
-    return [(network(painted(batch_of(part, generator), generator)), [line.symbols for line in part]) for part in parts]
-
-
-def validate(found: Outputs) -> tuple[float, float]:
-    """Compute the mean CTC loss per line, and the share of lines whose best path says something else."""
-    losses = torch.cat([loss_of(logits, texts) for logits, texts in found])
-    rows = [pair for logits, texts in found for pair in zip(logits.numpy(), texts, strict=True)]
-    wrong = sum(symbols_of(best_path(row)) != text for row, text in rows)
-    return losses.mean().item(), wrong / len(losses)
+    loss, wrong = 0.0, 0
+    for begin in range(0, len(ordered), 32):
+        part = ordered[begin : begin + 32]
+        strips = strips_of(painted(batch_of(part, generator), generator))
+        columns, texts = of_alphabet(network(strips).log_softmax(dim=2)), [text_of(line) for line in part]
+        loss += loss_of(columns, texts).sum().item()
+        wrong += sum(symbols_of(best_path(row)) != text for row, text in zip(columns.numpy(), texts, strict=True))
+    return loss / len(lines), wrong / len(lines)
 
 
 def next_epoch(
-    run: Run, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine], is_bf16: bool = False
+    run: Run, original: nn.Module, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine]
 ) -> Row:
     """Train for an epoch, and validate."""
-    training_loss = train_epoch(run, lines, own, is_bf16)
-    loss, error = validate(outputs(run.model, held_out))
+    training_loss = train_epoch(run, original, lines, own)
+    loss, error = validate(run.model, held_out)
     return {"training_loss": training_loss, "validation_loss": loss, "validation_error": error}
 
 
-def finish(run: Run, output: Path, held_out: Sequence[InkLine], own: Sequence[OwnLine]) -> str:
-    """Calibrate and export the run's best epoch; summarise it in a sentence."""
-    assert isinstance(run.model, LineNet)
-    run.model.load_state_dict(run.best)
-    found = outputs(run.model, held_out)
-    loss, error = validate(found)
-    temperature = best_temperature(lambda t: sum(loss_of(logits / t, texts).sum().item() for logits, texts in found))
+def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
+    """Return the network whose weights lie a share of the way from the original to the tuned ones."""
+    network = copy.deepcopy(original)
+    with torch.no_grad():
+        for weight, goal in zip(network.parameters(), tuned.parameters(), strict=True):
+            weight.lerp_(goal, share)
+    return network
+
+
+def finish(run: Run, start: ModelProto, output: Path, held_out: Sequence[InkLine], tuned_on: dict[str, str]) -> str:
+    """Mix the weights, and write the file; summarise it in a sentence."""
+    network = mixed(Graph(start, LOGITS), run.model, run.config.share)
+    loss, error = validate(network, held_out)
+    network.write_to(start)
     metadata = {
-        "architecture": "convolutional, CTC",
-        "training_data": f"{run.config.lines:,} lines written with 55,000 of MNIST's training images"
-        + (f", and {len(own)} lines of other pictures" if own else ""),
+        **{entry.key: entry.value for entry in start.metadata_props},
+        **tuned_on,
         "recipe": json.dumps(asdict(run.config)),
         "seed": str(run.seed),
         "epochs": str(run.epochs),
         "validation_loss": f"{loss:.4f}",
         "validation_error_percent": f"{100 * error:.2f}",
-        "temperature": f"{temperature:.2f}",
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    with torch.no_grad():
-        for parameter in run.model.head.parameters():
-            parameter.div_(temperature)
-    export_lines(run.model, output, metadata)
-    return f"{output}: {error:.2%} of validation lines wrong, temperature {temperature:.2f}."
+    recogniser.save(start, output, metadata)
+    return f"{output}: {error:.2%} of validation lines wrong."
+
+
+def sha256(chunks: Iterable[bytes]) -> str:
+    """Return the SHA-256 of bytes."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def from_pretrained(file: Path, others: Path, digits: Digits) -> ModelProto:
+    """Cut the reader's network out of the pretrained file; its metadata say where it comes from.
+
+    `others` is the file of Omniglot's characters. Raises TrainingError if one of both files is missing.
+    """
+    pretrained = recogniser.read_pretrained(file)
+    if not others.is_file():
+        raise TrainingError(f"{others}: no such file. It is images_background.zip of {omniglot.ADDRESS}: --others FILE")
+    rows = rows_for_others(pretrained, digits, omniglot.load(others))
+    start = recogniser.cut(pretrained, rows)
+    origin = {
+        "architecture": f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} more for something else",
+        "origin": f"{recogniser.FILE.name} of {recogniser.WHEEL}, modified: cut to its alphabet, and tuned",
+        "license": recogniser.LICENSE,
+        "pretrained_sha256": recogniser.SHA256,
+        "others_sha256": sha256([others.read_bytes()]),
+    }
+    helper.set_model_props(start, origin)
+    return start
+
+
+def from_shipped() -> ModelProto:
+    """Load the shipped file, to tune it on other pictures; its metadata say where it comes from."""
+    shipped = recogniser.widened(onnx.load(LINES_MODEL))
+    origin = {entry.key: entry.value for entry in shipped.metadata_props}
+    helper.set_model_props(shipped, {**origin, "tuned_from_sha256": sha256([LINES_MODEL.read_bytes()])})
+    return shipped
+
+
+def description(recipe: Recipe, digits: Digits, own: Sequence[OwnLine]) -> dict[str, str]:
+    """Describe what a network is tuned on."""
+    written = f"{recipe.lines:,} lines written with 55,000 of MNIST's training images"
+    described = {"training_data": written, "mnist_sha256": sha256([digits.images.numpy().tobytes()])}
+    if not own:
+        return described
+    pictures = sha256(line.pixels.tobytes() for line in own)
+    return {
+        **described,
+        "training_data": f"{written}, and {len(own)} lines of other pictures",
+        "pictures_sha256": pictures,
+    }
 
 
 def train(arguments: argparse.Namespace) -> int:
-    """Write lines, train, and export; return the exit status."""
-    earlier = run_to_resume(arguments)
-    recipe = Recipe(**options_in(earlier)) if earlier else RECIPES[arguments.recipe]
+    """Write lines, tune, and export; return the exit status."""
+    earlier, others = run_to_resume(arguments), arguments.others or omniglot.FILE
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
-    characters = omniglot.load(arguments.others)
     own = line_pictures.load(arguments.pictures) if arguments.pictures else []
+    if earlier:
+        folder, recipe, start = earlier, Recipe(**options_in(earlier)), onnx.load(earlier / START)
+    else:
+        start = from_shipped() if own else from_pretrained(arguments.pretrained, others, training)
+        recipe = RECIPES["pictures" if own else "pretrained"]
+        folder = new_folder(arguments.runs, asdict(recipe))
+        onnx.save_model(start, folder / START)
+    characters = omniglot.load(others)
     lines = lines_of(training, recipe.lines, SEED, characters)
     held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
-    run = setup(recipe, earlier or new_folder(arguments.runs, asdict(recipe)))
-    precision = faster_precision(torch.device("cpu"))
-    print(f"Training on {len(lines):,} lines in {precision}; the run's folder is {run.folder}")
-    epoch = partial(next_epoch, run, lines, own, held_out, precision == "bf16")
+    texts = [text_of(line) for line in lines] + [line.symbols for line in own]
+    run, original = setup(recipe, start, folder, texts), Graph(start, LOGITS)
+    print(f"Tuning on {len(lines):,} lines; the run's folder is {run.folder}")
+    epoch = partial(next_epoch, run, original, lines, own, held_out)
     status = until_interrupted(partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder)
-    if run.best:
+    if run.epochs == recipe.epochs:
         output = arguments.output or run.folder / LINES_MODEL.name
-        print(finish(run, output, held_out, own))
+        print(finish(run, start, output, held_out, description(recipe, training, own)))
         print(f"To serve it: digits serve --lines-model {output}")
     return status
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    p = argparse.ArgumentParser("python -m training.lines", description="Train the line network.")
-    p.add_argument("--recipe", choices=[*RECIPES], default="best", help="how much to write and to train (best)")
+    p = argparse.ArgumentParser("python -m training.lines", description="Make the file of the network for numbers.")
     p.add_argument("--threads", help="CPU threads (number of cores)", **COUNT)
+    meaning = f"{recogniser.FILE.name} of {recogniser.WHEEL}, which make train-lines fetches ({recogniser.SHOWN})"
+    p.add_argument("--pretrained", type=Path, default=recogniser.FILE, metavar="FILE", help=meaning)
     add_run_options(p, RUNS, LINES_MODEL.name)
     return p.parse_args(argv)
 

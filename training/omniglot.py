@@ -18,6 +18,7 @@ from training.data import DEFAULT_ROOT
 from training.paper import levels
 
 FILE = DEFAULT_ROOT / "omniglot.zip"
+ADDRESS = "https://github.com/brendenlake/omniglot"
 # The alphabets, and the numbers of their characters that look like a digit.
 ALPHABETS = {
     "Alphabet_of_the_Magi": "6 8 10 11 13 17",
@@ -47,7 +48,7 @@ def load(file: Path | None = None) -> list[NDArray[np.uint8]]:
     Parameters
     ----------
     file : Path, optional
-        ``images_background.zip`` of https://github.com/brendenlake/omniglot; by default, data/omniglot.zip.
+        ``images_background.zip`` of ADDRESS; by default, data/omniglot.zip.
     """
     file = file or FILE
     if not file.exists():

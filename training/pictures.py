@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from app.inference.classifier import CLASSES, Classifier
-from app.inference.lines import CHARACTERS
 from app.inference.reading import read_digit
 from app.preprocess.errors import PreprocessError
+from training.alphabet import CHARACTERS
 from training.data import Digits
 from training.errors import TrainingError
 from training.objective import NONE

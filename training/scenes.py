@@ -16,9 +16,9 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 from PIL import Image, ImageOps
 
-from app.inference.lines import CHARACTERS, OTHER
 from app.preprocess.maps import Map, connected
 from training import sample, sheets
+from training.alphabet import CHARACTERS, DEFAULT
 from training.data import Digits
 from training.line_writer import HEIGHT, Glyphs, Pen, Writer
 from training.paper import png, resized
@@ -128,7 +128,7 @@ class Scene:
             writer.row, writer.symbols = Row(HEIGHT), []
             writer.write(part)
             lines.append(turned(scaled(writer.row.cropped(), height / HEIGHT), tilt))
-            texts.append("".join(CHARACTERS[symbol - 1] for symbol in writer.symbols if symbol != OTHER))
+            texts.append("".join(c for c in (CHARACTERS[s - 1 : s] for s in writer.symbols) if c and c in DEFAULT))
         return self.shown(lines, height, rng), ("\n" if "\n" in pattern else "").join(texts)
 
     def shown(self, lines: Lines, height: float, rng: Generator) -> bytes:

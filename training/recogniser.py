@@ -1,0 +1,173 @@
+"""The reader's file: cut out of a pretrained recogniser, and written with 16-bit weights.
+
+The recogniser is PP-OCRv6 small (PaddleOCR's authors, Apache License 2.0), as in the wheel of rapidocr. Its last layer
+has a row for each of 18,710 characters. The reader keeps those of its alphabet and, for something else, those that are
+most active on what is no number.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx.utils import Extractor
+
+from training.alphabet import CHARACTERS, DIGITS, MARKS, SPACE
+from training.data import DEFAULT_ROOT
+from training.errors import TrainingError
+from training.run import unfinished
+
+WHEEL = "rapidocr 3.10.0"
+LICENSE = "Apache-2.0, copyright PaddleOCR's authors"
+SHOWN = "data/rapidocr/models/PP-OCRv6_rec_small.onnx"
+FILE = DEFAULT_ROOT.parent / SHOWN
+SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
+FIRST, LAST, FEATURES = "conv2d_68.w_0", "linear_8", "p2o.pd_op.transpose.8.0"  # names in its graph
+HEIGHT, STRIDE, PADDING = 48, 8, 160  # of strips; their widths are padded to multiples of PADDING
+LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
+HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+HALF = ".half"  # ends the name of an array that is stored in 16 bits
+Floats = NDArray[np.float32]
+
+
+def read_pretrained(path: Path) -> ModelProto:
+    """Read the pretrained file, and only that one; raise TrainingError for any other."""
+    expected = f"expected {FILE.name} of {WHEEL}. To fetch it: make train-lines"
+    if not path.is_file():
+        raise TrainingError(f"{path}: no such file; {expected}")
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != SHA256:
+        raise TrainingError(f"{path}: another network, another version or a truncated file; {expected}")
+    return onnx.load_from_string(data)
+
+
+def characters_of(pretrained: ModelProto) -> list[str]:
+    """Return the character of each row of the last layer; that of the blank is empty."""
+    text = next(entry.value for entry in pretrained.metadata_props if entry.key == "character")
+    return ["", *text.split("\n")[:-1], " "] if text.endswith("\n") else ["", *text.split("\n"), " "]
+
+
+def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
+    """Cut the reader's network out of the pretrained one.
+
+    Parameters
+    ----------
+    pretrained : ModelProto
+        The pretrained network: (N, 3, 48, W) → probabilities of its characters, for each STRIDE pixels.
+    others : sequence of int
+        The rows of its last layer that stand for something else.
+
+    Returns
+    -------
+    ModelProto
+        ``strips`` (N, 48, W) float32, grey → ``probabilities`` (N, W / 8, C) float32 over the blank, CHARACTERS and
+        something else; its value ``logits`` has a column for each of the rows.
+    """
+    trunk = Extractor(pretrained).extract_model(["x"], [FEATURES]).graph
+    arrays = {t.name: numpy_helper.to_array(t) for t in pretrained.graph.initializer}
+    known = [0, *map(characters_of(pretrained).index, CHARACTERS)]
+    rows = [*known, *others]
+    weights = {t.name: arrays[t.name] for t in trunk.initializer}
+    weights[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)  # the three colours are one grey
+    weights |= {HEAD: arrays[f"{LAST}.w_0"][:, rows], BIAS: arrays[f"{LAST}.b_0"][rows]}
+    weights |= {
+        "zero": np.array([0]),
+        "known": np.array([len(known)]),
+        "all": np.array([len(rows)]),
+        "axis": np.array([2]),
+    }
+    nodes = [helper.make_node("Unsqueeze", ["strips"], ["x"], axes=[1]), *trunk.node, *head()]
+    strips = helper.make_tensor_value_info("strips", TensorProto.FLOAT, ["N", HEIGHT, "W"])
+    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", "T", len(known) + 1])
+    initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, "Reader", [strips], [probabilities], initializers)
+    model = helper.make_model(graph, opset_imports=pretrained.opset_import, ir_version=9)
+    onnx.checker.check_model(model)
+    return model
+
+
+def head() -> list[NodeProto]:
+    """Make the last layer, and sum what is something else."""
+    return [
+        helper.make_node("MatMul", [FEATURES, HEAD], ["products"]),
+        helper.make_node("Add", ["products", BIAS], [LOGITS]),
+        helper.make_node("Softmax", [LOGITS], ["shares"], axis=2),
+        helper.make_node("Slice", ["shares", "zero", "known", "axis"], ["characters"]),
+        helper.make_node("Slice", ["shares", "known", "all", "axis"], ["rest"]),
+        helper.make_node("ReduceSum", ["rest"], ["something else"], axes=[2], keepdims=1),
+        helper.make_node("Concat", ["characters", "something else"], ["probabilities"], axis=2),
+    ]
+
+
+def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[int]:
+    """Choose the rows for something else: all Latin letters, and the most active ones, none of CHARACTERS.
+
+    Parameters
+    ----------
+    shares : NDArray
+        (N, R) float32: for each picture of something else, the highest probability of each row.
+    characters : sequence of str
+        The R rows' characters.
+    count : int
+        How many to choose.
+    """
+    activity = shares.sum(axis=0)
+    activity[[0, *map(characters.index, CHARACTERS)]] = -1
+    activity[[*map(characters.index, LETTERS)]] = np.inf
+    return sorted(np.argsort(-activity, kind="stable")[:count].tolist())
+
+
+def describe(model: ModelProto, metadata: dict[str, str]) -> None:
+    """Write into a reader's file what serving needs to know, and where it comes from."""
+    form = {
+        "characters": CHARACTERS,
+        "digits": DIGITS,
+        "marks": MARKS,
+        "space": SPACE,
+        "stride": str(STRIDE),
+        "padding": str(PADDING),
+        "least_contrast": str(LEAST_CONTRAST),
+    }
+    helper.set_model_props(model, {**form, **metadata})
+
+
+def halved(model: ModelProto) -> ModelProto:
+    """Return a copy whose weights are stored in 16 bits, and widened when the file is loaded."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    casts = []
+    for tensor in copy.graph.initializer:
+        array, name = numpy_helper.to_array(tensor), tensor.name
+        if array.dtype == np.float32 and array.size > 1:
+            tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), name + HALF))
+            casts.append(helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *copy.graph.node]
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
+
+
+def widened(model: ModelProto) -> ModelProto:
+    """Return a copy whose weights are stored in 32 bits: the inverse of `halved`."""
+    copy = ModelProto()
+    copy.CopyFrom(model)
+    for tensor in copy.graph.initializer:
+        if tensor.name.endswith(HALF):
+            array = numpy_helper.to_array(tensor).astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name.removesuffix(HALF)))
+    nodes = [node for node in copy.graph.node if node.op_type != "Cast" or not node.input[0].endswith(HALF)]
+    del copy.graph.node[:]
+    copy.graph.node.extend(nodes)
+    return copy
+
+
+def save(model: ModelProto, path: Path, metadata: dict[str, str]) -> None:
+    """Write a reader's file with 16-bit weights."""
+    described = halved(model)
+    describe(described, metadata)
+    with unfinished(path) as file:
+        onnx.save_model(described, file)
