@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
-from training.alphabet import CHARACTERS, DIGITS, MARKS, SPACE
+from training.alphabet import CHARACTERS, MARKS, SPACE
 from training.data import DEFAULT_ROOT
 from training.errors import TrainingError
 from training.run import unfinished
@@ -30,6 +30,7 @@ HEIGHT, STRIDE, PADDING = 48, 8, 160  # of strips; their widths are padded to mu
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
 HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+THRESHOLD = 0.5
 HALF = ".half"  # ends the name of an array that is stored in 16 bits
 Floats = NDArray[np.float32]
 
@@ -125,12 +126,12 @@ def describe(model: ModelProto, metadata: dict[str, str]) -> None:
     """Write into a reader's file what serving needs to know, and where it comes from."""
     form = {
         "characters": CHARACTERS,
-        "digits": DIGITS,
         "marks": MARKS,
         "space": SPACE,
         "stride": str(STRIDE),
         "padding": str(PADDING),
         "least_contrast": str(LEAST_CONTRAST),
+        "threshold": str(THRESHOLD),
     }
     helper.set_model_props(model, {**form, **metadata})
 

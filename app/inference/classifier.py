@@ -7,7 +7,7 @@ import hashlib
 import math
 import os
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -39,8 +39,8 @@ class Model:
     ----------
     path : Path
         The file.
-    accepted : sequence of list of Node
-        The inputs and outputs that it may have.
+    is_accepted : callable
+        Whether these may be its input and its outputs.
     expected : str
         The same, for the error message if it has others.
     training : str
@@ -61,7 +61,7 @@ class Model:
         The file is missing, unreadable or not ONNX, or has other inputs or outputs.
     """
 
-    def __init__(self, path: Path, accepted: Sequence[list[Node]], expected: str, training: str) -> None:
+    def __init__(self, path: Path, is_accepted: Callable[[list[Node]], bool], expected: str, training: str) -> None:
         try:
             file = path.open("rb")
             weakref.finalize(self, file.close)  # it stays open until then
@@ -75,7 +75,7 @@ class Model:
         self._session = open_session(path, self.path)
         outputs = [node for node in self._session.get_outputs() if not node.name.startswith(INSIDE)]
         nodes = [*self._session.get_inputs(), *outputs]
-        if [shape_of(node) for node in nodes] not in accepted or any(node.type != "tensor(float)" for node in nodes):
+        if not is_accepted([*map(shape_of, nodes)]) or any(node.type != "tensor(float)" for node in nodes):
             found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
             raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
         self._outputs = [node.name for node in outputs]
@@ -164,7 +164,7 @@ class Classifier(Model):
     def __init__(self, path: Path) -> None:
         nodes: list[Node] = [("pixels", [PIXELS]), ("probabilities", [CLASSES]), ("legibility", [])]
         expected = f"pixels (N, {PIXELS}), probabilities (N, {CLASSES}) and legibility (N,)"
-        super().__init__(path, [nodes, nodes[:-1]], expected, "training.train")
+        super().__init__(path, [nodes, nodes[:-1]].__contains__, expected, "training.train")
         widths = {node.name: node.shape[-1] for node in self._session.get_outputs() if node.name.startswith(INSIDE)}
         shapes = [shape_in(text) for text in self.metadata.get("layers", "").split()]
         names = [f"hidden_0_{number}" for number in range(len(shapes))]

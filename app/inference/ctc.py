@@ -4,6 +4,7 @@ Arrays of probabilities are (T, C): a row for each column of a strip. Class 0 is
 column; it stands for its classes without repetitions and then without blanks.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 
 import numpy as np
@@ -24,7 +25,7 @@ def best_path(probabilities: Probabilities) -> Path:
     return path
 
 
-def best_path_with(probabilities: Probabilities, counted: range, count: int) -> Path:
+def best_path_with(probabilities: Probabilities, counted: Sequence[int], count: int) -> Path:
     """Return the most probable path with so many of the counted symbols; [] if that is too unlikely.
 
     Dynamic programming over the columns, the class of each, and the number of counted symbols so far.

@@ -6,13 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Model, ModelError, Node
-from app.preprocess.strips import STRIP_HEIGHT
-
-CHARACTERS = "0123456789.,-/: "  # after the blank of CTC
-OTHER = len(CHARACTERS) + 1  # the last class: something else
-CLASSES = OTHER + 1
-STRIDE = 2  # pixels of a strip per column of the output
-MIN_SPREAD = 2.55  # of 255 levels: added to the standard deviation, which is 0 for a blank strip
+from app.inference.form import Form
 
 
 class LineNetwork(Model):
@@ -21,33 +15,34 @@ class LineNetwork(Model):
     Parameters
     ----------
     path : Path
-        An ONNX file with input ``strips`` float32 (N, 32, W), output ``probabilities`` float32 (N, W / 2, 18) over the
-        blank, CHARACTERS and something else, and CHARACTERS as ``characters`` in its metadata.
+        An ONNX file with input ``strips`` float32 (N, H, W) and output ``probabilities`` float32 (N, W / stride, C)
+        over the blank, its characters and something else. Its metadata are those of `Form`.
 
     Attributes
     ----------
-    characters : str
-        CHARACTERS.
-    threshold : float
-        From the metadata, else 0.5: the square of the probability from which a symbol counts for a reading.
+    form : Form
+        What the file says of the network.
 
     Raises
     ------
     ModelError
-        As for `Model`, or the metadata name no characters, or others, or no number as the threshold.
+        As for `Model`, or the metadata do not describe the network.
     """
 
     def __init__(self, path: Path) -> None:
-        nodes: list[Node] = [("strips", [STRIP_HEIGHT, None]), ("probabilities", [None, CLASSES])]
-        expected = f"strips (N, {STRIP_HEIGHT}, W) and probabilities (N, W / {STRIDE}, {CLASSES})"
-        super().__init__(path, [nodes], expected, "training.lines")
-        self.characters = self.metadata.get("characters", "")
+        super().__init__(path, is_line_network, "strips (N, H, W) and probabilities (N, T, C)", "training.lines")
+        (height, _), (_, classes) = (
+            node.shape[1:] for node in (*self._session.get_inputs(), *self._session.get_outputs())
+        )
         try:
-            self.threshold = float(self.metadata.get("threshold", "0.5"))
-        except ValueError as error:
-            raise ModelError(f"{path}: the threshold in its metadata is not a number.") from error
-        if self.characters != CHARACTERS:
-            raise ModelError(f'{path}: its metadata name no characters, or others than "{CHARACTERS}".')
+            self.form = Form.of(height, self.metadata)
+        except (KeyError, ValueError) as error:
+            raise ModelError(
+                f"{path}: its metadata do not describe a network for numbers ({error}), as in files of version 1: "
+                "use the file that is shipped, or make one with python -m training.lines."
+            ) from error
+        if classes != self.form.classes:
+            raise ModelError(f"{path}: has {classes} classes, but its metadata name {self.form.classes}.")
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute what is written in a strip.
@@ -55,18 +50,32 @@ class LineNetwork(Model):
         Parameters
         ----------
         pixels : NDArray
-            (32, w) uint8: grey levels. They are normalised by their own mean and standard deviation, so that the result
-            depends on no other strip.
+            (H, w) uint8: grey levels.
 
         Returns
         -------
         NDArray
-            (columns, 18) float32, a column for each STRIDE pixels: the probabilities of the blank, the characters and
-            something else, which sum to 1.
+            (columns, C) float32, a column for each `stride` pixels of the padded strip: the probabilities of the blank,
+            the characters and something else, which sum to 1.
         """
-        levels = pixels.astype(np.float32)
-        normal = (levels - levels.mean()) / (levels.std() + MIN_SPREAD)
-        even = np.pad(normal, ((0, 0), (0, -normal.shape[1] % STRIDE)), mode="edge")
-        (batch,) = self.run("strips", even[None])
+        strip = normalised(pixels, self.form.least_contrast)
+        padded = np.pad(strip, ((0, 0), (0, -strip.shape[1] % self.form.padding)))
+        (batch,) = self.run("strips", padded[None])
         columns: NDArray[np.float32] = batch[0]
         return columns
+
+
+def normalised(pixels: NDArray[np.uint8], least_contrast: float) -> NDArray[np.float32]:
+    """Scale grey levels (H, w): the median, which is the ground, becomes 0, and the farthest level ±1."""
+    levels = pixels - np.float32(np.median(pixels))
+    strip: NDArray[np.float32] = levels / max(np.float32(least_contrast), np.abs(levels).max())
+    return strip
+
+
+def is_line_network(nodes: list[Node]) -> bool:
+    """Return whether these are the input and the output of a line network."""
+    names, shapes = zip(*nodes, strict=True)
+    if names != ("strips", "probabilities") or [len(shape) for shape in shapes] != [2, 2]:
+        return False
+    (height, width), (_, classes) = shapes
+    return height is not None and width is None and classes is not None

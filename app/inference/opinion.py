@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier, ModelError, log_odds_of
 from app.inference.ctc import BLANK, best_path, symbols_of
-from app.inference.lines import OTHER, LineNetwork
-from app.inference.transcript import DIGITS, SPACE
+from app.inference.form import Form
+from app.inference.lines import LineNetwork
 from app.preprocess.decode import Picture
 from app.preprocess.maps import Box
 from app.preprocess.strips import strips_of_digit
@@ -81,9 +81,11 @@ class SecondOpinion:
         (NDArray, float, bool)
             The same, combined; and whether the line network reads several digits.
         """
-        outputs = [self.network(strip.pixels) for strip in strips_of_digit(picture, box)]
-        seen = np.stack([digit_probabilities(output) for output in outputs])
-        has_several = any(sum(map(DIGITS.__contains__, symbols_of(best_path(output)))) > 1 for output in outputs)
+        form = self.network.form
+        strips = strips_of_digit(picture, box, form.height)
+        outputs = [form.only(self.network(strip.pixels), None) for strip in strips]
+        seen = np.stack([digit_probabilities(output, form) for output in outputs])
+        has_several = any(sum(map(form.digits.__contains__, symbols_of(best_path(output)))) > 1 for output in outputs)
         return *combined(probabilities, legibility, seen, self.weights), has_several
 
 
@@ -97,15 +99,15 @@ def combined(
     return (likely / likely.sum()).astype(np.float32), float(1 / (1 + np.exp(-odds)))
 
 
-def digit_probabilities(output: NDArray[np.float32]) -> NDArray[np.float64]:
+def digit_probabilities(output: NDArray[np.float32], form: Form) -> NDArray[np.float64]:
     """Return the probability (10,) that a strip shows this digit and no other, given the line network's output.
 
     Something else and spaces count as blank. The sum over all paths, blanks, then a digit, then blanks, is computed
     column by column.
     """
-    blank = output[:, [BLANK, OTHER, SPACE]].sum(axis=1, dtype=np.float64)
-    before, during, after = 1.0, np.zeros(len(DIGITS)), np.zeros(len(DIGITS))
-    for nothing, digits in zip(blank, output[:, DIGITS].astype(np.float64), strict=True):
+    blank = output[:, [BLANK, form.other, form.gap]].sum(axis=1, dtype=np.float64)
+    before, during, after = 1.0, np.zeros(len(form.digits)), np.zeros(len(form.digits))
+    for nothing, digits in zip(blank, output[:, form.digits].astype(np.float64), strict=True):
         after = (after + during) * nothing
         during = (during + before) * digits
         before *= nothing

@@ -4,7 +4,7 @@ The line network reads the strips of each proposal. The proposal for which most 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, pairwise
@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.ctc import BLANK, TINY, best_path, best_path_with, spans_of
-from app.inference.lines import CHARACTERS, CLASSES, OTHER, LineNetwork
+from app.inference.lines import LineNetwork
 from app.inference.stage import Stage, Stopwatch
-from app.inference.transcript import DIGITS, MARKS, Transcript
+from app.inference.transcript import Transcript
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import MAX_DIGITS, TooMuchWriting
 from app.preprocess.formats import MAX_PIXELS
@@ -25,6 +25,7 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Proposal, proposals, strip_side
 
 LINE = 0.5  # cost of a further line, in symbols
+SURE = 0.95  # probability of a text from which no further proposal is read
 Hypothesis = tuple[Transcript, ...]  # to read a proposal: a transcript for each of its lines
 
 
@@ -139,6 +140,7 @@ def read_text(
     page: int | None = None,
     turns: Sequence[int] = (0,),
     alternatives: int = 0,
+    characters: str | None = None,
 ) -> Text:
     """Read what is written in one picture.
 
@@ -156,6 +158,8 @@ def read_text(
         By how many degrees the picture may have to be turned, counter-clockwise. The most certain text is the answer.
     alternatives : int
         Number of other texts to return for each line.
+    characters : str, optional
+        The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
 
     Raises
     ------
@@ -170,9 +174,8 @@ def read_text(
     texts = []
     for turn in turns:
         try:
-            found = proposals(picture.turned(turn))
-            watch.end("preprocess")
-            texts.append(text_of(found, network, length, alternatives)._replace(turn=turn))
+            found = proposals(picture.turned(turn), network.form.height)
+            texts.append(text_of(found, network, length, alternatives, characters)._replace(turn=turn))
             watch.end("inference")
         except TooMuchWriting:  # perhaps not in another direction
             if not texts and turn == turns[-1]:
@@ -186,17 +189,21 @@ def read_text(
 
 
 def text_of(
-    proposals: Sequence[Proposal], network: LineNetwork, length: int | None = None, alternatives: int = 0
+    proposals: Iterable[Proposal],
+    network: LineNetwork,
+    length: int | None = None,
+    alternatives: int = 0,
+    characters: str | None = None,
 ) -> Text:
     """Read the text of a picture.
 
     Parameters
     ----------
-    proposals : sequence of Proposal
-        The proposals for its lines.
+    proposals : iterable of Proposal
+        The proposals for its lines. Once the network is sure, no further one is made.
     network : LineNetwork
         The network.
-    length, alternatives
+    length, alternatives, characters
         As in `read_text`.
 
     Returns
@@ -209,31 +216,47 @@ def text_of(
     TooMuchWriting
         In all proposals, a line has more than MAX_DIGITS digits.
     """
-    found = list(filter(None, (hypothesis_of(proposal, network, length) for proposal in proposals)))
-    few = [hypothesis for hypothesis in found if all(digits_in(line) <= MAX_DIGITS for line in hypothesis)]
-    if found and not few:
+    found = list[Hypothesis]()
+    is_too_long = False
+    for proposal in proposals:
+        hypothesis = hypothesis_of(proposal, network, length, characters)
+        if any(digits_in(line) > MAX_DIGITS for line in hypothesis):
+            is_too_long = True
+        elif hypothesis:
+            found.append(hypothesis)
+            if is_sure(hypothesis):
+                break
+    if is_too_long and not found:
         raise TooMuchWriting
-    best = max(few, key=partial(score, threshold=network.threshold), default=())
-    if length is None and score(best, network.threshold) <= 0:
+    best = max(found, key=partial(score, threshold=network.form.threshold), default=())
+    if length is None and score(best, network.form.threshold) <= 0:
         best = tuple(replace(line, spans=[]) for line in best)
     return Text(tuple(line_of(line, alternatives) for line in best if line.signs), certainty(best))
 
 
-def hypothesis_of(proposal: Proposal, network: LineNetwork, length: int | None) -> Hypothesis:
+def hypothesis_of(
+    proposal: Proposal, network: LineNetwork, length: int | None = None, characters: str | None = None
+) -> Hypothesis:
     """Return the most probable way to read a proposal, with exactly `length` digits if given; () if there is none."""
-    outputs = [network(strip.pixels) for strip in proposal]
-    blank = np.eye(1, CLASSES, BLANK)
+    form = network.form
+    outputs = [form.only(network(strip.pixels), characters) for strip in proposal]
+    blank = np.eye(1, form.classes, BLANK)
     columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
-    path = best_path(columns) if length is None else best_path_with(columns, DIGITS, length)
+    path = best_path(columns) if length is None else best_path_with(columns, form.digits, length)
     ends = accumulate((len(output) + 1 for output in outputs), initial=0)
     paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
     parts = zip(proposal, outputs, paths, strict=bool(path))
-    return tuple(Transcript(strip, output, spans_of(own)) for strip, output, own in parts)
+    return tuple(Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts)
 
 
 def digits_in(line: Transcript) -> int:
     """Count the digits in a line."""
-    return sum(symbol in DIGITS for symbol, _, _ in line.spans)
+    return sum(symbol in line.form.digits for symbol, _, _ in line.spans)
+
+
+def is_sure(hypothesis: Hypothesis) -> bool:
+    """Return whether further proposals are unlikely to be better."""
+    return any(line.signs for line in hypothesis) and certainty(hypothesis) >= SURE
 
 
 def score(hypothesis: Hypothesis, threshold: float) -> float:
@@ -255,16 +278,17 @@ def certainty(hypothesis: Hypothesis) -> float:
 
 def line_of(line: Transcript, alternatives: int) -> TextLine:
     """Convert a line that has digits or marks."""
+    form = line.form
     digits: list[Digit] = []
     marks: list[Mark] = []
     places = line.places()
     for (place, ink), (symbol, first, last) in zip(places, line.spans, strict=True):
         box, columns = line.strip.box(*place), line.output[first : last + 1]
-        if symbol in DIGITS:
-            shares = np.exp(np.log(np.maximum(columns[:, DIGITS], TINY)).mean(axis=0))
-            digits.append(Digit(box, shares / shares.sum(), 1 - float(columns[:, OTHER].min()), ink))
-        elif symbol in MARKS:
-            marks.append(Mark(CHARACTERS[symbol - 1], box))
+        if symbol in form.digits:
+            shares = np.exp(np.log(np.maximum(columns[:, form.digits], TINY)).mean(axis=0))
+            digits.append(Digit(box, shares / shares.sum(), 1 - float(columns[:, form.other].min()), ink))
+        elif form.is_sign(symbol):
+            marks.append(Mark(form.characters[symbol - 1], box))
     around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
     text = line.text([place for place, _ in places])
     others = line.alternatives(alternatives) if alternatives else ()

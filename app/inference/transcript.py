@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.ctc import BLANK, Spans, likeliest, log_probability
-from app.inference.lines import CHARACTERS, OTHER, STRIDE
+from app.inference.form import Form, moved
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Strip
 
-DIGITS, MARKS, SPACE = range(1, 11), range(11, 16), 16  # classes
-REACH = 24  # maximum distance of a symbol's ink from its columns, in pixels of the strip
+REACH = 0.75  # maximum distance of a symbol's ink from its columns, in heights of the strip
 GAP = 0.9  # width of a space, in digit heights
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
 
@@ -29,51 +28,37 @@ class Transcript:
     strip : Strip
         The strip.
     output : NDArray
-        (T, 18) float32: the network's probabilities.
+        (T, C) float32: the network's probabilities; those of characters that are not wanted are 0.
+    form : Form
+        The form of the network.
     spans : list of tuple of int
         The class of each symbol that was read, from left to right, and its first and last column.
     """
 
     strip: Strip
     output: NDArray[np.float32]
+    form: Form
     spans: Spans
 
     @property
     def signs(self) -> int:
         """The number of digits and marks."""
-        return sum(symbol < SPACE for symbol, _, _ in self.spans)
+        return sum(self.form.is_sign(symbol) for symbol, _, _ in self.spans)
 
     @cached_property
     def confidence(self) -> float:
-        """The probability of the text, times the share of the columns with writing that are not something else.
-
-        In the probability, something else counts as blank. Without digits and marks, spaces do too.
-        """
-        ignored = [OTHER] if self.signs else [OTHER, SPACE]
+        """The probability of the text. Something else counts as blank, and without digits and marks, spaces do too."""
+        ignored = [self.form.other] if self.signs else [self.form.other, self.form.gap]
         symbols = [span[0] for span in self.spans if span[0] not in ignored]
-        return self.share * min(1.0, math.exp(log_probability(self.columns(ignored), symbols)))
-
-    @property
-    def share(self) -> float:
-        """The share of the columns with writing that are not something else."""
-        best = self.output.argmax(axis=1)
-        written = best[best != BLANK]
-        return float((written != OTHER).mean()) if self.signs and len(written) else 1.0
-
-    def columns(self, ignored: Sequence[int]) -> NDArray[np.float32]:
-        """Return the probabilities, with some classes counted as blank."""
-        columns = self.output.copy()
-        columns[:, BLANK] += columns[:, ignored].sum(axis=1)
-        columns[:, ignored] = 0
-        return columns
+        return min(1.0, math.exp(log_probability(moved(self.output, ignored, BLANK), symbols)))
 
     def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
         """Return the most probable other texts, and the probability of each; spaces do not matter."""
-        own = tuple(symbol for symbol, _, _ in self.spans if symbol < SPACE)
-        found = likeliest(self.columns([OTHER, SPACE]), count + 1)
+        own = tuple(symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol))
+        found = likeliest(moved(self.output, [self.form.other, self.form.gap], BLANK), count + 1)
         others = [(symbols, probability) for symbols, probability in found if symbols not in (own, ())]
         return tuple(
-            ("".join(CHARACTERS[symbol - 1] for symbol in symbols), self.share * probability)
+            ("".join(self.form.characters[symbol - 1] for symbol in symbols), probability)
             for symbols, probability in others[:count]
         )
 
@@ -83,12 +68,18 @@ class Transcript:
         There is a space where the network reads one, where something else separates, and where a gap is about as wide
         as the digits are high: far from both of its ends, the network cannot see how wide a gap is.
         """
-        heights = [box.bottom - box.top for box, span in zip(boxes, self.spans, strict=True) if span[0] in DIGITS]
-        gap, end, written = GAP * float(np.median(heights)) if heights else math.inf, math.inf, ""
-        for box, (symbol, _, _) in zip(boxes, self.spans, strict=True):
-            written += " " if symbol >= SPACE or box.left - end >= gap else ""
-            if symbol < SPACE:
-                written, end = written + CHARACTERS[symbol - 1], box.right
+        symbols = [span[0] for span in self.spans]
+        digits = [box for box, symbol in zip(boxes, symbols, strict=True) if symbol in self.form.digits]
+        gap = GAP * float(np.median([box.bottom - box.top for box in digits])) if digits else math.inf
+        end = math.inf
+        written = ""
+        for box, symbol in zip(boxes, symbols, strict=True):
+            is_sign = self.form.is_sign(symbol)
+            if not is_sign or box.left - end >= gap:
+                written += " "
+            if is_sign:
+                written += self.form.characters[symbol - 1]
+                end = box.right
         return " ".join(written.split())
 
     def places(self) -> list[tuple[Box, Map]]:
@@ -98,13 +89,14 @@ class Transcript:
         empty.
         """
         pixels = self.strip.pixels.astype(np.float32)
-        away, width = np.abs(pixels - np.median(pixels)), pixels.shape[1]
-        reached = [(max(0, STRIDE * a - REACH), min(width, STRIDE * (b + 1) + REACH)) for _, a, b in self.spans]
+        away, (height, width) = np.abs(pixels - np.median(pixels)), pixels.shape
+        edges = [self.form.stride * np.array([first, last + 1]) for _, first, last in self.spans]
+        reached = [(edge + REACH * height * np.array([-1, 1])).astype(int).clip(0, width).tolist() for edge in edges]
         near = np.concatenate([np.arange(left, right) for left, right in reached])
         ink = away / max(1.0, float(np.percentile(away[:, near], 95)))
         inked = ink >= INKED
-        between = [(STRIDE * a + 1, STRIDE * b + 1) for (_, _, a), (_, b, _) in pairwise(self.spans)]
-        cuts = [left + int(inked[:, left : right + 1].sum(axis=0).argmin()) for left, right in between]
+        middles = [min(width - 1, int(edge.mean())) for edge in edges]
+        cuts = [left + int(inked[:, left : right + 1].sum(axis=0).argmin()) for left, right in pairwise(middles)]
         limits = zip(reached, [0, *cuts], [*cuts, width], strict=True)
         boxes = [box_in(inked, max(left, after), min(right, before)) for (left, right), after, before in limits]
         return [(box, ((ink[box.slices] - GROUND) / (1 - GROUND)).clip(0, 1)) for box in boxes]

@@ -19,15 +19,14 @@ from app.preprocess.lines import Floats, Line, lines_of
 from app.preprocess.maps import Box, sample
 from app.preprocess.pieces import Components
 
-STRIP_HEIGHT = 32
-MIN_WIDTH = 16  # of a strip, in pixels
+NARROWEST = 0.5  # width of a strip over its height: narrower lines get a margin at both ends
 MIN_SHAPE, MAX_SHAPE = 0.3, 20  # width of a picture that may be one line, over its height
 MAX_STRIPS = 40  # of all proposals together
 # Larger pictures are downscaled to about this many pixels, and to find their ink, to fewer.
 PIXELS, INK_PIXELS = 640 * 640, 200 * 200
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 LEVEL = 0.3  # ink threshold
-MARGIN, END_MARGIN = 0.2, 0.3  # above and below a line, and at its ends, in digit heights
+MARGIN, END_MARGIN = 0.1, 0.3  # above and below a line of ink, and at its ends, in digit heights
 
 
 class Strip(NamedTuple):
@@ -36,7 +35,7 @@ class Strip(NamedTuple):
     Attributes
     ----------
     pixels : NDArray
-        (STRIP_HEIGHT, w) uint8: grey levels, of either polarity.
+        (H, w) uint8: grey levels, of either polarity.
     place : NDArray
         (2, 3) float64: the affine map from pixels (x, y, 1) of the strip to pixels (x, y) of the upright picture.
     size : tuple of int
@@ -62,13 +61,15 @@ def strip_side(size: tuple[int, int]) -> int:
     return max(1, min(MAX_SIDE, round(share * max(size))))
 
 
-def proposals(picture: Picture) -> list[Proposal]:
+def proposals(picture: Picture, height: int) -> Iterator[Proposal]:
     """Propose lines of writing: the whole picture, where its shape allows it, and the lines of its ink.
 
     Parameters
     ----------
     picture : Picture
         A decoded picture of at most about PIXELS.
+    height : int
+        Height of the strips.
 
     Raises
     ------
@@ -76,25 +77,33 @@ def proposals(picture: Picture) -> list[Proposal]:
         The picture is no line itself, and there is more writing in it, or noise, than can be read.
     """
     grey = grey_of(picture)
-    found = [[line] for line in whole(grey)]
-    ways = list(components(grey))
-    for box, mass in ways:
-        lines = [with_margin(line) for line in lines_of(box, mass)]
+    fill = ground_of(grey)
+    found: list[list[Line]] = []
+    has_ink = False
+    for lines in layouts(grey):
+        has_ink = True
         if lines and lines not in found and len(lines) + sum(map(len, found)) <= MAX_STRIPS:
             found.append(lines)
-    if not found and any(len(box) for box, _ in ways):
+            yield tuple(strip_of(grey, line, picture, fill, height) for line in lines)
+    if has_ink and not found:
         raise TooMuchWriting
-    fill = ground_of(grey)
-    return [tuple(strip_of(grey, line, picture, fill) for line in lines) for lines in found]
 
 
-def strips_of_digit(picture: Picture, box: Box) -> list[Strip]:
+def layouts(grey: Image.Image) -> Iterator[list[Line]]:
+    """Yield the ways to see lines in a grey image; a way without lines is too much writing."""
+    yield from ([line] for line in whole(grey))
+    for box, mass in components(grey):
+        if len(box):
+            yield [with_margin(line) for line in lines_of(box, mass)]
+
+
+def strips_of_digit(picture: Picture, box: Box, height: int) -> list[Strip]:
     """Cut out the whole picture, where its shape allows it, and a digit with its box in the upright picture."""
     grey = grey_of(picture)
     top, bottom, left, right = picture.edges_in_image(box)
     found = [*whole(grey), with_margin(Line(top, bottom, left, right, bottom - top))]
     fill = ground_of(grey)
-    return [strip_of(grey, line, picture, fill) for line in found]
+    return [strip_of(grey, line, picture, fill, height) for line in found]
 
 
 def grey_of(picture: Picture) -> Image.Image:
@@ -108,11 +117,10 @@ def ground_of(grey: Image.Image) -> int:
 
 
 def whole(grey: Image.Image) -> list[Line]:
-    """Return the whole image as a line, if its shape allows it, with a margin: it may be a tight crop."""
+    """Return the whole image as a line, if its shape allows it."""
     width, height = grey.size
-    margin = MARGIN * height
     is_line = MIN_SHAPE <= width / height <= MAX_SHAPE
-    return [Line(-margin, height + margin, -margin, width + margin, height)] if is_line else []
+    return [Line(0, height, 0, width, height)] if is_line else []
 
 
 def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
@@ -140,12 +148,12 @@ def with_margin(line: Line) -> Line:
     return Line(top, bottom, left, right, line.height, line.tilt)
 
 
-def strip_of(grey: Image.Image, line: Line, picture: Picture, fill: int) -> Strip:
+def strip_of(grey: Image.Image, line: Line, picture: Picture, fill: int, strip_height: int) -> Strip:
     """Cut a line out of a grey image, level and scaled, with this grey level outside the image."""
     height = line.bottom - line.top
-    width = max(MIN_WIDTH, round(STRIP_HEIGHT * (line.right - line.left) / height))
-    side = max(0.0, MIN_WIDTH * height / STRIP_HEIGHT - (line.right - line.left)) / 2  # narrow lines are widened
+    side = max(0.0, NARROWEST * height - (line.right - line.left)) / 2
     line = line._replace(left=line.left - side, right=line.right + side)
+    width = max(1, round(strip_height * (line.right - line.left) / height))
     if not line.tilt:
         margin = max(0, math.ceil(max(-line.left, -line.top, line.right - grey.width, line.bottom - grey.height)))
         box = line.left + margin, line.top + margin, line.right + margin, line.bottom + margin
@@ -154,9 +162,8 @@ def strip_of(grey: Image.Image, line: Line, picture: Picture, fill: int) -> Stri
         size = max(1, round(line.right - line.left)), max(1, round(height))
         box, onto = (0, 0, *size), affine(line, *size).ravel().tolist()
         grey = grey.transform(size, Image.Transform.AFFINE, onto, Image.Resampling.BILINEAR, fillcolor=fill)
-    resampling = Image.Resampling.BOX if height > STRIP_HEIGHT else Image.Resampling.BILINEAR
-    pixels = np.asarray(grey.resize((width, STRIP_HEIGHT), resampling, box))
-    place = np.add(affine(line, width, STRIP_HEIGHT), [[0, 0, picture.left], [0, 0, picture.top]])
+    pixels = np.asarray(grey.resize((width, strip_height), Image.Resampling.LANCZOS, box))
+    place = np.add(affine(line, width, strip_height), [[0, 0, picture.left], [0, 0, picture.top]])
     return Strip(pixels, picture.scale * place, (picture.width, picture.height))
 
 

@@ -1,0 +1,109 @@
+"""What a line network's file says of it: the form of its strips, and what its classes stand for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.ctc import BLANK
+
+DIGITS = "0123456789"
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a line network; the names are those of its file's metadata.
+
+    Attributes
+    ----------
+    height : int
+        Height of its strips, in pixels.
+    stride : int
+        Pixels of a strip for each column of its output.
+    padding : int
+        Strips are padded to widths that are multiples of this many pixels.
+    least_contrast : float
+        Grey levels, of 255, that count as full ink in a strip with less contrast.
+    characters : str
+        The characters of its classes; before them comes the blank, after them something else.
+    marks, space : str
+        Which of them are marks, and the one that stands for a gap; they are read unless others are requested.
+    threshold : float
+        The square of the probability from which a symbol counts for a reading.
+    """
+
+    height: int
+    stride: int
+    padding: int
+    least_contrast: float
+    characters: str
+    marks: str
+    space: str
+    threshold: float
+
+    @classmethod
+    def of(cls, height: int, metadata: Mapping[str, str]) -> "Form":
+        """Read the metadata of a file; raise KeyError or ValueError if something is missing or wrong."""
+        form = cls(
+            height,
+            int(metadata["stride"]),
+            int(metadata["padding"]),
+            float(metadata["least_contrast"]),
+            *(metadata[name] for name in ("characters", "marks", "space")),
+            float(metadata["threshold"]),
+        )
+        known = {*form.characters}
+        if len(known) != len(form.characters) or not {*DIGITS, *form.marks, *form.space} <= known:
+            raise ValueError(f"characters {form.characters!r}")
+        if min(form.stride, form.padding, form.least_contrast) <= 0 or len(form.space) != 1:
+            raise ValueError("sizes")
+        return form
+
+    @property
+    def other(self) -> int:
+        """The class of something else."""
+        return len(self.characters) + 1
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.characters) + 2
+
+    @property
+    def gap(self) -> int:
+        """The class of a gap."""
+        return self.class_of(self.space)
+
+    @cached_property
+    def digits(self) -> list[int]:
+        """The classes of the digits 0 to 9."""
+        return [*map(self.class_of, DIGITS)]
+
+    @property
+    def signs(self) -> str:
+        """All characters that can be requested: all but the gap."""
+        return self.characters.replace(self.space, "")
+
+    def class_of(self, character: str) -> int:
+        """Return the class of a character."""
+        return self.characters.index(character) + 1
+
+    def is_sign(self, symbol: int) -> bool:
+        """Return whether a class is a digit, a mark or another sign, not a gap and not something else."""
+        return symbol not in (BLANK, self.gap, self.other)
+
+    def only(self, output: NDArray[np.float32], characters: str | None) -> NDArray[np.float32]:
+        """Count all characters but these, by default digits and marks, and the gap as something else, in (T, C)."""
+        allowed = {BLANK, self.gap, self.other, *map(self.class_of, characters or DIGITS + self.marks)}
+        others = [symbol for symbol in range(self.classes) if symbol not in allowed]
+        return moved(output, others, self.other)
+
+
+def moved(output: NDArray[np.float32], sources: list[int], target: int) -> NDArray[np.float32]:
+    """Add the probabilities (T, C) of some classes to another one, and set theirs to 0."""
+    columns = output.copy()
+    columns[:, target] += columns[:, sources].sum(axis=1)
+    columns[:, sources] = 0
+    return columns
