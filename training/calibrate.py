@@ -147,4 +147,6 @@ def seen_in(frame: NDArray[np.uint8], network: LineNetwork) -> NDArray[np.float6
     rows, columns = np.nonzero(frame > INK)
     box = Box(int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1)
     picture = Picture(Image.fromarray(frame), *frame.shape)
-    return np.stack([digit_probabilities(network(strip.pixels)) for strip in strips_of_digit(picture, box)])
+    strips = strips_of_digit(picture, box, network.form.height)
+    outputs = [network.form.only(network(strip.pixels), None) for strip in strips]
+    return np.stack([digit_probabilities(output, network.form) for output in outputs])

@@ -48,7 +48,8 @@ class Graph(nn.Module):
         for node in self.nodes:
             attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
             known[node.output[0]] = OPERATORS[node.op_type](*(known[name] for name in node.input), **attributes)
-        return known[self.output]
+        output: Tensor = known[self.output]
+        return output
 
     def write_to(self, model: ModelProto) -> None:
         """Replace the arrays of a model that have the names of the weights."""

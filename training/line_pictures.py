@@ -18,6 +18,7 @@ from training.alphabet import CHARACTERS, class_of
 from training.errors import TrainingError
 from training.line_paper import normalised, padded
 from training.pictures import NO_DIGIT, labels_below, read_all
+from training.recogniser import HEIGHT
 
 PER_BATCH = 4  # of the user's own lines, beside the written ones
 
@@ -51,7 +52,7 @@ def load(folder: Path) -> list[OwnLine]:
 def strips_of(content: bytes, texts: list[tuple[int, ...]]) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that the service does."""
     picture = open_image(content, MAX_PIXELS)
-    ways = proposals(decode_image(picture, strip_side(picture.size)))
+    ways = proposals(decode_image(picture, strip_side(picture.size)), HEIGHT)
     found = [zip(way, texts, strict=True) for way in ways if len(way) == len(texts)]
     return [OwnLine(strip.pixels, text) for way in found for strip, text in way]
 

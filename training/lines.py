@@ -77,7 +77,7 @@ def setup(recipe: Recipe, start: ModelProto, folder: Path, texts: Iterable[Text]
     is_written = torch.zeros(len(network[BIAS]))
     is_written[[0, *{symbol for text in texts for symbol in text}]] = 1
     for name in (HEAD, BIAS):
-        network[name].register_hook(is_written.mul)
+        network[name].register_hook(is_written.mul)  # type: ignore[no-untyped-call]
     run = Run(recipe, SEED, network, make_optimizer(network, weight_decay=0), folder, first=recipe.epochs - 1)
     saved = checkpoint(folder, torch.device("cpu"))
     return run.restore(saved) if saved else run

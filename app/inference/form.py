@@ -51,7 +51,9 @@ class Form:
             int(metadata["stride"]),
             int(metadata["padding"]),
             float(metadata["least_contrast"]),
-            *(metadata[name] for name in ("characters", "marks", "space")),
+            metadata["characters"],
+            metadata["marks"],
+            metadata["space"],
             float(metadata["threshold"]),
         )
         known = {*form.characters}
