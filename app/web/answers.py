@@ -95,7 +95,11 @@ class Digit(Classification):
 class Mark(BaseModel):
     """A mark in a text."""
 
-    mark: str = Field(min_length=1, max_length=1, description="One of `.`, `,`, `-`, `/` and `:`.")
+    mark: str = Field(
+        min_length=1,
+        max_length=1,
+        description="One of `.`, `,`, `-`, `/` and `:`; with ?characters=0123456789%2B, of the signs among those.",
+    )
     box: Box
 
 
@@ -122,7 +126,7 @@ class Line(BaseModel):
 
 
 class Text(BaseModel):
-    """What is written in a picture, as far as it consists of digits and marks."""
+    """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
 
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
@@ -131,6 +135,9 @@ class Text(BaseModel):
         default=0,
         description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
         "Boxes are in pixels of the turned picture.",
+    )
+    characters: str | None = Field(
+        default=None, description="With ?characters=0123456789%2B: the characters that may stand in the text."
     )
     model: Model
 
@@ -191,7 +198,7 @@ class Health(BaseModel):
 
 
 DIGITS_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
-LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: "}
+LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: !\"#$%&'()*+;<=>?@[\\]^_`{|}~£€"}
 PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
 REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
 BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}

@@ -57,7 +57,7 @@ def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
     )
 
 
-def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
+def text_of(read: text.Text, model: str, with_frames: bool, characters: str | None = None) -> Text:
     """Convert a text to its response."""
     answer = Text(
         text=read.text,
@@ -67,6 +67,8 @@ def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
     )
     if read.turn:
         answer.turn = read.turn
+    if characters is not None:
+        answer.characters = characters
     return answer
 
 

@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.inference.characters import require_requestable
 from app.inference.inside import weights_in_colour
 from app.inference.reading import NotADigit, Reading
 from app.inference.text import ImpossibleLength
@@ -132,12 +133,15 @@ def unit_weights(service: Serving, unit: int) -> answers.Unit:
 )
 async def read(request: Request, service: Serving, parameters: TextParameters, picture: Upload) -> answers.Text:
     """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
-    options = parameters.model_dump(include={"length", "page", "alternatives"})
+    characters = parameters.characters
+    require_requestable(characters, service.reader.lines.form)
+    options = parameters.model_dump(include={"length", "page", "alternatives", "characters"})
     turns = TURNS if parameters.rotate == "auto" else TURNS[:1]
     text = await read_text(request, service, picture, turns=turns, **options)
     shown = text if parameters.marks else text.digits_only()
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    answer = await run_in_threadpool(conversion.text_of, shown, service.reader.lines.version, parameters.frame)
+    version = service.reader.lines.version
+    answer = await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, characters)
     return sure(answer, parameters.min_confidence)
 
 
