@@ -34,7 +34,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all from one model, whose version is `model`."""
+    """A folder of results: digits or texts, all with the same `model`, as in the service's answers."""
 
     place: Place
     kind: Literal["digit", "text"]

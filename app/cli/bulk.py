@@ -11,8 +11,7 @@ from app.bulk.job import parts_left, run
 from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import place_of
 from app.cli.messages import say
-from app.inference.classifier import Classifier
-from app.inference.lines import LineNetwork
+from app.inference.networks import Networks
 from app.settings import Settings, usable_cores
 from app.web.answers import LEGIBLE
 
@@ -37,9 +36,9 @@ def read_all(
     """
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
-    classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
-    version = lines.version if is_text else classifier.version
-    results = Destination(place_of(destination), "text" if is_text else "digit", version)
+    networks = Networks.load(settings.model, settings.lines_model)
+    model = networks.lines.version if is_text else networks.digit_model
+    results = Destination(place_of(destination), "text" if is_text else "digit", model)
     if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
         raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
     everything = list(pictures.parts(rows_per_file))
