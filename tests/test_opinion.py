@@ -138,6 +138,6 @@ def test_the_service_answers_without_them_and_says_so_once(tmp_path, digits):
         assert answer["model"] == httpx2.get(f"{url}/health").json()["models"]["digits"]["version"]
     (said,) = [line["event"] for line in map(json.loads, process.log.splitlines()) if "opinion" in line["event"]]
     assert said == (
-        f"Digits are read without a second opinion, since the weights for it in {file} were not fitted with "
+        f"Digits are read without a second opinion, since {file} has no weights for it that were fitted with "
         f"{LINES_MODEL}: python -m training.opinion fits them."
     )
