@@ -243,14 +243,15 @@ def test_an_output_file_is_resumed(url, files, digits, tmp_path, command, ending
         assert cut.read_text() == whole.read_text()
 
 
-def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url, classifier, line_network):
+def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url):
     health = httpx2.get(f"{url}/health").json()
     shown = invoked("info", "--url", url).stdout
     assert all(value in shown for facts in ({"status": "ok"}, *health["models"].values()) for value in facts.values())
     given = "--model", MODEL, "--lines-model", LINES_MODEL
     (about,) = lines_of(invoked("info", "--json", "--local", *given))
-    models = {"digits": (MODEL, classifier), "lines": (LINES_MODEL, line_network)}
-    assert about["models"] == {name: {"file": str(path), **model.about} for name, (path, model) in models.items()}
+    files = {"digits": str(MODEL), "lines": str(LINES_MODEL)}
+    assert about["models"] == {name: {"file": files[name], **model} for name, model in health["models"].items()}
+    assert about["models"]["digits"]["second_opinion_used"] == "yes"
 
 
 @pytest.mark.parametrize(

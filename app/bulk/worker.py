@@ -44,10 +44,10 @@ class Worker:
         self.destination = destination
         self.settings = settings
         networks = Networks.load(settings.model, settings.lines_model)
-        digits, lines = (settings.model, networks.digits), (settings.lines_model, networks.lines)
-        path, model = digits if self.is_of_digits else lines
-        if model.version != destination.model:
-            raise ValueError(f"On this node, {path} differs from the model with which the job was started.")
+        model = networks.digit_model if self.is_of_digits else networks.lines.version
+        if model != destination.model:
+            files = f"{settings.model} or {settings.lines_model}" if self.is_of_digits else settings.lines_model
+            raise ValueError(f"On this node, {files} differs from the model with which the job was started.")
         limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
         self.reader = Reader(networks, decoders)

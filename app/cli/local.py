@@ -28,7 +28,7 @@ class Local:
             reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        return conversion.prediction_of(reading, self.networks.digits.version, with_frame=False)
+        return conversion.prediction_of(reading, self.networks.digit_model, with_frame=False)
 
     def read(
         self,

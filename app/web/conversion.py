@@ -41,13 +41,13 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
     return prediction
 
 
-def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
+def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Explanation:
     """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
     digit, runner_up = reading.digit, reading.runner_up
     return Explanation(
         **values_of(reading),
-        model=classifier.version,
+        model=model,
         frame=picture_of(reading.frame),
         box=box_of(reading.box),
         ink=picture_of(reading.ink),

@@ -61,7 +61,7 @@ async def predict(
 ) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = accept(service, await read_one(request, service, picture, page=parameters.page))
-    answer = conversion.prediction_of(reading, service.reader.classifier.version, parameters.frame)
+    answer = conversion.prediction_of(reading, service.reader.digit_model, parameters.frame)
     return sure(answer, parameters.min_confidence)
 
 
@@ -82,7 +82,7 @@ async def predict_batch(
     def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
         if isinstance(outcome, Exception):
             return answers.Failure(error=problems.problem_of(request, outcome)[0])
-        answer = conversion.prediction_of(outcome, service.reader.classifier.version, parameters.frame)
+        answer = conversion.prediction_of(outcome, service.reader.digit_model, parameters.frame)
         try:
             return sure(answer, parameters.min_confidence)
         except errors.NotSure as error:
@@ -103,7 +103,9 @@ async def explain(request: Request, service: Serving, _: NoParameters, picture: 
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
     reading = accept(service, await read_one(request, service, picture, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
-    return await run_in_threadpool(conversion.explanation_of, reading, service.reader.classifier)
+    return await run_in_threadpool(
+        conversion.explanation_of, reading, service.reader.classifier, service.reader.digit_model
+    )
 
 
 @guarded.get(
