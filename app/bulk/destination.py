@@ -34,7 +34,7 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all of one `model`, as in the service's answers, and one set of characters."""
+    """A folder of results: digits or texts, all of one `model`, as in the answers, and one set of characters."""
 
     place: Place
     kind: Literal["digit", "text"]
