@@ -65,6 +65,7 @@ def test_something_else_is_the_sum_of_the_chosen_rows_and_the_rest_is_gone(origi
 
 def test_all_letters_and_the_most_active_rows_stand_for_something_else():
     shares = np.full((3, len(ALL)), 0.01, np.float32)
+    shares[:, [*map(ALL.index, LETTERS)]] = 0  # the least active ones
     shares[0, ALL.index("甲")] = 0.5
     shares[:, ALL.index("я")] = 0.1
     shares[:, [0, *map(ALL.index, "7.")]] = 1  # neither the blank nor characters of the alphabet
