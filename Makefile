@@ -11,6 +11,10 @@ AUDIT := --strict --disable-pip --require-hashes --requirement requirements.lock
 # thread, since the threads of several processes would wait for each other.
 SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# What the network for numbers starts from. Of rapidocr's wheel, only this file is used.
+PRETRAINED := data/rapidocr/models/PP-OCRv6_rec_small.onnx
+RAPIDOCR := rapidocr==3.10.0 --hash=sha256:2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050
+
 define LINT
 $(BIN)/ruff check .
 $(BIN)/ruff format --check .
@@ -35,7 +39,7 @@ test: .venv/all  ## Run every check
 	$(BIN)/pytest -m alone
 train: .venv/training  ## Train the network for digits and write it to a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
-train-lines: .venv/training  ## Train the network for numbers and write it to a folder in runs/ (options: ARGS="--recipe quick")
+train-lines: .venv/training $(if $(filter --pictures% --pretrained% --resume%,$(ARGS)),,$(PRETRAINED))  ## Tune the network for numbers and write it to a folder in runs/ (your own pictures: ARGS="--pictures DIR")
 	$(BIN)/python -m training.lines $(ARGS)
 
 evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
@@ -80,6 +84,8 @@ $(BIN)/python:
 	$(BIN)/pip $(PIP_INSTALL) --editable '.[training]' && touch $@ .venv/service
 .venv/all: pyproject.toml | $(BIN)/python
 	$(BIN)/pip $(PIP_INSTALL) --editable '.[training,test]' && touch $@ .venv/training .venv/service
+$(PRETRAINED): | $(BIN)/python
+	echo '$(RAPIDOCR)' | $(BIN)/pip $(PIP_INSTALL) --no-deps --require-hashes --upgrade --target data --requirement /dev/stdin
 $(BIN)/uv: | $(BIN)/python
 	$(BIN)/pip $(PIP_INSTALL) uv
 .venv/peers .venv/ocr: | $(BIN)/python

@@ -25,8 +25,9 @@ RECORD = ".json"  # file extension of the JSON
 HASH = re.compile(r"[0-9a-f]{64}")
 MAX_RECORD_BYTES = 10_000
 NO_DIGIT = "none"  # the label of a picture without digits
-# A digit, a number as it is written, with newlines between lines, or NO_DIGIT.
-LABEL = rf"^({NO_DIGIT}|[0-9.,/:-]([0-9.,/: \n-]{{0,198}}[0-9.,/:-])?)$"
+# A digit, a number as it is written, with newlines between lines, or NO_DIGIT. Which characters it may have depends on
+# the line network: see `require_readable`.
+LABEL = r"^\S([\s\S]{0,198}\S)?$"
 OWNER = 0o600  # permissions of the files, unless the umask is set for sharing
 
 

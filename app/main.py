@@ -63,6 +63,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redirect_slashes=False,  # behind a proxy that terminates TLS, a redirect would send the key in clear text
     )
     app.state.models = networks.about
+    app.state.has_opinion = networks.opinion is not None
     app.state.files = dict(zip(("model", "lines_model"), networks.files, strict=True))
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
     for module in (routes, open_inference):

@@ -23,7 +23,7 @@ from app.bulk.destination import Destination
 from app.bulk.source import Files
 from app.bulk.storage import place_of
 from app.bulk.worker import Worker
-from app.inference.classifier import Classifier
+from app.inference.networks import Networks
 from app.settings import Settings, usable_cores
 from servers import BIN, URL, running
 from training import data
@@ -45,7 +45,8 @@ def worker(pictures: Path, results: Path) -> float:
     """Measure the pictures per second of CPU time of one worker."""
     settings = Settings()
     source = Files(place_of(str(pictures)), settings.max_upload_bytes)
-    destination = Destination(place_of(str(results)), "digit", Classifier(settings.model).version)
+    networks = Networks.load(settings.model, settings.lines_model)
+    destination = Destination(place_of(str(results)), "digit", networks.digit_model)
     destination.prepare()
     one, rates = Worker(source, destination, settings), []
     for part in source.parts(PART):

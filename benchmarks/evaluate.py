@@ -4,9 +4,12 @@
 
 Each of the 10,000 images is encoded as a PNG and takes the same path as an upload, through `app.preprocess` and
 `app.inference`, but not over HTTP. The line network reads lines that `training.line_ink` writes with test images.
+What the card says of the files' origin and training is in their metadata.
 """
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -26,15 +29,30 @@ from app.inference.lines import LineNetwork
 from app.inference.reading import read_digit
 from measuring import LinesModel, Model, percent
 from training import data
+from training.alphabet import CHARACTERS
 from training.config import LINES_MODEL, MODEL
 from training.data import Digits
-from training.line_ink import ink_lines
+from training.line_ink import ROWS, InkLine, ink_lines
 from training.line_paper import batch_of, painted
+from training.lines import VALIDATION_LINES, text_of
 from training.paper import png
 
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 LINES, LINES_SEED = 2_000, 10**7
+# What the line network's metadata say of its origin, in the card's words.
+ORIGIN = {
+    "origin": "made from",
+    "pretrained_sha256": "SHA-256 of that file",
+    "license": "licence",
+    "tuned_from_sha256": "tuned from the file with the SHA-256",
+    "training_data": "tuned on",
+    "mnist_sha256": "SHA-256 of the pixels of these images",
+    "pictures_sha256": "SHA-256 of the pixels of the other pictures",
+    "others_sha256": "SHA-256 of Omniglot's `images_background.zip`",
+    "recipe": "recipe",
+    "seed": "seed",
+}
 COLUMNS = 10  # of the plot of mistakes
 BINS = 15  # of equal width, for the calibration
 
@@ -50,6 +68,11 @@ def report(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> str
     for digit in range(CLASSES):
         some = wrong[labels == digit]
         rows.append((f"Error on {digit}", f"{some.mean():.2%} ({some.sum()} of {len(some):,})"))
+    return table(rows)
+
+
+def table(rows: Iterable[tuple[str, object]]) -> str:
+    """Format rows of a Markdown table without a header."""
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
 
 
@@ -67,14 +90,34 @@ def calibration_error(bins: NDArray[np.float64]) -> float:
     return float(counts @ np.abs(accuracy - confidence) / counts.sum())
 
 
-def line_report(network: LineNetwork, digits: Digits) -> str:
+def origin_report(metadata: Mapping[str, str]) -> str:
+    """Format where the line network comes from as a Markdown table."""
+    return table((title, metadata[name]) for name, title in ORIGIN.items() if name in metadata)
+
+
+def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str:
     """Format how many lines, written with digits and painted, the line network reads exactly."""
-    lines, generator, right = ink_lines(digits, [], LINES, LINES_SEED), Generator().manual_seed(LINES_SEED), 0
+    lines, generator = ink_lines(digits, [], count, LINES_SEED), Generator().manual_seed(LINES_SEED)
+    right = 0
     for line in tqdm(lines, unit="line", disable=None):
-        grey = painted(batch_of([line], generator), generator)[0].numpy()
-        pixels = (255 * (grey - grey.min()) / max(np.ptp(grey), 1e-6)).astype(np.uint8)
-        right += symbols_of(best_path(network(pixels))) == line.symbols
-    return f"{percent(right, LINES)} are read exactly"
+        written = "".join(CHARACTERS[symbol - 1] for symbol in text_of(line))
+        right += line_text(network, strip_of(line, network.form.height, generator)) == written
+    return f"{percent(right, count)} are read exactly"
+
+
+def strip_of(line: InkLine, height: int, generator: Generator) -> NDArray[np.uint8]:
+    """Paint a line, and enlarge it to a strip (height, w) of grey levels."""
+    grey = painted(batch_of([line], generator), generator)[0].numpy()
+    image = Image.fromarray(np.uint8(255 * grey.clip(0, 1)))
+    width = round(image.width * height / ROWS)
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def line_text(network: LineNetwork, pixels: NDArray[np.uint8]) -> str:
+    """Read the digits, marks and gaps in a strip."""
+    form = network.form
+    symbols = symbols_of(best_path(form.only(network(pixels), None)))
+    return "".join(form.characters[symbol - 1] for symbol in symbols if symbol != form.other)
 
 
 def plot(axes: Axes, path: Path, **settings: object) -> None:
@@ -143,12 +186,27 @@ def main(
     plot_calibration(confidence, read == labels, folder / "calibration.png")
     titles = [f"{labels[index]} as {read[index]}" for index in wrong]
     plot_mistakes([readings[index].frame for index in wrong], titles, folder / "mistakes.png")
-    table, lines = report(labels, probabilities), line_report(network, test)
-    about = {f"lines_{name}": value for name, value in network.about.items()}
-    values = {**classifier.metadata, **about, "version": classifier.version, "report": table, "lines_report": lines}
+    digits_report, lines_report = report(labels, probabilities), line_report(network, test)
+    card.write_text(card_text(classifier, network, digits_report, lines_report), encoding="utf-8")
+    typer.echo(f"{digits_report}\n\nLine network: {lines_report}.\n\nWrote the model card to {card}.")
+
+
+def card_text(classifier: Classifier, network: LineNetwork, digits_report: str, lines_report: str) -> str:
+    """Fill in the template of the model card."""
+    values = {
+        **classifier.about,
+        **{f"lines_{name}": value for name, value in network.about.items()},
+        "onnxruntime": version("onnxruntime"),
+        "torch": version("torch"),
+        "report": digits_report,
+        "lines_height": str(network.form.height),
+        "origin": origin_report(network.metadata),
+        "validation_lines": f"{VALIDATION_LINES:,}",
+        "lines_report": lines_report,
+        "options": "--pictures DIR" if "pictures_sha256" in network.metadata else "--output models/lines.onnx",
+    }
     template = Template(Path(__file__).with_name("model_card.md").read_text(encoding="utf-8"))
-    card.write_text(template.substitute(defaultdict(lambda: "not recorded", values)), encoding="utf-8")
-    typer.echo(f"{table}\n\nLine network: {lines}.\n\nWrote the model card to {card}.")
+    return template.substitute(defaultdict(lambda: "not recorded", values))
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of `training.scenes`, a sample of the
 digits in each DIR (in the format of `make real`), and numbers of two to five digits. An answer is right if it has
 exactly the digits in the picture. Each recogniser runs in its own process, on one core; one that cannot start is left
-out. *Alone* is Digits without the line network's second opinion. Prints Markdown tables. Needs the extra `training`,
-and tesseract (Debian: `apt-get install tesseract-ocr`).
+out. *Alone* is Digits without the line network's second opinion. That network and rapidocr's have the same origin,
+PaddleOCR's PP-OCRv6. Prints Markdown tables. Needs the extra `training`, and tesseract (Debian: `apt-get install
+tesseract-ocr`).
 """
 
 import json

@@ -68,8 +68,11 @@ TEMPLATE = """\
 
 <!-- Written by `make notices`. Do not edit. -->
 
-Digits is under the MIT License. Its container image also contains this software, unmodified except that the image
-leaves out tests and developer tools and strips debug symbols.
+Digits is under the MIT License, except for its network for numbers, `lines.onnx`. That is under the Apache License 2.0,
+because it is a [modified](models/NOTICE-PaddleOCR) version of a network by PaddleOCR's authors.
+
+The container image also contains this software, unmodified except that the image leaves out tests and developer tools
+and strips debug symbols.
 
 Licence texts in the image, relative to `/usr/local/lib/python{python}/site-packages`:
 
@@ -80,6 +83,7 @@ Licence texts in the image, relative to `/usr/local/lib/python{python}/site-pack
 `onnxruntime/ThirdPartyNotices.txt` |
 | flatbuffers | the Apache License 2.0, in `app/web/swagger/LICENSE` |
 | Rust crates compiled into pydantic-core | `pydantic_core-*.dist-info/sboms/` |
+| `lines.onnx` (Apache-2.0) | `/models/LICENSE-PaddleOCR`, `/models/NOTICE-PaddleOCR` |
 | Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and `*.LICENSE.txt` in \
 `app/web/swagger/` |
 | Python (PSF-2.0) | `/usr/local/lib/python{python}/LICENSE.txt` |

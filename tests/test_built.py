@@ -64,6 +64,15 @@ def test_the_wheel_has_the_models_and_all_files_of_the_service(built):
         assert archive.read("app/lines.onnx") == LINES_MODEL.read_bytes()
 
 
+def test_the_wheel_has_each_licence(built):
+    with ZipFile(built[1]) as archive:
+        names = archive.namelist()
+        texts = {Path(name).name: archive.read(name).decode() for name in names if ".dist-info/licenses/" in name}
+    assert {"LICENSE", "NOTICE", "LICENSE-PaddleOCR", "NOTICE-PaddleOCR"} <= texts.keys()
+    assert "PaddlePaddle Authors" in texts["LICENSE-PaddleOCR"]
+    assert "modified version of PP-OCRv6_rec_small.onnx" in texts["NOTICE-PaddleOCR"]
+
+
 def test_the_sdist_has_nothing_that_git_ignores_and_builds_the_same_wheel(project, built):
     with tarfile.open(built[0]) as archive:
         files = [name.partition("/")[2] for name in archive.getnames()]

@@ -19,7 +19,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from support import DIGITS, MODEL, PNG, encode, invoked, until
+from support import DIGITS, MODEL, PNG, encode, invoked, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -151,6 +151,22 @@ def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path)
     }
 
 
+def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "number.png").write_bytes(encode(number(digits[[60, 250]])))
+
+    def job(*options: str):
+        return invoked("bulk", tmp_path / "in", tmp_path / "out", "--read", "--workers", "1", *options)
+
+    assert job("--characters", "0123456789+").exit_code == 0
+    assert [(row["text"], row["characters"]) for row in rows(tmp_path / "out", "text", "characters")] == [
+        ("15", "0123456789+")
+    ]
+    assert job("--characters", "+0123456789").stderr.startswith("0 pictures to read.\n")  # the same characters
+    for others in ((), ("--characters", "0123456789%")):
+        assert "is not a result of this model with these values of --read and --characters" in job(*others).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -164,7 +180,7 @@ def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path)
         ("old out --column image", r"digit-cacc6ac4684e-1\.parquet cannot be read: "),
         (". out --column image", "out is in .*, where Parquet files are read: choose a folder outside of it"),
         ("in out/*", r"out/\* is not a folder: choose one for the results"),
-        ("in old", r"old holds digit-cacc6ac4684e-1\.parquet, which is not a result of this model with this value"),
+        ("in old", r"old holds digit-cacc6ac4684e-1\.parquet, which is not a result of this model with these values"),
         ("in out --model none.onnx", "^none.onnx: no such file"),
         ("in out --lines-model none.onnx", "^none.onnx: no such file"),
         ("in out --workers 0", "Invalid value for '--workers': 0"),

@@ -41,6 +41,7 @@ from support import (
 pytestmark = pytest.mark.slow
 
 TWO_LINES, BLANK = {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2}, {**NUMBER, "text": "", "lines": []}
+INCHES = {**NUMBER, "text": '7"', "lines": [{**LINE, "text": '7"'}]}
 DOUBTFUL = {**SEVEN, "legibility": 0.4}
 DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error"
 TEXT_COLUMNS = "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error"
@@ -146,6 +147,7 @@ def json_of(answer: dict) -> str:
         ("predict --csv", SEVEN, csv_of(DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,")),
         ("read --csv", TWO_LINES, csv_of(TEXT_COLUMNS, f"1,-7{ON_LINE}", f"2,-7{ON_LINE}")),
         ("read --csv --spreadsheet", NUMBER, csv_of(TEXT_COLUMNS, '1,"=""-7""' + f'"{ON_LINE}')),
+        ("read --csv --spreadsheet", INCHES, csv_of(TEXT_COLUMNS, '1,"=""7""""""' + f'"{ON_LINE}')),
         ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,")),
         ("predict --json", SEVEN, json_of(SEVEN)),
         ("read --json", TWO_LINES, json_of(TWO_LINES)),
@@ -197,11 +199,33 @@ def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     assert text("--page", 2) == text("--page", 2, "--marks") == "12.50"
     assert text("--page", 2, "--no-marks") == "1250"
     assert sum(map(str.isdecimal, text("--page", 2, "--length", 3))) == 3
+    assert text("--page", 2, "--characters", "0123456789").split() == ["12", "50"]
+    known = invoked("read", path, "--page", 2, "--json", "--characters", "0123456789+%.", *where)
+    assert lines_of(known)[0]["characters"] == "0123456789+%."
     refusal = "The picture cannot be read with a length of 64: leave the length out, or correct it."
     assert text("--page", 2, "--length", 64) == refusal
     assert "has 2 pages: choose one of them" in text()
     (answer,) = lines_of(invoked("predict", path, "--page", 1, "--json", *where))
     assert answer["digit"] == 1
+
+
+@pytest.mark.parametrize("command", ["read", "read --local", "bulk --read"])
+@pytest.mark.parametrize(
+    ("characters", "message"),
+    [
+        ("", "characters must have 1 to 100 digits and signs."),
+        (
+            "5 %",
+            "characters must not have a space: gaps are read in any case. In a URL, + means a space: write %2B for",
+        ),
+        ("5é", "characters must be among 0123456789.,-/:!\"#$%&'()*+;<=>?@[\\]^_`{|}~£€, and not 'é'."),
+    ],
+)
+def test_characters_that_cannot_be_read_are_a_wrong_option(url, files, tmp_path, command, characters, message):
+    where = [tmp_path, tmp_path / "results"] if "bulk" in command else files
+    done = invoked(*command.split(), *where, "--characters", characters, DIGITS_URL=url)
+    assert (done.exit_code, done.stdout, (tmp_path / "results").exists()) == (2, "", False)
+    assert f"Invalid value: {message}" in done.stderr
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
@@ -219,14 +243,15 @@ def test_an_output_file_is_resumed(url, files, digits, tmp_path, command, ending
         assert cut.read_text() == whole.read_text()
 
 
-def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url, classifier, line_network):
+def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url):
     health = httpx2.get(f"{url}/health").json()
     shown = invoked("info", "--url", url).stdout
     assert all(value in shown for facts in ({"status": "ok"}, *health["models"].values()) for value in facts.values())
     given = "--model", MODEL, "--lines-model", LINES_MODEL
     (about,) = lines_of(invoked("info", "--json", "--local", *given))
-    models = {"digits": (MODEL, classifier), "lines": (LINES_MODEL, line_network)}
-    assert about["models"] == {name: {"file": str(path), **model.about} for name, (path, model) in models.items()}
+    files = {"digits": str(MODEL), "lines": str(LINES_MODEL)}
+    assert about["models"] == {name: {"file": files[name], **model} for name, model in health["models"].items()}
+    assert about["models"]["digits"]["second_opinion_used"] == "yes"
 
 
 @pytest.mark.parametrize(
@@ -235,6 +260,7 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
         ("predcit", 2, r"No such command 'predcit'\. +Did you mean 'predict'\?"),
         ("predict", 2, "Missing argument"),
         ("predict 7.png --json --csv", 2, "--json and --csv cannot be used together"),
+        ("bulk in out --characters 7", 2, "--characters needs --read"),
         ("read 7.png --length 65", 2, "65 is not in the range 1<=x<=64"),
         ("predict 7.png --local --url http://127.0.0.1:8000", 2, "--local and --url cannot be used together"),
         ("predict 7.png --output 7.txt", 2, "7.txt must end in .csv, .json, .jsonl, .ndjson"),

@@ -117,17 +117,20 @@ def test_the_same_picture_is_stored_once_and_its_last_label_counts(service, fold
 
 def test_a_number_is_stored_as_it_is_written(service, folder, digits, tmp_path):
     picture = encode(number(digits[[350, 120]]))
-    for label in ("12.50", "24/11/26", "123 456", "-35\n24"):
+    for label in ("12.50", "24/11/26", "+5 %", "(45.00)\n€7", "%", "-35\n24"):
         assert correct(service, picture, label).status_code == 201
         (record,) = (json.loads(path.read_text()) for path in folder.glob("*.json"))
         assert (record["label"], record["text"]) == (label, "72")
-    assert samples(service)["digits_corrections_total", ("label", "number")] == 4
+    assert samples(service)["digits_corrections_total", ("label", "number")] == 6
     assert exported(tmp_path / "new" / "set", folder) == {picture: "-35\n24"}
 
 
 def test_an_invalid_label_is_refused(service, folder, pictures):
-    for label in ("", " 7", "7 ", "７", "None", "7x", "7\0", "1" * 201, None):
+    for label in ("", " 7", "7 ", "７", "None", "7x", "7\t7", "7\0", "1" * 201, None):
         assert_problem(correct(service, pictures[0], label), 422, "invalid-parameter", "/corrections")
+    signs = service.app_state["service"].reader.lines.form.signs
+    detail = f"label must be none, or consist of {signs}, spaces and newlines, and not 'x'."
+    assert correct(service, pictures[0], "7x").json()["detail"] == detail
     assert not names_in(folder)
 
 

@@ -119,8 +119,9 @@ with Client(url) as client:
     off = correct.sync(client=client, body=File(BytesIO(picture.read_bytes())), label="none")
     assert (off.status, off.type_) == (404, "/problems/corrections-off")
     assert isinstance(health.sync(client=client), Health)
-    assert health.sync(client=client).models.digits["version"] == prediction.model
-    assert health.sync(client=client).models.lines["version"] == text.model
+    models = health.sync(client=client).models
+    assert prediction.model == f"{models.digits['version']}+{models.lines['version']}"
+    assert text.model == models.lines["version"]
     assert not health.sync(client=client).corrections
     assert "digits_requests_total" in metrics.sync(client=client)
 """

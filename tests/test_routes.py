@@ -47,7 +47,7 @@ def test_the_answer_has_the_digit_ten_probabilities_the_legibility_and_the_frame
     assert list(answer) == [*FIELDS, "frame", "box"]
     assert client.post("/predict", content=picture).json() == {field: answer[field] for field in FIELDS}
     expected = read_digit(picture, classifier, MAX_PIXELS)
-    assert (answer["digit"], answer["model"]) == (7, classifier.version)
+    assert answer["digit"] == 7
     assert len(answer["probabilities"]) == 10
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert answer["confidence"] == max(answer["probabilities"]) == answer["probabilities"][7]
@@ -70,8 +70,11 @@ def test_health_and_each_answer_name_the_models(client, picture, classifier, lin
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert health["models"] == {
-        "digits": {"version": classifier.version, **classifier.metadata},
+        "digits": {"version": classifier.version, **classifier.metadata, "second_opinion_used": "yes"},
         "lines": {"version": line_network.version, **line_network.metadata},
     }
-    for path, model in (("/predict", classifier), ("/explain", classifier), ("/read", line_network)):
-        assert client.post(path, content=picture).json()["model"] == model.version
+    both = f"{classifier.version}+{line_network.version}"
+    for path, model in (("/predict", both), ("/explain", both), ("/read", line_network.version)):
+        assert client.post(path, content=picture).json()["model"] == model
+    (batched,) = client.post("/predict/batch", files={"files": picture}).json()["results"]
+    assert batched["model"] == both

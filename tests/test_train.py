@@ -1,5 +1,6 @@
 """Training runs on 500 real digits: learning, reproducibility, interruption and resuming."""
 
+import hashlib
 import json
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from app.inference.classifier import Classifier
-from support import ROOT
+from support import LINES_MODEL, ROOT
 from tensors import as_digits
 from training import data, generated, train
 from training.config import RECIPES, Config, parse
@@ -192,6 +193,7 @@ def test_the_command_trains_and_writes_everything(sample_mnist, tmp_path):
         assert names == {"history.png", "last.pt", "weights.png"}
     metadata = Classifier(folder / "digits.onnx").metadata
     assert len(metadata["second_opinion"].split()) == 4
+    assert metadata["second_opinion_lines_sha256"] == hashlib.sha256(LINES_MODEL.read_bytes()).hexdigest()
     assert metadata["architecture"] == "2 × 784-128-128-36-32-11"
     assert metadata["seed"] == "3 4"
     losses = [float(metadata["seeds"].split(f"seed {seed}: validation loss ")[1][:6]) for seed in (3, 4)]

@@ -55,6 +55,11 @@ def test_in_a_folder_of_folders_unreadable_pictures_are_skipped_and_reported(fol
     assert "no ink" in lines[0]
 
 
+def test_pictures_of_numbers_and_signs_are_left_to_the_line_network(folder, classifier):
+    (folder / "labels.csv").write_text("filename,label\na.png,7\nb.png,%\nc.png,+5\n")
+    assert pictures.load(folder, classifier).labels.tolist() == [7]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [

@@ -112,12 +112,21 @@ RECIPES = {
 }
 
 
-def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> None:
-    """Add the options of both programs: where data and results are stored, and the run to resume."""
-    run = parser.add_argument_group("run")
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of all programs: where data is stored."""
+    group = parser.add_argument_group("data")
     for name, metavar, meaning in (
         ("data", "DIR", "folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else data/)"),
         ("others", "FILE", "Omniglot's images_background.zip: characters that are no digits (data/omniglot.zip)"),
+    ):
+        group.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
+
+
+def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> None:
+    """Add the options of programs that train: where data and results are stored, and the run to resume."""
+    add_data_options(parser)
+    run = parser.add_argument_group("run")
+    for name, metavar, meaning in (
         ("pictures", "DIR", "also train on your own pictures, such as corrected ones: DIR/images and DIR/labels.csv"),
         ("output", "FILE", f"model file to write ({model} in the run's folder)"),
     ):
@@ -125,6 +134,12 @@ def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> 
     run.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"parent of the run's folder ({runs})")
     resume = "resume the run in this folder (by default the newest), with its options"
     run.add_argument("--resume", nargs="?", const="", metavar="RUN", help=resume)
+
+
+def require_file_name(parser: argparse.ArgumentParser, output: Path | None) -> None:
+    """Refuse an --output that cannot be a file."""
+    if output and (output.is_dir() or output.parent.is_file()):
+        parser.error(f"--output {output} is not a file's name")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -149,8 +164,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     if arguments.resume is not None and given:
         names = ", ".join("--" + name.replace("_", "-") for name in given)
         p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
-    if arguments.output and (arguments.output.is_dir() or arguments.output.parent.is_file()):
-        p.error(f"--output {arguments.output} is not a file's name")
+    require_file_name(p, arguments.output)
     config = replace(RECIPES[arguments.recipe or "quick"], **choices)
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")

@@ -59,6 +59,11 @@ def load(file: Path | None = None) -> list[NDArray[np.uint8]]:
         return [255 - np.asarray(Image.open(archive.open(name)).convert("L")) for name in names]
 
 
+def split(characters: Characters) -> tuple[Characters, Characters]:
+    """Split the characters into those to train on and the last tenth, for the validation set."""
+    return characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
+
+
 def is_used(name: str) -> bool:
     """Return whether a file shows a character to train on."""
     alphabet, character = Path(name).parts[-3:-1]

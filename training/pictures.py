@@ -98,7 +98,7 @@ def labels_below(folder: Path) -> dict[Path, str]:
 
 def digits_below(folder: Path) -> dict[Path, int]:
     """Read the labels of all pictures of a digit, or of none, in a folder and its subfolders; numbers are left out."""
-    found = {path: label for path, label in labels_below(folder).items() if label in LABELS or not is_number(label)}
+    found = {path: label for path, label in labels_below(folder).items() if not is_number(label)}
     if unknown := set(found.values()) - set(LABELS):
         raise TrainingError(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
     return {path: LABELS[label] for path, label in found.items()}
@@ -106,7 +106,7 @@ def digits_below(folder: Path) -> dict[Path, int]:
 
 def is_number(label: str) -> bool:
     """Return whether a label is a number, which only the line network learns."""
-    return len(label) > 1 and {*label} <= {*CHARACTERS, "\n"}
+    return bool(label) and label not in LABELS and {*label} <= {*CHARACTERS, "\n"}
 
 
 def weighted(pictures: Digits, others: int) -> Digits:

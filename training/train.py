@@ -26,8 +26,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, PIXELS, Classifier
+from app.inference.lines import LineNetwork
 from training import augment, data, device, omniglot, pictures, plots
-from training.calibrate import add_opinion, calibrated
+from training.calibrate import calibrated
 from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
@@ -38,10 +39,11 @@ from training.model import OUTPUTS, DigitNet, Ensemble, folded
 from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
+from training.opinion import add_opinion
 from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimizer, new_folder, options_in, run_to_resume
+from training.validation import validation_set
 
 OTHERS = 0.5  # non-digits per digit
-VALIDATION_SEED = 10**6
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
 
 
@@ -132,20 +134,11 @@ def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -
 
 def prepared(training: Digits, held_out: Digits, characters: Characters | None) -> tuple[Digits, Tensor, Digits]:
     """Make what to train on, digits and others, and the validation set; without characters, of the digits alone."""
+    validation = validation_set(held_out, characters)
     if characters is None:
-        none = NOTHING.to(training.images.device)
-        return training, none.images, mixture(held_out, none, none.images)
-    seen, unseen = characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
-    cut_out, others = cut_out_and_others(training, 0, seen)
-    return training.joined(cut_out), others, mixture(held_out, *cut_out_and_others(held_out, VALIDATION_SEED, unseen))
-
-
-def mixture(digits: Digits, cut_out: Digits, others: Tensor) -> Digits:
-    """Build a validation set: the digits, unchanged and augmented once with a fixed seed; segments and non-digits."""
-    generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
-    deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
-    images = torch.cat([digits.images, (255 * deformed).round().byte()])
-    return Digits(images, digits.labels.repeat(2)).joined(cut_out).with_others(others)
+        return training, NOTHING.to(training.images.device).images, validation
+    cut_out, others = cut_out_and_others(training, 0, omniglot.split(characters)[0])
+    return training.joined(cut_out), others, validation
 
 
 def resolve(config: Config, place: torch.device) -> Config:
@@ -202,7 +195,7 @@ def finish(
     }
     export(model, output, metadata, validation.images)
     if config.generated:
-        add_opinion(output, LINES_MODEL, validation)
+        add_opinion(Classifier(output), LineNetwork(LINES_MODEL), validation, output)
     return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
 
 

@@ -7,7 +7,7 @@ its own file.
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TextIO
 from uuid import uuid4
@@ -34,16 +34,19 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all from one model, whose version is `model`."""
+    """A folder of results: digits or texts, all of one `model`, as in the service's answers, and one set of characters."""
 
     place: Place
     kind: Literal["digit", "text"]
     model: str
+    characters: str | None = None
 
     @property
     def prefix(self) -> str:
         """Prefix of the file names."""
-        return f"{self.kind}-{self.model}-"
+        if self.characters is None:
+            return f"{self.kind}-{self.model}-"
+        return f"{self.kind}-of-{digest_of(sorted({*self.characters}))}-{self.model}-"
 
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""
@@ -54,8 +57,8 @@ class Destination:
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
-                    f"{self.place} holds {name}, which is not a result of this model with this value of --read. "
-                    "Choose another folder."
+                    f"{self.place} holds {name}, which is not a result of this model with these values of --read and "
+                    "--characters. Choose another folder."
                 )
 
     def paths(self) -> set[str]:
@@ -64,8 +67,7 @@ class Destination:
 
     def write(self, rows: list[dict[str, Any]]) -> None:
         """Write the rows of a part."""
-        digest = hashlib.sha256("\n".join(row["path"] for row in rows).encode()).hexdigest()[:16]
-        name = f"{self.prefix}{digest}.parquet"
+        name = f"{self.prefix}{digest_of(row['path'] for row in rows)}.parquet"
         unfinished = f"{self.place.path}/.{name}.{uuid4().hex}"
         with self.place.filesystem.open_output_stream(unfinished, compression=None) as file:
             pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
@@ -99,3 +101,8 @@ class Destination:
         """Yield these columns of all rows, in batches."""
         files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
         yield from files.to_batches(columns=list(columns))
+
+
+def digest_of(names: Iterable[str]) -> str:
+    """Return a hash of names, for a file name."""
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]

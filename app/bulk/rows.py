@@ -28,6 +28,7 @@ SCHEMA = pa.schema(
         *DIGIT,
         ("text", pa.string()),
         ("lines", pa.list_(LINE)),
+        ("characters", pa.string()),
         pa.field("model", pa.string(), nullable=False),
         ("error", pa.struct([("type", pa.string()), ("detail", pa.string())])),
     ]
@@ -35,13 +36,13 @@ SCHEMA = pa.schema(
 UNREADABLE = "unreadable-file"
 
 
-def cells_of(outcome: Reading | Text | Exception, model: str) -> dict[str, Any]:
+def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | None = None) -> dict[str, Any]:
     """Build the fields of a row: the service's answer, or the type and detail of the problem."""
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
         return {**conversion.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
-        return conversion.text_of(outcome, model, with_frames=False).model_dump()
+        return conversion.text_of(outcome, model, with_frames=False, characters=characters).model_dump()
     return {"model": model, "error": error_of(outcome)}
 
 

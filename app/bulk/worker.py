@@ -6,6 +6,7 @@ has limits on memory and time, and is replaced if it is killed or crashes.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from app.bulk.destination import Destination
@@ -43,10 +44,10 @@ class Worker:
         self.destination = destination
         self.settings = settings
         networks = Networks.load(settings.model, settings.lines_model)
-        digits, lines = (settings.model, networks.digits), (settings.lines_model, networks.lines)
-        path, model = digits if self.is_of_digits else lines
-        if model.version != destination.model:
-            raise ValueError(f"On this node, {path} differs from the model with which the job was started.")
+        model = networks.digit_model if self.is_of_digits else networks.lines.version
+        if model != destination.model:
+            files = f"{settings.model} or {settings.lines_model}" if self.is_of_digits else settings.lines_model
+            raise ValueError(f"On this node, {files} differs from the model with which the job was started.")
         limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
         self.reader = Reader(networks, decoders)
@@ -71,7 +72,8 @@ class Worker:
         for batch in batches(self.source.pictures(part), self.settings.max_held_bytes):
             outcomes = await (self.digits(batch) if self.is_of_digits else self.texts(batch))
             for picture, outcome in zip(batch, outcomes, strict=True):
-                rows.append({"path": picture.path, "key": picture.key, **cells_of(outcome, self.destination.model)})
+                cells = cells_of(outcome, self.destination.model, self.destination.characters)
+                rows.append({"path": picture.path, "key": picture.key, **cells})
         return rows
 
     async def digits(self, batch: list[Entry]) -> list[Reading | Exception]:
@@ -86,7 +88,8 @@ class Worker:
 
     async def texts(self, batch: list[Entry]) -> list[Text | Exception]:
         """Read the text in each picture, or return the error."""
-        return [await outcome_of(self.reader.read_text, picture.data) for picture in batch]
+        read = partial(self.reader.read_text, characters=self.destination.characters)
+        return [await outcome_of(read, picture.data) for picture in batch]
 
 
 async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes | Exception) -> Outcome | Exception:

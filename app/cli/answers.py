@@ -1,7 +1,8 @@
 """Answers for pictures, in order, with several in progress at once; `app.cli.client` and `app.cli.local` provide them.
 
-Unanswered   this picture has no answer
-NoService    the service cannot be used: the other pictures need not be tried
+Unanswered     this picture has no answer
+NoService      the service cannot be used: the other pictures need not be tried
+InvalidOption  an option is invalid for all pictures
 """
 
 from collections import deque
@@ -21,6 +22,10 @@ class Unanswered(Exception):
 
 class NoService(Exception):
     """The service cannot be used; the message says why and what to do."""
+
+
+class InvalidOption(Exception):
+    """An option is invalid; the message says why."""
 
 
 def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:

@@ -10,9 +10,10 @@ from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
 from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import place_of
+from app.cli.answers import InvalidOption
 from app.cli.messages import say
-from app.inference.classifier import Classifier
-from app.inference.lines import LineNetwork
+from app.inference.characters import UnreadableCharacters, require_requestable
+from app.inference.networks import Networks
 from app.settings import Settings, usable_cores
 from app.web.answers import LEGIBLE
 
@@ -24,6 +25,7 @@ def read_all(
     destination: str,
     settings: Settings,
     is_text: bool,
+    characters: str | None,
     column: str | None,
     key: str | None,
     rows_per_file: int,
@@ -33,13 +35,17 @@ def read_all(
 ) -> None:
     """Read the pictures that have no row yet, on the Ray cluster at an address if given; then write all as CSV too.
 
-    Raises BulkError, or ModelError.
+    Raises BulkError, ModelError or InvalidOption.
     """
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
-    classifier, lines = Classifier(settings.model), LineNetwork(settings.lines_model)
-    version = lines.version if is_text else classifier.version
-    results = Destination(place_of(destination), "text" if is_text else "digit", version)
+    networks = Networks.load(settings.model, settings.lines_model)
+    try:
+        require_requestable(characters, networks.lines.form)
+    except UnreadableCharacters as error:
+        raise InvalidOption(str(error)) from error
+    model = networks.lines.version if is_text else networks.digit_model
+    results = Destination(place_of(destination), "text" if is_text else "digit", model, characters)
     if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
         raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
     everything = list(pictures.parts(rows_per_file))

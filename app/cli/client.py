@@ -12,7 +12,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from app.cli.answers import NoService, Unanswered
+from app.cli.answers import InvalidOption, NoService, Unanswered
 from app.cli.connection import no_certificates, not_connected, reason, unknown, wrong_address
 from app.web.answers import Health, Prediction, Text
 
@@ -26,6 +26,7 @@ BUSY = (429, 503)
 RAW = {"content-type": "application/octet-stream"}
 KEY_NEEDED = (401, 403)
 NOT_OURS = (404, 405)
+INVALID = "/problems/invalid-parameter"
 
 
 class Service:
@@ -63,15 +64,22 @@ class Service:
         """Return the digit in a picture; raise Unanswered if there is none."""
         return self.content(self.post_until_served(path_with("predict", page=page), data), Prediction)
 
-    def read(self, data: bytes, length: int | None = None, marks: bool = True, page: int | None = None) -> Text:
-        """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
-        path = path_with("read", length=length, marks=None if marks else "false", page=page)
+    def read(
+        self,
+        data: bytes,
+        length: int | None = None,
+        marks: bool = True,
+        page: int | None = None,
+        characters: str | None = None,
+    ) -> Text:
+        """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
+        path = path_with("read", length=length, marks=None if marks else "false", page=page, characters=characters)
         return self.content(self.post_until_served(path, data), Text)
 
     def content(self, response: httpx2.Response, model: type[Content]) -> Content:
         """Return the content of a successful response.
 
-        Raises Unanswered, or NoService if no other request would succeed.
+        Raises Unanswered; or NoService or InvalidOption if no other request would succeed.
         """
         if response.status_code in KEY_NEEDED:
             raise NoService(f"{problem(response)} Set it with --api-key or DIGITS_API_KEY.")
@@ -79,7 +87,8 @@ class Service:
             status = f"{response.status_code} {response.reason_phrase}"
             raise unknown(self.url, f"answers {status} and is not a Digits service")
         if not response.is_success:
-            raise Unanswered(problem(response))
+            is_invalid = field(response, "type") == INVALID
+            raise (InvalidOption if is_invalid else Unanswered)(problem(response))
         try:
             return model.model_validate_json(response.content)
         except ValidationError as error:
@@ -143,7 +152,12 @@ def requested_pause(response: httpx2.Response) -> float:
 
 def problem(response: httpx2.Response) -> str:
     """Return why a request was refused, in the service's words if it gave any."""
+    return field(response, "detail") or f"The service answered {response.status_code} {response.reason_phrase}."
+
+
+def field(response: httpx2.Response, name: str) -> str:
+    """Return a field of the problem that a response describes; "" if there is none."""
     try:
-        return str(from_json(response.content)["detail"])
+        return str(from_json(response.content)[name])
     except (ValueError, LookupError, TypeError):
-        return f"The service answered {response.status_code} {response.reason_phrase}."
+        return ""

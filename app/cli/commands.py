@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli import options
-from app.cli.answers import NoService, Unanswered
+from app.cli.answers import InvalidOption, NoService, Unanswered
 from app.cli.corrections import corrections
 from app.cli.messages import printable, say
 from app.cli.options import AT_ONCE, URL
@@ -102,6 +102,7 @@ def read(
     files: options.Files,
     length: options.Length = None,
     marks: options.Marks = True,
+    characters: options.Characters = None,
     page: options.Page = None,
     url: options.Url = URL,
     api_key: options.Key = None,
@@ -123,7 +124,7 @@ def read(
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
-        ask = partial(reader.read, length=length, marks=marks, page=page)
+        ask = partial(reader.read, length=length, marks=marks, page=page, characters=characters)
         failed = output.write("text", ask, files, reader.at_once)
     raise typer.Exit(failed > 0)
 
@@ -164,6 +165,7 @@ def bulk(
         ),
     ],
     read: Annotated[bool, typer.Option("--read", help="Read the numbers in each picture.")] = False,
+    characters: options.Characters = None,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
@@ -185,12 +187,14 @@ def bulk(
     """
     from app.bulk.errors import BulkError
 
+    if characters is not None and not read:
+        raise typer.BadParameter("--characters needs --read.")
     extra = "cluster" if address else "bulk"
     with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
         try:
             from app.cli.bulk import read_all
 
-            read_all(source, destination, settings, read, column, key, rows_per_file, workers, address, csv)
+            read_all(source, destination, settings, read, characters, column, key, rows_per_file, workers, address, csv)
         except ModuleNotFoundError as error:
             say(f"This needs {error.name}, which the extra `{extra}` installs: pip install '.[{extra}]'", err=True)
             raise typer.Exit(1) from error
@@ -252,6 +256,8 @@ def clean_exit() -> Iterator[None]:
     """If there is no answer, exit with a message; end the process at once on Ctrl-C or a broken pipe."""
     try:
         yield
+    except InvalidOption as error:
+        raise typer.BadParameter(printable(str(error))) from error
     except (NoService, Unanswered) as error:
         say(printable(str(error)), err=True)
         raise typer.Exit(1) from error

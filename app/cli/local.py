@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from app.cli.answers import Unanswered
+from app.cli.answers import InvalidOption, Unanswered
+from app.inference.characters import UnreadableCharacters, require_requestable
 from app.inference.networks import Networks
 from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength
@@ -27,15 +28,27 @@ class Local:
             reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        return conversion.prediction_of(reading, self.networks.digits.version, with_frame=False)
+        return conversion.prediction_of(reading, self.networks.digit_model, with_frame=False)
 
-    def read(self, data: bytes, length: int | None = None, marks: bool = True, page: int | None = None) -> Text:
-        """Return the text in a picture, with `length` digits if given; raise Unanswered if it cannot be read."""
+    def read(
+        self,
+        data: bytes,
+        length: int | None = None,
+        marks: bool = True,
+        page: int | None = None,
+        characters: str | None = None,
+    ) -> Text:
+        """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
+        options = {"length": length, "page": page, "characters": characters}
         try:
-            text = self.networks.read_text(data, self.settings.max_pixels, length=length, page=page)
+            require_requestable(characters, self.networks.lines.form)
+            text = self.networks.read_text(data, self.settings.max_pixels, **options)
+        except UnreadableCharacters as error:
+            raise InvalidOption(str(error)) from error
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
-        return conversion.text_of(text if marks else text.digits_only(), self.networks.lines.version, with_frames=False)
+        shown = text if marks else text.digits_only()
+        return conversion.text_of(shown, self.networks.lines.version, with_frames=False, characters=characters)
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""

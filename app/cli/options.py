@@ -42,6 +42,14 @@ Key = Annotated[
 Marks = Annotated[
     bool, typer.Option("--marks/--no-marks", help="Print the marks . , - / : and spaces, or only digits.")
 ]
+Characters = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIGNS",
+        show_default="digits and marks",
+        help="Digits and signs to read, such as 0123456789+%.",
+    ),
+]
 InProcess = Annotated[bool, typer.Option("--local", help="Run the model locally, without a service.")]
 LocalModel = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file for digits, with --local.")

@@ -30,6 +30,12 @@ def legibility(answer: Prediction | Text | Line) -> float:
     return min((digit.legibility for line in lines for digit in line.digits), default=1.0)
 
 
+def formula(text: str) -> str:
+    """Return a formula that is a text."""
+    quoted = text.replace('"', '""')
+    return f'="{quoted}"'
+
+
 class Json:
     """One JSON object per line and picture."""
 
@@ -79,7 +85,7 @@ class Csv:
 
     def cells(self, number: int, line: Line) -> dict[str, Any]:
         """Return the cells of a line of writing."""
-        text = f'="{line.text}"' if self.for_spreadsheet else line.text
+        text = formula(line.text) if self.for_spreadsheet else line.text
         shares = {"confidence": line.confidence, "legibility": legibility(line)}
         return {"line": number, "text": text, **shares, **line.box.model_dump(), **self.unsure(line)}
 

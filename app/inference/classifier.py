@@ -50,8 +50,8 @@ class Model:
     ----------
     path : Path
         Where the processes of the service find the same file, even if another has taken its name (Linux only).
-    version : str
-        First 12 hex digits of the file's SHA-256.
+    sha256, version : str
+        The file's SHA-256, and its first 12 hex digits.
     metadata : dict of str to str
         The file's ``metadata_props``.
 
@@ -79,7 +79,8 @@ class Model:
             found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
             raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
         self._outputs = [node.name for node in outputs]
-        self.version = hashlib.sha256(data).hexdigest()[:12]
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.version = self.sha256[:12]
         self.metadata: dict[str, str] = self._session.get_modelmeta().custom_metadata_map
 
     def run(

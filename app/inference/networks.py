@@ -12,7 +12,7 @@ from app.preprocess.formats import MAX_PIXELS
 
 
 class Networks(NamedTuple):
-    """The dense network, the line network, and the second opinion, if there are weights for it."""
+    """The dense network, the line network, and the second opinion, if the weights for it were fitted with both."""
 
     digits: Classifier
     lines: LineNetwork
@@ -31,8 +31,14 @@ class Networks(NamedTuple):
 
     @property
     def about(self) -> dict[str, dict[str, str]]:
-        """The version and the metadata of each."""
-        return {"digits": self.digits.about, "lines": self.lines.about}
+        """The version and the metadata of each, and whether the second opinion is used."""
+        used = {"second_opinion_used": "yes" if self.opinion else "no"}
+        return {"digits": self.digits.about | used, "lines": self.lines.about}
+
+    @property
+    def digit_model(self) -> str:
+        """The versions of the files by which digits are read: of both, joined by "+", if there is a second opinion."""
+        return f"{self.digits.version}+{self.lines.version}" if self.opinion else self.digits.version
 
     def read_digit(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Reading:  # noqa: ANN401
         """Read the digit in a picture; the options are those of `reading.read_digit`."""

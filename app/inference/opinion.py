@@ -4,6 +4,7 @@ The dense network sees ink that was cut out, the line network grey pixels with n
 pictures.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from app.preprocess.maps import Box
 from app.preprocess.strips import strips_of_digit
 
 FLOOR = 0.01  # added to probabilities, so that a network that sees no digit has no say about which one it is
-METADATA = "second_opinion"
+WEIGHTS, FITTED_WITH = "second_opinion", "second_opinion_lines_sha256"  # in the metadata of the dense network's file
 
 
 class Weights(NamedTuple):
@@ -49,15 +50,18 @@ class SecondOpinion:
 
     @classmethod
     def of(cls, classifier: Classifier, network: LineNetwork) -> "SecondOpinion | None":
-        """Return one with the weights in the dense network's file, or None if it has none; may raise ModelError."""
-        if METADATA not in classifier.metadata:
+        """Return one with the weights in the dense network's file; None if they were not fitted with this line network.
+
+        May raise ModelError.
+        """
+        if classifier.metadata.get(FITTED_WITH) != network.sha256:
             return None
         try:
-            return cls(network, Weights(*map(float, classifier.metadata[METADATA].split())))
+            return cls(network, Weights(*map(float, classifier.metadata.get(WEIGHTS, "").split())))
         except (TypeError, ValueError) as error:
             count = len(Weights._fields)
             raise ModelError(
-                f"Model {classifier.version}: {METADATA} in its metadata is not {count} numbers."
+                f"Model {classifier.version}: {WEIGHTS} in its metadata is not {count} numbers."
             ) from error
 
     def __call__(
@@ -82,11 +86,25 @@ class SecondOpinion:
             The same, combined; and whether the line network reads several digits.
         """
         form = self.network.form
-        strips = strips_of_digit(picture, box, form.height)
-        outputs = [form.only(self.network(strip.pixels), None) for strip in strips]
-        seen = np.stack([digit_probabilities(output, form) for output in outputs])
-        has_several = any(sum(map(form.digits.__contains__, symbols_of(best_path(output)))) > 1 for output in outputs)
-        return *combined(probabilities, legibility, seen, self.weights), has_several
+        outputs = outputs_of(self.network, picture, box)
+        has_several = any(has_several_digits(output, form) for output in outputs)
+        return *combined(probabilities, legibility, seen_in(outputs, form), self.weights), has_several
+
+
+def outputs_of(network: LineNetwork, picture: Picture, box: Box) -> list[NDArray[np.float32]]:
+    """Show the line network the whole picture, where its shape allows it, and a digit with its box."""
+    form = network.form
+    return [form.only(network(strip.pixels), None) for strip in strips_of_digit(picture, box, form.height)]
+
+
+def has_several_digits(output: NDArray[np.float32], form: Form) -> bool:
+    """Return whether several digits are read in a strip."""
+    return sum(symbol in form.digits for symbol in symbols_of(best_path(output))) > 1
+
+
+def seen_in(outputs: Sequence[NDArray[np.float32]], form: Form) -> NDArray[np.float64]:
+    """Return the probabilities (n, 10) that each of n strips shows a digit and no other."""
+    return np.stack([digit_probabilities(output, form) for output in outputs])
 
 
 def combined(

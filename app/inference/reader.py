@@ -42,6 +42,7 @@ class Reader:
 
     def __init__(self, networks: Networks, decoders: Decoders) -> None:
         self.classifier, self.lines, self.opinion = networks
+        self.digit_model = networks.digit_model
         self.decoders = decoders
         self.batcher = Batcher[Reading | None](self.classifier)
 

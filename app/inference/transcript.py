@@ -90,12 +90,12 @@ class Transcript:
         """
         pixels = self.strip.pixels.astype(np.float32)
         away, (height, width) = np.abs(pixels - np.median(pixels)), pixels.shape
-        edges = [self.form.stride * np.array([first, last + 1]) for _, first, last in self.spans]
+        edges = [(self.form.stride * np.array([first, last + 1])).clip(0, width - 1) for _, first, last in self.spans]
         reached = [(edge + REACH * height * np.array([-1, 1])).astype(int).clip(0, width).tolist() for edge in edges]
         near = np.concatenate([np.arange(left, right) for left, right in reached])
         ink = away / max(1.0, float(np.percentile(away[:, near], 95)))
         inked = ink >= INKED
-        middles = [min(width - 1, int(edge.mean())) for edge in edges]
+        middles = [int(edge.mean()) for edge in edges]
         cuts = [left + int(inked[:, left : right + 1].sum(axis=0).argmin()) for left, right in pairwise(middles)]
         limits = zip(reached, [0, *cuts], [*cuts, width], strict=True)
         boxes = [box_in(inked, max(left, after), min(right, before)) for (left, right), after, before in limits]

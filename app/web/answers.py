@@ -11,7 +11,11 @@ Frame = Annotated[
     str | None, Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI.")
 ]
 Model = Annotated[
-    str, Field(description="Version of the model that read the picture: the first 12 hex digits of its file's SHA-256.")
+    str,
+    Field(
+        description="Version of the model that read the picture: the first 12 hex digits of its file's SHA-256. If two "
+        "models read a digit, both, as in `1f0c2a9b7d3e+8d41b6e05c72`."
+    ),
 ]
 
 
@@ -95,7 +99,11 @@ class Digit(Classification):
 class Mark(BaseModel):
     """A mark in a text."""
 
-    mark: str = Field(min_length=1, max_length=1, description="One of `.`, `,`, `-`, `/` and `:`.")
+    mark: str = Field(
+        min_length=1,
+        max_length=1,
+        description="One of `.`, `,`, `-`, `/` and `:`; with ?characters=0123456789%2B, of the signs among those.",
+    )
     box: Box
 
 
@@ -122,7 +130,7 @@ class Line(BaseModel):
 
 
 class Text(BaseModel):
-    """What is written in a picture, as far as it consists of digits and marks."""
+    """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
 
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
@@ -131,6 +139,9 @@ class Text(BaseModel):
         default=0,
         description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
         "Boxes are in pixels of the turned picture.",
+    )
+    characters: str | None = Field(
+        default=None, description="With ?characters=0123456789%2B: the characters that may stand in the text."
     )
     model: Model
 
@@ -187,16 +198,23 @@ class Health(BaseModel):
     status: Literal["ok"] = "ok"
     version: str = Field(description="The service's version.")
     corrections: bool = Field(description="Whether `/corrections` stores pictures.")
-    models: Models = Field(description="The version of each model and the metadata of its file.")
+    models: Models = Field(
+        description="The version of each model and the metadata of its file. `second_opinion_used` says whether the "
+        "second one also decides about digits."
+    )
 
 
-DIGITS_EXAMPLE = {"version": "1f0c2a9b7d3e", "architecture": "784-1280-1280-864-256-11"}
-LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: "}
+DIGITS_EXAMPLE = {
+    "version": "1f0c2a9b7d3e",
+    "architecture": "784-1280-1280-864-256-11",
+    "second_opinion_used": "yes",
+}
+LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: !\"#$%&'()*+;<=>?@[\\]^_`{|}~£€"}
 PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
 REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
 BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
 SEVEN = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "legibility": 0.998}
-PREDICTION_EXAMPLE = {**SEVEN, "model": DIGITS_EXAMPLE["version"]}
+PREDICTION_EXAMPLE = {**SEVEN, "model": f"{DIGITS_EXAMPLE['version']}+{LINES_EXAMPLE['version']}"}
 EXPLANATION_EXAMPLE = {
     **PREDICTION_EXAMPLE,
     "frame": PNG_EXAMPLE,

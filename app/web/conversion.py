@@ -41,13 +41,13 @@ def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
     return prediction
 
 
-def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
+def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Explanation:
     """Convert a reading with ink to its response, including the evidence."""
     assert reading.ink is not None
     digit, runner_up = reading.digit, reading.runner_up
     return Explanation(
         **values_of(reading),
-        model=classifier.version,
+        model=model,
         frame=picture_of(reading.frame),
         box=box_of(reading.box),
         ink=picture_of(reading.ink),
@@ -57,7 +57,7 @@ def explanation_of(reading: Reading, classifier: Classifier) -> Explanation:
     )
 
 
-def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
+def text_of(read: text.Text, model: str, with_frames: bool, characters: str | None = None) -> Text:
     """Convert a text to its response."""
     answer = Text(
         text=read.text,
@@ -67,6 +67,8 @@ def text_of(read: text.Text, model: str, with_frames: bool) -> Text:
     )
     if read.turn:
         answer.turn = read.turn
+    if characters is not None:
+        answer.characters = characters
     return answer
 
 

@@ -7,6 +7,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
 from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
+from app.inference.characters import require_readable
+from app.inference.form import DIGITS
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.settings import Settings
 from app.web import answers, conversion, errors, problems
@@ -93,7 +95,9 @@ async def correct(
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
     label = parameters.label
-    is_number = label != NO_DIGIT and len(label) > 1
+    if label != NO_DIGIT:
+        require_readable(label, service.reader.lines.form)
+    is_number = label not in {NO_DIGIT, *DIGITS}
     answer = await (answer_to_number if is_number else answer_to_digit)(request, service, picture)
     stored = await corrections.add(picture, label, answer)
     if stored:
@@ -106,7 +110,7 @@ async def correct(
 async def answer_to_digit(request: Request, service: Service, picture: bytes) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
     reading = await read_one(request, service, picture)
-    answer = conversion.prediction_of(reading, service.reader.classifier.version, with_frame=False)
+    answer = conversion.prediction_of(reading, service.reader.digit_model, with_frame=False)
     return answer.model_dump(exclude_unset=True)
 
 

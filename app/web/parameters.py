@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.inference.characters import MOST
 from app.preprocess.errors import MAX_DIGITS
 from app.web.answers import Prediction, Text
 from app.web.errors import NotSure
@@ -24,7 +25,7 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
-    "string_pattern_mismatch": "must be what is written, with the characters 0 to 9 . , - / : and spaces, or none",
+    "string_pattern_mismatch": "must be what is written, without spaces around it, up to 200 characters, or none",
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }
@@ -55,7 +56,16 @@ class OfText(Parameters):
         default=None, ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known."
     )
     marks: bool = Field(
-        default=True, description="Also return the marks `.`, `,`, `-`, `/` and `:`, and spaces in a line."
+        default=True,
+        description="Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among `characters`, and spaces "
+        "in a line.",
+    )
+    characters: str | None = Field(
+        default=None,
+        description="The digits and signs that may stand in the text, such as `0123456789+%`, which is "
+        "`0123456789%2B%25` in a URL; by default digits and marks. `/health` lists those known, as the `characters` of "
+        "`lines`.",
+        json_schema_extra={"minLength": 1, "maxLength": MOST},  # `require_requestable` refuses others
     )
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
     page: Page = None

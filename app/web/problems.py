@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.corrections import NotStored
+from app.inference.characters import UnreadableCharacters
 from app.inference.decoders import Busy
 from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength
@@ -47,6 +48,7 @@ class ProblemType:
         )
 
 
+INVALID_PARAMETER = ProblemType(422, "invalid-parameter", "A parameter is invalid")
 OVERLOADED = ProblemType(503, "overloaded", "The service is overloaded")
 TYPES: dict[type[Exception], ProblemType] = {
     web.AmbiguousLength: ProblemType(
@@ -78,7 +80,8 @@ TYPES: dict[type[Exception], ProblemType] = {
     web.NotSure: ProblemType(422, "not-sure", "The answer is not sure enough"),
     NotADigit: ProblemType(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: ProblemType(422, "impossible-length", "The picture cannot be read as a number of this length"),
-    RequestValidationError: ProblemType(422, "invalid-parameter", "A parameter is invalid"),
+    RequestValidationError: INVALID_PARAMETER,
+    UnreadableCharacters: INVALID_PARAMETER,
     Exception: ProblemType(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,

@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.inference.characters import require_requestable
 from app.inference.inside import weights_in_colour
 from app.inference.reading import NotADigit, Reading
 from app.inference.text import ImpossibleLength
@@ -60,7 +61,7 @@ async def predict(
 ) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
     reading = accept(service, await read_one(request, service, picture, page=parameters.page))
-    answer = conversion.prediction_of(reading, service.reader.classifier.version, parameters.frame)
+    answer = conversion.prediction_of(reading, service.reader.digit_model, parameters.frame)
     return sure(answer, parameters.min_confidence)
 
 
@@ -81,7 +82,7 @@ async def predict_batch(
     def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
         if isinstance(outcome, Exception):
             return answers.Failure(error=problems.problem_of(request, outcome)[0])
-        answer = conversion.prediction_of(outcome, service.reader.classifier.version, parameters.frame)
+        answer = conversion.prediction_of(outcome, service.reader.digit_model, parameters.frame)
         try:
             return sure(answer, parameters.min_confidence)
         except errors.NotSure as error:
@@ -102,7 +103,9 @@ async def explain(request: Request, service: Serving, _: NoParameters, picture: 
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
     reading = accept(service, await read_one(request, service, picture, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
-    return await run_in_threadpool(conversion.explanation_of, reading, service.reader.classifier)
+    return await run_in_threadpool(
+        conversion.explanation_of, reading, service.reader.classifier, service.reader.digit_model
+    )
 
 
 @guarded.get(
@@ -132,12 +135,15 @@ def unit_weights(service: Serving, unit: int) -> answers.Unit:
 )
 async def read(request: Request, service: Serving, parameters: TextParameters, picture: Upload) -> answers.Text:
     """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
-    options = parameters.model_dump(include={"length", "page", "alternatives"})
+    characters = parameters.characters
+    require_requestable(characters, service.reader.lines.form)
+    options = parameters.model_dump(include={"length", "page", "alternatives", "characters"})
     turns = TURNS if parameters.rotate == "auto" else TURNS[:1]
     text = await read_text(request, service, picture, turns=turns, **options)
     shown = text if parameters.marks else text.digits_only()
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    answer = await run_in_threadpool(conversion.text_of, shown, service.reader.lines.version, parameters.frame)
+    version = service.reader.lines.version
+    answer = await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, characters)
     return sure(answer, parameters.min_confidence)
 
 

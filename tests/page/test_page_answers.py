@@ -29,7 +29,7 @@ def test_ten_bars_the_frame_the_time_and_the_model_are_shown_and_no_100_percent(
     widths = page.locator("#bars i").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
     assert widths[7] == max(widths) > 0.5 * page.locator("#bars li").first.bounding_box()["width"]
     assert page.locator("#frame").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
-    expect(page.locator("#facts")).to_have_text(re.compile(r"^Answered in \d+ ms by model [0-9a-f]{12}$"))
+    expect(page.locator("#facts")).to_have_text(re.compile(r"^Answered in \d+ ms by model [0-9a-f]{12}\+[0-9a-f]{12}$"))
     assert json.loads(page.evaluate("sessionStorage.contents"))["answer"]["confidence"] > 0.9995
     expect(page.locator("#message")).to_have_text(">99.9 % sure")
     assert "100.0 %" not in page.locator("body").inner_text()
