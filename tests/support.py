@@ -154,6 +154,17 @@ def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
     return sheet.resize((scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC)
 
 
+def labelled_numbers(folder: Path, labels: dict[str, str], digits: np.ndarray) -> Path:
+    """Write a folder of pictures of numbers, four digits in each line of a label, and its labels.csv."""
+    (folder / "images").mkdir(parents=True)
+    for place, (name, label) in enumerate(labels.items()):
+        row = digits[40 * place : 40 * place + 4]
+        (folder / "images" / name).write_bytes(encode(number(*[row for _ in label.splitlines()])))
+    rows = "".join(f'{name},"{label}"\n' for name, label in labels.items())
+    (folder / "labels.csv").write_text(f"filename,label\n{rows}", encoding="utf-8")
+    return folder
+
+
 def letter(text: str) -> Image.Image:
     """Draw a printed letter, dark on white."""
     sheet = Image.new("L", (400, 400), 255)

@@ -1,13 +1,15 @@
-"""Painted lines: the ink stays visible, and strips are normalised as in the service."""
+"""Painted lines: the ink stays visible, and strips are normalised and padded as in the service."""
 
 import numpy as np
 import pytest
 import torch
 
-from app.inference.lines import MIN_SPREAD
+from app.inference.lines import normalised as served
+from support import encode, number, picture_from_bytes
 from tensors import as_digits, generator
-from training.line_ink import ink_lines
-from training.line_paper import WIDTH_STEP, batch_of, normalised, painted
+from training.line_ink import ROWS, ink_lines
+from training.line_paper import WIDTH_STEP, batch_of, normalised, padded, painted, strips_of
+from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
 
 
 @pytest.fixture(scope="module")
@@ -18,28 +20,46 @@ def lines(shuffled):
 
 def test_a_batch_has_one_width_and_all_ink(lines):
     masks = batch_of(lines, generator())
+    assert masks.shape[1] == ROWS
     assert masks.shape[2] % WIDTH_STEP == 0
     assert masks.shape[2] - max(line.mask.shape[1] for line in lines) < WIDTH_STEP
     for mask, line in zip(masks, lines, strict=True):
         assert round(255 * mask.double().sum().item()) == line.mask.sum(dtype=int)
 
 
-def test_strips_are_normalised_as_in_the_service():
-    pixels = np.random.default_rng(0).integers(90, 140, (32, 50), np.uint8)
-    served = (np.float32(pixels) - pixels.mean()) / (pixels.std() + MIN_SPREAD)
-    ours = normalised(torch.from_numpy(np.float32(pixels) / 255)[None])[0]
-    assert ours.numpy() == pytest.approx(served, abs=1e-4)
-    assert normalised(torch.full((1, 32, 48), 0.8)).abs().max() < 1e-3
+def as_served(pixels: np.ndarray) -> np.ndarray:
+    strip = served(pixels, LEAST_CONTRAST)
+    return np.pad(strip, ((0, 0), (0, -strip.shape[1] % PADDING)))
+
+
+def test_strips_are_normalised_and_padded_as_in_the_service(digits):
+    picture = picture_from_bytes(encode(number(digits[[350, 120, 60]])), 200).image.convert("L")
+    written = np.asarray(picture.resize((200, HEIGHT)))
+    faint, light_on_dark = 250 - written // 64, 255 - written
+    for pixels in (written, faint, light_on_dark, np.full_like(written, 200)):
+        ours = padded(normalised(torch.from_numpy(pixels / np.float32(255))[None]))[0]
+        assert ours.shape == (HEIGHT, 2 * PADDING)
+        np.testing.assert_allclose(ours, as_served(pixels), atol=1e-5)
+
+
+def test_painted_lines_are_enlarged_to_strips(lines):
+    grey = painted(batch_of(lines, generator()), generator(1))
+    strips = strips_of(grey)
+    width = grey.shape[2] * HEIGHT // ROWS
+    assert strips.shape == (len(lines), HEIGHT, width + -width % PADDING)
+    assert strips[:, :, width:].abs().sum() == 0
+    torch.testing.assert_close(strips.abs().amax(dim=(1, 2)), torch.ones(len(lines)))
+    assert strips[:, :, :width].flatten(1).median(dim=1).values.abs().max() == 0
 
 
 def test_ink_differs_from_the_paper_around_it(lines):
     masks = batch_of(lines, generator())
-    strips = painted(masks, generator(1))
-    assert strips.shape == masks.shape
-    assert strips.mean(dim=(1, 2)).abs().max() < 1e-3
+    grey = painted(masks, generator(1))
+    assert grey.shape == masks.shape
+    strips = normalised(grey)
     inked = [(strip, mask) for strip, mask in zip(strips, masks, strict=True) if (mask > 0.9).sum() > 20]
     contrasts = np.array([(strip[mask > 0.9].mean() - strip[mask == 0].mean()).item() for strip, mask in inked])
-    assert np.median(abs(contrasts)) > 1
+    assert np.median(abs(contrasts)) > 0.4
     assert 0.1 < (contrasts > 0).mean() < 0.5  # some are light on dark
-    assert strips.equal(painted(masks, generator(1)))
-    assert (strips - painted(masks, generator(2))).abs().mean() > 0.1
+    assert grey.equal(painted(masks, generator(1)))
+    assert (strips - normalised(painted(masks, generator(2)))).abs().mean() > 0.05

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 
 import numpy as np
 import onnx
@@ -11,9 +12,10 @@ import pytest
 
 from app.inference.classifier import Classifier, ModelError
 from app.inference.decoder import Limits, limited
-from app.inference.lines import CHARACTERS, CLASSES, LineNetwork
-from app.preprocess.strips import STRIP_HEIGHT, proposals
-from support import LINES_MODEL, MODEL, encode, number, picture_from_bytes
+from app.inference.form import Form
+from app.inference.lines import LineNetwork
+from app.inference.text import read_text
+from support import LINES_MODEL, MODEL, encode, number
 
 
 def test_real_digits_are_classified_correctly(classifier, digits, labels):
@@ -25,20 +27,24 @@ def test_real_digits_are_classified_correctly(classifier, digits, labels):
     assert (legibility > 0.5).mean() > 0.98
 
 
-@pytest.mark.parametrize("width", [16, 17, 63, 400])
-def test_there_is_a_column_for_every_second_pixel(line_network, width):
-    noise = np.random.default_rng(0).integers(0, 256, (STRIP_HEIGHT, width), dtype=np.uint8)
-    for pixels in (noise, np.full_like(noise, 90)):  # a blank one has no spread
+@pytest.mark.parametrize("width", [24, 159, 160, 161, 400])
+def test_there_is_a_column_for_each_stride_of_the_padded_strip(line_network, width):
+    form = line_network.form
+    noise = np.random.default_rng(0).integers(0, 256, (form.height, width), dtype=np.uint8)
+    for pixels in (noise, np.full_like(noise, 90)):  # a blank one has no contrast
         columns = line_network(pixels)
-        assert (columns.shape, columns.dtype) == (((width + 1) // 2, CLASSES), np.float32)
+        padded = -(-width // form.padding) * form.padding
+        assert (columns.shape, columns.dtype) == ((padded // form.stride, form.classes), np.float32)
         np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-5)
 
 
 def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contrast(line_network, digits):
-    strip = proposals(picture_from_bytes(encode(number(digits[[350, 120, 60]])), 640))[1][0].pixels
+    drawn = number(digits[[350, 120, 60]])
+    height = line_network.form.height
+    strip = np.asarray(drawn.resize((round(drawn.width * height / drawn.height), height)))
     alone = line_network(strip)
     for width in (32, 500):
-        line_network(np.full((STRIP_HEIGHT, width), 7, np.uint8))
+        line_network(np.full((height, width), 7, np.uint8))
         np.testing.assert_array_equal(line_network(strip), alone)
     np.testing.assert_allclose(line_network(120 + strip // 2), alone, atol=0.05)
 
@@ -47,7 +53,7 @@ def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contras
 def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
     """ONNX Runtime raises exceptions of its own."""
     with limited(Limits(60_000_000, 100, 100, is_alone=True)), pytest.raises(MemoryError) as raised:
-        line_network(np.zeros((STRIP_HEIGHT, 60_000), np.uint8))
+        line_network(np.zeros((line_network.form.height, 60_000), np.uint8))
     assert "onnxruntime" in type(raised.value.__cause__).__module__
 
 
@@ -59,14 +65,34 @@ def test_onnx_runtime_telemetry_is_off(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-# Models in ONNX's textual syntax: their probabilities are the first pixels, and the upper ones of every second column.
+# Models in ONNX's textual syntax. The probabilities of the first one are the first pixels.
 DENSE = """(float[N, 784] pixels) => (float[N, 10] probabilities)
     <int64[1] begin = {0}, int64[1] end = {10}, int64[1] axis = {1}>
     { probabilities = Slice(pixels, begin, end, axis) }"""
-LINES = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
+# As in files of version 1: the probabilities are the upper pixels of every second column.
+VERSION_1 = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
     <int64[2] begin = {0, 0}, int64[2] end = {100000, 18}, int64[2] axes = {1, 2}, int64[2] steps = {2, 1}>
     { columns = Transpose <perm = [0, 2, 1]> (strips)
       probabilities = Slice(columns, begin, end, axes, steps) }"""
+ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities) { probabilities = Identity(strips) }"""
+# Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only the middle ones are, or else a .
+FORM = Form(16, 4, 32, 20.0, "9876543210.+ ", ".", " ", 0.3)
+SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}  # rows, and their weight
+ABOUT = {name: str(value) for name, value in asdict(FORM).items() if name != "height"}
+
+
+def tiny() -> str:
+    """Write a line network of FORM, which sees what is SEEN."""
+    weights, bias = np.zeros((FORM.classes, FORM.height, FORM.stride)), np.zeros(FORM.classes)
+    bias[0] = 10  # the blank
+    for character, (rows, weight) in SEEN.items():
+        weights[FORM.class_of(character), rows] = -weight / (rows.stop - rows.start) / FORM.stride  # dark is below 0
+    return f"""(float[N, {FORM.height}, W] strips) => (float[N, T, {FORM.classes}] probabilities)
+    <float[{FORM.classes}, {FORM.height}, {FORM.stride}] weights = {{{", ".join(map(str, weights.ravel()))}}},
+     float[{FORM.classes}] bias = {{{", ".join(map(str, bias))}}}>
+    {{ scores = Conv <strides = [{FORM.stride}]> (strips, weights, bias)
+       columns = Transpose <perm = [0, 2, 1]> (scores)
+       probabilities = Softmax <axis = 2> (columns) }}"""
 
 
 def model(graph: str, **metadata: str) -> bytes:
@@ -89,17 +115,52 @@ def test_the_version_is_the_hash_of_the_file(classifier, line_network):
         assert network.version == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
-@pytest.mark.parametrize(("metadata", "threshold"), [({}, 0.5), ({"threshold": "0.4"}, 0.4)])
-def test_a_line_network_with_the_expected_interface_is_served(tmp_path, metadata, threshold):
-    (tmp_path / "lines.onnx").write_bytes(model(LINES, characters=CHARACTERS, **metadata))
-    network = LineNetwork(tmp_path / "lines.onnx")
-    assert network(np.zeros((32, 40), np.uint8)).shape == (20, 18)
-    assert network.threshold == threshold
+@pytest.fixture
+def tiny_network(tmp_path) -> LineNetwork:
+    (tmp_path / "tiny.onnx").write_bytes(model(tiny(), **ABOUT))
+    return LineNetwork(tmp_path / "tiny.onnx")
 
 
-NO_MODEL, NAMES = "truncated, or not an ONNX model", "name no characters, or others than"
+BARS = [(6, 42, 40, 52), (34, 42, 76, 88), (6, 42, 112, 124), (20, 28, 148, 160)]  # 7.7+; top, bottom, left, right
+
+
+@pytest.mark.parametrize(
+    ("characters", "text"), [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", "+"), ("0123", "")]
+)
+def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network, characters, text):
+    sheet = np.full((48, 240), 255, np.uint8)
+    for top, bottom, left, right in BARS:
+        sheet[top:bottom, left:right] = 20
+    found = read_text(encode(sheet), tiny_network, characters=characters)
+    assert found.text == text
+    assert len(found.lines) == bool(text)
+    for line in found.lines:
+        signs = sorted([*line.digits, *line.marks], key=lambda sign: sign.box.left)
+        bars = [bar for bar, sign in zip(BARS, "7.7+", strict=True) if sign in text]
+        for sign, bar in zip(signs, bars, strict=True):
+            assert tuple(sign.box) == pytest.approx(bar, abs=5)
+
+
+@pytest.mark.parametrize("width", [1, 31, 32, 33])
+def test_a_network_gets_strips_of_its_own_form(tiny_network, width):
+    assert tiny_network.form == FORM
+    assert tiny_network(np.zeros((16, width), np.uint8)).shape == (-(-width // 32) * 32 / 4, 15)
+
+
+def test_faint_ink_counts_by_the_least_contrast(tiny_network):
+    faint = np.full((16, 40), 200, np.uint8)
+    faint[3:6, 16:20] = 199  # a twentieth of the least contrast
+    columns = np.log(tiny_network(faint)[4])
+    assert columns[FORM.class_of("7")] - columns[0] == pytest.approx(200 / 20 - 10, abs=1e-3)
+
+
+NO_MODEL = "truncated, or not an ONNX model"
 DIGITS_EXPECTED = r"expected float32 pixels \(N, 784\), probabilities \(N, 10\) and legibility \(N,\)"
-LINES_EXPECTED = r"expected float32 strips \(N, 32, W\) and probabilities \(N, W / 2, 18\)"
+LINES_EXPECTED = r"expected float32 strips \(N, H, W\) and probabilities \(N, T, C\)"
+UNKNOWN = (
+    r"metadata do not describe a network for numbers \({}\), as in files of version 1: use the file that is shipped"
+)
+UNKNOWN += r", or make one with python -m training.lines\."
 BROKEN = {
     "truncated": (Classifier, lambda: MODEL.read_bytes()[:10_000], NO_MODEL),
     "empty": (Classifier, lambda: b"", NO_MODEL),
@@ -110,10 +171,18 @@ BROKEN = {
     "other classes": (Classifier, lambda: model(DENSE.replace("10", "26")), DIGITS_EXPECTED),
     "other names": (Classifier, lambda: model(DENSE.replace("pixels", "input")), DIGITS_EXPECTED),
     "other type": (Classifier, lambda: model(DENSE.replace("float", "double")), DIGITS_EXPECTED),
-    "another height": (LineNetwork, lambda: model(LINES.replace("32", "28")), LINES_EXPECTED),
-    "no characters": (LineNetwork, lambda: model(LINES), NAMES),
-    "other characters": (LineNetwork, lambda: model(LINES, characters="abcdefghijklmnop"), NAMES),
-    "no threshold": (LineNetwork, lambda: model(LINES, characters=CHARACTERS, threshold="high"), "is not a number"),
+    "any height": (LineNetwork, lambda: model(VERSION_1.replace("32", "H"), **ABOUT), LINES_EXPECTED),
+    "one width": (LineNetwork, lambda: model(VERSION_1.replace("W", "320"), **ABOUT), LINES_EXPECTED),
+    "any classes": (LineNetwork, lambda: model(ANY_CLASSES, **ABOUT), LINES_EXPECTED),
+    "for digits": (LineNetwork, lambda: model(DENSE), LINES_EXPECTED),
+    "version 1": (
+        LineNetwork,
+        lambda: model(VERSION_1, characters="0123456789.,-/: ", threshold="0.5"),
+        UNKNOWN.format("'stride'"),
+    ),
+    "no metadata": (LineNetwork, lambda: model(tiny()), UNKNOWN.format("'stride'")),
+    "no number": (LineNetwork, lambda: model(tiny(), **ABOUT | {"stride": "two"}), UNKNOWN.format(".*'two'")),
+    "more classes": (LineNetwork, lambda: model(VERSION_1, **ABOUT), "has 18 classes, but its metadata name 15"),
 }
 
 

@@ -44,6 +44,7 @@ from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimize
 
 RUNS = Path("runs/lines")
 START = "start.onnx"  # the network before it is tuned, in the run's folder
+OWN = "own.pt"  # in the run's folder: the lines of the user's own pictures
 HELD = 1.0  # weight of the divergence from the original answers, per column
 HARDEST = 20.0  # the most that a line adds to the loss: some cannot be read
 CHUNK = 8  # batches that are sorted by width together
@@ -228,6 +229,14 @@ def from_shipped() -> ModelProto:
     return shipped
 
 
+def own_lines(pictures: Path | None, earlier: Path | None) -> list[OwnLine]:
+    """Cut the user's own pictures into lines, if there are any, or load the lines of an earlier run."""
+    if earlier is None:
+        return line_pictures.load(pictures) if pictures else []
+    saved = torch.load(earlier / OWN, weights_only=True)
+    return [OwnLine(pixels.numpy(), symbols) for pixels, symbols in saved]
+
+
 def description(recipe: Recipe, digits: Digits, own: Sequence[OwnLine]) -> dict[str, str]:
     """Describe what a network is tuned on."""
     written = f"{recipe.lines:,} lines written with 55,000 of MNIST's training images"
@@ -248,7 +257,7 @@ def train(arguments: argparse.Namespace) -> int:
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     torch.set_flush_denormal(True)  # floats that are nearly 0 are slow
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
-    own = line_pictures.load(arguments.pictures) if arguments.pictures else []
+    own = own_lines(arguments.pictures, earlier)
     if earlier:
         folder, recipe, start = earlier, Recipe(**options_in(earlier)), onnx.load(earlier / START)
     else:
@@ -256,6 +265,7 @@ def train(arguments: argparse.Namespace) -> int:
         recipe = RECIPES["pictures" if own else "pretrained"]
         folder = new_folder(arguments.runs, asdict(recipe))
         onnx.save_model(start, folder / START)
+        torch.save([(torch.tensor(line.pixels), line.symbols) for line in own], folder / OWN)
     characters = omniglot.load(others)
     lines = lines_of(training, recipe.lines, SEED, characters)
     held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
@@ -278,7 +288,10 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     meaning = f"{recogniser.FILE.name} of {recogniser.WHEEL}, which make train-lines fetches ({recogniser.SHOWN})"
     p.add_argument("--pretrained", type=Path, default=recogniser.FILE, metavar="FILE", help=meaning)
     add_run_options(p, RUNS, LINES_MODEL.name)
-    return p.parse_args(argv)
+    arguments = p.parse_args(argv)
+    if arguments.resume is not None and arguments.pictures:
+        p.error("--resume uses the pictures of the run that it resumes: leave out --pictures")
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """What a line network's file says of it: the form of its strips, and what its classes stand for."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -56,11 +57,13 @@ class Form:
             metadata["space"],
             float(metadata["threshold"]),
         )
-        known = {*form.characters}
-        if len(known) != len(form.characters) or not {*DIGITS, *form.marks, *form.space} <= known:
-            raise ValueError(f"characters {form.characters!r}")
-        if min(form.stride, form.padding, form.least_contrast) <= 0 or len(form.space) != 1:
+        read = DIGITS + form.marks + form.space
+        if not is_set(form.characters) or not is_set(read) or not {*read} <= {*form.characters} or len(form.space) != 1:
+            raise ValueError(f"characters {form.characters!r}, marks {form.marks!r}, space {form.space!r}")
+        if not all(0 < size < math.inf for size in (form.stride, form.padding, form.least_contrast)):
             raise ValueError("sizes")
+        if not 0 <= form.threshold < 1:
+            raise ValueError(f"threshold {form.threshold}")
         return form
 
     @property
@@ -101,6 +104,11 @@ class Form:
         allowed = {BLANK, self.gap, self.other, *map(self.class_of, characters or DIGITS + self.marks)}
         others = [symbol for symbol in range(self.classes) if symbol not in allowed]
         return moved(output, others, self.other)
+
+
+def is_set(characters: str) -> bool:
+    """Return whether no character occurs twice."""
+    return len({*characters}) == len(characters)
 
 
 def moved(output: NDArray[np.float32], sources: list[int], target: int) -> NDArray[np.float32]:

@@ -1,0 +1,83 @@
+"""What a line network's file says of it: read once, and refused if it is incomplete or makes no sense."""
+
+import numpy as np
+import pytest
+
+from app.inference.ctc import BLANK
+from app.inference.form import Form
+
+METADATA = {
+    "stride": "4",
+    "padding": "32",
+    "least_contrast": "7.5",
+    "characters": "9876543210.+ ",
+    "marks": ".",
+    "space": " ",
+    "threshold": "0.3",
+    "seed": "0",  # not of the form
+}
+
+
+@pytest.fixture
+def form() -> Form:
+    return Form.of(16, METADATA)
+
+
+def test_metadata_say_what_the_classes_stand_for(form):
+    assert (form.height, form.stride, form.padding, form.least_contrast, form.threshold) == (16, 4, 32, 7.5, 0.3)
+    assert form.digits == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
+    assert (form.class_of("."), form.class_of("+"), form.gap, form.other, form.classes) == (11, 12, 13, 14, 15)
+    assert form.signs == "9876543210.+"
+    assert [form.is_sign(symbol) for symbol in (BLANK, 1, 11, 12, 13, 14)] == [False, True, True, True, False, False]
+
+
+@pytest.mark.parametrize("name", [*METADATA][:-1])
+def test_all_metadata_are_needed(name):
+    with pytest.raises(KeyError, match=name):
+        Form.of(16, {key: value for key, value in METADATA.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("stride", "two"),
+        ("stride", "2.5"),
+        ("stride", "0"),
+        ("padding", "-32"),
+        ("padding", ""),
+        ("least_contrast", "0"),
+        ("least_contrast", "nan"),
+        ("least_contrast", "inf"),
+        ("threshold", "high"),
+        ("threshold", "nan"),
+        ("threshold", "1"),
+        ("threshold", "-0.1"),
+        ("characters", ""),
+        ("characters", "987654321.+ "),
+        ("characters", "98765432100.+ "),
+        ("marks", ",."),
+        ("marks", ".."),
+        ("marks", ".7"),
+        ("space", ""),
+        ("space", "_"),
+        ("space", "  "),
+        ("space", "7"),
+        ("space", "."),
+    ],
+)
+def test_metadata_that_make_no_sense_are_refused(name, value):
+    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold)"):
+        Form.of(16, METADATA | {name: value})
+
+
+@pytest.mark.parametrize(("characters", "kept"), [(None, "9876543210."), ("12+", "12+"), (".", ".")])
+def test_what_is_not_wanted_counts_as_something_else(characters, kept, form):
+    output = np.random.default_rng(0).dirichlet(np.ones(form.classes), 5).astype(np.float32)
+    before = output.copy()
+    found = form.only(output, characters)
+    np.testing.assert_array_equal(output, before)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
+    wanted = [BLANK, form.gap, *map(form.class_of, kept)]
+    np.testing.assert_array_equal(found[:, wanted], output[:, wanted])
+    unwanted = [symbol for symbol in range(form.other) if symbol not in wanted]
+    assert not found[:, unwanted].any()
