@@ -1,6 +1,6 @@
 """Picture bytes or strips → text: what is written in a picture, line by line.
 
-The line network reads the strips of each proposal. The proposal for which most speaks is the answer.
+The line network reads one proposal after the other, until it is sure. The one for which most speaks is the answer.
 """
 
 import math
@@ -65,7 +65,7 @@ class Digit(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A mark in a text, one of . , - / and :, and its bounding box in pixels of the upright picture."""
+    """A mark or another sign in a text, and its bounding box in pixels of the upright picture."""
 
     mark: str
     box: Box
@@ -216,6 +216,20 @@ def text_of(
     TooMuchWriting
         In all proposals, a line has more than MAX_DIGITS digits.
     """
+    found = hypotheses_of(proposals, network, length, characters)
+    threshold = network.form.threshold
+    best = max(found, key=partial(score, threshold=threshold), default=())
+    if length is None and score(best, threshold) <= 0:
+        best = tuple(replace(line, spans=[]) for line in best)
+    agreed = agreement(best, found)
+    lines = tuple(line_of(line, alternatives, agreed) for line in best if line.signs)
+    return Text(lines, agreed * certainty(best))
+
+
+def hypotheses_of(
+    proposals: Iterable[Proposal], network: LineNetwork, length: int | None, characters: str | None
+) -> list[Hypothesis]:
+    """Read proposals until the network is sure; raise TooMuchWriting if all have lines of too many digits."""
     found = list[Hypothesis]()
     is_too_long = False
     for proposal in proposals:
@@ -228,10 +242,7 @@ def text_of(
                 break
     if is_too_long and not found:
         raise TooMuchWriting
-    best = max(found, key=partial(score, threshold=network.form.threshold), default=())
-    if length is None and score(best, network.form.threshold) <= 0:
-        best = tuple(replace(line, spans=[]) for line in best)
-    return Text(tuple(line_of(line, alternatives) for line in best if line.signs), certainty(best))
+    return found
 
 
 def hypothesis_of(
@@ -246,7 +257,9 @@ def hypothesis_of(
     ends = accumulate((len(output) + 1 for output in outputs), initial=0)
     paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
     parts = zip(proposal, outputs, paths, strict=bool(path))
-    return tuple(Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts)
+    return tuple(
+        Transcript(strip, output, form, spans_of(own)).without_marks_of_words() for strip, output, own in parts
+    )
 
 
 def digits_in(line: Transcript) -> int:
@@ -276,7 +289,19 @@ def certainty(hypothesis: Hypothesis) -> float:
     return math.prod(line.confidence for line in hypothesis)
 
 
-def line_of(line: Transcript, alternatives: int) -> TextLine:
+def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
+    """Return the share of the probability of all hypotheses that is on what the best one reads: 1 if all agree."""
+    others = sum(certainty(each) for each in found if signs_in(each) != signs_in(best))
+    return certainty(best) / (certainty(best) + others) if others else 1.0
+
+
+def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
+    """Return the digits and marks in each line that has some."""
+    signs = ([span[0] for span in line.spans if line.form.is_sign(span[0])] for line in hypothesis)
+    return [line for line in signs if line]
+
+
+def line_of(line: Transcript, alternatives: int, agreed: float) -> TextLine:
     """Convert a line that has digits or marks."""
     form = line.form
     digits: list[Digit] = []
@@ -292,4 +317,4 @@ def line_of(line: Transcript, alternatives: int) -> TextLine:
     around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
     text = line.text([place for place, _ in places])
     others = line.alternatives(alternatives) if alternatives else ()
-    return TextLine(text, line.confidence, around, tuple(digits), tuple(marks), others)
+    return TextLine(text, agreed * line.confidence, around, tuple(digits), tuple(marks), others)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -45,6 +45,12 @@ class Transcript:
         """The number of digits and marks."""
         return sum(self.form.is_sign(symbol) for symbol, _, _ in self.spans)
 
+    def without_marks_of_words(self) -> "Transcript":
+        """Leave out the marks of a line that has no digits but something else, as a full stop after words."""
+        symbols = {symbol for symbol, _, _ in self.spans}
+        is_words = self.form.other in symbols and not symbols & {*self.form.digits}
+        return replace(self, spans=[]) if is_words else self
+
     @cached_property
     def confidence(self) -> float:
         """The probability of the text. Something else counts as blank, and without digits and marks, spaces do too."""
@@ -65,8 +71,7 @@ class Transcript:
     def text(self, boxes: Sequence[Box]) -> str:
         """Return the digits, marks and single spaces, given the box of each symbol.
 
-        There is a space where the network reads one, where something else separates, and where a gap is about as wide
-        as the digits are high: far from both of its ends, the network cannot see how wide a gap is.
+        There is a space where something else separates, and where a gap is about as wide as the digits are high.
         """
         symbols = [span[0] for span in self.spans]
         digits = [box for box, symbol in zip(boxes, symbols, strict=True) if symbol in self.form.digits]
@@ -74,10 +79,9 @@ class Transcript:
         end = math.inf
         written = ""
         for box, symbol in zip(boxes, symbols, strict=True):
-            is_sign = self.form.is_sign(symbol)
-            if not is_sign or box.left - end >= gap:
+            if symbol == self.form.other or box.left - end >= gap:
                 written += " "
-            if is_sign:
+            if self.form.is_sign(symbol):
                 written += self.form.characters[symbol - 1]
                 end = box.right
         return " ".join(written.split())
