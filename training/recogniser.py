@@ -20,7 +20,7 @@ from training.data import DEFAULT_ROOT
 from training.errors import TrainingError
 
 WHEEL = "rapidocr 3.10.0"
-LICENSE = "Apache-2.0, copyright PaddleOCR's authors"
+LICENSE = "Apache-2.0, copyright PaddlePaddle Authors"
 SHOWN = "data/rapidocr/models/PP-OCRv6_rec_small.onnx"
 FILE = DEFAULT_ROOT.parent / SHOWN
 SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
@@ -49,7 +49,7 @@ def read_pretrained(path: Path) -> ModelProto:
 def characters_of(pretrained: ModelProto) -> list[str]:
     """Return the character of each row of the last layer; that of the blank is empty."""
     text = next(entry.value for entry in pretrained.metadata_props if entry.key == "character")
-    return ["", *text.split("\n")[:-1], " "] if text.endswith("\n") else ["", *text.split("\n"), " "]
+    return ["", *text.split("\n"), " "]
 
 
 def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
