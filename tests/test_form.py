@@ -1,5 +1,7 @@
 """What a line network's file says of it: read once, and refused if it is incomplete or makes no sense."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,8 @@ METADATA = {
     "marks": ".",
     "space": " ",
     "threshold": "0.3",
+    "confidence_scale": "0.5",
+    "confidence_offset": "1.5",
     "seed": "0",  # not of the form
 }
 
@@ -52,6 +56,9 @@ def test_all_metadata_are_needed(name):
         ("threshold", "nan"),
         ("threshold", "1"),
         ("threshold", "-0.1"),
+        ("confidence_scale", "0"),
+        ("confidence_scale", "nan"),
+        ("confidence_offset", "inf"),
         ("characters", ""),
         ("characters", "987654321.+ "),
         ("characters", "98765432100.+ "),
@@ -66,8 +73,14 @@ def test_all_metadata_are_needed(name):
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(name, value):
-    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold)"):
+    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold|cal)"):
         Form.of(16, METADATA | {name: value})
+
+
+def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(form):
+    odds = 9  # of 9 to 1, and so 3 to 1 after the square root
+    assert form.calibrated(odds / (1 + odds)) == pytest.approx(3 * math.exp(1.5) / (1 + 3 * math.exp(1.5)))
+    assert 0 < form.calibrated(0.0) < form.calibrated(1.0) < 1
 
 
 @pytest.mark.parametrize(("characters", "kept"), [(None, "9876543210."), ("12+", "12+"), (".", ".")])
