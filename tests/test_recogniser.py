@@ -101,7 +101,7 @@ def test_a_saved_file_says_what_it_is_and_is_served(original, tmp_path):
     assert (form.height, form.stride, form.padding, form.least_contrast) == (48, 8, 160, 8)
     assert (form.characters, form.marks, form.space, form.threshold) == (CHARACTERS, MARKS, SPACE, 0.5)
     assert network.metadata["seed"] == "7"
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["lines.onnx"]
+    assert [path.name for path in tmp_path.iterdir()] == ["lines.onnx"]
 
 
 SHIPPED = LINES_MODEL.read_bytes()
