@@ -26,7 +26,7 @@ from training.segments import segments
 Arrays = Mapping[str, NDArray[Any]]
 Maker = Callable[[Digits, Characters, int, int], Arrays]  # from digits, characters, a count and a seed
 
-VERSION = 5  # of what is made: everything is made again when it changes
+VERSION = 6  # of what is made: everything is made again when it changes
 FOLDER = DEFAULT_ROOT / "generated"
 DIGITS_PER_FILE = 5_000  # at most
 SEGMENTS = 0.5  # digits cut out of numbers, and segments that are none, per digit

@@ -25,6 +25,7 @@ HEIGHT = 34.0  # of a digit in a line, in pixels
 SAME_HAND = 0.7  # share of the lines that are in one hand: every second image of MNIST is by the same writer
 NEARBY = 40  # digits by one writer from which those of a line are drawn
 STRAIGHT = 0.5  # share of the 1s that are one straight stroke
+RAISED, RAISE = 0.25, (0.1, 0.55)  # share of the hands that raise decimal points, and by how many digit heights
 REAL = 0.45  # share of real characters among the other things, if there are any
 LETTERS = 0.3  # share of letters among the rest of them
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz"
@@ -74,6 +75,7 @@ class Writer:
         nearby = first + 2 * rng.permutation(NEARBY)
         self.digits = nearby if rng.random() < SAME_HAND else rng.integers(len(glyphs.labels), size=NEARBY)
         self.uneven, self.straight = rng.uniform(0.02, 0.14), STRAIGHT
+        self.point_raised = rng.uniform(*RAISE) if rng.random() < RAISED else 0.0
         self.gap, self.letter_gap = chosen(GAPS, GAP_SHARES, rng), rng.uniform(0.02, 0.2)
         self.space_gap, self.beside = rng.uniform(*SPACE_GAP), rng.uniform((0.1, 0.4), (0.4, 1.5))
 
@@ -110,7 +112,7 @@ class Writer:
         if kind in line_text.OTHERS:
             return self.other(kind)
         if kind not in line_text.DIGITS:
-            return self.stroke(kind, rng.uniform(-0.04, 0.04))
+            return self.stroke(kind, rng.uniform(-0.04, 0.04) + (self.point_raised if kind == "." else 0))
         index = self.next_digit(kind in line_text.ZEROS)
         if self.glyphs.labels[index] == 1 and kind not in line_text.SMALL and rng.random() < self.straight:
             return self.stroke("1", 0.0)

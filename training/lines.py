@@ -74,7 +74,7 @@ class Recipe:
     """
 
     lines: int = 6_000
-    epochs: int = 4
+    epochs: int = 2
     batch_size: int = 16
     rate: float = 1e-4
     share: float = 0.25

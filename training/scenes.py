@@ -123,6 +123,7 @@ class Scene:
         whole = torch.from_numpy(np.stack([without_specks(image) for image in digits.images.numpy()]))
         writer = Writer(Glyphs(Digits(whole, digits.labels), [], rng, self.pen(rng)), rng)
         writer.gap, writer.slant, writer.straight = self.gap, rng.uniform(*self.slant), 0.0
+        writer.point_raised = 0.0
         height, tilt, lines, texts = rng.uniform(*self.height), rng.uniform(-2, 2), [], []
         for part in re.split("[\n\t]", pattern):
             writer.row, writer.symbols = Row(HEIGHT), []
