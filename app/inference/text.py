@@ -6,7 +6,6 @@ The line network reads one proposal after the other, until it is sure. The one f
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -217,10 +216,7 @@ def text_of(
         In all proposals, a line has more than MAX_DIGITS digits.
     """
     found = hypotheses_of(proposals, network, length, characters)
-    threshold = network.form.threshold
-    best = max(found, key=partial(score, threshold=threshold), default=())
-    if length is None and score(best, threshold) <= 0:
-        best = tuple(replace(line, spans=[]) for line in best)
+    best = max(found, key=score, default=())
     agreed = agreement(best, found)
     lines = tuple(line_of(line, alternatives, agreed) for line in best if line.signs)
     return Text(lines, network.form.calibrated(agreed * certainty(best)))
@@ -258,7 +254,14 @@ def hypothesis_of(
     paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
     parts = zip(proposal, outputs, paths, strict=bool(path))
     lines = (Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts)
-    return tuple(line if characters else line.without_marks_of_words() for line in lines)
+    if length is not None:
+        return tuple(lines)
+    return tuple(line if is_text(line, characters) else replace(line, spans=[]) for line in lines)
+
+
+def is_text(line: Transcript, characters: str | None) -> bool:
+    """Return whether what a line reads counts as text: it is likely enough, and not a mark of words, as a full stop."""
+    return line.score > 0 and (characters is not None or not line.is_words)
 
 
 def digits_in(line: Transcript) -> int:
@@ -271,16 +274,14 @@ def is_sure(hypothesis: Hypothesis) -> bool:
     return any(line.signs for line in hypothesis) and certainty(hypothesis) >= SURE
 
 
-def score(hypothesis: Hypothesis, threshold: float) -> float:
+def score(hypothesis: Hypothesis) -> float:
     """Return how much speaks for a hypothesis; the one with the highest score is chosen.
 
-    With n digits and marks, and g the geometric mean of their probabilities, it is n (g² - threshold): one more symbol
-    counts for a hypothesis if it is likely enough, and against it otherwise. Each further line costs LINE: the parts of
-    a digit, one above the other, may look like two.
+    It is the sum of its lines' scores. Each further line costs LINE: the parts of a digit, one above the other, may
+    look like two.
     """
-    signs = [line.signs for line in hypothesis if line.signs]
-    count = sum(signs)
-    return count * (certainty(hypothesis) ** (2 / count) - threshold) - LINE * (len(signs) - 1) if count else 0.0
+    scores = [line.score for line in hypothesis if line.signs]
+    return sum(scores) - LINE * (len(scores) - 1) if scores else 0.0
 
 
 def certainty(hypothesis: Hypothesis) -> float:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -45,11 +45,18 @@ class Transcript:
         """The number of digits and marks."""
         return sum(self.form.is_sign(symbol) for symbol, _, _ in self.spans)
 
-    def without_marks_of_words(self) -> "Transcript":
-        """Leave out the marks of a line that has no digits but something else, as a full stop after words."""
+    @property
+    def is_words(self) -> bool:
+        """Whether there is something else but no digit."""
         symbols = {symbol for symbol, _, _ in self.spans}
-        is_words = self.form.other in symbols and not symbols & {*self.form.digits}
-        return replace(self, spans=[]) if is_words else self
+        return self.form.other in symbols and not symbols & {*self.form.digits}
+
+    @property
+    def score(self) -> float:
+        """How much speaks for what is read: with n digits and marks, and g the geometric mean of their probabilities,
+        n (g² - threshold). One more symbol counts for a text if it is likely enough, and against it otherwise."""
+        count = self.signs
+        return count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
 
     @cached_property
     def confidence(self) -> float:
