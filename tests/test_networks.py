@@ -69,7 +69,7 @@ def test_onnx_runtime_telemetry_is_off(tmp_path):
 DENSE = """(float[N, 784] pixels) => (float[N, 10] probabilities)
     <int64[1] begin = {0}, int64[1] end = {10}, int64[1] axis = {1}>
     { probabilities = Slice(pixels, begin, end, axis) }"""
-# As in files of version 1: the probabilities are the upper pixels of every second column.
+# As in files of an earlier kind: the probabilities are the upper pixels of every second column.
 VERSION_1 = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
     <int64[2] begin = {0, 0}, int64[2] end = {100000, 18}, int64[2] axes = {1, 2}, int64[2] steps = {2, 1}>
     { columns = Transpose <perm = [0, 2, 1]> (strips)
@@ -158,7 +158,7 @@ NO_MODEL = "truncated, or not an ONNX model"
 DIGITS_EXPECTED = r"expected float32 pixels \(N, 784\), probabilities \(N, 10\) and legibility \(N,\)"
 LINES_EXPECTED = r"expected float32 strips \(N, H, W\) and probabilities \(N, T, C\)"
 UNKNOWN = (
-    r"metadata do not describe a network for numbers \({}\), as in files of version 1: use the file that is shipped"
+    r"metadata do not describe a network for numbers \({}\), as in files of an earlier kind: use the file that is shipped"
 )
 UNKNOWN += r", or make one with python -m training.lines\."
 BROKEN = {
@@ -175,7 +175,7 @@ BROKEN = {
     "one width": (LineNetwork, lambda: model(VERSION_1.replace("W", "320"), **ABOUT), LINES_EXPECTED),
     "any classes": (LineNetwork, lambda: model(ANY_CLASSES, **ABOUT), LINES_EXPECTED),
     "for digits": (LineNetwork, lambda: model(DENSE), LINES_EXPECTED),
-    "version 1": (
+    "an earlier kind": (
         LineNetwork,
         lambda: model(VERSION_1, characters="0123456789.,-/: ", threshold="0.5"),
         UNKNOWN.format("'stride'"),

@@ -1,6 +1,7 @@
 """Training on one's own pictures: read and framed as the service does, weighted, and learned."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -118,30 +119,37 @@ def leaning(digit: np.ndarray) -> Image.Image:
     return ImageOps.invert(ink.transform(ink.size, Image.Transform.AFFINE, back, Image.Resampling.BICUBIC))
 
 
-def by_one_writer(folder: Path, digits: Digits, count: int) -> Path:
-    """Write pictures of the first of each digit in that style."""
-    chosen = [k for digit in range(10) for k in (digits.labels == digit).nonzero()[:count, 0].tolist()]
-    files = {f"{k}.png": (encode(leaning(digits.images[k].numpy())), str(int(digits.labels[k]))) for k in chosen}
+def drawn(folder: Path, digits: Digits, draw: Callable[[np.ndarray], Image.Image]) -> Path:
+    """Write a picture of each digit."""
+    images, labels = digits.images.numpy(), digits.labels.tolist()
+    files = {f"{k}.png": (encode(draw(image)), str(labels[k])) for k, image in enumerate(images)}
     return written(folder, files)
+
+
+def error(network: Classifier, folder: Path) -> float:
+    """Compute the share of the pictures that the network misreads."""
+    labels = pictures.digits_below(folder)
+    return np.mean([read_digit(path.read_bytes(), network).digit != label for path, label in labels.items()])
 
 
 @pytest.mark.slow
 def test_training_on_corrections_helps_their_writer_and_keeps_mnist(sample_mnist, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     training, held_out = data.split(data.load(sample_mnist, train=True))
-    corrected = by_one_writer(tmp_path / "corrected", training, 10)
-    read = pictures.digits_below(by_one_writer(tmp_path / "read", held_out, 5))
+    corrected = drawn(tmp_path / "corrected", training.take(torch.arange(100)), leaning)
+    unseen = held_out.joined(data.load(sample_mnist, train=False))
+    by_the_writer = drawn(tmp_path / "by the writer", unseen, leaning)
+    of_mnist = drawn(tmp_path / "of MNIST", unseen, Image.fromarray)
     recipe = "--hidden 256 --epochs 20 --batch-size 50 --learning-rate 0.01 --threads 1 --precision fp32".split()
-    wrong, networks = [], []
+    networks = []
     for more in ([], ["--pictures", str(corrected)]):
         output = tmp_path / f"{len(networks)}.onnx"
         places = ["--data", str(sample_mnist), "--output", str(output), "--runs", str(tmp_path / "runs")]
         assert train.main([*places, *recipe, *more]) == 0
         networks.append(Classifier(output))
-        wrong.append(np.mean([read_digit(path.read_bytes(), networks[-1]).digit != read[path] for path in read]))
-    assert wrong[0] > 0.6
-    assert wrong[1] < wrong[0] / 2
-    before, after = (network.metadata for network in networks)
-    assert float(after["test_error_percent"]) <= float(before["test_error_percent"]) + 3  # of 100
-    assert "100 digits" in after["training_data"]
-    assert "100 digits" not in before["training_data"]
+    before, after = networks
+    assert error(after, by_the_writer) < error(before, by_the_writer) / 2
+    # Over seeds, the difference is 0.00 ± 0.02; it would be 0.3 without most of MNIST.
+    assert error(after, of_mnist) < error(before, of_mnist) + 0.08
+    assert "100 digits" in after.metadata["training_data"]
+    assert "100 digits" not in before.metadata["training_data"]

@@ -1,8 +1,8 @@
 """Calibrate the outputs, so that confidence matches accuracy.
 
 Temperature scaling calibrates the logits of the digits (Guo et al. 2017, "On calibration of modern neural networks").
-Platt scaling, a scale and an offset, calibrates the legibility (Platt 1999). Neither changes the predicted digit. The
-frames to fit on must be held out from training.
+Platt scaling, a scale and an offset, calibrates the legibility, and the confidence of texts (Platt 1999). Neither
+changes what is read. What they are fitted on must be held out from training.
 """
 
 import copy
@@ -13,12 +13,17 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
+from tqdm import tqdm
 
-from app.inference.classifier import CLASSES
+from app.inference.classifier import CLASSES, log_odds_of
+from app.inference.lines import LineNetwork
+from app.inference.text import read_text
 from training.data import Digits
 from training.model import Ensemble
 from training.objective import NONE
+from training.scenes import NUMBERS, number
 
+SEED = 10**6  # of the pictures of numbers
 DIGITS = 0.9  # assumed share of requests that show a digit; the legibility is calibrated for it
 
 
@@ -58,6 +63,28 @@ def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
     """Find the scale and offset that minimise the cross-entropy of logits (N,) and truths (N,) bool."""
     shares, logits = shares_of(truths), logits.double()
     scale, offset = best_weights(lambda line: legibility_loss(line[0] * logits + line[1], truths, shares), 1, 0)
+    return scale, offset
+
+
+def confidence_line(network: LineNetwork, digits: Digits, each: int = 20) -> tuple[float, float]:
+    """Find the scale and offset of the log-odds of texts that make them the probability that all of a text is right.
+
+    Parameters
+    ----------
+    network : LineNetwork
+        The network, uncalibrated.
+    digits : Digits
+        Held-out digits. So many pictures of each scene of numbers are made of them, and read as the service does.
+    """
+    logits, truths = list[float](), list[bool]()
+    for scene in tqdm(NUMBERS, "calibration", leave=False, disable=None):
+        for index in range(each):
+            picture, written = number(scene, digits, SEED, index)
+            text = read_text(picture, network)
+            logits.append(log_odds_of(text.confidence))
+            truths.append(text.text == written)
+    odds, right = torch.tensor(logits).double(), torch.tensor(truths).double()
+    scale, offset = best_weights(lambda line: F.binary_cross_entropy_with_logits(line[0] * odds + line[1], right), 1, 0)
     return scale, offset
 
 

@@ -14,7 +14,7 @@ import copy
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,10 @@ from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
 from app.inference.ctc import best_path, symbols_of
+from app.inference.lines import LineNetwork
 from training import data, line_pictures, omniglot, recogniser
 from training.alphabet import CHARACTERS, OTHER
+from training.calibrate import confidence_line
 from training.config import COUNT, LINES_MODEL, add_run_options
 from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
@@ -40,7 +42,18 @@ from training.line_paper import batch_of, painted, strips_of
 from training.line_pictures import OwnLine
 from training.others import rows_for_others
 from training.recogniser import BIAS, HEAD, LOGITS
-from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimizer, new_folder, options_in, run_to_resume
+from training.run import (
+    Row,
+    Run,
+    checkpoint,
+    fit,
+    learning_rate,
+    make_optimizer,
+    new_folder,
+    options_in,
+    run_to_resume,
+    unfinished,
+)
 
 RUNS = Path("runs/lines")
 START = "start.onnx"  # the network before it is tuned, in the run's folder
@@ -174,8 +187,10 @@ def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
     return network
 
 
-def finish(run: Run, start: ModelProto, output: Path, held_out: Sequence[InkLine], tuned_on: dict[str, str]) -> str:
-    """Mix the weights, and write the file; summarise it in a sentence."""
+def finish(
+    run: Run, start: ModelProto, output: Path, held_out: Sequence[InkLine], digits: Digits, tuned_on: Mapping[str, str]
+) -> str:
+    """Mix the weights, and write the file, calibrated on numbers of held-out digits; summarise it in a sentence."""
     network = mixed(Graph(start, LOGITS), run.model, run.config.share)
     loss, error = validate(network, held_out)
     network.write_to(start)
@@ -188,8 +203,12 @@ def finish(run: Run, start: ModelProto, output: Path, held_out: Sequence[InkLine
         "validation_loss": f"{loss:.4f}",
         "validation_error_percent": f"{100 * error:.2f}",
     }
-    recogniser.save(start, output, metadata)
-    return f"{output}: {error:.2%} of validation lines wrong."
+    with unfinished(output) as file:
+        recogniser.save(start, file, metadata | recogniser.UNCALIBRATED)
+        scale, offset = confidence_line(LineNetwork(file), digits)
+        calibration = {"confidence_scale": f"{scale:.2f}", "confidence_offset": f"{offset:.2f}"}
+        recogniser.save(start, file, metadata | calibration)
+    return f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × {scale:.2f}, {offset:+.2f}."
 
 
 def sha256(chunks: Iterable[bytes]) -> str:
@@ -276,7 +295,7 @@ def train(arguments: argparse.Namespace) -> int:
     status = until_interrupted(partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder)
     if run.epochs == recipe.epochs:
         output = arguments.output or run.folder / LINES_MODEL.name
-        print(finish(run, start, output, held_out, description(recipe, training, own)))
+        print(finish(run, start, output, held_out, held_out_digits, description(recipe, training, own)))
         print(f"To serve it: digits serve --lines-model {output}")
     return status
 

@@ -6,7 +6,7 @@ most active on what is no number.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,9 @@ from onnx.utils import Extractor
 from training.alphabet import CHARACTERS, MARKS, SPACE
 from training.data import DEFAULT_ROOT
 from training.errors import TrainingError
-from training.run import unfinished
 
 WHEEL = "rapidocr 3.10.0"
-LICENSE = "Apache-2.0, copyright PaddleOCR's authors"
+LICENSE = "Apache-2.0, copyright PaddlePaddle Authors"
 SHOWN = "data/rapidocr/models/PP-OCRv6_rec_small.onnx"
 FILE = DEFAULT_ROOT.parent / SHOWN
 SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
@@ -31,6 +30,7 @@ LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has les
 HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 THRESHOLD = 0.5
+UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
 HALF = ".half"  # ends the name of an array that is stored in 16 bits
 Floats = NDArray[np.float32]
 
@@ -49,7 +49,7 @@ def read_pretrained(path: Path) -> ModelProto:
 def characters_of(pretrained: ModelProto) -> list[str]:
     """Return the character of each row of the last layer; that of the blank is empty."""
     text = next(entry.value for entry in pretrained.metadata_props if entry.key == "character")
-    return ["", *text.split("\n")[:-1], " "] if text.endswith("\n") else ["", *text.split("\n"), " "]
+    return ["", *text.split("\n"), " "]
 
 
 def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
@@ -122,8 +122,8 @@ def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[i
     return sorted(np.argsort(-activity, kind="stable")[:count].tolist())
 
 
-def describe(model: ModelProto, metadata: dict[str, str]) -> None:
-    """Write into a reader's file what serving needs to know, and where it comes from."""
+def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
+    """Write into a reader's file what serving needs to know, and where it comes from; uncalibrated."""
     form = {
         "characters": CHARACTERS,
         "marks": MARKS,
@@ -132,6 +132,7 @@ def describe(model: ModelProto, metadata: dict[str, str]) -> None:
         "padding": str(PADDING),
         "least_contrast": str(LEAST_CONTRAST),
         "threshold": str(THRESHOLD),
+        **UNCALIBRATED,
     }
     helper.set_model_props(model, {**form, **metadata})
 
@@ -166,9 +167,8 @@ def widened(model: ModelProto) -> ModelProto:
     return copy
 
 
-def save(model: ModelProto, path: Path, metadata: dict[str, str]) -> None:
+def save(model: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:
     """Write a reader's file with 16-bit weights."""
     described = halved(model)
     describe(described, metadata)
-    with unfinished(path) as file:
-        onnx.save_model(described, file)
+    onnx.save_model(described, path)

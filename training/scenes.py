@@ -222,9 +222,10 @@ def number(scene: str, digits: Digits, seed: int, index: int, lengths: tuple[int
     It has `lengths` digits, at least and at most, if that is not its pattern's choice.
     """
     rng = np.random.default_rng([seed, crc32(scene.encode()), index])
-    first, count = int(rng.integers(len(digits) - FROM)), int(rng.integers(lengths[0], lengths[1] + 1))
+    first = int(rng.integers(max(1, len(digits) - FROM)))
+    count = int(rng.integers(lengths[0], lengths[1] + 1))
     if scene == "frame":
         return png(Image.fromarray(digits.images[first].numpy())), str(int(digits.labels[first]))
     patterns, draw = NUMBERS[scene]
     pattern = str(rng.choice(patterns.split("|"))).replace("n", "d" * count).replace("c", "\t".join("d" * count))
-    return draw.number(pattern, digits.take(torch.arange(first, first + FROM)), rng)
+    return draw.number(pattern, digits.take(torch.arange(first, min(first + FROM, len(digits)))), rng)

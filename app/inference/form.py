@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from app.inference.classifier import log_odds_of
 from app.inference.ctc import BLANK
 
 DIGITS = "0123456789"
@@ -33,6 +34,8 @@ class Form:
         Which of them are marks, and the one that stands for a gap; they are read unless others are requested.
     threshold : float
         The square of the probability from which a symbol counts for a reading.
+    confidence_scale, confidence_offset : float
+        Slope and offset of a text's log-odds: they make its probability a calibrated confidence.
     """
 
     height: int
@@ -43,6 +46,8 @@ class Form:
     marks: str
     space: str
     threshold: float
+    confidence_scale: float
+    confidence_offset: float
 
     @classmethod
     def of(cls, height: int, metadata: Mapping[str, str]) -> "Form":
@@ -56,6 +61,8 @@ class Form:
             metadata["marks"],
             metadata["space"],
             float(metadata["threshold"]),
+            float(metadata["confidence_scale"]),
+            float(metadata["confidence_offset"]),
         )
         read = DIGITS + form.marks + form.space
         if not is_set(form.characters) or not is_set(read) or not {*read} <= {*form.characters} or len(form.space) != 1:
@@ -64,6 +71,8 @@ class Form:
             raise ValueError("sizes")
         if not 0 <= form.threshold < 1:
             raise ValueError(f"threshold {form.threshold}")
+        if not (0 < form.confidence_scale < math.inf and math.isfinite(form.confidence_offset)):
+            raise ValueError("calibration")
         return form
 
     @property
@@ -98,6 +107,11 @@ class Form:
     def is_sign(self, symbol: int) -> bool:
         """Return whether a class is a digit, a mark or another sign, not a gap and not something else."""
         return symbol not in (BLANK, self.gap, self.other)
+
+    def calibrated(self, probability: float) -> float:
+        """Return the confidence of a text, given its probability (Platt 1999)."""
+        odds = self.confidence_scale * log_odds_of(probability) + self.confidence_offset
+        return 1 / (1 + math.exp(-odds))
 
     def only(self, output: NDArray[np.float32], characters: str | None) -> NDArray[np.float32]:
         """Count all characters but these, by default digits and marks, and the gap as something else, in (T, C)."""

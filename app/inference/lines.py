@@ -38,7 +38,7 @@ class LineNetwork(Model):
             self.form = Form.of(height, self.metadata)
         except (KeyError, ValueError) as error:
             raise ModelError(
-                f"{path}: its metadata do not describe a network for numbers ({error}), as in files of version 1: "
+                f"{path}: its metadata do not describe a network for numbers ({error}), as in files of an earlier kind: "
                 "use the file that is shipped, or make one with python -m training.lines."
             ) from error
         if classes != self.form.classes:

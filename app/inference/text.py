@@ -223,7 +223,7 @@ def text_of(
         best = tuple(replace(line, spans=[]) for line in best)
     agreed = agreement(best, found)
     lines = tuple(line_of(line, alternatives, agreed) for line in best if line.signs)
-    return Text(lines, agreed * certainty(best))
+    return Text(lines, network.form.calibrated(agreed * certainty(best)))
 
 
 def hypotheses_of(
@@ -316,5 +316,8 @@ def line_of(line: Transcript, alternatives: int, agreed: float) -> TextLine:
             marks.append(Mark(form.characters[symbol - 1], box))
     around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
     text = line.text([place for place, _ in places])
-    others = line.alternatives(alternatives) if alternatives else ()
-    return TextLine(text, agreed * line.confidence, around, tuple(digits), tuple(marks), others)
+    probability = agreed * line.confidence
+    confidence = form.calibrated(probability)
+    left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
+    others = tuple((other, min(1.0, left * share)) for other, share in line.alternatives(alternatives))
+    return TextLine(text, confidence, around, tuple(digits), tuple(marks), others)
