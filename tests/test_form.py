@@ -14,6 +14,8 @@ METADATA = {
     "marks": ".",
     "space": " ",
     "threshold": "0.3",
+    "confidence_scale": "0.5",
+    "confidence_offset": "1",
     "seed": "0",  # not of the form
 }
 
@@ -27,6 +29,7 @@ def test_metadata_say_what_the_classes_stand_for(form):
     assert (form.height, form.stride, form.padding, form.least_contrast, form.threshold) == (16, 4, 32, 7.5, 0.3)
     assert form.digits == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
     assert (form.class_of("."), form.class_of("+"), form.gap, form.other, form.classes) == (11, 12, 13, 14, 15)
+    assert (form.confidence_scale, form.confidence_offset) == (0.5, 1)
     assert form.signs == "9876543210.+"
     assert [form.is_sign(symbol) for symbol in (BLANK, 1, 11, 12, 13, 14)] == [False, True, True, True, False, False]
 
@@ -52,6 +55,12 @@ def test_all_metadata_are_needed(name):
         ("threshold", "nan"),
         ("threshold", "1"),
         ("threshold", "-0.1"),
+        ("confidence_scale", "0"),
+        ("confidence_scale", "-1"),
+        ("confidence_scale", "inf"),
+        ("confidence_scale", ""),
+        ("confidence_offset", "nan"),
+        ("confidence_offset", "-inf"),
         ("characters", ""),
         ("characters", "987654321.+ "),
         ("characters", "98765432100.+ "),
@@ -66,7 +75,7 @@ def test_all_metadata_are_needed(name):
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(name, value):
-    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold)"):
+    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold|calibration)"):
         Form.of(16, METADATA | {name: value})
 
 
@@ -81,3 +90,10 @@ def test_what_is_not_wanted_counts_as_something_else(characters, kept, form):
     np.testing.assert_array_equal(found[:, wanted], output[:, wanted])
     unwanted = [symbol for symbol in range(form.other) if symbol not in wanted]
     assert not found[:, unwanted].any()
+
+
+def test_the_confidence_is_a_line_in_the_log_odds_of_a_probability(form):
+    assert form.calibrated(0.5) == pytest.approx(1 / (1 + np.exp(-1)))
+    assert form.calibrated(0.8) == pytest.approx(2 / (2 + np.exp(-1)))  # odds of 4, and half of their logarithm
+    assert 0 <= form.calibrated(0.0) < 0.01
+    assert 0.99 < form.calibrated(1.0) <= 1

@@ -1,6 +1,7 @@
 """What the network says of each column → a text: spelling, confidence, boxes, and the choice between proposals."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -22,6 +23,8 @@ FORM = Form(
     marks=".,-/:",
     space=" ",
     threshold=0.5,
+    confidence_scale=1.0,
+    confidence_offset=0.0,
 )
 WIDE = 8  # columns for each symbol in these outputs
 AT = np.array([[2.0, 0, 100], [0, 2, 50]])  # a strip at half a picture's resolution, which begins at (100, 50)
@@ -202,6 +205,19 @@ def test_other_readings_lower_the_confidence():
         assert found.text == "12"
         assert found.confidence == pytest.approx(share * alone.confidence, rel=0.02)
         assert found.lines[0].confidence == pytest.approx(share * alone.confidence, rel=0.02)
+
+
+def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
+    network, strips = network_of(("12",), certainty=0.97)
+    plain = text_of(strips, network, alternatives=3)
+    network.form = replace(FORM, confidence_scale=0.5, confidence_offset=1.0)
+    found = text_of(strips, network, alternatives=3)
+    assert found.confidence == pytest.approx(network.form.calibrated(plain.confidence))
+    (before,), (line,) = plain.lines, found.lines
+    assert line.confidence == pytest.approx(network.form.calibrated(before.confidence))
+    assert [text for text, _ in line.alternatives] == [text for text, _ in before.alternatives]
+    for (_, share), (_, was) in zip(line.alternatives, before.alternatives, strict=True):
+        assert share / (1 - line.confidence) == pytest.approx(was / (1 - before.confidence))
 
 
 @pytest.mark.parametrize("proposals", [[("1" * 65,)], [("12", "1" * 65), ("1" * 65,)]])
