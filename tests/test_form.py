@@ -75,7 +75,8 @@ def test_all_metadata_are_needed(name):
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(name, value):
-    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold|calibration)"):
+    reasons = "invalid literal|could not convert|characters|sizes|threshold|calibration"
+    with pytest.raises(ValueError, match=f"^({reasons})"):
         Form.of(16, METADATA | {name: value})
 
 
