@@ -146,6 +146,19 @@ def test_a_digit_has_its_own_ink_also_if_its_column_lies_beside_it(late):
     assert [(box.left + late, box.right + late) for box in boxes] == [(5, 11), (37, 43), (53, 59)]
 
 
+@pytest.mark.parametrize("column", [7, 8, 12, 15])
+def test_a_symbol_in_the_padding_of_a_strip_has_a_place_in_it(column):
+    """The network sees a padded strip, and may find the last symbol to the right of what was cut out."""
+    strip = strip_of("7")
+    output = np.concatenate([output_of(""), output_of("")])  # 16 columns; the strip has 8
+    output[column] = output_of("7")[3]
+    ((line,), *_) = text_of([(strip,)], Network({strip.pixels.tobytes(): output}))
+    (digit,) = line.digits
+    assert line.text == "7"
+    assert digit.box == strip.box(6, 20, 5, 11)
+    assert digit.frame.any()
+
+
 def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
     blank = Strip(np.full((FORM.height, 16), 128, np.uint8), AT, (2000, 200))
     ((line,), *_) = text_of([(blank,)], Network({blank.pixels.tobytes(): output_of("7")}))
