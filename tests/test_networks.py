@@ -70,7 +70,7 @@ DENSE = """(float[N, 784] pixels) => (float[N, 10] probabilities)
     <int64[1] begin = {0}, int64[1] end = {10}, int64[1] axis = {1}>
     { probabilities = Slice(pixels, begin, end, axis) }"""
 # As in files of an earlier kind: the probabilities are the upper pixels of every second column.
-VERSION_1 = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
+EARLIER = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
     <int64[2] begin = {0, 0}, int64[2] end = {100000, 18}, int64[2] axes = {1, 2}, int64[2] steps = {2, 1}>
     { columns = Transpose <perm = [0, 2, 1]> (strips)
       probabilities = Slice(columns, begin, end, axes, steps) }"""
@@ -157,10 +157,8 @@ def test_faint_ink_counts_by_the_least_contrast(tiny_network):
 NO_MODEL = "truncated, or not an ONNX model"
 DIGITS_EXPECTED = r"expected float32 pixels \(N, 784\), probabilities \(N, 10\) and legibility \(N,\)"
 LINES_EXPECTED = r"expected float32 strips \(N, H, W\) and probabilities \(N, T, C\)"
-UNKNOWN = (
-    r"metadata do not describe a network for numbers \({}\), as in files of an earlier kind: use the file that is shipped"
-)
-UNKNOWN += r", or make one with python -m training.lines\."
+UNKNOWN = r"metadata do not describe a network for numbers \({}\), as in files of an earlier kind: "
+UNKNOWN += r"use the file that is shipped, or make one with python -m training.lines\."
 BROKEN = {
     "truncated": (Classifier, lambda: MODEL.read_bytes()[:10_000], NO_MODEL),
     "empty": (Classifier, lambda: b"", NO_MODEL),
@@ -171,18 +169,18 @@ BROKEN = {
     "other classes": (Classifier, lambda: model(DENSE.replace("10", "26")), DIGITS_EXPECTED),
     "other names": (Classifier, lambda: model(DENSE.replace("pixels", "input")), DIGITS_EXPECTED),
     "other type": (Classifier, lambda: model(DENSE.replace("float", "double")), DIGITS_EXPECTED),
-    "any height": (LineNetwork, lambda: model(VERSION_1.replace("32", "H"), **ABOUT), LINES_EXPECTED),
-    "one width": (LineNetwork, lambda: model(VERSION_1.replace("W", "320"), **ABOUT), LINES_EXPECTED),
+    "any height": (LineNetwork, lambda: model(EARLIER.replace("32", "H"), **ABOUT), LINES_EXPECTED),
+    "one width": (LineNetwork, lambda: model(EARLIER.replace("W", "320"), **ABOUT), LINES_EXPECTED),
     "any classes": (LineNetwork, lambda: model(ANY_CLASSES, **ABOUT), LINES_EXPECTED),
     "for digits": (LineNetwork, lambda: model(DENSE), LINES_EXPECTED),
     "an earlier kind": (
         LineNetwork,
-        lambda: model(VERSION_1, characters="0123456789.,-/: ", threshold="0.5"),
+        lambda: model(EARLIER, characters="0123456789.,-/: ", threshold="0.5"),
         UNKNOWN.format("'stride'"),
     ),
     "no metadata": (LineNetwork, lambda: model(tiny()), UNKNOWN.format("'stride'")),
     "no number": (LineNetwork, lambda: model(tiny(), **ABOUT | {"stride": "two"}), UNKNOWN.format(".*'two'")),
-    "more classes": (LineNetwork, lambda: model(VERSION_1, **ABOUT), "has 18 classes, but its metadata name 15"),
+    "more classes": (LineNetwork, lambda: model(EARLIER, **ABOUT), "has 18 classes, but its metadata name 15"),
 }
 
 

@@ -27,7 +27,7 @@ from training.line_writer import SPACE_CLASS
 from training.recogniser import BIAS, FIRST, HEAD, LOGITS, cut, widened
 from training.run import Run, fit
 
-TINY = lines.Recipe(lines=32, epochs=2, batch_size=8, rate=0.01)
+TINY = lines.Recipe(lines=32, epochs=2, batch_size=8, rate=0.01, calibration=1)
 MADE_FROM = "architecture", "origin", "license", "pretrained_sha256", "others_sha256"  # metadata
 
 
@@ -235,7 +235,9 @@ def test_an_interrupted_command_is_resumed_with_its_pictures(command, digits, st
 def test_the_shipped_network_learns_from_own_pictures_without_the_pretrained_file_and_omniglot(
     command, digits, tmp_path, monkeypatch
 ):
-    monkeypatch.setitem(lines.RECIPES, "pictures", lines.Recipe(lines=8, epochs=2, batch_size=4, rate=2e-5, share=1.0))
+    monkeypatch.setitem(
+        lines.RECIPES, "pictures", lines.Recipe(lines=8, epochs=2, batch_size=4, rate=2e-5, share=1.0, calibration=1)
+    )
     own = labelled_numbers(tmp_path / "own", {"a.png": "0006", "b.png": "8000"}, digits)  # they show four zeros
     assert command("--output", tmp_path / "lines.onnx", pictures=own) == 0
     network, shipped = LineNetwork(tmp_path / "lines.onnx"), LineNetwork(LINES_MODEL)

@@ -66,7 +66,7 @@ def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
     return scale, offset
 
 
-def confidence_line(network: LineNetwork, digits: Digits, each: int = 20) -> tuple[float, float]:
+def confidence_line(network: LineNetwork, digits: Digits, count: int) -> tuple[float, float]:
     """Find the scale and offset of the log-odds of texts that make them the probability that all of a text is right.
 
     Parameters
@@ -74,11 +74,13 @@ def confidence_line(network: LineNetwork, digits: Digits, each: int = 20) -> tup
     network : LineNetwork
         The network, uncalibrated.
     digits : Digits
-        Held-out digits. So many pictures of each scene of numbers are made of them, and read as the service does.
+        Held-out digits.
+    count : int
+        How many pictures of each scene of numbers are made of them, and read as the service does.
     """
     logits, truths = list[float](), list[bool]()
     for scene in tqdm(NUMBERS, "calibration", leave=False, disable=None):
-        for index in range(each):
+        for index in range(count):
             picture, written = number(scene, digits, SEED, index)
             text = read_text(picture, network)
             logits.append(log_odds_of(text.confidence))

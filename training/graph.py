@@ -30,6 +30,7 @@ class Graph(nn.Module):
         super().__init__()
         self.input, self.output = model.graph.input[0].name, output
         self.nodes = nodes_until(model, output)
+        self.last_use = {name: place for place, node in enumerate(self.nodes) for name in node.input}
         read = {name for node in self.nodes for name in node.input}
         fixed = {name for node in self.nodes if node.op_type == "BatchNormalization" for name in node.input[STATISTICS]}
         arrays = {t.name: torch.from_numpy(numpy_helper.to_array(t).copy()) for t in model.graph.initializer}
@@ -45,9 +46,12 @@ class Graph(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """Compute the output for an input."""
         known = {**self.constants, **dict(zip(self.names, self.weights, strict=True)), self.input: values}
-        for node in self.nodes:
+        for place, node in enumerate(self.nodes):
             attributes = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
             known[node.output[0]] = OPERATORS[node.op_type](*(known[name] for name in node.input), **attributes)
+            for name in {*node.input}:
+                if self.last_use[name] == place:  # so that its memory is freed
+                    del known[name]
         output: Tensor = known[self.output]
         return output
 

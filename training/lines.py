@@ -69,7 +69,8 @@ Text = tuple[int, ...]  # classes of the reader's alphabet
 class Recipe:
     """How many lines are written, how often each is painted, and how the network is tuned.
 
-    `share` is how far the exported weights are on the way from the original to the tuned ones.
+    `share` is how far the exported weights are on the way from the original to the tuned ones; `calibration`, how many
+    pictures of each scene of numbers the confidence is calibrated on.
     """
 
     lines: int = 6_000
@@ -77,6 +78,7 @@ class Recipe:
     batch_size: int = 16
     rate: float = 1e-4
     share: float = 0.25
+    calibration: int = 20
 
 
 RECIPES = {"pretrained": Recipe(), "pictures": Recipe(lines=1_600, epochs=2, share=0.5)}
@@ -205,7 +207,7 @@ def finish(
     }
     with unfinished(output) as file:
         recogniser.save(start, file, metadata | recogniser.UNCALIBRATED)
-        scale, offset = confidence_line(LineNetwork(file), digits)
+        scale, offset = confidence_line(LineNetwork(file), digits, run.config.calibration)
         calibration = {"confidence_scale": f"{scale:.2f}", "confidence_offset": f"{offset:.2f}"}
         recogniser.save(start, file, metadata | calibration)
     return f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × {scale:.2f}, {offset:+.2f}."

@@ -38,8 +38,8 @@ class LineNetwork(Model):
             self.form = Form.of(height, self.metadata)
         except (KeyError, ValueError) as error:
             raise ModelError(
-                f"{path}: its metadata do not describe a network for numbers ({error}), as in files of an earlier kind: "
-                "use the file that is shipped, or make one with python -m training.lines."
+                f"{path}: its metadata do not describe a network for numbers ({error}), as in files of an earlier "
+                "kind: use the file that is shipped, or make one with python -m training.lines."
             ) from error
         if classes != self.form.classes:
             raise ModelError(f"{path}: has {classes} classes, but its metadata name {self.form.classes}.")

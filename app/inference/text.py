@@ -257,9 +257,8 @@ def hypothesis_of(
     ends = accumulate((len(output) + 1 for output in outputs), initial=0)
     paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
     parts = zip(proposal, outputs, paths, strict=bool(path))
-    return tuple(
-        Transcript(strip, output, form, spans_of(own)).without_marks_of_words() for strip, output, own in parts
-    )
+    lines = (Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts)
+    return tuple(line if characters else line.without_marks_of_words() for line in lines)
 
 
 def digits_in(line: Transcript) -> int:
