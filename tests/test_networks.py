@@ -125,7 +125,7 @@ BARS = [(6, 42, 40, 52), (34, 42, 76, 88), (6, 42, 112, 124), (20, 28, 148, 160)
 
 
 @pytest.mark.parametrize(
-    ("characters", "text"), [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", ""), ("0123", "")]
+    ("characters", "text"), [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", "+"), ("0123", "")]
 )
 def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network, characters, text):
     sheet = np.full((48, 240), 255, np.uint8)
