@@ -59,7 +59,7 @@ RUNS = Path("runs/lines")
 START = "start.onnx"  # the network before it is tuned, in the run's folder
 OWN = "own.pt"  # in the run's folder: the lines of the user's own pictures
 HELD = 1.0  # weight of the divergence from the original answers, per column
-HARDEST = 20.0  # the most that a line adds to the loss: some cannot be read
+HARDEST = 20.0  # the most that a written line adds to the loss
 CHUNK = 8  # batches that are sorted by width together
 VALIDATION_LINES, SEED, VALIDATION_SEED = 1_000, 0, 10**6
 Text = tuple[int, ...]  # classes of the reader's alphabet
@@ -129,10 +129,15 @@ def text_of(line: InkLine) -> Text:
     return tuple(symbol for symbol in line.symbols if symbol != OTHER)
 
 
-def objective(logits: Tensor, original: Tensor, texts: Sequence[Text]) -> Tensor:
-    """Compute the loss: CTC per symbol, and the divergence of each column from the original answers (N, T, R)."""
+def objective(logits: Tensor, original: Tensor, texts: Sequence[Text], written: int) -> Tensor:
+    """Compute the loss: CTC per symbol, and the divergence of each column from the original answers (N, T, R).
+
+    The first lines are written ones, of which some cannot be read.
+    """
     now, before = logits.log_softmax(dim=2), original.log_softmax(dim=2)
-    read = loss_of(of_alphabet(now), texts).clamp(max=HARDEST).sum() / sum(len(text) + 1 for text in texts)
+    losses = loss_of(of_alphabet(now), texts)
+    total = losses[:written].clamp(max=HARDEST).sum() + losses[written:].sum()
+    read = total / sum(len(text) + 1 for text in texts)
     divergence = (before.exp() * (before - now)).sum(dim=2).mean()
     return read + HELD * divergence
 
@@ -148,7 +153,7 @@ def train_epoch(run: Run, original: nn.Module, lines: Sequence[InkLine], own: Se
         strips, texts = line_pictures.added(strips, [text_of(line) for line in batch], own, rng)
         with torch.no_grad():
             before = original(strips)
-        loss = objective(run.model(strips), before, texts)
+        loss = objective(run.model(strips), before, texts, len(batch))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         run.step(learning_rate(recipe.rate, (run.epochs + step / len(steps)) / recipe.epochs))
