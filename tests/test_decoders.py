@@ -130,31 +130,38 @@ def large_png(megapixels: float) -> bytes:
 
 
 @linux
-def test_pictures_that_may_take_much_memory_are_read_alone(pool, monkeypatch):
-    monkeypatch.setenv("MALLOC_MMAP_THRESHOLD_", "131072")  # or else glibc keeps memory, enough to read a picture
+def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
     pictures = {
         "a drawing": PHOTO,
         "2 megapixels": large_png(1.9),
         "3 megapixels": large_png(3),
-        "a large file": large_png(1.9) + bytes(49_500_000),
         "a JPEG with a scan for each colour": jpeg_in_scans(drawing_of_megapixels(12).convert("L")),
     }
     alone = []
 
     async def read_beside_a_large_one_and_then_alone() -> None:
-        await pool.start()
+        await decoders.start()
         for name, picture in pictures.items():
-            async with pool.turn():
-                pool.wait_seconds = 0.5
+            async with decoders.turn():
+                decoders.wait_seconds = 0.5
                 try:
-                    await read(pool, picture)
+                    await read(decoders, picture)
                 except Busy:
                     alone.append(name)
-            pool.wait_seconds = 5.0
-            assert (await read(pool, picture)).digit == 7
+            decoders.wait_seconds = 5.0
+            assert (await read(decoders, picture)).digit == 7
 
     asyncio.run(read_beside_a_large_one_and_then_alone())
-    assert alone == ["3 megapixels", "a large file", "a JPEG with a scan for each colour"]
+    assert alone == ["3 megapixels", "a JPEG with a scan for each colour"]
+
+
+@linux
+def test_the_size_of_a_file_counts_as_memory(decoders, monkeypatch):
+    monkeypatch.setattr(decoders, "limits", decoders.limits._replace(memory_bytes=130_000_000))
+    picture = large_png(12)
+    assert asyncio.run(read(decoders, picture)).digit == 7
+    with pytest.raises(TooComplex, match="130 MB"):
+        asyncio.run(read(decoders, picture + bytes(120_000_000 - len(picture))))
 
 
 @linux
