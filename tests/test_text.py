@@ -128,7 +128,10 @@ def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(writ
 
 @pytest.mark.parametrize(("written", "text"), [("xx.", ""), (".x", ""), ("x -", ""), ("-", "-"), ("xx.5", ".5")])
 def test_marks_of_words_are_no_text(written, text):
-    assert read((written,)).text == text
+    alone = read((written,))
+    assert alone.text == text
+    assert alone.confidence > 0.5
+    assert read(("72", written)).text == "\n".join(["72", text]).strip()
 
 
 def test_touching_digits_share_no_column():

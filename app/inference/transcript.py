@@ -47,10 +47,12 @@ class Transcript:
         return sum(self.form.is_sign(symbol) for symbol, _, _ in self.spans)
 
     def without_marks_of_words(self) -> "Transcript":
-        """Leave out the marks of a line that has no digits but something else, as a full stop after words."""
+        """Count the marks of a line of words, which has no digits, as something else too, as a full stop."""
         symbols = {symbol for symbol, _, _ in self.spans}
-        is_words = self.form.other in symbols and not symbols & {*self.form.digits}
-        return replace(self, spans=[]) if is_words else self
+        if self.form.other not in symbols or symbols & {*self.form.digits}:
+            return self
+        marks = [symbol for symbol in symbols if self.form.is_sign(symbol)]
+        return replace(self, spans=[], output=moved(self.output, marks, self.form.other))
 
     @cached_property
     def confidence(self) -> float:
