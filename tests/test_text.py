@@ -216,7 +216,7 @@ def test_other_readings_lower_the_confidence():
     alone = read(("12",))
     (line,) = alone.lines
     assert alone.confidence == pytest.approx(line.confidence)
-    for others, share in ([("12",)], 1), ([("1 2",)], 1), ([("13",)], 1 / 2), ([("13",), ("14",)], 1 / 3):
+    for others, share in ([("12",)], 1), ([("1 2",)], 1), ([("",)], 1), ([("13",)], 1 / 2), ([("13",), ("14",)], 1 / 3):
         found = read(("12",), *others)
         assert found.text == "12"
         assert found.confidence == pytest.approx(share * alone.confidence, rel=0.02)

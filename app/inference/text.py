@@ -289,8 +289,11 @@ def certainty(hypothesis: Hypothesis) -> float:
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of the probability of all hypotheses that is on what the best one reads: 1 if all agree."""
-    others = sum(certainty(each) for each in found if signs_in(each) != signs_in(best))
+    """Return the share of the probability of all hypotheses that is on what the best one reads: 1 if all agree.
+
+    Those that read nothing do not count: in a small number on a large sheet, the network sees nothing as a whole.
+    """
+    others = sum(certainty(each) for each in found if signs_in(each) not in ([], signs_in(best)))
     return certainty(best) / (certainty(best) + others) if others else 1.0
 
 
