@@ -42,10 +42,12 @@ class Metrics:
         self.stage_seconds = {
             "decode": self.histogram("digits_decode_seconds", "Seconds to decode a picture.", SECONDS),
             "preprocess": self.histogram(
-                "digits_preprocess_seconds", "Seconds to find candidates or lines in a picture.", SECONDS
+                "digits_preprocess_seconds", "Seconds to find candidates in a picture.", SECONDS
             ),
             "inference": self.histogram(
-                "digits_inference_seconds", "Seconds to compute what the network says of a picture's batches.", SECONDS
+                "digits_inference_seconds",
+                "Seconds to compute what the network says of a picture's batches, or to read a number.",
+                SECONDS,
             ),
         }
         predictions = self.counter("digits_predictions", "Digits returned, by digit.", "digit")

@@ -58,7 +58,7 @@ EXPECTED = {
     'text_length_bucket{le="3.0"}': 3,
     "text_length_sum": 4,
     "decode_seconds_count": 9,
-    "preprocess_seconds_count": 9,
+    "preprocess_seconds_count": 6,
     "inference_seconds_count": 11,
     "batch_size_count": 11,
     'queue_wait_seconds_count{queue="small"}': 5,

@@ -149,7 +149,7 @@ def test_a_picture_on_its_side_or_upside_down_is_turned_if_that_is_wanted(client
 
 
 def test_alternatives_are_the_next_texts_of_a_line(client, digits):
-    blurred = encode(number(digits[[350, 120]]).resize((24, 14)))
+    blurred = encode(number(digits[[350, 120]]).resize((32, 18)))
     (line,) = read(client, blurred, "?alternatives=3")["lines"]
     shares = {each["text"]: each["confidence"] for each in (line, *line["alternatives"])}
     assert len(shares) == 4

@@ -17,7 +17,7 @@ REQUESTS = [
     ("/predict", "small", 200, HERE),
     ("/predict", "large", 200, STAGES),
     ("/explain", "large", 200, STAGES),
-    ("/read", "large", 200, STAGES),
+    ("/read", "large", 200, ["wait", "decode", "inference"]),  # it looks for lines between reads
     ("/predict", "unreadable", 415, []),
 ]
 CLIENTS_SPAN = "00f067aa0ba902b7"

@@ -1,65 +1,88 @@
 """What the network says of each column → a text: spelling, confidence, boxes, and the choice between proposals."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 
 import numpy as np
 import pytest
 
 from app.inference.ctc import best_path, spans_of
-from app.inference.lines import CHARACTERS, CLASSES, OTHER
+from app.inference.form import Form
 from app.inference.text import Text, text_of
 from app.inference.transcript import Transcript
 from app.preprocess.errors import TooMuchWriting
-from app.preprocess.strips import Strip
+from app.preprocess.strips import Proposal, Strip
 
+FORM = Form(
+    height=32,
+    stride=2,
+    padding=8,
+    least_contrast=10.0,
+    characters="0123456789.,-/: +",
+    marks=".,-/:",
+    space=" ",
+    threshold=0.5,
+    confidence_scale=1.0,
+    confidence_offset=0.0,
+)
 WIDE = 8  # columns for each symbol in these outputs
 AT = np.array([[2.0, 0, 100], [0, 2, 50]])  # a strip at half a picture's resolution, which begins at (100, 50)
 
 
 def output_of(written: str, certainty: float = 0.99) -> np.ndarray:
     """Make an output that says this, each symbol in the two columns in the middle of its WIDE ones; x is other ink."""
-    output = np.full((WIDE * len(written) or WIDE, CLASSES), (1 - certainty) / (CLASSES - 1), np.float32)
+    output = np.full((WIDE * len(written) or WIDE, FORM.classes), (1 - certainty) / (FORM.classes - 1), np.float32)
     read = np.zeros(len(output), int)
     for place, character in enumerate(written):
-        read[WIDE * place + 3 : WIDE * place + 5] = OTHER if character == "x" else CHARACTERS.index(character) + 1
+        read[WIDE * place + 3 : WIDE * place + 5] = FORM.other if character == "x" else FORM.class_of(character)
     output[np.arange(len(read)), read] = certainty
     return output
 
 
 def strip_of(written: str) -> Strip:
-    """Make a strip with a bar for each symbol, 6 pixels wide."""
-    pixels = np.full((32, 2 * WIDE * len(written) or 2 * WIDE), 250, np.uint8)
-    for place in range(len(written)):
-        pixels[6:20, 2 * WIDE * place + 5 : 2 * WIDE * place + 11] = 20
+    """Make a strip with a bar for each symbol, 6 pixels wide, and nothing for a gap."""
+    pixels = np.full((FORM.height, 2 * WIDE * len(written) or 2 * WIDE), 250, np.uint8)
+    for place, character in enumerate(written):
+        if character != " ":
+            pixels[6:20, 2 * WIDE * place + 5 : 2 * WIDE * place + 11] = 20
     return Strip(pixels, AT, (2000, 200))
 
 
 def transcript(written: str, certainty: float = 0.99) -> Transcript:
     output = output_of(written, certainty)
-    return Transcript(strip_of(written), output, spans_of(best_path(output)))
+    return Transcript(strip_of(written), output, FORM, spans_of(best_path(output)))
 
 
 class Network(dict[bytes, np.ndarray]):
     """Answers from a table."""
 
-    threshold = 0.5
+    form = FORM
+    calls = 0
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
+        self.calls += 1
         return self[pixels.tobytes()]
 
 
-def read(*proposals: tuple[str, ...], certainty: float = 0.99, length: int | None = None) -> Text:
-    """Read proposals, each the lines that the network would read in it."""
-    outputs: dict[bytes, np.ndarray] = {}
+def network_of(*proposals: tuple[str, ...], certainty: float = 0.985) -> tuple[Network, list[Proposal]]:
+    """Make proposals, each of lines, and a network that reads this in them."""
+    network = Network()
     strips = [tuple(map(strip_of, lines)) for lines in proposals]
     for number, (strip, written) in enumerate(zip(chain(*strips), chain(*proposals), strict=True)):
         strip.pixels[0, 0] -= number  # so that all differ
-        outputs[strip.pixels.tobytes()] = output_of(written, certainty)
-    return text_of(strips, Network(outputs), length)
+        network[strip.pixels.tobytes()] = output_of(written, certainty)
+    return network, strips
+
+
+def read(*proposals: tuple[str, ...], certainty: float = 0.985, length: int | None = None) -> Text:
+    """Read proposals, each the lines that the network would read in it; it is sure of none of them."""
+    network, strips = network_of(*proposals, certainty=certainty)
+    return text_of(strips, network, length)
 
 
 @pytest.mark.parametrize(
-    "written", ["12.50", "-35", "24/11/26", "12:30", "1  2", " 1 ", "", "1x2", "x1 xx x2x", "1x.5", "x"]
+    "written", ["12.50", "-35", "24/11/26", "12:30", "1 2", "1  2", " 1 ", "", "1x2", "x1 xx x2x", "1x.5", "x"]
 )
 def test_a_text_is_as_written_with_single_spaces_also_for_something_else(written):
     line = transcript(written)
@@ -67,23 +90,48 @@ def test_a_text_is_as_written_with_single_spaces_also_for_something_else(written
     assert text == " ".join(written.replace("x", " ").split())
 
 
+@pytest.mark.parametrize(("gap", "text"), [(12, "12"), (13, "1 2")])  # pixels; 0.9 of a digit's height are 12.6
+@pytest.mark.parametrize("middle", [" ", ""])
+def test_only_the_width_of_a_gap_makes_a_space_not_what_the_network_says_of_it(middle, gap, text):
+    """The network sees gaps between digits in the cells of a form, too."""
+    pixels = np.full((FORM.height, 48), 250, np.uint8)
+    pixels[6:20, 2:46] = 20
+    pixels[:, 34 - gap : 34] = 250
+    output = np.concatenate([output_of(part) for part in ("1", middle, "2")])
+    line = Transcript(Strip(pixels, AT, (2000, 200)), output, FORM, spans_of(best_path(output)))
+    assert line.text([box for box, _ in line.places()]) == text
+
+
 def test_the_confidence_is_the_probability_of_the_text():
-    columns = np.zeros((2, CLASSES), np.float32)
+    columns = np.zeros((2, FORM.classes), np.float32)
     columns[0, 0], columns[0, 4] = 0.3, 0.7  # a 3, in one of two columns
     columns[1, 0], columns[1, 4] = 0.9, 0.1
-    line = Transcript(strip_of("3"), columns, [(4, 0, 0)])
+    line = Transcript(strip_of("3"), columns, FORM, [(4, 0, 0)])
     assert line.confidence == pytest.approx(0.7 * 0.9 + 0.7 * 0.1 + 0.3 * 0.1)
 
 
-def test_something_else_lowers_the_confidence_by_its_share_of_the_writing():
-    assert transcript("12", 0.999).confidence == pytest.approx(1, abs=0.03)
-    assert transcript("1x2x", 0.999).confidence == pytest.approx(0.5, abs=0.03)
+def test_something_else_counts_as_blank():
+    line = transcript("1x2", 0.9)
+    as_blank = line.output.copy()
+    as_blank[:, 0] += as_blank[:, FORM.other]
+    as_blank[:, FORM.other] = 0
+    spans = [span for span in line.spans if span[0] != FORM.other]
+    assert line.confidence == pytest.approx(Transcript(line.strip, as_blank, FORM, spans).confidence)
+    assert transcript("1x2x", 0.999).confidence == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize(("written", "columns"), [("", 8), ("x", 8), (" x ", 24)])
 def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(written, columns):
-    assert transcript(written).confidence == pytest.approx((0.99 + 2 * 0.01 / 17) ** columns)
+    assert transcript(written).confidence == pytest.approx((0.99 + 2 * 0.01 / (FORM.classes - 1)) ** columns)
     assert read(("7",), certainty=0.4).confidence < 0.6
+
+
+@pytest.mark.parametrize(("written", "text"), [("xx.", ""), (".x", ""), ("x -", ""), ("-", "-"), ("xx.5", ".5")])
+def test_marks_of_words_are_no_text(written, text):
+    alone = read((written,))
+    assert alone.text == text
+    assert alone.confidence > 0.5
+    assert read(("72", written)).text == "\n".join(["72", text]).strip()
 
 
 def test_touching_digits_share_no_column():
@@ -93,8 +141,29 @@ def test_touching_digits_share_no_column():
     assert first.right <= second.left < second.right <= third.left
 
 
+@pytest.mark.parametrize("late", [-4, 0, 4, 5])  # pixels; the digits are 6 wide
+def test_a_digit_has_its_own_ink_also_if_its_column_lies_beside_it(late):
+    line = transcript("1 23")
+    line.strip.pixels[:] = np.roll(line.strip.pixels, -late, axis=1)
+    boxes = [box for (box, _), (symbol, _, _) in zip(line.places(), line.spans, strict=True) if FORM.is_sign(symbol)]
+    assert [(box.left + late, box.right + late) for box in boxes] == [(5, 11), (37, 43), (53, 59)]
+
+
+@pytest.mark.parametrize("column", [7, 8, 12, 15])
+def test_a_symbol_in_the_padding_of_a_strip_has_a_place_in_it(column):
+    """The network sees a padded strip, and may find the last symbol to the right of what was cut out."""
+    strip = strip_of("7")
+    output = np.concatenate([output_of(""), output_of("")])  # 16 columns; the strip has 8
+    output[column] = output_of("7")[3]
+    ((line,), *_) = text_of([(strip,)], Network({strip.pixels.tobytes(): output}))
+    (digit,) = line.digits
+    assert line.text == "7"
+    assert digit.box == strip.box(6, 20, 5, 11)
+    assert digit.frame.any()
+
+
 def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
-    blank = Strip(np.full((32, 16), 128, np.uint8), AT, (2000, 200))
+    blank = Strip(np.full((FORM.height, 16), 128, np.uint8), AT, (2000, 200))
     ((line,), *_) = text_of([(blank,)], Network({blank.pixels.tobytes(): output_of("7")}))
     (digit,) = line.digits
     assert (digit.box.top, digit.box.bottom) == (50, 114)
@@ -115,6 +184,7 @@ def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
         ([("12",)], {"length": 5}, ""),
         ([("1" * 64,)], {}, "1" * 64),
         ([("1" * 65,), ("12",)], {}, "12"),
+        ([("12",), ("1" * 65,)], {}, "12"),
     ],
 )
 def test_the_proposal_for_which_most_speaks_is_read(proposals, options, text):
@@ -124,9 +194,52 @@ def test_the_proposal_for_which_most_speaks_is_read(proposals, options, text):
     assert 0 <= found.confidence <= 1
 
 
-def test_a_line_of_too_many_digits_is_refused():
+@pytest.mark.parametrize(
+    ("first", "certainty", "count"),
+    [("12", 0.9999, 1), ("1.2", 0.9999, 1), ("12", 0.985, 3), ("", 0.9999, 3), ("xx", 0.9999, 3), ("xx.", 0.9999, 3)],
+)
+def test_reading_stops_once_the_network_is_sure_of_a_text(first, certainty, count):
+    network, strips = network_of((first,), ("345",), ("345",))
+    network[strips[0][0].pixels.tobytes()] = output_of(first, certainty)
+    made = []
+
+    def proposals() -> Iterator[Proposal]:
+        for proposal in strips:
+            made.append(proposal)
+            yield proposal
+
+    found = text_of(proposals(), network)
+    assert (found.text, network.calls, len(made)) == (first if count == 1 else "345", count, count)
+
+
+def test_other_readings_lower_the_confidence():
+    alone = read(("12",))
+    (line,) = alone.lines
+    assert alone.confidence == pytest.approx(line.confidence)
+    for others, share in ([("12",)], 1), ([("1 2",)], 1), ([("",)], 1), ([("13",)], 1 / 2), ([("13",), ("14",)], 1 / 3):
+        found = read(("12",), *others)
+        assert found.text == "12"
+        assert found.confidence == pytest.approx(share * alone.confidence, rel=0.02)
+        assert found.lines[0].confidence == pytest.approx(share * alone.confidence, rel=0.02)
+
+
+def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
+    network, strips = network_of(("12",), certainty=0.97)
+    plain = text_of(strips, network, alternatives=3)
+    network.form = replace(FORM, confidence_scale=0.5, confidence_offset=1.0)
+    found = text_of(strips, network, alternatives=3)
+    assert found.confidence == pytest.approx(network.form.calibrated(plain.confidence))
+    (before,), (line,) = plain.lines, found.lines
+    assert line.confidence == pytest.approx(network.form.calibrated(before.confidence))
+    assert [text for text, _ in line.alternatives] == [text for text, _ in before.alternatives]
+    for (_, share), (_, was) in zip(line.alternatives, before.alternatives, strict=True):
+        assert share / (1 - line.confidence) == pytest.approx(was / (1 - before.confidence))
+
+
+@pytest.mark.parametrize("proposals", [[("1" * 65,)], [("12", "1" * 65), ("1" * 65,)]])
+def test_a_line_of_too_many_digits_is_refused(proposals):
     with pytest.raises(TooMuchWriting):
-        read(("1" * 65,))
+        read(*proposals)
 
 
 def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():

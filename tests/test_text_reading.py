@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from app.inference.text import read_text
+from app.preprocess.maps import Box
 from support import MINUS, POINT, encode, inked, load_sheet, number
 
 GAP = np.ones((28, 30), np.uint8)  # of the faintest ink, so that `number` draws all of its columns
@@ -134,3 +135,39 @@ def test_the_frames_of_digits_are_read_by_the_dense_network(digits, labels, line
     (line,) = read_text(encode(number(digits[chosen])), line_network).lines
     frames = np.stack([digit.frame for digit in line.digits])
     assert classifier(frames).probabilities.argmax(axis=1).tolist() == labels[chosen].tolist()
+
+
+def row_of(chosen: list[int], gap: int, wide: float) -> tuple[Image.Image, list[Box]]:
+    """Write digits in a row, so many pixels apart, and stretch it; return the picture, and where their ink lies."""
+    ink, places = np.zeros((48, 10), np.uint8), []
+    for digit in DIGITS[chosen]:
+        sign = digit[:, digit.any(axis=0)]
+        rows, columns = np.nonzero(sign >= 128)
+        left = ink.shape[1]
+        edges = 10 + rows.min(), 10 + rows.max() + 1, wide * (left + columns.min()), wide * (left + columns.max() + 1)
+        places.append(Box(*(round(3 * edge) for edge in edges)))
+        ink = np.hstack([ink, np.pad(sign, ((10, 10), (0, gap)))])
+    sheet = ImageOps.invert(Image.fromarray(np.pad(ink, ((0, 0), (0, 10)))))
+    return sheet.resize((round(3 * wide * sheet.width), 3 * sheet.height), Image.Resampling.BICUBIC), places
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Return the area that two boxes share, over that of both together."""
+    top, left = np.maximum(one, other)[[0, 2]]
+    bottom, right = np.minimum(one, other)[[1, 3]]
+    shared = max(0, bottom - top) * max(0, right - left)
+    areas = [(box.bottom - box.top) * (box.right - box.left) for box in (one, other)]
+    return shared / (sum(areas) - shared)
+
+
+@pytest.mark.parametrize(("gap", "wide", "least"), [(6, 1, 0.95), (0, 1, 0.9), (6, 0.5, 0.87)])
+def test_boxes_lie_around_the_ink_of_the_digits(line_network, gap, wide, least):
+    rng = np.random.default_rng(7)
+    overlaps = []
+    for _ in range(30):
+        sheet, places = row_of(rng.integers(0, len(DIGITS), rng.integers(3, 9)).tolist(), gap, wide)
+        found = [digit for line in read_text(encode(sheet), line_network).lines for digit in line.digits]
+        if len(found) == len(places):
+            overlaps += [overlap(place, digit.box) for place, digit in zip(places, found, strict=True)]
+    assert len(overlaps) >= 120
+    assert np.mean(overlaps) >= least

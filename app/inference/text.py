@@ -253,15 +253,12 @@ def hypothesis_of(
     ends = accumulate((len(output) + 1 for output in outputs), initial=0)
     paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
     parts = zip(proposal, outputs, paths, strict=bool(path))
-    lines = (Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts)
+    lines = [Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts]
     if length is not None:
         return tuple(lines)
-    return tuple(line if is_text(line, characters) else replace(line, spans=[]) for line in lines)
-
-
-def is_text(line: Transcript, characters: str | None) -> bool:
-    """Return whether what a line reads counts as text: it is likely enough, and not a mark of words, as a full stop."""
-    return line.score > 0 and (characters is not None or not line.is_words)
+    if characters is None:
+        lines = [line.without_marks_of_words() for line in lines]
+    return tuple(line if line.score > 0 else replace(line, spans=[]) for line in lines)
 
 
 def digits_in(line: Transcript) -> int:
@@ -290,8 +287,11 @@ def certainty(hypothesis: Hypothesis) -> float:
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of the probability of all hypotheses that is on what the best one reads: 1 if all agree."""
-    others = sum(certainty(each) for each in found if signs_in(each) != signs_in(best))
+    """Return the share of the probability of all hypotheses that is on what the best one reads: 1 if all agree.
+
+    Those that read nothing do not count: in a small number on a large sheet, the network sees nothing as a whole.
+    """
+    others = sum(certainty(each) for each in found if signs_in(each) not in ([], signs_in(best)))
     return certainty(best) / (certainty(best) + others) if others else 1.0
 
 

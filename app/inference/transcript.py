@@ -16,6 +16,7 @@ from app.preprocess.strips import Strip
 
 REACH = 0.75  # maximum distance of a symbol's ink from its columns, in heights of the strip
 GAP = 0.9  # width of a space, in digit heights
+LATE = 0.3  # how far a symbol's column lies behind its middle on average, in columns, measured on written lines
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
 
 
@@ -46,17 +47,22 @@ class Transcript:
         return sum(self.form.is_sign(symbol) for symbol, _, _ in self.spans)
 
     @property
-    def is_words(self) -> bool:
-        """Whether there is something else but no digit."""
-        symbols = {symbol for symbol, _, _ in self.spans}
-        return self.form.other in symbols and not symbols & {*self.form.digits}
-
-    @property
     def score(self) -> float:
-        """How much speaks for what is read: with n digits and marks, and g the geometric mean of their probabilities,
-        n (g² - threshold). One more symbol counts for a text if it is likely enough, and against it otherwise."""
+        """How much speaks for what is read: n (g² - threshold).
+
+        There are n digits and marks, and g is the geometric mean of their probabilities. So one more counts for a text
+        if it is likely enough, and against it otherwise.
+        """
         count = self.signs
         return count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
+
+    def without_marks_of_words(self) -> "Transcript":
+        """Count the marks of a line of words, which has no digits, as something else too, as a full stop."""
+        symbols = {symbol for symbol, _, _ in self.spans}
+        if self.form.other not in symbols or symbols & {*self.form.digits}:
+            return self
+        marks = [symbol for symbol in symbols if self.form.is_sign(symbol)]
+        return replace(self, spans=[], output=moved(self.output, marks, self.form.other))
 
     @cached_property
     def confidence(self) -> float:
@@ -106,11 +112,24 @@ class Transcript:
         near = np.concatenate([np.arange(left, right) for left, right in reached])
         ink = away / max(1.0, float(np.percentile(away[:, near], 95)))
         inked = ink >= INKED
-        middles = [int(edge.mean()) for edge in edges]
-        cuts = [left + int(inked[:, left : right + 1].sum(axis=0).argmin()) for left, right in pairwise(middles)]
+        cuts = self.cuts(inked, [max(0, int(edge.mean() - LATE * self.form.stride)) for edge in edges])
         limits = zip(reached, [0, *cuts], [*cuts, width], strict=True)
         boxes = [box_in(inked, max(left, after), min(right, before)) for (left, right), after, before in limits]
         return [(box, ((ink[box.slices] - GROUND) / (1 - GROUND)).clip(0, 1)) for box in boxes]
+
+    def cuts(self, inked: NDArray[np.bool_], middles: list[int]) -> list[int]:
+        """Return the columns that separate symbols, given the middle of each: where there is least ink between them.
+
+        Some ink lies before the cut that follows a digit or a mark, even where its column is late.
+        """
+        profile = inked.sum(axis=0)
+        cuts = [0]
+        for (symbol, _, _), (left, right) in zip(self.spans, pairwise(middles), strict=False):
+            before = cuts[-1]
+            first = before + int((profile[before:] > 0).argmax()) if self.form.is_sign(symbol) else left
+            begin = min(max(left, first), right)
+            cuts.append(begin + int(profile[begin : right + 1].argmin()))
+        return cuts[1:]
 
 
 def box_in(inked: NDArray[np.bool_], left: int, right: int) -> Box:
