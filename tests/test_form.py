@@ -11,6 +11,7 @@ from app.inference.form import Form
 METADATA = {
     "stride": "4",
     "padding": "32",
+    "delay": "0.25",
     "least_contrast": "7.5",
     "characters": "9876543210.+ ",
     "marks": ".",
@@ -28,7 +29,8 @@ def form() -> Form:
 
 
 def test_metadata_say_what_the_classes_stand_for(form):
-    assert (form.height, form.stride, form.padding, form.least_contrast, form.threshold) == (16, 4, 32, 7.5, 0.3)
+    assert (form.height, form.stride, form.padding, form.delay) == (16, 4, 32, 0.25)
+    assert (form.least_contrast, form.threshold) == (7.5, 0.3)
     assert form.digits == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
     assert (form.class_of("."), form.class_of("+"), form.gap, form.other, form.classes) == (11, 12, 13, 14, 15)
     assert form.signs == "9876543210.+"
@@ -49,6 +51,7 @@ def test_all_metadata_are_needed(name):
         ("stride", "0"),
         ("padding", "-32"),
         ("padding", ""),
+        ("delay", "inf"),
         ("least_contrast", "0"),
         ("least_contrast", "nan"),
         ("least_contrast", "inf"),

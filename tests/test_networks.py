@@ -76,7 +76,7 @@ EARLIER = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
       probabilities = Slice(columns, begin, end, axes, steps) }"""
 ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities) { probabilities = Identity(strips) }"""
 # Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only the middle ones are, or else a .
-FORM = Form(16, 4, 32, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
+FORM = Form(16, 4, 32, 0.0, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
 SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}  # rows, and their weight
 ABOUT = {name: str(value) for name, value in asdict(FORM).items() if name != "height"}
 

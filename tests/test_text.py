@@ -18,6 +18,7 @@ FORM = Form(
     height=32,
     stride=2,
     padding=8,
+    delay=0.3,
     least_contrast=10.0,
     characters="0123456789.,-/: +",
     marks=".,-/:",

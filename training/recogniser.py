@@ -26,6 +26,7 @@ FILE = DEFAULT_ROOT.parent / SHOWN
 SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
 FIRST, LAST, FEATURES = "conv2d_68.w_0", "linear_8", "p2o.pd_op.transpose.8.0"  # names in its graph
 HEIGHT, STRIDE, PADDING = 48, 8, 160  # of strips; their widths are padded to multiples of PADDING
+DELAY = 0.3  # columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written digits best
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
 HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -130,6 +131,7 @@ def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
         "space": SPACE,
         "stride": str(STRIDE),
         "padding": str(PADDING),
+        "delay": str(DELAY),
         "least_contrast": str(LEAST_CONTRAST),
         "threshold": str(THRESHOLD),
         **UNCALIBRATED,

@@ -26,6 +26,8 @@ class Form:
         Pixels of a strip for each column of its output.
     padding : int
         Strips are padded to widths that are multiples of this many pixels.
+    delay : float
+        How far a symbol's column lies behind its middle on average, in columns.
     least_contrast : float
         Grey levels, of 255, that count as full ink in a strip with less contrast.
     characters : str
@@ -41,6 +43,7 @@ class Form:
     height: int
     stride: int
     padding: int
+    delay: float
     least_contrast: float
     characters: str
     marks: str
@@ -56,6 +59,7 @@ class Form:
             height,
             int(metadata["stride"]),
             int(metadata["padding"]),
+            float(metadata["delay"]),
             float(metadata["least_contrast"]),
             metadata["characters"],
             metadata["marks"],
@@ -67,7 +71,8 @@ class Form:
         read = DIGITS + form.marks + form.space
         if not is_set(form.characters) or not is_set(read) or not {*read} <= {*form.characters} or len(form.space) != 1:
             raise ValueError(f"characters {form.characters!r}, marks {form.marks!r}, space {form.space!r}")
-        if not all(0 < size < math.inf for size in (form.stride, form.padding, form.least_contrast)):
+        sizes = form.stride, form.padding, form.least_contrast
+        if not (all(0 < size < math.inf for size in sizes) and math.isfinite(form.delay)):
             raise ValueError("sizes")
         if not 0 <= form.threshold < 1:
             raise ValueError(f"threshold {form.threshold}")

@@ -213,7 +213,7 @@ def text_of(
     Raises
     ------
     TooMuchWriting
-        In all proposals, a line has more than MAX_DIGITS digits.
+        Nothing is read but lines of more than MAX_DIGITS digits.
     """
     found = hypotheses_of(proposals, network, length, characters)
     best = max(found, key=score, default=())
@@ -225,7 +225,7 @@ def text_of(
 def hypotheses_of(
     proposals: Iterable[Proposal], network: LineNetwork, length: int | None, characters: str | None
 ) -> list[Hypothesis]:
-    """Read proposals until the network is sure; raise TooMuchWriting if all have lines of too many digits."""
+    """Read proposals until the network is sure; raise TooMuchWriting if only lines of too many digits are read."""
     found = list[Hypothesis]()
     is_too_long = False
     for proposal in proposals:
@@ -236,7 +236,7 @@ def hypotheses_of(
             found.append(hypothesis)
             if is_sure(hypothesis):
                 break
-    if is_too_long and not found:
+    if is_too_long and not any(map(signs_in, found)):
         raise TooMuchWriting
     return found
 

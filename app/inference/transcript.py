@@ -16,7 +16,6 @@ from app.preprocess.strips import Strip
 
 REACH = 0.75  # maximum distance of a symbol's ink from its columns, in heights of the strip
 GAP = 0.9  # width of a space, in digit heights
-LATE = 0.3  # how far a symbol's column lies behind its middle on average, in columns, measured on written lines
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
 
 
@@ -66,15 +65,19 @@ class Transcript:
 
     @cached_property
     def confidence(self) -> float:
-        """The probability of the text. Something else counts as blank, and without digits and marks, spaces do too."""
-        ignored = [self.form.other] if self.signs else [self.form.other, self.form.gap]
-        symbols = [span[0] for span in self.spans if span[0] not in ignored]
-        return min(1.0, math.exp(log_probability(moved(self.output, ignored, BLANK), symbols)))
+        """The probability of the digits and marks."""
+        symbols = [symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol)]
+        return min(1.0, math.exp(log_probability(self.columns, symbols)))
+
+    @cached_property
+    def columns(self) -> NDArray[np.float32]:
+        """The probabilities, with something else and gaps counted as blank."""
+        return moved(self.output, [self.form.other, self.form.gap], BLANK)
 
     def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
         """Return the most probable other texts, and the probability of each; spaces do not matter."""
         own = tuple(symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol))
-        found = likeliest(moved(self.output, [self.form.other, self.form.gap], BLANK), count + 1)
+        found = likeliest(self.columns, count + 1)
         others = [(symbols, probability) for symbols, probability in found if symbols not in (own, ())]
         return tuple(
             ("".join(self.form.characters[symbol - 1] for symbol in symbols), probability)
@@ -112,7 +115,7 @@ class Transcript:
         near = np.concatenate([np.arange(left, right) for left, right in reached])
         ink = away / max(1.0, float(np.percentile(away[:, near], 95)))
         inked = ink >= INKED
-        cuts = self.cuts(inked, [max(0, int(edge.mean() - LATE * self.form.stride)) for edge in edges])
+        cuts = self.cuts(inked, [max(0, int(edge.mean() - self.form.delay * self.form.stride)) for edge in edges])
         limits = zip(reached, [0, *cuts], [*cuts, width], strict=True)
         boxes = [box_in(inked, max(left, after), min(right, before)) for (left, right), after, before in limits]
         return [(box, ((ink[box.slices] - GROUND) / (1 - GROUND)).clip(0, 1)) for box in boxes]
