@@ -6,6 +6,7 @@ changes what is read. What they are fitted on must be held out from training.
 """
 
 import copy
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from training.objective import NONE
 from training.scenes import NUMBERS, number
 
 SEED = 10**6  # of the pictures of numbers
+SHRINKAGE = 1e-3  # keeps their scale and offset finite, whatever is read
 DIGITS = 0.9  # assumed share of requests that show a digit; the legibility is calibrated for it
 
 
@@ -86,8 +88,13 @@ def confidence_line(network: LineNetwork, digits: Digits, count: int) -> tuple[f
             logits.append(log_odds_of(text.confidence))
             truths.append(text.text == written)
     odds, right = torch.tensor(logits).double(), torch.tensor(truths).double()
-    scale, offset = best_weights(lambda line: F.binary_cross_entropy_with_logits(line[0] * odds + line[1], right), 1, 0)
-    return scale, offset
+
+    def loss(line: Tensor) -> Tensor:  # of the logarithm of the scale, which is above 0, and the offset
+        fit = F.binary_cross_entropy_with_logits(line[0].exp() * odds + line[1], right)
+        return fit + SHRINKAGE * (line**2).sum()
+
+    logarithm, offset = best_weights(loss, 0, 0)
+    return math.exp(logarithm), offset
 
 
 @torch.no_grad()

@@ -121,6 +121,11 @@ class Text(NamedTuple):
         """The lines, joined by newlines."""
         return "\n".join(line.text for line in self.lines)
 
+    @property
+    def signs(self) -> int:
+        """The number of digits and marks."""
+        return sum(len(line.digits) + len(line.marks) for line in self.lines)
+
     def digits_only(self) -> "Text":
         """Return the text without marks and spaces, and without the lines that have no digits."""
         lines = tuple(
@@ -154,7 +159,8 @@ def read_text(
     length : int, optional
         Number of digits, if known.
     turns : sequence of int
-        By how many degrees the picture may have to be turned, counter-clockwise. The most certain text is the answer.
+        By how many degrees the picture may have to be turned, counter-clockwise. The answer is the text with the highest
+        confidence, multiplied by its number of digits and marks.
     alternatives : int
         Number of other texts to return for each line.
     characters : str, optional
@@ -179,7 +185,7 @@ def read_text(
         except TooMuchWriting:  # perhaps not in another direction
             if not texts and turn == turns[-1]:
                 raise
-    text = max(texts, key=lambda text: text.confidence if text.lines else 0)
+    text = max(texts, key=lambda text: text.confidence * text.signs)
     if length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
@@ -287,12 +293,9 @@ def certainty(hypothesis: Hypothesis) -> float:
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of the probability of all hypotheses that is on what the best one reads: 1 if all agree.
-
-    Those that read nothing do not count: in a small number on a large sheet, the network sees nothing as a whole.
-    """
-    others = sum(certainty(each) for each in found if signs_in(each) not in ([], signs_in(best)))
-    return certainty(best) / (certainty(best) + others) if others else 1.0
+    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
+    others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
+    return score(best) / (score(best) + others) if others else 1.0
 
 
 def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
