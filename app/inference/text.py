@@ -159,8 +159,8 @@ def read_text(
     length : int, optional
         Number of digits, if known.
     turns : sequence of int
-        By how many degrees the picture may have to be turned, counter-clockwise. The answer is the text with the highest
-        confidence, multiplied by its number of digits and marks.
+        By how many degrees the picture may have to be turned, counter-clockwise. The answer is the text with the
+        highest confidence, multiplied by its number of digits and marks.
     alternatives : int
         Number of other texts to return for each line.
     characters : str, optional
