@@ -313,8 +313,9 @@ async function settle(picture, signal, busy) {
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
   let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
-  // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous.
-  if (url && (answer.text === "" || answer.confidence < SURE)) {
+  // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
+  // upside down may be read as one digit among other things.
+  if (url && (/^\d?$/.test(answer.text) || answer.confidence < SURE)) {
     const turned = await ask("read?frame=true&rotate=auto", picture, signal, busy);
     if (turned.turn && turned.confidence >= SURE && digitsOf(turned).length > 1) Object.assign(answer, turned);
   }

@@ -102,7 +102,8 @@ def test_the_list_can_be_saved(page, rows):
         ("letter.png", "", "", "yes"),
         ("text.txt", "", "", ""),
     ]
-    assert all(float(row["confidence"]) > 0.9 < float(row["legibility"]) for row in saved[:3])
+    assert all(float(row["confidence"]) > 0.8 for row in saved[:3])  # below that, they would be unsure
+    assert all(float(row["legibility"]) > 0.9 for row in saved[:3])
     assert all(int(row["height"]) > 50 for row in saved[:3])
     assert float(saved[-2]["legibility"]) < 0.5
     assert "not a picture" in saved[-1]["error"]
