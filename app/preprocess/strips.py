@@ -17,8 +17,9 @@ from app.preprocess.decode import Picture
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.ink import opaque, plane, views
 from app.preprocess.lines import Floats, Line, lines_of
-from app.preprocess.maps import Box, sample
+from app.preprocess.maps import Box, grown, sample
 from app.preprocess.pieces import Components
+from app.preprocess.rules import without_rules
 
 NARROWEST = 0.5  # width of a strip over its height: narrower lines get a margin at both ends
 MIN_SHAPE, MAX_SHAPE = 0.3, 20  # width of a picture that may be one line, over its height
@@ -92,6 +93,8 @@ def proposals(picture: Picture, height: int) -> Iterator[Proposal]:
     if has_ink and not found:
         raise TooMuchWriting
     yield from ((cut(line, stretch=WIDER),) for line in whole(grey))
+    if (clean := without_printed_lines(grey)) is not None:
+        yield from ((strip_of(clean, line, picture, ground_of(clean), height),) for line in whole(clean))
 
 
 def strips_of_digit(picture: Picture, box: Box, height: int) -> list[Strip]:
@@ -120,14 +123,32 @@ def whole(grey: Image.Image) -> list[Line]:
     return [Line(0, height, 0, width, height)] if is_line else []
 
 
+def without_printed_lines(grey: Image.Image) -> Image.Image | None:
+    """Paint over the printed lines in an image, such as those of a form; None if there are none."""
+    factor, small = reduced(grey)
+    view = next(views(small), None)
+    erased = None if view is None else without_rules(view.ink, LEVEL)
+    if view is None or erased is None:
+        return None
+    lines = Image.fromarray(grown(view.ink > erased)).resize((factor * view.ink.shape[1], factor * view.ink.shape[0]))
+    clean = grey.copy()
+    clean.paste(ground_of(grey), (factor * view.left, factor * view.top), lines)
+    return clean
+
+
+def reduced(grey: Image.Image) -> tuple[int, Image.Image]:
+    """Reduce an image to about INK_PIXELS by a whole factor, and return both."""
+    factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
+    return factor, grey.reduce(factor) if factor > 1 else grey
+
+
 def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
     """Yield the components of a grey image's ink: their boxes (n, 4), and their mass (n,).
 
     First all, then without those that an edge cuts. If most of the image is dark, as a blackboard, those of light ink
     follow.
     """
-    factor = max(1, round(math.sqrt(grey.width * grey.height / INK_PIXELS)))
-    small = grey.reduce(factor) if factor > 1 else grey
+    factor, small = reduced(grey)
     low, middle, high = np.percentile(sample(np.asarray(small)), [2, 50, 98])
     for image in (small, ImageOps.invert(small))[: 1 + (middle - low < high - middle)]:
         for ink, _, _, top, left in islice(views(image), 1):
