@@ -65,7 +65,7 @@ def strip_side(size: tuple[int, int]) -> int:
 
 
 def proposals(picture: Picture, height: int) -> Iterator[Proposal]:
-    """Propose lines of writing: the whole picture, if its shape allows it, the lines of its ink, and variants of the whole.
+    """Propose lines of writing: the whole picture, if its shape allows it, the lines of its ink, variants of the whole.
 
     Parameters
     ----------
