@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box
@@ -45,6 +45,16 @@ def test_the_whole_picture_comes_first_then_the_lines_of_its_ink_then_the_whole_
     assert lower.top > 144 - 20
     for strip in lines:
         assert strip.pixels[: HEIGHT // 10].min() > 250  # a margin
+
+
+def test_the_whole_picture_comes_last_without_printed_lines(digits):
+    sheet = ImageOps.expand(number(digits[[350, 120, 0]]), 50, 255)
+    plain = proposed(sheet)
+    ImageDraw.Draw(sheet).rectangle((20, 20, sheet.width - 21, sheet.height - 21), outline=60, width=3)
+    *others, (erased,) = proposed(sheet)
+    (whole,), (clean,) = others[0], plain[0]
+    ruled, left = (np.abs(strip.pixels.astype(int) - clean.pixels).mean() for strip in (whole, erased))
+    assert left < 0.2 * ruled
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (28, 28), (30, 100), (100, 100), (1, 2000), (2000, 1)])
