@@ -39,5 +39,8 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
+    except InvalidOption:  # as all pictures are answered; no request is in flight when its connection is closed
+        pool.shutdown(cancel_futures=True)
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
