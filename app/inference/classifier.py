@@ -113,9 +113,14 @@ def open_session(path: Path, held: Path) -> ort.InferenceSession:
         session = ort.InferenceSession(held, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
-    with suppress(AttributeError, TypeError):  # another libc or operating system
-        ctypes.CDLL(None).malloc_trim(0)  # of what loading took, 17 MB are free
+    return_freed_memory()  # of what loading took, 17 MB
     return session
+
+
+def return_freed_memory() -> None:
+    """Make glibc's malloc return to the system what was freed."""
+    with suppress(AttributeError, TypeError):  # another libc or operating system
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def shape_of(node: ort.NodeArg) -> Node:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 from pebble import CONSTS
 from PIL import Image
 
+from app.inference.classifier import return_freed_memory
 from app.inference.networks import Networks
 from app.inference.reading import Reading
 from app.inference.text import ImpossibleLength, Text
@@ -81,6 +82,8 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
         kind, message = type(error), str(error)
         if kind is CorruptImage and not limits.is_alone:
             kind = NeedsExclusiveDecoder  # libraries may call a picture damaged if they lack memory
+    finally:
+        return_freed_memory()
     raise kind(message)  # a new exception: the traceback of the first would keep the picture in memory
 
 
