@@ -6,6 +6,7 @@ most active on what is no number.
 """
 
 import hashlib
+import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -29,8 +30,8 @@ HEIGHT, STRIDE, PADDING = 48, 8, 160  # of strips; their widths are padded to mu
 DELAY = 0.3  # columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written digits best
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
 HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-THRESHOLD = 0.5
+LETTERS = string.ascii_letters
+THRESHOLD = 0.5  # for a squared probability; with 0.4, as many numbers are read, but more words are read as numbers
 UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
 HALF = ".half"  # ends the name of an array that is stored in 16 bits
 Floats = NDArray[np.float32]
@@ -124,7 +125,7 @@ def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[i
 
 
 def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
-    """Write into a reader's file what serving needs to know, and where it comes from; uncalibrated."""
+    """Write what serving needs to know into the metadata of a reader's file; the given metadata take precedence."""
     form = {
         "characters": CHARACTERS,
         "marks": MARKS,

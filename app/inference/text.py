@@ -300,8 +300,7 @@ def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
 
 def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
     """Return the digits and marks in each line that has some."""
-    signs = ([span[0] for span in line.spans if line.form.is_sign(span[0])] for line in hypothesis)
-    return [line for line in signs if line]
+    return [line.signs for line in hypothesis if line.signs]
 
 
 def line_of(line: Transcript, alternatives: int, agreed: float) -> TextLine:

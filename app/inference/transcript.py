@@ -41,9 +41,9 @@ class Transcript:
     spans: Spans
 
     @property
-    def signs(self) -> int:
-        """The number of digits and marks."""
-        return sum(self.form.is_sign(symbol) for symbol, _, _ in self.spans)
+    def signs(self) -> list[int]:
+        """The classes of the digits and marks."""
+        return [symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol)]
 
     @property
     def score(self) -> float:
@@ -52,7 +52,7 @@ class Transcript:
         There are n digits and marks, and g is the geometric mean of their probabilities. So one more counts for a text
         if it is likely enough, and against it otherwise.
         """
-        count = self.signs
+        count = len(self.signs)
         return count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
 
     def without_marks_of_words(self) -> "Transcript":
@@ -66,8 +66,7 @@ class Transcript:
     @cached_property
     def confidence(self) -> float:
         """The probability of the digits and marks."""
-        symbols = [symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol)]
-        return min(1.0, math.exp(log_probability(self.columns, symbols)))
+        return min(1.0, math.exp(log_probability(self.columns, self.signs)))
 
     @cached_property
     def columns(self) -> NDArray[np.float32]:
@@ -76,7 +75,7 @@ class Transcript:
 
     def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
         """Return the most probable other texts, and the probability of each; spaces do not matter."""
-        own = tuple(symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol))
+        own = tuple(self.signs)
         found = likeliest(self.columns, count + 1)
         others = [(symbols, probability) for symbols, probability in found if symbols not in (own, ())]
         return tuple(
