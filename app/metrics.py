@@ -35,8 +35,7 @@ class Metrics:
         )
         self.decoders = self.gauge("digits_decoders", "Number of decoder processes, as configured.")
         self.decoders_killed = self.counter(
-            "digits_decoders_killed",
-            "Decoder processes that crashed, or were killed because a picture exceeded a limit.",
+            "digits_decoders_killed", "Decoder processes that crashed or were killed while they read a picture."
         )
         self.batch_size = self.histogram("digits_batch_size", "Size of the batch, for each picture in it.", BATCH_SIZES)
         self.stage_seconds = {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from itertools import accumulate, pairwise
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import NamedTuple
 
 import numpy as np
@@ -51,7 +52,7 @@ class Model:
     Attributes
     ----------
     path : Path
-        Where the processes of the service find the same file, even if another has taken its name (Linux only).
+        A private copy, which all processes of the service load, whatever becomes of the file.
     sha256, version : str
         The file's SHA-256, and its first 12 hex digits.
     metadata : dict of str to str
@@ -65,15 +66,12 @@ class Model:
 
     def __init__(self, path: Path, is_accepted: Callable[[list[Node]], bool], expected: str, training: str) -> None:
         try:
-            file = path.open("rb")
-            weakref.finalize(self, file.close)  # it stays open until then
-            data = file.read()
+            data = path.read_bytes()
         except FileNotFoundError as error:
             raise ModelError(f"{path}: no such file. Check the path, or train a model: python -m {training}") from error
         except OSError as error:
             raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
-        held = Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
-        self.path = held if held.exists() else path
+        self.path = private_copy(data, self)
         self._session = open_session(path, self.path)
         outputs = [node for node in self._session.get_outputs() if not node.name.startswith(INSIDE)]
         nodes = [*self._session.get_inputs(), *outputs]
@@ -101,8 +99,21 @@ class Model:
         return {"version": self.version} | self.metadata | {"version": self.version}
 
 
-def open_session(path: Path, held: Path) -> ort.InferenceSession:
-    """Open a session for the model in a file that is held open; `path` is for error messages."""
+def private_copy(data: bytes, owner: object) -> Path:
+    """Copy a model to a file, on Linux in memory, that exists as long as its owner; return where processes find it."""
+    if hasattr(os, "memfd_create"):
+        file = open(os.memfd_create("model"), "wb", buffering=0)  # noqa: SIM115 - it is open while its owner lives
+        weakref.finalize(owner, file.close)
+        file.write(data)
+        return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+    with NamedTemporaryFile(prefix="digits-", suffix=".onnx", delete=False) as copy:
+        copy.write(data)
+    weakref.finalize(owner, Path(copy.name).unlink, missing_ok=True)
+    return Path(copy.name)
+
+
+def open_session(path: Path, copy: Path) -> ort.InferenceSession:
+    """Open a session for the copy of a model; `path` is for error messages."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -110,7 +121,7 @@ def open_session(path: Path, held: Path) -> ort.InferenceSession:
     options.enable_mem_pattern = False  # it is for inputs of one shape, and would keep memory for each width of strips
     options.log_severity_level = 4  # failures raise exceptions; do not print them too
     try:
-        session = ort.InferenceSession(held, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(copy, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
     return_freed_memory()  # of what loading took, 17 MB

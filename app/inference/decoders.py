@@ -1,7 +1,8 @@
 """Picture bytes → readings and texts, in processes that can be killed if a file hangs or crashes its decoder.
 
-A picture that takes too much memory is refused. If one takes too much CPU or wall-clock time, its process is killed and
-replaced; other requests are not affected. pebble manages the processes.
+A picture that takes too much memory is refused. If one takes too much CPU time, or crashes its process, the process is
+replaced; other requests are not affected. If the machine stopped or killed the process, the picture is read again.
+pebble manages the processes.
 """
 
 import asyncio
@@ -14,9 +15,10 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
@@ -35,14 +37,28 @@ from app.preprocess.errors import TooComplex
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
 LOG = logging.getLogger("digits")
 POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
+COSTLY = "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
+BUSY_SHARE = 0.2  # of the time limit: a process that has computed for less was stopped by the machine
+# By which a picture ends its process on Linux: the signal of the limit on CPU time, and those of crashes.
+OF_PICTURES = {getattr(signal, name, None) for name in ("SIGPROF", "SIGSEGV", "SIGBUS", "SIGABRT", "SIGILL", "SIGFPE")}
 
 
 class Busy(Exception):
-    """Earlier pictures take too long; `seconds` is for how long to wait."""
+    """No process is free to read the picture; `seconds` is for how long to wait."""
 
-    def __init__(self, seconds: int = 1) -> None:
-        super().__init__(f"Earlier pictures take too long to read: try again in {seconds} s.")
-        self.seconds = seconds
+    seconds = 1
+
+    def __init__(self, message: str = f"Earlier pictures take too long to read: try again in {seconds} s.") -> None:
+        super().__init__(message)
+
+
+class Interrupted(Busy):
+    """The machine stopped or killed the process that read the picture."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The machine stopped or killed the process that read the picture, perhaps for lack of memory: try again."
+        )
 
 
 class Decoders:
@@ -61,7 +77,7 @@ class Decoders:
     wait_seconds : float
         Maximum wait for earlier pictures.
     on_kill : callable
-        Called for each process that was killed, or crashed, because of a picture.
+        Called for each process that crashed or was killed while it read a picture.
     """
 
     def __init__(
@@ -85,16 +101,23 @@ class Decoders:
         self.has_failed = False  # to start; it is logged once
 
     async def __call__(self, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Read a picture; one that needs much memory, alone.
+        """Read a picture; alone, if it needs much memory, or once more after it was interrupted.
 
-        Raises PreprocessError, including TooComplex if the picture takes too much memory or time, Busy, or what else
-        `read` raises.
+        Raises PreprocessError, including TooComplex if the picture takes too much memory or time, Busy, Interrupted, or
+        what else `read` raises.
         """
-        try:
-            return await self.run(SHARED, data, read)
-        except NeedsExclusiveDecoder:
-            async with self.turn():
-                return await self.run(self.limits, data, read)
+        limits, is_again = SHARED, False
+        while True:
+            try:
+                async with self.turn() if limits.is_alone else nullcontext():
+                    return await self.run(limits, data, read)
+            except NeedsExclusiveDecoder:
+                pass
+            except Interrupted:
+                if is_again:
+                    raise
+                is_again = True
+            limits = self.limits
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[None]:
@@ -109,18 +132,16 @@ class Decoders:
             self.alone.release()
 
     async def run(self, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Call `read_within` in the next free process; raise Busy if none is free in time."""
+        """Call `read_within` in the next free process; raise Busy if none is free in time, or Interrupted."""
         reason = ""
         for _ in range(2):  # if the pool breaks, the picture is sent to a new one
             try:
                 outcome = await self.start_and_wait(await self.working_pool(), limits, data, read)
                 self.has_failed = False
                 return outcome
-            except (TimeoutError, ProcessExpired) as error:
+            except ProcessExpired as error:
                 self.on_kill()
-                raise TooComplex(
-                    "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
-                ) from error
+                raise (TooComplex(COSTLY) if is_of_picture(error.exitcode) else Interrupted()) from error
             except BrokenProcessPool:
                 reason = "Two pools of decoder processes ended before they took a picture: can the processes start?"
             except OSError as error:  # such as a full /dev/shm
@@ -131,20 +152,31 @@ class Decoders:
         raise Busy
 
     async def start_and_wait(self, pool: ProcessPool, limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
-        """Await a call; raise Busy if it does not start in time, BrokenProcessPool if its pool breaks first."""
+        """Await a call.
+
+        Raises Busy if it does not start in time, BrokenProcessPool if its pool breaks first, ProcessExpired if its
+        process ends, and TooComplex or Interrupted if it takes too long.
+        """
         try:
             arguments = limits, data, self.max_pixels, read
-            work: ProcessFuture[Outcome] = pool.schedule(read_within, arguments, timeout=limits.seconds)
+            work: ProcessFuture[Outcome] = pool.schedule(read_within, arguments)
         except RuntimeError as error:  # it has just broken
             raise BrokenProcessPool from error
         result, begin_by = asyncio.wrap_future(work), time.monotonic() + self.wait_seconds
-        while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
-            await asyncio.wait([result], timeout=POLL_SECONDS)
-        if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
-            raise Busy if pool.active else BrokenProcessPool
         try:
-            return await result
+            while not work.running() and not work.done() and pool.active and time.monotonic() < begin_by:
+                await asyncio.wait([result], timeout=POLL_SECONDS)
+            if not work.running() and work.cancel():  # type: ignore[no-untyped-call]
+                raise Busy if pool.active else BrokenProcessPool
+            before = processor_seconds(pool, work)
+            await asyncio.wait([result], timeout=limits.seconds)
+            if result.done():
+                return result.result()
+            computed = processor_seconds(pool, work) - before
+            self.on_kill()
+            raise TooComplex(COSTLY) if computed >= BUSY_SHARE * limits.seconds else Interrupted
         finally:
+            work.cancel()  # type: ignore[no-untyped-call] # if it is not done, its process is ended
             del result, work  # an exception refers to this frame, and would keep the picture until a garbage collection
 
     async def working_pool(self) -> ProcessPool:
@@ -174,6 +206,23 @@ class Decoders:
         if self.pool:
             self.pool.stop()  # type: ignore[no-untyped-call]
             self.pool.join()
+
+
+def is_of_picture(exit_code: int) -> bool:
+    """Return whether its picture ended a process; outside Linux, where CPU time has no limit, it is always assumed."""
+    return sys.platform != "linux" or -exit_code in OF_PICTURES
+
+
+def processor_seconds(pool: ProcessPool, work: ProcessFuture[Any]) -> float:
+    """Return the CPU time of the process that does this work, 0 if none does; outside Linux, the elapsed time."""
+    if sys.platform != "linux":
+        return time.monotonic()
+    tasks = [*pool._pool_manager.task_manager.tasks.values()]  # pebble has no public way to ask which process it is
+    pid = next((task.worker_id for task in tasks if task.future is work), 0)
+    try:
+        return time.clock_gettime(~pid << 3 | 2) if pid else 0.0  # as clock_getcpuclockid(3) names its clock
+    except OSError:  # it has ended
+        return 0.0
 
 
 def new_pool(count: int, files: tuple[Path, Path]) -> ProcessPool:

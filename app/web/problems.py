@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from app.corrections import NotStored
 from app.inference.characters import UnreadableCharacters
-from app.inference.decoders import Busy
+from app.inference.decoders import Busy, Interrupted
 from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength
 from app.preprocess import errors as picture
@@ -85,6 +85,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     Exception: ProblemType(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,
+    Interrupted: ProblemType(503, "interrupted", "The picture could not be read to its end"),
     web.ShuttingDown: ProblemType(503, "shutting-down", "The service is shutting down", {"Retry-After": "1"}),
     NotStored: ProblemType(507, "correction-not-stored", "The correction could not be stored"),
 }
@@ -108,6 +109,7 @@ OF_PICTURE = {
     picture.TooManyPixels,
     picture.TooComplex,
     picture.CorruptImage,
+    Interrupted,
 }
 
 
