@@ -151,6 +151,29 @@ def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path)
     }
 
 
+def test_each_picture_has_one_row_in_csv_whatever_its_path_is(digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    names = [f"{tmp_path}/in/{name}.png" for name in ("7\n", "7\r", "7\r\n", '7,"')]
+    for name in names:
+        Path(name).write_bytes(encode(digits[350]))
+    given = tmp_path / "in", tmp_path / "out", "--workers", "1", "--csv", tmp_path / "csv"
+    assert invoked("bulk", *given).exit_code == 0
+    with (tmp_path / "csv").open(newline="") as file:
+        assert [(row["path"], row["digit"]) for row in csv.DictReader(file)] == [(name, "7") for name in sorted(names)]
+
+
+def test_no_text_in_csv_is_a_formula(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sevens, keys = [encode(number(digits[[350]]))] * 4, ["=1+1", "-1,250.00", "@x", "'=1"]
+    pq.write_table(pa.table({"image": [*sevens, b"no picture"], "id": [*keys, "\t5"]}), "in.parquet")
+    options = "--column", "image", "--key", "id", "--read", "--workers", "1", "--csv", "all.csv"
+    assert invoked("bulk", "in.parquet", "out", *options).exit_code == 0
+    with Path("all.csv").open(newline="") as file:
+        saved = [(row["key"], row["text"]) for row in csv.DictReader(file)]
+    assert saved == [("'=1+1", "7"), ("-1,250.00", "7"), ("'@x", "7"), ("''=1", "7"), ("'\t5", "")]
+    assert [row["key"] for row in rows(tmp_path / "out", "key")] == [*keys, "\t5"]
+
+
 def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "number.png").write_bytes(encode(number(digits[[60, 250]])))

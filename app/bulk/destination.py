@@ -4,7 +4,6 @@ A file's name contains a hash of the paths in it, so that a part that is read ag
 its own file.
 """
 
-import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,6 +20,7 @@ from pyarrow.fs import FileSelector
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA
 from app.bulk.storage import Place
+from app.spreadsheet import line_of
 from app.web.answers import LEGIBLE
 
 
@@ -91,11 +91,10 @@ class Destination:
     def write_csv(self, file: TextIO) -> None:
         """Write a row for each picture as CSV: a text has its lines in one cell."""
         columns = ["path", "key", self.kind, "confidence", "legibility", "model", "error"]
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(columns)
+        file.write(f"{line_of(columns)}\n")
         for batch in self.batches(*columns):
             for *cells, error in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                rows.writerow([*cells, error and error["detail"]])
+                file.write(f"{line_of([*cells, error and error['detail']])}\n")
 
     def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
         """Yield these columns of all rows, in batches."""
