@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from app.bulk import job
 from app.bulk.destination import Destination, Summary
+from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA, error_of
 from app.bulk.source import Entry, Files
 from app.bulk.storage import place_of
@@ -280,5 +281,9 @@ def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers, monkeypatch
 
 @pytest.mark.parametrize(("kind", "files"), [("digit", r"digits\.onnx or .*lines\.onnx"), ("text", r"lines\.onnx")])
 def test_another_model_on_a_node_stops_the_job(destination, kind, files):
-    with pytest.raises(ValueError, match=rf"^On this node, \S*{files} differs from the model with which the job"):
-        Worker(Files(destination.place, 1), replace(destination, kind=kind), Settings())
+    message = rf"^On this node, \S*{files} differs from the model with which the job"
+    given = Files(destination.place, 1), replace(destination, kind=kind), Settings()
+    with pytest.raises(BulkError, match=message):
+        Worker(*given)
+    with pytest.raises(BulkError, match=message):
+        list(job.run([["7.png"]], *given, 1))

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from app.bulk.destination import Destination
+from app.bulk.errors import BulkError
 from app.bulk.rows import cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
 from app.inference.decoders import Busy, Decoders
@@ -56,7 +57,7 @@ class Worker:
         model = networks.digit_model if self.is_of_digits else networks.lines.version
         if model != destination.model:
             files = f"{settings.model} or {settings.lines_model}" if self.is_of_digits else settings.lines_model
-            raise ValueError(f"On this node, {files} differs from the model with which the job was started.")
+            raise BulkError(f"On this node, {files} differs from the model with which the job was started.")
         limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
         self.reader = Reader(networks, decoders)
