@@ -296,6 +296,30 @@ HOSTILE = {
 }
 
 
+# Texts, and what they are in CSV for a spreadsheet, which would run some as formulas.
+CELLS = {
+    "=1+1": "'=1+1",
+    "+cmd|' /C calc'!A0": "'+cmd|' /C calc'!A0",
+    "@SUM(1+1)": "'@SUM(1+1)",
+    "\t=1": "'\t=1",
+    "\r=1": "'\r=1",
+    "\n=1": "'\n=1",
+    "-7 -7": "'-7 -7",
+    "-3\n5": "'-3\n5",
+    "-7\n": "'-7\n",
+    "2026-05-01": "2026-05-01",
+    "-5": "-5",
+    "+3.5": "+3.5",
+    "-1,250.00": "-1,250.00",
+    "-٣": "'-٣",
+    "7=1+1": "7=1+1",
+    "'24.png": "'24.png",
+    "'=1": "''=1",
+    "''=1": "'''=1",
+    "": "",
+}
+
+
 def blocks(page: Path, language: str) -> list[str]:
     """Find a page's code blocks in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)

@@ -1,5 +1,6 @@
 """`digits bulk` as a user runs it: on one machine and on a cluster, to the end or killed half-way."""
 
+import asyncio
 import csv
 import os
 import re
@@ -19,7 +20,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from support import DIGITS, MODEL, PNG, encode, invoked, number, until
+from app.bulk.worker import Worker
+from app.inference.decoders import Busy
+from support import DIGITS, MODEL, PNG, drawing, encode, invoked, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -149,6 +152,80 @@ def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path)
     assert {(row["path"], row["key"], row["text"]) for row in rows(tmp_path / "out", "key", "text")} == {
         (f"{tmp_path}/in/{'ba'[digit // 5]}.parquet#{digit % 5}", str(digit), str(digit)) for digit in range(10)
     }
+
+
+def test_each_picture_has_one_row_whatever_its_path_is(digits, tmp_path):
+    """The third path is those of the first two with a newline between them."""
+    folder = tmp_path / "in"
+    names = [f"{folder}/1.png", f"{folder}/2.png", f"{folder}/1.png\n{folder}/2.png"]
+    for count in (2, 3, 3):
+        for digit, name in enumerate(names[:count], 1):
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(encode(digits[50 * digit]))
+        assert invoked("bulk", folder, tmp_path / "out", "--workers", "1").exit_code == 0
+        assert {(row["path"], row["digit"]) for row in rows(tmp_path / "out", "digit")} == {
+            (name, digit) for digit, name in enumerate(names[:count], 1)
+        }
+
+
+def test_each_picture_has_one_row_in_csv_whatever_its_path_is(digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    names = [f"{tmp_path}/in/{name}.png" for name in ("7\n", "7\r", "7\r\n", '7,"')]
+    for name in names:
+        Path(name).write_bytes(encode(digits[350]))
+    given = tmp_path / "in", tmp_path / "out", "--workers", "1", "--csv", tmp_path / "csv"
+    assert invoked("bulk", *given).exit_code == 0
+    with (tmp_path / "csv").open(newline="") as file:
+        assert [(row["path"], row["digit"]) for row in csv.DictReader(file)] == [(name, "7") for name in sorted(names)]
+
+
+def test_no_text_in_csv_is_a_formula(digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sevens, keys = [encode(number(digits[[350]]))] * 4, ["=1+1", "-1,250.00", "@x", "'=1"]
+    pq.write_table(pa.table({"image": [*sevens, b"no picture"], "id": [*keys, "\t5"]}), "in.parquet")
+    options = "--column", "image", "--key", "id", "--read", "--workers", "1", "--csv", "all.csv"
+    assert invoked("bulk", "in.parquet", "out", *options).exit_code == 0
+    with Path("all.csv").open(newline="") as file:
+        saved = [(row["key"], row["text"]) for row in csv.DictReader(file)]
+    assert saved == [("'=1+1", "7"), ("-1,250.00", "7"), ("'@x", "7"), ("''=1", "7"), ("'\t5", "")]
+    assert [row["key"] for row in rows(tmp_path / "out", "key")] == [*keys, "\t5"]
+
+
+def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_command(digits, tmp_path, monkeypatch):
+    folder, results = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for digit in range(3):
+        (folder / f"{digit}.png").write_bytes(encode(drawing(digits[50 * digit])))
+    (folder / "3.png").write_bytes(b"no picture")
+
+    def run_on_busy_machine(parts, source, destination, settings, workers):
+        worker = Worker(source, destination, settings)
+        read_large = worker.reader.read_large
+
+        async def read(data):
+            if data == (folder / "1.png").read_bytes():
+                raise Busy
+            return await read_large(data)
+
+        monkeypatch.setattr(worker.reader, "read_large", read)
+        yield from (asyncio.run(worker.read(part)) for part in parts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.cli.bulk.run", run_on_busy_machine)
+        done = invoked("bulk", folder, results)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[2:] == [
+        "3 pictures done: 2 read, 1 failed.",
+        "  1 not-an-image",
+        "1 pictures are left: the machine was too busy for them, or an unexpected error occurred. The same command "
+        "reads them.",
+    ]
+    again = invoked("bulk", folder, results, "--workers", "1")
+    assert again.exit_code == 0
+    assert again.stderr.startswith("1 pictures to read.\n")
+    assert "4 pictures done: 3 read, 1 failed.\n" in again.stderr
+    read = {Path(row["path"]).stem: row["digit"] for row in rows(results, "digit")}
+    assert read == {"0": 0, "1": 1, "2": 2, "3": None}
 
 
 def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):

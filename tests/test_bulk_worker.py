@@ -2,7 +2,9 @@
 
 import asyncio
 import json
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,13 +12,16 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
+from app.bulk import job
 from app.bulk.destination import Destination, Summary
+from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA, error_of
 from app.bulk.source import Entry, Files
 from app.bulk.storage import place_of
-from app.bulk.worker import BATCH, TRIES, Busy, Worker, batches, outcome_of
+from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
+from app.inference.decoders import Busy
 from app.preprocess.errors import attempt
 from app.settings import Settings
 from app.web import problems
@@ -88,20 +93,31 @@ def test_the_settings_of_the_service_apply(tmp_path, seven):
     assert errors_of(rows) == [None, "not-a-digit", "too-many-pixels", "upload-too-large"]
 
 
+class Interrupted(Busy):
+    """The machine has killed the decoder."""
+
+
 @pytest.mark.parametrize(
-    ("failures", "expected"),
-    [([Busy()] * 3, "7"), ([Busy()] * TRIES, "overloaded"), ([RuntimeError("a fault of ours")], "internal-error")],
+    ("failures", "expected", "tries"),
+    [
+        ([Busy()] * 3, "7", 4),
+        ([Busy()] * TRIES, "overloaded", TRIES),
+        ([Interrupted()], "internal-error", 1),
+        ([RuntimeError("a fault of ours")], "internal-error", 1),
+    ],
 )
-def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(failures, expected):
-    left = iter(failures)
+def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(failures, expected, tries):
+    asked, left = [], iter(failures)
 
     async def read(data):
+        asked.append(data)
         for failure in left:
             raise failure
         return data.decode()
 
     outcome = asyncio.run(outcome_of(read, b"7"))
     assert (error_of(outcome)["type"] if isinstance(outcome, Exception) else outcome) == expected
+    assert len(asked) == tries
 
 
 def test_a_batch_is_limited_in_pictures_and_bytes():
@@ -117,15 +133,15 @@ def destination(tmp_path) -> Destination:
     return made
 
 
-def rows_of(paths: str, **cells) -> list[dict]:
+def rows_of(paths: Iterable[str], **cells) -> list[dict]:
     return [{"path": path, "model": "1f0c2a9b7d3e", **cells} for path in paths]
 
 
 def test_a_part_written_twice_counts_once_and_an_incomplete_file_not_at_all(destination):
     for _ in range(2):
-        destination.write(rows_of("ab", digit=1))
+        destination.write([*"ab"], rows_of("ab", digit=1))
     with pytest.raises(pa.ArrowInvalid):
-        destination.write(rows_of("c", digit="seven"))
+        destination.write(["c"], rows_of("c", digit="seven"))
     folder = Path(destination.place.path)
     assert len(list(folder.iterdir())) == 2
     destination.prepare()
@@ -135,7 +151,139 @@ def test_a_part_written_twice_counts_once_and_an_incomplete_file_not_at_all(dest
     assert len(list(folder.iterdir())) == 1
 
 
+@pytest.mark.parametrize("name", ["FOLDER", "mock:///out", "fsspec+memory:///out"])
+def test_a_file_is_replaced_by_one_with_more_rows_of_its_part(tmp_path, name):
+    destination = Destination(place_of(name.replace("FOLDER", str(tmp_path))), "digit", "1f0c2a9b7d3e")
+    destination.prepare()
+    part = [*"abc"]
+    assert destination.rows_of(part) == []
+    for count in (1, 2, 3):
+        destination.write(part, rows_of(part[:count], digit=7))
+        found = destination.rows_of(part)
+        assert [(row["path"], row["digit"]) for row in found] == [(path, 7) for path in part[:count]]
+        assert destination.paths() == {*part[:count]}
+        assert destination.summary() == Summary(count, 0, {})
+    assert len(destination.place.files()) == 1
+
+
+def test_a_part_has_a_file_of_its_own_whatever_the_paths_contain(destination):
+    parts = [["/a", "/b"], ["/a\n/b"], ["/a\n", "/b"], ['/a", "/b'], ["/a, /b"]]
+    for part in parts:
+        destination.write(part, rows_of(part))
+    assert destination.paths() == {path for part in parts for path in part}
+    assert len(destination.place.files()) == len(parts)
+
+
+def test_results_are_named_as_in_earlier_versions(destination):
+    assert destination.prefix == "digit-1f0c2a9b7d3e-"
+    others = replace(destination, kind="text", characters="+0123456789")
+    assert others.prefix == "text-of-5119a736a12c0374-1f0c2a9b7d3e-"
+
+
+@dataclass(frozen=True)
+class Observed(Files):
+    """Files that keep what is asked for, and of which only some can be read before the worker is lost."""
+
+    asked: list[str] = field(default_factory=list)
+    before_loss: int | None = None
+
+    def pictures(self, part: list[str]) -> Iterator[Entry]:
+        self.asked.extend(part)
+        yield from islice(super().pictures(part), self.before_loss)
+        if self.before_loss is not None:
+            raise ConnectionAbortedError
+
+
+@pytest.fixture
+def numbers(tmp_path, digits) -> tuple[Path, Destination]:
+    """A folder of five drawings of digits, and the destination of their rows."""
+    (tmp_path / "in").mkdir()
+    for digit in range(5):
+        (tmp_path / "in" / f"{digit}.png").write_bytes(encode(drawing(digits[50 * digit])))
+    networks = Local(Settings(), 1).networks
+    destination = Destination(place_of(str(tmp_path / "out")), "digit", networks.digit_model)
+    destination.prepare()
+    return tmp_path / "in", destination
+
+
+def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(numbers):
+    folder, destination = numbers
+    one_by_one, place, most = Settings(max_held_bytes=1), place_of(str(folder)), 1_000_000
+    (part,) = Files(place, most).parts(2000)
+    for before_loss, kept in ((3, 3), (0, 3), (1, 4), (None, 5)):
+        source = Observed(place, most, before_loss=before_loss)
+        worker = Worker(source, destination, one_by_one, seconds=0)
+        if before_loss is None:
+            assert asyncio.run(worker.read(part)) == 5
+        else:
+            with pytest.raises(ConnectionAbortedError):
+                asyncio.run(worker.read(part))
+        assert [(row["path"], row["digit"]) for row in destination.rows_of(part)] == [
+            (path, digit) for digit, path in enumerate(part[:kept])
+        ]
+    assert source.asked == part[4:]
+    assert destination.summary() == Summary(5, 0, {})
+    asyncio.run(worker.read(part))  # whose worker was lost after it had been completed
+    assert source.asked == part[4:]
+    assert len(destination.place.files()) == 1
+
+
+def test_rows_are_written_only_after_some_time(numbers):
+    folder, destination = numbers
+    source = Observed(place_of(str(folder)), 1_000_000, before_loss=3)
+    (part,) = source.parts(2000)
+    with pytest.raises(ConnectionAbortedError):
+        asyncio.run(Worker(source, destination, Settings(max_held_bytes=1), seconds=3600).read(part))
+    assert destination.paths() == set()
+
+
+def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(numbers, caplog, monkeypatch):
+    folder, destination = numbers
+    (folder / "4.png").write_bytes(b"no picture")
+    source = Files(place_of(str(folder)), 1_000_000)
+    (part,) = source.parts(2000)
+    worker = Worker(source, destination, Settings())
+    faults = {part[1]: RuntimeError("a fault of ours"), part[2]: RuntimeError("once more"), part[3]: Interrupted()}
+    failing = {Path(path).read_bytes(): error for path, error in faults.items()}
+    read_large = worker.reader.read_large
+
+    async def read(data):
+        if data in failing:
+            raise failing[data]
+        return await read_large(data)
+
+    monkeypatch.setattr(worker.reader, "read_large", read)
+    assert asyncio.run(worker.read(part)) == 5
+    assert errors_of(destination.rows_of(part)) == [None, "not-an-image"]
+    assert [record.message for record in caplog.records] == [f"{part[1]} could not be read."]
+    assert "RuntimeError: a fault of ours" in caplog.text
+    assert job.parts_left([part], destination) == [part[1:4]]
+    monkeypatch.undo()
+    (left,) = job.parts_left([part], destination)
+    assert asyncio.run(worker.read(left)) == 3
+    assert job.parts_left([part], destination) == []
+    assert destination.summary() == Summary(5, 0, {"not-an-image": 1})
+
+
+def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers, monkeypatch):
+    folder, destination = numbers
+    source = Files(place_of(str(folder)), 1_000_000)
+    (part,) = source.parts(2000)
+    worker = Worker(source, destination, Settings())
+
+    async def read(data):
+        raise Interrupted
+
+    monkeypatch.setattr(worker.reader, "read_large", read)
+    assert asyncio.run(worker.read(part)) == 5
+    assert destination.place.files() == []
+
+
 @pytest.mark.parametrize(("kind", "files"), [("digit", r"digits\.onnx or .*lines\.onnx"), ("text", r"lines\.onnx")])
 def test_another_model_on_a_node_stops_the_job(destination, kind, files):
-    with pytest.raises(ValueError, match=rf"^On this node, \S*{files} differs from the model with which the job"):
-        Worker(Files(destination.place, 1), replace(destination, kind=kind), Settings())
+    message = rf"^On this node, \S*{files} differs from the model with which the job"
+    given = Files(destination.place, 1), replace(destination, kind=kind), Settings()
+    with pytest.raises(BulkError, match=message):
+        Worker(*given)
+    with pytest.raises(BulkError, match=message):
+        list(job.run([["7.png"]], *given, 1))

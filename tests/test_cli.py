@@ -243,6 +243,36 @@ def test_an_output_file_is_resumed(url, files, digits, tmp_path, command, ending
         assert cut.read_text() == whole.read_text()
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_an_output_file_is_resumed_whatever_the_names_of_files_are(files, tmp_path, monkeypatch, ending):
+    names = ["=1+1.png", "'=1+1.png", "@7.png", "+7.png", "-7.png", "\t7.png", "7\r.png", "7\r\n.png", "7\n.png", NAME]
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        Path(name).write_bytes(files[1].read_bytes())
+    asked, output = [], Path(f"all.{ending}")
+    with answering(lambda request: asked.append(request) or (200, {}, SEVEN)) as url:
+        options = "--output", output, "--resume", "--url", url, "--"
+        assert invoked("predict", *options, *names).exit_code == 0
+        written = output.read_bytes()
+        for _ in range(2):
+            assert invoked("predict", *options, *names).exit_code == 0
+            assert output.read_bytes() == written
+    assert len(asked) == len(names) + 2  # the last one is read again
+
+
+def test_no_text_in_csv_is_a_formula(files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files[1].rename("=1+1.png")
+    sum_of_two = {**NUMBER, "text": "-7 -7", "lines": [{**LINE, "text": "-7 -7"}, LINE]}
+    with answering(lambda _: (200, {}, sum_of_two)) as url:
+        shown = invoked("read", "=1+1.png", "@none.png", "--csv", "--url", url).stdout
+    assert shown.splitlines()[1:] == [
+        f"'=1+1.png,1,'-7 -7{ON_LINE.replace('yes', '')}",
+        f"'=1+1.png,2,-7{ON_LINE.replace('yes', '')}",
+        f"'@none.png{',' * 11}{NO_FILE}",
+    ]
+
+
 def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url):
     health = httpx2.get(f"{url}/health").json()
     shown = invoked("info", "--url", url).stdout

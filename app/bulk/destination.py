@@ -1,13 +1,13 @@
-"""Rows → Parquet files in DESTINATION, which appear only when complete; and the rows that are already there.
+"""Rows → Parquet files in DESTINATION, one for each part; and the rows that are already there.
 
-A file's name contains a hash of the paths in it, so that a part that is read again after its worker was lost overwrites
-its own file.
+A file's name contains a hash of the paths of its part. It is replaced in one step by one with more rows of the part, so
+that no row is ever there twice, even if the part is read again after its worker was lost.
 """
 
-import csv
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TextIO
 from uuid import uuid4
@@ -16,11 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyarrow.fs import FileSelector
+from pyarrow.fs import FileSelector, FileType
 
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA
+from app.bulk.source import Part
 from app.bulk.storage import Place
+from app.spreadsheet import line_of
 from app.web.answers import LEGIBLE
 
 
@@ -46,7 +48,8 @@ class Destination:
         """Prefix of the file names."""
         if self.characters is None:
             return f"{self.kind}-{self.model}-"
-        return f"{self.kind}-of-{digest_of(sorted({*self.characters}))}-{self.model}-"
+        characters = "\n".join(sorted({*self.characters}))
+        return f"{self.kind}-of-{digest_of(characters)}-{self.model}-"
 
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""
@@ -65,13 +68,24 @@ class Destination:
         """Return the paths of all pictures that have a row."""
         return {path for batch in self.batches("path") for path in batch.column("path").to_pylist()}
 
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        """Write the rows of a part."""
-        name = f"{self.prefix}{digest_of(row['path'] for row in rows)}.parquet"
-        unfinished = f"{self.place.path}/.{name}.{uuid4().hex}"
+    def file_of(self, part: Part) -> str:
+        """Return the path of the file for the rows of a part, which no other part has, whatever their paths contain."""
+        return f"{self.place.path}/{self.prefix}{digest_of(json.dumps(part))}.parquet"
+
+    def rows_of(self, part: Part) -> list[dict[str, Any]]:
+        """Return the rows of a part that are there: those of a worker that was lost."""
+        path = self.file_of(part)
+        if self.place.filesystem.get_file_info(path).type is FileType.NotFound:
+            return []
+        rows: list[dict[str, Any]] = pq.read_table(path, schema=SCHEMA, filesystem=self.place.filesystem).to_pylist()
+        return rows
+
+    def write(self, part: Part, rows: list[dict[str, Any]]) -> None:
+        """Write all rows of a part so far, in place of those that were written before."""
+        unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
         with self.place.filesystem.open_output_stream(unfinished, compression=None) as file:
             pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
-        self.place.filesystem.move(unfinished, f"{self.place.path}/{name}")
+        self.place.filesystem.move(unfinished, self.file_of(part))
 
     def tidy(self) -> None:
         """Delete the unfinished files of lost workers, once all parts are done."""
@@ -91,11 +105,10 @@ class Destination:
     def write_csv(self, file: TextIO) -> None:
         """Write a row for each picture as CSV: a text has its lines in one cell."""
         columns = ["path", "key", self.kind, "confidence", "legibility", "model", "error"]
-        rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(columns)
+        file.write(f"{line_of(columns)}\n")
         for batch in self.batches(*columns):
             for *cells, error in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                rows.writerow([*cells, error and error["detail"]])
+                file.write(f"{line_of([*cells, error and error['detail']])}\n")
 
     def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
         """Yield these columns of all rows, in batches."""
@@ -103,6 +116,6 @@ class Destination:
         yield from files.to_batches(columns=list(columns))
 
 
-def digest_of(names: Iterable[str]) -> str:
-    """Return a hash of names, for a file name."""
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+def digest_of(text: str) -> str:
+    """Return a hash of a text, for a file name."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -5,9 +5,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
 
 from app.bulk.destination import Destination
 from app.bulk.errors import BulkError
@@ -17,7 +18,7 @@ from app.settings import Settings
 
 RETRIES = 3  # after a worker was lost
 
-worker: Worker  # of this process
+worker: Callable[[], Worker]  # of this process, created when its first part is read: that error reaches the parent
 loop: asyncio.Runner  # for all its parts
 
 
@@ -47,12 +48,12 @@ def run(parts: list[Part], source: Source, destination: Destination, settings: S
 
 
 def prepare(source: Source, destination: Destination, settings: Settings) -> None:
-    """Create the worker of this process, which ends with its parent, but not by Ctrl-C: the parent answers that."""
+    """Prepare this process, which ends with its parent, but not by Ctrl-C: the parent answers that."""
     global worker, loop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
     loop = asyncio.Runner()
-    worker = Worker(source, destination, settings)
+    worker = cache(partial(Worker, source, destination, settings))
 
 
 def end_with_parent() -> None:
@@ -65,4 +66,4 @@ def end_with_parent() -> None:
 
 def read(part: Part) -> int:
     """Read a part and write its rows; return the number of pictures."""
-    return loop.run(worker.read(part))
+    return loop.run(worker().read(part))

@@ -5,6 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.bulk.errors import UnreadableFile
+from app.inference.decoders import Busy
 from app.inference.reading import Reading
 from app.inference.text import Text
 from app.web import conversion, problems
@@ -34,6 +35,7 @@ SCHEMA = pa.schema(
     ]
 )
 UNREADABLE = "unreadable-file"
+FAULTS = {problems.TYPES[error].name for error in (Busy, Exception)}
 
 
 def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | None = None) -> dict[str, Any]:
@@ -46,10 +48,14 @@ def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | 
     return {"model": model, "error": error_of(outcome)}
 
 
+def is_fault(error: Exception) -> bool:
+    """Return whether an error is the fault of the machine or of this program: the picture may be read another time."""
+    return error_of(error)["type"] in FAULTS
+
+
 def error_of(error: Exception) -> dict[str, str]:
-    """Return the type and detail of an error; for an unexpected one, the detail names the exception."""
+    """Return the type and detail of an error."""
     if isinstance(error, UnreadableFile):
         return {"type": UNREADABLE, "detail": str(error)}
-    if problem_type := problems.TYPES.get(type(error)):
-        return {"type": problem_type.name, "detail": str(error)}
-    return {"type": problems.TYPES[Exception].name, "detail": f"{type(error).__name__}: {error}"}
+    problem_type = problems.TYPES.get(type(error), problems.TYPES[Exception])
+    return {"type": problem_type.name, "detail": str(error)}

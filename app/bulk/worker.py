@@ -5,12 +5,15 @@ has limits on memory and time, and is replaced if it is killed or crashes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from app.bulk.destination import Destination
-from app.bulk.rows import cells_of
+from app.bulk.errors import BulkError
+from app.bulk.rows import cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
 from app.inference.decoders import Busy, Decoders
 from app.inference.networks import Networks
@@ -22,8 +25,11 @@ from app.settings import Settings
 
 BATCH = 256  # pictures that are held and read together
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
+SECONDS = 10.0  # between writing the rows of a part so far; 60,000 rows take 0.2 s
+LOG = logging.getLogger("digits")
 
 Outcome = TypeVar("Outcome")
+Finished = tuple[Entry, Reading | Text | Exception]
 
 
 class Worker:
@@ -37,17 +43,21 @@ class Worker:
         Where their rows go.
     settings : Settings
         The service's settings, whose limits apply here too.
+    seconds : float
+        Time after which the rows of a part so far are written, in seconds.
     """
 
-    def __init__(self, source: Source, destination: Destination, settings: Settings) -> None:
+    def __init__(self, source: Source, destination: Destination, settings: Settings, seconds: float = SECONDS) -> None:
         self.source = source
         self.destination = destination
         self.settings = settings
+        self.seconds = seconds
+        self.logged: set[type[Exception]] = set()
         networks = Networks.load(settings.model, settings.lines_model)
         model = networks.digit_model if self.is_of_digits else networks.lines.version
         if model != destination.model:
             files = f"{settings.model} or {settings.lines_model}" if self.is_of_digits else settings.lines_model
-            raise ValueError(f"On this node, {files} differs from the model with which the job was started.")
+            raise BulkError(f"On this node, {files} differs from the model with which the job was started.")
         limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
         self.reader = Reader(networks, decoders)
@@ -58,38 +68,55 @@ class Worker:
         return self.destination.kind == "digit"
 
     async def read(self, part: Part) -> int:
-        """Read a part and write its rows; return the number of pictures."""
+        """Read a part and write its rows, also from time to time; return the number of pictures.
+
+        A picture that could not be read because of a fault has no row, so that it is left to be read again.
+        """
+        rows = self.destination.rows_of(part)
+        done = {row["path"] for row in rows}
+        left = [path for path in part if path not in done]
+        written = time.monotonic()
         try:
-            rows = await self.rows(part)
+            async for picture, outcome in self.outcomes(left):
+                if isinstance(outcome, Exception) and is_fault(outcome):
+                    self.log(picture.path, outcome)
+                else:
+                    cells = cells_of(outcome, self.destination.model, self.destination.characters)
+                    rows.append({"path": picture.path, "key": picture.key, **cells})
+                if rows and time.monotonic() - written >= self.seconds:
+                    self.destination.write(part, rows)
+                    written = time.monotonic()
         finally:
             self.reader.close()  # this process could not end while it has others
-        self.destination.write(rows)
-        return len(rows)
+        if rows:
+            self.destination.write(part, rows)
+        return len(part)
 
-    async def rows(self, part: Part) -> list[dict[str, Any]]:
-        """Read a part, and return its rows."""
-        rows = []
-        for batch in batches(self.source.pictures(part), self.settings.max_held_bytes):
-            outcomes = await (self.digits(batch) if self.is_of_digits else self.texts(batch))
-            for picture, outcome in zip(batch, outcomes, strict=True):
-                cells = cells_of(outcome, self.destination.model, self.destination.characters)
-                rows.append({"path": picture.path, "key": picture.key, **cells})
-        return rows
+    async def outcomes(self, paths: list[str]) -> AsyncIterator[Finished]:
+        """Read pictures, and yield each with its reading or text, or the error."""
+        for batch in batches(self.source.pictures(paths) if paths else [], self.settings.max_held_bytes):
+            async for finished in self.digits(batch) if self.is_of_digits else self.texts(batch):
+                yield finished
 
-    async def digits(self, batch: list[Entry]) -> list[Reading | Exception]:
-        """Read the digit in each picture, or return the error."""
-        small = await asyncio.gather(*(outcome_of(self.reader.read_small, picture.data) for picture in batch))
-        outcomes: list[Reading | Exception] = [
-            outcome if outcome is not None else await outcome_of(self.reader.read_large, picture.data)
-            for picture, outcome in zip(batch, small, strict=True)
-        ]
+    async def digits(self, batch: list[Entry]) -> AsyncIterator[Finished]:
+        """Read the digit in each picture, or yield the error."""
         least = self.settings.min_legibility
-        return [attempt(lambda reading: reading.require_legible(least), outcome) for outcome in outcomes]
+        small = await asyncio.gather(*(outcome_of(self.reader.read_small, picture.data) for picture in batch))
+        for picture, outcome in zip(batch, small, strict=True):
+            read = await outcome_of(self.reader.read_large, picture.data) if outcome is None else outcome
+            yield picture, attempt(lambda reading: reading.require_legible(least), read)
 
-    async def texts(self, batch: list[Entry]) -> list[Text | Exception]:
-        """Read the text in each picture, or return the error."""
+    async def texts(self, batch: list[Entry]) -> AsyncIterator[Finished]:
+        """Read the text in each picture, or yield the error."""
         read = partial(self.reader.read_text, characters=self.destination.characters)
-        return [await outcome_of(read, picture.data) for picture in batch]
+        for picture in batch:
+            yield picture, await outcome_of(read, picture.data)
+
+    def log(self, path: str, error: Exception) -> None:
+        """Log an unforeseen error, if it is the first of its type."""
+        if not isinstance(error, Busy) and type(error) not in self.logged:
+            self.logged.add(type(error))
+            LOG.error("%s could not be read.", path, exc_info=error)
 
 
 async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes | Exception) -> Outcome | Exception:
@@ -99,10 +126,10 @@ async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes | 
     for _ in range(TRIES):
         try:
             return await read(data)
-        except Busy as error:
-            reason: Exception = error
         except Exception as error:
-            return error
+            if type(error) is not Busy:
+                return error
+            reason = error
     return reason
 
 

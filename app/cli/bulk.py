@@ -57,11 +57,17 @@ def read_all(
     say(f"{total:,} pictures to read.", err=True)
     if parts:
         show(progress(parts, pictures, results, settings, workers, address), total)
+        parts = parts_left(everything, results)
     results.tidy()
     if csv:
         with csv.open("w", encoding="utf-8", newline="") as file:
             results.write_csv(file)
     say(in_words(results.summary()), err=True)
+    if left := sum(map(len, parts)):
+        raise BulkError(
+            f"{left:,} pictures are left: the machine was too busy for them, or an unexpected error occurred. "
+            "The same command reads them."
+        )
 
 
 def progress(

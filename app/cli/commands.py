@@ -183,7 +183,9 @@ def bulk(
 
     It uses all cores of this machine, or a Ray cluster. The results have one row per picture.
     If started again, it reads the pictures that have no row yet. The exit code
-    is 0 if every picture has a row, even one with an error.
+    is 0 if every picture has a row, even one with an error. It is 1 if the job
+    stopped, or pictures are left because the machine was too busy or an
+    unexpected error occurred: start it again.
     """
     from app.bulk.errors import BulkError
 

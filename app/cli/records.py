@@ -7,6 +7,7 @@ from io import StringIO
 from typing import Any
 
 from app.cli.messages import printable
+from app.spreadsheet import formula_of, line_of, unescaped
 from app.web.answers import Line, Prediction, Text
 
 END = "unsure", "model", "error"
@@ -30,12 +31,6 @@ def legibility(answer: Prediction | Text | Line) -> float:
     return min((digit.legibility for line in lines for digit in line.digits), default=1.0)
 
 
-def formula(text: str) -> str:
-    """Return a formula that is a text."""
-    quoted = text.replace('"', '""')
-    return f'="{quoted}"'
-
-
 class Json:
     """One JSON object per line and picture."""
 
@@ -54,7 +49,7 @@ class Json:
     @staticmethod
     def parsed(text: str) -> list[tuple[str, str]]:
         """Return the file name in each line, and the line; an incomplete one is left out."""
-        lines = [line for line in text.splitlines(keepends=True) if line.endswith("}\n")]
+        lines = [line for line in StringIO(text, newline="") if line.endswith(("}\n", "}\r\n"))]
         return [(str(json.loads(line)["file"]), line) for line in lines]
 
 
@@ -67,11 +62,8 @@ class Csv:
     def __init__(self, kind: str, least: float = 0.0, for_spreadsheet: bool = False, with_header: bool = True) -> None:
         self.least = least
         self.for_spreadsheet = for_spreadsheet
-        self.lines = StringIO()
-        # Python 3.11 quotes a cell with \r or \n only if the character is in the line terminator, by default \r\n.
-        self.writer = csv.DictWriter(self.lines, COLUMNS[kind], extrasaction="ignore")
-        if with_header:
-            self.writer.writeheader()
+        self.columns = COLUMNS[kind]
+        self.header = [line_of(self.columns)] if with_header else []
 
     def answer(self, name: str, answer: Prediction | Text) -> str:
         """Return the rows of a picture that was read."""
@@ -85,7 +77,7 @@ class Csv:
 
     def cells(self, number: int, line: Line) -> dict[str, Any]:
         """Return the cells of a line of writing."""
-        text = formula(line.text) if self.for_spreadsheet else line.text
+        text = formula_of(line.text) if self.for_spreadsheet else line.text
         shares = {"confidence": line.confidence, "legibility": legibility(line)}
         return {"line": number, "text": text, **shares, **line.box.model_dump(), **self.unsure(line)}
 
@@ -99,18 +91,13 @@ class Csv:
 
     def rows(self, rows: list[dict[str, Any]]) -> str:
         """Return rows, preceded by the header if they are the first; a file name cannot control a terminal."""
-        self.writer.writerows(rows)
-        written = self.lines.getvalue().replace("\r\n", "\n").removesuffix("\n")
-        self.lines.seek(0)
-        self.lines.truncate()
+        lines = [*self.header, *(line_of(map(row.get, self.columns)) for row in rows)]
+        self.header = []
+        written = "\n".join(lines)
         return "\n".join(map(printable, written.split("\n"))) if sys.stdout and sys.stdout.isatty() else written
 
     @staticmethod
     def parsed(text: str) -> list[tuple[str, str]]:
         """Return the first cell of each row, a file name except in the header, and the row."""
-        found = []
-        for cells in csv.reader(StringIO(text, newline="")):
-            row = StringIO()
-            csv.writer(row, lineterminator="\n").writerow(cells)
-            found.append((cells[0] if cells else "", row.getvalue()))
-        return found
+        rows = [[*map(unescaped, cells)] for cells in csv.reader(StringIO(text, newline=""))]
+        return [(cells[0] if cells else "", f"{line_of(cells)}\n") for cells in rows]

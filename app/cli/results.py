@@ -17,9 +17,9 @@ def opened(path: Path, kind: type[Csv | Json], is_resumed: bool) -> tuple[TextIO
         raise NoService(f"{path} exists: go on with --resume, or choose another file.")
     kept: list[tuple[str, str]] = []
     if path.exists():
-        found = kind.parsed(path.read_text(encoding="utf-8", errors="surrogateescape"))
+        found = kind.parsed(path.read_bytes().decode(errors="surrogateescape"))  # newlines in names stay as they are
         kept = [(name, line) for name, line in found if name != found[-1][0]]
         unfinished = path.with_name(f"{path.name}.new")
-        unfinished.write_text("".join(line for _, line in kept), encoding="utf-8", errors="surrogateescape")
+        unfinished.write_bytes("".join(line for _, line in kept).encode(errors="surrogateescape"))
         unfinished.replace(path)
     return path.open("a", encoding="utf-8", errors="surrogateescape", newline=""), {name for name, _ in kept}

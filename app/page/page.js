@@ -1066,8 +1066,16 @@ function rowsOf(file, answer) {
   }));
 }
 
-function cell(value = "") {
-  return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value;
+function cell(value) {
+  const text = escaped(String(value ?? ""));
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+// An apostrophe precedes a text, except a number, that a spreadsheet would run as a formula.
+function escaped(text) {
+  const isFormula = /^'*[=+\-@\t\r\n]/.test(text);
+  const isNumber = /^[+-][0-9.,]+$/.test(text);
+  return isFormula && !isNumber ? `'${text}` : text;
 }
 
 function save() {

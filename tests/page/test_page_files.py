@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.cli.records import COLUMNS
 from browsing import PHONE, SEVEN, answered, choose, drawn, ink_of, opened, requests_of, shown_bar, written
-from support import MINUS, POINT, drawing, encode, letter, number, until
+from support import CELLS, MINUS, POINT, drawing, encode, letter, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +107,23 @@ def test_the_list_can_be_saved(page, rows):
     assert all(int(row["height"]) > 50 for row in saved[:3])
     assert float(saved[-2]["legibility"]) < 0.5
     assert "not a picture" in saved[-1]["error"]
+
+
+def test_no_text_of_the_saved_list_is_a_formula(page, digits):
+    names = ["=1+1.png", "'=1+1.png", "7,=1.png"]
+    readings = [number([MINUS, *digits[[150, 250]]]), number([MINUS, digits[150]], [MINUS, digits[250]]), letter("A")]
+    choose(page, *zip(names, map(encode, readings), strict=True))
+    expect(page.locator("#counts")).to_contain_text("3 in all")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = csv.DictReader(StringIO(download.value.path().read_text()))
+    assert [(row["file"], row["text"]) for row in rows] == [
+        ("'=1+1.png", "-35"),
+        ("''=1+1.png", "-3"),
+        ("''=1+1.png", "-5"),
+        ("7,=1.png", ""),
+    ]
+    assert {text: page.evaluate("text => escaped(text)", text) for text in CELLS} == CELLS
 
 
 def test_the_list_survives_a_reload_until_it_is_removed(page, rows):
