@@ -21,7 +21,7 @@ from app.bulk.storage import place_of
 from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
-from app.inference.decoders import Busy
+from app.inference.decoders import Busy, Interrupted
 from app.preprocess.errors import attempt
 from app.settings import Settings
 from app.web import problems
@@ -93,16 +93,12 @@ def test_the_settings_of_the_service_apply(tmp_path, seven):
     assert errors_of(rows) == [None, "not-a-digit", "too-many-pixels", "upload-too-large"]
 
 
-class Interrupted(Busy):
-    """The machine has killed the decoder."""
-
-
 @pytest.mark.parametrize(
     ("failures", "expected", "tries"),
     [
         ([Busy()] * 3, "7", 4),
         ([Busy()] * TRIES, "overloaded", TRIES),
-        ([Interrupted()], "internal-error", 1),
+        ([Interrupted()], "interrupted", 1),
         ([RuntimeError("a fault of ours")], "internal-error", 1),
     ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.bulk.errors import UnreadableFile
-from app.inference.decoders import Busy
+from app.inference.decoders import Busy, Interrupted
 from app.inference.reading import Reading
 from app.inference.text import Text
 from app.web import conversion, problems
@@ -35,7 +35,7 @@ SCHEMA = pa.schema(
     ]
 )
 UNREADABLE = "unreadable-file"
-FAULTS = {problems.TYPES[error].name for error in (Busy, Exception)}
+FAULTS = {problems.TYPES[error].name for error in (Busy, Interrupted, Exception)}
 
 
 def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | None = None) -> dict[str, Any]:

@@ -65,8 +65,8 @@ def read_all(
     say(in_words(results.summary()), err=True)
     if left := sum(map(len, parts)):
         raise BulkError(
-            f"{left:,} pictures are left: the machine was too busy for them, or an unexpected error occurred. "
-            "The same command reads them."
+            f"{left:,} pictures are left: the machine was too busy for them, stopped or killed the process that read "
+            "them, or an unexpected error occurred. The same command reads them."
         )
 
 
