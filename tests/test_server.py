@@ -258,6 +258,41 @@ def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_dis
         assert is_well(url)
 
 
+def processor_seconds(pids: list[int]) -> float:
+    """Return the CPU time that processes have taken so far."""
+    times = (Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13] for pid in pids)
+    return sum(int(user) + int(system) for user, system in times) / os.sysconf("SC_CLK_TCK")
+
+
+def is_idle(pid: int) -> bool:
+    """Return whether a process and its descendants take no CPU time, as when all have started."""
+    pids = family(pid)
+    before = processor_seconds(pids)
+    time.sleep(0.5)
+    return processor_seconds(pids) - before < 0.05
+
+
+@needs_proc
+@pytest.mark.parametrize("workers", [1, 2])
+def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(workers):
+    with serving("--workers", str(workers)) as (process, url):
+        assert until(lambda: is_well(url) and is_idle(process.pid), seconds=30)
+        pids = family(process.pid)
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
+        before, started = processor_seconds(pids), time.perf_counter()
+        with ExitStack() as stack:
+            for _ in range(64 * workers):
+                stack.enter_context(connect(url))
+            time.sleep(3)
+            assert processor_seconds(pids) - before < 0.5
+        assert until(lambda: is_well(url))
+        seconds = time.perf_counter() - started
+    lines = [line for line in process.log.splitlines() if "open files" in line or "Traceback" in line]
+    assert 0 < len(lines) < seconds
+    assert all("raise the limit on open files" in line for line in lines)
+
+
 def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(seven):
     picture = encode(drawing(seven).convert("RGB").resize((640, 480)), "JPEG")
     with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):

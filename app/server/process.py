@@ -86,7 +86,8 @@ def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         factory=isinstance(app, str),
         workers=settings.workers,
         http=partial(Protocol, client_timeout_seconds=settings.client_timeout_seconds),  # type: ignore[arg-type]
-        loop="asyncio",  # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
+        # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
+        loop="asyncio" if sys.platform == "win32" else "app.server.loop:Loop",
         ws="none",
         lifespan="on",
         backlog=BACKLOG,
