@@ -2,7 +2,7 @@
 
 A correction is two files, named by the SHA-256 of the picture and by the page, except the first: the picture, and a
 JSON object with the page, its label and the service's answer. Each file is written atomically, the JSON last: a picture
-without it is not a correction.
+without it is not a correction. What a process leaves that is killed meanwhile is deleted later.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,8 @@ from app.preprocess.formats import ENDINGS, format_of
 
 RECORD = ".json"  # file extension of the JSON
 STEM = re.compile(r"[0-9a-f]{64}(?:-([1-9][0-9]*))?")  # of both names, with the page
+UNFINISHED = re.compile(rf"\.{STEM.pattern}\.[a-z]+\.[0-9a-f]{{32}}")  # see `write`
+LEFTOVER_SECONDS = 600  # since the last change of a file: nobody still writes it
 MAX_RECORD_BYTES = 10_000
 NO_DIGIT = "none"  # the label of a picture without digits
 # A digit, a number as it is written, with newlines between lines, or NO_DIGIT. Which characters it may have depends on
@@ -93,7 +95,8 @@ class Corrections:
         return True
 
     def check_room(self, size: int) -> None:
-        """Raise NotStored if there is no room for another correction of this size."""
+        """Raise NotStored if there is no room for another correction of this size, without what may be deleted."""
+        delete_leftovers(self.folder)
         sizes = sizes_in(self.folder)
         if (
             sum(name.endswith(RECORD) for name in sizes) >= self.max_number
@@ -145,6 +148,24 @@ def sizes_in(folder: Path) -> dict[str, int]:
             with suppress(FileNotFoundError):  # renamed or deleted meanwhile
                 sizes[entry.name] = entry.stat().st_size
     return sizes
+
+
+def delete_leftovers(folder: Path) -> None:
+    """Delete the files of processes that were killed while they stored a correction."""
+    names, latest = set(os.listdir(folder)), datetime.now(UTC).timestamp() - LEFTOVER_SECONDS
+    for path in [folder / name for name in names if is_leftover(name, names)]:
+        with suppress(FileNotFoundError):  # another process may have deleted it
+            is_old = path.stat().st_mtime < latest
+            if is_old and not path.with_suffix(RECORD).exists():  # which the list may lack if it was just replaced
+                path.unlink()
+
+
+def is_leftover(name: str, names: Collection[str]) -> bool:
+    """Return whether a file is unfinished, or a picture without its record, among the names in the folder."""
+    stem, ending = os.path.splitext(name)
+    if stem + RECORD in names:
+        return False
+    return bool(UNFINISHED.fullmatch(name) or (STEM.fullmatch(stem) and ending in ENDINGS))
 
 
 def write(path: Path, content: bytes) -> None:

@@ -5,6 +5,8 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +192,41 @@ def test_a_full_disk_is_a_problem_and_leaves_no_correction(service, folder, seve
     assert "No space left on device" in answer.json()["detail"]
     assert (len(names_in(folder)), stored(folder)) == (left, {})  # a picture without a label is no correction
     assert correct(service, encode(seven)).status_code == 201
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from app.corrections import Corrections
+
+def fsync(file, files=[]):
+    files.append(file)
+    if len(files) == int(sys.argv[3]):
+        os._exit(9)
+
+os.fsync = fsync
+Corrections(Path(sys.argv[1]), 100, 1_000_000, 5).store(Path(sys.argv[2]).read_bytes(), "0", {})
+"""
+
+
+@pytest.mark.parametrize(("written", "left"), [(1, 1), (2, 2)], ids=["its picture", "its record"])
+def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted_later(folder, pictures, tmp_path, written, left):
+    (tmp_path / "0.png").write_bytes(pictures[0])
+    command = [sys.executable, "-c", KILLED, str(folder), str(tmp_path / "0.png"), str(written)]
+    assert subprocess.run(command).returncode == 9
+    leftovers, own = names_in(folder), {".mine.png.0", "mine.png"}
+    assert len(leftovers) == left
+    for name in own:
+        (folder / name).touch()
+    corrections = Corrections(folder, 100, len(pictures[1]) + 250, 5)  # room for one
+    with pytest.raises(NotStored, match="full"):  # they may still be written
+        corrections.store(pictures[1], "1", ANSWER)
+    for name in leftovers | own:
+        os.utime(folder / name, (0, 0))
+    assert corrections.store(pictures[1], "1", ANSWER)
+    assert stored(folder) == {pictures[1]: "1"}
+    assert names_in(folder) > own
+    assert not names_in(folder) & leftovers
 
 
 def test_several_workers_may_store_at_once(folder, pictures):
