@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -409,7 +410,7 @@ def children(pid: int) -> list[int]:
 
 def counted(url: str) -> float:
     """Return the number of predictions in the metrics."""
-    lines = httpx2.get(f"{url}/metrics").text.splitlines()
+    lines = httpx2.get(f"{url}/metrics").raise_for_status().text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("digits_predictions_total{"))
 
 
@@ -450,6 +451,21 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         assert len(members) > 5  # and their decoders
         process.kill()
         assert until(lambda: not [pid for pid in members[1:] if Path(f"/proc/{pid}").exists()])
+
+
+@needs_proc
+def test_workers_whose_shared_metrics_are_deleted_show_their_own(tmp_path):
+    with serving("--workers", "2", TMPDIR=str(tmp_path)) as (process, url):
+        assert until(lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30)
+        (folder,) = tmp_path.glob("digits-metrics-*")
+        shutil.rmtree(folder)
+        assert all(counted(url) >= 0 for _ in range(50))
+        killed, _ = children(process.pid)
+        os.kill(killed, signal.SIGKILL)
+        assert until(lambda: len(children(process.pid)) == 2 and killed not in children(process.pid) and is_well(url))
+        assert all(counted(url) >= 0 for _ in range(50))
+    assert 1 <= process.log.count("/metrics covers only one worker") <= 3
+    assert "Traceback" not in process.log
 
 
 def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):
