@@ -1,7 +1,8 @@
 """Corrections: pictures and their correct labels, in one folder.
 
-A correction is two files, named by the SHA-256 of the picture: the picture, and a JSON object with the label and the
-service's answer. Each file is written atomically, the JSON last: a picture without it is not a correction.
+A correction is two files, named by the SHA-256 of the picture and by the page, except the first: the picture, and a
+JSON object with the page, its label and the service's answer. Each file is written atomically, the JSON last: a picture
+without it is not a correction. What a process leaves that is killed meanwhile is deleted later.
 """
 
 import asyncio
@@ -9,12 +10,12 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from pydantic_core import from_json
@@ -22,7 +23,9 @@ from pydantic_core import from_json
 from app.preprocess.formats import ENDINGS, format_of
 
 RECORD = ".json"  # file extension of the JSON
-HASH = re.compile(r"[0-9a-f]{64}")
+STEM = re.compile(r"[0-9a-f]{64}(?:-([1-9][0-9]*))?")  # of both names, with the page
+UNFINISHED = re.compile(rf"\.{STEM.pattern}\.[a-z]+\.[0-9a-f]{{32}}")  # see `write`
+LEFTOVER_SECONDS = 600  # since the last change of a file: nobody still writes it
 MAX_RECORD_BYTES = 10_000
 NO_DIGIT = "none"  # the label of a picture without digits
 # A digit, a number as it is written, with newlines between lines, or NO_DIGIT. Which characters it may have depends on
@@ -57,27 +60,28 @@ class Corrections:
         self.seconds = seconds
         self.storing = asyncio.Lock()  # corrections are stored one at a time: each scans the folder, in a thread
 
-    async def add(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
+    async def add(self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1) -> bool:
         """Store a correction in a thread; see `store`. Raises NotStored too if the folder does not answer in time."""
         try:
             async with asyncio.timeout(self.seconds):
                 await self.storing.acquire()
-                work = asyncio.ensure_future(asyncio.to_thread(self.store, picture, label, answer))
+                work = asyncio.ensure_future(asyncio.to_thread(self.store, picture, label, answer, page))
                 work.add_done_callback(lambda _: self.storing.release())  # not before: one thread may hang, no more
                 return await asyncio.shield(work)
         except TimeoutError as error:
             raise NotStored("The folder of corrections does not answer: tell the operator.") from error
 
-    def store(self, picture: bytes, label: str, answer: Mapping[str, Any]) -> bool:
-        """Store a picture with its label, replacing another label; return False if both are stored already.
+    def store(self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1) -> bool:
+        """Store a picture with the label of a page, replacing another label; return False if that is stored already.
 
         Raises NotStored if the folder is full, or cannot be written.
         """
-        stem, format = hashlib.sha256(picture).hexdigest(), format_of(picture)
+        format = format_of(picture)
         assert format  # since it was read
+        stem = hashlib.sha256(picture).hexdigest() + (f"-{page}" if page > 1 else "")
         file, record = self.folder / (stem + format.endings[0]), self.folder / (stem + RECORD)
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        content = json.dumps({"picture": file.name, "label": label, "time": time, **answer}).encode()
+        content = json.dumps({"picture": file.name, "page": page, "label": label, "time": time, **answer}).encode()
         try:
             known = label_in(record) if is_file(file) else ""
             if known == label:
@@ -91,7 +95,8 @@ class Corrections:
         return True
 
     def check_room(self, size: int) -> None:
-        """Raise NotStored if there is no room for another correction of this size."""
+        """Raise NotStored if there is no room for another correction of this size, without what may be deleted."""
+        delete_leftovers(self.folder)
         sizes = sizes_in(self.folder)
         if (
             sum(name.endswith(RECORD) for name in sizes) >= self.max_number
@@ -100,13 +105,21 @@ class Corrections:
             raise NotStored("The folder of corrections is full: the operator can export and then delete them.")
 
 
-def corrections_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yield the picture and the label of each correction, sorted by name; skip what the service did not write."""
+class Correction(NamedTuple):
+    """A page of a picture, from 1 on, and its correct label."""
+
+    picture: Path
+    page: int
+    label: str
+
+
+def corrections_in(folder: Path) -> Iterator[Correction]:
+    """Yield each correction, sorted by name; skip what the service did not write."""
     for record in sorted(folder.glob(f"*{RECORD}")):
-        label = label_in(record) if HASH.fullmatch(record.stem) else ""
-        pictures = [record.with_suffix(ending) for ending in ENDINGS]
-        for picture in filter(is_file, pictures if label else []):
-            yield picture, label
+        if not (stem := STEM.fullmatch(record.stem)) or not (label := label_in(record)):
+            continue
+        for picture in filter(is_file, [record.with_suffix(ending) for ending in ENDINGS]):
+            yield Correction(picture, int(stem[1] or 1), label)
 
 
 def label_in(record: Path) -> str:
@@ -135,6 +148,24 @@ def sizes_in(folder: Path) -> dict[str, int]:
             with suppress(FileNotFoundError):  # renamed or deleted meanwhile
                 sizes[entry.name] = entry.stat().st_size
     return sizes
+
+
+def delete_leftovers(folder: Path) -> None:
+    """Delete the files of processes that were killed while they stored a correction."""
+    names, latest = set(os.listdir(folder)), datetime.now(UTC).timestamp() - LEFTOVER_SECONDS
+    for path in [folder / name for name in names if is_leftover(name, names)]:
+        with suppress(FileNotFoundError):  # another process may have deleted it
+            is_old = path.stat().st_mtime < latest
+            if is_old and not path.with_suffix(RECORD).exists():  # which the list may lack if it was just replaced
+                path.unlink()
+
+
+def is_leftover(name: str, names: Collection[str]) -> bool:
+    """Return whether a file is unfinished, or a picture without its record, among the names in the folder."""
+    stem, ending = os.path.splitext(name)
+    if stem + RECORD in names:
+        return False
+    return bool(UNFINISHED.fullmatch(name) or (STEM.fullmatch(stem) and ending in ENDINGS))
 
 
 def write(path: Path, content: bytes) -> None:

@@ -6,9 +6,12 @@ With several workers, each writes its values to files in PROMETHEUS_MULTIPROC_DI
 import os
 from collections.abc import Mapping
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+LOG = structlog.get_logger("digits")
 SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32)
 LENGTHS = (0, 1, 2, 3, 4, 6, 8, 12, 16, 32, 64)
@@ -80,9 +83,13 @@ class Metrics:
         return Histogram(name, text, labels, buckets=bounds, registry=self.registry)
 
     def exposition(self) -> bytes:
-        """Return all metrics in Prometheus's text format, over all workers if there are several."""
-        registry = self.registry
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        """Return all metrics in Prometheus's text format, over all workers if there are several that share them."""
+        if folder := os.environ.get(FOLDER):
+            try:
+                registry = CollectorRegistry()
+                MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+                return generate_latest(registry)
+            except (OSError, ValueError):  # ValueError: there is no such folder
+                LOG.warning(f"/metrics covers only one worker until a restart: {folder} or a file in it was deleted.")
+                del os.environ[FOLDER]
+        return generate_latest(self.registry)

@@ -25,10 +25,10 @@ class Served(Networks):
         """The same without the line network's second opinion on digits."""
         return self._replace(opinion=None)
 
-    def predict(self, picture: bytes) -> Reading | None:
+    def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return self.read_digit(picture)
+            return self.read_digit(picture, page=page)
         except PreprocessError:
             return None
 

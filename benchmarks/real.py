@@ -2,10 +2,11 @@
 
     make real REAL="DIR…"
 
-A DIR holds `images/` and `labels.csv` (columns filename, label), or several such folders. The pictures are read as by
-the service, but without HTTP. A picture that cannot be read counts as wrong. Pictures labelled `none` show no digit: a
-second table shows how well the legibility separates them from all digits of the run (AUROC: how often a digit's is
-higher). *Alone* is the dense network without the line network's second opinion. Needs the extra `training`.
+A DIR holds `images/` and `labels.csv` (columns filename, label and, if needed, page), or several such folders. The
+pictures are read as by the service, but without HTTP. A picture that cannot be read counts as wrong. Pictures labelled
+`none` show no digit: a second table shows how well the legibility separates them from all digits of the run (AUROC: how
+often a digit's is higher). *Alone* is the dense network without the line network's second opinion. Needs the extra
+`training`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from tqdm import tqdm
 from app.web.answers import LEGIBLE
 from measuring import LinesModel, Model, Served, header, percent, row
 from training.config import LINES_MODEL, MODEL
-from training.pictures import LABELS, NO_DIGIT, files_of_labels, labels_of
+from training.pictures import LABELS, NO_DIGIT, Page, files_of_labels, labels_of
 
 LISTED = 30  # mistakes
 PASSING = 0.98  # share of the digits that pass where non-digits are counted
@@ -28,7 +29,7 @@ PASSING = 0.98  # share of the digits that pass where non-digits are counted
 class Answer(NamedTuple):
     """How one picture is read, also without the second opinion; all is 0 if it cannot be, and the digit a dash."""
 
-    path: Path
+    page: Page
     label: str
     digit: str = "–"
     confidence: float = 0.0
@@ -37,22 +38,22 @@ class Answer(NamedTuple):
     legibility_alone: float = 0.0
 
 
-def labelled(folders: Sequence[Path]) -> dict[Path, dict[Path, str]]:
+def labelled(folders: Sequence[Path]) -> dict[Path, dict[Page, str]]:
     """Find the labels of a digit, or of none, in each folder that has any; corrected numbers are left out."""
     found = {file.parent: labels_of(file.parent) for folder in folders for file in files_of_labels(folder)}
     of_digits = {
-        folder: {path: label for path, label in labels.items() if label in LABELS} for folder, labels in found.items()
+        folder: {page: label for page, label in labels.items() if label in LABELS} for folder, labels in found.items()
     }
     return {folder: labels for folder, labels in of_digits.items() if labels}
 
 
-def read(path: Path, label: str, networks: Served) -> Answer:
+def read(page: Page, label: str, networks: Served) -> Answer:
     """Read a picture."""
-    reading, alone = (each.predict(path.read_bytes()) for each in (networks, networks.alone))
+    reading, alone = (each.predict(page.file.read_bytes(), page.number) for each in (networks, networks.alone))
     if reading is None or alone is None:
-        return Answer(path, label)
+        return Answer(page, label)
     sure = float(reading.probabilities.max())
-    return Answer(path, label, str(reading.digit), sure, reading.legibility, str(alone.digit), alone.legibility)
+    return Answer(page, label, str(reading.digit), sure, reading.legibility, str(alone.digit), alone.legibility)
 
 
 def auroc(digits: Sequence[float], others: Sequence[float]) -> float:
@@ -76,9 +77,9 @@ def main(
     networks, digits, others = Served.load(model, lines_model), dict[Path, list[Answer]](), dict[Path, list[Answer]]()
     try:
         for folder, labels in labelled(folders).items():
-            for path, label in tqdm(labels.items(), folder.name, unit="picture", leave=False, disable=None):
+            for page, label in tqdm(labels.items(), folder.name, unit="picture", leave=False, disable=None):
                 kind = others if label == NO_DIGIT else digits
-                kind.setdefault(folder, []).append(read(path, label, networks))
+                kind.setdefault(folder, []).append(read(page, label, networks))
     except OSError as error:
         raise SystemExit(f"{error.filename}: {error.strerror}") from error
     if not digits and not others:
@@ -103,7 +104,7 @@ def main(
     wrong = [answer for answers in digits.values() for answer in answers if answer.digit != answer.label]
     typer.echo(f"\nThe most confident of {len(wrong)} mistakes:")
     for answer in sorted(wrong, key=lambda answer: -answer.confidence)[:LISTED]:
-        typer.echo(f"{answer.path}: {answer.label} read as {answer.digit} ({answer.confidence:.0%})")
+        typer.echo(f"{answer.page.file}: {answer.label} read as {answer.digit} ({answer.confidence:.0%})")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
     make numbers ARGS="--folder DIR [--no-marks] [--url http://127.0.0.1:8000]"
 
 The numbers of `training.scenes` are read as by the service, but without HTTP, and compared without marks, except in the
-scenes of marks. A DIR holds `images/` and `labels.csv` (columns filename, label). A label is the text, or `none`; a
-space in it may also be a line break in the answer. With `--no-marks`, only the digits are compared, and a space stands
-for a line break. A number is right if its text matches exactly. Needs the extra `training`.
+scenes of marks. A DIR holds `images/` and `labels.csv` (columns filename, label and, if needed, page). A label is the
+text, or `none`; a space in it may also be a line break in the answer. With `--no-marks`, only the digits are compared,
+and a space stands for a line break. A number is right if its text matches exactly. Needs the extra `training`.
 """
 
 from collections.abc import Iterator
@@ -26,8 +26,11 @@ from training.scenes import MARKED, NUMBERS, number
 def read_folder(folder: Path, url: str, with_marks: bool) -> Iterator[bool]:
     """Send every picture of a folder to a running service; yield whether it is right."""
     with httpx2.Client(base_url=url, timeout=30) as client:
-        for path, label in tqdm(labels_of(folder).items(), folder.name, unit="picture", leave=False, disable=None):
-            answer = client.post("/read", params={"marks": with_marks}, content=path.read_bytes())
+        for (file, page), label in tqdm(
+            labels_of(folder).items(), folder.name, unit="picture", leave=False, disable=None
+        ):
+            parameters = {"marks": with_marks} | ({"page": page} if page else {})
+            answer = client.post("/read", params=parameters, content=file.read_bytes())
             if answer.is_server_error:
                 answer.raise_for_status()
             words, text = ("" if label == NO_DIGIT else label).split(), answer.json().get("text", "")

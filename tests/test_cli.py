@@ -35,6 +35,7 @@ from support import (
     invoked,
     number,
     serving,
+    tool,
     until,
 )
 
@@ -326,6 +327,22 @@ def test_a_user_error_is_reported_in_one_sentence(url, files, line, code, messag
     assert (done.exit_code, done.stdout) == (code, "")
     assert re.search(message, done.stderr)
     assert code == 2 or done.stderr.count("\n") == 1
+
+
+WITH_ALMOST_FULL_MEMORY = 'mount -t tmpfs -o size=64k x /dev/shm && head -c 60K /dev/zero >/dev/shm/x && exec "$@"'
+
+
+@pytest.mark.parametrize("command", ["serve --port 0", "serve --port 0 --workers 2", "bulk FOLDER FOLDER/out"])
+def test_without_room_for_the_semaphores_of_its_processes_a_command_says_what_to_do(files, command):
+    mounting = tool("unshare", "--map-root-user", "--mount")
+    if subprocess.run([*mounting, "true"], capture_output=True).returncode:
+        pytest.skip("needs the right to mount a disk")
+    words = command.replace("FOLDER", str(files[0].parent)).split()
+    shell = [*mounting, "bash", "-c", WITH_ALMOST_FULL_MEMORY, "bash", DIGITS]
+    done = subprocess.run([*shell, *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    said = r"cannot be started \(No space left on device\): free or enlarge /dev/shm.*\.$"
+    assert re.search(said, done.stderr.splitlines()[-1])
 
 
 @pytest.mark.parametrize("to_file", [True, False])

@@ -5,21 +5,27 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
 from app.corrections import Corrections, NotStored, corrections_in
+from app.inference.reading import read_digit
 from app.main import create_app
 from app.preprocess.formats import FORMATS, names_a_picture
 from app.settings import Settings
 from support import PNG, assert_problem, drawing, encode, invoked, letter, number, samples
-from training.pictures import NO_DIGIT, labels_below
+from training import line_pictures
+from training.alphabet import class_of
+from training.pictures import NO_DIGIT, labels_below, load
 
 ANSWER = {"digit": 1, "confidence": 0.5}
 ENDINGS = {"JPEG": ".jpg", "TIFF": ".tif", "HEIF": ".heic"}  # where they are not the name of the format
@@ -62,7 +68,7 @@ def names_in(folder: Path) -> set[str]:
 
 
 def stored(folder: Path) -> dict[bytes, str]:
-    return {path.read_bytes(): label for path, label in corrections_in(folder)}
+    return {each.picture.read_bytes(): each.label for each in corrections_in(folder)}
 
 
 @pytest.mark.parametrize(
@@ -97,7 +103,7 @@ def test_the_picture_its_label_and_the_answer_are_stored(service, folder, seven,
     assert names_in(folder) == {name, record.name}
     assert (folder / name).read_bytes() == picture
     content = json.loads(record.read_text())
-    assert (content.pop("picture"), content.pop("label")) == (name, "1")
+    assert (content.pop("picture"), content.pop("page"), content.pop("label")) == (name, 1, "1")
     assert datetime.fromisoformat(content.pop("time")).tzinfo
     assert content == service.post("/predict", content=picture).json()
     assert content["digit"] == 7
@@ -188,6 +194,41 @@ def test_a_full_disk_is_a_problem_and_leaves_no_correction(service, folder, seve
     assert correct(service, encode(seven)).status_code == 201
 
 
+KILLED = """
+import os, sys
+from pathlib import Path
+from app.corrections import Corrections
+
+def fsync(file, files=[]):
+    files.append(file)
+    if len(files) == int(sys.argv[3]):
+        os._exit(9)
+
+os.fsync = fsync
+Corrections(Path(sys.argv[1]), 100, 1_000_000, 5).store(Path(sys.argv[2]).read_bytes(), "0", {})
+"""
+
+
+@pytest.mark.parametrize(("written", "left"), [(1, 1), (2, 2)], ids=["its picture", "its record"])
+def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted_later(folder, pictures, tmp_path, written, left):
+    (tmp_path / "0.png").write_bytes(pictures[0])
+    command = [sys.executable, "-c", KILLED, str(folder), str(tmp_path / "0.png"), str(written)]
+    assert subprocess.run(command).returncode == 9
+    leftovers, own = names_in(folder), {".mine.png.0", "mine.png"}
+    assert len(leftovers) == left
+    for name in own:
+        (folder / name).touch()
+    corrections = Corrections(folder, 100, len(pictures[1]) + 250, 5)  # room for one
+    with pytest.raises(NotStored, match="full"):  # they may still be written
+        corrections.store(pictures[1], "1", ANSWER)
+    for name in leftovers | own:
+        os.utime(folder / name, (0, 0))
+    assert corrections.store(pictures[1], "1", ANSWER)
+    assert stored(folder) == {pictures[1]: "1"}
+    assert names_in(folder) > own
+    assert not names_in(folder) & leftovers
+
+
 def test_several_workers_may_store_at_once(folder, pictures):
     workers = [Corrections(folder, 100, 100_000, 5) for _ in range(4)]
     work = [(workers[i % 4], pictures[i % 3], str(i % 2)) for i in range(120)]
@@ -230,7 +271,29 @@ def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
     done = invoked("corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections))
     labels = labels_below(folder.parent)
     assert (done.exit_code, f": {len(labels)}." in done.output) == (0, True)
-    return {path.read_bytes(): label for path, label in labels.items()}
+    return {page.file.read_bytes(): label for page, label in labels.items()}
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PDF"])
+def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
+    service, folder, digits, classifier, tmp_path, kind
+):
+    sheets = [number(digits[[350, 120]]), drawing(digits[50]), drawing(digits[350])]
+    several = encode(sheets[0], kind, save_all=True, append_images=sheets[1:])
+    for page, label, status in ((1, "72", 201), (2, "7", 201), (3, "7", 201), (2, "1", 201), (3, "7", 200)):
+        assert service.post(f"/corrections?page={page}&label={label}", content=several).status_code == status
+    assert_problem(correct(service, several), 422, "no-such-page", "/corrections")
+    records = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    assert {(record["page"], record["label"]) for record in records} == {(1, "72"), (2, "1"), (3, "7")}
+    assert {record["page"]: record.get("digit") for record in records} == {1: None, 2: 1, 3: 7}
+    exported(tmp_path / "new" / "set", folder)
+    learned = load(tmp_path / "new", classifier)
+    assert learned.labels.tolist() == [1, 7]
+    for frame, page in zip(learned.images, (2, 3), strict=True):
+        expected = read_digit(several, classifier, page=page).frame
+        assert np.abs(frame.numpy() / 255 - expected).max() <= 0.5 / 255
+    numbers = line_pictures.load(tmp_path / "new")
+    assert {line.symbols for line in numbers} == {tuple(map(class_of, label)) for label in ("72", "1", "7")}
 
 
 def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(corrections, pictures, tmp_path):

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 from fastapi.testclient import TestClient
+from structlog.testing import capture_logs
 
 from app.main import create_app
 from app.settings import Settings
@@ -79,6 +80,17 @@ def test_requests_pictures_and_digits_are_counted_and_timed(exported, classifier
         assert exported["digits_model_info", *sorted(labels.items())] == 1
     assert exported["process_resident_memory_bytes",] > 50_000_000
     assert exported["process_start_time_seconds",] > 0
+
+
+def test_without_the_folder_that_workers_share_each_shows_its_own_metrics_and_says_so_once(
+    service, exported, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "deleted"))
+    with capture_logs() as lines:
+        answers = [samples(service) for _ in range(2)]
+    assert [answer["digits_confidence_count",] for answer in answers] == [exported["digits_confidence_count",]] * 2
+    (warning,) = (line["event"] for line in lines if line["log_level"] == "warning")
+    assert f"{tmp_path / 'deleted'} or a file in it was deleted" in warning
 
 
 @pytest.mark.parametrize("query", QUERIES)

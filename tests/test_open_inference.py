@@ -207,6 +207,18 @@ def test_an_invalid_request_is_an_error_with_a_short_reason(client, name):
     assert len(error) < 300
 
 
+def test_a_page_is_chosen_for_all_pictures_and_other_parameters_are_refused(client, digits, classifier):
+    sheets = [drawing(digits[k]) for k in (350, 60)]
+    several = encode(sheets[0], "TIFF", save_all=True, append_images=sheets[1:])
+    for path in (INFER, f"/v2/models/digits/versions/{classifier.version}/infer"):
+        for page, digit in ((1, 7), (2, 1)):
+            answer = client.post(path, params={"page": page}, json=picture(several, several))
+            assert outputs_of(answer)["digit"].tolist() == [digit, digit]
+        assert_problem(client.post(path, json=picture(several)), 422, "no-such-page", path)
+        for query in ("page=0", "pages=1"):
+            assert_problem(client.post(f"{path}?{query}", json=ONE), 422, "invalid-parameter", path)
+
+
 def test_another_model_or_version_is_not_found(client):
     path = "/v2/models/digits/versions/1"
     for answer in (client.get(path), client.get(f"{path}/ready"), client.post(f"{path}/infer", json=ONE)):

@@ -166,8 +166,9 @@ def pages(digits) -> list[Image.Image]:
 def test_a_page_of_a_file_with_several_is_chosen(client, pages, kind):
     several = encode(pages[0], kind, save_all=True, append_images=pages[1:])
     assert [read(client, several, f"?page={page}")["text"] for page in (1, 2, 3)] == ["72", "1", "568"]
-    assert client.post("/predict?page=2", content=several).json()["digit"] == 1
-    for route in ("/read", "/predict"):
+    for route in ("/predict", "/explain"):
+        assert client.post(f"{route}?page=2", content=several).json()["digit"] == 1
+    for route in ("/read", "/predict", "/explain"):
         details = {
             "": "The file has 3 pages: choose one of them, such as page 1.",
             "?page=4": "There is no page 4: the last one is 3.",

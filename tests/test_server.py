@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -258,6 +259,41 @@ def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_dis
         assert is_well(url)
 
 
+def processor_seconds(pids: list[int]) -> float:
+    """Return the CPU time that processes have taken so far."""
+    times = (Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13] for pid in pids)
+    return sum(int(user) + int(system) for user, system in times) / os.sysconf("SC_CLK_TCK")
+
+
+def is_idle(pid: int) -> bool:
+    """Return whether a process and its descendants take no CPU time, as when all have started."""
+    pids = family(pid)
+    before = processor_seconds(pids)
+    time.sleep(0.5)
+    return processor_seconds(pids) - before < 0.05
+
+
+@needs_proc
+@pytest.mark.parametrize("workers", [1, 2])
+def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(workers):
+    with serving("--workers", str(workers)) as (process, url):
+        assert until(lambda: is_well(url) and is_idle(process.pid), seconds=30)
+        pids = family(process.pid)
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
+        before, started = processor_seconds(pids), time.perf_counter()
+        with ExitStack() as stack:
+            for _ in range(64 * workers):
+                stack.enter_context(connect(url))
+            time.sleep(3)
+            assert processor_seconds(pids) - before < 0.5
+        assert until(lambda: is_well(url))
+        seconds = time.perf_counter() - started
+    lines = [line for line in process.log.splitlines() if "open files" in line or "Traceback" in line]
+    assert 0 < len(lines) < seconds
+    assert all("raise the limit on open files" in line for line in lines)
+
+
 def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(seven):
     picture = encode(drawing(seven).convert("RGB").resize((640, 480)), "JPEG")
     with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
@@ -374,7 +410,7 @@ def children(pid: int) -> list[int]:
 
 def counted(url: str) -> float:
     """Return the number of predictions in the metrics."""
-    lines = httpx2.get(f"{url}/metrics").text.splitlines()
+    lines = httpx2.get(f"{url}/metrics").raise_for_status().text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("digits_predictions_total{"))
 
 
@@ -414,6 +450,21 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         assert len(members) > 5  # and their decoders
         process.kill()
         assert until(lambda: not [pid for pid in members[1:] if Path(f"/proc/{pid}").exists()])
+
+
+@needs_proc
+def test_workers_whose_shared_metrics_are_deleted_show_their_own(tmp_path):
+    with serving("--workers", "2", TMPDIR=str(tmp_path)) as (process, url):
+        assert until(lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30)
+        (folder,) = tmp_path.glob("digits-metrics-*")
+        shutil.rmtree(folder)
+        assert all(counted(url) >= 0 for _ in range(50))
+        killed, _ = children(process.pid)
+        os.kill(killed, signal.SIGKILL)
+        assert until(lambda: len(children(process.pid)) == 2 and killed not in children(process.pid) and is_well(url))
+        assert all(counted(url) >= 0 for _ in range(50))
+    assert 1 <= process.log.count("/metrics covers only one worker") <= 3
+    assert "Traceback" not in process.log
 
 
 def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):

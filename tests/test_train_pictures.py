@@ -69,6 +69,7 @@ def test_pictures_of_numbers_and_signs_are_left_to_the_line_network(folder, clas
         (b"filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
         (b"filename,digit\na.png,7\n", "has no column 'label'"),
         (b"filename,label\n\xfc.png,7\n", "is not in UTF-8"),
+        (b"filename,label,page\na.png,7,first\n", "has a page that is not a number"),
     ],
 )
 def test_a_folder_without_labelled_pictures_is_reported_before_training(
@@ -129,7 +130,7 @@ def drawn(folder: Path, digits: Digits, draw: Callable[[np.ndarray], Image.Image
 def error(network: Classifier, folder: Path) -> float:
     """Compute the share of the pictures that the network misreads."""
     labels = pictures.digits_below(folder)
-    return np.mean([read_digit(path.read_bytes(), network).digit != label for path, label in labels.items()])
+    return np.mean([read_digit(page.file.read_bytes(), network).digit != label for page, label in labels.items()])
 
 
 @pytest.mark.slow

@@ -36,8 +36,8 @@ def load(folder: Path) -> list[OwnLine]:
     Parameters
     ----------
     folder : Path
-        A folder that holds `images/` and `labels.csv` (columns filename, label), or several such folders. A label is
-        what is written, with newlines between lines, or `none`.
+        A folder as for `training.pictures`, or several such folders. A label is what is written, with newlines between
+        lines, or `none`.
 
     Raises
     ------
@@ -45,13 +45,13 @@ def load(folder: Path) -> list[OwnLine]:
         There is no picture to train on, or the labels are missing, or have characters that are not read.
     """
     labels = labels_below(folder)
-    texts = {path: [symbols_of(line, path) for line in label.splitlines()] for path, label in labels.items()}
+    texts = {page: [symbols_of(line, page.file) for line in label.splitlines()] for page, label in labels.items()}
     return read_all(folder, texts, strips_of)
 
 
-def strips_of(content: bytes, texts: list[tuple[int, ...]]) -> list[OwnLine]:
+def strips_of(content: bytes, page: int | None, texts: list[tuple[int, ...]]) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that the service does."""
-    picture = open_image(content, MAX_PIXELS)
+    picture = open_image(content, MAX_PIXELS, page=page)
     ways = proposals(decode_image(picture, strip_side(picture.size)), HEIGHT)
     found = [zip(way, texts, strict=True) for way in ways if len(way) == len(texts)]
     return [OwnLine(strip.pixels, text) for way in found for strip, text in way]

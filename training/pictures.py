@@ -1,13 +1,14 @@
 """Train on your own labelled pictures in addition to MNIST: framed as the service frames them, and weighted.
 
-A folder holds `images/` and `labels.csv` (columns filename, label), as `digits corrections export` writes them, or
-several such folders. Pictures that show one digit or none are used; `training.lines` uses those of numbers too.
+A folder holds `images/` and `labels.csv` (columns filename, label and, for files of several pages, page), as `digits
+corrections export` writes them, or several such folders. Pictures that show one digit or none are used;
+`training.lines` uses those of numbers too.
 """
 
 import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,16 +31,28 @@ WEIGHT = 50
 MAX_SHARE = 0.1
 
 
+class Page(NamedTuple):
+    """A picture: a file, and which of its pages, from 1 on, or None if it has no more than one."""
+
+    file: Path
+    number: int | None = None
+
+
 def files_of_labels(folder: Path) -> list[Path]:
     """Find a folder's own labels.csv, or else those of its subfolders."""
     own = folder / "labels.csv"
     return [own] if own.exists() else sorted(folder.glob("*/labels.csv"))
 
 
-def labels_of(folder: Path) -> dict[Path, str]:
+def labels_of(folder: Path) -> dict[Page, str]:
     """Read the label of each picture in a folder."""
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
-        return {folder / "images" / row["filename"]: row["label"] for row in csv.DictReader(file)}
+        return {page_of(folder, row): row["label"] for row in csv.DictReader(file)}
+
+
+def page_of(folder: Path, row: Mapping[str, str]) -> Page:
+    """Return the picture of a row in a folder's labels.csv."""
+    return Page(folder / "images" / row["filename"], int(row["page"]) if row.get("page") else None)
 
 
 def load(folder: Path, classifier: Classifier) -> Digits:
@@ -63,29 +76,32 @@ def load(folder: Path, classifier: Classifier) -> Digits:
         No picture can be read, or the labels are missing or invalid.
     """
 
-    def framed(content: bytes, label: int) -> list[tuple[Tensor, int]]:
-        return [((255 * torch.from_numpy(read_digit(content, classifier).frame)).round().byte(), label)]
+    def framed(content: bytes, page: int | None, label: int) -> list[tuple[Tensor, int]]:
+        frame = read_digit(content, classifier, page=page).frame
+        return [((255 * torch.from_numpy(frame)).round().byte(), label)]
 
     frames, labels = zip(*read_all(folder, digits_below(folder), framed), strict=True)
     return Digits(torch.stack(frames), torch.tensor(labels))
 
 
-def read_all(folder: Path, labels: Mapping[Path, Label], read: Callable[[bytes, Label], list[Found]]) -> list[Found]:
-    """Read the pictures of a folder with a function of content and label; report and skip those that cannot be."""
+def read_all(
+    folder: Path, labels: Mapping[Page, Label], read: Callable[[bytes, int | None, Label], list[Found]]
+) -> list[Found]:
+    """Read the pictures of a folder with a function of content, page and label; report and skip those that fail."""
     found = []
-    for path, label in labels.items():
+    for (file, number), label in labels.items():
         try:
-            found += read(path.read_bytes(), label)
+            found += read(file.read_bytes(), number, label)
         except (OSError, PreprocessError) as error:
-            print(f"Skipped {path}: {error}")
+            print(f"Skipped {file}: {error}")
     if not found:
         raise TrainingError(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
     return found
 
 
-def labels_below(folder: Path) -> dict[Path, str]:
+def labels_below(folder: Path) -> dict[Page, str]:
     """Read the labels of all pictures in a folder and its subfolders."""
-    found: dict[Path, str] = {}
+    found: dict[Page, str] = {}
     for file in files_of_labels(folder):
         try:
             found |= labels_of(file.parent)
@@ -93,15 +109,17 @@ def labels_below(folder: Path) -> dict[Path, str]:
             raise TrainingError(f"{file} has no column {error}.") from error
         except UnicodeDecodeError as error:
             raise TrainingError(f"{file} is not in UTF-8: save it as CSV in UTF-8.") from error
+        except ValueError as error:
+            raise TrainingError(f"{file} has a page that is not a number.") from error
     return found
 
 
-def digits_below(folder: Path) -> dict[Path, int]:
+def digits_below(folder: Path) -> dict[Page, int]:
     """Read the labels of all pictures of a digit, or of none, in a folder and its subfolders; numbers are left out."""
-    found = {path: label for path, label in labels_below(folder).items() if not is_number(label)}
+    found = {page: label for page, label in labels_below(folder).items() if not is_number(label)}
     if unknown := set(found.values()) - set(LABELS):
         raise TrainingError(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
-    return {path: LABELS[label] for path, label in found.items()}
+    return {page: LABELS[label] for page, label in found.items()}
 
 
 def is_number(label: str) -> bool:

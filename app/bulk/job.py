@@ -33,7 +33,10 @@ def run(parts: list[Part], source: Source, destination: Destination, settings: S
     """Read the parts, and yield the number of pictures in each as it completes; raises BulkError."""
     left, spawn = parts, multiprocessing.get_context("spawn")
     for _ in range(1 + RETRIES):
-        pool = ProcessPoolExecutor(min(workers, len(left)), spawn, prepare, (source, destination, settings))
+        try:
+            pool = ProcessPoolExecutor(min(workers, len(left)), spawn, prepare, (source, destination, settings))
+        except OSError as error:
+            raise BulkError(f"Workers cannot be started ({error.strerror}): free or enlarge /dev/shm.") from error
         reading = {pool.submit(read, part): part for part in left}
         try:
             for done in as_completed(reading):

@@ -58,7 +58,7 @@ def serve(
         logs.configure(settings.log_level, settings.log_format)
         try:
             process.serve(settings)
-        except process.NotListening as error:
+        except process.CannotStart as error:
             say(str(error), err=True)
             raise typer.Exit(1) from error
 

@@ -45,10 +45,10 @@ def copy(source: Path, destination: Path) -> int:
 
     images = destination / "images"
     images.mkdir(parents=True)
-    labels = [("filename", "label")]
-    for picture, label in corrections_in(source):
+    rows: list[tuple[str, str, object]] = [("filename", "label", "page")]
+    for picture, page, label in corrections_in(source):
         shutil.copyfile(picture, images / picture.name)
-        labels.append((picture.name, label))
+        rows.append((picture.name, label, page))
     with (destination / "labels.csv").open("x", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(labels)
-    return len(labels) - 1
+        csv.writer(file).writerows(rows)
+    return len(rows) - 1

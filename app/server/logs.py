@@ -39,7 +39,8 @@ def configure(level: str, format: str, stream: TextIO | None = None) -> None:
     logging.captureWarnings(True)
     logging.getLogger("PIL").setLevel(max(threshold, logging.INFO))  # its debug lines contain metadata
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its other lines contain bodies and their headers
-    logging.getLogger("uvicorn.error").addFilter(is_of_interest)
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(is_of_interest)
 
 
 def to_json(line: object, **_: object) -> str:
@@ -48,8 +49,10 @@ def to_json(line: object, **_: object) -> str:
 
 
 def is_of_interest(record: logging.LogRecord) -> bool:
-    """Return False if a client, such as Java's or curl, only asked for HTTP/2 and got HTTP/1.1."""
-    return not record.getMessage().startswith(("Unsupported upgrade request", "No supported WebSocket library"))
+    """Return False if a client, such as Java's or curl, only asked for HTTP/2, or for what `loop` logs in words."""
+    return not record.getMessage().startswith(
+        ("Unsupported upgrade request", "No supported WebSocket library", "socket.accept() out of system resource")
+    )
 
 
 class Stderr(io.StringIO):

@@ -1,5 +1,6 @@
 """Settings → uvicorn, in one process or several."""
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -20,21 +21,23 @@ from app.server.worker import METRICS_FOLDER
 from app.settings import PREFIX, Settings, unknown_variables
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
+SEMAPHORES = 2  # that pebble creates for a pool of decoder processes
 LOG = structlog.get_logger("digits")
 
 
-class NotListening(Exception):
-    """The service cannot listen on the address; the message says which and why."""
+class CannotStart(Exception):
+    """The service cannot listen on its address, or start processes; the message says why and what to do."""
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; Ctrl-C may raise KeyboardInterrupt.
 
-    Raises NotListening, or ModelError if a model file cannot be served.
+    Raises CannotStart, or ModelError if a model file cannot be served.
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
     app = create_app(settings)  # with several workers, to check that they can create one
+    require_semaphores(SEMAPHORES * settings.workers)
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
     try:
@@ -48,6 +51,18 @@ def serve(settings: Settings) -> None:
         run(app, listener, settings)
     finally:
         LOG.info("stopped")
+
+
+def require_semaphores(count: int) -> None:
+    """Raise CannotStart unless so many semaphores can be created, since a full /dev/shm has no room for them."""
+    try:
+        semaphores = [multiprocessing.RLock() for _ in range(count)]
+    except OSError as error:
+        cause = os.strerror(error.errno or 0)
+        raise CannotStart(
+            f"Decoder processes cannot be started ({cause}): free or enlarge /dev/shm, in Docker with --shm-size."
+        ) from error
+    del semaphores
 
 
 class Workers(Multiprocess):
@@ -86,7 +101,8 @@ def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
         factory=isinstance(app, str),
         workers=settings.workers,
         http=partial(Protocol, client_timeout_seconds=settings.client_timeout_seconds),  # type: ignore[arg-type]
-        loop="asyncio",  # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
+        # uvloop gains less than 5 %, and some of 400 busy connections wait for seconds
+        loop="asyncio" if sys.platform == "win32" else "app.server.loop:Loop",
         ws="none",
         lifespan="on",
         backlog=BACKLOG,
@@ -106,10 +122,10 @@ def listen(host: str, port: int) -> socket.socket:
         is_any = host == "::" and socket.has_dualstack_ipv6()  # all interfaces, also for IPv4
         listener = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_any)
     except (socket.gaierror, UnicodeError) as error:
-        raise NotListening(f"The host {host} is unknown. Choose another one with --host or DIGITS_HOST.") from error
+        raise CannotStart(f"The host {host} is unknown. Choose another one with --host or DIGITS_HOST.") from error
     except OSError as error:
         cause = os.strerror(error.errno or 0)
-        raise NotListening(
+        raise CannotStart(
             f"{host}:{port}: {cause}. Choose another address with --host and --port, or DIGITS_HOST and DIGITS_PORT."
         ) from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # h11 writes a response in several small pieces

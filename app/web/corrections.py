@@ -94,12 +94,12 @@ async def correct(
     parameters: Annotated[OfCorrection, Query()],
 ) -> answers.Stored:
     """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
-    label = parameters.label
+    label, page = parameters.label, parameters.page
     if label != NO_DIGIT:
         require_readable(label, service.reader.lines.form)
     is_number = label not in {NO_DIGIT, *DIGITS}
-    answer = await (answer_to_number if is_number else answer_to_digit)(request, service, picture)
-    stored = await corrections.add(picture, label, answer)
+    answer = await (answer_to_number if is_number else answer_to_digit)(request, service, picture, page)
+    stored = await corrections.add(picture, label, answer, page or 1)
     if stored:
         service.metrics.corrections.labels("number" if is_number else label).inc()
     else:
@@ -107,14 +107,14 @@ async def correct(
     return answers.Stored(stored=stored)
 
 
-async def answer_to_digit(request: Request, service: Service, picture: bytes) -> dict[str, Any]:
+async def answer_to_digit(request: Request, service: Service, picture: bytes, page: int | None) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    reading = await read_one(request, service, picture)
+    reading = await read_one(request, service, picture, page=page)
     answer = conversion.prediction_of(reading, service.reader.digit_model, with_frame=False)
     return answer.model_dump(exclude_unset=True)
 
 
-async def answer_to_number(request: Request, service: Service, picture: bytes) -> dict[str, Any]:
+async def answer_to_number(request: Request, service: Service, picture: bytes, page: int | None) -> dict[str, Any]:
     """Return the service's answer to a picture of a number, without its parts."""
-    text = await read_text(request, service, picture)
+    text = await read_text(request, service, picture, page=page)
     return {"text": text.text, "confidence": round(text.confidence, 6), "model": service.reader.lines.version}

@@ -5,6 +5,7 @@ WebError
 ├── UploadTooSlow        the body does not arrive in time
 ├── UnsupportedEncoding  the body is compressed in an unknown way, or damaged
 ├── AmbiguousLength      the request says in two ways where its body ends
+├── QueryTooLong         the query has more bytes than allowed
 ├── MalformedMultipart   the form cannot be parsed
 ├── MalformedJson        the JSON cannot be parsed
 ├── NotBase64            a picture in the JSON is not in base64
@@ -43,6 +44,10 @@ class UnsupportedEncoding(WebError):
 
 class AmbiguousLength(WebError):
     """The request says in two ways where its body ends: a proxy in front might see another request in it."""
+
+
+class QueryTooLong(WebError):
+    """The query has more bytes than allowed."""
 
 
 class MalformedMultipart(WebError):

@@ -12,6 +12,7 @@ from app.preprocess.errors import BlankImage
 from app.web import answers, errors, problems, tensors
 from app.web.bodies import Arriving
 from app.web.infer import HEADER, Inference
+from app.web.parameters import PictureParameters
 from app.web.problems import OF_BODY, OF_PICTURE
 from app.web.readings import read_all, read_frames
 from app.web.routes import BINARY
@@ -145,13 +146,16 @@ async def read_inference(
     openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
 )
 async def infer(
-    request: Request, service: Serving, inference: Annotated[Inference, Depends(read_inference)]
+    request: Request,
+    service: Serving,
+    parameters: PictureParameters,
+    inference: Annotated[Inference, Depends(read_inference)],
 ) -> tensors.InferResponse | Response:
     """Read the digit on each of up to 256 pictures, or frames in the network's input format."""
     if inference.has_frames:
         readings = read_frames(service, inference.frames())
     else:
-        readings = await read_all(request, service, inference.pictures())
+        readings = await read_all(request, service, inference.pictures(), parameters.page)
     response, binary = inference.response(readings, service.reader.classifier.version)
     if not binary:
         return response

@@ -31,21 +31,21 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
 }
 
 
-Page = Annotated[int | None, Field(ge=1, description="Which page of a TIFF or PDF; needed if it has several.")]
 LESS_SURE = "An answer with a lower confidence{} gets the error `not-sure`, with the answer in it."
 
 
 class Parameters(BaseModel):
-    """No parameters."""
+    """What each of these routes takes."""
 
     model_config = ConfigDict(extra="forbid")
+
+    page: int | None = Field(default=None, ge=1, description="Which page of a TIFF or PDF; needed if it has several.")
 
 
 class OfDigit(Parameters):
     """How to read a digit."""
 
     frame: bool = Field(default=False, description="Also return the network's input, and its box in the picture.")
-    page: Page = None
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
 
 
@@ -68,7 +68,6 @@ class OfText(Parameters):
         json_schema_extra={"minLength": 1, "maxLength": MOST},  # `require_requestable` refuses others
     )
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
-    page: Page = None
     rotate: Literal["none", "auto"] = Field(
         default="none",
         description="With `auto`, the picture may be turned: the most certain of four readings is the answer.",
@@ -77,7 +76,7 @@ class OfText(Parameters):
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
 
 
-NoParameters = Annotated[Parameters, Query()]
+PictureParameters = Annotated[Parameters, Query()]
 DigitParameters = Annotated[OfDigit, Query()]
 TextParameters = Annotated[OfText, Query()]
 

@@ -82,6 +82,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     ImpossibleLength: ProblemType(422, "impossible-length", "The picture cannot be read as a number of this length"),
     RequestValidationError: INVALID_PARAMETER,
     UnreadableCharacters: INVALID_PARAMETER,
+    web.QueryTooLong: INVALID_PARAMETER,
     Exception: ProblemType(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,
     Busy: OVERLOADED,

@@ -60,7 +60,7 @@ async def read_text(request: Request, service: Service, picture: bytes, **option
 
 
 async def read_several(
-    request: Request, service: Service, pictures: Sequence[bytes], page: int | None = None
+    request: Request, service: Service, pictures: Sequence[bytes], page: int | None
 ) -> list[Reading | Exception]:
     """Read the digit in each picture, or return why it cannot be read."""
     begin_by = monotonic() + SECONDS
@@ -90,9 +90,9 @@ def check_time(begin_by: float) -> None:
         raise Busy
 
 
-async def read_all(request: Request, service: Service, pictures: Sequence[bytes]) -> list[Reading]:
+async def read_all(request: Request, service: Service, pictures: Sequence[bytes], page: int | None) -> list[Reading]:
     """Read the digit in each picture; if one cannot be read, raise its error, which names the picture."""
-    outcomes = await read_several(request, service, pictures)
+    outcomes = await read_several(request, service, pictures, page)
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
             if len(pictures) > 1:

@@ -13,7 +13,7 @@ from app.inference.reading import NotADigit, Reading
 from app.inference.text import ImpossibleLength
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
-from app.web.parameters import DigitParameters, NoParameters, TextParameters, sure
+from app.web.parameters import DigitParameters, PictureParameters, TextParameters, sure
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.web.readings import accept, read_one, read_several, read_text
 from app.web.service import Serving
@@ -99,9 +99,11 @@ async def predict_batch(
     responses=answers.documentation(answers.EXPLANATION_EXAMPLE) | problems.documentation("/explain", *OF_EXPLAIN),
     openapi_extra=REQUEST,
 )
-async def explain(request: Request, service: Serving, _: NoParameters, picture: Upload) -> answers.Explanation:
+async def explain(
+    request: Request, service: Serving, parameters: PictureParameters, picture: Upload
+) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
-    reading = accept(service, await read_one(request, service, picture, with_ink=True))
+    reading = accept(service, await read_one(request, service, picture, page=parameters.page, with_ink=True))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
         conversion.explanation_of, reading, service.reader.classifier, service.reader.digit_model
