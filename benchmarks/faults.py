@@ -1,0 +1,338 @@
+"""Break a running service and a running `digits bulk`, under load, and check that nothing goes wrong.
+
+    make faults [ARGS="--kills 20 --suspensions 5 --replacements 5 --seed 0"]
+
+Clients send pictures to a service of two workers, and `digits bulk` reads folder after folder. Meanwhile, processes of
+both are killed, or suspended for longer than a picture may take; the model files are overwritten in place, with another
+network or half a file, and restored. Exits with 1 if
+
+- an answer or a row is not what the same code reads undisturbed, with the first model files,
+- a picture is not answered within a minute, although it is sent again after 503 or a lost connection,
+- `digits bulk`, started again until its exit status is 0, leaves a picture without a row, or with two, or
+- a process or a temporary file is left at the end.
+
+Linux only. Needs the extra `bulk`.
+"""
+
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from io import BytesIO
+from itertools import count, cycle, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+from typing import Annotated, Any
+
+import httpx2
+import onnx
+import pyarrow.dataset as ds
+import typer
+from onnx import helper
+from PIL import Image
+
+from app.bulk.rows import cells_of
+from app.inference.networks import Networks
+from app.preprocess.errors import TooComplex, attempt
+from measuring import header, held_out, row
+from servers import BIN, SERVE, URL, running
+from training.config import LINES_MODEL, MODEL
+from training.paper import png
+from training.scenes import number, render
+from training.sheets import jpeg, opened
+
+ROUTES = {"digit": "/predict", "text": "/read"}
+# Whose processes, known by the name of their folder for temporary files, and which of them: "" stands for all.
+KILLED = ("serve", "decoder"), ("serve", "worker"), ("bulk", "decoder"), ("bulk", "worker"), ("bulk", "main")
+SUSPENDED = ("serve", "decoder", 4), ("serve", "", 8), ("bulk", "decoder", 4), ("bulk", "", 8)  # seconds
+REPLACED_SECONDS = 8
+PROCESS_PAUSE, MODEL_PAUSE, REQUEST_PAUSE = 3, 8, 0.1  # mean seconds before faults, and before requests
+CLIENTS, COPIES = 4, 8  # of each picture in a folder
+PATIENCE, RUN_SECONDS, RUNS = 60, 300, 30  # at most: seconds until an answer or a process, seconds and number of runs
+FINE = {"answers right", "answers 503, sent again", "connections lost, sent again", "rows right"} | {
+    f"runs of digits bulk with exit status {status}" for status in (0, 1, -signal.SIGKILL)
+}
+
+Answer = tuple[str, str]  # what is read, or why nothing is; and the version of the model
+Picture = tuple[bytes, dict[str, Answer]]  # a file, and the right answer of each route
+Seen = Counter[str]
+
+
+def pictures(seed: int) -> list[Picture]:
+    """Make small and large pictures, numbers, and bad files, each with its right answers."""
+    networks, test = Networks.load(MODEL, LINES_MODEL), held_out("test")
+    reads = {"digit": (networks.read_digit, networks.digit_model), "text": (networks.read_text, networks.lines.version)}
+    images = test.images[::500].numpy()
+    photos = [opened(render("phone-photo", image, seed, index)) for index, image in enumerate(images[:12])]
+    files = [png(Image.fromarray(image)) for image in images]
+    files += [jpeg(photo.resize((1440, 1080))) for photo in photos] + [png(photo) for photo in photos]
+    files += [png(photo.resize((1800, 1350))) for photo in photos[:2]]  # so large that they are decoded alone
+    files += [number(scene, test, seed, index)[0] for scene in ("spaced", "photo", "on-lines") for index in range(8)]
+    files += [b"text", files[0][:100]]
+
+    def answers(file: bytes | TooComplex) -> dict[str, Answer]:
+        return {kind: answer_in(cells_of(attempt(read, file), model), kind) for kind, (read, model) in reads.items()}
+
+    return [*((file, answers(file)) for file in files), (large_gif(), answers(TooComplex()))]
+
+
+def answer_in(cells: dict[str, Any], kind: str) -> Answer:
+    """Return what a row of results, or an answer of the service, says."""
+    error = cells.get("error")
+    return f"refused as {error['type'].removeprefix('/problems/')}" if error else str(cells[kind]), cells["model"]
+
+
+def large_gif() -> bytes:
+    """Make a GIF of 49 megapixels, which takes too much memory to decode."""
+    file = BytesIO()
+    Image.new("L", (7000, 7000)).save(file, "GIF")
+    return file.getvalue()
+
+
+def others(model: Path) -> list[Path]:
+    """Make two other files of a model file: a valid network, which takes digits for each other, and half of it."""
+    network = onnx.load(model)
+    graph = network.graph
+    for node in graph.node:
+        node.output[:] = ["in order" if name == "probabilities" else name for name in node.output]
+    classes = graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    order = [0, 9, *range(1, 9), *range(10, classes)]
+    graph.initializer.append(helper.make_tensor("order", onnx.TensorProto.INT64, [classes], order))
+    graph.node.append(helper.make_node("Gather", ["in order", "order"], ["probabilities"], axis=-1))
+    data = network.SerializeToString()
+    files = [model.with_name(f"{name}-{model.name}") for name in ("other", "half")]
+    for file, size in zip(files, (len(data), len(data) // 2), strict=True):
+        file.write_bytes(data[:size])
+    return files
+
+
+def processes(folder: Path, role: str = "") -> list[int]:
+    """List the processes with this folder for temporary files: those of a role, or all."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is another user's
+            is_ours = f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes()
+            if is_ours and role in ("", role_of(process)):
+                found.append(int(process.name))
+    return sorted(found)
+
+
+def role_of(process: Path) -> str:
+    """Return the role of a process, by its command line and its parent's."""
+    parent = Path("/proc", *re.findall(r"PPid:\t(\d+)", (process / "status").read_text()))
+    command, above = ((each / "cmdline").read_bytes() for each in (process, parent))
+    if b"forkserver" in command and b"forkserver" in above:
+        return "decoder"
+    if b"spawn_main" in command:
+        return "worker"
+    return "helper" if b"multiprocessing" in command else "main"
+
+
+def chosen(folder: Path, role: str, dice: random.Random) -> list[int]:
+    """Choose a process of a role, as soon as there is one, or all processes."""
+    end = time.monotonic() + PATIENCE
+    while not (pids := processes(folder, role)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return dice.sample(pids, min(1, len(pids))) if role else pids
+
+
+def send(signal_number: int, pids: list[int]) -> None:
+    """Send a signal to processes, of which some may have ended."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal_number)
+
+
+def kill(folder: Path, role: str, dice: random.Random) -> bool:
+    """Kill a process; return whether there was one."""
+    pids = chosen(folder, role, dice)
+    send(signal.SIGKILL, pids)
+    return bool(pids)
+
+
+def suspend(folder: Path, role: str, seconds: float, dice: random.Random) -> bool:
+    """Suspend a process, or all; return whether there was one."""
+    pids = chosen(folder, role, dice)
+    send(signal.SIGSTOP, pids)
+    try:
+        time.sleep(seconds)
+    finally:
+        send(signal.SIGCONT, pids)
+    return bool(pids)
+
+
+def replace(model: Path, other: Path, dice: random.Random) -> bool:
+    """Overwrite a model file in place, as `cp` does, and restore it; return whether a job was running."""
+    first, pids = model.read_bytes(), chosen(model.parent / "bulk", "decoder", dice)
+    shutil.copyfile(other, model)
+    time.sleep(REPLACED_SECONDS)
+    model.write_bytes(first)
+    return bool(pids)
+
+
+def inflict(faults: list[partial[bool]], pause: float, over: Event, dice: random.Random) -> Seen:
+    """Inflict faults in random order, until all is over."""
+    seen = Seen()
+    for fault in dice.sample(faults, len(faults)):
+        if over.wait(dice.expovariate(1 / pause)):
+            break
+        typer.echo(" ".join([time.strftime("%X"), fault.func.__name__, *map(str, fault.args)]), err=True)
+        seen["faults without a process"] += not fault(dice)
+    return seen
+
+
+def ask(sent: list[Picture], over: Event, dice: random.Random) -> Seen:
+    """Send pictures to the service, and compare the answers."""
+    seen = Seen()
+    with httpx2.Client(base_url=URL, timeout=PATIENCE) as client:
+        while not over.wait(dice.expovariate(1 / REQUEST_PAUSE)):
+            (file, answers), kind = dice.choice(sent), dice.choice([*ROUTES])
+            seen += answered(client, kind, file, answers[kind])
+    return seen
+
+
+def answered(client: httpx2.Client, kind: str, file: bytes, right: Answer) -> Seen:
+    """Send a picture until it is answered, and compare the answer."""
+    seen, end = Seen(), time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        try:
+            response = client.post(ROUTES[kind], content=file)
+        except httpx2.TransportError:
+            seen["connections lost, sent again"] += 1
+            time.sleep(0.5)
+            continue
+        if response.status_code != 503:
+            body = response.json()
+            cells = body if response.is_success else {"error": body, "model": right[1]}
+            return seen + compared("answers", answer_in(cells, kind), right)
+        seen["answers 503, sent again"] += 1
+        time.sleep(float(response.headers["retry-after"]))
+    return seen + Seen(["pictures not answered"])
+
+
+def compared(things: str, found: Answer, right: Answer) -> Seen:
+    """Say whether an answer is right, wrong, or refused."""
+    verdict = found[0] if found[0].startswith("refused") else "wrong"
+    return Seen([f"{things} {'right' if found == right else verdict}"])
+
+
+def read_folders(folder: Path, sent: list[Picture], turns: Iterable[int], over: Event) -> Seen:
+    """Let `digits bulk` read folder after folder, with the same results."""
+    seen, paths = Seen(), set[str]()
+    for turn in turns:
+        (place := folder / "pictures" / f"{turn:03}").mkdir(parents=True)
+        for index, (file, _) in enumerate(sent):
+            (path := place / f"{index:04}.png").write_bytes(file)
+            paths.add(str(path))
+        for kind in ROUTES:
+            seen += completed(folder, kind)
+            seen["rows lost"] += len(paths - {each["path"] for each in rows(folder / kind)})
+        if over.is_set():
+            break
+    return seen
+
+
+def completed(folder: Path, kind: str) -> Seen:
+    """Run `digits bulk` again and again, until its exit status is 0."""
+    seen, options = Seen(), ["--workers", "2", "--rows-per-file", "80", *(["--read"] if kind == "text" else [])]
+    command = [str(BIN / "digits"), "bulk", str(folder / "pictures"), str(folder / kind), *options]
+    environment = {**os.environ, "TMPDIR": str(folder / "bulk")}
+    for _ in range(RUNS):
+        try:
+            status = subprocess.run(command, env=environment, timeout=RUN_SECONDS).returncode
+        except subprocess.TimeoutExpired as error:
+            status = f"none after {error.timeout} s"
+        seen[f"runs of digits bulk with exit status {status}"] += 1
+        if status == 0:
+            return seen
+    return seen + Seen(["jobs not completed"])
+
+
+def rows(results: Path) -> list[dict[str, Any]]:
+    """Load the rows of `digits bulk`."""
+    return ds.dataset(results).to_table(columns=["path", *ROUTES, "model", "error"]).to_pylist()
+
+
+def compared_rows(folder: Path, sent: list[Picture]) -> Seen:
+    """Compare all rows."""
+    seen = Seen()
+    for kind in ROUTES:
+        found = rows(folder / kind)
+        for each in found:
+            picture = sent[int(Path(each["path"]).stem) % len(sent)]
+            seen += compared("rows", answer_in(each, kind), picture[1][kind])
+        seen["rows doubled"] += len(found) - len({each["path"] for each in found})
+    return seen
+
+
+def left(folder: Path) -> Seen:
+    """Count the processes that are left after 20 s, and temporary files."""
+    end = time.monotonic() + 20
+    while (pids := processes(folder / "serve") + processes(folder / "bulk")) and time.monotonic() < end:
+        time.sleep(0.1)
+    files = [path for pattern in ("serve/*", "bulk/*", "digit/.*", "text/.*") for path in folder.glob(pattern)]
+    ours = [path for path in files if not path.name.startswith("pymp-")]  # Python's own, of processes that were killed
+    return Seen({"processes left": len(pids), "temporary files left": len(ours)})
+
+
+def watch(folder: Path, kills: int, suspensions: int, replacements: int, seed: int) -> Seen:
+    """Inflict faults on a service and a job while both read; count what is seen."""
+    sent, over, *dice = pictures(seed), Event(), *(random.Random(seed + n) for n in range(2 + CLIENTS))  # noqa: S311
+    models = [Path(shutil.copy(model, folder)) for model in (MODEL, LINES_MODEL)]
+    for name in ("serve", "bulk"):
+        (folder / name).mkdir()
+    os.environ |= {"DIGITS_MODEL": f"{models[0]}", "DIGITS_LINES_MODEL": f"{models[1]}", "TMPDIR": f"{folder}/serve"}
+    killed, suspended = islice(cycle(KILLED), kills), islice(cycle(SUSPENDED), suspensions)
+    replaced = islice(cycle([(model, other) for model in models for other in others(model)]), replacements)
+    changes = [partial(replace, *files) for files in replaced]
+    faults = [partial(kill, folder / whose, *which) for whose, *which in killed]
+    faults += [partial(suspend, folder / whose, *which) for whose, *which in suspended]
+    cores = ",".join(map(str, os.sched_getaffinity(0)))
+    with running([*SERVE, "--workers", "2"], cores=cores) as (server, _), ThreadPoolExecutor(CLIENTS + 4) as pool:
+        seen = read_folders(folder, sent, [0], over)  # undisturbed, so that the results are those of the first models
+        work = [pool.submit(ask, sent, over, each) for each in dice[2:]]
+        work.append(pool.submit(read_folders, folder, COPIES * sent, count(1), over))
+        inflicting = [pool.submit(inflict, faults, PROCESS_PAUSE, over, dice[0])]
+        inflicting.append(pool.submit(inflict, changes, MODEL_PAUSE, over, dice[1]))
+        try:
+            while not all(each.done() for each in inflicting) and server.poll() is None:
+                time.sleep(0.1)
+            seen["the service ended"] += server.poll() is not None
+        finally:
+            over.set()
+        seen = sum((each.result() for each in work + inflicting), seen)
+        server.terminate()
+        return seen + compared_rows(folder, sent) + left(folder)
+
+
+def main(
+    kills: Annotated[int, typer.Option(min=0, help="Processes to kill.")] = 20,
+    suspensions: Annotated[int, typer.Option(min=0, help="Suspensions of processes.")] = 5,
+    replacements: Annotated[int, typer.Option(min=0, help="Replacements of model files.")] = 5,
+    seed: Annotated[int, typer.Option(help="Random seed for the pictures and the faults.")] = 0,
+) -> None:
+    """Break a running service and a running `digits bulk`, and check that nothing goes wrong."""
+    if sys.platform != "linux":
+        raise SystemExit("This needs Linux, whose /proc lists the processes.")
+    with TemporaryDirectory(prefix="faults-") as name:
+        seen = watch(Path(name), kills, suspensions, replacements, seed)
+    header("what", "times")
+    for what, times in sorted(seen.items(), key=lambda each: (each[0] not in FINE, each)):
+        row([what, f"{times:,}"])
+    wrong = sum(times for what, times in seen.items() if what not in FINE)
+    typer.echo(f"{wrong:,} things went wrong.")
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    typer.run(main)
