@@ -338,6 +338,21 @@ def test_a_picture_that_crashes_its_process_is_blamed_at_once(crash, pool):
     pool.on_kill.assert_called_once_with()
 
 
+@linux
+@pytest.mark.parametrize("kills", [1, 2])
+def test_processes_that_are_killed_as_they_start_are_replaced(kills, pool):
+    async def start_and_read() -> Reading:
+        before, starting = pids(), asyncio.ensure_future(pool.start())
+        while len(started := [*(pids() - before)]) < 2:
+            await asyncio.wait([starting], timeout=0.02)
+        for pid in started[:kills]:
+            os.kill(pid, signal.SIGKILL)
+        await starting
+        return await read(pool, PHOTO)
+
+    assert asyncio.run(start_and_read()).digit == 7
+
+
 def test_processes_that_start_later_have_the_same_networks(tmp_path):
     own = [Path(shutil.copy(file, tmp_path)) for file in MODELS]
     networks = Networks.load(*own)

@@ -197,9 +197,9 @@ class Decoders:
         """Start the processes, and wait until all have loaded the networks."""
         pool, ready = await self.working_pool(), set[int]()
         while len(ready) < self.count and pool.active:
-            ready |= {
-                *await asyncio.gather(*(asyncio.wrap_future(pool.schedule(pid_later)) for _ in range(self.count)))
-            }
+            calls = [asyncio.wrap_future(pool.schedule(pid_later)) for _ in range(self.count)]
+            answers = await asyncio.gather(*calls, return_exceptions=True)  # a process may be killed meanwhile
+            ready |= {pid for pid in answers if isinstance(pid, int)}
 
     def close(self) -> None:
         """Terminate all processes, even busy ones."""
