@@ -154,6 +154,21 @@ def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
     return sheet.resize((scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC)
 
 
+def page(*lines: Sequence[np.ndarray], size: tuple[int, int], scale: int = 1) -> Image.Image:
+    """Write lines of digits at the upper left of an empty page of this width and height."""
+    sheet = Image.new("L", size, 255)
+    sheet.paste(number(*lines, scale=scale), (20, 20))
+    return sheet
+
+
+def speckled(sheet: Image.Image) -> Image.Image:
+    """Add 1,200 black specks, 3 pixels wide, of which about 700 stay apart."""
+    levels, rng = np.asarray(sheet).copy(), np.random.default_rng(0)
+    for row, column in zip(*(rng.integers(0, side - 3, 1200) for side in levels.shape), strict=True):
+        levels[row : row + 3, column : column + 3] = 0
+    return Image.fromarray(levels)
+
+
 def labelled_numbers(folder: Path, labels: dict[str, str], digits: np.ndarray) -> Path:
     """Write a folder of pictures of numbers, four digits in each line of a label, and its labels.csv."""
     (folder / "images").mkdir(parents=True)

@@ -34,6 +34,7 @@ from support import (
     encode,
     invoked,
     number,
+    page,
     serving,
     tool,
     until,
@@ -208,6 +209,21 @@ def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     assert "has 2 pages: choose one of them" in text()
     (answer,) = lines_of(invoked("predict", path, "--page", 1, "--json", *where))
     assert answer["digit"] == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("read", "There is too much writing or noise in the picture: "),
+        ("read --local", "There is too much writing or noise in the picture: "),
+        ("bulk --read", "1 too-much-writing"),
+    ],
+)
+def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, command, message):
+    (tmp_path / "page.png").write_bytes(encode(page(*digits[:120].reshape(40, 3, 28, 28), size=(1400, 2000))))
+    where = [tmp_path / "results"] if "bulk" in command else []
+    done = invoked(*command.split(), tmp_path, *where, DIGITS_URL=url)
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("command", ["read", "read --local", "bulk --read"])

@@ -5,13 +5,27 @@ import time
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from app.inference.text import read_text
 from app.preprocess.decode import open_image
 from app.preprocess.errors import NotAnImage
 from app.preprocess.maps import Box
-from support import MAX_PIXELS, MINUS, POINT, WAYS, assert_problem, encode, flat, letter, levels_of, number, turned_jpeg
+from support import (
+    MAX_PIXELS,
+    MINUS,
+    POINT,
+    WAYS,
+    assert_problem,
+    encode,
+    flat,
+    letter,
+    levels_of,
+    number,
+    page,
+    speckled,
+    turned_jpeg,
+)
 
 DIGIT_FIELDS = ["digit", "confidence", "probabilities", "legibility", "box"]
 
@@ -120,6 +134,7 @@ CROWDED = {  # and whether there is too much
     "40 lines": (lambda digits: number(*digits[:80].reshape(40, 2, 28, 28), scale=1), True),
     "640 digits": (lambda digits: number(*np.resize(digits, (40, 16, 28, 28)), scale=1), True),
 }
+TOO_MUCH = "There is too much writing or noise in the picture: crop it to fewer lines, or send it sharper."
 
 
 @pytest.mark.slow
@@ -131,11 +146,58 @@ def test_an_answer_is_limited_however_full_the_picture(client, digits, name):
     assert time.perf_counter() - started < 8
     if is_too_much:
         assert_problem(answer, 422, "too-much-writing", "/read")
-        assert answer.json()["detail"] == "There is too much writing or noise in the picture: crop it and try again."
+        assert answer.json()["detail"] == TOO_MUCH
     else:
         lines = answer.json()["lines"]
         assert len(lines) <= 32
         assert all(len(line["digits"]) <= 64 and (line["digits"] or line["marks"]) for line in lines)
+
+
+OVER_A_LIMIT = {
+    "40 lines on a page": lambda digits: page(*digits[:120].reshape(40, 3, 28, 28), size=(1400, 2000)),
+    "40 lines on a strip": lambda digits: number(*digits[:80].reshape(40, 2, 28, 28), scale=1),
+    "625 digits": lambda digits: number(*np.resize(digits, (25, 25, 28, 28)), scale=1),
+    "100 digits in a line": lambda digits: page(digits[::5], size=(2600, 400)),
+}
+OPTIONS = ["", "?rotate=auto", "?length=4", "?characters=01234567", "?marks=false", "?page=1", "?min_confidence=0.5"]
+
+
+@pytest.mark.parametrize("query", OPTIONS)
+@pytest.mark.parametrize("name", OVER_A_LIMIT)
+def test_too_much_writing_is_a_problem_however_it_is_asked(client, digits, name, query):
+    answer = client.post(f"/read{query}", content=encode(OVER_A_LIMIT[name](digits)))
+    assert_problem(answer, 422, "too-much-writing", "/read")
+    assert answer.json()["detail"] == TOO_MUCH
+
+
+def test_lines_that_look_like_a_1_from_afar_are_too_much_writing(client, digits):
+    grey = page(*digits[:160].reshape(40, 4, 28, 28), size=(1000, 1980)).resize((700, 700), Image.Resampling.BOX)
+    answer = client.post("/read", content=encode(grey.point(lambda level: level * 235 // 255)))
+    assert_problem(answer, 422, "too-much-writing", "/read")
+
+
+def test_a_number_is_read_among_more_specks_than_there_may_be_pieces_of_writing(client, digits):
+    assert read(client, encode(speckled(number(digits[[350, 120, 0]], scale=4))))["text"] == "720"
+
+
+def test_digits_that_are_seen_but_not_read_make_an_empty_text_unsure(client, digits):
+    column = encode(page(*digits[:500:25].reshape(20, 1, 28, 28), size=(1600, 2000), scale=2))
+    assert_problem(client.post("/read?min_confidence=0.5", content=column), 422, "not-sure", "/read")
+
+
+def test_an_empty_ruled_page_is_read_as_empty(client):
+    ruled = Image.new("L", (600, 800), 255)
+    for row in range(15, 800, 15):
+        ImageDraw.Draw(ruled).line((0, row, 600, row), fill=120)
+    answer = read(client, encode(ruled))
+    assert answer["text"] == ""
+    assert answer["confidence"] > 0.7
+
+
+def test_a_page_is_read_if_only_its_columns_are_too_many(client, digits):
+    """On its side, it has 35 lines."""
+    wide = encode(number(*digits[:500:7][:70].reshape(2, 35, 28, 28), scale=2))
+    assert read(client, wide, "?rotate=auto")["text"] == read(client, wide)["text"] != ""
 
 
 @pytest.mark.parametrize("turn", [0, 90, 180, 270])

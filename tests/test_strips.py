@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageOps
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box
 from app.preprocess.strips import NARROWEST, WIDER, Proposal, Strip, proposals, strip_side
-from support import encode, number, picture_from_bytes
+from support import encode, number, page, picture_from_bytes, speckled
 
 HEIGHT = 40  # of the strips
 
@@ -78,12 +78,44 @@ def test_a_narrow_digit_is_widened_by_the_background():
 
 @pytest.mark.parametrize(
     ("rows", "columns", "is_refused"),
-    [(40, 2, True), (20, 2, False), (1, 150, True), (1, 30, False), (40, 40, False)],
+    [
+        (40, 2, True),
+        (20, 2, False),
+        (1, 150, True),
+        (1, 30, False),
+        (40, 40, True),  # this and those below may be one line, by the picture's shape
+        (33, 20, True),
+        (32, 12, False),
+        (25, 25, True),
+    ],
 )
-def test_too_much_writing_is_refused_unless_the_picture_may_be_one_line(digits, rows, columns, is_refused):
+def test_more_than_32_lines_600_pieces_or_a_line_of_80_heights_are_refused(digits, rows, columns, is_refused):
     sheet = number(*np.resize(digits, (rows, columns, 28, 28)), scale=1)
     if is_refused:
         with pytest.raises(TooMuchWriting):
             proposed(sheet)
     else:
         assert proposed(sheet)
+
+
+def test_too_much_writing_is_not_proposed_as_one_line(digits):
+    """Seen from afar, lines of writing look like a 1."""
+    sheet = page(*digits[:120].reshape(40, 3, 28, 28), size=(1400, 2000))
+    with pytest.raises(TooMuchWriting):
+        next(proposals(picture_from_bytes(encode(sheet), 640), HEIGHT))
+
+
+def test_a_number_among_many_specks_is_proposed_as_one_line_before_too_much_writing_is_refused(digits):
+    picture = picture_from_bytes(encode(speckled(number(digits[[350, 120, 0]], scale=4))), 640)
+    lengths = []
+    with pytest.raises(TooMuchWriting):
+        lengths.extend(len(proposal) for proposal in proposals(picture, HEIGHT))
+    assert {*lengths} == {1}
+
+
+@pytest.mark.parametrize("apart", [15, 20, 60])
+def test_printed_lines_are_no_writing(apart):
+    ruled = Image.new("L", (600, 800), 255)
+    for row in range(apart, 800, apart):
+        ImageDraw.Draw(ruled).line((0, row, 600, row), fill=120)
+    assert all(len(proposal) == 1 for proposal in proposed(ruled))

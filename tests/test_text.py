@@ -243,5 +243,27 @@ def test_a_line_of_too_many_digits_is_refused(proposals):
         read(*proposals)
 
 
+def test_too_much_writing_is_refused_unless_something_is_read_before():
+    network, strips = network_of(("12",), ("",))
+
+    def crowded(*read: Proposal) -> Iterator[Proposal]:
+        yield from read
+        raise TooMuchWriting
+
+    assert text_of(crowded(*strips), network).text == "12"
+    for nothing in (), strips[1:]:
+        with pytest.raises(TooMuchWriting):
+            text_of(crowded(*nothing), network)
+
+
+def test_an_empty_text_is_unsure_if_another_reading_has_digits():
+    """Each line beside the first one counts against a reading, and so those of one digit may not count at all."""
+    column = ("1", "2", "3", "4")
+    assert read(("",)).confidence > 0.8
+    found = read(("",), column)
+    assert found.text == ""
+    assert found.confidence < 0.1
+
+
 def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():
     assert read(("-1 2.5", "-", "7")).digits_only().text == "125\n7"

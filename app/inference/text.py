@@ -24,6 +24,8 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Proposal, proposals, strip_side
 
 LINE = 0.5  # cost of a further line, in symbols
+PAGE = 5  # lines from which their digits are too small in one strip of the whole picture
+LEAST_WEIGHT = 0.5  # of a text in one direction, if there is too much writing in another
 SURE = 0.95  # probability of a text from which no further proposal is read
 Hypothesis = tuple[Transcript, ...]  # to read a proposal: a transcript for each of its lines
 
@@ -122,9 +124,9 @@ class Text(NamedTuple):
         return "\n".join(line.text for line in self.lines)
 
     @property
-    def signs(self) -> int:
-        """The number of digits and marks."""
-        return sum(len(line.digits) + len(line.marks) for line in self.lines)
+    def weight(self) -> float:
+        """The number of digits and marks, multiplied by the confidence."""
+        return self.confidence * sum(len(line.digits) + len(line.marks) for line in self.lines)
 
     def digits_only(self) -> "Text":
         """Return the text without marks and spaces, and without the lines that have no digits."""
@@ -176,16 +178,17 @@ def read_text(
     image = open_image(data, max_pixels, page=page)
     picture = decode_image(image, strip_side(image.size))
     watch.end("decode")
-    texts = []
+    texts, is_too_much = [], False
     for turn in turns:
         try:
             found = proposals(picture.turned(turn), network.form.height)
             texts.append(text_of(found, network, length, alternatives, characters)._replace(turn=turn))
             watch.end("inference")
         except TooMuchWriting:  # perhaps not in another direction
-            if not texts and turn == turns[-1]:
-                raise
-    text = max(texts, key=lambda text: text.confidence * text.signs)
+            is_too_much = True
+    text = max(texts, key=lambda text: text.weight, default=Text((), 0.0))
+    if is_too_much and text.weight < LEAST_WEIGHT:
+        raise TooMuchWriting
     if length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
@@ -219,10 +222,10 @@ def text_of(
     Raises
     ------
     TooMuchWriting
-        Nothing is read but lines of more than MAX_DIGITS digits.
+        There is too much writing for proposals, or in a line more than MAX_DIGITS digits, and nothing else is read.
     """
     found = hypotheses_of(proposals, network, length, characters)
-    best = max(found, key=score, default=())
+    best = max(found, key=lambda each: (score(each), len(each) >= PAGE), default=())
     agreed = agreement(best, found)
     lines = tuple(line_of(line, alternatives, agreed) for line in best if line.signs)
     return Text(lines, network.form.calibrated(agreed * certainty(best)))
@@ -231,18 +234,21 @@ def text_of(
 def hypotheses_of(
     proposals: Iterable[Proposal], network: LineNetwork, length: int | None, characters: str | None
 ) -> list[Hypothesis]:
-    """Read proposals until the network is sure; raise TooMuchWriting if only lines of too many digits are read."""
+    """Read proposals until the network is sure; raise TooMuchWriting if there is too much, and nothing else is read."""
     found = list[Hypothesis]()
-    is_too_long = False
-    for proposal in proposals:
-        hypothesis = hypothesis_of(proposal, network, length, characters)
-        if any(digits_in(line) > MAX_DIGITS for line in hypothesis):
-            is_too_long = True
-        elif hypothesis:
-            found.append(hypothesis)
-            if is_sure(hypothesis):
-                break
-    if is_too_long and not any(map(signs_in, found)):
+    is_too_much = False
+    try:
+        for proposal in proposals:
+            hypothesis = hypothesis_of(proposal, network, length, characters)
+            if any(digits_in(line) > MAX_DIGITS for line in hypothesis):
+                is_too_much = True
+            elif hypothesis:
+                found.append(hypothesis)
+                if is_sure(hypothesis):
+                    break
+    except TooMuchWriting:
+        is_too_much = True
+    if is_too_much and not any(map(signs_in, found)):
         raise TooMuchWriting
     return found
 
@@ -293,7 +299,13 @@ def certainty(hypothesis: Hypothesis) -> float:
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
+    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs.
+
+    If the best one reads nothing, it is the probability that the digits and marks of another's least doubtful line are
+    not there.
+    """
+    if not signs_in(best):
+        return min((1 - line.confidence for each in found for line in each if line.signs), default=1.0)
     others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
     return score(best) / (score(best) + others) if others else 1.0
 

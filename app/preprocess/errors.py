@@ -55,7 +55,8 @@ class TooMuchWriting(PreprocessError):
     """There is more writing in the picture, or noise that looks like writing, than the limits allow."""
 
     def __init__(
-        self, message: str = "There is too much writing or noise in the picture: crop it and try again."
+        self,
+        message: str = "There is too much writing or noise in the picture: crop it to fewer lines, or send it sharper.",
     ) -> None:
         super().__init__(message)
 

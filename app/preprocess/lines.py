@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 MAX_COMPONENTS, MAX_LINES, MAX_LENGTH = 600, 32, 80
+FLAT = 20  # width of a printed line's components over their height, and its length in heights for each of them
 SPECK, SMALL = 0.1, 0.4  # size of ignored components, and height of lines, as fractions of the median height
 MIN_OVERLAP = 0.4  # vertical overlap of a component and the last two of its line, over the smaller height
 MIN_TILTED, MIN_LENGTH = 3, 3  # components, and length in digit heights, from which the tilt is measured
@@ -35,8 +36,13 @@ class Line(NamedTuple):
     height: float
     tilt: float = 0.0
 
+    @property
+    def length(self) -> float:
+        """Length in digit heights."""
+        return (self.right - self.left) / self.height
 
-def lines_of(box: Floats, mass: Floats) -> list[Line]:
+
+def lines_of(box: Floats, mass: Floats) -> list[Line] | None:
     """Group components into lines of writing, from top to bottom.
 
     Parameters
@@ -48,20 +54,27 @@ def lines_of(box: Floats, mass: Floats) -> list[Line]:
 
     Returns
     -------
-    list of Line
-        Empty if there are more than MAX_COMPONENTS components or MAX_LINES lines, or one is longer than MAX_LENGTH
-        heights, which is probably noise.
+    list of Line or None
+        Without printed lines. None if there are more than MAX_COMPONENTS components or MAX_LINES lines, or a line is
+        longer than MAX_LENGTH heights.
     """
     kept = (box[:, [1, 3]] - box[:, [0, 2]]).max(axis=1) >= SPECK * typical_height(box, mass)
     if np.count_nonzero(kept) > MAX_COMPONENTS:
-        return []
+        return None
     kept[kept] = ~surrounding(box[kept])
     box, mass = box[kept], mass[kept]
     lowest = SMALL * typical_height(box, mass)
-    lines = [line_of(box[row], mass[row]) for row in sorted(grouped(box), key=lambda row: box[row, :2].mean())]
-    lines = [line for line in lines if line.bottom - line.top >= lowest]
-    are_short = all(line.right - line.left <= MAX_LENGTH * line.height for line in lines)
-    return lines if are_short and len(lines) <= MAX_LINES else []
+    rows = sorted(grouped(box), key=lambda row: box[row, :2].mean())
+    found = [(line_of(box[row], mass[row]), box[row]) for row in rows]
+    lines = [line for line, own in found if line.bottom - line.top >= lowest and not is_printed(line, own)]
+    are_short = all(line.length <= MAX_LENGTH for line in lines)
+    return lines if are_short and len(lines) <= MAX_LINES else None
+
+
+def is_printed(line: Line, box: Floats) -> bool:
+    """Return whether a line is a printed one, given its components: they are flat, or few for its length."""
+    top, bottom, left, right = box.sum(axis=0)
+    return bool(right - left > FLAT * (bottom - top) or line.length > max(MAX_LENGTH, FLAT * len(box)))
 
 
 def surrounding(box: Floats) -> NDArray[np.bool_]:

@@ -27,6 +27,8 @@ MAX_STRIPS = 40  # of all proposals together
 # Larger pictures are downscaled to about this many pixels, and to find their ink, to fewer.
 PIXELS, INK_PIXELS = 640 * 640, 200 * 200
 MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
+# Height of ink that can be read in a strip of the whole picture, over the picture's, and the least share of such ink.
+LARGE, MIN_LARGE = 1 / 8, 0.1
 LEVEL = 0.3  # ink threshold
 WIDER = 1.3  # slender digits in a row are told apart better if they are wider
 MARGIN, END_MARGIN = 0.2, 0.3  # above and below a line of ink, and at its ends, in digit heights
@@ -77,24 +79,27 @@ def proposals(picture: Picture, height: int) -> Iterator[Proposal]:
     Raises
     ------
     TooMuchWriting
-        The picture is no line itself, and there is more writing in it, or noise, than can be read.
+        There is more writing in the picture, or noise, than `lines_of` allows. If the picture may still be one line, it
+        is proposed before, with its variants.
     """
     grey = grey_of(picture)
     cut = partial(strip_of, grey, picture=picture, fill=ground_of(grey), strip_height=height)
-    found = [[line] for line in whole(grey)]
-    yield from ((cut(line),) for (line,) in found)
-    has_ink = False
-    for box, mass in components(grey):
-        has_ink |= len(box) > 0
-        lines = [with_margin(line) for line in lines_of(box, mass)]
-        if lines and lines not in found and len(lines) + sum(map(len, found)) <= MAX_STRIPS:
-            found.append(lines)
-            yield tuple(map(cut, lines))
-    if has_ink and not found:
+    shown, ink = whole(grey), [*components(grey)]
+    written = [lines_of(box, mass) for box, mass in ink]
+    is_too_much = None in written and not any(written)
+    if is_too_much and not has_large_ink(*ink[0], grey.height):
         raise TooMuchWriting
-    yield from ((cut(line, stretch=WIDER),) for line in whole(grey))
+    yield from ((cut(line),) for line in shown)
+    found: list[list[Line]] = []
+    for lines in written:
+        if lines and lines not in found and len(shown) + sum(map(len, [*found, lines])) <= MAX_STRIPS:
+            found.append(lines)
+            yield tuple(cut(with_margin(line)) for line in lines)
+    yield from ((cut(line, stretch=WIDER),) for line in shown)
     if (clean := without_printed_lines(grey)) is not None:
         yield from ((strip_of(clean, line, picture, ground_of(clean), height),) for line in whole(clean))
+    if is_too_much:
+        raise TooMuchWriting
 
 
 def strips_of_digit(picture: Picture, box: Box, height: int) -> list[Strip]:
@@ -157,6 +162,11 @@ def components(grey: Image.Image) -> Iterator[tuple[Floats, Floats]]:
             yield box[1:], found.mass[1:]
             if not found.is_whole[1:].all():
                 yield box[found.is_whole], found.mass[found.is_whole]
+
+
+def has_large_ink(box: Floats, mass: Floats, height: int) -> bool:
+    """Return whether some ink, given its components, is high enough to be read in a strip of the whole image."""
+    return bool(mass[box[:, 1] - box[:, 0] >= LARGE * height].sum() >= MIN_LARGE * mass.sum())
 
 
 def with_margin(line: Line) -> Line:
