@@ -33,7 +33,7 @@ PAGE = Path(__file__).parent / "page"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application and load its models; raise ModelError if a model file cannot be served."""
     settings = settings or Settings()
-    networks = Networks.load(settings.model, settings.lines_model)
+    networks = Networks.load(settings.model, settings.lines_model, settings.second_opinion)
     metrics = Metrics(networks.about)
     draining = Draining()
 

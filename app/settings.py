@@ -36,6 +36,9 @@ class Settings(BaseSettings):
 
     model: Path = Field(default=shipped("digits.onnx"), description="Path of the model file that reads single digits.")
     lines_model: Path = Field(default=shipped("lines.onnx"), description="Path of the model file that reads numbers.")
+    second_opinion: bool = Field(
+        default=True, description="Whether the network for numbers is asked about doubtful digits too."
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on. 0.0.0.0 listens on all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
     workers: int = Field(

@@ -8,7 +8,7 @@ What the card says of the files' origin and training is in their metadata.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from string import Template
@@ -23,10 +23,10 @@ from PIL import Image
 from torch import Generator
 from tqdm import tqdm
 
-from app.inference.classifier import CLASSES, Classifier, ModelError
+from app.inference.classifier import CLASSES, ModelError
 from app.inference.ctc import best_path, symbols_of
 from app.inference.lines import LineNetwork
-from app.inference.reading import read_digit
+from app.inference.networks import Networks
 from measuring import LinesModel, Model, percent
 from training import data
 from training.alphabet import CHARACTERS
@@ -57,23 +57,27 @@ COLUMNS = 10  # of the plot of mistakes
 BINS = 15  # of equal width, for the calibration
 
 
-def report(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> str:
-    """Format the results as a Markdown table."""
+def report(labels: NDArray[np.int64], alone: NDArray[np.float32], both: NDArray[np.float32]) -> str:
+    """Format a Markdown table of what probabilities (N, 10) are worth: the dense network alone, and both together."""
+    rows = [*zip(facts(labels, alone), facts(labels, both), strict=True)]
+    return table([("", "digits.onnx alone", "with lines.onnx"), *((*first, second) for first, (_, second) in rows)])
+
+
+def facts(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Iterator[tuple[str, str]]:
+    """Yield the names and values of what is measured."""
     wrong = probabilities.argmax(axis=1) != labels
-    rows = [
-        ("Test error", percent(int(wrong.sum()), len(labels))),
-        ("Errors on images whose label is not disputed", len(np.setdiff1d(np.flatnonzero(wrong), DISPUTED))),
-        ("Calibration (ECE)", f"{calibration_error(calibration(probabilities.max(axis=1), ~wrong)):.2%}"),
-    ]
+    yield "Test error", percent(int(wrong.sum()), len(labels))
+    yield "Errors on images whose label is not disputed", f"{len(np.setdiff1d(np.flatnonzero(wrong), DISPUTED))}"
+    yield "Calibration (ECE)", f"{calibration_error(calibration(probabilities.max(axis=1), ~wrong)):.2%}"
     for digit in range(CLASSES):
         some = wrong[labels == digit]
-        rows.append((f"Error on {digit}", f"{some.mean():.2%} ({some.sum()} of {len(some):,})"))
-    return table(rows)
+        yield f"Error on {digit}", f"{some.mean():.2%} ({some.sum()} of {len(some):,})"
 
 
-def table(rows: Iterable[tuple[str, object]]) -> str:
-    """Format rows of a Markdown table without a header."""
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)])
+def table(rows: Sequence[Sequence[object]]) -> str:
+    """Format rows of a Markdown table, of which the first is the header."""
+    lines = [f"| {' | '.join(map(str, row))} |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
 def calibration(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -92,7 +96,7 @@ def calibration_error(bins: NDArray[np.float64]) -> float:
 
 def origin_report(metadata: Mapping[str, str]) -> str:
     """Format where the line network comes from as a Markdown table."""
-    return table((title, metadata[name]) for name, title in ORIGIN.items() if name in metadata)
+    return table([("", ""), *((title, metadata[name]) for name, title in ORIGIN.items() if name in metadata)])
 
 
 def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str:
@@ -173,12 +177,15 @@ def main(
     if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith("# Model card"):
         raise SystemExit(f"{card} is not a model card: move the model into a folder of its own, for its card.")
     try:
-        classifier, network = Classifier(model), LineNetwork(lines_model)
+        networks = Networks.load(model, lines_model)
         test = data.load(root, train=False)
     except (ModelError, data.DataMissing) as error:
         raise SystemExit(str(error)) from error
-    images = tqdm(test.images.numpy(), unit="image", disable=None)
-    readings = [read_digit(png(Image.fromarray(image)), classifier) for image in images]
+    files = [png(Image.fromarray(image)) for image in test.images.numpy()]
+    alone, readings = (
+        [each.read_digit(file) for file in tqdm(files, unit="image", disable=None)]
+        for each in (networks.alone, networks)
+    )
     labels, probabilities = test.labels.numpy(), np.stack([reading.probabilities for reading in readings])
     read, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = sorted(np.flatnonzero(read != labels), key=lambda index: -confidence[index])
@@ -186,19 +193,23 @@ def main(
     plot_calibration(confidence, read == labels, folder / "calibration.png")
     titles = [f"{labels[index]} as {read[index]}" for index in wrong]
     plot_mistakes([readings[index].frame for index in wrong], titles, folder / "mistakes.png")
-    digits_report, lines_report = report(labels, probabilities), line_report(network, test)
-    card.write_text(card_text(classifier, network, digits_report, lines_report), encoding="utf-8")
+    digits_report = report(labels, np.stack([reading.probabilities for reading in alone]), probabilities)
+    asked = sum(reading.has_second_opinion for reading in readings)
+    lines_report = line_report(networks.lines, test)
+    card.write_text(card_text(networks, digits_report, asked / len(files), lines_report), encoding="utf-8")
     typer.echo(f"{digits_report}\n\nLine network: {lines_report}.\n\nWrote the model card to {card}.")
 
 
-def card_text(classifier: Classifier, network: LineNetwork, digits_report: str, lines_report: str) -> str:
+def card_text(networks: Networks, digits_report: str, asked: float, lines_report: str) -> str:
     """Fill in the template of the model card."""
+    classifier, network, _ = networks
     values = {
         **classifier.about,
         **{f"lines_{name}": value for name, value in network.about.items()},
         "onnxruntime": version("onnxruntime"),
         "torch": version("torch"),
         "report": digits_report,
+        "asked": f"{asked:.1%}",
         "lines_height": str(network.form.height),
         "origin": origin_report(network.metadata),
         "validation_lines": f"{VALIDATION_LINES:,}",

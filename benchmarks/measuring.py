@@ -20,11 +20,6 @@ LinesModel = Annotated[Path, typer.Option(help="The line network.")]
 class Served(Networks):
     """The served networks, with their answers to pictures that may be refused."""
 
-    @property
-    def alone(self) -> "Served":
-        """The same without the line network's second opinion on digits."""
-        return self._replace(opinion=None)
-
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:

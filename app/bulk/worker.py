@@ -53,7 +53,7 @@ class Worker:
         self.settings = settings
         self.seconds = seconds
         self.logged: set[type[Exception]] = set()
-        networks = Networks.load(settings.model, settings.lines_model)
+        networks = Networks.load(settings.model, settings.lines_model, settings.second_opinion)
         model = networks.digit_model if self.is_of_digits else networks.lines.version
         if model != destination.model:
             files = f"{settings.model} or {settings.lines_model}" if self.is_of_digits else settings.lines_model

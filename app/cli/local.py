@@ -19,7 +19,7 @@ class Local:
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
         self.settings = settings
-        self.networks = Networks.load(settings.model, settings.lines_model)
+        self.networks = Networks.load(settings.model, settings.lines_model, settings.second_opinion)
 
     def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""

@@ -44,13 +44,15 @@ class LineNetwork(Model):
         if classes != self.form.classes:
             raise ModelError(f"{path}: has {classes} classes, but its metadata name {self.form.classes}.")
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, pixels: NDArray[np.uint8], padding: int | None = None) -> NDArray[np.float32]:
         """Compute what is written in a strip.
 
         Parameters
         ----------
         pixels : NDArray
             (H, w) uint8: grey levels.
+        padding : int, optional
+            The strip is padded to a multiple of so many pixels; by default, of what the file says.
 
         Returns
         -------
@@ -59,7 +61,7 @@ class LineNetwork(Model):
             the characters and something else, which sum to 1.
         """
         strip = normalised(pixels, self.form.least_contrast)
-        padded = np.pad(strip, ((0, 0), (0, -strip.shape[1] % self.form.padding)))
+        padded = np.pad(strip, ((0, 0), (0, -strip.shape[1] % (padding or self.form.padding))))
         (batch,) = self.run("strips", padded[None])
         columns: NDArray[np.float32] = batch[0]
         return columns

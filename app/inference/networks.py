@@ -1,7 +1,7 @@
 """Both networks, and how they read a picture together."""
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
@@ -19,10 +19,10 @@ class Networks(NamedTuple):
     opinion: SecondOpinion | None = None
 
     @classmethod
-    def load(cls, digits: Path, lines: Path) -> "Networks":
+    def load(cls, digits: Path, lines: Path, has_opinion: bool = True) -> "Networks":
         """Load both model files; raise ModelError if one cannot be served."""
         classifier, line_network = Classifier(digits), LineNetwork(lines)
-        return cls(classifier, line_network, SecondOpinion.of(classifier, line_network))
+        return cls(classifier, line_network, SecondOpinion.of(classifier, line_network) if has_opinion else None)
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -36,13 +36,24 @@ class Networks(NamedTuple):
         return {"digits": self.digits.about | used, "lines": self.lines.about}
 
     @property
+    def alone(self) -> Self:
+        """The same without the second opinion."""
+        return self._replace(opinion=None)
+
+    @property
     def digit_model(self) -> str:
         """The versions of the files by which digits are read: of both, joined by "+", if there is a second opinion."""
         return f"{self.digits.version}+{self.lines.version}" if self.opinion else self.digits.version
 
-    def read_digit(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Reading:  # noqa: ANN401
-        """Read the digit in a picture; the options are those of `reading.read_digit`."""
-        return read_digit(data, self.digits, max_pixels, opinion=self.opinion, **options)
+    def read_digit(
+        self,
+        data: bytes,
+        max_pixels: int = MAX_PIXELS,
+        has_opinion: bool = True,
+        **options: Any,  # noqa: ANN401
+    ) -> Reading:
+        """Read the digit in a picture, with a second opinion or without; the options are those of `read_digit`."""
+        return read_digit(data, self.digits, max_pixels, opinion=self.opinion if has_opinion else None, **options)
 
     def read_text(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Text:  # noqa: ANN401
         """Read what is written in a picture; the options are those of `text.read_text`."""

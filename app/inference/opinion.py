@@ -1,44 +1,62 @@
 """A second opinion on a digit that the dense network is not sure of: what the line network sees there.
 
-The dense network sees ink that was cut out, the line network grey pixels with nothing cut out. So they err on different
-pictures.
+The dense network sees ink that was cut out, the line network grey pixels with what is around it. So they err on
+different pictures.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier, ModelError, log_odds_of
-from app.inference.ctc import BLANK, best_path, symbols_of
-from app.inference.form import Form
+from app.inference.ctc import BLANK, TINY
 from app.inference.lines import LineNetwork
 from app.preprocess.decode import Picture
 from app.preprocess.maps import Box
-from app.preprocess.strips import strips_of_digit
+from app.preprocess.strips import strip_around
 
 FLOOR = 0.01  # added to probabilities, so that a network that sees no digit has no say about which one it is
+PADDING = 32  # the strip is padded to a multiple of so many pixels; the usual padding would take twice the time
 WEIGHTS, FITTED_WITH = "second_opinion", "second_opinion_lines_sha256"  # in the metadata of the dense network's file
 
 
 class Weights(NamedTuple):
-    """How two opinions become one; fitted by `training.opinion`.
+    """How two opinions become one, and when there is a second one; see `training.opinion`.
 
     Attributes
     ----------
-    digit : float
-        Exponent of the line network's probability of each digit; that of the dense network's is 1.
+    lines : float
+        How much what the line network sees counts, where what the dense network does counts 1: its exponent.
+    exponent : float
+        Of the probabilities of both together, which calibrates them.
     scale, offset : float
-        Slope and offset of the log-odds of the dense network's legibility.
-    seen : float
-        Slope of the logarithm of the line network's probability that there is one digit.
+        Slope and offset of the log-odds of the legibility of both together, which calibrate it.
+    confidence, legibility : float
+        The dense network is sure from these on: the line network is not asked.
     """
 
-    digit: float
+    lines: float
+    exponent: float
     scale: float
     offset: float
-    seen: float
+    confidence: float
+    legibility: float
+
+
+class Seen(NamedTuple):
+    """What the line network sees.
+
+    Attributes
+    ----------
+    alone : NDArray
+        (10,) float64: the probability that there is this digit, and nothing else.
+    several : float
+        The probability that there are several digits.
+    """
+
+    alone: NDArray[np.float64]
+    several: float
 
 
 class SecondOpinion:
@@ -61,8 +79,13 @@ class SecondOpinion:
         except (TypeError, ValueError) as error:
             count = len(Weights._fields)
             raise ModelError(
-                f"Model {classifier.version}: {WEIGHTS} in its metadata is not {count} numbers."
+                f"Model {classifier.version}: {WEIGHTS} in its metadata is not {count} numbers. "
+                "python -m training.opinion writes them."
             ) from error
+
+    def is_needed(self, probabilities: NDArray[np.float32], legibility: float) -> bool:
+        """Return whether the dense network, with these probabilities (10,) and this legibility, is not sure."""
+        return float(probabilities.max()) < self.weights.confidence or legibility < self.weights.legibility
 
     def __call__(
         self, picture: Picture, box: Box, probabilities: NDArray[np.float32], legibility: float
@@ -83,50 +106,40 @@ class SecondOpinion:
         Returns
         -------
         (NDArray, float, bool)
-            The same, combined; and whether the line network reads several digits.
+            The same, combined; and whether the line network probably sees several digits.
         """
-        form = self.network.form
-        outputs = outputs_of(self.network, picture, box)
-        has_several = any(has_several_digits(output, form) for output in outputs)
-        return *combined(probabilities, legibility, seen_in(outputs, form), self.weights), has_several
+        seen = seen_in(picture, box, self.network)
+        return *combined(probabilities, legibility, seen, self.weights), seen.several > 0.5
 
 
-def outputs_of(network: LineNetwork, picture: Picture, box: Box) -> list[NDArray[np.float32]]:
-    """Show the line network the whole picture, where its shape allows it, and a digit with its box."""
+def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
+    """Show the line network a digit with its box in a picture, and what is around it."""
     form = network.form
-    return [form.only(network(strip.pixels), None) for strip in strips_of_digit(picture, box, form.height)]
-
-
-def has_several_digits(output: NDArray[np.float32], form: Form) -> bool:
-    """Return whether several digits are read in a strip."""
-    return sum(symbol in form.digits for symbol in symbols_of(best_path(output))) > 1
-
-
-def seen_in(outputs: Sequence[NDArray[np.float32]], form: Form) -> NDArray[np.float64]:
-    """Return the probabilities (n, 10) that each of n strips shows a digit and no other."""
-    return np.stack([digit_probabilities(output, form) for output in outputs])
+    output = form.only(network(strip_around(picture, box, form.height).pixels, PADDING), None)
+    columns: NDArray[np.float64] = output.astype(np.float64)
+    digits, others = columns[:, form.digits], 1 - columns[:, form.digits].sum(axis=1)
+    several = 1 - others.prod() - digit_probabilities(digits, others).sum()
+    return Seen(digit_probabilities(digits, columns[:, [BLANK, form.gap]].sum(axis=1)), max(0.0, float(several)))
 
 
 def combined(
-    probabilities: NDArray[np.float32], legibility: float, seen: NDArray[np.float64], weights: Weights
+    probabilities: NDArray[np.float32], legibility: float, seen: Seen, weights: Weights
 ) -> tuple[NDArray[np.float32], float]:
-    """Combine the dense network's opinion with the line network's probabilities (n, 10) for n strips."""
-    likely = probabilities * np.exp(weights.digit * np.log(seen + FLOOR).mean(axis=0))
-    is_one = float(np.log(seen.sum(axis=1) + FLOOR).mean())
-    odds = weights.scale * log_odds_of(legibility) + weights.offset + weights.seen * is_one
-    return (likely / likely.sum()).astype(np.float32), float(1 / (1 + np.exp(-odds)))
+    """Combine the dense network's opinion with what the line network sees."""
+    likely = (np.maximum(probabilities, TINY) * (seen.alone + FLOOR) ** weights.lines) ** weights.exponent
+    odds = log_odds_of(legibility) + weights.lines * log_odds_of(seen.alone.sum())
+    legible = (1 - seen.several) / (1 + np.exp(-weights.scale * odds - weights.offset))
+    return (likely / likely.sum()).astype(np.float32), float(legible)
 
 
-def digit_probabilities(output: NDArray[np.float32], form: Form) -> NDArray[np.float64]:
-    """Return the probability (10,) that a strip shows this digit and no other, given the line network's output.
+def digit_probabilities(digits: NDArray[np.float64], blank: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probability (10,) of each digit alone, given those of digits (T, 10) and of blanks (T,) in columns.
 
-    Something else and spaces count as blank. The sum over all paths, blanks, then a digit, then blanks, is computed
-    column by column.
+    It is the sum over all paths, blanks, then a digit, then blanks.
     """
-    blank = output[:, [BLANK, form.other, form.gap]].sum(axis=1, dtype=np.float64)
-    before, during, after = 1.0, np.zeros(len(form.digits)), np.zeros(len(form.digits))
-    for nothing, digits in zip(blank, output[:, form.digits].astype(np.float64), strict=True):
+    before, during, after = 1.0, np.zeros(digits.shape[1]), np.zeros(digits.shape[1])
+    for nothing, each in zip(blank, digits, strict=True):
         after = (after + during) * nothing
-        during = (during + before) * digits
+        during = (during + before) * each
         before *= nothing
     return during + after

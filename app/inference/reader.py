@@ -41,8 +41,8 @@ class Reader:
     """
 
     def __init__(self, networks: Networks, decoders: Decoders) -> None:
+        self.networks = networks
         self.classifier, self.lines, self.opinion = networks
-        self.digit_model = networks.digit_model
         self.decoders = decoders
         self.batcher = Batcher[Reading | None](self.classifier)
 
@@ -66,13 +66,23 @@ class Reader:
         watch = Stopwatch()
         return await self.batcher(self.steps(data, watch, **options), watch)
 
+    def digit_model(self, has_opinion: bool) -> str:
+        """Return the versions of the files by which digits are read, with a second opinion or without."""
+        return (self.networks if has_opinion else self.networks.alone).digit_model
+
     def steps(
-        self, data: bytes, watch: Stopwatch, with_ink: bool = False, page: int | None = None
+        self,
+        data: bytes,
+        watch: Stopwatch,
+        with_ink: bool = False,
+        page: int | None = None,
+        has_opinion: bool = True,
     ) -> Steps[Reading | None]:
         """Read a picture in steps; return None if it is not simple enough. Its header may take 20 ms."""
         watch.end("wait")
         image = self.open_if_simple(data, page)
-        return (yield from judged(image, watch, with_ink, self.opinion)) if image else None
+        opinion = self.opinion if has_opinion else None
+        return (yield from judged(image, watch, with_ink, opinion)) if image else None
 
     def read_frames(self, frames: Map) -> list[Reading]:
         """Read the digit in each of n frames (n, 28, 28), as they are; 256 take 12 ms."""
@@ -84,9 +94,10 @@ class Reader:
             for frame, probabilities, legibility in zip(frames, *classes, strict=True)
         ]
 
-    async def read_large(self, data: bytes, **options: Any) -> Reading:  # noqa: ANN401 - those of `read_digit`
-        """Read a picture of any size, once a decoder process is free."""
-        return await self.read_elsewhere(data, partial(Networks.read_digit, **options))
+    async def read_large(self, data: bytes, has_opinion: bool = True, **options: Any) -> Reading:  # noqa: ANN401
+        """Read a picture of any size, once a decoder process is free; the options are those of `read_digit`."""
+        has_opinion = has_opinion and self.opinion is not None
+        return await self.read_elsewhere(data, partial(Networks.read_digit, has_opinion=has_opinion, **options))
 
     async def read_text(self, data: bytes, **options: Any) -> Text:  # noqa: ANN401 - those of `read_text`
         """Read what is written in a picture, once a decoder process is free."""

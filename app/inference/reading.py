@@ -16,7 +16,7 @@ from app.inference.batcher import Steps
 from app.inference.classifier import Classifier, log_odds_of
 from app.inference.opinion import SecondOpinion
 from app.inference.stage import Stage, Stopwatch
-from app.preprocess.candidates import WHOLE, Candidate, candidates, ink_around
+from app.preprocess.candidates import Candidate, candidates, ink_around
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.errors import BlankImage
 from app.preprocess.formats import MAX_PIXELS
@@ -49,6 +49,8 @@ class Reading(NamedTuple):
         Whether there probably is another digit beside it, which lowers the legibility.
     is_sure : bool
         Whether further views are unlikely to give a better reading.
+    has_second_opinion : bool
+        Whether the line network was asked too.
     ink : Map or None
         (H, W) float32 in [0, 1]: the ink of the whole picture, at the resolution that was searched, if requested.
     stages : tuple of Stage
@@ -61,6 +63,7 @@ class Reading(NamedTuple):
     legibility: float
     has_several: bool
     is_sure: bool = True
+    has_second_opinion: bool = False
     ink: Map | None = None
     stages: tuple[Stage, ...] = ()
 
@@ -106,7 +109,7 @@ def read_digit(
     with_ink : bool
         Whether to return the ink of the whole picture with the reading.
     opinion : SecondOpinion, optional
-        Asked where the dense network is not sure, except for frames, such as MNIST's images.
+        Asked where the dense network is not sure, or there is other ink than that of the digit.
 
     Raises
     ------
@@ -163,10 +166,15 @@ def judged(
             break
     if not found:
         raise BlankImage("There is no ink in the picture: write the digit darker or larger, or crop closer to it.")
-    if opinion and not reading.is_sure and best.box is not WHOLE:  # nothing was cut out of a frame
+    if opinion and (
+        opinion.is_needed(reading.probabilities, reading.legibility)
+        or any(not best.box.contains(other.box) for other in found)
+    ):
         shares, legible, has_several = opinion(best.picture, best.box, reading.probabilities, reading.legibility)
         has_several = has_several or reading.has_several
-        reading = reading._replace(probabilities=shares, legibility=legible, has_several=has_several)
+        reading = reading._replace(
+            probabilities=shares, legibility=legible, has_several=has_several, has_second_opinion=True
+        )
         watch.end("inference")
     return reading._replace(ink=ink_around(best) if with_ink else None, stages=tuple(watch.stages))
 

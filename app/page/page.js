@@ -454,7 +454,7 @@ function show(picture) {
   element("text").textContent = answer ? headline(answer) : (waits ? "…" : NOTHING);
   say(answer ? inWords(answer) : (error?.message ?? (waits ? "Reading …" : NO_ANSWER)));
   element("facts").textContent = answer
-    ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}`
+    ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
     : "";
   showChoices(answer?.lines ?? []);
   if (!waits) { // otherwise the keyboard's focus would get lost
@@ -640,7 +640,7 @@ async function explain() {
   const [digit, picture] = [chosen, current];
   const { signal } = (explaining = new AbortController());
   try {
-    const explanation = explanations.get(digit) ?? (await ask("explain", pictureOf(digit), signal, () => {}));
+    const explanation = explanations.get(digit) ?? (await ask("explain?opinion=false", pictureOf(digit), signal, () => {}));
     const source = picture.url ?? (await dataUri(picture.blob));
     if (signal.aborted) return;
     explanations.set(digit, explanation);

@@ -36,6 +36,15 @@ class Box(NamedTuple):
             self.bottom <= other.top or other.bottom <= self.top or self.right <= other.left or other.right <= self.left
         )
 
+    def contains(self, other: "Box") -> bool:
+        """Return whether no pixel of the other box is outside this one."""
+        return (
+            self.top <= other.top
+            and other.bottom <= self.bottom
+            and self.left <= other.left
+            and other.right <= self.right
+        )
+
     def within(self, width: int, height: int) -> "Box":
         """Return the part of the box on a picture of this size: at least one pixel, and none outside it."""
         top, left = min(max(self.top, 0), height - 1), min(max(self.left, 0), width - 1)

@@ -31,6 +31,7 @@ MAX_SIDE = 4 * 640  # the longer side, in pixels, for a long number
 LARGE, MIN_LARGE = 1 / 8, 0.1
 LEVEL = 0.3  # ink threshold
 WIDER = 1.3  # slender digits in a row are told apart better if they are wider
+AROUND, WIDEST = 2.0, 10 / 3  # height of a strip around a digit, in digit lengths, and its width, in heights
 MARGIN, END_MARGIN = 0.2, 0.3  # above and below a line of ink, and at its ends, in digit heights
 
 
@@ -102,13 +103,35 @@ def proposals(picture: Picture, height: int) -> Iterator[Proposal]:
         raise TooMuchWriting
 
 
-def strips_of_digit(picture: Picture, box: Box, height: int) -> list[Strip]:
-    """Cut out the whole picture, where its shape allows it, and a digit with its box in the upright picture."""
+def strip_around(picture: Picture, box: Box, height: int) -> Strip:
+    """Cut out a digit and what is around it: a tight picture as a whole.
+
+    Parameters
+    ----------
+    picture : Picture
+        The picture.
+    box : Box
+        The digit's bounding box, in pixels of the upright picture.
+    height : int
+        Height of the strip.
+
+    Returns
+    -------
+    Strip
+        AROUND times as high as the digit is long, and at most WIDEST times as wide as that, but within the picture.
+    """
     grey = grey_of(picture)
     top, bottom, left, right = picture.edges_in_image(box)
-    found = [*whole(grey), with_margin(Line(top, bottom, left, right, bottom - top))]
-    fill = ground_of(grey)
-    return [strip_of(grey, line, picture, fill, height) for line in found]
+    tall = min(grey.height, AROUND * max(bottom - top, right - left))
+    wide = min(grey.width, WIDEST * tall)
+    first_row, first_column = centred(top + bottom, tall, grey.height), centred(left + right, wide, grey.width)
+    line = Line(first_row, first_row + tall, first_column, first_column + wide, tall)
+    return strip_of(grey, line, picture, ground_of(grey), height)
+
+
+def centred(ends: float, length: float, room: float) -> float:
+    """Return the beginning of a part of this length, centred between two ends that add up to `ends`, within a room."""
+    return min(max((ends - length) / 2, 0), room - length)
 
 
 def grey_of(picture: Picture) -> Image.Image:

@@ -43,7 +43,7 @@ def serve(settings: Settings) -> None:
     try:
         versions = {name: about["version"] for name, about in app.state.models.items()}
         LOG.info("serving", url=url_of(listener), version=app.version, models=versions)
-        if not app.state.has_opinion:
+        if settings.second_opinion and not app.state.has_opinion:
             LOG.warning(
                 f"Digits are read without a second opinion, since {settings.model} has no weights for it that were "
                 f"fitted with {settings.lines_model}: python -m training.opinion fits them."

@@ -42,6 +42,9 @@ class Prediction(Classification):
     """The digit in a picture."""
 
     legibility: Share = Field(description="Probability that the picture shows one whole digit, and no other beside it.")
+    second_opinion: bool = Field(
+        default=False, description="Whether the network for numbers was asked too, since there was a doubt."
+    )
     model: Model
     frame: Frame = None
     box: Box | None = Field(default=None, description="With ?frame=true: the digit's box in the upright picture.")
@@ -214,7 +217,11 @@ PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
 REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
 BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
 SEVEN = {"digit": 7, "confidence": 0.999, "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001], "legibility": 0.998}
-PREDICTION_EXAMPLE = {**SEVEN, "model": f"{DIGITS_EXAMPLE['version']}+{LINES_EXAMPLE['version']}"}
+PREDICTION_EXAMPLE = {
+    **SEVEN,
+    "second_opinion": False,
+    "model": f"{DIGITS_EXAMPLE['version']}+{LINES_EXAMPLE['version']}",
+}
 EXPLANATION_EXAMPLE = {
     **PREDICTION_EXAMPLE,
     "frame": PNG_EXAMPLE,

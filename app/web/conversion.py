@@ -34,7 +34,7 @@ def values_of(read: Reading | text.Digit) -> Values:
 
 def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
     """Convert a reading to its response."""
-    prediction = Prediction(**values_of(reading), model=model)
+    prediction = Prediction(**values_of(reading), second_opinion=reading.has_second_opinion, model=model)
     if with_frame:
         prediction.frame = picture_of(reading.frame)
         prediction.box = box_of(reading.box)
@@ -47,6 +47,7 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
     digit, runner_up = reading.digit, reading.runner_up
     return Explanation(
         **values_of(reading),
+        second_opinion=reading.has_second_opinion,
         model=model,
         frame=picture_of(reading.frame),
         box=box_of(reading.box),

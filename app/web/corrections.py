@@ -110,7 +110,7 @@ async def correct(
 async def answer_to_digit(request: Request, service: Service, picture: bytes, page: int | None) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
     reading = await read_one(request, service, picture, page=page)
-    answer = conversion.prediction_of(reading, service.reader.digit_model, with_frame=False)
+    answer = conversion.prediction_of(reading, service.reader.digit_model(has_opinion=True), with_frame=False)
     return answer.model_dump(exclude_unset=True)
 
 

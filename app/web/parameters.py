@@ -42,7 +42,15 @@ class Parameters(BaseModel):
     page: int | None = Field(default=None, ge=1, description="Which page of a TIFF or PDF; needed if it has several.")
 
 
-class OfDigit(Parameters):
+class OfPicture(Parameters):
+    """How to read a digit, and to explain that."""
+
+    opinion: bool = Field(
+        default=True, description="With `false`, the network for numbers is not asked about a doubtful digit."
+    )
+
+
+class OfDigit(OfPicture):
     """How to read a digit."""
 
     frame: bool = Field(default=False, description="Also return the network's input, and its box in the picture.")
@@ -76,7 +84,7 @@ class OfText(Parameters):
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
 
 
-PictureParameters = Annotated[Parameters, Query()]
+PictureParameters = Annotated[OfPicture, Query()]
 DigitParameters = Annotated[OfDigit, Query()]
 TextParameters = Annotated[OfText, Query()]
 

@@ -60,20 +60,23 @@ async def read_text(request: Request, service: Service, picture: bytes, **option
 
 
 async def read_several(
-    request: Request, service: Service, pictures: Sequence[bytes], page: int | None
+    request: Request,
+    service: Service,
+    pictures: Sequence[bytes],
+    **options: Any,  # noqa: ANN401
 ) -> list[Reading | Exception]:
-    """Read the digit in each picture, or return why it cannot be read."""
+    """Read the digit in each picture, or return why it cannot be read; the options are those of `read_one`."""
     begin_by = monotonic() + SECONDS
     alone = asyncio.Lock()  # for large pictures
 
     async def outcome(picture: bytes) -> Reading | Exception:
         try:
             check_time(begin_by)
-            reading = await read_small(request, service, picture, page=page)
+            reading = await read_small(request, service, picture, **options)
             if not reading:
                 async with alone:
                     check_time(begin_by)
-                    reading = await read_large(request, service, picture, page=page)
+                    reading = await read_large(request, service, picture, **options)
             return accept(service, reading)
         except Exception as error:  # one bad picture must not affect the others
             return problems.log_unforeseen(request, error)
@@ -90,9 +93,9 @@ def check_time(begin_by: float) -> None:
         raise Busy
 
 
-async def read_all(request: Request, service: Service, pictures: Sequence[bytes], page: int | None) -> list[Reading]:
+async def read_all(request: Request, service: Service, pictures: Sequence[bytes], **options: Any) -> list[Reading]:  # noqa: ANN401
     """Read the digit in each picture; if one cannot be read, raise its error, which names the picture."""
-    outcomes = await read_several(request, service, pictures, page)
+    outcomes = await read_several(request, service, pictures, **options)
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
             if len(pictures) > 1:

@@ -60,8 +60,9 @@ async def predict(
     request: Request, service: Serving, parameters: DigitParameters, picture: Upload
 ) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    reading = accept(service, await read_one(request, service, picture, page=parameters.page))
-    answer = conversion.prediction_of(reading, service.reader.digit_model, parameters.frame)
+    opinion = parameters.opinion
+    reading = accept(service, await read_one(request, service, picture, page=parameters.page, has_opinion=opinion))
+    answer = conversion.prediction_of(reading, service.reader.digit_model(opinion), parameters.frame)
     return sure(answer, parameters.min_confidence)
 
 
@@ -77,12 +78,13 @@ async def predict_batch(
     request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
 ) -> answers.Predictions:
     """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
-    outcomes = await read_several(request, service, pictures, parameters.page)
+    opinion = parameters.opinion
+    outcomes = await read_several(request, service, pictures, page=parameters.page, has_opinion=opinion)
 
     def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
         if isinstance(outcome, Exception):
             return answers.Failure(error=problems.problem_of(request, outcome)[0])
-        answer = conversion.prediction_of(outcome, service.reader.digit_model, parameters.frame)
+        answer = conversion.prediction_of(outcome, service.reader.digit_model(opinion), parameters.frame)
         try:
             return sure(answer, parameters.min_confidence)
         except errors.NotSure as error:
@@ -103,10 +105,14 @@ async def explain(
     request: Request, service: Serving, parameters: PictureParameters, picture: Upload
 ) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
-    reading = accept(service, await read_one(request, service, picture, page=parameters.page, with_ink=True))
+    options = {"page": parameters.page, "has_opinion": parameters.opinion}
+    reading = accept(service, await read_one(request, service, picture, with_ink=True, **options))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
-        conversion.explanation_of, reading, service.reader.classifier, service.reader.digit_model
+        conversion.explanation_of,
+        reading,
+        service.reader.classifier,
+        service.reader.digit_model(parameters.opinion),
     )
 
 

@@ -29,7 +29,7 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
     assert drawn(page, SEVEN) == "7"
     page.wait_for_timeout(400)
     assert "explain" not in requested  # before the section is open
-    with page.expect_response("**/explain") as response:
+    with page.expect_response("**/explain?opinion=false") as response:
         page.get_by_text("How it was read").click()
     explained(page)
     expect(page.locator("#strip li:visible")).to_have_count(4)
