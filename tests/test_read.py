@@ -180,9 +180,13 @@ def test_a_number_is_read_among_more_specks_than_there_may_be_pieces_of_writing(
     assert read(client, encode(speckled(number(digits[[350, 120, 0]], scale=4))))["text"] == "720"
 
 
-def test_digits_that_are_seen_but_not_read_make_an_empty_text_unsure(client, digits):
-    column = encode(page(*digits[:500:25].reshape(20, 1, 28, 28), size=(1600, 2000), scale=2))
-    assert_problem(client.post("/read?min_confidence=0.5", content=column), 422, "not-sure", "/read")
+@pytest.mark.parametrize(("columns", "scale"), [(1, 2), (10, 0.4)])
+def test_an_empty_text_is_not_sure_if_digits_are_not_counted_or_too_small(client, digits, columns, scale):
+    sheet, size = number(*digits[: 20 * columns].reshape(20, columns, 28, 28), scale=2), (2400, 2000)
+    written = Image.new("L", size, 255)
+    written.paste(sheet.resize((round(scale / 2 * sheet.width), round(scale / 2 * sheet.height))), (20, 20))
+    answer = client.post("/read?min_confidence=0.5", content=encode(written))
+    assert_problem(answer, 422, "not-sure", "/read")
 
 
 def test_an_empty_ruled_page_is_read_as_empty(client):

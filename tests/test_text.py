@@ -265,5 +265,14 @@ def test_an_empty_text_is_unsure_if_another_reading_has_digits():
     assert found.confidence < 0.1
 
 
+def test_an_empty_page_is_as_sure_as_its_least_certain_line():
+    """Its lines are too small to be seen in a strip of the whole picture."""
+    for lines in 4, 5:
+        network, strips = network_of(("",), ("x",) * lines)
+        assert text_of(strips, network).confidence > 0.7
+        network[strips[1][2].pixels.tobytes()] = output_of("x", 0.4)
+        assert (text_of(strips, network).confidence < 0.3) == (lines == 5)
+
+
 def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():
     assert read(("-1 2.5", "-", "7")).digits_only().text == "125\n7"

@@ -24,7 +24,7 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Proposal, proposals, strip_side
 
 LINE = 0.5  # cost of a further line, in symbols
-PAGE = 5  # lines from which their digits are too small in one strip of the whole picture
+PAGE = 5  # lines from which their digits are too small to be seen in one strip of the whole picture
 LEAST_WEIGHT = 0.5  # of a text in one direction, if there is too much writing in another
 SURE = 0.95  # probability of a text from which no further proposal is read
 Hypothesis = tuple[Transcript, ...]  # to read a proposal: a transcript for each of its lines
@@ -225,7 +225,7 @@ def text_of(
         There is too much writing for proposals, or in a line more than MAX_DIGITS digits, and nothing else is read.
     """
     found = hypotheses_of(proposals, network, length, characters)
-    best = max(found, key=lambda each: (score(each), len(each) >= PAGE), default=())
+    best = max(found, key=score, default=())
     agreed = agreement(best, found)
     lines = tuple(line_of(line, alternatives, agreed) for line in best if line.signs)
     return Text(lines, network.form.calibrated(agreed * certainty(best)))
@@ -299,15 +299,18 @@ def certainty(hypothesis: Hypothesis) -> float:
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs.
-
-    If the best one reads nothing, it is the probability that the digits and marks of another's least doubtful line are
-    not there.
-    """
+    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
     if not signs_in(best):
-        return min((1 - line.confidence for each in found for line in each if line.signs), default=1.0)
+        return emptiness(found)
     others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
     return score(best) / (score(best) + others) if others else 1.0
+
+
+def emptiness(found: Sequence[Hypothesis]) -> float:
+    """Return the probability that the least certain line is empty: of those with signs, and those of the first page."""
+    page = next((each for each in found if len(each) >= PAGE), ())
+    seen = [1 - line.confidence for each in found for line in each if line.signs]
+    return min([*seen, *(line.confidence for line in page if not line.signs)], default=1.0)
 
 
 def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
