@@ -217,8 +217,8 @@ def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_comma
     assert done.stderr.splitlines()[2:] == [
         "3 pictures done: 2 read, 1 failed.",
         "  1 not-an-image",
-        "1 pictures are left: the machine was too busy for them, or an unexpected error occurred. The same command "
-        "reads them.",
+        "1 pictures are left: the machine was too busy for them, stopped or killed the process that read them, or an "
+        "unexpected error occurred. The same command reads them.",
     ]
     again = invoked("bulk", folder, results, "--workers", "1")
     assert again.exit_code == 0

@@ -17,7 +17,7 @@ from app.preprocess.errors import PreprocessError
 from support import classifier, cropped, drawing, encode, line_network, load_sheet, picture_from_bytes, reading_of
 
 DIGITS = load_sheet()[0]
-SOME = DIGITS[::4]
+SOME = DIGITS[::2]
 MODES = ["L", "RGB", "RGBA"]
 patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged files
