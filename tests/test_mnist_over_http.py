@@ -17,7 +17,8 @@ def test_the_error_over_http_is_that_of_the_network(mnist_root, url, classifier)
     with httpx2.Client(base_url=url, timeout=60) as client:
         for start in range(0, len(images), 50):
             files = [("files", encode(image)) for image in images[start : start + 50]]
-            answers += [each["digit"] for each in client.post("/predict/batch?opinion=false", files=files).json()["results"]]
+            answer = client.post("/predict/batch?opinion=false", files=files)
+            answers += [each["digit"] for each in answer.json()["results"]]
     probabilities, _ = classifier(images / np.float32(255))
     online, of_network = ((digits != labels).mean() for digits in (np.array(answers), probabilities.argmax(axis=1)))
     assert online <= 0.006
