@@ -73,5 +73,9 @@ def is_used(name: str) -> bool:
 
 def character(characters: Characters, rng: Generator) -> Map:
     """Pick a character (105, 105) and draw it with a pen of random width."""
-    image = Image.fromarray(characters[int(rng.integers(len(characters)))])
-    return levels(image.filter(ImageFilter.MaxFilter(2 * int(rng.choice(PENS)) + 1)))
+    return drawn(characters[int(rng.integers(len(characters)))], int(rng.choice(PENS)))
+
+
+def drawn(character: NDArray[np.uint8], radius: int) -> Map:
+    """Draw a character (105, 105) with strokes that are wider by a radius on each side."""
+    return levels(Image.fromarray(character).filter(ImageFilter.MaxFilter(2 * radius + 1)))

@@ -17,22 +17,13 @@ import onnx
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from app.inference.classifier import CERTAIN, CLASSES, Classifier, log_odds_of
-from app.inference.ctc import TINY
+from app.inference.classifier import CERTAIN, CLASSES, Classifier
 from app.inference.lines import LineNetwork
-from app.inference.opinion import (
-    FITTED_WITH,
-    FLOOR,
-    WEIGHTS,
-    SecondOpinion,
-    Seen,
-    Weights,
-    seen_in,
-)
+from app.inference.opinion import FITTED_WITH, WEIGHTS, SecondOpinion, Weights, seen_in, uncalibrated
 from app.inference.reading import read_digit
 from app.preprocess.decode import Picture
 from app.preprocess.errors import PreprocessError
@@ -44,15 +35,15 @@ from training.config import LINES_MODEL, MODEL, add_data_options, require_file_n
 from training.data import Digits
 from training.errors import exit_status
 from training.objective import NONE
-from training.omniglot import Characters
-from training.paper import levels, png
+from training.omniglot import Characters, drawn
+from training.paper import png
 from training.run import unfinished
 from training.scenes import NUMBERS, SCENES, number, render
 from training.writing import extent
 
 SEED = 10**6  # of the pictures
 COUNT = 40  # pictures of digits in each scene, of characters, and of each kind of numbers
-PEN = 9  # width of strokes of characters, in pixels of 105
+PEN = 4  # radius by which strokes of characters are widened, in pixels of 105
 FLAT = 20  # rows of a character without more, which vanishes: the width of scenes' pens is a share of the height
 LINES = 0.5  # how much the line network counts; with more, letters that look like a digit to it pass for one
 SURE = 0.97, 0.95  # a confidence and a legibility from which the dense network is not doubted
@@ -91,13 +82,14 @@ class Witness(SecondOpinion):
 
     def __init__(self, network: LineNetwork) -> None:
         super().__init__(network, Weights(0, 1, 1, 0, *SURE))
-        self.heard: list[tuple[NDArray[np.float32], float, Seen]] = []
+        self.heard: list[tuple[NDArray[np.float64], float, float]] = []  # logits, log-odds, and `Seen.several`
 
     def __call__(
         self, picture: Picture, box: Box, probabilities: NDArray[np.float32], legibility: float
     ) -> tuple[NDArray[np.float32], float, bool]:
         """Note what both networks say, and return what the dense network does."""
-        self.heard.append((probabilities, legibility, seen_in(picture, box, self.network)))
+        seen = seen_in(picture, box, self.network)
+        self.heard.append((*uncalibrated(probabilities, legibility, seen, LINES), seen.several))
         return probabilities, legibility, False
 
 
@@ -159,7 +151,7 @@ def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]
 
 def frame_of(character: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Draw a character (105, 105) as a frame (28, 28), with strokes about as wide as MNIST's."""
-    ink = levels(Image.fromarray(character).filter(ImageFilter.MaxFilter(PEN)))
+    ink = drawn(character, PEN)
     return np.round(255 * frame_from_ink(ink[extent(ink, 0)])).astype(np.uint8)
 
 
@@ -172,15 +164,14 @@ def doubts(classifier: Classifier, network: LineNetwork, pictures: Iterable[tupl
             read_digit(picture, classifier, opinion=witness)
         labels.append(label)
         doubted.append(len(witness.heard) > before)
-    probabilities = np.array([said[0] for said in witness.heard], np.float64).reshape(-1, CLASSES)
-    alone = np.array([said[2].alone for said in witness.heard]).reshape(-1, CLASSES)
-    odds = [log_odds_of(said[1]) + LINES * log_odds_of(said[2].alone.sum()) for said in witness.heard]
+    logits = np.array([logits for logits, _, _ in witness.heard]).reshape(-1, CLASSES)
     return Doubts(
         torch.tensor(labels),
         torch.tensor(doubted),
-        torch.from_numpy(np.log(np.maximum(probabilities, TINY)) + LINES * np.log(alone + FLOOR)),
-        torch.tensor(odds, dtype=torch.float64),  # in 32 bits, small steps of the weights would change nothing
-        torch.tensor([said[2].several for said in witness.heard], dtype=torch.float64),
+        torch.from_numpy(logits),
+        # In 32 bits, small steps of the weights would change nothing.
+        torch.tensor([odds for _, odds, _ in witness.heard], dtype=torch.float64),
+        torch.tensor([several for _, _, several in witness.heard], dtype=torch.float64),
     )
 
 

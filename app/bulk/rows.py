@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 
 from app.bulk.errors import UnreadableFile
-from app.inference.decoders import Busy, Interrupted
+from app.inference.decoders import Busy
 from app.inference.reading import Reading
 from app.inference.text import Text
 from app.web import conversion, problems
@@ -35,7 +35,6 @@ SCHEMA = pa.schema(
     ]
 )
 UNREADABLE = "unreadable-file"
-FAULTS = {problems.TYPES[error].name for error in (Busy, Interrupted, Exception)}
 
 
 def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | None = None) -> dict[str, Any]:
@@ -50,7 +49,7 @@ def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | 
 
 def is_fault(error: Exception) -> bool:
     """Return whether an error is the fault of the machine or of this program: the picture may be read another time."""
-    return error_of(error)["type"] in FAULTS
+    return isinstance(error, Busy) or error_of(error)["type"] == problems.TYPES[Exception].name
 
 
 def error_of(error: Exception) -> dict[str, str]:

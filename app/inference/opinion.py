@@ -125,11 +125,19 @@ def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
 def combined(
     probabilities: NDArray[np.float32], legibility: float, seen: Seen, weights: Weights
 ) -> tuple[NDArray[np.float32], float]:
-    """Combine the dense network's opinion with what the line network sees."""
-    likely = (np.maximum(probabilities, TINY) * (seen.alone + FLOOR) ** weights.lines) ** weights.exponent
-    odds = log_odds_of(legibility) + weights.lines * log_odds_of(seen.alone.sum())
+    """Combine the dense network's opinion with what the line network sees, and calibrate it."""
+    logits, odds = uncalibrated(probabilities, legibility, seen, weights.lines)
+    likely = np.exp(weights.exponent * (logits - logits.max()))
     legible = (1 - seen.several) / (1 + np.exp(-weights.scale * odds - weights.offset))
     return (likely / likely.sum()).astype(np.float32), float(legible)
+
+
+def uncalibrated(
+    probabilities: NDArray[np.float32], legibility: float, seen: Seen, lines: float
+) -> tuple[NDArray[np.float64], float]:
+    """Return the logits (10,) of digits, and the log-odds of one digit alone; the line network counts `lines`."""
+    logits = np.log(np.maximum(probabilities, TINY, dtype=np.float64)) + lines * np.log(seen.alone + FLOOR)
+    return logits, log_odds_of(legibility) + lines * log_odds_of(seen.alone.sum())
 
 
 def digit_probabilities(digits: NDArray[np.float64], blank: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -155,8 +155,7 @@ async def infer(
     if inference.has_frames:
         readings = read_frames(service, inference.frames())
     else:
-        options = {"page": parameters.page, "has_opinion": parameters.opinion}
-        readings = await read_all(request, service, inference.pictures(), **options)
+        readings = await read_all(request, service, inference.pictures(), **parameters.options)
     response, binary = inference.response(readings, service.reader.classifier.version)
     if not binary:
         return response

@@ -49,6 +49,11 @@ class OfPicture(Parameters):
         default=True, description="With `false`, the network for numbers is not asked about a doubtful digit."
     )
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of `app.web.readings.read_one`."""
+        return {"page": self.page, "has_opinion": self.opinion}
+
 
 class OfDigit(OfPicture):
     """How to read a digit."""

@@ -60,9 +60,8 @@ async def predict(
     request: Request, service: Serving, parameters: DigitParameters, picture: Upload
 ) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    opinion = parameters.opinion
-    reading = accept(service, await read_one(request, service, picture, page=parameters.page, has_opinion=opinion))
-    answer = conversion.prediction_of(reading, service.reader.digit_model(opinion), parameters.frame)
+    reading = accept(service, await read_one(request, service, picture, **parameters.options))
+    answer = conversion.prediction_of(reading, service.reader.digit_model(parameters.opinion), parameters.frame)
     return sure(answer, parameters.min_confidence)
 
 
@@ -78,13 +77,13 @@ async def predict_batch(
     request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
 ) -> answers.Predictions:
     """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
-    opinion = parameters.opinion
-    outcomes = await read_several(request, service, pictures, page=parameters.page, has_opinion=opinion)
+    model = service.reader.digit_model(parameters.opinion)
+    outcomes = await read_several(request, service, pictures, **parameters.options)
 
     def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
         if isinstance(outcome, Exception):
             return answers.Failure(error=problems.problem_of(request, outcome)[0])
-        answer = conversion.prediction_of(outcome, service.reader.digit_model(opinion), parameters.frame)
+        answer = conversion.prediction_of(outcome, model, parameters.frame)
         try:
             return sure(answer, parameters.min_confidence)
         except errors.NotSure as error:
@@ -105,8 +104,7 @@ async def explain(
     request: Request, service: Serving, parameters: PictureParameters, picture: Upload
 ) -> answers.Explanation:
     """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
-    options = {"page": parameters.page, "has_opinion": parameters.opinion}
-    reading = accept(service, await read_one(request, service, picture, with_ink=True, **options))
+    reading = accept(service, await read_one(request, service, picture, with_ink=True, **parameters.options))
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
         conversion.explanation_of,
