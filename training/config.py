@@ -17,7 +17,7 @@ PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
 # Peak learning rate of the dense stage, relative to the convolutional one. Ten times as much undoes what that learned.
 CONVERTED_RATE = 0.001
 MODELS = Path(__file__).parent.parent / "models"
-MODEL, LINES_MODEL = MODELS / "digits.onnx", MODELS / "lines.onnx"
+MODEL, LINES_MODEL, PAGES_MODEL = (MODELS / f"{name}.onnx" for name in ("digits", "lines", "pages"))
 RUNS = Path("runs")
 
 

@@ -41,7 +41,8 @@ from training.line_ink import InkLine
 from training.line_paper import batch_of, painted, strips_of
 from training.line_pictures import OwnLine
 from training.others import rows_for_others
-from training.recogniser import BIAS, HEAD, LOGITS
+from training.pretrained import LICENSE, WHEEL, widened
+from training.recogniser import BIAS, HEAD, LOGITS, PRETRAINED
 from training.run import (
     Row,
     Run,
@@ -231,16 +232,16 @@ def from_pretrained(file: Path, others: Path, digits: Digits) -> ModelProto:
 
     `others` is the file of Omniglot's characters. Raises TrainingError if one of both files is missing.
     """
-    pretrained = recogniser.read_pretrained(file)
+    pretrained = PRETRAINED.read(file)
     if not others.is_file():
         raise TrainingError(f"{others}: no such file. It is images_background.zip of {omniglot.ADDRESS}: --others FILE")
     rows = rows_for_others(pretrained, digits, omniglot.load(others))
     start = recogniser.cut(pretrained, rows)
     origin = {
         "architecture": f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} more for something else",
-        "origin": f"{recogniser.FILE.name} of {recogniser.WHEEL}, modified: cut to its alphabet, and tuned",
-        "license": recogniser.LICENSE,
-        "pretrained_sha256": recogniser.SHA256,
+        "origin": f"{PRETRAINED.name} of {WHEEL}, modified: cut to its alphabet, and tuned",
+        "license": LICENSE,
+        "pretrained_sha256": PRETRAINED.sha256,
         "others_sha256": sha256([others.read_bytes()]),
     }
     helper.set_model_props(start, origin)
@@ -249,7 +250,7 @@ def from_pretrained(file: Path, others: Path, digits: Digits) -> ModelProto:
 
 def from_shipped() -> ModelProto:
     """Load the shipped file, to tune it on other pictures; its metadata say where it comes from."""
-    shipped = recogniser.widened(onnx.load(LINES_MODEL))
+    shipped = widened(onnx.load(LINES_MODEL))
     origin = {entry.key: entry.value for entry in shipped.metadata_props}
     helper.set_model_props(shipped, {**origin, "tuned_from_sha256": sha256([LINES_MODEL.read_bytes()])})
     return shipped
@@ -311,8 +312,8 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     p = argparse.ArgumentParser("python -m training.lines", description="Make the file of the network for numbers.")
     p.add_argument("--threads", help="CPU threads (number of cores)", **COUNT)
-    meaning = f"{recogniser.FILE.name} of {recogniser.WHEEL}, which make train-lines fetches ({recogniser.SHOWN})"
-    p.add_argument("--pretrained", type=Path, default=recogniser.FILE, metavar="FILE", help=meaning)
+    meaning = PRETRAINED.meaning
+    p.add_argument("--pretrained", type=Path, default=PRETRAINED.file, metavar="FILE", help=meaning)
     add_run_options(p, RUNS, LINES_MODEL.name)
     arguments = p.parse_args(argv)
     if arguments.resume is not None and arguments.pictures:

@@ -1,11 +1,10 @@
 """The reader's file: cut out of a pretrained recogniser, and written with 16-bit weights.
 
-The recogniser is PP-OCRv6 small (PaddleOCR's authors, Apache License 2.0), as in the wheel of rapidocr. Its last layer
+The recogniser is PP-OCRv6 small. Its last layer
 has a row for each of 18,710 characters. The reader keeps those of its alphabet and, for something else, those that are
 most active on what is no number.
 """
 
-import hashlib
 import string
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,14 +16,11 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from onnx.utils import Extractor
 
 from training.alphabet import CHARACTERS, MARKS, SPACE
-from training.data import DEFAULT_ROOT
-from training.errors import TrainingError
+from training.pretrained import Pretrained, halved
 
-WHEEL = "rapidocr 3.10.0"
-LICENSE = "Apache-2.0, copyright PaddlePaddle Authors"
-SHOWN = "data/rapidocr/models/PP-OCRv6_rec_small.onnx"
-FILE = DEFAULT_ROOT.parent / SHOWN
-SHA256 = "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884"
+PRETRAINED = Pretrained(
+    "PP-OCRv6_rec_small.onnx", "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884", "train-lines"
+)
 FIRST, LAST, FEATURES = "conv2d_68.w_0", "linear_8", "p2o.pd_op.transpose.8.0"  # names in its graph
 HEIGHT, STRIDE, PADDING = 48, 8, 160  # of strips; their widths are padded to multiples of PADDING
 DELAY = 0.3  # columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written digits best
@@ -33,19 +29,7 @@ HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
 LETTERS = string.ascii_letters
 THRESHOLD = 0.5  # for a squared probability; with 0.4, as many numbers are read, but more words are read as numbers
 UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
-HALF = ".half"  # ends the name of an array that is stored in 16 bits
 Floats = NDArray[np.float32]
-
-
-def read_pretrained(path: Path) -> ModelProto:
-    """Read the pretrained file, and only that one; raise TrainingError for any other."""
-    expected = f"expected {FILE.name} of {WHEEL}. To fetch it: make train-lines"
-    if not path.is_file():
-        raise TrainingError(f"{path}: no such file; {expected}")
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != SHA256:
-        raise TrainingError(f"{path}: another network, another version or a truncated file; {expected}")
-    return onnx.load_from_string(data)
 
 
 def characters_of(pretrained: ModelProto) -> list[str]:
@@ -138,36 +122,6 @@ def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
         **UNCALIBRATED,
     }
     helper.set_model_props(model, {**form, **metadata})
-
-
-def halved(model: ModelProto) -> ModelProto:
-    """Return a copy whose weights are stored in 16 bits, and widened when the file is loaded."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    casts = []
-    for tensor in copy.graph.initializer:
-        array, name = numpy_helper.to_array(tensor), tensor.name
-        if array.dtype == np.float32 and array.size > 1:
-            tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), name + HALF))
-            casts.append(helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *copy.graph.node]
-    del copy.graph.node[:]
-    copy.graph.node.extend(nodes)
-    return copy
-
-
-def widened(model: ModelProto) -> ModelProto:
-    """Return a copy whose weights are stored in 32 bits: the inverse of `halved`."""
-    copy = ModelProto()
-    copy.CopyFrom(model)
-    for tensor in copy.graph.initializer:
-        if tensor.name.endswith(HALF):
-            array = numpy_helper.to_array(tensor).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name.removesuffix(HALF)))
-    nodes = [node for node in copy.graph.node if node.op_type != "Cast" or not node.input[0].endswith(HALF)]
-    del copy.graph.node[:]
-    copy.graph.node.extend(nodes)
-    return copy
 
 
 def save(model: ModelProto, path: Path, metadata: Mapping[str, str]) -> None:

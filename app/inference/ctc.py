@@ -16,7 +16,8 @@ BEAM = 24  # prefixes
 TINY = 1e-30  # probability, so that its logarithm is finite
 Probabilities = NDArray[np.floating]
 Path = list[int]
-Spans = list[tuple[int, int, int]]  # a symbol, and its first and last column
+Span = tuple[int, int, int]  # a symbol, and its first and last column
+Spans = list[Span]
 
 
 def best_path(probabilities: Probabilities) -> Path:

@@ -1,4 +1,4 @@
-"""Both networks, and how they read a picture together."""
+"""The networks, and how they read a picture together."""
 
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -6,34 +6,49 @@ from typing import Any, NamedTuple, Self
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
 from app.inference.opinion import SecondOpinion
+from app.inference.pages import PageNetwork
 from app.inference.reading import Reading, read_digit
 from app.inference.text import Text, read_text
 from app.preprocess.formats import MAX_PIXELS
 
 
+class Files(NamedTuple):
+    """The model files; that of the network for pages may be left out."""
+
+    digits: Path
+    lines: Path
+    pages: Path | None = None
+
+
 class Networks(NamedTuple):
-    """The dense network, the line network, and the second opinion, if the weights for it were fitted with both."""
+    """The dense network, the line network, the one for pages if there is one, and the second opinion.
+
+    There is a second opinion if the weights for it were fitted with the first two.
+    """
 
     digits: Classifier
     lines: LineNetwork
+    pages: PageNetwork | None = None
     opinion: SecondOpinion | None = None
 
     @classmethod
-    def load(cls, digits: Path, lines: Path, has_opinion: bool = True) -> "Networks":
-        """Load both model files; raise ModelError if one cannot be served."""
-        classifier, line_network = Classifier(digits), LineNetwork(lines)
-        return cls(classifier, line_network, SecondOpinion.of(classifier, line_network) if has_opinion else None)
+    def load(cls, files: Files, has_opinion: bool = True) -> "Networks":
+        """Load the model files; raise ModelError if one cannot be served."""
+        classifier, line_network = Classifier(files.digits), LineNetwork(files.lines)
+        opinion = SecondOpinion.of(classifier, line_network) if has_opinion else None
+        return cls(classifier, line_network, PageNetwork(files.pages) if files.pages else None, opinion)
 
     @property
-    def files(self) -> tuple[Path, Path]:
+    def files(self) -> Files:
         """Where other processes find the model files."""
-        return self.digits.path, self.lines.path
+        return Files(self.digits.path, self.lines.path, self.pages.path if self.pages else None)
 
     @property
     def about(self) -> dict[str, dict[str, str]]:
         """The version and the metadata of each, and whether the second opinion is used."""
         used = {"second_opinion_used": "yes" if self.opinion else "no"}
-        return {"digits": self.digits.about | used, "lines": self.lines.about}
+        pages = {"pages": self.pages.about} if self.pages else {}
+        return {"digits": self.digits.about | used, "lines": self.lines.about} | pages
 
     @property
     def alone(self) -> Self:
@@ -44,6 +59,11 @@ class Networks(NamedTuple):
     def digit_model(self) -> str:
         """The versions of the files by which digits are read: of both, joined by "+", if there is a second opinion."""
         return f"{self.digits.version}+{self.lines.version}" if self.opinion else self.digits.version
+
+    @property
+    def text_model(self) -> str:
+        """The versions of the files by which texts are read, joined by "+"."""
+        return f"{self.lines.version}+{self.pages.version}" if self.pages else self.lines.version
 
     def read_digit(
         self,
@@ -57,4 +77,4 @@ class Networks(NamedTuple):
 
     def read_text(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Text:  # noqa: ANN401
         """Read what is written in a picture; the options are those of `text.read_text`."""
-        return read_text(data, self.lines, max_pixels, **options)
+        return read_text(data, self.lines, self.pages, max_pixels, **options)

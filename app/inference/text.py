@@ -1,33 +1,30 @@
-"""Picture bytes or strips → text: what is written in a picture, line by line.
+"""Picture bytes → text: what is written in a picture, line by line.
 
-The line network reads one proposal after the other, until it is sure. The one for which most speaks is the answer.
+First the line network reads the whole picture as one line. Where it is not sure, the network for pages finds the lines,
+and the line network reads each of them. What most speaks for is the answer.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import accumulate, pairwise
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.ctc import BLANK, TINY, best_path, best_path_with, spans_of
+from app.inference.ctc import TINY
+from app.inference.form import Form
+from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, certainty, is_sure, score, upright
 from app.inference.lines import LineNetwork
+from app.inference.pages import PageNetwork
 from app.inference.stage import Stage, Stopwatch
+from app.inference.table import Word, table_of
 from app.inference.transcript import Transcript
 from app.preprocess.decode import decode_image, open_image
-from app.preprocess.errors import MAX_DIGITS, TooMuchWriting
+from app.preprocess.errors import TooMuchWriting
 from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Box, Map
-from app.preprocess.strips import Proposal, proposals, strip_side
-
-LINE = 0.5  # cost of a further line, in symbols
-PAGE = 5  # lines from which their digits are too small to be seen in one strip of the whole picture
-LEAST_WEIGHT = 0.5  # of a text in one direction, if there is too much writing in another
-SURE = 0.95  # probability of a text from which no further proposal is read
-Hypothesis = tuple[Transcript, ...]  # to read a proposal: a transcript for each of its lines
+from app.preprocess.strips import PAGE_PIXELS, side_of
 
 
 class ImpossibleLength(Exception):
@@ -106,6 +103,8 @@ class Text(NamedTuple):
         Its lines from top to bottom, if any.
     confidence : float
         Probability of the whole text.
+    table : tuple of tuple of str
+        Rows of cells, if the numbers stand in a grid; "" where a cell is empty.
     turn : int
         By how many degrees the picture was turned, counter-clockwise, to read it: 0, 90, 180 or 270. Boxes are in
         pixels of the turned picture.
@@ -115,6 +114,7 @@ class Text(NamedTuple):
 
     lines: tuple[TextLine, ...]
     confidence: float
+    table: tuple[tuple[str, ...], ...] = ()
     turn: int = 0
     stages: tuple[Stage, ...] = ()
 
@@ -123,11 +123,6 @@ class Text(NamedTuple):
         """The lines, joined by newlines."""
         return "\n".join(line.text for line in self.lines)
 
-    @property
-    def weight(self) -> float:
-        """The number of digits and marks, multiplied by the confidence."""
-        return self.confidence * sum(len(line.digits) + len(line.marks) for line in self.lines)
-
     def digits_only(self) -> "Text":
         """Return the text without marks and spaces, and without the lines that have no digits."""
         lines = tuple(
@@ -135,12 +130,14 @@ class Text(NamedTuple):
             for line in self.lines
             if line.digits
         )
-        return self._replace(lines=lines)
+        cells = (tuple("".join(filter(str.isdigit, cell)) for cell in row) for row in self.table)
+        return self._replace(lines=lines, table=tuple(row for row in cells if any(row)))
 
 
 def read_text(
     data: bytes,
     network: LineNetwork,
+    pages: PageNetwork | None = None,
     max_pixels: int = MAX_PIXELS,
     length: int | None = None,
     page: int | None = None,
@@ -156,13 +153,15 @@ def read_text(
         A picture file.
     network : LineNetwork
         The line network.
+    pages : PageNetwork, optional
+        The network that finds the lines of a page. Without it, a picture is read as one line.
     max_pixels, page
         As for `open_image`.
     length : int, optional
         Number of digits, if known.
     turns : sequence of int
-        By how many degrees the picture may have to be turned, counter-clockwise. The answer is the text with the
-        highest confidence, multiplied by its number of digits and marks.
+        By how many degrees the picture may have to be turned, counter-clockwise. The first one is the answer unless
+        clearly more speaks for another.
     alternatives : int
         Number of other texts to return for each line.
     characters : str, optional
@@ -176,165 +175,91 @@ def read_text(
     """
     watch = Stopwatch()
     image = open_image(data, max_pixels, page=page)
-    picture = decode_image(image, strip_side(image.size))
+    picture = decode_image(image, side_of(image.size, PAGE_PIXELS))
     watch.end("decode")
-    texts, is_too_much = [], False
-    for turn in turns:
-        try:
-            found = proposals(picture.turned(turn), network.form.height)
-            texts.append(text_of(found, network, length, alternatives, characters)._replace(turn=turn))
-            watch.end("inference")
-        except TooMuchWriting:  # perhaps not in another direction
-            is_too_much = True
-    text = max(texts, key=lambda text: text.weight, default=Text((), 0.0))
-    if is_too_much and text.weight < LEAST_WEIGHT:
+    reader = LineReader(network, length, characters)
+    found = {turn: reader.whole(picture.turned(turn)) for turn in turns}
+    if pages and not any(map(is_sure, found.values())):
+        turn, hypothesis = reader.page(picture, pages, turns)
+        found[turn].append(hypothesis)
+    if not any(found.values()) and length is None:
         raise TooMuchWriting
+    turn = upright({turn: max(map(score, each), default=0.0) for turn, each in found.items()})
+    text = text_of(found[turn], network.form, alternatives)
     if length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
         )
-    return text._replace(stages=tuple(watch.stages))
+    watch.end("inference")
+    return text._replace(turn=turn, stages=tuple(watch.stages))
 
 
-def text_of(
-    proposals: Iterable[Proposal],
-    network: LineNetwork,
-    length: int | None = None,
-    alternatives: int = 0,
-    characters: str | None = None,
-) -> Text:
-    """Read the text of a picture.
+def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> Text:
+    """Return the text that most speaks for.
 
     Parameters
     ----------
-    proposals : iterable of Proposal
-        The proposals for its lines. Once the network is sure, no further one is made.
-    network : LineNetwork
-        The network.
-    length, alternatives, characters
+    found : sequence of Hypothesis
+        Ways to read a picture.
+    form : Form
+        The form of the line network.
+    alternatives : int
         As in `read_text`.
-
-    Returns
-    -------
-    Text
-        Without lines if nothing is written there, or if no reading has `length` digits.
-
-    Raises
-    ------
-    TooMuchWriting
-        There is too much writing for proposals, or in a line more than MAX_DIGITS digits, and nothing else is read.
     """
-    found = hypotheses_of(proposals, network, length, characters)
     best = max(found, key=score, default=())
     agreed = agreement(best, found)
-    lines = tuple(line_of(line, alternatives, agreed) for line in best if line.signs)
-    return Text(lines, network.form.calibrated(agreed * certainty(best)))
+    written = [row for row in (tuple(line for line in row if line.signs) for row in best) if row]
+    lines = tuple(line_of(row, form, alternatives, agreed) for row in written)
+    return Text(lines, form.calibrated(agreed * certainty(best)), table_of(words_of(written)))
 
 
-def hypotheses_of(
-    proposals: Iterable[Proposal], network: LineNetwork, length: int | None, characters: str | None
-) -> list[Hypothesis]:
-    """Read proposals until the network is sure; raise TooMuchWriting if there is too much, and nothing else is read."""
-    found = list[Hypothesis]()
-    is_too_much = False
-    try:
-        for proposal in proposals:
-            hypothesis = hypothesis_of(proposal, network, length, characters)
-            if any(digits_in(line) > MAX_DIGITS for line in hypothesis):
-                is_too_much = True
-            elif hypothesis:
-                found.append(hypothesis)
-                if is_sure(hypothesis):
-                    break
-    except TooMuchWriting:
-        is_too_much = True
-    if is_too_much and not any(map(signs_in, found)):
-        raise TooMuchWriting
-    return found
+def line_of(row: Row, form: Form, alternatives: int, agreed: float) -> TextLine:
+    """Convert a row that has digits or marks."""
+    symbols = [symbol for line in row for symbol in symbols_of(line)]
+    digits = tuple(symbol for symbol in symbols if isinstance(symbol, Digit))
+    marks = tuple(symbol for symbol in symbols if isinstance(symbol, Mark))
+    around = Box.around(np.array([symbol.box for symbol in symbols]))
+    probability = agreed * certainty((row,))
+    confidence = form.calibrated(probability)
+    left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
+    others = [(other, min(1.0, left * share)) for other, share in alternatives_of(row, alternatives)]
+    return TextLine(" ".join(line.text for line in row if line.text), confidence, around, digits, marks, tuple(others))
 
 
-def hypothesis_of(
-    proposal: Proposal, network: LineNetwork, length: int | None = None, characters: str | None = None
-) -> Hypothesis:
-    """Return the most probable way to read a proposal, with exactly `length` digits if given; () if there is none."""
-    form = network.form
-    outputs = [form.only(network(strip.pixels), characters) for strip in proposal]
-    blank = np.eye(1, form.classes, BLANK)
-    columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
-    path = best_path(columns) if length is None else best_path_with(columns, form.digits, length)
-    ends = accumulate((len(output) + 1 for output in outputs), initial=0)
-    paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
-    parts = zip(proposal, outputs, paths, strict=bool(path))
-    lines = [Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts]
-    if length is not None:
-        return tuple(lines)
-    if characters is None:
-        lines = [line.without_marks_of_words() for line in lines]
-    return tuple(line if line.score > 0 else replace(line, spans=[]) for line in lines)
-
-
-def digits_in(line: Transcript) -> int:
-    """Count the digits in a line."""
-    return sum(symbol in line.form.digits for symbol, _, _ in line.spans)
-
-
-def is_sure(hypothesis: Hypothesis) -> bool:
-    """Return whether further proposals are unlikely to be better."""
-    return any(line.signs for line in hypothesis) and certainty(hypothesis) >= SURE
-
-
-def score(hypothesis: Hypothesis) -> float:
-    """Return how much speaks for a hypothesis; the one with the highest score is chosen.
-
-    It is the sum of its lines' scores. Each further line costs LINE: the parts of a digit, one above the other, may
-    look like two.
-    """
-    scores = [line.score for line in hypothesis if line.signs]
-    return sum(scores) - LINE * (len(scores) - 1) if scores else 0.0
-
-
-def certainty(hypothesis: Hypothesis) -> float:
-    """Return the probability that what a hypothesis reads is written."""
-    return math.prod(line.confidence for line in hypothesis)
-
-
-def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
-    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
-    if not signs_in(best):
-        return emptiness(found)
-    others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
-    return score(best) / (score(best) + others) if others else 1.0
-
-
-def emptiness(found: Sequence[Hypothesis]) -> float:
-    """Return the probability that the least certain line is empty: of those with signs, and those of the first page."""
-    page = next((each for each in found if len(each) >= PAGE), ())
-    seen = [1 - line.confidence for each in found for line in each if line.signs]
-    return min([*seen, *(line.confidence for line in page if not line.signs)], default=1.0)
-
-
-def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
-    """Return the digits and marks in each line that has some."""
-    return [line.signs for line in hypothesis if line.signs]
-
-
-def line_of(line: Transcript, alternatives: int, agreed: float) -> TextLine:
-    """Convert a line that has digits or marks."""
+def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:
+    """Yield the digits and marks of a line."""
     form = line.form
-    digits: list[Digit] = []
-    marks: list[Mark] = []
-    places = line.places()
-    for (place, ink), (symbol, first, last) in zip(places, line.spans, strict=True):
+    for (place, ink), (symbol, first, last) in zip(line.places, line.spans, strict=True):
         box, columns = line.strip.box(*place), line.output[first : last + 1]
         if symbol in form.digits:
             shares = np.exp(np.log(np.maximum(columns[:, form.digits], TINY)).mean(axis=0))
-            digits.append(Digit(box, shares / shares.sum(), 1 - float(columns[:, form.other].min()), ink))
+            yield Digit(box, shares / shares.sum(), 1 - float(columns[:, form.other].min()), ink)
         elif form.is_sign(symbol):
-            marks.append(Mark(form.characters[symbol - 1], box))
-    around = Box.around(np.array([*(digit.box for digit in digits), *(mark.box for mark in marks)]))
-    text = line.text([place for place, _ in places])
-    probability = agreed * line.confidence
-    confidence = form.calibrated(probability)
-    left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
-    others = tuple((other, min(1.0, left * share)) for other, share in line.alternatives(alternatives))
-    return TextLine(text, confidence, around, tuple(digits), tuple(marks), others)
+            yield Mark(form.characters[symbol - 1], box)
+
+
+def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:
+    """Return the most probable other texts of a row, in which one of its lines differs, and the probability of each."""
+    texts = [line.text for line in row]
+    found = [
+        (" ".join(text for text in (*texts[:place], other, *texts[place + 1 :]) if text), probability)
+        for place, line in enumerate(row)
+        for other, probability in line.alternatives(count)
+    ]
+    return sorted(found, key=lambda each: -each[1])[:count]
+
+
+def words_of(rows: Sequence[Row]) -> list[list[Word]]:
+    """Return the words of each row, and where they are on the level page."""
+    tilt = float(np.median([line.strip.tilt for row in rows for line in row] or [0]))
+    return [[word for line in row for word in placed(line, tilt)] for row in rows]
+
+
+def placed(line: Transcript, tilt: float) -> Iterator[Word]:
+    """Yield the words of a line, and where they are on a page that is level if turned by its tilt."""
+    boxes, middle = line.boxes, len(line.strip.pixels) / 2
+    for word in line.words:
+        ends = boxes[word[0]].left, boxes[word[-1]].right
+        x, y = line.strip.place @ [ends, [middle, middle], [1, 1]]
+        left, right = x * math.cos(tilt) + y * math.sin(tilt)
+        yield Word(line.text_of(word), float(left), float(right))

@@ -1,7 +1,7 @@
 """Strip and the line network's output for it → what is written, how certain that is, and where each symbol lies."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
@@ -9,13 +9,14 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.ctc import BLANK, Spans, likeliest, log_probability
+from app.inference.ctc import BLANK, Span, Spans, likeliest, log_probability
 from app.inference.form import Form, moved
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Strip
 
 REACH = 0.75  # maximum distance of a symbol's ink from its columns, in heights of the strip
 GAP = 0.9  # width of a space, in digit heights
+GAP_PROBABILITY = 0.1  # of a column between two signs, from which there is a space between them
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
 
 
@@ -33,17 +34,33 @@ class Transcript:
         The form of the network.
     spans : list of tuple of int
         The class of each symbol that was read, from left to right, and its first and last column.
+    is_of_page : bool
+        Whether the strip is a row of a page, or a part of one; otherwise, it is all of a picture.
+    agreed : float
+        The share of what speaks for this reading and for others of the same line that speaks for this one.
     """
 
     strip: Strip
     output: NDArray[np.float32]
     form: Form
     spans: Spans
+    is_of_page: bool = False
+    agreed: float = 1.0
 
     @property
     def signs(self) -> list[int]:
         """The classes of the digits and marks."""
         return [symbol for symbol, _, _ in self.spans if self.form.is_sign(symbol)]
+
+    @property
+    def digits(self) -> int:
+        """The number of digits."""
+        return sum(symbol in self.form.digits for symbol, _, _ in self.spans)
+
+    @property
+    def certainty(self) -> float:
+        """The probability that this is written, judging by this reading and others of the same line."""
+        return self.agreed * self.confidence
 
     @property
     def score(self) -> float:
@@ -56,12 +73,56 @@ class Transcript:
         return count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
 
     def without_marks_of_words(self) -> "Transcript":
-        """Count the marks of a line of words, which has no digits, as something else too, as a full stop."""
-        symbols = {symbol for symbol, _, _ in self.spans}
-        if self.form.other not in symbols or symbols & {*self.form.digits}:
+        """Count marks beside words, such as commas, as something else too: all that are not part of a number."""
+        if all(symbol != self.form.other for symbol, _, _ in self.spans):
             return self
-        marks = [symbol for symbol in symbols if self.form.is_sign(symbol)]
-        return replace(self, spans=[], output=moved(self.output, marks, self.form.other))
+        numbers = {span for word in self.grouped(self.has_gap) for span in word if self.is_number(word)}
+        lone = [span for span in self.spans if self.form.is_sign(span[0]) and span not in numbers]
+        output = self.output.copy()
+        for symbol, first, last in lone:
+            output[first : last + 1] = moved(output[first : last + 1], [symbol], self.form.other)
+        spans = [(self.form.other, *span[1:]) if span in lone else span for span in self.spans]
+        return replace(self, output=output, spans=spans)
+
+    @cached_property
+    def words(self) -> list[Spans]:
+        """The digits and marks without spaces between them, from left to right.
+
+        There is a space where something else separates, and where a gap is about as wide as the digits are high. In a
+        row of a page, where columns may be close, there is also one where the network sees a gap.
+        """
+        boxes = self.boxes
+        heights = [boxes[span].bottom - boxes[span].top for span in self.spans if span[0] in self.form.digits]
+        wide = GAP * float(np.median(heights)) if heights else math.inf
+
+        def is_apart(before: Span, after: Span) -> bool:
+            is_gap = self.is_of_page and self.has_gap(before, after)
+            return is_gap or boxes[after].left - boxes[before].right >= wide
+
+        return self.grouped(is_apart)
+
+    def grouped(self, is_apart: Callable[[Span, Span], bool]) -> list[Spans]:
+        """Group the digits and marks that follow each other, and are not apart."""
+        groups = list[Spans]()
+        before: Span | None = None
+        for span in self.spans:
+            if self.form.is_sign(span[0]):
+                if before is None or is_apart(before, span):
+                    groups.append([])
+                groups[-1].append(span)
+                before = span
+            elif span[0] == self.form.other:
+                before = None
+        return groups
+
+    def has_gap(self, before: Span, after: Span) -> bool:
+        """Return whether the network sees a gap between two signs."""
+        columns = self.output[before[2] + 1 : after[1], self.form.gap]
+        return bool(columns.max(initial=0) >= GAP_PROBABILITY)
+
+    def is_number(self, word: Spans) -> bool:
+        """Return whether a word has digits."""
+        return any(symbol in self.form.digits for symbol, _, _ in word)
 
     @cached_property
     def confidence(self) -> float:
@@ -83,26 +144,23 @@ class Transcript:
             for symbols, probability in others[:count]
         )
 
-    def text(self, boxes: Sequence[Box]) -> str:
-        """Return the digits, marks and single spaces, given the box of each symbol.
+    @property
+    def text(self) -> str:
+        """The words, with spaces between them."""
+        return " ".join(map(self.text_of, self.words))
 
-        There is a space where something else separates, and where a gap is about as wide as the digits are high.
-        """
-        symbols = [span[0] for span in self.spans]
-        digits = [box for box, symbol in zip(boxes, symbols, strict=True) if symbol in self.form.digits]
-        gap = GAP * float(np.median([box.bottom - box.top for box in digits])) if digits else math.inf
-        end = math.inf
-        written = ""
-        for box, symbol in zip(boxes, symbols, strict=True):
-            if symbol == self.form.other or box.left - end >= gap:
-                written += " "
-            if self.form.is_sign(symbol):
-                written += self.form.characters[symbol - 1]
-                end = box.right
-        return " ".join(written.split())
+    def text_of(self, word: Spans) -> str:
+        """Return the digits and marks of a word."""
+        return "".join(self.form.characters[symbol - 1] for symbol, _, _ in word)
 
+    @property
+    def boxes(self) -> dict[Span, Box]:
+        """The box in the strip of each symbol."""
+        return dict(zip(self.spans, (box for box, _ in self.places), strict=True))
+
+    @cached_property
     def places(self) -> list[tuple[Box, Map]]:
-        """Return the box in the strip of each symbol, and the ink in it, in [0, 1]: what differs from the median grey.
+        """The box in the strip of each symbol, and the ink in it, in [0, 1]: what differs from the median grey.
 
         Symbols are separated where there is least ink. Full ink is what is seen near them, since most of a strip may be
         empty.

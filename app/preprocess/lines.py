@@ -1,18 +1,19 @@
-"""Connected components of ink → lines of writing: where they are, and how they are tilted."""
+"""Map of where something is written → lines of writing: where they are, how they are tilted, and their order."""
 
 import math
-from itertools import chain, compress
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_COMPONENTS, MAX_LINES, MAX_LENGTH = 600, 32, 80
-FLAT = 20  # width of a printed line's components over their height, and its length in heights for each of them
-SPECK, SMALL = 0.1, 0.4  # size of ignored components, and height of lines, as fractions of the median height
-MIN_OVERLAP = 0.4  # vertical overlap of a component and the last two of its line, over the smaller height
-MIN_TILTED, MIN_LENGTH = 3, 3  # components, and length in digit heights, from which the tilt is measured
-MIN_TILT, MAX_TILT = math.radians(1), math.radians(20)
+from app.preprocess.maps import Map, connected
+
+MIN_SIDE = 3  # of a line on the map, in pixels
+ELONGATED = 2.0  # length over height from which the tilt of a line is measured
+MIN_TILT = math.radians(1)  # a line with less is level
+MAX_TILT = math.radians(30)  # a line with more is taken for one that is written level
+APART = 0.5  # of two lines of one row: how far one is above the other at most, over the height of the lower one
 Floats = NDArray[np.float64]
 
 
@@ -23,8 +24,6 @@ class Line(NamedTuple):
     ----------
     top, bottom, left, right : float
         Its edges in pixels, on axes that are turned by `tilt` about the origin.
-    height : float
-        Height of its digits, in pixels.
     tilt : float
         Angle in radians; positive if the line descends to the right.
     """
@@ -33,92 +32,137 @@ class Line(NamedTuple):
     bottom: float
     left: float
     right: float
-    height: float
     tilt: float = 0.0
 
     @property
-    def length(self) -> float:
-        """Length in digit heights."""
-        return (self.right - self.left) / self.height
+    def height(self) -> float:
+        """Height in pixels."""
+        return self.bottom - self.top
+
+    def level_centre(self, tilt: float) -> tuple[float, float]:
+        """Return the centre (along, down) on axes that are turned by another tilt."""
+        turn = self.tilt - tilt
+        along, down = (self.left + self.right) / 2, (self.top + self.bottom) / 2
+        return along * math.cos(turn) - down * math.sin(turn), along * math.sin(turn) + down * math.cos(turn)
 
 
-def lines_of(box: Floats, mass: Floats) -> list[Line] | None:
-    """Group components into lines of writing, from top to bottom.
+class Finding(NamedTuple):
+    """How a map of writing becomes lines.
+
+    Attributes
+    ----------
+    threshold : float
+        Probability from which a pixel is part of a line.
+    least_probability : float
+        Mean probability from which connected pixels are a line.
+    growth : float
+        By how much a line grows to all sides: times its area over its perimeter.
+    """
+
+    threshold: float
+    least_probability: float
+    growth: float
+
+
+def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line]:
+    """Find lines of writing: connected pixels, with a box around them that is tilted as they are.
+
+    A network answers with the core of each line, so that lines do not touch; the boxes grow (Liao et al. 2020,
+    "Real-time scene text detection with differentiable binarization").
 
     Parameters
     ----------
-    box : NDArray
-        (n, 4) float64: bounding boxes of components; see `maps.Box`.
-    mass : NDArray
-        (n,) float64: their ink.
+    writing : Map
+        (H, W) float32 in [0, 1]: the probability that something is written there.
+    size : tuple of int
+        Width and height of the image for which the map was computed, at another scale.
+    finding : Finding
+        Thresholds and growth.
 
     Returns
     -------
-    list of Line or None
-        Without printed lines. None if there are more than MAX_COMPONENTS components or MAX_LINES lines, or a line is
-        longer than MAX_LENGTH heights.
+    list of Line
+        In pixels of the image.
     """
-    kept = (box[:, [1, 3]] - box[:, [0, 2]]).max(axis=1) >= SPECK * typical_height(box, mass)
-    if np.count_nonzero(kept) > MAX_COMPONENTS:
-        return None
-    kept[kept] = ~surrounding(box[kept])
-    box, mass = box[kept], mass[kept]
-    lowest = SMALL * typical_height(box, mass)
-    rows = sorted(grouped(box), key=lambda row: box[row, :2].mean())
-    found = [(line_of(box[row], mass[row]), box[row]) for row in rows]
-    lines = [line for line, own in found if line.bottom - line.top >= lowest and not is_printed(line, own)]
-    are_short = all(line.length <= MAX_LENGTH for line in lines)
-    return lines if are_short and len(lines) <= MAX_LINES else None
+    labels = connected(writing >= finding.threshold)
+    rows, columns = np.nonzero(labels)
+    order = np.argsort(labels[rows, columns], kind="stable")  # so that the pixels of a line follow each other
+    rows, columns = rows[order], columns[order]
+    starts = np.flatnonzero(np.diff(labels[rows, columns], prepend=0))
+    if not len(starts):
+        return []
+    step = np.array(
+        [size[0] / writing.shape[1], size[1] / writing.shape[0]]
+    )  # pixels of the image per pixel of the map
+    points = step * np.stack([columns + 0.5, rows + 0.5], axis=1)
+    probability = np.add.reduceat(writing[rows, columns], starts) / np.diff(starts, append=len(rows))
+    tilt = tilts(points, starts)
+    edges = edges_along(points, tilt, starts, step)
+    top, bottom, left, right = edges
+    sides = np.stack([bottom - top, right - left])
+    growth = finding.growth * sides.prod(axis=0) / (2 * sides.sum(axis=0))
+    grown = edges + growth * np.array([[-1], [1], [-1], [1]])
+    is_line = (probability >= finding.least_probability) & (sides.min(axis=0) >= MIN_SIDE * step.max())
+    return [Line(*line) for line in np.column_stack([*grown, tilt])[is_line].tolist()]
 
 
-def is_printed(line: Line, box: Floats) -> bool:
-    """Return whether a line is a printed one, given its components: they are flat, or few for its length."""
-    top, bottom, left, right = box.sum(axis=0)
-    return bool(right - left > FLAT * (bottom - top) or line.length > max(MAX_LENGTH, FLAT * len(box)))
+def tilts(points: Floats, starts: NDArray[np.intp]) -> Floats:
+    """Return the angle of each group of points (x, y): that of its longer axis; of all together, if it is not long.
+
+    Groups follow each other, and begin at `starts`.
+    """
+    counts = np.diff(starts, append=len(points))
+    centre = np.add.reduceat(points, starts) / counts[:, None]
+    x, y = (points - centre.repeat(counts, axis=0)).T
+    xx, yy, xy = np.add.reduceat(np.stack([x * x, y * y, x * y], axis=1), starts).T / counts
+    tilt = np.arctan2(2 * xy, xx - yy) / 2  # of the longer axis
+    is_long = (xx > ELONGATED**2 * yy) & (np.abs(tilt) <= MAX_TILT)
+    tilt = np.where(is_long, tilt, weighted_median(tilt[is_long], np.sqrt(xx[is_long])))
+    return np.where(np.abs(tilt) < MIN_TILT, 0.0, tilt)
 
 
-def surrounding(box: Floats) -> NDArray[np.bool_]:
-    """Return which components (n,) surround two others or more, as a circle, a printed box or a desk does."""
-    top, bottom, left, right = box.T[:, :, None]
-    within = (top <= box[:, 0]) & (bottom >= box[:, 1]) & (left <= box[:, 2]) & (right >= box[:, 3])
-    is_around: NDArray[np.bool_] = within.sum(axis=1) > 2  # it is within itself
-    return is_around
+def weighted_median(values: Floats, weights: Floats) -> float:
+    """Return the median of values, each of which counts by its weight; 0 if there are none."""
+    order = np.argsort(values)
+    sums = weights[order].cumsum()
+    return float(values[order][np.searchsorted(sums, sums[-1] / 2)]) if len(values) else 0.0
 
 
-def typical_height(box: Floats, mass: Floats) -> float:
-    """Return the median height of components, weighted by ink; 0 if there are none."""
-    height = box[:, 1] - box[:, 0]
-    order = np.argsort(height)
-    sums = mass[order].cumsum()
-    return float(height[order][np.searchsorted(sums, sums[-1] / 2)]) if len(box) else 0.0
+def edges_along(points: Floats, tilt: Floats, starts: NDArray[np.intp], step: Floats) -> Floats:
+    """Return top, bottom, left and right (4, n) of each group of pixels of this size, on axes that are turned by its tilt."""
+    turn = tilt.repeat(np.diff(starts, append=len(points)))
+    (x, y), cos, sin = points.T, np.cos(turn), np.sin(turn)
+    along, down = x * cos + y * sin, y * cos - x * sin
+    half_width, half_height = step / 2
+    return np.stack(
+        [
+            np.minimum.reduceat(down, starts) - half_height,
+            np.maximum.reduceat(down, starts) + half_height,
+            np.minimum.reduceat(along, starts) - half_width,
+            np.maximum.reduceat(along, starts) + half_width,
+        ]
+    )
 
 
-def grouped(box: Floats) -> list[list[int]]:
-    """Group components into lines, left to right: each joins, or joins together, the lines whose ends it overlaps."""
-    rows: list[list[int]] = []
-    ends = np.zeros((0, 2))  # top and bottom of the last two components of each line
-    for component in np.argsort(box[:, 2]).tolist():
-        top, bottom = box[component, :2]
-        shared = np.minimum(ends[:, 1], bottom) - np.maximum(ends[:, 0], top)
-        is_own = shared >= MIN_OVERLAP * np.minimum(ends[:, 1] - ends[:, 0], bottom - top)
-        row = [*chain(*compress(rows, is_own)), component]
-        rows = [*compress(rows, ~is_own), row]
-        end = box[row[-2:]]
-        ends = np.vstack([ends[~is_own], (end[:, 0].min(), end[:, 1].max())])
-    return rows
+def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
+    """Put lines in order: rows from top to bottom, and the lines of each from left to right.
+
+    From left to right, a line joins the row to whose last one it is nearest in height, if both overlap.
+    """
+    tilt = tilt_of(lines)
+    rows = list[list[Line]]()
+    for line in sorted(lines, key=lambda line: line.level_centre(tilt)[0]):
+        _, down = line.level_centre(tilt)
+        near = min(rows, key=lambda row: abs(row[-1].level_centre(tilt)[1] - down), default=None)
+        if near and abs(near[-1].level_centre(tilt)[1] - down) < APART * min(line.height, near[-1].height):
+            near.append(line)
+        else:
+            rows.append([line])
+    return sorted(rows, key=lambda row: np.mean([line.level_centre(tilt)[1] for line in row]))
 
 
-def line_of(box: Floats, mass: Floats) -> Line:
-    """Join components into a line."""
-    y, x, height = box[:, :2].mean(axis=1), box[:, 2:].mean(axis=1), typical_height(box, mass)
-    tilt = tilt_of(x, y, mass) if len(box) >= MIN_TILTED and np.ptp(x) >= MIN_LENGTH * height else 0.0
-    along, down = x * math.cos(tilt) + y * math.sin(tilt), y * math.cos(tilt) - x * math.sin(tilt)
-    top, bottom, left, right = box.T + np.stack([down - y, down - y, along - x, along - x])
-    return Line(float(top.min()), float(bottom.max()), float(left.min()), float(right.max()), height, tilt)
-
-
-def tilt_of(x: Floats, y: Floats, mass: Floats) -> float:
-    """Return the angle of a line, by a linear regression over the centres of its components, weighted by ink."""
-    weighted = mass * (x - np.average(x, weights=mass))
-    tilt = math.atan2(weighted @ y, weighted @ x)
-    return 0.0 if abs(tilt) < MIN_TILT else min(max(tilt, -MAX_TILT), MAX_TILT)
+def tilt_of(lines: Sequence[Line]) -> float:
+    """Return the tilt of a page: the median of its lines', by length."""
+    return weighted_median(
+        np.array([line.tilt for line in lines]), np.array([line.right - line.left for line in lines])
+    )

@@ -1,0 +1,198 @@
+"""Picture → hypotheses: ways to read it, as one line or as a page of lines, and how much speaks for each."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, islice, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.inference.ctc import BLANK, best_path, best_path_with, spans_of
+from app.inference.lines import LineNetwork
+from app.inference.pages import PageNetwork
+from app.inference.transcript import Transcript
+from app.preprocess.decode import Picture
+from app.preprocess.errors import MAX_DIGITS, TooMuchWriting
+from app.preprocess.lines import ELONGATED, Line, in_rows
+from app.preprocess.maps import Map
+from app.preprocess.strips import WIDER, Sheet, Strip, whole_strips
+
+LINE = 0.5  # cost of a further row, in symbols
+SURE = 0.95  # probability of a reading from which no further one is tried
+EMPTY = 0.5  # probability of nothing from which a line is not read once more
+MAX_WIDTH = 64_000  # of all strips of a page together, in pixels
+CLEARLY = 1.25  # how many times as much has to speak for another direction as for the first one
+SAMPLE = 16  # lines of a page that are read to find out which way is up
+Row = tuple[Transcript, ...]  # lines that stand beside each other, from left to right
+Hypothesis = tuple[Row, ...]  # from top to bottom
+
+
+@dataclass(frozen=True)
+class LineReader:
+    """Reads lines with the line network.
+
+    Attributes
+    ----------
+    network : LineNetwork
+        The line network.
+    length : int, optional
+        Number of digits in the whole picture, if known.
+    characters : str, optional
+        The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
+    """
+
+    network: LineNetwork
+    length: int | None = None
+    characters: str | None = None
+
+    def whole(self, picture: Picture) -> list[Hypothesis]:
+        """Read a whole picture as one line, in several ways until it is sure; lines that are too long are left out."""
+        found = list[Hypothesis]()
+        for strip in whole_strips(picture, self.network.form.height):
+            line = self.read(strip)
+            if line and line.digits <= MAX_DIGITS:
+                found.append(((line,),))
+                if is_sure(found):
+                    break
+        return found
+
+    def page(self, picture: Picture, pages: PageNetwork, turns: Sequence[int]) -> tuple[int, Hypothesis]:
+        """Find the lines of a picture and read them, turned by the one of these turns that most speaks for."""
+        writing = pages.writing(Sheet.of(picture).grey)
+        seen = {turn: seen_from(picture, turn, writing, pages) for turn in turns}
+        longest = max(shape_of(lines) for _, lines in seen.values())
+        if longest >= ELONGATED:  # so that the lines themselves show which sides are at the top and the bottom
+            seen = {turn: (sheet, lines) for turn, (sheet, lines) in seen.items() if shape_of(lines) >= 1}
+        if len(seen) == 1:
+            (turn,) = seen
+        else:
+            turn = upright({turn: self.evidence(*each) for turn, each in seen.items()})
+        return turn, self.rows(*seen[turn])
+
+    def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
+        """Return how much speaks for a sample of the lines of a page."""
+        some = np.random.default_rng(0).permutation(len(lines))[:SAMPLE]  # not all of them names, nor all numbers
+        strips = (sheet.strip(lines[each], self.network.form.height) for each in some)
+        return score((tuple(map(self.one, strips)),))
+
+    def rows(self, sheet: Sheet, lines: Sequence[Line]) -> Hypothesis:
+        """Read the lines of a page; raise TooMuchWriting if there are too many, or one is too long."""
+        height = self.network.form.height
+        if sum(height * (line.right - line.left) / line.height for line in lines) > MAX_WIDTH:
+            raise TooMuchWriting
+        rows = in_rows(lines)
+        if self.length is None:
+            read = [tuple(self.line(sheet, line) for line in row) for row in rows]
+        else:
+            found = iter(self.several([sheet.strip(line, height) for row in rows for line in row]))
+            read = [tuple(islice(found, len(row))) for row in rows]
+        if any(sum(line.digits for line in row) > MAX_DIGITS for row in read):
+            raise TooMuchWriting
+        return tuple(read)
+
+    def line(self, sheet: Sheet, line: Line) -> Transcript:
+        """Read a line of a page, and once more if that is not sure."""
+        height = self.network.form.height
+        first = self.one(sheet.strip(line, height), is_of_page=True)
+        if first.confidence >= (SURE if first.signs else EMPTY):
+            return first
+        second = self.one(sheet.strip(line, height, WIDER), is_of_page=True)
+        best, other = sorted((first, second), key=lambda each: each.score, reverse=True)
+        return best if best.signs == other.signs else replace(best, agreed=share(best.score, other.score))
+
+    def read(self, strip: Strip) -> Transcript | None:
+        """Read a strip; return None if no reading has the length."""
+        if self.length is None:
+            return self.one(strip)
+        return next(iter(self.several([strip])), None)
+
+    def one(self, strip: Strip, is_of_page: bool = False) -> Transcript:
+        """Read a strip, of any length."""
+        output = self.output(strip)
+        line = Transcript(strip, output, self.network.form, spans_of(best_path(output)), is_of_page)
+        if self.characters is None:
+            line = line.without_marks_of_words()
+        return line if line.score > 0 else replace(line, spans=[])
+
+    def several(self, strips: Sequence[Strip]) -> list[Transcript]:
+        """Read strips that have `length` digits together; return [] if no reading has."""
+        form = self.network.form
+        outputs = [self.output(strip) for strip in strips]
+        blank = np.eye(1, form.classes, BLANK)
+        columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
+        path = best_path_with(columns, form.digits, self.length)
+        ends = accumulate((len(output) + 1 for output in outputs), initial=0)
+        paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
+        parts = zip(strips, outputs, paths, strict=bool(path))
+        return [Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts]
+
+    def output(self, strip: Strip) -> NDArray[np.float32]:
+        """Compute the probabilities of the characters that may stand in a strip."""
+        return self.network.form.only(self.network(strip.pixels), self.characters)
+
+
+def seen_from(picture: Picture, turn: int, writing: Map, pages: PageNetwork) -> tuple[Sheet, list[Line]]:
+    """Turn a picture and the map of its writing; return it in grey, and its lines."""
+    sheet = Sheet.of(picture.turned(turn))
+    return sheet, pages.lines(np.rot90(writing, turn // 90), sheet.grey.size)
+
+
+def shape_of(lines: Sequence[Line]) -> float:
+    """Return the mean length of lines over their mean height; 0 if there are none."""
+    height = sum(line.height for line in lines)
+    return sum(line.right - line.left for line in lines) / height if height else 0.0
+
+
+def upright(scores: Mapping[int, float]) -> int:
+    """Return the turn with the highest score; the first one unless another is clearly better."""
+    first = next(iter(scores))
+    best = max(scores, key=lambda turn: scores[turn])
+    return best if scores[best] > CLEARLY * scores[first] else first
+
+
+def is_sure(found: Sequence[Hypothesis]) -> bool:
+    """Return whether further ways to read a picture are unlikely to be better: one is sure, or several agree."""
+    best = max(found, key=score, default=())
+    agreeing = [certainty(each) for each in found if signs_in(each) == signs_in(best)]
+    return bool(signs_in(best)) and 1 - math.prod(1 - each for each in agreeing) >= SURE
+
+
+def score(hypothesis: Hypothesis) -> float:
+    """Return how much speaks for a hypothesis; the one with the highest score is chosen.
+
+    It is the sum of its lines' scores. Each further row costs LINE: the parts of a digit, one above the other, may look
+    like two.
+    """
+    scores = [sum(line.score for line in row) for row in hypothesis if any(line.signs for line in row)]
+    return sum(scores) - LINE * (len(scores) - 1) if scores else 0.0
+
+
+def certainty(hypothesis: Hypothesis) -> float:
+    """Return the probability that what a hypothesis reads is written; words and empty lines do not lower it."""
+    return math.prod(line.certainty for row in hypothesis for line in row if line.signs)
+
+
+def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
+    """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
+    if not signs_in(best):
+        return emptiness(found)
+    others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
+    return share(score(best), others)
+
+
+def share(best: float, others: float) -> float:
+    """Return the share of the best score among all; 1 if there is nothing to share."""
+    return best / (best + others) if others > 0 else 1.0
+
+
+def emptiness(found: Sequence[Hypothesis]) -> float:
+    """Return the probability that nothing is written, judging by the least certain line."""
+    lines = [line for hypothesis in found for row in hypothesis for line in row]
+    return min((1 - line.confidence if line.signs else line.confidence for line in lines), default=1.0)
+
+
+def signs_in(hypothesis: Hypothesis) -> list[list[int]]:
+    """Return the digits and marks in each row that has some."""
+    rows = [[sign for line in row for sign in line.signs] for row in hypothesis]
+    return [row for row in rows if row]
