@@ -184,8 +184,9 @@ def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
             row([kind, len(those), name, *accuracy(those, answers), f"{milliseconds:,.0f}", ratio])
             if name == "digits":
                 sure.append([kind, *certainty(those, answers)])
-    typer.echo()
-    header("pages, read by Digits", "mean confidence", "at least 0.5", "right", "wrong at 0.9 or more", "tables right")
+    if sure:
+        typer.echo()
+        header("pages, read by Digits", "mean confidence", "at least 0.5", "right", "wrong at 0.9 or more", "tables right")
     for cells in sure:
         row(cells)
 
