@@ -4,10 +4,10 @@
     make pages ARGS="--folder DIR"
     make pages ARGS="--save DIR"
 
-The pages of `written_pages`, with MNIST's test digits, are written to a folder, of which `--save` keeps a copy. A DIR
-of your own holds `images/` and `labels.csv` (columns filename and label, the page's lines) and, if you like, `meta.csv`
-(columns filename, kind, `turn`: by how many degrees the page has to be turned counter-clockwise, and `table`: the
-rows of its cells as JSON). Pages with a turn are read as with `?rotate=auto`.
+The pages of `written_pages` are written with MNIST's test digits; `--save` only writes them, to a folder. A DIR of your
+own holds `images/` and `labels.csv` (columns filename and label, the page's lines) and, if you like, `meta.csv` (columns
+filename, kind, turn: by how many degrees the page has to be turned counter-clockwise, and table: the rows of its cells
+as JSON). Pages with a turn are read as with `?rotate=auto`.
 
 Of the labels and of all that is read, only numbers count: words with a digit, without characters that no number has.
 RapidOCR's texts are put into rows by the overlap of their boxes, after these are levelled. It does not say how a page
@@ -186,13 +186,14 @@ def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
                 sure.append([kind, *certainty(those, answers)])
     if sure:
         typer.echo()
-        header("pages, read by Digits", "mean confidence", "at least 0.5", "right", "wrong at 0.9 or more", "tables right")
+        header("by Digits", "mean confidence", "at least 0.5", "right", "wrong at 0.9 or more", "tables right")
     for cells in sure:
         row(cells)
 
 
 def main(
     folder: Annotated[Path | None, typer.Option(help="Read this folder instead of written pages.")] = None,
+    split: Annotated[str, typer.Option(help="validation or test")] = "test",
     count: Annotated[int, typer.Option(min=1, help="Pages of each kind.")] = 4,
     seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the numbers.")] = 0,
     only: Annotated[Literal["digits", "rapidocr"] | None, typer.Option(help="Leave the other one out.")] = None,
@@ -203,10 +204,10 @@ def main(
     if folder:
         measure(pages_of(folder), names)
     elif save:
-        write_folder(save, held_out("test"), count, seed)
+        write_folder(save, held_out(split), count, seed)
     else:
         with TemporaryDirectory() as name:
-            write_folder(Path(name), held_out("test"), count, seed)
+            write_folder(Path(name), held_out(split), count, seed)
             measure(pages_of(Path(name)), names)
 
 
