@@ -5,9 +5,9 @@
     make pages ARGS="--save DIR"
 
 The pages of `written_pages` are written with MNIST's test digits; `--save` only writes them, to a folder. A DIR of your
-own holds `images/` and `labels.csv` (columns filename and label, the page's lines) and, if you like, `meta.csv` (columns
-filename, kind, turn: by how many degrees the page has to be turned counter-clockwise, and table: the rows of its cells
-as JSON). Pages with a turn are read as with `?rotate=auto`.
+own holds `images/` and `labels.csv` (columns filename and label, the page's lines) and, if you like, `meta.csv`
+(columns filename, kind, turn: by how many degrees the page has to be turned counter-clockwise, and table: the rows of
+its cells as JSON). Pages with a turn are read as with `?rotate=auto`.
 
 Of the labels and of all that is read, only numbers count: words with a digit, without characters that no number has.
 RapidOCR's texts are put into rows by the overlap of their boxes, after these are levelled. It does not say how a page
