@@ -15,10 +15,11 @@ import os
 import random
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -36,6 +37,7 @@ RECOGNISERS = {"digit": ("digits", "alone", "squashed", *OTHERS), "number": ("di
 SCENES, NUMBERS = ("clean", "phone-photo", "printed-grid"), ("spaced", "photo")
 
 Labels = dict[Path, str]  # the text in each picture
+Answers = dict[Path, Any]  # of a recogniser, as `rivals/recognise.py` prints them
 
 
 def saved(folder: Path, name: str, pictures: list[tuple[bytes, str]]) -> Labels:
@@ -58,8 +60,8 @@ def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
     return {name: dict(shuffle.sample(pairs, min(n, len(pairs)))) for name, pairs in digits.items() if pairs}
 
 
-def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Labels, float]:
-    """Read pictures with one recogniser: the texts, and the median processor time for one in milliseconds."""
+def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Answers, float]:
+    """Read pictures with one recogniser: the answers, and the median processor time for one in milliseconds."""
     done = subprocess.run(
         [str(PYTHON) if name in IN_PYTHON else sys.executable, str(HERE / "rivals" / "recognise.py"), name, kind],
         input="\n".join(map(str, paths)),
@@ -68,23 +70,34 @@ def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Labels, float]:
         check=True,
         env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "PYTHONPATH": f"{HERE.parent}:{HERE}"},
     )
-    texts, milliseconds = zip(*json.loads(done.stdout), strict=True)
-    return dict(zip(paths, texts, strict=True)), median(milliseconds)
+    answers, milliseconds = zip(*json.loads(done.stdout), strict=True)
+    return dict(zip(paths, answers, strict=True)), median(milliseconds)
+
+
+def read_by_each(names: Iterable[str], kind: str, paths: list[Path]) -> dict[str, tuple[Answers, float]]:
+    """Read pictures with each recogniser that can start."""
+    results = {}
+    for name in names:
+        try:
+            results[name] = read_by(name, kind, paths)
+        except (OSError, subprocess.CalledProcessError) as error:
+            typer.echo(f"{name} is left out: {error}", err=True)
+    return results
 
 
 def compare(sets: dict[str, Labels], kind: str) -> None:
-    """Read all pictures with each recogniser that can start; print accuracy and time."""
-    results = {}
-    for name in RECOGNISERS[kind]:
-        try:
-            results[name] = read_by(name, kind, [path for labels in sets.values() for path in labels])
-        except (OSError, subprocess.CalledProcessError) as error:
-            typer.echo(f"{name} is left out: {error}", err=True)
+    """Read all pictures with each recogniser; print accuracy and time."""
+    results = read_by_each(RECOGNISERS[kind], kind, [path for labels in sets.values() for path in labels])
     header(f"{kind}s", "n", *results)
     for name, labels in sets.items():
-        rights = [sum(texts[path] == text for path, text in labels.items()) for texts, _ in results.values()]
+        rights = [sum(digits_in(texts[path]) == text for path, text in labels.items()) for texts, _ in results.values()]
         row([name, len(labels), *(accuracy(right, len(labels)) for right in rights)])
     row(["processor, ms each", "", *(f"{milliseconds:.1f}" for _, milliseconds in results.values())])
+
+
+def digits_in(text: str) -> str:
+    """Leave out all but digits."""
+    return "".join(filter("0123456789".__contains__, text))
 
 
 def accuracy(right: int, n: int) -> str:

@@ -120,22 +120,34 @@ class Scene:
 
     def number(self, pattern: str, digits: Digits, rng: Generator) -> tuple[bytes, str]:
         """Write the lines of a pattern of `training.line_text`, or what stands between tabs into cells, in one hand."""
+        writer = self.writer(digits, rng)
+        height, tilt, lines, texts = rng.uniform(*self.height), rng.uniform(-2, 2), [], []
+        for part in re.split("[\n\t]", pattern):
+            ink, text = line(writer, part)
+            lines.append(turned(scaled(ink, height / HEIGHT), tilt))
+            texts.append(text)
+        return self.shown(lines, height, rng), ("\n" if "\n" in pattern else "").join(texts)
+
+    def writer(self, digits: Digits, rng: Generator) -> Writer:
+        """Choose a hand that writes with these digits."""
         whole = torch.from_numpy(np.stack([without_specks(image) for image in digits.images.numpy()]))
         writer = Writer(Glyphs(Digits(whole, digits.labels), [], rng, self.pen(rng)), rng)
         writer.gap, writer.slant, writer.straight = self.gap, rng.uniform(*self.slant), 0.0
         writer.point_raised = 0.0
-        height, tilt, lines, texts = rng.uniform(*self.height), rng.uniform(-2, 2), [], []
-        for part in re.split("[\n\t]", pattern):
-            writer.row, writer.symbols = Row(HEIGHT), []
-            writer.write(part)
-            lines.append(turned(scaled(writer.row.cropped(), height / HEIGHT), tilt))
-            texts.append("".join(c for c in (CHARACTERS[s - 1 : s] for s in writer.symbols) if c and c in DEFAULT))
-        return self.shown(lines, height, rng), ("\n" if "\n" in pattern else "").join(texts)
+        return writer
 
     def shown(self, lines: Lines, height: float, rng: Generator) -> bytes:
         """Place ink on a sheet, and make a file of it."""
         lines = [line * np.float32(rng.uniform(*self.darkness)) for line in lines]
         return self.finish(self.layout(lines, height, rng, self.room), height, rng)
+
+
+def line(writer: Writer, pattern: str) -> tuple[Map, str]:
+    """Write one line: its ink, with digits HEIGHT pixels high, and its text."""
+    writer.row, writer.symbols = Row(HEIGHT), []
+    writer.write(pattern)
+    characters = (CHARACTERS[symbol - 1 : symbol] for symbol in writer.symbols)
+    return writer.row.cropped(), "".join(c for c in characters if c and c in DEFAULT)
 
 
 def scaled(ink: Map, factor: float) -> Map:

@@ -1,9 +1,9 @@
 """Read pictures with one recogniser: paths on standard input, the answers as JSON on standard output.
 
-    python benchmarks/rivals/recognise.py NAME digit|number < paths
+    python benchmarks/rivals/recognise.py NAME digit|number|page|turned < paths
 
-`benchmarks/peers.py` starts it, in the environment of the recogniser. Each recogniser answers with digits
-only, and is told whether to expect one or several if it has such an option. If it fails, its answer is empty.
+`benchmarks/peers.py` and `benchmarks/pages.py` start it, in the environment of the recogniser. Each recogniser is told
+whether to expect one digit or several if it has such an option. If it fails, its answer is empty.
 """
 
 import json
@@ -17,6 +17,7 @@ from contextlib import redirect_stdout
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,9 @@ from PIL import Image
 
 MODEL, LINES_MODEL = (Path(__file__).parents[2] / "models" / f"{name}.onnx" for name in ("digits", "lines"))
 DIGITS = "0123456789"
+PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}  # by how many degrees a page may be turned
 
-Read = Callable[[Path], str]  # picture → text
+Read = Callable[[Path], Any]  # picture → text; Digits adds a page's confidence and table, rapidocr its boxes
 
 
 def digits(kind: str) -> Read:
@@ -33,6 +35,13 @@ def digits(kind: str) -> Read:
     from measuring import Served
 
     networks = Served.load(MODEL, LINES_MODEL)
+
+    def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
+        text = networks.read_text(path.read_bytes(), turns=PAGES[kind])
+        return text.text, text.confidence, getattr(text, "table", ())
+
+    if kind in PAGES:
+        return page
     read = networks.text if kind == "number" else networks.digit
     return lambda path: str(read(path.read_bytes()))
 
@@ -61,10 +70,18 @@ def squashed(kind: str) -> Read:
 
 
 def rapidocr(kind: str) -> Read:
-    """PP-OCR's text recognition, decoded over digits only; rapidocr has no option for that."""
+    """PP-OCR: a page's words as they come, or text recognition over digits only, for which rapidocr has no option."""
     from rapidocr import RapidOCR
 
     engine = RapidOCR(params={"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
+
+    def page(path: Path) -> list[tuple[str, list[list[float]]]]:
+        found = engine(path, return_word_box=True)  # without it, numbers beside each other often lose their space
+        texts = [" ".join(word for word, *_ in words) for words in found.word_results or ()]
+        return list(zip(texts, found.boxes.tolist(), strict=True)) if texts else []
+
+    if kind in PAGES:
+        return page
     recognise = partial(engine, use_det=False, use_cls=False, use_rec=True)
     recognise(np.zeros((48, 320, 3), np.uint8))  # loads the network
     characters = engine.text_rec.postprocess_op.character
@@ -115,16 +132,16 @@ RECOGNISERS: dict[str, Callable[[str], Read]] = {
 }
 
 
-def readings(read: Read, paths: list[Path]) -> Iterator[tuple[str, float]]:
-    """Yield the digits in each picture, and the processor time in milliseconds."""
+def readings(read: Read, paths: list[Path]) -> Iterator[tuple[Any, float]]:
+    """Yield what is read in each picture, and the processor time in milliseconds."""
     for path in paths:
         before = processor_seconds()
         try:
-            text = read(path)
+            answer = read(path)
         except Exception as error:
             sys.stderr.write(f"{path.name}: {error}\n")
-            text = ""
-        yield "".join(filter(DIGITS.__contains__, text)), 1000 * (processor_seconds() - before)
+            answer = ""
+        yield answer, 1000 * (processor_seconds() - before)
 
 
 def processor_seconds() -> float:

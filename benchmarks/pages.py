@@ -1,0 +1,215 @@
+"""Compare how Digits and RapidOCR read pages of numbers: columns, tables, numbers beside names, scans and photos.
+
+    make pages [ARGS="--count 10 --only digits"]
+    make pages ARGS="--folder DIR"
+    make pages ARGS="--save DIR"
+
+The pages of `written_pages` are written with MNIST's test digits; `--save` only writes them, to a folder. A DIR of your
+own holds `images/` and `labels.csv` (columns filename and label, the page's lines) and, if you like, `meta.csv`
+(columns filename, kind, turn: by how many degrees the page has to be turned counter-clockwise, and table: the rows of
+its cells as JSON). Pages with a turn are read as with `?rotate=auto`.
+
+Of the labels and of all that is read, only numbers count: words with a digit, without characters that no number has.
+RapidOCR's texts are put into rows by the overlap of their boxes, after these are levelled. It does not say how a page
+is turned, so its boxes are turned as the page is known to be. Each recogniser runs in its own process, on one core.
+Needs the extra `training`.
+"""
+
+import csv
+import json
+import unicodedata
+from collections.abc import Iterable, Sequence
+from math import radians
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal, NamedTuple
+
+import numpy as np
+import typer
+
+from measuring import header, held_out, row
+from peers import digits_in, read_by_each
+from training.pictures import labels_of
+from written_pages import Cells, write_folder
+
+RECOGNISERS = "digits", "rapidocr"
+CHARACTERS = "0123456789.,-/:"  # of numbers
+OVERLAP = 0.5  # of the lower of two boxes' heights, from which they are in one row
+
+
+class Page(NamedTuple):
+    """A labelled page; the turn makes it upright, in degrees counter-clockwise."""
+
+    file: Path
+    label: str
+    kind: str
+    turn: int
+    table: Cells
+
+
+class Answer(NamedTuple):
+    """How a page is read; RapidOCR has neither confidence nor table."""
+
+    text: str = ""
+    confidence: float = 0.0
+    table: Cells = []  # noqa: RUF012 - never changed
+
+
+class Box(NamedTuple):
+    """A text with its place on the upright page."""
+
+    text: str
+    left: float
+    top: float
+    bottom: float
+
+    def overlap(self, other: "Box") -> float:
+        """Return how much of the lower of both heights is common."""
+        common = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return common / min(self.bottom - self.top, other.bottom - other.top)
+
+
+def pages_of(folder: Path) -> list[Page]:
+    """Find the pages of a folder."""
+    about = dict[str, dict[str, str]]()
+    if (folder / "meta.csv").exists():
+        with (folder / "meta.csv").open(newline="", encoding="utf-8-sig") as file:
+            about = {each["filename"]: each for each in csv.DictReader(file)}
+    found = []
+    for (file, _), label in labels_of(folder).items():
+        fields = about.get(file.name, {})
+        table = json.loads(fields.get("table") or "[]")
+        found.append(Page(file, label, fields.get("kind") or folder.name, int(fields.get("turn") or 0), table))
+    return found
+
+
+def numbers_in(text: str) -> str:
+    """Leave out words without digits, characters that no number has, and lines that are then empty."""
+    lines = []
+    for line in unicodedata.normalize("NFKC", text).split("\n"):
+        words = ("".join(filter(CHARACTERS.__contains__, word)) for word in line.split())
+        lines.append(" ".join(filter(digits_in, words)))
+    return "\n".join(filter(None, lines))
+
+
+def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
+    """Order texts, given the corners (4, 2) of their boxes: rows from top to bottom, each from left to right."""
+    corners = np.array([box for _, box in found], float).reshape(-1, 4, 2)
+    across = corners[:, 1] - corners[:, 0]
+    tilt = np.median((np.arctan2(across[:, 1], across[:, 0]) + np.pi / 4) % (np.pi / 2) - np.pi / 4) if found else 0.0
+    angle = radians(turn) + tilt
+    upright = corners @ [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    sides = zip(upright[:, :, 0].min(axis=1), upright[:, :, 1].min(axis=1), upright[:, :, 1].max(axis=1), strict=True)
+    boxes = [Box(text, *map(float, side)) for (text, _), side in zip(found, sides, strict=True)]
+    rows = list[list[Box]]()
+    for box in sorted(boxes, key=lambda box: box.left):
+        beside = max(rows, key=lambda row: row[-1].overlap(box), default=None)
+        if beside and beside[-1].overlap(box) >= OVERLAP:
+            beside.append(box)
+        else:
+            rows.append([box])
+    rows.sort(key=lambda row: np.mean([box.top + box.bottom for box in row]))
+    return "\n".join(" ".join(box.text for box in row) for row in rows)
+
+
+def answer_of(name: str, raw: Any, page: Page) -> Answer:  # noqa: ANN401 - JSON
+    """Convert what `rivals/recognise.py` prints for a page; a refused page is empty."""
+    if name == "rapidocr":
+        return Answer(numbers_in(in_order(raw, page.turn)))
+    text, *others = raw or Answer()
+    return Answer(numbers_in(text), *others)
+
+
+def common(these: Sequence[str], those: Sequence[str]) -> int:
+    """Return the length of the longest common subsequence."""
+    lengths = [0] * (len(those) + 1)
+    for this in these:
+        before, lengths = lengths, [0]
+        for index, that in enumerate(those):
+            lengths.append(before[index] + 1 if this == that else max(before[index + 1], lengths[-1]))
+    return lengths[-1]
+
+
+def accuracy(pages: Sequence[Page], answers: Sequence[Answer]) -> tuple[str, str, str]:
+    """Format the shares of numbers and of lines that are found, and the numbers read that are not there."""
+    texts = [(numbers_in(page.label), answer.text) for page, answer in zip(pages, answers, strict=True)]
+    numbers, lines, read, found, whole = np.sum(
+        [
+            (
+                len(label.split()),
+                len(label.splitlines()),
+                len(text.split()),
+                common(label.split(), text.split()),
+                common(label.splitlines(), text.splitlines()),
+            )
+            for label, text in texts
+        ],
+        axis=0,
+    )
+    return f"{100 * found / numbers:.1f}", f"{100 * whole / lines:.1f}", f"{100 * (read - found) / numbers:.1f}"
+
+
+def certainty(pages: Sequence[Page], answers: Sequence[Answer]) -> list[str]:
+    """Format how sure Digits is, how often rightly, and how many tables are right."""
+    both = list(zip(pages, answers, strict=True))
+    rights = [numbers_in(page.label) == answer.text for page, answer in both]
+    sure = [right for right, answer in zip(rights, answers, strict=True) if answer.confidence >= 0.9]
+    tables = [page.table == answer.table for page, answer in both if page.table]
+    return [
+        f"{np.mean([answer.confidence for answer in answers]):.2f}",
+        share(answer.confidence >= 0.5 for answer in answers),
+        share(rights),
+        share(not right for right in sure),
+        share(tables),
+    ]
+
+
+def share(those: Iterable[bool]) -> str:
+    """Format how many of some are so."""
+    counted = list(those)
+    return f"{sum(counted)} of {len(counted)}"
+
+
+def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
+    """Read the pages of each kind with each recogniser; print what was found, and how sure Digits is."""
+    header("pages", "n", "read by", "numbers, %", "lines, %", "not there, per 100", "processor, ms", "times Digits's")
+    sure = []
+    for kind in dict.fromkeys(page.kind for page in pages):
+        those = [page for page in pages if page.kind == kind]
+        way = "turned" if any(page.turn for page in those) else "page"
+        results = read_by_each(names, way, [page.file for page in those])
+        for name, (raw, milliseconds) in results.items():
+            answers = [answer_of(name, raw[page.file], page) for page in those]
+            ratio = f"{milliseconds / results['digits'][1]:.2f}" if "digits" in results else ""
+            row([kind, len(those), name, *accuracy(those, answers), f"{milliseconds:,.0f}", ratio])
+            if name == "digits":
+                sure.append([kind, *certainty(those, answers)])
+    if sure:
+        typer.echo()
+        header("by Digits", "mean confidence", "at least 0.5", "right", "wrong at 0.9 or more", "tables right")
+    for cells in sure:
+        row(cells)
+
+
+def main(
+    folder: Annotated[Path | None, typer.Option(help="Read this folder instead of written pages.")] = None,
+    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Pages of each kind.")] = 4,
+    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the numbers.")] = 0,
+    only: Annotated[Literal["digits", "rapidocr"] | None, typer.Option(help="Leave the other one out.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Only write the pages, to this folder.")] = None,
+) -> None:
+    """Measure Digits and RapidOCR on the same pages."""
+    names = (only,) if only else RECOGNISERS
+    if folder:
+        measure(pages_of(folder), names)
+    elif save:
+        write_folder(save, held_out(split), count, seed)
+    else:
+        with TemporaryDirectory() as name:
+            write_folder(Path(name), held_out(split), count, seed)
+            measure(pages_of(Path(name)), names)
+
+
+if __name__ == "__main__":
+    typer.run(main)
