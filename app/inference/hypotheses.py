@@ -1,7 +1,7 @@
 """Picture → hypotheses: ways to read it, as one line or as a page of lines, and how much speaks for each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
 
@@ -14,7 +14,7 @@ from app.inference.pages import PageNetwork
 from app.inference.transcript import Transcript
 from app.preprocess.decode import Picture
 from app.preprocess.errors import MAX_DIGITS, TooMuchWriting
-from app.preprocess.lines import ELONGATED, Line, in_rows
+from app.preprocess.lines import ELONGATED, Line, in_rows, joined
 from app.preprocess.maps import Map
 from app.preprocess.strips import WIDER, Sheet, Strip, whole_strips
 
@@ -46,16 +46,35 @@ class LineReader:
     length: int | None = None
     characters: str | None = None
 
-    def whole(self, picture: Picture) -> list[Hypothesis]:
-        """Read a whole picture as one line, in several ways until it is sure; lines that are too long are left out."""
-        found = list[Hypothesis]()
-        for strip in whole_strips(picture, self.network.form.height):
-            line = self.read(strip)
-            if line and line.digits <= MAX_DIGITS:
-                found.append(((line,),))
-                if is_sure(found):
-                    break
+    def read(self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]) -> dict[int, list[Hypothesis]]:
+        """Read a picture in several ways until one is sure, turned by each of these turns."""
+        found: dict[int, list[Hypothesis]] = {turn: [] for turn in turns}
+        for ways in self.ways(picture, pages, turns):
+            for turn, hypothesis in ways:
+                found[turn].append(hypothesis)
+            if any(map(is_sure, found.values())):
+                break
         return found
+
+    def ways(
+        self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
+    ) -> Iterator[list[tuple[int, Hypothesis]]]:
+        """Yield ways to read a picture, with turns: all of it as one line, then its lines, then all in other ways."""
+        height = self.network.form.height
+        views = {turn: whole_strips(picture.turned(turn), height) for turn in turns}
+        yield [*self.whole(views)]
+        if pages:
+            yield [self.page(picture, pages, turns)]
+        while following := [*self.whole(views)]:
+            yield following
+
+    def whole(self, views: Mapping[int, Iterator[Strip]]) -> Iterator[tuple[int, Hypothesis]]:
+        """Read the next strip of each view, as one line; leave out those that are too long."""
+        for turn, strips in views.items():
+            for strip in islice(strips, 1):
+                line = self.strip(strip)
+                if line and line.digits <= MAX_DIGITS:
+                    yield turn, ((line,),)
 
     def page(self, picture: Picture, pages: PageNetwork, turns: Sequence[int]) -> tuple[int, Hypothesis]:
         """Find the lines of a picture and read them, turned by the one of these turns that most speaks for."""
@@ -82,8 +101,10 @@ class LineReader:
         if sum(height * (line.right - line.left) / line.height for line in lines) > MAX_WIDTH:
             raise TooMuchWriting
         rows = in_rows(lines)
+        if len(rows) == 1:  # its cells may be digits of one number
+            rows = [[joined(rows[0])]]
         if self.length is None:
-            read = [tuple(self.line(sheet, line) for line in row) for row in rows]
+            read = [tuple(self.line(sheet, line, len(rows) > 1) for line in row) for row in rows]
         else:
             found = iter(self.several([sheet.strip(line, height) for row in rows for line in row]))
             read = [tuple(islice(found, len(row))) for row in rows]
@@ -91,17 +112,17 @@ class LineReader:
             raise TooMuchWriting
         return tuple(read)
 
-    def line(self, sheet: Sheet, line: Line) -> Transcript:
+    def line(self, sheet: Sheet, line: Line, is_of_page: bool) -> Transcript:
         """Read a line of a page, and once more if that is not sure."""
         height = self.network.form.height
-        first = self.one(sheet.strip(line, height), is_of_page=True)
+        first = self.one(sheet.strip(line, height), is_of_page)
         if first.confidence >= (SURE if first.signs else EMPTY):
             return first
-        second = self.one(sheet.strip(line, height, WIDER), is_of_page=True)
+        second = self.one(sheet.strip(line, height, WIDER), is_of_page)
         best, other = sorted((first, second), key=lambda each: each.score, reverse=True)
         return best if best.signs == other.signs else replace(best, agreed=share(best.score, other.score))
 
-    def read(self, strip: Strip) -> Transcript | None:
+    def strip(self, strip: Strip) -> Transcript | None:
         """Read a strip; return None if no reading has the length."""
         if self.length is None:
             return self.one(strip)
@@ -154,8 +175,10 @@ def upright(scores: Mapping[int, float]) -> int:
 def is_sure(found: Sequence[Hypothesis]) -> bool:
     """Return whether further ways to read a picture are unlikely to be better: one is sure, or several agree."""
     best = max(found, key=score, default=())
-    agreeing = [certainty(each) for each in found if signs_in(each) == signs_in(best)]
-    return bool(signs_in(best)) and 1 - math.prod(1 - each for each in agreeing) >= SURE
+    if not signs_in(best):
+        return False
+    doubts = [1 - certainty(each) * emptiness(each) for each in found if signs_in(each) == signs_in(best)]
+    return agreement(best, found) * (1 - math.prod(doubts)) >= SURE
 
 
 def score(hypothesis: Hypothesis) -> float:
@@ -176,7 +199,7 @@ def certainty(hypothesis: Hypothesis) -> float:
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
     """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
     if not signs_in(best):
-        return emptiness(found)
+        return min(map(emptiness, found), default=1.0)
     others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
     return share(score(best), others)
 
@@ -186,10 +209,9 @@ def share(best: float, others: float) -> float:
     return best / (best + others) if others > 0 else 1.0
 
 
-def emptiness(found: Sequence[Hypothesis]) -> float:
-    """Return the probability that nothing is written, judging by the least certain line."""
-    lines = [line for hypothesis in found for row in hypothesis for line in row]
-    return min((1 - line.confidence if line.signs else line.confidence for line in lines), default=1.0)
+def emptiness(hypothesis: Hypothesis) -> float:
+    """Return the probability that nothing is written in the lines in which nothing was read: in the least certain one."""
+    return min((line.confidence for row in hypothesis for line in row if not line.signs), default=1.0)
 
 
 def signs_in(hypothesis: Hypothesis) -> list[list[int]]:

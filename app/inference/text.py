@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.inference.ctc import TINY
 from app.inference.form import Form
-from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, certainty, is_sure, score, upright
+from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, certainty, score, upright
 from app.inference.lines import LineNetwork
 from app.inference.pages import PageNetwork
 from app.inference.stage import Stage, Stopwatch
@@ -178,10 +178,7 @@ def read_text(
     picture = decode_image(image, side_of(image.size, PAGE_PIXELS))
     watch.end("decode")
     reader = LineReader(network, length, characters)
-    found = {turn: reader.whole(picture.turned(turn)) for turn in turns}
-    if pages and not any(map(is_sure, found.values())):
-        turn, hypothesis = reader.page(picture, pages, turns)
-        found[turn].append(hypothesis)
+    found = reader.read(picture, pages, turns)
     if not any(found.values()) and length is None:
         raise TooMuchWriting
     turn = upright({turn: max(map(score, each), default=0.0) for turn, each in found.items()})
@@ -208,9 +205,9 @@ def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> T
     """
     best = max(found, key=score, default=())
     agreed = agreement(best, found)
-    written = [row for row in (tuple(line for line in row if line.signs) for row in best) if row]
-    lines = tuple(line_of(row, form, alternatives, agreed) for row in written)
-    return Text(lines, form.calibrated(agreed * certainty(best)), table_of(words_of(written)))
+    rows = [row for row in (tuple(line for line in row if line.signs) for row in best) if row]
+    lines = tuple(line_of(row, form, alternatives, agreed) for row in rows)
+    return Text(lines, form.calibrated(agreed * certainty(best)), table_of(words_of(rows)))
 
 
 def line_of(row: Row, form: Form, alternatives: int, agreed: float) -> TextLine:

@@ -165,6 +165,8 @@ class Transcript:
         Symbols are separated where there is least ink. Full ink is what is seen near them, since most of a strip may be
         empty.
         """
+        if not self.spans:
+            return []
         pixels = self.strip.pixels.astype(np.float32)
         away, (height, width) = np.abs(pixels - np.median(pixels)), pixels.shape
         edges = [(self.form.stride * np.array([first, last + 1])).clip(0, width - 1) for _, first, last in self.spans]

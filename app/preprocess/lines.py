@@ -161,6 +161,17 @@ def in_rows(lines: Sequence[Line]) -> list[list[Line]]:
     return sorted(rows, key=lambda row: np.mean([line.level_centre(tilt)[1] for line in row]))
 
 
+def joined(lines: Sequence[Line]) -> Line:
+    """Return the line around lines that stand beside each other."""
+    tilt = tilt_of(lines)
+    turn = np.array([line.tilt - tilt for line in lines]).repeat(4)
+    corners = [(along, down) for line in lines for along in line[2:4] for down in line[:2]]
+    along, down = np.array(corners).T
+    level = along * np.cos(turn) - down * np.sin(turn), along * np.sin(turn) + down * np.cos(turn)
+    (left, top), (right, bottom) = np.min(level, axis=1).tolist(), np.max(level, axis=1).tolist()
+    return Line(top, bottom, left, right, tilt)
+
+
 def tilt_of(lines: Sequence[Line]) -> float:
     """Return the tilt of a page: the median of its lines', by length."""
     return weighted_median(
