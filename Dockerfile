@@ -16,7 +16,7 @@ FROM dependencies AS service
 COPY requirements-build.lock .
 RUN pip install --only-binary=:all: --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
-COPY models/digits.onnx models/lines.onnx models/*-PaddleOCR models/
+COPY models/*.onnx models/*-PaddleOCR models/
 COPY app app
 # Remove the wheel's copies of the models: the image has them in /models, in a layer that code changes do not invalidate.
 RUN pip install --prefix=/service --no-deps --no-index --no-build-isolation . \
@@ -32,10 +32,11 @@ ENV OPENBLAS_NUM_THREADS=1 \
     DIGITS_HOST=0.0.0.0 \
     DIGITS_PORT=8000 \
     DIGITS_MODEL=/models/digits.onnx \
-    DIGITS_LINES_MODEL=/models/lines.onnx
+    DIGITS_LINES_MODEL=/models/lines.onnx \
+    DIGITS_PAGES_MODEL=/models/pages.onnx
 COPY --from=dependencies /installed /usr/local
 COPY --chmod=644 LICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/
-COPY --chmod=644 models/digits.onnx models/lines.onnx models/*-PaddleOCR /models/
+COPY --chmod=644 models/*.onnx models/*-PaddleOCR /models/
 COPY --from=service /service /usr/local
 USER 10001:10001
 EXPOSE 8000

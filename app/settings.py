@@ -36,6 +36,11 @@ class Settings(BaseSettings):
 
     model: Path = Field(default=shipped("digits.onnx"), description="Path of the model file that reads single digits.")
     lines_model: Path = Field(default=shipped("lines.onnx"), description="Path of the model file that reads numbers.")
+    pages_model: Annotated[Path | None, NoDecode] = Field(
+        default=shipped("pages.onnx"),
+        description="Path of the model file that finds the lines of a page, or `none`: then a picture is read as one "
+        "line.",
+    )
     second_opinion: bool = Field(
         default=True, description="Whether the network for numbers is asked about doubtful digits too."
     )
@@ -122,6 +127,12 @@ class Settings(BaseSettings):
         default="auto",
         description="Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.",
     )
+
+    @field_validator("pages_model", mode="before")
+    @classmethod
+    def check_pages_model(cls, value: object) -> object:
+        """Accept `none` in place of a path."""
+        return None if value == "none" else value
 
     @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod

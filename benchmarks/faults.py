@@ -46,7 +46,7 @@ from app.inference.networks import Networks
 from app.preprocess.errors import TooComplex, attempt
 from measuring import header, held_out, row
 from servers import BIN, SERVE, URL, running
-from training.config import LINES_MODEL, MODEL
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.paper import png
 from training.scenes import number, render
 from training.sheets import jpeg, opened
@@ -70,7 +70,7 @@ Seen = Counter[str]
 
 def pictures(seed: int) -> list[Picture]:
     """Make small and large pictures, numbers, and bad files, each with its right answers."""
-    networks, test = Networks.load(MODEL, LINES_MODEL), held_out("test")
+    networks, test = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL), held_out("test")
     reads = {"digit": (networks.read_digit, networks.digit_model), "text": (networks.read_text, networks.lines.version)}
     images = test.images[::500].numpy()
     photos = [opened(render("phone-photo", image, seed, index)) for index, image in enumerate(images[:12])]

@@ -17,7 +17,7 @@ import typer
 from numpy.random import Generator
 
 from measuring import Served, header, row
-from training.config import LINES_MODEL, MODEL
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
 from training.sample import CLASSES, PER_CLASS, digits
 from training.scenes import SCENES, Line, Scene, photo
@@ -50,7 +50,7 @@ def main(n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] =
     if len(cores) > 1:  # NumPy and ONNX Runtime choose their threads when they start
         os.sched_setaffinity(0, {max(cores)})
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
-    networks, rng = Served.load(MODEL, LINES_MODEL), np.random.default_rng(0)
+    networks, rng = Served.load(MODEL, LINES_MODEL, PAGES_MODEL), np.random.default_rng(0)
     header("picture", "ms")
     for name, (read, *_) in PICTURES.items():
         files, times = [drawn(name, rng) for _ in range(n)], []

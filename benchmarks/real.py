@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from app.web.answers import LEGIBLE
 from measuring import LinesModel, Model, Served, header, percent, row
-from training.config import LINES_MODEL, MODEL
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import LABELS, NO_DIGIT, Page, files_of_labels, labels_of
 
 LISTED = 30  # mistakes
@@ -74,7 +74,11 @@ def main(
     lines_model: LinesModel = LINES_MODEL,
 ) -> None:
     """Measure how digits are read in folders of real pictures."""
-    networks, digits, others = Served.load(model, lines_model), dict[Path, list[Answer]](), dict[Path, list[Answer]]()
+    networks, digits, others = (
+        Served.load(model, lines_model, PAGES_MODEL),
+        dict[Path, list[Answer]](),
+        dict[Path, list[Answer]](),
+    )
     try:
         for folder, labels in labelled(folders).items():
             for page, label in tqdm(labels.items(), folder.name, unit="picture", leave=False, disable=None):

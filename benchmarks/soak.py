@@ -21,7 +21,7 @@ from PIL import Image
 
 from measuring import Served
 from servers import URL, memory, pictures, running
-from training.config import LINES_MODEL, MODEL
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.paper import png
 from training.sample import digits
 
@@ -33,7 +33,10 @@ Sent = tuple[bytes, int, int | None]  # a body, and the expected status and digi
 
 def traffic() -> list[Sent]:
     """Return what is sent."""
-    networks, images = Served.load(MODEL, LINES_MODEL), [*digits()[::5], *digits()[::50].repeat(10, 1).repeat(10, 2)]
+    networks, images = (
+        Served.load(MODEL, LINES_MODEL, PAGES_MODEL),
+        [*digits()[::5], *digits()[::50].repeat(10, 1).repeat(10, 2)],
+    )
     good = [png(Image.fromarray(image)) for image in images] + [pictures()["640×480 JPEG"]] * 5
     blank = png(np.full((50, 50), 255, np.float32))
     bad: list[Sent] = [(b"", 422, None), (b"text", 415, None), (good[0][:100], 422, None), (blank, 422, None)]

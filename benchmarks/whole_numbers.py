@@ -18,7 +18,7 @@ import typer
 from tqdm import tqdm
 
 from measuring import LinesModel, Served, header, held_out, percent, row
-from training.config import LINES_MODEL, MODEL
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.pictures import NO_DIGIT, labels_of
 from training.scenes import MARKED, NUMBERS, number
 
@@ -59,7 +59,7 @@ def main(
     for path in folder or ():
         report(path.name, list(read_folder(path, url, marks)))
     if not folder:
-        networks, digits = Served.load(MODEL, model), held_out(split)
+        networks, digits = Served.load(MODEL, model, PAGES_MODEL), held_out(split)
         for name in scene or NUMBERS:
             pictures = (number(name, digits, seed, index, lengths) for index in range(n))
             report(name, [networks.text(picture, name in MARKED) == label for picture, label in pictures])

@@ -19,7 +19,7 @@ from app.inference.networks import Networks
 from app.inference.reader import Reader
 from app.main import create_app
 from app.settings import Settings
-from support import MAX_PIXELS, MODELS, ROOT, load_sheet, serving, write_mnist
+from support import MAX_PIXELS, MODELS, ROOT, load_sheet, page_network, serving, write_mnist
 from support import classifier as load_classifier
 from support import line_network as load_line_network
 
@@ -96,7 +96,7 @@ def decoders() -> Iterator[Decoders]:
 @pytest.fixture
 def reader(classifier, line_network, decoders) -> Reader:
     """A reader, for one event loop."""
-    return Reader(Networks(classifier, line_network), decoders)
+    return Reader(Networks(classifier, line_network, page_network()), decoders)
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,7 @@ from typer.testing import CliRunner
 from app.cli.commands import cli
 from app.inference.classifier import Classifier
 from app.inference.lines import LineNetwork
+from app.inference.pages import PageNetwork
 from app.inference.reading import Reading, read_digit
 from app.preprocess import errors
 from app.preprocess.decode import Picture, decode_image, open_image
@@ -44,8 +45,9 @@ from app.preprocess.formats import MAX_PIXELS
 from training.sample import CLASSES, PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
-MODEL, LINES_MODEL = ROOT / "models" / "digits.onnx", ROOT / "models" / "lines.onnx"
-MODELS = MODEL, LINES_MODEL
+MODELS = MODEL, LINES_MODEL, PAGES_MODEL = tuple(
+    ROOT / "models" / f"{name}.onnx" for name in ("digits", "lines", "pages")
+)
 HOSTILE_FILES = Path(__file__).parent / "data" / "hostile"
 DIGITS = str(Path(sys.executable).with_name("digits"))
 # A program's line with its output as a comment.
@@ -84,6 +86,11 @@ def classifier() -> Classifier:
 @cache
 def line_network() -> LineNetwork:
     return LineNetwork(LINES_MODEL)
+
+
+@cache
+def page_network() -> PageNetwork:
+    return PageNetwork(PAGES_MODEL)
 
 
 def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -> None:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from app.inference.classifier import CLASSES, log_odds_of
 from app.inference.lines import LineNetwork
+from app.inference.pages import PageNetwork
 from app.inference.text import read_text
 from training.data import Digits
 from training.model import Ensemble
@@ -68,13 +69,15 @@ def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
     return scale, offset
 
 
-def confidence_line(network: LineNetwork, digits: Digits, count: int) -> tuple[float, float]:
+def confidence_line(network: LineNetwork, pages: PageNetwork, digits: Digits, count: int) -> tuple[float, float]:
     """Find the scale and offset of the log-odds of texts that make them the probability that all of a text is right.
 
     Parameters
     ----------
     network : LineNetwork
         The network, uncalibrated.
+    pages : PageNetwork
+        The network that finds lines, with which it is served.
     digits : Digits
         Held-out digits.
     count : int
@@ -84,7 +87,7 @@ def confidence_line(network: LineNetwork, digits: Digits, count: int) -> tuple[f
     for scene in tqdm(NUMBERS, "calibration", leave=False, disable=None):
         for index in range(count):
             picture, written = number(scene, digits, SEED, index)
-            text = read_text(picture, network)
+            text = read_text(picture, network, pages)
             logits.append(log_odds_of(text.confidence))
             truths.append(text.text == written)
     odds, right = torch.tensor(logits).double(), torch.tensor(truths).double()

@@ -1,6 +1,7 @@
 """Train the line network on your own labelled pictures too: cut into strips as the service cuts them."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,10 +12,13 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from app.inference.pages import PageNetwork
 from app.preprocess.decode import decode_image, open_image
 from app.preprocess.formats import MAX_PIXELS
-from app.preprocess.strips import proposals, strip_side
+from app.preprocess.lines import in_rows, joined
+from app.preprocess.strips import PAGE_PIXELS, Sheet, side_of, whole_strips
 from training.alphabet import CHARACTERS, class_of
+from training.config import PAGES_MODEL
 from training.errors import TrainingError
 from training.line_paper import normalised, padded
 from training.pictures import NO_DIGIT, labels_below, read_all
@@ -46,13 +50,17 @@ def load(folder: Path) -> list[OwnLine]:
     """
     labels = labels_below(folder)
     texts = {page: [symbols_of(line, page.file) for line in label.splitlines()] for page, label in labels.items()}
-    return read_all(folder, texts, strips_of)
+    return read_all(folder, texts, partial(strips_of, pages=PageNetwork(PAGES_MODEL)))
 
 
-def strips_of(content: bytes, page: int | None, texts: list[tuple[int, ...]]) -> list[OwnLine]:
+def strips_of(content: bytes, page: int | None, texts: list[tuple[int, ...]], pages: PageNetwork) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that the service does."""
-    picture = open_image(content, MAX_PIXELS, page=page)
-    ways = proposals(decode_image(picture, strip_side(picture.size)), HEIGHT)
+    image = open_image(content, MAX_PIXELS, page=page)
+    picture = decode_image(image, side_of(image.size, PAGE_PIXELS))
+    ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
+    sheet = Sheet.of(picture)
+    rows = in_rows(pages.lines(pages.writing(sheet.grey), sheet.grey.size))
+    ways.append([sheet.strip(joined(row), HEIGHT) for row in rows])
     found = [zip(way, texts, strict=True) for way in ways if len(way) == len(texts)]
     return [OwnLine(strip.pixels, text) for way in found for strip, text in way]
 

@@ -29,10 +29,11 @@ from tqdm import tqdm
 
 from app.inference.ctc import best_path, symbols_of
 from app.inference.lines import LineNetwork
+from app.inference.pages import PageNetwork
 from training import data, line_pictures, omniglot, recogniser
 from training.alphabet import CHARACTERS, OTHER
 from training.calibrate import confidence_line
-from training.config import COUNT, LINES_MODEL, add_run_options
+from training.config import COUNT, LINES_MODEL, PAGES_MODEL, add_run_options
 from training.data import Digits
 from training.errors import TrainingError, exit_status, until_interrupted
 from training.generated import lines_of
@@ -213,7 +214,7 @@ def finish(
     }
     with unfinished(output) as file:
         recogniser.save(start, file, metadata | recogniser.UNCALIBRATED)
-        scale, offset = confidence_line(LineNetwork(file), digits, run.config.calibration)
+        scale, offset = confidence_line(LineNetwork(file), PageNetwork(PAGES_MODEL), digits, run.config.calibration)
         calibration = {"confidence_scale": f"{scale:.2f}", "confidence_offset": f"{offset:.2f}"}
         recogniser.save(start, file, metadata | calibration)
     return f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × {scale:.2f}, {offset:+.2f}."

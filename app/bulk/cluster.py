@@ -38,7 +38,8 @@ def run(
         with connected(address) as free_cores:
             worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
             # Workers need no keys, and run in another folder.
-            files = {"model": settings.model.absolute(), "lines_model": settings.lines_model.absolute()}
+            names = "model", "lines_model", "pages_model"
+            files = {name: path.absolute() for name in names if (path := getattr(settings, name))}
             settings = settings.model_copy(update={"api_keys": (), **files})
             workers = [
                 worker.remote(source, destination, settings) for _ in range(min(most_workers or free_cores, len(parts)))

@@ -53,10 +53,11 @@ class Worker:
         self.settings = settings
         self.seconds = seconds
         self.logged: set[type[Exception]] = set()
-        networks = Networks.load(settings.model, settings.lines_model, settings.second_opinion)
-        model = networks.digit_model if self.is_of_digits else networks.lines.version
+        networks = Networks.load(settings.model, settings.lines_model, settings.pages_model, settings.second_opinion)
+        model = networks.digit_model if self.is_of_digits else networks.text_model
         if model != destination.model:
-            files = f"{settings.model} or {settings.lines_model}" if self.is_of_digits else settings.lines_model
+            other = settings.model if self.is_of_digits else settings.pages_model
+            files = " or ".join(str(path) for path in (settings.lines_model, other) if path)
             raise BulkError(f"On this node, {files} differs from the model with which the job was started.")
         limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)

@@ -39,17 +39,19 @@ def read_all(
     """
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
-    networks = Networks.load(settings.model, settings.lines_model, settings.second_opinion)
+    networks = Networks.load(settings.model, settings.lines_model, settings.pages_model, settings.second_opinion)
     try:
         require_requestable(characters, networks.lines.form)
     except UnreadableCharacters as error:
         raise InvalidOption(str(error)) from error
-    model = networks.lines.version if is_text else networks.digit_model
+    model = networks.text_model if is_text else networks.digit_model
     results = Destination(place_of(destination), "text" if is_text else "digit", model, characters)
     if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
         raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
     if not address:  # the nodes of a cluster have files of their own
-        settings = settings.model_copy(update=dict(zip(("model", "lines_model"), networks.files, strict=True)))
+        settings = settings.model_copy(
+            update=dict(zip(("model", "lines_model", "pages_model"), networks.files, strict=True))
+        )
     everything = list(pictures.parts(rows_per_file))
     results.prepare()
     parts = parts_left(everything, results)

@@ -19,7 +19,9 @@ class Local:
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
         self.settings = settings
-        self.networks = Networks.load(settings.model, settings.lines_model, settings.second_opinion)
+        self.networks = Networks.load(
+            settings.model, settings.lines_model, settings.pages_model, settings.second_opinion
+        )
 
     def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
@@ -48,11 +50,11 @@ class Local:
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
         shown = text if marks else text.digits_only()
-        return conversion.text_of(shown, self.networks.lines.version, with_frames=False, characters=characters)
+        return conversion.text_of(shown, self.networks.text_model, with_frames=False, characters=characters)
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""
-        files = {"digits": self.settings.model, "lines": self.settings.lines_model}
+        files = {"digits": self.settings.model, "lines": self.settings.lines_model, "pages": self.settings.pages_model}
         return {"models": {name: {"file": str(files[name])} | about for name, about in self.networks.about.items()}}
 
     def close(self) -> None:

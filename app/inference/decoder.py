@@ -46,13 +46,13 @@ class NeedsExclusiveDecoder(Exception):
     """The picture may take much memory, and has to be read alone."""
 
 
-def prepare_process(digits: Path, lines: Path) -> None:
+def prepare_process(digits: Path, lines: Path, pages: Path | None) -> None:
     """Make SIGTERM end this process at once, silence its standard error, and load and warm up the networks."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for C code to return
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
-    networks = Networks.load(digits, lines)
+    networks = Networks.load(digits, lines, pages)
     warm_up(networks.read_digit)
     warm_up(networks.read_text)
 

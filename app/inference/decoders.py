@@ -17,7 +17,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from multiprocessing import resource_tracker
-from pathlib import Path
 from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -32,6 +31,7 @@ from app.inference.decoder import (
     prepare_process,
     read_within,
 )
+from app.inference.networks import Files
 from app.preprocess.errors import TooComplex
 
 PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
@@ -66,8 +66,8 @@ class Decoders:
 
     Parameters
     ----------
-    files : tuple of Path
-        The model files of both networks: of digits, and of lines.
+    files : Files
+        The model files.
     count : int
         Number of processes.
     max_pixels : int
@@ -82,7 +82,7 @@ class Decoders:
 
     def __init__(
         self,
-        files: tuple[Path, Path],
+        files: Files,
         count: int,
         max_pixels: int,
         memory_bytes: int,
@@ -225,7 +225,7 @@ def processor_seconds(pool: ProcessPool, work: ProcessFuture[Any]) -> float:
         return 0.0
 
 
-def new_pool(count: int, files: tuple[Path, Path]) -> ProcessPool:
+def new_pool(count: int, files: Files) -> ProcessPool:
     """Start a pool whose processes are forked from one that has preloaded all modules, and share its memory."""
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)

@@ -32,11 +32,11 @@ class Networks(NamedTuple):
     opinion: SecondOpinion | None = None
 
     @classmethod
-    def load(cls, files: Files, has_opinion: bool = True) -> "Networks":
+    def load(cls, digits: Path, lines: Path, pages: Path | None = None, has_opinion: bool = True) -> "Networks":
         """Load the model files; raise ModelError if one cannot be served."""
-        classifier, line_network = Classifier(files.digits), LineNetwork(files.lines)
+        classifier, line_network = Classifier(digits), LineNetwork(lines)
         opinion = SecondOpinion.of(classifier, line_network) if has_opinion else None
-        return cls(classifier, line_network, PageNetwork(files.pages) if files.pages else None, opinion)
+        return cls(classifier, line_network, PageNetwork(pages) if pages else None, opinion)
 
     @property
     def files(self) -> Files:

@@ -42,7 +42,7 @@ class Reader:
 
     def __init__(self, networks: Networks, decoders: Decoders) -> None:
         self.networks = networks
-        self.classifier, self.lines, self.opinion = networks
+        self.classifier, self.lines, self.opinion = networks.digits, networks.lines, networks.opinion
         self.decoders = decoders
         self.batcher = Batcher[Reading | None](self.classifier)
 

@@ -83,7 +83,7 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        os.environ |= {f"{PREFIX}{name.upper()}": str(path) for name, path in app.state.files.items()}
+        os.environ |= {f"{PREFIX}{name.upper()}": str(path or "none") for name, path in app.state.files.items()}
         Workers(config("app.server.worker:create_worker_app", settings), [listener]).run()
 
 

@@ -137,7 +137,11 @@ class Text(BaseModel):
 
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
-    lines: list[Line] = Field(description="From top to bottom, at most 32.")
+    lines: list[Line] = Field(description="From top to bottom.")
+    table: list[list[str]] | None = Field(
+        default=None,
+        description="If the numbers stand in a grid: its rows, as the texts of their cells; empty where nothing is.",
+    )
     turn: int = Field(
         default=0,
         description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
@@ -183,10 +187,11 @@ class Stored(BaseModel):
 
 
 class Models(BaseModel):
-    """The models of the service: one reads single digits, the other reads lines."""
+    """The models of the service: one reads single digits, one reads lines, and one finds them on pages."""
 
     digits: dict[str, str]
     lines: dict[str, str]
+    pages: dict[str, str] | None = Field(default=None, description="Null if `DIGITS_PAGES_MODEL` is `none`.")
 
 
 class Live(BaseModel):
@@ -213,6 +218,8 @@ DIGITS_EXAMPLE = {
     "second_opinion_used": "yes",
 }
 LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: !\"#$%&'()*+;<=>?@[\\]^_`{|}~£€"}
+PAGES_EXAMPLE = {"version": "c2710e95d4ab", "architecture": "PP-OCRv6 small detector"}
+TEXT_MODEL_EXAMPLE = f"{LINES_EXAMPLE['version']}+{PAGES_EXAMPLE['version']}"
 PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
 REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
 BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
@@ -257,12 +264,12 @@ AMOUNT = {
     ],
     "marks": [{"mark": ".", "box": {"left": 140, "top": 112, "width": 10, "height": 10}}],
 }
-TEXT_EXAMPLE = {"text": "12.50", "confidence": 0.96, "lines": [AMOUNT], "model": LINES_EXAMPLE["version"]}
+TEXT_EXAMPLE = {"text": "12.50", "confidence": 0.96, "lines": [AMOUNT], "model": TEXT_MODEL_EXAMPLE}
 HEALTH_EXAMPLE = {
     "status": "ok",
     "version": "1.0.0",
     "corrections": False,
-    "models": {"digits": DIGITS_EXAMPLE, "lines": LINES_EXAMPLE},
+    "models": {"digits": DIGITS_EXAMPLE, "lines": LINES_EXAMPLE, "pages": PAGES_EXAMPLE},
 }
 
 

@@ -66,6 +66,8 @@ def text_of(read: text.Text, model: str, with_frames: bool, characters: str | No
         lines=[line_of(line, with_frames) for line in read.lines],
         model=model,
     )
+    if read.table:
+        answer.table = [list(row) for row in read.table]
     if read.turn:
         answer.turn = read.turn
     if characters is not None:

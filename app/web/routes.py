@@ -148,7 +148,7 @@ async def read(request: Request, service: Serving, parameters: TextParameters, p
     text = await read_text(request, service, picture, turns=turns, **options)
     shown = text if parameters.marks else text.digits_only()
     # In a thread, since there may be two thousand frames to encode as PNGs.
-    version = service.reader.lines.version
+    version = service.reader.networks.text_model
     answer = await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, characters)
     return sure(answer, parameters.min_confidence)
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MODEL, LINES_MODEL = (Path(__file__).parents[2] / "models" / f"{name}.onnx" for name in ("digits", "lines"))
+MODELS = tuple(Path(__file__).parents[2] / "models" / f"{name}.onnx" for name in ("digits", "lines", "pages"))
 DIGITS = "0123456789"
 PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}  # by how many degrees a page may be turned
 
@@ -34,11 +34,11 @@ def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
     from measuring import Served
 
-    networks = Served.load(MODEL, LINES_MODEL)
+    networks = Served.load(*MODELS)
 
     def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
         text = networks.read_text(path.read_bytes(), turns=PAGES[kind])
-        return text.text, text.confidence, getattr(text, "table", ())
+        return text.text, text.confidence, text.table
 
     if kind in PAGES:
         return page
@@ -50,7 +50,7 @@ def alone(kind: str) -> Read:
     """Digits, without the line network's second opinion."""
     from measuring import Served
 
-    network = Served.load(MODEL, LINES_MODEL).alone
+    network = Served.load(*MODELS).alone
     return lambda path: str(network.digit(path.read_bytes()))
 
 
@@ -58,7 +58,7 @@ def squashed(kind: str) -> Read:
     """Our dense network, with the preprocessing of most services: 28×28, inverted if it is dark on light."""
     from app.inference.classifier import Classifier
 
-    model = Classifier(MODEL)
+    model = Classifier(MODELS[0])
 
     def read(path: Path) -> str:
         grey = Image.open(path).convert("L").resize((28, 28), Image.Resampling.BILINEAR)
