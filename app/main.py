@@ -33,7 +33,7 @@ PAGE = Path(__file__).parent / "page"
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application and load its models; raise ModelError if a model file cannot be served."""
     settings = settings or Settings()
-    networks = Networks.load(settings.model, settings.lines_model, settings.pages_model, settings.second_opinion)
+    networks = Networks.load(*settings.files, settings.second_opinion)
     metrics = Metrics(networks.about)
     draining = Draining()
 
@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     app.state.models = networks.about
     app.state.has_opinion = networks.opinion is not None
-    app.state.files = dict(zip(("model", "lines_model", "pages_model"), networks.files, strict=True))
+    app.state.files = networks.files._asdict()
     keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
     for module in (routes, open_inference):
         app.include_router(module.guarded, dependencies=keys)

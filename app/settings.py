@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         description="Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.",
     )
 
+    @property
+    def files(self) -> tuple[Path, Path, Path | None]:
+        """The model files."""
+        return self.model, self.lines_model, self.pages_model
+
     @field_validator("pages_model", mode="before")
     @classmethod
     def check_pages_model(cls, value: object) -> object:

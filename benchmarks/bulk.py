@@ -45,7 +45,7 @@ def worker(pictures: Path, results: Path) -> float:
     """Measure the pictures per second of CPU time of one worker."""
     settings = Settings()
     source = Files(place_of(str(pictures)), settings.max_upload_bytes)
-    networks = Networks.load(settings.model, settings.lines_model, settings.pages_model)
+    networks = Networks.load(*settings.files)
     destination = Destination(place_of(str(results)), "digit", networks.digit_model)
     destination.prepare()
     one, rates = Worker(source, destination, settings), []

@@ -53,7 +53,7 @@ class Worker:
         self.settings = settings
         self.seconds = seconds
         self.logged: set[type[Exception]] = set()
-        networks = Networks.load(settings.model, settings.lines_model, settings.pages_model, settings.second_opinion)
+        networks = Networks.load(*settings.files, settings.second_opinion)
         model = networks.digit_model if self.is_of_digits else networks.text_model
         if model != destination.model:
             other = settings.model if self.is_of_digits else settings.pages_model

@@ -39,7 +39,7 @@ def read_all(
     """
     place, most = place_of(source), settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
-    networks = Networks.load(settings.model, settings.lines_model, settings.pages_model, settings.second_opinion)
+    networks = Networks.load(*settings.files, settings.second_opinion)
     try:
         require_requestable(characters, networks.lines.form)
     except UnreadableCharacters as error:

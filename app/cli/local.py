@@ -54,7 +54,7 @@ class Local:
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""
-        files = {"digits": self.settings.model, "lines": self.settings.lines_model, "pages": self.settings.pages_model}
+        files = dict(zip(("digits", "lines", "pages"), self.settings.files, strict=True))
         return {"models": {name: {"file": str(files[name])} | about for name, about in self.networks.about.items()}}
 
     def close(self) -> None:

@@ -106,7 +106,8 @@ class LineReader:
         if self.length is None:
             read = [tuple(self.line(sheet, line, len(rows) > 1) for line in row) for row in rows]
         else:
-            found = iter(self.several([sheet.strip(line, height) for row in rows for line in row]))
+            strips = [sheet.strip(line, height) for row in rows for line in row]
+            found = iter(self.several(strips, self.length))
             read = [tuple(islice(found, len(row))) for row in rows]
         if any(sum(line.digits for line in row) > MAX_DIGITS for row in read):
             raise TooMuchWriting
@@ -126,7 +127,7 @@ class LineReader:
         """Read a strip; return None if no reading has the length."""
         if self.length is None:
             return self.one(strip)
-        return next(iter(self.several([strip])), None)
+        return next(iter(self.several([strip], self.length)), None)
 
     def one(self, strip: Strip, is_of_page: bool = False) -> Transcript:
         """Read a strip, of any length."""
@@ -136,13 +137,13 @@ class LineReader:
             line = line.without_marks_of_words()
         return line if line.score > 0 else replace(line, spans=[])
 
-    def several(self, strips: Sequence[Strip]) -> list[Transcript]:
-        """Read strips that have `length` digits together; return [] if no reading has."""
+    def several(self, strips: Sequence[Strip], length: int) -> list[Transcript]:
+        """Read strips that have so many digits together; return [] if no reading has."""
         form = self.network.form
         outputs = [self.output(strip) for strip in strips]
         blank = np.eye(1, form.classes, BLANK)
         columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
-        path = best_path_with(columns, form.digits, self.length)
+        path = best_path_with(columns, form.digits, length)
         ends = accumulate((len(output) + 1 for output in outputs), initial=0)
         paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
         parts = zip(strips, outputs, paths, strict=bool(path))
@@ -210,7 +211,7 @@ def share(best: float, others: float) -> float:
 
 
 def emptiness(hypothesis: Hypothesis) -> float:
-    """Return the probability that nothing is written in the lines in which nothing was read: in the least certain one."""
+    """Return the probability that nothing is written where nothing was read: in the least certain of these lines."""
     return min((line.confidence for row in hypothesis for line in row if not line.signs), default=1.0)
 
 

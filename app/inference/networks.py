@@ -13,11 +13,11 @@ from app.preprocess.formats import MAX_PIXELS
 
 
 class Files(NamedTuple):
-    """The model files; that of the network for pages may be left out."""
+    """The model files, by the names of the settings; that of the network for pages may be left out."""
 
-    digits: Path
-    lines: Path
-    pages: Path | None = None
+    model: Path
+    lines_model: Path
+    pages_model: Path | None
 
 
 class Networks(NamedTuple):

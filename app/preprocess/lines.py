@@ -129,7 +129,7 @@ def weighted_median(values: Floats, weights: Floats) -> float:
 
 
 def edges_along(points: Floats, tilt: Floats, starts: NDArray[np.intp], step: Floats) -> Floats:
-    """Return top, bottom, left and right (4, n) of each group of pixels of this size, on axes that are turned by its tilt."""
+    """Return top, bottom, left and right (4, n) of each group of pixels of this size, on axes turned by its tilt."""
     turn = tilt.repeat(np.diff(starts, append=len(points)))
     (x, y), cos, sin = points.T, np.cos(turn), np.sin(turn)
     along, down = x * cos + y * sin, y * cos - x * sin
