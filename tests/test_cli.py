@@ -206,7 +206,7 @@ def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     assert lines_of(known)[0]["characters"] == "0123456789+%."
     refusal = "The picture cannot be read with a length of 64: leave the length out, or correct it."
     assert text("--page", 2, "--length", 64) == refusal
-    assert "has 2 pages: choose one of them" in text()
+    assert "has 2 pages: choose one" in text()
     (answer,) = lines_of(invoked("predict", path, "--page", 1, "--json", *where))
     assert answer["digit"] == 1
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.storage import Place
-from app.preprocess.formats import FOLDER_ENDINGS, names_a_picture
+from app.preprocess.formats import PICTURE_ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
 FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
@@ -47,9 +47,9 @@ class Files:
         if not paths and (self.place.pattern or not self.place.exists()):
             raise BulkError(f"There is no file or folder {self.place}.")
         if not self.place.pattern:
-            paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
+            paths = [path for path in paths if names_a_picture(path.rpartition("/")[2], PICTURE_ENDINGS)]
         if not paths:
-            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(FOLDER_ENDINGS)}.")
+            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(PICTURE_ENDINGS)}.")
         for begin in range(0, len(paths), size):
             yield list(map(self.place.outside, paths[begin : begin + size]))
 

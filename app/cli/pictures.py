@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.cli.answers import Unanswered
-from app.preprocess.formats import FOLDER_ENDINGS, names_a_picture
+from app.preprocess.formats import PICTURE_ENDINGS, names_a_picture
 
 STDIN = "-"
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
@@ -29,7 +29,7 @@ def walk(folder: str) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
-            if names_a_picture(name) and not is_pipe(path):  # which may never end
+            if names_a_picture(name, PICTURE_ENDINGS) and not is_pipe(path):  # which may never end
                 yield path
     yield from closed
 
@@ -50,7 +50,7 @@ def read(name: str) -> bytes:
         with Path(name).open("rb") as file:
             return content_of(file)
     except IsADirectoryError as error:
-        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(FOLDER_ENDINGS)}.") from error
+        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(PICTURE_ENDINGS)}.") from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
 
