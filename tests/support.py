@@ -131,10 +131,24 @@ def pdf_of(*pages: tuple[bytes, bytes], more: bytes = b"") -> bytes:
     return pdf + end % (size, places, size, more, len(pdf))
 
 
+def shown(picture: Image.Image) -> bytes:
+    """Write a grey picture as the content of a PDF's page, 200 points wide."""
+    width, height = picture.size
+    image = b"BI/W %d/H %d/CS/G/BPC 8/F/AHx ID %s> EI" % (width, height, picture.tobytes().hex().encode())
+    return b"q 200 0 0 %d 90 500 cm %s Q" % (200 * height // width, image)
+
+
 def document(pictures: Sequence[Image.Image], kind: str = "PDF", **options) -> bytes:
     """Write a PDF or TIFF with a page for each picture."""
     first, *others = (picture.copy() for picture in pictures)  # Pillow keeps the options of a JPEG in them
     return encode(first, kind, save_all=True, append_images=others, **options)
+
+
+def with_damaged_page(tiff: bytes) -> bytes:
+    """Damage the second page of a TIFF: the number of the tag with its width."""
+    width = b"\x00\x01\x04\x00"  # this number, and the type
+    second = tiff.index(width, tiff.index(width) + 4)
+    return tiff[:second] + b"\xff\xfe" + tiff[second + 2 :]
 
 
 def cropped(ink: np.ndarray) -> np.ndarray:
