@@ -1,6 +1,6 @@
 """Answers without a service: reads pictures in this process."""
 
-from typing import Any
+from typing import Any, Literal
 
 from app.cli.answers import InvalidOption, Unanswered
 from app.inference.characters import UnreadableCharacters, require_requestable
@@ -11,6 +11,7 @@ from app.preprocess.errors import PreprocessError
 from app.settings import Settings
 from app.web import conversion
 from app.web.answers import Prediction, Text
+from app.web.parameters import TURNS
 
 
 class Local:
@@ -37,9 +38,10 @@ class Local:
         marks: bool = True,
         page: int | None = None,
         characters: str | None = None,
+        rotate: Literal["none", "auto"] = "none",
     ) -> Text:
         """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
-        options = {"length": length, "page": page, "characters": characters}
+        options = {"length": length, "page": page, "characters": characters, "turns": TURNS[rotate]}
         try:
             require_requestable(characters, self.networks.lines.form)
             text = self.networks.read_text(data, self.settings.max_pixels, **options)
