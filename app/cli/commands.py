@@ -185,7 +185,8 @@ def bulk(
 ) -> None:
     """Read many pictures and write the results to Parquet.
 
-    It uses all cores of this machine, or a Ray cluster. The results have one row per picture.
+    It uses all cores of this machine, or a Ray cluster. The results have one row
+    per picture, and per page of each TIFF and PDF.
     If started again, it reads the pictures that have no row yet. The exit code
     is 0 if every picture has a row, even one with an error. It is 1 if the job
     stopped, or pictures are left because the machine was too busy or an
