@@ -322,6 +322,7 @@ def sequential_scans() -> bytes:
 
 
 A4, ONE = b"/MediaBox[0 0 595 842]", b"0 0 0 rg 290 300 14 200 re f"  # a page, and a stroke that is a 1
+COSTLY = b"[0.01 0.01] 0 d " + b"0 0 m 595 842 l S " * 20_000  # dashed lines that take 7 s to draw
 ENCRYPTED = pdf_of((A4, ONE), more=b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>" % ((b"00" * 32,) * 2))
 HOSTILE = {
     "empty": (b"", errors.EmptyFile, "empty"),

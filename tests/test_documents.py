@@ -1,5 +1,7 @@
 """`POST /read` of PDFs and TIFFs with several pages."""
 
+import socket
+import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
@@ -11,18 +13,21 @@ from PIL import Image
 from app.web import readings
 from support import (
     A4,
+    COSTLY,
     ENCRYPTED,
     ONE,
+    PNG,
     assert_problem,
+    connect,
     document,
     encode,
     number,
     pdf_of,
+    samples,
     shown,
+    until,
     with_damaged_page,
 )
-
-MANY_PATHS = b"".join(b"%d %d m %d %d l S\n" % (n % 595, n % 842, n * 7 % 595, n * 11 % 842) for n in range(400_000))
 
 
 @pytest.fixture
@@ -77,7 +82,7 @@ def test_a_hostile_page_costs_only_itself(client, pages):
     """A page takes too long, and the others are of a square kilometre, or 1×20,000 points, or have no area."""
     boxes = b"/MediaBox[0 0 2834645 2834645]", b"/MediaBox[0 0 1 20000]", A4 + b"/CropBox[900 900 999 999]"
     good = A4, shown(pages[0])
-    answer = read(client, pdf_of(good, (A4, MANY_PATHS), *((box, ONE) for box in boxes), good))
+    answer = read(client, pdf_of(good, (A4, COSTLY), *((box, ONE) for box in boxes), good))
     assert [page.get("text") for page in answer["pages"]] == ["72", None, "", "", None, "72"]
     errors = [page["error"]["type"] for page in answer["pages"] if "error" in page]
     assert errors == ["/problems/too-complex", "/problems/corrupt-image"]
@@ -127,3 +132,18 @@ def test_pictures_are_read_between_the_pages_of_documents(url, pages):
     assert all(page["text"] == "72" for answer in answers for page in answer.result().json()["pages"])
     assert read >= 20  # or it would have waited for several pages each time
     assert median(health) < 0.1
+
+
+@pytest.mark.slow
+def test_no_page_is_read_after_the_client_broke_the_connection_off(url):
+    file = pdf_of(*[(A4, COSTLY)] * 20)  # which would take 20 s
+    with connect(url) as leaving:
+        leaving.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # to break the connection off
+        leaving.sendall(b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(file) + file)
+        depth = "digits_queue_depth", ("queue", "large")
+        with httpx2.Client(base_url=url) as client:
+            assert until(lambda: samples(client)[depth] == 1)
+            leaving.close()
+            assert until(lambda: samples(client)[depth] == 0)
+            assert client.post("/read", content=PNG).status_code == 200
+            assert samples(client)[depth] == 0
