@@ -20,7 +20,7 @@ MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in m
 
 
 class Picture(NamedTuple):
-    """A file to be read, or one page of it; of standard input, which can be read only once, with its bytes."""
+    """A file to be read, or one page of it; with its bytes if it is a pipe, which can be read only once."""
 
     name: str
     page: int | None = None
@@ -46,7 +46,7 @@ def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
 
 def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return a picture for each page of each file, or only for the chosen page."""
-    files = expand(names, ENDINGS)
+    files = expand(names)
     return [Picture(name, page) for name in files] if page else [each for name in files for each in pages_of(name)]
 
 
@@ -54,7 +54,7 @@ def pages_of(name: str) -> list[Picture]:
     """Return the pages of a file with several, or else the file; if it cannot be opened, to read it will say why."""
     picture = Picture(name)
     try:
-        if name == STDIN:
+        if name == STDIN or is_pipe(name):
             picture = Picture(name, data=read(name))
         count = page_count(picture)
     except (Unanswered, OSError, PreprocessError):
@@ -72,14 +72,12 @@ def page_count(picture: Picture) -> int:
 
 
 def first_bytes(name: str) -> bytes:
-    """Return the first bytes of a file; none of a pipe, which can be read only once."""
-    if is_pipe(name):
-        return b""
+    """Return the first bytes of a file; raise OSError."""
     with Path(name).open("rb") as file:
         return file.read(FIRST_BYTES)
 
 
-def expand(names: Iterable[str], endings: tuple[str, ...]) -> list[str]:
+def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
     """Replace each folder by its files with these extensions; a folder without any stays."""
     found: list[str] = []
     for name in names:
