@@ -67,6 +67,15 @@ def test_a_file_of_one_page_is_answered_as_a_picture(client, pages, kind):
     assert [*read(client, encode(pages[0], kind))] == ["text", "confidence", "lines", "model"]
 
 
+def test_the_length_is_that_of_each_page(client, pages):
+    answer = read(client, document(pages, "TIFF"), "?length=2")
+    assert [page.get("text", page.get("error", {}).get("type")) for page in answer["pages"]] == [
+        "72",
+        "1\n0",
+        "/problems/impossible-length",
+    ]
+
+
 def test_a_damaged_page_has_its_problem_and_the_others_are_read(client, pages):
     file = with_damaged_page(document([pages[0]] * 3, "TIFF"))
     answer = client.post("/read", content=file)

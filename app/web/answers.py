@@ -133,7 +133,7 @@ class Line(BaseModel):
 
 
 class Written(BaseModel):
-    """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
+    """What is written in a picture or on a page."""
 
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
@@ -151,7 +151,7 @@ Characters = Annotated[
 
 
 class Text(Written):
-    """The text of a picture, or of a page."""
+    """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
 
     characters: Characters = None
     model: Model
@@ -164,7 +164,7 @@ class Numbered(BaseModel):
 
 
 class Page(Written, Numbered):
-    """What is written on a page of a document."""
+    """What is written on a page of a document, as in a picture."""
 
 
 class Problem(BaseModel):

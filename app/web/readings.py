@@ -6,7 +6,7 @@ that other requests get their turn.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
 from typing import Any
@@ -61,7 +61,7 @@ async def read_text(request: Request, service: Service, picture: bytes, **option
     return text
 
 
-async def page_count(request: Request, service: Service, document: bytes) -> int:
+async def page_count(service: Service, document: bytes) -> int:
     """Count the pages of a file; raise TooManyPages if one request does not read so many."""
     with service.admission.large.place():
         count = await service.reader.page_count(document)
@@ -71,19 +71,15 @@ async def page_count(request: Request, service: Service, document: bytes) -> int
 
 
 async def read_pages(
-    request: Request,
-    service: Service,
-    document: bytes,
-    count: int,
-    **options: Any,  # noqa: ANN401
+    request: Request, service: Service, count: int, read: Callable[[int], Awaitable[Text]]
 ) -> AsyncIterator[Text | Exception]:
-    """Read each of the pages of a document, or yield why it cannot be read; the options are those of `read_text`."""
+    """Read each of the pages of a document with a function of its number, or yield why it cannot be read."""
     begin_by = monotonic() + SECONDS
     for page in range(1, count + 1):
         try:
             async with service.admission.pages:
                 check_time(begin_by, f"There was no time left for this page: ask for it with ?page={page}.")
-                outcome: Text | Exception = await read_text(request, service, document, page=page, **options)
+                outcome: Text | Exception = await read(page)
         except ClientDisconnect:
             raise
         except Exception as error:  # one bad page must not affect the others

@@ -1,5 +1,6 @@
 """The endpoints, without logic of their own."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -154,20 +155,24 @@ async def read(
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
     require_requestable(parameters.characters, service.reader.lines.form)
-    count = 1 if parameters.page else await page_count(request, service, picture)
+
+    async def text_of(page: int | None) -> Text:
+        return await read_text(request, service, picture, page=page, **parameters.options)
+
+    count = 1 if parameters.page else await page_count(service, picture)
     if count > 1:
-        document = await unless_gone(request, read_document(request, service, parameters, picture, count))
+        outcomes = read_pages(request, service, count, text_of)
+        document = await unless_gone(request, document_of(request, service, parameters, outcomes))
         return sure(document, parameters.min_confidence)
-    text = await read_text(request, service, picture, page=parameters.page, **parameters.options)
-    return sure(await answer_of(text, service, parameters), parameters.min_confidence)
+    return sure(await answer_of(await text_of(parameters.page), service, parameters), parameters.min_confidence)
 
 
-async def read_document(
-    request: Request, service: Service, parameters: OfText, document: bytes, count: int
+async def document_of(
+    request: Request, service: Service, parameters: OfText, outcomes: AsyncIterator[Text | Exception]
 ) -> answers.Document:
-    """Read all pages of a document."""
+    """Convert the pages of a document, as they are read."""
     pages = list[answers.Page | answers.FailedPage]()
-    async for outcome in read_pages(request, service, document, count, **parameters.options):
+    async for outcome in outcomes:
         page = len(pages) + 1
         if isinstance(outcome, Exception):
             pages.append(answers.FailedPage(page=page, error=problems.problem_of(request, outcome)[0]))
