@@ -127,6 +127,7 @@ def test_pages_that_cannot_start_in_time_say_how_to_ask_for_them(client, pages, 
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_pictures_are_read_between_the_pages_of_documents(url, pages):
     file, picture, health = document(pages[:1] * 20), encode(pages[0]), list[float]()
     read = 0
