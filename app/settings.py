@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(
         default=MAX_PIXELS, gt=0, description="Maximum number of pixels (width × height) of a picture."
     )
+    max_pages: int = Field(
+        default=20, gt=0, description="Maximum number of pages of a PDF or TIFF that one request reads."
+    )
     min_legibility: float = Field(
         default=0,
         ge=0,

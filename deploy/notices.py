@@ -30,9 +30,10 @@ SPDX = {
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "pebble": "LGPL-3.0-or-later",  # as in its source files
     "pi-heif": "BSD-3-Clause AND LGPL-3.0-or-later",  # the binding, and the libraries in its wheel
+    "pypdfium2": "Apache-2.0 AND BSD-3-Clause",  # the binding, and PDFium
 }
 
-WITHOUT_TEXT = {"flatbuffers"}  # distributions whose wheel has no licence text; TEMPLATE says where it is
+WITHOUT_TEXT = {"flatbuffers", "pypdfium2"}  # pip-licenses finds no licence text; TEMPLATE says where it is
 
 # shared library in a wheel: name, licence
 LIBRARIES = {
@@ -81,6 +82,7 @@ Licence texts in the image, relative to `/usr/local/lib/python{python}/site-pack
 | Python distributions and the libraries in their wheels | `*.dist-info/` |
 | onnxruntime, and what is compiled into it (Eigen, MPL-2.0, among others) | `onnxruntime/LICENSE`, \
 `onnxruntime/ThirdPartyNotices.txt` |
+| pypdfium2, and what is compiled into it (PDFium, FreeType, ICU, among others) | `pypdfium2-*.dist-info/licenses/` |
 | flatbuffers | the Apache License 2.0, in `app/web/swagger/LICENSE` |
 | Rust crates compiled into pydantic-core | `pydantic_core-*.dist-info/sboms/` |
 | `lines.onnx` (Apache-2.0) | `/models/LICENSE-PaddleOCR`, `/models/NOTICE-PaddleOCR` |

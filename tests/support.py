@@ -122,6 +122,42 @@ def reading_of_drawing(digit: bytes) -> Reading:
     return reading_of(drawing(np.frombuffer(digit, np.uint8).reshape(28, 28)))
 
 
+def pdf_of(*pages: tuple[bytes, bytes], more: bytes = b"") -> bytes:
+    """Write a PDF of pages, each given by the entries of its dictionary and its content, and more of the trailer."""
+    kids = b" ".join(b"%d 0 R" % (3 + 2 * place) for place in range(len(pages)))
+    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages))]
+    for entries, content in pages:
+        objects += [b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R>>" % (entries, len(objects) + 2)]
+        objects += [b"<</Length %d>>stream\n%s\nendstream" % (len(content), content)]
+    pdf, places = b"%PDF-1.7\n", b"0000000000 65535 f \n"
+    for index, each in enumerate(objects, 1):
+        places += b"%010d 00000 n \n" % len(pdf)
+        pdf += b"%d 0 obj\n%s\nendobj\n" % (index, each)
+    size = len(objects) + 1
+    end = b"xref\n0 %d\n%strailer<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF"
+    return pdf + end % (size, places, size, more, len(pdf))
+
+
+def shown(picture: Image.Image) -> bytes:
+    """Write a grey picture as the content of a PDF's page, 200 points wide."""
+    width, height = picture.size
+    image = b"BI/W %d/H %d/CS/G/BPC 8/F/AHx ID %s> EI" % (width, height, picture.tobytes().hex().encode())
+    return b"q 200 0 0 %d 90 500 cm %s Q" % (200 * height // width, image)
+
+
+def document(pictures: Sequence[Image.Image], kind: str = "PDF", **options) -> bytes:
+    """Write a PDF or TIFF with a page for each picture."""
+    first, *others = (picture.copy() for picture in pictures)  # Pillow keeps the options of a JPEG in them
+    return encode(first, kind, save_all=True, append_images=others, **options)
+
+
+def with_damaged_page(tiff: bytes) -> bytes:
+    """Damage the second page of a TIFF: the number of the tag with its width."""
+    width = b"\x00\x01\x04\x00"  # this number, and the type
+    second = tiff.index(width, tiff.index(width) + 4)
+    return tiff[:second] + b"\xff\xfe" + tiff[second + 2 :]
+
+
 def cropped(ink: np.ndarray) -> np.ndarray:
     """Crop a map of ink, 0 on the ground, to the ink."""
     rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
@@ -292,6 +328,9 @@ def sequential_scans() -> bytes:
     return head + scan(1, 2, 3, 4) * 380 + b"\xff\xd9"
 
 
+A4, ONE = b"/MediaBox[0 0 595 842]", b"0 0 0 rg 290 300 14 200 re f"  # a page, and a stroke that is a 1
+COSTLY = b"[0.01 0.01] 0 d " + b"0 0 m 595 842 l S " * 20_000  # dashed lines that take 7 s to draw
+ENCRYPTED = pdf_of((A4, ONE), more=b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>" % ((b"00" * 32,) * 2))
 HOSTILE = {
     "empty": (b"", errors.EmptyFile, "empty"),
     "text": (b"This is no picture.", errors.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
@@ -308,6 +347,11 @@ HOSTILE = {
     "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
     "false heif": ((HOSTILE_FILES / "h_lie.heic").read_bytes(), errors.CorruptImage, r"damaged: .+\.$"),
     "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlay"),
+    "encrypted pdf": (ENCRYPTED, errors.NotAnImage, "The PDF needs a password: remove it and send it again"),
+    "pdf of no pages": (pdf_of(), errors.CorruptImage, "The PDF is damaged or has no pages: save it again"),
+    "cut pdf": (pdf_of((A4, ONE))[:200], errors.CorruptImage, "The PDF is damaged"),
+    "false pdf": (b"%PDF-1.7 " + bytes(2000), errors.CorruptImage, "The PDF is damaged"),
+    "pdf without area": (pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE)), errors.CorruptImage, "no area"),
     "bomb": (claiming(60_000, 60_000), errors.TooManyPixels, "3,600,000,000 pixels, more than 50,000,000"),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),

@@ -22,7 +22,7 @@ import pytest
 
 from app.bulk.worker import Worker
 from app.inference.decoders import Busy
-from support import DIGITS, MODEL, PNG, drawing, encode, invoked, number, until
+from support import DIGITS, MODEL, PNG, document, drawing, encode, invoked, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -191,6 +191,19 @@ def test_no_text_in_csv_is_a_formula(digits, tmp_path, monkeypatch):
     assert [row["key"] for row in rows(tmp_path / "out", "key")] == [*keys, "\t5"]
 
 
+def test_each_page_has_a_row_of_digits_also_in_csv(digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.pdf").write_bytes(document([drawing(digits[50 * digit]) for digit in range(3)]))
+    (tmp_path / "in" / "b.pdf").write_bytes(b"%PDF-1.7")
+    given = tmp_path / "in", tmp_path / "out", "--workers", "1", "--csv", tmp_path / "csv"
+    done = invoked("bulk", *given)
+    assert (done.exit_code, done.stderr.splitlines()[0]) == (0, "2 pictures to read.")
+    assert "4 pictures done: 3 read, 1 failed.\n  1 corrupt-image\n" in done.stderr
+    with (tmp_path / "csv").open(newline="") as file:
+        read = [(Path(row["path"]).name, row["page"], row["digit"]) for row in csv.DictReader(file)]
+    assert read == [("a.pdf", "1", "0"), ("a.pdf", "2", "1"), ("a.pdf", "3", "2"), ("b.pdf", "", "")]
+
+
 def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_command(digits, tmp_path, monkeypatch):
     folder, results = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
@@ -202,7 +215,7 @@ def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_comma
         worker = Worker(source, destination, settings)
         read_large = worker.reader.read_large
 
-        async def read(data):
+        async def read(data, page):
             if data == (folder / "1.png").read_bytes():
                 raise Busy
             return await read_large(data)

@@ -16,16 +16,29 @@ from app.bulk import job
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA, error_of
-from app.bulk.source import Entry, Files
+from app.bulk.source import Entry, Files, Table
 from app.bulk.storage import place_of
 from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
 from app.inference.decoders import Busy, Interrupted
+from app.inference.reader import Reader
 from app.preprocess.errors import attempt
 from app.settings import Settings
 from app.web import problems
-from support import HOSTILE, POINT, drawing, encode, flat, letter, many_scans, number
+from support import (
+    ENCRYPTED,
+    HOSTILE,
+    POINT,
+    document,
+    drawing,
+    encode,
+    flat,
+    letter,
+    many_scans,
+    number,
+    with_damaged_page,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -243,7 +256,7 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
     failing = {Path(path).read_bytes(): error for path, error in faults.items()}
     read_large = worker.reader.read_large
 
-    async def read(data):
+    async def read(data, page):
         if data in failing:
             raise failing[data]
         return await read_large(data)
@@ -267,12 +280,141 @@ def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers, monkeypatch
     (part,) = source.parts(2000)
     worker = Worker(source, destination, Settings())
 
-    async def read(data):
+    async def read(data, page):
         raise Interrupted
 
     monkeypatch.setattr(worker.reader, "read_large", read)
     assert asyncio.run(worker.read(part)) == 5
     assert destination.place.files() == []
+
+
+@pytest.fixture
+def documents(tmp_path, digits) -> tuple[Path, Destination]:
+    """A folder of a picture and of documents, one of which has a damaged page, and the destination of their texts."""
+    (tmp_path / "in").mkdir()
+    number_72, number_1 = number(digits[[350, 120]]), number(digits[[50]])
+    files = {
+        "a.pdf": document([number_72, number_1] * 3),
+        "b.tif": with_damaged_page(document([number_72] * 3, "TIFF")),
+        "c.png": encode(number_1),
+        "d.pdf": document([number_72]),
+        "e.pdf": ENCRYPTED,
+    }
+    for name, data in files.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    destination = Destination(place_of(str(tmp_path / "out")), "text", Local(Settings(), 1).networks.lines.version)
+    destination.prepare()
+    return tmp_path / "in", destination
+
+
+OF_DOCUMENTS = [
+    *(("a.pdf", page, 6, "72" if page % 2 else "1", None) for page in range(1, 7)),
+    ("b.tif", 1, 3, "72", None),
+    ("b.tif", 2, 3, None, "corrupt-image"),
+    ("b.tif", 3, 3, "72", None),
+    ("c.png", None, None, "1", None),
+    ("d.pdf", None, None, "72", None),
+    ("e.pdf", None, None, None, "not-an-image"),
+]
+
+
+def shown(destination: Destination) -> list[tuple]:
+    """Return what the rows say, in the order of the files and pages."""
+    rows = [row for path in destination.place.files() for row in pq.read_table(path).to_pylist()]
+    found = [
+        (Path(row["path"]).name, row["page"], row["pages"], row["text"], row["error"] and row["error"]["type"])
+        for row in rows
+    ]
+    return sorted(found, key=lambda row: (row[0], row[1] or 0))
+
+
+def test_each_page_of_a_document_has_a_row(documents):
+    folder, destination = documents
+    source = Files(place_of(str(folder)), 1_000_000)
+    (part,) = source.parts(2000)
+    assert asyncio.run(Worker(source, destination, Settings()).read(part)) == 5
+    assert shown(destination) == OF_DOCUMENTS
+    assert job.parts_left([part], destination) == []
+
+
+def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents, monkeypatch):
+    """The first job can read 2 pages, the second 2 more; the parts of the second are others."""
+    folder, destination = documents
+    source, asked = Files(place_of(str(folder)), 1_000_000), []
+    parts, read_text = list(source.parts(2000)), Reader.read_text
+
+    async def read(self, data, page, characters):
+        asked.append(page)
+        if len(asked) > 2:
+            raise Interrupted
+        return await read_text(self, data, page=page)
+
+    for job_number in (1, 2):
+        asked.clear()
+        monkeypatch.setattr(Reader, "read_text", read)
+        (part,) = job.parts_left(parts, destination)
+        asyncio.run(Worker(source, destination, Settings()).read(part))
+        assert [row[:2] for row in shown(destination) if row[1]] == [row[:2] for row in OF_DOCUMENTS[: 2 * job_number]]
+        assert asked[:2] == [2 * job_number - 1, 2 * job_number]
+        (folder / "z.png").write_bytes((folder / "c.png").read_bytes())  # a new picture
+        parts = list(source.parts(2000))
+    monkeypatch.undo()
+    (part,) = job.parts_left(parts, destination)
+    asyncio.run(Worker(source, destination, Settings()).read(part))
+    assert shown(destination) == [*OF_DOCUMENTS, ("z.png", None, None, "1", None)]
+    assert job.parts_left(parts, destination) == []
+
+
+def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents, monkeypatch):
+    folder, destination = documents
+    source, read_text = Files(place_of(str(folder)), 1_000_000), Reader.read_text
+    (part,) = source.parts(2000)
+    worker = Worker(source, destination, Settings(), seconds=0)
+
+    async def read(self, data, page, characters):
+        if page == 4:
+            raise SystemExit
+        return await read_text(self, data, page=page)
+
+    monkeypatch.setattr(Reader, "read_text", read)
+    with pytest.raises(SystemExit):
+        asyncio.run(worker.read(part))
+    monkeypatch.undo()
+    assert destination.pages() == {part[0]: {1, 2, 3}}
+    for again in (worker, Worker(source, destination, Settings())):
+        asyncio.run(again.read(part))
+        assert shown(destination) == OF_DOCUMENTS
+
+
+def test_results_of_an_earlier_version_without_pages_are_added_to(documents):
+    folder, destination = documents
+    source = Files(place_of(str(folder)), 1_000_000)
+    (part,) = source.parts(2000)
+    columns = [field for field in SCHEMA if field.name not in ("page", "pages")]
+    old = [{"path": path, "model": destination.model, "text": "5"} for path in part[2:4]]
+    pq.write_table(
+        pa.Table.from_pylist(old, pa.schema(columns)), f"{destination.place.path}/{destination.prefix}old.parquet"
+    )
+    (left,) = job.parts_left([part], destination)
+    assert left == [path for path in part if path not in part[2:4]]
+    asyncio.run(Worker(source, destination, Settings()).read(left))
+    assert destination.summary() == Summary(12, 0, {"corrupt-image": 1, "not-an-image": 1})
+    assert job.parts_left([part], destination) == []
+
+
+def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
+    folder, destination = documents
+    files = sorted(folder.iterdir())
+    table = pa.table({"file": [path.read_bytes() for path in files], "id": [path.stem for path in files]})
+    pq.write_table(table, tmp_path / "all.parquet")
+    source = Table(place_of(str(tmp_path / "all.parquet")), 1_000_000, "file", "id")
+    (part,) = source.parts(2000)
+    asyncio.run(Worker(source, destination, Settings()).read(part))
+    (file,) = destination.place.files()
+    rows = pq.read_table(file).to_pylist()
+    assert [(row["key"], row["page"], row["text"]) for row in rows] == [
+        (name[0], page, text) for name, page, _, text, _ in OF_DOCUMENTS
+    ]
 
 
 @pytest.mark.parametrize(("kind", "files"), [("digit", r"digits\.onnx or .*lines\.onnx"), ("text", r"lines\.onnx")])

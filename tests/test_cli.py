@@ -22,7 +22,9 @@ from rich.cells import cell_len
 
 from app.web.answers import Prediction, Text
 from support import (
+    A4,
     DIGITS,
+    ENCRYPTED,
     LINE,
     LINES_MODEL,
     MODEL,
@@ -30,14 +32,17 @@ from support import (
     POINT,
     SEVEN,
     answering,
+    document,
     drawing,
     encode,
     invoked,
     number,
     page,
+    pdf_of,
     serving,
     tool,
     until,
+    with_damaged_page,
 )
 
 pytestmark = pytest.mark.slow
@@ -45,9 +50,9 @@ pytestmark = pytest.mark.slow
 TWO_LINES, BLANK = {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2}, {**NUMBER, "text": "", "lines": []}
 INCHES = {**NUMBER, "text": '7"', "lines": [{**LINE, "text": '7"'}]}
 DOUBTFUL = {**SEVEN, "legibility": 0.4}
-DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error"
-TEXT_COLUMNS = "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error"
-ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,"
+DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error,page"
+TEXT_COLUMNS = "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error,page"
+ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,,"
 NAME, NO_FILE = "7,\r\udcff.png", "No such file or directory."
 
 
@@ -128,7 +133,7 @@ def test_unreadable_files_are_named_and_counted_and_the_rest_is_read(url, files,
 
 
 def csv_of(columns: str, *answers: str) -> str:
-    failed = '"none\n.png"' + "," * columns.count(",") + NO_FILE
+    failed = '"none\n.png"' + "," * (columns.count(",") - 1) + f"{NO_FILE},"
     return "\n".join([columns, failed, *(f'"7,\r�.png",{answer}' for answer in answers), ""])
 
 
@@ -146,11 +151,11 @@ def json_of(answer: dict) -> str:
         ("predict", DOUBTFUL, "7,��.png: 7 (90.0%), or 8 (10.0%), probably not a digit, please check\n"),
         ("read", TWO_LINES, "7,��.png: -7 / -7 (90.0%), please check\n"),
         ("read", BLANK, "7,��.png: no digits (90.0%)\n"),
-        ("predict --csv", SEVEN, csv_of(DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,")),
+        ("predict --csv", SEVEN, csv_of(DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,,")),
         ("read --csv", TWO_LINES, csv_of(TEXT_COLUMNS, f"1,-7{ON_LINE}", f"2,-7{ON_LINE}")),
         ("read --csv --spreadsheet", NUMBER, csv_of(TEXT_COLUMNS, '1,"=""-7""' + f'"{ON_LINE}')),
         ("read --csv --spreadsheet", INCHES, csv_of(TEXT_COLUMNS, '1,"=""7""""""' + f'"{ON_LINE}')),
-        ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,")),
+        ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,,")),
         ("predict --json", SEVEN, json_of(SEVEN)),
         ("read --json", TWO_LINES, json_of(TWO_LINES)),
     ],
@@ -191,11 +196,11 @@ def test_local_answers_match_the_service(url, digits, tmp_path, command):
 def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     where = ["--local"] if is_local else ["--url", url]
     path, amount = tmp_path / "pages.tif", number([*digits[[60, 120]], POINT, *digits[[250, 0]]])
-    pages = {"save_all": True, "append_images": [amount], "compression": "tiff_lzw"}
-    path.write_bytes(encode(number(digits[[50]]), "TIFF", **pages))
+    path.write_bytes(document([number(digits[[50]]), amount], "TIFF", compression="tiff_lzw"))
 
     def text(*options) -> str:
         (answer,) = lines_of(invoked("read", path, "--json", *options, *where))
+        assert (answer["file"], answer["page"]) == (str(path), 2)
         return answer["error"] if "error" in answer else answer["text"]
 
     assert text("--page", 2) == text("--page", 2, "--marks") == "12.50"
@@ -206,9 +211,119 @@ def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     assert lines_of(known)[0]["characters"] == "0123456789+%."
     refusal = "The picture cannot be read with a length of 64: leave the length out, or correct it."
     assert text("--page", 2, "--length", 64) == refusal
-    assert "has 2 pages: choose one of them" in text()
     (answer,) = lines_of(invoked("predict", path, "--page", 1, "--json", *where))
-    assert answer["digit"] == 1
+    assert (answer["digit"], answer["page"]) == (1, 1)
+    (answer,) = lines_of(invoked("predict", path, "--json", *where))
+    assert answer["error"] == "The file has 2 pages: choose one, with ?page=1 or --page 1."
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_picture_on_its_side_is_turned_if_that_is_wanted(url, digits, tmp_path, is_local):
+    where = ["--local"] if is_local else ["--url", url]
+    path = tmp_path / "number.png"
+    path.write_bytes(encode(number(digits[[350, 120, 250]]).rotate(90, expand=True)))
+    (turned,) = lines_of(invoked("read", path, "--rotate", "auto", "--json", *where))
+    assert (turned["text"], turned["turn"]) == ("725", 270)
+    (as_it_is,) = lines_of(invoked("read", path, "--json", *where))
+    assert as_it_is["text"] != "725"
+    assert invoked("read", path, "--rotate", "90", *where).exit_code == 2
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_every_page_is_a_picture(url, documents, is_local):
+    where = ["--local"] if is_local else ["--url", url]
+    done = invoked("read", documents, *where)
+    assert [line.rpartition(" (")[0] for line in done.stdout.splitlines()] == [
+        f"{documents}/a.pdf, page 1: 72",
+        f"{documents}/a.pdf, page 2: 1",
+        f"{documents}/b.tif, page 1: 72",
+        f"{documents}/b.tif, page 3: 72",
+        f"{documents}/c.png: 1",
+        f"{documents}/d.tif: 72",
+    ]
+    assert done.exit_code == 1
+    refusals = done.stderr.splitlines()
+    assert refusals[0].startswith(f"{documents}/b.tif, page 2: The picture's header is damaged")
+    assert refusals[1:] == [
+        f"{documents}/e.pdf: The PDF needs a password: remove it and send it again.",
+        "2 of 8 could not be read.",
+    ]
+
+
+@pytest.fixture
+def documents(digits, tmp_path) -> Path:
+    """A folder with PDFs and TIFFs, of which a page is damaged, and one needs a password."""
+    number_72, number_1 = number(digits[[350, 120]]), number(digits[[50]])
+    files = {
+        "a.pdf": document([number_72, number_1]),
+        "b.tif": with_damaged_page(document([number_72] * 3, "TIFF")),
+        "c.png": encode(number_1),
+        "d.tif": encode(number_72, "TIFF"),
+        "e.pdf": ENCRYPTED,
+    }
+    (tmp_path / "documents").mkdir()
+    for name, data in files.items():
+        (tmp_path / "documents" / name).write_bytes(data)
+    return tmp_path / "documents"
+
+
+def test_predict_reads_no_pdf_in_a_folder_and_one_page_of_a_file(url, documents):
+    done = invoked("predict", documents, "--page", 1, "--csv", "--url", url)
+    rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
+    assert [(Path(row[0]).name, row[-1]) for row in rows] == [("b.tif", "1"), ("c.png", "1"), ("d.tif", "1")]
+    done = invoked("predict", documents / "a.pdf", "--page", 2, "--json", "--url", url)
+    assert [(answer["page"], answer["digit"]) for answer in lines_of(done)] == [(2, 1)]
+
+
+def test_a_document_longer_than_one_request_reads_is_read(url, tmp_path):
+    (tmp_path / "long.pdf").write_bytes(pdf_of(*[(A4, b"")] * 25))
+    done = invoked("read", tmp_path / "long.pdf", "--json", "--url", url)
+    assert [answer["page"] for answer in lines_of(done)] == [*range(1, 26)]
+
+
+def test_standard_input_may_be_a_document(digits):
+    done = subprocess.run(
+        [DIGITS, "read", "--local", "--json", "-"],
+        input=document([number(digits[[350, 120]]), number(digits[[50]])]),
+        capture_output=True,
+    )
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(answer["file"], answer["page"], answer["text"]) for answer in answers] == [("-", 1, "72"), ("-", 2, "1")]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_pages_are_resumed_wherever_the_file_was_cut(documents, tmp_path, ending):
+    whole, cut, lines = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}", [LINE, LINE]
+
+    def respond(asked):
+        page = int(asked.path.rpartition("page=")[2] or 0) if "page" in asked.path else 0
+        return (422, {}, {"detail": "It is damaged."}) if page == 2 else (200, {}, {**NUMBER, "lines": lines})
+
+    with answering(respond) as url:
+        assert invoked("read", documents, "--output", whole, "--url", url).exit_code == 1
+        written = whole.read_bytes()
+        for length in range(0, len(written), 7 if ending == "csv" else 97):
+            cut.write_bytes(written[:length])
+            assert invoked("read", documents, "--output", cut, "--resume", "--url", url).stdout == ""
+            assert cut.read_bytes() == written, length
+
+
+def test_a_csv_of_an_earlier_version_gets_the_column_of_pages(documents, tmp_path):
+    old = tmp_path / "old.csv"
+    columns = TEXT_COLUMNS.removesuffix(",page")
+    of_png = f"{documents}/c.png,1,-7{ON_LINE[:-1]}"
+    old.write_text(f"{columns}\n{of_png}\n{documents}/d.tif,1,-7{ON_LINE[:-1]}\n")
+    with answering(lambda _: (200, {}, NUMBER)) as url:
+        assert invoked("read", documents, "--output", old, "--resume", "--url", url).exit_code == 0
+    header, first, *rest = old.read_text().splitlines()
+    assert (header, first) == (TEXT_COLUMNS, f"{of_png},")
+    read = [(Path(row.split(",")[0]).name, row.split(",")[-1]) for row in rest]
+    assert read == [
+        *(("a.pdf", page) for page in "12"),
+        *(("b.tif", page) for page in "123"),
+        ("d.tif", ""),
+        ("e.pdf", ""),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -286,7 +401,7 @@ def test_no_text_in_csv_is_a_formula(files, tmp_path, monkeypatch):
     assert shown.splitlines()[1:] == [
         f"'=1+1.png,1,'-7 -7{ON_LINE.replace('yes', '')}",
         f"'=1+1.png,2,-7{ON_LINE.replace('yes', '')}",
-        f"'@none.png{',' * 11}{NO_FILE}",
+        f"'@none.png{',' * 11}{NO_FILE},",
     ]
 
 

@@ -26,7 +26,21 @@ from PIL import Image
 
 from app.inference.reader import JPEG_LIMITS
 from app.preprocess.formats import SMALL_BYTES
-from support import HOSTILE_FILES, drawing, encode, inflating_exif, load_sheet, many_scans, memory, png_chunk, serving
+from support import (
+    A4,
+    COSTLY,
+    HOSTILE_FILES,
+    document,
+    drawing,
+    encode,
+    inflating_exif,
+    load_sheet,
+    many_scans,
+    memory,
+    pdf_of,
+    png_chunk,
+    serving,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,6 +88,16 @@ def tiff_with_huge_tiles() -> bytes:
     tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: 20_000, 323: 20_000, 324: offset, 325: len(tile)}
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
     return b"II*\x00" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tile
+
+
+def tiff_of_many_pages(count: int) -> bytes:
+    """Make a TIFF of so many pages of one pixel."""
+    tiff, size = bytearray(b"II*\0" + struct.pack("<I", 8)), 2 + 8 * 12 + 4
+    for page in range(1, count + 1):
+        tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 4, 278: 1, 279: 1}
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+        tiff += struct.pack("<H", 8) + entries + struct.pack("<I", 8 + page * size if page < count else 0)
+    return bytes(tiff)
 
 
 def exif_bomb(size: int = 65_000) -> bytes:
@@ -183,6 +207,9 @@ BODIES: dict[str, Callable[[], Body]] = {
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),
     "frames": lambda: (INFER, {}, frames()),
+    "PDF of pages that take long": lambda: ("/read", {}, pdf_of(*[(A4, COSTLY)] * 12)),
+    "TIFF of large pages": lambda: ("/read", {}, document([rgba(24.9)] * 5, "TIFF", compression="tiff_deflate")),
+    "TIFF of 40,000 pages": lambda: ("/read", {}, tiff_of_many_pages(40_000)),
     "explanation of noise": lambda: ("/explain", {"content-type": "image/png"}, noise()),
     "form with a long header": lambda: ("/predict", FORM, FORM_START + b"a" * 19_000_000),
     "JSON": lambda: ("/read", JSON, picture_in_json()),

@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from app.web import answers, tensors
 from app.web.answers import Problem
-from support import ROOT, drawing, encode, number, serving
+from support import ROOT, drawing, encode, number, serving, with_damaged_page
+from support import document as document_of
 
 TOOLS = Path(sys.executable).parent
 MODELS: dict[str, type[BaseModel]] = {
@@ -53,13 +55,22 @@ def test_every_json_answer_has_examples_that_match_its_schema_and_every_error_is
                     continue
                 examples = content.get("examples", {"": {"value": content.get("example")}})
                 for example in examples.values():
-                    answer = MODELS[content["schema"]["$ref"]].model_validate(example["value"])
+                    (answer,) = parsed(example["value"], content["schema"])
                     assert answer.model_dump(mode="json", exclude_unset=True) == example["value"]
                     assert isinstance(answer, Problem) == (kind == "application/problem+json") == (status[0] != "2")
                     if isinstance(answer, Problem):
                         assert answer.instance == path.replace("/versions/{version}", "")
                         assert (answer.error == answer.detail) == path.startswith("/v2")
     assert {f"#/components/schemas/{name}" for name in document["components"]["schemas"]} <= set(MODELS)
+
+
+def parsed(example: dict, schema: dict) -> list[BaseModel]:
+    """Return the example as each of the models in a schema that it fits."""
+    found = []
+    for each in schema.get("anyOf", [schema]):
+        with suppress(ValidationError):
+            found.append(MODELS[each["$ref"]].model_validate(example))
+    return found
 
 
 CLIENT = """
@@ -73,7 +84,7 @@ from digits_client.api.pictures import correct, explain, predict, predict_batch,
 from digits_client.api.inference import infer, infer_of_version, model_metadata, server_ready
 from digits_client.api.service import health, metrics
 from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
-from digits_client.models import InferRequest, PredictJsonBody, Text
+from digits_client.models import Document, FailedPage, InferRequest, Page, PredictJsonBody, Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -110,6 +121,14 @@ with Client(url) as client:
         assert text.lines[0].marks == []
         assert all(digit.frame.startswith("data:image/png;base64,") for digit in text.lines[0].digits)
         assert text.lines[0].box.width > text.lines[0].digits[1].box.width > 0
+    document = read.sync(client=client, body=File(BytesIO(Path(sys.argv[4]).read_bytes())))
+    assert isinstance(document, Document)
+    first, second, third = document.pages
+    assert isinstance(first, Page)
+    assert isinstance(second, FailedPage)
+    assert (first.page, first.text, first.lines[0].digits[0].digit) == (1, "72", 7)
+    assert (second.page, second.error.type_) == (2, "/problems/corrupt-image")
+    assert (third.page, third.text, document.text, document.confidence) == (3, "72", "72\\f\\f72", 0)
     impossible = read.sync(client=client, body=File(BytesIO(number.read_bytes())), length=64)
     assert isinstance(impossible, Problem)
     assert impossible.type_ == "/problems/impossible-length"
@@ -132,7 +151,9 @@ def test_a_client_generated_from_the_document_works(tmp_path, document, seven, d
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     (tmp_path / "config.json").write_text('{"post_hooks": []}')  # hooks that only format
     (tmp_path / "seven.png").write_bytes(encode(drawing(seven)))
-    (tmp_path / "number.png").write_bytes(encode(number(digits[[350, 120]])))
+    written = number(digits[[350, 120]])
+    (tmp_path / "number.png").write_bytes(encode(written))
+    (tmp_path / "pages.tif").write_bytes(with_damaged_page(document_of([written] * 3, "TIFF")))
     generate = [str(TOOLS / "openapi-python-client"), "generate", "--path", "openapi.json", "--fail-on-warning"]
     options = ["--meta", "none", "--config", "config.json", "--output-path", "digits_client"]
     generated = subprocess.run([*generate, *options], cwd=tmp_path, capture_output=True, text=True)
@@ -141,7 +162,7 @@ def test_a_client_generated_from_the_document_works(tmp_path, document, seven, d
         module = tmp_path / "digits_client" / "api" / "pictures" / f"{name}.py"
         module.write_text(module.read_text().replace("import Response, UNSET\n", "import Response, UNSET, Unset\n"))
     with serving() as (_, url):
-        use = [sys.executable, "-c", CLIENT, url, "seven.png", "number.png"]
+        use = [sys.executable, "-c", CLIENT, url, "seven.png", "number.png", "pages.tif"]
         environment = os.environ | {"PYTHONPATH": str(tmp_path)}
         used = subprocess.run(use, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert used.returncode == 0, used.stderr

@@ -1,4 +1,5 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from app.cli import pictures
 from app.cli.answers import Unanswered
 from app.cli.messages import printable
-from app.cli.pictures import expand, read
+from app.cli.pictures import all_pages, expand, read, whole_files
+from support import A4, ENCRYPTED, ONE, pdf_of
 
 
 @pytest.fixture
@@ -41,6 +43,40 @@ def test_a_folder_without_pictures_has_its_own_error(tmp_path):
     assert expand([str(tmp_path)]) == [str(tmp_path)]
     with pytest.raises(Unanswered, match=r"The folder has no pictures: no file name ends in \.png, "):
         read(str(tmp_path))
+
+
+def test_pages_are_pictures_and_pdfs_in_folders_count_only_where_all_pages_are_read(tmp_path):
+    files = {
+        "a.pdf": pdf_of((A4, ONE), (A4, ONE)),
+        "b.pdf": pdf_of((A4, ONE)),
+        "c.pdf": ENCRYPTED,
+        "d.png": pdf_of((A4, ONE), (A4, ONE)),
+        "e.tif": b"II, which is no TIFF",
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "f.png").touch()
+    given = [str(tmp_path), str(tmp_path / "a.pdf"), "none.pdf"]
+    every = [("a.pdf", 1), ("a.pdf", 2), ("b.pdf", None), ("c.pdf", None), ("d.png", 1), ("d.png", 2), ("e.tif", None)]
+    named = [("a.pdf", 1), ("a.pdf", 2), ("none.pdf", None)]
+    assert places(all_pages(given, None)) == [*every, ("f.png", None), *named]
+    chosen = [(name, 3) for name in (*files, "f.png", "a.pdf", "none.pdf")]
+    assert places(all_pages(given, 3)) == chosen
+    assert places(whole_files(given, 3)) == chosen[3:]
+
+
+def places(found: list[pictures.Picture]) -> list[tuple[str, int | None]]:
+    return [(Path(picture.name).name, picture.page) for picture in found]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_read_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    data = pdf_of((A4, ONE), (A4, ONE))
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit((tmp_path / "pipe").write_bytes, data)
+        found = all_pages([str(tmp_path / "pipe")], None)
+    assert [(picture.page, picture.read()) for picture in found] == [(1, data), (2, data)]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ that no row is ever there twice, even if the part is read again after its worker
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TextIO
 from uuid import uuid4
@@ -24,6 +24,8 @@ from app.bulk.source import Part
 from app.bulk.storage import Place
 from app.spreadsheet import line_of
 from app.web.answers import LEGIBLE
+
+Location = tuple[str, int | None, int | None]  # of a row: its path, and of a document the page and how many there are
 
 
 class Summary(NamedTuple):
@@ -65,8 +67,17 @@ class Destination:
                 )
 
     def paths(self) -> set[str]:
-        """Return the paths of all pictures that have a row."""
-        return {path for batch in self.batches("path") for path in batch.column("path").to_pylist()}
+        """Return the paths of all pictures that have a row, and of all documents whose pages have one each."""
+        return progress_of(self.places())[0]
+
+    def pages(self) -> dict[str, set[int]]:
+        """Return, for each document of which some pages have no row, the others."""
+        return progress_of(self.places(ds.field("page").is_valid()))[1]
+
+    def places(self, condition: ds.Expression | None = None) -> Iterator[Location]:
+        """Yield the path, the page and the number of pages of each row that meets a condition."""
+        for batch in self.batches("path", "page", "pages", condition=condition):
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def file_of(self, part: Part) -> str:
         """Return the path of the file for the rows of a part, which no other part has, whatever their paths contain."""
@@ -104,16 +115,30 @@ class Destination:
 
     def write_csv(self, file: TextIO) -> None:
         """Write a row for each picture as CSV: a text has its lines in one cell."""
-        columns = ["path", "key", self.kind, "confidence", "legibility", "model", "error"]
+        columns = ["path", "key", self.kind, "confidence", "legibility", "model", "error", "page"]
         file.write(f"{line_of(columns)}\n")
         for batch in self.batches(*columns):
-            for *cells, error in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                file.write(f"{line_of([*cells, error and error['detail']])}\n")
+            for *cells, error, page in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                file.write(f"{line_of([*cells, error and error['detail'], page])}\n")
 
-    def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
-        """Yield these columns of all rows, in batches."""
+    def batches(self, *columns: str, condition: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield these columns of all rows that meet a condition, in batches; earlier versions wrote no pages."""
         files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
-        yield from files.to_batches(columns=list(columns))
+        yield from files.to_batches(columns=list(columns), filter=condition)
+
+
+def progress_of(rows: Iterable[Location]) -> tuple[set[str], dict[str, set[int]]]:
+    """Return the paths that have all their rows, and for each other document the pages that have one."""
+    complete, pages_of = set[str](), defaultdict[str, set[int]](set)
+    for path, page, pages in rows:
+        if page is None or pages is None:
+            complete.add(path)
+        else:
+            pages_of[path].add(page)
+            if len(pages_of[path]) == pages:
+                complete.add(path)
+                del pages_of[path]
+    return complete, pages_of
 
 
 def digest_of(text: str) -> str:

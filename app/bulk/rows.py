@@ -32,6 +32,8 @@ SCHEMA = pa.schema(
         ("characters", pa.string()),
         pa.field("model", pa.string(), nullable=False),
         ("error", pa.struct([("type", pa.string()), ("detail", pa.string())])),
+        ("page", pa.int32()),
+        ("pages", pa.int32()),
     ]
 )
 UNREADABLE = "unreadable-file"

@@ -1,6 +1,7 @@
 """SOURCE → parts, and a part → its pictures; each part is read and written as a whole.
 
-A picture's path identifies it: the path of its file, or of a Parquet file followed by # and the row number.
+A path identifies a picture, or a document of several pages: the path of its file, or of a Parquet file followed by #
+and the row number.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.storage import Place
-from app.preprocess.formats import FOLDER_ENDINGS, names_a_picture
+from app.preprocess.formats import ENDINGS, names_a_picture
 from app.web.errors import UploadTooLarge
 
 FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
@@ -27,11 +28,16 @@ Part = list[str]  # the paths of its pictures
 
 
 class Entry(NamedTuple):
-    """A picture's path, its key if it has one, and its bytes or the error raised by loading it."""
+    """A picture's path, its key if it has one, and its bytes or the error raised by loading it.
+
+    For a page of a document, also its number, and that of all pages.
+    """
 
     path: str
     key: str | None
     data: bytes | Exception
+    page: int | None = None
+    pages: int | None = None
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Files:
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
-            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(FOLDER_ENDINGS)}.")
+            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(ENDINGS)}.")
         for begin in range(0, len(paths), size):
             yield list(map(self.place.outside, paths[begin : begin + size]))
 

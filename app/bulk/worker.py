@@ -1,7 +1,7 @@
 """A worker: the pictures of a part → its rows, read as the service reads them.
 
 Small pictures are read in batches, in this process. All others, and all texts, are decoded in another process, which
-has limits on memory and time, and is replaced if it is killed or crashes.
+has limits on memory and time, and is replaced if it is killed or crashes. Each page of a document is read as a picture.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from functools import partial
 from typing import TypeVar
 
-from app.bulk.destination import Destination
+from app.bulk.destination import Destination, progress_of
 from app.bulk.errors import BulkError
 from app.bulk.rows import cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
@@ -62,6 +62,7 @@ class Worker:
         limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
         self.reader = Reader(networks, decoders)
+        self.pages = destination.pages()  # that earlier workers have read, of documents they have not finished
 
     @property
     def is_of_digits(self) -> bool:
@@ -74,8 +75,8 @@ class Worker:
         A picture that could not be read because of a fault has no row, so that it is left to be read again.
         """
         rows = self.destination.rows_of(part)
-        done = {row["path"] for row in rows}
-        left = [path for path in part if path not in done]
+        done, pages = progress_of((row["path"], row["page"], row["pages"]) for row in rows)
+        left = {path: self.pages.get(path, set()) | pages.get(path, set()) for path in part if path not in done}
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left):
@@ -83,7 +84,8 @@ class Worker:
                     self.log(picture.path, outcome)
                 else:
                     cells = cells_of(outcome, self.destination.model, self.destination.characters)
-                    rows.append({"path": picture.path, "key": picture.key, **cells})
+                    named = {"path": picture.path, "key": picture.key, "page": picture.page, "pages": picture.pages}
+                    rows.append(named | cells)
                 if rows and time.monotonic() - written >= self.seconds:
                     self.destination.write(part, rows)
                     written = time.monotonic()
@@ -93,24 +95,42 @@ class Worker:
             self.destination.write(part, rows)
         return len(part)
 
-    async def outcomes(self, paths: list[str]) -> AsyncIterator[Finished]:
-        """Read pictures, and yield each with its reading or text, or the error."""
-        for batch in batches(self.source.pictures(paths) if paths else [], self.settings.max_held_bytes):
-            async for finished in self.digits(batch) if self.is_of_digits else self.texts(batch):
+    async def outcomes(self, left: dict[str, set[int]]) -> AsyncIterator[Finished]:
+        """Read pictures, and yield each with its reading or text, or the error; of documents, the pages left."""
+        for batch in batches(self.source.pictures(list(left)) if left else [], self.settings.max_held_bytes):
+            pages = [
+                page
+                for picture in batch
+                for page in await self.pages_of(picture)
+                if page.page not in left[picture.path]
+            ]
+            async for finished in self.digits(pages) if self.is_of_digits else self.texts(pages):
                 yield finished
+
+    async def pages_of(self, picture: Entry) -> list[Entry]:
+        """Return the pages of a document, or else the picture; with the error if its pages cannot be counted."""
+        count = await outcome_of(self.reader.page_count, picture.data)
+        if isinstance(count, Exception):
+            return [picture._replace(data=count)]
+        if count == 1:
+            return [picture]
+        return [picture._replace(page=page, pages=count) for page in range(1, count + 1)]
 
     async def digits(self, batch: list[Entry]) -> AsyncIterator[Finished]:
         """Read the digit in each picture, or yield the error."""
         least = self.settings.min_legibility
-        small = await asyncio.gather(*(outcome_of(self.reader.read_small, picture.data) for picture in batch))
+        small = await asyncio.gather(
+            *(outcome_of(partial(self.reader.read_small, page=picture.page), picture.data) for picture in batch)
+        )
         for picture, outcome in zip(batch, small, strict=True):
-            read = await outcome_of(self.reader.read_large, picture.data) if outcome is None else outcome
-            yield picture, attempt(lambda reading: reading.require_legible(least), read)
+            if outcome is None:
+                outcome = await outcome_of(partial(self.reader.read_large, page=picture.page), picture.data)
+            yield picture, attempt(lambda reading: reading.require_legible(least), outcome)
 
     async def texts(self, batch: list[Entry]) -> AsyncIterator[Finished]:
         """Read the text in each picture, or yield the error."""
-        read = partial(self.reader.read_text, characters=self.destination.characters)
         for picture in batch:
+            read = partial(self.reader.read_text, characters=self.destination.characters, page=picture.page)
             yield picture, await outcome_of(read, picture.data)
 
     def log(self, path: str, error: Exception) -> None:

@@ -49,9 +49,7 @@ def read_all(
     if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
         raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
     if not address:  # the nodes of a cluster have files of their own
-        settings = settings.model_copy(
-            update=dict(zip(("model", "lines_model", "pages_model"), networks.files, strict=True))
-        )
+        settings = settings.model_copy(update=networks.files._asdict())
     everything = list(pictures.parts(rows_per_file))
     results.prepare()
     parts = parts_left(everything, results)

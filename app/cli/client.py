@@ -5,7 +5,7 @@ import re
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 import httpx2
@@ -71,10 +71,12 @@ class Service:
         marks: bool = True,
         page: int | None = None,
         characters: str | None = None,
+        rotate: Literal["none", "auto"] = "none",
     ) -> Text:
         """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
-        path = path_with("read", length=length, marks=None if marks else "false", page=page, characters=characters)
-        return self.content(self.post_until_served(path, data), Text)
+        given = {"length": length, "page": page, "characters": characters}
+        changed = {"marks": None if marks else "false", "rotate": None if rotate == "none" else rotate}
+        return self.content(self.post_until_served(path_with("read", **given, **changed), data), Text)
 
     def content(self, response: httpx2.Response, model: type[Content]) -> Content:
         """Return the content of a successful response.

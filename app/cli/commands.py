@@ -82,17 +82,18 @@ def predict(
     """Read the digit in each picture.
 
     A folder stands for the pictures in it and in its subfolders: all files
-    that end in .png, .jpg and the like, except hidden ones. Answers come in
-    the order of the files.
+    that end in .png, .jpg and the like, except hidden ones and PDFs. Answers
+    come in the order of the files.
 
     If the service is busy, the picture is sent again. If a picture cannot be
     read, standard error says why, and the exit code is 1.
     """
     from app.cli.output import Output
+    from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, model=model)) as reader:
-        failed = output.write("digit", partial(reader.predict, page=page), files, reader.at_once)
+        failed = output.write("digit", reader.predict, whole_files(files, page), reader.at_once)
     raise typer.Exit(failed > 0)
 
 
@@ -103,7 +104,8 @@ def read(
     length: options.Length = None,
     marks: options.Marks = True,
     characters: options.Characters = None,
-    page: options.Page = None,
+    page: options.OnlyPage = None,
+    rotate: options.Rotate = "none",
     url: options.Url = URL,
     api_key: options.Key = None,
     local: options.InProcess = False,
@@ -118,14 +120,16 @@ def read(
 ) -> None:
     """Read the numbers in each picture, line by line.
 
-    Files, output and exit code are as for predict.
+    Files, output and exit code are as for predict, but every page of a TIFF
+    or PDF is read as a picture, and PDFs in folders are read too.
     """
     from app.cli.output import Output
+    from app.cli.pictures import all_pages
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
-        ask = partial(reader.read, length=length, marks=marks, page=page, characters=characters)
-        failed = output.write("text", ask, files, reader.at_once)
+        ask = partial(reader.read, length=length, marks=marks, characters=characters, rotate=rotate)
+        failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise typer.Exit(failed > 0)
 
 
@@ -181,7 +185,8 @@ def bulk(
 ) -> None:
     """Read many pictures and write the results to Parquet.
 
-    It uses all cores of this machine, or a Ray cluster. The results have one row per picture.
+    It uses all cores of this machine, or a Ray cluster. The results have one row
+    per picture, and per page of each TIFF and PDF.
     If started again, it reads the pictures that have no row yet. The exit code
     is 0 if every picture has a row, even one with an error. It is 1 if the job
     stopped, or pictures are left because the machine was too busy or an

@@ -1,6 +1,6 @@
 """Answers without a service: reads pictures in this process."""
 
-from typing import Any
+from typing import Any, Literal
 
 from app.cli.answers import InvalidOption, Unanswered
 from app.inference.characters import UnreadableCharacters, require_requestable
@@ -11,6 +11,7 @@ from app.preprocess.errors import PreprocessError
 from app.settings import Settings
 from app.web import conversion
 from app.web.answers import Prediction, Text
+from app.web.parameters import TURNS
 
 
 class Local:
@@ -19,9 +20,7 @@ class Local:
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
         self.settings = settings
-        self.networks = Networks.load(
-            settings.model, settings.lines_model, settings.pages_model, settings.second_opinion
-        )
+        self.networks = Networks.load(*settings.files, settings.second_opinion)
 
     def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
@@ -39,9 +38,10 @@ class Local:
         marks: bool = True,
         page: int | None = None,
         characters: str | None = None,
+        rotate: Literal["none", "auto"] = "none",
     ) -> Text:
         """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
-        options = {"length": length, "page": page, "characters": characters}
+        options = {"length": length, "page": page, "characters": characters, "turns": TURNS[rotate]}
         try:
             require_requestable(characters, self.networks.lines.form)
             text = self.networks.read_text(data, self.settings.max_pixels, **options)

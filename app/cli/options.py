@@ -1,7 +1,7 @@
 """Options and arguments that several commands share, and their validation."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,6 +33,14 @@ Length = Annotated[
     int | None, typer.Option(metavar="NUMBER", min=1, max=MAX_DIGITS, help="Number of digits, if known.")
 ]
 Page = Annotated[int | None, typer.Option(metavar="NUMBER", min=1, help="Page of each TIFF or PDF, if it has several.")]
+OnlyPage = Annotated[
+    int | None,
+    typer.Option("--page", metavar="NUMBER", min=1, show_default="all", help="Page of each TIFF or PDF to read."),
+]
+Rotate = Annotated[
+    Literal["none", "auto"],
+    typer.Option(help="Whether pictures may be turned."),
+]
 Url = Annotated[  # named explicitly, since typer would name it --URL after its metavar
     str, typer.Option("--url", envvar="DIGITS_URL", metavar="URL", help="URL of the service.")
 ]

@@ -13,25 +13,31 @@ import typer
 from app.cli import results
 from app.cli.answers import Unanswered, in_order
 from app.cli.messages import printable, say, tolerate_encoding_errors
-from app.cli.pictures import expand, read
+from app.cli.pictures import Picture
 from app.cli.records import Csv, Json
 
 MANY = 20  # minimum number of pictures for a progress bar
 JSON_ENDINGS = ".json", ".jsonl", ".ndjson"
 
 AnswerKind = Literal["digit", "text"]
-Answered = TypeVar("Answered")
+Answered = TypeVar("Answered", covariant=True)
 Shown = TypeVar("Shown", contravariant=True)
-Ask = Callable[[bytes], Answered]  # may raise Unanswered
+
+
+class Ask(Protocol[Answered]):
+    """A way to have a picture read, or a page of it."""
+
+    def __call__(self, data: bytes, *, page: int | None) -> Answered:
+        """Return the answer; raise Unanswered if there is none."""
 
 
 class Format(Protocol[Shown]):
     """An output format; None means that nothing is written."""
 
-    def answer(self, name: str, answer: Shown) -> str | None:
+    def answer(self, picture: Picture, answer: Shown) -> str | None:
         """Return the output for a picture that was read."""
 
-    def failure(self, name: str, why: str) -> str | None:
+    def failure(self, picture: Picture, why: str) -> str | None:
         """Return the output for a picture that was not read."""
 
 
@@ -54,17 +60,17 @@ class Output:
         if self.resume and not self.file:
             raise typer.BadParameter("--resume needs --output.")
 
-    def write(self, kind: AnswerKind, ask: Ask[Any], names: Sequence[str], at_once: int) -> int:
+    def write(self, kind: AnswerKind, ask: Ask[Any], pictures: Sequence[Picture], at_once: int) -> int:
         """Write the answer for each picture; return the number of failures. Raises NoService."""
-        names = expand(names)
         if not self.file:
-            return write(ask, names, self.format(kind, len(names)), at_once)
+            return write(ask, pictures, self.format(kind, len(pictures)), at_once)
         is_csv = self.file.suffix.lower() == ".csv"
-        file, done = results.opened(self.file, Csv if is_csv else Json, self.resume)
-        left = [name for name in names if name not in done]
+        parsed = Csv(kind).parsed if is_csv else Json.parsed
+        file, done = results.opened(self.file, parsed, self.resume)
+        left = [picture for picture in pictures if picture.key not in done]
         format = Csv(kind, self.least, self.for_spreadsheet, not done) if is_csv else Json(self.least)
         with file:
-            return write(ask, left, format, at_once, file, len(names) - len(left))
+            return write(ask, left, format, at_once, file, len(pictures) - len(left))
 
     def format(self, kind: AnswerKind, count: int) -> Format[Any]:
         """Return the requested format for standard output, by default that for a terminal."""
@@ -78,23 +84,28 @@ class Output:
 
 
 def write(
-    ask: Ask[Any], names: Sequence[str], format: Format[Any], at_once: int, file: TextIO | None = None, done: int = 0
+    ask: Ask[Any],
+    pictures: Sequence[Picture],
+    format: Format[Any],
+    at_once: int,
+    file: TextIO | None = None,
+    done: int = 0,
 ) -> int:
     """Write the answer for each picture as soon as it is known; return the number of failures.
 
     Without a file, to standard output. If it is interrupted, it says how many are in the file, `done` of them before.
     """
-    failed, answered, total = 0, 0, len(names)
+    failed, answered, total = 0, 0, len(pictures)
     tolerate_encoding_errors(sys.stdout)
     try:
         with progress(total) as advance:
-            for name, answer in in_order(partial(answer_to, ask), names, at_once):
+            for picture, answer in in_order(partial(answer_to, ask), pictures, at_once):
                 if isinstance(answer, Unanswered):
                     failed += 1
-                    say(f"{printable(name)}: {printable(str(answer))}", err=True)
-                    say(format.failure(name, str(answer)), file)
+                    say(f"{printable(str(picture))}: {printable(str(answer))}", err=True)
+                    say(format.failure(picture, str(answer)), file)
                 else:
-                    say(format.answer(name, answer), file)
+                    say(format.answer(picture, answer), file)
                 answered += 1
                 advance()
     except KeyboardInterrupt:
@@ -106,12 +117,12 @@ def write(
     return failed
 
 
-def answer_to(ask: Ask[Answered], name: str) -> tuple[str, Answered | Unanswered]:
-    """Return the name of a file with its answer, or why there is none."""
+def answer_to(ask: Ask[Answered], picture: Picture) -> tuple[Picture, Answered | Unanswered]:
+    """Return a picture with its answer, or why there is none."""
     try:
-        return name, ask(read(name))
+        return picture, ask(picture.read(), page=picture.page)
     except Unanswered as error:
-        return name, error
+        return picture, error
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:

@@ -1,35 +1,98 @@
-"""Names on the command line → bytes of pictures: files, folders, `-` for standard input.
+"""Names on the command line → pictures and their bytes: files and their pages, folders, `-` for standard input.
 
 A folder stands for the files in it and its subfolders that have a picture's extension, sorted by name, without hidden
-files and folders.
+files and folders. For `digits predict`, PDFs do not count.
 """
 
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from app.cli.answers import Unanswered
-from app.preprocess.formats import FOLDER_ENDINGS, names_a_picture
+from app.preprocess.errors import PreprocessError
+from app.preprocess.formats import ENDINGS, PICTURE_ENDINGS, has_pages, names_a_picture
 
 STDIN = "-"
+FIRST_BYTES = 16  # which tell the format
 MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
 
 
-def expand(names: Iterable[str]) -> list[str]:
-    """Replace each folder by its pictures; a folder without pictures stays."""
-    return [name for given in names for name in (list(walk(given)) or [given] if os.path.isdir(given) else [given])]
+class Picture(NamedTuple):
+    """A file to be read, or one page of it; with its bytes if it is a pipe, which can be read only once."""
+
+    name: str
+    page: int | None = None
+    data: bytes = b""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells it from the other pictures in a file of results."""
+        return self.name, str(self.page or "")
+
+    def __str__(self) -> str:
+        return f"{self.name}, page {self.page}" if self.page else self.name
+
+    def read(self) -> bytes:
+        """Return its bytes; raise Unanswered if they cannot be read."""
+        return self.data or read(self.name)
 
 
-def walk(folder: str) -> Iterator[str]:
-    """Yield the names of the pictures in a folder, then of the subfolders that cannot be opened."""
+def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
+    """Return a picture for each file, without the PDFs in folders; of files with pages, the chosen page."""
+    return [Picture(name, page) for name in expand(names, PICTURE_ENDINGS)]
+
+
+def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
+    """Return a picture for each page of each file, or only for the chosen page."""
+    files = expand(names)
+    return [Picture(name, page) for name in files] if page else [each for name in files for each in pages_of(name)]
+
+
+def pages_of(name: str) -> list[Picture]:
+    """Return the pages of a file with several, or else the file; if it cannot be opened, to read it will say why."""
+    picture = Picture(name)
+    try:
+        if name == STDIN or is_pipe(name):
+            picture = Picture(name, data=read(name))
+        count = page_count(picture)
+    except (Unanswered, OSError, PreprocessError):
+        count = 1
+    return [picture] if count == 1 else [picture._replace(page=page) for page in range(1, count + 1)]
+
+
+def page_count(picture: Picture) -> int:
+    """Count the pages of a file; raise Unanswered, OSError or PreprocessError."""
+    if not has_pages(picture.data or first_bytes(picture.name)):
+        return 1
+    from app.preprocess import decode
+
+    return decode.page_count(picture.read())
+
+
+def first_bytes(name: str) -> bytes:
+    """Return the first bytes of a file; raise OSError."""
+    with Path(name).open("rb") as file:
+        return file.read(FIRST_BYTES)
+
+
+def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
+    """Replace each folder by its files with these extensions; a folder without any stays."""
+    found: list[str] = []
+    for name in names:
+        found += (list(walk(name, endings)) if os.path.isdir(name) else []) or [name]
+    return found
+
+
+def walk(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
+    """Yield the names of the files with these extensions in a folder, then of the subfolders that cannot be opened."""
     closed: list[str] = []
     for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
-            if names_a_picture(name) and not is_pipe(path):  # which may never end
+            if names_a_picture(name, endings) and not is_pipe(path):  # which may never end
                 yield path
     yield from closed
 
@@ -50,7 +113,7 @@ def read(name: str) -> bytes:
         with Path(name).open("rb") as file:
             return content_of(file)
     except IsADirectoryError as error:
-        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(FOLDER_ENDINGS)}.") from error
+        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(PICTURE_ENDINGS)}.") from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
 

@@ -3,14 +3,17 @@
 import csv
 import json
 import sys
+from collections.abc import Mapping
 from io import StringIO
 from typing import Any
 
 from app.cli.messages import printable
+from app.cli.pictures import Picture
 from app.spreadsheet import formula_of, line_of, unescaped
 from app.web.answers import Line, Prediction, Text
 
-END = "unsure", "model", "error"
+Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
+END = "unsure", "model", "error", "page"
 BOX = "left", "top", "width", "height"
 COLUMNS = {
     "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", *END),
@@ -31,26 +34,36 @@ def legibility(answer: Prediction | Text | Line) -> float:
     return min((digit.legibility for line in lines for digit in line.digits), default=1.0)
 
 
+def named(picture: Picture) -> dict[str, Any]:
+    """Return what tells a picture from others: the name of its file, and the page if there is one."""
+    return {"file": picture.name} | ({"page": picture.page} if picture.page else {})
+
+
+def key_of(record: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the key of the picture in a record, as of `Picture`."""
+    return str(record["file"]), str(record.get("page") or "")
+
+
 class Json:
     """One JSON object per line and picture."""
 
     def __init__(self, least: float = 0.0) -> None:
         self.least = least
 
-    def answer(self, name: str, answer: Prediction | Text) -> str:
+    def answer(self, picture: Picture, answer: Prediction | Text) -> str:
         """Return the line of a picture that was read."""
         unsure = {"unsure": is_unsure(answer, self.least)} if self.least else {}
-        return json.dumps({"file": name, **answer.model_dump(exclude_unset=True), **unsure})
+        return json.dumps({**named(picture), **answer.model_dump(exclude_unset=True), **unsure})
 
-    def failure(self, name: str, why: str) -> str:
+    def failure(self, picture: Picture, why: str) -> str:
         """Return the line of a picture that was not read."""
-        return json.dumps({"file": name, "error": why})
+        return json.dumps({**named(picture), "error": why})
 
     @staticmethod
-    def parsed(text: str) -> list[tuple[str, str]]:
-        """Return the file name in each line, and the line; an incomplete one is left out."""
+    def parsed(text: str) -> list[Record]:
+        """Return the picture in each line, and the line; an incomplete one is left out."""
         lines = [line for line in StringIO(text, newline="") if line.endswith(("}\n", "}\r\n"))]
-        return [(str(json.loads(line)["file"]), line) for line in lines]
+        return [(key_of(json.loads(line)), line) for line in lines]
 
 
 class Csv:
@@ -65,12 +78,12 @@ class Csv:
         self.columns = COLUMNS[kind]
         self.header = [line_of(self.columns)] if with_header else []
 
-    def answer(self, name: str, answer: Prediction | Text) -> str:
+    def answer(self, picture: Picture, answer: Prediction | Text) -> str:
         """Return the rows of a picture that was read."""
         if isinstance(answer, Prediction):
             shares = {f"p{digit}": share for digit, share in enumerate(answer.probabilities)}
-            return self.rows([{"file": name, **answer.model_dump(), **shares, **self.unsure(answer)}])
-        own = {"file": name, "model": answer.model}
+            return self.rows([{**named(picture), **answer.model_dump(), **shares, **self.unsure(answer)}])
+        own = {**named(picture), "model": answer.model}
         lines = [self.cells(number, line) for number, line in enumerate(answer.lines, 1)]
         empty = {"confidence": answer.confidence, **self.unsure(answer)}
         return self.rows([{**own, **cells} for cells in lines or [empty]])
@@ -85,9 +98,9 @@ class Csv:
         """Return the cell that says whether a person should look at the picture."""
         return {"unsure": "yes" if is_unsure(answer, self.least) else ""}
 
-    def failure(self, name: str, why: str) -> str:
+    def failure(self, picture: Picture, why: str) -> str:
         """Return the row of a picture that was not read."""
-        return self.rows([{"file": name, "error": why}])
+        return self.rows([{**named(picture), "error": why}])
 
     def rows(self, rows: list[dict[str, Any]]) -> str:
         """Return rows, preceded by the header if they are the first; a file name cannot control a terminal."""
@@ -96,8 +109,13 @@ class Csv:
         written = "\n".join(lines)
         return "\n".join(map(printable, written.split("\n"))) if sys.stdout and sys.stdout.isatty() else written
 
-    @staticmethod
-    def parsed(text: str) -> list[tuple[str, str]]:
-        """Return the first cell of each row, a file name except in the header, and the row."""
-        rows = [[*map(unescaped, cells)] for cells in csv.reader(StringIO(text, newline=""))]
-        return [(cells[0] if cells else "", f"{line_of(cells)}\n") for cells in rows]
+    def parsed(self, text: str) -> list[Record]:
+        """Return the picture in each row, and the row, with all columns; incomplete rows are left out.
+
+        The header is the first. A file of an earlier version has no pages.
+        """
+        whole = text[: text.rfind("\n") + 1]
+        header, *rows = [[*map(unescaped, cells)] for cells in csv.reader(StringIO(whole, newline=""))] or [[]]
+        found = [dict(zip(header, cells, strict=True)) for cells in rows if len(cells) == len(header)]
+        every = [dict(zip(self.columns, self.columns, strict=True)), *found]
+        return [(key_of(row), f"{line_of(map(row.get, self.columns))}\n") for row in every]

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.messages import printable
+from app.cli.pictures import Picture
 from app.cli.records import is_unsure
 from app.web import answers
 from app.web.answers import LEGIBLE
@@ -32,7 +33,7 @@ class Lines:
     def __init__(self, least: float = 0.0) -> None:
         self.least = least
 
-    def answer(self, name: str, answer: answers.Prediction | answers.Text) -> str:
+    def answer(self, picture: Picture, answer: answers.Prediction | answers.Text) -> str:
         """Return what was read, how sure that is, and what else it might be."""
         if isinstance(answer, answers.Prediction):
             text, notes, certainty = str(answer.digit), [*doubts(answer)], min(answer.confidence, answer.legibility)
@@ -41,17 +42,19 @@ class Lines:
         if is_unsure(answer, self.least):
             notes.append(UNSURE)
         behind = f"({percent(answer.confidence)})" + "".join(f", {note}" for note in notes)
-        line = Text.assemble(f"{printable(name)}: ", (printable(text), "bold"), " ", (behind, colour(certainty)))
+        line = Text.assemble(
+            f"{printable(str(picture))}: ", (printable(text), "bold"), " ", (behind, colour(certainty))
+        )
         return rendered(line)
 
-    def failure(self, name: str, why: str) -> None:
+    def failure(self, picture: Picture, why: str) -> None:
         """Return nothing."""
 
 
 class Bars(Lines):
     """The same for one picture, with a bar for each digit: of the ten probabilities, or of those in a text."""
 
-    def answer(self, name: str, answer: answers.Prediction | answers.Text) -> str:
+    def answer(self, picture: Picture, answer: answers.Prediction | answers.Text) -> str:
         """Return the line, with the bars below it."""
         table = Table.grid(padding=(0, 1))
         if isinstance(answer, answers.Prediction):
@@ -60,7 +63,9 @@ class Bars(Lines):
         else:
             for number, line in enumerate(answer.lines):
                 add_line(table, line, is_first=not number)
-        return f"{super().answer(name, answer)}\n{rendered(table)}" if table.rows else super().answer(name, answer)
+        return (
+            f"{super().answer(picture, answer)}\n{rendered(table)}" if table.rows else super().answer(picture, answer)
+        )
 
 
 def doubts(answer: answers.Prediction) -> Iterator[str]:

@@ -17,13 +17,13 @@ from app.inference.classifier import return_freed_memory
 from app.inference.networks import Networks
 from app.inference.reading import Reading
 from app.inference.text import ImpossibleLength, Text
-from app.preprocess.decode import open_image
+from app.preprocess.decode import open_image, page_count
 from app.preprocess.errors import CorruptImage, PreprocessError, TooComplex
-from app.preprocess.formats import format_of
+from app.preprocess.formats import has_pages
 
 SHARED_PIXELS = 2_000_000  # maximum for decoding a picture in parallel with others
 LOCK_SECONDS = 5.0  # a process that is killed while it takes a picture never returns the lock: the others then end
-Outcome = TypeVar("Outcome", Reading, Text)
+Outcome = TypeVar("Outcome", Reading, Text, int)
 
 
 networks: Networks  # of this process
@@ -87,9 +87,14 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
     raise kind(message)  # a new exception: the traceback of the first would keep the picture in memory
 
 
+def count_pages(_: Networks, data: bytes, max_pixels: int) -> int:
+    """Count the pages of a file, within the limits of a picture."""
+    return page_count(data)
+
+
 def check_moderate(data: bytes, max_pixels: int) -> None:
     """Raise NeedsExclusiveDecoder if a picture may need much memory, according to its header, or has pages."""
-    if (format := format_of(data)) and format.has_pages:
+    if has_pages(data):
         raise NeedsExclusiveDecoder
     image = open_image(data, max_pixels)
     is_reduced_in_decoding = image.format == "JPEG" and "progressive" not in image.info

@@ -6,12 +6,12 @@ them at a fraction of their size. Everything else is read in separate processes.
 
 from functools import partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
 from app.inference.batcher import Batcher, Steps
-from app.inference.decoder import Outcome, Read
+from app.inference.decoder import Read, count_pages
 from app.inference.decoders import Decoders
 from app.inference.networks import Networks
 from app.inference.reading import SIDE, Reading, judged
@@ -20,13 +20,14 @@ from app.inference.text import Text
 from app.preprocess.candidates import WHOLE
 from app.preprocess.decode import open_image
 from app.preprocess.errors import NotAnImage
-from app.preprocess.formats import SMALL_BYTES
+from app.preprocess.formats import SMALL_BYTES, has_pages
 from app.preprocess.maps import Map
 
 START_OF_SCAN = b"\xff\xda"  # marker in a JPEG; 8 kB of scans may take seconds to decode
 # Pictures for the event loop: formats whose headers do not lie, and maximum bytes and longer side.
 SIMPLE = ("PNG", "JPEG", "GIF", "BMP")
 LIMITS, JPEG_LIMITS = (SMALL_BYTES, 128), (65_536, 2 * SIDE)
+Outcome = TypeVar("Outcome", Reading, Text)
 
 
 class Reader:
@@ -102,6 +103,10 @@ class Reader:
     async def read_text(self, data: bytes, **options: Any) -> Text:  # noqa: ANN401 - those of `read_text`
         """Read what is written in a picture, once a decoder process is free."""
         return await self.read_elsewhere(data, partial(Networks.read_text, **options))
+
+    async def page_count(self, data: bytes) -> int:
+        """Count the pages of a file, in a decoder process if its format has pages."""
+        return await self.decoders(data, count_pages) if has_pages(data) else 1
 
     async def read_elsewhere(self, data: bytes, read: Read[Outcome]) -> Outcome:
         """Read a picture in a decoder process; the time until it begins is its first stage."""

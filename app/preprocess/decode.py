@@ -1,13 +1,13 @@
 """Picture bytes → an upright, downscaled image, and its position in the picture.
 
-Colour profiles, and all frames of an animation but the first, are ignored. A page of a TIFF or PDF is chosen.
+Colour profiles, and all frames of an animation but the first, are ignored. Of a TIFF or PDF, a page is read.
 """
 
 import math
 import re
 import warnings
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from io import BytesIO
 from typing import NamedTuple
@@ -16,7 +16,7 @@ import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, UnidentifiedImageError
 
 from app.preprocess.errors import CorruptImage, EmptyFile, NoSuchPage, NotAnImage, TooManyPixels
-from app.preprocess.formats import FORMATS, PDF, format_of
+from app.preprocess.formats import FORMATS, PDF, format_of, has_pages
 from app.preprocess.maps import Box
 
 TURNS = {  # by EXIF orientation
@@ -117,15 +117,9 @@ def open_image(
     if HEIF_OVERLAY.search(data):  # libheif may never finish opening one
         raise NotAnImage("HEIF files that overlay several pictures are not accepted: save the picture as a JPEG.")
     prepare_plugins()
-    try:
+    with errors_of_headers():
         image: Image.Image = Image.open(BytesIO(without_text(data)), formats=tuple(formats))
-        image.seek(index_of(page, getattr(image, "n_frames", 1) if image.format == "TIFF" else 1))
-    except UnidentifiedImageError as error:
-        raise NotAnImage(f"The file is not a picture in one of these formats: {', '.join(FORMATS)}.") from error
-    except (MemoryError, NoSuchPage):
-        raise
-    except Exception as error:  # Pillow's parsers raise any kind of exception on broken bytes
-        raise CorruptImage(f"The picture's header is damaged: {error}.") from error
+        image.seek(index_of(page, frames_of_tiff(image) if image.format == "TIFF" else 1))
     if (pixels := image.width * image.height) > max_pixels:
         raise TooManyPixels(f"The picture has {pixels:,} pixels, more than {max_pixels:,}: send a smaller one.")
     if image.mode == "F" or image.info.get("compression") == "lzma":  # neither is used for photos or scans
@@ -169,10 +163,68 @@ def decode_image(image: Image.Image, side: int) -> Picture:
         raise CorruptImage(f"The picture is cut off or damaged: {cause}.") from error
 
 
+def page_count(data: bytes) -> int:
+    """Count the pages of a file, including damaged ones.
+
+    Parameters
+    ----------
+    data : bytes
+        A picture file.
+
+    Returns
+    -------
+    int
+        At least 1; always 1 if the format is not one with pages.
+
+    Raises
+    ------
+    NotAnImage, CorruptImage
+    """
+    if not has_pages(data):
+        return 1
+    if format_of(data) is PDF:
+        from app.preprocess import pdf
+
+        return pdf.page_count(data)
+    prepare_plugins()
+    with errors_of_headers():
+        return frames_of_tiff(Image.open(BytesIO(data), formats=["TIFF"]))
+
+
+@contextmanager
+def errors_of_headers() -> Iterator[None]:
+    """Raise NotAnImage or CorruptImage if Pillow cannot read a header."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise NotAnImage(f"The file is not a picture in one of these formats: {known}, PDF.") from error
+    except (MemoryError, NoSuchPage):
+        raise
+    except Exception as error:  # Pillow's parsers raise any kind of exception on broken bytes
+        raise CorruptImage(f"The picture's header is damaged: {error}.") from error
+
+
+def frames_of_tiff(image: Image.Image) -> int:
+    """Count the pages of a TIFF, including damaged ones, at the first of which Pillow's `n_frames` would fail."""
+    count = 1
+    while True:
+        try:
+            image.seek(count)
+        except EOFError:
+            return count
+        except MemoryError:
+            raise
+        except Exception:  # as in `errors_of_headers`
+            if image.tell() < count:  # it does not say where the next one is
+                return count + 1
+        count += 1
+
+
 def index_of(page: int | None, count: int) -> int:
     """Return the index of the chosen page of so many; raise NoSuchPage if there is none."""
     if count > 1 and page is None:
-        raise NoSuchPage(f"The file has {count} pages: choose one of them, such as page 1.")
+        raise NoSuchPage(f"The file has {count} pages: choose one, with ?page=1 or --page 1.")
     if page and page > count:
         raise NoSuchPage(f"There is no page {page}: the last one is {count}.")
     return (page or 1) - 1

@@ -29,15 +29,21 @@ FORMATS = {  # by Pillow's name
     "TIFF": Format((".tif", ".tiff"), rb"II|MM", has_pages=True),
 }
 PDF = Format((".pdf",), rb"%PDF-", has_pages=True)  # which Pillow cannot read
-FOLDER_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)  # of pictures in a folder
-ENDINGS = (*FOLDER_ENDINGS, *PDF.endings)
+PICTURE_ENDINGS = tuple(ending for format in FORMATS.values() for ending in format.endings)  # without PDFs
+ENDINGS = (*PICTURE_ENDINGS, *PDF.endings)
 
 
-def names_a_picture(name: str) -> bool:
-    """Return whether a file name has a picture's extension; hidden files do not count."""
-    return name.lower().endswith(FOLDER_ENDINGS) and not name.startswith(".")
+def names_a_picture(name: str, endings: tuple[str, ...] = ENDINGS) -> bool:
+    """Return whether a file name has one of these extensions; hidden files do not count."""
+    return name.lower().endswith(endings) and not name.startswith(".")
 
 
 def format_of(data: bytes) -> Format | None:
     """Return the format of a file, by its first bytes."""
     return next((format for format in (*FORMATS.values(), PDF) if re.match(format.magic, data)), None)
+
+
+def has_pages(data: bytes) -> bool:
+    """Return whether a file is in a format that has pages."""
+    format = format_of(data)
+    return format is not None and format.has_pages

@@ -23,6 +23,7 @@ from app.web.errors import Overloaded, UploadTooLarge
 NOTICED = 0.05  # seconds; during a shorter wait, it is not watched whether the client leaves
 RECENT = 0.1  # weight of the last picture in the mean cost
 Outcome = TypeVar("Outcome", Reading, Text, Reading | None)
+Result = TypeVar("Result")
 
 
 class Queue:
@@ -82,6 +83,7 @@ class Admission:
         self.held_bytes = 0
         self.small = Queue(1, self.seconds, depth.labels("small"))
         self.large = Queue(settings.decoders, self.seconds, depth.labels("large"))
+        self.pages = asyncio.Lock()  # documents take turns, page by page, so that pictures wait for one page at most
         self.overdraft = asyncio.Lock()  # held by the one request that may exceed the memory for bodies
         self.parsing = asyncio.Lock()  # what takes long to parse takes turns: a piece of a form may take 0.1 s
 
@@ -104,7 +106,7 @@ async def waiting(request: Request, queue: Queue, read: Callable[[], Awaitable[O
     return outcome
 
 
-async def unless_gone(request: Request, work: Awaitable[Outcome]) -> Outcome:
+async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
     """Await work for a request whose body has arrived; cancel it if the client leaves."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
     try:

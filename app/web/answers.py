@@ -132,8 +132,8 @@ class Line(BaseModel):
     )
 
 
-class Text(BaseModel):
-    """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
+class Written(BaseModel):
+    """What is written in a picture or on a page."""
 
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
@@ -147,10 +147,28 @@ class Text(BaseModel):
         description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
         "Boxes are in pixels of the turned picture.",
     )
-    characters: str | None = Field(
-        default=None, description="With ?characters=0123456789%2B: the characters that may stand in the text."
-    )
+
+
+Characters = Annotated[
+    str | None, Field(description="With ?characters=0123456789%2B: the characters that may stand in the text.")
+]
+
+
+class Text(Written):
+    """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
+
+    characters: Characters = None
     model: Model
+
+
+class Numbered(BaseModel):
+    """A page of a document."""
+
+    page: int = Field(ge=1, description="Its number, from 1 on.")
+
+
+class Page(Written, Numbered):
+    """What is written on a page of a document, as in a picture."""
 
 
 class Problem(BaseModel):
@@ -165,13 +183,29 @@ class Problem(BaseModel):
     error: str | None = Field(
         default=None, description="Under /v2: the detail, where clients of the protocol expect it."
     )
-    reading: Prediction | Text | None = Field(default=None, description="The answer that is not sure enough.")
+    reading: "Prediction | Text | Document | None" = Field(
+        default=None, description="The answer that is not sure enough."
+    )
 
 
 class Failure(BaseModel):
     """Why one picture of several could not be read."""
 
     error: Problem
+
+
+class FailedPage(Failure, Numbered):
+    """Why a page of a document could not be read."""
+
+
+class Document(BaseModel):
+    """What is written on the pages of a PDF or TIFF with several."""
+
+    pages: list[Page | FailedPage] = Field(min_length=2, description="All of them, in order.")
+    text: str = Field(description="Their texts, separated by form feeds; empty for a page that could not be read.")
+    confidence: Share = Field(description="The lowest of the pages; 0 if one could not be read.")
+    characters: Characters = None
+    model: Model
 
 
 class Predictions(BaseModel):
@@ -265,6 +299,19 @@ AMOUNT = {
     "marks": [{"mark": ".", "box": {"left": 140, "top": 112, "width": 10, "height": 10}}],
 }
 TEXT_EXAMPLE = {"text": "12.50", "confidence": 0.96, "lines": [AMOUNT], "model": TEXT_MODEL_EXAMPLE}
+TOO_COMPLEX = {
+    **CORRUPT_IMAGE,
+    "type": "/problems/too-complex",
+    "title": "The picture takes too much memory or time to decode",
+    "detail": "The picture takes too long to decode, or crashes its decoder: re-save it and try again.",
+    "instance": "/read",
+}
+DOCUMENT_EXAMPLE = {
+    "pages": [{"page": 1, "text": "12.50", "confidence": 0.96, "lines": [AMOUNT]}, {"page": 2, "error": TOO_COMPLEX}],
+    "text": "12.50\f",
+    "confidence": 0.0,
+    "model": TEXT_MODEL_EXAMPLE,
+}
 HEALTH_EXAMPLE = {
     "status": "ok",
     "version": "1.0.0",
@@ -276,3 +323,9 @@ HEALTH_EXAMPLE = {
 def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
     """Return the OpenAPI response of a route that succeeds, with an example."""
     return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def documentation_of(**examples: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Return the OpenAPI response of a route that succeeds, with an example of each kind of answer."""
+    named = {name: {"value": example} for name, example in examples.items()}
+    return {200: {"content": {"application/json": {"examples": named}}}}

@@ -1,6 +1,7 @@
 """Readings → response models."""
 
 import base64
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TypedDict
 
@@ -14,7 +15,20 @@ from app.inference.inside import layers
 from app.inference.occlusion import evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
-from app.web.answers import Alternative, Box, Digit, Explanation, Layer, Line, Mark, Prediction, Text
+from app.web.answers import (
+    Alternative,
+    Box,
+    Digit,
+    Document,
+    Explanation,
+    FailedPage,
+    Layer,
+    Line,
+    Mark,
+    Page,
+    Prediction,
+    Text,
+)
 
 
 class Values(TypedDict):
@@ -70,6 +84,25 @@ def text_of(read: text.Text, model: str, with_frames: bool, characters: str | No
         answer.table = [list(row) for row in read.table]
     if read.turn:
         answer.turn = read.turn
+    if characters is not None:
+        answer.characters = characters
+    return answer
+
+
+def page_of(answer: Text, page: int) -> Page:
+    """Convert the answer for a page to its part of that for the document, which says the rest once."""
+    return Page(page=page, **{name: getattr(answer, name) for name in answer.model_fields_set & {*Page.model_fields}})
+
+
+def document_of(pages: Sequence[Page | FailedPage], model: str, characters: str | None = None) -> Document:
+    """Put the pages of a document together."""
+    read = [page if isinstance(page, Page) else None for page in pages]
+    answer = Document(
+        pages=list(pages),
+        text="\f".join(page.text if page else "" for page in read),
+        confidence=min(page.confidence if page else 0 for page in read),
+        model=model,
+    )
     if characters is not None:
         answer.characters = characters
     return answer

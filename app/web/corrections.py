@@ -117,4 +117,4 @@ async def answer_to_digit(request: Request, service: Service, picture: bytes, pa
 async def answer_to_number(request: Request, service: Service, picture: bytes, page: int | None) -> dict[str, Any]:
     """Return the service's answer to a picture of a number, without its parts."""
     text = await read_text(request, service, picture, page=page)
-    return {"text": text.text, "confidence": round(text.confidence, 6), "model": service.reader.lines.version}
+    return {"text": text.text, "confidence": round(text.confidence, 6), "model": service.reader.networks.text_model}

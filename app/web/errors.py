@@ -12,6 +12,7 @@ WebError
 ├── NoFile               there is no body, no file in the form's field, or no `image` in the JSON object
 ├── SeveralFiles         the form has more than one field `file`
 ├── TooManyPictures      the request has more pictures than allowed
+├── TooManyPages         the document has more pages than one request reads
 ├── InvalidInference     the request does not follow the Open Inference Protocol
 ├── UnknownUnit          the network has no such unit
 ├── UnknownVersion       the model has another version
@@ -72,6 +73,10 @@ class SeveralFiles(WebError):
 
 class TooManyPictures(WebError):
     """The request has more pictures than allowed."""
+
+
+class TooManyPages(WebError):
+    """The document has more pages than one request reads."""
 
 
 class InvalidInference(WebError):

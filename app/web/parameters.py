@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.inference.characters import MOST
 from app.preprocess.errors import MAX_DIGITS
-from app.web.answers import Prediction, Text
+from app.web.answers import Document, Prediction, Text
 from app.web.errors import NotSure
 
-Answer = TypeVar("Answer", Prediction, Text)
+Answer = TypeVar("Answer", Prediction, Text, Document)
 
 FEW, LONGEST = 3, 60  # errors that are described, and characters of a name
 RULES = {  # what a value must be, by the type of Pydantic's error, with its context
@@ -39,7 +39,9 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    page: int | None = Field(default=None, ge=1, description="Which page of a TIFF or PDF; needed if it has several.")
+    page: int | None = Field(
+        default=None, ge=1, description="Which page of a TIFF or PDF. If it has several, `/read` reads all by default."
+    )
 
 
 class OfPicture(Parameters):
@@ -62,6 +64,10 @@ class OfDigit(OfPicture):
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
 
 
+Rotate = Literal["none", "auto"]
+TURNS: dict[Rotate, tuple[int, ...]] = {"none": (0,), "auto": (0, 90, 180, 270)}  # degrees
+
+
 class OfText(Parameters):
     """How to read numbers."""
 
@@ -81,12 +87,17 @@ class OfText(Parameters):
         json_schema_extra={"minLength": 1, "maxLength": MOST},  # `require_requestable` refuses others
     )
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
-    rotate: Literal["none", "auto"] = Field(
+    rotate: Rotate = Field(
         default="none",
         description="With `auto`, the picture may be turned: the most certain of four readings is the answer.",
     )
     alternatives: int = Field(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of `app.web.readings.read_text`, except the page."""
+        return {**self.model_dump(include={"length", "alternatives", "characters"}), "turns": TURNS[self.rotate]}
 
 
 PictureParameters = Annotated[OfPicture, Query()]

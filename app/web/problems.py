@@ -70,6 +70,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     web.NotBase64: ProblemType(422, "not-base64", "The picture is not in base64"),
     web.SeveralFiles: ProblemType(422, "several-files", "The request contains more than one picture"),
     web.TooManyPictures: ProblemType(422, "too-many-pictures", "The request contains too many pictures"),
+    web.TooManyPages: ProblemType(422, "too-many-pages", "The document has too many pages"),
     picture.EmptyFile: ProblemType(422, "empty-file", "The file is empty"),
     picture.NoSuchPage: ProblemType(422, "no-such-page", "A page has to be chosen"),
     picture.TooManyPixels: ProblemType(422, "too-many-pixels", "The picture has too many pixels"),

@@ -1,18 +1,19 @@
 """Pictures of a request → readings, each in its turn; they are recorded in the metrics.
 
-The small pictures of one request are read together, its large ones one after another, so that other requests get their
-turn.
+The small pictures of one request are read together, its large ones and the pages of a document one after another, so
+that other requests get their turn.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic, perf_counter_ns, time_ns
 from typing import Any
 
 from fastapi import Request
 from opentelemetry import trace
+from starlette.requests import ClientDisconnect
 
 from app.inference.decoders import Busy
 from app.inference.reading import Reading
@@ -22,10 +23,11 @@ from app.metrics import Metrics
 from app.preprocess.maps import Map
 from app.web import problems
 from app.web.admission import waiting
+from app.web.errors import TooManyPages
 from app.web.service import Service
 
-# Per request; pictures that have not started by then are refused. This is checked before each is opened, since 256
-# hostile headers take 5 s, and before it is read, since large pictures wait for each other.
+# Per request; pictures and pages that have not started by then are refused. This is checked before each is opened,
+# since 256 hostile headers take 5 s, and before it is read, since large pictures and pages wait for each other.
 SECONDS = 20.0
 SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
@@ -59,6 +61,32 @@ async def read_text(request: Request, service: Service, picture: bytes, **option
     return text
 
 
+async def page_count(service: Service, document: bytes) -> int:
+    """Count the pages of a file; raise TooManyPages if one request does not read so many."""
+    with service.admission.large.place():
+        count = await service.reader.page_count(document)
+    if count > (most := service.settings.max_pages):
+        raise TooManyPages(f"The file has {count:,} pages, more than {most:,}: ask for one at a time, with ?page=1.")
+    return count
+
+
+async def read_pages(
+    request: Request, service: Service, count: int, read: Callable[[int], Awaitable[Text]]
+) -> AsyncIterator[Text | Exception]:
+    """Read each of the pages of a document with a function of its number, or yield why it cannot be read."""
+    begin_by = monotonic() + SECONDS
+    for page in range(1, count + 1):
+        try:
+            async with service.admission.pages:
+                check_time(begin_by, f"There was no time left for this page: ask for it with ?page={page}.")
+                outcome: Text | Exception = await read(page)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # one bad page must not affect the others
+            outcome = problems.log_unforeseen(request, error)
+        yield outcome
+
+
 async def read_several(
     request: Request,
     service: Service,
@@ -87,10 +115,10 @@ async def read_several(
     return outcomes
 
 
-def check_time(begin_by: float) -> None:
-    """Raise Busy if the time is up."""
+def check_time(begin_by: float, *message: str) -> None:
+    """Raise Busy, with a message of its own if given, if the time is up."""
     if monotonic() > begin_by:
-        raise Busy
+        raise Busy(*message)
 
 
 async def read_all(request: Request, service: Service, pictures: Sequence[bytes], **options: Any) -> list[Reading]:  # noqa: ANN401

@@ -1,5 +1,6 @@
 """The endpoints, without logic of their own."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,16 +11,16 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.inference.characters import require_requestable
 from app.inference.inside import weights_in_colour
 from app.inference.reading import NotADigit, Reading
-from app.inference.text import ImpossibleLength
+from app.inference.text import ImpossibleLength, Text
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
-from app.web.parameters import DigitParameters, PictureParameters, TextParameters, sure
+from app.web.admission import unless_gone
+from app.web.parameters import DigitParameters, OfText, PictureParameters, TextParameters, sure
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
-from app.web.readings import accept, read_one, read_several, read_text
-from app.web.service import Serving
+from app.web.readings import accept, page_count, read_one, read_pages, read_several, read_text
+from app.web.service import Service, Serving
 from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Upload, Uploads
 
-TURNS = 0, 90, 180, 270  # degrees
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 
@@ -45,7 +46,13 @@ OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
 OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, RequestValidationError}
 OF_PREDICT = OF_EXPLAIN | {errors.NotSure}
 OF_BATCH = OF_BODY | {errors.MalformedMultipart, errors.NoFile, errors.TooManyPictures, RequestValidationError}
-OF_READ = OF_ONE_PICTURE | {TooMuchWriting, ImpossibleLength, RequestValidationError, errors.NotSure}
+OF_READ = OF_ONE_PICTURE | {
+    TooMuchWriting,
+    ImpossibleLength,
+    RequestValidationError,
+    errors.NotSure,
+    errors.TooManyPages,
+}
 
 
 @guarded.post(
@@ -136,21 +143,49 @@ def unit_weights(service: Serving, unit: int) -> answers.Unit:
     summary="Read numbers",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses=answers.documentation(answers.TEXT_EXAMPLE) | problems.documentation("/read", *OF_READ),
+    responses=answers.documentation_of(picture=answers.TEXT_EXAMPLE, document=answers.DOCUMENT_EXAMPLE)
+    | problems.documentation("/read", *OF_READ),
     openapi_extra=REQUEST,
 )
-async def read(request: Request, service: Serving, parameters: TextParameters, picture: Upload) -> answers.Text:
-    """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty."""
-    characters = parameters.characters
-    require_requestable(characters, service.reader.lines.form)
-    options = parameters.model_dump(include={"length", "page", "alternatives", "characters"})
-    turns = TURNS if parameters.rotate == "auto" else TURNS[:1]
-    text = await read_text(request, service, picture, turns=turns, **options)
+async def read(
+    request: Request, service: Serving, parameters: TextParameters, picture: Upload
+) -> answers.Text | answers.Document:
+    """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty.
+
+    Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
+    """
+    require_requestable(parameters.characters, service.reader.lines.form)
+
+    async def text_of(page: int | None) -> Text:
+        return await read_text(request, service, picture, page=page, **parameters.options)
+
+    count = 1 if parameters.page else await page_count(service, picture)
+    if count > 1:
+        outcomes = read_pages(request, service, count, text_of)
+        document = await unless_gone(request, document_of(request, service, parameters, outcomes))
+        return sure(document, parameters.min_confidence)
+    return sure(await answer_of(await text_of(parameters.page), service, parameters), parameters.min_confidence)
+
+
+async def document_of(
+    request: Request, service: Service, parameters: OfText, outcomes: AsyncIterator[Text | Exception]
+) -> answers.Document:
+    """Convert the pages of a document, as they are read."""
+    pages = list[answers.Page | answers.FailedPage]()
+    async for outcome in outcomes:
+        page = len(pages) + 1
+        if isinstance(outcome, Exception):
+            pages.append(answers.FailedPage(page=page, error=problems.problem_of(request, outcome)[0]))
+        else:
+            pages.append(conversion.page_of(await answer_of(outcome, service, parameters), page))
+    return conversion.document_of(pages, service.reader.networks.text_model, parameters.characters)
+
+
+async def answer_of(text: Text, service: Service, parameters: OfText) -> answers.Text:
+    """Convert a text, in a thread: there may be two thousand frames to encode as PNGs."""
     shown = text if parameters.marks else text.digits_only()
-    # In a thread, since there may be two thousand frames to encode as PNGs.
     version = service.reader.networks.text_model
-    answer = await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, characters)
-    return sure(answer, parameters.min_confidence)
+    return await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, parameters.characters)
 
 
 @unguarded.head("/health", include_in_schema=False)
