@@ -18,7 +18,6 @@ from app.preprocess.lines import ELONGATED, Line, in_rows, joined
 from app.preprocess.maps import Map
 from app.preprocess.strips import WIDER, Sheet, Strip, whole_strips
 
-LINE = 0.5  # cost of a further row, in symbols
 SURE = 0.95  # probability of a reading from which no further one is tried
 EMPTY = 0.5  # probability of nothing from which a line is not read once more
 MAX_WIDTH = 64_000  # of all strips of a page together, in pixels
@@ -183,13 +182,8 @@ def is_sure(found: Sequence[Hypothesis]) -> bool:
 
 
 def score(hypothesis: Hypothesis) -> float:
-    """Return how much speaks for a hypothesis; the one with the highest score is chosen.
-
-    It is the sum of its lines' scores. Each further row costs LINE: the parts of a digit, one above the other, may look
-    like two.
-    """
-    scores = [sum(line.score for line in row) for row in hypothesis if any(line.signs for line in row)]
-    return sum(scores) - LINE * (len(scores) - 1) if scores else 0.0
+    """Return how much speaks for a hypothesis: the sum of its lines' scores. The one with the highest is chosen."""
+    return sum(line.score for row in hypothesis for line in row)
 
 
 def certainty(hypothesis: Hypothesis) -> float:
@@ -200,7 +194,8 @@ def certainty(hypothesis: Hypothesis) -> float:
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
     """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
     if not signs_in(best):
-        return min(map(emptiness, found), default=1.0)
+        lines = [line for hypothesis in found for row in hypothesis for line in row]
+        return min((1 - line.confidence if line.signs else line.confidence for line in lines), default=1.0)
     others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
     return share(score(best), others)
 
