@@ -102,7 +102,7 @@ class LineReader:
         rows = in_rows(lines)
         if len(rows) == 1:  # its cells may be digits of one number
             rows = [[joined(rows[0])]]
-        if self.length is None:
+        if self.length is None or not rows:
             read = [tuple(self.line(sheet, line, len(rows) > 1) for line in row) for row in rows]
         else:
             strips = [sheet.strip(line, height) for row in rows for line in row]
