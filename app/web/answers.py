@@ -132,6 +132,13 @@ class Line(BaseModel):
     )
 
 
+class Size(BaseModel):
+    """The size of a picture, in pixels."""
+
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
 class Text(BaseModel):
     """What is written in a picture, as far as it consists of digits and marks, or of the characters requested."""
 
@@ -145,6 +152,14 @@ class Text(BaseModel):
     )
     characters: str | None = Field(
         default=None, description="With ?characters=0123456789%2B: the characters that may stand in the text."
+    )
+    picture: str | None = Field(
+        default=None,
+        description="With ?picture=true: the picture, upright and turned as it was read, at most 1,600 pixels wide and "
+        "high: a JPEG as a data URI.",
+    )
+    size: Size | None = Field(
+        default=None, description="With ?picture=true: the size of that picture in its file, to which boxes refer."
     )
     model: Model
 

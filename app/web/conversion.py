@@ -14,7 +14,7 @@ from app.inference.inside import layers
 from app.inference.occlusion import evidence
 from app.inference.reading import Reading
 from app.preprocess import maps
-from app.web.answers import Alternative, Box, Digit, Explanation, Layer, Line, Mark, Prediction, Text
+from app.web.answers import Alternative, Box, Digit, Explanation, Layer, Line, Mark, Prediction, Size, Text
 
 
 class Values(TypedDict):
@@ -70,6 +70,9 @@ def text_of(read: text.Text, model: str, with_frames: bool, characters: str | No
         answer.turn = read.turn
     if characters is not None:
         answer.characters = characters
+    if read.picture:
+        answer.picture = "data:image/jpeg;base64," + base64.b64encode(read.picture.jpeg).decode()
+        answer.size = Size(width=read.picture.width, height=read.picture.height)
     return answer
 
 

@@ -85,6 +85,10 @@ class OfText(Parameters):
         default="none",
         description="With `auto`, the picture may be turned: the most certain of four readings is the answer.",
     )
+    picture: bool = Field(
+        default=False,
+        description="Also return the picture, upright and turned as it was read: a JPEG of at most 1,600 pixels.",
+    )
     alternatives: int = Field(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
 

@@ -145,7 +145,7 @@ async def read(request: Request, service: Serving, parameters: TextParameters, p
     require_requestable(characters, service.reader.lines.form)
     options = parameters.model_dump(include={"length", "page", "alternatives", "characters"})
     turns = TURNS if parameters.rotate == "auto" else TURNS[:1]
-    text = await read_text(request, service, picture, turns=turns, **options)
+    text = await read_text(request, service, picture, turns=turns, with_picture=parameters.picture, **options)
     shown = text if parameters.marks else text.digits_only()
     # In a thread, since there may be two thousand frames to encode as PNGs.
     version = service.reader.lines.version
