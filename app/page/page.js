@@ -356,7 +356,8 @@ function isDrawable({ type }, url) {
 // Return whether more than half of the lines are sure.
 function isMostlySure(page) {
   const lines = byLine(page);
-  return 2 * lines.filter(({ confidence }) => confidence >= SURE).length >= lines.length;
+  const unsure = lines.filter(({ confidence }) => confidence < SURE).length;
+  return !unsure || 2 * unsure < lines.length;
 }
 
 // Send a picture and return the answer; `busy` is called before each wait for an overloaded service.
@@ -640,6 +641,7 @@ function placeTexts() {
   texts.forEach((text, index) => {
     const { width, height } = text.getBBox();
     const { box } = shown.lines[index];
+    boxAround(box, 3 / scale, boxes.children[index]);
     const [x, y] = [box.left + box.width + 8 / scale, box.top + (box.height - height) / 2];
     const isHit = ({ left, top, width: wide, height: high }) =>
       left < x + width && x < left + wide && top < y + height && y < top + high;
@@ -720,9 +722,7 @@ function lastDrawn(digits) {
   return distances.indexOf(Math.min(...distances));
 }
 
-function boxAround({ left, top, width, height }) {
-  const margin = 0.08 * height;
-  const rectangle = createSvg("rect");
+function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
   const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
   set(rectangle, places);
   return rectangle;
@@ -840,11 +840,10 @@ function showEvidence(explanation) {
 function showLayers(layers) {
   if (chosen) element("inside").hidden = layers.length === 0;
   element("layers").replaceChildren(...layers.map(({ shape: [count, height, width], picture }, index) => {
-    const [figure, image, caption] = ["figure", "img", "figcaption"].map(create);
+    const figure = create("figure");
     const size = height > 1 ? `${count} maps of ${height}×${width}` : `${count} units`;
-    Object.assign(image, { src: picture, alt: `Activations of layer ${index + 1}: ${size}` });
-    caption.textContent = `Layer ${index + 1}: ${size}`;
-    figure.append(image, caption);
+    const image = create("img", { src: picture, alt: `Activations of layer ${index + 1}: ${size}` });
+    figure.append(image, create("figcaption", { textContent: `Layer ${index + 1}: ${size}` }));
     if (index === 0) {
       element("unit").max = count * height * width - 1;
       image.addEventListener("click", (event) => chooseUnit(unitAt(event, image, count, height, width)));
@@ -902,9 +901,8 @@ element("reading").addEventListener("toggle", ({ target }) => {
 // ---- Corrections, if the service stores them.
 
 for (const label of [...Array(10).keys(), "no digit"]) {
-  const button = create("button", { type: "button", textContent: label });
-  button.addEventListener("click", () => correct(label === "no digit" ? "none" : label));
-  element("labels").append(button);
+  const onclick = () => correct(label === "no digit" ? "none" : label);
+  element("labels").append(create("button", { textContent: label, onclick }));
 }
 
 async function offerCorrections() {
@@ -1122,15 +1120,14 @@ function count() {
 
 function listRow(picture) {
   const item = create("li");
-  const button = create("button", { disabled: true });
-  const remove = create("button", { className: "remove", textContent: "×", ariaLabel: `Remove ${picture.name}` });
+  const button = create("button", { disabled: true, onclick: () => choose(picture) });
+  const remove = create("button", { className: "remove", textContent: "×", onclick: () => removeListed(picture) });
   const thumbnail = create("img", { alt: "", src: picture.url });
   const [text, note] = ["b", "span"].map(create);
   const name = create("span", { className: "name", textContent: picture.name });
   thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
   button.append(thumbnail, text, name, note);
-  button.addEventListener("click", () => choose(picture));
-  remove.addEventListener("click", () => removeListed(picture));
+  remove.ariaLabel = `Remove ${picture.name}`;
   item.append(button, remove);
   return { item, button, remove, thumbnail, text, note };
 }
@@ -1219,11 +1216,9 @@ function escaped(text) {
 }
 
 function save(pictures) {
-  const link = create("a");
-  link.href = URL.createObjectURL(new Blob([csv(pictures)], { type: "text/csv" }));
-  link.download = "digits.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // the browser may still be reading it
+  const href = URL.createObjectURL(new Blob([csv(pictures)], { type: "text/csv" }));
+  create("a", { href, download: "digits.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
 }
 
 onClick("save", () => save(listed));
