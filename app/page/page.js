@@ -331,7 +331,7 @@ async function answerTo({ blob: picture, url }, signal, busy) {
   let pages = pagesOf(answer);
   // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
   // upside down may be read as one digit among other things.
-  if (url && pages.some((page) => /^\d?$/.test(page.text) || !isMostlySure(page))) {
+  if (url && ((!answer.pages && /^\d?$/.test(answer.text)) || !pages.every(isMostlySure))) {
     const turned = pagesOf(await ask("read?frame=true&rotate=auto&picture=true", picture, signal, busy));
     const isBetter = (page) => page.turn && isMostlySure(page) && digitsOf(page).length > 1;
     pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
@@ -427,8 +427,9 @@ function headline(answer) {
 }
 
 function inWords(answer) {
-  const { length } = byLine(answer);
-  return doubt(answer) ?? (length > 1 ? `${length} lines, all sure` : `${percent(answer.confidence)} sure`);
+  const { length } = byLine(answer).filter(({ text }) => text);
+  const said = length > 1 ? `${length} lines, all sure` : `${percent(answer.confidence)} sure`;
+  return doubt(answer) ?? (answer.text ? said : "No digit found");
 }
 
 // Say why an answer is in doubt; undefined if it is not.

@@ -3,7 +3,7 @@
 import csv
 import re
 from base64 import b64encode
-from io import StringIO
+from io import BytesIO, StringIO
 
 import httpx2
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from browsing import PHONE, SEVEN, answered, choose, drawn, opened, shown_bar
+from browsing import PHONE, SEVEN, answered, choose, drawn, opened, requests_of, shown_bar
 from support import MINUS, POINT, encode, number
 
 pytestmark = pytest.mark.slow
@@ -240,6 +240,18 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         expect(page.locator("#boxes rect")).to_have_count(4)
 
 
+def test_a_document_whose_pages_are_sure_or_empty_is_read_once(page, document):
+    document["pages"][1] = {"page": 2, "text": "", "confidence": 0.95, "lines": []}
+    answer_with(page, document)
+    choose(page, ("scan.pdf", b"%PDF-"))
+    answered(page)
+    assert len(requests_of(page, "read")) == 1
+    page.get_by_role("button", name="Next page").click()
+    expect(page.locator("#text")).to_have_text("?")
+    expect(page.locator("#message")).to_have_text("No digit found")
+    assert [row["text"] for row in save_as_csv(page)] == [*LINES, "", ""]
+
+
 def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line(page, sheet, document):
     def respond(route: Route) -> None:
         if route.request.post_data_buffer == b"%PDF-":
@@ -280,6 +292,24 @@ def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
     expect(page.locator("#boxes text")).to_have_text(LINES)
     size = page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
     assert size == [900, 1270]
+
+
+def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
+    sent = []
+
+    def store(route: Route) -> None:
+        sent.append(Image.open(BytesIO(route.request.post_data_buffer)))
+        route.fulfill(json={"stored": True})
+
+    page.route("**/health", lambda route: route.fulfill(json={"corrections": True}))
+    page.route("**/corrections*", store)
+    page.reload()
+    choose(page, ("page.png", encode(sheet.rotate(90, expand=True))))
+    assert answered(page) == "725"
+    expect(page.get_by_label("All that is written")).to_have_value("\n".join(LINES))
+    page.get_by_role("button", name="Store").click()
+    expect(page.locator("#thanks")).to_have_text("Thank you: your correction is stored.")
+    assert [picture.size for picture in sent] == [sheet.size]
 
 
 def test_a_drawing_of_several_lines_keeps_the_layout(page, answer):
