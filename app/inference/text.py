@@ -24,6 +24,7 @@ from app.preprocess.errors import TooMuchWriting
 from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
 from app.preprocess.maps import Box, Map
+from app.preprocess.shown import Shown, shown
 from app.preprocess.strips import PAGE_PIXELS, side_of
 
 
@@ -108,6 +109,8 @@ class Text(NamedTuple):
     turn : int
         By how many degrees the picture was turned, counter-clockwise, to read it: 0, 90, 180 or 270. Boxes are in
         pixels of the turned picture.
+    picture : Shown or None
+        The turned picture, if requested.
     stages : tuple of Stage
         The timed stages, as of `Reading`.
     """
@@ -116,6 +119,7 @@ class Text(NamedTuple):
     confidence: float
     table: tuple[tuple[str, ...], ...] = ()
     turn: int = 0
+    picture: Shown | None = None
     stages: tuple[Stage, ...] = ()
 
     @property
@@ -144,6 +148,7 @@ def read_text(
     turns: Sequence[int] = (0,),
     alternatives: int = 0,
     characters: str | None = None,
+    with_picture: bool = False,
 ) -> Text:
     """Read what is written in one picture.
 
@@ -166,6 +171,8 @@ def read_text(
         Number of other texts to return for each line.
     characters : str, optional
         The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
+    with_picture : bool
+        Whether to return the picture, turned as it was read.
 
     Raises
     ------
@@ -188,7 +195,12 @@ def read_text(
             f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
         )
     watch.end("inference")
-    return text._replace(turn=turn, stages=tuple(watch.stages))
+    text = text._replace(turn=turn)
+    if with_picture:
+        turned = picture.turned(turn)
+        text = text._replace(picture=shown(image, turned.width, turned.height, turn))
+        watch.end("decode")
+    return text._replace(stages=tuple(watch.stages))
 
 
 def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> Text:

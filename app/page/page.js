@@ -17,9 +17,11 @@ const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
 const NO_ANSWER = "No digit yet";
 const NOTHING = "?"; // in place of a digit
-const SVG = "http://www.w3.org/2000/svg";
 
 const element = (id) => document.getElementById(id);
+const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
+const createSvg = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+const onClick = (id, act) => element(id).addEventListener("click", act);
 const sheet = element("sheet");
 
 // Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
@@ -29,6 +31,17 @@ function percent(share) {
 
 function digitsOf({ lines }) {
   return lines.flatMap(({ digits }) => digits);
+}
+
+// Return the answers for the pages of a document, or the answer for a picture.
+function pagesOf(answer) {
+  return answer.pages ?? [answer];
+}
+
+// Return an answer for each line alone.
+function byLine(answer) {
+  const split = (page) => (page.lines.length > 1 ? page.lines.map((line) => ({ ...page, ...line, lines: [line] })) : [page]);
+  return pagesOf(answer).flatMap((page) => (page.error ? [] : split(page)));
 }
 
 // Return whether an answer is that of /read: several digits, or marks. Otherwise, it is that of /predict.
@@ -43,6 +56,7 @@ let [past, future] = [[], []]; // contents of the sheet to undo or redo to, the 
 let stroke = null; // the one being drawn; added to `strokes` once it cannot be a tap
 let pointer; // its id, to ignore other fingers, a resting palm, or the mouse
 let current = null; // the picture shown: {blob}, for a file also {name, url}; later its `answer` or `error`
+let shown; // its answer, or that of the page of a document
 let chosen; // the digit whose probabilities are shown
 let tab = {}; // what a reload of the tab keeps, unless the browser blocks the storage of sites
 try {
@@ -89,11 +103,12 @@ function repaint() {
   element("redo").disabled = future.length === 0;
   element("clear").disabled = isEmpty();
   element("clear").textContent = current?.url ? "Draw" : "Clear";
+  placeTexts();
 }
 
 // Render the strokes as a PNG.
 function drawing() {
-  const canvas = Object.assign(document.createElement("canvas"), DRAWING);
+  const canvas = create("canvas", DRAWING);
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
   context.fillRect(0, 0, DRAWING.width, DRAWING.height);
@@ -104,8 +119,8 @@ function drawing() {
 new ResizeObserver(repaint).observe(sheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-// ---- The pen. A tap on a digit's box selects the digit, and a tap elsewhere draws a dot. Only a stroke of the mouse
-// replaces a photo: a finger or a pen that moves over one scrolls the page, and "Draw" starts an empty sheet.
+// ---- The pen. A tap on a box selects its digit or line, and a tap elsewhere draws a dot. Only a stroke of the mouse
+// replaces a photo, but not a page: a finger or a pen that moves over one scrolls, and "Draw" starts an empty sheet.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
@@ -129,18 +144,18 @@ function begin() {
 
 sheet.addEventListener("pointerdown", (event) => {
   const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
-  if (isOther || (current?.url && event.pointerType !== "mouse")) return;
+  if (isOther || isPage() || (current?.url && event.pointerType !== "mouse")) return;
   event.preventDefault();
   pointer = event.pointerId;
   sheet.setPointerCapture(pointer);
   stroke = [point(event)];
-  if (current?.url || digitAt(event) >= 0) return;
+  if (current?.url || boxAt(event) >= 0) return;
   begin();
   readSoon();
 });
 sheet.addEventListener("pointermove", (event) => {
   if (!stroke) {
-    sheet.style.cursor = digitAt(event) < 0 ? "" : "pointer";
+    sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
     return;
   }
   if (event.pointerId !== pointer) return;
@@ -154,9 +169,9 @@ sheet.addEventListener("lostpointercapture", (event) => {
   const isStroke = isDrawing();
   stroke = null;
   if (isStroke) readDrawing();
-  else choices()[digitAt(event)]?.click();
+  else choices()[boxAt(event)]?.click();
 });
-sheet.addEventListener("click", (event) => current?.url && choices()[digitAt(event)]?.click());
+sheet.addEventListener("click", (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click());
 sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press may be a slow stroke
 
 // ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
@@ -203,9 +218,9 @@ function empty() {
   show(null);
 }
 
-element("undo").addEventListener("click", undo);
-element("redo").addEventListener("click", redo);
-element("clear").addEventListener("click", clear);
+onClick("undo", undo);
+onClick("redo", redo);
+onClick("clear", clear);
 addEventListener("keydown", (event) => {
   if (stroke || event.altKey || event.target.matches("#key, #right, #unit")) return;
   const key = event.key.toLowerCase();
@@ -302,7 +317,6 @@ function seconds(count, signal) {
 async function settle(picture, signal, busy) {
   try {
     const answer = await answerTo(picture, signal, busy);
-    if (answer.turn && !signal.aborted) await turn(picture, answer.turn).catch(() => {}); // the browser cannot show it
     Object.assign(picture, { answer, error: undefined });
   } catch (error) {
     if (!signal.aborted) Object.assign(picture, { answer: undefined, error });
@@ -312,35 +326,38 @@ async function settle(picture, signal, busy) {
 // Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead.
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
-  let answer = { route: "read", ...(await ask("read?frame=true", picture, signal, busy)) };
+  const isShown = !url || (await isDrawable(picture, url));
+  const answer = await ask(`read?frame=true${isShown ? "" : "&picture=true"}`, picture, signal, busy);
+  let pages = pagesOf(answer);
   // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
   // upside down may be read as one digit among other things.
-  if (url && (/^\d?$/.test(answer.text) || answer.confidence < SURE)) {
-    const turned = await ask("read?frame=true&rotate=auto", picture, signal, busy);
-    if (turned.turn && turned.confidence >= SURE && digitsOf(turned).length > 1) Object.assign(answer, turned);
+  if (url && ((!answer.pages && /^\d?$/.test(answer.text)) || !pages.every(isMostlySure))) {
+    const turned = pagesOf(await ask("read?frame=true&rotate=auto&picture=true", picture, signal, busy));
+    const isBetter = (page) => page.turn && isMostlySure(page) && digitsOf(page).length > 1;
+    pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
   }
-  if (/^\d?$/.test(answer.text)) {
-    const digit = await ask("predict?frame=true", picture, signal, busy);
-    const text = String(digit.digit);
-    answer = { route: "predict", ...digit, text, lines: [{ text, digits: [digit] }] };
-  }
-  return { ...answer, milliseconds: performance.now() - started };
+  const timed = (page) => ({ route: "read", model: answer.model, ...page, milliseconds: performance.now() - started });
+  if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
+  const [read] = pages;
+  if (!/^\d?$/.test(read.text)) return timed(read);
+  const digit = await ask("predict?frame=true", picture, signal, busy);
+  const text = String(digit.digit);
+  return timed({ ...read, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
 }
 
-// Turn a picture by so many degrees counter-clockwise, as the service did to read it.
-async function turn(picture, degrees) {
-  const image = await createImageBitmap(picture.blob);
-  const [width, height] = degrees % 180 ? [image.height, image.width] : [image.width, image.height];
-  const canvas = Object.assign(document.createElement("canvas"), { width, height });
-  const context = canvas.getContext("2d");
-  context.translate(width / 2, height / 2);
-  context.rotate((-degrees * Math.PI) / 180);
-  context.drawImage(image, -image.width / 2, -image.height / 2);
-  picture.blob = await new Promise((resolve) => canvas.toBlob(resolve));
-  URL.revokeObjectURL(picture.url);
-  picture.url = URL.createObjectURL(picture.blob);
-  if (picture.row) picture.row.thumbnail.src = picture.url;
-  if (picture === current) showPicture(picture);
+// Return whether the browser can draw all of a picture; of a document, some draw the first page.
+function isDrawable({ type }, url) {
+  return new Promise((resolve) => {
+    const onload = () => resolve(!/pdf|tiff/.test(type));
+    Object.assign(new Image(), { onload, onerror: () => resolve(false), src: url });
+  });
+}
+
+// Return whether more than half of the lines are sure.
+function isMostlySure(page) {
+  const lines = byLine(page);
+  const unsure = lines.filter(({ confidence }) => confidence < SURE).length;
+  return !unsure || 2 * unsure < lines.length;
 }
 
 // Send a picture and return the answer; `busy` is called before each wait for an overloaded service.
@@ -394,10 +411,10 @@ function reason({ status }, detail) {
 // ---- Showing the answer.
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
-  const row = document.createElement("li");
-  const [name, bar, share] = ["b", "span", "span"].map((tag) => document.createElement(tag));
+  const row = create("li");
+  const [name, bar, share] = ["b", "span", "span"].map(create);
   name.textContent = digit;
-  bar.append(document.createElement("i"));
+  bar.append(create("i"));
   row.append(name, bar, share);
   element("bars").append(row);
   return { row, fill: bar.firstChild, share };
@@ -405,16 +422,26 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
 
 // Return the text that was read; what is probably no digit has none.
 function headline(answer) {
-  return !isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE ? NOTHING : answer.text;
+  const isNothing = !answer.text || (!isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE);
+  return isNothing ? NOTHING : answer.text;
 }
 
 function inWords(answer) {
-  return doubt(answer) ?? `${percent(answer.confidence)} sure`;
+  const { length } = byLine(answer).filter(({ text }) => text);
+  const said = length > 1 ? `${length} lines, all sure` : `${percent(answer.confidence)} sure`;
+  return doubt(answer) ?? (answer.text ? said : "No digit found");
 }
 
 // Say why an answer is in doubt; undefined if it is not.
 function doubt(answer) {
-  const digits = digitsOf(answer);
+  const failed = pagesOf(answer).filter(({ error }) => error).length;
+  if (failed) return `${failed} of ${answer.pages.length} pages not read`;
+  const lines = byLine(answer);
+  if (lines.length > 1) {
+    const unsure = lines.filter(doubt).length;
+    return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
+  }
+  const digits = digitsOf(lines[0]);
   return isNumber(answer) ? doubtOfNumber(digits, answer.confidence) : doubtOfDigit(digits[0]);
 }
 
@@ -449,14 +476,17 @@ function inShort(digit, probabilities) {
 // Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
 function show(picture) {
   current = picture;
-  const { answer, error } = picture ?? {};
+  const page = pageOf(picture);
+  const answer = (shown = page?.error ? undefined : page);
+  const error = page?.error ? refused(page.error.detail, page.error.status) : picture?.error;
   const waits = picture && !answer && !error;
   element("text").textContent = answer ? headline(answer) : (waits ? "…" : NOTHING);
   say(answer ? inWords(answer) : (error?.message ?? (waits ? "Reading …" : NO_ANSWER)));
   element("facts").textContent = answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
     : "";
-  showChoices(answer?.lines ?? []);
+  if (picture?.url) showPicture(picture);
+  showPage();
   if (!waits) { // otherwise the keyboard's focus would get lost
     element("ask-key").hidden = error?.status !== 401;
     element("again").hidden = !error || !(error.status === 0 || error.status === 429 || error.status >= 500);
@@ -486,11 +516,18 @@ function showDigit(digit) {
   explainSoon();
 }
 
+// Return the answer for a picture, or for the page of a document that is open; undefined if there is none.
+function pageOf(picture) {
+  return picture?.answer && pagesOf(picture.answer)[picture.page ?? 0];
+}
+
 function showPicture(picture) {
   const image = element("picture");
-  image.hidden = !picture;
+  const source = picture && (pageOf(picture)?.picture ?? picture.url);
   image.alt = picture?.name ?? "";
-  if (picture) image.src = picture.url;
+  if (source && source === image.getAttribute("src")) return;
+  image.hidden = !picture;
+  if (picture) image.src = source;
   else image.removeAttribute("src");
   showBoxesOn(picture ? null : DRAWING);
 }
@@ -501,18 +538,21 @@ let shownSize = DRAWING; // size of the drawing or photo in pixels; null if the 
 function showBoxesOn(size) {
   shownSize = size;
   element("boxes").toggleAttribute("hidden", !size);
-  if (size) element("boxes").setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  if (!size) return;
+  element("boxes").setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  sheet.style.setProperty("--shape", size.width / size.height);
+  placeTexts();
 }
 
 element("picture").addEventListener("load", ({ target: { naturalWidth: width, naturalHeight: height } }) => {
-  showBoxesOn({ width, height });
+  showBoxesOn(shown?.size ?? { width, height });
   explainSoon();
 });
 element("picture").addEventListener("error", ({ target }) => {
   target.hidden = true; // a format that the browser does not support, although the service may
   repaint();
 });
-element("again").addEventListener("click", again);
+onClick("again", again);
 element("ask-key").addEventListener("submit", (event) => {
   event.preventDefault();
   tab.apiKey = element("key").value.trim();
@@ -524,26 +564,123 @@ function again() {
   else readPicture(current);
 }
 
+// ---- A page: one line of its list or table is selected there, or by its box on the picture.
+
+let lineLabels = []; // with a radio button for each line
+
+// Return whether lines are listed: not for a drawing, whose layout must not change while the pen is down.
+function isPage() {
+  return Boolean(current?.url) && shown?.lines.length > 1;
+}
+
+function showPage() {
+  const { pages } = current?.answer ?? {};
+  const lines = isPage() ? byLine(shown) : [];
+  const place = pages && `Page ${(current.page ?? 0) + 1} of ${pages.length}`;
+  lineLabels = lines.map(lineChoice);
+  element("page").hidden = !pages && !isPage();
+  for (const id of ["previous", "next"]) element(id).hidden = !pages;
+  element("sum").textContent = [place, isPage() && inWords(shown)].filter(Boolean).join(": ");
+  element("lines").replaceChildren(...(shown?.table ? inTable(shown.table) : lineLabels));
+  element("boxes").replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
+  if (!isPage()) return showChoices(shown?.lines ?? []);
+  placeTexts();
+  lineLabels[0].control.click();
+}
+
+function lineChoice(line, index) {
+  const label = create("label");
+  const input = create("input", { type: "radio", name: "line" });
+  const note = create("small", { textContent: inWords(line) });
+  label.append(input, line.text, note);
+  label.classList.toggle("unsure", Boolean(doubt(line)));
+  input.addEventListener("change", () => {
+    markChosen(index);
+    element("text").textContent = line.text;
+    say(inWords(line));
+    showChoices(line.lines);
+    const list = element("lines");
+    list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
+  });
+  return label;
+}
+
+// Return a table with the lines in their cells, and the lines that are in none.
+function inTable(rows) {
+  const table = create("table");
+  const others = [...lineLabels];
+  for (const cells of rows) {
+    const row = table.insertRow();
+    for (const text of cells) {
+      const index = others.findIndex((label) => label.childNodes[1].data === text);
+      row.insertCell().append(index < 0 ? text : others.splice(index, 1)[0]);
+    }
+  }
+  return [table, ...others];
+}
+
+// Mark the chosen line in the list, its box and its text, or the box of the chosen digit.
+function markChosen(index) {
+  const count = lineLabels.length || Infinity;
+  [...lineLabels, ...element("boxes").children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
+}
+
+function textBeside(line) {
+  const text = createSvg("text");
+  text.textContent = doubt(line) ? `${line.text} ?` : line.text;
+  return text;
+}
+
+// Place each line's text to its right; if that is occupied, above it, to be seen once the line is chosen.
+function placeTexts() {
+  const boxes = element("boxes");
+  const texts = boxes.querySelectorAll("text");
+  if (!shownSize || !texts.length) return;
+  const scale = boxes.getScreenCTM().a;
+  boxes.style.setProperty("--pixel", 1 / scale);
+  const taken = shown.lines.map(({ box }) => box);
+  texts.forEach((text, index) => {
+    const { width, height } = text.getBBox();
+    const { box } = shown.lines[index];
+    boxAround(box, 3 / scale, boxes.children[index]);
+    const [x, y] = [box.left + box.width + 8 / scale, box.top + (box.height - height) / 2];
+    const isHit = ({ left, top, width: wide, height: high }) =>
+      left < x + width && x < left + wide && top < y + height && y < top + high;
+    const isCrowded = x + width > shownSize.width || taken.some(isHit);
+    text.classList.toggle("crowded", isCrowded);
+    set(text, isCrowded ? { x: box.left, y: Math.max(height, box.top - 8 / scale) } : { x, y: y + 0.8 * height });
+    if (!isCrowded) taken.push({ left: x, top: y, width, height });
+  });
+}
+
+function turnPage(step) {
+  const { length } = current.answer.pages;
+  current.page = ((current.page ?? 0) + step + length) % length;
+  show(current);
+}
+
+onClick("previous", () => turnPage(-1));
+onClick("next", () => turnPage(1));
+
 // ---- A number: one digit is selected in its text, by its box on the picture, or with the arrow keys.
 
 function showChoices(lines) {
   const digits = digitsOf({ lines });
   const group = element("digits");
-  group.hidden = !isNumber(current?.answer) || digits.length === 0;
+  group.hidden = !isNumber(shown) || digits.length === 0;
   group.replaceChildren();
-  element("boxes").replaceChildren();
   if (group.hidden) {
     showDigit(digits[0]);
     return;
   }
   fit(group, lines);
   for (const line of lines) {
-    const row = document.createElement("div");
+    const row = create("div");
     const own = line.digits.values();
     row.append(...Array.from(line.text, (sign) => (/\d/.test(sign) ? choice(own.next().value, digits) : mark(sign))));
     group.append(row);
   }
-  element("boxes").append(...digits.map(({ box }) => boxAround(box)));
+  if (!isPage()) element("boxes").append(...digits.map(({ box }) => boxAround(box)));
   choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
@@ -561,13 +698,12 @@ function choices() {
 
 function choice(digit, digits) {
   const index = digits.indexOf(digit);
-  const label = document.createElement("label");
-  const input = document.createElement("input");
-  Object.assign(input, { type: "radio", name: "digit" });
-  input.ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
+  const label = create("label");
+  const ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
+  const input = create("input", { type: "radio", name: "digit", ariaLabel });
   input.addEventListener("change", () => {
     showDigit(digit);
-    [...element("boxes").children].forEach((box, each) => box.classList.toggle("chosen", each === index));
+    if (!isPage()) markChosen(index);
   });
   label.append(input, digit.digit);
   return label;
@@ -575,9 +711,7 @@ function choice(digit, digits) {
 
 // Show a mark or a space between the digits; screen readers get the whole text elsewhere.
 function mark(sign) {
-  const span = document.createElement("span");
-  Object.assign(span, { textContent: sign, ariaHidden: "true" });
-  return span;
+  return create("span", { textContent: sign, ariaHidden: "true" });
 }
 
 // Return the index of the digit whose box is nearest to the end of the last stroke.
@@ -589,9 +723,7 @@ function lastDrawn(digits) {
   return distances.indexOf(Math.min(...distances));
 }
 
-function boxAround({ left, top, width, height }) {
-  const margin = 0.08 * height;
-  const rectangle = document.createElementNS(SVG, "rect");
+function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
   const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
   set(rectangle, places);
   return rectangle;
@@ -601,10 +733,10 @@ function set(svgElement, attributes) {
   for (const [name, value] of Object.entries(attributes)) svgElement.setAttribute(name, value);
 }
 
-// Return the index of the digit whose box contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
+// Return the index of the box that contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
 // draws a decimal point, which may be near the digit or under its slant.
-function digitAt({ clientX, clientY }) {
-  return [...element("boxes").children].findIndex((rectangle) => {
+function boxAt({ clientX, clientY }) {
+  return [...element("boxes").querySelectorAll("rect")].findIndex((rectangle) => {
     const { left, right, top, height } = rectangle.getBoundingClientRect();
     const bottom = top + (current?.url ? 1 : 0.75) * height;
     return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
@@ -614,7 +746,7 @@ function digitAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("#digits, #key, #right, #unit, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, pre");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -641,7 +773,7 @@ async function explain() {
   const { signal } = (explaining = new AbortController());
   try {
     const explanation = explanations.get(digit) ?? (await ask("explain?opinion=false", pictureOf(digit), signal, () => {}));
-    const source = picture.url ?? (await dataUri(picture.blob));
+    const source = shown.picture ?? picture.url ?? (await dataUri(picture.blob));
     if (signal.aborted) return;
     explanations.set(digit, explanation);
     showExplanation(digit, explanation, source);
@@ -652,7 +784,7 @@ async function explain() {
 
 // Return the picture to send for one digit: the whole picture, or the frame of a digit in a number.
 function pictureOf(digit) {
-  return isNumber(current.answer) ? blobOf(digit.frame) : current.blob;
+  return isNumber(shown) ? blobOf(digit.frame) : current.blob;
 }
 
 function showExplanation(digit, explanation, source, note = "") {
@@ -665,7 +797,7 @@ function showExplanation(digit, explanation, source, note = "") {
 
 // Show the steps picture → ink → box → frame; one that cannot be shown is left out.
 function showStrip(digit, explanation, source) {
-  const isWhole = digit && !isNumber(current.answer); // otherwise only the frame was explained, without its ink
+  const isWhole = digit && !isNumber(shown); // otherwise only the frame was explained, without its ink
   element("reading-line").hidden = !digit || isWhole;
   showStep("strip-picture", source, !digit || shownSize);
   showStep("strip-ink", explanation?.ink, !digit || isWhole);
@@ -699,7 +831,7 @@ function showEvidence(explanation) {
   element("for").textContent = explanation ? `for ${digit}, ${percent(probabilities[digit])}` : "for the digit";
   element("against").textContent = explanation ? `for ${second}, ${percent(probabilities[second])}` : "for its runner-up";
   if (!explanation) return;
-  const frame = document.createElementNS(SVG, "image");
+  const frame = createSvg("image");
   set(frame, { href: explanation.frame, width: 28, height: 28 });
   map.append(frame, ...squares(explanation.evidence));
 }
@@ -709,11 +841,10 @@ function showEvidence(explanation) {
 function showLayers(layers) {
   if (chosen) element("inside").hidden = layers.length === 0;
   element("layers").replaceChildren(...layers.map(({ shape: [count, height, width], picture }, index) => {
-    const [figure, image, caption] = ["figure", "img", "figcaption"].map((tag) => document.createElement(tag));
+    const figure = create("figure");
     const size = height > 1 ? `${count} maps of ${height}×${width}` : `${count} units`;
-    Object.assign(image, { src: picture, alt: `Activations of layer ${index + 1}: ${size}` });
-    caption.textContent = `Layer ${index + 1}: ${size}`;
-    figure.append(image, caption);
+    const image = create("img", { src: picture, alt: `Activations of layer ${index + 1}: ${size}` });
+    figure.append(image, create("figcaption", { textContent: `Layer ${index + 1}: ${size}` }));
     if (index === 0) {
       element("unit").max = count * height * width - 1;
       image.addEventListener("click", (event) => chooseUnit(unitAt(event, image, count, height, width)));
@@ -744,7 +875,7 @@ element("unit").addEventListener("change", ({ target }) => chooseUnit(Number(tar
 function squares(evidence) {
   const strongest = Math.max(...evidence.flat().map(Math.abs)) || 1;
   return evidence.flatMap((row, r) => row.map((weight, c) => {
-    const square = document.createElementNS(SVG, "rect");
+    const square = createSvg("rect");
     set(square, { x: 4 * c, y: 4 * r, width: 4, height: 4, "fill-opacity": (0.8 * Math.abs(weight)) / strongest });
     square.classList.add(weight > 0 ? "for" : "against");
     return square;
@@ -771,9 +902,8 @@ element("reading").addEventListener("toggle", ({ target }) => {
 // ---- Corrections, if the service stores them.
 
 for (const label of [...Array(10).keys(), "no digit"]) {
-  const button = Object.assign(document.createElement("button"), { type: "button", textContent: label });
-  button.addEventListener("click", () => correct(label === "no digit" ? "none" : label));
-  element("labels").append(button);
+  const onclick = () => correct(label === "no digit" ? "none" : label);
+  element("labels").append(create("button", { textContent: label, onclick }));
 }
 
 async function offerCorrections() {
@@ -782,19 +912,19 @@ async function offerCorrections() {
 }
 
 function askForCorrection() {
-  const isOneOfMany = chosen && isNumber(current.answer);
-  const subject = isOneOfMany ? `Digit ${digitsOf(current.answer).indexOf(chosen) + 1}` : "It";
+  const isOneOfMany = chosen && isNumber(shown);
+  const subject = isOneOfMany ? `Digit ${choices().findIndex(({ checked }) => checked) + 1}` : "It";
   element("correct-title").textContent = `Wrong? ${subject} is a …`;
   const stored = isOneOfMany ? "this digit's frame" : "the picture";
   element("thanks").textContent = `Your correction will be stored with ${stored}, for training.`;
   for (const button of element("labels").children) button.disabled = !chosen;
-  element("rewrite").hidden = !isNumber(current?.answer);
-  if (document.activeElement !== element("right")) element("right").value = current?.answer?.text ?? "";
+  element("rewrite").hidden = !isNumber(shown);
+  if (document.activeElement !== element("right")) element("right").value = shown?.text ?? "";
 }
 
 element("rewrite").addEventListener("submit", (event) => {
   event.preventDefault();
-  correct(element("right").value.trim(), current.blob);
+  correct(element("right").value.trim(), shown.picture ? blobOf(shown.picture) : current.blob);
 });
 
 async function correct(label, picture = pictureOf(chosen)) {
@@ -833,7 +963,7 @@ async function drawn(svg) {
     await image.decode();
     const scale = SVG_SIDE / Math.max(image.naturalWidth, image.naturalHeight);
     const [width, height] = [image.naturalWidth, image.naturalHeight].map((side) => Math.ceil(side * scale));
-    const canvas = Object.assign(document.createElement("canvas"), { width, height });
+    const canvas = create("canvas", { width, height });
     canvas.getContext("2d").drawImage(image, 0, 0, width, height);
     return (await new Promise((resolve) => canvas.toBlob(resolve))) ?? svg;
   } catch {
@@ -969,11 +1099,13 @@ async function readOne(picture, signal) {
 
 function showRow(picture) {
   const { button, thumbnail, text, note } = picture.row;
-  text.textContent = picture.answer ? headline(picture.answer) : NOTHING;
-  if (picture.answer) fit(text, picture.answer.lines);
-  note.textContent = picture.answer ? inWords(picture.answer) : picture.error.message;
-  if (picture.answer && thumbnail.classList.contains("unknown")) showFrame(thumbnail, picture.answer);
+  const { answer, error } = picture;
+  text.textContent = answer ? headline(answer).replaceAll("\f", "\n") : NOTHING;
+  note.textContent = answer ? inWords(answer) : error.message;
   button.disabled = false;
+  if (!answer) return;
+  fit(text, byLine(answer).flatMap(({ lines }) => lines));
+  thumbnail.src = pagesOf(answer)[0].picture ?? picture.url;
 }
 
 function count() {
@@ -988,31 +1120,17 @@ function count() {
 }
 
 function listRow(picture) {
-  const item = document.createElement("li");
-  const [button, remove] = [document.createElement("button"), document.createElement("button")];
-  const thumbnail = new Image();
-  const [text, name, note] = ["b", "span", "span"].map((tag) => document.createElement(tag));
-  thumbnail.alt = "";
-  thumbnail.addEventListener("error", () => {
-    thumbnail.classList.add("unknown"); // the browser cannot show the file: show the frame if there is one
-    if (picture.answer) showFrame(thumbnail, picture.answer);
-  }, { once: true });
-  thumbnail.src = picture.url;
-  name.textContent = picture.name;
-  name.className = "name";
-  Object.assign(button, { type: "button", disabled: true });
+  const item = create("li");
+  const button = create("button", { disabled: true, onclick: () => choose(picture) });
+  const remove = create("button", { className: "remove", textContent: "×", onclick: () => removeListed(picture) });
+  const thumbnail = create("img", { alt: "", src: picture.url });
+  const [text, note] = ["b", "span"].map(create);
+  const name = create("span", { className: "name", textContent: picture.name });
+  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
   button.append(thumbnail, text, name, note);
-  button.addEventListener("click", () => choose(picture));
-  Object.assign(remove, { type: "button", className: "remove", textContent: "×", ariaLabel: `Remove ${picture.name}` });
-  remove.addEventListener("click", () => removeListed(picture));
+  remove.ariaLabel = `Remove ${picture.name}`;
   item.append(button, remove);
   return { item, button, remove, thumbnail, text, note };
-}
-
-function showFrame(thumbnail, answer) {
-  const [digit] = digitsOf(answer);
-  thumbnail.classList.toggle("unknown", !digit);
-  if (digit) thumbnail.src = digit.frame;
 }
 
 function choose(picture) {
@@ -1049,21 +1167,41 @@ function removeAll() {
 }
 
 // The rows of `digits read --csv`.
-const COLUMNS = ["file", "line", "text", "confidence", "legibility", "left", "top", "width", "height", "unsure", "model", "error"];
+const COLUMNS = ["file", "line", "text", "confidence", "legibility", "left", "top", "width", "height", "unsure", "model", "error", "page"];
 
-function csv() {
-  const rows = listed.flatMap(({ name, answer, error }) => (answer ? rowsOf(name, answer) : [{ file: name, error: error?.message }]));
-  return [COLUMNS, ...rows.map((row) => COLUMNS.map((column) => cell(row[column])))].map((row) => `${row.join(",")}\n`).join("");
+// Return a row for each line, or for each row of a table, whose cells are in further columns.
+function csv(pictures) {
+  const rows = pictures.flatMap(rowsOf);
+  const columns = [...new Set([...COLUMNS, ...rows.flatMap(Object.keys)])];
+  return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
-function rowsOf(file, answer) {
-  const { model, confidence } = answer;
-  const unsure = doubt(answer) ? "yes" : "";
-  if (headline(answer) === NOTHING) return [{ file, confidence, legibility: answer.legibility, unsure, model }];
-  return answer.lines.map((line, index) => ({
-    file, line: index + 1, text: line.text, confidence: line.confidence ?? confidence,
-    legibility: Math.min(1, ...line.digits.map(({ legibility }) => legibility)), ...(line.box ?? answer.box), unsure, model,
-  }));
+function rowsOf({ name: file, answer, error }) {
+  if (!answer) return [{ file, error: error?.message }];
+  return pagesOf(answer).flatMap((read) => {
+    const { page, error, table, confidence, legibility, model } = read;
+    if (error) return [{ file, error: error.detail, page }];
+    const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
+    if (table) {
+      const named = (cells) => Object.fromEntries(cells.map((text, column) => [`cell${column + 1}`, text]));
+      return table.map((cells, index) => ({ ...own, line: index + 1, text: cells.filter(Boolean).join(" "), ...named(cells) }));
+    }
+    if (headline(read) === NOTHING) return [own];
+    return byLine(read).map((each, index) => {
+      const [{ text, digits, box = read.box, confidence = own.confidence }] = each.lines;
+      const least = Math.min(1, ...digits.map((digit) => digit.legibility));
+      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes" };
+    });
+  });
+}
+
+// Return the lines, or the rows of tables, for a spreadsheet to paste; in a document, the page precedes each.
+function rowsToPaste({ answer }) {
+  const rows = pagesOf(answer).flatMap(({ page, table, lines, error }) => {
+    const cells = table ?? (lines ?? [{ text: error.detail }]).map(({ text }) => [text]);
+    return cells.map((row) => (page ? [String(page), ...row] : row));
+  });
+  return rows.map((row) => row.map(escaped).join("\t")).join("\n");
 }
 
 function cell(value) {
@@ -1078,16 +1216,16 @@ function escaped(text) {
   return isFormula && !isNumber ? `'${text}` : text;
 }
 
-function save() {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csv()], { type: "text/csv" }));
-  link.download = "digits.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000); // the browser may still be reading it
+function save(pictures) {
+  const href = URL.createObjectURL(new Blob([csv(pictures)], { type: "text/csv" }));
+  create("a", { href, download: "digits.csv" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
 }
 
-element("save").addEventListener("click", save);
-element("remove-all").addEventListener("click", removeAll);
+onClick("save", () => save(listed));
+onClick("save-page", () => save([current]));
+onClick("copy-page", ({ target }) => copy(rowsToPaste(current), target));
+onClick("remove-all", removeAll);
 
 // ---- The same request as a command and as a program; for a drawing, which has no file, they contain its bytes.
 
@@ -1135,17 +1273,22 @@ function blobOf(dataUri) {
 }
 
 for (const button of document.querySelectorAll("[data-copies]")) {
-  button.addEventListener("click", async () => {
-    const code = element(button.dataset.copies);
-    try {
-      await navigator.clipboard.writeText(code.textContent);
-    } catch { // no clipboard unless the page is loaded over HTTPS or from this machine
-      getSelection().selectAllChildren(code);
-      document.execCommand("copy");
-    }
-    button.textContent = "Copied";
-    setTimeout(() => (button.textContent = "Copy"), 1500);
-  });
+  button.addEventListener("click", () => copy(element(button.dataset.copies).textContent, button));
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch { // no clipboard unless the page is loaded over HTTPS or from this machine
+    const area = create("textarea", { value: text });
+    button.after(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+    button.focus();
+  }
+  button.textContent = "Copied";
+  setTimeout(() => (button.textContent = "Copy"), 1500);
 }
 
 // ---- The contents of the sheet survive a reload of the tab.

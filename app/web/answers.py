@@ -132,6 +132,13 @@ class Line(BaseModel):
     )
 
 
+class Size(BaseModel):
+    """The size of a picture, in pixels."""
+
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
 class Written(BaseModel):
     """What is written in a picture or on a page."""
 
@@ -146,6 +153,14 @@ class Written(BaseModel):
         default=0,
         description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
         "Boxes are in pixels of the turned picture.",
+    )
+    picture: str | None = Field(
+        default=None,
+        description="With ?picture=true: the picture, upright and turned as it was read, at most 1,600 pixels wide and "
+        "high: a JPEG as a data URI.",
+    )
+    size: Size | None = Field(
+        default=None, description="With ?picture=true: the size of that picture in its file, to which boxes refer."
     )
 
 

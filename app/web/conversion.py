@@ -27,6 +27,7 @@ from app.web.answers import (
     Mark,
     Page,
     Prediction,
+    Size,
     Text,
 )
 
@@ -86,6 +87,9 @@ def text_of(read: text.Text, model: str, with_frames: bool, characters: str | No
         answer.turn = read.turn
     if characters is not None:
         answer.characters = characters
+    if read.picture:
+        answer.picture = "data:image/jpeg;base64," + base64.b64encode(read.picture.jpeg).decode()
+        answer.size = Size(width=read.picture.width, height=read.picture.height)
     return answer
 
 

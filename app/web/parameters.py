@@ -89,7 +89,11 @@ class OfText(Parameters):
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
     rotate: Rotate = Field(
         default="none",
-        description="With `auto`, the picture may be turned: the most certain of four readings is the answer.",
+        description="With `auto`, the picture is also read on its side and upside down, and turned if that is clearly surer.",
+    )
+    picture: bool = Field(
+        default=False,
+        description="Also return the picture, upright and turned as it was read: a JPEG of at most 1,600 pixels.",
     )
     alternatives: int = Field(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
@@ -97,7 +101,8 @@ class OfText(Parameters):
     @property
     def options(self) -> dict[str, Any]:
         """The options of `app.web.readings.read_text`, except the page."""
-        return {**self.model_dump(include={"length", "alternatives", "characters"}), "turns": TURNS[self.rotate]}
+        given = self.model_dump(include={"length", "alternatives", "characters"})
+        return {**given, "turns": TURNS[self.rotate], "with_picture": self.picture}
 
 
 PictureParameters = Annotated[OfPicture, Query()]

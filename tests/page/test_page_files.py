@@ -73,11 +73,11 @@ def test_several_pictures_form_a_list_to_choose_from(page, rows, digits):
     expect(page.locator("#list [aria-current=true]")).to_contain_text("0, ")
     rows.nth(2).get_by_role("button").first.click()
     assert answered(page) == "42.50"
-    assert rows.nth(4).locator("img").evaluate("image => image.naturalWidth") == 28  # its frame is shown instead
+    assert rows.nth(4).locator("img").evaluate("image => image.naturalWidth") > 100  # as the service drew it
     rows.nth(4).get_by_role("button").first.click()
     assert answered(page) == "42"
-    expect(page.locator("#hint")).to_have_text("photo.heic")
-    expect(page.locator("#boxes")).to_be_hidden()
+    expect(page.get_by_role("img", name="photo.heic")).to_be_visible()
+    expect(page.locator("#boxes rect")).to_have_count(2)
     page.keyboard.press("ArrowRight")
     assert shown_bar(page) == 2
     rows.last.get_by_role("button").first.click()

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from browsing import KEY, PHONE, SEVEN, answered, choose, draw_by_touch, drawn, explained, opened, written
-from support import ROOT, encode, until
+from support import ROOT, encode, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -51,7 +51,8 @@ def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(browser, url, is_mobi
             page.keyboard.press("Escape")
 
 
-def test_the_page_is_accessible(browser, locked_url, three):
+def test_the_page_is_accessible(browser, locked_url, three, digits):
+    sheet = encode(number(digits[[350, 120, 0]], digits[[60, 200]]))
     with opened(browser, locked_url) as page:
         page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
         drawn(page, SEVEN)
@@ -72,6 +73,27 @@ def test_the_page_is_accessible(browser, locked_url, three):
         check(page, "listed")
         page.locator("#list button").nth(-2).click()
         check(page, "refused")
+        choose(page, ("page.png", sheet))
+        expect(page.locator("#lines label")).to_have_count(2)
+        explained(page)
+        check(page, "page")
+        page.route("**/read*", answer_with_a_document)
+        choose(page, ("scan.pdf", sheet))
+        expect(page.locator("#lines td")).to_have_count(4)
+        explained(page)
+        check(page, "table")
+        page.get_by_role("button", name="Next page").click()
+        expect(page.locator("#message")).to_have_text("The page is damaged.")
+        check(page, "damaged")
+
+
+def answer_with_a_document(route: Route) -> None:
+    """Answer with a table that has the two lines of a picture, and a damaged page."""
+    page = route.fetch().json()
+    first, second = page["text"].split("\n")
+    pages = [{"page": 1, **page, "table": [[first, ""], ["", second]]}]
+    pages.append({"page": 2, "error": {"status": 422, "detail": "The page is damaged."}})
+    route.fulfill(json={"pages": pages, "text": page["text"], "confidence": 0, "model": page["model"]})
 
 
 def check(page: Page, state: str) -> None:

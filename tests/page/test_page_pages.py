@@ -1,0 +1,329 @@
+"""Pages on the page: a box and a text for each line, tables, documents, and what browsers cannot draw."""
+
+import csv
+import re
+from base64 import b64encode
+from io import BytesIO, StringIO
+
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
+
+from browsing import PHONE, SEVEN, answered, choose, drawn, opened, requests_of, shown_bar
+from support import MINUS, POINT, encode, number
+
+pytestmark = pytest.mark.slow
+
+LINES = ["725", "10", "42.50", "-35"]
+CELLS = [["725", "10"], ["42.50", ""], ["", "-35"]]
+
+
+@pytest.fixture(scope="module")
+def rows(digits) -> list[list[np.ndarray]]:
+    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
+    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
+
+
+@pytest.fixture(scope="module")
+def sheet(rows) -> Image.Image:
+    """A page, higher than wide, with four lines at its upper left."""
+    page = Image.new("L", (900, 1270), 255)
+    page.paste(number(*rows, scale=2), (100, 100))
+    return page
+
+
+@pytest.fixture(scope="module")
+def answer(url, sheet) -> dict:
+    """The service's answer for the page."""
+    answer = httpx2.post(f"{url}/read?frame=true", content=encode(sheet)).json()
+    assert [line["text"] for line in answer["lines"]] == LINES
+    return answer
+
+
+@pytest.fixture
+def table(answer) -> dict:
+    return {**answer, "table": CELLS}
+
+
+@pytest.fixture
+def document(answer, table, sheet) -> dict:
+    """An answer for three pages: with lines, with a table, and damaged."""
+    page = {"picture": f"data:image/jpeg;base64,{b64encode(encode(sheet, 'JPEG')).decode()}"}
+    page["size"] = {"width": sheet.width, "height": sheet.height}
+    damaged = {"detail": "The page is damaged.", "status": 422}
+    pages = [{"page": 1, **answer, **page}, {"page": 2, **table, **page}, {"page": 3, "error": damaged}]
+    return {"pages": pages, "text": "\f".join([answer["text"]] * 2), "confidence": 0, "model": answer["model"]}
+
+
+def answer_with(page: Page, answer: dict) -> None:
+    """Let the service answer every picture with this."""
+    page.route("**/read*", lambda route: route.fulfill(json=answer))
+
+
+def boxes_of(page: Page, selector: str) -> list[dict]:
+    return page.locator(selector).evaluate_all("parts => parts.map(part => part.getBoundingClientRect().toJSON())")
+
+
+def saved(page: Page, button) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        button.click()
+    return list(csv.DictReader(StringIO(download.value.path().read_text())))
+
+
+def save_as_csv(page: Page) -> list[dict[str, str]]:
+    return saved(page, page.locator("#page").get_by_role("button", name="Save as CSV"))
+
+
+def copied(page: Page) -> str:
+    page.locator("#page").get_by_role("button", name="Copy").click()
+    expect(page.locator("#copy-page")).to_have_text("Copied")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def are_apart(one: dict, other: dict) -> bool:
+    return (
+        one["right"] <= other["left"]
+        or other["right"] <= one["left"]
+        or one["bottom"] <= other["top"]
+        or other["bottom"] <= one["top"]
+    )
+
+
+@pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 800}])
+def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(browser, url, sheet, size):
+    with opened(browser, url, viewport=size) as page:
+        choose(page, ("page.png", encode(sheet)))
+        answered(page)
+        expect(page.locator("#sum")).to_have_text("4 lines, all sure")
+        lines = page.locator("#lines label")
+        expect(lines).to_have_text([re.compile(rf"^{re.escape(text)}>?\d+\.\d % sure$") for text in LINES])
+        assert min(label["height"] for label in boxes_of(page, "#lines label")) >= 44
+        expect(page.locator("#boxes text")).to_have_text(LINES)
+        boxes, texts = boxes_of(page, "#boxes rect"), boxes_of(page, "#boxes text")
+        assert len(boxes) == len(texts) == 4
+        for box, text in zip(boxes, texts, strict=True):
+            assert box["right"] < text["left"] < box["right"] + 20
+            assert box["top"] < text["top"] + text["height"] / 2 < box["bottom"]
+            assert all(are_apart(text, other) for other in boxes)
+            assert text["height"] > 11
+        shown = page.locator("#picture").bounding_box()
+        assert shown["height"] > 1.2 * shown["width"]  # the sheet takes the page's shape
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, sheet):
+    choose(page, ("page.png", encode(sheet)))
+    assert answered(page) == "725"
+    assert page.locator("#boxes .chosen").count() == 2  # its box and its text
+    expect(page.locator("#digits")).to_have_text("725")
+    box = boxes_of(page, "#boxes rect")[2]
+    page.mouse.click((box["left"] + box["right"]) / 2, (box["top"] + box["bottom"]) / 2)
+    assert answered(page) == "42.50"
+    expect(page.locator("#lines .chosen")).to_contain_text("42.50")
+    expect(page.locator("#digits")).to_have_text("42.50")
+    assert shown_bar(page) == 4
+    page.keyboard.press("ArrowRight")
+    assert shown_bar(page) == 2
+    page.locator("#lines label").last.click()
+    assert answered(page) == "-35"
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    assert answered(page) == "10"
+    expect(page.locator("#lines input").nth(1)).to_be_focused()
+    page.mouse.move(box["right"] + 100, box["bottom"] + 100)
+    page.mouse.down()
+    page.mouse.move(box["right"] + 150, box["bottom"] + 150, steps=5)
+    page.mouse.up()
+    expect(page.locator("#lines label")).to_have_count(4)  # a stroke does not replace a page
+    page.get_by_role("button", name="Draw").click()
+    expect(page.locator("#page")).to_be_hidden()
+    page.keyboard.press("Control+z")
+    expect(page.locator("#lines label")).to_have_count(4)
+
+
+def test_a_text_that_something_is_in_the_way_of_is_shown_once_its_line_is_chosen(page, rows):
+    crowded = Image.new("L", (560, 300), 255)
+    for row, left in zip(rows[:2], (20, 300), strict=True):
+        crowded.paste(number(row, scale=2), (left, 40))
+    lines = [{"left": 20, "top": 40, "width": 270, "height": 96}, {"left": 300, "top": 40, "width": 255, "height": 96}]
+    digit = {"digit": 7, "confidence": 1, "probabilities": [0] * 7 + [1, 0, 0], "legibility": 1, "box": lines[0]}
+    digit["frame"] = "data:image/png;base64," + b64encode(encode(Image.new("L", (28, 28)))).decode()
+    lines = [{"text": "7", "confidence": 0.9, "box": box, "digits": [digit], "marks": []} for box in lines]
+    answer_with(page, {"text": "7\n7", "confidence": 0.8, "lines": lines, "model": "0"})
+    choose(page, ("crowded.png", encode(crowded)))
+    answered(page)
+    visible = "texts => texts.map(text => getComputedStyle(text).visibility)"
+    assert page.locator("#boxes text").evaluate_all(visible) == ["visible", "hidden"]
+    page.locator("#lines label").last.click()
+    assert page.locator("#boxes text").evaluate_all(visible) == ["hidden", "visible"]
+
+
+def test_an_unsure_line_is_marked_with_its_runner_up(page, sheet, answer):
+    line = answer["lines"][1]
+    line = {**line, "confidence": 0.6, "digits": [dict(digit) for digit in line["digits"]]}
+    line["digits"][0].update(confidence=0.6, probabilities=[0, 0.6, 0, 0, 0, 0, 0, 0.4, 0, 0])
+    answer_with(page, {**answer, "lines": [answer["lines"][0], line, *answer["lines"][2:]]})
+    choose(page, ("page.png", encode(sheet)))
+    answered(page)
+    expect(page.locator("#sum")).to_have_text("1 of 4 lines in doubt")
+    said = "Not sure, 60.0 %: digit 1 of 2 could be a 7, 40.0 %"
+    expect(page.locator("#lines .unsure")).to_have_text(f"10{said}")
+    expect(page.locator("#boxes text").nth(1)).to_have_text("10 ?")
+    page.locator("#lines label").nth(1).click()
+    expect(page.locator("#message")).to_have_text(said)
+    assert [row["unsure"] for row in save_as_csv(page)] == ["", "yes", "", ""]
+
+
+def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(browser, url, sheet, table):
+    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+        answer_with(page, table)
+        choose(page, ("=table.png", encode(sheet)))
+        assert answered(page) == "725"
+        cells = page.locator("#lines tr").evaluate_all(
+            "rows => rows.map(row => [...row.cells].map(cell => cell.querySelector('label')?.childNodes[1].data ?? ''))"
+        )
+        assert cells == CELLS
+        page.locator("#lines td").nth(1).click()
+        assert answered(page) == "10"
+        expect(page.locator("#boxes rect").nth(1)).to_have_class("chosen")
+        rows = save_as_csv(page)
+        assert [[row["cell1"], row["cell2"]] for row in rows] == CELLS
+        assert [(row["file"], row["line"], row["text"]) for row in rows] == [
+            ("'=table.png", "1", "725 10"),
+            ("'=table.png", "2", "42.50"),
+            ("'=table.png", "3", "-35"),
+        ]
+        assert copied(page) == "725\t10\n42.50\t\n\t-35"
+        answer_with(page, {**table, "table": [["=1+1", "-1,250.00"], ["@a", "-1-2"]]})
+        choose(page, ("formulas.png", encode(sheet)))
+        expect(page.locator("#lines td").first).to_have_text("=1+1")
+        assert copied(page) == "'=1+1\t-1,250.00\n'@a\t'-1-2"
+        expect(page.locator("#lines > label")).to_have_count(4)  # the lines that are in no cell
+        assert [row["cell2"] for row in save_as_csv(page)] == ["-1,250.00", "'-1-2"]
+
+
+def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document):
+    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+        answer_with(page, document)
+        choose(page, ("scan.pdf", b"%PDF-"))
+        assert answered(page) == "725"
+        expect(page.locator("#sum")).to_have_text("Page 1 of 3: 4 lines, all sure")
+        expect(page.locator("#boxes rect")).to_have_count(4)
+        page.get_by_role("button", name="Next page").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#sum")).to_have_text("Page 2 of 3: 4 lines, all sure")
+        expect(page.locator("#lines tr")).to_have_count(3)
+        page.keyboard.press("Enter")
+        expect(page.locator("#sum")).to_have_text("Page 3 of 3")
+        expect(page.locator("#message")).to_have_text("The page is damaged.")
+        expect(page.locator("#lines")).to_be_hidden()
+        expect(page.locator("#picture")).to_be_hidden()
+        page.keyboard.press("Enter")
+        expect(page.locator("#sum")).to_have_text(re.compile("^Page 1 of 3"))
+        expect(page.get_by_role("img", name="scan.pdf")).to_be_visible()
+        page.get_by_role("button", name="Previous page").click()
+        expect(page.locator("#sum")).to_have_text("Page 3 of 3")
+        rows = save_as_csv(page)
+        texts = [*LINES, "725 10", "42.50", "-35", ""]
+        assert [row["text"] for row in rows] == texts
+        assert [row["page"] for row in rows] == list("11112223")
+        assert [row["cell1"] for row in rows] == [*[""] * 4, "725", "42.50", "", ""]
+        assert rows[-1]["error"] == "The page is damaged."
+        assert copied(page).split("\n") == [
+            *(f"1\t{text}" for text in LINES),
+            *("2\t725\t10", "2\t42.50\t", "2\t\t-35", "3\tThe page is damaged."),
+        ]
+        page.reload()
+        expect(page.locator("#sum")).to_have_text(re.compile("^Page 1 of 3"))
+        expect(page.locator("#boxes rect")).to_have_count(4)
+
+
+def test_a_document_whose_pages_are_sure_or_empty_is_read_once(page, document):
+    document["pages"][1] = {"page": 2, "text": "", "confidence": 0.95, "lines": []}
+    answer_with(page, document)
+    choose(page, ("scan.pdf", b"%PDF-"))
+    answered(page)
+    assert len(requests_of(page, "read")) == 1
+    page.get_by_role("button", name="Next page").click()
+    expect(page.locator("#text")).to_have_text("?")
+    expect(page.locator("#message")).to_have_text("No digit found")
+    assert [row["text"] for row in save_as_csv(page)] == [*LINES, "", ""]
+
+
+def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line(page, sheet, document):
+    def respond(route: Route) -> None:
+        if route.request.post_data_buffer == b"%PDF-":
+            route.fulfill(json=document)
+        else:
+            route.continue_()
+
+    page.route("**/read*", respond)
+    choose(page, ("scan.pdf", b"%PDF-"), ("page.png", encode(sheet)))
+    expect(page.locator("#counts")).to_have_text("2 in all: 1 sure, 1 in doubt, 0 not read")
+    rows = page.locator("#list li")
+    for row, said in enumerate(["1 of 3 pages not read", "4 lines, all sure"]):
+        expect(rows.nth(row)).to_contain_text(said)
+        assert rows.nth(row).locator("img").evaluate("image => image.naturalWidth") == 900
+        assert rows.nth(row).bounding_box()["height"] < 130
+    assert [row["file"] for row in saved(page, page.get_by_role("button", name="Save as CSV").last)] == [
+        *["scan.pdf"] * 8,
+        *["page.png"] * 4,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF", "HEIF"])
+def test_what_the_browser_cannot_draw_is_drawn_by_the_service(page, rows, kind):
+    choose(page, (f"number.{kind.lower()}", encode(number(rows[0]), kind)))
+    assert answered(page) == "725"
+    expect(page.get_by_role("img", name="number.")).to_be_visible()
+    expect(page.locator("#boxes rect")).to_have_count(3)
+    picture = boxes_of(page, "#picture")[0]
+    boxes = boxes_of(page, "#boxes rect")
+    assert all(picture["left"] < box["left"] < box["right"] < picture["right"] for box in boxes)
+    assert max(box["height"] for box in boxes) > 0.2 * picture["height"]
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
+    choose(page, ("page.png", encode(sheet.rotate(turn, expand=True))))
+    assert answered(page) == "725"
+    expect(page.locator("#boxes text")).to_have_text(LINES)
+    size = page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert size == [900, 1270]
+
+
+def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
+    sent = []
+
+    def store(route: Route) -> None:
+        sent.append(Image.open(BytesIO(route.request.post_data_buffer)))
+        route.fulfill(json={"stored": True})
+
+    page.route("**/health", lambda route: route.fulfill(json={"corrections": True}))
+    page.route("**/corrections*", store)
+    page.reload()
+    choose(page, ("page.png", encode(sheet.rotate(90, expand=True))))
+    assert answered(page) == "725"
+    expect(page.get_by_label("All that is written")).to_have_value("\n".join(LINES))
+    page.get_by_role("button", name="Store").click()
+    expect(page.locator("#thanks")).to_have_text("Thank you: your correction is stored.")
+    assert [picture.size for picture in sent] == [sheet.size]
+
+
+def test_a_drawing_of_several_lines_keeps_the_layout(page, answer):
+    answer_with(page, answer)
+    assert drawn(page, SEVEN) == "\n".join(LINES)
+    expect(page.locator("#page")).to_be_hidden()
+    expect(page.locator("#digits > div")).to_have_text(LINES)
+    expect(page.locator("#boxes rect")).to_have_count(11)
+
+
+def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table):
+    with opened(browser, url, viewport={"width": 320, "height": 568}) as page:
+        answer_with(page, {**table, "table": [["123456"] * 12] * 3})
+        choose(page, ("wide.png", encode(sheet)))
+        answered(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.locator("#lines").evaluate("lines => lines.scrollWidth > 2 * lines.clientWidth")

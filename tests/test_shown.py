@@ -1,0 +1,104 @@
+"""The picture beside a text: upright, turned as it was read, and small."""
+
+from base64 import b64decode
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from app.preprocess.shown import SIDE
+from support import WAYS, encode, flat, number, transparent, turned_jpeg
+
+TEXT = "725"
+
+
+def read(client, picture: bytes, query: str = "") -> tuple[dict, Image.Image]:
+    """Return an answer without its picture, and the picture."""
+    answer = client.post(f"/read?picture=true{query}", content=picture)
+    assert answer.status_code == 200, answer.text
+    answer = answer.json()
+    kind, data = answer.pop("picture").split(",")
+    assert kind == "data:image/jpeg;base64"
+    return answer, Image.open(BytesIO(b64decode(data)))
+
+
+@pytest.fixture
+def upright(digits) -> Image.Image:
+    return number(digits[[350, 120, 250]])
+
+
+def assert_boxes_have_ink(answer: dict, picture: Image.Image) -> None:
+    """Check that each digit's box, scaled to the picture, has dark ink at its edges and hardly any beside it."""
+    scale = picture.width / answer["size"]["width"]
+    assert picture.height == pytest.approx(scale * answer["size"]["height"], abs=2)
+    ink = np.asarray(picture.convert("L")) < 128
+    boxes = [[scale * side for side in digit["box"].values()] for line in answer["lines"] for digit in line["digits"]]
+    inside = np.zeros_like(ink)
+    for left, top, width, height in boxes:
+        part = np.s_[round(top) - 3 : round(top + height) + 3, round(left) - 3 : round(left + width) + 3]
+        inside[part] = True
+        assert 0.05 < ink[part].mean() < 0.8
+    assert ink[inside].sum() > 0.97 * ink.sum()
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "light on dark"])
+def test_boxes_lie_on_the_picture(client, upright, way):
+    answer, picture = read(client, WAYS[way](upright))
+    scale = 4 if way == "large" else 1
+    assert (answer["text"], answer["size"]) == (
+        TEXT,
+        {"width": scale * upright.width, "height": scale * upright.height},
+    )
+    assert_boxes_have_ink(answer, picture)
+    assert max(picture.size) <= SIDE
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_the_picture_is_turned_as_it_was_read(client, upright, turn, mode):
+    sheet = Image.new(mode, (700, 300))  # with transparent margins, which are white in the answer
+    sheet.paste(upright.convert(mode), (90, 40))
+    answer, picture = read(client, encode(sheet.rotate(-turn, expand=True)), "&rotate=auto")
+    assert (answer["text"], answer["turn"]) == (TEXT, turn)
+    assert picture.size == (700, 300) == tuple(answer["size"].values())
+    assert picture.getpixel((5, 5)) == (255, 255, 255)
+    assert_boxes_have_ink(answer, picture)
+
+
+@pytest.mark.parametrize("kind", ["PDF", "TIFF", "HEIF"])
+def test_what_browsers_cannot_draw_is_returned_too(client, upright, kind):
+    answer, picture = read(client, encode(upright, kind))
+    assert answer["text"] == TEXT
+    assert_boxes_have_ink(answer, picture)
+    assert max(picture.size) <= SIDE
+
+
+def test_deep_grey_becomes_eight_bits(client, upright):
+    deep = Image.fromarray(np.asarray(upright).astype(np.uint16) * 200)
+    answer, picture = read(client, encode(deep))
+    assert answer["text"] == TEXT
+    assert_boxes_have_ink(answer, picture)
+
+
+def test_the_answer_is_that_without_a_picture_which_is_only_returned_on_request(client, upright):
+    for file in (encode(upright), turned_jpeg(upright), transparent(upright)):
+        answer, _ = read(client, file)
+        plain = client.post("/read", content=file).json()
+        del answer["size"]
+        assert answer == plain
+
+
+def test_an_empty_page_has_a_picture(client):
+    answer, picture = read(client, flat(255, (300, 200)))
+    assert (answer["text"], picture.size) == ("", (300, 200))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {}), ("TIFF", {"compression": "tiff_lzw"})])
+def test_a_picture_of_50_megapixels_is_shown_within_the_decoders_limits(client, upright, kind, options):
+    sheet = Image.new("RGB", (8000, 6250), "white")
+    sheet.paste(upright.resize((8 * upright.width, 8 * upright.height)), (500, 500))
+    answer, picture = read(client, encode(sheet, kind, **options))
+    assert (answer["text"], tuple(answer["size"].values())) == (TEXT, sheet.size)
+    assert 800 < picture.width <= SIDE
