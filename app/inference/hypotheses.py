@@ -77,16 +77,21 @@ class LineReader:
 
     def page(self, picture: Picture, pages: PageNetwork, turns: Sequence[int]) -> tuple[int, Hypothesis]:
         """Find the lines of a picture and read them, turned by the one of these turns that most speaks for."""
-        writing = pages.writing(Sheet.of(picture).grey)
+        sheet = Sheet.of(picture)
+        writing = pages.writing(sheet.grey)
+        turn = self.direction(picture, writing, pages, turns) if len(turns) > 1 else turns[0]
+        if turn:  # it finds lines that are level better
+            sheet = Sheet.of(picture.turned(turn))
+            writing = pages.writing(sheet.grey)
+        return turn, self.rows(sheet, pages.lines(writing, sheet.grey.size))
+
+    def direction(self, picture: Picture, writing: Map, pages: PageNetwork, turns: Sequence[int]) -> int:
+        """Return the one of these turns after which a sample of the lines is read best."""
         seen = {turn: seen_from(picture, turn, writing, pages) for turn in turns}
         longest = max(shape_of(lines) for _, lines in seen.values())
         if longest >= ELONGATED:  # so that the lines themselves show which sides are at the top and the bottom
             seen = {turn: (sheet, lines) for turn, (sheet, lines) in seen.items() if shape_of(lines) >= 1}
-        if len(seen) == 1:
-            (turn,) = seen
-        else:
-            turn = upright({turn: self.evidence(*each) for turn, each in seen.items()})
-        return turn, self.rows(*seen[turn])
+        return upright({turn: self.evidence(*each) for turn, each in seen.items()})
 
     def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
         """Return how much speaks for a sample of the lines of a page."""

@@ -19,7 +19,7 @@ from app.inference.pages import PageNetwork
 from app.inference.stage import Stage, Stopwatch
 from app.inference.table import Word, table_of
 from app.inference.transcript import Transcript
-from app.preprocess.decode import decode_image, open_image
+from app.preprocess.decode import Picture, decode_image, open_image
 from app.preprocess.errors import TooMuchWriting
 from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.frame import FRAME_SIDE, frame_from_ink
@@ -181,8 +181,7 @@ def read_text(
         A length is given, and no reading has it.
     """
     watch = Stopwatch()
-    image = open_image(data, max_pixels, page=page)
-    picture = decode_image(image, side_of(image.size, PAGE_PIXELS))
+    picture = decoded(data, max_pixels, page)
     watch.end("decode")
     reader = LineReader(network, length, characters)
     found = reader.read(picture, pages, turns)
@@ -197,10 +196,15 @@ def read_text(
     watch.end("inference")
     text = text._replace(turn=turn)
     if with_picture:
-        turned = picture.turned(turn)
-        text = text._replace(picture=shown(image, turned.width, turned.height, turn))
+        text = text._replace(picture=shown(picture.turned(turn)))
         watch.end("decode")
     return text._replace(stages=tuple(watch.stages))
+
+
+def decoded(data: bytes, max_pixels: int, page: int | None) -> Picture:
+    """Decode a picture at the resolution at which pages are read."""
+    image = open_image(data, max_pixels, page=page)
+    return decode_image(image, side_of(image.size, PAGE_PIXELS))
 
 
 def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> Text:

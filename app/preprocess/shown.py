@@ -1,4 +1,4 @@
-"""An open picture → an upright JPEG of limited size, for people to look at."""
+"""A decoded picture → an upright JPEG of limited size, for people to look at."""
 
 from io import BytesIO
 from typing import NamedTuple
@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from app.preprocess.decode import decode_image
+from app.preprocess.decode import Picture
 from app.preprocess.ink import opaque
 
 SIDE = 1600  # longer side of the JPEG, in pixels
@@ -29,19 +29,8 @@ class Shown(NamedTuple):
     height: int
 
 
-def shown(image: Image.Image, width: int, height: int, turn: int) -> Shown:
-    """Encode a picture for people to look at.
-
-    Parameters
-    ----------
-    image : Image
-        From `open_image`, already decoded. `decode_image` may have reduced a JPEG.
-    width, height : int
-        Size of the turned picture in its file.
-    turn : int
-        By how many degrees to turn the upright picture counter-clockwise: 0, 90, 180 or 270.
-    """
-    picture = decode_image(image, SIDE).turned(turn)
+def shown(picture: Picture) -> Shown:
+    """Encode a decoded picture for people to look at."""
     part = picture.image
     if part.mode == "F":
         part = Image.fromarray(np.uint8(255 * opaque(part)[0]))
@@ -50,4 +39,4 @@ def shown(image: Image.Image, width: int, height: int, turn: int) -> Shown:
     sheet.thumbnail((SIDE, SIDE))
     file = BytesIO()
     sheet.save(file, "JPEG", quality=QUALITY)
-    return Shown(file.getvalue(), width, height)
+    return Shown(file.getvalue(), picture.width, picture.height)

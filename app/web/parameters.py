@@ -89,7 +89,7 @@ class OfText(Parameters):
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
     rotate: Rotate = Field(
         default="none",
-        description="With `auto`, the picture is also read on its side and upside down, and turned if that is clearly surer.",
+        description="With `auto`, the picture is turned if it is clearly surer on its side or upside down.",
     )
     picture: bool = Field(
         default=False,
