@@ -105,7 +105,7 @@ def test_digits_behind_a_printed_grid_are_read_with_it(digits, labels, classifie
 @pytest.mark.parametrize("make", [small, behind_a_grid])
 def test_the_service_asks_in_either_process(digits, classifier, line_network, decoders, opinion, make):
     unsure = next(picture for picture in map(make, digits) if not read_digit(picture, classifier).is_sure)
-    reader = Reader(Networks(classifier, line_network, opinion), decoders)
+    reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
     reading = asyncio.run((reader.read_small if make is small else reader.read_large)(unsure))
     expected = read_digit(unsure, classifier, opinion=opinion)
     np.testing.assert_equal(reading[:4], expected[:4])

@@ -246,13 +246,8 @@ def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
         assert share / (1 - line.confidence) == pytest.approx(was / (1 - before.confidence))
 
 
-def test_an_empty_text_is_unsure_if_another_reading_has_digits():
-    """Each line beside the first one counts against a reading, and so those of one digit may not count at all."""
-    column = ("1", "2", "3", "4")
-    assert read(("",)).confidence > 0.8
-    found = read(("",), column)
-    assert found.text == ""
-    assert found.confidence < 0.1
+def test_a_column_of_single_digits_is_read():
+    assert read(("",), ("1", "2", "3", "4")).text == "1\n2\n3\n4"
 
 
 def test_an_empty_page_is_as_sure_as_its_least_certain_line():

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from app.inference.text import read_text
 from app.preprocess.maps import Box
-from support import MINUS, POINT, encode, inked, load_sheet, number
+from support import MINUS, POINT, encode, inked, load_sheet, number, page_network
 
 GAP = np.ones((28, 30), np.uint8)  # of the faintest ink, so that `number` draws all of its columns
 SIGNS = {"-": MINUS, ".": POINT, " ": GAP, "1": inked((28, 3), (4, 24, 0, 3))}
@@ -112,11 +112,14 @@ def on_a_blackboard(sheet: Image.Image) -> Image.Image:
 )
 def test_so_many_of_50_numbers_are_read(line_network, form, change, least):
     written = [write(form, seed) for seed in range(50)]
-    assert sum(read_text(encode(change(sheet)), line_network).text == text for sheet, text in written) >= least
+    assert (
+        sum(read_text(encode(change(sheet)), line_network, page_network()).text == text for sheet, text in written)
+        >= least
+    )
 
 
 def test_single_digits_are_read(digits, labels, line_network):
-    read = [read_text(encode(digit), line_network).text for digit in digits[::10]]
+    read = [read_text(encode(digit), line_network, page_network()).text for digit in digits[::10]]
     assert sum(one == str(label) for one, label in zip(read, labels[::10], strict=True)) >= 48
 
 
@@ -124,7 +127,7 @@ def test_30_digits_in_a_row_are_read(line_network):
     """The network was trained on lines of up to 16; 95 % of the digits have to be right."""
     wrong = 0
     for sheet, text in [write(30 * "d", seed) for seed in range(5)]:
-        read = read_text(encode(sheet), line_network).digits_only().text
+        read = read_text(encode(sheet), line_network, page_network()).digits_only().text
         same = SequenceMatcher(None, read, text, autojunk=False).get_matching_blocks()
         wrong += max(len(read), len(text)) - sum(block.size for block in same)
     assert wrong <= 7
@@ -132,7 +135,7 @@ def test_30_digits_in_a_row_are_read(line_network):
 
 def test_the_frames_of_digits_are_read_by_the_dense_network(digits, labels, line_network, classifier):
     chosen = [350, 120, 0, 60, 430]
-    (line,) = read_text(encode(number(digits[chosen])), line_network).lines
+    (line,) = read_text(encode(number(digits[chosen])), line_network, page_network()).lines
     frames = np.stack([digit.frame for digit in line.digits])
     assert classifier(frames).probabilities.argmax(axis=1).tolist() == labels[chosen].tolist()
 
@@ -166,7 +169,9 @@ def test_boxes_lie_around_the_ink_of_the_digits(line_network, gap, wide, least):
     overlaps = []
     for _ in range(30):
         sheet, places = row_of(rng.integers(0, len(DIGITS), rng.integers(3, 9)).tolist(), gap, wide)
-        found = [digit for line in read_text(encode(sheet), line_network).lines for digit in line.digits]
+        found = [
+            digit for line in read_text(encode(sheet), line_network, page_network()).lines for digit in line.digits
+        ]
         if len(found) == len(places):
             overlaps += [overlap(place, digit.box) for place, digit in zip(places, found, strict=True)]
     assert len(overlaps) >= 120

@@ -46,10 +46,15 @@ class LineReader:
     characters: str | None = None
 
     def read(self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]) -> dict[int, list[Hypothesis]]:
-        """Read a picture in several ways until one is sure, turned by each of these turns."""
+        """Read a picture in several ways until one is sure, turned by each of these turns.
+
+        If it has several lines, these are the only way to read it: from afar, they may look like one.
+        """
         found: dict[int, list[Hypothesis]] = {turn: [] for turn in turns}
         for ways in self.ways(picture, pages, turns):
             for turn, hypothesis in ways:
+                if len(hypothesis) > 1:
+                    return {turn: [hypothesis]}
                 found[turn].append(hypothesis)
             if any(map(is_sure, found.values())):
                 break
@@ -83,7 +88,10 @@ class LineReader:
         if turn:  # it finds lines that are level better
             sheet = Sheet.of(picture.turned(turn))
             writing = pages.writing(sheet.grey)
-        return turn, self.rows(sheet, pages.lines(writing, sheet.grey.size))
+        lines = pages.lines(writing, sheet.grey.size)
+        if not lines and pages.lines_at_full_size(sheet):
+            raise TooMuchWriting
+        return turn, self.rows(sheet, lines)
 
     def direction(self, picture: Picture, writing: Map, pages: PageNetwork, turns: Sequence[int]) -> int:
         """Return the one of these turns after which a sample of the lines is read best."""
@@ -199,8 +207,7 @@ def certainty(hypothesis: Hypothesis) -> float:
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
     """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
     if not signs_in(best):
-        lines = [line for hypothesis in found for row in hypothesis for line in row]
-        return min((1 - line.confidence if line.signs else line.confidence for line in lines), default=1.0)
+        return min(map(emptiness, found), default=1.0)
     others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
     return share(score(best), others)
 

@@ -9,6 +9,7 @@ from PIL import Image
 from app.inference.classifier import Model, ModelError, Node
 from app.preprocess.lines import Finding, Line, lines_in
 from app.preprocess.maps import Map
+from app.preprocess.strips import Sheet
 
 
 class PageNetwork(Model):
@@ -57,6 +58,11 @@ class PageNetwork(Model):
     def lines(self, writing: Map, size: tuple[int, int]) -> list[Line]:
         """Return the lines of writing in an image of this size, given the map."""
         return lines_in(writing, size, self.finding)
+
+    def lines_at_full_size(self, sheet: Sheet) -> list[Line]:
+        """Return the lines in the part of a sheet with the most contrast: they may be too small in all of it."""
+        part = sheet.busiest(math.isqrt(self.pixels))
+        return [] if part.size == sheet.grey.size else self.lines(self.writing(part), part.size)
 
 
 def is_page_network(nodes: list[Node]) -> bool:

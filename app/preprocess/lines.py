@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from app.preprocess.maps import Map, connected
 
 MIN_SIDE = 3  # of a line on the map, in pixels
-ELONGATED = 2.0  # length over height from which the tilt of a line is measured
+ELONGATED = 3.0  # length over height from which a line shows the tilt of its page
 MIN_TILT = math.radians(1)  # a line with less is level
 MAX_TILT = math.radians(30)  # a line with more is taken for one that is written level
 APART = 0.5  # of two lines of one row: how far one is above the other at most, over the height of the lower one
@@ -107,7 +107,7 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
 
 
 def tilts(points: Floats, starts: NDArray[np.intp]) -> Floats:
-    """Return the angle of each group of points (x, y): that of its longer axis; of all together, if it is not long.
+    """Return the angle of each group of points (x, y): that of its longer axis; the usual one, if it is not long.
 
     Groups follow each other, and begin at `starts`.
     """

@@ -78,6 +78,13 @@ class Sheet(NamedTuple):
         grey = np.round(255 * plane(opaque(picture.image))).astype(np.uint8)
         return cls(Image.fromarray(grey), int(np.median(sample(grey))), picture)
 
+    def busiest(self, side: int) -> Image.Image:
+        """Return the part of the image with the most contrast, at most this wide and high."""
+        away = np.abs(np.asarray(self.grey, np.float32) - self.ground)
+        top = fullest(away.sum(axis=1), side)
+        left = fullest(away[top : top + side].sum(axis=0), side)
+        return self.grey.crop((left, top, min(left + side, self.grey.width), min(top + side, self.grey.height)))
+
     def strip(self, line: Line, height: int, stretch: float = 1.0) -> Strip:
         """Cut out a line, level and scaled to this height, with the ground outside the image; stretch it in length."""
         side = max(0.0, NARROWEST * line.height - (line.right - line.left)) / 2
@@ -102,6 +109,12 @@ class Sheet(NamedTuple):
         part = Image.new("L", size, self.ground)
         part.paste(self.grey, (-first, -above))
         return part, (line.left - first, line.top - above, line.right - first, line.bottom - above)
+
+
+def fullest(values: NDArray[np.float32], length: int) -> int:
+    """Return where the part of this length begins that has the largest sum."""
+    sums = np.convolve(values, np.ones(min(length, len(values))), "valid")
+    return int(sums.argmax())
 
 
 def side_of(size: tuple[int, int], pixels: int) -> int:
