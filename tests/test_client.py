@@ -16,7 +16,6 @@ from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
 from app.preprocess.errors import MAX_DIGITS
-from app.preprocess.lines import MAX_LINES
 from app.web.answers import HEALTH_EXAMPLE
 from support import LINE, NUMBER, SEVEN, Respond, answering, busy
 
@@ -35,7 +34,7 @@ def read(service: Service):
     return service.read(b"picture")
 
 
-LONGEST = {**NUMBER, "lines": [{**LINE, "digits": LINE["digits"] * MAX_DIGITS}] * MAX_LINES}
+LONGEST = {**NUMBER, "lines": [{**LINE, "digits": LINE["digits"] * MAX_DIGITS}] * 45}
 
 
 @pytest.mark.parametrize(("ask", "content"), [(predict, SEVEN), (read, NUMBER), (read, LONGEST)])

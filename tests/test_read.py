@@ -235,10 +235,11 @@ def test_a_number_is_read_among_more_specks_than_there_may_be_pieces_of_writing(
 
 def test_digits_that_are_too_small_to_be_read_leave_no_sure_answer(client, digits):
     sheet = number(*digits[:200].reshape(20, 10, 28, 28), scale=2)
-    written = Image.new("L", (2400, 2000), 255)
-    written.paste(sheet.resize((sheet.width // 8, sheet.height // 8)), (20, 20))
-    answer = client.post("/read?min_confidence=0.5", content=encode(written))
-    assert_problem(answer, 422, "not-sure", "/read")
+    for factor, problem in (5, "too-much-writing"), (10, "not-sure"):
+        written = Image.new("L", (2400, 2000), 255)
+        written.paste(sheet.resize((sheet.width // factor, sheet.height // factor)), (20, 20))
+        answer = client.post("/read?min_confidence=0.7", content=encode(written))
+        assert_problem(answer, 422, problem, "/read")
 
 
 def test_an_empty_ruled_page_is_read_as_empty(client):

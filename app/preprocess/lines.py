@@ -116,7 +116,8 @@ def tilts(points: Floats, starts: NDArray[np.intp]) -> Floats:
     x, y = (points - centre.repeat(counts, axis=0)).T
     xx, yy, xy = np.add.reduceat(np.stack([x * x, y * y, x * y], axis=1), starts).T / counts
     tilt = np.arctan2(2 * xy, xx - yy) / 2  # of the longer axis
-    is_long = (xx > ELONGATED**2 * yy) & (np.abs(tilt) <= MAX_TILT)
+    difference = np.hypot(xx - yy, 2 * xy)  # of the variances along both axes
+    is_long = (xx + yy + difference > ELONGATED**2 * (xx + yy - difference)) & (np.abs(tilt) <= MAX_TILT)
     tilt = np.where(is_long, tilt, weighted_median(tilt[is_long], np.sqrt(xx[is_long])))
     return np.where(np.abs(tilt) < MIN_TILT, 0.0, tilt)
 
