@@ -1,7 +1,7 @@
 """Picture → hypotheses: ways to read it, as one line or as a page of lines, and how much speaks for each."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
 
@@ -20,11 +20,17 @@ from app.preprocess.strips import WIDER, Sheet, Strip, whole_strips
 
 SURE = 0.95  # probability of a reading from which no further one is tried
 EMPTY = 0.5  # probability of nothing from which a line is not read once more
-MAX_WIDTH = 64_000  # of all strips of a page together, in pixels
+MAX_WIDTH = 80_000  # of all strips that are read of a page, in pixels: 4 s on one core of a small server
+MAX_SHAPE = 80  # width of a line over its height; memory grows with the square of its width
 CLEARLY = 1.25  # how many times as much has to speak for another direction as for the first one
 SAMPLE = 16  # lines of a page that are read to find out which way is up
 Row = tuple[Transcript, ...]  # lines that stand beside each other, from left to right
 Hypothesis = tuple[Row, ...]  # from top to bottom
+ReadLine = Callable[[Sheet, Line, bool], Transcript]  # (sheet, line, is_of_page)
+
+
+def allow_any(_: float) -> None:
+    """Allow a page of any width."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,14 @@ class LineReader:
         Number of digits in the whole picture, if known.
     characters : str, optional
         The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
+    allow : callable
+        Called with the width of all strips of a page, in pixels, before they are read; it may raise an exception.
     """
 
     network: LineNetwork
     length: int | None = None
     characters: str | None = None
+    allow: Callable[[float], None] = allow_any
 
     def read(self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]) -> dict[int, list[Hypothesis]]:
         """Read a picture in several ways until one is sure, turned by each of these turns."""
@@ -82,28 +91,42 @@ class LineReader:
         longest = max(shape_of(lines) for _, lines in seen.values())
         if longest >= ELONGATED:  # so that the lines themselves show which sides are at the top and the bottom
             seen = {turn: (sheet, lines) for turn, (sheet, lines) in seen.items() if shape_of(lines) >= 1}
+        samples = {turn: sample_of(lines) for turn, (_, lines) in seen.items()} if len(seen) > 1 else {}
+        width = max(self.width(lines) for _, lines in seen.values())
+        once = width + sum(map(self.width, samples.values()))
+        twice = once + WIDER * width
+        if once > MAX_WIDTH:
+            raise TooMuchWriting
+        is_once = twice > MAX_WIDTH
+        self.allow(once if is_once else twice)
         if len(seen) == 1:
             (turn,) = seen
         else:
-            turn = upright({turn: self.evidence(*each) for turn, each in seen.items()})
-        return turn, self.rows(*seen[turn])
+            turn = upright({turn: self.evidence(seen[turn][0], lines) for turn, lines in samples.items()})
+        return turn, self.rows(*seen[turn], self.first_look if is_once else self.line)
+
+    def width(self, lines: Sequence[Line]) -> float:
+        """Return how wide the strips of lines are together; raise TooMuchWriting if one is too long."""
+        shapes = [(line.right - line.left) / line.height for line in lines]
+        if max(shapes, default=0) > MAX_SHAPE:
+            raise TooMuchWriting
+        height, padding = self.network.form.height, self.network.form.padding
+        return sum(padding * math.ceil(height * shape / padding) for shape in shapes)
 
     def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
-        """Return how much speaks for a sample of the lines of a page."""
-        some = np.random.default_rng(0).permutation(len(lines))[:SAMPLE]  # not all of them names, nor all numbers
-        strips = (sheet.strip(lines[each], self.network.form.height) for each in some)
+        """Return how much speaks for lines."""
+        strips = (sheet.strip(line, self.network.form.height) for line in lines)
         return score((tuple(map(self.one, strips)),))
 
-    def rows(self, sheet: Sheet, lines: Sequence[Line]) -> Hypothesis:
-        """Read the lines of a page; raise TooMuchWriting if there are too many, or one is too long."""
+    def rows(self, sheet: Sheet, lines: Sequence[Line], read_line: ReadLine) -> Hypothesis:
+        """Read the lines of a page; raise TooMuchWriting if a row has too many digits."""
         height = self.network.form.height
-        if sum(height * (line.right - line.left) / line.height for line in lines) > MAX_WIDTH:
-            raise TooMuchWriting
         rows = in_rows(lines)
         if len(rows) == 1:  # its cells may be digits of one number
-            rows = [[joined(rows[0])]]
+            whole = joined(rows[0])
+            rows = [[whole]] if shape_of([whole]) <= MAX_SHAPE else rows
         if self.length is None or not rows:
-            read = [tuple(self.line(sheet, line, len(rows) > 1) for line in row) for row in rows]
+            read = [tuple(read_line(sheet, line, len(rows) > 1) for line in row) for row in rows]
         else:
             strips = [sheet.strip(line, height) for row in rows for line in row]
             found = iter(self.several(strips, self.length))
@@ -114,13 +137,16 @@ class LineReader:
 
     def line(self, sheet: Sheet, line: Line, is_of_page: bool) -> Transcript:
         """Read a line of a page, and once more if that is not sure."""
-        height = self.network.form.height
-        first = self.one(sheet.strip(line, height), is_of_page)
+        first = self.first_look(sheet, line, is_of_page)
         if first.confidence >= (SURE if first.signs else EMPTY):
             return first
-        second = self.one(sheet.strip(line, height, WIDER), is_of_page)
+        second = self.one(sheet.strip(line, self.network.form.height, WIDER), is_of_page)
         best, other = sorted((first, second), key=lambda each: each.score, reverse=True)
         return best if best.signs == other.signs else replace(best, agreed=share(best.score, other.score))
+
+    def first_look(self, sheet: Sheet, line: Line, is_of_page: bool) -> Transcript:
+        """Read a line of a page once."""
+        return self.one(sheet.strip(line, self.network.form.height), is_of_page)
 
     def strip(self, strip: Strip) -> Transcript | None:
         """Read a strip; return None if no reading has the length."""
@@ -157,6 +183,11 @@ def seen_from(picture: Picture, turn: int, writing: Map, pages: PageNetwork) -> 
     """Turn a picture and the map of its writing; return it in grey, and its lines."""
     sheet = Sheet.of(picture.turned(turn))
     return sheet, pages.lines(np.rot90(writing, turn // 90), sheet.grey.size)
+
+
+def sample_of(lines: Sequence[Line]) -> list[Line]:
+    """Return some lines of a page, from all over it: not all of them are names, nor all numbers."""
+    return [lines[each] for each in np.random.default_rng(0).permutation(len(lines))[:SAMPLE]]
 
 
 def shape_of(lines: Sequence[Line]) -> float:

@@ -5,7 +5,7 @@ and the line network reads each of them. What most speaks for is the answer.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.inference.ctc import TINY
 from app.inference.form import Form
-from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, certainty, score, upright
+from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, allow_any, certainty, score, upright
 from app.inference.lines import LineNetwork
 from app.inference.pages import PageNetwork
 from app.inference.stage import Stage, Stopwatch
@@ -144,6 +144,7 @@ def read_text(
     turns: Sequence[int] = (0,),
     alternatives: int = 0,
     characters: str | None = None,
+    allow: Callable[[float], None] = allow_any,
 ) -> Text:
     """Read what is written in one picture.
 
@@ -166,6 +167,8 @@ def read_text(
         Number of other texts to return for each line.
     characters : str, optional
         The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
+    allow : callable
+        As for `LineReader`.
 
     Raises
     ------
@@ -177,7 +180,7 @@ def read_text(
     image = open_image(data, max_pixels, page=page)
     picture = decode_image(image, side_of(image.size, PAGE_PIXELS))
     watch.end("decode")
-    reader = LineReader(network, length, characters)
+    reader = LineReader(network, length, characters, allow)
     found = reader.read(picture, pages, turns)
     if not any(found.values()) and length is None:
         raise TooMuchWriting
