@@ -138,7 +138,7 @@ def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
         "a drawing": PHOTO,
         "2 megapixels": large_png(1.9),
         "3 megapixels": large_png(3),
-        "a JPEG with a scan for each colour": jpeg_in_scans(drawing_of_megapixels(12).convert("L")),
+        "a JPEG with a scan for each colour": jpeg_in_scans(drawing_of_megapixels(24).convert("L")),
     }
     alone = []
 

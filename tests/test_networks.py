@@ -52,7 +52,7 @@ def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contras
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
     """ONNX Runtime raises exceptions of its own."""
-    with limited(Limits(60_000_000, 100, 100, is_alone=True)), pytest.raises(MemoryError) as raised:
+    with limited(Limits(60_000_000, 100, 100, width=0, is_alone=True)), pytest.raises(MemoryError) as raised:
         line_network(np.zeros((line_network.form.height, 60_000), np.uint8))
     assert "onnxruntime" in type(raised.value.__cause__).__module__
 

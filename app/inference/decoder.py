@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -31,15 +32,32 @@ Read = Callable[[Networks, bytes, int], Outcome]  # (networks, data, max_pixels)
 
 
 class Limits(NamedTuple):
-    """Limits for one picture: memory, CPU time and wall-clock time; and whether it is read alone."""
+    """Limits for one picture.
+
+    Attributes
+    ----------
+    memory_bytes : int
+        Memory.
+    processor_seconds : float
+        CPU time, until the lines of a page are found: to read them, it gets more by their width.
+    seconds : float
+        Wall-clock time.
+    width : float
+        Of the strips of a page, in pixels.
+    is_alone : bool
+        Whether it is read alone.
+    """
 
     memory_bytes: int
     processor_seconds: float
     seconds: float
+    width: float
     is_alone: bool
 
 
-SHARED = Limits(50_000_000, 1.0, 2.5, is_alone=False)
+SECONDS_PER_PIXEL = 1e-4  # CPU time to read strips, by their width: more than twice of what a small server takes
+# Memory suffices for a photo of a page, and CPU time for 25 rows of writing.
+SHARED = Limits(80_000_000, 1.0, 6.0, width=20_000, is_alone=False)
 
 
 class NeedsExclusiveDecoder(Exception):
@@ -73,7 +91,7 @@ def read_within(limits: Limits, data: bytes, max_pixels: int, read: Read[Outcome
         with limited(limits._replace(memory_bytes=limits.memory_bytes - len(data))):  # the file is in memory already
             if not limits.is_alone:
                 check_moderate(data, max_pixels)
-            return read(networks, data, max_pixels)
+            return read(networks._replace(allow=partial(allow_page, limits)), data, max_pixels)
     except MemoryError:
         kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
         megabytes = limits.memory_bytes // 1_000_000
@@ -115,12 +133,25 @@ def limited(limits: Limits) -> Iterator[None]:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     soft = taken + limits.memory_bytes
     resource.setrlimit(resource.RLIMIT_AS, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
-    signal.setitimer(signal.ITIMER_PROF, limits.processor_seconds)  # SIGPROF, which kills the process even in C code
+    limit_processor_time(limits.processor_seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        limit_processor_time(0)
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def limit_processor_time(seconds: float) -> None:
+    """Have this process killed, even in C code, after so much CPU time from now on; never, if 0 (Linux only)."""
+    if sys.platform == "linux":
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # SIGPROF
+
+
+def allow_page(limits: Limits, width: float) -> None:
+    """Give a page the time to read its strips; raise NeedsExclusiveDecoder if it would take long beside others."""
+    if width > limits.width:
+        raise NeedsExclusiveDecoder
+    limit_processor_time(limits.processor_seconds + SECONDS_PER_PIXEL * width)
 
 
 def pid_later() -> int:

@@ -7,6 +7,7 @@ pebble manages the processes.
 
 import asyncio
 import logging
+import math
 import multiprocessing
 import os
 import signal
@@ -34,7 +35,7 @@ from app.inference.decoder import (
 from app.inference.networks import Files
 from app.preprocess.errors import TooComplex
 
-PROCESSOR_SECONDS, SECONDS = 2.0, 5.0  # CPU and wall-clock time for a picture decoded alone, after its wait
+PROCESSOR_SECONDS, SECONDS = 2.0, 20.0  # CPU and wall-clock time for a picture decoded alone, after its wait
 LOG = logging.getLogger("digits")
 POLL_SECONDS = 0.1  # a pool that breaks loses some queued tasks, so its state has to be polled
 COSTLY = "The picture takes too long to decode, or crashes its decoder: re-save it and try again."
@@ -92,7 +93,7 @@ class Decoders:
         self.files = files
         self.count = count
         self.max_pixels = max_pixels
-        self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS, is_alone=True)
+        self.limits = Limits(memory_bytes, PROCESSOR_SECONDS, SECONDS, width=math.inf, is_alone=True)
         self.wait_seconds = wait_seconds
         self.on_kill = on_kill
         self.alone = asyncio.Lock()

@@ -1,7 +1,7 @@
 """Picture → hypotheses: ways to read it, as one line or as a page of lines, and how much speaks for each."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, islice, pairwise
 
@@ -20,11 +20,16 @@ from app.preprocess.strips import WIDER, Sheet, Strip, whole_strips
 
 SURE = 0.95  # probability of a reading from which no further one is tried
 EMPTY = 0.5  # probability of nothing from which a line is not read once more
-MAX_WIDTH = 64_000  # of all strips of a page together, in pixels
+MAX_WIDTH = 80_000  # of all strips that are read of a page, in pixels: 4 s on one core of a small server
+MAX_SHAPE = 80  # width of a line over its height; memory grows with the square of its width
 CLEARLY = 1.25  # how many times as much has to speak for another direction as for the first one
-SAMPLE = 16  # lines of a page that are read to find out which way is up
+SAMPLE = 5_000  # width of the strips that are read to find out which way is up, in pixels
 Row = tuple[Transcript, ...]  # lines that stand beside each other, from left to right
 Hypothesis = tuple[Row, ...]  # from top to bottom
+
+
+def allow_any(_: float) -> None:
+    """Allow a page of any width."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +44,14 @@ class LineReader:
         Number of digits in the whole picture, if known.
     characters : str, optional
         The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
+    allow : callable
+        Called with the width of all strips of a page, in pixels, before they are read; it may raise an exception.
     """
 
     network: LineNetwork
     length: int | None = None
     characters: str | None = None
+    allow: Callable[[float], None] = allow_any
 
     def read(self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]) -> dict[int, list[Hypothesis]]:
         """Read a picture in several ways until one is sure, turned by each of these turns.
@@ -102,34 +110,48 @@ class LineReader:
         return upright({turn: self.evidence(*each) for turn, each in seen.items()})
 
     def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
-        """Return how much speaks for a sample of the lines of a page."""
-        some = np.random.default_rng(0).permutation(len(lines))[:SAMPLE]  # not all of them names, nor all numbers
+        """Return how much speaks for a sample of lines, from all over a page: not all of them names, nor all numbers."""
+        widths = self.widths(lines)
+        order = np.random.default_rng(0).permutation(len(lines))
+        some = order[widths[order].cumsum() <= SAMPLE]
+        self.allow(float(widths[some].sum()))
         strips = (sheet.strip(lines[each], self.network.form.height) for each in some)
         return score((tuple(map(self.one, strips)),))
 
     def rows(self, sheet: Sheet, lines: Sequence[Line]) -> Hypothesis:
         """Read the lines of a page; raise TooMuchWriting if there are too many, or one is too long."""
-        height = self.network.form.height
-        if sum(height * (line.right - line.left) / line.height for line in lines) > MAX_WIDTH:
-            raise TooMuchWriting
         rows = in_rows(lines)
         if len(rows) == 1:  # its cells may be digits of one number
             rows = [[joined(rows[0])]]
+        width = float(self.widths([line for row in rows for line in row]).sum())
+        if width > MAX_WIDTH:
+            raise TooMuchWriting
+        looks = 1 if (1 + WIDER) * width > MAX_WIDTH else 2
+        self.allow((1 if looks == 1 else 1 + WIDER) * width)
         if self.length is None or not rows:
-            read = [tuple(self.line(sheet, line, len(rows) > 1) for line in row) for row in rows]
+            read = [tuple(self.line(sheet, line, len(rows) > 1, looks) for line in row) for row in rows]
         else:
-            strips = [sheet.strip(line, height) for row in rows for line in row]
+            strips = [sheet.strip(line, self.network.form.height) for row in rows for line in row]
             found = iter(self.several(strips, self.length))
             read = [tuple(islice(found, len(row))) for row in rows]
         if any(sum(line.digits for line in row) > MAX_DIGITS for row in read):
             raise TooMuchWriting
         return tuple(read)
 
-    def line(self, sheet: Sheet, line: Line, is_of_page: bool) -> Transcript:
-        """Read a line of a page, and once more if that is not sure."""
+    def widths(self, lines: Sequence[Line]) -> NDArray[np.float64]:
+        """Return the widths of the strips of lines; raise TooMuchWriting if one is too long."""
+        shapes = np.array([line.length / line.height for line in lines])
+        if (shapes > MAX_SHAPE).any():
+            raise TooMuchWriting
+        height, padding = self.network.form.height, self.network.form.padding
+        widths: NDArray[np.float64] = padding * np.ceil(height * shapes / padding)
+        return widths
+
+    def line(self, sheet: Sheet, line: Line, is_of_page: bool, looks: int) -> Transcript:
+        """Read a line of a page, and if that is not sure, once more in two looks."""
         height = self.network.form.height
         first = self.one(sheet.strip(line, height), is_of_page)
-        if first.confidence >= (SURE if first.signs else EMPTY):
+        if looks == 1 or first.confidence >= (SURE if first.signs else EMPTY):
             return first
         second = self.one(sheet.strip(line, height, WIDER), is_of_page)
         best, other = sorted((first, second), key=lambda each: each.score, reverse=True)
@@ -175,7 +197,7 @@ def seen_from(picture: Picture, turn: int, writing: Map, pages: PageNetwork) -> 
 def shape_of(lines: Sequence[Line]) -> float:
     """Return the mean length of lines over their mean height; 0 if there are none."""
     height = sum(line.height for line in lines)
-    return sum(line.right - line.left for line in lines) / height if height else 0.0
+    return sum(line.length for line in lines) / height if height else 0.0
 
 
 def upright(scores: Mapping[int, float]) -> int:

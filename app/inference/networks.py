@@ -1,9 +1,11 @@
 """The networks, and how they read a picture together."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from app.inference.classifier import Classifier
+from app.inference.hypotheses import allow_any
 from app.inference.lines import LineNetwork
 from app.inference.opinion import SecondOpinion
 from app.inference.pages import PageNetwork
@@ -23,13 +25,14 @@ class Files(NamedTuple):
 class Networks(NamedTuple):
     """The dense network, the line network, the one for pages if there is one, and the second opinion.
 
-    There is a second opinion if the weights for it were fitted with the first two.
+    There is a second opinion if the weights for it were fitted with the first two. `allow` is that of `LineReader`.
     """
 
     digits: Classifier
     lines: LineNetwork
     pages: PageNetwork | None = None
     opinion: SecondOpinion | None = None
+    allow: Callable[[float], None] = allow_any
 
     @classmethod
     def load(cls, digits: Path, lines: Path, pages: Path | None = None, has_opinion: bool = True) -> "Networks":
@@ -77,4 +80,4 @@ class Networks(NamedTuple):
 
     def read_text(self, data: bytes, max_pixels: int = MAX_PIXELS, **options: Any) -> Text:  # noqa: ANN401
         """Read what is written in a picture; the options are those of `text.read_text`."""
-        return read_text(data, self.lines, self.pages, max_pixels, **options)
+        return read_text(data, self.lines, self.pages, max_pixels, allow=self.allow, **options)

@@ -5,7 +5,7 @@ and the line network reads each of them. What most speaks for is the answer.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from app.inference.ctc import TINY
 from app.inference.form import Form
-from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, certainty, score, upright
+from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, allow_any, certainty, score, upright
 from app.inference.lines import LineNetwork
 from app.inference.pages import PageNetwork
 from app.inference.stage import Stage, Stopwatch
@@ -149,6 +149,7 @@ def read_text(
     alternatives: int = 0,
     characters: str | None = None,
     with_picture: bool = False,
+    allow: Callable[[float], None] = allow_any,
 ) -> Text:
     """Read what is written in one picture.
 
@@ -173,6 +174,8 @@ def read_text(
         The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
     with_picture : bool
         Whether to return the picture, turned as it was read.
+    allow : callable
+        As for `LineReader`.
 
     Raises
     ------
@@ -183,7 +186,7 @@ def read_text(
     watch = Stopwatch()
     picture = decoded(data, max_pixels, page)
     watch.end("decode")
-    reader = LineReader(network, length, characters)
+    reader = LineReader(network, length, characters, allow)
     found = reader.read(picture, pages, turns)
     if not any(found.values()) and length is None:
         raise TooMuchWriting

@@ -35,6 +35,11 @@ class Line(NamedTuple):
     tilt: float = 0.0
 
     @property
+    def length(self) -> float:
+        """Length in pixels."""
+        return self.right - self.left
+
+    @property
     def height(self) -> float:
         """Height in pixels."""
         return self.bottom - self.top
@@ -175,6 +180,4 @@ def joined(lines: Sequence[Line]) -> Line:
 
 def tilt_of(lines: Sequence[Line]) -> float:
     """Return the tilt of a page: the median of its lines', by length."""
-    return weighted_median(
-        np.array([line.tilt for line in lines]), np.array([line.right - line.left for line in lines])
-    )
+    return weighted_median(np.array([line.tilt for line in lines]), np.array([line.length for line in lines]))

@@ -87,9 +87,9 @@ class Sheet(NamedTuple):
 
     def strip(self, line: Line, height: int, stretch: float = 1.0) -> Strip:
         """Cut out a line, level and scaled to this height, with the ground outside the image; stretch it in length."""
-        side = max(0.0, NARROWEST * line.height - (line.right - line.left)) / 2
+        side = max(0.0, NARROWEST * line.height - line.length) / 2
         line = line._replace(left=line.left - side, right=line.right + side)
-        width = max(1, round(stretch * height * (line.right - line.left) / line.height))
+        width = max(1, round(stretch * height * line.length / line.height))
         grey, box = self.level(line)
         pixels = np.asarray(grey.resize((width, height), Image.Resampling.LANCZOS, box))
         picture = self.picture
@@ -99,7 +99,7 @@ class Sheet(NamedTuple):
     def level(self, line: Line) -> tuple[Image.Image, tuple[float, float, float, float]]:
         """Return an image in which a line is level, and the box (left, top, right, bottom) of the line in it."""
         if line.tilt:
-            size = max(1, round(line.right - line.left)), max(1, round(line.height))
+            size = max(1, round(line.length)), max(1, round(line.height))
             onto = affine(line, *size).ravel().tolist()
             bilinear = Image.Resampling.BILINEAR
             grey = self.grey.transform(size, Image.Transform.AFFINE, onto, bilinear, fillcolor=self.ground)
@@ -189,7 +189,7 @@ def without_printed_lines(sheet: Sheet) -> Sheet | None:
 
 def affine(line: Line, width: int, height: int) -> Floats:
     """Return the map (2, 3) from the pixels of a line's cut-out of this size to those of the image."""
-    along, down = (line.right - line.left) / width, line.height / height
+    along, down = line.length / width, line.height / height
     cos, sin = math.cos(line.tilt), math.sin(line.tilt)
     turn = np.array([[cos, -sin], [sin, cos]])
     return np.column_stack([turn * [along, down], turn @ [line.left, line.top]])
