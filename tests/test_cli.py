@@ -29,6 +29,7 @@ from support import (
     LINES_MODEL,
     MODEL,
     NUMBER,
+    PAGES_MODEL,
     POINT,
     SEVEN,
     answering,
@@ -411,9 +412,22 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
     assert all(value in shown for facts in ({"status": "ok"}, *health["models"].values()) for value in facts.values())
     given = "--model", MODEL, "--lines-model", LINES_MODEL
     (about,) = lines_of(invoked("info", "--json", "--local", *given))
-    files = {"digits": str(MODEL), "lines": str(LINES_MODEL)}
+    files = {"digits": str(MODEL), "lines": str(LINES_MODEL), "pages": str(PAGES_MODEL)}
     assert about["models"] == {name: {"file": files[name], **model} for name, model in health["models"].items()}
     assert about["models"]["digits"]["second_opinion_used"] == "yes"
+
+
+def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(files):
+    without = {"DIGITS_PAGES_MODEL": "none"}
+    with serving("--workers", "2", **without) as (_, url):
+        version = httpx2.get(f"{url}/health").json()["models"]["lines"]["version"]
+        for where in (("--local",), ("--url", url)):
+            (read,) = lines_of(invoked("read", files[1], "--json", *where, **without))
+            assert (read["text"], read["model"]) == ("7", version)
+            (about,) = lines_of(invoked("info", "--json", *where, **without))
+            assert [*about["models"]] == ["digits", "lines", "pages"]
+            assert about["models"]["pages"] is None
+            assert re.search(r"^pages model +none$", invoked("info", *where, **without).stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -440,6 +454,9 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
         (f"serve --model {LINES_MODEL}", 1, r"lines\.onnx: has .*; expected float32 pixels"),
         (f"serve --lines-model {MODEL}", 1, r"digits\.onnx: has .*; expected float32 strips"),
         (f"DIGITS_LINES_MODEL={__file__} serve", 1, r"test_cli\.py: truncated, or not an ONNX model"),
+        (f"DIGITS_PAGES_MODEL={LINES_MODEL} serve", 1, r"lines\.onnx: has .*; expected float32 pictures"),
+        (f"DIGITS_PAGES_MODEL={__file__} serve --workers 2", 1, r"test_cli\.py: truncated, or not an ONNX model"),
+        ("DIGITS_PAGES_MODEL=/nowhere.onnx read PICTURE --local", 1, r"^/nowhere\.onnx: no such file\. "),
         ("serve --port IN_USE", 1, r"^127\.0\.0\.1:\d+: Address already in use\. Choose another address with --host"),
         ("serve --port 70000", 1, "^DIGITS_PORT: .*less than or equal to 65535"),
         ("serve --host 192.0.2.1", 1, r"^192\.0\.2\.1:8000: Cannot assign requested address\. Choose another addr"),
