@@ -336,7 +336,7 @@ def test_a_csv_of_an_earlier_version_gets_the_column_of_pages(documents, tmp_pat
     ],
 )
 def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, command, message):
-    (tmp_path / "page.png").write_bytes(encode(page(*digits[:120].reshape(40, 3, 28, 28), size=(1400, 2000))))
+    (tmp_path / "page.png").write_bytes(encode(page(*digits[:140].reshape(2, 70, 28, 28), size=(3000, 200))))
     where = [tmp_path / "results"] if "bulk" in command else []
     done = invoked(*command.split(), tmp_path, *where, DIGITS_URL=url)
     assert message in done.stderr
@@ -570,7 +570,7 @@ def test_a_misspelt_setting_is_a_warning():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_service_prints_its_address_and_stops_on_ctrl_c(workers, digits):
-    said = r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
+    said = r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, pages model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
     started = rf"\d\d:\d\d:\d\d {said} \(Ctrl-C stops it\)\r\n"
     with at_a_terminal("serve", "--port", 0, "--workers", workers) as (process, screen):
         shown = shown_at(screen, started)
