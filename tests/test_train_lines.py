@@ -227,9 +227,9 @@ def test_an_interrupted_command_is_resumed_with_its_pictures(command, digits, st
     assert command("--output", tmp_path / "resumed.onnx", "--resume", folder) == 0
     assert (tmp_path / "resumed.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
     before, after = (Graph(widened(onnx.load(tmp_path / f"{name}.onnx")), LOGITS) for name in ("shipped", "whole"))
-    is_changed = before[BIAS] != after[BIAS]
+    is_changed = (before[HEAD] != after[HEAD]).any(dim=0)  # a bias may round to the same 16 bits
     assert is_changed[[*map(class_of, "+%")]].all()
-    assert not is_changed[[*map(class_of, "£€")]].any()
+    assert not (is_changed | (before[BIAS] != after[BIAS]))[[*map(class_of, "£€")]].any()
     assert LineNetwork(tmp_path / "whole.onnx").metadata["license"] == "that of the original"
 
 
