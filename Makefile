@@ -11,8 +11,9 @@ AUDIT := --strict --disable-pip --require-hashes --requirement requirements.lock
 # thread, since the threads of several processes would wait for each other.
 SIDE_BY_SIDE := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# What the network for numbers starts from. Of rapidocr's wheel, only this file is used.
-PRETRAINED := data/rapidocr/models/PP-OCRv6_rec_small.onnx
+# What the networks for numbers and for pages start from. Of rapidocr's wheel, only these files are used.
+RECOGNISER := data/rapidocr/models/PP-OCRv6_rec_small.onnx
+DETECTOR := data/rapidocr/models/PP-OCRv6_det_small.onnx
 RAPIDOCR := rapidocr==3.10.0 --hash=sha256:2fc34e26cd0f48514804a94f8832283039c7334076bff60768b1fed9ad068050
 
 define LINT
@@ -39,8 +40,10 @@ test: .venv/all  ## Run every check
 	$(BIN)/pytest -m alone
 train: .venv/training  ## Train the network for digits and write it to a folder in runs/ (options: ARGS="--epochs 10")
 	$(BIN)/python -m training.train $(ARGS)
-train-lines: .venv/training $(if $(filter --pictures% --pretrained% --resume%,$(ARGS)),,$(PRETRAINED))  ## Tune the network for numbers and write it to a folder in runs/ (your own pictures: ARGS="--pictures DIR")
+train-lines: .venv/training $(if $(filter --pictures% --pretrained% --resume%,$(ARGS)),,$(RECOGNISER))  ## Tune the network for numbers and write it to a folder in runs/ (your own pictures: ARGS="--pictures DIR")
 	$(BIN)/python -m training.lines $(ARGS)
+train-pages: .venv/training $(if $(filter --pretrained%,$(ARGS)),,$(DETECTOR))  ## Make the network for pages from the pretrained one, and write it to models/ (another file: ARGS="--output FILE")
+	$(BIN)/python -m training.pages $(ARGS)
 
 evaluate: .venv/all  ## Measure the model files on MNIST's test images and write their model card
 robustness: .venv/all  ## Measure the error on digits rendered into difficult scenes, such as photos
@@ -86,7 +89,7 @@ $(BIN)/python:
 	$(BIN)/pip $(PIP_INSTALL) --editable '.[training]' && touch $@ .venv/service
 .venv/all: pyproject.toml | $(BIN)/python
 	$(BIN)/pip $(PIP_INSTALL) --editable '.[training,test]' && touch $@ .venv/training .venv/service
-$(PRETRAINED): | $(BIN)/python
+$(RECOGNISER) $(DETECTOR): | $(BIN)/python
 	echo '$(RAPIDOCR)' | $(BIN)/pip $(PIP_INSTALL) --no-deps --require-hashes --upgrade --target data --requirement /dev/stdin
 $(BIN)/uv: | $(BIN)/python
 	$(BIN)/pip $(PIP_INSTALL) uv
@@ -99,4 +102,4 @@ $(BIN)/uv: | $(BIN)/python
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train train-lines evaluate robustness real peers pages bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit
+.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit

@@ -4,7 +4,7 @@
 
 Each of the 10,000 images is encoded as a PNG and takes the same path as an upload, through `app.preprocess` and
 `app.inference`, but not over HTTP. The line network reads lines that `training.line_ink` writes with test images.
-What the card says of the files' origin and training is in their metadata.
+What the card says of the files' origin and training is in their metadata. The network for pages is not measured.
 """
 
 from collections import defaultdict
@@ -30,7 +30,7 @@ from app.inference.networks import Networks
 from measuring import LinesModel, Model, percent
 from training import data
 from training.alphabet import CHARACTERS
-from training.config import LINES_MODEL, MODEL
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
 from training.line_ink import ROWS, InkLine, ink_lines
 from training.line_paper import batch_of, painted
@@ -40,7 +40,7 @@ from training.paper import png
 # Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
 DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
 LINES, LINES_SEED = 2_000, 10**7
-# What the line network's metadata say of its origin, in the card's words.
+# What the metadata of a pretrained network say of its origin, in the card's words.
 ORIGIN = {
     "origin": "made from",
     "pretrained_sha256": "SHA-256 of that file",
@@ -95,7 +95,7 @@ def calibration_error(bins: NDArray[np.float64]) -> float:
 
 
 def origin_report(metadata: Mapping[str, str]) -> str:
-    """Format where the line network comes from as a Markdown table."""
+    """Format where a pretrained network comes from as a Markdown table."""
     return table([("", ""), *((title, metadata[name]) for name, title in ORIGIN.items() if name in metadata)])
 
 
@@ -177,7 +177,7 @@ def main(
     if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith("# Model card"):
         raise SystemExit(f"{card} is not a model card: move the model into a folder of its own, for its card.")
     try:
-        networks = Networks.load(model, lines_model)
+        networks = Networks.load(model, lines_model, PAGES_MODEL)
         test = data.load(root, train=False)
     except (ModelError, data.DataMissing) as error:
         raise SystemExit(str(error)) from error
@@ -202,16 +202,18 @@ def main(
 
 def card_text(networks: Networks, digits_report: str, asked: float, lines_report: str) -> str:
     """Fill in the template of the model card."""
-    classifier, network, _ = networks
+    classifier, network, pages, _ = networks
     values = {
         **classifier.about,
         **{f"lines_{name}": value for name, value in network.about.items()},
+        **{f"pages_{name}": value for name, value in pages.about.items()},
         "onnxruntime": version("onnxruntime"),
         "torch": version("torch"),
         "report": digits_report,
         "asked": f"{asked:.1%}",
         "lines_height": str(network.form.height),
         "origin": origin_report(network.metadata),
+        "pages_origin": origin_report(pages.metadata),
         "validation_lines": f"{VALIDATION_LINES:,}",
         "lines_report": lines_report,
         "options": "--pictures DIR" if "pictures_sha256" in network.metadata else "--output models/lines.onnx",

@@ -288,10 +288,11 @@ def left(folder: Path) -> Seen:
 def watch(folder: Path, kills: int, suspensions: int, replacements: int, seed: int) -> Seen:
     """Inflict faults on a service and a job while both read; count what is seen."""
     sent, over, *dice = pictures(seed), Event(), *(random.Random(seed + n) for n in range(2 + CLIENTS))  # noqa: S311
-    models = [Path(shutil.copy(model, folder)) for model in (MODEL, LINES_MODEL)]
+    models = [Path(shutil.copy(model, folder)) for model in (MODEL, LINES_MODEL, PAGES_MODEL)]
     for name in ("serve", "bulk"):
         (folder / name).mkdir()
-    os.environ |= {"DIGITS_MODEL": f"{models[0]}", "DIGITS_LINES_MODEL": f"{models[1]}", "TMPDIR": f"{folder}/serve"}
+    names = "DIGITS_MODEL", "DIGITS_LINES_MODEL", "DIGITS_PAGES_MODEL"
+    os.environ |= dict(zip(names, map(str, models), strict=True)) | {"TMPDIR": f"{folder}/serve"}
     killed, suspended = islice(cycle(KILLED), kills), islice(cycle(SUSPENDED), suspensions)
     replaced = islice(cycle([(model, other) for model in models for other in others(model)]), replacements)
     changes = [partial(replace, *files) for files in replaced]

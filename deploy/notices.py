@@ -69,8 +69,9 @@ TEMPLATE = """\
 
 <!-- Written by `make notices`. Do not edit. -->
 
-Digits is under the MIT License, except for its network for numbers, `lines.onnx`. That is under the Apache License 2.0,
-because it is a [modified](models/NOTICE-PaddleOCR) version of a network by PaddleOCR's authors.
+Digits is under the MIT License, except for its networks for numbers and for pages, `lines.onnx` and `pages.onnx`. They
+are under the Apache License 2.0, because they are [modified](models/NOTICE-PaddleOCR) versions of networks by
+PaddleOCR's authors.
 
 The container image also contains this software, unmodified except that the image leaves out tests and developer tools
 and strips debug symbols.
@@ -85,7 +86,7 @@ Licence texts in the image, relative to `/usr/local/lib/python{python}/site-pack
 | pypdfium2, and what is compiled into it (PDFium, FreeType, ICU, among others) | `pypdfium2-*.dist-info/licenses/` |
 | flatbuffers | the Apache License 2.0, in `app/web/swagger/LICENSE` |
 | Rust crates compiled into pydantic-core | `pydantic_core-*.dist-info/sboms/` |
-| `lines.onnx` (Apache-2.0) | `/models/LICENSE-PaddleOCR`, `/models/NOTICE-PaddleOCR` |
+| `lines.onnx`, `pages.onnx` (Apache-2.0) | `/models/LICENSE-PaddleOCR`, `/models/NOTICE-PaddleOCR` |
 | Swagger UI (Apache-2.0), and what is bundled with it | `LICENSE`, `NOTICE` and `*.LICENSE.txt` in \
 `app/web/swagger/` |
 | Python (PSF-2.0) | `/usr/local/lib/python{python}/LICENSE.txt` |

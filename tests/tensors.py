@@ -6,7 +6,7 @@ import onnxruntime as ort
 import torch
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from training import recogniser
+from training import pages, recogniser
 from training.alphabet import CHARACTERS, SPACE
 from training.data import Digits
 from training.model import DigitNet
@@ -61,6 +61,26 @@ def pretrained() -> ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9)
     helper.set_model_props(model, {"character": "\n".join(KNOWN)})
     return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+
+
+def detector() -> ModelProto:
+    """Make a tiny network with the interface and the names of the pretrained detector."""
+    rng, node = np.random.default_rng(0), helper.make_node
+    weights = {
+        pages.FIRST: rng.normal(0, 0.3, (FEATURES, 3, 3, 3)),
+        "last.w_0": rng.normal(0, 1, (1, FEATURES, 1, 1)),
+    }
+    nodes = [
+        node("Conv", ["x", pages.FIRST], ["maps"], kernel_shape=[3, 3], pads=[1] * 4),
+        node("Relu", ["maps"], ["active"]),
+        node("Conv", ["active", "last.w_0"], ["sums"], kernel_shape=[1, 1]),
+        node("Sigmoid", ["sums"], ["shares"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])
+    shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["N", 1, "H", "W"])
+    arrays = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()]
+    graph = helper.make_graph(nodes, "detector", [x], [shares], arrays)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9)
 
 
 def answers(model: ModelProto, values: np.ndarray, output: str | None = None) -> np.ndarray:

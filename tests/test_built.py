@@ -19,7 +19,7 @@ from markdown_it import MarkdownIt
 from pathspec import GitIgnoreSpec
 from PIL import Image
 
-from support import LINES_MODEL, MODEL, ROOT, encode, serving
+from support import MODELS, ROOT, encode, serving
 
 SEVEN = ROOT / "docs" / "seven.png"
 
@@ -60,8 +60,8 @@ def test_the_wheel_has_the_models_and_all_files_of_the_service(built):
     files = [path for path in (ROOT / "app").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     with ZipFile(built[1]) as archive:
         assert {path.relative_to(ROOT).as_posix() for path in files} <= set(archive.namelist())
-        assert archive.read("app/digits.onnx") == MODEL.read_bytes()
-        assert archive.read("app/lines.onnx") == LINES_MODEL.read_bytes()
+        for model in MODELS:
+            assert archive.read(f"app/{model.name}") == model.read_bytes()
 
 
 def test_the_wheel_has_each_licence(built):
@@ -70,7 +70,8 @@ def test_the_wheel_has_each_licence(built):
         texts = {Path(name).name: archive.read(name).decode() for name in names if ".dist-info/licenses/" in name}
     assert {"LICENSE", "NOTICE", "LICENSE-PaddleOCR", "NOTICE-PaddleOCR"} <= texts.keys()
     assert "PaddlePaddle Authors" in texts["LICENSE-PaddleOCR"]
-    assert "modified version of PP-OCRv6_rec_small.onnx" in texts["NOTICE-PaddleOCR"]
+    for name in ("rec", "det"):
+        assert f"modified version of PP-OCRv6_{name}_small.onnx" in texts["NOTICE-PaddleOCR"]
 
 
 def test_the_sdist_has_nothing_that_git_ignores_and_builds_the_same_wheel(project, built):
@@ -102,7 +103,7 @@ def test_the_installed_command_works_beside_another_package_named_app(installed,
 
     assert answer("predict", str(SEVEN))["digit"] == 7
     models = answer("info")["models"]
-    assert all(Path(models[name]["file"]).is_relative_to(installed) for name in ("digits", "lines"))
+    assert all(Path(models[name]["file"]).is_relative_to(installed) for name in ("digits", "lines", "pages"))
     large = encode(Image.open(SEVEN).resize((800, 800)), "JPEG")  # decoded by another process
     with serving("--workers", "2") as (_, url), httpx2.Client(base_url=url, timeout=20) as client:
         for picture in (SEVEN.read_bytes(), large):

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import hashlib
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import onnx
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -22,7 +24,8 @@ import pytest
 
 from app.bulk.worker import Worker
 from app.inference.decoders import Busy
-from support import DIGITS, MODEL, PNG, document, drawing, encode, invoked, number, until
+from app.settings import Settings
+from support import DIGITS, MODEL, PAGES_MODEL, PNG, document, drawing, encode, invoked, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +142,24 @@ def test_a_killed_job_leaves_no_process_and_resumes_with_the_remaining_pictures(
     assert int(said.split()[0].replace(",", "")) <= ALL - done
     check_results(tmp_path, labels)
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("place", ["one machine", "two nodes"])
+def test_texts_are_read_with_the_network_for_pages_that_is_set(request, digits, tmp_path, monkeypatch, place):
+    options = request.getfixturevalue("cluster") if place == "two nodes" else ("--workers", "1")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "number.png").write_bytes(encode(number(digits[[60, 250]])))
+    model = onnx.load(PAGES_MODEL)
+    model.metadata_props.add(key="owner", value="somebody else")
+    onnx.save(model, tmp_path / "own.onnx")
+    monkeypatch.chdir(tmp_path)
+    lines = Settings().lines_model
+    for name, used in (("own.onnx", [lines, tmp_path / "own.onnx"]), ("none", [lines])):
+        environment = os.environ | {"DIGITS_PAGES_MODEL": name}
+        subprocess.run([DIGITS, "bulk", "in", name[:4], "--read", *options], env=environment, check=True)
+        versions = "+".join(hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in used)
+        found = [(row["text"], row["model"]) for row in rows(tmp_path / name[:4], "text", "model")]
+        assert found == [("15", versions)]
 
 
 def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path):
@@ -273,6 +294,7 @@ def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):
         ("in old", r"old holds digit-cacc6ac4684e-1\.parquet, which is not a result of this model with these values"),
         ("in out --model none.onnx", "^none.onnx: no such file"),
         ("in out --lines-model none.onnx", "^none.onnx: no such file"),
+        ("DIGITS_PAGES_MODEL=none.onnx in out --read", "^none.onnx: no such file"),
         ("in out --workers 0", "Invalid value for '--workers': 0"),
         ("in new --address=127.0.0.1:9", "^1 pictures to read.\nThere is no Ray cluster at 127.0.0.1:9: .*"),
     ],
@@ -282,7 +304,9 @@ def test_a_user_error_is_reported_in_one_sentence(arguments, message, tmp_path, 
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
-    done = invoked("bulk", *arguments.split())
+    words = arguments.split()
+    environment = dict(word.split("=") for word in words if word.startswith("DIGITS_"))
+    done = invoked("bulk", *words[len(environment) :], **environment)
     assert done.exit_code > 0
     assert re.search(message, done.stderr)
     assert not (tmp_path / "out").exists()

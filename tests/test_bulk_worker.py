@@ -50,8 +50,9 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
         (folder / "in" / f"{index:05}.png").write_bytes(data)
     configured = Settings(**settings)
     source, local = Files(place_of(str(folder / "in")), configured.max_upload_bytes), Local(configured, 1)
-    networks = local.networks
-    model = networks.lines.version if kind == "text" else f"{networks.digits.version}+{networks.lines.version}"
+    digits, lines, pages, _ = local.networks
+    first, second = (lines, pages) if kind == "text" else (digits, lines)
+    model = f"{first.version}+{second.version}"
     destination = Destination(place_of(str(folder / "out")), kind, model)
     destination.prepare()
     reader = Worker(source, destination, configured)
@@ -302,7 +303,7 @@ def documents(tmp_path, digits) -> tuple[Path, Destination]:
     }
     for name, data in files.items():
         (tmp_path / "in" / name).write_bytes(data)
-    destination = Destination(place_of(str(tmp_path / "out")), "text", Local(Settings(), 1).networks.lines.version)
+    destination = Destination(place_of(str(tmp_path / "out")), "text", Local(Settings(), 1).networks.text_model)
     destination.prepare()
     return tmp_path / "in", destination
 
@@ -417,10 +418,17 @@ def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("kind", "files"), [("digit", r"digits\.onnx or .*lines\.onnx"), ("text", r"lines\.onnx")])
-def test_another_model_on_a_node_stops_the_job(destination, kind, files):
+@pytest.mark.parametrize(
+    ("kind", "settings", "files"),
+    [
+        ("digit", {}, r"lines\.onnx or \S*digits\.onnx"),
+        ("text", {}, r"lines\.onnx or \S*pages\.onnx"),
+        ("text", {"pages_model": None}, r"lines\.onnx"),
+    ],
+)
+def test_another_model_on_a_node_stops_the_job(destination, kind, settings, files):
     message = rf"^On this node, \S*{files} differs from the model with which the job"
-    given = Files(destination.place, 1), replace(destination, kind=kind), Settings()
+    given = Files(destination.place, 1), replace(destination, kind=kind), Settings(**settings)
     with pytest.raises(BulkError, match=message):
         Worker(*given)
     with pytest.raises(BulkError, match=message):

@@ -29,6 +29,7 @@ from support import (
     LINES_MODEL,
     MODEL,
     NUMBER,
+    PAGES_MODEL,
     POINT,
     SEVEN,
     answering,
@@ -335,7 +336,7 @@ def test_a_csv_of_an_earlier_version_gets_the_column_of_pages(documents, tmp_pat
     ],
 )
 def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, command, message):
-    (tmp_path / "page.png").write_bytes(encode(page(*digits[:120].reshape(40, 3, 28, 28), size=(1400, 2000))))
+    (tmp_path / "page.png").write_bytes(encode(page(*digits[:140].reshape(2, 70, 28, 28), size=(3000, 200))))
     where = [tmp_path / "results"] if "bulk" in command else []
     done = invoked(*command.split(), tmp_path, *where, DIGITS_URL=url)
     assert message in done.stderr
@@ -411,9 +412,22 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
     assert all(value in shown for facts in ({"status": "ok"}, *health["models"].values()) for value in facts.values())
     given = "--model", MODEL, "--lines-model", LINES_MODEL
     (about,) = lines_of(invoked("info", "--json", "--local", *given))
-    files = {"digits": str(MODEL), "lines": str(LINES_MODEL)}
+    files = {"digits": str(MODEL), "lines": str(LINES_MODEL), "pages": str(PAGES_MODEL)}
     assert about["models"] == {name: {"file": files[name], **model} for name, model in health["models"].items()}
     assert about["models"]["digits"]["second_opinion_used"] == "yes"
+
+
+def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(files):
+    without = {"DIGITS_PAGES_MODEL": "none"}
+    with serving("--workers", "2", **without) as (_, url):
+        version = httpx2.get(f"{url}/health").json()["models"]["lines"]["version"]
+        for where in (("--local",), ("--url", url)):
+            (read,) = lines_of(invoked("read", files[1], "--json", *where, **without))
+            assert (read["text"], read["model"]) == ("7", version)
+            (about,) = lines_of(invoked("info", "--json", *where, **without))
+            assert [*about["models"]] == ["digits", "lines", "pages"]
+            assert about["models"]["pages"] is None
+            assert re.search(r"^pages model +none$", invoked("info", *where, **without).stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize(
@@ -440,6 +454,9 @@ def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url
         (f"serve --model {LINES_MODEL}", 1, r"lines\.onnx: has .*; expected float32 pixels"),
         (f"serve --lines-model {MODEL}", 1, r"digits\.onnx: has .*; expected float32 strips"),
         (f"DIGITS_LINES_MODEL={__file__} serve", 1, r"test_cli\.py: truncated, or not an ONNX model"),
+        (f"DIGITS_PAGES_MODEL={LINES_MODEL} serve", 1, r"lines\.onnx: has .*; expected float32 pictures"),
+        (f"DIGITS_PAGES_MODEL={__file__} serve --workers 2", 1, r"test_cli\.py: truncated, or not an ONNX model"),
+        ("DIGITS_PAGES_MODEL=/nowhere.onnx read PICTURE --local", 1, r"^/nowhere\.onnx: no such file\. "),
         ("serve --port IN_USE", 1, r"^127\.0\.0\.1:\d+: Address already in use\. Choose another address with --host"),
         ("serve --port 70000", 1, "^DIGITS_PORT: .*less than or equal to 65535"),
         ("serve --host 192.0.2.1", 1, r"^192\.0\.2\.1:8000: Cannot assign requested address\. Choose another addr"),
@@ -553,7 +570,7 @@ def test_a_misspelt_setting_is_a_warning():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_service_prints_its_address_and_stops_on_ctrl_c(workers, digits):
-    said = r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
+    said = r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, pages model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
     started = rf"\d\d:\d\d:\d\d {said} \(Ctrl-C stops it\)\r\n"
     with at_a_terminal("serve", "--port", 0, "--workers", workers) as (process, screen):
         shown = shown_at(screen, started)

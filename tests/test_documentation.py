@@ -12,7 +12,7 @@ from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
 from support import DIGITS, PRINTED, ROOT, assert_shown, blocks, tool
-from training import recogniser
+from training import lines, pages, pretrained
 from training.config import parse
 
 README = ROOT / "README.md"
@@ -134,13 +134,23 @@ def test_make_help_lists_every_target():
     assert [line.split("\t")[0] for line in shown.splitlines()] == targets
 
 
-@pytest.mark.parametrize(("options", "fetches"), [("", True), ("--threads 1", True), ("--pictures DIR", False)])
-def test_make_train_lines_fetches_the_pretrained_network_only_if_it_starts_from_it(options, fetches):
-    commands = run("make", "--dry-run", "--always-make", "train-lines", f"ARGS={options}")
-    wheel = recogniser.WHEEL.replace(" ", "==")
+@pytest.mark.parametrize(
+    ("module", "options", "fetches"),
+    [
+        (lines, "", True),
+        (lines, "--threads 1", True),
+        (lines, "--pictures DIR", False),
+        (pages, "", True),
+        (pages, "--output FILE", True),
+        (pages, "--pretrained FILE", False),
+    ],
+)
+def test_make_fetches_a_pretrained_network_only_if_training_starts_from_it(module, options, fetches):
+    original, wheel = module.PRETRAINED, pretrained.WHEEL.replace(" ", "==")
+    commands = run("make", "--dry-run", "--always-make", original.target, f"ARGS={options}")
     assert (f"echo '{wheel} --hash=sha256:" in commands) is fetches
-    assert f"-m training.lines {options}" in commands
-    assert f"\nPRETRAINED := {recogniser.SHOWN}\n" in (ROOT / "Makefile").read_text()
+    assert f"-m {module.__name__} {options}" in commands
+    assert f" := {pretrained.SHOWN}/{original.name}\n" in (ROOT / "Makefile").read_text()
 
 
 def test_an_environment_that_could_not_be_set_up_is_not_kept(tmp_path):

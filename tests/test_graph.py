@@ -10,7 +10,8 @@ from support import LINES_MODEL, encode, number, picture_from_bytes
 from tensors import answers, pretrained
 from training.alphabet import OTHER
 from training.graph import Graph
-from training.recogniser import FIRST, HEAD, HEIGHT, LEAST_CONTRAST, LOGITS, PADDING, cut, widened
+from training.pretrained import widened
+from training.recogniser import FIRST, HEAD, HEIGHT, LEAST_CONTRAST, LOGITS, PADDING, cut
 
 
 @pytest.fixture(scope="module")

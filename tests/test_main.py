@@ -27,7 +27,7 @@ def test_uvicorn_serves_the_application_that_fastapi_run_finds(seven):
         process.terminate()
 
 
-@pytest.mark.parametrize("setting", ["model", "lines_model"])
+@pytest.mark.parametrize("setting", ["model", "lines_model", "pages_model"])
 def test_without_one_of_its_models_no_application_is_created(setting, tmp_path):
     with pytest.raises(ModelError, match=r"none\.onnx: no such file"):
         main.create_app(Settings(**{setting: tmp_path / "none.onnx"}))

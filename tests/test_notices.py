@@ -45,8 +45,9 @@ def test_lgpl_software_is_marked_as_such(name):
 def test_the_image_contains_the_notices_and_the_licence_of_each_network():
     final = DOCKERFILE.split("\nFROM ")[-1]
     assert re.search(r"^COPY .*\bLICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/$", final, re.MULTILINE)
-    assert re.search(r"^COPY .*\bmodels/lines.onnx models/\*-PaddleOCR /models/$", final, re.MULTILINE)
+    assert re.search(r"^COPY .*\bmodels/\*\.onnx models/\*-PaddleOCR /models/$", final, re.MULTILINE)
     in_image = set((ROOT / ".dockerignore").read_text().splitlines())
+    assert {f"!models/{name}.onnx" for name in ("digits", "lines", "pages")} <= in_image
     for file in ("LICENSE-PaddleOCR", "NOTICE-PaddleOCR"):
         assert f"!models/{file}" in in_image
         assert f"`/models/{file}`" in NOTICES

@@ -140,7 +140,7 @@ with Client(url) as client:
     assert isinstance(health.sync(client=client), Health)
     models = health.sync(client=client).models
     assert prediction.model == f"{models.digits['version']}+{models.lines['version']}"
-    assert text.model == models.lines["version"]
+    assert text.model == f"{models.lines['version']}+{models.pages['version']}"
     assert not health.sync(client=client).corrections
     assert "digits_requests_total" in metrics.sync(client=client)
 """

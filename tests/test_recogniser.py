@@ -1,6 +1,4 @@
-"""The reader's file: cut out of the pretrained recogniser, stored in 16 bits, and no other file accepted."""
-
-import hashlib
+"""The reader's file: cut out of the pretrained recogniser, and stored in 16 bits."""
 
 import numpy as np
 import onnx
@@ -11,8 +9,8 @@ from support import LINES_MODEL
 from tensors import KNOWN, answers, pretrained
 from training import recogniser
 from training.alphabet import CHARACTERS, DEFAULT, DIGITS, MARKS, OTHER, SIGNS, SPACE, class_of
-from training.errors import TrainingError
-from training.recogniser import FILE, HALF, HEIGHT, LETTERS, characters_of, cut, halved, most_active, widened
+from training.pretrained import HALF, halved, widened
+from training.recogniser import HEIGHT, LETTERS, PRETRAINED, characters_of, cut, most_active
 
 ALL = ["", *KNOWN, " "]  # the characters of the stand-in's rows
 MOST = 6_500_000  # bytes
@@ -104,32 +102,10 @@ def test_a_saved_file_says_what_it_is_and_is_served(original, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["lines.onnx"]
 
 
-SHIPPED = LINES_MODEL.read_bytes()
-REFUSED = {
-    "missing": (None, "no such file"),
-    "empty": (b"", "another network, another version or a truncated file"),
-    "another network": (SHIPPED, "another network, another version or a truncated file"),
-    "truncated": (pretrained().SerializeToString()[:5000], "another network, another version or a truncated file"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_another_file_is_refused_with_what_was_expected(name, original, tmp_path, monkeypatch):
-    path, (content, cause) = tmp_path / "pretrained.onnx", REFUSED[name]
-    path.write_bytes(original.SerializeToString())
-    monkeypatch.setattr(recogniser, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    assert recogniser.read_pretrained(path) == original
-    path.unlink() if content is None else path.write_bytes(content)
-    with pytest.raises(TrainingError) as raised:
-        recogniser.read_pretrained(path)
-    expected = "expected PP-OCRv6_rec_small.onnx of rapidocr 3.10.0. To fetch it: make train-lines"
-    assert str(raised.value) == f"{path}: {cause}; {expected}"
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(not FILE.is_file(), reason=f"needs {recogniser.SHOWN}: make train-lines")
+@pytest.mark.skipif(not PRETRAINED.file.is_file(), reason=f"needs {PRETRAINED.name}: make {PRETRAINED.target}")
 def test_the_pretrained_file_is_cut_with_its_answers(grey):
-    original = recogniser.read_pretrained(FILE)
+    original = PRETRAINED.read(PRETRAINED.file)
     characters = characters_of(original)
     known = [0, *map(characters.index, CHARACTERS)]
     others = [row for row in range(len(characters)) if row not in known]

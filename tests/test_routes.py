@@ -12,7 +12,7 @@ from PIL import Image
 from app.inference.reading import read_digit
 from app.main import create_app
 from app.settings import Settings
-from support import MAX_PIXELS, WAYS, drawing, encode, letter, levels_of
+from support import MAX_PIXELS, WAYS, drawing, encode, letter, levels_of, page_network
 
 FIELDS = ["digit", "confidence", "probabilities", "legibility", "second_opinion", "model"]
 
@@ -89,14 +89,16 @@ def test_the_box_is_where_the_digit_is_on_the_upright_picture(client, seven, way
 
 
 def test_health_and_each_answer_name_the_models(client, picture, classifier, line_network):
+    pages = page_network()
     health = client.get("/health").json()
     assert health["status"] == "ok"
     assert health["models"] == {
         "digits": {"version": classifier.version, **classifier.metadata, "second_opinion_used": "yes"},
         "lines": {"version": line_network.version, **line_network.metadata},
+        "pages": {"version": pages.version, **pages.metadata},
     }
     both = f"{classifier.version}+{line_network.version}"
-    for path, model in (("/predict", both), ("/explain", both), ("/read", line_network.version)):
+    for path, model in (("/predict", both), ("/explain", both), ("/read", f"{line_network.version}+{pages.version}")):
         assert client.post(path, content=picture).json()["model"] == model
     (batched,) = client.post("/predict/batch", files={"files": picture}).json()["results"]
     assert batched["model"] == both

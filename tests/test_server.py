@@ -422,12 +422,13 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         model.metadata_props.add(key="owner", value="somebody else")
         onnx.save(model, file)
         versions[file.stem] = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
-    with serving(WEB_CONCURRENCY="2", DIGITS_MODEL=str(own[0]), DIGITS_LINES_MODEL=str(own[1])) as (process, url):
+    names = "DIGITS_MODEL", "DIGITS_LINES_MODEL", "DIGITS_PAGES_MODEL"
+    with serving(WEB_CONCURRENCY="2", **dict(zip(names, map(str, own), strict=True))) as (process, url):
         assert until(lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30)
         models = httpx2.get(f"{url}/health").json()["models"]
         assert {name: model["version"] for name, model in models.items()} == versions
         assert {model["owner"] for model in models.values()} == {"somebody else"}
-        assert httpx2.post(f"{url}/read", content=SMALL).json()["model"] == versions["lines"]
+        assert httpx2.post(f"{url}/read", content=SMALL).json()["model"] == f"{versions['lines']}+{versions['pages']}"
         before = counted(url)
         assert all(httpx2.post(f"{url}/predict", content=SMALL).status_code == 200 for _ in range(40))
         assert counted(url) - before == 40

@@ -6,17 +6,25 @@ import pytest
 from pydantic import ValidationError
 
 from app.settings import Settings, unknown_variables
-from support import LINES_MODEL, MODEL
+from support import MODEL, MODELS
 
 
 def test_settings_are_read_from_the_environment(monkeypatch):
-    assert (Settings().model, Settings().lines_model) == (MODEL, LINES_MODEL)
+    assert Settings().files == MODELS
     monkeypatch.setenv("DIGITS_MAX_PIXELS", "1234")
     monkeypatch.setenv("DIGITS_LINES_MODEL", "/models/mine.onnx")
     monkeypatch.setenv("DIGITS_CORS_ORIGINS", "https://example.org:8443, null,moz-extension://a1")
     assert Settings().max_pixels == 1234
     assert (Settings().model, Settings().lines_model) == (MODEL, Path("/models/mine.onnx"))
     assert Settings().cors_origins == ("https://example.org:8443", "null", "moz-extension://a1")
+
+
+@pytest.mark.parametrize(
+    ("value", "path"), [("none", None), ("/models/mine.onnx", Path("/models/mine.onnx")), ("./none", Path("none"))]
+)
+def test_the_network_for_pages_can_be_left_out(monkeypatch, value, path):
+    monkeypatch.setenv("DIGITS_PAGES_MODEL", value)
+    assert Settings().files == (*MODELS[:2], path)
 
 
 @pytest.mark.parametrize(

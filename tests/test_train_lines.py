@@ -25,7 +25,8 @@ from training.generated import lines_of
 from training.graph import Graph
 from training.line_ink import InkLine, ink_lines
 from training.line_writer import SPACE_CLASS
-from training.recogniser import BIAS, FIRST, HEAD, LOGITS, cut, widened
+from training.pretrained import widened
+from training.recogniser import BIAS, FIRST, HEAD, LOGITS, PRETRAINED, cut
 from training.run import Run, fit
 
 TINY = lines.Recipe(lines=32, epochs=2, batch_size=8, rate=0.01, calibration=1)
@@ -179,7 +180,7 @@ def stand_in(tmp_path, monkeypatch) -> Path:
     """A tiny file in the place of the pretrained one."""
     path = tmp_path / "pretrained.onnx"
     onnx.save_model(pretrained(), path)
-    monkeypatch.setattr(recogniser, "SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    monkeypatch.setattr(lines, "PRETRAINED", PRETRAINED._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
     monkeypatch.setattr(others, "PICTURES", 10)
     monkeypatch.setattr(others, "ROWS", 60)
     return path
@@ -226,9 +227,9 @@ def test_an_interrupted_command_is_resumed_with_its_pictures(command, digits, st
     assert command("--output", tmp_path / "resumed.onnx", "--resume", folder) == 0
     assert (tmp_path / "resumed.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
     before, after = (Graph(widened(onnx.load(tmp_path / f"{name}.onnx")), LOGITS) for name in ("shipped", "whole"))
-    is_changed = before[BIAS] != after[BIAS]
+    is_changed = (before[HEAD] != after[HEAD]).any(dim=0)  # a bias may round to the same 16 bits
     assert is_changed[[*map(class_of, "+%")]].all()
-    assert not is_changed[[*map(class_of, "£€")]].any()
+    assert not (is_changed | (before[BIAS] != after[BIAS]))[[*map(class_of, "£€")]].any()
     assert LineNetwork(tmp_path / "whole.onnx").metadata["license"] == "that of the original"
 
 

@@ -313,8 +313,7 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     p = argparse.ArgumentParser("python -m training.lines", description="Make the file of the network for numbers.")
     p.add_argument("--threads", help="CPU threads (number of cores)", **COUNT)
-    meaning = PRETRAINED.meaning
-    p.add_argument("--pretrained", type=Path, default=PRETRAINED.file, metavar="FILE", help=meaning)
+    p.add_argument("--pretrained", type=Path, default=PRETRAINED.file, metavar="FILE", help=PRETRAINED.meaning)
     add_run_options(p, RUNS, LINES_MODEL.name)
     arguments = p.parse_args(argv)
     if arguments.resume is not None and arguments.pictures:

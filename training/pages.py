@@ -15,9 +15,10 @@ import numpy as np
 import onnx
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from training.config import PAGES_MODEL
+from training.config import PAGES_MODEL, require_file_name
 from training.errors import exit_status
 from training.pretrained import LICENSE, WHEEL, Pretrained, halved
+from training.run import unfinished
 
 PRETRAINED = Pretrained(
     "PP-OCRv6_det_small.onnx", "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f", "train-pages"
@@ -79,7 +80,8 @@ def make(pretrained: Path, output: Path) -> int:
         "pretrained_sha256": PRETRAINED.sha256,
     }
     helper.set_model_props(model, origin | FORM)
-    onnx.save_model(model, output)
+    with unfinished(output) as file:
+        onnx.save_model(model, file)
     print(f"{output}: {output.stat().st_size:,} bytes. To serve it: DIGITS_PAGES_MODEL={output} digits serve")
     return 0
 
@@ -90,7 +92,9 @@ def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     p.add_argument("--pretrained", type=Path, default=PRETRAINED.file, metavar="FILE", help=PRETRAINED.meaning)
     meaning = f"the file to write ({PAGES_MODEL})"
     p.add_argument("--output", type=Path, default=PAGES_MODEL, metavar="FILE", help=meaning)
-    return p.parse_args(argv)
+    arguments = p.parse_args(argv)
+    require_file_name(p, arguments.output)
+    return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:

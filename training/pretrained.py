@@ -1,6 +1,6 @@
-"""The networks of PaddleOCR's from which ours are made, as in the wheel of rapidocr; and weights stored in 16 bits.
+"""The pretrained networks from which the reader and the one for pages are made; and weights stored in 16 bits.
 
-Both are PP-OCRv6 small, by PaddleOCR's authors, under the Apache License 2.0.
+Both are PP-OCRv6 small, by PaddleOCR's authors, under the Apache License 2.0. The wheel of rapidocr has them as ONNX.
 """
 
 import hashlib

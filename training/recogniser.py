@@ -1,8 +1,7 @@
 """The reader's file: cut out of a pretrained recogniser, and written with 16-bit weights.
 
-The recogniser is PP-OCRv6 small. Its last layer
-has a row for each of 18,710 characters. The reader keeps those of its alphabet and, for something else, those that are
-most active on what is no number.
+The recogniser is PP-OCRv6 small. Its last layer has a row for each of 18,710 characters. The reader keeps those of its
+alphabet and, for something else, those that are most active on what is no number.
 """
 
 import string

@@ -54,8 +54,9 @@ class Local:
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""
-        files = dict(zip(("digits", "lines", "pages"), self.settings.files, strict=True))
-        return {"models": {name: {"file": str(files[name])} | about for name, about in self.networks.about.items()}}
+        files = zip(("digits", "lines", "pages"), self.settings.files, strict=True)
+        about = self.networks.about
+        return {"models": {name: {"file": str(file)} | about[name] if file else None for name, file in files}}
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

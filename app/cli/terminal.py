@@ -102,7 +102,7 @@ def facts(about: Mapping[str, Any]) -> str:
     """Return the facts about a service, then those about each of its models, one per line."""
     groups = [{name: value for name, value in about.items() if name != "models"}]
     for name, model in about["models"].items():
-        metadata = dict(model)
+        metadata = dict(model or {"version": "none"})
         groups.append({f"{name} model": metadata.pop("version", ""), **dict(sorted(metadata.items()))})
     indent = max(len(name) for group in groups for name in group) + 2
     return "\n\n".join("\n".join(fact(*pair, indent) for pair in group.items()) for group in groups if group)
