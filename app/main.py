@@ -34,6 +34,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Create the application and load its models; raise ModelError if a model file cannot be served."""
     settings = settings or Settings()
     networks = Networks.load(*settings.files, settings.second_opinion)
+    if networks.pages:
+        networks.pages.unload()  # only decoders run it
     metrics = Metrics(networks.about)
     draining = Draining()
 

@@ -197,6 +197,18 @@ def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
     return sheet.resize((scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC)
 
 
+def written(digits: np.ndarray, rows: int, columns: int, pitch: tuple[int, int] = (40, 28), of: int = 1) -> Image.Image:
+    """Write rows of numbers of so many digits on a page, at this distance down and across."""
+    (down, across), random = pitch, np.random.default_rng(0)
+    page = np.zeros((rows * down + 60, columns * across + 80), np.uint8)
+    for top in range(30, 30 + rows * down, down):
+        for left in range(40, 40 + columns * across, across):
+            for digit in range(of):
+                begin = left + 24 * digit
+                page[top : top + 28, begin : begin + 28] |= digits[random.integers(len(digits))]
+    return Image.fromarray(255 - page)
+
+
 def page(*lines: Sequence[np.ndarray], size: tuple[int, int], scale: int = 1) -> Image.Image:
     """Write lines of digits at the upper left of an empty page of this width and height."""
     sheet = Image.new("L", size, 255)

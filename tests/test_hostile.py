@@ -40,6 +40,8 @@ from support import (
     pdf_of,
     png_chunk,
     serving,
+    until,
+    written,
 )
 
 pytestmark = [
@@ -210,6 +212,8 @@ BODIES: dict[str, Callable[[], Body]] = {
     "PDF of pages that take long": lambda: ("/read", {}, pdf_of(*[(A4, COSTLY)] * 12)),
     "TIFF of large pages": lambda: ("/read", {}, document([rgba(24.9)] * 5, "TIFF", compression="tiff_deflate")),
     "TIFF of 40,000 pages": lambda: ("/read", {}, tiff_of_many_pages(40_000)),
+    "page of dense writing": lambda: ("/read", {}, encode(written(load_sheet()[0], 40, 30))),
+    "page of too much writing": lambda: ("/read", {}, encode(written(load_sheet()[0], 60, 12, (34, 120), of=3))),
     "explanation of noise": lambda: ("/explain", {"content-type": "image/png"}, noise()),
     "form with a long header": lambda: ("/predict", FORM, FORM_START + b"a" * 19_000_000),
     "JSON": lambda: ("/read", JSON, picture_in_json()),
@@ -244,6 +248,12 @@ def service() -> Iterator[tuple[subprocess.Popen, str]]:
     with serving() as running:
         assert httpx2.get(f"{running[1]}/health", timeout=20).is_success  # it has started
         yield running
+
+
+def test_the_service_at_rest_takes_little_memory():
+    with serving() as (process, url):
+        assert send(url, picture(encode(SEVEN))) == 200
+        assert until(lambda: memory(process.pid) < 360)
 
 
 @contextmanager

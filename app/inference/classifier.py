@@ -93,6 +93,11 @@ class Model:
             raise MemoryError from error
         return outputs
 
+    def unload(self) -> None:
+        """Free the session, where only other processes run the network; its file stays for them."""
+        del self._session
+        return_freed_memory()
+
     @property
     def about(self) -> dict[str, str]:
         """The version and the metadata; no metadata can replace the version."""

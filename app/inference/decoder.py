@@ -56,8 +56,8 @@ class Limits(NamedTuple):
 
 
 SECONDS_PER_PIXEL = 1e-4  # CPU time to read strips, by their width: more than twice of what a small server takes
-# Memory suffices for a photo of a page, and CPU time for 25 rows of writing.
-SHARED = Limits(80_000_000, 1.0, 6.0, width=20_000, is_alone=False)
+# The memory suffices for a photo of a page. Much writing would keep others waiting.
+SHARED = Limits(80_000_000, 1.0, 5.0, width=10_000, is_alone=False)
 
 
 class NeedsExclusiveDecoder(Exception):
