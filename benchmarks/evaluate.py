@@ -202,7 +202,7 @@ def main(
 
 def card_text(networks: Networks, digits_report: str, asked: float, lines_report: str) -> str:
     """Fill in the template of the model card."""
-    classifier, network, pages, _ = networks
+    classifier, network, pages = networks.digits, networks.lines, networks.pages
     values = {
         **classifier.about,
         **{f"lines_{name}": value for name, value in network.about.items()},
