@@ -20,7 +20,7 @@ from app.preprocess.strips import WIDER, Sheet, Strip, whole_strips
 
 SURE = 0.95  # probability of a reading from which no further one is tried
 EMPTY = 0.5  # probability of nothing from which a line is not read once more
-MAX_WIDTH = 60_000  # of all strips that are read of a page, in pixels: 3 s on one core of a small server
+MAX_WIDTH = 80_000  # of all strips that are read of a page, in pixels: 4 s on one core of a small server
 MAX_SHAPE = 80  # width of a line over its height; memory grows with the square of its width
 CLEARLY = 1.25  # how many times as much has to speak for another direction as for the first one
 SAMPLE = 5_000  # width of the strips that are read to find out which way is up, in pixels
