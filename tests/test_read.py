@@ -141,7 +141,7 @@ CROWDED = {  # and whether there is too much
     "150 digits in a line": (lambda digits: number(digits[:450:3], scale=1), True),
     "40 lines": (lambda digits: number(*digits[:80].reshape(40, 2, 28, 28), scale=1), False),
     "625 digits": (lambda digits: number(*np.resize(digits, (25, 25, 28, 28)), scale=1), False),
-    "3,520 digits": (lambda digits: number(*np.resize(digits, (55, 64, 28, 28)), scale=1), True),
+    "4,224 digits": (lambda digits: number(*np.resize(digits, (66, 64, 28, 28)), scale=1), True),
 }
 TOO_MUCH = "There is too much writing or noise in the picture: crop it to fewer lines, or send it sharper."
 
@@ -163,7 +163,7 @@ def test_an_answer_is_limited_however_full_the_picture(client, digits, name):
 
 OVER_A_LIMIT = {
     "100 digits in a line": lambda digits: page(digits[::5], size=(2600, 400)),
-    "3,520 digits": lambda digits: number(*np.resize(digits, (55, 64, 28, 28)), scale=1),
+    "4,224 digits": lambda digits: number(*np.resize(digits, (66, 64, 28, 28)), scale=1),
 }
 OPTIONS = ["", "?rotate=auto", "?characters=01234567", "?marks=false", "?page=1", "?min_confidence=0.5"]
 
