@@ -26,9 +26,10 @@ from app.web.admission import waiting
 from app.web.errors import TooManyPages
 from app.web.service import Service
 
-# Per request; pictures and pages that have not started by then are refused. This is checked before each is opened,
-# since 256 hostile headers take 5 s, and before it is read, since large pictures and pages wait for each other.
-SECONDS = 20.0
+# Per request with several pictures, and with several pages; those that have not started by then are refused. This is
+# checked before each is opened, since 256 hostile headers take 5 s, and before it is read, since large pictures and pages
+# wait for each other. 20 pages with much writing take 30 s.
+SECONDS, PAGES_SECONDS = 20.0, 50.0
 SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 
@@ -74,7 +75,7 @@ async def read_pages(
     request: Request, service: Service, count: int, read: Callable[[int], Awaitable[Text]]
 ) -> AsyncIterator[Text | Exception]:
     """Read each of the pages of a document with a function of its number, or yield why it cannot be read."""
-    begin_by = monotonic() + SECONDS
+    begin_by = monotonic() + PAGES_SECONDS
     for page in range(1, count + 1):
         try:
             async with service.admission.pages:
