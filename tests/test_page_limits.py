@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from app.inference.decoder import SHARED, NeedsExclusiveDecoder, allow_page
+from app.inference.decoder import SHARED, NeedsExclusiveDecoder, allow_page, limited
 from app.inference.hypotheses import MAX_WIDTH
 from app.inference.lines import LineNetwork
 from app.inference.text import read_text
@@ -132,6 +132,8 @@ def test_a_page_of_much_writing_is_read_alone(digits):
     asked = list[float]()
     for rows in (4, 40):
         read_text(encode(written(digits, rows, 25)), line_network(), page_network(), allow=asked.append)
-    allow_page(SHARED, asked[0])
-    with pytest.raises(NeedsExclusiveDecoder):
-        allow_page(SHARED, asked[1])
+    limits = SHARED._replace(memory_bytes=10**10, processor_seconds=100)
+    with limited(limits):  # which stops the timer that ends a process
+        allow_page(limits, asked[0])
+        with pytest.raises(NeedsExclusiveDecoder):
+            allow_page(limits, asked[1])
