@@ -134,7 +134,8 @@ def test_a_page_of_much_writing_is_read_alone(digits):
     asked = list[float]()
     for rows in (4, 40):
         read_text(encode(written(digits, rows, 25)), line_network(), page_network(), allow=asked.append)
-    with limited(SHARED._replace(memory_bytes=2**41)):  # which ends the time that a page is given
-        allow_page(SHARED, asked[0])
+    limits = SHARED._replace(memory_bytes=10**10, processor_seconds=100)
+    with limited(limits):  # which stops the timer that ends a process
+        allow_page(limits, asked[0])
         with pytest.raises(NeedsExclusiveDecoder):
-            allow_page(SHARED, asked[1])
+            allow_page(limits, asked[1])
