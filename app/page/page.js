@@ -581,7 +581,7 @@ function showPage() {
   element("page").hidden = !pages && !isPage();
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
   element("sum").textContent = [place, isPage() && inWords(shown)].filter(Boolean).join(": ");
-  element("lines").replaceChildren(...(shown?.table ? inTable(shown.table) : lineLabels));
+  element("lines").replaceChildren(...(lines.length && shown.table ? [tableOf(shown.table)] : lineLabels));
   element("boxes").replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
   placeTexts();
@@ -605,18 +605,18 @@ function lineChoice(line, index) {
   return label;
 }
 
-// Return a table with the lines in their cells, and the lines that are in none.
-function inTable(rows) {
+// Return a table whose rows are the lines; a click on a row chooses its line.
+function tableOf(rows) {
   const table = create("table");
-  const others = [...lineLabels];
-  for (const cells of rows) {
-    const row = table.insertRow();
-    for (const text of cells) {
-      const index = others.findIndex((label) => label.childNodes[1].data === text);
-      row.insertCell().append(index < 0 ? text : others.splice(index, 1)[0]);
-    }
-  }
-  return [table, ...others];
+  rows.forEach((cells, index) => {
+    const [label, row] = [lineLabels[index], table.insertRow()];
+    for (const text of cells) row.insertCell().textContent = text;
+    label.control.ariaLabel = shown.lines[index].text;
+    label.childNodes[1].data = cells[0];
+    row.cells[0].replaceChildren(label);
+    row.addEventListener("click", () => label.control.click());
+  });
+  return table;
 }
 
 // Mark the chosen line in the list, its box and its text, or the box of the chosen digit.
@@ -1169,7 +1169,7 @@ function removeAll() {
 // The rows of `digits read --csv`.
 const COLUMNS = ["file", "line", "text", "confidence", "legibility", "left", "top", "width", "height", "unsure", "model", "error", "page"];
 
-// Return a row for each line, or for each row of a table, whose cells are in further columns.
+// Return a row for each line; if the lines are rows of a table, its cells are in further columns.
 function csv(pictures) {
   const rows = pictures.flatMap(rowsOf);
   const columns = [...new Set([...COLUMNS, ...rows.flatMap(Object.keys)])];
@@ -1182,15 +1182,12 @@ function rowsOf({ name: file, answer, error }) {
     const { page, error, table, confidence, legibility, model } = read;
     if (error) return [{ file, error: error.detail, page }];
     const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
-    if (table) {
-      const named = (cells) => Object.fromEntries(cells.map((text, column) => [`cell${column + 1}`, text]));
-      return table.map((cells, index) => ({ ...own, line: index + 1, text: cells.filter(Boolean).join(" "), ...named(cells) }));
-    }
     if (headline(read) === NOTHING) return [own];
     return byLine(read).map((each, index) => {
       const [{ text, digits, box = read.box, confidence = own.confidence }] = each.lines;
       const least = Math.min(1, ...digits.map((digit) => digit.legibility));
-      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes" };
+      const cells = Object.fromEntries((table?.[index] ?? []).map((cell, column) => [`cell${column + 1}`, cell]));
+      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells };
     });
   });
 }
