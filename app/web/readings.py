@@ -27,8 +27,8 @@ from app.web.errors import TooManyPages
 from app.web.service import Service
 
 # Per request with several pictures, and with several pages; those that have not started by then are refused. This is
-# checked before each is opened, since 256 hostile headers take 5 s, and before it is read, since large pictures and pages
-# wait for each other. 20 pages with much writing take 30 s.
+# checked before each is opened, since 256 hostile headers take 5 s, and before it is read, since large pictures, and
+# pages, wait for each other. 20 pages with much writing take 30 s.
 SECONDS, PAGES_SECONDS = 20.0, 50.0
 SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
