@@ -50,9 +50,7 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
         (folder / "in" / f"{index:05}.png").write_bytes(data)
     configured = Settings(**settings)
     source, local = Files(place_of(str(folder / "in")), configured.max_upload_bytes), Local(configured, 1)
-    digits, lines, pages, _ = local.networks
-    first, second = (lines, pages) if kind == "text" else (digits, lines)
-    model = f"{first.version}+{second.version}"
+    model = local.networks.text_model if kind == "text" else local.networks.digit_model
     destination = Destination(place_of(str(folder / "out")), kind, model)
     destination.prepare()
     reader = Worker(source, destination, configured)

@@ -6,12 +6,11 @@ from app.cli.answers import InvalidOption, Unanswered
 from app.inference.characters import UnreadableCharacters, require_requestable
 from app.inference.networks import Networks
 from app.inference.reading import NotADigit
-from app.inference.text import ImpossibleLength
+from app.inference.text import TURNS, ImpossibleLength
 from app.preprocess.errors import PreprocessError
 from app.settings import Settings
 from app.web import conversion
 from app.web.answers import Prediction, Text
-from app.web.parameters import TURNS
 
 
 class Local:

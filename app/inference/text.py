@@ -27,6 +27,8 @@ from app.preprocess.maps import Box, Map
 from app.preprocess.shown import Shown, shown
 from app.preprocess.strips import PAGE_PIXELS, side_of
 
+TURNS = {"none": (0,), "auto": (0, 90, 180, 270)}  # degrees by which a picture may have to be turned
+
 
 class ImpossibleLength(Exception):
     """No reading of the picture has the requested number of digits."""

@@ -8,6 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.inference.characters import MOST
+from app.inference.text import TURNS
 from app.preprocess.errors import MAX_DIGITS
 from app.web.answers import Document, Prediction, Text
 from app.web.errors import NotSure
@@ -64,10 +65,6 @@ class OfDigit(OfPicture):
     min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
 
 
-Rotate = Literal["none", "auto"]
-TURNS: dict[Rotate, tuple[int, ...]] = {"none": (0,), "auto": (0, 90, 180, 270)}  # degrees
-
-
 class OfText(Parameters):
     """How to read numbers."""
 
@@ -87,7 +84,7 @@ class OfText(Parameters):
         json_schema_extra={"minLength": 1, "maxLength": MOST},  # `require_requestable` refuses others
     )
     frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
-    rotate: Rotate = Field(
+    rotate: Literal["none", "auto"] = Field(
         default="none",
         description="With `auto`, the picture is turned if it is clearly surer on its side or upside down.",
     )
