@@ -300,7 +300,7 @@ def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(s
         for pid in family(process.pid):
             os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
         asyncio.run(load(url, picture, clients=4, rate=4000, seconds=1))  # so that it knows the cost
-        answers = asyncio.run(load(url, picture, clients=400, rate=600, seconds=3))
+        answers = asyncio.run(load(url, picture, clients=400, rate=1500, seconds=3))  # fast machines read 600
         assert is_well(url)
     assert set(answers) == {200, 503}
     assert len(answers[200]) > 100
