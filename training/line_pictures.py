@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.inference.pages import PageNetwork
-from app.preprocess.decode import decode_image, open_image
+from app.inference.text import decoded
 from app.preprocess.formats import MAX_PIXELS
 from app.preprocess.lines import in_rows, joined
-from app.preprocess.strips import PAGE_PIXELS, Sheet, side_of, whole_strips
+from app.preprocess.strips import Sheet, whole_strips
 from training.alphabet import CHARACTERS, class_of
 from training.config import PAGES_MODEL
 from training.errors import TrainingError
@@ -55,11 +55,10 @@ def load(folder: Path) -> list[OwnLine]:
 
 def strips_of(content: bytes, page: int | None, texts: list[tuple[int, ...]], pages: PageNetwork) -> list[OwnLine]:
     """Cut a picture into as many lines as there are texts, in each way that the service does."""
-    image = open_image(content, MAX_PIXELS, page=page)
-    picture = decode_image(image, side_of(image.size, PAGE_PIXELS))
+    picture = decoded(content, MAX_PIXELS, page)
     ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
     sheet = Sheet.of(picture)
-    rows = in_rows(pages.lines(pages.writing(sheet.grey), sheet.grey.size))
+    rows = in_rows(pages.lines_on(sheet.grey))
     ways.append([sheet.strip(joined(row), HEIGHT) for row in rows])
     found = [zip(way, texts, strict=True) for way in ways if len(way) == len(texts)]
     return [OwnLine(strip.pixels, text) for way in found for strip, text in way]

@@ -92,18 +92,21 @@ class LineReader:
         """Find the lines of a picture and read them, turned by the one of these turns that most speaks for."""
         sheet = Sheet.of(picture)
         writing = pages.writing(sheet.grey)
-        turn = self.direction(picture, writing, pages, turns) if len(turns) > 1 else turns[0]
+        turn = self.direction(sheet, writing, pages, turns) if len(turns) > 1 else turns[0]
         if turn:  # it finds lines that are level better
-            sheet = Sheet.of(picture.turned(turn))
+            sheet = sheet.turned(turn)
             writing = pages.writing(sheet.grey)
         lines = pages.lines(writing, sheet.grey.size)
         if not lines and pages.lines_at_full_size(sheet):
             raise TooMuchWriting
         return turn, self.rows(sheet, lines)
 
-    def direction(self, picture: Picture, writing: Map, pages: PageNetwork, turns: Sequence[int]) -> int:
+    def direction(self, sheet: Sheet, writing: Map, pages: PageNetwork, turns: Sequence[int]) -> int:
         """Return the one of these turns after which a sample of the lines is read best."""
-        seen = {turn: seen_from(picture, turn, writing, pages) for turn in turns}
+        seen = dict[int, tuple[Sheet, list[Line]]]()
+        for turn in turns:
+            turned = sheet.turned(turn)
+            seen[turn] = turned, pages.lines(np.rot90(writing, turn // 90), turned.grey.size)
         longest = max(shape_of(lines) for _, lines in seen.values())
         if longest >= ELONGATED:  # so that the lines themselves show which sides are at the top and the bottom
             seen = {turn: (sheet, lines) for turn, (sheet, lines) in seen.items() if shape_of(lines) >= 1}
@@ -126,10 +129,11 @@ class LineReader:
         width = float(self.widths([line for row in rows for line in row]).sum())
         if width > MAX_WIDTH:
             raise TooMuchWriting
-        looks = 1 if (1 + WIDER) * width > MAX_WIDTH else 2
-        self.allow((1 if looks == 1 else 1 + WIDER) * width)
+        twice = (1 + WIDER) * width
+        has_room = twice <= MAX_WIDTH
+        self.allow(twice if has_room else width)
         if self.length is None or not rows:
-            read = [tuple(self.line(sheet, line, len(rows) > 1, looks) for line in row) for row in rows]
+            read = [tuple(self.line(sheet, line, len(rows) > 1, has_room) for line in row) for row in rows]
         else:
             strips = [sheet.strip(line, self.network.form.height) for row in rows for line in row]
             found = iter(self.several(strips, self.length))
@@ -147,11 +151,11 @@ class LineReader:
         widths: NDArray[np.float64] = padding * np.ceil(height * shapes / padding)
         return widths
 
-    def line(self, sheet: Sheet, line: Line, is_of_page: bool, looks: int) -> Transcript:
-        """Read a line of a page, and if that is not sure, once more in two looks."""
+    def line(self, sheet: Sheet, line: Line, is_of_page: bool, has_room: bool) -> Transcript:
+        """Read a line of a page; if that is not sure, and there is room for it, read it once more."""
         height = self.network.form.height
         first = self.one(sheet.strip(line, height), is_of_page)
-        if looks == 1 or first.confidence >= (SURE if first.signs else EMPTY):
+        if not has_room or first.confidence >= (SURE if first.signs else EMPTY):
             return first
         second = self.one(sheet.strip(line, height, WIDER), is_of_page)
         best, other = sorted((first, second), key=lambda each: each.score, reverse=True)
@@ -186,12 +190,6 @@ class LineReader:
     def output(self, strip: Strip) -> NDArray[np.float32]:
         """Compute the probabilities of the characters that may stand in a strip."""
         return self.network.form.only(self.network(strip.pixels), self.characters)
-
-
-def seen_from(picture: Picture, turn: int, writing: Map, pages: PageNetwork) -> tuple[Sheet, list[Line]]:
-    """Turn a picture and the map of its writing; return it in grey, and its lines."""
-    sheet = Sheet.of(picture.turned(turn))
-    return sheet, pages.lines(np.rot90(writing, turn // 90), sheet.grey.size)
 
 
 def shape_of(lines: Sequence[Line]) -> float:

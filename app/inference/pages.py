@@ -59,10 +59,14 @@ class PageNetwork(Model):
         """Return the lines of writing in an image of this size, given the map."""
         return lines_in(writing, size, self.finding)
 
+    def lines_on(self, grey: Image.Image) -> list[Line]:
+        """Return the lines of writing in a grey image."""
+        return self.lines(self.writing(grey), grey.size)
+
     def lines_at_full_size(self, sheet: Sheet) -> list[Line]:
         """Return the lines in the part of a sheet with the most contrast: they may be too small in all of it."""
         part = sheet.busiest(math.isqrt(self.pixels))
-        return [] if part.size == sheet.grey.size else self.lines(self.writing(part), part.size)
+        return [] if part.size == sheet.grey.size else self.lines_on(part)
 
 
 def is_page_network(nodes: list[Node]) -> bool:

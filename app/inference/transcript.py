@@ -136,6 +136,8 @@ class Transcript:
 
     def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
         """Return the most probable other texts, and the probability of each; spaces do not matter."""
+        if not count:
+            return ()
         own = tuple(self.signs)
         found = likeliest(self.columns, count + 1)
         others = [(symbols, probability) for symbols, probability in found if symbols not in (own, ())]

@@ -78,6 +78,10 @@ class Sheet(NamedTuple):
         grey = np.round(255 * plane(opaque(picture.image))).astype(np.uint8)
         return cls(Image.fromarray(grey), int(np.median(sample(grey))), picture)
 
+    def turned(self, degrees: int) -> "Sheet":
+        """Return the sheet turned counter-clockwise by 0, 90, 180 or 270 degrees."""
+        return Sheet(self.grey.rotate(degrees, expand=True), self.ground, self.picture.turned(degrees))
+
     def busiest(self, side: int) -> Image.Image:
         """Return the part of the image with the most contrast, at most this wide and high."""
         away = np.abs(np.asarray(self.grey, np.float32) - self.ground)
