@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from app.inference.field import Field
 from app.inference.text import read_text
 from support import POINT, assert_problem, encode, load_sheet, number
 
@@ -51,21 +52,22 @@ def ask(client, picture: bytes, characters: str, **others: object):
 )
 def test_eight_of_ten_numbers_with_other_signs_are_read(line_network, form, characters):
     written = [write(form, seed) for seed in range(30)]
-    read = [read_text(picture, line_network, characters=characters).text for picture, _ in written]
+    read = [read_text(picture, line_network, field=Field(characters=characters)).text for picture, _ in written]
     assert sum(one == text for one, (_, text) in zip(read, written, strict=True)) >= 24
 
 
 @pytest.mark.parametrize("form", ["+", "%"])
 def test_a_sign_that_is_not_requested_is_no_digit(line_network, form):
     for characters in (ALL, None):
-        assert not any(read_text(write(form, seed)[0], line_network, characters=characters).text for seed in range(10))
+        field = Field(characters=characters)
+        assert not any(read_text(write(form, seed)[0], line_network, field=field).text for seed in range(10))
 
 
 @pytest.mark.parametrize("form", ["+d", "d%", "(dd.dd)"])
 def test_a_text_has_only_the_characters_requested(line_network, form):
     for characters in (ALL, "+", ALL + "(%"):
         for seed in range(5):
-            read = read_text(write(form, seed)[0], line_network, characters=characters).text
+            read = read_text(write(form, seed)[0], line_network, field=Field(characters=characters)).text
             assert {*read} <= {*characters, " "}
 
 
