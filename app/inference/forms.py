@@ -64,6 +64,8 @@ class Grammar:
         Signs of which each text has one; none if empty.
     digits : tuple of int
         The fewest and the most digits of a text.
+    is_spaced : bool
+        Whether there may be spaces in a text.
     """
 
     patterns: Mapping[str, float]
@@ -71,6 +73,7 @@ class Grammar:
     signs: str
     needed: str = ""
     digits: tuple[int, int] = (1, 64)
+    is_spaced: bool = False
 
     @cached_property
     def compiled(self) -> list[tuple[regex.Pattern[str], float]]:
@@ -166,6 +169,6 @@ GRAMMARS: dict[Format, Grammar] = {
     "amount": Grammar(signed(AMOUNT) | in_parentheses(AMOUNT), number, ".,'-()=", needed=".,"),
     "date": dates("dmy", "mdy", "ymd"),
     "time": Grammar({TIME: 1}, iso_time, ":.", needed=":.", digits=(3, 6)),
-    "phone": Grammar({PHONE: 1}, dialled, "+()./-", digits=(3, 15)),
+    "phone": Grammar({PHONE: 1}, dialled, "+()./-", digits=(3, 15), is_spaced=True),
 }
 OF_DATES: dict[DateOrder, Grammar] = {"dmy": dates("dmy"), "mdy": dates("mdy"), "ymd": dates("ymd")}

@@ -224,7 +224,11 @@ def of_length(lines: Sequence[Transcript], length: int) -> list[Transcript]:
                     longer[total] = share, [*read, fields]
         best = longer
     likelihood, found = best.get(length, (0.0, []))
-    return [line.saying(fields) for line, fields in zip(lines, found, strict=True)] if likelihood >= LEAST else []
+    return (
+        [line.saying(fields) for line, fields in zip(lines, found, strict=True)]
+        if lines[0].form.calibrated(likelihood) >= LEAST
+        else []
+    )
 
 
 def shape_of(lines: Sequence[Line]) -> float:
@@ -243,7 +247,7 @@ def upright(scores: Mapping[int, float]) -> int:
 def is_sure(found: Sequence[Hypothesis]) -> bool:
     """Return whether further ways to read a picture are unlikely to be better: one is sure, or several agree."""
     best = max(found, key=score, default=())
-    if not signs_in(best):
+    if not signs_in(best) or not all(line.has_form for row in best for line in row):
         return False
     doubts = [1 - certainty(each) * emptiness(each) for each in found if signs_in(each) == signs_in(best)]
     return agreement(best, found) * (1 - math.prod(doubts)) >= SURE

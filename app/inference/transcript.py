@@ -79,7 +79,14 @@ class Transcript:
     @property
     def certainty(self) -> float:
         """The probability that this is written and meant, judging by this reading and others of the same line."""
-        return self.agreed * self.confidence * math.prod(meaning.share for meaning in self.meanings)
+        meant = math.prod(meaning.share for meaning in self.meanings)
+        likely = self.prior * self.confidence
+        return self.agreed * meant * likely / (likely + 1 - self.confidence)
+
+    @property
+    def prior(self) -> float:
+        """How likely texts like this one are in its field."""
+        return math.prod(meaning.prior for meaning in self.meanings) if self.has_form else LEAST
 
     @property
     def has_form(self) -> bool:
@@ -95,9 +102,7 @@ class Transcript:
         """
         count = len(self.signs)
         score = count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
-        if self.meanings:
-            return max(LEAST, score * math.prod(meaning.prior for meaning in self.meanings))
-        return LEAST * score if self.grammar else score
+        return max(LEAST, self.prior * score) if self.meanings else self.prior * score
 
     def without_marks_of_words(self) -> "Transcript":
         """Count marks beside words, such as commas, as something else too: all that are not part of a number."""
@@ -119,7 +124,7 @@ class Transcript:
         row of a page, where columns may be close, there is also one where the network sees a gap. Within a number that
         has a form, there is none.
         """
-        if len(self.meanings) == 1:
+        if self.grammar and len(self.meanings) == 1 and not self.grammar.is_spaced:
             return [[span for span in self.spans if self.form.is_sign(span[0])]]
         boxes = self.boxes
         heights = [boxes[span].bottom - boxes[span].top for span in self.spans if span[0] in self.form.digits]
@@ -167,29 +172,41 @@ class Transcript:
     def of_form(self, grammar: Grammar) -> "Transcript":
         """Return the most probable reading that has a form; or else itself.
 
-        All of it is one field; in a row of a page, each word is one if it can be.
+        In a row of a page, each word is a field if it can be. Otherwise, all of it is one if it can be; if each word
+        can be one, too, that is in doubt.
         """
-        last = len(self.output)
+        line = replace(self, grammar=grammar)
         cuts = [(before[-1][2] + after[0][1] + 1) // 2 for before, after in pairwise(self.words)]
-        whole = replace(self, grammar=grammar).with_fields([0, last])
-        words = replace(self, grammar=grammar).with_fields([0, *cuts, last])
-        for read in (words, whole) if self.is_of_page else (whole, words):
-            if read.meanings:
-                return read
-        return read
+        whole, words = [0, len(self.output)], [0, *cuts, len(self.output)]
+        if not cuts or grammar.is_spaced:
+            return line.with_fields(whole)
+        if self.is_of_page:
+            by_words = line.with_fields(words)
+            return by_words if by_words.meanings else line.with_fields(whole)
+        read, by_words = line.with_fields(whole), line.with_fields(words)
+        if not (read.meanings and by_words.meanings):
+            return read if read.meanings else by_words
+        doubtful = read.meanings[0]._replace(share=read.meanings[0].share / 2)
+        return replace(read, meanings=(doubtful,))
 
     def with_fields(self, edges: Sequence[int]) -> "Transcript":
         """Return the most probable reading in which all columns between two edges are a field; or else itself."""
         found = [max(self.fields(*edge), default=None) for edge in pairwise(edges)]
         fields = [field for field in found if field]
         read = self.saying(fields)
-        return read if len(fields) == len(found) and read.confidence >= LEAST else self
+        return read if len(fields) == len(found) and self.form.calibrated(read.confidence) >= LEAST else self
 
     def fields(self, begin: int, end: int) -> Iterator[FieldReading]:
         """Yield the readings of some columns that have the form."""
+        if not self.grammar:
+            return
         for symbols, probability in likeliest(self.columns[begin:end], self.can_begin):
-            if probability and self.grammar and (meaning := self.grammar.meaning(self.text_of_symbols(symbols))):
+            if probability and (meaning := self.grammar.meaning(self.text_of_symbols(symbols))):
                 yield FieldReading(probability * meaning.prior, symbols, meaning, begin, end)
+
+    def can_begin(self, symbols: Sequence[int]) -> bool:
+        """Return whether a reading that has the form can begin with some symbols."""
+        return self.grammar is None or self.grammar.can_begin(self.text_of_symbols(symbols))
 
     def saying(self, fields: Sequence[FieldReading]) -> "Transcript":
         """Return this reading of its fields."""
@@ -200,17 +217,23 @@ class Transcript:
         ]
         return replace(self, spans=spans, meanings=tuple(field.meaning for field in fields))
 
-    def can_begin(self, symbols: Sequence[int]) -> bool:
-        """Return whether a reading that has the form can begin with some symbols."""
-        return self.grammar is None or self.grammar.can_begin(self.text_of_symbols(symbols))
+    def alternatives(self, count: int) -> list[tuple[str, float]]:
+        """Return the most probable other texts, and the probability of each; spaces do not matter.
 
-    def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
-        """Return the most probable other texts, and the probability of each; spaces do not matter."""
+        If all of it is a field, they have its form.
+        """
         if not count:
-            return ()
-        own = tuple(self.signs)
-        others = [(symbols, share) for symbols, share in likeliest(self.columns) if symbols not in (own, ())]
-        return tuple((self.text_of_symbols(symbols), probability) for symbols, probability in others[:count])
+            return []
+        if len(self.meanings) == 1:
+            found = [(field.symbols, field.likelihood) for field in self.fields(0, len(self.output))]
+        else:
+            found = [(symbols, probability) for symbols, probability in likeliest(self.columns) if symbols]
+        others = [
+            (self.text_of_symbols(symbols), probability)
+            for symbols, probability in sorted(found, key=lambda each: -each[1])
+            if list(symbols) != self.signs
+        ]
+        return others[:count]
 
     @property
     def text(self) -> str:
