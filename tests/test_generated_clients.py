@@ -17,17 +17,22 @@ from typing import Any
 
 import pytest
 
-from support import ROOT, drawing, encode, number, tool, with_damaged_page
+from support import PRINTED, ROOT, assert_shown, blocks, drawing, encode, number, tool, with_damaged_page
 from support import document as document_of
 
 TYPESCRIPT = ROOT / "tests" / "typescript"
-ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # has ruff, which formats
+RECIPES = ROOT / "docs" / "recipes.md"
+ADDRESS = "http://127.0.0.1:8000"
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # with ruff, which formats what is generated
 pytestmark = pytest.mark.slow
 
 
-def run(folder: Path, *command: str) -> None:
-    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """Run a command; return what it prints."""
+    environment = {**os.environ, "PATH": PATH, **environment}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -167,15 +172,34 @@ def test_the_python_client_reads_problems(package, call, sent):
     assert (unknown.status, unknown.error) == (404, unknown.detail)
 
 
-def test_a_typescript_client_passes_the_type_checker_and_runs(document, pictures, url, tmp_path):
-    npm, node = tool("npm"), tool("node")
-    folder = tmp_path / "typescript"
-    shutil.copytree(TYPESCRIPT, folder)
+def test_the_recipe_for_python_prints_what_its_comment_says(package, url):
+    (program,) = blocks(RECIPES, "py")
+    path = str(Path(package.__file__).parents[1])
+    printed = run(ROOT, sys.executable, "-c", program.replace(ADDRESS, url), PYTHONPATH=path)
+    assert_shown("\n".join(PRINTED.findall(program)), printed)
+
+
+@pytest.fixture(scope="module")
+def typescript(document, url, tmp_path_factory) -> Path:
+    """A folder with the test's program and the recipe's, checked with the types of openapi-typescript, and built."""
+    npm = tool("npm")
+    folder = shutil.copytree(TYPESCRIPT, tmp_path_factory.mktemp("clients") / "typescript")
     (folder / "openapi.json").write_text(json.dumps(document))
+    (program,) = blocks(RECIPES, "ts")
+    (folder / "recipe.ts").write_text(program.replace(ADDRESS, url))
+    run(folder, *npm, "ci", "--no-audit", "--no-fund")
+    run(folder, *npm, "run", "types")
+    run(folder, *npm, "run", "build")
+    return folder / "build"
+
+
+def test_a_typescript_client_passes_the_type_checker_and_runs(typescript, pictures, url, tmp_path):
     files = [tmp_path / name for name in ("seven", "number", "pages")]
     for file in files:
         file.write_bytes(pictures[file.name])
-    run(folder, *npm, "ci", "--no-audit", "--no-fund")
-    run(folder, *npm, "run", "types")
-    run(folder, *npm, "run", "check")
-    run(folder, *node, "build/client.js", url, *map(str, files))
+    run(typescript, *tool("node", "client.js", url, *map(str, files)))
+
+
+def test_the_recipe_for_typescript_prints_what_its_comment_says(typescript):
+    shown = "\n".join(PRINTED.findall("".join(blocks(RECIPES, "ts"))))
+    assert_shown(shown, run(ROOT, *tool("node", str(typescript / "recipe.js"))))

@@ -10,7 +10,7 @@ type Problem = components["schemas"]["Problem"];
 const [baseUrl = "", ...files] = process.argv.slice(2);
 const [seven, number, pages] = await Promise.all(files.map((file) => readFile(file)));
 assert(seven && number && pages);
-const client = createClient<paths>({ baseUrl });
+const client = createClient<paths, "application/json" | "application/problem+json">({ baseUrl });
 const encoded = { image: seven.toString("base64") };
 
 // The types have strings for files: names stand for them, and `bodySerializer` returns what is sent.
@@ -79,7 +79,6 @@ const inputs: components["schemas"]["InferInput"][] = [
   { name: "picture", shape: [1], datatype: "BYTES", parameters: { content_type: "base64" }, data: [encoded.image] },
 ];
 const inference = answerOf(await client.POST("/v2/models/digits/infer", { body: { inputs, outputs: [{ name: "digit" }] } }));
-assert(typeof inference !== "string"); // tensors may also be binary
 assert.deepEqual(inference.outputs[0]?.data, [7]);
 const metadata = answerOf(await client.GET("/v2/models/digits"));
 assert.deepEqual([metadata.versions, metadata.inputs.length], [[version], 2]);
