@@ -2,13 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit
 PATCHES = 7  # along each side of a frame; as in `app.inference.occlusion`, which takes long to import
+Omitted = SkipJsonSchema[None]  # of fields that an answer leaves out, but that are never null in it
 Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
-    str | None, Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI.")
+    str | Omitted,
+    Field(description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as a data URI."),
 ]
 Model = Annotated[
     str,
@@ -17,6 +20,12 @@ Model = Annotated[
         "models read a digit, both, as in `1f0c2a9b7d3e+8d41b6e05c72`."
     ),
 ]
+
+
+class Complete(BaseModel):
+    """An answer that has all its fields, also those with a default."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class Box(BaseModel):
@@ -47,7 +56,7 @@ class Prediction(Classification):
     )
     model: Model
     frame: Frame = None
-    box: Box | None = Field(default=None, description="With ?frame=true: the digit's box in the upright picture.")
+    box: Box | Omitted = Field(default=None, description="With ?frame=true: the digit's box in the upright picture.")
 
 
 class Layer(BaseModel):
@@ -93,7 +102,7 @@ class Digit(Classification):
 
     legibility: Share = Field(description="Probability that it is a digit.")
     box: Box
-    frame: str | None = Field(
+    frame: str | Omitted = Field(
         default=None,
         description="With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on black, as a data URI.",
     )
@@ -137,10 +146,10 @@ class Line(BaseModel):
     box: Box
     digits: list[Digit] = Field(description="From left to right, at most 64.")
     marks: list[Mark] = Field(description="From left to right; none with ?marks=false.")
-    alternatives: list[Alternative] = Field(
-        default=[], description="With ?alternatives=3: other texts, without spaces, the most probable first."
+    alternatives: list[Alternative] | Omitted = Field(
+        default=None, description="With ?alternatives=3: other texts, without spaces, the most probable first."
     )
-    format: bool | None = Field(default=None, description="With ?format=amount: whether the line has that form.")
+    format: bool | Omitted = Field(default=None, description="With ?format=amount: whether the line has that form.")
     value: Value = None
 
 
@@ -158,27 +167,27 @@ class Written(BaseModel):
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
     lines: list[Line] = Field(description="From top to bottom.")
     value: Value = None
-    table: list[list[str]] | None = Field(
+    table: list[list[str]] | Omitted = Field(
         default=None,
         description="If the numbers stand in a grid: its rows, as the texts of their cells; empty where nothing is.",
     )
-    turn: int = Field(
-        default=0,
+    turn: int | Omitted = Field(
+        default=None,
         description="With ?rotate=auto: by how many degrees the picture was turned counter-clockwise to read it. "
         "Boxes are in pixels of the turned picture.",
     )
-    picture: str | None = Field(
+    picture: str | Omitted = Field(
         default=None,
         description="With ?picture=true: the picture, upright and turned as it was read, at most 1,600 pixels wide and "
         "high: a JPEG as a data URI.",
     )
-    size: Size | None = Field(
+    size: Size | Omitted = Field(
         default=None, description="With ?picture=true: the size of that picture in its file, to which boxes refer."
     )
 
 
 Characters = Annotated[
-    str | None, Field(description="With ?characters=0123456789%2B: the characters that may stand in the text.")
+    str | Omitted, Field(description="With ?characters=0123456789%2B: the characters that may stand in the text.")
 ]
 
 
@@ -208,10 +217,10 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong with this request, and what to do.")
     instance: str = Field(description="The path of the request.")
     request_id: str = Field(description="The id of the request, which is also in the X-Request-ID header and the log.")
-    error: str | None = Field(
+    error: str | Omitted = Field(
         default=None, description="Under /v2: the detail, where clients of the protocol expect it."
     )
-    reading: "Prediction | Text | Document | None" = Field(
+    reading: "Prediction | Text | Document | Omitted" = Field(
         default=None, description="The answer that is not sure enough."
     )
 
@@ -248,21 +257,28 @@ class Stored(BaseModel):
     stored: bool = Field(description="False if the picture is already stored with this label.")
 
 
-class Models(BaseModel):
+class ModelFile(BaseModel, extra="allow"):
+    """The version of a model, and the metadata of its file."""
+
+    __pydantic_extra__: dict[str, str]
+    version: str
+
+
+class Models(Complete):
     """The models of the service: one reads single digits, one reads lines, and one finds them on pages."""
 
-    digits: dict[str, str]
-    lines: dict[str, str]
-    pages: dict[str, str] | None = Field(default=None, description="Null if `DIGITS_PAGES_MODEL` is `none`.")
+    digits: ModelFile
+    lines: ModelFile
+    pages: ModelFile | None = Field(default=None, description="Null if `DIGITS_PAGES_MODEL` is `none`.")
 
 
-class Live(BaseModel):
+class Live(Complete):
     """The service runs."""
 
     status: Literal["ok"] = "ok"
 
 
-class Health(BaseModel):
+class Health(Complete):
     """The service is ready."""
 
     status: Literal["ok"] = "ok"

@@ -9,10 +9,11 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core.core_schema import WithDefaultSchema
 
-from app.web.answers import Problem
 from app.web.middleware import POLICY
+from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
 from app.web.tensors import InferRequest
 
 STYLE = """
@@ -60,11 +61,21 @@ def docs_policy(html: str) -> str:
     return POLICY.format(f" 'sha256-{digest}'")
 
 
+class WithoutDefaults(GenerateJsonSchema):
+    """Schemas without default values: openapi-typescript takes fields that have one for required."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        """Return the schema of a field that has a default value."""
+        return self.generate_inner(schema["schema"])
+
+
 def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the schemas that are in no route's signature."""
     if not app.openapi_schema:
         _, schemas = models_json_schema(
-            [(Problem, "serialization"), (InferRequest, "validation")], ref_template=REFERENCE
+            [(model, "validation") for model in (PictureForm, PicturesForm, EncodedPicture, InferRequest)],
+            ref_template=REFERENCE,
+            schema_generator=WithoutDefaults,
         )
         FastAPI.openapi(app)["components"]["schemas"] |= schemas["$defs"]
     return FastAPI.openapi(app)

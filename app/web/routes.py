@@ -15,32 +15,23 @@ from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
 from app.web.admission import unless_gone
 from app.web.parameters import DigitParameters, OfText, PictureParameters, TextParameters, sure
+from app.web.payloads import BINARY_FILE
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.web.readings import accept, page_count, read_one, read_pages, read_several, read_text
 from app.web.service import Service, Serving
-from app.web.uploads import FIELD, IMAGE, MAX_PICTURES, SEVERAL, Upload, Uploads
+from app.web.uploads import Upload, Uploads
 
 guarded = APIRouter()  # its endpoints require an API key if any are set
 unguarded = APIRouter()
 
 
-BINARY = {"schema": {"type": "string", "format": "binary"}}
-FORM = {"schema": {"type": "object", "required": [FIELD], "properties": {FIELD: BINARY["schema"]}}}
-ENCODED = {"type": "string", "contentEncoding": "base64", "description": "In base64, or as a data URI."}
-OBJECT = {
-    "schema": {"type": "object", "required": [IMAGE], "properties": {IMAGE: ENCODED}},
-    "example": {IMAGE: answers.PNG_EXAMPLE},
-}
+BINARY = {"schema": BINARY_FILE}
+FORM = {"schema": {"$ref": "#/components/schemas/PictureForm"}}
+OBJECT = {"schema": {"$ref": "#/components/schemas/EncodedPicture"}, "example": {"image": answers.PNG_EXAMPLE}}
 BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY, "application/json": OBJECT}
 BODY_RULES = "The format of the picture is detected from its content; the declared type of a raw body is ignored."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
-SEVERAL_FORM = {
-    "schema": {
-        "type": "object",
-        "required": [SEVERAL],
-        "properties": {SEVERAL: {"type": "array", "items": BINARY["schema"], "minItems": 1, "maxItems": MAX_PICTURES}},
-    }
-}
+SEVERAL_FORM = {"schema": {"$ref": "#/components/schemas/PicturesForm"}}
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
 OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, RequestValidationError}
 OF_PREDICT = OF_EXPLAIN | {errors.NotSure}

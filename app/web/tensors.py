@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, FailFast, Field
 
 from app.inference.classifier import CLASSES, PIXELS
-from app.web.answers import DIGITS_EXAMPLE, PREDICTION_EXAMPLE
+from app.web.answers import DIGITS_EXAMPLE, PREDICTION_EXAMPLE, Complete, Omitted
 
 NAME = "digits"
 OutputName = Literal["digit", "probabilities", "legibility"]
@@ -78,8 +78,8 @@ class OutputTensor(BaseModel):
     name: OutputName
     shape: list[int]
     datatype: Literal["INT64", "FP32"]
-    parameters: BinarySize | None = None
-    data: list[int] | list[float] | None = None
+    parameters: BinarySize | Omitted = None
+    data: list[int] | list[float] | Omitted = None
 
 
 class InferResponse(BaseModel):
@@ -87,7 +87,7 @@ class InferResponse(BaseModel):
 
     model_name: str = NAME
     model_version: str
-    id: str | None = Field(default=None, description="The id of the request.")
+    id: str | Omitted = Field(default=None, description="The id of the request.")
     outputs: list[OutputTensor]
 
 
@@ -99,45 +99,49 @@ class TensorMetadata(BaseModel):
     shape: list[int]
 
 
-class ModelMetadata(BaseModel):
+class ModelMetadata(Complete):
     """The metadata of the model. A request has one of its inputs."""
 
     name: str = NAME
     versions: list[str]
     platform: str = "onnxruntime_onnx"
-    inputs: list[TensorMetadata] = [
-        TensorMetadata(name="picture", datatype="BYTES", shape=[-1]),
-        TensorMetadata(name="pixels", datatype="FP32", shape=[-1, PIXELS]),
-    ]
-    outputs: list[TensorMetadata] = [
-        TensorMetadata(name="digit", datatype="INT64", shape=[-1]),
-        TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, CLASSES]),
-        TensorMetadata(name="legibility", datatype="FP32", shape=[-1]),
-    ]
+    inputs: list[TensorMetadata] = Field(
+        default=[
+            TensorMetadata(name="picture", datatype="BYTES", shape=[-1]),
+            TensorMetadata(name="pixels", datatype="FP32", shape=[-1, PIXELS]),
+        ]
+    )
+    outputs: list[TensorMetadata] = Field(
+        default=[
+            TensorMetadata(name="digit", datatype="INT64", shape=[-1]),
+            TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, CLASSES]),
+            TensorMetadata(name="legibility", datatype="FP32", shape=[-1]),
+        ]
+    )
 
 
-class ModelReady(BaseModel):
+class ModelReady(Complete):
     """The model is ready."""
 
     name: str = NAME
     ready: Literal[True] = True
 
 
-class ServerMetadata(BaseModel):
+class ServerMetadata(Complete):
     """The metadata of the service."""
 
     name: str = NAME
     version: str
-    extensions: list[str] = ["binary_tensor_data"]
+    extensions: list[str] = Field(default=["binary_tensor_data"])
 
 
-class ServerLive(BaseModel):
+class ServerLive(Complete):
     """The service is running."""
 
     live: Literal[True] = True
 
 
-class ServerReady(BaseModel):
+class ServerReady(Complete):
     """The service is ready."""
 
     ready: Literal[True] = True

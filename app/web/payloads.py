@@ -1,0 +1,28 @@
+"""Bodies of requests with pictures, as models for the OpenAPI document: generated clients have these classes."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from app.web.uploads import MAX_PICTURES
+
+BINARY_FILE = {"type": "string", "format": "binary"}  # generators of clients know this better than OpenAPI 3.1's own
+File = Annotated[bytes, WithJsonSchema(BINARY_FILE)]
+
+
+class PictureForm(BaseModel):
+    """A form with a picture."""
+
+    file: File
+
+
+class PicturesForm(BaseModel):
+    """A form with several pictures."""
+
+    files: list[File] = Field(min_length=1, max_length=MAX_PICTURES)
+
+
+class EncodedPicture(BaseModel):
+    """A picture in JSON."""
+
+    image: str = Field(description="In base64, or as a data URI.", json_schema_extra={"contentEncoding": "base64"})
