@@ -28,10 +28,10 @@ from written_pages import finished, sheet_of
 
 FROM = 200  # digits, in MNIST's order, that a field is written with, so that each digit is among them
 SLOPES = 0.3, 1.1  # how far slashes lean beyond the hand, from steep to flat
-HEIGHTS = 25, 80  # of digits, in pixels
-FELT, ONE_BIT = 0.4, 0.15  # shares of felt pens, and of scans in black and white
-# Between digits that are apart, close or touching, and how often; and beside marks.
-GAPS, GAP_SHARES = ((0.1, 0.4), (0.03, 0.15), (-0.06, 0.06)), (0.35, 0.35, 0.3)
+HEIGHTS = 35, 80  # of digits, in pixels
+FELT, ONE_BIT = 0.4, 0.1  # shares of felt pens, and of scans in black and white
+# Between digits that are apart or close, and how often; and beside marks.
+GAPS, GAP_SHARES = ((0.1, 0.4), (0.03, 0.15)), (0.6, 0.4)
 MARK_GAP = 0.12, 0.45
 FORMS = {"": 0.35, "line": 0.25, "lines": 0.2, "box": 0.2}  # what is printed on the paper, and how often
 GROUPS_AND_POINTS = (",", "."), (".", ","), ("", "."), ("", ",")
@@ -49,7 +49,7 @@ class Field(NamedTuple):
 
 
 class Clerk(Writer):
-    """A hand that also writes parentheses and apostrophes, and slashes of one slope."""
+    """A hand that also writes parentheses, and slashes of one slope."""
 
     def __init__(self, digits: Digits, rng: Generator) -> None:
         width = 1 / rng.uniform(9, 20)
@@ -82,7 +82,6 @@ def shapes(slope: float) -> Shapes:
     """Return the strokes of all marks, with slashes of a slope."""
     return MARKS | {
         "/": [((1.05, 1.05), (-0.2, 0.05), (-slope - 0.08, 0.08 - slope), (1.0, 1.35))],
-        "'": [((0.1, 0.15), (-0.15, 0.0), (-0.08, 0.0), (0.15, 0.25))],
         "(": [((0.3, 0.4), (-0.2, 0.0), *bow(-1))],
         ")": [((0.0, 0.1), (-0.2, 0.0), *bow(1))],
     }
@@ -114,7 +113,7 @@ def amount(rng: Generator, most: int = 6) -> Field:
 
 def thousands(rng: Generator) -> Field:
     """Choose a number of one or two groups and more, and in a third of them decimals."""
-    group, whole = str(rng.choice([",", ".", "'"], p=[0.4, 0.4, 0.2])), number(4, 8, rng)
+    group, whole = str(rng.choice([*",."])), number(4, 8, rng)
     text, value = grouped(whole, group), str(whole)
     if rng.random() < 2 / 3:
         return Field(text, value, "integer")
@@ -164,7 +163,7 @@ def printed(ink: Map, height: float, rng: Generator) -> Map:
     rows, columns = extent(ink, INKED)
     image = Image.fromarray(np.zeros(ink.shape, np.uint8))
     draw = ImageDraw.Draw(image)
-    base = rows.stop + rng.uniform(-0.15, 0.3) * height
+    base = rows.stop + rng.uniform(-0.05, 0.3) * height
     apart = rng.uniform(1.2, 1.8) * height
     if kind == "box":
         left, top, right, bottom = (rng.uniform((0.1, 0, 0.1, 0), 0.5) * height).astype(int).tolist()
@@ -181,7 +180,7 @@ def scan(form: Map, ink: Map, height: float, rng: Generator) -> bytes:
     sheet = sheet_of(form, ink, rng)
     tilted = sheet.rotate(rng.uniform(-2, 2), Image.Resampling.BICUBIC, fillcolor=sheet.getpixel((0, 0)))
     blur = 0.4 + 0.014 * height
-    image = finished(np.asarray(tilted, np.float32), daylight(ink.shape, 0, rng), blur, 10, rng)
+    image = finished(np.asarray(tilted, np.float32), daylight(ink.shape, 0, rng), blur, 6, rng)
     return one_bit(image, rng) if rng.random() < ONE_BIT else jpeg(image)
 
 
@@ -201,7 +200,7 @@ def write_field(kind: str, digits: Digits, seed: int, index: int) -> tuple[Field
     above, below, before, after = (rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height).astype(int)
     ink = np.pad(scaled(text, height / HEIGHT), ((above, below), (before, after)))
     form = printed(ink, height, rng)
-    pressure = np.float32(rng.uniform(0.45, 1)) + np.float32(0.12) * clouds(ink.shape, height / 2, rng)
+    pressure = np.float32(rng.uniform(0.65, 1)) + np.float32(0.12) * clouds(ink.shape, height / 2, rng)
     return field, scan(form, ink * pressure.clip(0.3, 1), height, rng)
 
 

@@ -98,11 +98,13 @@ class Transcript:
         """How much speaks for what is read: n (g² - threshold).
 
         There are n digits and marks, and g is the geometric mean of their probabilities. So one more counts for a text
-        if it is likely enough, and against it otherwise.
+        if it is likely enough, and against it otherwise. A text with the form of its field is preferred to any other.
         """
         count = len(self.signs)
         score = count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
-        return max(LEAST, self.prior * score) if self.meanings else self.prior * score
+        if self.grammar is None:
+            return score
+        return max(LEAST, self.prior * score) if self.has_form else LEAST * self.prior * score
 
     def without_marks_of_words(self) -> "Transcript":
         """Count marks beside words, such as commas, as something else too: all that are not part of a number."""
