@@ -22,6 +22,7 @@ from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
 from app.inference.decoders import Busy, Interrupted
+from app.inference.field import Field
 from app.inference.reader import Reader
 from app.preprocess.errors import attempt
 from app.settings import Settings
@@ -184,7 +185,7 @@ def test_a_part_has_a_file_of_its_own_whatever_the_paths_contain(destination):
 
 def test_results_are_named_as_in_earlier_versions(destination):
     assert destination.prefix == "digit-1f0c2a9b7d3e-"
-    others = replace(destination, kind="text", characters="+0123456789")
+    others = replace(destination, kind="text", field=Field(characters="+0123456789"))
     assert others.prefix == "text-of-5119a736a12c0374-1f0c2a9b7d3e-"
 
 

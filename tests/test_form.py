@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from app.inference.ctc import BLANK
+from app.inference.field import Field
 from app.inference.form import Form
 
 METADATA = {
@@ -90,7 +91,7 @@ def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(form):
 def test_what_is_not_wanted_counts_as_something_else(characters, kept, form):
     output = np.random.default_rng(0).dirichlet(np.ones(form.classes), 5).astype(np.float32)
     before = output.copy()
-    found = form.only(output, characters)
+    found = form.only(output, Field(characters=characters).signs(form))
     np.testing.assert_array_equal(output, before)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-6)
     wanted = [BLANK, form.gap, *map(form.class_of, kept)]

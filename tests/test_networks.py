@@ -12,6 +12,7 @@ import pytest
 
 from app.inference.classifier import Classifier, ModelError
 from app.inference.decoder import Limits, limited
+from app.inference.field import Field
 from app.inference.form import Form
 from app.inference.lines import LineNetwork
 from app.inference.text import read_text
@@ -131,7 +132,7 @@ def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network,
     sheet = np.full((48, 240), 255, np.uint8)
     for top, bottom, left, right in BARS:
         sheet[top:bottom, left:right] = 20
-    found = read_text(encode(sheet), tiny_network, characters=characters)
+    found = read_text(encode(sheet), tiny_network, field=Field(characters=characters))
     assert found.text == text
     assert len(found.lines) == bool(text)
     for line in found.lines:

@@ -22,6 +22,7 @@ from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA
 from app.bulk.source import Part
 from app.bulk.storage import Place
+from app.inference.field import ANYTHING, Field
 from app.spreadsheet import line_of
 from app.web.answers import LEGIBLE
 
@@ -38,20 +39,20 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all of one `model`, as in the answers, and one set of characters."""
+    """A folder of results: digits or texts, all of one `model`, as in the answers, and of one field."""
 
     place: Place
     kind: Literal["digit", "text"]
     model: str
-    characters: str | None = None
+    field: Field = ANYTHING
 
     @property
     def prefix(self) -> str:
         """Prefix of the file names."""
-        if self.characters is None:
+        if self.field == ANYTHING:
             return f"{self.kind}-{self.model}-"
-        characters = "\n".join(sorted({*self.characters}))
-        return f"{self.kind}-of-{digest_of(characters)}-{self.model}-"
+        said = *sorted({*(self.field.characters or "")}), self.field.format, self.field.date
+        return f"{self.kind}-of-{digest_of(chr(10).join(filter(None, said)))}-{self.model}-"
 
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""
@@ -62,8 +63,8 @@ class Destination:
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
-                    f"{self.place} holds {name}, which is not a result of this model with these values of --read and "
-                    "--characters. Choose another folder."
+                    f"{self.place} holds {name}, which is not a result of this model with these values of --read, "
+                    "--characters, --format and --date. Choose another folder."
                 )
 
     def paths(self) -> set[str]:

@@ -20,6 +20,8 @@ LINE = pa.struct(
         ("box", BOX),
         ("digits", pa.list_(pa.struct([*DIGIT, ("box", BOX)]))),
         ("marks", pa.list_(pa.struct([("mark", pa.string()), ("box", BOX)]))),
+        ("format", pa.bool_()),
+        ("value", pa.string()),
     ]
 )
 SCHEMA = pa.schema(
@@ -34,6 +36,7 @@ SCHEMA = pa.schema(
         ("error", pa.struct([("type", pa.string()), ("detail", pa.string())])),
         ("page", pa.int32()),
         ("pages", pa.int32()),
+        ("value", pa.string()),
     ]
 )
 UNREADABLE = "unreadable-file"

@@ -83,7 +83,7 @@ class Worker:
                 if isinstance(outcome, Exception) and is_fault(outcome):
                     self.log(picture.path, outcome)
                 else:
-                    cells = cells_of(outcome, self.destination.model, self.destination.characters)
+                    cells = cells_of(outcome, self.destination.model, self.destination.field.characters)
                     named = {"path": picture.path, "key": picture.key, "page": picture.page, "pages": picture.pages}
                     rows.append(named | cells)
                 if rows and time.monotonic() - written >= self.seconds:
@@ -130,7 +130,7 @@ class Worker:
     async def texts(self, batch: list[Entry]) -> AsyncIterator[Finished]:
         """Read the text in each picture, or yield the error."""
         for picture in batch:
-            read = partial(self.reader.read_text, characters=self.destination.characters, page=picture.page)
+            read = partial(self.reader.read_text, field=self.destination.field, page=picture.page)
             yield picture, await outcome_of(read, picture.data)
 
     def log(self, path: str, error: Exception) -> None:

@@ -12,7 +12,7 @@ from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import place_of
 from app.cli.answers import InvalidOption
 from app.cli.messages import say
-from app.inference.characters import UnreadableCharacters, require_requestable
+from app.inference.field import Field, InvalidField
 from app.inference.networks import Networks
 from app.settings import Settings, usable_cores
 from app.web.answers import LEGIBLE
@@ -25,7 +25,7 @@ def read_all(
     destination: str,
     settings: Settings,
     is_text: bool,
-    characters: str | None,
+    field: Field,
     column: str | None,
     key: str | None,
     rows_per_file: int,
@@ -41,11 +41,11 @@ def read_all(
     pictures = Table(place, most, column, key) if column else Files(place, most)
     networks = Networks.load(*settings.files, settings.second_opinion)
     try:
-        require_requestable(characters, networks.lines.form)
-    except UnreadableCharacters as error:
+        field.require_possible(networks.lines.form)
+    except InvalidField as error:
         raise InvalidOption(str(error)) from error
     model = networks.text_model if is_text else networks.digit_model
-    results = Destination(place_of(destination), "text" if is_text else "digit", model, characters)
+    results = Destination(place_of(destination), "text" if is_text else "digit", model, field)
     if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
         raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
     if not address:  # the nodes of a cluster have files of their own

@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal, TypeVar
@@ -14,6 +15,7 @@ from pydantic_core import from_json
 
 from app.cli.answers import InvalidOption, NoService, Unanswered
 from app.cli.connection import no_certificates, not_connected, reason, unknown, wrong_address
+from app.inference.field import ANYTHING, Field
 from app.web.answers import Health, Prediction, Text
 
 Content = TypeVar("Content", bound=BaseModel)
@@ -67,16 +69,20 @@ class Service:
     def read(
         self,
         data: bytes,
-        length: int | None = None,
+        field: Field = ANYTHING,
         marks: bool = True,
         page: int | None = None,
-        characters: str | None = None,
         rotate: Literal["none", "auto"] = "none",
+        alternatives: int = 0,
     ) -> Text:
         """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
-        given = {"length": length, "page": page, "characters": characters}
-        changed = {"marks": None if marks else "false", "rotate": None if rotate == "none" else rotate}
-        return self.content(self.post_until_served(path_with("read", **given, **changed), data), Text)
+        changed = {
+            "marks": None if marks else "false",
+            "rotate": None if rotate == "none" else rotate,
+            "alternatives": alternatives or None,
+        }
+        path = path_with("read", page=page, **asdict(field), **changed)
+        return self.content(self.post_until_served(path, data), Text)
 
     def content(self, response: httpx2.Response, model: type[Content]) -> Content:
         """Return the content of a successful response.

@@ -125,10 +125,11 @@ def read(
     """
     from app.cli.output import Output
     from app.cli.pictures import all_pages
+    from app.inference.field import Field
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
-        ask = partial(reader.read, length=length, marks=marks, characters=characters, rotate=rotate)
+        ask = partial(reader.read, field=Field(length, characters), marks=marks, rotate=rotate)
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise typer.Exit(failed > 0)
 
@@ -200,8 +201,10 @@ def bulk(
     with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
         try:
             from app.cli.bulk import read_all
+            from app.inference.field import Field
 
-            read_all(source, destination, settings, read, characters, column, key, rows_per_file, workers, address, csv)
+            field = Field(characters=characters)
+            read_all(source, destination, settings, read, field, column, key, rows_per_file, workers, address, csv)
         except ModuleNotFoundError as error:
             say(f"This needs {error.name}, which the extra `{extra}` installs: pip install '.[{extra}]'", err=True)
             raise typer.Exit(1) from error

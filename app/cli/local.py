@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from app.cli.answers import InvalidOption, Unanswered
-from app.inference.characters import UnreadableCharacters, require_requestable
+from app.inference.field import ANYTHING, Field, InvalidField
 from app.inference.networks import Networks
 from app.inference.reading import NotADigit
 from app.inference.text import TURNS, ImpossibleLength
@@ -33,23 +33,23 @@ class Local:
     def read(
         self,
         data: bytes,
-        length: int | None = None,
+        field: Field = ANYTHING,
         marks: bool = True,
         page: int | None = None,
-        characters: str | None = None,
         rotate: Literal["none", "auto"] = "none",
+        alternatives: int = 0,
     ) -> Text:
         """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
-        options = {"length": length, "page": page, "characters": characters, "turns": TURNS[rotate]}
+        options = {"field": field, "page": page, "turns": TURNS[rotate], "alternatives": alternatives}
         try:
-            require_requestable(characters, self.networks.lines.form)
+            field.require_possible(self.networks.lines.form)
             text = self.networks.read_text(data, self.settings.max_pixels, **options)
-        except UnreadableCharacters as error:
+        except InvalidField as error:
             raise InvalidOption(str(error)) from error
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
         shown = text if marks else text.digits_only()
-        return conversion.text_of(shown, self.networks.text_model, with_frames=False, characters=characters)
+        return conversion.text_of(shown, self.networks.text_model, with_frames=False, characters=field.characters)
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""

@@ -4,7 +4,8 @@ Arrays of probabilities are (T, C): a row for each column of a strip. Class 0 is
 column; it stands for its classes without repetitions and then without blanks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from itertools import groupby
 
 import numpy as np
@@ -18,6 +19,7 @@ Probabilities = NDArray[np.floating]
 Path = list[int]
 Span = tuple[int, int, int]  # a symbol, and its first and last column
 Spans = list[Span]
+Symbols = tuple[int, ...]
 
 
 def best_path(probabilities: Probabilities) -> Path:
@@ -67,20 +69,28 @@ def spans_of(path: Path) -> Spans:
     return [span for span in spans if span[0] != BLANK]
 
 
-def symbols_of(path: Path) -> tuple[int, ...]:
+def symbols_of(path: Path) -> Symbols:
     """Return the symbols of a path."""
     return tuple(symbol for symbol, _, _ in spans_of(path))
 
 
-def likeliest(probabilities: Probabilities, count: int) -> list[tuple[tuple[int, ...], float]]:
+def anything(_: Symbols) -> bool:
+    """Allow all symbols."""
+    return True
+
+
+def likeliest(
+    probabilities: Probabilities, can_begin: Callable[[Symbols], bool] = anything
+) -> list[tuple[Symbols, float]]:
     """Return the most probable sequences of symbols and their probabilities, which add up those of many paths.
 
     A search over prefixes (Graves & Jaitly 2014) that keeps the BEAM best ones; for each, the probability that the
-    paths so far end in a blank, and that they end in its last symbol.
+    paths so far end in a blank, and that they end in its last symbol. Prefixes that cannot be completed are dropped.
     """
-    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
+    kept: dict[Symbols, tuple[float, float]] = {(): (1.0, 0.0)}
+    is_possible = cache(can_begin)
     for column in probabilities.tolist():
-        found: dict[tuple[int, ...], list[float]] = {}
+        found: dict[Symbols, list[float]] = {}
         likely = [symbol for symbol, share in enumerate(column) if symbol and share >= MIN_PROBABILITY]
         for prefix, (blank, ink) in kept.items():
             same = found.setdefault(prefix, [0.0, 0.0])
@@ -88,22 +98,69 @@ def likeliest(probabilities: Probabilities, count: int) -> list[tuple[tuple[int,
             if prefix:
                 same[1] += ink * column[prefix[-1]]
             for symbol in likely:
-                before = blank if prefix[-1:] == (symbol,) else blank + ink
-                found.setdefault((*prefix, symbol), [0.0, 0.0])[1] += before * column[symbol]
+                longer = (*prefix, symbol)
+                if is_possible(longer):
+                    before = blank if prefix[-1:] == (symbol,) else blank + ink
+                    found.setdefault(longer, [0.0, 0.0])[1] += before * column[symbol]
         best = sorted(found.items(), key=lambda item: -sum(item[1]))[:BEAM]
         kept = {prefix: (blank, ink) for prefix, (blank, ink) in best}
-    return [(prefix, blank + ink) for prefix, (blank, ink) in kept.items()][:count]
+    return [(prefix, blank + ink) for prefix, (blank, ink) in kept.items()]
 
 
-def log_probability(probabilities: Probabilities, symbols: list[int]) -> float:
+def log_probability(probabilities: Probabilities, symbols: Sequence[int]) -> float:
     """Return the log-probability of symbols, over all paths that stand for them: the forward algorithm."""
-    states = np.zeros(2 * len(symbols) + 1, np.int64)  # a blank before, between and after the symbols
-    states[1::2] = symbols
-    logs = np.log(np.maximum(probabilities[:, states], TINY).astype(np.float64))
-    is_closed = (states == BLANK) | (states == np.roll(states, 2))  # needs a blank before it, or is one
-    reached = np.where(np.arange(len(states)) < 2, logs[0], -np.inf)
-    ways = np.full((3, len(states)), -np.inf)  # from the same state, the one before it, and the one before that
+    states = with_blanks(symbols)
+    logs = log_of(probabilities, states)
+    reached = first_of(logs)
     for column in logs[1:]:
-        ways[0], ways[1, 1:], ways[2, 2:] = reached, reached[:-1], np.where(is_closed[2:], -np.inf, reached[:-2])
-        reached = np.logaddexp.reduce(ways) + column
+        reached = np.logaddexp.reduce(ways_to(reached, states)) + column
     return float(np.logaddexp.reduce(reached[-2:]))
+
+
+def spans_along(probabilities: Probabilities, symbols: Sequence[int]) -> Spans:
+    """Return where each symbol lies on the most probable path that stands for them: Viterbi's algorithm."""
+    states = with_blanks(symbols)
+    logs = log_of(probabilities, states)
+    reached = first_of(logs)
+    steps = []  # for each column and state, by how many states the best path came forward
+    for column in logs[1:]:
+        ways = ways_to(reached, states)
+        steps.append(ways.argmax(axis=0))
+        reached = ways.max(axis=0) + column
+    state = len(states) - 1
+    if state and reached[-2] > reached[-1]:
+        state -= 1
+    passed = [state]
+    for step in reversed(steps):
+        state -= int(step[state])
+        passed.append(state)
+    columns = np.array(passed[::-1])
+    places = [np.flatnonzero(columns == 2 * number + 1) for number in range(len(symbols))]
+    return [(symbol, int(place[0]), int(place[-1])) for symbol, place in zip(symbols, places, strict=True)]
+
+
+def with_blanks(symbols: Sequence[int]) -> NDArray[np.int64]:
+    """Return the states of paths that stand for symbols: a blank before, between and after them."""
+    states = np.full(2 * len(symbols) + 1, BLANK)
+    states[1::2] = symbols
+    return states
+
+
+def log_of(probabilities: Probabilities, states: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the log-probability (T, S) of each state in each column."""
+    return np.log(np.maximum(probabilities[:, states], TINY).astype(np.float64))
+
+
+def first_of(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-probabilities of the states in the first column: a path begins in one of the first two."""
+    return np.where(np.arange(logs.shape[1]) < 2, logs[0], -np.inf)
+
+
+def ways_to(reached: NDArray[np.float64], states: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the log-probabilities (3, S) of paths that stay in a state, come from the one before, or skip a blank."""
+    needs_blank = (states == BLANK) | (states == np.roll(states, 2))  # before it, or is one
+    ways = np.full((3, len(states)), -np.inf)
+    ways[0] = reached
+    ways[1, 1:] = reached[:-1]
+    ways[2, 2:] = np.where(needs_blank[2:], -np.inf, reached[:-2])
+    return ways

@@ -118,9 +118,9 @@ class Form:
         odds = self.confidence_scale * log_odds_of(probability) + self.confidence_offset
         return 1 / (1 + math.exp(-odds))
 
-    def only(self, output: NDArray[np.float32], characters: str | None) -> NDArray[np.float32]:
-        """Count all characters but these, by default digits and marks, and the gap as something else, in (T, C)."""
-        allowed = {BLANK, self.gap, self.other, *map(self.class_of, characters or DIGITS + self.marks)}
+    def only(self, output: NDArray[np.float32], characters: str) -> NDArray[np.float32]:
+        """Count all characters but these and the gap as something else, in (T, C)."""
+        allowed = {BLANK, self.gap, self.other, *map(self.class_of, characters)}
         others = [symbol for symbol in range(self.classes) if symbol not in allowed]
         return moved(output, others, self.other)
 

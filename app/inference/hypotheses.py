@@ -3,15 +3,17 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate, islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.ctc import BLANK, best_path, best_path_with, spans_of
+from app.inference.field import ANYTHING, Field
 from app.inference.lines import LineNetwork
 from app.inference.pages import PageNetwork
-from app.inference.transcript import Transcript
+from app.inference.transcript import LEAST, FieldReading, Transcript
 from app.preprocess.decode import Picture
 from app.preprocess.errors import MAX_DIGITS, TooMuchWriting
 from app.preprocess.lines import ELONGATED, Line, in_rows, joined
@@ -40,17 +42,14 @@ class LineReader:
     ----------
     network : LineNetwork
         The line network.
-    length : int, optional
-        Number of digits in the whole picture, if known.
-    characters : str, optional
-        The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
+    field : Field
+        What may be written.
     allow : callable
         Called with the width of all strips of a page, in pixels, before they are read; it may raise an exception.
     """
 
     network: LineNetwork
-    length: int | None = None
-    characters: str | None = None
+    field: Field = ANYTHING
     allow: Callable[[float], None] = allow_any
 
     def read(self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]) -> dict[int, list[Hypothesis]]:
@@ -132,11 +131,11 @@ class LineReader:
         twice = (1 + WIDER) * width
         has_room = twice <= MAX_WIDTH
         self.allow(twice if has_room else width)
-        if self.length is None or not rows:
+        if self.field.length is None or not rows:
             read = [tuple(self.line(sheet, line, len(rows) > 1, has_room) for line in row) for row in rows]
         else:
             strips = [sheet.strip(line, self.network.form.height) for row in rows for line in row]
-            found = iter(self.several(strips, self.length))
+            found = iter(self.several(strips, self.field.length))
             read = [tuple(islice(found, len(row))) for row in rows]
         if any(sum(line.digits for line in row) > MAX_DIGITS for row in read):
             raise TooMuchWriting
@@ -163,33 +162,73 @@ class LineReader:
 
     def strip(self, strip: Strip) -> Transcript | None:
         """Read a strip; return None if no reading has the length."""
-        if self.length is None:
+        if self.field.length is None:
             return self.one(strip)
-        return next(iter(self.several([strip], self.length)), None)
+        return next(iter(self.several([strip], self.field.length)), None)
 
     def one(self, strip: Strip, is_of_page: bool = False) -> Transcript:
         """Read a strip, of any length."""
         output = self.output(strip)
         line = Transcript(strip, output, self.network.form, spans_of(best_path(output)), is_of_page)
-        if self.characters is None:
+        if self.field.characters is None:
             line = line.without_marks_of_words()
-        return line if line.score > 0 else replace(line, spans=[])
+        if line.score <= 0:
+            return replace(line, spans=[])
+        return line.of_form(self.field.grammar) if self.field.grammar else line
 
     def several(self, strips: Sequence[Strip], length: int) -> list[Transcript]:
-        """Read strips that have so many digits together; return [] if no reading has."""
+        """Read strips that have so many digits together, and the form if possible; return [] if none has."""
         form = self.network.form
         outputs = [self.output(strip) for strip in strips]
+        if self.field.grammar:
+            lines = [
+                Transcript(*each, form, [], grammar=self.field.grammar) for each in zip(strips, outputs, strict=True)
+            ]
+            if found := of_length(lines, length):
+                return found
         blank = np.eye(1, form.classes, BLANK)
         columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
         path = best_path_with(columns, form.digits, length)
         ends = accumulate((len(output) + 1 for output in outputs), initial=0)
         paths = [path[begin : end - 1] for begin, end in pairwise(ends)] if path else []
         parts = zip(strips, outputs, paths, strict=bool(path))
-        return [Transcript(strip, output, form, spans_of(own)) for strip, output, own in parts]
+        return [
+            Transcript(strip, output, form, spans_of(own), grammar=self.field.grammar) for strip, output, own in parts
+        ]
+
+    @cached_property
+    def signs(self) -> str:
+        """The digits and signs that may stand in the text."""
+        return self.field.signs(self.network.form)
 
     def output(self, strip: Strip) -> NDArray[np.float32]:
         """Compute the probabilities of the characters that may stand in a strip."""
-        return self.network.form.only(self.network(strip.pixels), self.characters)
+        return self.network.form.only(self.network(strip.pixels), self.signs)
+
+
+def of_length(lines: Sequence[Transcript], length: int) -> list[Transcript]:
+    """Return the most probable readings of lines that have so many digits together; [] if there are none.
+
+    A line has the form of the field, or is empty.
+    """
+    best: dict[int, tuple[float, list[list[FieldReading]]]] = {0: (1.0, [])}
+    for line in lines:
+        readings = [(line.confidence, list[FieldReading](), 0)]
+        for field in line.fields(0, len(line.output)):
+            readings.append((field.likelihood, [field], sum(symbol in line.form.digits for symbol in field.symbols)))
+        longer = dict[int, tuple[float, list[list[FieldReading]]]]()
+        for digits, (before, read) in best.items():
+            for likelihood, fields, more in readings:
+                total, share = digits + more, before * likelihood
+                if total <= length and share > longer.get(total, (0.0, []))[0]:
+                    longer[total] = share, [*read, fields]
+        best = longer
+    likelihood, found = best.get(length, (0.0, []))
+    return (
+        [line.saying(fields) for line, fields in zip(lines, found, strict=True)]
+        if lines[0].form.calibrated(likelihood) >= LEAST
+        else []
+    )
 
 
 def shape_of(lines: Sequence[Line]) -> float:
@@ -208,7 +247,7 @@ def upright(scores: Mapping[int, float]) -> int:
 def is_sure(found: Sequence[Hypothesis]) -> bool:
     """Return whether further ways to read a picture are unlikely to be better: one is sure, or several agree."""
     best = max(found, key=score, default=())
-    if not signs_in(best):
+    if not signs_in(best) or not all(line.has_form for row in best for line in row):
         return False
     doubts = [1 - certainty(each) * emptiness(each) for each in found if signs_in(each) == signs_in(best)]
     return agreement(best, found) * (1 - math.prod(doubts)) >= SURE

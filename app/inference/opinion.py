@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier, ModelError, log_odds_of
 from app.inference.ctc import BLANK, TINY
+from app.inference.form import DIGITS
 from app.inference.lines import LineNetwork
 from app.preprocess.decode import Picture
 from app.preprocess.maps import Box
@@ -115,7 +116,7 @@ class SecondOpinion:
 def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
     """Show the line network a digit with its box in a picture, and what is around it."""
     form = network.form
-    output = form.only(network(strip_around(picture, box, form.height).pixels, PADDING), None)
+    output = form.only(network(strip_around(picture, box, form.height).pixels, PADDING), DIGITS + form.marks)
     columns: NDArray[np.float64] = output.astype(np.float64)
     digits, others = columns[:, form.digits], 1 - columns[:, form.digits].sum(axis=1)
     several = 1 - others.prod() - digit_probabilities(digits, others).sum()

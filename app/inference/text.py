@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.inference.ctc import TINY
+from app.inference.field import ANYTHING, Field
 from app.inference.form import Form
 from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, allow_any, certainty, score, upright
 from app.inference.lines import LineNetwork
@@ -87,6 +88,10 @@ class TextLine(NamedTuple):
         What it consists of, at least one of both.
     alternatives : tuple
         The most probable other texts with their probabilities, if requested.
+    has_form : bool or None
+        Whether it has the form of its field, if that has one.
+    value : str or None
+        What it means in that form; several values are separated by spaces.
     """
 
     text: str
@@ -95,6 +100,8 @@ class TextLine(NamedTuple):
     digits: tuple[Digit, ...]
     marks: tuple[Mark, ...]
     alternatives: tuple[tuple[str, float], ...] = ()
+    has_form: bool | None = None
+    value: str | None = None
 
 
 class Text(NamedTuple):
@@ -129,6 +136,17 @@ class Text(NamedTuple):
         """The lines, joined by newlines."""
         return "\n".join(line.text for line in self.lines)
 
+    @property
+    def has_form(self) -> bool | None:
+        """Whether all lines have the form of the field; None if it has none."""
+        forms = [line.has_form for line in self.lines]
+        return None if None in forms else all(forms)
+
+    @property
+    def value(self) -> str | None:
+        """What the lines mean in that form, joined by newlines; None if there are none, or one does not have it."""
+        return "\n".join(line.value or "" for line in self.lines) if self.lines and self.has_form else None
+
     def digits_only(self) -> "Text":
         """Return the text without marks and spaces, and without the lines that have no digits."""
         lines = tuple(
@@ -145,11 +163,10 @@ def read_text(
     network: LineNetwork,
     pages: PageNetwork | None = None,
     max_pixels: int = MAX_PIXELS,
-    length: int | None = None,
+    field: Field = ANYTHING,
     page: int | None = None,
     turns: Sequence[int] = (0,),
     alternatives: int = 0,
-    characters: str | None = None,
     with_picture: bool = False,
     allow: Callable[[float], None] = allow_any,
 ) -> Text:
@@ -165,15 +182,13 @@ def read_text(
         The network that finds the lines of a page. Without it, a picture is read as one line.
     max_pixels, page
         As for `open_image`.
-    length : int, optional
-        Number of digits, if known.
+    field : Field
+        What may be written.
     turns : sequence of int
         By how many degrees the picture may have to be turned, counter-clockwise. The first one is the answer unless
         clearly more speaks for another.
     alternatives : int
         Number of other texts to return for each line.
-    characters : str, optional
-        The digits and signs that may stand in the text, of `Form.signs`; by default digits and marks.
     with_picture : bool
         Whether to return the picture, turned as it was read.
     allow : callable
@@ -188,15 +203,15 @@ def read_text(
     watch = Stopwatch()
     picture = decoded(data, max_pixels, page)
     watch.end("decode")
-    reader = LineReader(network, length, characters, allow)
+    reader = LineReader(network, field, allow)
     found = reader.read(picture, pages, turns)
-    if not any(found.values()) and length is None:
+    if not any(found.values()) and field.length is None:
         raise TooMuchWriting
     turn = upright({turn: max(map(score, each), default=0.0) for turn, each in found.items()})
     text = text_of(found[turn], network.form, alternatives)
-    if length is not None and not text.lines:
+    if field.length is not None and not text.lines:
         raise ImpossibleLength(
-            f"The picture cannot be read with a length of {length}: leave the length out, or correct it."
+            f"The picture cannot be read with a length of {field.length}: leave the length out, or correct it."
         )
     watch.end("inference")
     text = text._replace(turn=turn)
@@ -241,7 +256,15 @@ def line_of(row: Row, form: Form, alternatives: int, agreed: float) -> TextLine:
     confidence = form.calibrated(probability)
     left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
     others = [(other, min(1.0, left * share)) for other, share in alternatives_of(row, alternatives)]
-    return TextLine(" ".join(line.text for line in row if line.text), confidence, around, digits, marks, tuple(others))
+    text = " ".join(line.text for line in row if line.text)
+    read = TextLine(text, confidence, around, digits, marks, tuple(others))
+    if all(line.grammar is None for line in row):
+        return read
+    has_form = all(line.has_form for line in row)
+    return read._replace(
+        has_form=has_form,
+        value=" ".join(meaning.value for line in row for meaning in line.meanings) if has_form else None,
+    )
 
 
 def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:

@@ -1,23 +1,36 @@
 """Strip and the line network's output for it → what is written, how certain that is, and where each symbol lies."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.inference.ctc import BLANK, Span, Spans, likeliest, log_probability
+from app.inference.ctc import BLANK, Span, Spans, Symbols, likeliest, log_probability, spans_along
 from app.inference.form import Form, moved
+from app.inference.forms import Grammar, Meaning
 from app.preprocess.maps import Box, Map
 from app.preprocess.strips import Strip
 
 REACH = 0.75  # maximum distance of a symbol's ink from its columns, in heights of the strip
 GAP = 0.9  # width of a space, in digit heights
 GAP_PROBABILITY = 0.1  # of a column between two signs, from which there is a space between them
+LEAST = 0.05  # probability of a reading that has the form of the field
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
+
+
+class FieldReading(NamedTuple):
+    """A reading of some columns that has the form of a field, how likely it is, and what it means."""
+
+    likelihood: float
+    symbols: Symbols
+    meaning: Meaning
+    begin: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,10 @@ class Transcript:
         Whether the strip is a row of a page, or a part of one; otherwise, it is all of a picture.
     agreed : float
         The share of what speaks for this reading and for others of the same line that speaks for this one.
+    grammar : Grammar, optional
+        The form of its field.
+    meanings : tuple of Meaning
+        What its words, or all of them together, mean in that form; none if they do not have it.
     """
 
     strip: Strip
@@ -46,6 +63,8 @@ class Transcript:
     spans: Spans
     is_of_page: bool = False
     agreed: float = 1.0
+    grammar: Grammar | None = None
+    meanings: tuple[Meaning, ...] = ()
 
     @property
     def signs(self) -> list[int]:
@@ -59,8 +78,20 @@ class Transcript:
 
     @property
     def certainty(self) -> float:
-        """The probability that this is written, judging by this reading and others of the same line."""
-        return self.agreed * self.confidence
+        """The probability that this is written and meant, judging by this reading and others of the same line."""
+        meant = math.prod(meaning.share for meaning in self.meanings)
+        likely = self.prior * self.confidence
+        return self.agreed * meant * likely / (likely + 1 - self.confidence)
+
+    @property
+    def prior(self) -> float:
+        """How likely texts like this one are in its field."""
+        return math.prod(meaning.prior for meaning in self.meanings) if self.has_form else LEAST
+
+    @property
+    def has_form(self) -> bool:
+        """Whether it has the form of its field, if that has one."""
+        return self.grammar is None or bool(self.meanings)
 
     @property
     def score(self) -> float:
@@ -70,7 +101,8 @@ class Transcript:
         if it is likely enough, and against it otherwise.
         """
         count = len(self.signs)
-        return count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
+        score = count * (self.confidence ** (2 / count) - self.form.threshold) if count else 0.0
+        return max(LEAST, self.prior * score) if self.meanings else self.prior * score
 
     def without_marks_of_words(self) -> "Transcript":
         """Count marks beside words, such as commas, as something else too: all that are not part of a number."""
@@ -89,8 +121,11 @@ class Transcript:
         """The digits and marks without spaces between them, from left to right.
 
         There is a space where something else separates, and where a gap is about as wide as the digits are high. In a
-        row of a page, where columns may be close, there is also one where the network sees a gap.
+        row of a page, where columns may be close, there is also one where the network sees a gap. Within a number that
+        has a form, there is none.
         """
+        if self.grammar and len(self.meanings) == 1 and not self.grammar.is_spaced:
+            return [[span for span in self.spans if self.form.is_sign(span[0])]]
         boxes = self.boxes
         heights = [boxes[span].bottom - boxes[span].top for span in self.spans if span[0] in self.form.digits]
         wide = GAP * float(np.median(heights)) if heights else math.inf
@@ -134,17 +169,71 @@ class Transcript:
         """The probabilities, with something else and gaps counted as blank."""
         return moved(self.output, [self.form.other, self.form.gap], BLANK)
 
-    def alternatives(self, count: int) -> tuple[tuple[str, float], ...]:
-        """Return the most probable other texts, and the probability of each; spaces do not matter."""
+    def of_form(self, grammar: Grammar) -> "Transcript":
+        """Return the most probable reading that has a form; or else itself.
+
+        In a row of a page, each word is a field if it can be. Otherwise, all of it is one if it can be; if each word
+        can be one, too, that is in doubt.
+        """
+        line = replace(self, grammar=grammar)
+        cuts = [(before[-1][2] + after[0][1] + 1) // 2 for before, after in pairwise(self.words)]
+        whole, words = [0, len(self.output)], [0, *cuts, len(self.output)]
+        if not cuts or grammar.is_spaced:
+            return line.with_fields(whole)
+        if self.is_of_page:
+            by_words = line.with_fields(words)
+            return by_words if by_words.meanings else line.with_fields(whole)
+        read, by_words = line.with_fields(whole), line.with_fields(words)
+        if not (read.meanings and by_words.meanings):
+            return read if read.meanings else by_words
+        doubtful = read.meanings[0]._replace(share=read.meanings[0].share / 2)
+        return replace(read, meanings=(doubtful,))
+
+    def with_fields(self, edges: Sequence[int]) -> "Transcript":
+        """Return the most probable reading in which all columns between two edges are a field; or else itself."""
+        found = [max(self.fields(*edge), default=None) for edge in pairwise(edges)]
+        fields = [field for field in found if field]
+        read = self.saying(fields)
+        return read if len(fields) == len(found) and self.form.calibrated(read.confidence) >= LEAST else self
+
+    def fields(self, begin: int, end: int) -> Iterator[FieldReading]:
+        """Yield the readings of some columns that have the form."""
+        if not self.grammar:
+            return
+        for symbols, probability in likeliest(self.columns[begin:end], self.can_begin):
+            if probability and (meaning := self.grammar.meaning(self.text_of_symbols(symbols))):
+                yield FieldReading(probability * meaning.prior, symbols, meaning, begin, end)
+
+    def can_begin(self, symbols: Sequence[int]) -> bool:
+        """Return whether a reading that has the form can begin with some symbols."""
+        return self.grammar is None or self.grammar.can_begin(self.text_of_symbols(symbols))
+
+    def saying(self, fields: Sequence[FieldReading]) -> "Transcript":
+        """Return this reading of its fields."""
+        spans = [
+            (symbol, first + field.begin, last + field.begin)
+            for field in fields
+            for symbol, first, last in spans_along(self.columns[field.begin : field.end], field.symbols)
+        ]
+        return replace(self, spans=spans, meanings=tuple(field.meaning for field in fields))
+
+    def alternatives(self, count: int) -> list[tuple[str, float]]:
+        """Return the most probable other texts, and the probability of each; spaces do not matter.
+
+        If all of it is a field, they have its form.
+        """
         if not count:
-            return ()
-        own = tuple(self.signs)
-        found = likeliest(self.columns, count + 1)
-        others = [(symbols, probability) for symbols, probability in found if symbols not in (own, ())]
-        return tuple(
-            ("".join(self.form.characters[symbol - 1] for symbol in symbols), probability)
-            for symbols, probability in others[:count]
-        )
+            return []
+        if len(self.meanings) == 1:
+            found = [(field.symbols, field.likelihood) for field in self.fields(0, len(self.output))]
+        else:
+            found = [(symbols, probability) for symbols, probability in likeliest(self.columns) if symbols]
+        others = [
+            (self.text_of_symbols(symbols), probability)
+            for symbols, probability in sorted(found, key=lambda each: -each[1])
+            if list(symbols) != self.signs
+        ]
+        return others[:count]
 
     @property
     def text(self) -> str:
@@ -153,7 +242,11 @@ class Transcript:
 
     def text_of(self, word: Spans) -> str:
         """Return the digits and marks of a word."""
-        return "".join(self.form.characters[symbol - 1] for symbol, _, _ in word)
+        return self.text_of_symbols([symbol for symbol, _, _ in word])
+
+    def text_of_symbols(self, symbols: Sequence[int]) -> str:
+        """Return the digits and marks that classes stand for."""
+        return "".join(self.form.characters[symbol - 1] for symbol in symbols)
 
     @property
     def boxes(self) -> dict[Span, Box]:

@@ -126,6 +126,16 @@ class Alternative(BaseModel):
     confidence: Share = Field(description="Probability that this is the complete line.")
 
 
+Value = Annotated[
+    str | None,
+    Field(
+        description="With ?format=amount: what that means. A number has a point before its decimals and no separators; "
+        "dates and times are as in ISO 8601. The values of several cells are separated by spaces, those of lines by "
+        "newlines. Null if something does not have the form."
+    ),
+]
+
+
 class Line(BaseModel):
     """A line of a text."""
 
@@ -139,6 +149,8 @@ class Line(BaseModel):
     alternatives: list[Alternative] | Omitted = Field(
         default=None, description="With ?alternatives=3: other texts, without spaces, the most probable first."
     )
+    format: bool | Omitted = Field(default=None, description="With ?format=amount: whether the line has that form.")
+    value: Value = None
 
 
 class Size(BaseModel):
@@ -154,6 +166,7 @@ class Written(BaseModel):
     text: str = Field(description="The lines, separated by newlines; empty if there are none.")
     confidence: Share = Field(description="Probability that this is the complete text in the picture.")
     lines: list[Line] = Field(description="From top to bottom.")
+    value: Value = None
     table: list[list[str]] | Omitted = Field(
         default=None,
         description="If the numbers stand in a grid: its rows, as the texts of their cells; empty where nothing is.",

@@ -81,6 +81,8 @@ def text_of(read: text.Text, model: str, with_frames: bool, characters: str | No
         lines=[line_of(line, with_frames) for line in read.lines],
         model=model,
     )
+    if read.has_form is not None:
+        answer.value = read.value
     if read.table:
         answer.table = [list(row) for row in read.table]
     if read.turn:
@@ -123,6 +125,9 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
     )
     if line.alternatives:
         answer.alternatives = [Alternative(text=each, confidence=round(share, 6)) for each, share in line.alternatives]
+    if line.has_form is not None:
+        answer.format = line.has_form
+        answer.value = line.value
     return answer
 
 

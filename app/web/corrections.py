@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
 from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
-from app.inference.characters import require_readable
+from app.inference.field import require_readable
 from app.inference.form import DIGITS
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.settings import Settings

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
+from pydantic import Field as Parameter
 
-from app.inference.characters import MOST
+from app.inference.field import MOST, Field
+from app.inference.forms import DateOrder, Format
 from app.inference.text import TURNS
 from app.preprocess.errors import MAX_DIGITS
 from app.web.answers import Document, Prediction, Text
@@ -40,7 +42,7 @@ class Parameters(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    page: int | None = Field(
+    page: int | None = Parameter(
         default=None, ge=1, description="Which page of a TIFF or PDF. If it has several, `/read` reads all by default."
     )
 
@@ -48,7 +50,7 @@ class Parameters(BaseModel):
 class OfPicture(Parameters):
     """How to read a digit, and to explain that."""
 
-    opinion: bool = Field(
+    opinion: bool = Parameter(
         default=True, description="With `false`, the network for numbers is not asked about a doubtful digit."
     )
 
@@ -61,45 +63,64 @@ class OfPicture(Parameters):
 class OfDigit(OfPicture):
     """How to read a digit."""
 
-    frame: bool = Field(default=False, description="Also return the network's input, and its box in the picture.")
-    min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
+    frame: bool = Parameter(default=False, description="Also return the network's input, and its box in the picture.")
+    min_confidence: float = Parameter(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
 
 
 class OfText(Parameters):
     """How to read numbers."""
 
-    length: int | None = Field(
+    length: int | None = Parameter(
         default=None, ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known."
     )
-    marks: bool = Field(
+    marks: bool = Parameter(
         default=True,
         description="Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among `characters`, and spaces "
         "in a line.",
     )
-    characters: str | None = Field(
+    characters: str | None = Parameter(
         default=None,
         description="The digits and signs that may stand in the text, such as `0123456789+%`, which is "
         "`0123456789%2B%25` in a URL; by default digits and marks. `/health` lists those known, as the `characters` of "
         "`lines`.",
-        json_schema_extra={"minLength": 1, "maxLength": MOST},  # `require_requestable` refuses others
+        json_schema_extra={"minLength": 1, "maxLength": MOST},  # `Field.require_possible` refuses others
     )
-    frame: bool = Field(default=False, description="Also return each digit's frame, 28×28, white on black.")
-    rotate: Literal["none", "auto"] = Field(
+    format: Format | None = Parameter(
+        default=None,
+        description="The form of the field. Each line is the most probable reading that has it, with its `value`; a "
+        "line without such a reading has `format: false`.",
+    )
+    date: DateOrder | None = Parameter(
+        default=None,
+        description="With `format=date`: the order of day, month and year. Without it, any; where a date may be in "
+        "several, the confidence shows the doubt.",
+    )
+    frame: bool = Parameter(default=False, description="Also return each digit's frame, 28×28, white on black.")
+    rotate: Literal["none", "auto"] = Parameter(
         default="none",
         description="With `auto`, the picture is turned if it is clearly surer on its side or upside down.",
     )
-    picture: bool = Field(
+    picture: bool = Parameter(
         default=False,
         description="Also return the picture, upright and turned as it was read: a JPEG of at most 1,600 pixels.",
     )
-    alternatives: int = Field(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
-    min_confidence: float = Field(default=0, ge=0, le=1, description=LESS_SURE.format(""))
+    alternatives: int = Parameter(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
+    min_confidence: float = Parameter(default=0, ge=0, le=1, description=LESS_SURE.format(""))
 
     @property
     def options(self) -> dict[str, Any]:
         """The options of `app.web.readings.read_text`, except the page."""
-        given = self.model_dump(include={"length", "alternatives", "characters"})
-        return {**given, "turns": TURNS[self.rotate], "with_picture": self.picture}
+        return {
+            "field": self.field,
+            "turns": TURNS[self.rotate],
+            "alternatives": self.alternatives,
+            "with_picture": self.picture,
+        }
+
+    @property
+    def field(self) -> Field:
+        """What may be written in the picture."""
+        return Field(self.length, self.characters, self.format, self.date)
 
 
 PictureParameters = Annotated[OfPicture, Query()]

@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.corrections import NotStored
-from app.inference.characters import UnreadableCharacters
 from app.inference.decoders import Busy, Interrupted
+from app.inference.field import InvalidField
 from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength
 from app.preprocess import errors as picture
@@ -82,7 +82,7 @@ TYPES: dict[type[Exception], ProblemType] = {
     NotADigit: ProblemType(422, "not-a-digit", "The picture does not show one whole digit"),
     ImpossibleLength: ProblemType(422, "impossible-length", "The picture cannot be read as a number of this length"),
     RequestValidationError: INVALID_PARAMETER,
-    UnreadableCharacters: INVALID_PARAMETER,
+    InvalidField: INVALID_PARAMETER,
     web.QueryTooLong: INVALID_PARAMETER,
     Exception: ProblemType(500, "internal-error", "An unexpected error occurred"),
     web.Overloaded: OVERLOADED,

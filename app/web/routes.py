@@ -8,7 +8,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.inference.characters import require_requestable
 from app.inference.inside import weights_in_colour
 from app.inference.reading import NotADigit, Reading
 from app.inference.text import ImpossibleLength, Text
@@ -145,7 +144,7 @@ async def read(
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
-    require_requestable(parameters.characters, service.reader.lines.form)
+    parameters.field.require_possible(service.reader.lines.form)
 
     async def text_of(page: int | None) -> Text:
         return await read_text(request, service, picture, page=page, **parameters.options)
