@@ -50,11 +50,12 @@ robustness: .venv/all  ## Measure the error on digits rendered into difficult sc
 real: .venv/all  ## Measure the error on your own pictures: make real REAL=DIR
 peers: .venv/all .venv/ocr  ## Compare accuracy with other recognisers, also on your own pictures: ARGS="DIR…" (needs tesseract)
 pages: .venv/all .venv/ocr  ## Compare with RapidOCR on columns, tables and photos of pages, or on your own: ARGS="--folder DIR"
+formats: .venv/all  ## Measure written fields, such as amounts and dates, with and without ?format= (your own: ARGS="--folder DIR")
 bench: .venv/all .venv/peers  ## Compare throughput with FastAPI and torch, LitServe and BentoML (needs wrk)
 soak: .venv/all  ## Send ten minutes of mixed traffic; check every answer and the memory
 faults: .venv/all  ## Kill and suspend processes and overwrite model files under load; check every answer and row (Linux)
 screenshot: .venv/all  ## Take the screenshots for the README (needs Chromium)
-evaluate robustness real peers pages bench soak faults screenshot:
+evaluate robustness real peers pages formats bench soak faults screenshot:
 	$(BIN)/python benchmarks/$@.py $(REAL) $(ARGS)
 numbers: .venv/all  ## Measure how well numbers made of MNIST's test digits are read (your own: ARGS="--folder DIR")
 	$(BIN)/python benchmarks/whole_numbers.py $(ARGS)
@@ -102,4 +103,4 @@ $(BIN)/uv: | $(BIN)/python
 # So that a .venv without pip, as Debian's Python without python3-venv leaves it, is set up again.
 .DELETE_ON_ERROR:
 
-.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit
+.PHONY: help run check test train train-lines train-pages evaluate robustness real peers pages formats bench soak faults screenshot numbers fuzz hostile clients docs lock notices audit

@@ -1,6 +1,8 @@
 """What the benchmarks of accuracy share: the served networks, confidence intervals, and rows of Markdown tables."""
 
 import math
+import os
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +41,14 @@ class Served(Networks):
         except PreprocessError:
             return ""
         return text.text if with_marks else text.digits_only().text
+
+
+def on_one_core() -> None:
+    """Start this program again on one core: NumPy and ONNX Runtime choose their threads when they start."""
+    cores = os.sched_getaffinity(0)
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {max(cores)})
+        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
 
 
 def held_out(split: str) -> Digits:

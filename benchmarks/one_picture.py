@@ -6,8 +6,6 @@ Prints medians in milliseconds, on one core. The pictures are drawn with MNIST's
 every run. Needs the extra `training`.
 """
 
-import os
-import sys
 import time
 from typing import Annotated
 
@@ -16,7 +14,7 @@ import torch
 import typer
 from numpy.random import Generator
 
-from measuring import Served, header, row
+from measuring import Served, header, on_one_core, row
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
 from training.sample import CLASSES, PER_CLASS, digits
@@ -46,10 +44,7 @@ def drawn(name: str, rng: Generator) -> bytes:
 
 def main(n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 30) -> None:
     """Measure the time to read one picture."""
-    cores = os.sched_getaffinity(0)
-    if len(cores) > 1:  # NumPy and ONNX Runtime choose their threads when they start
-        os.sched_setaffinity(0, {max(cores)})
-        os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
+    on_one_core()
     networks, rng = Served.load(MODEL, LINES_MODEL, PAGES_MODEL), np.random.default_rng(0)
     header("picture", "ms")
     for name, (read, *_) in PICTURES.items():

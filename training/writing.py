@@ -10,9 +10,10 @@ from training.paper import drawn, levels
 Span = tuple[float, float]
 TIGHT = (0.02, 0.12)  # gaps, in digit heights
 INKED = 0.1  # pixels above this count as ink
+Shapes = dict[str, list[tuple[Span, ...]]]  # the strokes of each mark
 # For each stroke, the range of x and y of its first point, then of the steps to the next ones, in digit heights.
 DOT = (-0.04, 0.06), (-0.03, 0.05)
-MARKS: dict[str, list[tuple[Span, ...]]] = {
+MARKS: Shapes = {
     ".": [((0, 0), (0.86, 1.0), *DOT)],
     ":": [((0, 0), (0.22, 0.42), *DOT), ((0, 0), (0.72, 0.95), *DOT)],
     ",": [((0.1, 0.1), (0.84, 0.98), (0, 0.05), (0.06, 0.17), (-0.14, -0.03), (0.06, 0.17))],
@@ -45,15 +46,17 @@ def extent(mask: Map, level: float) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def mark(kind: str, height: float, width: float, slant: float, rng: Generator) -> tuple[Map, float]:
-    """Draw one of the marks . , - / and :, or a 1 as one straight stroke.
+def mark(
+    kind: str, height: float, width: float, slant: float, rng: Generator, shapes: Shapes = MARKS
+) -> tuple[Map, float]:
+    """Draw one of the marks . , - / and :, or a 1 as one straight stroke; or one of other shapes.
 
     `height` is that of the digits, in pixels, and `width` that of the pen, in digit heights. Returns the mask, cropped
     to its ink, and by how many digit heights its top is above that of the digits.
     """
     fine, above = 4, 0.3  # pixels per pixel of the mask; room above the digits' top, in digit heights
     unit, width = height * fine, round(height * fine * max(0.06, width))
-    strokes = [rng.uniform(*np.array(stroke).T).reshape(-1, 2).cumsum(axis=0) for stroke in MARKS[kind]]
+    strokes = [rng.uniform(*np.array(stroke).T).reshape(-1, 2).cumsum(axis=0) for stroke in shapes[kind]]
     strokes = [unit * (stroke @ [[1, 0], [-slant, 1]] + [0.8 + 0.5 * slant, above]) for stroke in strokes]
     mask = levels(drawn((int(2.4 * unit), int(1.8 * unit)), strokes, width).reduce(fine))
     rows, columns = extent(mask, 0.2)

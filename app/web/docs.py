@@ -12,8 +12,8 @@ from fastapi.responses import HTMLResponse, Response
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core.core_schema import WithDefaultSchema
 
-from app.web.forms import EncodedPicture, PictureForm, PicturesForm
 from app.web.middleware import POLICY
+from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
 from app.web.tensors import InferRequest
 
 STYLE = """

@@ -14,8 +14,8 @@ from app.inference.text import ImpossibleLength, Text
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.web import answers, conversion, errors, problems
 from app.web.admission import unless_gone
-from app.web.forms import BINARY_FILE
 from app.web.parameters import DigitParameters, OfText, PictureParameters, TextParameters, sure
+from app.web.payloads import BINARY_FILE
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
 from app.web.readings import accept, page_count, read_one, read_pages, read_several, read_text
 from app.web.service import Service, Serving

@@ -1,0 +1,132 @@
+"""Measure how well written fields are read, amounts, dates and times, with their format and without.
+
+    make formats [ARGS="--count 20 --only without"]
+    make formats ARGS="--folder DIR"
+    make formats ARGS="--save DIR"
+
+The fields of `written_fields` are written with MNIST's test digits; `--save` only writes them, to a folder. A DIR of
+your own holds `images/` and `labels.csv`, with the columns filename, kind, label, value, format and date: the text as
+written, the value that it stands for, and how the field is asked for. `value` is a plain decimal number, an ISO date or
+a time such as 09:05; `date` is dmy, mdy or ymd, or empty.
+
+Without a format, digits and marks may stand in a field, as by default; in the kinds `thousands` and `negatives`, also
+an apostrophe or parentheses. Everything runs on one core. Needs the extra `training`.
+"""
+
+import csv
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import typer
+
+from app.inference.text import Text
+from app.preprocess.errors import PreprocessError
+from measuring import Served, header, held_out, on_one_core, row
+from training.alphabet import DIGITS, MARKS
+from training.config import LINES_MODEL, MODEL, PAGES_MODEL
+from written_fields import Field, write_folder
+
+WAYS = "without", "with"
+SIGNS = {"thousands": "'", "negatives": "()"}  # requested without a format, beside digits and marks
+SURE = 0.9
+
+
+class Scan(NamedTuple):
+    """A picture of a field."""
+
+    file: Path
+    kind: str
+    field: Field
+
+
+class Answer(NamedTuple):
+    """How a field is read, and the processor time for that in milliseconds."""
+
+    text: str
+    value: str | None
+    confidence: float
+    milliseconds: float
+
+
+def scans_of(folder: Path) -> list[Scan]:
+    """Find the fields of a folder."""
+    with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
+        return [
+            Scan(
+                folder / "images" / each["filename"],
+                each["kind"],
+                Field(each["label"], each["value"], each["format"], each["date"]),
+            )
+            for each in csv.DictReader(file)
+        ]
+
+
+def text_of(networks: Served, scan: Scan, way: str) -> Text:
+    """Read a field with its format, or without."""
+    data = scan.file.read_bytes()
+    if way == "with":
+        return networks.read_text(data, format=scan.field.format, date=scan.field.date or None)
+    return networks.read_text(data, characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
+
+
+def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
+    """Read a field; a refused picture is empty."""
+    began = time.process_time()
+    try:
+        text = text_of(networks, scan, way)
+    except PreprocessError:
+        text = Text((), 0.0)
+    milliseconds = 1000 * (time.process_time() - began)
+    value = text.lines[0].value if way == "with" and text.lines else None
+    return Answer(text.text, value, text.confidence, milliseconds)
+
+
+def report(kind: str, way: str, scans: Sequence[Scan], answers: Sequence[Answer]) -> None:
+    """Print a row of the table."""
+    both = list(zip(scans, answers, strict=True))
+    rights = [answer.text == scan.field.text for scan, answer in both]
+    values = [answer.value == scan.field.value for scan, answer in both]
+    unmarked = sum(answer.confidence >= SURE for answer, right in zip(answers, rights, strict=True) if not right)
+    milliseconds = np.median([answer.milliseconds for answer in answers])
+    value = f"{100 * np.mean(values):.1f}" if way == "with" else ""
+    row([kind, len(scans), way, f"{100 * np.mean(rights):.1f}", value, unmarked, f"{milliseconds:.1f}"])
+
+
+def measure(scans: Sequence[Scan], ways: Sequence[str]) -> None:
+    """Read all fields; print a row for each kind, and for all, and each way."""
+    networks = Served.load(MODEL, LINES_MODEL, PAGES_MODEL)
+    answers = {way: {scan: answer_of(networks, scan, way) for scan in scans} for way in ways}
+    header("fields", "n", "format", "as written, %", "right value, %", f"wrong at {SURE} or more", "processor, ms")
+    kinds = {kind: [scan for scan in scans if scan.kind == kind] for kind in dict.fromkeys(scan.kind for scan in scans)}
+    for kind, those in (kinds | {"all": list(scans)}).items():
+        for way in ways:
+            report(kind, way, those, [answers[way][scan] for scan in those])
+
+
+def main(
+    folder: Annotated[Path | None, typer.Option(help="Read this folder instead of written fields.")] = None,
+    split: Annotated[str, typer.Option(help="validation or test")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Fields of each kind.")] = 100,
+    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the fields.")] = 0,
+    only: Annotated[Literal["with", "without"] | None, typer.Option(help="Read only with or without format.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Only write the pictures, to this folder.")] = None,
+) -> None:
+    """Measure fields with their format and without."""
+    on_one_core()
+    ways = (only,) if only else WAYS
+    if folder:
+        measure(scans_of(folder), ways)
+    elif save:
+        write_folder(save, held_out(split), count, seed)
+    else:
+        with TemporaryDirectory() as name:
+            write_folder(Path(name), held_out(split), count, seed)
+            measure(scans_of(Path(name)), ways)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,219 @@
+"""Scanned fields of forms, written with MNIST's digits: what `benchmarks/formats.py` measures on.
+
+A picture depends only on its kind, the seed and its index. Lengths are in digit heights.
+"""
+
+import csv
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from PIL import Image, ImageDraw
+
+from app.preprocess.maps import Map
+from training.data import Digits
+from training.line_writer import HEIGHT, Glyphs, Writer, chosen
+from training.paper import levels, png
+from training.scenes import scaled, without_specks
+from training.sheets import clouds, daylight, jpeg
+from training.strokes import felt, pen
+from training.writing import INKED, MARKS, Shapes, Span, extent, mark
+from written_pages import finished, sheet_of
+
+FROM = 200  # digits, in MNIST's order, that a field is written with, so that each digit is among them
+SLOPES = 0.3, 1.1  # how far slashes lean beyond the hand, from steep to flat
+HEIGHTS = 25, 80  # of digits, in pixels
+FELT, ONE_BIT = 0.4, 0.15  # shares of felt pens, and of scans in black and white
+# Between digits that are apart, close or touching, and how often; and beside marks.
+GAPS, GAP_SHARES = ((0.1, 0.4), (0.03, 0.15), (-0.06, 0.06)), (0.35, 0.35, 0.3)
+MARK_GAP = 0.12, 0.45
+FORMS = {"": 0.35, "line": 0.25, "lines": 0.2, "box": 0.2}  # what is printed on the paper, and how often
+GROUPS_AND_POINTS = (",", "."), (".", ","), ("", "."), ("", ",")
+FIRST_DAY, DAYS = date(2000, 1, 1), 10_000
+DATES = {"dmy": "{d}{s}{m}{s}{y}", "mdy": "{m}{s}{d}{s}{y}", "ymd": "{y}{s}{m}{s}{d}"}
+
+
+class Field(NamedTuple):
+    """What is written in a field, the value that this stands for, its format, and the order of a date."""
+
+    text: str
+    value: str
+    format: str
+    date: str = ""
+
+
+class Clerk(Writer):
+    """A hand that also writes parentheses and apostrophes, and slashes of one slope."""
+
+    def __init__(self, digits: Digits, rng: Generator) -> None:
+        width = 1 / rng.uniform(9, 20)
+        redraw = felt if rng.random() < FELT else partial(pen, width=width)
+        super().__init__(Glyphs(digits, [], rng, lambda digit: redraw(without_specks(digit))), rng)
+        self.straight = self.point_raised = 0.0
+        self.pen_width = width
+        self.gap = chosen(GAPS, GAP_SHARES, rng)
+        self.shapes = shapes(rng.uniform(*SLOPES))
+
+    def ink(self, text: str) -> Map:
+        """Write a text, with digits HEIGHT pixels high."""
+        labels = self.glyphs.labels
+        self.digits = np.array([self.rng.choice(np.flatnonzero(labels == int(c))) for c in text if c.isdigit()])
+        self.write("".join("d" if c.isdigit() else c for c in text))
+        return self.row.cropped()
+
+    def gap_between(self, before: str, kind: str) -> Span:
+        """Return the gap between two signs."""
+        return self.gap if before == kind == "d" else MARK_GAP
+
+    def stroke(self, kind: str, raised: float) -> tuple[Map, int, float]:
+        """Draw a mark."""
+        width = self.pen_width * self.rng.uniform(0.9, 1.4)
+        mask, above = mark(kind, HEIGHT, width, max(0.0, self.slant), self.rng, self.shapes)
+        return mask, 0, raised + above
+
+
+def shapes(slope: float) -> Shapes:
+    """Return the strokes of all marks, with slashes of a slope."""
+    return MARKS | {
+        "/": [((1.05, 1.05), (-0.2, 0.05), (-slope - 0.08, 0.08 - slope), (1.0, 1.35))],
+        "'": [((0.1, 0.15), (-0.15, 0.0), (-0.08, 0.0), (0.15, 0.25))],
+        "(": [((0.3, 0.4), (-0.2, 0.0), *bow(-1))],
+        ")": [((0.0, 0.1), (-0.2, 0.0), *bow(1))],
+    }
+
+
+def bow(side: int) -> list[Span]:
+    """Return the steps of a parenthesis that bulges to the left, -1, or to the right, 1."""
+    middles = (0.12, 0.07, 0.02, -0.02, -0.07, -0.12)
+    return [span for x in middles for span in ((side * x - 0.025, side * x + 0.025), (0.17, 0.24))]
+
+
+def number(fewest: int, most: int, rng: Generator) -> int:
+    """Choose a number of so many digits."""
+    count = int(rng.integers(fewest, most + 1))
+    return int(rng.integers(10 ** (count - 1), 10**count))
+
+
+def grouped(whole: int, group: str) -> str:
+    """Write a whole number in groups of three digits."""
+    return f"{whole:,}".replace(",", group)
+
+
+def amount(rng: Generator, most: int = 6) -> Field:
+    """Choose an amount, with groups or without."""
+    group, point = GROUPS_AND_POINTS[int(rng.integers(len(GROUPS_AND_POINTS)))]
+    whole, cents = number(1, most, rng), rng.integers(100)
+    return Field(f"{grouped(whole, group)}{point}{cents:02}", f"{whole}.{cents:02}", "amount")
+
+
+def thousands(rng: Generator) -> Field:
+    """Choose a number of one or two groups and more, and in a third of them decimals."""
+    group, whole = str(rng.choice([",", ".", "'"], p=[0.4, 0.4, 0.2])), number(4, 8, rng)
+    text, value = grouped(whole, group), str(whole)
+    if rng.random() < 2 / 3:
+        return Field(text, value, "integer")
+    point, cents = "," if group == "." else ".", rng.integers(100)
+    return Field(f"{text}{point}{cents:02}", f"{value}.{cents:02}", "amount")
+
+
+def negative(rng: Generator) -> Field:
+    """Choose a negative amount, with a minus sign or in parentheses."""
+    text, value, name, _ = amount(rng, most=4)
+    return Field(f"-{text}" if rng.random() < 0.5 else f"({text})", f"-{value}", name)
+
+
+def day(rng: Generator) -> Field:
+    """Choose a date in one of the usual orders, with or without leading zeros and the century."""
+    order, separator = str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25])), str(rng.choice([*"//.-"]))
+    chosen = FIRST_DAY + timedelta(int(rng.integers(DAYS)))
+    places = 2 if order == "ymd" or rng.random() < 0.5 else 1
+    year = f"{chosen:%Y}" if order == "ymd" or rng.random() < 0.6 else f"{chosen:%y}"
+    text = DATES[order].format(d=f"{chosen.day:0{places}}", m=f"{chosen.month:0{places}}", y=year, s=separator)
+    return Field(text, chosen.isoformat(), "date", order)
+
+
+def time(rng: Generator) -> Field:
+    """Choose a time of day, a third of them with seconds."""
+    hour, minute, second = int(rng.integers(24)), rng.integers(60), rng.integers(60)
+    places, separator = rng.integers(1, 3), ":" if rng.random() < 0.8 else "."
+    text, value = f"{hour:0{places}}{separator}{minute:02}", f"{hour:02}:{minute:02}"
+    if separator == "." or rng.random() < 2 / 3:
+        return Field(text, value, "time")
+    return Field(f"{text}:{second:02}", f"{value}:{second:02}", "time")
+
+
+KINDS: dict[str, Callable[[Generator], Field]] = {
+    "amounts": amount,
+    "thousands": thousands,
+    "negatives": negative,
+    "dates": day,
+    "times": time,
+}
+
+
+def printed(ink: Map, height: float, rng: Generator) -> Map:
+    """Print a line under the ink, lines on the whole sheet, or a box around the ink."""
+    kind = str(rng.choice(list(FORMS), p=list(FORMS.values())))
+    thick, shade = int(rng.uniform(0.02, 0.06) * height) + 1, int(rng.integers(50, 180))
+    rows, columns = extent(ink, INKED)
+    image = Image.fromarray(np.zeros(ink.shape, np.uint8))
+    draw = ImageDraw.Draw(image)
+    base = rows.stop + rng.uniform(-0.15, 0.3) * height
+    apart = rng.uniform(1.2, 1.8) * height
+    if kind == "box":
+        left, top, right, bottom = (rng.uniform((0.1, 0, 0.1, 0), 0.5) * height).astype(int).tolist()
+        corners = columns.start - left, rows.start - top, columns.stop + right, rows.stop + bottom
+        draw.rectangle(corners, outline=shade, width=thick)
+    for line in {"line": (0,), "lines": range(-3, 3)}.get(kind, ()):
+        y = base + line * apart
+        draw.rectangle((0, y, ink.shape[1], y + thick - 1), fill=shade)
+    return levels(image)
+
+
+def scan(form: Map, ink: Map, height: float, rng: Generator) -> bytes:
+    """Scan what is printed and written, not quite straight, in colours or in black and white."""
+    sheet = sheet_of(form, ink, rng)
+    tilted = sheet.rotate(rng.uniform(-2, 2), Image.Resampling.BICUBIC, fillcolor=sheet.getpixel((0, 0)))
+    blur = 0.4 + 0.014 * height
+    image = finished(np.asarray(tilted, np.float32), daylight(ink.shape, 0, rng), blur, 10, rng)
+    return one_bit(image, rng) if rng.random() < ONE_BIT else jpeg(image)
+
+
+def one_bit(image: Image.Image, rng: Generator) -> bytes:
+    """Make a picture black and white."""
+    grey = np.asarray(image.convert("L"))
+    paper, ink = np.median(grey), np.quantile(grey, 0.005)
+    return png(Image.fromarray(grey > paper - rng.uniform(0.25, 0.45) * (paper - ink)))
+
+
+def write_field(kind: str, digits: Digits, seed: int, index: int) -> tuple[Field, bytes]:
+    """Make a picture of a field."""
+    rng = np.random.default_rng([seed, crc32(kind.encode()), index])
+    first, height = int(rng.integers(len(digits) - FROM)), rng.uniform(*HEIGHTS)
+    field = KINDS[kind](rng)
+    text = Clerk(digits.take(torch.arange(first, first + FROM)), rng).ink(field.text)
+    above, below, before, after = (rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height).astype(int)
+    ink = np.pad(scaled(text, height / HEIGHT), ((above, below), (before, after)))
+    form = printed(ink, height, rng)
+    pressure = np.float32(rng.uniform(0.45, 1)) + np.float32(0.12) * clouds(ink.shape, height / 2, rng)
+    return field, scan(form, ink * pressure.clip(0.3, 1), height, rng)
+
+
+def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
+    """Write so many pictures of each kind to images/, with labels.csv."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as stream:
+        rows = csv.writer(stream)
+        rows.writerow(("filename", "kind", "label", "value", "format", "date"))
+        for kind in KINDS:
+            for index in range(count):
+                field, picture = write_field(kind, digits, seed, index)
+                name = f"{kind}-{index:03}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
+                (folder / "images" / name).write_bytes(picture)
+                rows.writerow((name, kind, *field))
