@@ -61,6 +61,15 @@ def test_every_json_answer_has_examples_that_match_its_schema_and_every_error_is
     assert {f"#/components/schemas/{name}" for name in document["components"]["schemas"]} <= set(MODELS)
 
 
+def test_parameters_are_never_null_and_keep_their_limits(operations):
+    page, length = operations["/read"]["parameters"][:2]
+    assert (page["schema"]["type"], page["schema"]["minimum"]) == ("integer", 1)
+    assert (length["schema"]["minimum"], length["schema"]["maximum"]) == (1, 64)
+    assert not any(
+        "null" in str(each["schema"]) for operation in operations.values() for each in operation.get("parameters", [])
+    )
+
+
 def parsed(example: dict, schema: dict) -> list[BaseModel]:
     """Return the example as each of the models in a schema that it fits."""
     found = []

@@ -69,6 +69,12 @@ class WithoutDefaults(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
 
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter that may be left out, but cannot be null, as FastAPI has it."""
+    value, *_ = schema.pop("anyOf", [{}])
+    return {**value, **schema}
+
+
 def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the schemas that are in no route's signature."""
     if not app.openapi_schema:
@@ -78,4 +84,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             schema_generator=WithoutDefaults,
         )
         FastAPI.openapi(app)["components"]["schemas"] |= schemas["$defs"]
+        for methods in FastAPI.openapi(app)["paths"].values():
+            for operation in methods.values():
+                for parameter in operation.get("parameters", []):
+                    parameter["schema"] = without_null(parameter["schema"])
     return FastAPI.openapi(app)
