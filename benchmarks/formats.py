@@ -23,15 +23,16 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import typer
 
+from app.inference.field import Field
 from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
 from measuring import Served, header, held_out, on_one_core, row
 from training.alphabet import DIGITS, MARKS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
-from written_fields import Field, write_folder
+from written_fields import Entry, write_folder
 
 WAYS = "without", "with"
-SIGNS = {"thousands": "'", "negatives": "()"}  # requested without a format, beside digits and marks
+SIGNS = {"negatives": "()"}  # requested without a format, beside digits and marks
 SURE = 0.9
 
 
@@ -40,7 +41,7 @@ class Scan(NamedTuple):
 
     file: Path
     kind: str
-    field: Field
+    entry: Entry
 
 
 class Answer(NamedTuple):
@@ -54,23 +55,19 @@ class Answer(NamedTuple):
 
 def scans_of(folder: Path) -> list[Scan]:
     """Find the fields of a folder."""
+    scans = []
     with (folder / "labels.csv").open(newline="", encoding="utf-8-sig") as file:
-        return [
-            Scan(
-                folder / "images" / each["filename"],
-                each["kind"],
-                Field(each["label"], each["value"], each["format"], each["date"]),
-            )
-            for each in csv.DictReader(file)
-        ]
+        for each in csv.DictReader(file):
+            field = Field(format=each["format"], date=each["date"] or None)
+            entry = Entry(each["label"], each["value"], field)
+            scans.append(Scan(folder / "images" / each["filename"], each["kind"], entry))
+    return scans
 
 
 def text_of(networks: Served, scan: Scan, way: str) -> Text:
     """Read a field with its format, or without."""
-    data = scan.file.read_bytes()
-    if way == "with":
-        return networks.read_text(data, format=scan.field.format, date=scan.field.date or None)
-    return networks.read_text(data, characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
+    without = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
+    return networks.read_text(scan.file.read_bytes(), field=scan.entry.field if way == "with" else without)
 
 
 def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
@@ -81,15 +78,14 @@ def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
     except PreprocessError:
         text = Text((), 0.0)
     milliseconds = 1000 * (time.process_time() - began)
-    value = text.lines[0].value if way == "with" and text.lines else None
-    return Answer(text.text, value, text.confidence, milliseconds)
+    return Answer(text.text, text.value, text.confidence, milliseconds)
 
 
 def report(kind: str, way: str, scans: Sequence[Scan], answers: Sequence[Answer]) -> None:
     """Print a row of the table."""
     both = list(zip(scans, answers, strict=True))
-    rights = [answer.text == scan.field.text for scan, answer in both]
-    values = [answer.value == scan.field.value for scan, answer in both]
+    rights = [answer.text == scan.entry.text for scan, answer in both]
+    values = [answer.value == scan.entry.value for scan, answer in both]
     unmarked = sum(answer.confidence >= SURE for answer, right in zip(answers, rights, strict=True) if not right)
     milliseconds = np.median([answer.milliseconds for answer in answers])
     value = f"{100 * np.mean(values):.1f}" if way == "with" else ""

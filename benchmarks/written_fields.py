@@ -16,6 +16,7 @@ import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
+from app.inference.field import Field
 from app.preprocess.maps import Map
 from training.data import Digits
 from training.line_writer import HEIGHT, Glyphs, Writer, chosen
@@ -39,13 +40,12 @@ FIRST_DAY, DAYS = date(2000, 1, 1), 10_000
 DATES = {"dmy": "{d}{s}{m}{s}{y}", "mdy": "{m}{s}{d}{s}{y}", "ymd": "{y}{s}{m}{s}{d}"}
 
 
-class Field(NamedTuple):
-    """What is written in a field, the value that this stands for, its format, and the order of a date."""
+class Entry(NamedTuple):
+    """What is written in a field, the value that this stands for, and what a reader is told of the field."""
 
     text: str
     value: str
-    format: str
-    date: str = ""
+    field: Field
 
 
 class Clerk(Writer):
@@ -104,50 +104,50 @@ def grouped(whole: int, group: str) -> str:
     return f"{whole:,}".replace(",", group)
 
 
-def amount(rng: Generator, most: int = 6) -> Field:
+def amount(rng: Generator, most: int = 6) -> Entry:
     """Choose an amount, with groups or without."""
     group, point = GROUPS_AND_POINTS[int(rng.integers(len(GROUPS_AND_POINTS)))]
     whole, cents = number(1, most, rng), rng.integers(100)
-    return Field(f"{grouped(whole, group)}{point}{cents:02}", f"{whole}.{cents:02}", "amount")
+    return Entry(f"{grouped(whole, group)}{point}{cents:02}", f"{whole}.{cents:02}", Field(format="amount"))
 
 
-def thousands(rng: Generator) -> Field:
+def thousands(rng: Generator) -> Entry:
     """Choose a number of one or two groups and more, and in a third of them decimals."""
     group, whole = str(rng.choice([*",."])), number(4, 8, rng)
     text, value = grouped(whole, group), str(whole)
     if rng.random() < 2 / 3:
-        return Field(text, value, "integer")
+        return Entry(text, value, Field(format="integer"))
     point, cents = "," if group == "." else ".", rng.integers(100)
-    return Field(f"{text}{point}{cents:02}", f"{value}.{cents:02}", "amount")
+    return Entry(f"{text}{point}{cents:02}", f"{value}.{cents:02}", Field(format="amount"))
 
 
-def negative(rng: Generator) -> Field:
+def negative(rng: Generator) -> Entry:
     """Choose a negative amount, with a minus sign or in parentheses."""
-    text, value, name, _ = amount(rng, most=4)
-    return Field(f"-{text}" if rng.random() < 0.5 else f"({text})", f"-{value}", name)
+    text, value, field = amount(rng, most=4)
+    return Entry(f"-{text}" if rng.random() < 0.5 else f"({text})", f"-{value}", field)
 
 
-def day(rng: Generator) -> Field:
+def day(rng: Generator) -> Entry:
     """Choose a date in one of the usual orders, with or without leading zeros and the century."""
     order, separator = str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25])), str(rng.choice([*"//.-"]))
     chosen = FIRST_DAY + timedelta(int(rng.integers(DAYS)))
     places = 2 if order == "ymd" or rng.random() < 0.5 else 1
     year = f"{chosen:%Y}" if order == "ymd" or rng.random() < 0.6 else f"{chosen:%y}"
     text = DATES[order].format(d=f"{chosen.day:0{places}}", m=f"{chosen.month:0{places}}", y=year, s=separator)
-    return Field(text, chosen.isoformat(), "date", order)
+    return Entry(text, chosen.isoformat(), Field(format="date", date=order))
 
 
-def time(rng: Generator) -> Field:
+def time(rng: Generator) -> Entry:
     """Choose a time of day, a third of them with seconds."""
     hour, minute, second = int(rng.integers(24)), rng.integers(60), rng.integers(60)
     places, separator = rng.integers(1, 3), ":" if rng.random() < 0.8 else "."
     text, value = f"{hour:0{places}}{separator}{minute:02}", f"{hour:02}:{minute:02}"
     if separator == "." or rng.random() < 2 / 3:
-        return Field(text, value, "time")
-    return Field(f"{text}:{second:02}", f"{value}:{second:02}", "time")
+        return Entry(text, value, Field(format="time"))
+    return Entry(f"{text}:{second:02}", f"{value}:{second:02}", Field(format="time"))
 
 
-KINDS: dict[str, Callable[[Generator], Field]] = {
+KINDS: dict[str, Callable[[Generator], Entry]] = {
     "amounts": amount,
     "thousands": thousands,
     "negatives": negative,
@@ -191,17 +191,17 @@ def one_bit(image: Image.Image, rng: Generator) -> bytes:
     return png(Image.fromarray(grey > paper - rng.uniform(0.25, 0.45) * (paper - ink)))
 
 
-def write_field(kind: str, digits: Digits, seed: int, index: int) -> tuple[Field, bytes]:
+def write_field(kind: str, digits: Digits, seed: int, index: int) -> tuple[Entry, bytes]:
     """Make a picture of a field."""
     rng = np.random.default_rng([seed, crc32(kind.encode()), index])
     first, height = int(rng.integers(len(digits) - FROM)), rng.uniform(*HEIGHTS)
-    field = KINDS[kind](rng)
-    text = Clerk(digits.take(torch.arange(first, first + FROM)), rng).ink(field.text)
+    entry = KINDS[kind](rng)
+    text = Clerk(digits.take(torch.arange(first, first + FROM)), rng).ink(entry.text)
     above, below, before, after = (rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height).astype(int)
     ink = np.pad(scaled(text, height / HEIGHT), ((above, below), (before, after)))
     form = printed(ink, height, rng)
     pressure = np.float32(rng.uniform(0.65, 1)) + np.float32(0.12) * clouds(ink.shape, height / 2, rng)
-    return field, scan(form, ink * pressure.clip(0.3, 1), height, rng)
+    return entry, scan(form, ink * pressure.clip(0.3, 1), height, rng)
 
 
 def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
@@ -212,7 +212,7 @@ def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
         rows.writerow(("filename", "kind", "label", "value", "format", "date"))
         for kind in KINDS:
             for index in range(count):
-                field, picture = write_field(kind, digits, seed, index)
+                entry, picture = write_field(kind, digits, seed, index)
                 name = f"{kind}-{index:03}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
                 (folder / "images" / name).write_bytes(picture)
-                rows.writerow((name, kind, *field))
+                rows.writerow((name, kind, entry.text, entry.value, entry.field.format, entry.field.date))
