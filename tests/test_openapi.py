@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from app.web import answers, forms, tensors
+from app.web import answers, payloads, tensors
 from app.web.answers import Problem
 from support import ROOT, serving
 
 TOOLS = Path(sys.executable).parent
 MODELS: dict[str, type[BaseModel]] = {
     f"#/components/schemas/{name}": each
-    for name, each in {**vars(answers), **vars(forms), **vars(tensors)}.items()
+    for name, each in {**vars(answers), **vars(payloads), **vars(tensors)}.items()
     if isinstance(each, type) and issubclass(each, BaseModel)
 }
 
