@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from app.preprocess.lines import Finding, Line, in_rows, joined, lines_in, tilt_of
+from app.preprocess.lines import Finding, Line, in_rows, joined, lines_in, tilt_of, without_overlaps
 
 FINDING = Finding(threshold=0.3, least_probability=0.5, growth=1.6)
 
@@ -46,6 +46,8 @@ def test_lines_are_in_pixels_of_the_image_of_which_the_map_is_a_smaller_one():
         (drawn(), 0),
         (drawn((20, 20, 60, 40), (20, 60, 60, 80), (80, 20, 120, 40)), 3),
         (drawn((20, 20, 60, 40), (60, 40, 100, 60)), 1),  # which touch at a corner
+        (drawn((50, 80, 150, 100), (90, 70, 98, 76)), 1),  # one lies in the other's box
+        (drawn((50, 80, 150, 100), (90, 50, 98, 56)), 2),
         (drawn((20, 20, 60, 40), level=0.4), 0),  # above the threshold, but not probable enough
         (drawn((20, 20, 60, 40), level=0.29), 0),
         (drawn((20, 20, 60, 40), level=0.5), 1),
@@ -92,6 +94,26 @@ def test_rows_come_from_top_to_bottom_and_their_lines_from_left_to_right(degrees
     for row in rows:
         ends = [line.level_centre(math.radians(degrees))[0] for line in row]
         assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([Line(0, 40, 0, 200), Line(10, 20, 50, 60)], [Line(0, 40, 0, 200)]),
+        ([Line(10, 20, 50, 60), Line(0, 40, 0, 200)], [Line(0, 40, 0, 200)]),
+        ([Line(0, 40, 0, 200), Line(-10, 30, 190, 210)], [Line(0, 40, 0, 200), Line(-10, 30, 190, 210)]),
+        ([Line(0, 40, 0, 200), Line(0, 40, 180, 210)], [Line(0, 40, 0, 210)]),
+        ([Line(0, 40, 0, 200), Line(25, 65, 0, 200)], [Line(0, 40, 0, 200), Line(25, 65, 0, 200)]),
+        ([Line(0, 40, 0, 200), Line(0, 60, 150, 210), Line(42, 60, 100, 180)], [Line(0, 60, 0, 210)]),
+        ([], []),
+    ],
+)
+def test_lines_of_which_most_lies_in_another_one_are_joined(lines, expected):
+    assert without_overlaps(lines) == expected
+    tilted = [line._replace(tilt=math.radians(5)) for line in lines]
+    assert [tuple(line) for line in without_overlaps(tilted)] == [
+        pytest.approx((*line[:4], math.radians(5))) for line in expected
+    ]
 
 
 def test_lines_joined_are_the_box_around_them():

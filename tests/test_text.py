@@ -257,5 +257,24 @@ def test_an_empty_page_is_as_sure_as_its_least_certain_line():
     assert text_in(network, strips).confidence < 0.3
 
 
+def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_and_words_do_not():
+    network, strips = network_of(("12", "xx"), certainty=0.9999)
+    assert text_in(network, strips).confidence > 0.99
+    network[strips[0][1].pixels.tobytes()] = output_of("xx", 0.4)
+    found = text_in(network, strips)
+    assert found.text == "12"
+    assert found.confidence < 0.5
+    assert found.lines[0].confidence > 0.99
+
+
+def test_a_line_where_digits_may_have_been_missed_lowers_the_confidence_of_its_row():
+    network, strips = network_of(("12", "xx"))
+    network[strips[0][1].pixels.tobytes()] = output_of("xx", 0.4)
+    ((number,), (beside,)) = hypotheses_of(network, strips)[0]
+    (line,) = text_of([((number, beside),)], FORM).lines
+    assert line.text == "12"
+    assert line.confidence < 0.5
+
+
 def test_digits_alone_have_no_marks_no_spaces_and_no_lines_of_marks():
     assert read(("-1 2.5", "-", "7")).digits_only().text == "125\n7"

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from app.inference.text import read_text
+from app.preprocess.errors import TooMuchWriting
 from app.preprocess.maps import Box
 from support import MINUS, POINT, encode, inked, load_sheet, number, page_network
 
@@ -116,6 +117,28 @@ def test_so_many_of_50_numbers_are_read(line_network, form, change, least):
         sum(read_text(encode(change(sheet)), line_network, page_network()).text == text for sheet, text in written)
         >= least
     )
+
+
+def test_a_row_at_the_foot_of_a_page_of_which_nothing_is_read_makes_the_text_unsure(line_network):
+    missed = []
+    for sheet, text in [write("ddd\nddd", seed) for seed in range(25)]:
+        page = Image.new("L", (sheet.width, 4 * sheet.width), 255)
+        page.paste(sheet, (0, page.height - round(0.76 * sheet.height)))  # the edge cuts the second row
+        read = read_text(encode(page), line_network, page_network())
+        if read.text == text.split("\n")[0]:
+            missed.append(read.confidence)
+    assert len(missed) >= 5
+    assert max(missed) < 0.9
+
+
+@pytest.mark.parametrize("high", [0.006, 0.008, 0.01])
+def test_a_digit_that_is_small_on_its_page_is_read_or_the_page_is_refused(high, digits, line_network):
+    """It is at the edge of the page, and of the part that is looked at closely."""
+    side = round(3000 * high * 28 / 20)
+    page = Image.new("L", (2250, 3000), 255)
+    page.paste(ImageOps.invert(Image.fromarray(digits[350])).resize((side, side)), (1700, 2300))
+    with pytest.raises(TooMuchWriting):
+        read_text(encode(page), line_network, page_network())
 
 
 def test_single_digits_are_read(digits, labels, line_network):

@@ -246,27 +246,35 @@ def upright(scores: Mapping[int, float]) -> int:
 
 def is_sure(found: Sequence[Hypothesis]) -> bool:
     """Return whether further ways to read a picture are unlikely to be better: one is sure, or several agree."""
-    best = max(found, key=score, default=())
+    best = best_of(found)
     if not signs_in(best) or not all(line.has_form for row in best for line in row):
         return False
-    doubts = [1 - certainty(each) * emptiness(each) for each in found if signs_in(each) == signs_in(best)]
+    doubts = [1 - certainty(each) for each in found if signs_in(each) == signs_in(best)]
     return agreement(best, found) * (1 - math.prod(doubts)) >= SURE
 
 
+def best_of(found: Sequence[Hypothesis]) -> Hypothesis:
+    """Return the hypothesis for which most speaks; if nothing was read, the least certain one."""
+    return min(found, key=lambda each: (-score(each), certainty(each)), default=())
+
+
 def score(hypothesis: Hypothesis) -> float:
-    """Return how much speaks for a hypothesis: the sum of its lines' scores. The one with the highest is chosen."""
+    """Return how much speaks for a hypothesis: the sum of its lines' scores."""
     return sum(line.score for row in hypothesis for line in row)
 
 
 def certainty(hypothesis: Hypothesis) -> float:
-    """Return the probability that what a hypothesis reads is written; words and empty lines do not lower it."""
-    return math.prod(line.certainty for row in hypothesis for line in row if line.signs)
+    """Return the probability that a hypothesis reads all that is written, and nothing else.
+
+    Of the lines where nothing was read, such as words, the least certain one counts.
+    """
+    lines = [line for row in hypothesis for line in row]
+    nothing_missed = min((line.confidence for line in lines if not line.signs), default=1.0)
+    return nothing_missed * math.prod(line.certainty for line in lines if line.signs)
 
 
 def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
     """Return the share of what speaks for all hypotheses that speaks for what the best one reads: 1 if none differs."""
-    if not signs_in(best):
-        return min(map(emptiness, found), default=1.0)
     others = sum(max(0.0, score(each)) for each in found if signs_in(each) != signs_in(best))
     return share(score(best), others)
 
@@ -274,11 +282,6 @@ def agreement(best: Hypothesis, found: Sequence[Hypothesis]) -> float:
 def share(best: float, others: float) -> float:
     """Return the share of the best score among all; 1 if there is nothing to share."""
     return best / (best + others) if others > 0 else 1.0
-
-
-def emptiness(hypothesis: Hypothesis) -> float:
-    """Return the probability that nothing is written where nothing was read: in the least certain of these lines."""
-    return min((line.confidence for row in hypothesis for line in row if not line.signs), default=1.0)
 
 
 def signs_in(hypothesis: Hypothesis) -> list[list[int]]:

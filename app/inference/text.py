@@ -14,7 +14,17 @@ from numpy.typing import NDArray
 from app.inference.ctc import TINY
 from app.inference.field import ANYTHING, Field
 from app.inference.form import Form
-from app.inference.hypotheses import Hypothesis, LineReader, Row, agreement, allow_any, certainty, score, upright
+from app.inference.hypotheses import (
+    Hypothesis,
+    LineReader,
+    Row,
+    agreement,
+    allow_any,
+    best_of,
+    certainty,
+    score,
+    upright,
+)
 from app.inference.lines import LineNetwork
 from app.inference.pages import PageNetwork
 from app.inference.stage import Stage, Stopwatch
@@ -239,20 +249,20 @@ def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> T
     alternatives : int
         As in `read_text`.
     """
-    best = max(found, key=score, default=())
+    best = best_of(found)
     agreed = agreement(best, found)
-    rows = [row for row in (tuple(line for line in row if line.signs) for row in best) if row]
-    lines = tuple(line_of(row, form, alternatives, agreed) for row in rows)
-    return Text(lines, form.calibrated(agreed * certainty(best)), table_of(words_of(rows)))
+    rows = [(row, tuple(line for line in row if line.signs)) for row in best]
+    lines = tuple(line_of(read, form, alternatives, agreed * certainty((row,))) for row, read in rows if read)
+    table = table_of(words_of([read for _, read in rows if read]))
+    return Text(lines, form.calibrated(agreed * certainty(best)), table)
 
 
-def line_of(row: Row, form: Form, alternatives: int, agreed: float) -> TextLine:
-    """Convert a row that has digits or marks."""
+def line_of(row: Row, form: Form, alternatives: int, probability: float) -> TextLine:
+    """Convert a row of lines that have digits or marks, given the probability that these are all."""
     symbols = [symbol for line in row for symbol in symbols_of(line)]
     digits = tuple(symbol for symbol in symbols if isinstance(symbol, Digit))
     marks = tuple(symbol for symbol in symbols if isinstance(symbol, Mark))
     around = Box.around(np.array([symbol.box for symbol in symbols]))
-    probability = agreed * certainty((row,))
     confidence = form.calibrated(probability)
     left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
     others = [(other, min(1.0, left * share)) for other, share in alternatives_of(row, alternatives)]

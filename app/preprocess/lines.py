@@ -13,6 +13,7 @@ MIN_SIDE = 3  # of a line on the map, in pixels
 ELONGATED = 3.0  # length over height from which a line shows the tilt of its page
 MIN_TILT = math.radians(1)  # a line with less is level
 MAX_TILT = math.radians(30)  # a line with more is taken for one that is written level
+OVERLAP = 0.5  # of the smaller one's area, above which two lines are one
 APART = 0.5  # of two lines of one row: how far one is above the other at most, over the height of the lower one
 Floats = NDArray[np.float64]
 
@@ -73,7 +74,7 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
     """Find lines of writing: connected pixels, with a box around them that is tilted as they are.
 
     A network answers with the core of each line, so that lines do not touch; the boxes grow (Liao et al. 2020,
-    "Real-time scene text detection with differentiable binarization").
+    "Real-time scene text detection with differentiable binarization"). Those that then overlap are joined.
 
     Parameters
     ----------
@@ -108,7 +109,7 @@ def lines_in(writing: Map, size: tuple[int, int], finding: Finding) -> list[Line
     growth = finding.growth * sides.prod(axis=0) / (2 * sides.sum(axis=0))
     grown = edges + growth * np.array([[-1], [1], [-1], [1]])
     is_line = (probability >= finding.least_probability) & (sides.min(axis=0) >= MIN_SIDE * step.max())
-    return [Line(*line) for line in np.column_stack([*grown, tilt])[is_line].tolist()]
+    return without_overlaps([Line(*line) for line in np.column_stack([*grown, tilt])[is_line].tolist()])
 
 
 def tilts(points: Floats, starts: NDArray[np.intp]) -> Floats:
@@ -148,6 +149,32 @@ def edges_along(points: Floats, tilt: Floats, starts: NDArray[np.intp], step: Fl
             np.maximum.reduceat(along, starts) + half_width,
         ]
     )
+
+
+def without_overlaps(lines: list[Line]) -> list[Line]:
+    """Join lines that share more than half of the smaller one's area, until none do, so that none is read twice."""
+    while len(groups := overlapping(lines)) < len(lines):
+        lines = [joined(group) for group in groups]
+    return lines
+
+
+def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
+    """Put each line with the larger one that it shares most with, if that is more than half of its area."""
+    tilt = tilt_of(lines)
+    ordered = sorted(lines, key=lambda line: line.length * line.height, reverse=True)
+    sizes = np.array([(line.length, line.height) for line in ordered]).reshape(-1, 2)
+    centres = np.array([line.level_centre(tilt) for line in ordered]).reshape(-1, 2)
+    low, high = centres - sizes / 2, centres + sizes / 2
+    groups = dict[int, list[Line]]()
+    for place, line in enumerate(ordered):
+        common = np.minimum(high[:place], high[place]) - np.maximum(low[:place], low[place])
+        shared = common.clip(0).prod(axis=1)
+        if shared.max(initial=0) > OVERLAP * sizes[place].prod():
+            groups[int(shared.argmax())].append(line)
+            high[place] = low[place]  # nothing is put with it
+        else:
+            groups[place] = [line]
+    return [*groups.values()]
 
 
 def in_rows(lines: Sequence[Line]) -> list[list[Line]]:

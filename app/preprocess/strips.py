@@ -116,8 +116,8 @@ class Sheet(NamedTuple):
 
 
 def fullest(values: NDArray[np.float32], length: int) -> int:
-    """Return where the part of this length begins that has the largest sum."""
-    sums = np.convolve(values, np.ones(min(length, len(values))), "valid")
+    """Return where the part of this length begins that has the largest sum; its middle counts most."""
+    sums = np.convolve(values, np.hanning(min(length, len(values)) + 2)[1:-1], "valid")
     return int(sums.argmax())
 
 
