@@ -7,6 +7,13 @@ from io import StringIO
 
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")  # its beginning; with apostrophes, since one more is put before it
 HARMLESS = re.compile(r'[+-][0-9.,]+|="([^"]|"")*"')  # a number, or a formula that is a text
+QUANTITY = re.compile(
+    r"-?(0|[1-9][0-9]*|[0-9]+\.[0-9]+)"  # a number; a zero may precede others only if it has decimals
+    r"|[0-9]{4}(-[0-9]{2}){2}"  # a date
+    r"|[0-9]{2}(:[0-9]{2}){1,2}"  # a time
+)
+MOST_DIGITS = 15  # a spreadsheet replaces further ones by zeros
+YES_OR_NO = {True: "yes", False: "no", None: ""}
 
 
 def escaped(text: str) -> str:
@@ -28,6 +35,16 @@ def line_of(cells: Iterable[object]) -> str:
 
 
 def formula_of(text: str) -> str:
-    """Return a formula that is a text."""
+    """Return a formula that is a text; an empty text stays empty."""
     quoted = text.replace('"', '""')
-    return f'="{quoted}"'
+    return f'="{quoted}"' if text else ""
+
+
+def quantity_of(text: str) -> str:
+    """Return a number, a date or a time as it is, for a spreadsheet to compute with; of others, a formula.
+
+    >>> quantity_of("-12.50"), quantity_of("2026-11-24"), quantity_of("007")
+    ('-12.50', '2026-11-24', '="007"')
+    """
+    is_exact = sum(map(str.isdigit, text)) <= MOST_DIGITS
+    return text if is_exact and QUANTITY.fullmatch(text) else formula_of(text)

@@ -25,7 +25,7 @@ import pytest
 from app.bulk.worker import Worker
 from app.inference.decoders import Busy
 from app.settings import Settings
-from support import DIGITS, MODEL, PAGES_MODEL, PNG, document, drawing, encode, invoked, number, until
+from support import DIGITS, MINUS, MODEL, PAGES_MODEL, PNG, document, drawing, encode, flat, invoked, number, until
 
 pytestmark = pytest.mark.slow
 
@@ -212,6 +212,39 @@ def test_no_text_in_csv_is_a_formula(digits, tmp_path, monkeypatch):
     assert [row["key"] for row in rows(tmp_path / "out", "key")] == [*keys, "\t5"]
 
 
+def test_each_line_of_a_text_has_a_row_in_csv_with_its_form_and_value(digits, tmp_path):
+    (tmp_path / "in").mkdir()
+    date = [*digits[[120, 200]], MINUS, *digits[[50, 60]], MINUS, *digits[[110, 300]]]
+    pictures = {"a": encode(number(date, digits[[350, 50]])), "b": flat(255), "c": b"no picture", "d": PNG[:80]}
+    for name, data in pictures.items():
+        (tmp_path / "in" / f"{name}.png").write_bytes(data)
+    (tmp_path / "in" / "e.pdf").write_bytes(document([number(digits[[350]]), number(date)]))
+    given = tmp_path / "in", tmp_path / "out", "--read", "--workers", "1", "--csv", tmp_path / "csv"
+    assert invoked("bulk", *given, "--format", "date", "--date", "dmy").exit_code == 0
+    with (tmp_path / "csv").open(newline="") as file:
+        saved = [*csv.DictReader(file)]
+    old = ["path", "key", "text", "confidence", "legibility", "model", "error", "page"]
+    assert [*saved[0]] == [*old, "line", "format", "value"]
+    cells = [
+        (Path(row["path"]).stem, *(row[name] for name in ("page", "line", "text", "format", "value"))) for row in saved
+    ]
+    assert cells == [
+        ("a", "", "1", "24-11-26", "yes", "2026-11-24"),
+        ("a", "", "2", "71", "no", ""),
+        ("b", "", "", "", "", ""),
+        ("c", "", "", "", "", ""),
+        ("d", "", "", "", "", ""),
+        ("e", "1", "1", "7", "no", ""),
+        ("e", "2", "1", "24-11-26", "yes", "2026-11-24"),
+    ]
+    assert [row["error"] != "" for row in saved] == [False] * 3 + [True] * 2 + [False] * 2
+    first, *others = rows(tmp_path / "out", "lines")
+    assert len(others) == 5
+    for row, line in zip(saved[:2], first["lines"], strict=True):
+        least = min(digit["legibility"] for digit in line["digits"])
+        assert (float(row["confidence"]), float(row["legibility"])) == (line["confidence"], least)
+
+
 def test_each_page_has_a_row_of_digits_also_in_csv(digits, tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.pdf").write_bytes(document([drawing(digits[50 * digit]) for digit in range(3)]))
@@ -274,8 +307,8 @@ def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):
         ("15", "0123456789+")
     ]
     assert job("--characters", "+0123456789").stderr.startswith("0 pictures to read.\n")  # the same characters
-    for others in ((), ("--characters", "0123456789%")):
-        assert "is not a result of this model with these values of --read and --characters" in job(*others).stderr
+    for others in ((), ("--characters", "0123456789%"), ("--characters", "0123456789+", "--format", "integer")):
+        assert "is not a result of this model with these values of --read, --characters" in job(*others).stderr
 
 
 @pytest.mark.parametrize(

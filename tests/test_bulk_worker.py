@@ -74,6 +74,12 @@ def near(answer: BaseModel) -> dict:
     return json.loads(shown, parse_float=lambda share: pytest.approx(float(share), abs=1e-6))
 
 
+def given(row: dict) -> dict:
+    """Return what a row has set, also in its lines."""
+    lines = {"lines": [given(line) for line in row["lines"]]} if row.get("lines") else {}
+    return {name: value for name, value in (row | lines).items() if value is not None}
+
+
 @pytest.mark.parametrize("kind", ["digit", "text"])
 def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
     pictures = [encode(image) for image in digits[::20]] + [encode(drawing(image)) for image in digits[::100]]
@@ -87,7 +93,7 @@ def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
         if isinstance(answer, Unanswered):
             assert row["error"]["detail"] == str(answer)
         else:
-            filled = {name: value for name, value in row.items() if value is not None and name != "path"}
+            filled = {name: value for name, value in given(row).items() if name != "path"}
             assert set(filled) >= {kind, "confidence", "model"}
             assert {**near(answer), **filled} == near(answer)
 
@@ -343,7 +349,7 @@ def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents, monkeypa
     source, asked = Files(place_of(str(folder)), 1_000_000), []
     parts, read_text = list(source.parts(2000)), Reader.read_text
 
-    async def read(self, data, page, characters):
+    async def read(self, data, page, field):
         asked.append(page)
         if len(asked) > 2:
             raise Interrupted
@@ -371,7 +377,7 @@ def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents, 
     (part,) = source.parts(2000)
     worker = Worker(source, destination, Settings(), seconds=0)
 
-    async def read(self, data, page, characters):
+    async def read(self, data, page, field):
         if page == 4:
             raise SystemExit
         return await read_text(self, data, page=page)

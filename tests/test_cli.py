@@ -3,6 +3,7 @@
 Most run in this process, through typer's CliRunner, since to start one costs a second.
 """
 
+import csv
 import json
 import os
 import pty
@@ -13,11 +14,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import StringIO
 from pathlib import Path
 from typing import BinaryIO
 
 import httpx2
 import pytest
+from PIL import Image
 from rich.cells import cell_len
 
 from app.web.answers import Prediction, Text
@@ -27,6 +30,7 @@ from support import (
     ENCRYPTED,
     LINE,
     LINES_MODEL,
+    MINUS,
     MODEL,
     NUMBER,
     PAGES_MODEL,
@@ -51,9 +55,23 @@ pytestmark = pytest.mark.slow
 TWO_LINES, BLANK = {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2}, {**NUMBER, "text": "", "lines": []}
 INCHES = {**NUMBER, "text": '7"', "lines": [{**LINE, "text": '7"'}]}
 DOUBTFUL = {**SEVEN, "legibility": 0.4}
+AMOUNT = {
+    **LINE,
+    "text": "1.250,00",
+    "alternatives": [{"text": "1.250,60", "confidence": 0.04}, {"text": "-1.250", "confidence": 0.01}],
+    "format": True,
+    "value": "1250.00",
+}
+TWO_AMOUNTS = {
+    **NUMBER,
+    "text": "1.250,00\n-7\n12.50",
+    "lines": [AMOUNT, {**LINE, "format": False, "value": None}, {**LINE, "text": "12.50", "value": "12.50"}],
+    "value": None,
+}
 DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error,page"
-TEXT_COLUMNS = "file,line,text,confidence,legibility,left,top,width,height,unsure,model,error,page"
-ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,,"
+FORM_COLUMNS = ",format,value,alternatives"
+TEXT_COLUMNS = f"file,line,text,confidence,legibility,left,top,width,height,unsure,model,error,page{FORM_COLUMNS}"
+ON_LINE = ",0.9,0.8,1,2,6,4,yes,8d41b6e05c72,,,,,"
 NAME, NO_FILE = "7,\r\udcff.png", "No such file or directory."
 
 
@@ -134,7 +152,8 @@ def test_unreadable_files_are_named_and_counted_and_the_rest_is_read(url, files,
 
 
 def csv_of(columns: str, *answers: str) -> str:
-    failed = '"none\n.png"' + "," * (columns.count(",") - 1) + f"{NO_FILE},"
+    row = dict.fromkeys(columns.split(","), "") | {"file": '"none\n.png"', "error": NO_FILE}
+    failed = ",".join(row.values())
     return "\n".join([columns, failed, *(f'"7,\r�.png",{answer}' for answer in answers), ""])
 
 
@@ -152,11 +171,17 @@ def json_of(answer: dict) -> str:
         ("predict", DOUBTFUL, "7,��.png: 7 (90.0%), or 8 (10.0%), probably not a digit, please check\n"),
         ("read", TWO_LINES, "7,��.png: -7 / -7 (90.0%), please check\n"),
         ("read", BLANK, "7,��.png: no digits (90.0%)\n"),
+        (
+            "read",
+            TWO_AMOUNTS,
+            "7,��.png: 1.250,00 [= 1250.00, or 1.250,60 (4.0%), or -1.250 (1.0%)] / -7 [not in this format] / 12.50 "
+            "(90.0%), please check\n",
+        ),
         ("predict --csv", SEVEN, csv_of(DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,,")),
         ("read --csv", TWO_LINES, csv_of(TEXT_COLUMNS, f"1,-7{ON_LINE}", f"2,-7{ON_LINE}")),
         ("read --csv --spreadsheet", NUMBER, csv_of(TEXT_COLUMNS, '1,"=""-7""' + f'"{ON_LINE}')),
         ("read --csv --spreadsheet", INCHES, csv_of(TEXT_COLUMNS, '1,"=""7""""""' + f'"{ON_LINE}')),
-        ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,,")),
+        ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,,,,,")),
         ("predict --json", SEVEN, json_of(SEVEN)),
         ("read --json", TWO_LINES, json_of(TWO_LINES)),
     ],
@@ -216,6 +241,29 @@ def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     assert (answer["digit"], answer["page"]) == (1, 1)
     (answer,) = lines_of(invoked("predict", path, "--json", *where))
     assert answer["error"] == "The file has 2 pages: choose one, with ?page=1 or --page 1."
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_form_and_other_texts_are_as_over_http(url, digits, tmp_path, is_local):
+    where = ["--local"] if is_local else ["--url", url]
+    amount, date = tmp_path / "amount.png", tmp_path / "date.png"
+    amount.write_bytes(encode(number([*digits[[60, 120]], POINT, *digits[[250, 0]]])))
+    day, month, year = digits[[120, 200]], digits[[50, 60]], digits[[110, 300]]
+    date.write_bytes(encode(number([*day, MINUS, *month, MINUS, *year])))
+
+    def read(path: Path, *options) -> dict:
+        (answer,) = lines_of(invoked("read", path, "--json", *options, *where))
+        return answer
+
+    answer = read(amount, "--format", "amount", "--alternatives", 2)
+    asked = httpx2.post(f"{url}/read?format=amount&alternatives=2", content=amount.read_bytes()).json()
+    assert answer == {"file": str(amount), **asked}
+    assert (answer["value"], len(answer["lines"][0]["alternatives"])) == ("12.50", 2)
+    assert read(date, "--format", "date", "--date", "dmy")["value"] == "2026-11-24"
+    assert read(date, "--format", "date", "--date", "mdy")["lines"][0]["format"] is False
+    refused = invoked("read", date, "--format", "date", "--length", 3, *where)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "Invalid value: length must be 4 to 8 with format=date, or be left out." in refused.stderr
 
 
 @pytest.mark.parametrize("is_local", [True, False])
@@ -309,16 +357,17 @@ def test_pages_are_resumed_wherever_the_file_was_cut(documents, tmp_path, ending
             assert cut.read_bytes() == written, length
 
 
-def test_a_csv_of_an_earlier_version_gets_the_column_of_pages(documents, tmp_path):
-    old = tmp_path / "old.csv"
-    columns = TEXT_COLUMNS.removesuffix(",page")
-    of_png = f"{documents}/c.png,1,-7{ON_LINE[:-1]}"
-    old.write_text(f"{columns}\n{of_png}\n{documents}/d.tif,1,-7{ON_LINE[:-1]}\n")
+@pytest.mark.parametrize("missing", [FORM_COLUMNS, f",page{FORM_COLUMNS}"])
+def test_a_csv_of_an_earlier_version_gets_the_missing_columns(documents, tmp_path, missing):
+    old, empty = tmp_path / "old.csv", "," * missing.count(",")
+    cells = ON_LINE.removesuffix(empty)
+    of_png = f"{documents}/c.png,1,-7{cells}"
+    old.write_text(f"{TEXT_COLUMNS.removesuffix(missing)}\n{of_png}\n{documents}/d.tif,1,-7{cells}\n")
     with answering(lambda _: (200, {}, NUMBER)) as url:
         assert invoked("read", documents, "--output", old, "--resume", "--url", url).exit_code == 0
     header, first, *rest = old.read_text().splitlines()
-    assert (header, first) == (TEXT_COLUMNS, f"{of_png},")
-    read = [(Path(row.split(",")[0]).name, row.split(",")[-1]) for row in rest]
+    assert (header, first) == (TEXT_COLUMNS, of_png + empty)
+    read = [(Path(row.split(",")[0]).name, row.split(",")[-4]) for row in rest]
     assert read == [
         *(("a.pdf", page) for page in "12"),
         *(("b.tif", page) for page in "123"),
@@ -344,19 +393,25 @@ def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, comm
 
 @pytest.mark.parametrize("command", ["read", "read --local", "bulk --read"])
 @pytest.mark.parametrize(
-    ("characters", "message"),
+    ("options", "message"),
     [
-        ("", "characters must have 1 to 100 digits and signs."),
+        (["--characters", ""], "characters must have 1 to 100 digits and signs."),
         (
-            "5 %",
+            ["--characters", "5 %"],
             "characters must not have a space: gaps are read in any case. In a URL, + means a space: write %2B for",
         ),
-        ("5é", "characters must be among 0123456789.,-/:!\"#$%&'()*+;<=>?@[\\]^_`{|}~£€, and not 'é'."),
+        (
+            ["--characters", "5é"],
+            "characters must be among 0123456789.,-/:!\"#$%&'()*+;<=>?@[\\]^_`{|}~£€, and not 'é'.",
+        ),
+        (["--date", "dmy"], "date needs format=date."),
+        (["--format", "time", "--date", "dmy"], "date needs format=date."),
+        (["--format", "date", "--characters", "0123456789"], "characters must have one of ./- with format=date;"),
     ],
 )
-def test_characters_that_cannot_be_read_are_a_wrong_option(url, files, tmp_path, command, characters, message):
+def test_what_cannot_be_written_in_a_field_is_a_wrong_option(url, files, tmp_path, command, options, message):
     where = [tmp_path, tmp_path / "results"] if "bulk" in command else files
-    done = invoked(*command.split(), *where, "--characters", characters, DIGITS_URL=url)
+    done = invoked(*command.split(), *where, *options, DIGITS_URL=url)
     assert (done.exit_code, done.stdout, (tmp_path / "results").exists()) == (2, "", False)
     assert f"Invalid value: {message}" in done.stderr
 
@@ -402,8 +457,44 @@ def test_no_text_in_csv_is_a_formula(files, tmp_path, monkeypatch):
     assert shown.splitlines()[1:] == [
         f"'=1+1.png,1,'-7 -7{ON_LINE.replace('yes', '')}",
         f"'=1+1.png,2,-7{ON_LINE.replace('yes', '')}",
-        f"'@none.png{',' * 11}{NO_FILE},",
+        f"'@none.png{',' * 11}{NO_FILE},,,,",
     ]
+
+
+def cells_of(table: str, *columns: str) -> list[tuple[str, ...]]:
+    """Return these columns of a CSV."""
+    return [tuple(row[column] for column in columns) for row in csv.DictReader(StringIO(table, newline=""))]
+
+
+def test_csv_has_the_form_of_each_line_what_it_means_and_what_else_it_may_be(files):
+    with answering(lambda _: (200, {}, TWO_AMOUNTS)) as url:
+        given = "read", files[0], "--csv", "--url", url
+        plain, for_spreadsheet = (invoked(*given, *more).stdout for more in ((), ("--spreadsheet",)))
+    columns = "line", "text", "format", "value", "alternatives"
+    assert cells_of(plain, *columns) == [
+        ("1", "1.250,00", "yes", "1250.00", "1.250,60|-1.250"),
+        ("2", "-7", "no", "", ""),
+        ("3", "12.50", "", "12.50", ""),
+    ]
+    assert cells_of(for_spreadsheet, *columns) == [
+        ("1", '="1.250,00"', "yes", "1250.00", '="1.250,60|-1.250"'),
+        ("2", '="-7"', "no", "", ""),
+        ("3", '="12.50"', "", "12.50", ""),
+    ]
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_a_table_has_a_row_for_each_of_its_rows(url, digits, tmp_path, is_local):
+    where = ["--local"] if is_local else ["--url", url]
+    sheet = Image.new("L", (900, 700), 255)
+    rows = [[350, 120], [0], [250, 50]], [[60], [], [120, 0]], [[350], [50], []]
+    for top, row in enumerate(rows):
+        for left, cell in enumerate(row):
+            if cell:
+                sheet.paste(number(digits[cell], scale=1), (60 + 300 * left, 40 + 220 * top))
+    (tmp_path / "table.png").write_bytes(encode(sheet))
+    shown = invoked("read", tmp_path / "table.png", "--csv", *where).stdout
+    assert cells_of(shown, "line", "text") == [("1", "72 0 51"), ("2", "1 20"), ("3", "7 1")]
 
 
 def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url):
@@ -437,6 +528,15 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
         ("predict", 2, "Missing argument"),
         ("predict 7.png --json --csv", 2, "--json and --csv cannot be used together"),
         ("bulk in out --characters 7", 2, "--characters needs --read"),
+        ("bulk in out --format date", 2, "--format needs --read"),
+        ("bulk in out --date dmy", 2, "--date needs --read"),
+        (
+            "read 7.png --format money",
+            2,
+            "'money' is not one of 'integer', 'decimal', 'amount', 'date', 'time', 'phone'",
+        ),
+        ("read 7.png --date dym", 2, "'dym' is not one of 'dmy', 'mdy', 'ymd'"),
+        ("read 7.png --alternatives 11", 2, "11 is not in the range 0<=x<=10"),
         ("read 7.png --length 65", 2, "65 is not in the range 1<=x<=64"),
         ("predict 7.png --local --url http://127.0.0.1:8000", 2, "--local and --url cannot be used together"),
         ("predict 7.png --output 7.txt", 2, "7.txt must end in .csv, .json, .jsonl, .ndjson"),

@@ -19,13 +19,14 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector, FileType
 
 from app.bulk.errors import BulkError
-from app.bulk.rows import SCHEMA
+from app.bulk.rows import LINES_IN_CSV, SCHEMA, by_line
 from app.bulk.source import Part
 from app.bulk.storage import Place
 from app.inference.field import ANYTHING, Field
 from app.spreadsheet import line_of
 from app.web.answers import LEGIBLE
 
+BATCH = 1000  # rows in memory at once; each may have a page of digits
 Location = tuple[str, int | None, int | None]  # of a row: its path, and of a document the page and how many there are
 
 
@@ -115,17 +116,21 @@ class Destination:
         return Summary(pictures, hardly_legible, errors)
 
     def write_csv(self, file: TextIO) -> None:
-        """Write a row for each picture as CSV: a text has its lines in one cell."""
-        columns = ["path", "key", self.kind, "confidence", "legibility", "model", "error", "page"]
+        """Write CSV: a row for each digit, or for each line of a text."""
+        stored = ["path", "key", self.kind, "confidence", "legibility", "model", "error", "page"]
+        columns = [*stored, *(["line", "format", "value"] if self.kind == "text" else [])]
         file.write(f"{line_of(columns)}\n")
-        for batch in self.batches(*columns):
-            for *cells, error, page in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                file.write(f"{line_of([*cells, error and error['detail'], page])}\n")
+        for batch in self.batches(*stored, "lines"):
+            lines = batch.column("lines").cast(LINES_IN_CSV)
+            for row in batch.set_column(len(stored), "lines", lines).to_pylist():
+                row["error"] = row["error"] and row["error"]["detail"]
+                for cells in by_line(row):
+                    file.write(f"{line_of(map(cells.get, columns))}\n")
 
     def batches(self, *columns: str, condition: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
         """Yield these columns of all rows that meet a condition, in batches; earlier versions wrote no pages."""
         files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
-        yield from files.to_batches(columns=list(columns), filter=condition)
+        yield from files.to_batches(columns=list(columns), filter=condition, batch_size=BATCH)
 
 
 def progress_of(rows: Iterable[Location]) -> tuple[set[str], dict[str, set[int]]]:

@@ -8,6 +8,7 @@ from app.bulk.errors import UnreadableFile
 from app.inference.decoders import Busy
 from app.inference.reading import Reading
 from app.inference.text import Text
+from app.spreadsheet import YES_OR_NO
 from app.web import conversion, problems
 
 SHARE = pa.float32()
@@ -23,6 +24,17 @@ LINE = pa.struct(
         ("format", pa.bool_()),
         ("value", pa.string()),
     ]
+)
+LINES_IN_CSV = pa.list_(  # without what takes long to convert
+    pa.struct(
+        [
+            ("text", pa.string()),
+            ("confidence", SHARE),
+            ("digits", pa.list_(pa.struct([("legibility", SHARE)]))),
+            ("format", pa.bool_()),
+            ("value", pa.string()),
+        ]
+    )
 )
 SCHEMA = pa.schema(
     [
@@ -50,6 +62,22 @@ def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | 
     if isinstance(outcome, Text):
         return conversion.text_of(outcome, model, with_frames=False, characters=characters).model_dump()
     return {"model": model, "error": error_of(outcome)}
+
+
+def by_line(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row for each line of a text; a picture without any keeps its own."""
+    return [
+        {
+            **row,
+            "line": number,
+            "text": line["text"],
+            "confidence": line["confidence"],
+            "legibility": min((digit["legibility"] for digit in line["digits"]), default=1.0),
+            "format": YES_OR_NO[line["format"]],
+            "value": line["value"],
+        }
+        for number, line in enumerate(row["lines"] or [], 1)
+    ] or [row]
 
 
 def is_fault(error: Exception) -> bool:

@@ -104,6 +104,9 @@ def read(
     length: options.Length = None,
     marks: options.Marks = True,
     characters: options.Characters = None,
+    format: options.Format = None,
+    date: options.Date = None,
+    alternatives: options.Alternatives = 0,
     page: options.OnlyPage = None,
     rotate: options.Rotate = "none",
     url: options.Url = URL,
@@ -129,7 +132,8 @@ def read(
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
     with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
-        ask = partial(reader.read, field=Field(length, characters), marks=marks, rotate=rotate)
+        field = Field(length, characters, format, date)
+        ask = partial(reader.read, field=field, marks=marks, rotate=rotate, alternatives=alternatives)
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise typer.Exit(failed > 0)
 
@@ -171,6 +175,8 @@ def bulk(
     ],
     read: Annotated[bool, typer.Option("--read", help="Read the numbers in each picture.")] = False,
     characters: options.Characters = None,
+    format: options.Format = None,
+    date: options.Date = None,
     column: Annotated[
         str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
     ] = None,
@@ -195,15 +201,16 @@ def bulk(
     """
     from app.bulk.errors import BulkError
 
-    if characters is not None and not read:
-        raise typer.BadParameter("--characters needs --read.")
+    for name, given in {"characters": characters, "format": format, "date": date}.items():
+        if given is not None and not read:
+            raise typer.BadParameter(f"--{name} needs --read.")
     extra = "cluster" if address else "bulk"
     with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
         try:
             from app.cli.bulk import read_all
             from app.inference.field import Field
 
-            field = Field(characters=characters)
+            field = Field(None, characters, format, date)
             read_all(source, destination, settings, read, field, column, key, rows_per_file, workers, address, csv)
         except ModuleNotFoundError as error:
             say(f"This needs {error.name}, which the extra `{extra}` installs: pip install '.[{extra}]'", err=True)

@@ -1,11 +1,12 @@
 """Options and arguments that several commands share, and their validation."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import typer
 
 from app.cli.messages import say
+from app.inference import forms
 from app.preprocess.errors import MAX_DIGITS
 
 AT_ONCE = 16
@@ -58,6 +59,19 @@ Characters = Annotated[
         help="Digits and signs to read, such as 0123456789+%.",
     ),
 ]
+Format = Annotated[
+    forms.Format | None,
+    typer.Option(
+        metavar="FORM", show_default="any", help=f"Form of each number. One of {', '.join(get_args(forms.Format))}."
+    ),
+]
+Date = Annotated[
+    forms.DateOrder | None, typer.Option(show_default="any", help="Order of each date, with --format date.")
+]
+Alternatives = Annotated[
+    int,
+    typer.Option(metavar="NUMBER", min=0, max=10, show_default=False, help="Number of other texts for each line."),
+]
 InProcess = Annotated[bool, typer.Option("--local", help="Run the model locally, without a service.")]
 LocalModel = Annotated[
     Path | None, typer.Option(metavar="FILE", show_default=MODEL, help="Model file for digits, with --local.")
@@ -81,7 +95,7 @@ MinConfidence = Annotated[
         metavar="SHARE", min=0, max=1, show_default=False, help="Mark answers that are less sure, for a person."
     ),
 ]
-Spreadsheet = Annotated[bool, typer.Option("--spreadsheet", help="In CSV, make a spreadsheet keep the zeros of 007.")]
+Spreadsheet = Annotated[bool, typer.Option("--spreadsheet", help="In CSV, a spreadsheet keeps 007 and adds up values.")]
 Jobs = Annotated[
     int | None,
     typer.Option(

@@ -3,13 +3,13 @@
 import csv
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any
 
 from app.cli.messages import printable
 from app.cli.pictures import Picture
-from app.spreadsheet import formula_of, line_of, unescaped
+from app.spreadsheet import YES_OR_NO, formula_of, line_of, quantity_of, unescaped
 from app.web.answers import Line, Prediction, Text
 
 Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
@@ -17,7 +17,7 @@ END = "unsure", "model", "error", "page"
 BOX = "left", "top", "width", "height"
 COLUMNS = {
     "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", *END),
-    "text": ("file", "line", "text", "confidence", "legibility", *BOX, *END),
+    "text": ("file", "line", "text", "confidence", "legibility", *BOX, *END, "format", "value", "alternatives"),
 }
 
 
@@ -70,11 +70,13 @@ class Csv:
     """A header and one row per picture, or per line of writing.
 
     For a spreadsheet, a text is written as a formula, ="007", since it would otherwise lose its zeros or become a date.
+    A value that is a number, a date or a time is written as it is.
     """
 
     def __init__(self, kind: str, least: float = 0.0, for_spreadsheet: bool = False, with_header: bool = True) -> None:
         self.least = least
-        self.for_spreadsheet = for_spreadsheet
+        self.text_cell: Callable[[str], str] = formula_of if for_spreadsheet else str
+        self.value_cell: Callable[[str], str] = quantity_of if for_spreadsheet else str
         self.columns = COLUMNS[kind]
         self.header = [line_of(self.columns)] if with_header else []
 
@@ -90,9 +92,17 @@ class Csv:
 
     def cells(self, number: int, line: Line) -> dict[str, Any]:
         """Return the cells of a line of writing."""
-        text = formula_of(line.text) if self.for_spreadsheet else line.text
-        shares = {"confidence": line.confidence, "legibility": legibility(line)}
-        return {"line": number, "text": text, **shares, **line.box.model_dump(), **self.unsure(line)}
+        return {
+            "line": number,
+            "text": self.text_cell(line.text),
+            "confidence": line.confidence,
+            "legibility": legibility(line),
+            **line.box.model_dump(),
+            **self.unsure(line),
+            "format": YES_OR_NO[line.format],
+            "value": self.value_cell(line.value or ""),
+            "alternatives": self.text_cell("|".join(other.text for other in line.alternatives)),
+        }
 
     def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:
         """Return the cell that says whether a person should look at the picture."""
@@ -112,7 +122,7 @@ class Csv:
     def parsed(self, text: str) -> list[Record]:
         """Return the picture in each row, and the row, with all columns; incomplete rows are left out.
 
-        The header is the first. A file of an earlier version has no pages.
+        The header is the first. A file of an earlier version has fewer columns.
         """
         whole = text[: text.rfind("\n") + 1]
         header, *rows = [[*map(unescaped, cells)] for cells in csv.reader(StringIO(whole, newline=""))] or [[]]

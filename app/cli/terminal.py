@@ -24,7 +24,7 @@ from app.web.answers import LEGIBLE
 BAR_WIDTH, BESIDE_BAR = 40, 36  # columns of a bar, and of what may stand beside it
 GREEN_FROM, YELLOW_FROM = 0.9, 0.5
 MIN_RUNNER_UP = 0.01  # probability of a runner-up that is shown
-NOT_A_DIGIT, UNSURE = "probably not a digit", "please check"
+NOT_A_DIGIT, UNSURE, WRONG_FORMAT = "probably not a digit", "please check", "not in this format"
 
 
 class Lines:
@@ -38,7 +38,8 @@ class Lines:
         if isinstance(answer, answers.Prediction):
             text, notes, certainty = str(answer.digit), [*doubts(answer)], min(answer.confidence, answer.legibility)
         else:
-            text, notes, certainty = answer.text.replace("\n", " / ") or "no digits", [], answer.confidence
+            text, notes = " / ".join(map(in_words, answer.lines)) or "no digits", []
+            certainty = answer.confidence
         if is_unsure(answer, self.least):
             notes.append(UNSURE)
         behind = f"({percent(answer.confidence)})" + "".join(f", {note}" for note in notes)
@@ -75,6 +76,15 @@ def doubts(answer: answers.Prediction) -> Iterator[str]:
         yield f"or {digit} ({percent(share)})"
     if answer.legibility < LEGIBLE:
         yield NOT_A_DIGIT
+
+
+def in_words(line: answers.Line) -> str:
+    """Return the text of a line, then in brackets what it means in its format, and what else it might be."""
+    notes = [WRONG_FORMAT] if line.format is False else []
+    if line.value and line.value != line.text:
+        notes.append(f"= {line.value}")
+    notes += [f"or {other.text} ({percent(other.confidence)})" for other in line.alternatives]
+    return f"{line.text} [{', '.join(notes)}]" if notes else line.text
 
 
 def add_line(table: Table, line: answers.Line, is_first: bool) -> None:
