@@ -15,13 +15,12 @@ const TRIES = 8; // attempts to send a picture while the service is overloaded
 const KEPT_BYTES = 1_000_000; // size of the largest picture that survives a reload
 const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
-const NO_ANSWER = "No digit yet";
 const NOTHING = "?"; // in place of a digit
 
 const element = (id) => document.getElementById(id);
 const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
 const createSvg = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
-const onClick = (id, act) => element(id).addEventListener("click", act);
+const onClick = (id, act) => (element(id).onclick = act);
 const sheet = element("sheet");
 
 // Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
@@ -142,7 +141,7 @@ function begin() {
   sentAt = performance.now(); // most strokes are short, and are read once complete
 }
 
-sheet.addEventListener("pointerdown", (event) => {
+sheet.onpointerdown = (event) => {
   const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
   if (isOther || isPage() || (current?.url && event.pointerType !== "mouse")) return;
   event.preventDefault();
@@ -152,8 +151,8 @@ sheet.addEventListener("pointerdown", (event) => {
   if (current?.url || boxAt(event) >= 0) return;
   begin();
   readSoon();
-});
-sheet.addEventListener("pointermove", (event) => {
+};
+sheet.onpointermove = (event) => {
   if (!stroke) {
     sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
     return;
@@ -163,16 +162,16 @@ sheet.addEventListener("pointermove", (event) => {
   stroke.push(...(events.length ? events : [event]).map(point));
   if (!isDrawing() && hasMoved(stroke)) begin();
   if (isDrawing()) readSoon();
-});
-sheet.addEventListener("lostpointercapture", (event) => {
+};
+sheet.onlostpointercapture = (event) => {
   if (event.pointerId !== pointer) return;
   const isStroke = isDrawing();
   stroke = null;
   if (isStroke) readDrawing();
   else choices()[boxAt(event)]?.click();
-});
-sheet.addEventListener("click", (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click());
-sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press may be a slow stroke
+};
+sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
+sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
 
 // ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
 
@@ -190,14 +189,15 @@ function remember() {
 }
 
 function undo() {
-  if (past.length > 0) goTo(past, future);
+  goTo(past, future);
 }
 
 function redo() {
-  if (future.length > 0) goTo(future, past);
+  goTo(future, past);
 }
 
 function goTo(states, others) {
+  if (states.length === 0) return;
   others.push(contents());
   const { strokes: drawn, picture } = states.pop();
   put(picture);
@@ -260,30 +260,24 @@ function readSoon() {
 }
 
 async function readDrawing() {
-  const mine = startReading();
-  repaint();
   const picture = { blob: drawing() };
   sentAt = performance.now();
-  if (!current) show(picture);
-  await finishReading(picture, mine);
+  if (current) repaint();
+  else show(picture);
+  await read(picture);
   if (isBehind) readSoon();
 }
 
-async function readPicture(picture) {
-  const mine = startReading();
+function readPicture(picture) {
   Object.assign(picture, { answer: undefined, error: undefined });
   show(picture);
-  await finishReading(picture, mine);
+  read(picture);
 }
 
-function startReading() {
+async function read(picture) {
   stopReading();
-  reading = new AbortController();
+  const mine = (reading = new AbortController());
   showBusy();
-  return reading;
-}
-
-async function finishReading(picture, mine) {
   await settle(picture, mine.signal, () => say("The service is busy. Trying again …"));
   if (mine !== reading) return; // another request has been started
   reading = null;
@@ -299,17 +293,13 @@ function refused(message, status = 0) {
 }
 
 function headers() {
-  const key = tab.apiKey;
-  return key ? { "X-API-Key": key } : {};
+  return tab.apiKey ? { "X-API-Key": tab.apiKey } : {};
 }
 
 function seconds(count, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1000 * count);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
+    setTimeout(resolve, 1000 * count);
+    signal?.addEventListener("abort", () => reject(signal.reason));
   });
 }
 
@@ -411,13 +401,9 @@ function reason({ status }, detail) {
 // ---- Showing the answer.
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
-  const row = create("li");
-  const [name, bar, share] = ["b", "span", "span"].map(create);
-  name.textContent = digit;
-  bar.append(create("i"));
-  row.append(name, bar, share);
+  const row = create("li", { innerHTML: `<b>${digit}</b><span><i></i></span><span></span>` });
   element("bars").append(row);
-  return { row, fill: bar.firstChild, share };
+  return { row, fill: row.querySelector("i"), share: row.lastChild };
 });
 
 // Return the text that was read; what is probably no digit has none.
@@ -445,32 +431,27 @@ function doubt(answer) {
   return isNumber(answer) ? doubtOfNumber(digits, answer.confidence) : doubtOfDigit(digits[0]);
 }
 
-function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
-  if (legibility < LEGIBLE) return `Probably not a digit (most like ${digit})`;
-  if (confidence >= SURE) return undefined;
-  return `Not sure, ${percent(confidence)}: it could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
+function doubtOfDigit(digit) {
+  if (digit.legibility < LEGIBLE) return `Probably not a digit (most like ${digit.digit})`;
+  if (digit.confidence >= SURE) return undefined;
+  return `Not sure, ${percent(digit.confidence)}: it could be ${runnerUp(digit)}`;
 }
 
 function doubtOfNumber(digits, confidence) {
-  const unsure = `Not sure, ${percent(confidence)}`;
-  const inGeneral = confidence < SURE ? unsure : undefined;
-  if (digits.length === 0) return inGeneral; // marks only
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
   const index = doubts.indexOf(Math.min(...doubts));
-  const { legibility, digit, probabilities } = digits[index];
+  const worst = digits[index]; // none if there are only marks
+  const unsure = `Not sure, ${percent(confidence)}`;
   const name = `digit ${index + 1} of ${digits.length}`;
-  if (legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
-  if (digits[index].confidence >= SURE) return inGeneral;
-  return `${unsure}: ${name} could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
+  if (worst?.legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
+  if (worst?.confidence < SURE) return `${unsure}: ${name} could be ${runnerUp(worst)}`;
+  return confidence < SURE ? unsure : undefined;
 }
 
-function runnerUp(digit, probabilities) {
-  const others = probabilities.map((_, other) => other).filter((other) => other !== digit);
-  return others.reduce((best, other) => (probabilities[other] > probabilities[best] ? other : best));
-}
-
-function inShort(digit, probabilities) {
-  return `${digit === 8 ? "an" : "a"} ${digit}, ${percent(probabilities[digit])}`;
+function runnerUp({ digit, probabilities }) {
+  const others = [...probabilities.keys()].filter((other) => other !== digit);
+  const [second] = others.sort((one, other) => probabilities[other] - probabilities[one]);
+  return `${second === 8 ? "an" : "a"} ${second}, ${percent(probabilities[second])}`;
 }
 
 // Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
@@ -478,10 +459,10 @@ function show(picture) {
   current = picture;
   const page = pageOf(picture);
   const answer = (shown = page?.error ? undefined : page);
-  const error = page?.error ? refused(page.error.detail, page.error.status) : picture?.error;
+  const error = page?.error ?? picture?.error;
   const waits = picture && !answer && !error;
   element("text").textContent = answer ? headline(answer) : (waits ? "…" : NOTHING);
-  say(answer ? inWords(answer) : (error?.message ?? (waits ? "Reading …" : NO_ANSWER)));
+  say(answer ? inWords(answer) : (error?.detail ?? error?.message ?? (waits ? "Reading …" : "No digit yet")));
   element("facts").textContent = answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
     : "";
@@ -491,7 +472,7 @@ function show(picture) {
     element("ask-key").hidden = error?.status !== 401;
     element("again").hidden = !error || !(error.status === 0 || error.status === 429 || error.status >= 500);
   }
-  markListed();
+  for (const each of listed) each.row.button.ariaCurrent = String(each === current);
   repaint();
   showBusy();
   showCode();
@@ -544,20 +525,20 @@ function showBoxesOn(size) {
   placeTexts();
 }
 
-element("picture").addEventListener("load", ({ target: { naturalWidth: width, naturalHeight: height } }) => {
+element("picture").onload = ({ target: { naturalWidth: width, naturalHeight: height } }) => {
   showBoxesOn(shown?.size ?? { width, height });
   explainSoon();
-});
-element("picture").addEventListener("error", ({ target }) => {
+};
+element("picture").onerror = ({ target }) => {
   target.hidden = true; // a format that the browser does not support, although the service may
   repaint();
-});
+};
 onClick("again", again);
-element("ask-key").addEventListener("submit", (event) => {
+element("ask-key").onsubmit = (event) => {
   event.preventDefault();
   tab.apiKey = element("key").value.trim();
   again();
-});
+};
 
 function again() {
   if (listed.includes(current)) readListed(listed.filter(({ answer }) => !answer));
@@ -594,14 +575,14 @@ function lineChoice(line, index) {
   const note = create("small", { textContent: inWords(line) });
   label.append(input, line.text, note);
   label.classList.toggle("unsure", Boolean(doubt(line)));
-  input.addEventListener("change", () => {
+  input.onchange = () => {
     markChosen(index);
     element("text").textContent = line.text;
     say(inWords(line));
     showChoices(line.lines);
     const list = element("lines");
     list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
-  });
+  };
   return label;
 }
 
@@ -614,7 +595,7 @@ function tableOf(rows) {
     label.control.ariaLabel = shown.lines[index].text;
     label.childNodes[1].data = cells[0];
     row.cells[0].replaceChildren(label);
-    row.addEventListener("click", () => label.control.click());
+    row.onclick = () => label.control.click();
   });
   return table;
 }
@@ -700,12 +681,11 @@ function choice(digit, digits) {
   const index = digits.indexOf(digit);
   const label = create("label");
   const ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
-  const input = create("input", { type: "radio", name: "digit", ariaLabel });
-  input.addEventListener("change", () => {
+  const onchange = () => {
     showDigit(digit);
     if (!isPage()) markChosen(index);
-  });
-  label.append(input, digit.digit);
+  };
+  label.append(create("input", { type: "radio", name: "digit", ariaLabel, onchange }), digit.digit);
   return label;
 }
 
@@ -725,12 +705,12 @@ function lastDrawn(digits) {
 
 function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
   const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
-  set(rectangle, places);
-  return rectangle;
+  return set(rectangle, places);
 }
 
 function set(svgElement, attributes) {
   for (const [name, value] of Object.entries(attributes)) svgElement.setAttribute(name, value);
+  return svgElement;
 }
 
 // Return the index of the box that contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
@@ -778,7 +758,9 @@ async function explain() {
     explanations.set(digit, explanation);
     showExplanation(digit, explanation, source);
   } catch (error) {
-    if (!signal.aborted) showExplanation(undefined, undefined, undefined, `The explanation failed: ${error.message}`);
+    if (signal.aborted) return;
+    showExplanation();
+    element("reading-note").textContent = `The explanation failed: ${error.message}`;
   }
 }
 
@@ -787,9 +769,9 @@ function pictureOf(digit) {
   return isNumber(shown) ? blobOf(digit.frame) : current.blob;
 }
 
-function showExplanation(digit, explanation, source, note = "") {
+function showExplanation(digit, explanation, source) {
   element("reading").ariaBusy = "false";
-  element("reading-note").textContent = note;
+  element("reading-note").textContent = "";
   showLayers(explanation?.layers ?? []);
   showStrip(digit, explanation, source);
   showEvidence(explanation);
@@ -831,8 +813,7 @@ function showEvidence(explanation) {
   element("for").textContent = explanation ? `for ${digit}, ${percent(probabilities[digit])}` : "for the digit";
   element("against").textContent = explanation ? `for ${second}, ${percent(probabilities[second])}` : "for its runner-up";
   if (!explanation) return;
-  const frame = createSvg("image");
-  set(frame, { href: explanation.frame, width: 28, height: 28 });
+  const frame = set(createSvg("image"), { href: explanation.frame, width: 28, height: 28 });
   map.append(frame, ...squares(explanation.evidence));
 }
 
@@ -847,7 +828,7 @@ function showLayers(layers) {
     figure.append(image, create("figcaption", { textContent: `Layer ${index + 1}: ${size}` }));
     if (index === 0) {
       element("unit").max = count * height * width - 1;
-      image.addEventListener("click", (event) => chooseUnit(unitAt(event, image, count, height, width)));
+      image.onclick = (event) => chooseUnit(unitAt(event, image, count, height, width));
     }
     return figure;
   }));
@@ -870,15 +851,13 @@ async function chooseUnit(unit) {
   } catch {} // the service does not answer: the next explanation says so
 }
 
-element("unit").addEventListener("change", ({ target }) => chooseUnit(Number(target.value)));
+element("unit").onchange = ({ target }) => chooseUnit(Number(target.value));
 
 function squares(evidence) {
   const strongest = Math.max(...evidence.flat().map(Math.abs)) || 1;
   return evidence.flatMap((row, r) => row.map((weight, c) => {
-    const square = createSvg("rect");
-    set(square, { x: 4 * c, y: 4 * r, width: 4, height: 4, "fill-opacity": (0.8 * Math.abs(weight)) / strongest });
-    square.classList.add(weight > 0 ? "for" : "against");
-    return square;
+    const colour = { class: weight > 0 ? "for" : "against", "fill-opacity": (0.8 * Math.abs(weight)) / strongest };
+    return set(createSvg("rect"), { x: 4 * c, y: 4 * r, width: 4, height: 4, ...colour });
   }));
 }
 
@@ -894,10 +873,10 @@ function evidenceInWords({ digit, runner_up, evidence }) {
 }
 
 element("reading").open = (tab.open ?? String(matchMedia(ROOMY).matches)) === "true";
-element("reading").addEventListener("toggle", ({ target }) => {
+element("reading").ontoggle = ({ target }) => {
   tab.open = target.open;
   explainSoon();
-});
+};
 
 // ---- Corrections, if the service stores them.
 
@@ -922,10 +901,10 @@ function askForCorrection() {
   if (document.activeElement !== element("right")) element("right").value = shown?.text ?? "";
 }
 
-element("rewrite").addEventListener("submit", (event) => {
+element("rewrite").onsubmit = (event) => {
   event.preventDefault();
   correct(element("right").value.trim(), shown.picture ? blobOf(shown.picture) : current.blob);
-});
+};
 
 async function correct(label, picture = pictureOf(chosen)) {
   const digit = chosen;
@@ -945,8 +924,10 @@ async function open(files) {
   const pictures = await Promise.all([...files].map(pictureFrom));
   if (pictures.length === 0) return;
   clearList();
-  if (pictures.length === 1) take(pictures[0]);
-  else list(pictures);
+  if (pictures.length === 1) return take(pictures[0]);
+  clear();
+  showList(pictures);
+  readListed(pictures);
 }
 
 async function pictureFrom(file) {
@@ -987,13 +968,13 @@ function put(picture) {
 }
 
 for (const id of ["files", "photo"]) {
-  element(id).addEventListener("change", ({ target }) => {
+  element(id).onchange = ({ target }) => {
     open(target.files);
     target.value = ""; // so that the same file can be chosen again
-  });
+  };
 }
 for (const example of document.querySelectorAll("#examples button")) {
-  example.addEventListener("click", () => openAddress(example.firstElementChild.src));
+  example.onclick = () => openAddress(example.firstElementChild.src);
 }
 addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) open(event.clipboardData.files);
@@ -1002,13 +983,12 @@ addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dropping");
 });
-for (const type of ["dragleave", "drop"]) {
-  addEventListener(type, (event) => {
-    if (type === "drop" || event.relatedTarget === null) document.body.classList.remove("dropping");
-  });
-}
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (relatedTarget === null) document.body.classList.remove("dropping");
+});
 addEventListener("drop", (event) => {
   event.preventDefault();
+  document.body.classList.remove("dropping");
   const { files } = event.dataTransfer;
   if (files.length) open(files);
   else openAddress(addressOf(event.dataTransfer));
@@ -1048,7 +1028,7 @@ function clearList() {
   listed = [];
   element("list").replaceChildren();
   element("batch").hidden = true;
-  keepList().catch(() => {});
+  keepList();
 }
 
 // Free the memory of pictures, which undo and redo no longer restore.
@@ -1056,12 +1036,6 @@ function forget(pictures) {
   const isKept = ({ picture }) => !pictures.includes(picture);
   [past, future] = [past.filter(isKept), future.filter(isKept)];
   for (const { url } of pictures) URL.revokeObjectURL(url);
-}
-
-function list(pictures) {
-  clear();
-  showList(pictures);
-  readListed(listed);
 }
 
 function showList(pictures) {
@@ -1109,37 +1083,34 @@ function showRow(picture) {
 }
 
 function count() {
-  const answers = listed.filter(({ answer }) => answer).map(({ answer }) => answer);
+  const answers = listed.flatMap(({ answer }) => answer ?? []);
   const failed = listed.filter(({ error }) => error).length;
   const unsure = answers.filter(doubt).length;
   const settled = answers.length + failed;
   element("counts").textContent = settled < listed.length
     ? `${settled} of ${listed.length} read`
     : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`;
-  if (settled === listed.length) keepList().catch(() => {}); // the browser allows no database
+  if (settled === listed.length) keepList();
 }
 
 function listRow(picture) {
-  const item = create("li");
-  const button = create("button", { disabled: true, onclick: () => choose(picture) });
-  const remove = create("button", { className: "remove", textContent: "×", onclick: () => removeListed(picture) });
-  const thumbnail = create("img", { alt: "", src: picture.url });
-  const [text, note] = ["b", "span"].map(create);
-  const name = create("span", { className: "name", textContent: picture.name });
-  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
-  button.append(thumbnail, text, name, note);
+  const item = create("li", {
+    innerHTML: '<button disabled><img alt=""><b></b><span class="name"></span><span></span></button><button class="remove">×</button>',
+  });
+  const [button, remove] = item.children;
+  const [thumbnail, text, name, note] = button.children;
+  button.onclick = () => choose(picture);
+  remove.onclick = () => removeListed(picture);
   remove.ariaLabel = `Remove ${picture.name}`;
-  item.append(button, remove);
+  name.textContent = picture.name;
+  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
+  thumbnail.src = picture.url;
   return { item, button, remove, thumbnail, text, note };
 }
 
 function choose(picture) {
   put(picture);
   show(picture);
-}
-
-function markListed() {
-  for (const picture of listed) picture.row.button.ariaCurrent = String(picture === current);
 }
 
 function removeListed(picture) {
@@ -1152,12 +1123,9 @@ function removeListed(picture) {
     else clear();
   }
   forget([picture]);
-  if (neighbour) {
-    count();
-    neighbour.row.remove.focus();
-  } else {
-    removeAll();
-  }
+  if (!neighbour) return removeAll();
+  count();
+  neighbour.row.remove.focus();
 }
 
 function removeAll() {
@@ -1184,7 +1152,7 @@ function rowsOf({ name: file, answer, error }) {
     const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
     if (headline(read) === NOTHING) return [own];
     return byLine(read).map((each, index) => {
-      const [{ text, digits, box = read.box, confidence = own.confidence }] = each.lines;
+      const { text, digits, box, confidence } = { ...each, ...each.lines[0] };
       const least = Math.min(1, ...digits.map((digit) => digit.legibility));
       const cells = Object.fromEntries((table?.[index] ?? []).map((cell, column) => [`cell${column + 1}`, cell]));
       return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells };
@@ -1231,23 +1199,19 @@ async function showCode() {
   const route = picture?.answer?.route ?? "read";
   const url = new URL(route, location.href).href;
   const isDrawn = picture?.blob && !picture.url;
-  const bytes = isDrawn ? base64(await picture.blob.arrayBuffer()) : "";
+  const bytes = isDrawn ? (await dataUri(picture.blob)).split(",")[1] : "";
   if (picture !== current) return;
   const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
   const key = tab.apiKey;
   const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} ${url}`;
   element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
-  element("python").textContent = [
-    ...(isDrawn ? ["import base64"] : []),
-    "import json",
-    ...(key ? ["import os"] : []),
-    "from urllib.request import Request, urlopen",
-    "",
-    isDrawn ? `picture = base64.b64decode("${bytes}")` : `picture = open(${JSON.stringify(name)}, "rb").read()`,
-    `headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}`,
-    `answer = json.load(urlopen(Request("${url}", picture, headers)))`,
-    `print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`,
-  ].join("\n");
+  element("python").textContent = `${isDrawn ? "import base64\n" : ""}import json${key ? "\nimport os" : ""}
+from urllib.request import Request, urlopen
+
+picture = ${isDrawn ? `base64.b64decode("${bytes}")` : `open(${JSON.stringify(name)}, "rb").read()`}
+headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}
+answer = json.load(urlopen(Request("${url}", picture, headers)))
+print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`;
 }
 
 function fileOption(name) {
@@ -1256,12 +1220,9 @@ function fileOption(name) {
   return `'${inCurlsQuotes.replaceAll("'", "'\\''")}'`;
 }
 
-function base64(buffer) {
-  return btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""));
-}
-
 async function dataUri(blob) {
-  return `data:${blob.type};base64,${base64(await blob.arrayBuffer())}`;
+  const bytes = Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte));
+  return `data:${blob.type};base64,${btoa(bytes.join(""))}`;
 }
 
 function blobOf(dataUri) {
@@ -1270,7 +1231,7 @@ function blobOf(dataUri) {
 }
 
 for (const button of document.querySelectorAll("[data-copies]")) {
-  button.addEventListener("click", () => copy(element(button.dataset.copies).textContent, button));
+  button.onclick = () => copy(element(button.dataset.copies).textContent, button);
 }
 
 async function copy(text, button) {
@@ -1317,15 +1278,18 @@ const DAY = 24 * 3600 * 1000;
 
 // Do something with the lists in the database, by name: {time, pictures}; return the result of the request.
 async function inLists(act) {
-  const opening = indexedDB.open("digits", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("lists");
-  const request = await new Promise((resolve, reject) => {
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => resolve(act(opening.result.transaction("lists", "readwrite").objectStore("lists")));
-  });
+  try {
+    const opening = indexedDB.open("digits", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("lists");
+    const database = await resultOf(opening);
+    return await resultOf(act(database.transaction("lists", "readwrite").objectStore("lists")));
+  } catch {} // the browser allows no database
+}
+
+function resultOf(request) {
   return new Promise((resolve, reject) => {
-    request.onerror = () => reject(request.error);
     request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
   });
 }
 
@@ -1337,7 +1301,7 @@ async function keepList() {
 }
 
 async function restoreList() {
-  for (const name of await inLists((lists) => lists.getAllKeys())) {
+  for (const name of (await inLists((lists) => lists.getAllKeys())) ?? []) {
     if (name !== tab.list && Date.now() - parseInt(name) > DAY) await inLists((lists) => lists.delete(name));
   }
   const kept = tab.list && (await inLists((lists) => lists.get(tab.list)));
@@ -1350,4 +1314,4 @@ async function restoreList() {
 
 offerCorrections();
 restore();
-restoreList().catch(() => {}); // the browser allows no database
+restoreList();
