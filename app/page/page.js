@@ -19,9 +19,11 @@ const NOTHING = "?"; // in place of a digit
 
 const element = (id) => document.getElementById(id);
 const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
-const createSvg = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
+const createSvg = (tag, attributes = {}) => set(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes);
 const onClick = (id, act) => (element(id).onclick = act);
 const sheet = element("sheet");
+const boxes = element("boxes");
+const form = element("form"); // of the numbers; the value of an option is its part of a request
 
 // Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
 function percent(share) {
@@ -66,7 +68,7 @@ try {
 
 function paint(context, height) {
   context.lineCap = context.lineJoin = "round";
-  const lengths = strokes.filter(hasMoved).map(extent);
+  const lengths = strokes.filter(hasMoved).map(longerSide);
   const width = lengths.length ? Math.min(THICKEST, Math.max(THINNEST, PEN * Math.max(...lengths))) : THICKEST;
   for (const points of strokes) {
     const [first, ...rest] = points.map(([x, y]) => [x * height, y * height]);
@@ -83,9 +85,9 @@ function paint(context, height) {
   }
 }
 
-// Return the longer side of a stroke's bounding box.
-function extent(points) {
-  return Math.max(...[0, 1].map((axis) => points.map((point) => point[axis])).map((at) => Math.max(...at) - Math.min(...at)));
+function longerSide(points) {
+  const side = (axis) => Math.max(...points.map((point) => point[axis])) - Math.min(...points.map((point) => point[axis]));
+  return Math.max(side(0), side(1));
 }
 
 function repaint() {
@@ -105,7 +107,6 @@ function repaint() {
   placeTexts();
 }
 
-// Render the strokes as a PNG.
 function drawing() {
   const canvas = create("canvas", DRAWING);
   const context = canvas.getContext("2d");
@@ -153,11 +154,8 @@ sheet.onpointerdown = (event) => {
   readSoon();
 };
 sheet.onpointermove = (event) => {
-  if (!stroke) {
-    sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
-    return;
-  }
-  if (event.pointerId !== pointer) return;
+  if (!stroke) sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
+  if (!stroke || event.pointerId !== pointer) return;
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
   if (!isDrawing() && hasMoved(stroke)) begin();
@@ -170,7 +168,7 @@ sheet.onlostpointercapture = (event) => {
   if (isStroke) readDrawing();
   else choices()[boxAt(event)]?.click();
 };
-sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
+sheet.onclick = (event) => current?.url && (isPage() ? lineLabels : choices())[boxAt(event)]?.click();
 sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
 
 // ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
@@ -202,9 +200,14 @@ function goTo(states, others) {
   const { strokes: drawn, picture } = states.pop();
   put(picture);
   strokes = drawn;
+  showContents(picture);
+}
+
+// Show the answer for a picture, or else for the strokes; read them first if there is none.
+function showContents(picture) {
   if (picture?.answer) show(picture);
   else if (picture) readPicture(picture);
-  else if (drawn.length > 0) readDrawing();
+  else if (strokes.length > 0) readDrawing();
   else show(null);
 }
 
@@ -262,14 +265,14 @@ function readSoon() {
 async function readDrawing() {
   const picture = { blob: drawing() };
   sentAt = performance.now();
-  if (current) repaint();
+  if (current?.answer) repaint();
   else show(picture);
   await read(picture);
   if (isBehind) readSoon();
 }
 
 function readPicture(picture) {
-  Object.assign(picture, { answer: undefined, error: undefined });
+  picture.error = undefined;
   show(picture);
   read(picture);
 }
@@ -296,43 +299,38 @@ function headers() {
   return tab.apiKey ? { "X-API-Key": tab.apiKey } : {};
 }
 
-function seconds(count, signal) {
-  return new Promise((resolve, reject) => {
-    setTimeout(resolve, 1000 * count);
-    signal?.addEventListener("abort", () => reject(signal.reason));
-  });
-}
-
 // Read a picture, and store the answer or the error in it.
 async function settle(picture, signal, busy) {
   try {
-    const answer = await answerTo(picture, signal, busy);
-    Object.assign(picture, { answer, error: undefined });
+    picture.answer = await answerTo(picture, signal, busy);
   } catch (error) {
-    if (!signal.aborted) Object.assign(picture, { answer: undefined, error });
+    if (!signal.aborted) picture.error = error;
   }
 }
 
-// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead.
+// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead, unless
+// a form was chosen.
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
+  const read = (options) => ask(`read?frame=true${options}${form.value}`, picture, signal, busy);
   const isShown = !url || (await isDrawable(picture, url));
-  const answer = await ask(`read?frame=true${isShown ? "" : "&picture=true"}`, picture, signal, busy);
+  const answer = await read(isShown ? "" : "&picture=true");
   let pages = pagesOf(answer);
   // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
   // upside down may be read as one digit among other things.
   if (url && ((!answer.pages && /^\d?$/.test(answer.text)) || !pages.every(isMostlySure))) {
-    const turned = pagesOf(await ask("read?frame=true&rotate=auto&picture=true", picture, signal, busy));
+    const turned = pagesOf(await read("&rotate=auto&picture=true"));
     const isBetter = (page) => page.turn && isMostlySure(page) && digitsOf(page).length > 1;
     pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
   }
-  const timed = (page) => ({ route: "read", model: answer.model, ...page, milliseconds: performance.now() - started });
+  const own = { route: "read", model: answer.model, form: form.selectedOptions[0].text };
+  const timed = (page) => ({ ...own, ...page, milliseconds: performance.now() - started });
   if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
-  const [read] = pages;
-  if (!/^\d?$/.test(read.text)) return timed(read);
+  const [page] = pages;
+  if (form.value || !/^\d?$/.test(page.text)) return timed(page);
   const digit = await ask("predict?frame=true", picture, signal, busy);
   const text = String(digit.digit);
-  return timed({ ...read, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
+  return timed({ ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
 }
 
 // Return whether the browser can draw all of a picture; of a document, some draw the first page.
@@ -343,7 +341,6 @@ function isDrawable({ type }, url) {
   });
 }
 
-// Return whether more than half of the lines are sure.
 function isMostlySure(page) {
   const lines = byLine(page);
   const unsure = lines.filter(({ confidence }) => confidence < SURE).length;
@@ -358,7 +355,10 @@ async function ask(route, picture, signal, busy) {
     if (response.ok && answer) return answer;
     if (response.status === 503 && tries < TRIES) {
       busy();
-      await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
+      await new Promise((resolve, reject) => {
+        setTimeout(resolve, 1000 * (Number(response.headers.get("Retry-After")) || 1));
+        signal?.addEventListener("abort", () => reject(signal.reason));
+      });
     } else {
       throw refused(reason(response, answer?.detail), response.status);
     }
@@ -415,7 +415,9 @@ function headline(answer) {
 function inWords(answer) {
   const { length } = byLine(answer).filter(({ text }) => text);
   const said = length > 1 ? `${length} lines, all sure` : `${percent(answer.confidence)} sure`;
-  return doubt(answer) ?? (answer.text ? said : "No digit found");
+  const words = doubt(answer) ?? (answer.text ? said : "No digit found");
+  const { lines, text, value } = answer;
+  return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
 }
 
 // Say why an answer is in doubt; undefined if it is not.
@@ -427,25 +429,17 @@ function doubt(answer) {
     const unsure = lines.filter(doubt).length;
     return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
   }
-  const digits = digitsOf(lines[0]);
-  return isNumber(answer) ? doubtOfNumber(digits, answer.confidence) : doubtOfDigit(digits[0]);
-}
-
-function doubtOfDigit(digit) {
-  if (digit.legibility < LEGIBLE) return `Probably not a digit (most like ${digit.digit})`;
-  if (digit.confidence >= SURE) return undefined;
-  return `Not sure, ${percent(digit.confidence)}: it could be ${runnerUp(digit)}`;
-}
-
-function doubtOfNumber(digits, confidence) {
+  if (answer.lines[0]?.format === false) return `Not ${answer.form}`;
+  const digits = digitsOf(answer);
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
   const index = doubts.indexOf(Math.min(...doubts));
   const worst = digits[index]; // none if there are only marks
-  const unsure = `Not sure, ${percent(confidence)}`;
-  const name = `digit ${index + 1} of ${digits.length}`;
+  const unsure = `Not sure, ${percent(answer.confidence)}`;
+  const name = isNumber(answer) ? `digit ${index + 1} of ${digits.length}` : "it";
+  if (worst?.legibility < LEGIBLE && !isNumber(answer)) return `Probably not a digit (most like ${worst.digit})`;
   if (worst?.legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
   if (worst?.confidence < SURE) return `${unsure}: ${name} could be ${runnerUp(worst)}`;
-  return confidence < SURE ? unsure : undefined;
+  return answer.confidence < SURE ? unsure : undefined;
 }
 
 function runnerUp({ digit, probabilities }) {
@@ -470,7 +464,7 @@ function show(picture) {
   showPage();
   if (!waits) { // otherwise the keyboard's focus would get lost
     element("ask-key").hidden = error?.status !== 401;
-    element("again").hidden = !error || !(error.status === 0 || error.status === 429 || error.status >= 500);
+    element("again").hidden = !(error && /^(0|429|5..)$/.test(error.status));
   }
   for (const each of listed) each.row.button.ariaCurrent = String(each === current);
   repaint();
@@ -518,9 +512,9 @@ let shownSize = DRAWING; // size of the drawing or photo in pixels; null if the 
 // Scale the boxes, which are in pixels of the drawing or photo.
 function showBoxesOn(size) {
   shownSize = size;
-  element("boxes").toggleAttribute("hidden", !size);
+  boxes.toggleAttribute("hidden", !size);
   if (!size) return;
-  element("boxes").setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  boxes.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
   sheet.style.setProperty("--shape", size.width / size.height);
   placeTexts();
 }
@@ -541,9 +535,18 @@ element("ask-key").onsubmit = (event) => {
 };
 
 function again() {
-  if (listed.includes(current)) readListed(listed.filter(({ answer }) => !answer));
-  else readPicture(current);
+  delete current?.answer;
+  readListed(listed.filter(({ answer }) => !answer));
+  if (!listed.includes(current)) showContents(current?.url ? current : null);
 }
+
+form.value = tab.form ?? "";
+form.onchange = () => {
+  tab.form = form.value;
+  for (const { picture } of [...past, ...future]) delete picture?.answer;
+  for (const picture of listed) delete picture.answer;
+  again();
+};
 
 // ---- A page: one line of its list or table is selected there, or by its box on the picture.
 
@@ -563,26 +566,29 @@ function showPage() {
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
   element("sum").textContent = [place, isPage() && inWords(shown)].filter(Boolean).join(": ");
   element("lines").replaceChildren(...(lines.length && shown.table ? [tableOf(shown.table)] : lineLabels));
-  element("boxes").replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
+  boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
   placeTexts();
   lineLabels[0].control.click();
 }
 
 function lineChoice(line, index) {
-  const label = create("label");
-  const input = create("input", { type: "radio", name: "line" });
   const note = create("small", { textContent: inWords(line) });
-  label.append(input, line.text, note);
-  label.classList.toggle("unsure", Boolean(doubt(line)));
-  input.onchange = () => {
+  const label = radio("line", [line.text, note], () => {
     markChosen(index);
     element("text").textContent = line.text;
     say(inWords(line));
     showChoices(line.lines);
     const list = element("lines");
     list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
-  };
+  });
+  label.classList.toggle("unsure", Boolean(doubt(line)));
+  return label;
+}
+
+function radio(name, contents, onchange) {
+  const label = create("label");
+  label.append(create("input", { type: "radio", name, onchange }), ...contents);
   return label;
 }
 
@@ -591,8 +597,10 @@ function tableOf(rows) {
   const table = create("table");
   rows.forEach((cells, index) => {
     const [label, row] = [lineLabels[index], table.insertRow()];
-    for (const text of cells) row.insertCell().textContent = text;
-    label.control.ariaLabel = shown.lines[index].text;
+    const { text, value } = shown.lines[index];
+    for (const cell of cells) row.insertCell().textContent = cell;
+    if (value !== undefined) row.insertCell().append(label.lastChild); // what was read as the form
+    label.control.ariaLabel = text;
     label.childNodes[1].data = cells[0];
     row.cells[0].replaceChildren(label);
     row.onclick = () => label.control.click();
@@ -603,18 +611,15 @@ function tableOf(rows) {
 // Mark the chosen line in the list, its box and its text, or the box of the chosen digit.
 function markChosen(index) {
   const count = lineLabels.length || Infinity;
-  [...lineLabels, ...element("boxes").children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
+  [...lineLabels, ...boxes.children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
 }
 
 function textBeside(line) {
-  const text = createSvg("text");
-  text.textContent = doubt(line) ? `${line.text} ?` : line.text;
-  return text;
+  return Object.assign(createSvg("text"), { textContent: doubt(line) ? `${line.text} ?` : line.text });
 }
 
 // Place each line's text to its right; if that is occupied, above it, to be seen once the line is chosen.
 function placeTexts() {
-  const boxes = element("boxes");
   const texts = boxes.querySelectorAll("text");
   if (!shownSize || !texts.length) return;
   const scale = boxes.getScreenCTM().a;
@@ -661,7 +666,7 @@ function showChoices(lines) {
     row.append(...Array.from(line.text, (sign) => (/\d/.test(sign) ? choice(own.next().value, digits) : mark(sign))));
     group.append(row);
   }
-  if (!isPage()) element("boxes").append(...digits.map(({ box }) => boxAround(box)));
+  if (!isPage()) boxes.append(...digits.map(({ box }) => boxAround(box)));
   choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
@@ -679,13 +684,11 @@ function choices() {
 
 function choice(digit, digits) {
   const index = digits.indexOf(digit);
-  const label = create("label");
-  const ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
-  const onchange = () => {
+  const label = radio("digit", [digit.digit], () => {
     showDigit(digit);
     if (!isPage()) markChosen(index);
-  };
-  label.append(create("input", { type: "radio", name: "digit", ariaLabel, onchange }), digit.digit);
+  });
+  label.control.ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
   return label;
 }
 
@@ -704,8 +707,8 @@ function lastDrawn(digits) {
 }
 
 function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
-  const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
-  return set(rectangle, places);
+  const [x, y] = [left - margin, top - margin];
+  return set(rectangle, { x, y, width: width + 2 * margin, height: height + 2 * margin, rx: margin });
 }
 
 function set(svgElement, attributes) {
@@ -716,7 +719,7 @@ function set(svgElement, attributes) {
 // Return the index of the box that contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
 // draws a decimal point, which may be near the digit or under its slant.
 function boxAt({ clientX, clientY }) {
-  return [...element("boxes").querySelectorAll("rect")].findIndex((rectangle) => {
+  return [...boxes.querySelectorAll("rect")].findIndex((rectangle) => {
     const { left, right, top, height } = rectangle.getBoundingClientRect();
     const bottom = top + (current?.url ? 1 : 0.75) * height;
     return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
@@ -726,7 +729,7 @@ function boxAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, pre");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -808,13 +811,13 @@ function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
   map.setAttribute("aria-label", explanation ? evidenceInWords(explanation) : "No evidence yet");
-  const { digit, runner_up: second, probabilities } = explanation ?? {};
+  const { digit = "the digit", runner_up: second = "its runner-up", probabilities } = explanation ?? {};
+  const named = (each) => `for ${each}${probabilities ? `, ${percent(probabilities[each])}` : ""}`;
   element("why-title").textContent = explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?";
-  element("for").textContent = explanation ? `for ${digit}, ${percent(probabilities[digit])}` : "for the digit";
-  element("against").textContent = explanation ? `for ${second}, ${percent(probabilities[second])}` : "for its runner-up";
+  element("for").textContent = named(digit);
+  element("against").textContent = named(second);
   if (!explanation) return;
-  const frame = set(createSvg("image"), { href: explanation.frame, width: 28, height: 28 });
-  map.append(frame, ...squares(explanation.evidence));
+  map.append(createSvg("image", { href: explanation.frame, width: 28, height: 28 }), ...squares(explanation.evidence));
 }
 
 // ---- The layers of the network, if the model file shows them. In a picture of maps, a pixel is between them.
@@ -857,7 +860,7 @@ function squares(evidence) {
   const strongest = Math.max(...evidence.flat().map(Math.abs)) || 1;
   return evidence.flatMap((row, r) => row.map((weight, c) => {
     const colour = { class: weight > 0 ? "for" : "against", "fill-opacity": (0.8 * Math.abs(weight)) / strongest };
-    return set(createSvg("rect"), { x: 4 * c, y: 4 * r, width: 4, height: 4, ...colour });
+    return createSvg("rect", { x: 4 * c, y: 4 * r, width: 4, height: 4, ...colour });
   }));
 }
 
@@ -885,10 +888,9 @@ for (const label of [...Array(10).keys(), "no digit"]) {
   element("labels").append(create("button", { textContent: label, onclick }));
 }
 
-async function offerCorrections() {
-  const health = await fetch("health").then((response) => response.json()).catch(() => ({}));
-  element("correct").hidden = !health.corrections;
-}
+fetch("health").then((response) => response.json()).then(({ corrections }) => {
+  element("correct").hidden = !corrections;
+}).catch(() => {}); // the service does not answer
 
 function askForCorrection() {
   const isOneOfMany = chosen && isNumber(shown);
@@ -912,7 +914,7 @@ async function correct(label, picture = pictureOf(chosen)) {
   try {
     const busy = () => thanks("The service is busy. Trying again …");
     const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, busy);
-    thanks(stored ? "Thank you: your correction is stored." : "Thank you: it was already stored.");
+    thanks(`Thank you: ${stored ? "your correction is" : "it was already"} stored.`);
   } catch (error) {
     thanks(error.message);
   }
@@ -924,8 +926,8 @@ async function open(files) {
   const pictures = await Promise.all([...files].map(pictureFrom));
   if (pictures.length === 0) return;
   clearList();
-  if (pictures.length === 1) return take(pictures[0]);
   clear();
+  if (pictures.length === 1) return readPicture(pictures[0]);
   showList(pictures);
   readListed(pictures);
 }
@@ -952,12 +954,6 @@ async function drawn(svg) {
   } finally {
     URL.revokeObjectURL(image.src);
   }
-}
-
-function take(picture) {
-  if (!isEmpty()) remember();
-  put(picture);
-  readPicture(picture);
 }
 
 // Put a picture, or nothing, on the sheet, in place of its contents.
@@ -1004,16 +1000,15 @@ function addressOf(data) {
 async function openAddress(address) {
   try {
     if (/^data:image\/[\w.+-]+;base64,/i.test(address)) return open([new File([blobOf(address)], "picture")]);
-    const { origin, pathname } = new URL(address);
-    if (origin !== location.origin || !/^http/.test(address)) throw refused("from elsewhere");
+    if (!address.startsWith(`${location.origin}/`)) throw refused("from elsewhere");
     const blob = await (await fetch(address)).blob();
-    return open([new File([blob], pathname.split("/").at(-1), { type: blob.type })]);
+    return open([new File([blob], new URL(address).pathname.split("/").at(-1), { type: blob.type })]);
   } catch {
     clear();
-    const why = address
+    const message = address
       ? "This page cannot fetch pictures from other sites. Save the picture and choose it, or copy and paste it."
       : "This is not a picture: drop an image file.";
-    return show({ error: refused(why, 400) });
+    return show({ error: { message, status: 400 } });
   }
 }
 
@@ -1067,7 +1062,7 @@ async function readOne(picture, signal) {
   if (signal.aborted || !listed.includes(picture)) return;
   showRow(picture);
   count();
-  const isFirst = picture === listed[0] && current === null && strokes.length === 0;
+  const isFirst = picture === listed[0] && isEmpty();
   if (isFirst || picture === current) choose(picture);
 }
 
@@ -1119,7 +1114,7 @@ function removeListed(picture) {
   picture.row.item.remove();
   const neighbour = listed[index] ?? listed.at(-1);
   if (picture === current) {
-    if (neighbour?.answer || neighbour?.error) choose(neighbour);
+    if (neighbour) choose(neighbour);
     else clear();
   }
   forget([picture]);
@@ -1134,13 +1129,14 @@ function removeAll() {
   element("files").focus();
 }
 
-// The rows of `digits read --csv`.
-const COLUMNS = ["file", "line", "text", "confidence", "legibility", "left", "top", "width", "height", "unsure", "model", "error", "page"];
+// The columns of `digits read --csv`, without the new ones at its end.
+const COLUMNS = "file line text confidence legibility left top width height unsure model error page".split(" ");
 
 // Return a row for each line; if the lines are rows of a table, its cells are in further columns.
 function csv(pictures) {
   const rows = pictures.flatMap(rowsOf);
-  const columns = [...new Set([...COLUMNS, ...rows.flatMap(Object.keys)])];
+  const cells = new Set(rows.flatMap(Object.keys).filter((name) => name.startsWith("cell")));
+  const columns = [...COLUMNS, ...cells, "format", "value"];
   return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
@@ -1152,21 +1148,21 @@ function rowsOf({ name: file, answer, error }) {
     const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
     if (headline(read) === NOTHING) return [own];
     return byLine(read).map((each, index) => {
-      const { text, digits, box, confidence } = { ...each, ...each.lines[0] };
+      const { text, digits, box, confidence, format, value } = { ...each, ...each.lines[0] };
       const least = Math.min(1, ...digits.map((digit) => digit.legibility));
       const cells = Object.fromEntries((table?.[index] ?? []).map((cell, column) => [`cell${column + 1}`, cell]));
-      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells };
+      const meant = { format: { true: "yes", false: "no" }[format], value };
+      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells, ...meant };
     });
   });
 }
 
-// Return the lines, or the rows of tables, for a spreadsheet to paste; in a document, the page precedes each.
+// Return the lines, or the rows of tables, for a spreadsheet to paste; in a document, the page precedes each, and the
+// value in the chosen form follows.
 function rowsToPaste({ answer }) {
-  const rows = pagesOf(answer).flatMap(({ page, table, lines, error }) => {
-    const cells = table ?? (lines ?? [{ text: error.detail }]).map(({ text }) => [text]);
-    return cells.map((row) => (page ? [String(page), ...row] : row));
-  });
-  return rows.map((row) => row.map(escaped).join("\t")).join("\n");
+  const rows = pagesOf(answer).flatMap(({ page, table, lines, error }) =>
+    (lines ?? [{ text: error.detail }]).map(({ text, value }, index) => [page, ...(table?.[index] ?? [text]), value]));
+  return rows.map((row) => row.filter((cell) => cell !== undefined).map(escaped).join("\t")).join("\n");
 }
 
 function cell(value) {
@@ -1197,13 +1193,13 @@ onClick("remove-all", removeAll);
 async function showCode() {
   const picture = current;
   const route = picture?.answer?.route ?? "read";
-  const url = new URL(route, location.href).href;
+  const url = new URL(route === "read" ? route + form.value.replace("&", "?") : route, location.href).href;
   const isDrawn = picture?.blob && !picture.url;
   const bytes = isDrawn ? (await dataUri(picture.blob)).split(",")[1] : "";
   if (picture !== current) return;
   const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
   const key = tab.apiKey;
-  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} ${url}`;
+  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} '${url}'`;
   element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
   element("python").textContent = `${isDrawn ? "import base64\n" : ""}import json${key ? "\nimport os" : ""}
 from urllib.request import Request, urlopen
@@ -1268,8 +1264,8 @@ async function restore() {
   strokes = kept.strokes;
   const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: drawing() };
   picture.answer = kept.answer;
-  showPicture(kept.data ? picture : null);
-  return picture.answer ? show(picture) : readPicture(picture);
+  showPicture(null);
+  showContents(picture);
 }
 
 // ---- The list survives it too, in the browser's database, for a day.
@@ -1312,6 +1308,5 @@ async function restoreList() {
   await readListed(pictures.filter(({ answer }) => !answer));
 }
 
-offerCorrections();
 restore();
 restoreList();
