@@ -545,6 +545,7 @@ form.onchange = () => {
   tab.form = form.value;
   for (const { picture } of [...past, ...future]) delete picture?.answer;
   for (const picture of listed) delete picture.answer;
+  keepList();
   again();
 };
 
