@@ -168,7 +168,7 @@ sheet.onlostpointercapture = (event) => {
   if (isStroke) readDrawing();
   else choices()[boxAt(event)]?.click();
 };
-sheet.onclick = (event) => current?.url && (isPage() ? lineLabels : choices())[boxAt(event)]?.click();
+sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
 sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
 
 // ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
