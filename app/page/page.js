@@ -15,14 +15,15 @@ const TRIES = 8; // attempts to send a picture while the service is overloaded
 const KEPT_BYTES = 1_000_000; // size of the largest picture that survives a reload
 const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
-const NO_ANSWER = "No digit yet";
 const NOTHING = "?"; // in place of a digit
 
 const element = (id) => document.getElementById(id);
 const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
-const createSvg = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
-const onClick = (id, act) => element(id).addEventListener("click", act);
+const createSvg = (tag, attributes = {}) => set(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes);
+const onClick = (id, act) => (element(id).onclick = act);
 const sheet = element("sheet");
+const boxes = element("boxes");
+const form = element("form"); // of the numbers; the value of an option is its part of a request
 
 // Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
 function percent(share) {
@@ -67,7 +68,7 @@ try {
 
 function paint(context, height) {
   context.lineCap = context.lineJoin = "round";
-  const lengths = strokes.filter(hasMoved).map(extent);
+  const lengths = strokes.filter(hasMoved).map(longerSide);
   const width = lengths.length ? Math.min(THICKEST, Math.max(THINNEST, PEN * Math.max(...lengths))) : THICKEST;
   for (const points of strokes) {
     const [first, ...rest] = points.map(([x, y]) => [x * height, y * height]);
@@ -84,9 +85,9 @@ function paint(context, height) {
   }
 }
 
-// Return the longer side of a stroke's bounding box.
-function extent(points) {
-  return Math.max(...[0, 1].map((axis) => points.map((point) => point[axis])).map((at) => Math.max(...at) - Math.min(...at)));
+function longerSide(points) {
+  const side = (axis) => Math.max(...points.map((point) => point[axis])) - Math.min(...points.map((point) => point[axis]));
+  return Math.max(side(0), side(1));
 }
 
 function repaint() {
@@ -106,7 +107,6 @@ function repaint() {
   placeTexts();
 }
 
-// Render the strokes as a PNG.
 function drawing() {
   const canvas = create("canvas", DRAWING);
   const context = canvas.getContext("2d");
@@ -142,7 +142,7 @@ function begin() {
   sentAt = performance.now(); // most strokes are short, and are read once complete
 }
 
-sheet.addEventListener("pointerdown", (event) => {
+sheet.onpointerdown = (event) => {
   const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
   if (isOther || isPage() || (current?.url && event.pointerType !== "mouse")) return;
   event.preventDefault();
@@ -152,27 +152,24 @@ sheet.addEventListener("pointerdown", (event) => {
   if (current?.url || boxAt(event) >= 0) return;
   begin();
   readSoon();
-});
-sheet.addEventListener("pointermove", (event) => {
-  if (!stroke) {
-    sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
-    return;
-  }
-  if (event.pointerId !== pointer) return;
+};
+sheet.onpointermove = (event) => {
+  if (!stroke) sheet.style.cursor = boxAt(event) < 0 ? "" : "pointer";
+  if (!stroke || event.pointerId !== pointer) return;
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
   if (!isDrawing() && hasMoved(stroke)) begin();
   if (isDrawing()) readSoon();
-});
-sheet.addEventListener("lostpointercapture", (event) => {
+};
+sheet.onlostpointercapture = (event) => {
   if (event.pointerId !== pointer) return;
   const isStroke = isDrawing();
   stroke = null;
   if (isStroke) readDrawing();
   else choices()[boxAt(event)]?.click();
-});
-sheet.addEventListener("click", (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click());
-sheet.addEventListener("contextmenu", (event) => event.preventDefault()); // a long press may be a slow stroke
+};
+sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
+sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
 
 // ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
 
@@ -190,21 +187,27 @@ function remember() {
 }
 
 function undo() {
-  if (past.length > 0) goTo(past, future);
+  goTo(past, future);
 }
 
 function redo() {
-  if (future.length > 0) goTo(future, past);
+  goTo(future, past);
 }
 
 function goTo(states, others) {
+  if (states.length === 0) return;
   others.push(contents());
   const { strokes: drawn, picture } = states.pop();
   put(picture);
   strokes = drawn;
+  showContents(picture);
+}
+
+// Show the answer for a picture, or else for the strokes; read them first if there is none.
+function showContents(picture) {
   if (picture?.answer) show(picture);
   else if (picture) readPicture(picture);
-  else if (drawn.length > 0) readDrawing();
+  else if (strokes.length > 0) readDrawing();
   else show(null);
 }
 
@@ -260,30 +263,24 @@ function readSoon() {
 }
 
 async function readDrawing() {
-  const mine = startReading();
-  repaint();
   const picture = { blob: drawing() };
   sentAt = performance.now();
-  if (!current) show(picture);
-  await finishReading(picture, mine);
+  if (current?.answer) repaint();
+  else show(picture);
+  await read(picture);
   if (isBehind) readSoon();
 }
 
-async function readPicture(picture) {
-  const mine = startReading();
-  Object.assign(picture, { answer: undefined, error: undefined });
+function readPicture(picture) {
+  picture.error = undefined;
   show(picture);
-  await finishReading(picture, mine);
+  read(picture);
 }
 
-function startReading() {
+async function read(picture) {
   stopReading();
-  reading = new AbortController();
+  const mine = (reading = new AbortController());
   showBusy();
-  return reading;
-}
-
-async function finishReading(picture, mine) {
   await settle(picture, mine.signal, () => say("The service is busy. Trying again …"));
   if (mine !== reading) return; // another request has been started
   reading = null;
@@ -299,50 +296,41 @@ function refused(message, status = 0) {
 }
 
 function headers() {
-  const key = tab.apiKey;
-  return key ? { "X-API-Key": key } : {};
-}
-
-function seconds(count, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1000 * count);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    });
-  });
+  return tab.apiKey ? { "X-API-Key": tab.apiKey } : {};
 }
 
 // Read a picture, and store the answer or the error in it.
 async function settle(picture, signal, busy) {
   try {
-    const answer = await answerTo(picture, signal, busy);
-    Object.assign(picture, { answer, error: undefined });
+    picture.answer = await answerTo(picture, signal, busy);
   } catch (error) {
-    if (!signal.aborted) Object.assign(picture, { answer: undefined, error });
+    if (!signal.aborted) picture.error = error;
   }
 }
 
-// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead.
+// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead, unless
+// a form was chosen.
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
+  const read = (options) => ask(`read?frame=true${options}${form.value}`, picture, signal, busy);
   const isShown = !url || (await isDrawable(picture, url));
-  const answer = await ask(`read?frame=true${isShown ? "" : "&picture=true"}`, picture, signal, busy);
+  const answer = await read(isShown ? "" : "&picture=true");
   let pages = pagesOf(answer);
   // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
   // upside down may be read as one digit among other things.
   if (url && ((!answer.pages && /^\d?$/.test(answer.text)) || !pages.every(isMostlySure))) {
-    const turned = pagesOf(await ask("read?frame=true&rotate=auto&picture=true", picture, signal, busy));
+    const turned = pagesOf(await read("&rotate=auto&picture=true"));
     const isBetter = (page) => page.turn && isMostlySure(page) && digitsOf(page).length > 1;
     pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
   }
-  const timed = (page) => ({ route: "read", model: answer.model, ...page, milliseconds: performance.now() - started });
+  const own = { route: "read", model: answer.model, form: form.selectedOptions[0].text };
+  const timed = (page) => ({ ...own, ...page, milliseconds: performance.now() - started });
   if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
-  const [read] = pages;
-  if (!/^\d?$/.test(read.text)) return timed(read);
+  const [page] = pages;
+  if (form.value || !/^\d?$/.test(page.text)) return timed(page);
   const digit = await ask("predict?frame=true", picture, signal, busy);
   const text = String(digit.digit);
-  return timed({ ...read, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
+  return timed({ ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
 }
 
 // Return whether the browser can draw all of a picture; of a document, some draw the first page.
@@ -353,7 +341,6 @@ function isDrawable({ type }, url) {
   });
 }
 
-// Return whether more than half of the lines are sure.
 function isMostlySure(page) {
   const lines = byLine(page);
   const unsure = lines.filter(({ confidence }) => confidence < SURE).length;
@@ -368,7 +355,10 @@ async function ask(route, picture, signal, busy) {
     if (response.ok && answer) return answer;
     if (response.status === 503 && tries < TRIES) {
       busy();
-      await seconds(Number(response.headers.get("Retry-After")) || 1, signal);
+      await new Promise((resolve, reject) => {
+        setTimeout(resolve, 1000 * (Number(response.headers.get("Retry-After")) || 1));
+        signal?.addEventListener("abort", () => reject(signal.reason));
+      });
     } else {
       throw refused(reason(response, answer?.detail), response.status);
     }
@@ -411,13 +401,9 @@ function reason({ status }, detail) {
 // ---- Showing the answer.
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
-  const row = create("li");
-  const [name, bar, share] = ["b", "span", "span"].map(create);
-  name.textContent = digit;
-  bar.append(create("i"));
-  row.append(name, bar, share);
+  const row = create("li", { innerHTML: `<b>${digit}</b><span><i></i></span><span></span>` });
   element("bars").append(row);
-  return { row, fill: bar.firstChild, share };
+  return { row, fill: row.querySelector("i"), share: row.lastChild };
 });
 
 // Return the text that was read; what is probably no digit has none.
@@ -429,7 +415,9 @@ function headline(answer) {
 function inWords(answer) {
   const { length } = byLine(answer).filter(({ text }) => text);
   const said = length > 1 ? `${length} lines, all sure` : `${percent(answer.confidence)} sure`;
-  return doubt(answer) ?? (answer.text ? said : "No digit found");
+  const words = doubt(answer) ?? (answer.text ? said : "No digit found");
+  const { lines, text, value } = answer;
+  return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
 }
 
 // Say why an answer is in doubt; undefined if it is not.
@@ -441,36 +429,23 @@ function doubt(answer) {
     const unsure = lines.filter(doubt).length;
     return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
   }
-  const digits = digitsOf(lines[0]);
-  return isNumber(answer) ? doubtOfNumber(digits, answer.confidence) : doubtOfDigit(digits[0]);
-}
-
-function doubtOfDigit({ legibility, confidence, digit, probabilities }) {
-  if (legibility < LEGIBLE) return `Probably not a digit (most like ${digit})`;
-  if (confidence >= SURE) return undefined;
-  return `Not sure, ${percent(confidence)}: it could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
-}
-
-function doubtOfNumber(digits, confidence) {
-  const unsure = `Not sure, ${percent(confidence)}`;
-  const inGeneral = confidence < SURE ? unsure : undefined;
-  if (digits.length === 0) return inGeneral; // marks only
+  if (answer.lines[0]?.format === false) return `Not ${answer.form}`;
+  const digits = digitsOf(answer);
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
   const index = doubts.indexOf(Math.min(...doubts));
-  const { legibility, digit, probabilities } = digits[index];
-  const name = `digit ${index + 1} of ${digits.length}`;
-  if (legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
-  if (digits[index].confidence >= SURE) return inGeneral;
-  return `${unsure}: ${name} could be ${inShort(runnerUp(digit, probabilities), probabilities)}`;
+  const worst = digits[index]; // none if there are only marks
+  const unsure = `Not sure, ${percent(answer.confidence)}`;
+  const name = isNumber(answer) ? `digit ${index + 1} of ${digits.length}` : "it";
+  if (worst?.legibility < LEGIBLE && !isNumber(answer)) return `Probably not a digit (most like ${worst.digit})`;
+  if (worst?.legibility < LEGIBLE) return `${unsure}: ${name} is probably not one`;
+  if (worst?.confidence < SURE) return `${unsure}: ${name} could be ${runnerUp(worst)}`;
+  return answer.confidence < SURE ? unsure : undefined;
 }
 
-function runnerUp(digit, probabilities) {
-  const others = probabilities.map((_, other) => other).filter((other) => other !== digit);
-  return others.reduce((best, other) => (probabilities[other] > probabilities[best] ? other : best));
-}
-
-function inShort(digit, probabilities) {
-  return `${digit === 8 ? "an" : "a"} ${digit}, ${percent(probabilities[digit])}`;
+function runnerUp({ digit, probabilities }) {
+  const others = [...probabilities.keys()].filter((other) => other !== digit);
+  const [second] = others.sort((one, other) => probabilities[other] - probabilities[one]);
+  return `${second === 8 ? "an" : "a"} ${second}, ${percent(probabilities[second])}`;
 }
 
 // Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
@@ -478,10 +453,10 @@ function show(picture) {
   current = picture;
   const page = pageOf(picture);
   const answer = (shown = page?.error ? undefined : page);
-  const error = page?.error ? refused(page.error.detail, page.error.status) : picture?.error;
+  const error = page?.error ?? picture?.error;
   const waits = picture && !answer && !error;
   element("text").textContent = answer ? headline(answer) : (waits ? "…" : NOTHING);
-  say(answer ? inWords(answer) : (error?.message ?? (waits ? "Reading …" : NO_ANSWER)));
+  say(answer ? inWords(answer) : (error?.detail ?? error?.message ?? (waits ? "Reading …" : "No digit yet")));
   element("facts").textContent = answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
     : "";
@@ -489,9 +464,9 @@ function show(picture) {
   showPage();
   if (!waits) { // otherwise the keyboard's focus would get lost
     element("ask-key").hidden = error?.status !== 401;
-    element("again").hidden = !error || !(error.status === 0 || error.status === 429 || error.status >= 500);
+    element("again").hidden = !(error && /^(0|429|5..)$/.test(error.status));
   }
-  markListed();
+  for (const each of listed) each.row.button.ariaCurrent = String(each === current);
   repaint();
   showBusy();
   showCode();
@@ -537,32 +512,42 @@ let shownSize = DRAWING; // size of the drawing or photo in pixels; null if the 
 // Scale the boxes, which are in pixels of the drawing or photo.
 function showBoxesOn(size) {
   shownSize = size;
-  element("boxes").toggleAttribute("hidden", !size);
+  boxes.toggleAttribute("hidden", !size);
   if (!size) return;
-  element("boxes").setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  boxes.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
   sheet.style.setProperty("--shape", size.width / size.height);
   placeTexts();
 }
 
-element("picture").addEventListener("load", ({ target: { naturalWidth: width, naturalHeight: height } }) => {
+element("picture").onload = ({ target: { naturalWidth: width, naturalHeight: height } }) => {
   showBoxesOn(shown?.size ?? { width, height });
   explainSoon();
-});
-element("picture").addEventListener("error", ({ target }) => {
+};
+element("picture").onerror = ({ target }) => {
   target.hidden = true; // a format that the browser does not support, although the service may
   repaint();
-});
+};
 onClick("again", again);
-element("ask-key").addEventListener("submit", (event) => {
+element("ask-key").onsubmit = (event) => {
   event.preventDefault();
   tab.apiKey = element("key").value.trim();
   again();
-});
+};
 
 function again() {
-  if (listed.includes(current)) readListed(listed.filter(({ answer }) => !answer));
-  else readPicture(current);
+  delete current?.answer;
+  readListed(listed.filter(({ answer }) => !answer));
+  if (!listed.includes(current)) showContents(current?.url ? current : null);
 }
+
+form.value = tab.form ?? "";
+form.onchange = () => {
+  tab.form = form.value;
+  for (const { picture } of [...past, ...future]) delete picture?.answer;
+  for (const picture of listed) delete picture.answer;
+  keepList();
+  again();
+};
 
 // ---- A page: one line of its list or table is selected there, or by its box on the picture.
 
@@ -582,19 +567,15 @@ function showPage() {
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
   element("sum").textContent = [place, isPage() && inWords(shown)].filter(Boolean).join(": ");
   element("lines").replaceChildren(...(lines.length && shown.table ? [tableOf(shown.table)] : lineLabels));
-  element("boxes").replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
+  boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
   placeTexts();
   lineLabels[0].control.click();
 }
 
 function lineChoice(line, index) {
-  const label = create("label");
-  const input = create("input", { type: "radio", name: "line" });
   const note = create("small", { textContent: inWords(line) });
-  label.append(input, line.text, note);
-  label.classList.toggle("unsure", Boolean(doubt(line)));
-  input.addEventListener("change", () => {
+  const label = radio("line", [line.text, note], () => {
     markChosen(index);
     element("text").textContent = line.text;
     say(inWords(line));
@@ -602,6 +583,13 @@ function lineChoice(line, index) {
     const list = element("lines");
     list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
   });
+  label.classList.toggle("unsure", Boolean(doubt(line)));
+  return label;
+}
+
+function radio(name, contents, onchange) {
+  const label = create("label");
+  label.append(create("input", { type: "radio", name, onchange }), ...contents);
   return label;
 }
 
@@ -610,11 +598,13 @@ function tableOf(rows) {
   const table = create("table");
   rows.forEach((cells, index) => {
     const [label, row] = [lineLabels[index], table.insertRow()];
-    for (const text of cells) row.insertCell().textContent = text;
-    label.control.ariaLabel = shown.lines[index].text;
+    const { text, value } = shown.lines[index];
+    for (const cell of cells) row.insertCell().textContent = cell;
+    if (value !== undefined) row.insertCell().append(label.lastChild); // what was read as the form
+    label.control.ariaLabel = text;
     label.childNodes[1].data = cells[0];
     row.cells[0].replaceChildren(label);
-    row.addEventListener("click", () => label.control.click());
+    row.onclick = () => label.control.click();
   });
   return table;
 }
@@ -622,18 +612,15 @@ function tableOf(rows) {
 // Mark the chosen line in the list, its box and its text, or the box of the chosen digit.
 function markChosen(index) {
   const count = lineLabels.length || Infinity;
-  [...lineLabels, ...element("boxes").children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
+  [...lineLabels, ...boxes.children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
 }
 
 function textBeside(line) {
-  const text = createSvg("text");
-  text.textContent = doubt(line) ? `${line.text} ?` : line.text;
-  return text;
+  return Object.assign(createSvg("text"), { textContent: doubt(line) ? `${line.text} ?` : line.text });
 }
 
 // Place each line's text to its right; if that is occupied, above it, to be seen once the line is chosen.
 function placeTexts() {
-  const boxes = element("boxes");
   const texts = boxes.querySelectorAll("text");
   if (!shownSize || !texts.length) return;
   const scale = boxes.getScreenCTM().a;
@@ -680,7 +667,7 @@ function showChoices(lines) {
     row.append(...Array.from(line.text, (sign) => (/\d/.test(sign) ? choice(own.next().value, digits) : mark(sign))));
     group.append(row);
   }
-  if (!isPage()) element("boxes").append(...digits.map(({ box }) => boxAround(box)));
+  if (!isPage()) boxes.append(...digits.map(({ box }) => boxAround(box)));
   choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
@@ -698,14 +685,11 @@ function choices() {
 
 function choice(digit, digits) {
   const index = digits.indexOf(digit);
-  const label = create("label");
-  const ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
-  const input = create("input", { type: "radio", name: "digit", ariaLabel });
-  input.addEventListener("change", () => {
+  const label = radio("digit", [digit.digit], () => {
     showDigit(digit);
     if (!isPage()) markChosen(index);
   });
-  label.append(input, digit.digit);
+  label.control.ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
   return label;
 }
 
@@ -724,19 +708,19 @@ function lastDrawn(digits) {
 }
 
 function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
-  const places = { x: left - margin, y: top - margin, width: width + 2 * margin, height: height + 2 * margin, rx: margin };
-  set(rectangle, places);
-  return rectangle;
+  const [x, y] = [left - margin, top - margin];
+  return set(rectangle, { x, y, width: width + 2 * margin, height: height + 2 * margin, rx: margin });
 }
 
 function set(svgElement, attributes) {
   for (const [name, value] of Object.entries(attributes)) svgElement.setAttribute(name, value);
+  return svgElement;
 }
 
 // Return the index of the box that contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
 // draws a decimal point, which may be near the digit or under its slant.
 function boxAt({ clientX, clientY }) {
-  return [...element("boxes").querySelectorAll("rect")].findIndex((rectangle) => {
+  return [...boxes.querySelectorAll("rect")].findIndex((rectangle) => {
     const { left, right, top, height } = rectangle.getBoundingClientRect();
     const bottom = top + (current?.url ? 1 : 0.75) * height;
     return left <= clientX && clientX <= right && top <= clientY && clientY <= bottom;
@@ -746,7 +730,7 @@ function boxAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, pre");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -778,7 +762,9 @@ async function explain() {
     explanations.set(digit, explanation);
     showExplanation(digit, explanation, source);
   } catch (error) {
-    if (!signal.aborted) showExplanation(undefined, undefined, undefined, `The explanation failed: ${error.message}`);
+    if (signal.aborted) return;
+    showExplanation();
+    element("reading-note").textContent = `The explanation failed: ${error.message}`;
   }
 }
 
@@ -787,9 +773,9 @@ function pictureOf(digit) {
   return isNumber(shown) ? blobOf(digit.frame) : current.blob;
 }
 
-function showExplanation(digit, explanation, source, note = "") {
+function showExplanation(digit, explanation, source) {
   element("reading").ariaBusy = "false";
-  element("reading-note").textContent = note;
+  element("reading-note").textContent = "";
   showLayers(explanation?.layers ?? []);
   showStrip(digit, explanation, source);
   showEvidence(explanation);
@@ -826,14 +812,13 @@ function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
   map.setAttribute("aria-label", explanation ? evidenceInWords(explanation) : "No evidence yet");
-  const { digit, runner_up: second, probabilities } = explanation ?? {};
+  const { digit = "the digit", runner_up: second = "its runner-up", probabilities } = explanation ?? {};
+  const named = (each) => `for ${each}${probabilities ? `, ${percent(probabilities[each])}` : ""}`;
   element("why-title").textContent = explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?";
-  element("for").textContent = explanation ? `for ${digit}, ${percent(probabilities[digit])}` : "for the digit";
-  element("against").textContent = explanation ? `for ${second}, ${percent(probabilities[second])}` : "for its runner-up";
+  element("for").textContent = named(digit);
+  element("against").textContent = named(second);
   if (!explanation) return;
-  const frame = createSvg("image");
-  set(frame, { href: explanation.frame, width: 28, height: 28 });
-  map.append(frame, ...squares(explanation.evidence));
+  map.append(createSvg("image", { href: explanation.frame, width: 28, height: 28 }), ...squares(explanation.evidence));
 }
 
 // ---- The layers of the network, if the model file shows them. In a picture of maps, a pixel is between them.
@@ -847,7 +832,7 @@ function showLayers(layers) {
     figure.append(image, create("figcaption", { textContent: `Layer ${index + 1}: ${size}` }));
     if (index === 0) {
       element("unit").max = count * height * width - 1;
-      image.addEventListener("click", (event) => chooseUnit(unitAt(event, image, count, height, width)));
+      image.onclick = (event) => chooseUnit(unitAt(event, image, count, height, width));
     }
     return figure;
   }));
@@ -870,15 +855,13 @@ async function chooseUnit(unit) {
   } catch {} // the service does not answer: the next explanation says so
 }
 
-element("unit").addEventListener("change", ({ target }) => chooseUnit(Number(target.value)));
+element("unit").onchange = ({ target }) => chooseUnit(Number(target.value));
 
 function squares(evidence) {
   const strongest = Math.max(...evidence.flat().map(Math.abs)) || 1;
   return evidence.flatMap((row, r) => row.map((weight, c) => {
-    const square = createSvg("rect");
-    set(square, { x: 4 * c, y: 4 * r, width: 4, height: 4, "fill-opacity": (0.8 * Math.abs(weight)) / strongest });
-    square.classList.add(weight > 0 ? "for" : "against");
-    return square;
+    const colour = { class: weight > 0 ? "for" : "against", "fill-opacity": (0.8 * Math.abs(weight)) / strongest };
+    return createSvg("rect", { x: 4 * c, y: 4 * r, width: 4, height: 4, ...colour });
   }));
 }
 
@@ -894,10 +877,10 @@ function evidenceInWords({ digit, runner_up, evidence }) {
 }
 
 element("reading").open = (tab.open ?? String(matchMedia(ROOMY).matches)) === "true";
-element("reading").addEventListener("toggle", ({ target }) => {
+element("reading").ontoggle = ({ target }) => {
   tab.open = target.open;
   explainSoon();
-});
+};
 
 // ---- Corrections, if the service stores them.
 
@@ -906,10 +889,9 @@ for (const label of [...Array(10).keys(), "no digit"]) {
   element("labels").append(create("button", { textContent: label, onclick }));
 }
 
-async function offerCorrections() {
-  const health = await fetch("health").then((response) => response.json()).catch(() => ({}));
-  element("correct").hidden = !health.corrections;
-}
+fetch("health").then((response) => response.json()).then(({ corrections }) => {
+  element("correct").hidden = !corrections;
+}).catch(() => {}); // the service does not answer
 
 function askForCorrection() {
   const isOneOfMany = chosen && isNumber(shown);
@@ -922,10 +904,10 @@ function askForCorrection() {
   if (document.activeElement !== element("right")) element("right").value = shown?.text ?? "";
 }
 
-element("rewrite").addEventListener("submit", (event) => {
+element("rewrite").onsubmit = (event) => {
   event.preventDefault();
   correct(element("right").value.trim(), shown.picture ? blobOf(shown.picture) : current.blob);
-});
+};
 
 async function correct(label, picture = pictureOf(chosen)) {
   const digit = chosen;
@@ -933,7 +915,7 @@ async function correct(label, picture = pictureOf(chosen)) {
   try {
     const busy = () => thanks("The service is busy. Trying again …");
     const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, busy);
-    thanks(stored ? "Thank you: your correction is stored." : "Thank you: it was already stored.");
+    thanks(`Thank you: ${stored ? "your correction is" : "it was already"} stored.`);
   } catch (error) {
     thanks(error.message);
   }
@@ -945,8 +927,10 @@ async function open(files) {
   const pictures = await Promise.all([...files].map(pictureFrom));
   if (pictures.length === 0) return;
   clearList();
-  if (pictures.length === 1) take(pictures[0]);
-  else list(pictures);
+  clear();
+  if (pictures.length === 1) return readPicture(pictures[0]);
+  showList(pictures);
+  readListed(pictures);
 }
 
 async function pictureFrom(file) {
@@ -973,12 +957,6 @@ async function drawn(svg) {
   }
 }
 
-function take(picture) {
-  if (!isEmpty()) remember();
-  put(picture);
-  readPicture(picture);
-}
-
 // Put a picture, or nothing, on the sheet, in place of its contents.
 function put(picture) {
   stopReading();
@@ -987,13 +965,13 @@ function put(picture) {
 }
 
 for (const id of ["files", "photo"]) {
-  element(id).addEventListener("change", ({ target }) => {
+  element(id).onchange = ({ target }) => {
     open(target.files);
     target.value = ""; // so that the same file can be chosen again
-  });
+  };
 }
 for (const example of document.querySelectorAll("#examples button")) {
-  example.addEventListener("click", () => openAddress(example.firstElementChild.src));
+  example.onclick = () => openAddress(example.firstElementChild.src);
 }
 addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) open(event.clipboardData.files);
@@ -1002,13 +980,12 @@ addEventListener("dragover", (event) => {
   event.preventDefault();
   document.body.classList.add("dropping");
 });
-for (const type of ["dragleave", "drop"]) {
-  addEventListener(type, (event) => {
-    if (type === "drop" || event.relatedTarget === null) document.body.classList.remove("dropping");
-  });
-}
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (relatedTarget === null) document.body.classList.remove("dropping");
+});
 addEventListener("drop", (event) => {
   event.preventDefault();
+  document.body.classList.remove("dropping");
   const { files } = event.dataTransfer;
   if (files.length) open(files);
   else openAddress(addressOf(event.dataTransfer));
@@ -1024,16 +1001,15 @@ function addressOf(data) {
 async function openAddress(address) {
   try {
     if (/^data:image\/[\w.+-]+;base64,/i.test(address)) return open([new File([blobOf(address)], "picture")]);
-    const { origin, pathname } = new URL(address);
-    if (origin !== location.origin || !/^http/.test(address)) throw refused("from elsewhere");
+    if (!address.startsWith(`${location.origin}/`)) throw refused("from elsewhere");
     const blob = await (await fetch(address)).blob();
-    return open([new File([blob], pathname.split("/").at(-1), { type: blob.type })]);
+    return open([new File([blob], new URL(address).pathname.split("/").at(-1), { type: blob.type })]);
   } catch {
     clear();
-    const why = address
+    const message = address
       ? "This page cannot fetch pictures from other sites. Save the picture and choose it, or copy and paste it."
       : "This is not a picture: drop an image file.";
-    return show({ error: refused(why, 400) });
+    return show({ error: { message, status: 400 } });
   }
 }
 
@@ -1048,7 +1024,7 @@ function clearList() {
   listed = [];
   element("list").replaceChildren();
   element("batch").hidden = true;
-  keepList().catch(() => {});
+  keepList();
 }
 
 // Free the memory of pictures, which undo and redo no longer restore.
@@ -1056,12 +1032,6 @@ function forget(pictures) {
   const isKept = ({ picture }) => !pictures.includes(picture);
   [past, future] = [past.filter(isKept), future.filter(isKept)];
   for (const { url } of pictures) URL.revokeObjectURL(url);
-}
-
-function list(pictures) {
-  clear();
-  showList(pictures);
-  readListed(listed);
 }
 
 function showList(pictures) {
@@ -1093,7 +1063,7 @@ async function readOne(picture, signal) {
   if (signal.aborted || !listed.includes(picture)) return;
   showRow(picture);
   count();
-  const isFirst = picture === listed[0] && current === null && strokes.length === 0;
+  const isFirst = picture === listed[0] && isEmpty();
   if (isFirst || picture === current) choose(picture);
 }
 
@@ -1109,27 +1079,28 @@ function showRow(picture) {
 }
 
 function count() {
-  const answers = listed.filter(({ answer }) => answer).map(({ answer }) => answer);
+  const answers = listed.flatMap(({ answer }) => answer ?? []);
   const failed = listed.filter(({ error }) => error).length;
   const unsure = answers.filter(doubt).length;
   const settled = answers.length + failed;
   element("counts").textContent = settled < listed.length
     ? `${settled} of ${listed.length} read`
     : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`;
-  if (settled === listed.length) keepList().catch(() => {}); // the browser allows no database
+  if (settled === listed.length) keepList();
 }
 
 function listRow(picture) {
-  const item = create("li");
-  const button = create("button", { disabled: true, onclick: () => choose(picture) });
-  const remove = create("button", { className: "remove", textContent: "×", onclick: () => removeListed(picture) });
-  const thumbnail = create("img", { alt: "", src: picture.url });
-  const [text, note] = ["b", "span"].map(create);
-  const name = create("span", { className: "name", textContent: picture.name });
-  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
-  button.append(thumbnail, text, name, note);
+  const item = create("li", {
+    innerHTML: '<button disabled><img alt=""><b></b><span class="name"></span><span></span></button><button class="remove">×</button>',
+  });
+  const [button, remove] = item.children;
+  const [thumbnail, text, name, note] = button.children;
+  button.onclick = () => choose(picture);
+  remove.onclick = () => removeListed(picture);
   remove.ariaLabel = `Remove ${picture.name}`;
-  item.append(button, remove);
+  name.textContent = picture.name;
+  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
+  thumbnail.src = picture.url;
   return { item, button, remove, thumbnail, text, note };
 }
 
@@ -1138,26 +1109,19 @@ function choose(picture) {
   show(picture);
 }
 
-function markListed() {
-  for (const picture of listed) picture.row.button.ariaCurrent = String(picture === current);
-}
-
 function removeListed(picture) {
   const index = listed.indexOf(picture);
   listed.splice(index, 1);
   picture.row.item.remove();
   const neighbour = listed[index] ?? listed.at(-1);
   if (picture === current) {
-    if (neighbour?.answer || neighbour?.error) choose(neighbour);
+    if (neighbour) choose(neighbour);
     else clear();
   }
   forget([picture]);
-  if (neighbour) {
-    count();
-    neighbour.row.remove.focus();
-  } else {
-    removeAll();
-  }
+  if (!neighbour) return removeAll();
+  count();
+  neighbour.row.remove.focus();
 }
 
 function removeAll() {
@@ -1166,13 +1130,14 @@ function removeAll() {
   element("files").focus();
 }
 
-// The rows of `digits read --csv`.
-const COLUMNS = ["file", "line", "text", "confidence", "legibility", "left", "top", "width", "height", "unsure", "model", "error", "page"];
+// The columns of `digits read --csv`, without the new ones at its end.
+const COLUMNS = "file line text confidence legibility left top width height unsure model error page".split(" ");
 
 // Return a row for each line; if the lines are rows of a table, its cells are in further columns.
 function csv(pictures) {
   const rows = pictures.flatMap(rowsOf);
-  const columns = [...new Set([...COLUMNS, ...rows.flatMap(Object.keys)])];
+  const cells = new Set(rows.flatMap(Object.keys).filter((name) => name.startsWith("cell")));
+  const columns = [...COLUMNS, ...cells, "format", "value"];
   return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
@@ -1184,21 +1149,21 @@ function rowsOf({ name: file, answer, error }) {
     const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
     if (headline(read) === NOTHING) return [own];
     return byLine(read).map((each, index) => {
-      const [{ text, digits, box = read.box, confidence = own.confidence }] = each.lines;
+      const { text, digits, box, confidence, format, value } = { ...each, ...each.lines[0] };
       const least = Math.min(1, ...digits.map((digit) => digit.legibility));
       const cells = Object.fromEntries((table?.[index] ?? []).map((cell, column) => [`cell${column + 1}`, cell]));
-      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells };
+      const meant = { format: { true: "yes", false: "no" }[format], value };
+      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells, ...meant };
     });
   });
 }
 
-// Return the lines, or the rows of tables, for a spreadsheet to paste; in a document, the page precedes each.
+// Return the lines, or the rows of tables, for a spreadsheet to paste; in a document, the page precedes each, and the
+// value in the chosen form follows.
 function rowsToPaste({ answer }) {
-  const rows = pagesOf(answer).flatMap(({ page, table, lines, error }) => {
-    const cells = table ?? (lines ?? [{ text: error.detail }]).map(({ text }) => [text]);
-    return cells.map((row) => (page ? [String(page), ...row] : row));
-  });
-  return rows.map((row) => row.map(escaped).join("\t")).join("\n");
+  const rows = pagesOf(answer).flatMap(({ page, table, lines, error }) =>
+    (lines ?? [{ text: error.detail }]).map(({ text, value }, index) => [page, ...(table?.[index] ?? [text]), value]));
+  return rows.map((row) => row.filter((cell) => cell !== undefined).map(escaped).join("\t")).join("\n");
 }
 
 function cell(value) {
@@ -1229,25 +1194,21 @@ onClick("remove-all", removeAll);
 async function showCode() {
   const picture = current;
   const route = picture?.answer?.route ?? "read";
-  const url = new URL(route, location.href).href;
+  const url = new URL(route === "read" ? route + form.value.replace("&", "?") : route, location.href).href;
   const isDrawn = picture?.blob && !picture.url;
-  const bytes = isDrawn ? base64(await picture.blob.arrayBuffer()) : "";
+  const bytes = isDrawn ? (await dataUri(picture.blob)).split(",")[1] : "";
   if (picture !== current) return;
   const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
   const key = tab.apiKey;
-  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} ${url}`;
+  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} '${url}'`;
   element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
-  element("python").textContent = [
-    ...(isDrawn ? ["import base64"] : []),
-    "import json",
-    ...(key ? ["import os"] : []),
-    "from urllib.request import Request, urlopen",
-    "",
-    isDrawn ? `picture = base64.b64decode("${bytes}")` : `picture = open(${JSON.stringify(name)}, "rb").read()`,
-    `headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}`,
-    `answer = json.load(urlopen(Request("${url}", picture, headers)))`,
-    `print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`,
-  ].join("\n");
+  element("python").textContent = `${isDrawn ? "import base64\n" : ""}import json${key ? "\nimport os" : ""}
+from urllib.request import Request, urlopen
+
+picture = ${isDrawn ? `base64.b64decode("${bytes}")` : `open(${JSON.stringify(name)}, "rb").read()`}
+headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}
+answer = json.load(urlopen(Request("${url}", picture, headers)))
+print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`;
 }
 
 function fileOption(name) {
@@ -1256,12 +1217,9 @@ function fileOption(name) {
   return `'${inCurlsQuotes.replaceAll("'", "'\\''")}'`;
 }
 
-function base64(buffer) {
-  return btoa(Array.from(new Uint8Array(buffer), (byte) => String.fromCharCode(byte)).join(""));
-}
-
 async function dataUri(blob) {
-  return `data:${blob.type};base64,${base64(await blob.arrayBuffer())}`;
+  const bytes = Array.from(new Uint8Array(await blob.arrayBuffer()), (byte) => String.fromCharCode(byte));
+  return `data:${blob.type};base64,${btoa(bytes.join(""))}`;
 }
 
 function blobOf(dataUri) {
@@ -1270,7 +1228,7 @@ function blobOf(dataUri) {
 }
 
 for (const button of document.querySelectorAll("[data-copies]")) {
-  button.addEventListener("click", () => copy(element(button.dataset.copies).textContent, button));
+  button.onclick = () => copy(element(button.dataset.copies).textContent, button);
 }
 
 async function copy(text, button) {
@@ -1307,8 +1265,8 @@ async function restore() {
   strokes = kept.strokes;
   const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: drawing() };
   picture.answer = kept.answer;
-  showPicture(kept.data ? picture : null);
-  return picture.answer ? show(picture) : readPicture(picture);
+  showPicture(null);
+  showContents(picture);
 }
 
 // ---- The list survives it too, in the browser's database, for a day.
@@ -1317,15 +1275,18 @@ const DAY = 24 * 3600 * 1000;
 
 // Do something with the lists in the database, by name: {time, pictures}; return the result of the request.
 async function inLists(act) {
-  const opening = indexedDB.open("digits", 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore("lists");
-  const request = await new Promise((resolve, reject) => {
-    opening.onerror = () => reject(opening.error);
-    opening.onsuccess = () => resolve(act(opening.result.transaction("lists", "readwrite").objectStore("lists")));
-  });
+  try {
+    const opening = indexedDB.open("digits", 1);
+    opening.onupgradeneeded = () => opening.result.createObjectStore("lists");
+    const database = await resultOf(opening);
+    return await resultOf(act(database.transaction("lists", "readwrite").objectStore("lists")));
+  } catch {} // the browser allows no database
+}
+
+function resultOf(request) {
   return new Promise((resolve, reject) => {
-    request.onerror = () => reject(request.error);
     request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
   });
 }
 
@@ -1337,7 +1298,7 @@ async function keepList() {
 }
 
 async function restoreList() {
-  for (const name of await inLists((lists) => lists.getAllKeys())) {
+  for (const name of (await inLists((lists) => lists.getAllKeys())) ?? []) {
     if (name !== tab.list && Date.now() - parseInt(name) > DAY) await inLists((lists) => lists.delete(name));
   }
   const kept = tab.list && (await inLists((lists) => lists.get(tab.list)));
@@ -1348,6 +1309,5 @@ async function restoreList() {
   await readListed(pictures.filter(({ answer }) => !answer));
 }
 
-offerCorrections();
 restore();
-restoreList().catch(() => {}); // the browser allows no database
+restoreList();

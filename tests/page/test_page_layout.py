@@ -211,7 +211,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page):
     assert page.evaluate(ring, "outlineStyle") == "none"  # after a click
     drawn(page, SEVEN)
     page.locator("#examples button").last.focus()
-    for reached in ("#undo", "#clear", "#files", "#reading > summary"):
+    for reached in ("#undo", "#clear", "#files", "#form", "#reading > summary"):
         page.keyboard.press("Tab")
         expect(page.locator(reached)).to_be_focused()
         assert page.evaluate(ring, "outlineWidth") == "3px"

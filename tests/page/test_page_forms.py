@@ -1,0 +1,205 @@
+"""Forms on the page: numbers are read as an amount, a date or another form; their values, and lines that lack it."""
+
+import csv
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import StringIO
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from browsing import SEVEN, answered, choose, draw, drawn, opened, written
+from support import MINUS, POINT, document, encode, number
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rows(digits) -> list[list[np.ndarray]]:
+    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
+    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
+
+
+@pytest.fixture(scope="module")
+def sheet(rows) -> bytes:
+    """A page with four lines: 725, 10, 42.50 and -35. The first and the third may be a phone number."""
+    page = Image.new("L", (900, 1270), 255)
+    page.paste(number(*rows, scale=2), (100, 100))
+    return encode(page)
+
+
+def read_as(page: Page, form: str) -> None:
+    page.get_by_label("Read as").select_option(label=form)
+
+
+@contextmanager
+def asked(page: Page) -> Iterator[list[tuple[str | None, str | None]]]:
+    """Yield the form, and the order of dates, in each request to read something, as they are sent."""
+    forms = []
+
+    def note(request) -> None:
+        address = urlsplit(request.url)
+        query = parse_qs(address.query)
+        if address.path in ("/read", "/predict"):
+            forms.append((query.get("format", [None])[0], query.get("date", [None])[0]))
+
+    page.on("request", note)
+    yield forms
+    page.remove_listener("request", note)
+
+
+def saved(page: Page, button) -> list[dict[str, str]]:
+    with page.expect_download() as download:
+        button.click()
+    return list(csv.DictReader(StringIO(download.value.path().read_text())))
+
+
+def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(page, rows, three):
+    amount = encode(number(rows[2]))
+    with asked(page) as forms:
+        assert drawn(page, SEVEN) == "7"
+        assert set(forms) == {(None, None)}
+    read_as(page, "an amount")
+    assert answered(page) == "7"
+    with asked(page) as forms:
+        page.keyboard.press("Escape")
+        assert written(page, "42.50") == "42.50"
+        for name in ("Choose pictures", "Take a photo"):
+            choose(page, ("amount.png", amount), by=name)
+            expect(page.get_by_role("img", name="amount.png")).to_be_visible()
+            assert answered(page) == "42.50"
+        page.evaluate(
+            """bytes => {
+                const clipboardData = new DataTransfer();
+                clipboardData.items.add(new File([new Uint8Array(bytes)], "pasted.png"));
+                dispatchEvent(new ClipboardEvent("paste", {clipboardData}));
+            }""",
+            list(amount),
+        )
+        expect(page.get_by_role("img", name="pasted.png")).to_be_visible()
+        assert answered(page) == "42.50"
+        choose(page, ("three.png", three), ("amount.png", amount))
+        expect(page.locator("#list b")).to_have_text(["3", "42.50"])
+        choose(page, ("pages.pdf", document([number(rows[2]), number(rows[0])])))
+        expect(page.locator("#sum")).to_have_text("Page 1 of 2")
+        assert set(forms) == {("amount", None)}
+    page.reload()
+    expect(page.get_by_label("Read as")).to_have_value("&format=amount")
+    for form, order in (("a date, day first", "dmy"), ("a date, month first", "mdy"), ("a date, year first", "ymd")):
+        with asked(page) as forms:
+            read_as(page, form)
+            answered(page)
+            assert set(forms) == {("date", order)}
+
+
+def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page):
+    assert written(page, "42.50") == "42.50"
+    read_as(page, "a phone number")
+    expect(page.locator("#message")).to_contain_text("→ 4250 · ")
+    assert answered(page) == "42.50"
+    read_as(page, "a decimal")
+    expect(page.locator("#message")).not_to_contain_text("→")  # the text is the value
+    form = page.get_by_label("Read as")
+    form.focus()
+    page.keyboard.press("ArrowUp")  # the keyboard, too, chooses
+    expect(form).to_have_value("&format=integer")
+    expect(page.locator("#message")).to_have_text("Not a whole number")
+    read_as(page, "anything")
+    expect(page.locator("#message")).to_contain_text(" sure")
+    page.keyboard.press("Escape")
+    read_as(page, "an amount")
+    with asked(page) as forms:
+        assert drawn(page, SEVEN) == "7"
+    assert set(forms) == {("amount", None)}  # not as a single digit
+    expect(page.locator("#digits")).to_have_text("7")
+
+
+def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(browser, url, sheet):
+    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+        choose(page, ("page.png", sheet))
+        expect(page.locator("#sum")).to_have_text("4 lines, all sure")
+        read_as(page, "a phone number")
+        expect(page.locator("#sum")).to_have_text("2 of 4 lines in doubt")
+        notes = page.locator("#lines small")
+        for line in (1, 3):
+            expect(notes.nth(line)).to_have_text("Not a phone number")
+            expect(page.locator("#boxes text").nth(line)).to_contain_text("?")
+        expect(notes.nth(0)).not_to_contain_text("→")
+        expect(notes.nth(2)).to_contain_text("→ 4250 · ")
+        page.locator("#lines label").nth(2).click()
+        expect(page.locator("#message")).to_contain_text("→ 4250 · ")
+        found = saved(page, page.locator("#save-page"))
+        assert list(found[0])[-3:] == ["page", "format", "value"]
+        assert [(row["text"], row["format"], row["value"]) for row in found] == [
+            ("725", "yes", "725"),
+            ("10", "no", ""),
+            ("42.50", "yes", "4250"),
+            ("-35", "no", ""),
+        ]
+        page.locator("#copy-page").click()
+        expect(page.locator("#copy-page")).to_have_text("Copied")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == "725\t725\n10\t\n42.50\t4250\n-35\t"
+
+
+def test_the_rows_of_a_table_have_values(page, url, sheet):
+    answer = httpx2.post(f"{url}/read?frame=true&format=phone", content=sheet, timeout=60).json()
+    answer["table"] = [["725", ""], ["", "10"], ["42.50", ""], ["", "-35"]]
+    page.route("**/read*", lambda route: route.fulfill(json=answer))
+    read_as(page, "a phone number")
+    choose(page, ("table.png", sheet))
+    expect(page.locator("#lines tr")).to_have_count(4)
+    last = page.locator("#lines td:last-child")
+    expect(last.nth(1)).to_have_text("Not a phone number")
+    expect(last.nth(2)).to_contain_text("→ 4250 · ")
+    assert min(last.evaluate_all("cells => cells.map(cell => cell.firstChild.getBoundingClientRect().height)")) > 10
+    found = saved(page, page.locator("#save-page"))
+    assert list(found[0])[-4:] == ["cell1", "cell2", "format", "value"]
+    assert [row["value"] for row in found] == ["725", "", "4250", ""]
+
+
+def test_another_form_reads_again_what_undo_restores(page, rows):
+    choose(page, ("amount.png", encode(number(rows[2]))))
+    assert answered(page) == "42.50"
+    page.get_by_role("button", name="Draw").click()
+    read_as(page, "a phone number")
+    page.keyboard.press("Control+z")
+    expect(page.get_by_role("img", name="amount.png")).to_be_visible()
+    expect(page.locator("#message")).to_contain_text("→ 4250")
+
+
+def test_another_form_reads_a_list_again(page, rows, three):
+    choose(page, ("three.png", three), ("amount.png", encode(number(rows[2]))))
+    expect(page.locator("#counts")).to_contain_text("2 in all")
+    read_as(page, "a time")
+    expect(page.locator("#counts")).to_have_text("2 in all: 0 sure, 2 in doubt, 0 not read")
+    expect(page.locator("#list li")).to_contain_text(["Not a time", "Not a time"])
+    expect(page.locator("#message")).to_have_text("Not a time")
+    read_as(page, "a phone number")
+    expect(page.locator("#list li")).to_contain_text(["Not a phone number", "→ 4250"])
+    found = saved(page, page.locator("#save"))
+    assert [(row["text"], row["format"], row["value"]) for row in found] == [("3", "no", ""), ("42.50", "yes", "4250")]
+    page.route("**/read*", lambda route: None)
+    read_as(page, "a decimal")
+    page.evaluate("inLists(lists => lists.count())")  # once what was stored before is there
+    page.unroute("**/read*")
+    page.reload()
+    expect(page.locator("#counts")).to_contain_text("2 in all")  # read again, since it was left unread
+    found = saved(page, page.locator("#save"))
+    assert [(row["format"], row["value"]) for row in found] == [("yes", "3"), ("yes", "42.50")]
+
+
+def test_the_request_that_is_shown_has_the_form(page):
+    read_as(page, "a date, day first")
+    expect(page.locator("#python")).to_contain_text("/read?format=date&date=dmy")
+    draw(page, SEVEN)
+    assert answered(page) == "7"
+    curl = page.locator("#curl").text_content()
+    done = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["lines"][0]["format"] is False
