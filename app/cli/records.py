@@ -101,7 +101,7 @@ class Csv:
             **self.unsure(line),
             "format": YES_OR_NO[line.format],
             "value": self.value_cell(line.value or ""),
-            "alternatives": self.text_cell("|".join(other.text for other in line.alternatives)),
+            "alternatives": self.text_cell("|".join(other.text for other in line.alternatives or [])),
         }
 
     def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:

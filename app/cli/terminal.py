@@ -83,7 +83,7 @@ def in_words(line: answers.Line) -> str:
     notes = [WRONG_FORMAT] if line.format is False else []
     if line.value and line.value != line.text:
         notes.append(f"= {line.value}")
-    notes += [f"or {other.text} ({percent(other.confidence)})" for other in line.alternatives]
+    notes += [f"or {other.text} ({percent(other.confidence)})" for other in line.alternatives or []]
     return f"{line.text} [{', '.join(notes)}]" if notes else line.text
 
 
