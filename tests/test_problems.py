@@ -154,6 +154,14 @@ def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(cl
     assert (first["error"]["reading"], second["digit"]) == (client.post("/predict", content=unsure).json(), 7)
 
 
+def test_a_confidence_just_below_the_least_is_not_rounded_up_to_it(client, digits):
+    answers = [client.post("/predict?min_confidence=1", content=encode(digit)).json() for digit in digits[::5]]
+    close = [answer for answer in answers if 0.9995 <= answer.get("reading", answer)["confidence"] < 1]
+    assert len(close) > 10
+    for answer in close:
+        assert answer["detail"].startswith(f"The confidence is {answer['reading']['confidence']}: ")
+
+
 WRONG_PARAMETERS = {
     "/predict?frame=perhaps": "frame must be true or false, and not 'perhaps'",
     "/predict?frames=true": "frames is no parameter of this route: /docs lists them",
