@@ -41,7 +41,7 @@ def test_operations_have_names_tags_and_titles_for_generated_clients(operations)
     of_model = ["model_metadata", "model_ready", "infer"]
     of_version = [f"{name}_of_version" for name in of_model]
     assert named == {
-        "pictures": {"predict", "predict_batch", "explain", "unit_weights", "read", "correct"},
+        "pictures": {"predict", "predict_batch", "explain", "unit_weights", "read", "read_batch", "correct"},
         "service": {"health", "live", "metrics"},
         "inference": {"server_metadata", "server_live", "server_ready", *of_model, *of_version},
     }
@@ -80,11 +80,11 @@ from io import BytesIO
 from pathlib import Path
 
 from digits_client import Client
-from digits_client.api.pictures import correct, explain, predict, predict_batch, read
+from digits_client.api.pictures import correct, explain, predict, predict_batch, read, read_batch
 from digits_client.api.inference import infer, infer_of_version, model_metadata, server_ready
 from digits_client.api.service import health, metrics
 from digits_client.models import Failure, Health, PredictBatchBody, PredictFilesBody, Prediction, Problem, ReadFilesBody
-from digits_client.models import Document, FailedPage, InferRequest, Page, PredictJsonBody, Text
+from digits_client.models import Document, FailedPage, InferRequest, Page, PredictJsonBody, ReadBatchBody, Text
 from digits_client.types import File
 
 url, picture, number = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
@@ -122,6 +122,9 @@ with Client(url) as client:
         assert all(digit.frame.startswith("data:image/png;base64,") for digit in text.lines[0].digits)
         assert text.lines[0].box.width > text.lines[0].digits[1].box.width > 0
     document = read.sync(client=client, body=File(BytesIO(Path(sys.argv[4]).read_bytes())))
+    files = [File(Path(name).open("rb"), name) for name in sys.argv[3:5]]
+    of_picture, of_document = read_batch.sync(client=client, body=ReadBatchBody(files)).results
+    assert (of_picture.text, of_document.pages[0], of_document.text) == ("72", document.pages[0], document.text)
     assert isinstance(document, Document)
     first, second, third = document.pages
     assert isinstance(first, Page)

@@ -20,7 +20,7 @@ from support import HOSTILE, assert_problem, drawing, encode, flat, letter, numb
 
 MODEL = "/v2/models/digits"
 INFER = f"{MODEL}/infer", f"{MODEL}/versions/{{version}}/infer"
-ROUTES = "/predict", "/predict/batch", "/explain", "/read", "/corrections", *INFER
+ROUTES = "/predict", "/predict/batch", "/explain", "/read", "/read/batch", "/corrections", *INFER
 KEY = {"x-api-key": "first"}
 
 
@@ -168,6 +168,9 @@ WRONG_PARAMETERS = {
     "/predict?page=0": "page must be at least 1, and not '0'",
     "/predict/batch?frames=true": "frames is no parameter of this route: /docs lists them",
     "/explain?frame=true": "frame is no parameter of this route: /docs lists them",
+    "/read/batch?lengths=4": "lengths is no parameter of this route: /docs lists them",
+    "/read/batch?characters=%20": "characters must not have a space: gaps are read in any case. In a URL, + means a "
+    "space: write %2B for it",
     "/read?lengths=4": "lengths is no parameter of this route: /docs lists them",
     "/read?length=0": "length must be at least 1, and not '0'",
     "/read?length=65": "length must be at most 64, and not '65'",
