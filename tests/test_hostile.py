@@ -214,7 +214,7 @@ BODIES: dict[str, Callable[[], Body]] = {
     "batch of PNGs of text that inflates more": lambda: batch(PICTURES["small PNG of 4-byte text that inflates"]()),
     "batch of small JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)),
     "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(JPEG_LIMITS[0], 0.3)),
-    "batch of texts with large answers": lambda: batch(in_coarse_grain(), "/read/batch?picture=true", 16),
+    "batch of texts with large answers": lambda: batch(in_coarse_grain(), "/read/batch?picture=true", 8),
     "bomb": lambda: gzipped("/predict", bytes(10**8)),
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),
