@@ -37,7 +37,7 @@ def test_a_browser_shows_the_operations_without_internet(url):
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda line: faults.append(line.text))  # policy violations appear there too
         page.goto(f"{url}/docs")
-        for path in ("/predict", "/predict/batch", "/explain", "/read", "/health", "/metrics"):
+        for path in ("/predict", "/predict/batch", "/explain", "/read", "/read/batch", "/health", "/metrics"):
             expect(page.locator(f".opblock-summary-path[data-path='{path}']")).to_be_visible()
         page.locator(".opblock-summary-path[data-path='/predict']").click()
         page.get_by_role("button", name="Try it out").click()

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from PIL import Image
 
-from app.web import readings
+from app.web import routes
 from support import (
     A4,
     COSTLY,
@@ -118,7 +118,7 @@ def test_a_document_is_as_sure_as_its_least_sure_page(client, pages):
 
 
 def test_pages_that_cannot_start_in_time_say_how_to_ask_for_them(client, pages, monkeypatch):
-    monkeypatch.setattr(readings, "PAGES_SECONDS", -1)
+    monkeypatch.setattr(routes, "PAGES_SECONDS", -1)
     answer = read(client, document(pages, "TIFF"))
     assert [(page["error"]["type"], page["error"]["detail"]) for page in answer["pages"]] == [
         ("/problems/overloaded", f"There was no time left for this page: ask for it with ?page={page}.")

@@ -107,6 +107,7 @@ def test_every_operation_of_the_python_client_runs(package, document, operations
         "explain": ("Explanation", lambda: {"body": sent.form("seven")}),
         "unit_weights": ("Unit", lambda: {"unit": 0}),
         "read": ("Text", lambda: {"body": sent.form("number")}),
+        "read_batch": ("Texts", lambda: {"body": sent.forms("number", "seven")}),
         "correct": ("Problem", lambda: {"body": sent.form("seven"), "label": "7"}),
         "health": ("Health", dict),
         "live": ("Live", dict),

@@ -168,9 +168,17 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 }
 
 
-def batch(picture: bytes) -> Body:
-    request = httpx2.Request("POST", "http://x", files=[("files", ("picture", picture))] * 256)
-    return "/predict/batch", {"content-type": request.headers["content-type"]}, request.read()
+def batch(picture: bytes, path: str = "/predict/batch", count: int = 256) -> Body:
+    request = httpx2.Request("POST", "http://x", files=[("files", ("picture", picture))] * count)
+    return path, {"content-type": request.headers["content-type"]}, request.read()
+
+
+def in_coarse_grain() -> bytes:
+    """Make a small PNG of a stroke on paper that is a JPEG of more than 1 MB."""
+    grain = np.tile(np.random.default_rng(0).integers(-40, 41, (16, 16)), (100, 100))
+    page = 200 + grain
+    page[600:800, 700:720] = 0
+    return encode(page.astype(np.uint8))
 
 
 def gzipped(path: str, body: bytes, **headers: str) -> Body:
@@ -206,6 +214,7 @@ BODIES: dict[str, Callable[[], Body]] = {
     "batch of PNGs of text that inflates more": lambda: batch(PICTURES["small PNG of 4-byte text that inflates"]()),
     "batch of small JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)),
     "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(JPEG_LIMITS[0], 0.3)),
+    "batch of texts with large answers": lambda: batch(in_coarse_grain(), "/read/batch?picture=true", 8),
     "bomb": lambda: gzipped("/predict", bytes(10**8)),
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),

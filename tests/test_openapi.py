@@ -38,7 +38,7 @@ def test_operations_have_names_tags_and_titles_for_generated_clients(operations)
     of_model = ["model_metadata", "model_ready", "infer"]
     of_version = [f"{name}_of_version" for name in of_model]
     assert named == {
-        "pictures": {"predict", "predict_batch", "explain", "unit_weights", "read", "correct"},
+        "pictures": {"predict", "predict_batch", "explain", "unit_weights", "read", "read_batch", "correct"},
         "service": {"health", "live", "metrics"},
         "inference": {"server_metadata", "server_live", "server_ready", *of_model, *of_version},
     }

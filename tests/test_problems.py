@@ -20,7 +20,7 @@ from support import HOSTILE, assert_problem, drawing, encode, flat, letter, numb
 
 MODEL = "/v2/models/digits"
 INFER = f"{MODEL}/infer", f"{MODEL}/versions/{{version}}/infer"
-ROUTES = "/predict", "/predict/batch", "/explain", "/read", "/corrections", *INFER
+ROUTES = "/predict", "/predict/batch", "/explain", "/read", "/read/batch", "/corrections", *INFER
 KEY = {"x-api-key": "first"}
 
 
@@ -154,12 +154,23 @@ def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(cl
     assert (first["error"]["reading"], second["digit"]) == (client.post("/predict", content=unsure).json(), 7)
 
 
+def test_a_confidence_just_below_the_least_is_not_rounded_up_to_it(client, digits):
+    answers = [client.post("/predict?min_confidence=1", content=encode(digit)).json() for digit in digits[::5]]
+    close = [answer for answer in answers if 0.9995 <= answer.get("reading", answer)["confidence"] < 1]
+    assert len(close) > 10
+    for answer in close:
+        assert answer["detail"].startswith(f"The confidence is {answer['reading']['confidence']}: ")
+
+
 WRONG_PARAMETERS = {
     "/predict?frame=perhaps": "frame must be true or false, and not 'perhaps'",
     "/predict?frames=true": "frames is no parameter of this route: /docs lists them",
     "/predict?page=0": "page must be at least 1, and not '0'",
     "/predict/batch?frames=true": "frames is no parameter of this route: /docs lists them",
     "/explain?frame=true": "frame is no parameter of this route: /docs lists them",
+    "/read/batch?lengths=4": "lengths is no parameter of this route: /docs lists them",
+    "/read/batch?characters=%20": "characters must not have a space: gaps are read in any case. In a URL, + means a "
+    "space: write %2B for it",
     "/read?lengths=4": "lengths is no parameter of this route: /docs lists them",
     "/read?length=0": "length must be at least 1, and not '0'",
     "/read?length=65": "length must be at most 64, and not '65'",

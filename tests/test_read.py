@@ -274,6 +274,8 @@ def test_alternatives_are_the_next_texts_of_a_line(client, digits):
     assert len(shares) == 4
     assert list(shares.values()) == sorted(shares.values(), reverse=True)
     assert "alternatives" not in read(client, blurred)["lines"][0]
+    (line,) = read(client, encode(number(digits[[350]])), "?alternatives=3")["lines"]
+    assert line["alternatives"] == []
 
 
 @pytest.fixture

@@ -251,6 +251,12 @@ class Predictions(BaseModel):
     results: list[Prediction | Failure] = Field(description="In the order of the pictures.")
 
 
+class Texts(BaseModel):
+    """What is written in each of several pictures."""
+
+    results: list[Text | Document | Failure] = Field(description="In the order of the pictures.")
+
+
 class Stored(BaseModel):
     """Whether a correction was stored."""
 
@@ -356,6 +362,7 @@ DOCUMENT_EXAMPLE = {
     "confidence": 0.0,
     "model": TEXT_MODEL_EXAMPLE,
 }
+TEXTS_EXAMPLE = {"results": [TEXT_EXAMPLE, {"error": {**TOO_COMPLEX, "instance": "/read/batch"}}]}
 HEALTH_EXAMPLE = {
     "status": "ok",
     "version": "1.0.0",

@@ -73,12 +73,18 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
     )
 
 
-def text_of(read: text.Text, model: str, with_frames: bool, characters: str | None = None) -> Text:
+def text_of(
+    read: text.Text,
+    model: str,
+    with_frames: bool,
+    with_alternatives: bool = False,
+    characters: str | None = None,
+) -> Text:
     """Convert a text to its response."""
     answer = Text(
         text=read.text,
         confidence=round(read.confidence, 6),
-        lines=[line_of(line, with_frames) for line in read.lines],
+        lines=[line_of(line, with_frames, with_alternatives) for line in read.lines],
         model=model,
     )
     if read.has_form is not None:
@@ -114,7 +120,7 @@ def document_of(pages: Sequence[Page | FailedPage], model: str, characters: str 
     return answer
 
 
-def line_of(line: text.TextLine, with_frames: bool) -> Line:
+def line_of(line: text.TextLine, with_frames: bool, with_alternatives: bool) -> Line:
     """Convert a line to its response."""
     answer = Line(
         text=line.text,
@@ -123,7 +129,7 @@ def line_of(line: text.TextLine, with_frames: bool) -> Line:
         digits=[digit_of(digit, with_frames) for digit in line.digits],
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
-    if line.alternatives:
+    if with_alternatives:
         answer.alternatives = [Alternative(text=each, confidence=round(share, 6)) for each, share in line.alternatives]
     if line.has_form is not None:
         answer.format = line.has_form

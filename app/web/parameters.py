@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Annotated, Any, Literal, TypeVar
 
 from fastapi import Query
@@ -131,10 +132,19 @@ TextParameters = Annotated[OfText, Query()]
 def sure(answer: Answer, least: float) -> Answer:
     """Return an answer; raise NotSure if its confidence, or its legibility if it has one, is lower."""
     if answer.confidence < least:
-        raise NotSure(f"The confidence is {answer.confidence:.3f}: a person should look at the picture.", answer)
+        raise NotSure(f"The confidence is {in_full(answer.confidence)}: a person should look at the picture.", answer)
     if isinstance(answer, Prediction) and answer.legibility < least:
-        raise NotSure(f"The legibility is {answer.legibility:.3f}: a person should look at the picture.", answer)
+        raise NotSure(f"The legibility is {in_full(answer.legibility)}: a person should look at the picture.", answer)
     return answer
+
+
+def in_full(share: float) -> str:
+    """Write a probability with all its digits, since one that is rounded could be the least that was asked for.
+
+    >>> in_full(0.99999), in_full(0.00002)
+    ('0.99999', '0.00002')
+    """
+    return f"{Decimal(str(share)):f}"
 
 
 def in_words(errors: Sequence[Mapping[str, Any]]) -> str:

@@ -1,15 +1,16 @@
 """Pictures of a request → readings, each in its turn; they are recorded in the metrics.
 
-The small pictures of one request are read together, its large ones and the pages of a document one after another, so
-that other requests get their turn.
+The small pictures of one request are read together, its large ones, its texts and the pages of a document one after
+another, so that other requests get their turn.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
+from itertools import islice
 from time import monotonic, perf_counter_ns, time_ns
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import Request
 from opentelemetry import trace
@@ -26,18 +27,69 @@ from app.web.admission import waiting
 from app.web.errors import TooManyPages
 from app.web.service import Service
 
-# Per request with several pictures, and with several pages; those that have not started by then are refused. This is
-# checked before each is opened, since 256 hostile headers take 5 s, and before it is read, since large pictures, and
-# pages, wait for each other. 20 pages with much writing take 30 s.
+# Per request with several pictures of digits, and with several texts or pages. 20 pages with much writing take 30 s.
 SECONDS, PAGES_SECONDS = 20.0, 50.0
 SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
+Item = TypeVar("Item")
+Outcome = TypeVar("Outcome")
 
 
-async def read_one(request: Request, service: Service, picture: bytes, **options: Any) -> Reading:  # noqa: ANN401
-    """Read the digit in a picture; see `app.inference.reading.read_digit` for the options."""
-    small = await read_small(request, service, picture, **options)
-    return small or await read_large(request, service, picture, **options)
+class Turns:
+    """The turns of the pictures and pages of one request, as long as it has time; large ones wait for each other.
+
+    The time is checked before each is opened, since 256 hostile headers take 5 s, and after it has waited.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.begin_by = monotonic() + seconds
+        self.large = asyncio.Lock()
+
+    def check(self, *message: str) -> None:
+        """Raise Busy, with a message of its own if given, if the time is up."""
+        if monotonic() > self.begin_by:
+            raise Busy(*message)
+
+
+async def read_several(
+    request: Request, items: Sequence[Item], read: Callable[[Item], Awaitable[Outcome]], at_once: int = 1
+) -> AsyncGenerator[Outcome | Exception]:
+    """Yield, in order, what a function reads of each picture or page, or why it cannot be read."""
+
+    async def outcome_of(item: Item) -> Outcome | Exception:
+        try:
+            return await read(item)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # one that is bad must not affect the others
+            return problems.log_unforeseen(request, error)
+
+    left, begun = iter(items), deque[asyncio.Task[Outcome | Exception]]()
+    try:
+        for _ in items:
+            begun.extend(asyncio.create_task(outcome_of(item)) for item in islice(left, at_once - len(begun)))
+            yield await begun.popleft()
+    finally:  # also if the client leaves
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+
+
+async def read_one(
+    request: Request,
+    service: Service,
+    picture: bytes,
+    turns: Turns | None = None,
+    **options: Any,  # noqa: ANN401
+) -> Reading:
+    """Read the digit in a picture, among others if there are turns; the options: `app.inference.reading.read_digit`."""
+    turns = turns or Turns(SECONDS)
+    turns.check()
+    if small := await read_small(request, service, picture, **options):
+        return small
+    async with turns.large:
+        turns.check()
+        return await read_large(request, service, picture, **options)
 
 
 async def read_small(request: Request, service: Service, picture: bytes, **options: Any) -> Reading | None:  # noqa: ANN401
@@ -71,60 +123,27 @@ async def page_count(service: Service, document: bytes) -> int:
     return count
 
 
-async def read_pages(
-    request: Request, service: Service, count: int, read: Callable[[int], Awaitable[Text]]
-) -> AsyncIterator[Text | Exception]:
+def read_pages(
+    request: Request, service: Service, count: int, read: Callable[[int], Awaitable[Text]], turns: Turns
+) -> AsyncGenerator[Text | Exception]:
     """Read each of the pages of a document with a function of its number, or yield why it cannot be read."""
-    begin_by = monotonic() + PAGES_SECONDS
-    for page in range(1, count + 1):
-        try:
-            async with service.admission.pages:
-                check_time(begin_by, f"There was no time left for this page: ask for it with ?page={page}.")
-                outcome: Text | Exception = await read(page)
-        except ClientDisconnect:
-            raise
-        except Exception as error:  # one bad page must not affect the others
-            outcome = problems.log_unforeseen(request, error)
-        yield outcome
 
+    async def read_page(page: int) -> Text:
+        async with service.admission.pages:
+            turns.check(f"There was no time left for this page: ask for it with ?page={page}.")
+            return await read(page)
 
-async def read_several(
-    request: Request,
-    service: Service,
-    pictures: Sequence[bytes],
-    **options: Any,  # noqa: ANN401
-) -> list[Reading | Exception]:
-    """Read the digit in each picture, or return why it cannot be read; the options are those of `read_one`."""
-    begin_by = monotonic() + SECONDS
-    alone = asyncio.Lock()  # for large pictures
-
-    async def outcome(picture: bytes) -> Reading | Exception:
-        try:
-            check_time(begin_by)
-            reading = await read_small(request, service, picture, **options)
-            if not reading:
-                async with alone:
-                    check_time(begin_by)
-                    reading = await read_large(request, service, picture, **options)
-            return accept(service, reading)
-        except Exception as error:  # one bad picture must not affect the others
-            return problems.log_unforeseen(request, error)
-
-    outcomes: list[Reading | Exception] = []
-    for start in range(0, len(pictures), SHARE):
-        outcomes += await asyncio.gather(*map(outcome, pictures[start : start + SHARE]))
-    return outcomes
-
-
-def check_time(begin_by: float, *message: str) -> None:
-    """Raise Busy, with a message of its own if given, if the time is up."""
-    if monotonic() > begin_by:
-        raise Busy(*message)
+    return read_several(request, range(1, count + 1), read_page)
 
 
 async def read_all(request: Request, service: Service, pictures: Sequence[bytes], **options: Any) -> list[Reading]:  # noqa: ANN401
     """Read the digit in each picture; if one cannot be read, raise its error, which names the picture."""
-    outcomes = await read_several(request, service, pictures, **options)
+    turns = Turns(SECONDS)
+
+    async def read(picture: bytes) -> Reading:
+        return accept(service, await read_one(request, service, picture, turns, **options))
+
+    outcomes = [outcome async for outcome in read_several(request, pictures, read, SHARE)]
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
             if len(pictures) > 1:

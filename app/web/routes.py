@@ -1,6 +1,7 @@
 """The endpoints, without logic of their own."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,15 +10,26 @@ from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.inference.inside import weights_in_colour
-from app.inference.reading import NotADigit, Reading
+from app.inference.reading import NotADigit
 from app.inference.text import ImpossibleLength, Text
 from app.preprocess.errors import BlankImage, TooMuchWriting
-from app.web import answers, conversion, errors, problems
+from app.web import answers, conversion, errors, problems, results
 from app.web.admission import unless_gone
-from app.web.parameters import DigitParameters, OfText, PictureParameters, TextParameters, sure
+from app.web.parameters import DigitParameters, OfDigit, OfText, PictureParameters, TextParameters, sure
 from app.web.payloads import BINARY_FILE
 from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
-from app.web.readings import accept, page_count, read_one, read_pages, read_several, read_text
+from app.web.readings import (
+    PAGES_SECONDS,
+    SECONDS,
+    SHARE,
+    Turns,
+    accept,
+    page_count,
+    read_one,
+    read_pages,
+    read_several,
+    read_text,
+)
 from app.web.service import Service, Serving
 from app.web.uploads import Upload, Uploads
 
@@ -32,6 +44,7 @@ BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream":
 BODY_RULES = "The format of the picture is detected from its content; the declared type of a raw body is ignored."
 REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
 SEVERAL_FORM = {"schema": {"$ref": "#/components/schemas/PicturesForm"}}
+SEVERAL_REQUEST: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}}
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
 OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, RequestValidationError}
 OF_PREDICT = OF_EXPLAIN | {errors.NotSure}
@@ -57,37 +70,35 @@ async def predict(
     request: Request, service: Serving, parameters: DigitParameters, picture: Upload
 ) -> answers.Prediction:
     """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    reading = accept(service, await read_one(request, service, picture, **parameters.options))
-    answer = conversion.prediction_of(reading, service.reader.digit_model(parameters.opinion), parameters.frame)
-    return sure(answer, parameters.min_confidence)
+    return await answer_with_digit(request, service, parameters, picture, Turns(SECONDS))
 
 
 @guarded.post(
     "/predict/batch",
     summary="Read a digit in each of several pictures",
     tags=["pictures"],
+    response_model=answers.Predictions,
     response_model_exclude_unset=True,
-    responses=answers.documentation(answers.PREDICTIONS_EXAMPLE) | problems.documentation("/predict/batch", *OF_BATCH),
-    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}},
+    responses=results.documentation(answers.PREDICTIONS_EXAMPLE, answers.Prediction, answers.Failure)
+    | problems.documentation("/predict/batch", *OF_BATCH),
+    openapi_extra=SEVERAL_REQUEST,
 )
-async def predict_batch(
-    request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
-) -> answers.Predictions:
-    """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent."""
-    model = service.reader.digit_model(parameters.opinion)
-    outcomes = await read_several(request, service, pictures, **parameters.options)
+async def predict_batch(request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads) -> Response:
+    """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent.
 
-    def result(outcome: Reading | Exception) -> answers.Prediction | answers.Failure:
-        if isinstance(outcome, Exception):
-            return answers.Failure(error=problems.problem_of(request, outcome)[0])
-        answer = conversion.prediction_of(outcome, model, parameters.frame)
-        try:
-            return sure(answer, parameters.min_confidence)
-        except errors.NotSure as error:
-            return result(error)
+    With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as it is known.
+    """
+    answer = partial(answer_with_digit, request, service, parameters, turns=Turns(SECONDS))
+    return results.respond(request, read_several(request, pictures, answer, SHARE))
 
-    # In a thread, since encoding 256 frames as PNGs takes 20 ms or more.
-    return answers.Predictions(results=await run_in_threadpool(lambda: list(map(result, outcomes))))
+
+async def answer_with_digit(
+    request: Request, service: Service, parameters: OfDigit, picture: bytes, turns: Turns
+) -> answers.Prediction:
+    """Answer with the digit in a picture, which may be one of several."""
+    reading = accept(service, await read_one(request, service, picture, turns, **parameters.options))
+    answer = conversion.prediction_of(reading, service.reader.digit_model(parameters.opinion), parameters.frame)
+    return sure(answer, parameters.min_confidence)
 
 
 @guarded.post(
@@ -145,13 +156,45 @@ async def read(
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
     parameters.field.require_possible(service.reader.lines.form)
+    return await answer_with_text(request, service, parameters, picture, Turns(PAGES_SECONDS))
+
+
+@guarded.post(
+    "/read/batch",
+    summary="Read numbers in each of several pictures",
+    tags=["pictures"],
+    response_model=answers.Texts,
+    response_model_exclude_unset=True,
+    responses=results.documentation(answers.TEXTS_EXAMPLE, answers.Text, answers.Document, answers.Failure)
+    | problems.documentation("/read/batch", *OF_BATCH),
+    openapi_extra=SEVERAL_REQUEST,
+)
+async def read_batch(request: Request, service: Serving, parameters: TextParameters, pictures: Uploads) -> Response:
+    """Read the handwritten numbers in each of up to 256 pictures, sent as form fields `files`, in the order sent.
+
+    With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as it is known.
+    """
+    parameters.field.require_possible(service.reader.lines.form)
+    turns = Turns(PAGES_SECONDS)
+
+    async def answer(picture: bytes) -> answers.Text | answers.Document:
+        turns.check()
+        return await answer_with_text(request, service, parameters, picture, turns)
+
+    return results.respond(request, read_several(request, pictures, answer))
+
+
+async def answer_with_text(
+    request: Request, service: Service, parameters: OfText, picture: bytes, turns: Turns
+) -> answers.Text | answers.Document:
+    """Answer with what is written in a picture, which may be one of several, or on each page of a document."""
 
     async def text_of(page: int | None) -> Text:
         return await read_text(request, service, picture, page=page, **parameters.options)
 
     count = 1 if parameters.page else await page_count(service, picture)
     if count > 1:
-        outcomes = read_pages(request, service, count, text_of)
+        outcomes = read_pages(request, service, count, text_of, turns)
         document = await unless_gone(request, document_of(request, service, parameters, outcomes))
         return sure(document, parameters.min_confidence)
     return sure(await answer_of(await text_of(parameters.page), service, parameters), parameters.min_confidence)
@@ -174,8 +217,14 @@ async def document_of(
 async def answer_of(text: Text, service: Service, parameters: OfText) -> answers.Text:
     """Convert a text, in a thread: there may be two thousand frames to encode as PNGs."""
     shown = text if parameters.marks else text.digits_only()
-    version = service.reader.networks.text_model
-    return await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, parameters.characters)
+    return await run_in_threadpool(
+        conversion.text_of,
+        shown,
+        service.reader.networks.text_model,
+        with_frames=parameters.frame,
+        with_alternatives=parameters.alternatives > 0,
+        characters=parameters.characters,
+    )
 
 
 @unguarded.head("/health", include_in_schema=False)
