@@ -13,7 +13,7 @@ MIN_SIDE = 3  # of a line on the map, in pixels
 ELONGATED = 3.0  # length over height from which a line shows the tilt of its page
 MIN_TILT = math.radians(1)  # a line with less is level
 MAX_TILT = math.radians(30)  # a line with more is taken for one that is written level
-OVERLAP = 0.5  # of the smaller one's area, above which two lines are one
+OVERLAP = 0.8  # of the smaller one's area, above which two lines are one; rows of dense pages share up to 0.67
 APART = 0.5  # of two lines of one row: how far one is above the other at most, over the height of the lower one
 Floats = NDArray[np.float64]
 
@@ -152,14 +152,14 @@ def edges_along(points: Floats, tilt: Floats, starts: NDArray[np.intp], step: Fl
 
 
 def without_overlaps(lines: list[Line]) -> list[Line]:
-    """Join lines that share more than half of the smaller one's area, until none do, so that none is read twice."""
+    """Join lines that share most of the smaller one's area, until none do, so that none is read twice."""
     while len(groups := overlapping(lines)) < len(lines):
         lines = [joined(group) for group in groups]
     return lines
 
 
 def overlapping(lines: Sequence[Line]) -> list[list[Line]]:
-    """Put each line with the larger one that it shares most with, if that is more than half of its area."""
+    """Put each line with the larger one that it shares most with, if that is most of its area."""
     tilt = tilt_of(lines)
     ordered = sorted(lines, key=lambda line: line.length * line.height, reverse=True)
     sizes = np.array([(line.length, line.height) for line in ordered]).reshape(-1, 2)
