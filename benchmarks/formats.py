@@ -9,8 +9,8 @@ your own holds `images/` and `labels.csv`, with the columns filename, kind, labe
 written, the value that it stands for, and how the field is asked for. `value` is a plain decimal number, an ISO date or
 a time such as 09:05; `date` is dmy, mdy or ymd, or empty.
 
-Without a format, digits and marks may stand in a field, as by default; in negative amounts, also parentheses. Everything
-runs on one core. Needs the extra `training`.
+Without a format, digits and marks may stand in a field, as by default; in negative amounts, also parentheses.
+Everything runs on one core. Needs the extra `training`.
 """
 
 import csv
