@@ -96,7 +96,7 @@ class TextLine(NamedTuple):
         Its bounding box, in pixels of the upright picture.
     digits, marks : tuple
         What it consists of, at least one of both.
-    alternatives : tuple
+    alternatives : tuple or None
         The most probable other texts with their probabilities, if requested.
     has_form : bool or None
         Whether it has the form of its field, if that has one.
@@ -109,7 +109,7 @@ class TextLine(NamedTuple):
     box: Box
     digits: tuple[Digit, ...]
     marks: tuple[Mark, ...]
-    alternatives: tuple[tuple[str, float], ...] = ()
+    alternatives: tuple[tuple[str, float], ...] | None = None
     has_form: bool | None = None
     value: str | None = None
 
@@ -267,14 +267,12 @@ def line_of(row: Row, form: Form, alternatives: int, probability: float) -> Text
     left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
     others = [(other, min(1.0, left * share)) for other, share in alternatives_of(row, alternatives)]
     text = " ".join(line.text for line in row if line.text)
-    read = TextLine(text, confidence, around, digits, marks, tuple(others))
-    if all(line.grammar is None for line in row):
+    read = TextLine(text, confidence, around, digits, marks, tuple(others) if alternatives else None)
+    if not row[0].grammar:
         return read
-    has_form = all(line.has_form for line in row)
-    return read._replace(
-        has_form=has_form,
-        value=" ".join(meaning.value for line in row for meaning in line.meanings) if has_form else None,
-    )
+    if not all(line.has_form for line in row):
+        return read._replace(has_form=False)
+    return read._replace(has_form=True, value=" ".join(meaning.value for line in row for meaning in line.meanings))
 
 
 def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:

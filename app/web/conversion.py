@@ -77,14 +77,13 @@ def text_of(
     read: text.Text,
     model: str,
     with_frames: bool,
-    with_alternatives: bool = False,
     characters: str | None = None,
 ) -> Text:
     """Convert a text to its response."""
     answer = Text(
         text=read.text,
         confidence=round(read.confidence, 6),
-        lines=[line_of(line, with_frames, with_alternatives) for line in read.lines],
+        lines=[line_of(line, with_frames) for line in read.lines],
         model=model,
     )
     if read.has_form is not None:
@@ -120,7 +119,7 @@ def document_of(pages: Sequence[Page | FailedPage], model: str, characters: str 
     return answer
 
 
-def line_of(line: text.TextLine, with_frames: bool, with_alternatives: bool) -> Line:
+def line_of(line: text.TextLine, with_frames: bool) -> Line:
     """Convert a line to its response."""
     answer = Line(
         text=line.text,
@@ -129,7 +128,7 @@ def line_of(line: text.TextLine, with_frames: bool, with_alternatives: bool) -> 
         digits=[digit_of(digit, with_frames) for digit in line.digits],
         marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
     )
-    if with_alternatives:
+    if line.alternatives is not None:
         answer.alternatives = [Alternative(text=each, confidence=round(share, 6)) for each, share in line.alternatives]
     if line.has_form is not None:
         answer.format = line.has_form

@@ -222,7 +222,6 @@ async def answer_of(text: Text, service: Service, parameters: OfText) -> answers
         shown,
         service.reader.networks.text_model,
         with_frames=parameters.frame,
-        with_alternatives=parameters.alternatives > 0,
         characters=parameters.characters,
     )
 
