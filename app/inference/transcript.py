@@ -19,7 +19,7 @@ from app.preprocess.strips import Strip
 REACH = 0.75  # maximum distance of a symbol's ink from its columns, in heights of the strip
 GAP = 0.9  # width of a space, in digit heights
 GAP_PROBABILITY = 0.1  # of a column between two signs, from which there is a space between them
-LEAST = 0.05  # probability of a reading that has the form of the field
+LEAST = 0.05  # confidence of a reading that has the form of its field, and prior probability of one that has not
 GROUND, INKED = 0.2, 0.5  # darkness up to which a pixel is background, and from which it is ink
 
 
@@ -196,7 +196,7 @@ class Transcript:
         found = [max(self.fields(*edge), default=None) for edge in pairwise(edges)]
         fields = [field for field in found if field]
         read = self.saying(fields)
-        return read if len(fields) == len(found) and self.form.calibrated(read.confidence) >= LEAST else self
+        return read if len(fields) == len(found) and self.form.calibrated(read.certainty) >= LEAST else self
 
     def fields(self, begin: int, end: int) -> Iterator[FieldReading]:
         """Yield the readings of some columns that have the form."""
