@@ -13,6 +13,7 @@ from app.inference.field import Field
 from app.inference.forms import GRAMMARS
 from app.inference.text import read_text
 from support import POINT, assert_problem, encode, load_sheet, number
+from support import written as grid
 
 DIGITS, LABELS = load_sheet()
 ALL = "0123456789"
@@ -224,3 +225,19 @@ def test_an_unknown_format_and_one_that_is_contradicted_are_refused(client, quer
     answer = client.post(f"/read?{query}", content=b"not read")
     assert_problem(answer, 422, "invalid-parameter", "/read")
     assert answer.json()["detail"].startswith(detail)
+
+
+def test_each_cell_of_a_table_is_a_field(client, digits):
+    table = encode(grid(digits, 4, 3, (60, 130), of=2))
+    answer = client.post("/read?format=integer", content=table).json()
+    assert [len(row) for row in answer["table"]] == [3] * 4
+    assert answer["value"] == answer["text"]
+    assert [line["value"].split() for line in answer["lines"]] == answer["table"]
+
+
+def test_numbers_far_apart_in_one_line_are_a_field_in_doubt(client, digits):
+    row = encode(grid(digits, 1, 2, (60, 130), of=2))
+    (line,) = client.post("/read?format=integer", content=row).json()["lines"]
+    (free,) = client.post("/read", content=row).json()["lines"]
+    assert (line["value"], " " in free["text"]) == (free["text"].replace(" ", ""), True)
+    assert line["confidence"] < 0.7 < free["confidence"]
