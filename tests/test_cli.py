@@ -416,6 +416,12 @@ def test_what_cannot_be_written_in_a_field_is_a_wrong_option(url, files, tmp_pat
     assert f"Invalid value: {message}" in done.stderr
 
 
+def test_after_a_wrong_option_there_is_no_output_file(url, files, tmp_path):
+    results = tmp_path / "results.csv"
+    wrong = invoked("read", *files, "--format", "time", "--length", 7, "--output", results, "--url", url)
+    assert (wrong.exit_code, results.exists()) == (2, False)
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 @pytest.mark.parametrize("command", ["predict", "read"])
 def test_an_output_file_is_resumed(url, files, digits, tmp_path, command, ending):

@@ -69,8 +69,12 @@ class Output:
         file, done = results.opened(self.file, parsed, self.resume)
         left = [picture for picture in pictures if picture.key not in done]
         format = Csv(kind, self.least, self.for_spreadsheet, not done) if is_csv else Json(self.least)
-        with file:
-            return write(ask, left, format, at_once, file, len(pictures) - len(left))
+        try:
+            with file:
+                return write(ask, left, format, at_once, file, len(pictures) - len(left))
+        finally:
+            if not self.file.stat().st_size:  # such as after an invalid option
+                self.file.unlink()
 
     def format(self, kind: AnswerKind, count: int) -> Format[Any]:
         """Return the requested format for standard output, by default that for a terminal."""
