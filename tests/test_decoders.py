@@ -25,6 +25,7 @@ from PIL import Image
 from app.inference import decoders as module
 from app.inference.decoder import SHARED
 from app.inference.decoders import Busy, Decoders, Interrupted, new_pool
+from app.inference.field import Field
 from app.inference.networks import Networks
 from app.inference.reading import Reading
 from app.inference.text import ImpossibleLength
@@ -189,7 +190,7 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
     ("make", "read", "error", "message"),
     [
         (lambda: flat(255), Networks.read_digit, BlankImage, "no ink"),
-        (lambda: flat(255), partial(Networks.read_text, length=3), ImpossibleLength, "a length of 3"),
+        (lambda: flat(255), partial(Networks.read_text, field=Field(length=3)), ImpossibleLength, "a length of 3"),
         (lambda: b"This is no picture.", Networks.read_digit, NotAnImage, "not a picture"),
         (lambda: encode(Image.new("RGB", (5000, 4500)), compress_level=1), Networks.read_digit, TooComplex, "60 MB"),
     ],

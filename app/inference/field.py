@@ -1,9 +1,12 @@
 """What a user says of a field: how many digits it has, of which characters it consists, and its form."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from app.inference.form import DIGITS, Form
-from app.inference.forms import GRAMMARS, OF_DATES, DateOrder, Format, Grammar
+from app.inference.forms import DIGITS, GRAMMARS, OF_DATES, DateOrder, Format, Grammar
+
+if TYPE_CHECKING:  # it would import ONNX Runtime, which a client of a service does not need
+    from app.inference.form import Form
 
 MOST = 100  # requested characters; all that are known are about half as many
 
@@ -41,13 +44,13 @@ class Field:
             return OF_DATES[self.date]
         return GRAMMARS[self.format] if self.format else None
 
-    def signs(self, form: Form) -> str:
+    def signs(self, form: "Form") -> str:
         """Return the digits and signs that may stand in the text."""
         if self.characters is not None:
             return self.characters
         return DIGITS + form.marks + (self.grammar.signs if self.grammar else "")
 
-    def require_possible(self, form: Form) -> None:
+    def require_possible(self, form: "Form") -> None:
         """Raise InvalidField unless something can be read in it with a line network of this form."""
         if self.date and self.format != "date":
             raise InvalidField("date needs format=date.")
@@ -72,7 +75,7 @@ class Field:
 ANYTHING = Field()
 
 
-def require_characters(characters: str, form: Form) -> None:
+def require_characters(characters: str, form: "Form") -> None:
     """Raise InvalidField unless a text of these characters can be requested."""
     if not 1 <= len(characters) <= MOST:
         raise InvalidField(f"characters must have 1 to {MOST} digits and signs.")
@@ -84,7 +87,7 @@ def require_characters(characters: str, form: Form) -> None:
         raise InvalidField(f"characters must be among {form.signs}, and not {unknown!r}.")
 
 
-def require_readable(label: str, form: Form) -> None:
+def require_readable(label: str, form: "Form") -> None:
     """Raise InvalidField unless a label consists of characters that are read."""
     if unknown := first_other(label, form.characters + "\n"):
         raise InvalidField(f"label must be none, or consist of {form.signs}, spaces and newlines, and not {unknown!r}.")

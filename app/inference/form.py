@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from app.inference.classifier import log_odds_of
 from app.inference.ctc import BLANK
-
-DIGITS = "0123456789"
+from app.inference.forms import DIGITS
 
 
 @dataclass(frozen=True)

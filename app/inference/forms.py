@@ -17,6 +17,7 @@ Format = Literal["integer", "decimal", "amount", "date", "time", "phone"]
 DateOrder = Literal["dmy", "mdy", "ymd"]  # of day, month and year
 Value = Callable[[regex.Match[str]], str]  # of a text that matches; it may raise ValueError
 
+DIGITS = "0123456789"
 WHOLE = 0.05  # prior probability of a number without decimals where some are expected
 YEARS_AHEAD, CENTURY = 19, 100  # a year with two digits is at most so many years ahead, and within 100 years
 PLAIN = r"(?P<whole>\d+)"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.inference.classifier import Classifier, ModelError, log_odds_of
 from app.inference.ctc import BLANK, TINY
-from app.inference.form import DIGITS
+from app.inference.forms import DIGITS
 from app.inference.lines import LineNetwork
 from app.preprocess.decode import Picture
 from app.preprocess.maps import Box

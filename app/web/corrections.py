@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
 from app.inference.field import require_readable
-from app.inference.form import DIGITS
+from app.inference.forms import DIGITS
 from app.preprocess.errors import BlankImage, TooMuchWriting
 from app.settings import Settings
 from app.web import answers, conversion, errors, problems

@@ -177,10 +177,10 @@ def test_another_form_reads_again_what_undo_restores(page, rows):
 def test_another_form_reads_a_list_again(page, rows, three):
     choose(page, ("three.png", three), ("amount.png", encode(number(rows[2]))))
     expect(page.locator("#counts")).to_contain_text("2 in all")
-    read_as(page, "a time")
+    read_as(page, "a date, day first")
     expect(page.locator("#counts")).to_have_text("2 in all: 0 sure, 2 in doubt, 0 not read")
-    expect(page.locator("#list li")).to_contain_text(["Not a time", "Not a time"])
-    expect(page.locator("#message")).to_have_text("Not a time")
+    expect(page.locator("#list li")).to_contain_text(["Not a date, day first", "Not a date, day first"])
+    expect(page.locator("#message")).to_have_text("Not a date, day first")
     read_as(page, "a phone number")
     expect(page.locator("#list li")).to_contain_text(["Not a phone number", "→ 4250"])
     found = saved(page, page.locator("#save"))
