@@ -110,21 +110,21 @@ def likeliest(
 def log_probability(probabilities: Probabilities, symbols: Sequence[int]) -> float:
     """Return the log-probability of symbols, over all paths that stand for them: the forward algorithm."""
     states = with_blanks(symbols)
-    logs = log_of(probabilities, states)
+    logs, skips = log_of(probabilities, states), skips_to(states)
     reached = first_of(logs)
     for column in logs[1:]:
-        reached = np.logaddexp.reduce(ways_to(reached, states)) + column
+        reached = np.logaddexp.reduce(ways_to(reached, skips)) + column
     return float(np.logaddexp.reduce(reached[-2:]))
 
 
 def spans_along(probabilities: Probabilities, symbols: Sequence[int]) -> Spans:
     """Return where each symbol lies on the most probable path that stands for them: Viterbi's algorithm."""
     states = with_blanks(symbols)
-    logs = log_of(probabilities, states)
+    logs, skips = log_of(probabilities, states), skips_to(states)
     reached = first_of(logs)
     steps = []  # for each column and state, by how many states the best path came forward
     for column in logs[1:]:
-        ways = ways_to(reached, states)
+        ways = ways_to(reached, skips)
         steps.append(ways.argmax(axis=0))
         reached = ways.max(axis=0) + column
     state = len(states) - 1
@@ -156,11 +156,16 @@ def first_of(logs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.arange(logs.shape[1]) < 2, logs[0], -np.inf)
 
 
-def ways_to(reached: NDArray[np.float64], states: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the log-probabilities (3, S) of paths that stay in a state, come from the one before, or skip a blank."""
+def skips_to(states: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return 0 (S,) for the states that a path may reach without the blank before them, and -inf for the others."""
     needs_blank = (states == BLANK) | (states == np.roll(states, 2))  # before it, or is one
-    ways = np.full((3, len(states)), -np.inf)
+    return np.where(needs_blank, -np.inf, 0.0)
+
+
+def ways_to(reached: NDArray[np.float64], skips: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the log-probabilities (3, S) of paths that stay in a state, come from the one before, or skip a blank."""
+    ways = np.full((3, len(reached)), -np.inf)
     ways[0] = reached
     ways[1, 1:] = reached[:-1]
-    ways[2, 2:] = np.where(needs_blank[2:], -np.inf, reached[:-2])
+    ways[2, 2:] = reached[:-2] + skips[2:]
     return ways
