@@ -17,7 +17,6 @@ import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
@@ -26,7 +25,7 @@ import typer
 from app.inference.field import Field
 from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
-from measuring import Served, header, held_out, on_one_core, row
+from measuring import Served, header, held_out, on_one_core, own_or_written, row
 from training.alphabet import DIGITS, MARKS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from written_fields import Entry, write_folder
@@ -114,14 +113,15 @@ def main(
     """Measure fields with their format and without."""
     on_one_core()
     ways = (only,) if only else WAYS
-    if folder:
-        measure(scans_of(folder), ways)
-    elif save:
-        write_folder(save, held_out(split), count, seed)
-    else:
-        with TemporaryDirectory() as name:
-            write_folder(Path(name), held_out(split), count, seed)
-            measure(scans_of(Path(name)), ways)
+
+    def write(to: Path) -> None:
+        write_folder(to, held_out(split), count, seed)
+
+    if save and not folder:
+        write(save)
+        return
+    with own_or_written(folder, write) as those:
+        measure(scans_of(those), ways)
 
 
 if __name__ == "__main__":

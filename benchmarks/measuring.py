@@ -3,8 +3,10 @@
 import math
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -49,6 +51,17 @@ def on_one_core() -> None:
     if len(cores) > 1:
         os.sched_setaffinity(0, {max(cores)})
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
+
+
+@contextmanager
+def own_or_written(own: Path | None, write: Callable[[Path], None]) -> Iterator[Path]:
+    """Yield a folder of one's own pictures, or else one for as long as it is needed, to which pictures are written."""
+    if own:
+        yield own
+        return
+    with TemporaryDirectory() as name:
+        write(Path(name))
+        yield Path(name)
 
 
 def held_out(split: str) -> Digits:

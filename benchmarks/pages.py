@@ -21,13 +21,12 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from math import radians
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import typer
 
-from measuring import header, held_out, row
+from measuring import header, held_out, own_or_written, row
 from peers import digits_in, read_by_each
 from training.pictures import labels_of
 from written_pages import Cells, write_folder
@@ -201,14 +200,15 @@ def main(
 ) -> None:
     """Measure Digits and RapidOCR on the same pages."""
     names = (only,) if only else RECOGNISERS
-    if folder:
-        measure(pages_of(folder), names)
-    elif save:
-        write_folder(save, held_out(split), count, seed)
-    else:
-        with TemporaryDirectory() as name:
-            write_folder(Path(name), held_out(split), count, seed)
-            measure(pages_of(Path(name)), names)
+
+    def write(to: Path) -> None:
+        write_folder(to, held_out(split), count, seed)
+
+    if save and not folder:
+        write(save)
+        return
+    with own_or_written(folder, write) as those:
+        measure(pages_of(those), names)
 
 
 if __name__ == "__main__":
