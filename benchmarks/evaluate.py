@@ -121,7 +121,7 @@ def line_text(network: LineNetwork, pixels: NDArray[np.uint8]) -> str:
     """Read the digits, marks and gaps in a strip."""
     form = network.form
     symbols = symbols_of(best_path(form.only(network(pixels), None)))
-    return "".join(form.characters[symbol - 1] for symbol in symbols if symbol != form.other)
+    return form.text_of([symbol for symbol in symbols if symbol != form.other])
 
 
 def plot(axes: Axes, path: Path, **settings: object) -> None:

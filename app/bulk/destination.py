@@ -52,8 +52,9 @@ class Destination:
         """Prefix of the file names."""
         if self.field == ANYTHING:
             return f"{self.kind}-{self.model}-"
-        said = *sorted({*(self.field.characters or "")}), self.field.format, self.field.date
-        return f"{self.kind}-of-{digest_of(chr(10).join(filter(None, said)))}-{self.model}-"
+        said = [*sorted({*(self.field.characters or "")}), self.field.format, self.field.date]
+        digest = digest_of("\n".join(each for each in said if each))
+        return f"{self.kind}-of-{digest}-{self.model}-"
 
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""

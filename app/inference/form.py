@@ -1,7 +1,7 @@
 """What a line network's file says of it: the form of its strips, and what its classes stand for."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -107,6 +107,10 @@ class Form:
     def class_of(self, character: str) -> int:
         """Return the class of a character."""
         return self.characters.index(character) + 1
+
+    def text_of(self, symbols: Sequence[int]) -> str:
+        """Return the characters that classes stand for."""
+        return "".join(self.characters[symbol - 1] for symbol in symbols)
 
     def is_sign(self, symbol: int) -> bool:
         """Return whether a class is a digit, a mark or another sign, not a gap and not something else."""

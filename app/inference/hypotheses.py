@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.inference.ctc import BLANK, best_path, best_path_with, spans_of
 from app.inference.field import ANYTHING, Field
+from app.inference.forms import Grammar
 from app.inference.lines import LineNetwork
 from app.inference.pages import PageNetwork
 from app.inference.transcript import LEAST, FieldReading, Transcript
@@ -181,10 +182,8 @@ class LineReader:
         form = self.network.form
         outputs = [self.output(strip) for strip in strips]
         if self.field.grammar:
-            lines = [
-                Transcript(*each, form, [], grammar=self.field.grammar) for each in zip(strips, outputs, strict=True)
-            ]
-            if found := of_length(lines, length):
+            lines = [Transcript(*each, form, []) for each in zip(strips, outputs, strict=True)]
+            if found := of_length(lines, length, self.field.grammar):
                 return found
         blank = np.eye(1, form.classes, BLANK)
         columns = np.concatenate([part for output in outputs for part in (output, blank)])  # a blank between lines
@@ -206,15 +205,15 @@ class LineReader:
         return self.network.form.only(self.network(strip.pixels), self.signs)
 
 
-def of_length(lines: Sequence[Transcript], length: int) -> list[Transcript]:
+def of_length(lines: Sequence[Transcript], length: int, grammar: Grammar) -> list[Transcript]:
     """Return the most probable readings of lines that have so many digits together; [] if there are none.
 
-    A line has the form of the field, or is empty.
+    A line has the form, or is empty.
     """
     best: dict[int, tuple[float, list[list[FieldReading]]]] = {0: (1.0, [])}
     for line in lines:
         readings = [(line.confidence, list[FieldReading](), 0)]
-        for field in line.fields(0, len(line.output)):
+        for field in line.fields(grammar, 0, len(line.output)):
             readings.append((field.likelihood, [field], sum(symbol in line.form.digits for symbol in field.symbols)))
         longer = dict[int, tuple[float, list[list[FieldReading]]]]()
         for digits, (before, read) in best.items():
@@ -224,11 +223,9 @@ def of_length(lines: Sequence[Transcript], length: int) -> list[Transcript]:
                     longer[total] = share, [*read, fields]
         best = longer
     likelihood, found = best.get(length, (0.0, []))
-    return (
-        [line.saying(fields) for line, fields in zip(lines, found, strict=True)]
-        if lines[0].form.calibrated(likelihood) >= LEAST
-        else []
-    )
+    if lines[0].form.calibrated(likelihood) < LEAST:
+        return []
+    return [line.saying(grammar, fields) for line, fields in zip(lines, found, strict=True)]
 
 
 def shape_of(lines: Sequence[Line]) -> float:

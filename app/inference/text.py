@@ -284,7 +284,7 @@ def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:
             shares = np.exp(np.log(np.maximum(columns[:, form.digits], TINY)).mean(axis=0))
             yield Digit(box, shares / shares.sum(), 1 - float(columns[:, form.other].min()), ink)
         elif form.is_sign(symbol):
-            yield Mark(form.characters[symbol - 1], box)
+            yield Mark(form.text_of([symbol]), box)
 
 
 def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:

@@ -177,47 +177,42 @@ class Transcript:
         In a row of a page, each word is a field if it can be. Otherwise, all of it is one if it can be; if each word
         can be one, too, that is in doubt.
         """
-        line = replace(self, grammar=grammar)
         cuts = [(before[-1][2] + after[0][1] + 1) // 2 for before, after in pairwise(self.words)]
-        whole, words = [0, len(self.output)], [0, *cuts, len(self.output)]
-        if not cuts or grammar.is_spaced:
-            return line.with_fields(whole)
-        if self.is_of_page:
-            by_words = line.with_fields(words)
-            return by_words if by_words.meanings else line.with_fields(whole)
-        read, by_words = line.with_fields(whole), line.with_fields(words)
-        if not (read.meanings and by_words.meanings):
-            return read if read.meanings else by_words
-        doubtful = read.meanings[0]._replace(share=read.meanings[0].share / 2)
-        return replace(read, meanings=(doubtful,))
+        last = len(self.output)
+        by_words = self.with_fields(grammar, [0, *cuts, last]) if cuts and not grammar.is_spaced else None
+        if by_words and self.is_of_page:
+            return by_words
+        read = self.with_fields(grammar, [0, last])
+        if read and by_words:
+            (meaning,) = read.meanings
+            return replace(read, meanings=(meaning._replace(share=meaning.share / 2),))
+        return read or by_words or replace(self, grammar=grammar)
 
-    def with_fields(self, edges: Sequence[int]) -> "Transcript":
-        """Return the most probable reading in which all columns between two edges are a field; or else itself."""
-        found = [max(self.fields(*edge), default=None) for edge in pairwise(edges)]
+    def with_fields(self, grammar: Grammar, edges: Sequence[int]) -> "Transcript | None":
+        """Return the most probable reading in which all columns between two edges are a field; None if none is."""
+        found = [max(self.fields(grammar, *edge), default=None) for edge in pairwise(edges)]
         fields = [field for field in found if field]
-        read = self.saying(fields)
-        return read if len(fields) == len(found) and self.form.calibrated(read.certainty) >= LEAST else self
+        read = self.saying(grammar, fields)
+        return read if len(fields) == len(found) and self.form.calibrated(read.certainty) >= LEAST else None
 
-    def fields(self, begin: int, end: int) -> Iterator[FieldReading]:
-        """Yield the readings of some columns that have the form."""
-        if not self.grammar:
-            return
-        for symbols, probability in likeliest(self.columns[begin:end], self.can_begin):
-            if probability and (meaning := self.grammar.meaning(self.text_of_symbols(symbols))):
+    def fields(self, grammar: Grammar, begin: int, end: int) -> Iterator[FieldReading]:
+        """Yield the readings of some columns that have a form."""
+
+        def can_begin(symbols: Symbols) -> bool:
+            return grammar.can_begin(self.form.text_of(symbols))
+
+        for symbols, probability in likeliest(self.columns[begin:end], can_begin):
+            if probability and (meaning := grammar.meaning(self.form.text_of(symbols))):
                 yield FieldReading(probability * meaning.prior, symbols, meaning, begin, end)
 
-    def can_begin(self, symbols: Sequence[int]) -> bool:
-        """Return whether a reading that has the form can begin with some symbols."""
-        return self.grammar is None or self.grammar.can_begin(self.text_of_symbols(symbols))
-
-    def saying(self, fields: Sequence[FieldReading]) -> "Transcript":
-        """Return this reading of its fields."""
+    def saying(self, grammar: Grammar, fields: Sequence[FieldReading]) -> "Transcript":
+        """Return this reading of its fields, which have a form."""
         spans = [
             (symbol, first + field.begin, last + field.begin)
             for field in fields
             for symbol, first, last in spans_along(self.columns[field.begin : field.end], field.symbols)
         ]
-        return replace(self, spans=spans, meanings=tuple(field.meaning for field in fields))
+        return replace(self, spans=spans, grammar=grammar, meanings=tuple(field.meaning for field in fields))
 
     def alternatives(self, count: int) -> list[tuple[str, float]]:
         """Return the most probable other texts, and the probability of each; spaces do not matter.
@@ -226,12 +221,13 @@ class Transcript:
         """
         if not count:
             return []
-        if len(self.meanings) == 1:
-            found = [(field.symbols, field.likelihood) for field in self.fields(0, len(self.output))]
+        if self.grammar and len(self.meanings) == 1:
+            fields = self.fields(self.grammar, 0, len(self.output))
+            found = [(field.symbols, field.likelihood) for field in fields]
         else:
             found = [(symbols, probability) for symbols, probability in likeliest(self.columns) if symbols]
         others = [
-            (self.text_of_symbols(symbols), probability)
+            (self.form.text_of(symbols), probability)
             for symbols, probability in sorted(found, key=lambda each: -each[1])
             if list(symbols) != self.signs
         ]
@@ -244,11 +240,7 @@ class Transcript:
 
     def text_of(self, word: Spans) -> str:
         """Return the digits and marks of a word."""
-        return self.text_of_symbols([symbol for symbol, _, _ in word])
-
-    def text_of_symbols(self, symbols: Sequence[int]) -> str:
-        """Return the digits and marks that classes stand for."""
-        return "".join(self.form.characters[symbol - 1] for symbol in symbols)
+        return self.form.text_of([symbol for symbol, _, _ in word])
 
     @property
     def boxes(self) -> dict[Span, Box]:

@@ -73,12 +73,7 @@ def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Expl
     )
 
 
-def text_of(
-    read: text.Text,
-    model: str,
-    with_frames: bool,
-    characters: str | None = None,
-) -> Text:
+def text_of(read: text.Text, model: str, with_frames: bool, characters: str | None = None) -> Text:
     """Convert a text to its response."""
     answer = Text(
         text=read.text,

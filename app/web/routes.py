@@ -217,13 +217,8 @@ async def document_of(
 async def answer_of(text: Text, service: Service, parameters: OfText) -> answers.Text:
     """Convert a text, in a thread: there may be two thousand frames to encode as PNGs."""
     shown = text if parameters.marks else text.digits_only()
-    return await run_in_threadpool(
-        conversion.text_of,
-        shown,
-        service.reader.networks.text_model,
-        with_frames=parameters.frame,
-        characters=parameters.characters,
-    )
+    version = service.reader.networks.text_model
+    return await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, parameters.characters)
 
 
 @unguarded.head("/health", include_in_schema=False)
