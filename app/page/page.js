@@ -12,10 +12,10 @@ const SURE = 0.8; // below this, the runner-up is shown too
 const LEGIBLE = 0.5; // below this, it is probably not a digit
 const AT_ONCE = 4; // pictures of a list in flight at the same time
 const TRIES = 8; // attempts to send a picture while the service is overloaded
-const KEPT_BYTES = 1_000_000; // size of the largest picture that survives a reload
 const SVG_SIDE = 600; // longer side of a rendered SVG, in pixels
 const ROOMY = "(min-width: 75rem), (min-width: 46rem) and (min-height: 56rem)"; // screens with room for the explanation
 const NOTHING = "?"; // in place of a digit
+const BUSY = "The service is busy. Trying again …";
 
 const element = (id) => document.getElementById(id);
 const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
@@ -53,10 +53,10 @@ function isNumber(answer) {
 // ---- State: the contents of the sheet, and the answer.
 
 let strokes = []; // each is a list of points in heights of the sheet, so that it can be drawn at any size
-let [past, future] = [[], []]; // contents of the sheet to undo or redo to, the next one last: {strokes, picture}
+let [past, future] = [[], []]; // to undo or redo to, the next one last: {strokes, picture, answers}
 let stroke = null; // the one being drawn; added to `strokes` once it cannot be a tap
 let pointer; // its id, to ignore other fingers, a resting palm, or the mouse
-let current = null; // the picture shown: {blob}, for a file also {name, url}; later its `answer` or `error`
+let current = null; // what is shown: a drawing {blob}, or a picture of the list; later with its `answer` or `error`
 let shown; // its answer, or that of the page of a document
 let chosen; // the digit whose probabilities are shown
 let tab = {}; // what a reload of the tab keeps, unless the browser blocks the storage of sites
@@ -171,10 +171,11 @@ sheet.onlostpointercapture = (event) => {
 sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
 sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
 
-// ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
+// ---- Undo and redo: of strokes, of what replaced the contents of the sheet, and of changes to the list and its texts.
 
 function contents() {
-  return { strokes: [...strokes], picture: current?.url ? current : null };
+  const answers = new Map(listed.map((picture) => [picture, picture.answer]));
+  return { strokes: [...strokes], picture: current?.url ? current : null, answers };
 }
 
 function isEmpty() {
@@ -197,17 +198,18 @@ function redo() {
 function goTo(states, others) {
   if (states.length === 0) return;
   others.push(contents());
-  const { strokes: drawn, picture } = states.pop();
+  const { strokes: drawn, picture, answers } = states.pop();
+  answers.forEach((answer, each) => (each.answer = answer ?? each.answer)); // it may have been read since
+  showList([...answers.keys()]);
+  readListed(listed.filter(isUnread));
   put(picture);
   strokes = drawn;
-  showContents(picture);
+  if (picture) show(picture);
+  else showDrawing();
 }
 
-// Show the answer for a picture, or else for the strokes; read them first if there is none.
-function showContents(picture) {
-  if (picture?.answer) show(picture);
-  else if (picture) readPicture(picture);
-  else if (strokes.length > 0) readDrawing();
+function showDrawing() {
+  if (strokes.length > 0) readDrawing();
   else show(null);
 }
 
@@ -225,7 +227,7 @@ onClick("undo", undo);
 onClick("redo", redo);
 onClick("clear", clear);
 addEventListener("keydown", (event) => {
-  if (stroke || event.altKey || event.target.matches("#key, #right, #unit")) return;
+  if (stroke || event.altKey || event.target.matches("[type=text], #key, #unit")) return;
   const key = event.key.toLowerCase();
   const command = event.ctrlKey || event.metaKey;
   if (command && key === "z") (event.shiftKey ? redo : undo)();
@@ -252,7 +254,8 @@ function stopReading() {
 }
 
 function showBusy() {
-  element("answer").ariaBusy = String(Boolean(isDrawing() || reading || timer));
+  const waits = current && isUnread(current);
+  element("answer").ariaBusy = String(Boolean(isDrawing() || reading || timer || waits));
 }
 
 function readSoon() {
@@ -271,17 +274,11 @@ async function readDrawing() {
   if (isBehind) readSoon();
 }
 
-function readPicture(picture) {
-  picture.error = undefined;
-  show(picture);
-  read(picture);
-}
-
 async function read(picture) {
   stopReading();
   const mine = (reading = new AbortController());
   showBusy();
-  await settle(picture, mine.signal, () => say("The service is busy. Trying again …"));
+  await settle(picture, mine.signal, () => say(BUSY));
   if (mine !== reading) return; // another request has been started
   reading = null;
   const isRead = picture.answer && headline(picture.answer) !== NOTHING;
@@ -408,14 +405,15 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
 
 // Return the text that was read; what is probably no digit has none.
 function headline(answer) {
-  const isNothing = !answer.text || (!isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE);
-  return isNothing ? NOTHING : answer.text;
+  const isNothing = !isEdited(answer) && !isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE;
+  return (!isNothing && byLine(answer).map(({ text }) => text).join("\n")) || NOTHING;
 }
 
 function inWords(answer) {
   const { length } = byLine(answer).filter(({ text }) => text);
-  const said = length > 1 ? `${length} lines, all sure` : `${percent(answer.confidence)} sure`;
-  const words = doubt(answer) ?? (answer.text ? said : "No digit found");
+  const one = isEdited(answer) ? "Edited" : `${percent(answer.confidence)} sure`;
+  const said = length > 1 ? `${length} lines, all sure` : one;
+  const words = doubt(answer) ?? (length || isEdited(answer) ? said : "No digit found");
   const { lines, text, value } = answer;
   return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
 }
@@ -429,6 +427,7 @@ function doubt(answer) {
     const unsure = lines.filter(doubt).length;
     return unsure ? `${unsure} of ${lines.length} lines in doubt` : undefined;
   }
+  if (isEdited(answer)) return;
   if (answer.lines[0]?.format === false) return `Not ${answer.form}`;
   const digits = digitsOf(answer);
   const doubts = digits.map((digit) => Math.min(digit.legibility, digit.confidence));
@@ -448,6 +447,10 @@ function runnerUp({ digit, probabilities }) {
   return `${second === 8 ? "an" : "a"} ${second}, ${percent(probabilities[second])}`;
 }
 
+function isEdited(answer) {
+  return byLine(answer).some(({ lines: [line] }) => line?.edited);
+}
+
 // Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
 function show(picture) {
   current = picture;
@@ -462,6 +465,7 @@ function show(picture) {
     : "";
   if (picture?.url) showPicture(picture);
   showPage();
+  showTools();
   if (!waits) { // otherwise the keyboard's focus would get lost
     element("ask-key").hidden = error?.status !== 401;
     element("again").hidden = !(error && /^(0|429|5..)$/.test(error.status));
@@ -471,6 +475,13 @@ function show(picture) {
   showBusy();
   showCode();
   keep();
+}
+
+// Show the tools beside a picture; beside a drawing only if it can be corrected, to leave room for the answer.
+function showTools() {
+  element("tools").hidden = !current?.url && element("correct").hidden;
+  element("edit").disabled = !shown;
+  element("copy-page").disabled = !current?.answer;
 }
 
 function say(message) {
@@ -535,19 +546,25 @@ element("ask-key").onsubmit = (event) => {
 };
 
 function again() {
-  delete current?.answer;
-  readListed(listed.filter(({ answer }) => !answer));
-  if (!listed.includes(current)) showContents(current?.url ? current : null);
+  if (current?.answer && !isEdited(current.answer)) delete current.answer;
+  for (const picture of listed) delete picture.error;
+  readListed(listed.filter(isUnread));
+  if (!current?.url) showDrawing();
 }
 
 form.value = tab.form ?? "";
 form.onchange = () => {
   tab.form = form.value;
-  for (const { picture } of [...past, ...future]) delete picture?.answer;
-  for (const picture of listed) delete picture.answer;
-  keepList();
+  for (const { answers } of [...past, ...future]) answers.forEach((answer, picture) => answers.set(picture, toKeep(answer)));
+  for (const picture of listed) picture.answer = toKeep(picture.answer);
+  showList(listed);
   again();
 };
+
+// Return an answer if it was edited; another is read again in another form.
+function toKeep(answer) {
+  return answer && isEdited(answer) ? answer : undefined;
+}
 
 // ---- A page: one line of its list or table is selected there, or by its box on the picture.
 
@@ -570,12 +587,13 @@ function showPage() {
   boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
   placeTexts();
-  lineLabels[0].control.click();
+  lineLabels[current.line ?? 0].control.click();
 }
 
 function lineChoice(line, index) {
   const note = create("small", { textContent: inWords(line) });
-  const label = radio("line", [line.text, note], () => {
+  const label = radio("line", [create("span", { textContent: line.text }), note], () => {
+    current.line = index;
     markChosen(index);
     element("text").textContent = line.text;
     say(inWords(line));
@@ -598,11 +616,11 @@ function tableOf(rows) {
   const table = create("table");
   rows.forEach((cells, index) => {
     const [label, row] = [lineLabels[index], table.insertRow()];
-    const { text, value } = shown.lines[index];
     for (const cell of cells) row.insertCell().textContent = cell;
-    if (value !== undefined) row.insertCell().append(label.lastChild); // what was read as the form
-    label.control.ariaLabel = text;
-    label.childNodes[1].data = cells[0];
+    row.insertCell().append(label.lastChild); // how sure it is
+    label.control.ariaLabel = shown.lines[index].text;
+    label.children[1].textContent = cells[0];
+    label.row = row;
     row.cells[0].replaceChildren(label);
     row.onclick = () => label.control.click();
   });
@@ -643,6 +661,7 @@ function placeTexts() {
 function turnPage(step) {
   const { length } = current.answer.pages;
   current.page = ((current.page ?? 0) + step + length) % length;
+  current.line = 0;
   show(current);
 }
 
@@ -654,7 +673,7 @@ onClick("next", () => turnPage(1));
 function showChoices(lines) {
   const digits = digitsOf({ lines });
   const group = element("digits");
-  group.hidden = !isNumber(shown) || digits.length === 0;
+  group.hidden = !lines.some(({ text }) => text) || !(isNumber(shown) || isEdited(shown));
   group.replaceChildren();
   if (group.hidden) {
     showDigit(digits[0]);
@@ -664,17 +683,22 @@ function showChoices(lines) {
   for (const line of lines) {
     const row = create("div");
     const own = line.digits.values();
-    row.append(...Array.from(line.text, (sign) => (/\d/.test(sign) ? choice(own.next().value, digits) : mark(sign))));
+    row.append(...Array.from(line.text, (sign) => {
+      const digit = /\d/.test(sign) && own.next().value;
+      return digit ? choice(sign, digit, digits) : mark(sign);
+    }));
     group.append(row);
   }
   if (!isPage()) boxes.append(...digits.map(({ box }) => boxAround(box)));
-  choices()[strokes.length ? lastDrawn(digits) : 0].click();
+  if (!digits.length) return showDigit();
+  const same = digits.indexOf(chosen);
+  choices()[same < 0 && strokes.length ? lastDrawn(digits) : Math.max(0, same)].click();
 }
 
 // Pass the size of the number to the style sheet, which makes long numbers smaller. A mark or a space is half as wide as
 // a digit.
 function fit(place, lines) {
-  const lengths = lines.map(({ text, digits }) => (text.length + digits.length) / 2);
+  const lengths = lines.map(({ text }) => (text.length + countDigits(text)) / 2);
   place.style.setProperty("--length", Math.max(...lengths));
   place.style.setProperty("--lines", lines.length);
 }
@@ -683,13 +707,13 @@ function choices() {
   return [...element("digits").querySelectorAll("input")];
 }
 
-function choice(digit, digits) {
+function choice(sign, digit, digits) {
   const index = digits.indexOf(digit);
-  const label = radio("digit", [digit.digit], () => {
+  const label = radio("digit", [sign], () => {
     showDigit(digit);
     if (!isPage()) markChosen(index);
   });
-  label.control.ariaLabel = `Digit ${index + 1} of ${digits.length}: ${digit.digit}, ${percent(digit.confidence)}`;
+  label.control.ariaLabel = `Digit ${index + 1} of ${digits.length}: ${sign}, ${percent(digit.probabilities[sign])}`;
   return label;
 }
 
@@ -882,15 +906,85 @@ element("reading").ontoggle = ({ target }) => {
   explainSoon();
 };
 
-// ---- Corrections, if the service stores them.
+// ---- Editing: of the chosen line, or the cells of its row, in their place. What was edited is no longer in doubt.
+
+function countDigits(text) {
+  return text.replace(/\D/g, "").length;
+}
+
+// Return a line with another text. If that has as many digits, they keep their probabilities.
+function edited(line = { text: "", digits: [], marks: [] }, text) {
+  if (text === line.text) return line;
+  const isAlike = !isNumber(shown) || countDigits(text) === line.digits.length;
+  const value = line.value && text;
+  return { ...line, text, digits: isAlike ? line.digits : [], edited: true, value, format: undefined, confidence: undefined };
+}
+
+// Return the row of the table for a line; the words of an edited one are filled into its cells.
+function rowOf(line, index) {
+  const cells = shown.table[index] ?? [];
+  const words = line === shown.lines[index] ? cells.filter(Boolean) : line.text.split(" ");
+  return [...cells.map((cell) => cell && (words.shift() ?? "")), ...words];
+}
+
+// Show other lines, and rows of the table, on the open page of the picture.
+function change(lines, table = shown.table && lines.map(rowOf)) {
+  remember();
+  const page = { ...shown, lines, table, text: lines.map(({ text }) => text).join("\n") };
+  const { answer } = current;
+  current.answer = answer.pages ? { ...answer, pages: answer.pages.with(current.page ?? 0, page) } : page;
+  show(current);
+  if (current.row) showList(listed);
+}
+
+function edit() {
+  const index = isPage() ? (current.line ?? 0) : 0;
+  const [label, cells] = [lineLabels[index], isPage() && shown.table?.[index]];
+  const inputs = (cells || [shown.lines[index]?.text ?? ""]).map((value, at) =>
+    create("input", { type: "text", value, maxLength: 200, ariaLabel: cells ? `Cell ${at + 1}` : "Text of the line" }));
+  if (!label) element("digits").hidden = false;
+  if (cells) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
+  else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
+  for (const input of inputs) {
+    input.onkeydown = (event) => {
+      if (event.key !== "Enter" && event.key !== "Escape") return;
+      event.preventDefault(); // nor does the key press the button that has the focus then
+      finish(event.key === "Enter");
+    };
+    input.onblur = ({ relatedTarget }) => inputs.includes(relatedTarget) || finish(true, relatedTarget);
+  }
+  inputs[0].focus();
+  inputs[0].select();
+
+  function finish(isKept, next) {
+    for (const input of inputs) input.onblur = null; // its removal takes the focus, too
+    const values = inputs.map(({ value }) => value.trim());
+    const line = edited(shown.lines[index], values.filter(Boolean).join(" "));
+    const nextLine = lineLabels.findIndex(({ control }) => control === next);
+    if (nextLine >= 0) current.line = nextLine;
+    const withPart = (parts, part) => Object.assign([...parts], { [index]: part });
+    if (isKept && line !== shown.lines[index]) change(withPart(shown.lines, line), cells ? withPart(shown.table, values) : undefined);
+    else show(current);
+    if (!next || nextLine >= 0) (lineLabels[current.line]?.control ?? element("edit")).focus();
+  }
+}
+
+onClick("edit", edit);
+element("lines").ondblclick = edit;
+element("lines").onkeydown = ({ key, target }) => {
+  if (key === "Enter" && target.type === "radio") edit();
+};
+
+// ---- Corrections, if the service stores them. The shown text changes with them.
 
 for (const label of [...Array(10).keys(), "no digit"]) {
-  const onclick = () => correct(label === "no digit" ? "none" : label);
+  const onclick = () => correct(label === "no digit" ? "none" : label, relabelled(label), pictureOf(chosen));
   element("labels").append(create("button", { textContent: label, onclick }));
 }
 
 fetch("health").then((response) => response.json()).then(({ corrections }) => {
   element("correct").hidden = !corrections;
+  showTools();
 }).catch(() => {}); // the service does not answer
 
 function askForCorrection() {
@@ -900,36 +994,41 @@ function askForCorrection() {
   const stored = isOneOfMany ? "this digit's frame" : "the picture";
   element("thanks").textContent = `Your correction will be stored with ${stored}, for training.`;
   for (const button of element("labels").children) button.disabled = !chosen;
-  element("rewrite").hidden = !isNumber(shown);
-  if (document.activeElement !== element("right")) element("right").value = shown?.text ?? "";
+  element("store").disabled = !shown?.text;
 }
 
-element("rewrite").onsubmit = (event) => {
-  event.preventDefault();
-  correct(element("right").value.trim(), shown.picture ? blobOf(shown.picture) : current.blob);
-};
+onClick("store", () => correct(shown.text, shown.lines, shown.picture ? blobOf(shown.picture) : current.blob));
 
-async function correct(label, picture = pictureOf(chosen)) {
-  const digit = chosen;
-  const thanks = (words) => digit === chosen && (element("thanks").textContent = words);
+// Return the lines with a label in place of the chosen digit.
+function relabelled(label) {
+  const sign = label === "no digit" ? "" : String(label);
+  return shown.lines.map((line) => {
+    let place = line.digits.indexOf(chosen);
+    return edited(line, isNumber(shown) ? line.text.replace(/\d/g, (digit) => (place-- ? digit : sign)) : sign);
+  });
+}
+
+async function correct(label, lines, picture) {
+  const page = shown;
+  const thanks = (words) => page === shown && (element("thanks").textContent = words);
   try {
-    const busy = () => thanks("The service is busy. Trying again …");
-    const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, busy);
-    thanks(`Thank you: ${stored ? "your correction is" : "it was already"} stored.`);
+    const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, () => thanks(BUSY));
+    if (page !== shown) return;
+    change(lines);
+    element("thanks").textContent = `Thank you: ${stored ? "your correction is" : "it was already"} stored.`;
   } catch (error) {
     thanks(error.message);
   }
 }
 
-// ---- Pictures: one replaces the drawing; several form a list, and the sheet shows one of them.
+// ---- Pictures: they form a list, and the sheet shows one of them.
 
 async function open(files) {
   const pictures = await Promise.all([...files].map(pictureFrom));
   if (pictures.length === 0) return;
-  clearList();
-  clear();
-  if (pictures.length === 1) return readPicture(pictures[0]);
-  showList(pictures);
+  remember();
+  showList([...listed, ...pictures]);
+  choose(pictures[0]);
   readListed(pictures);
 }
 
@@ -1013,69 +1112,62 @@ async function openAddress(address) {
   }
 }
 
-// ---- The list of pictures, each with its `row`.
+// ---- The list of pictures {blob, name, url, row}, each with its `answer` or `error` once it has been read.
 
 let listed = [];
-let listing = new AbortController();
+let waiting = []; // pictures to read, beside those that are being read
+let atWork = 0; // how many are being read
 
-function clearList() {
-  listing.abort();
-  forget(listed);
-  listed = [];
-  element("list").replaceChildren();
-  element("batch").hidden = true;
-  keepList();
-}
-
-// Free the memory of pictures, which undo and redo no longer restore.
-function forget(pictures) {
-  const isKept = ({ picture }) => !pictures.includes(picture);
-  [past, future] = [past.filter(isKept), future.filter(isKept)];
-  for (const { url } of pictures) URL.revokeObjectURL(url);
+function isUnread({ answer, error }) {
+  return !answer && !error;
 }
 
 function showList(pictures) {
   listed = pictures;
-  for (const picture of listed) picture.row = listRow(picture);
-  element("list").append(...listed.map(({ row }) => row.item));
-  element("batch").hidden = false;
+  for (const picture of listed) picture.row ??= listRow(picture);
+  element("list").replaceChildren(...listed.map(({ row }) => row.item));
+  element("batch").hidden = listed.length === 0;
+  listed.forEach(showRow);
+  count();
+  keepList();
 }
 
-async function readListed(pictures) {
-  listing.abort();
-  const { signal } = (listing = new AbortController());
+function readListed(pictures) {
   for (const picture of pictures) {
-    picture.error = undefined;
-    picture.row.text.textContent = "…";
-    picture.row.note.textContent = "";
+    picture.reading?.abort();
+    showRow(picture);
   }
   if (pictures.includes(current)) show(current);
   count();
-  const waiting = [...pictures].values();
-  const work = async () => {
-    for (const picture of waiting) if (listed.includes(picture)) await readOne(picture, signal);
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  waiting = [...new Set([...waiting, ...pictures])];
+  while (atWork < Math.min(AT_ONCE, waiting.length)) work();
 }
 
-async function readOne(picture, signal) {
-  await settle(picture, signal, () => (picture.row.note.textContent = "The service is busy. Waiting …"));
+async function work() {
+  atWork++;
+  while (waiting.length) await readOne(waiting.shift());
+  atWork--;
+}
+
+async function readOne(picture) {
+  if (!listed.includes(picture) || !isUnread(picture)) return;
+  const { signal } = (picture.reading = new AbortController());
+  await settle(picture, signal, () => {
+    picture.row.note.textContent = BUSY;
+    if (picture === current) say(BUSY);
+  });
   if (signal.aborted || !listed.includes(picture)) return;
   showRow(picture);
   count();
-  const isFirst = picture === listed[0] && isEmpty();
-  if (isFirst || picture === current) choose(picture);
+  if (picture === current) show(picture);
 }
 
-function showRow(picture) {
-  const { button, thumbnail, text, note } = picture.row;
-  const { answer, error } = picture;
-  text.textContent = answer ? headline(answer).replaceAll("\f", "\n") : NOTHING;
-  note.textContent = answer ? inWords(answer) : error.message;
-  button.disabled = false;
+function showRow({ row: { thumbnail, text, note }, answer, error, url }) {
+  text.textContent = answer ? headline(answer) : error ? NOTHING : "…";
+  note.textContent = answer ? inWords(answer) : (error?.message ?? "");
   if (!answer) return;
   fit(text, byLine(answer).flatMap(({ lines }) => lines));
-  thumbnail.src = pagesOf(answer)[0].picture ?? picture.url;
+  thumbnail.src = pagesOf(answer)[0].picture ?? url;
 }
 
 function count() {
@@ -1091,7 +1183,7 @@ function count() {
 
 function listRow(picture) {
   const item = create("li", {
-    innerHTML: '<button disabled><img alt=""><b></b><span class="name"></span><span></span></button><button class="remove">×</button>',
+    innerHTML: '<button><img alt=""><b></b><span class="name"></span><span></span></button><button class="remove">×</button>',
   });
   const [button, remove] = item.children;
   const [thumbnail, text, name, note] = button.children;
@@ -1110,24 +1202,20 @@ function choose(picture) {
 }
 
 function removeListed(picture) {
+  remember();
   const index = listed.indexOf(picture);
-  listed.splice(index, 1);
-  picture.row.item.remove();
+  showList(listed.filter((each) => each !== picture));
   const neighbour = listed[index] ?? listed.at(-1);
-  if (picture === current) {
-    if (neighbour) choose(neighbour);
-    else clear();
-  }
-  forget([picture]);
-  if (!neighbour) return removeAll();
-  count();
-  neighbour.row.remove.focus();
+  if (picture === current) (neighbour ? choose : empty)(neighbour);
+  (neighbour?.row.remove ?? element("undo")).focus();
 }
 
-function removeAll() {
-  if (listed.includes(current)) clear();
-  clearList();
-  element("files").focus();
+function startOver() {
+  remember();
+  showList([]);
+  empty();
+  say("Nothing is left here. Undo brings it back.");
+  element("undo").focus();
 }
 
 // The columns of `digits read --csv`, without the new ones at its end.
@@ -1137,7 +1225,7 @@ const COLUMNS = "file line text confidence legibility left top width height unsu
 function csv(pictures) {
   const rows = pictures.flatMap(rowsOf);
   const cells = new Set(rows.flatMap(Object.keys).filter((name) => name.startsWith("cell")));
-  const columns = [...COLUMNS, ...cells, "format", "value"];
+  const columns = [...COLUMNS, ...cells, "format", "value", "edited"];
   return [columns, ...rows.map((row) => columns.map((column) => row[column]))].map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
@@ -1147,22 +1235,24 @@ function rowsOf({ name: file, answer, error }) {
     const { page, error, table, confidence, legibility, model } = read;
     if (error) return [{ file, error: error.detail, page }];
     const own = { file, confidence, legibility, unsure: doubt(read) && "yes", model, page };
-    if (headline(read) === NOTHING) return [own];
+    if (headline(read) === NOTHING && !isEdited(read)) return [own];
     return byLine(read).map((each, index) => {
-      const { text, digits, box, confidence, format, value } = { ...each, ...each.lines[0] };
-      const least = Math.min(1, ...digits.map((digit) => digit.legibility));
+      const { text, digits, box, confidence, format, value, edited } = { ...each, ...each.lines[0] };
+      const least = edited ? undefined : Math.min(1, ...digits.map((digit) => digit.legibility));
       const cells = Object.fromEntries((table?.[index] ?? []).map((cell, column) => [`cell${column + 1}`, cell]));
-      const meant = { format: { true: "yes", false: "no" }[format], value };
+      const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes" };
       return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells, ...meant };
     });
   });
 }
 
-// Return the lines, or the rows of tables, for a spreadsheet to paste; in a document, the page precedes each, and the
-// value in the chosen form follows.
-function rowsToPaste({ answer }) {
-  const rows = pagesOf(answer).flatMap(({ page, table, lines, error }) =>
-    (lines ?? [{ text: error.detail }]).map(({ text, value }, index) => [page, ...(table?.[index] ?? [text]), value]));
+// Return the lines, or the rows of tables, for a spreadsheet to paste: after the name of one of several pictures, and the
+// page of a document; before the value in the chosen form.
+function rowsToPaste(pictures) {
+  const rows = pictures.flatMap(({ name, answer, error }) =>
+    pagesOf(answer ?? { error: { detail: error?.message } }).flatMap(({ page, table, lines, error }) =>
+      (lines ?? [{ text: error.detail }]).map(({ text, value }, index) =>
+        [pictures.length > 1 ? name : undefined, page, ...(table?.[index] ?? [text]), value])));
   return rows.map((row) => row.filter((cell) => cell !== undefined).map(escaped).join("\t")).join("\n");
 }
 
@@ -1178,16 +1268,14 @@ function escaped(text) {
   return isFormula && !isNumber ? `'${text}` : text;
 }
 
-function save(pictures) {
-  const href = URL.createObjectURL(new Blob([csv(pictures)], { type: "text/csv" }));
+onClick("save", () => {
+  const href = URL.createObjectURL(new Blob([csv(listed)], { type: "text/csv" }));
   create("a", { href, download: "digits.csv" }).click();
   setTimeout(() => URL.revokeObjectURL(href), 10_000); // the browser may still be reading it
-}
-
-onClick("save", () => save(listed));
-onClick("save-page", () => save([current]));
-onClick("copy-page", ({ target }) => copy(rowsToPaste(current), target));
-onClick("remove-all", removeAll);
+});
+onClick("copy-page", ({ target }) => copy(rowsToPaste([current]), target));
+onClick("copy-list", ({ target }) => copy(rowsToPaste(listed), target));
+onClick("start-over", startOver);
 
 // ---- The same request as a command and as a program; for a drawing, which has no file, they contain its bytes.
 
@@ -1248,25 +1336,20 @@ async function copy(text, button) {
 
 // ---- The contents of the sheet survive a reload of the tab.
 
-async function keep() {
-  const picture = current;
-  delete tab.contents; // so that old contents do not return if the rest fails
-  if (!picture?.blob || picture.blob.size > KEPT_BYTES) return;
-  const data = picture.url && (await dataUri(picture.blob));
-  if (picture !== current) return;
+function keep() {
+  const { url, answer } = current ?? {};
   try {
-    tab.contents = JSON.stringify({ strokes, data, name: picture.name, answer: picture.answer });
+    tab.contents = JSON.stringify({ strokes, answer: url ? undefined : answer, chosen: listed.indexOf(current) });
   } catch {} // over the browser's limit
 }
 
 async function restore() {
-  const kept = parsed(tab.contents);
-  if (!kept) return clear();
-  strokes = kept.strokes;
-  const picture = kept.data ? await pictureFrom(new File([blobOf(kept.data)], kept.name)) : { blob: drawing() };
-  picture.answer = kept.answer;
-  showPicture(null);
-  showContents(picture);
+  const { strokes: drawn = [], answer, chosen } = parsed(tab.contents) ?? {};
+  strokes = drawn;
+  if (answer) show({ blob: drawing(), answer });
+  else showDrawing();
+  await restoreList();
+  if (isEmpty() && listed[chosen]) choose(listed[chosen]);
 }
 
 // ---- The list survives it too, in the browser's database, for a day.
@@ -1303,11 +1386,8 @@ async function restoreList() {
   }
   const kept = tab.list && (await inLists((lists) => lists.get(tab.list)));
   if (!kept || listed.length) return;
-  const pictures = kept.pictures.map((picture) => ({ ...picture, url: URL.createObjectURL(picture.blob) }));
-  showList(pictures);
-  pictures.filter(({ answer }) => answer).forEach(showRow);
-  await readListed(pictures.filter(({ answer }) => !answer));
+  showList(kept.pictures.map((picture) => ({ ...picture, url: URL.createObjectURL(picture.blob) })));
+  readListed(listed.filter(isUnread));
 }
 
 restore();
-restoreList();

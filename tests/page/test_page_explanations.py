@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browsing import KEY, LETTERS, PHONE, SEVEN, SURE, drawn, explained, opened, picture_of, written
+from browsing import KEY, LETTERS, PHONE, SEVEN, SURE, answered, drawn, explained, opened, picture_of, written
 from handwriting import handwritten
 from support import DIGITS
 from training import data, train
@@ -119,12 +119,13 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         expect(page.get_by_text("Wrong? Digit 2 is a …")).to_be_visible()
         correct(page, "1")
         assert (stored(folder)["1"] == pixels(page, "#frame")).all()
-        right = page.get_by_label("All that is written")
-        right.fill("4.2")
-        correct(page, "Store")
+        assert answered(page) == "41"
+        page.get_by_role("button", name="Edit").click()
+        page.get_by_label("Text of the line").fill("4.2")
+        page.keyboard.press("Enter")
+        correct(page, "Store the text as shown")
         assert stored(folder)["4.2"].shape[:2] == (288, 432)
-        expect(right).to_have_value("4.2")
-        right.blur()
+        assert answered(page) == "4.2"
         page.keyboard.press("Escape")
         drawn(page, *LETTERS["X"])
         correct(page, "no digit", "full")
