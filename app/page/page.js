@@ -835,7 +835,6 @@ function showStep(id, source, isShown) {
 function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
-  map.setAttribute("aria-label", explanation ? evidenceInWords(explanation) : "No evidence yet");
   const { digit = "the digit", runner_up: second = "its runner-up", probabilities } = explanation ?? {};
   const named = (each) => `for ${each}${probabilities ? `, ${percent(probabilities[each])}` : ""}`;
   element("why-title").textContent = explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?";
@@ -889,17 +888,6 @@ function squares(evidence) {
   }));
 }
 
-function evidenceInWords({ digit, runner_up, evidence }) {
-  const weights = evidence.flat();
-  const [most, least] = [Math.max(...weights), Math.min(...weights)];
-  const place = (weight) => {
-    const index = weights.indexOf(weight);
-    return `row ${Math.floor(index / 7) + 1}, column ${(index % 7) + 1} of 7`;
-  };
-  const strongest = `The frame. Strongest support for ${digit}: ${place(most)}`;
-  return least < 0 ? `${strongest}; for ${runner_up}: ${place(least)}` : strongest;
-}
-
 element("reading").open = (tab.open ?? String(matchMedia(ROOMY).matches)) === "true";
 element("reading").ontoggle = ({ target }) => {
   tab.open = target.open;
@@ -916,7 +904,8 @@ function countDigits(text) {
 function edited(line = { text: "", digits: [], marks: [] }, text) {
   if (text === line.text) return line;
   const isAlike = !isNumber(shown) || countDigits(text) === line.digits.length;
-  const value = line.value && text;
+  const hasForm = (line.value ?? line.format) !== undefined;
+  const value = hasForm ? text : undefined; // as it was typed
   return { ...line, text, digits: isAlike ? line.digits : [], edited: true, value, format: undefined, confidence: undefined };
 }
 
@@ -1058,6 +1047,7 @@ async function drawn(svg) {
 
 // Put a picture, or nothing, on the sheet, in place of its contents.
 function put(picture) {
+  document.querySelector("[type=text]")?.blur(); // which completes an edit
   stopReading();
   strokes = [];
   showPicture(picture);
@@ -1070,7 +1060,7 @@ for (const id of ["files", "photo"]) {
   };
 }
 for (const example of document.querySelectorAll("#examples button")) {
-  example.onclick = () => openAddress(example.firstElementChild.src);
+  example.onclick = async () => open([new File([await (await fetch(example.firstElementChild.src)).blob()], "example.svg")]);
 }
 addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) open(event.clipboardData.files);
@@ -1087,30 +1077,8 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
   const { files } = event.dataTransfer;
   if (files.length) open(files);
-  else openAddress(addressOf(event.dataTransfer));
+  else say("This is not a file. Save the picture and choose it, or copy and paste it.");
 });
-
-// Return the address of a picture dragged from another page, rather than that of a link around it.
-function addressOf(data) {
-  const html = new DOMParser().parseFromString(data.getData("text/html"), "text/html");
-  return html.querySelector("img")?.getAttribute("src") ?? data.getData("text/uri-list").split(/[\r\n]/)[0];
-}
-
-// Open the picture at an address; the page's policy only allows those of this service.
-async function openAddress(address) {
-  try {
-    if (/^data:image\/[\w.+-]+;base64,/i.test(address)) return open([new File([blobOf(address)], "picture")]);
-    if (!address.startsWith(`${location.origin}/`)) throw refused("from elsewhere");
-    const blob = await (await fetch(address)).blob();
-    return open([new File([blob], new URL(address).pathname.split("/").at(-1), { type: blob.type })]);
-  } catch {
-    clear();
-    const message = address
-      ? "This page cannot fetch pictures from other sites. Save the picture and choose it, or copy and paste it."
-      : "This is not a picture: drop an image file.";
-    return show({ error: { message, status: 400 } });
-  }
-}
 
 // ---- The list of pictures {blob, name, url, row}, each with its `answer` or `error` once it has been read.
 
