@@ -17,6 +17,7 @@ from support import written as grid
 
 DIGITS, LABELS = load_sheet()
 ALL = "0123456789"
+*OTHERS, LAST = map(repr, GRAMMARS)
 FINE = 8  # pixels per pixel of a sign
 LINES = {"+": [(6, 14, 22, 14), (14, 6, 14, 22)], "%": [(20, 4, 8, 24)], "/": [(20, 2, 8, 26)]}
 RINGS = {"%": [(5, 4, 12, 12), (16, 15, 23, 23)]}
@@ -211,7 +212,7 @@ def test_a_form_and_a_length_may_be_given_together(client, digits):
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("format=money", "format must be 'integer', 'decimal', 'amount', 'date', 'time' or 'phone', and not 'money'."),
+        ("format=money", f"format must be {', '.join(OTHERS)} or {LAST}, and not 'money'."),
         ("format=date&date=ydm", "date must be 'dmy', 'mdy' or 'ymd', and not 'ydm'."),
         ("date=dmy", "date needs format=date."),
         ("format=time&date=dmy", "date needs format=date."),
