@@ -17,6 +17,7 @@ from app.settings import Settings
 from app.web import problems
 from support import DIGITS, MODELS, PRINTED, ROOT, assert_shown, blocks, tool
 from training import lines, pages, pretrained
+from training.alphabet import CHARACTERS
 from training.config import parse
 
 README = ROOT / "README.md"
@@ -103,6 +104,11 @@ def test_each_form_of_numbers_is_documented_and_on_the_page():
     page = (ROOT / "app" / "page" / "index.html").read_text()
     assert {*re.findall(r"\bformat=(\w+)", page)} == {*GRAMMARS}
     assert {*re.findall(r"\bdate=(\w+)", page)} == {*get_args(DateOrder)}
+
+
+def test_each_sign_beyond_ascii_is_documented():
+    section = API.read_text().partition("### Other characters\n")[2]
+    assert all(sign.isascii() or f"`{sign}`" in section for sign in CHARACTERS)
 
 
 def test_each_route_parameter_and_field_is_documented():
