@@ -1,18 +1,23 @@
 """The documentation matches the code: settings, errors, modules, commands, programs. Its links work."""
 
+import hashlib
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from app.inference.forms import GRAMMARS, DateOrder
+from app.main import create_app
 from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
-from support import DIGITS, PRINTED, ROOT, assert_shown, blocks, tool
+from support import DIGITS, MODELS, PRINTED, ROOT, assert_shown, blocks, tool
 from training import lines, pages, pretrained
+from training.alphabet import CHARACTERS
 from training.config import parse
 
 README = ROOT / "README.md"
@@ -20,6 +25,7 @@ DOCS = ROOT / "docs"
 API, PROTOCOL = DOCS / "api.md", DOCS / "inference-protocol.md"
 OTHERS = ("app/page/course.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 PAGES = [README, *sorted(DOCS.glob("*.md")), *(ROOT / name for name in OTHERS)]
+ANSWERS = "Prediction", "Explanation", "Text", "Line", "Digit", "Mark", "Document", "Page", "Box"
 MOST_BYTES = 6000  # of the README, to be read in a minute
 SHOWN = {
     "decoders": "number of usable cores, at most 2",
@@ -82,10 +88,41 @@ def test_each_setting_is_documented():
     assert rows == expected
 
 
-def test_each_problem_and_format_is_documented():
+def test_each_problem_is_documented():
     rows = re.findall(r"^\| (\d+) \| `(?:/problems/)?([\w-]+)` \|", API.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted({(str(each.status), each.name) for each in problems.TYPES.values()})
-    assert all(format in API.read_text().upper() for format in FORMATS)
+
+
+def test_each_format_of_pictures_is_documented():
+    listed = re.search(r"^The picture may be a (.*?)\.", API.read_text(), re.MULTILINE)[1].replace(" (HEIC)", "")
+    assert {name.upper() for name in re.split(", | or ", listed)} == {*FORMATS, "PDF"}
+
+
+def test_each_form_of_numbers_is_documented_and_on_the_page():
+    section = API.read_text().partition("### Formats\n")[2].partition("\n### ")[0]
+    assert {*re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)} == {*GRAMMARS}
+    page = (ROOT / "app" / "page" / "index.html").read_text()
+    assert {*re.findall(r"\bformat=(\w+)", page)} == {*GRAMMARS}
+    assert {*re.findall(r"\bdate=(\w+)", page)} == {*get_args(DateOrder)}
+
+
+def test_each_sign_beyond_ascii_is_documented():
+    section = API.read_text().partition("### Other characters\n")[2]
+    assert all(sign.isascii() or f"`{sign}`" in section for sign in CHARACTERS)
+
+
+def test_each_route_parameter_and_field_is_documented():
+    document, text = create_app().openapi(), API.read_text()
+    paths = {path: methods for path, methods in document["paths"].items() if not path.startswith("/v2")}
+    routes = re.findall(r"`(?:(?:GET|POST) )?(/[\w/]*)`", text)
+    assert {re.sub(r"\{\w+\}", "17", path) for path in paths} <= {*routes}
+    operations = [operation for methods in paths.values() for operation in methods.values()]
+    parameters = [each for operation in operations for each in operation.get("parameters", [])]
+    assert {each["name"] for each in parameters if each["in"] == "query"} <= {*re.findall(r"[?&`](\w+)=", text)}
+    answers = [document["components"]["schemas"][name] for name in ANSWERS]
+    assert {field for answer in answers for field in answer["properties"]} <= {
+        *re.findall(r"`(?:\w+\[\]\.)?(\w+)`", text)
+    }
 
 
 def with_blocks(language: str) -> list[Path]:
@@ -120,6 +157,11 @@ def test_the_programs_print_what_their_comments_say(page, language, url):
 @pytest.mark.parametrize("options", re.findall(r'make train ARGS="(.*)"', (DOCS / "training.md").read_text()))
 def test_the_training_examples_are_valid(options):
     parse(options.split())
+
+
+def test_the_model_card_is_that_of_the_files():
+    card = (ROOT / "models" / "README.md").read_text()
+    assert all(f"`{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}`" in card for file in MODELS)
 
 
 def test_the_pages_have_the_number_of_errors_of_the_model_card():

@@ -2,6 +2,7 @@
 
 import math
 from datetime import date, timedelta
+from typing import get_args
 from urllib.parse import quote
 
 import numpy as np
@@ -10,13 +11,14 @@ from PIL import Image, ImageDraw
 
 from app.inference.ctc import likeliest, log_probability
 from app.inference.field import Field
-from app.inference.forms import GRAMMARS
+from app.inference.forms import GRAMMARS, Format
 from app.inference.text import read_text
 from support import POINT, assert_problem, encode, load_sheet, number
 from support import written as grid
 
 DIGITS, LABELS = load_sheet()
 ALL = "0123456789"
+*OTHERS, LAST = map(repr, get_args(Format))
 FINE = 8  # pixels per pixel of a sign
 LINES = {"+": [(6, 14, 22, 14), (14, 6, 14, 22)], "%": [(20, 4, 8, 24)], "/": [(20, 2, 8, 26)]}
 RINGS = {"%": [(5, 4, 12, 12), (16, 15, 23, 23)]}
@@ -211,7 +213,7 @@ def test_a_form_and_a_length_may_be_given_together(client, digits):
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("format=money", "format must be 'integer', 'decimal', 'amount', 'date', 'time' or 'phone', and not 'money'."),
+        ("format=money", f"format must be {', '.join(OTHERS)} or {LAST}, and not 'money'."),
         ("format=date&date=ydm", "date must be 'dmy', 'mdy' or 'ymd', and not 'ydm'."),
         ("date=dmy", "date needs format=date."),
         ("format=time&date=dmy", "date needs format=date."),

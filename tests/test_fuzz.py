@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.preprocess.formats import FORMATS
 from support import connect, encode, levels_of, load_sheet, number, received, serving, turned_jpeg
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
@@ -50,7 +51,7 @@ DIGIT_FILES = [
     encode(RGB, "TIFF", compression="jpeg"),
 ]
 NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
-NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in "PNG JPEG WEBP GIF BMP TIFF HEIF".split()]
+NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in FORMATS]
 
 BOXES = b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap pixi hvcC av1C hvc1 av01 mdat"
 

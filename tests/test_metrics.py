@@ -82,6 +82,14 @@ def test_requests_pictures_and_digits_are_counted_and_timed(exported, classifier
     assert exported["process_start_time_seconds",] > 0
 
 
+def test_each_metric_is_recorded(service, exported):
+    names = [each.name for each in service.app_state["service"].metrics.registry.collect()]
+    recorded = [name for (name, *_), value in exported.items() if value and not name.endswith("_created")]
+    idle = {name for name in names if not any(each.startswith(name) for each in recorded)}
+    # Nothing waits now, no decoder was killed, and corrections are off.
+    assert idle == {"digits_queue_depth", "digits_decoders_killed", "digits_corrections"}
+
+
 def test_without_the_folder_that_workers_share_each_shows_its_own_metrics_and_says_so_once(
     service, exported, tmp_path, monkeypatch
 ):

@@ -14,6 +14,7 @@ from app.inference.classifier import Classifier, ModelError
 from app.inference.decoder import Limits, limited
 from app.inference.field import Field
 from app.inference.form import Form
+from app.inference.forms import GRAMMARS
 from app.inference.lines import LineNetwork
 from app.inference.text import read_text
 from support import LINES_MODEL, MODEL, encode, number
@@ -125,14 +126,25 @@ def tiny_network(tmp_path) -> LineNetwork:
 BARS = [(6, 42, 40, 52), (34, 42, 76, 88), (6, 42, 112, 124), (20, 28, 148, 160)]  # 7.7+; top, bottom, left, right
 
 
-@pytest.mark.parametrize(
-    ("characters", "text"), [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", "+"), ("0123", "")]
-)
-def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network, characters, text):
+@pytest.fixture
+def bars() -> bytes:
     sheet = np.full((48, 240), 255, np.uint8)
     for top, bottom, left, right in BARS:
         sheet[top:bottom, left:right] = 20
-    found = read_text(encode(sheet), tiny_network, field=Field(characters=characters))
+    return encode(sheet)
+
+
+@pytest.mark.parametrize("format", GRAMMARS)
+def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, format):
+    (line,) = read_text(bars, tiny_network, field=Field(format=format)).lines
+    assert line.value == ("7.7" if format == "decimal" else None)
+
+
+@pytest.mark.parametrize(
+    ("characters", "text"), [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", "+"), ("0123", "")]
+)
+def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network, bars, characters, text):
+    found = read_text(bars, tiny_network, field=Field(characters=characters))
     assert found.text == text
     assert len(found.lines) == bool(text)
     for line in found.lines:

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,19 @@ def every_subclass(*classes: type) -> set[type]:
     return set(classes).union(*(every_subclass(*each.__subclasses__()) for each in classes))
 
 
-def test_every_error_class_is_a_problem():
+def test_every_error_class_is_a_problem_and_in_the_tree_of_its_module():
     leaves = {each for each in every_subclass(PreprocessError, WebError) if not each.__subclasses__()}
     assert leaves < set(problems.TYPES)
+    trees = "".join(sys.modules[each.__module__].__doc__ for each in (PreprocessError, WebError))
+    assert sorted(re.findall(r"── (\w+)", trees)) == sorted(each.__name__ for each in leaves)
+
+
+def test_every_problem_and_every_route_with_pictures_is_in_the_openapi_document(client):
+    paths = client.app.openapi()["paths"]
+    assert {path for path, methods in paths.items() if "post" in methods} == {*ROUTES}
+    responses = [
+        each for methods in paths.values() for route in methods.values() for each in route["responses"].values()
+    ]
+    contents = [each["content"].get("application/problem+json", {}) for each in responses]
+    named = {name for content in contents for name in content.get("examples", {})}
+    assert named == {each.name for each in problems.TYPES.values()}

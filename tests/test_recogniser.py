@@ -92,6 +92,11 @@ def test_the_shipped_file_is_small_and_has_weights_in_16_bits():
     assert not any(tensor.name.endswith(HALF) for tensor in widened(shipped).graph.initializer)
 
 
+def test_the_shipped_file_has_the_alphabet(line_network):
+    form = line_network.form
+    assert (form.characters, form.marks, form.space) == (CHARACTERS, MARKS, SPACE)
+
+
 def test_a_saved_file_says_what_it_is_and_is_served(original, tmp_path):
     recogniser.save(cut(original, range(60, 80)), tmp_path / "lines.onnx", {"seed": "7"})
     network = LineNetwork(tmp_path / "lines.onnx")

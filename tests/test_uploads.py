@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.web import errors
 from app.web.admission import Admission
 from app.web.bodies import Body
+from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
 from app.web.uploads import read_picture
 
 SETTINGS = Settings()
@@ -53,6 +54,15 @@ def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identi
             return await read_picture(body)
 
     return asyncio.run(read())
+
+
+@pytest.mark.parametrize("model", [EncodedPicture, PictureForm, PicturesForm])
+def test_a_picture_is_expected_where_the_openapi_document_says(client, model):
+    media_type = "application/json" if model is EncodedPicture else FORM
+    path = "/predict/batch" if model is PicturesForm else "/predict"
+    answer = client.post(path, content=b"{}" if media_type != FORM else END, headers={"content-type": media_type})
+    (name,) = model.model_json_schema()["required"]
+    assert f" '{name}'" in answer.json()["detail"]
 
 
 @given(CONTENTS, st.lists(CONTENTS, max_size=3), st.data())

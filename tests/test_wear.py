@@ -27,3 +27,14 @@ def test_an_effect_adds_or_removes_ink_in_each_image_in_its_own_way(effect, adds
     assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
     assert (change.max() > 1e-3, change.min() < -1e-3) == (adds, removes)
     assert len(torch.unique(effect(images[:1].expand(20, 28, 28), generator()), dim=0)) >= 18
+
+
+@pytest.mark.parametrize("effect", [effect for effect, _ in wear.EFFECTS])
+def test_each_effect_changes_images_within_their_range_and_the_same_way_again(effect, images):
+    before = images.clone()
+    worn = effect(images, generator())
+    assert worn.shape == images.shape
+    assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
+    assert (worn != images).flatten(1).any(dim=1).float().mean() > 0.5
+    assert worn.equal(effect(images, generator()))
+    assert images.equal(before)

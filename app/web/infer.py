@@ -17,8 +17,9 @@ from app.preprocess.maps import Map
 from app.web.conversion import values_of
 from app.web.errors import InvalidInference
 from app.web.parameters import in_words
+from app.web.payloads import MAX_PICTURES
 from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse, OutputName, OutputTensor
-from app.web.uploads import MAX_PICTURES, bytes_of, check_count, json_object
+from app.web.uploads import bytes_of, check_count, json_object
 
 HEADER = "Inference-Header-Content-Length"
 MAX_TENSOR_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and a margin for the rest

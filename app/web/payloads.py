@@ -1,11 +1,13 @@
-"""Bodies of requests with pictures, as models for the OpenAPI document: generated clients have these classes."""
+"""Bodies of requests with pictures, as models for the OpenAPI document: generated clients have these classes.
+
+`app.web.uploads` parses them, and takes the names of their fields from here.
+"""
 
 from typing import Annotated
 
 from pydantic import BaseModel, Field, WithJsonSchema
 
-from app.web.uploads import MAX_PICTURES
-
+MAX_PICTURES = 256
 BINARY_FILE = {"type": "string", "format": "binary"}  # generators of clients know this better than OpenAPI 3.1's own
 File = Annotated[bytes, WithJsonSchema(BINARY_FILE)]
 

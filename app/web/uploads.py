@@ -19,14 +19,13 @@ from python_multipart.multipart import Field, File, MultipartParser
 
 from app.web.bodies import MAX_HEADER_BYTES, Arriving
 from app.web.errors import MalformedJson, MalformedMultipart, NoFile, NotBase64, SeveralFiles, TooManyPictures
+from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
 MULTIPART, JSON = b"multipart/", b"application/json"  # prefix of a media type, and a media type
-FIELD, SEVERAL = "file", "files"  # form fields for one picture, and for several
+# The form fields for one picture and for several, and the member of a JSON object with one.
+(FIELD,), (SEVERAL,), (IMAGE,) = PictureForm.model_fields, PicturesForm.model_fields, EncodedPicture.model_fields
 MAX_PARTS = 16  # per form; for several pictures, besides the pictures
-MAX_PICTURES = 256
-
-IMAGE = "image"  # member of a JSON object with one picture
-MAX_VALUES = 1000  # in that object; a value may take a hundred times its length in memory
+MAX_VALUES = 1000  # in a JSON object with a picture; a value may take a hundred times its length in memory
 MAX_NESTED = 10_000  # lists and objects in JSON; 200,000 take 0.2 s
 # Above this, in bytes, JSON has to be ASCII: with one character beyond it, Python takes up to 4 bytes for each.
 MAX_TEXT_BYTES = 1_000_000
