@@ -18,6 +18,7 @@ from rich.text import Text
 from app.cli.messages import printable
 from app.cli.pictures import Picture
 from app.cli.records import is_unsure
+from app.inference.figures import MEASURED
 from app.web import answers
 from app.web.answers import LEGIBLE
 
@@ -118,10 +119,12 @@ def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") 
 
 
 def facts(about: Mapping[str, Any]) -> str:
-    """Return the facts about a service, then those about each of its models, one per line."""
+    """Return the facts about a service, then those about each of its models, one per line; figures say of what."""
     groups = [{name: value for name, value in about.items() if name != "models"}]
     for name, model in about["models"].items():
         metadata = dict(model or {"version": "none"})
+        for figure in metadata.keys() & MEASURED.get(name, {}).keys():
+            metadata[figure] += f" ({MEASURED[name][figure]})"
         groups.append({f"{name} model": metadata.pop("version", ""), **dict(sorted(metadata.items()))})
     indent = max(len(name) for group in groups for name in group) + 2
     return "\n\n".join("\n".join(fact(*pair, indent) for pair in group.items()) for group in groups if group)
