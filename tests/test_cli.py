@@ -35,12 +35,14 @@ from support import (
     NUMBER,
     PAGES_MODEL,
     POINT,
+    ROOT,
     SEVEN,
     answering,
     document,
     drawing,
     encode,
     invoked,
+    letter,
     number,
     page,
     pdf_of,
@@ -133,6 +135,20 @@ def test_a_number_gets_a_bar_for_each_digit_with_marks_between_them(files):
     assert [bool(re.search(r"█+ +90\.0%  probably not a digit$", row)) for row in rows] == [False] * 4 + [True]
 
 
+def test_a_picture_of_several_digits_or_of_none_is_shown_with_its_legibility(url, digits, tmp_path):
+    pictures = {"44": number([digits[200], digits[202]]), "A": letter("A"), "=": letter("=")}
+    files = [tmp_path / f"{name}.png" for name in pictures]
+    for file, picture in zip(files, pictures.values(), strict=True):
+        picture.save(file)
+    for file in (*files, ROOT / "docs" / "number.png"):
+        (answer,) = lines_of(invoked("predict", file, "--json", "--url", url))
+        heading, *bars = invoked("predict", file, "--url", url).stdout.splitlines()
+        legibility = f"legibility {answer['legibility']:.1%}"
+        assert heading.endswith(f", {legibility}, probably no digit or several")
+        assert [row.split()[0] for row in bars if legibility in row] == [str(answer["digit"])]
+    assert "legibility" not in invoked("predict", ROOT / "docs" / "seven.png", "--url", url).stdout
+
+
 def test_a_folder_means_its_pictures_and_answers_keep_the_order_of_the_files(url, files, tmp_path):
     (tmp_path / "labels.csv").write_text("3.png,3\n7.png,7\n")
     done = invoked("predict", files[1], tmp_path, DIGITS_URL=url)
@@ -167,9 +183,14 @@ def json_of(answer: dict) -> str:
 @pytest.mark.parametrize(
     ("command", "answer", "shown"),
     [
-        ("predict", SEVEN, "7,��.png: 7 (90.0%), or 8 (10.0%), please check\n"),
-        ("predict", {**SEVEN, "legibility": 0.85}, "7,��.png: 7 (90.0%), or 8 (10.0%)\n"),
-        ("predict", DOUBTFUL, "7,��.png: 7 (90.0%), or 8 (10.0%), probably not a digit, please check\n"),
+        ("predict", SEVEN, "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 80.0%, please check\n"),
+        ("predict", {**SEVEN, "legibility": 0.98}, "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 98.0%\n"),
+        ("predict", {**SEVEN, "legibility": 0.995}, "7,��.png: 7 (90.0%), or 8 (10.0%)\n"),
+        (
+            "predict",
+            DOUBTFUL,
+            "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 40.0%, probably no digit or several, please check\n",
+        ),
         ("read", TWO_LINES, "7,��.png: -7 / -7 (90.0%), please check\n"),
         ("read", BLANK, "7,��.png: no digits (90.0%)\n"),
         (

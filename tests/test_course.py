@@ -19,8 +19,9 @@ POINTERS = re.findall(r"^\*In Digits:\* `(\w+)` in `([^`]+)`", COURSE.read_text(
 
 @pytest.fixture
 def beside_mnist(sample_mnist, tmp_path, monkeypatch):
-    """An empty working directory with MNIST already downloaded, and 100 validation digits."""
+    """A working directory with MNIST already downloaded, the committed models, and 100 validation digits."""
     shutil.copytree(sample_mnist, tmp_path / "data")
+    (tmp_path / "models").symlink_to(ROOT / "models")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
 
@@ -34,6 +35,7 @@ def test_the_snippets_run_in_order_and_print_what_their_comments_say(beside_mnis
         if shown := PRINTED.findall(snippet):
             assert_shown("\n".join(shown), printed.getvalue())
     assert session["accuracy"] > 0.5
+    assert session["transferred"] > max(session["before"], session["from_nothing"]) + 0.04
 
 
 def test_each_snippet_is_short_and_can_be_pasted_into_a_session():

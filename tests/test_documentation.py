@@ -10,12 +10,13 @@ from typing import get_args
 
 import pytest
 
+from app.inference.figures import MEASURED
 from app.inference.forms import GRAMMARS, DateOrder
 from app.main import create_app
 from app.preprocess.formats import FORMATS
 from app.settings import Settings
 from app.web import problems
-from support import DIGITS, MODELS, PRINTED, ROOT, assert_shown, blocks, tool
+from support import DIGITS, MODELS, PRINTED, ROOT, assert_shown, blocks, invoked, tool
 from training import lines, pages, pretrained
 from training.alphabet import CHARACTERS
 from training.config import parse
@@ -23,6 +24,7 @@ from training.config import parse
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 API, PROTOCOL = DOCS / "api.md", DOCS / "inference-protocol.md"
+CARD, COURSE = ROOT / "models" / "README.md", ROOT / "app" / "page" / "course.md"
 OTHERS = ("app/page/course.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
 PAGES = [README, *sorted(DOCS.glob("*.md")), *(ROOT / name for name in OTHERS)]
 ANSWERS = "Prediction", "Explanation", "Text", "Line", "Digit", "Mark", "Document", "Page", "Box"
@@ -160,14 +162,31 @@ def test_the_training_examples_are_valid(options):
 
 
 def test_the_model_card_is_that_of_the_files():
-    card = (ROOT / "models" / "README.md").read_text()
+    card = CARD.read_text()
     assert all(f"`{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}`" in card for file in MODELS)
 
 
 def test_the_pages_have_the_number_of_errors_of_the_model_card():
-    card = (ROOT / "models" / "README.md").read_text()
-    errors = re.search(r"\(\d+ of 10,000", card)[0]
-    assert all(errors in page.read_text() for page in (README, DOCS / "accuracy.md"))
+    alone, both = re.findall(r"\((\d+) of 10,000", CARD.read_text())
+    assert all(f"({alone} of 10,000" in page.read_text() for page in (README, DOCS / "accuracy.md"))
+    assert f"misreads {alone} of 10,000 test digits" in COURSE.read_text()
+    assert f"{both} of the 10,000 test digits are misread, not {alone}" in COURSE.read_text()
+
+
+def test_the_model_card_and_info_say_of_which_pictures_each_figure_is(classifier, line_network):
+    card, accuracy, shown = (
+        " ".join(text.split())
+        for text in (CARD.read_text(), (DOCS / "accuracy.md").read_text(), invoked("info", "--local").stdout)
+    )
+    for name, network in (("digits", classifier), ("lines", line_network)):
+        figures = {figure for figure in network.metadata if re.search("error|loss|seeds", figure)}
+        assert figures == MEASURED[name].keys()
+        for figure, of in MEASURED[name].items():
+            assert f"{network.metadata[figure]} ({of})" in shown
+            assert of in card
+    for error in (classifier.metadata["test_error_percent"], line_network.metadata["validation_error_percent"]):
+        assert f"{error} %" in card
+        assert f"{error} %" in accuracy
 
 
 def test_make_help_lists_every_target():

@@ -18,13 +18,15 @@ from rich.text import Text
 from app.cli.messages import printable
 from app.cli.pictures import Picture
 from app.cli.records import is_unsure
+from app.inference.figures import MEASURED
 from app.web import answers
 from app.web.answers import LEGIBLE
 
 BAR_WIDTH, BESIDE_BAR = 40, 36  # columns of a bar, and of what may stand beside it
 GREEN_FROM, YELLOW_FROM = 0.9, 0.5
-MIN_RUNNER_UP = 0.01  # probability of a runner-up that is shown
-NOT_A_DIGIT, UNSURE, WRONG_FORMAT = "probably not a digit", "please check", "not in this format"
+MIN_DOUBT = 0.01  # probability of another digit, or of not one whole digit, that is shown
+NOT_A_DIGIT, NOT_ONE_DIGIT = "probably not a digit", "probably no digit or several"
+UNSURE, WRONG_FORMAT = "please check", "not in this format"
 
 
 class Lines:
@@ -59,8 +61,9 @@ class Bars(Lines):
         """Return the line, with the bars below it."""
         table = Table.grid(padding=(0, 1))
         if isinstance(answer, answers.Prediction):
+            said = colour(min(answer.confidence, answer.legibility)), legibility_in_words(answer)
             for digit, share in enumerate(answer.probabilities):
-                add_bar(table, digit, share, colour(share) if digit == answer.digit else "")
+                add_bar(table, digit, share, *(said if digit == answer.digit else ("", "")))
         else:
             for number, line in enumerate(answer.lines):
                 add_line(table, line, is_first=not number)
@@ -70,12 +73,19 @@ class Bars(Lines):
 
 
 def doubts(answer: answers.Prediction) -> Iterator[str]:
-    """Yield what else a picture might show: another digit, or none."""
+    """Yield what else a picture might show: another digit, none or several."""
     share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
-    if share >= MIN_RUNNER_UP:
+    if share >= MIN_DOUBT:
         yield f"or {digit} ({percent(share)})"
+    if said := legibility_in_words(answer):
+        yield said
     if answer.legibility < LEGIBLE:
-        yield NOT_A_DIGIT
+        yield NOT_ONE_DIGIT
+
+
+def legibility_in_words(answer: answers.Prediction) -> str:
+    """Return the legibility if it leaves a doubt; else nothing."""
+    return f"legibility {percent(answer.legibility)}" if 1 - answer.legibility >= MIN_DOUBT else ""
 
 
 def in_words(line: answers.Line) -> str:
@@ -109,10 +119,12 @@ def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") 
 
 
 def facts(about: Mapping[str, Any]) -> str:
-    """Return the facts about a service, then those about each of its models, one per line."""
+    """Return the facts about a service, then those about each of its models, one per line; figures say of what."""
     groups = [{name: value for name, value in about.items() if name != "models"}]
     for name, model in about["models"].items():
         metadata = dict(model or {"version": "none"})
+        for figure in metadata.keys() & MEASURED.get(name, {}).keys():
+            metadata[figure] += f" ({MEASURED[name][figure]})"
         groups.append({f"{name} model": metadata.pop("version", ""), **dict(sorted(metadata.items()))})
     indent = max(len(name) for group in groups for name in group) + 2
     return "\n\n".join("\n".join(fact(*pair, indent) for pair in group.items()) for group in groups if group)
