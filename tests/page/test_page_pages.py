@@ -87,7 +87,9 @@ def copied(page: Page) -> str:
 
 def cells_of(page: Page) -> list[list[str]]:
     """Return the texts of the shown table, without how sure each row is."""
-    return page.locator("#lines tr").evaluate_all("rows => rows.map(row => [...row.cells].map(c => c.innerText).slice(0, -1))")
+    return page.locator("#lines tr").evaluate_all(
+        "rows => rows.map(row => [...row.cells].slice(0, -1).map(cell => cell.innerText))"
+    )
 
 
 def are_apart(one: dict, other: dict) -> bool:
