@@ -316,16 +316,15 @@ async function answerTo({ blob: picture, url }, signal, busy) {
   const isShown = !url || (await isDrawable(picture, url));
   const answer = await read(isShown ? "" : "&picture=true");
   let pages = pagesOf(answer);
-  // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
-  // upside down may be read as one digit among other things.
-  if (url && ((!answer.pages && /^\d?$/.test(answer.text)) || !pages.every(isMostlySure))) {
+  // A photo may lie on its side, or be upside down. A single digit does not show that, a line of several does.
+  if (url && !(answer.text && pages.every(isMostlySure))) {
     const turned = pagesOf(await read("&rotate=auto&picture=true"));
-    const isBetter = (page) => page.turn && isMostlySure(page) && digitsOf(page).length > 1;
+    const isBetter = (page) => page.turn && page.lines.some(({ digits }) => digits.length > 1);
     pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
   }
   const own = { route: "read", model: answer.model, form: form.selectedOptions[0].text };
   const timed = (page) => ({ ...own, ...page, milliseconds: performance.now() - started });
-  if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
+  if (answer.pages) return timed({ ...answer, pages: pages.map(timed), text: pages.map(({ text }) => text).join("\f") });
   const [page] = pages;
   if (form.value || !/^\d?$/.test(page.text)) return timed(page);
   const digit = await ask("predict?frame=true", picture, signal, busy);
