@@ -1074,7 +1074,7 @@ function showRow(picture) {
   button.disabled = false;
   if (!answer) return;
   fit(text, byLine(answer).flatMap(({ lines }) => lines));
-  thumbnail.src = pagesOf(answer)[0].picture ?? picture.url;
+  thumbnail.src = pagesOf(answer).find((page) => page.picture)?.picture ?? picture.url;
 }
 
 function count() {
@@ -1090,15 +1090,18 @@ function count() {
 
 function listRow(picture) {
   const item = create("li", {
-    innerHTML: '<button disabled><img alt=""><b></b><span class="name"></span><span></span></button><button class="remove">×</button>',
+    innerHTML: '<button disabled><img alt=""><b></b><span class="name" dir="auto"></span><span></span></button><button class="remove">×</button>',
   });
   const [button, remove] = item.children;
   const [thumbnail, text, name, note] = button.children;
   button.onclick = () => choose(picture);
   remove.onclick = () => removeListed(picture);
   remove.ariaLabel = `Remove ${picture.name}`;
-  name.textContent = picture.name;
-  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
+  name.title = picture.name;
+  name.append(create("small", { textContent: picture.name }));
+  const ends = [picture.name.slice(0, -12), picture.name.slice(-12)];
+  name.append(...ends.map((textContent) => create("bdi", { textContent, ariaHidden: "true" })));
+  thumbnail.onload = thumbnail.onerror = ({ type }) => (thumbnail.style.opacity = Number(type === "load"));
   thumbnail.src = picture.url;
   return { item, button, remove, thumbnail, text, note };
 }
