@@ -25,7 +25,7 @@ const sheet = element("sheet");
 const boxes = element("boxes");
 const form = element("form"); // of the numbers; the value of an option is its part of a request
 
-// Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
+// The network is never certain, so nothing is shown as 100 %.
 function percent(share) {
   return share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(1)} %`;
 }
@@ -34,18 +34,16 @@ function digitsOf({ lines }) {
   return lines.flatMap(({ digits }) => digits);
 }
 
-// Return the answers for the pages of a document, or the answer for a picture.
 function pagesOf(answer) {
   return answer.pages ?? [answer];
 }
 
-// Return an answer for each line alone.
 function byLine(answer) {
   const split = (page) => (page.lines.length > 1 ? page.lines.map((line) => ({ ...page, ...line, lines: [line] })) : [page]);
   return pagesOf(answer).flatMap((page) => (page.error ? [] : split(page)));
 }
 
-// Return whether an answer is that of /read: several digits, or marks. Otherwise, it is that of /predict.
+// Return whether an answer is that of /read, not of /predict.
 function isNumber(answer) {
   return answer?.route === "read";
 }
@@ -102,6 +100,7 @@ function repaint() {
   element("hint").textContent = current?.name ?? "Draw a number here";
   element("undo").disabled = past.length === 0;
   element("redo").disabled = future.length === 0;
+  element("crop").disabled = element("picture").hidden;
   element("clear").disabled = isEmpty();
   element("clear").textContent = current?.url ? "Draw" : "Clear";
   placeTexts();
@@ -119,8 +118,8 @@ function drawing() {
 new ResizeObserver(repaint).observe(sheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-// ---- The pen. A tap on a box selects its digit or line, and a tap elsewhere draws a dot. Only a stroke of the mouse
-// replaces a photo, but not a page: a finger or a pen that moves over one scrolls, and "Draw" starts an empty sheet.
+// ---- The pen. A tap on a box selects its digit or line, and a tap elsewhere draws a dot. On a picture, the mouse marks
+// a part to read, and a finger scrolls, unless one crops.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
@@ -137,18 +136,19 @@ function isDrawing() {
 
 function begin() {
   remember();
-  if (current?.url) empty();
   strokes.push(stroke);
   sentAt = performance.now(); // most strokes are short, and are read once complete
 }
 
 sheet.onpointerdown = (event) => {
   const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
-  if (isOther || isPage() || (current?.url && event.pointerType !== "mouse")) return;
+  const scrolls = current?.url && !isCropping && event.pointerType !== "mouse";
+  if (isOther || scrolls || !shownSize) return;
   event.preventDefault();
   pointer = event.pointerId;
   sheet.setPointerCapture(pointer);
   stroke = [point(event)];
+  corner = placeAt(event);
   if (current?.url || boxAt(event) >= 0) return;
   begin();
   readSoon();
@@ -158,7 +158,10 @@ sheet.onpointermove = (event) => {
   if (!stroke || event.pointerId !== pointer) return;
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
-  if (!isDrawing() && hasMoved(stroke)) begin();
+  if (!isDrawing() && hasMoved(stroke)) {
+    if (current?.url) markUpTo(placeAt(event));
+    else begin();
+  }
   if (isDrawing()) readSoon();
 };
 sheet.onlostpointercapture = (event) => {
@@ -166,10 +169,71 @@ sheet.onlostpointercapture = (event) => {
   const isStroke = isDrawing();
   stroke = null;
   if (isStroke) readDrawing();
-  else choices()[boxAt(event)]?.click();
+  else if (part) readPart();
+  else if (!current?.url) choices()[boxAt(event)]?.click();
 };
 sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
 sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
+
+// ---- Cropping: a part of the picture takes its place.
+
+let isCropping = false; // whether a finger marks a part, too
+let part = null; // left, top, width and height in per cent of the picture
+let corner; // where the drag began
+
+function setCropping(isOn, marked = null) {
+  if (element("part") === document.activeElement) element("crop").focus();
+  isCropping = isOn;
+  element("crop").ariaPressed = String(isOn);
+  markPart(marked, isOn ? "Drag over what to read. Keys: arrows move, Shift+arrows size, Enter reads, Esc leaves." : "");
+  if (marked) element("part").focus();
+}
+
+function markPart(marked, note = "") {
+  part = marked;
+  element("part").toggleAttribute("hidden", !part);
+  element("part-note").textContent = note;
+  if (!part) return;
+  const [x, y, width, height] = part.map((each) => `${each}%`);
+  set(element("part").firstElementChild, { x, y, width, height });
+}
+
+function placeAt({ clientX, clientY }) {
+  const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(boxes.getScreenCTM().inverse());
+  return [x / shownSize.width, y / shownSize.height].map((share) => 100 * Math.max(0, Math.min(share, 1)));
+}
+
+function markUpTo(end) {
+  const least = end.map((place, axis) => Math.min(place, corner[axis]));
+  const size = end.map((place, axis) => Math.abs(place - corner[axis]));
+  markPart([...least, ...size]);
+}
+
+function readPart() {
+  if (part[2] < 1 || part[3] < 1) return markPart(null, "Too small: drag over a whole number.");
+  const image = element("picture");
+  const sides = [image.naturalWidth, image.naturalHeight];
+  const [left, top, width, height] = part.map((each, index) => Math.ceil((each / 100) * sides[index % 2]));
+  const canvas = create("canvas", { width, height });
+  canvas.getContext("2d").drawImage(image, -left, -top);
+  const blob = blobOf(canvas.toDataURL("image/webp", 0.95));
+  const picture = { blob, name: `${current.name}, part`, url: URL.createObjectURL(blob) };
+  remember();
+  readPicture(picture);
+}
+
+onClick("crop", ({ detail: clicks }) => setCropping(!isCropping, clicks || isCropping ? null : [25, 25, 50, 50]));
+element("part").onkeydown = (event) => {
+  const arrow = ["ArrowLeft", "ArrowUp", "ArrowRight", "ArrowDown"].indexOf(event.key);
+  if (arrow < 0 && event.key !== "Enter") return;
+  event.preventDefault();
+  if (arrow < 0) return readPart();
+  const changed = (arrow % 2) + 2 * event.shiftKey;
+  const moved = part[changed] + (arrow < 2 ? -1 : 1);
+  if (moved >= event.shiftKey && moved + part[changed ^ 2] <= 100) part[changed] = moved;
+  const [x, y, width, height] = part;
+  markPart(part, `From ${x} to ${x + width} % across, ${y} to ${y + height} % down`);
+};
 
 // ---- Undo and redo: of strokes, and of what replaced the contents of the sheet.
 
@@ -186,13 +250,8 @@ function remember() {
   future = [];
 }
 
-function undo() {
-  goTo(past, future);
-}
-
-function redo() {
-  goTo(future, past);
-}
+const undo = () => goTo(past, future);
+const redo = () => goTo(future, past);
 
 function goTo(states, others) {
   if (states.length === 0) return;
@@ -203,7 +262,6 @@ function goTo(states, others) {
   showContents(picture);
 }
 
-// Show the answer for a picture, or else for the strokes; read them first if there is none.
 function showContents(picture) {
   if (picture?.answer) show(picture);
   else if (picture) readPicture(picture);
@@ -213,10 +271,6 @@ function showContents(picture) {
 
 function clear() {
   if (!isEmpty()) remember();
-  empty();
-}
-
-function empty() {
   put(null);
   show(null);
 }
@@ -230,6 +284,7 @@ addEventListener("keydown", (event) => {
   const command = event.ctrlKey || event.metaKey;
   if (command && key === "z") (event.shiftKey ? redo : undo)();
   else if (command && key === "y") redo();
+  else if (key === "escape" && isCropping) setCropping(false);
   else if (key === "escape") clear();
   else return;
   event.preventDefault();
@@ -290,7 +345,7 @@ async function read(picture) {
 
 // ---- Requests to the service.
 
-// Create an error whose message says what to do; its status is 0 if there was no response.
+// The message says what to do; the status is 0 if there was no response.
 function refused(message, status = 0) {
   return Object.assign(new Error(message), { status });
 }
@@ -299,7 +354,6 @@ function headers() {
   return tab.apiKey ? { "X-API-Key": tab.apiKey } : {};
 }
 
-// Read a picture, and store the answer or the error in it.
 async function settle(picture, signal, busy) {
   try {
     picture.answer = await answerTo(picture, signal, busy);
@@ -308,8 +362,7 @@ async function settle(picture, signal, busy) {
   }
 }
 
-// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead, unless
-// a form was chosen.
+// If /read finds nothing or one digit without marks, and no form was chosen, the answer is that of /predict.
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
   const read = (options) => ask(`read?frame=true${options}${form.value}`, picture, signal, busy);
@@ -332,7 +385,7 @@ async function answerTo({ blob: picture, url }, signal, busy) {
   return timed({ ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
 }
 
-// Return whether the browser can draw all of a picture; of a document, some draw the first page.
+// Of a document, some browsers draw the first page.
 function isDrawable({ type }, url) {
   return new Promise((resolve) => {
     const onload = () => resolve(!/pdf|tiff/.test(type));
@@ -346,7 +399,7 @@ function isMostlySure(page) {
   return !unsure || 2 * unsure < lines.length;
 }
 
-// Send a picture and return the answer; `busy` is called before each wait for an overloaded service.
+// `busy` is called before each wait for an overloaded service.
 async function ask(route, picture, signal, busy) {
   for (let tries = 1; ; tries++) {
     const { response, text } = await post(route, picture, signal);
@@ -388,7 +441,7 @@ function parsed(text) {
   }
 }
 
-// Describe an error: with the service's detail, unless that is too technical, or missing as in the errors of a proxy.
+// The service's detail is missing in the errors of a proxy.
 function reason({ status }, detail) {
   if (status === 401) return tab.apiKey ? "This API key is wrong." : "This service needs an API key.";
   if (detail) return detail;
@@ -405,7 +458,6 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
   return { row, fill: row.querySelector("i"), share: row.lastChild };
 });
 
-// Return the text that was read; what is probably no digit has none.
 function headline(answer) {
   const isNothing = !answer.text || (!isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE);
   return isNothing ? NOTHING : answer.text;
@@ -419,7 +471,6 @@ function inWords(answer) {
   return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
 }
 
-// Say why an answer is in doubt; undefined if it is not.
 function doubt(answer) {
   const failed = pagesOf(answer).filter(({ error }) => error).length;
   if (failed) return `${failed} of ${answer.pages.length} pages not read`;
@@ -447,7 +498,7 @@ function runnerUp({ digit, probabilities }) {
   return `${second === 8 ? "an" : "a"} ${second}, ${percent(probabilities[second])}`;
 }
 
-// Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
+// Without answer or error, the picture is being read; null means that there is none.
 function show(picture) {
   current = picture;
   const page = pageOf(picture);
@@ -490,7 +541,6 @@ function showDigit(digit) {
   explainSoon();
 }
 
-// Return the answer for a picture, or for the page of a document that is open; undefined if there is none.
 function pageOf(picture) {
   return picture?.answer && pagesOf(picture.answer)[picture.page ?? 0];
 }
@@ -500,6 +550,7 @@ function showPicture(picture) {
   const source = picture && (pageOf(picture)?.picture ?? picture.url);
   image.alt = picture?.name ?? "";
   if (source && source === image.getAttribute("src")) return;
+  setCropping(false);
   image.hidden = !picture;
   if (picture) image.src = source;
   else image.removeAttribute("src");
@@ -508,12 +559,11 @@ function showPicture(picture) {
 
 let shownSize = DRAWING; // size of the drawing or photo in pixels; null if the browser cannot show it
 
-// Scale the boxes, which are in pixels of the drawing or photo.
 function showBoxesOn(size) {
   shownSize = size;
   boxes.toggleAttribute("hidden", !size);
   if (!size) return;
-  boxes.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  for (const each of [boxes, element("part")]) set(each, { viewBox: `0 0 ${size.width} ${size.height}` });
   sheet.style.setProperty("--shape", size.width / size.height);
   placeTexts();
 }
@@ -552,7 +602,7 @@ form.onchange = () => {
 
 let lineLabels = []; // with a radio button for each line
 
-// Return whether lines are listed: not for a drawing, whose layout must not change while the pen is down.
+// A drawing is none: its layout must not change while the pen is down.
 function isPage() {
   return Boolean(current?.url) && shown?.lines.length > 1;
 }
@@ -592,7 +642,6 @@ function radio(name, contents, onchange) {
   return label;
 }
 
-// Return a table whose rows are the lines; a click on a row chooses its line.
 function tableOf(rows) {
   const table = create("table");
   rows.forEach((cells, index) => {
@@ -608,7 +657,6 @@ function tableOf(rows) {
   return table;
 }
 
-// Mark the chosen line in the list, its box and its text, or the box of the chosen digit.
 function markChosen(index) {
   const count = lineLabels.length || Infinity;
   [...lineLabels, ...boxes.children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
@@ -670,8 +718,7 @@ function showChoices(lines) {
   choices()[strokes.length ? lastDrawn(digits) : 0].click();
 }
 
-// Pass the size of the number to the style sheet, which makes long numbers smaller. A mark or a space is half as wide as
-// a digit.
+// The style sheet makes long numbers smaller. A mark or a space is half as wide as a digit.
 function fit(place, lines) {
   const lengths = lines.map(({ text, digits }) => (text.length + digits.length) / 2);
   place.style.setProperty("--length", Math.max(...lengths));
@@ -692,12 +739,11 @@ function choice(digit, digits) {
   return label;
 }
 
-// Show a mark or a space between the digits; screen readers get the whole text elsewhere.
+// Screen readers get the whole text elsewhere.
 function mark(sign) {
   return create("span", { textContent: sign, ariaHidden: "true" });
 }
 
-// Return the index of the digit whose box is nearest to the end of the last stroke.
 function lastDrawn(digits) {
   const [x, y] = strokes.at(-1).at(-1).map((share) => share * DRAWING.height);
   const outside = (at, start, length) => Math.max(start - at, at - start - length, 0);
@@ -716,8 +762,7 @@ function set(svgElement, attributes) {
   return svgElement;
 }
 
-// Return the index of the box that contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
-// draws a decimal point, which may be near the digit or under its slant.
+// On a drawing, a tap in the lowest quarter of a box draws a decimal point, which may be near the digit or under its slant.
 function boxAt({ clientX, clientY }) {
   return [...boxes.querySelectorAll("rect")].findIndex((rectangle) => {
     const { left, right, top, height } = rectangle.getBoundingClientRect();
@@ -729,7 +774,7 @@ function boxAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, pre, #part");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -767,7 +812,6 @@ async function explain() {
   }
 }
 
-// Return the picture to send for one digit: the whole picture, or the frame of a digit in a number.
 function pictureOf(digit) {
   return isNumber(shown) ? blobOf(digit.frame) : current.blob;
 }
@@ -780,7 +824,6 @@ function showExplanation(digit, explanation, source) {
   showEvidence(explanation);
 }
 
-// Show the steps picture → ink → box → frame; one that cannot be shown is left out.
 function showStrip(digit, explanation, source) {
   const isWhole = digit && !isNumber(shown); // otherwise only the frame was explained, without its ink
   element("reading-line").hidden = !digit || isWhole;
@@ -806,7 +849,6 @@ function showStep(id, source, isShown) {
   else target.removeAttribute(name);
 }
 
-// Show the frame under 7×7 squares: how much each supports the digit, or its runner-up.
 function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
@@ -938,7 +980,7 @@ async function pictureFrom(file) {
   return { blob, name: file.name, url: URL.createObjectURL(blob) };
 }
 
-// Convert an SVG to a PNG; return it unchanged if the browser cannot draw it, so that the service refuses it.
+// An SVG that the browser cannot draw is returned unchanged, so that the service refuses it.
 async function drawn(svg) {
   const image = new Image();
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
@@ -956,7 +998,6 @@ async function drawn(svg) {
   }
 }
 
-// Put a picture, or nothing, on the sheet, in place of its contents.
 function put(picture) {
   stopReading();
   strokes = [];
@@ -990,17 +1031,17 @@ addEventListener("drop", (event) => {
   else openAddress(addressOf(event.dataTransfer));
 });
 
-// Return the address of a picture dragged from another page, rather than that of a link around it.
+// Return the address of a dragged picture, rather than that of a link around it.
 function addressOf(data) {
   const html = new DOMParser().parseFromString(data.getData("text/html"), "text/html");
   return html.querySelector("img")?.getAttribute("src") ?? data.getData("text/uri-list").split(/[\r\n]/)[0];
 }
 
-// Open the picture at an address; the page's policy only allows those of this service.
+// The page's policy only allows addresses of this service.
 async function openAddress(address) {
   try {
     if (/^data:image\/[\w.+-]+;base64,/i.test(address)) return open([new File([blobOf(address)], "picture")]);
-    if (!address.startsWith(`${location.origin}/`)) throw refused("from elsewhere");
+    if (!address.startsWith(`${location.origin}/`)) throw refused();
     const blob = await (await fetch(address)).blob();
     return open([new File([blob], new URL(address).pathname.split("/").at(-1), { type: blob.type })]);
   } catch {
