@@ -20,12 +20,13 @@ const BUSY = "The service is busy. Trying again …";
 const element = (id) => document.getElementById(id);
 const create = (tag, properties) => Object.assign(document.createElement(tag), properties);
 const createSvg = (tag, attributes = {}) => set(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes);
+const write = (id, text) => (element(id).textContent = text);
 const onClick = (id, act) => (element(id).onclick = act);
 const sheet = element("sheet");
 const boxes = element("boxes");
 const form = element("form"); // of the numbers; the value of an option is its part of a request
 
-// Format a probability as a percentage; the network is never certain, so none is shown as 100 %.
+// The network is never certain, so nothing is shown as 100 %.
 function percent(share) {
   return share >= 0.9995 ? ">99.9 %" : `${(100 * share).toFixed(1)} %`;
 }
@@ -34,18 +35,16 @@ function digitsOf({ lines }) {
   return lines.flatMap(({ digits }) => digits);
 }
 
-// Return the answers for the pages of a document, or the answer for a picture.
 function pagesOf(answer) {
   return answer.pages ?? [answer];
 }
 
-// Return an answer for each line alone.
 function byLine(answer) {
   const split = (page) => (page.lines.length > 1 ? page.lines.map((line) => ({ ...page, ...line, lines: [line] })) : [page]);
   return pagesOf(answer).flatMap((page) => (page.error ? [] : split(page)));
 }
 
-// Return whether an answer is that of /read: several digits, or marks. Otherwise, it is that of /predict.
+// Return whether an answer is that of /read, not of /predict.
 function isNumber(answer) {
   return answer?.route === "read";
 }
@@ -99,11 +98,12 @@ function repaint() {
   context.strokeStyle = getComputedStyle(sheet).color;
   paint(context, height);
   element("hint").hidden = strokes.length > 0 || !element("picture").hidden;
-  element("hint").textContent = current?.name ?? "Draw a number here";
+  write("hint", current?.name ?? "Draw a number here");
   element("undo").disabled = past.length === 0;
   element("redo").disabled = future.length === 0;
+  element("crop").disabled = element("picture").hidden;
   element("clear").disabled = isEmpty();
-  element("clear").textContent = current?.url ? "Draw" : "Clear";
+  write("clear", current?.url ? "Draw" : "Clear");
   placeTexts();
 }
 
@@ -119,8 +119,8 @@ function drawing() {
 new ResizeObserver(repaint).observe(sheet);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 
-// ---- The pen. A tap on a box selects its digit or line, and a tap elsewhere draws a dot. Only a stroke of the mouse
-// replaces a photo, but not a page: a finger or a pen that moves over one scrolls, and "Draw" starts an empty sheet.
+// ---- The pen. A tap on a box selects its digit or line, and a tap elsewhere draws a dot. On a picture, the mouse marks
+// a part to read, and a finger scrolls, unless one crops.
 
 function point(event) {
   const box = sheet.getBoundingClientRect();
@@ -137,18 +137,19 @@ function isDrawing() {
 
 function begin() {
   remember();
-  if (current?.url) empty();
   strokes.push(stroke);
   sentAt = performance.now(); // most strokes are short, and are read once complete
 }
 
 sheet.onpointerdown = (event) => {
   const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
-  if (isOther || isPage() || (current?.url && event.pointerType !== "mouse")) return;
+  const scrolls = current?.url && !isCropping && event.pointerType !== "mouse";
+  if (isOther || scrolls || !shownSize) return;
   event.preventDefault();
   pointer = event.pointerId;
   sheet.setPointerCapture(pointer);
   stroke = [point(event)];
+  corner = placeAt(event);
   if (current?.url || boxAt(event) >= 0) return;
   begin();
   readSoon();
@@ -158,7 +159,10 @@ sheet.onpointermove = (event) => {
   if (!stroke || event.pointerId !== pointer) return;
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
-  if (!isDrawing() && hasMoved(stroke)) begin();
+  if (!isDrawing() && hasMoved(stroke)) {
+    if (current?.url) markUpTo(placeAt(event));
+    else begin();
+  }
   if (isDrawing()) readSoon();
 };
 sheet.onlostpointercapture = (event) => {
@@ -166,10 +170,69 @@ sheet.onlostpointercapture = (event) => {
   const isStroke = isDrawing();
   stroke = null;
   if (isStroke) readDrawing();
-  else choices()[boxAt(event)]?.click();
+  else if (part) readPart();
+  else if (!current?.url) choices()[boxAt(event)]?.click();
 };
 sheet.onclick = (event) => current?.url && (isPage() ? lineLabels.map(({ control }) => control) : choices())[boxAt(event)]?.click();
 sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be a slow stroke
+
+// ---- Cropping: a part of the picture takes its place.
+
+let isCropping = false; // whether a finger marks a part, too
+let part = null; // left, top, width and height in per cent of the picture
+let corner; // where the drag began
+
+function setCropping(isOn, marked = null) {
+  if (element("part") === document.activeElement) element("crop").focus();
+  isCropping = isOn;
+  element("crop").ariaPressed = String(isOn);
+  markPart(marked, isOn ? "Drag over what to read. Keys: arrows move, Shift+arrows size, Enter reads, Esc leaves." : "");
+  if (marked) element("part").focus();
+}
+
+function markPart(marked, note = "") {
+  part = marked;
+  element("part").toggleAttribute("hidden", !part);
+  write("part-note", note);
+  if (!part) return;
+  const [x, y, width, height] = part.map((each) => `${each}%`);
+  set(element("part").firstElementChild, { x, y, width, height });
+}
+
+function placeAt({ clientX, clientY }) {
+  const { x, y } = new DOMPoint(clientX, clientY).matrixTransform(boxes.getScreenCTM().inverse());
+  return [x / shownSize.width, y / shownSize.height].map((share) => 100 * Math.max(0, Math.min(share, 1)));
+}
+
+function markUpTo(end) {
+  const least = end.map((place, axis) => Math.min(place, corner[axis]));
+  const size = end.map((place, axis) => Math.abs(place - corner[axis]));
+  markPart([...least, ...size]);
+}
+
+function readPart() {
+  if (part[2] < 1 || part[3] < 1) return markPart(null, "Too small: drag over a whole number.");
+  const image = element("picture");
+  const sides = [image.naturalWidth, image.naturalHeight];
+  const [left, top, width, height] = part.map((each, index) => Math.ceil((each / 100) * sides[index % 2]));
+  const canvas = create("canvas", { width, height });
+  canvas.getContext("2d").drawImage(image, -left, -top);
+  const blob = blobOf(canvas.toDataURL("image/webp", 0.95));
+  add([{ blob, name: `${current.name}, part`, url: URL.createObjectURL(blob) }]);
+}
+
+onClick("crop", ({ detail: clicks }) => setCropping(!isCropping, clicks || isCropping ? null : [25, 25, 50, 50]));
+element("part").onkeydown = (event) => {
+  const arrow = ["ArrowLeft", "ArrowUp", "ArrowRight", "ArrowDown"].indexOf(event.key);
+  if (arrow < 0 && event.key !== "Enter") return;
+  event.preventDefault();
+  if (arrow < 0) return readPart();
+  const changed = (arrow % 2) + 2 * event.shiftKey;
+  const moved = part[changed] + (arrow < 2 ? -1 : 1);
+  if (moved >= event.shiftKey && moved + part[changed ^ 2] <= 100) part[changed] = moved;
+  const [x, y, width, height] = part;
+  markPart(part, `From ${x} to ${x + width} % across, ${y} to ${y + height} % down`);
+};
 
 // ---- Undo and redo: of strokes, of what replaced the contents of the sheet, and of changes to the list and its texts.
 
@@ -187,13 +250,8 @@ function remember() {
   future = [];
 }
 
-function undo() {
-  goTo(past, future);
-}
-
-function redo() {
-  goTo(future, past);
-}
+const undo = () => goTo(past, future);
+const redo = () => goTo(future, past);
 
 function goTo(states, others) {
   if (states.length === 0) return;
@@ -202,25 +260,12 @@ function goTo(states, others) {
   answers.forEach((answer, each) => (each.answer = answer ?? each.answer)); // it may have been read since
   showList([...answers.keys()]);
   readListed(listed.filter(isUnread));
-  put(picture);
-  strokes = drawn;
-  if (picture) show(picture);
-  else showDrawing();
-}
-
-function showDrawing() {
-  if (strokes.length > 0) readDrawing();
-  else show(null);
+  choose(picture, drawn);
 }
 
 function clear() {
   if (!isEmpty()) remember();
-  empty();
-}
-
-function empty() {
-  put(null);
-  show(null);
+  choose(null);
 }
 
 onClick("undo", undo);
@@ -232,6 +277,7 @@ addEventListener("keydown", (event) => {
   const command = event.ctrlKey || event.metaKey;
   if (command && key === "z") (event.shiftKey ? redo : undo)();
   else if (command && key === "y") redo();
+  else if (key === "escape" && isCropping) setCropping(false);
   else if (key === "escape") clear();
   else return;
   event.preventDefault();
@@ -278,7 +324,7 @@ async function read(picture) {
   stopReading();
   const mine = (reading = new AbortController());
   showBusy();
-  await settle(picture, mine.signal, () => say(BUSY));
+  await settle(picture, mine.signal, () => write("message", BUSY));
   if (mine !== reading) return; // another request has been started
   reading = null;
   const isRead = picture.answer && headline(picture.answer) !== NOTHING;
@@ -287,7 +333,7 @@ async function read(picture) {
 
 // ---- Requests to the service.
 
-// Create an error whose message says what to do; its status is 0 if there was no response.
+// The message says what to do; the status is 0 if there was no response.
 function refused(message, status = 0) {
   return Object.assign(new Error(message), { status });
 }
@@ -296,7 +342,6 @@ function headers() {
   return tab.apiKey ? { "X-API-Key": tab.apiKey } : {};
 }
 
-// Read a picture, and store the answer or the error in it.
 async function settle(picture, signal, busy) {
   try {
     picture.answer = await answerTo(picture, signal, busy);
@@ -305,24 +350,22 @@ async function settle(picture, signal, busy) {
   }
 }
 
-// Read a picture with /read; if it finds nothing or one digit without marks, use the answer of /predict instead, unless
-// a form was chosen.
+// If /read finds nothing or one digit without marks, and no form was chosen, the answer is that of /predict.
 async function answerTo({ blob: picture, url }, signal, busy) {
   const started = performance.now();
   const read = (options) => ask(`read?frame=true${options}${form.value}`, picture, signal, busy);
   const isShown = !url || (await isDrawable(picture, url));
   const answer = await read(isShown ? "" : "&picture=true");
   let pages = pagesOf(answer);
-  // A photo may lie on its side, or be upside down. That of a single digit would be ambiguous, but a number that is
-  // upside down may be read as one digit among other things.
-  if (url && ((!answer.pages && /^\d?$/.test(answer.text)) || !pages.every(isMostlySure))) {
+  // A photo may lie on its side, or be upside down. A single digit does not show that, a line of several does.
+  if (url && !(answer.text && pages.every(isMostlySure))) {
     const turned = pagesOf(await read("&rotate=auto&picture=true"));
-    const isBetter = (page) => page.turn && isMostlySure(page) && digitsOf(page).length > 1;
+    const isBetter = (page) => page.turn && page.lines.some(({ digits }) => digits.length > 1);
     pages = pages.map((page, index) => (isBetter(turned[index]) ? turned[index] : page));
   }
   const own = { route: "read", model: answer.model, form: form.selectedOptions[0].text };
   const timed = (page) => ({ ...own, ...page, milliseconds: performance.now() - started });
-  if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
+  if (answer.pages) return timed({ ...answer, pages: pages.map(timed), text: pages.map(({ text }) => text).join("\f") });
   const [page] = pages;
   if (form.value || !/^\d?$/.test(page.text)) return timed(page);
   const digit = await ask("predict?frame=true", picture, signal, busy);
@@ -330,7 +373,7 @@ async function answerTo({ blob: picture, url }, signal, busy) {
   return timed({ ...page, ...digit, route: "predict", text, lines: [{ text, digits: [digit] }] });
 }
 
-// Return whether the browser can draw all of a picture; of a document, some draw the first page.
+// Of a document, some browsers draw the first page.
 function isDrawable({ type }, url) {
   return new Promise((resolve) => {
     const onload = () => resolve(!/pdf|tiff/.test(type));
@@ -344,7 +387,7 @@ function isMostlySure(page) {
   return !unsure || 2 * unsure < lines.length;
 }
 
-// Send a picture and return the answer; `busy` is called before each wait for an overloaded service.
+// `busy` is called before each wait for an overloaded service.
 async function ask(route, picture, signal, busy) {
   for (let tries = 1; ; tries++) {
     const { response, text } = await post(route, picture, signal);
@@ -386,7 +429,7 @@ function parsed(text) {
   }
 }
 
-// Describe an error: with the service's detail, unless that is too technical, or missing as in the errors of a proxy.
+// The service's detail is missing in the errors of a proxy.
 function reason({ status }, detail) {
   if (status === 401) return tab.apiKey ? "This API key is wrong." : "This service needs an API key.";
   if (detail) return detail;
@@ -403,7 +446,6 @@ const bars = Array.from({ length: 10 }, (_, digit) => {
   return { row, fill: row.querySelector("i"), share: row.lastChild };
 });
 
-// Return the text that was read; what is probably no digit has none.
 function headline(answer) {
   const isNothing = !isEdited(answer) && !isNumber(answer) && digitsOf(answer)[0].legibility < LEGIBLE;
   return (!isNothing && byLine(answer).map(({ text }) => text).join("\n")) || NOTHING;
@@ -418,7 +460,6 @@ function inWords(answer) {
   return lines?.length === 1 && value && value !== text ? `→ ${value} · ${words}` : words;
 }
 
-// Say why an answer is in doubt; undefined if it is not.
 function doubt(answer) {
   const failed = pagesOf(answer).filter(({ error }) => error).length;
   if (failed) return `${failed} of ${answer.pages.length} pages not read`;
@@ -451,18 +492,18 @@ function isEdited(answer) {
   return byLine(answer).some(({ lines: [line] }) => line?.edited);
 }
 
-// Show a picture's answer or error; with neither, it is being read. null means that there is no picture.
+// Without answer or error, the picture is being read; null means that there is none.
 function show(picture) {
   current = picture;
   const page = pageOf(picture);
   const answer = (shown = page?.error ? undefined : page);
   const error = page?.error ?? picture?.error;
   const waits = picture && !answer && !error;
-  element("text").textContent = answer ? headline(answer) : (waits ? "…" : NOTHING);
-  say(answer ? inWords(answer) : (error?.detail ?? error?.message ?? (waits ? "Reading …" : "No digit yet")));
-  element("facts").textContent = answer
+  write("text", answer ? headline(answer) : (waits ? "…" : NOTHING));
+  write("message", answer ? inWords(answer) : (error?.detail ?? error?.message ?? (waits ? "Reading …" : "No digit yet")));
+  write("facts", answer
     ? `Answered in ${Math.max(1, Math.round(answer.milliseconds))} ms by model ${answer.model}${answer.second_opinion ? ", with a second opinion" : ""}`
-    : "";
+    : "");
   if (picture?.url) showPicture(picture);
   showPage();
   showTools();
@@ -484,10 +525,6 @@ function showTools() {
   element("copy-page").disabled = !current?.answer;
 }
 
-function say(message) {
-  element("message").textContent = message;
-}
-
 function showDigit(digit) {
   chosen = digit;
   element("frame").hidden = !digit;
@@ -502,7 +539,6 @@ function showDigit(digit) {
   explainSoon();
 }
 
-// Return the answer for a picture, or for the page of a document that is open; undefined if there is none.
 function pageOf(picture) {
   return picture?.answer && pagesOf(picture.answer)[picture.page ?? 0];
 }
@@ -512,6 +548,7 @@ function showPicture(picture) {
   const source = picture && (pageOf(picture)?.picture ?? picture.url);
   image.alt = picture?.name ?? "";
   if (source && source === image.getAttribute("src")) return;
+  setCropping(false);
   image.hidden = !picture;
   if (picture) image.src = source;
   else image.removeAttribute("src");
@@ -520,12 +557,11 @@ function showPicture(picture) {
 
 let shownSize = DRAWING; // size of the drawing or photo in pixels; null if the browser cannot show it
 
-// Scale the boxes, which are in pixels of the drawing or photo.
 function showBoxesOn(size) {
   shownSize = size;
   boxes.toggleAttribute("hidden", !size);
   if (!size) return;
-  boxes.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
+  for (const each of [boxes, element("part")]) set(each, { viewBox: `0 0 ${size.width} ${size.height}` });
   sheet.style.setProperty("--shape", size.width / size.height);
   placeTexts();
 }
@@ -549,7 +585,7 @@ function again() {
   if (current?.answer && !isEdited(current.answer)) delete current.answer;
   for (const picture of listed) delete picture.error;
   readListed(listed.filter(isUnread));
-  if (!current?.url) showDrawing();
+  if (!current?.url) choose(null, strokes);
 }
 
 form.value = tab.form ?? "";
@@ -570,7 +606,7 @@ function toKeep(answer) {
 
 let lineLabels = []; // with a radio button for each line
 
-// Return whether lines are listed: not for a drawing, whose layout must not change while the pen is down.
+// A drawing is none: its layout must not change while the pen is down.
 function isPage() {
   return Boolean(current?.url) && shown?.lines.length > 1;
 }
@@ -582,7 +618,7 @@ function showPage() {
   lineLabels = lines.map(lineChoice);
   element("page").hidden = !pages && !isPage();
   for (const id of ["previous", "next"]) element(id).hidden = !pages;
-  element("sum").textContent = [place, isPage() && inWords(shown)].filter(Boolean).join(": ");
+  write("sum", [place, isPage() && inWords(shown)].filter(Boolean).join(": "));
   element("lines").replaceChildren(...(lines.length && shown.table ? [tableOf(shown.table)] : lineLabels));
   boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
@@ -595,8 +631,8 @@ function lineChoice(line, index) {
   const label = radio("line", [create("span", { textContent: line.text }), note], () => {
     current.line = index;
     markChosen(index);
-    element("text").textContent = line.text;
-    say(inWords(line));
+    write("text", line.text);
+    write("message", inWords(line));
     showChoices(line.lines);
     const list = element("lines");
     list.scrollTop = label.offsetTop - (list.clientHeight - label.offsetHeight) / 2;
@@ -611,7 +647,6 @@ function radio(name, contents, onchange) {
   return label;
 }
 
-// Return a table whose rows are the lines; a click on a row chooses its line.
 function tableOf(rows) {
   const table = create("table");
   rows.forEach((cells, index) => {
@@ -627,7 +662,6 @@ function tableOf(rows) {
   return table;
 }
 
-// Mark the chosen line in the list, its box and its text, or the box of the chosen digit.
 function markChosen(index) {
   const count = lineLabels.length || Infinity;
   [...lineLabels, ...boxes.children].forEach((part, each) => part.classList.toggle("chosen", each % count === index));
@@ -692,11 +726,11 @@ function showChoices(lines) {
   if (!isPage()) boxes.append(...digits.map(({ box }) => boxAround(box)));
   if (!digits.length) return showDigit();
   const same = digits.indexOf(chosen);
-  choices()[same < 0 && strokes.length ? lastDrawn(digits) : Math.max(0, same)].click();
+  const newest = strokes.length ? digits.length - 1 : 0;
+  choices()[same < 0 ? newest : same].click();
 }
 
-// Pass the size of the number to the style sheet, which makes long numbers smaller. A mark or a space is half as wide as
-// a digit.
+// The style sheet makes long numbers smaller. A mark or a space is half as wide as a digit.
 function fit(place, lines) {
   const lengths = lines.map(({ text }) => (text.length + countDigits(text)) / 2);
   place.style.setProperty("--length", Math.max(...lengths));
@@ -717,18 +751,9 @@ function choice(sign, digit, digits) {
   return label;
 }
 
-// Show a mark or a space between the digits; screen readers get the whole text elsewhere.
+// Screen readers get the whole text elsewhere.
 function mark(sign) {
   return create("span", { textContent: sign, ariaHidden: "true" });
-}
-
-// Return the index of the digit whose box is nearest to the end of the last stroke.
-function lastDrawn(digits) {
-  const [x, y] = strokes.at(-1).at(-1).map((share) => share * DRAWING.height);
-  const outside = (at, start, length) => Math.max(start - at, at - start - length, 0);
-  const distances = digits.map(({ box: { left, top, width, height } }) =>
-    Math.hypot(outside(x, left, width), outside(y, top, height)));
-  return distances.indexOf(Math.min(...distances));
 }
 
 function boxAround({ left, top, width, height }, margin = 0.08 * height, rectangle = createSvg("rect")) {
@@ -741,8 +766,7 @@ function set(svgElement, attributes) {
   return svgElement;
 }
 
-// Return the index of the box that contains the pointer, or -1. On a drawing, a tap in the lowest quarter of a box
-// draws a decimal point, which may be near the digit or under its slant.
+// On a drawing, a tap in the lowest quarter of a box draws a decimal point, which may be near the digit or under its slant.
 function boxAt({ clientX, clientY }) {
   return [...boxes.querySelectorAll("rect")].findIndex((rectangle) => {
     const { left, right, top, height } = rectangle.getBoundingClientRect();
@@ -754,7 +778,7 @@ function boxAt({ clientX, clientY }) {
 addEventListener("keydown", (event) => {
   const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   const digits = choices();
-  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, pre");
+  const isTaken = event.altKey || event.ctrlKey || event.metaKey || event.target.closest("input, select, textarea, pre, #part");
   if (!step || digits.length === 0 || isTaken) return; // the browser handles the key
   const next = digits.at((digits.findIndex(({ checked }) => checked) + step) % digits.length);
   next.click();
@@ -788,24 +812,22 @@ async function explain() {
   } catch (error) {
     if (signal.aborted) return;
     showExplanation();
-    element("reading-note").textContent = `The explanation failed: ${error.message}`;
+    write("reading-note", `The explanation failed: ${error.message}`);
   }
 }
 
-// Return the picture to send for one digit: the whole picture, or the frame of a digit in a number.
 function pictureOf(digit) {
   return isNumber(shown) ? blobOf(digit.frame) : current.blob;
 }
 
 function showExplanation(digit, explanation, source) {
   element("reading").ariaBusy = "false";
-  element("reading-note").textContent = "";
+  write("reading-note", "");
   showLayers(explanation?.layers ?? []);
   showStrip(digit, explanation, source);
   showEvidence(explanation);
 }
 
-// Show the steps picture → ink → box → frame; one that cannot be shown is left out.
 function showStrip(digit, explanation, source) {
   const isWhole = digit && !isNumber(shown); // otherwise only the frame was explained, without its ink
   element("reading-line").hidden = !digit || isWhole;
@@ -831,15 +853,14 @@ function showStep(id, source, isShown) {
   else target.removeAttribute(name);
 }
 
-// Show the frame under 7×7 squares: how much each supports the digit, or its runner-up.
 function showEvidence(explanation) {
   const map = element("evidence");
   map.replaceChildren();
   const { digit = "the digit", runner_up: second = "its runner-up", probabilities } = explanation ?? {};
   const named = (each) => `for ${each}${probabilities ? `, ${percent(probabilities[each])}` : ""}`;
-  element("why-title").textContent = explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?";
-  element("for").textContent = named(digit);
-  element("against").textContent = named(second);
+  write("why-title", explanation ? `Why ${digit}, and not ${second}, the runner-up?` : "Why?");
+  write("for", named(digit));
+  write("against", named(second));
   if (!explanation) return;
   map.append(createSvg("image", { href: explanation.frame, width: 28, height: 28 }), ...squares(explanation.evidence));
 }
@@ -853,21 +874,10 @@ function showLayers(layers) {
     const size = height > 1 ? `${count} maps of ${height}×${width}` : `${count} units`;
     const image = create("img", { src: picture, alt: `Activations of layer ${index + 1}: ${size}` });
     figure.append(image, create("figcaption", { textContent: `Layer ${index + 1}: ${size}` }));
-    if (index === 0) {
-      element("unit").max = count * height * width - 1;
-      image.onclick = (event) => chooseUnit(unitAt(event, image, count, height, width));
-    }
+    if (index === 0) element("unit").max = count * height * width - 1;
     return figure;
   }));
   if (layers.length && !element("weights").src) chooseUnit(0);
-}
-
-function unitAt({ offsetX, offsetY }, image, count, height, width) {
-  const gap = height > 1 ? 1 : 0;
-  const [x, y] = [offsetX, offsetY].map((offset) => Math.floor((offset * image.naturalWidth) / image.clientWidth));
-  const [column, row] = [Math.floor(x / (width + gap)), Math.floor(y / (height + gap))];
-  const map = Math.min(row * Math.ceil(Math.sqrt(count)) + column, count - 1);
-  return (map * height + Math.min(y % (height + gap), height - 1)) * width + Math.min(x % (width + gap), width - 1);
 }
 
 async function chooseUnit(unit) {
@@ -900,7 +910,7 @@ function countDigits(text) {
   return text.replace(/\D/g, "").length;
 }
 
-// Return a line with another text. If that has as many digits, they keep their probabilities.
+// If a line has as many digits as before, they keep their probabilities.
 function edited(line = { text: "", digits: [], marks: [] }, text) {
   if (text === line.text) return line;
   const isAlike = !isNumber(shown) || countDigits(text) === line.digits.length;
@@ -909,16 +919,12 @@ function edited(line = { text: "", digits: [], marks: [] }, text) {
   return { ...line, text, digits: isAlike ? line.digits : [], edited: true, value, format: undefined, confidence: undefined };
 }
 
-// Return the row of the table for a line; the words of an edited one are filled into its cells.
-function rowOf(line, index) {
-  const cells = shown.table[index] ?? [];
-  const words = line === shown.lines[index] ? cells.filter(Boolean) : line.text.split(" ");
-  return [...cells.map((cell) => cell && (words.shift() ?? "")), ...words];
-}
-
-// Show other lines, and rows of the table, on the open page of the picture.
-function change(lines, table = shown.table && lines.map(rowOf)) {
+// Show other cells, or another text, in a line of the open page.
+function change(index, cells) {
   remember();
+  const withPart = (parts, part) => Object.assign([...parts], { [index]: part });
+  const lines = withPart(shown.lines, edited(shown.lines[index], cells.filter(Boolean).join(" ")));
+  const table = shown.table && withPart(shown.table, cells);
   const page = { ...shown, lines, table, text: lines.map(({ text }) => text).join("\n") };
   const { answer } = current;
   current.answer = answer.pages ? { ...answer, pages: answer.pages.with(current.page ?? 0, page) } : page;
@@ -926,13 +932,17 @@ function change(lines, table = shown.table && lines.map(rowOf)) {
   if (current.row) showList(listed);
 }
 
+// Return the texts of the cells of a line: of one, unless it is a row of a table.
+function cellsOf(index) {
+  return shown.table?.[index] ?? [shown.lines[index]?.text ?? ""];
+}
+
 function edit() {
   const index = isPage() ? (current.line ?? 0) : 0;
-  const [label, cells] = [lineLabels[index], isPage() && shown.table?.[index]];
-  const inputs = (cells || [shown.lines[index]?.text ?? ""]).map((value, at) =>
-    create("input", { type: "text", value, maxLength: 200, ariaLabel: cells ? `Cell ${at + 1}` : "Text of the line" }));
+  const label = lineLabels[index];
+  const inputs = cellsOf(index).map((value, at) => create("input", { type: "text", value, ariaLabel: `Text ${at + 1}` }));
   if (!label) element("digits").hidden = false;
-  if (cells) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
+  if (label?.row) inputs.forEach((input, at) => label.row.cells[at].replaceChildren(input));
   else (label?.children[1] ?? element("digits")).replaceChildren(...inputs);
   for (const input of inputs) {
     input.onkeydown = (event) => {
@@ -947,12 +957,10 @@ function edit() {
 
   function finish(isKept, next) {
     for (const input of inputs) input.onblur = null; // its removal takes the focus, too
-    const values = inputs.map(({ value }) => value.trim());
-    const line = edited(shown.lines[index], values.filter(Boolean).join(" "));
+    const cells = inputs.map(({ value }) => value.trim());
     const nextLine = lineLabels.findIndex(({ control }) => control === next);
     if (nextLine >= 0) current.line = nextLine;
-    const withPart = (parts, part) => Object.assign([...parts], { [index]: part });
-    if (isKept && line !== shown.lines[index]) change(withPart(shown.lines, line), cells ? withPart(shown.table, values) : undefined);
+    if (isKept && cells.join() !== cellsOf(index).join()) change(index, cells);
     else show(current);
     if (!next || nextLine >= 0) (lineLabels[current.line]?.control ?? element("edit")).focus();
   }
@@ -966,9 +974,9 @@ element("lines").onkeydown = ({ key, target }) => {
 
 // ---- Corrections, if the service stores them. The shown text changes with them.
 
-for (const label of [...Array(10).keys(), "no digit"]) {
-  const onclick = () => correct(label === "no digit" ? "none" : label, relabelled(label), pictureOf(chosen));
-  element("labels").append(create("button", { textContent: label, onclick }));
+for (const label of [..."0123456789", ""]) {
+  const onclick = () => correct(label || "none", pictureOf(chosen), relabelled(label));
+  element("labels").append(create("button", { textContent: label || "no digit", onclick }));
 }
 
 fetch("health").then((response) => response.json()).then(({ corrections }) => {
@@ -979,32 +987,31 @@ fetch("health").then((response) => response.json()).then(({ corrections }) => {
 function askForCorrection() {
   const isOneOfMany = chosen && isNumber(shown);
   const subject = isOneOfMany ? `Digit ${choices().findIndex(({ checked }) => checked) + 1}` : "It";
-  element("correct-title").textContent = `Wrong? ${subject} is a …`;
+  write("correct-title", `Wrong? ${subject} is a …`);
   const stored = isOneOfMany ? "this digit's frame" : "the picture";
-  element("thanks").textContent = `Your correction will be stored with ${stored}, for training.`;
+  write("thanks", `Your correction will be stored with ${stored}, for training.`);
   for (const button of element("labels").children) button.disabled = !chosen;
   element("store").disabled = !shown?.text;
 }
 
-onClick("store", () => correct(shown.text, shown.lines, shown.picture ? blobOf(shown.picture) : current.blob));
+onClick("store", () => correct(shown.text, shown.picture ? blobOf(shown.picture) : current.blob));
 
-// Return the lines with a label in place of the chosen digit.
+// Return the line of the chosen digit, and its cells with a label in place of the digit.
 function relabelled(label) {
-  const sign = label === "no digit" ? "" : String(label);
-  return shown.lines.map((line) => {
-    let place = line.digits.indexOf(chosen);
-    return edited(line, isNumber(shown) ? line.text.replace(/\d/g, (digit) => (place-- ? digit : sign)) : sign);
-  });
+  const index = shown.lines.findIndex(({ digits }) => digits.includes(chosen));
+  let place = shown.lines[index].digits.indexOf(chosen);
+  const relabel = (text) => (isNumber(shown) ? text.replace(/\d/g, (digit) => (place-- ? digit : label)) : label);
+  return [index, cellsOf(index).map(relabel)];
 }
 
-async function correct(label, lines, picture) {
+async function correct(label, picture, cells) {
   const page = shown;
-  const thanks = (words) => page === shown && (element("thanks").textContent = words);
+  const thanks = (words) => page === shown && write("thanks", words);
   try {
     const { stored } = await ask(`corrections?label=${encodeURIComponent(label)}`, picture, undefined, () => thanks(BUSY));
     if (page !== shown) return;
-    change(lines);
-    element("thanks").textContent = `Thank you: ${stored ? "your correction is" : "it was already"} stored.`;
+    if (cells) change(...cells);
+    write("thanks", `Thank you: ${stored ? "your correction is" : "it was already"} stored.`);
   } catch (error) {
     thanks(error.message);
   }
@@ -1014,7 +1021,10 @@ async function correct(label, lines, picture) {
 
 async function open(files) {
   const pictures = await Promise.all([...files].map(pictureFrom));
-  if (pictures.length === 0) return;
+  if (pictures.length > 0) add(pictures);
+}
+
+function add(pictures) {
   remember();
   showList([...listed, ...pictures]);
   choose(pictures[0]);
@@ -1027,7 +1037,7 @@ async function pictureFrom(file) {
   return { blob, name: file.name, url: URL.createObjectURL(blob) };
 }
 
-// Convert an SVG to a PNG; return it unchanged if the browser cannot draw it, so that the service refuses it.
+// An SVG that the browser cannot draw is returned unchanged, so that the service refuses it.
 async function drawn(svg) {
   const image = new Image();
   image.src = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
@@ -1045,12 +1055,14 @@ async function drawn(svg) {
   }
 }
 
-// Put a picture, or nothing, on the sheet, in place of its contents.
-function put(picture) {
+// Put a picture, a drawing, or nothing on the sheet.
+function choose(picture, drawn = []) {
   document.querySelector("[type=text]")?.blur(); // which completes an edit
   stopReading();
-  strokes = [];
+  strokes = drawn;
   showPicture(picture);
+  if (picture || strokes.length === 0) show(picture);
+  else readDrawing();
 }
 
 for (const id of ["files", "photo"]) {
@@ -1065,19 +1077,15 @@ for (const example of document.querySelectorAll("#examples button")) {
 addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) open(event.clipboardData.files);
 });
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  document.body.classList.add("dropping");
-});
-addEventListener("dragleave", ({ relatedTarget }) => {
-  if (relatedTarget === null) document.body.classList.remove("dropping");
-});
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  document.body.classList.remove("dropping");
-  const { files } = event.dataTransfer;
+for (const type of ["dragover", "dragleave", "drop"]) {
+  addEventListener(type, (event) => {
+    event.preventDefault();
+    document.body.classList.toggle("dropping", type === "dragover" || event.relatedTarget !== null);
+  });
+}
+addEventListener("drop", ({ dataTransfer: { files } }) => {
   if (files.length) open(files);
-  else say("This is not a file. Save the picture and choose it, or copy and paste it.");
+  else write("message", "This is not a file. Save the picture and choose it, or copy and paste it.");
 });
 
 // ---- The list of pictures {blob, name, url, row}, each with its `answer` or `error` once it has been read.
@@ -1122,7 +1130,7 @@ async function readOne(picture) {
   const { signal } = (picture.reading = new AbortController());
   await settle(picture, signal, () => {
     picture.row.note.textContent = BUSY;
-    if (picture === current) say(BUSY);
+    if (picture === current) write("message", BUSY);
   });
   if (signal.aborted || !listed.includes(picture)) return;
   showRow(picture);
@@ -1135,7 +1143,7 @@ function showRow({ row: { thumbnail, text, note }, answer, error, url }) {
   note.textContent = answer ? inWords(answer) : (error?.message ?? "");
   if (!answer) return;
   fit(text, byLine(answer).flatMap(({ lines }) => lines));
-  thumbnail.src = pagesOf(answer)[0].picture ?? url;
+  thumbnail.src = pagesOf(answer).find((page) => page.picture)?.picture ?? url;
 }
 
 function count() {
@@ -1143,30 +1151,28 @@ function count() {
   const failed = listed.filter(({ error }) => error).length;
   const unsure = answers.filter(doubt).length;
   const settled = answers.length + failed;
-  element("counts").textContent = settled < listed.length
+  write("counts", settled < listed.length
     ? `${settled} of ${listed.length} read`
-    : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`;
+    : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`);
   if (settled === listed.length) keepList();
 }
 
 function listRow(picture) {
   const item = create("li", {
-    innerHTML: '<button><img alt=""><b></b><span class="name"></span><span></span></button><button class="remove">×</button>',
+    innerHTML: '<button><img alt=""><b></b><span class="name" dir="auto"></span><span></span></button><button class="remove">×</button>',
   });
   const [button, remove] = item.children;
   const [thumbnail, text, name, note] = button.children;
   button.onclick = () => choose(picture);
   remove.onclick = () => removeListed(picture);
   remove.ariaLabel = `Remove ${picture.name}`;
-  name.textContent = picture.name;
-  thumbnail.onload = thumbnail.onerror = ({ type }) => thumbnail.classList.toggle("unknown", type === "error");
+  name.title = picture.name;
+  name.append(create("small", { textContent: picture.name }));
+  const ends = [picture.name.slice(0, -12), picture.name.slice(-12)];
+  name.append(...ends.map((textContent) => create("bdi", { textContent, ariaHidden: "true" })));
+  thumbnail.onload = thumbnail.onerror = ({ type }) => (thumbnail.style.opacity = Number(type === "load"));
   thumbnail.src = picture.url;
   return { item, button, remove, thumbnail, text, note };
-}
-
-function choose(picture) {
-  put(picture);
-  show(picture);
 }
 
 function removeListed(picture) {
@@ -1174,15 +1180,15 @@ function removeListed(picture) {
   const index = listed.indexOf(picture);
   showList(listed.filter((each) => each !== picture));
   const neighbour = listed[index] ?? listed.at(-1);
-  if (picture === current) (neighbour ? choose : empty)(neighbour);
+  if (picture === current) choose(neighbour ?? null);
   (neighbour?.row.remove ?? element("undo")).focus();
 }
 
 function startOver() {
   remember();
   showList([]);
-  empty();
-  say("Nothing is left here. Undo brings it back.");
+  choose(null);
+  write("message", "Nothing is left here. Undo brings it back.");
   element("undo").focus();
 }
 
@@ -1207,9 +1213,10 @@ function rowsOf({ name: file, answer, error }) {
     return byLine(read).map((each, index) => {
       const { text, digits, box, confidence, format, value, edited } = { ...each, ...each.lines[0] };
       const least = edited ? undefined : Math.min(1, ...digits.map((digit) => digit.legibility));
-      const cells = Object.fromEntries((table?.[index] ?? []).map((cell, column) => [`cell${column + 1}`, cell]));
-      const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes" };
-      return { ...own, line: index + 1, text, confidence, legibility: least, ...box, unsure: doubt(each) && "yes", ...cells, ...meant };
+      const row = table?.[index];
+      const cells = Object.fromEntries(row?.map((cell, column) => [`cell${column + 1}`, cell]) ?? []);
+      const meant = { format: { true: "yes", false: "no" }[format], value, edited: edited && "yes", unsure: doubt(each) && "yes" };
+      return { ...own, line: index + 1, text, row, confidence, legibility: least, ...box, ...cells, ...meant };
     });
   });
 }
@@ -1217,10 +1224,8 @@ function rowsOf({ name: file, answer, error }) {
 // Return the lines, or the rows of tables, for a spreadsheet to paste: after the name of one of several pictures, and the
 // page of a document; before the value in the chosen form.
 function rowsToPaste(pictures) {
-  const rows = pictures.flatMap(({ name, answer, error }) =>
-    pagesOf(answer ?? { error: { detail: error?.message } }).flatMap(({ page, table, lines, error }) =>
-      (lines ?? [{ text: error.detail }]).map(({ text, value }, index) =>
-        [pictures.length > 1 ? name : undefined, page, ...(table?.[index] ?? [text]), value])));
+  const rows = pictures.flatMap(rowsOf).map(({ file, page, row, text, error, value }) =>
+    [pictures.length > 1 ? file : undefined, page, ...(row ?? [text ?? error ?? ""]), value]);
   return rows.map((row) => row.filter((cell) => cell !== undefined).map(escaped).join("\t")).join("\n");
 }
 
@@ -1245,26 +1250,21 @@ onClick("copy-page", ({ target }) => copy(rowsToPaste([current]), target));
 onClick("copy-list", ({ target }) => copy(rowsToPaste(listed), target));
 onClick("start-over", startOver);
 
-// ---- The same request as a command and as a program; for a drawing, which has no file, they contain its bytes.
+// ---- The same request as a command and as a program.
 
-async function showCode() {
-  const picture = current;
-  const route = picture?.answer?.route ?? "read";
-  const url = new URL(route === "read" ? route + form.value.replace("&", "?") : route, location.href).href;
-  const isDrawn = picture?.blob && !picture.url;
-  const bytes = isDrawn ? (await dataUri(picture.blob)).split(",")[1] : "";
-  if (picture !== current) return;
-  const name = picture?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
+function showCode() {
+  const isNumberAsked = current?.answer?.route !== "predict";
+  const url = new URL(isNumberAsked ? `read${form.value.replace("&", "?")}` : "predict", location.href).href;
+  const name = current?.name?.replace(/\.svg$/i, ".png") ?? "picture.png"; // the service does not accept SVG
   const key = tab.apiKey;
-  const curl = `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${isDrawn ? "file=@-" : fileOption(name)} '${url}'`;
-  element("curl").textContent = isDrawn ? `echo ${bytes} | base64 -d | ${curl}` : curl;
-  element("python").textContent = `${isDrawn ? "import base64\n" : ""}import json${key ? "\nimport os" : ""}
+  write("curl", `curl ${key ? '-H "X-API-Key: $DIGITS_API_KEY" ' : ""}-F ${fileOption(name)} '${url}'`);
+  write("python", `import json${key ? "\nimport os" : ""}
 from urllib.request import Request, urlopen
 
-picture = ${isDrawn ? `base64.b64decode("${bytes}")` : `open(${JSON.stringify(name)}, "rb").read()`}
+picture = open(${JSON.stringify(name)}, "rb").read()
 headers = {"Content-Type": "application/octet-stream"${key ? ', "X-API-Key": os.environ["DIGITS_API_KEY"]' : ""}}
 answer = json.load(urlopen(Request("${url}", picture, headers)))
-print(answer["${route === "read" ? "text" : "digit"}"], answer["confidence"])`;
+print(answer["${isNumberAsked ? "text" : "digit"}"], answer["confidence"])`);
 }
 
 function fileOption(name) {
@@ -1315,7 +1315,7 @@ async function restore() {
   const { strokes: drawn = [], answer, chosen } = parsed(tab.contents) ?? {};
   strokes = drawn;
   if (answer) show({ blob: drawing(), answer });
-  else showDrawing();
+  else choose(null, strokes);
   await restoreList();
   if (isEmpty() && listed[chosen]) choose(listed[chosen]);
 }

@@ -52,7 +52,7 @@ def texts_of(page: Page) -> list[tuple[str, str]]:
 def edit(page: Page, text: str) -> None:
     """Edit the chosen line with the keyboard."""
     page.get_by_role("button", name="Edit", exact=True).press("Enter")
-    expect(page.get_by_label("Text of the line")).to_be_focused()
+    expect(page.get_by_label("Text 1")).to_be_focused()
     page.keyboard.type(text)
     page.keyboard.press("Enter")
 
@@ -77,7 +77,7 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     assert after[1] == before[1] | {"text": "17", "confidence": "", "legibility": "", "edited": "yes"}
     assert [after[row] == before[row] for row in (0, 2, 3)] == [True] * 3
     page.locator("#lines label").nth(2).dblclick()
-    page.get_by_label("Text of the line").fill("absent")
+    page.get_by_label("Text 1").fill("absent")
     page.locator("#lines label").nth(3).click()  # a click elsewhere keeps the text
     expect(page.locator("#lines .chosen")).to_contain_text("-35")
     assert answered(page) == "-35"
@@ -102,7 +102,7 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     page.locator("#lines [type=radio]").first.focus()
     for key in ("ArrowDown", "Enter", "Tab"):
         page.keyboard.press(key)
-    expect(page.get_by_label("Cell 2")).to_be_focused()
+    expect(page.get_by_label("Text 2")).to_be_focused()
     page.keyboard.type("99")
     page.keyboard.press("Enter")
     expect(page.locator("#lines tr").nth(1)).to_contain_text("Edited")

@@ -121,7 +121,7 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         assert (stored(folder)["1"] == pixels(page, "#frame")).all()
         assert answered(page) == "41"
         page.get_by_role("button", name="Edit").click()
-        page.get_by_label("Text of the line").fill("4.2")
+        page.get_by_label("Text 1").fill("4.2")
         page.keyboard.press("Enter")
         correct(page, "Store the text as shown")
         assert stored(folder)["4.2"].shape[:2] == (288, 432)

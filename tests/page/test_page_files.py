@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from app.cli.records import COLUMNS
 from browsing import PHONE, SEVEN, answered, choose, drawn, ink_of, opened, requests_of, shown_bar, written
-from support import CELLS, MINUS, POINT, drawing, encode, letter, number, until
+from support import A4, CELLS, MINUS, ONE, POINT, document, drawing, encode, letter, number, pdf_of, shown, until
 
 pytestmark = pytest.mark.slow
 
@@ -43,8 +43,9 @@ def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three)
             act()
             expect(page.locator("#text")).to_have_text("3")
             expect(page.get_by_role("img", name="three.png")).to_be_visible()
-            assert drawn(page, SEVEN) == "7"  # takes the picture's place
+            page.get_by_role("button", name="Draw").click()
             expect(page.locator("#picture")).to_be_hidden()
+            assert drawn(page, SEVEN) == "7"
 
 
 @pytest.fixture
@@ -85,6 +86,51 @@ def test_several_pictures_form_a_list_to_choose_from(page, rows, digits):
     choose(page, ("one.png", encode(drawing(digits[50]))))
     expect(page.locator("#text")).to_have_text("1")
     expect(page.locator("#counts")).to_have_text("8 in all: 6 sure, 1 in doubt, 1 not read")
+
+
+LONG = [f"invoice of {'the year ' * 20}2026 page-{page}.{kind}" for page, kind in ((17, "jpg"), (18, "tiff"))]
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
+    with opened(browser, url, viewport={"width": width, "height": 800}) as page:
+        choose(page, *((name, three) for name in (*LONG, "3.png")))
+        expect(page.locator("#counts")).to_contain_text("3 in all")
+        for row, name in zip(page.locator("#list li").all(), LONG, strict=False):
+            shown = row.locator(".name")
+            head, tail = shown.locator("bdi").all()
+            assert shown.get_attribute("title") == head.text_content() + tail.text_content() == name
+            assert head.evaluate("head => head.scrollWidth > head.clientWidth && head.clientWidth > 50")  # an ellipsis
+            assert tail.text_content() == name[-12:]
+            assert tail.evaluate("tail => tail.scrollWidth <= tail.clientWidth")
+            assert tail.evaluate("t => t.getBoundingClientRect().right <= t.parentNode.getBoundingClientRect().right")
+            expect(row.get_by_role("button", name=name)).to_have_count(2)  # to choose it, and to remove it
+        expect(page.locator("#list bdi").last).to_have_text("3.png")
+
+
+def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
+    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize((600, 200))
+    damaged = pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE), (A4, shown(upright)))  # its first page has no area
+    choose(
+        page,
+        ("sideways.png", encode(upright.rotate(90, expand=True))),
+        ("scan.pdf", document([upright, upright.resize((300, 100))])),
+        ("damaged.pdf", damaged),
+    )
+    expect(page.locator("#counts")).to_contain_text("3 in all")
+    for row, expected in zip(page.locator("#list li").all(), [3, 3, 595 / 842], strict=True):
+        expect(row).to_contain_text("725")
+        ratio = row.locator("img").evaluate(
+            "image => image.decode().then(() => image.naturalWidth / image.naturalHeight)"
+        )
+        assert ratio == pytest.approx(expected, abs=0.01)
+
+
+def test_a_photo_of_one_digit_is_read_once(page, three):
+    choose(page, ("three.png", three))
+    expect(page.locator("#text")).to_have_text("3")
+    assert answered(page) == "3"
+    assert len(requests_of(page, "read")) == 1  # which side is up cannot be known
 
 
 def test_the_list_can_be_saved(page, rows):

@@ -146,9 +146,10 @@ def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, shee
     page.mouse.down()
     page.mouse.move(box["right"] + 150, box["bottom"] + 150, steps=5)
     page.mouse.up()
-    expect(page.locator("#lines label")).to_have_count(4)  # a stroke does not replace a page
+    expect(page.get_by_role("img", name="page.png, part")).to_be_visible()  # a drag reads a part of the page
     page.get_by_role("button", name="Draw").click()
     expect(page.locator("#page")).to_be_hidden()
+    page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     expect(page.locator("#lines label")).to_have_count(4)
 
@@ -299,6 +300,43 @@ def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
     expect(page.locator("#boxes text")).to_have_text(LINES)
     size = page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
     assert size == [900, 1270]
+
+
+def in_doubt(answer: dict, **page) -> dict:
+    """Let all lines of an answer be in doubt."""
+    return {**answer, "lines": [{**line, "confidence": 0.5} for line in answer["lines"]], "confidence": 0, **page}
+
+
+def turn_with(page: Page, answer: dict, turned: dict) -> None:
+    """Let the service answer every picture with this, or with the other if it may turn it."""
+    page.route("**/read*", lambda route: route.fulfill(json=turned if "rotate" in route.request.url else answer))
+
+
+def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(page, sheet, answer, document):
+    """The service turns a page only where that is clearly better, and real pages have lines in doubt either way."""
+    sideways = encode(sheet.rotate(90, expand=True))
+    turned = in_doubt(answer, turn=270, picture=document["pages"][0]["picture"], size=document["pages"][0]["size"])
+    nothing = {**answer, "text": "", "lines": [], "confidence": 0.9}
+    digit = {**answer["lines"][0], "text": "7", "digits": answer["lines"][0]["digits"][:1]}
+    for read, other, width in (
+        (nothing, turned, sheet.width),
+        (in_doubt({**answer, "lines": answer["lines"][1:], "text": "x"}), turned, sheet.width),
+        (in_doubt(answer), {**turned, "lines": [digit, digit]}, sheet.height),  # which shows no direction
+    ):
+        turn_with(page, read, other)
+        choose(page, ("page.png", sideways))
+        expect(page.locator("#boxes text")).to_have_text([f"{text} ?" for text in LINES])
+        assert page.locator("#picture").evaluate("image => image.naturalWidth") == width
+        page.get_by_role("button", name="Draw").click()
+        expect(page.locator("#boxes text")).to_have_count(0)
+
+
+def test_the_text_of_a_document_is_that_of_its_turned_pages(page, sheet, answer, document):
+    pages = [{**page, **in_doubt(page)} for page in document["pages"][:2]]
+    turned = [pages[0], {**pages[1], "turn": 90, "text": "turned"}]
+    turn_with(page, {**document, "pages": pages}, {**document, "pages": turned})
+    choose(page, ("scan.pdf", b"%PDF-"), ("page.png", encode(sheet)))
+    expect(page.locator("#list b").first).to_contain_text("turned")
 
 
 def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):

@@ -1,0 +1,186 @@
+"""Parts of pictures on the page: marked by mouse, finger or keyboard, and read alone."""
+
+import re
+from io import BytesIO
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
+
+from browsing import PHONE, answered, choose, draw, draw_by_touch, opened
+from support import document, encode, number, turned_jpeg
+
+pytestmark = pytest.mark.slow
+
+DESKTOP = {"width": 1280, "height": 800}
+PART = (100, 60, 500, 250)  # left, top, right and bottom of 725 in the picture, with some paper around it
+
+
+@pytest.fixture(scope="module")
+def picture(digits) -> Image.Image:
+    """A picture with 725 at its upper left and 10 at its lower left, of another shape than the sheet."""
+    seven, two, five, one, zero = digits[[350, 120, 250, 50, 0]]
+    picture = Image.new("L", (1000, 520), 255)
+    picture.paste(number([seven, two, five], scale=2), (120, 90))
+    picture.paste(number([one, zero], scale=2), (200, 330))
+    return picture
+
+
+def on_sheet(page: Page, picture: Image.Image, part: tuple[int, ...]) -> list[tuple[float, float]]:
+    """Return the upper left and the lower right of a part of the picture, in heights of the sheet."""
+    shown = page.locator("#picture").bounding_box()
+    width, height = shown["width"] - 24, shown["height"] - 24  # without the padding
+    scale = min(width / picture.width, height / picture.height)
+    left, top = (shown["width"] - scale * picture.width) / 2, (shown["height"] - scale * picture.height) / 2
+    places = [((left + scale * x), (top + scale * y)) for x, y in (part[:2], part[2:])]
+    return [(x / shown["height"], y / shown["height"]) for x, y in places]
+
+
+def sent(page: Page) -> list[Image.Image]:
+    """Return the pictures that will be sent to be read, which are added as they are."""
+    pictures: list[Image.Image] = []
+
+    def keep(route: Route) -> None:
+        pictures.append(Image.open(BytesIO(route.request.post_data_buffer)))
+        route.continue_()
+
+    page.route("**/read*", keep)
+    return pictures
+
+
+def opened_picture(page: Page, picture: Image.Image, name: str = "photo.png", data: bytes | None = None) -> None:
+    choose(page, (name, data or encode(picture)))
+    expect(page.locator("#lines label")).to_have_text([re.compile("^725"), re.compile("^10")])
+    answered(page)
+
+
+def assert_reads_the_part(page: Page, name: str = "photo.png") -> None:
+    expect(page.get_by_role("img", name=f"{name}, part")).to_be_visible()
+    expect(page.locator("#text")).to_have_text("725")
+    assert answered(page) == "725"
+    expect(page.locator("#page")).to_be_hidden()
+    expect(page.locator("#boxes rect")).to_have_count(3)
+    expect(page.locator("#part")).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_a_drag_of_the_mouse_over_a_picture_reads_a_part_and_undo_brings_all_of_it_back(browser, url, size, picture):
+    with opened(browser, url, viewport=size) as page:
+        opened_picture(page, picture)
+        images = sent(page)
+        draw(page, on_sheet(page, picture, PART))
+        assert_reads_the_part(page)
+        pixels = 1 / page.evaluate("() => boxes.getScreenCTM().a") + 1  # those under one of the screen
+        assert np.abs(np.subtract(images[0].size, (400, 190))).max() < 2 * pixels
+        page.keyboard.press("Control+z")
+        expect(page.locator("#lines label")).to_have_count(2)
+        expect(page.get_by_role("img", name="photo.png", exact=True)).to_be_visible()
+        page.keyboard.press("Control+y")
+        assert_reads_the_part(page)
+        page.reload()
+        assert_reads_the_part(page)
+
+
+def test_a_finger_marks_a_part_once_crop_was_tapped(browser, url, picture):
+    with opened(browser, url, viewport=PHONE, has_touch=True, is_mobile=True) as page:
+        opened_picture(page, picture)
+        draw_by_touch(page, on_sheet(page, picture, PART))  # scrolls
+        expect(page.locator("#lines label")).to_have_count(2)
+        crop = page.get_by_role("button", name="Crop")
+        crop.tap()
+        expect(crop).to_have_attribute("aria-pressed", "true")
+        expect(page.locator("#part-note")).to_contain_text("Drag over what to read")
+        draw_by_touch(page, on_sheet(page, picture, PART))
+        assert_reads_the_part(page)
+        expect(crop).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#part-note")).to_be_empty()
+
+
+def test_a_part_is_marked_by_keyboard_alone(page, picture):
+    opened_picture(page, picture)
+    crop = page.get_by_role("button", name="Crop")
+    crop.focus()
+    page.keyboard.press("Enter")
+    part = page.get_by_role("application", name="Part to read")
+    expect(part).to_be_focused()
+    expect(page.get_by_role("status").filter(has_text="arrows move")).to_be_visible()
+    keys = {"ArrowLeft": 20, "ArrowUp": 22, "ArrowDown": 2, "Shift+ArrowLeft": 5, "Shift+ArrowDown": 3}
+    for key in [key for key, times in keys.items() for _ in range(times)]:
+        page.keyboard.press(key)
+    expect(page.locator("#part-note")).to_have_text("From 5 to 50 % across, 5 to 58 % down")
+    shown, marked = page.locator("#picture").bounding_box(), part.locator("rect").bounding_box()
+    left, top = on_sheet(page, picture, (0.05 * picture.width, 0.05 * picture.height, 0, 0))[0]
+    assert marked["x"] == pytest.approx(shown["x"] + left * shown["height"], abs=3)
+    assert marked["y"] == pytest.approx(shown["y"] + top * shown["height"], abs=3)
+    page.keyboard.press("Enter")
+    assert_reads_the_part(page)
+    expect(crop).to_be_focused()
+    page.keyboard.press("Control+z")
+    expect(page.locator("#lines label")).to_have_count(2)
+    page.keyboard.press("Enter")
+    for key in ["ArrowLeft", "Shift+ArrowUp"]:
+        for _ in range(60):
+            page.keyboard.press(key)
+    expect(page.locator("#part-note")).to_have_text("From 0 to 50 % across, 25 to 26 % down")
+    page.keyboard.press("Escape")
+    expect(part).to_be_hidden()
+    expect(crop).to_be_focused()
+    expect(page.locator("#lines label")).to_have_count(2)  # the picture is still there
+    page.keyboard.press("Escape")
+    expect(page.locator("#picture")).to_be_hidden()
+    expect(crop).to_be_disabled()
+
+
+def test_what_is_too_small_is_not_read(page, picture):
+    opened_picture(page, picture)
+    images = sent(page)
+    (left, top), (right, _) = on_sheet(page, picture, PART)
+    draw(page, [(left, top), (right, top + 0.005)])
+    expect(page.locator("#lines label")).to_have_count(2)
+    page.get_by_role("button", name="Crop").click()
+    draw(page, [(left, top), (right, top + 0.005)])
+    expect(page.locator("#part-note")).to_have_text("Too small: drag over a whole number.")
+    draw(page, [(left, top)])
+    assert images == []
+    draw(page, on_sheet(page, picture, PART))
+    assert_reads_the_part(page)
+
+
+def test_a_part_is_cut_out_of_the_picture_as_it_is_shown(page, picture):
+    """Of a photo that its EXIF turns, of one that the service turned, and of a page of a document."""
+    blank = Image.new("L", picture.size, 255)
+    blank.paste(picture.crop((200, 330, 500, 520)), (300, 200))
+    for name, data in (
+        ("exif.jpg", turned_jpeg(picture)),
+        ("sideways.png", encode(picture.rotate(90, expand=True))),
+        ("scan.pdf", document([blank, picture])),
+        ("scan.tiff", document([blank, picture], "TIFF", compression="tiff_deflate")),
+    ):
+        choose(page, (name, data))
+        if name.startswith("scan"):
+            page.get_by_role("button", name="Next page").click()
+        expect(page.locator("#lines label")).to_have_text([re.compile("^725"), re.compile("^10")])
+        answered(page)
+        draw(page, on_sheet(page, picture, PART))
+        assert_reads_the_part(page, name)
+        page.keyboard.press("Control+z")
+        expect(page.locator("#lines label")).to_have_count(2)  # the same page is open
+
+
+def test_a_part_of_a_transparent_picture_stays_transparent(page, picture):
+    ink = Image.new("LA", picture.size, (255, 0))
+    ink.putalpha(Image.fromarray(255 - np.asarray(picture)))
+    choose(page, ("white.png", encode(ink)))
+    answered(page)
+    images = sent(page)
+    draw(page, on_sheet(page, picture, PART))
+    assert_reads_the_part(page, "white.png")
+    assert images[0].mode == "RGBA"
+
+
+def test_a_drawing_cannot_be_cropped(page):
+    expect(page.get_by_role("button", name="Crop")).to_be_disabled()
+    draw(page, [(0.5, 0.2), (0.52, 0.8)])
+    assert answered(page) == "1"
+    expect(page.get_by_role("button", name="Crop")).to_be_disabled()
