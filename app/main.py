@@ -21,8 +21,9 @@ from app.metrics import Metrics
 from app.settings import Settings
 from app.web import corrections, course, docs, infer, open_inference, problems, routes
 from app.web.admission import Admission
-from app.web.auth import Keys
+from app.web.auth import Authentication
 from app.web.draining import Draining
+from app.web.keys import Keys
 from app.web.middleware import LingeringMiddleware, RequestMiddleware
 from app.web.service import Service
 
@@ -31,7 +32,7 @@ PAGE = Path(__file__).parent / "page"
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Create the application and load its models; raise ModelError if a model file cannot be served."""
+    """Create the application and load its models; raise ModelError or InvalidKeys for a file that cannot be used."""
     settings = settings or Settings()
     networks = Networks.load(*settings.files, settings.second_opinion)
     if networks.pages:
@@ -67,11 +68,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.models = networks.about
     app.state.has_opinion = networks.opinion is not None
     app.state.files = networks.files._asdict()
-    keys = [Depends(Keys(settings.api_keys))] if settings.api_keys else []
+    keys = Keys(settings.api_keys, settings.api_keys_file, metrics.authenticated)
+    guard = [Depends(Authentication(keys))] if keys.names else []
     for module in (routes, open_inference):
-        app.include_router(module.guarded, dependencies=keys)
+        app.include_router(module.guarded, dependencies=guard)
         app.include_router(module.unguarded)
-    app.include_router(corrections.guarded, dependencies=keys)
+    app.include_router(corrections.guarded, dependencies=guard)
     app.include_router(docs.router)
     app.include_router(course.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))

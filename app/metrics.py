@@ -28,6 +28,9 @@ class Metrics:
         self.request_seconds = self.histogram(
             "digits_request_seconds", "Seconds from request headers to response.", SECONDS, "route"
         )
+        self.authenticated = self.counter(
+            "digits_authenticated_requests", "Requests with an API key, by the name of the key.", "key"
+        )
         self.in_flight = self.gauge("digits_requests_in_flight", "Requests in progress.")
         self.rejected = self.counter(
             "digits_rejected", "Requests, and pictures of a batch, answered with an error, by type of error.", "reason"

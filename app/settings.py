@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(), description="Comma-separated API keys. If any are set, reading pictures and `/metrics` require one."
     )
+    api_keys_file: Path | None = Field(
+        default=None,
+        description="Path of a file with further API keys, in lines `name: key`. It is read again when it changes.",
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Comma-separated origins whose pages may call the API. `*` allows all."
     )
@@ -168,7 +172,8 @@ class Settings(BaseSettings):
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Return a warning, with the closest match, for each variable that has the prefix but is not a setting."""
     names = [name.upper() for name in Settings.model_fields]
-    known = {*names, "URL"} | ({"API_KEY"} if environment.get(f"{PREFIX}API_KEYS") else set())  # variables of clients
+    has_keys = any(environment.get(f"{PREFIX}{name}") for name in ("API_KEYS", "API_KEYS_FILE"))
+    known = {*names, "URL"} | ({"API_KEY"} if has_keys else set())  # variables of clients
     given = sorted(name for name in environment if name.upper().startswith(PREFIX))
     return [unknown(name, names) for name in given if name.upper().removeprefix(PREFIX) not in known]
 

@@ -56,12 +56,14 @@ def installed(built, tmp_path_factory) -> Path:
     return folder
 
 
-def test_the_wheel_has_the_models_and_all_files_of_the_service(built):
+def test_the_wheel_has_the_models_and_all_files_of_the_service_and_nothing_else(built):
     files = [path for path in (ROOT / "app").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     with ZipFile(built[1]) as archive:
         assert {path.relative_to(ROOT).as_posix() for path in files} <= set(archive.namelist())
         for model in MODELS:
             assert archive.read(f"app/{model.name}") == model.read_bytes()
+        folders = {name.partition("/")[0] for name in archive.namelist()}
+        assert folders == {"app", f"{built[1].name.rsplit('-', 3)[0]}.dist-info"}
 
 
 def test_the_wheel_has_each_licence(built):
@@ -109,7 +111,7 @@ def test_the_installed_command_works_beside_another_package_named_app(installed,
         for picture in (SEVEN.read_bytes(), large):
             answered = client.post("/predict", content=picture)
             assert (answered.status_code, answered.json().get("digit")) == (200, 7), answered.text
-        for path in ("/", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
+        for path in ("/", "/course", "/static/page.js", "/docs", "/swagger/swagger-ui-bundle.js"):
             assert client.get(path).status_code == 200, path
 
 

@@ -594,6 +594,8 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
         ("DIGITS_PORT=many serve --port 8080", 1, r"^DIGITS_PORT: .*valid integer.* \(it is 'many'\)\.$"),
         ("DIGITS_LOG_FORMAT=xml serve", 1, r"^DIGITS_LOG_FORMAT: .*'auto', 'text' or 'json' \(it is 'xml'\)\.$"),
         ("DIGITS_API_KEYS=geheim,schlüssel serve", 1, "^DIGITS_API_KEYS: write one or more keys of ASCII [^']*$"),
+        ("DIGITS_API_KEYS_FILE=/nowhere/keys serve", 1, r"^/nowhere/keys: cannot be read \(No such file.*\)\.$"),
+        ("DIGITS_API_KEYS_FILE=/dev/null serve --workers 2", 1, r"^/dev/null: has no keys\.$"),
     ],
 )
 def test_a_user_error_is_reported_in_one_sentence(url, files, line, code, message):

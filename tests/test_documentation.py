@@ -33,7 +33,7 @@ SHOWN = {
     "decoders": "number of usable cores, at most 2",
     "workers": "1",
     "second_opinion": "`true`",
-    **dict.fromkeys(("api_keys", "cors_origins", "corrections_dir"), "none"),
+    **dict.fromkeys(("api_keys", "api_keys_file", "cors_origins", "corrections_dir"), "none"),
 }
 
 

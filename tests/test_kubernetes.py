@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -73,14 +74,37 @@ def test_prometheus_finds_the_service_and_has_its_key_which_no_manifest_contains
     (endpoint,) = monitor["endpoints"]
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
-    container = kinds["Deployment"]["spec"]["template"]["spec"]["containers"][0]
-    (keys,) = [each for each in container["env"] if "valueFrom" in each]
-    of_the_service, of_prometheus = keys["valueFrom"]["secretKeyRef"], endpoint["authorization"]["credentials"]
-    assert keys["name"] == "DIGITS_API_KEYS"
+    pod, of_prometheus = kinds["Deployment"]["spec"]["template"]["spec"], endpoint["authorization"]["credentials"]
+    (secret,) = [volume["secret"] for volume in pod["volumes"] if volume["name"] == "keys"]
     made = re.search(r"kubectl create secret generic (\S+) (.*)", (FOLDER / "keys" / "kustomization.yaml").read_text())
-    assert made[1] == of_the_service["name"] == of_prometheus["name"]
-    assert set(re.findall(r"--from-literal=(\w+)=", made[2])) == {of_the_service["key"], of_prometheus["key"]}
+    assert made[1] == secret["secretName"] == of_prometheus["name"]
+    (item,) = secret["items"]
+    assert re.findall(r"--from-\w+=([\w.]+)", made[2]) == [item["key"], of_prometheus["key"]]
     assert "Secret" not in kinds
+
+
+def test_the_keys_are_a_file_of_a_folder_that_changes_with_the_secret():
+    """A mount with subPath would never change."""
+    pod = objects("production")["Deployment"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    environment = {each["name"]: each.get("value") for each in container["env"]}
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "keys"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == "keys"]
+    assert "DIGITS_API_KEYS" not in environment
+    assert environment["DIGITS_API_KEYS_FILE"] == f"{mount['mountPath']}/{volume['secret']['items'][0]['path']}"
+    assert mount.keys() == {"name", "mountPath", "readOnly"}
+
+
+def test_an_image_with_models_of_ones_own_takes_the_place_of_the_image(tmp_path):
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    original, files, folder = re.search(r"FROM (\S+)\nCOPY --chmod=644 (.*) (\S+)\n", page).groups()
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    served = re.findall(r"DIGITS_(?:\w+_)?MODEL=(\S+)", dockerfile)
+    assert {f"{folder}{name}" for name in files.split()} < set(served)
+    overlay = shutil.copytree(FOLDER, tmp_path / "kubernetes") / "production" / "kustomization.yaml"
+    text = re.sub(r"^# (?=images:|  )", "", overlay.read_text(), flags=re.MULTILINE)
+    overlay.write_text(text)
+    assert objects(str(overlay.parent))["Deployment"]["spec"]["template"]["spec"]["containers"][0]["image"] == original
 
 
 def test_the_ingress_has_the_upload_limit_of_the_service_and_routes_to_it():

@@ -35,8 +35,9 @@ def configured(monkeypatch) -> Iterator[Callable]:
     structlog.reset_defaults()
 
 
-def log_a_request(path="/predict", status=200):
-    structlog.get_logger().info("request", request_id="1", method="POST", path=path, status=status, seconds=0.00617)
+def log_a_request(path="/predict", status=200, **more):
+    line = {"request_id": "1", "method": "POST", "path": path, "status": status, "seconds": 0.00617, **more}
+    structlog.get_logger().info("request", **line)
 
 
 def test_lines_of_libraries_are_json_too_and_those_below_the_level_are_dropped(configured):
@@ -72,6 +73,12 @@ def test_terminals_get_text_and_others_json_by_default(configured, format, strea
     assert line.startswith("{") != is_text
     if is_text:
         assert re.fullmatch(r"\d\d:\d\d:\d\d POST /predict 200 6\.2 ms", line)
+
+
+def test_a_request_with_an_api_key_shows_its_name(configured):
+    stream = configured("text")
+    log_a_request(key="website")
+    assert stream.getvalue()[9:] == "POST /predict 200 6.2 ms, key website\n"
 
 
 def test_the_start_up_line_has_the_address(configured):

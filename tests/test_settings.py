@@ -63,6 +63,7 @@ def test_an_invalid_key_is_not_shown(monkeypatch):
         ({"DIGITS_XYZZY": "1"}, ["DIGITS_XYZZY is not a setting of Digits."]),
         ({"DIGITS_API_KEY": "1"}, ["DIGITS_API_KEY is not a setting of Digits. Did you mean DIGITS_API_KEYS?"]),
         ({"DIGITS_API_KEY": "1", "DIGITS_API_KEYS": "1", "DIGITS_URL": "http://127.0.0.1:8000"}, []),
+        ({"DIGITS_API_KEY": "1", "DIGITS_API_KEYS_FILE": "keys.txt"}, []),
         ({f"DIGITS_{name.upper()}": "1" for name in Settings.model_fields}, []),
         ({"digits_port": "1", "MY_DIGITS_PORT": "1", "PATH": "/bin"}, []),
     ],

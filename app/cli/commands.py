@@ -54,11 +54,12 @@ def serve(
     given = {"host": host, "port": port, "workers": workers, "model": model, "lines_model": lines_model}
     with suppress(KeyboardInterrupt), configured(**given) as settings:
         from app.server import logs, process
+        from app.web.keys import InvalidKeys
 
         logs.configure(settings.log_level, settings.log_format)
         try:
             process.serve(settings)
-        except process.CannotStart as error:
+        except (process.CannotStart, InvalidKeys) as error:
             say(str(error), err=True)
             raise typer.Exit(1) from error
 

@@ -35,12 +35,13 @@ class Console:
 
 
 def sentence(event: str, values: Mapping[str, Any]) -> str:
-    """Describe an event; for a request: method, path, status and time."""
+    """Describe an event; for a request: method, path, status, time, and the name of its API key."""
     if event == "serving":
         models = ", ".join(f"{name} model {version}" for name, version in values["models"].items())
         return f"Digits {values['version']}, {models}, on {values['url']} (Ctrl-C stops it)"
     if event == "request":
-        return f"{values['method']} {quote(values['path'])} {values['status']} {1000 * values['seconds']:.1f} ms"
+        key = f", key {values['key']}" if "key" in values else ""
+        return f"{values['method']} {quote(values['path'])} {values['status']} {1000 * values['seconds']:.1f} ms{key}"
     return " ".join([event, *(f"{name}={value}" for name, value in values.items())])
 
 

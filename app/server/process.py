@@ -32,7 +32,7 @@ class CannotStart(Exception):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C; Ctrl-C may raise KeyboardInterrupt.
 
-    Raises CannotStart, or ModelError if a model file cannot be served.
+    Raises CannotStart; ModelError or InvalidKeys for a file that cannot be used.
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)

@@ -85,10 +85,11 @@ class RequestMiddleware:
 
     def finish(self, scope: Scope, status: int, seconds: float) -> None:
         """Log and count a finished request."""
-        request_id, span = scope["state"]["request_id"], trace.get_current_span().get_span_context()
-        line = {"request_id": request_id, "method": scope["method"], "path": scope["path"], "status": status}
+        state, span = scope["state"], trace.get_current_span().get_span_context()
+        line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
+        named = {"key": state["key"]} if "key" in state else {}
         traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
-        self.log.info("request", **line, seconds=round(seconds, 6), **traced)
+        self.log.info("request", **line, seconds=round(seconds, 6), **named, **traced)
         route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, status).inc()
         self.metrics.request_seconds.labels(route).observe(seconds)
