@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -232,6 +233,30 @@ def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path,
     assert train.main([*FAST, *given, *diverging]) == 1
     assert "try a lower learning rate" in capsys.readouterr().err
     assert not [*tmp_path.glob("diverged/*/*.onnx")]
+
+
+def test_a_network_of_any_recipe_is_trained_further_and_a_resumed_run_needs_its_first_file_no_more(
+    sample_mnist, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
+    places = ["--data", f"{sample_mnist}", "--runs", f"{tmp_path / 'runs'}"]
+    first, second, again = (tmp_path / f"{name}.onnx" for name in ("first", "second", "again"))
+    recipe = "--no-generated --hidden 30 --activation sigmoid --seeds 5 6 --epochs 2 --batch-size 50".split()
+    assert train.main([*FAST, *recipe, *places, "--output", f"{first}"]) == 0
+    start = ["--from", f"{first}", "--batch-size", "50"]
+    assert train.main([*FAST, *start, *places, "--output", f"{second}"]) == 0
+    said = capsys.readouterr().out
+    assert f"{first}: of MNIST's 10,000 test images, " in said
+    before, after = Classifier(first), Classifier(second)
+    assert after.metadata["tuned_from_sha256"] == before.sha256
+    assert after.metadata["architecture"] == "2 × 784-30-11"
+    assert after.metadata["seed"] == "5 6"
+    config = parse(after.metadata["recipe"].split()[3:])[0]
+    assert (config.from_, config.generated, config.activation) == (f"{first}", False, "sigmoid")
+    first.unlink()
+    assert train.main(["--resume", *places, "--output", f"{again}"]) == 0
+    old, new = (onnx.load(file).graph.SerializeToString() for file in (second, again))
+    assert old == new
 
 
 @pytest.mark.parametrize(

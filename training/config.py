@@ -5,13 +5,17 @@ Where data and results are stored is an argument of the run, not part of the rec
 
 import argparse
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from training.convolution import SHAPES
-from training.model import ACTIVATIONS
+from app.inference.classifier import PIXELS
+from training import start
+from training.convolution import SHAPES, dense_widths
+from training.errors import TrainingError
+from training.model import ACTIVATIONS, OUTPUTS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
 # Peak learning rate of the dense stage, relative to the convolutional one. Ten times as much undoes what that learned.
@@ -45,6 +49,11 @@ def numbers(values: Sequence[int]) -> str:
     return " ".join(map(str, values))
 
 
+def option_of(name: str) -> str:
+    """Return the option of the command line for a field; `from_` is named so because `from` is a keyword."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
+
+
 COUNT, SHARE = limited(int, 1), limited(float, 0, 1)
 
 
@@ -67,6 +76,13 @@ class Config:
     seeds: tuple[int, ...] = option((0,), "random seeds; the mean of their networks is written", type=int, nargs="+")
     threads: int | None = option(None, "CPU threads (number of cores)", **COUNT)
     precision: str = option("auto", "of matrix products; auto is the faster one", choices=["auto", "fp32", "bf16"])
+    digits: int | None = option(None, "how many of MNIST's training digits, from the first (55,000)", **COUNT)
+    from_: str | None = option(None, "model file to train further, such as models/digits.onnx", metavar="FILE")
+
+    @property
+    def widths(self) -> list[int]:
+        """The widths of the dense network's layers, from the pixels to the outputs."""
+        return [PIXELS, *dense_widths(self.channels, self.hidden), OUTPUTS]
 
     @property
     def peak_learning_rate(self) -> float:
@@ -76,19 +92,28 @@ class Config:
     @property
     def convolution_epochs(self) -> int:
         """Epochs of the convolutional stage; at least one is left for the dense one."""
-        return min(round(self.convolution_share * self.epochs), self.epochs - 1) if self.channels else 0
+        if self.from_ or not self.channels:
+            return 0
+        return min(round(self.convolution_share * self.epochs), self.epochs - 1)
+
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether the dense network keeps the statistics of the network that it starts from."""
+        return bool(self.channels or self.from_)
 
     def stage(self, epoch: float) -> tuple[float, float]:
         """Return the peak learning rate of the stage at a fractional epoch, and its completed share, in [0, 1)."""
         first = self.convolution_epochs
         if epoch < first:
             return self.peak_learning_rate, epoch / first
-        relative = CONVERTED_RATE if self.channels else 1
+        relative = CONVERTED_RATE if first else 1
         return relative * self.peak_learning_rate, (epoch - first) / (self.epochs - first)
 
     @property
     def course(self) -> str:
         """A description of the run in words."""
+        if self.from_:
+            return f"epochs from {self.from_} on: {self.epochs}"
         start = f", the first {self.convolution_epochs} as a convolutional network ({numbers(self.channels)} channels)"
         return f"{self.epochs} epochs{start if self.channels else ''}"
 
@@ -96,11 +121,11 @@ class Config:
         """Return the command line that repeats this recipe."""
         words = ["python -m training.train"]
         for name, value in asdict(self).items():
-            option = name.replace("_", "-")
+            option = option_of(name)
             if isinstance(value, bool):
-                words.append(f"--{option}" if value else f"--no-{option}")
+                words.append(option if value else option.replace("--", "--no-"))
             elif value is not None:
-                words.append(f"--{option} {numbers(value) if isinstance(value, tuple) else value}")
+                words.append(f"{option} {numbers(value) if isinstance(value, tuple) else shlex.quote(str(value))}")
         return " ".join(words)
 
 
@@ -110,6 +135,19 @@ RECIPES = {
         channels=(20, 20, 96), hidden=(256,), dropout=0.0, learning_rate=4e-3, batch_size=256, epochs=72, seeds=(0, 2)
     ),
 }
+
+
+# How a network is trained further; the rate and the epochs were chosen on pictures by three drawn hands.
+FURTHER: dict[str, Any] = {
+    "optimizer": "adamw",
+    "learning_rate": 1e-4,
+    "batch_size": 256,
+    "epochs": 1,
+    "digits": 20_000,
+    "threads": None,
+    "precision": "auto",
+}
+OF_NETWORKS = "hidden", "channels", "activation", "seeds"  # what training further cannot change
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
@@ -142,13 +180,39 @@ def require_file_name(parser: argparse.ArgumentParser, output: Path | None) -> N
         parser.error(f"--output {output} is not a file's name")
 
 
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of a recipe. Those that are not given are absent from the parser's result."""
+    recipe = parser.add_argument_group("recipe", argument_default=argparse.SUPPRESS)
+    for each in fields(Config):
+        recipe.add_argument(option_of(each.name), dest=each.name, **each.metadata)
+
+
+def choices_in(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the options of a recipe that were given."""
+    found = {each.name: getattr(arguments, each.name) for each in fields(Config) if hasattr(arguments, each.name)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def further(file: str) -> Config:
+    """Return the recipe that trains the networks of a file further: their own with another end."""
+    given = start.load(Path(file))
+    earlier = argparse.ArgumentParser(exit_on_error=False)
+    add_recipe_options(earlier)
+    try:
+        words, _ = earlier.parse_known_args(shlex.split(given.recipe))
+    except (argparse.ArgumentError, ValueError) as error:
+        raise TrainingError(f"{file} cannot be trained further: its recipe is unknown.") from error
+    config = replace(Config(**choices_in(words)), seeds=tuple(given.networks), **FURTHER, from_=file)
+    if any(network.widths != config.widths for network in given.networks.values()):
+        raise TrainingError(f"{file} cannot be trained further: it has other layers than its recipe.")
+    return config
+
+
 def parser() -> argparse.ArgumentParser:
-    """Make the parser of `python -m training.train`. Recipe options that are not given are absent from its result."""
+    """Make the parser of `python -m training.train`."""
     p = argparse.ArgumentParser("python -m training.train", description="Train the network and write the model file.")
     p.add_argument("--recipe", choices=[*RECIPES], help="recipe to start from; the options below override it (quick)")
-    recipe = p.add_argument_group("recipe", argument_default=argparse.SUPPRESS)
-    for each in fields(Config):
-        recipe.add_argument(f"--{each.name.replace('_', '-')}", **each.metadata)
+    add_recipe_options(p)
     add_run_options(p, RUNS, MODEL.name)
     p.add_argument("--tensorboard", action="store_true", help="log the curves too (needs the extra tensorboard)")
     return p
@@ -158,17 +222,21 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     """Parse the command line into a recipe and the run's arguments."""
     p = parser()
     arguments = p.parse_args(argv)
-    choices = {f.name: getattr(arguments, f.name) for f in fields(Config) if hasattr(arguments, f.name)}
-    choices = {name: tuple(value) if isinstance(value, list) else value for name, value in choices.items()}
+    choices = choices_in(arguments)
     given = [*choices, *(name for name in ("recipe", "pictures") if getattr(arguments, name))]
     if arguments.resume is not None and given:
-        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        names = ", ".join(map(option_of, given))
         p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
     require_file_name(p, arguments.output)
-    config = replace(RECIPES[arguments.recipe or "quick"], **choices)
+    if arguments.recipe and "from_" in choices:
+        p.error("--from uses the recipe of its file: leave out --recipe")
+    begun = further(choices["from_"]) if "from_" in choices else RECIPES[arguments.recipe or "quick"]
+    config = replace(begun, **choices)
+    if config.from_ and (changed := [name for name in OF_NETWORKS if getattr(config, name) != getattr(begun, name)]):
+        p.error(f"--from uses the networks of its file: leave out {', '.join(map(option_of, changed))}")
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
-    if config.channels and not config.convolution_epochs:
+    if config.channels and not (config.convolution_epochs or config.from_):
         p.error("--channels needs at least two epochs, and a --convolution-share above 0")
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")

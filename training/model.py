@@ -136,3 +136,28 @@ def folded(model: DigitNet) -> list[Layer]:
     weight, bias = layers[0]
     layers[0] = Layer(weight / STD, bias - weight.sum(dim=1) * MEAN / STD)
     return [Layer(weight.float(), bias.float()) for weight, bias in layers]
+
+
+@torch.no_grad()
+def unfolded(layers: Sequence[Layer], activation: str, dropout: float = 0.0) -> DigitNet:
+    """Make a network of plain layers, such as `folded` returns: its batch normalisation only adds the biases.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        The first layer first.
+    activation, dropout
+        As in `DigitNet`.
+    """
+    weight, bias = layers[0]
+    layers = [Layer(weight * STD, bias + weight.sum(dim=1) * MEAN), *layers[1:]]
+    model = DigitNet([len(layer.bias) for layer in layers[:-1]], activation, dropout)
+    for hidden, layer in zip(model.hidden, layers[:-1], strict=True):
+        assert isinstance(hidden, HiddenLayer)
+        hidden.linear.weight.copy_(layer.weight)
+        hidden.norm.bias.copy_(layer.bias)
+        assert hidden.norm.running_var is not None
+        hidden.norm.running_var.fill_(1 - hidden.norm.eps)
+    model.output.weight.copy_(layers[-1].weight)
+    model.output.bias.copy_(layers[-1].bias)
+    return model

@@ -42,6 +42,10 @@ class Int8Layer(NamedTuple):
     input_scale: Tensor
     input_zero: Tensor
 
+    def as_floats(self) -> Layer:
+        """Return the layer with the values that its integers stand for."""
+        return Layer((self.weight * (self.scale / self.input_scale)).T, self.bias)
+
 
 @torch.inference_mode()
 def quantized(layers: Sequence[Layer], activation: Callable[[], nn.Module], images: Tensor) -> list[Int8Layer]:

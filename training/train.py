@@ -3,6 +3,8 @@
     for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save
     the mean of all seeds, each in its best epoch ──► calibrate ──► export ──► second opinion
 
+With `--from FILE`, each seed's network in the file is trained further, for a short while at a low rate.
+
 The best epoch has the lowest validation loss, a criterion that was fixed before the test images were looked at. The
 validation set holds the validation images, both unchanged and augmented once, segments of numbers, and non-digits.
 
@@ -14,8 +16,9 @@ Each epoch seeds its own random numbers, so a resumed run repeats what an uninte
 
 import argparse
 import copy
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -25,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from app.inference.classifier import CLASSES, PIXELS, Classifier
+from app.inference.classifier import CLASSES, Classifier
 from app.inference.lines import LineNetwork
-from training import augment, data, device, omniglot, pictures, plots
+from training import augment, data, device, omniglot, pictures, plots, start
 from training.calibrate import calibrated
 from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths, maps
@@ -35,7 +38,7 @@ from training.data import NOTHING, Digits
 from training.errors import exit_status, until_interrupted
 from training.export import export
 from training.generated import cut_out_and_others
-from training.model import OUTPUTS, DigitNet, Ensemble, folded
+from training.model import DigitNet, Ensemble, folded
 from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
@@ -45,17 +48,20 @@ from training.validation import validation_set
 
 OTHERS = 0.5  # non-digits per digit
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
+START = "start.onnx"  # likewise: the file to train further
 
 
-def setup(config: Config, seed: int, folder: Path, on: torch.device) -> Run:
-    """Start a run, with weights initialised from the seed, or continue the one in the folder."""
+def setup(config: Config, seed: int, folder: Path, on: torch.device, begun: DigitNet | None = None) -> Run:
+    """Start a run, with an earlier network or weights initialised from the seed, or continue the one in the folder."""
     saved = checkpoint(folder, on)
     torch.manual_seed(seed)
     model: nn.Module
-    if config.channels and (saved is None or len(saved["history"]) <= config.convolution_epochs):
+    if config.convolution_epochs and (saved is None or len(saved["history"]) <= config.convolution_epochs):
         model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
     else:
         model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
+    if begun:
+        model.load_state_dict(begun.state_dict())
     optimizer = make_optimizer(model.to(on), config.weight_decay, config.optimizer)
     run = Run(config, seed, model, optimizer, folder, config.convolution_epochs)
     return run.restore(saved) if saved else run
@@ -74,7 +80,7 @@ def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]
     batches = torch.split(torch.randperm(len(digits), generator=generator, device=place), config.batch_size)
     batches = batches[: max(1, len(digits) // config.batch_size)]
     run.model.train()
-    if config.channels and isinstance(run.model, DigitNet):
+    if config.keeps_statistics and isinstance(run.model, DigitNet):
         run.model.keep_statistics()  # the channels': those of a batch are noisy for a unit, which is one position
     total, wrong = torch.zeros((2,), device=place)
     for step, index in enumerate(tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)):
@@ -151,7 +157,7 @@ def resolve(config: Config, place: torch.device) -> Config:
 
 def architecture(config: Config) -> str:
     """Format the widths of the dense network's layers, such as 784-800-800-11."""
-    return "-".join(map(str, [PIXELS, *dense_widths(config.channels, config.hidden), OUTPUTS]))
+    return "-".join(map(str, config.widths))
 
 
 def best_network(run: Run) -> DigitNet:
@@ -165,7 +171,7 @@ def best_network(run: Run) -> DigitNet:
 def finish(
     runs: Sequence[Run],
     output: Path,
-    learned_from: str,
+    learned_from: Mapping[str, str],
     held_out: Digits,
     characters: Characters | None,
     validation: Digits,
@@ -188,7 +194,7 @@ def finish(
         "architecture": architecture(config) if len(runs) == 1 else f"{len(runs)} × {architecture(config)}",
         "activation": config.activation,
         "layers": " ".join([*(f"{n}x{side}x{side}" for n, side in maps(config.channels)), numbers(config.hidden)]),
-        "training_data": learned_from,
+        **learned_from,
         "recipe": config.command(),
         "seed": numbers([run.seed for run in runs]),
         "course": f"{config.course}{interrupted}",
@@ -206,9 +212,9 @@ def finish(
     return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
 
 
-def training_data(own: Digits, characters: Characters | None) -> str:
-    """Describe the training data in words: MNIST, what is made from it, and the user's own pictures."""
-    mnist = "MNIST (55,000 training images; 5,000 more for validation)"
+def training_data(own: Digits, characters: Characters | None, count: int = 55_000) -> str:
+    """Describe the training data in words: so many of MNIST's images, what is made from them, and own pictures."""
+    mnist = f"MNIST ({count:,} training images; 5,000 more for validation)"
     if characters is not None:
         real = f", of which {REAL:.0%} show characters of Omniglot" if characters else ""
         mnist += f", segments of numbers made of them, and frames that show no digit{real}"
@@ -229,11 +235,16 @@ def own_pictures(arguments: argparse.Namespace, earlier: Path | None) -> Digits:
 
 
 def fit_all(
-    runs: list[Run], config: Config, folder: Path, parts: tuple[Digits, Tensor, Digits], with_board: bool
+    runs: list[Run],
+    config: Config,
+    folder: Path,
+    begun: Mapping[int, DigitNet],
+    parts: tuple[Digits, Tensor, Digits],
+    with_board: bool,
 ) -> None:
     """Train a run for each seed, and add it to the runs; plot its curves, and the first layer of its best epoch."""
     for seed in config.seeds:
-        run = setup(config, seed, folder / f"seed-{seed}", parts[0].images.device)
+        run = setup(config, seed, folder / f"seed-{seed}", parts[0].images.device, begun.get(seed))
         runs.append(run)
         log = {"log": plots.tensorboard(run.folder)} if with_board else {}
         fit(run, config.epochs, partial(next_epoch, run, *parts), **log)
@@ -255,14 +266,21 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     if folder is None:
         folder = new_folder(arguments.runs, asdict(config))
         torch.save((own.images, own.labels), folder / PICTURES)
+        if config.from_:
+            shutil.copyfile(config.from_, folder / START)
+    training = training.take(torch.arange(len(training), device=place)[: config.digits])
+    begun = start.load(folder / START) if config.from_ else start.NOTHING
     print(f"Training {architecture(config)} on {place.type} in {config.precision}; the run's folder is {folder}")
     print("Training errors are of augmented digits, validation errors of other digits, unchanged and augmented.")
+    if begun.networks:
+        error = validate(Ensemble(begun.networks.values()).to(place), test)[1]
+        print(f"{config.from_}: of MNIST's 10,000 test images, {error:.2%} are misread.")
     characters = omniglot.load(arguments.others) if config.generated else None
-    learned_from = training_data(own, characters)
+    learned_from = {"training_data": training_data(own, characters, len(training)), **begun.origin}
     training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
     runs: list[Run] = []
-    work = partial(fit_all, runs, config, folder, parts, arguments.tensorboard)
+    work = partial(fit_all, runs, config, folder, begun.networks, parts, arguments.tensorboard)
     status = until_interrupted(work, "training.train", folder)
     usable = [run for run in runs if run.best]
     trained = [run for run in usable if run.epochs == config.epochs] or usable  # the last may be interrupted

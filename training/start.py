@@ -1,0 +1,70 @@
+"""A model file that `training.train` wrote, to train its networks further."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor
+
+from app.inference.classifier import Classifier
+from training.errors import TrainingError
+from training.model import DigitNet, Layer, unfolded
+from training.quantize import Int8Layer
+
+
+class Start(NamedTuple):
+    """The networks of a model file, each with the seed that it was trained with.
+
+    Attributes
+    ----------
+    recipe : str
+        The command that repeats its training.
+    networks : dict of int to DigitNet
+        For each seed, the float network, without dropout.
+    origin : dict of str to str
+        What the metadata of a file that is made from it say of it: its SHA-256.
+    """
+
+    recipe: str
+    networks: dict[int, DigitNet]
+    origin: dict[str, str]
+
+
+NOTHING = Start("", {}, {})
+
+
+def load(file: Path) -> Start:
+    """Load a model file.
+
+    Raises
+    ------
+    ModelError
+        The file is missing or unreadable, or the service would not load it.
+    TrainingError
+        It was not written by `training.train`, or has other layers.
+    """
+    classifier = Classifier(file)
+    model, metadata = onnx.load(classifier.path), classifier.metadata
+    arrays = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
+    try:
+        seeds = [int(seed) for seed in metadata["seed"].split()]
+        networks = {
+            seed: unfolded(layers_of(arrays, number), metadata["activation"]) for number, seed in enumerate(seeds)
+        }
+        return Start(metadata["recipe"], networks, {"tuned_from_sha256": classifier.sha256})
+    except (KeyError, ValueError, IndexError, RuntimeError) as error:
+        raise TrainingError(f"{file} cannot be trained further: training.train did not write it.") from error
+
+
+def layers_of(arrays: Mapping[str, Tensor], number: int) -> list[Layer]:
+    """Return the layers of a network, by its number, from the arrays of a graph that `training.export` made."""
+    layers = list[Layer]()
+    while f"weight_{number}_{len(layers)}" in arrays:
+        i = f"{number}_{len(layers)}"
+        kind = Int8Layer if f"scale_{i}" in arrays else Layer
+        layer = kind(*(arrays[f"{name}_{i}"] for name in kind._fields))
+        layers.append(layer.as_floats() if isinstance(layer, Int8Layer) else layer)
+    return layers
