@@ -136,7 +136,8 @@ function isDrawing() {
 }
 
 function begin() {
-  remember();
+  if (current?.url) clear(); // a file that cannot be shown
+  else remember();
   strokes.push(stroke);
   sentAt = performance.now(); // most strokes are short, and are read once complete
 }
@@ -144,12 +145,12 @@ function begin() {
 sheet.onpointerdown = (event) => {
   const isOther = sheet.hasPointerCapture(pointer) || !event.isPrimary || event.button !== 0;
   const scrolls = current?.url && !isCropping && event.pointerType !== "mouse";
-  if (isOther || scrolls || !shownSize) return;
+  if (isOther || scrolls) return;
   event.preventDefault();
   pointer = event.pointerId;
   sheet.setPointerCapture(pointer);
   stroke = [point(event)];
-  corner = placeAt(event);
+  corner = current?.url && shownSize && placeAt(event);
   if (current?.url || boxAt(event) >= 0) return;
   begin();
   readSoon();
@@ -160,7 +161,7 @@ sheet.onpointermove = (event) => {
   const events = event.getCoalescedEvents?.() ?? [];
   stroke.push(...(events.length ? events : [event]).map(point));
   if (!isDrawing() && hasMoved(stroke)) {
-    if (current?.url) markUpTo(placeAt(event));
+    if (corner) markUpTo(placeAt(event));
     else begin();
   }
   if (isDrawing()) readSoon();
@@ -180,12 +181,12 @@ sheet.oncontextmenu = (event) => event.preventDefault(); // a long press may be 
 
 let isCropping = false; // whether a finger marks a part, too
 let part = null; // left, top, width and height in per cent of the picture
-let corner; // where the drag began
+let corner; // where a drag over a picture began
 
 function setCropping(isOn, marked = null) {
   if (element("part") === document.activeElement) element("crop").focus();
   isCropping = isOn;
-  element("crop").ariaPressed = String(isOn);
+  element("crop").ariaPressed = isOn;
   markPart(marked, isOn ? "Drag over what to read. Keys: arrows move, Shift+arrows size, Enter reads, Esc leaves." : "");
   if (marked) element("part").focus();
 }
@@ -217,7 +218,7 @@ function readPart() {
   const [left, top, width, height] = part.map((each, index) => Math.ceil((each / 100) * sides[index % 2]));
   const canvas = create("canvas", { width, height });
   canvas.getContext("2d").drawImage(image, -left, -top);
-  const blob = blobOf(canvas.toDataURL("image/webp", 0.95));
+  const blob = blobOf(canvas.toDataURL(current.blob.type, 0.95)); // or a PNG
   add([{ blob, name: `${current.name}, part`, url: URL.createObjectURL(blob) }]);
 }
 
@@ -301,7 +302,7 @@ function stopReading() {
 
 function showBusy() {
   const waits = current && isUnread(current);
-  element("answer").ariaBusy = String(Boolean(isDrawing() || reading || timer || waits));
+  element("answer").ariaBusy = Boolean(isDrawing() || reading || timer || waits);
 }
 
 function readSoon() {
@@ -384,7 +385,7 @@ function isDrawable({ type }, url) {
 function isMostlySure(page) {
   const lines = byLine(page);
   const unsure = lines.filter(({ confidence }) => confidence < SURE).length;
-  return !unsure || 2 * unsure < lines.length;
+  return 2 * unsure < (lines.length || 1);
 }
 
 // `busy` is called before each wait for an overloaded service.
@@ -511,7 +512,7 @@ function show(picture) {
     element("ask-key").hidden = error?.status !== 401;
     element("again").hidden = !(error && /^(0|429|5..)$/.test(error.status));
   }
-  for (const each of listed) each.row.button.ariaCurrent = String(each === current);
+  for (const each of listed) each.row.button.ariaCurrent = each === current;
   repaint();
   showBusy();
   showCode();
@@ -794,7 +795,7 @@ let explainTimer;
 function explainSoon() {
   clearTimeout(explainTimer);
   explaining.abort();
-  element("reading").ariaBusy = String(Boolean(chosen));
+  element("reading").ariaBusy = Boolean(chosen);
   if (!chosen) showExplanation();
   else if (element("reading").open) explainTimer = setTimeout(explain, explanations.has(chosen) ? 0 : EXPLAIN_MS);
 }

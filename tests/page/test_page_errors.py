@@ -114,6 +114,7 @@ def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
         expect(page.locator("#text")).to_have_text("3")
         expect(key).to_be_hidden()
         page.reload()
+        page.get_by_role("button", name="Draw").click()
         assert drawn(page, SEVEN) == "7"
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
         assert KEY not in page.locator("#code").text_content()

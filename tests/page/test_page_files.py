@@ -17,17 +17,17 @@ from support import A4, CELLS, MINUS, ONE, POINT, document, drawing, encode, let
 pytestmark = pytest.mark.slow
 
 
-def bring(page: Page, event: str, files: list[bytes] = (), **texts: str) -> None:
-    """Drop or paste PNGs, or what a picture that is dragged from another page brings instead, such as its address."""
+def bring(page: Page, event: str, files: list[bytes] = (), name: str = "three.png", **texts: str) -> None:
+    """Drop or paste files, or what a picture that is dragged from another page brings instead, such as its address."""
     page.evaluate(
-        """([event, files, texts]) => {
+        """([event, files, name, texts]) => {
             const data = new DataTransfer();
-            for (const bytes of files) data.items.add(new File([new Uint8Array(bytes)], "three.png"));
+            for (const bytes of files) data.items.add(new File([new Uint8Array(bytes)], name));
             for (const [type, text] of Object.entries(texts)) data.setData(`text/${type.replace("_", "-")}`, text);
             const options = {dataTransfer: data, clipboardData: data, bubbles: true, cancelable: true};
             document.body.dispatchEvent(new {drop: DragEvent, paste: ClipboardEvent}[event](event, options));
         }""",
-        [event, [list(file) for file in files], texts],
+        [event, [list(file) for file in files], name, texts],
     )
 
 
@@ -46,6 +46,28 @@ def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three)
             page.get_by_role("button", name="Draw").click()
             expect(page.locator("#picture")).to_be_hidden()
             assert drawn(page, SEVEN) == "7"
+
+
+@pytest.mark.parametrize(("kind", "options"), [("PDF", {}), ("TIFF", {"compression": "tiff_deflate"})])
+def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(browser, url, digits, kind, options):
+    scan = document([number(digits[[350, 120]]), number(digits[[250, 50, 0]])], kind, **options)
+    with opened(browser, url, viewport=PHONE) as page:
+        assert {".pdf", ".tif", ".tiff"} <= set(page.locator("#files").get_attribute("accept").split(","))
+        for event in ("drop", "paste"):
+            bring(page, event, [scan], name=f"{'a long name ' * 20}.{kind.lower()}")
+            expect(page.locator("#text")).to_have_text("72")
+            ratios = []
+            for place in ("Page 1 of 2", "Page 2 of 2"):
+                expect(page.locator("#sum")).to_have_text(place)
+                expect(page.locator("#picture")).to_be_visible()
+                size = page.locator("#picture").evaluate(
+                    "async i => (await i.decode(), [i.naturalWidth, i.naturalHeight])"
+                )
+                ratios.append(size[0] / size[1])
+                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                page.get_by_role("button", name="Next page").press("Enter")
+            assert ratios[0] < ratios[1]  # each shows its own picture
+            page.get_by_role("button", name="Draw").click()
 
 
 @pytest.fixture
