@@ -866,7 +866,7 @@ function showEvidence(explanation) {
   map.append(createSvg("image", { href: explanation.frame, width: 28, height: 28 }), ...squares(explanation.evidence));
 }
 
-// ---- The layers of the network, if the model file shows them. In a picture of maps, a pixel is between them.
+// ---- The layers of the network, if the model file shows them.
 
 function showLayers(layers) {
   if (chosen) element("inside").hidden = layers.length === 0;
@@ -1048,7 +1048,7 @@ async function drawn(svg) {
     const [width, height] = [image.naturalWidth, image.naturalHeight].map((side) => Math.ceil(side * scale));
     const canvas = create("canvas", { width, height });
     canvas.getContext("2d").drawImage(image, 0, 0, width, height);
-    return (await new Promise((resolve) => canvas.toBlob(resolve))) ?? svg;
+    return blobOf(canvas.toDataURL());
   } catch {
     return svg;
   } finally {
@@ -1082,12 +1082,12 @@ for (const type of ["dragover", "dragleave", "drop"]) {
   addEventListener(type, (event) => {
     event.preventDefault();
     document.body.classList.toggle("dropping", type === "dragover" || event.relatedTarget !== null);
+    const { files } = event.dataTransfer;
+    if (type !== "drop") return;
+    if (files.length) open(files);
+    else write("message", "This is not a file. Save the picture and choose it, or copy and paste it.");
   });
 }
-addEventListener("drop", ({ dataTransfer: { files } }) => {
-  if (files.length) open(files);
-  else write("message", "This is not a file. Save the picture and choose it, or copy and paste it.");
-});
 
 // ---- The list of pictures {blob, name, url, row}, each with its `answer` or `error` once it has been read.
 
