@@ -366,7 +366,7 @@ async function answerTo({ blob: picture, url }, signal, busy) {
   }
   const own = { route: "read", model: answer.model, form: form.selectedOptions[0].text };
   const timed = (page) => ({ ...own, ...page, milliseconds: performance.now() - started });
-  if (answer.pages) return timed({ ...answer, pages: pages.map(timed), text: pages.map(({ text }) => text).join("\f") });
+  if (answer.pages) return timed({ ...answer, pages: pages.map(timed) });
   const [page] = pages;
   if (form.value || !/^\d?$/.test(page.text)) return timed(page);
   const digit = await ask("predict?frame=true", picture, signal, busy);
@@ -1189,7 +1189,7 @@ function startOver() {
   remember();
   showList([]);
   choose(null);
-  write("message", "Nothing is left here. Undo brings it back.");
+  write("message", "Undo brings the pictures back.");
   element("undo").focus();
 }
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browsing import SEVEN, answered, choose, draw, drawn, opened, written
+from browsing import SEVEN, answered, choose, drawn, opened, written
 from support import MINUS, POINT, document, encode, number
 
 pytestmark = pytest.mark.slow
@@ -195,11 +195,12 @@ def test_another_form_reads_a_list_again(page, rows, three):
     assert [(row["format"], row["value"]) for row in found] == [("yes", "3"), ("yes", "42.50")]
 
 
-def test_the_request_that_is_shown_has_the_form(page):
+def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
     read_as(page, "a date, day first")
     expect(page.locator("#python")).to_contain_text("/read?format=date&date=dmy")
-    draw(page, SEVEN)
-    assert answered(page) == "7"
+    (tmp_path / "three.png").write_bytes(three)
+    choose(page, ("three.png", three))
+    assert answered(page) == "3"
     curl = page.locator("#curl").text_content()
-    done = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", curl], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["lines"][0]["format"] is False

@@ -333,7 +333,8 @@ def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(page, 
 
 def test_the_text_of_a_document_is_that_of_its_turned_pages(page, sheet, answer, document):
     pages = [{**page, **in_doubt(page)} for page in document["pages"][:2]]
-    turned = [pages[0], {**pages[1], "turn": 90, "text": "turned"}]
+    lines = [{**line, "text": "turned"} for line in pages[1]["lines"]]
+    turned = [pages[0], {**pages[1], "turn": 90, "lines": lines}]
     turn_with(page, {**document, "pages": pages}, {**document, "pages": turned})
     choose(page, ("scan.pdf", b"%PDF-"), ("page.png", encode(sheet)))
     expect(page.locator("#list b").first).to_contain_text("turned")
