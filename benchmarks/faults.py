@@ -71,7 +71,7 @@ Seen = Counter[str]
 def pictures(seed: int) -> list[Picture]:
     """Make small and large pictures, numbers, and bad files, each with its right answers."""
     networks, test = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL), held_out("test")
-    reads = {"digit": (networks.read_digit, networks.digit_model), "text": (networks.read_text, networks.lines.version)}
+    reads = {"digit": (networks.read_digit, networks.digit_model), "text": (networks.read_text, networks.text_model)}
     images = test.images[::500].numpy()
     photos = [opened(render("phone-photo", image, seed, index)) for index, image in enumerate(images[:12])]
     files = [png(Image.fromarray(image)) for image in images]
@@ -100,15 +100,16 @@ def large_gif() -> bytes:
 
 
 def others(model: Path) -> list[Path]:
-    """Make two other files of a model file: a valid network, which takes digits for each other, and half of it."""
+    """Make two other files of a model file: a valid network, whose answers are in reverse, and half of it."""
     network = onnx.load(model)
     graph = network.graph
+    answer = graph.output[0].name
     for node in graph.node:
-        node.output[:] = ["in order" if name == "probabilities" else name for name in node.output]
-    classes = graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    order = [0, 9, *range(1, 9), *range(10, classes)]
-    graph.initializer.append(helper.make_tensor("order", onnx.TensorProto.INT64, [classes], order))
-    graph.node.append(helper.make_node("Gather", ["in order", "order"], ["probabilities"], axis=-1))
+        node.output[:] = ["in order" if name == answer else name for name in node.output]
+    places = {"slice start": -1, "slice end": -(2**31), "slice axis": -1, "slice step": -1}
+    for name, place in places.items():
+        graph.initializer.append(helper.make_tensor(name, onnx.TensorProto.INT64, [1], [place]))
+    graph.node.append(helper.make_node("Slice", ["in order", *places], [answer]))
     data = network.SerializeToString()
     files = [model.with_name(f"{name}-{model.name}") for name in ("other", "half")]
     for file, size in zip(files, (len(data), len(data) // 2), strict=True):

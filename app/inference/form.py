@@ -122,7 +122,7 @@ class Form:
         return 1 / (1 + math.exp(-odds))
 
     def only(self, output: NDArray[np.float32], characters: str) -> NDArray[np.float32]:
-        """Count all characters but these and the gap as something else, in (T, C); it may not know all of them."""
+        """Count all characters but these and the gap as something else, in (T, C); unknown ones are ignored."""
         allowed = {BLANK, self.gap, self.other, *map(self.class_of, {*characters} & {*self.characters})}
         others = [symbol for symbol in range(self.classes) if symbol not in allowed]
         return moved(output, others, self.other)
