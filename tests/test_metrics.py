@@ -86,8 +86,9 @@ def test_each_metric_is_recorded(service, exported):
     names = [each.name for each in service.app_state["service"].metrics.registry.collect()]
     recorded = [name for (name, *_), value in exported.items() if value and not name.endswith("_created")]
     idle = {name for name in names if not any(each.startswith(name) for each in recorded)}
-    # Nothing waits now, no decoder was killed, and corrections are off.
-    assert idle == {"digits_queue_depth", "digits_decoders_killed", "digits_corrections"}
+    # Nothing waits now, no decoder was killed, corrections are off, and there are no keys.
+    off = {"digits_corrections", "digits_authenticated_requests"}
+    assert idle == {"digits_queue_depth", "digits_decoders_killed", *off}
 
 
 def test_without_the_folder_that_workers_share_each_shows_its_own_metrics_and_says_so_once(
