@@ -624,7 +624,7 @@ function showPage() {
   boxes.replaceChildren(...lines.map(({ box }) => boxAround(box)), ...lines.map(textBeside));
   if (!isPage()) return showChoices(shown?.lines ?? []);
   placeTexts();
-  lineLabels[current.line ?? 0].control.click();
+  (lineLabels[current.line] ?? lineLabels[0]).control.click();
 }
 
 function lineChoice(line, index) {
@@ -1117,7 +1117,7 @@ function readListed(pictures) {
   if (pictures.includes(current)) show(current);
   count();
   waiting = [...new Set([...waiting, ...pictures])];
-  while (atWork < Math.min(AT_ONCE, waiting.length)) work();
+  while (atWork < AT_ONCE && waiting.length) work();
 }
 
 async function work() {

@@ -144,6 +144,17 @@ def test_another_form_reads_again_what_was_not_edited(page, rows):
     assert [(row["value"], row["format"]) for row in saved(page)] == [("", ""), ("4285", "")]
 
 
+def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(page, sheet, rows):
+    choose(page, ("page.png", sheet))
+    assert answered(page) == "725"
+    page.locator("#lines label").last.click()
+    answer = page.evaluate("current.answer")
+    page.route("**/read*", lambda route: route.fulfill(json={**answer, "lines": answer["lines"][:2]}))
+    page.get_by_label("Read as").select_option(label="a decimal")
+    expect(page.locator("#lines label")).to_have_count(2)
+    expect(page.locator("#lines .chosen")).to_contain_text("725")
+
+
 def test_a_stored_correction_changes_the_answer_and_the_csv(page, rows, digits):
     page.route("**/health", lambda route: route.fulfill(json={"corrections": True}))
     page.route("**/corrections*", lambda route: route.fulfill(json={"stored": True}))

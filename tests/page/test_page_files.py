@@ -257,6 +257,18 @@ def test_each_further_picture_is_added_to_the_list(page, three, digits):
     expect(page.locator("#list b")).to_have_text(["1", "3"])
 
 
+def test_four_pictures_are_read_side_by_side_also_if_they_are_added_later(page, three):
+    held = []
+    page.route("**/read*", lambda route: held.append(route))
+    for name in "abcdef":
+        choose(page, (f"{name}.png", three))
+    assert until(lambda: page.evaluate("waiting.length") == 2 and len(held) == 4)
+    page.unroute("**/read*")
+    for route in held:
+        route.continue_()
+    expect(page.locator("#counts")).to_have_text("6 in all: 6 sure, 0 in doubt, 0 not read")
+
+
 SVG_SEVEN = '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
 
 
