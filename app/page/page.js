@@ -1028,8 +1028,8 @@ async function open(files) {
 function add(pictures) {
   remember();
   showList([...listed, ...pictures]);
-  choose(pictures[0]);
   readListed(pictures);
+  choose(pictures[0]);
 }
 
 async function pictureFrom(file) {
@@ -1136,6 +1136,7 @@ async function readOne(picture) {
   if (signal.aborted || !listed.includes(picture)) return;
   showRow(picture);
   count();
+  if (!listed.some(isUnread)) keepList();
   if (picture === current) show(picture);
 }
 
@@ -1155,7 +1156,6 @@ function count() {
   write("counts", settled < listed.length
     ? `${settled} of ${listed.length} read`
     : `${listed.length} in all: ${answers.length - unsure} sure, ${unsure} in doubt, ${failed} not read`);
-  if (settled === listed.length) keepList();
 }
 
 function listRow(picture) {
