@@ -1,10 +1,11 @@
 """Helpers for tests of the page: open it in a browser, draw on it, choose files, and wait for the answer."""
 
+import csv
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from io import BytesIO
+from io import BytesIO, StringIO
 
 import numpy as np
 from PIL import Image
@@ -99,6 +100,13 @@ def written(page: Page, text: str, *how, draw=draw) -> str:
 
 def choose(page: Page, *files: tuple[str, bytes], by: str = "Choose pictures") -> None:
     page.get_by_label(by).set_input_files([{"name": name, "mimeType": "", "buffer": data} for name, data in files])
+
+
+def saved(page: Page) -> list[dict[str, str]]:
+    """Save the list as CSV; return its rows."""
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    return list(csv.DictReader(StringIO(download.value.path().read_text())))
 
 
 def picture_of(source: str) -> np.ndarray:

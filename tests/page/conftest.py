@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from browsing import KEY, MAX_BYTES, opened
-from support import drawing, encode, serving
+from support import MINUS, POINT, drawing, encode, number, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 expect.set_options(timeout=20_000)  # more than the default of 5 s: the first picture starts the service's decoders
@@ -56,3 +58,18 @@ def page(browser, url) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def three(digits) -> bytes:
     return encode(drawing(digits[150]))
+
+
+@pytest.fixture(scope="session")
+def rows(digits) -> list[list[np.ndarray]]:
+    """The digits and marks of four lines: 725, 10, 42.50 and -35. The first and the third may be a phone number."""
+    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
+    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
+
+
+@pytest.fixture(scope="session")
+def sheet(rows) -> Image.Image:
+    """A page, higher than wide, with the four lines at its upper left."""
+    page = Image.new("L", (900, 1270), 255)
+    page.paste(number(*rows, scale=2), (100, 100))
+    return page

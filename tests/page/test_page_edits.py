@@ -1,31 +1,13 @@
 """Edits on the page: of a line, a cell or a digit, in their place; by hand, or with a stored correction."""
 
-import csv
-from io import StringIO
-
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browsing import SEVEN, answered, choose, drawn, shown_bar, written
-from support import MINUS, POINT, drawing, encode, number, until
+from browsing import SEVEN, answered, choose, drawn, saved, shown_bar, written
+from support import drawing, encode, number, until
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def rows(digits) -> list[list[np.ndarray]]:
-    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
-    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
-
-
-@pytest.fixture(scope="module")
-def sheet(rows) -> bytes:
-    """A page with four lines."""
-    page = Image.new("L", (900, 1270), 255)
-    page.paste(number(*rows, scale=2), (100, 100))
-    return encode(page)
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +18,6 @@ def grid(rows) -> bytes:
         for left, index in zip((60, 500), pair, strict=True):
             page.paste(number(rows[index]), (left, top))
     return encode(page)
-
-
-def saved(page: Page) -> list[dict[str, str]]:
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
-    return list(csv.DictReader(StringIO(download.value.path().read_text())))
 
 
 def texts_of(page: Page) -> list[tuple[str, str]]:
@@ -58,7 +34,7 @@ def edit(page: Page, text: str) -> None:
 
 
 def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, sheet):
-    choose(page, ("page.png", sheet))
+    choose(page, ("page.png", encode(sheet)))
     assert answered(page) == "725"
     before = saved(page)
     assert [row["text"] for row in before] == ["725", "10", "42.50", "-35"]
@@ -145,7 +121,7 @@ def test_another_form_reads_again_what_was_not_edited(page, rows):
 
 
 def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(page, sheet, rows):
-    choose(page, ("page.png", sheet))
+    choose(page, ("page.png", encode(sheet)))
     assert answered(page) == "725"
     page.locator("#lines label").last.click()
     answer = page.evaluate("current.answer")

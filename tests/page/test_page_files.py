@@ -1,8 +1,6 @@
 """Pictures on the page: chosen, dropped, pasted, listed, saved, and kept over a reload."""
 
-import csv
 import re
-from io import StringIO
 from operator import eq
 
 import numpy as np
@@ -11,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from app.cli.records import COLUMNS
-from browsing import PHONE, SEVEN, answered, choose, drawn, ink_of, opened, requests_of, shown_bar, written
+from browsing import PHONE, SEVEN, answered, choose, drawn, ink_of, opened, requests_of, saved, shown_bar, written
 from support import A4, CELLS, MINUS, ONE, POINT, document, drawing, encode, letter, number, pdf_of, shown, until
 
 pytestmark = pytest.mark.slow
@@ -156,13 +154,11 @@ def test_a_photo_of_one_digit_is_read_once(page, three):
 
 
 def test_the_list_can_be_saved(page, rows):
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
-    saved = list(csv.DictReader(StringIO(download.value.path().read_text())))
+    found = saved(page)
     columns = "file line text confidence legibility left top width height unsure model error page format value edited"
-    assert list(saved[0]) == columns.split()
-    assert all(map(eq, [*saved[0]][:-1], COLUMNS["text"]))  # as `digits read --csv`, which may have more
-    assert [(row["file"], row["line"], row["text"], row["unsure"]) for row in saved] == [
+    assert list(found[0]) == columns.split()
+    assert all(map(eq, [*found[0]][:-1], COLUMNS["text"]))  # as `digits read --csv`, which may have more
+    assert [(row["file"], row["line"], row["text"], row["unsure"]) for row in found] == [
         ('0, "0".png', "1", "0", ""),
         ("1.png", "1", "1", ""),
         ("amount.png", "1", "42.50", ""),
@@ -172,11 +168,11 @@ def test_the_list_can_be_saved(page, rows):
         ("letter.png", "", "", "yes"),
         ("text.txt", "", "", ""),
     ]
-    assert all(float(row["confidence"]) > 0.8 for row in saved[:3])  # below that, they would be unsure
-    assert all(float(row["legibility"]) > 0.9 for row in saved[:3])
-    assert all(int(row["height"]) > 50 for row in saved[:3])
-    assert float(saved[-2]["legibility"]) < 0.5
-    assert "not a picture" in saved[-1]["error"]
+    assert all(float(row["confidence"]) > 0.8 for row in found[:3])  # below that, they would be unsure
+    assert all(float(row["legibility"]) > 0.9 for row in found[:3])
+    assert all(int(row["height"]) > 50 for row in found[:3])
+    assert float(found[-2]["legibility"]) < 0.5
+    assert "not a picture" in found[-1]["error"]
 
 
 def test_no_text_of_the_saved_list_is_a_formula(page, digits):
@@ -184,10 +180,7 @@ def test_no_text_of_the_saved_list_is_a_formula(page, digits):
     readings = [number([MINUS, *digits[[150, 250]]]), number([MINUS, digits[150]], [MINUS, digits[250]]), letter("A")]
     choose(page, *zip(names, map(encode, readings), strict=True))
     expect(page.locator("#counts")).to_contain_text("3 in all")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
-    rows = csv.DictReader(StringIO(download.value.path().read_text()))
-    assert [(row["file"], row["text"]) for row in rows] == [
+    assert [(row["file"], row["text"]) for row in saved(page)] == [
         ("'=1+1.png", "-35"),
         ("''=1+1.png", "-3"),
         ("''=1+1.png", "-5"),
@@ -283,7 +276,7 @@ def test_an_svg_is_drawn_by_the_browser_and_read(page):
     expect(page.locator("#message")).to_contain_text("not a picture")
 
 
-def test_what_is_dropped_and_no_file_is_explained_and_changes_nothing(page):
+def test_a_drop_without_a_file_is_explained_and_changes_nothing(page):
     assert drawn(page, SEVEN) == "7"
     for texts in ({"uri_list": "https://example.com/3.png", "html": '<img src="3.png">'}, {"plain": "3"}):
         bring(page, "drop", **texts)

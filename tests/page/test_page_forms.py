@@ -1,37 +1,19 @@
 """Forms on the page: numbers are read as an amount, a date or another form; their values, and lines that lack it."""
 
-import csv
 import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browsing import SEVEN, answered, choose, drawn, opened, written
-from support import MINUS, POINT, document, encode, number
+from browsing import SEVEN, answered, choose, drawn, opened, saved, written
+from support import document, encode, number
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def rows(digits) -> list[list[np.ndarray]]:
-    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
-    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
-
-
-@pytest.fixture(scope="module")
-def sheet(rows) -> bytes:
-    """A page with four lines: 725, 10, 42.50 and -35. The first and the third may be a phone number."""
-    page = Image.new("L", (900, 1270), 255)
-    page.paste(number(*rows, scale=2), (100, 100))
-    return encode(page)
 
 
 def read_as(page: Page, form: str) -> None:
@@ -52,12 +34,6 @@ def asked(page: Page) -> Iterator[list[tuple[str | None, str | None]]]:
     page.on("request", note)
     yield forms
     page.remove_listener("request", note)
-
-
-def saved(page: Page, button) -> list[dict[str, str]]:
-    with page.expect_download() as download:
-        button.click()
-    return list(csv.DictReader(StringIO(download.value.path().read_text())))
 
 
 def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(page, rows, three):
@@ -122,7 +98,7 @@ def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page
 
 def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(browser, url, sheet):
     with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
-        choose(page, ("page.png", sheet))
+        choose(page, ("page.png", encode(sheet)))
         expect(page.locator("#sum")).to_have_text("4 lines, all sure")
         read_as(page, "a phone number")
         expect(page.locator("#sum")).to_have_text("2 of 4 lines in doubt")
@@ -134,7 +110,7 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(browse
         expect(notes.nth(2)).to_contain_text("→ 4250 · ")
         page.locator("#lines label").nth(2).click()
         expect(page.locator("#message")).to_contain_text("→ 4250 · ")
-        found = saved(page, page.locator("#save"))
+        found = saved(page)
         assert list(found[0])[-4:] == ["page", "format", "value", "edited"]
         assert [(row["text"], row["format"], row["value"]) for row in found] == [
             ("725", "yes", "725"),
@@ -149,17 +125,17 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(browse
 
 
 def test_the_rows_of_a_table_have_values(page, url, sheet):
-    answer = httpx2.post(f"{url}/read?frame=true&format=phone", content=sheet, timeout=60).json()
+    answer = httpx2.post(f"{url}/read?frame=true&format=phone", content=encode(sheet), timeout=60).json()
     answer["table"] = [["725", ""], ["", "10"], ["42.50", ""], ["", "-35"]]
     page.route("**/read*", lambda route: route.fulfill(json=answer))
     read_as(page, "a phone number")
-    choose(page, ("table.png", sheet))
+    choose(page, ("table.png", encode(sheet)))
     expect(page.locator("#lines tr")).to_have_count(4)
     last = page.locator("#lines td:last-child")
     expect(last.nth(1)).to_have_text("Not a phone number")
     expect(last.nth(2)).to_contain_text("→ 4250 · ")
     assert min(last.evaluate_all("cells => cells.map(cell => cell.firstChild.getBoundingClientRect().height)")) > 10
-    found = saved(page, page.locator("#save"))
+    found = saved(page)
     assert list(found[0])[-5:] == ["cell1", "cell2", "format", "value", "edited"]
     assert [row["value"] for row in found] == ["725", "", "4250", ""]
 
@@ -183,7 +159,7 @@ def test_another_form_reads_a_list_again(page, rows, three):
     expect(page.locator("#message")).to_have_text("Not a date, day first")
     read_as(page, "a phone number")
     expect(page.locator("#list li")).to_contain_text(["Not a phone number", "→ 4250"])
-    found = saved(page, page.locator("#save"))
+    found = saved(page)
     assert [(row["text"], row["format"], row["value"]) for row in found] == [("3", "no", ""), ("42.50", "yes", "4250")]
     page.route("**/read*", lambda route: None)
     read_as(page, "a decimal")
@@ -191,7 +167,7 @@ def test_another_form_reads_a_list_again(page, rows, three):
     page.unroute("**/read*")
     page.reload()
     expect(page.locator("#counts")).to_contain_text("2 in all")  # read again, since it was left unread
-    found = saved(page, page.locator("#save"))
+    found = saved(page)
     assert [(row["format"], row["value"]) for row in found] == [("yes", "3"), ("yes", "42.50")]
 
 

@@ -1,37 +1,21 @@
 """Pages on the page: a box and a text for each line, tables, documents, and what browsers cannot draw."""
 
-import csv
 import re
 from base64 import b64encode
-from io import BytesIO, StringIO
+from io import BytesIO
 
 import httpx2
-import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from browsing import PHONE, SEVEN, SURE, answered, choose, drawn, opened, requests_of, shown_bar
-from support import MINUS, POINT, encode, number
+from browsing import PHONE, SEVEN, SURE, answered, choose, drawn, opened, requests_of, saved, shown_bar
+from support import encode, number
 
 pytestmark = pytest.mark.slow
 
 LINES = ["725", "10", "42.50", "-35"]
 CELLS = [["725", "10"], ["42.50", ""], ["", "-35"]]
-
-
-@pytest.fixture(scope="module")
-def rows(digits) -> list[list[np.ndarray]]:
-    seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
-    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
-
-
-@pytest.fixture(scope="module")
-def sheet(rows) -> Image.Image:
-    """A page, higher than wide, with four lines at its upper left."""
-    page = Image.new("L", (900, 1270), 255)
-    page.paste(number(*rows, scale=2), (100, 100))
-    return page
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +51,6 @@ def answer_with(page: Page, answer: dict) -> None:
 
 def boxes_of(page: Page, selector: str) -> list[dict]:
     return page.locator(selector).evaluate_all("parts => parts.map(part => part.getBoundingClientRect().toJSON())")
-
-
-def saved(page: Page, button) -> list[dict[str, str]]:
-    with page.expect_download() as download:
-        button.click()
-    return list(csv.DictReader(StringIO(download.value.path().read_text())))
-
-
-def save_as_csv(page: Page) -> list[dict[str, str]]:
-    return saved(page, page.get_by_role("button", name="Save as CSV"))
 
 
 def copied(page: Page) -> str:
@@ -184,7 +158,7 @@ def test_an_unsure_line_is_marked_with_its_runner_up(page, sheet, answer):
     expect(page.locator("#boxes text").nth(1)).to_have_text("10 ?")
     page.locator("#lines label").nth(1).click()
     expect(page.locator("#message")).to_have_text(said)
-    assert [row["unsure"] for row in save_as_csv(page)] == ["", "yes", "", ""]
+    assert [row["unsure"] for row in saved(page)] == ["", "yes", "", ""]
 
 
 def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(browser, url, sheet, table):
@@ -197,7 +171,7 @@ def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(br
         page.locator("#lines td").nth(7).click()
         assert answered(page) == "-35"
         expect(page.locator("#boxes rect").nth(2)).to_have_class("chosen")
-        rows = save_as_csv(page)
+        rows = saved(page)
         assert [[row["cell1"], row["cell2"]] for row in rows] == CELLS
         assert [(row["file"], row["line"], row["text"]) for row in rows] == [
             ("'=table.png", "1", "725 10"),
@@ -209,7 +183,7 @@ def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(br
         choose(page, ("formulas.png", encode(sheet)))
         expect(page.locator("#lines td").first).to_contain_text("=1+1")
         assert copied(page) == "'=1+1\t-1,250.00\n'@a\t'-1-2\n3\t"
-        assert [row["cell2"] for row in save_as_csv(page)[3:]] == ["-1,250.00", "'-1-2", ""]
+        assert [row["cell2"] for row in saved(page)[3:]] == ["-1,250.00", "'-1-2", ""]
 
 
 def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document):
@@ -233,7 +207,7 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
         expect(page.get_by_role("img", name="scan.pdf")).to_be_visible()
         page.get_by_role("button", name="Previous page").click()
         expect(page.locator("#sum")).to_have_text("Page 3 of 3")
-        rows = save_as_csv(page)
+        rows = saved(page)
         texts = [*LINES, "725 10", "42.50", "-35", ""]
         assert [row["text"] for row in rows] == texts
         assert [row["page"] for row in rows] == list("11112223")
@@ -257,7 +231,7 @@ def test_a_document_whose_pages_are_sure_or_empty_is_read_once(page, document):
     page.get_by_role("button", name="Next page").click()
     expect(page.locator("#text")).to_have_text("?")
     expect(page.locator("#message")).to_have_text("No digit found")
-    assert [row["text"] for row in save_as_csv(page)] == [*LINES, "", ""]
+    assert [row["text"] for row in saved(page)] == [*LINES, "", ""]
 
 
 def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line(page, sheet, document):
@@ -275,7 +249,7 @@ def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line
         expect(rows.nth(row)).to_contain_text(said)
         assert rows.nth(row).locator("img").evaluate("image => image.naturalWidth") == 900
         assert rows.nth(row).bounding_box()["height"] < 130
-    assert [row["file"] for row in save_as_csv(page)] == [
+    assert [row["file"] for row in saved(page)] == [
         *["scan.pdf"] * 8,
         *["page.png"] * 4,
     ]
