@@ -25,7 +25,7 @@ import typer
 from app.inference.field import Field
 from app.inference.text import Text
 from app.preprocess.errors import PreprocessError
-from measuring import Served, header, held_out, on_one_core, own_or_written, row
+from measuring import Served, header, held_out, measure_written, on_one_core, row
 from training.alphabet import DIGITS, MARKS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from written_fields import Entry, write_folder
@@ -117,11 +117,7 @@ def main(
     def write(to: Path) -> None:
         write_folder(to, held_out(split), count, seed)
 
-    if save and not folder:
-        write(save)
-        return
-    with own_or_written(folder, write) as those:
-        measure(scans_of(those), ways)
+    measure_written(folder, save, write, lambda those: measure(scans_of(those), ways))
 
 
 if __name__ == "__main__":

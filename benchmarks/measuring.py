@@ -3,8 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -53,15 +52,18 @@ def on_one_core() -> None:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this program again
 
 
-@contextmanager
-def own_or_written(own: Path | None, write: Callable[[Path], None]) -> Iterator[Path]:
-    """Yield a folder of one's own pictures, or else one for as long as it is needed, to which pictures are written."""
+def measure_written(
+    own: Path | None, save: Path | None, write: Callable[[Path], None], measure: Callable[[Path], None]
+) -> None:
+    """Measure on a folder of one's own pictures, or else on written ones; or only save these in a folder."""
     if own:
-        yield own
-        return
-    with TemporaryDirectory() as name:
-        write(Path(name))
-        yield Path(name)
+        measure(own)
+    elif save:
+        write(save)
+    else:
+        with TemporaryDirectory() as name:
+            write(Path(name))
+            measure(Path(name))
 
 
 def held_out(split: str) -> Digits:

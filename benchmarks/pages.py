@@ -26,7 +26,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import numpy as np
 import typer
 
-from measuring import header, held_out, own_or_written, row
+from measuring import header, held_out, measure_written, row
 from peers import digits_in, read_by_each
 from training.pictures import labels_of
 from written_pages import Cells, write_folder
@@ -204,11 +204,7 @@ def main(
     def write(to: Path) -> None:
         write_folder(to, held_out(split), count, seed)
 
-    if save and not folder:
-        write(save)
-        return
-    with own_or_written(folder, write) as those:
-        measure(pages_of(those), names)
+    measure_written(folder, save, write, lambda those: measure(pages_of(those), names))
 
 
 if __name__ == "__main__":
