@@ -119,7 +119,7 @@ def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") 
 
 
 def facts(about: Mapping[str, Any]) -> str:
-    """Return the facts about a service, then those about each of its models, one per line; figures say of what."""
+    """Return the facts about a service, then about each of its models, one per line; each figure with its pictures."""
     groups = [{name: value for name, value in about.items() if name != "models"}]
     for name, model in about["models"].items():
         metadata = dict(model or {"version": "none"})

@@ -1,4 +1,4 @@
-"""Figures that training writes into the metadata of model files → the pictures of which they are."""
+"""Figures that training writes into the metadata of model files → the pictures that they were measured on."""
 
 MEASURED = {
     "digits": {
