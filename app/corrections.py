@@ -1,8 +1,9 @@
 """Corrections: pictures and their correct labels, in one folder.
 
-A correction is two files, named by the SHA-256 of the picture and by the page, except the first: the picture, and a
-JSON object with the page, its label and the service's answer. Each file is written atomically, the JSON last: a picture
-without it is not a correction. What a process leaves that is killed meanwhile is deleted later.
+A correction is two files, named by the SHA-256 of the picture and by the page, except
+the first: the picture, and a JSON object with the page, its label and the service's
+answer. Each file is written atomically, the JSON last: a picture without it is not a
+correction. What a process leaves that is killed meanwhile is deleted later.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from uuid import uuid4
 
 from pydantic_core import from_json
 
-from app.preprocess.formats import ENDINGS, format_of
+from app.picture.formats import ENDINGS, format_of
 
 RECORD = ".json"  # file extension of the JSON
 STEM = re.compile(r"[0-9a-f]{64}(?:-([1-9][0-9]*))?")  # of both names, with the page
@@ -28,8 +29,8 @@ UNFINISHED = re.compile(rf"\.{STEM.pattern}\.[a-z]+\.[0-9a-f]{{32}}")  # see `wr
 LEFTOVER_SECONDS = 600  # since the last change of a file: nobody still writes it
 MAX_RECORD_BYTES = 10_000
 NO_DIGIT = "none"  # the label of a picture without digits
-# A digit, a number as it is written, with newlines between lines, or NO_DIGIT. Which characters it may have depends on
-# the line network: see `require_readable`.
+# A digit, a number as it is written, with newlines between lines, or NO_DIGIT. Which
+# characters it may have depends on the line network: see `require_readable`.
 LABEL = r"^\S([\s\S]{0,198}\S)?$"
 OWNER = 0o600  # permissions of the files, unless the umask is set for sharing
 
@@ -39,49 +40,72 @@ class NotStored(Exception):
 
 
 class Corrections:
-    """A folder that corrections are added to, by several processes at once; used within one event loop.
+    """A folder that corrections are added to, by several processes at once; used within
+    one event loop.
 
     Parameters
     ----------
     folder : Path
         The folder. Deleting files in it removes the corrections.
     max_number : int
-        Maximum number of corrections. Processes that add one at the same time may exceed it by one each.
+        Maximum number of corrections. Processes that add one at the same time may
+        exceed it by one each.
     max_bytes : int
-        Maximum total size of the files in the folder, in bytes. It may be exceeded in the same way.
+        Maximum total size of the files in the folder, in bytes. It may be exceeded in
+        the same way.
     seconds : float
         Maximum time to store a correction.
     """
 
-    def __init__(self, folder: Path, max_number: int, max_bytes: int, seconds: float) -> None:
+    def __init__(
+        self, folder: Path, max_number: int, max_bytes: int, seconds: float
+    ) -> None:
         self.folder = folder
         self.max_number = max_number
         self.max_bytes = max_bytes
         self.seconds = seconds
-        self.storing = asyncio.Lock()  # corrections are stored one at a time: each scans the folder, in a thread
+        # Corrections are stored one at a time: each scans the folder, in a thread.
+        self.storing = asyncio.Lock()
 
-    async def add(self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1) -> bool:
-        """Store a correction in a thread; see `store`. Raises NotStored too if the folder does not answer in time."""
+    async def add(
+        self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1
+    ) -> bool:
+        """Store a correction in a thread; see `store`. Raises NotStored too if the
+        folder does not answer in time.
+        """
         try:
             async with asyncio.timeout(self.seconds):
                 await self.storing.acquire()
-                work = asyncio.ensure_future(asyncio.to_thread(self.store, picture, label, answer, page))
-                work.add_done_callback(lambda _: self.storing.release())  # not before: one thread may hang, no more
+                work = asyncio.ensure_future(
+                    asyncio.to_thread(self.store, picture, label, answer, page)
+                )
+                # Not before: one thread may hang, no more.
+                work.add_done_callback(lambda _: self.storing.release())
                 return await asyncio.shield(work)
         except TimeoutError as error:
-            raise NotStored("The folder of corrections does not answer: tell the operator.") from error
+            raise NotStored(
+                "The folder of corrections does not answer: tell the operator."
+            ) from error
 
-    def store(self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1) -> bool:
-        """Store a picture with the label of a page, replacing another label; return False if that is stored already.
+    def store(
+        self, picture: bytes, label: str, answer: Mapping[str, Any], page: int = 1
+    ) -> bool:
+        """Store a picture with the label of a page, replacing another label; return
+        False if that is stored already.
 
         Raises NotStored if the folder is full, or cannot be written.
         """
         format = format_of(picture)
         assert format  # since it was read
         stem = hashlib.sha256(picture).hexdigest() + (f"-{page}" if page > 1 else "")
-        file, record = self.folder / (stem + format.endings[0]), self.folder / (stem + RECORD)
+        file, record = (
+            self.folder / (stem + format.endings[0]),
+            self.folder / (stem + RECORD),
+        )
         time = datetime.now(UTC).isoformat(timespec="seconds")
-        content = json.dumps({"picture": file.name, "page": page, "label": label, "time": time, **answer}).encode()
+        content = json.dumps(
+            {"picture": file.name, "page": page, "label": label, "time": time, **answer}
+        ).encode()
         try:
             known = label_in(record) if is_file(file) else ""
             if known == label:
@@ -91,18 +115,26 @@ class Corrections:
                 write(file, picture)
             write(record, content)
         except OSError as error:
-            raise NotStored(f"The correction cannot be written ({error.strerror}): tell the operator.") from error
+            raise NotStored(
+                f"The correction cannot be written ({error.strerror}): tell the "
+                "operator."
+            ) from error
         return True
 
     def check_room(self, size: int) -> None:
-        """Raise NotStored if there is no room for another correction of this size, without what may be deleted."""
+        """Raise NotStored if there is no room for another correction of this size,
+        without what may be deleted.
+        """
         delete_leftovers(self.folder)
         sizes = sizes_in(self.folder)
         if (
             sum(name.endswith(RECORD) for name in sizes) >= self.max_number
             or sum(sizes.values()) + size > self.max_bytes
         ):
-            raise NotStored("The folder of corrections is full: the operator can export and then delete them.")
+            raise NotStored(
+                "The folder of corrections is full: the operator can export and then "
+                "delete them."
+            )
 
 
 class Correction(NamedTuple):
@@ -118,7 +150,9 @@ def corrections_in(folder: Path) -> Iterator[Correction]:
     for record in sorted(folder.glob(f"*{RECORD}")):
         if not (stem := STEM.fullmatch(record.stem)) or not (label := label_in(record)):
             continue
-        for picture in filter(is_file, [record.with_suffix(ending) for ending in ENDINGS]):
+        for picture in filter(
+            is_file, [record.with_suffix(ending) for ending in ENDINGS]
+        ):
             yield Correction(picture, int(stem[1] or 1), label)
 
 
@@ -136,7 +170,9 @@ def label_in(record: Path) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Return whether a path is a regular file: opening a pipe may take for ever, and a link may lead elsewhere."""
+    """Return whether a path is a regular file: opening a pipe may take for ever, and a
+    link may lead elsewhere.
+    """
     return path.is_file() and not path.is_symlink()
 
 
@@ -152,27 +188,37 @@ def sizes_in(folder: Path) -> dict[str, int]:
 
 def delete_leftovers(folder: Path) -> None:
     """Delete the files of processes that were killed while they stored a correction."""
-    names, latest = set(os.listdir(folder)), datetime.now(UTC).timestamp() - LEFTOVER_SECONDS
+    names, latest = (
+        set(os.listdir(folder)),
+        datetime.now(UTC).timestamp() - LEFTOVER_SECONDS,
+    )
     for path in [folder / name for name in names if is_leftover(name, names)]:
         with suppress(FileNotFoundError):  # another process may have deleted it
             is_old = path.stat().st_mtime < latest
-            if is_old and not path.with_suffix(RECORD).exists():  # which the list may lack if it was just replaced
+            # Which the list may lack if it was just replaced.
+            if is_old and not path.with_suffix(RECORD).exists():
                 path.unlink()
 
 
 def is_leftover(name: str, names: Collection[str]) -> bool:
-    """Return whether a file is unfinished, or a picture without its record, among the names in the folder."""
+    """Return whether a file is unfinished, or a picture without its record, among the
+    names in the folder.
+    """
     stem, ending = os.path.splitext(name)
     if stem + RECORD in names:
         return False
-    return bool(UNFINISHED.fullmatch(name) or (STEM.fullmatch(stem) and ending in ENDINGS))
+    return bool(
+        UNFINISHED.fullmatch(name) or (STEM.fullmatch(stem) and ending in ENDINGS)
+    )
 
 
 def write(path: Path, content: bytes) -> None:
     """Write a file atomically, even if the process or the machine stops."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with open(unfinished, "xb", opener=partial(os.open, mode=permissions())) as file:
+        with open(
+            unfinished, "xb", opener=partial(os.open, mode=permissions())
+        ) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -183,7 +229,13 @@ def write(path: Path, content: bytes) -> None:
 
 
 def permissions() -> int:
-    """Return the permissions of a new file: its owner's, and those of others whom the umask lets write too."""
+    """Return the permissions of a new file: its owner's, and those of others whom the
+    umask lets write too.
+    """
     umask = os.umask(0o077)  # there is no way to read it without setting it
     os.umask(umask)
-    return OWNER | (0o060 if not umask & 0o020 else 0) | (0o006 if not umask & 0o002 else 0)
+    return (
+        OWNER
+        | (0o060 if not umask & 0o020 else 0)
+        | (0o006 if not umask & 0o002 else 0)
+    )

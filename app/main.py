@@ -1,4 +1,6 @@
-"""create_app: settings → the FastAPI application, and `app` for `fastapi run` and `uvicorn app.main:app`."""
+"""create_app: settings → the FastAPI application, and `app` for `fastapi run` and
+`uvicorn app.main:app`.
+"""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
@@ -13,11 +15,11 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from app.inference.decoder import warm_up
-from app.inference.decoders import Decoders
-from app.inference.networks import Networks
-from app.inference.reader import Reader
 from app.metrics import Metrics
+from app.serving.decoder import warm_up
+from app.serving.decoders import Decoders
+from app.serving.networks import Networks
+from app.serving.reader import Reader
 from app.settings import Settings
 from app.web import corrections, course, docs, infer, open_inference, problems, routes
 from app.web.admission import Admission
@@ -32,7 +34,9 @@ PAGE = Path(__file__).parent / "page"
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
-    """Create the application and load its models; raise ModelError or InvalidKeys for a file that cannot be used."""
+    """Create the application and load its models; raise ModelError or InvalidKeys for a
+    file that cannot be used.
+    """
     settings = settings or Settings()
     networks = Networks.load(*settings.files, settings.second_opinion)
     if networks.pages:
@@ -42,18 +46,36 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[dict[str, Any]]:
-        limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
-        decoders = Decoders(networks.files, settings.decoders, *limits, on_kill=metrics.decoders_killed.inc)
+        limits = (
+            settings.max_pixels,
+            settings.decoder_memory_bytes,
+            settings.queue_seconds,
+        )
+        decoders = Decoders(
+            networks.files,
+            settings.decoders,
+            *limits,
+            on_kill=metrics.decoders_killed.inc,
+        )
         reader = Reader(networks, decoders)
         metrics.decoders.set(settings.decoders)
         admission = Admission(settings, metrics.queue_depth)
         folder = corrections.corrections_of(settings)
-        stopped_after = settings.drain_seconds + settings.shutdown_timeout_seconds + CLOSING_SECONDS
-        with draining.on_sigterm(settings.drain_seconds, stopped_after), closing(reader):
+        stopped_after = (
+            settings.drain_seconds + settings.shutdown_timeout_seconds + CLOSING_SECONDS
+        )
+        with (
+            draining.on_sigterm(settings.drain_seconds, stopped_after),
+            closing(reader),
+        ):
             await decoders.start()
             # In a thread, so that what FastAPI needs for its threads is loaded too.
             await run_in_threadpool(warm_up, networks.read_digit)
-            yield {"service": Service(settings, reader, metrics, draining, admission, folder)}
+            yield {
+                "service": Service(
+                    settings, reader, metrics, draining, admission, folder
+                )
+            }
 
     app = FastAPI(
         title="Digits",
@@ -62,8 +84,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,  # good names in generated clients
-        redirect_slashes=False,  # behind a proxy that terminates TLS, a redirect would send the key in clear text
+        # Good names in generated clients.
+        generate_unique_id_function=lambda route: route.name,
+        # Behind a proxy that terminates TLS, a redirect would send the key in clear
+        # text.
+        redirect_slashes=False,
     )
     app.state.models = networks.about
     app.state.has_opinion = networks.opinion is not None
@@ -78,12 +103,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(course.router)
     app.mount("/swagger", StaticFiles(directory=docs.SWAGGER))
     app.mount("/static", StaticFiles(directory=PAGE))
-    app.add_api_route("/", lambda: FileResponse(PAGE / "index.html"), methods=["GET", "HEAD"], include_in_schema=False)
+    app.add_api_route(
+        "/",
+        lambda: FileResponse(PAGE / "index.html"),
+        methods=["GET", "HEAD"],
+        include_in_schema=False,
+    )
     app.openapi = partial(docs.openapi, app)  # type: ignore[method-assign] # as in FastAPI's documentation
     problems.install(app)
     app.add_middleware(RequestMiddleware, metrics=metrics)
     app.add_middleware(LingeringMiddleware, seconds=settings.client_timeout_seconds)
-    if settings.cors_origins:  # outermost, so that pages from other origins can read refusals too
+    # Outermost, so that pages from other origins can read refusals too.
+    if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,

@@ -1,4 +1,6 @@
-"""Settings of the service, read from environment variables: DIGITS_ and the name in upper case."""
+"""Settings of the service, read from environment variables: DIGITS_ and the name in
+upper case.
+"""
 
 import os
 import re
@@ -10,20 +12,32 @@ from typing import Annotated, Literal
 from pydantic import DirectoryPath, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.preprocess.formats import MAX_PIXELS
+from app.picture.formats import MAX_PIXELS
 
 PREFIX = "DIGITS_"
 MAX_PROCESSES = 1024  # more is a typing error, and would take all memory of the machine
 HERE = Path(__file__).parent
 
 
+class InvalidKeys(Exception):
+    """The file has no keys, or not only keys; the message says why, without any of its
+    content.
+    """
+
+
 def usable_cores() -> int:
     """Return the number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 def shipped(name: str) -> Path:
-    """Return the path of a model file that comes with Digits: in the installed package, or in a clone."""
+    """Return the path of a model file that comes with Digits: in the installed package,
+    or in a clone.
+    """
     installed = HERE / name
     return installed if installed.exists() else HERE.parent / "models" / name
 
@@ -31,21 +45,40 @@ def shipped(name: str) -> Path:
 class Settings(BaseSettings):
     """The service's settings; docs/configuration.md repeats their descriptions."""
 
-    # An empty variable counts as unset. Errors leave the input out, since it may hold an API key.
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
+    # An empty variable counts as unset. Errors leave the input out, since it may hold
+    # an API key.
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, env_ignore_empty=True, hide_input_in_errors=True
+    )
 
-    model: Path = Field(default=shipped("digits.onnx"), description="Path of the model file that reads single digits.")
-    lines_model: Path = Field(default=shipped("lines.onnx"), description="Path of the model file that reads numbers.")
+    model: Path = Field(
+        default=shipped("digits.onnx"),
+        description="Path of the model file that reads single digits.",
+    )
+    lines_model: Path = Field(
+        default=shipped("lines.onnx"),
+        description="Path of the model file that reads numbers.",
+    )
     pages_model: Annotated[Path | None, NoDecode] = Field(
         default=shipped("pages.onnx"),
-        description="Path of the model file that finds the lines of a page, or `none`: then a picture is read as one "
+        description="Path of the model file that finds the lines of a page, or `none`: then "
+        "a picture is read as one "
         "line.",
     )
     second_opinion: bool = Field(
-        default=True, description="Whether the network for numbers is asked about doubtful digits too."
+        default=True,
+        description="Whether the network for numbers is asked about doubtful digits too.",
     )
-    host: str = Field(default="127.0.0.1", description="Address to listen on. 0.0.0.0 listens on all interfaces.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on. 0 picks a free one.")
+    host: str = Field(
+        default="127.0.0.1",
+        description="Address to listen on. 0.0.0.0 listens on all interfaces.",
+    )
+    port: int = Field(
+        default=8000,
+        ge=0,
+        le=65535,
+        description="Port to listen on. 0 picks a free one.",
+    )
     workers: int = Field(
         default_factory=lambda: os.environ.get("WEB_CONCURRENCY") or 1,
         validate_default=True,
@@ -54,50 +87,72 @@ class Settings(BaseSettings):
         description="Number of worker processes. Defaults to `WEB_CONCURRENCY`, else 1.",
     )
     api_keys: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="Comma-separated API keys. If any are set, reading pictures and `/metrics` require one."
+        default=(),
+        description="Comma-separated API keys. If any are set, reading pictures and "
+        "`/metrics` require one.",
     )
     api_keys_file: Path | None = Field(
         default=None,
-        description="Path of a file with further API keys, in lines `name: key`. It is read again when it changes.",
+        description="Path of a file with further API keys, in lines `name: key`. It is read "
+        "again when it changes.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Comma-separated origins whose pages may call the API. `*` allows all."
+        default=(),
+        description="Comma-separated origins whose pages may call the API. `*` allows all.",
     )
-    max_upload_bytes: int = Field(default=20_000_000, gt=0, description="Maximum size of a request body, in bytes.")
+    max_upload_bytes: int = Field(
+        default=20_000_000,
+        gt=0,
+        description="Maximum size of a request body, in bytes.",
+    )
     max_held_bytes: int = Field(
         default=50_000_000,
         gt=0,
-        description="Maximum total size of the request bodies in memory, in bytes, per worker.",
+        description="Maximum total size of the request bodies in memory, in bytes, per "
+        "worker.",
     )
     body_timeout_seconds: float = Field(
-        default=30, gt=0, description="Maximum time for a request body to arrive, in seconds."
+        default=30,
+        gt=0,
+        description="Maximum time for a request body to arrive, in seconds.",
     )
     client_timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="Maximum time to wait for a client, in seconds: to send its request headers, to finish a refused "
+        description="Maximum time to wait for a client, in seconds: to send its request "
+        "headers, to finish a refused "
         "body, or to read its response.",
     )
     max_pixels: int = Field(
-        default=MAX_PIXELS, gt=0, description="Maximum number of pixels (width × height) of a picture."
+        default=MAX_PIXELS,
+        gt=0,
+        description="Maximum number of pixels (width × height) of a picture.",
     )
     max_pages: int = Field(
-        default=20, gt=0, description="Maximum number of pages of a PDF or TIFF that one request reads."
+        default=20,
+        gt=0,
+        description="Maximum number of pages of a PDF or TIFF that one request reads.",
     )
     min_legibility: float = Field(
         default=0,
         ge=0,
         le=1,
-        description="Minimum legibility, except for `/read` and `/corrections`. Pictures below it get the error "
+        description="Minimum legibility, except for `/read` and `/corrections`. Pictures "
+        "below it get the error "
         "`not-a-digit`.",
     )
     corrections_dir: DirectoryPath | None = Field(
         default=None,
-        description="Folder for corrections. If it is set, `/corrections` stores pictures in it; it must exist.",
+        description="Folder for corrections. If it is set, `/corrections` stores pictures in "
+        "it; it must exist.",
     )
-    max_corrections: int = Field(default=10_000, gt=0, description="Maximum number of corrections in the folder.")
+    max_corrections: int = Field(
+        default=10_000, gt=0, description="Maximum number of corrections in the folder."
+    )
     max_corrections_bytes: int = Field(
-        default=1_000_000_000, gt=0, description="Maximum total size of the folder of corrections, in bytes."
+        default=1_000_000_000,
+        gt=0,
+        description="Maximum total size of the folder of corrections, in bytes.",
     )
     decoders: int = Field(
         default_factory=lambda: min(2, usable_cores()),
@@ -109,30 +164,36 @@ class Settings(BaseSettings):
         default=220_000_000,
         gt=0,
         le=10**12,
-        description="Maximum memory for one picture and its file in a decoder, in bytes. Linux only.",
+        description="Maximum memory for one picture and its file in a decoder, in bytes. "
+        "Linux only.",
     )
     queue_seconds: float = Field(
         default=5,
         gt=0,
-        description="Maximum time that a picture waits for its turn, in seconds. A request that would wait longer is "
+        description="Maximum time that a picture waits for its turn, in seconds. A request "
+        "that would wait longer is "
         "refused at once.",
     )
     drain_seconds: int = Field(
         default=1,
         ge=0,
-        description="Time after SIGTERM, in seconds, during which `/health` answers 503 and the service still listens.",
+        description="Time after SIGTERM, in seconds, during which `/health` answers 503 and "
+        "the service still listens.",
     )
     shutdown_timeout_seconds: int = Field(
         default=9,
         ge=0,
-        description="Maximum time for running requests to finish, in seconds, after Ctrl-C or `DIGITS_DRAIN_SECONDS`.",
+        description="Maximum time for running requests to finish, in seconds, after Ctrl-C "
+        "or `DIGITS_DRAIN_SECONDS`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="Lowest log level to write: `debug`, `info`, `warning` or `error`."
+        default="info",
+        description="Lowest log level to write: `debug`, `info`, `warning` or `error`.",
     )
     log_format: Literal["auto", "text", "json"] = Field(
         default="auto",
-        description="Format of log lines: `text`, `json`, or `auto`, which is text on a terminal and JSON elsewhere.",
+        description="Format of log lines: `text`, `json`, or `auto`, which is text on a "
+        "terminal and JSON elsewhere.",
     )
 
     @property
@@ -150,32 +211,52 @@ class Settings(BaseSettings):
     @classmethod
     def split(cls, value: object) -> object:
         """Split a comma-separated list."""
-        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        return (
+            [part.strip() for part in value.split(",") if part.strip()]
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("api_keys", mode="before")  # which runs before the one above
     @classmethod
     def check_keys(cls, value: object) -> object:
-        """Reject values that would leave the service open, or lock everyone out, by mistake."""
+        """Reject values that would leave the service open, or lock everyone out, by
+        mistake.
+        """
         if isinstance(value, str) and not (value.isascii() and value.strip(", ")):
-            raise ValueError("write one or more keys of ASCII characters, separated by commas")
+            raise ValueError(
+                "write one or more keys of ASCII characters, separated by commas"
+            )
         return value
 
     @field_validator("cors_origins")
     @classmethod
     def check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         """Reject what no browser sends as the origin of a page."""
-        if not all(origin in ("*", "null") or re.fullmatch(r"[a-z-]+://[^/]+", origin) for origin in origins):
+        if not all(
+            origin in ("*", "null") or re.fullmatch(r"[a-z-]+://[^/]+", origin)
+            for origin in origins
+        ):
             raise ValueError("write origins as https://example.org, without a path")
         return origins
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    """Return a warning, with the closest match, for each variable that has the prefix but is not a setting."""
+    """Return a warning, with the closest match, for each variable that has the prefix
+    but is not a setting.
+    """
     names = [name.upper() for name in Settings.model_fields]
-    has_keys = any(environment.get(f"{PREFIX}{name}") for name in ("API_KEYS", "API_KEYS_FILE"))
-    known = {*names, "URL"} | ({"API_KEY"} if has_keys else set())  # variables of clients
+    has_keys = any(
+        environment.get(f"{PREFIX}{name}") for name in ("API_KEYS", "API_KEYS_FILE")
+    )
+    # Variables of clients.
+    known = {*names, "URL"} | ({"API_KEY"} if has_keys else set())
     given = sorted(name for name in environment if name.upper().startswith(PREFIX))
-    return [unknown(name, names) for name in given if name.upper().removeprefix(PREFIX) not in known]
+    return [
+        unknown(name, names)
+        for name in given
+        if name.upper().removeprefix(PREFIX) not in known
+    ]
 
 
 def unknown(variable: str, names: Sequence[str]) -> str:

@@ -1,11 +1,13 @@
-"""Compare the service under load with others: throughput, latency, memory and start-up time.
+"""Compare the service under load with others: throughput, latency, memory and start-up
+time.
 
     make bench [ARGS="digits LitServe --runs 1"]
 
-starts each server in turn on one core and loads it from another with wrk, with an MNIST PNG, a 640×480 JPEG of a
-drawing and a phone photo, as multipart uploads. The others (`benchmarks/rivals`) run a network of the same size, in
-torch on one thread. They squash the picture to 28×28, where Digits finds the digit. Digits also answers a batch of 64
-PNGs, and explains one. Prints a table of medians. Needs wrk.
+starts each server in turn on one core and loads it from another with wrk, with an MNIST
+PNG, a 640×480 JPEG of a drawing and a phone photo, as multipart uploads. The others
+(`benchmarks/rivals`) run a network of the same size, in torch on one thread. They
+squash the picture to 28×28, where Digits finds the digit. Digits also answers a batch
+of 64 PNGs, and explains one. Prints a table of medians. Needs wrk.
 """
 
 import shutil
@@ -19,13 +21,28 @@ import typer
 from PIL import Image
 
 from measuring import header, row
-from servers import BIN, BOUNDARY, LOAD_CORE, PORT, SERVE, URL, form, memory, pictures, pinned, running
+from servers import (
+    BIN,
+    BOUNDARY,
+    LOAD_CORE,
+    PORT,
+    SERVE,
+    URL,
+    form,
+    memory,
+    pictures,
+    pinned,
+    running,
+)
 from training.paper import png
 from training.sample import digits
 
 CONNECTIONS = (1, 16)
 BATCH = 64
-UVICORN = f"PYTHON -m uvicorn --port {PORT} --http httptools --no-access-log --log-level error".split()
+UVICORN = (
+    f"PYTHON -m uvicorn --port {PORT} --http httptools --no-access-log --log-level "
+    "error"
+).split()
 SERVERS: dict[str, list[str]] = {
     "digits": SERVE,
     "no-op": [*UVICORN, "noop:app"],
@@ -45,7 +62,8 @@ function done(summary, latency)
 end
 """
 
-Load = tuple[float, float, float, float]  # requests per second, p50 and p99 in milliseconds, failed requests
+# Requests per second, p50 and p99 in milliseconds, failed requests.
+Load = tuple[float, float, float, float]
 
 
 def load(body: bytes, connections: int, seconds: int, path: str = "/predict") -> Load:
@@ -54,52 +72,105 @@ def load(body: bytes, connections: int, seconds: int, path: str = "/predict") ->
         file, script = Path(folder) / "body", Path(folder) / "post.lua"
         file.write_bytes(body)
         script.write_text(SCRIPT.format(boundary=BOUNDARY, body=file))
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(script), URL + path]
-        output = subprocess.run(pinned(LOAD_CORE) + command, capture_output=True, text=True, check=True).stdout
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}",
+            "--timeout",
+            "10",
+            "-s",
+            str(script),
+            URL + path,
+        ]
+        output = subprocess.run(
+            pinned(LOAD_CORE) + command, capture_output=True, text=True, check=True
+        ).stdout
     rate, p50, p99, failed = map(float, output.splitlines()[-1].split())
     return rate, p50, p99, failed
 
 
 def loads(name: str, seconds: int) -> dict[tuple[str, int], Load]:
-    """Load a server with each picture over each number of connections, and Digits with a batch and explanations."""
+    """Load a server with each picture over each number of connections, and Digits with
+    a batch and explanations.
+    """
     field = FIELDS.get(name, "file")
     found = {}
     for picture, data in pictures().items():
         load(form([data], field), 16, 1)  # to warm up
-        found |= {(picture, count): load(form([data], field), count, seconds) for count in CONNECTIONS}
+        found |= {
+            (picture, count): load(form([data], field), count, seconds)
+            for count in CONNECTIONS
+        }
     if name == "digits":
-        batch = [png(Image.fromarray(digit)) for digit in digits()[:: len(digits()) // BATCH][:BATCH]]
-        found[f"a batch of {BATCH} PNGs", 1] = load(form(batch, "files"), 1, seconds, "/predict/batch")
+        batch = [
+            png(Image.fromarray(digit))
+            for digit in digits()[:: len(digits()) // BATCH][:BATCH]
+        ]
+        found[f"a batch of {BATCH} PNGs", 1] = load(
+            form(batch, "files"), 1, seconds, "/predict/batch"
+        )
         found["28×28 PNG, explained", 1] = load(form(batch[:1]), 1, seconds, "/explain")
     return found
 
 
 def main(
-    servers: Annotated[list[str] | None, typer.Argument(help="Servers to measure (all).")] = None,
-    runs: Annotated[int, typer.Option(help="Number of times each server is started and measured.")] = 3,
-    seconds: Annotated[int, typer.Option(help="Duration of each load, in seconds.")] = 4,
-    peers: Annotated[Path, typer.Option(help="Virtual environment with litserve and bentoml.")] = BIN.parent / "peers",
+    servers: Annotated[
+        list[str] | None, typer.Argument(help="Servers to measure (all).")
+    ] = None,
+    runs: Annotated[
+        int, typer.Option(help="Number of times each server is started and measured.")
+    ] = 3,
+    seconds: Annotated[
+        int, typer.Option(help="Duration of each load, in seconds.")
+    ] = 4,
+    peers: Annotated[
+        Path, typer.Option(help="Virtual environment with litserve and bentoml.")
+    ] = BIN.parent / "peers",
 ) -> None:
     """Compare the service under load with others."""
     for tool in ("wrk", "taskset"):
         if not shutil.which(tool):
-            raise SystemExit(f"{tool} is needed: on Debian, apt-get install wrk util-linux")
+            raise SystemExit(
+                f"{tool} is needed: on Debian, apt-get install wrk util-linux"
+            )
     found: dict[tuple[str, int], dict[str, list[Load]]] = {}
     starts: dict[str, list[tuple[float, float]]] = {}
     for run in range(runs):
         for name in servers or SERVERS:
-            command = [str(peers / "bin" / "python") if word == "PYTHON" else word for word in SERVERS[name]]
+            command = [
+                str(peers / "bin" / "python") if word == "PYTHON" else word
+                for word in SERVERS[name]
+            ]
             with running(command, FIELDS.get(name, "file")) as (server, began):
                 for kind, measured in loads(name, seconds).items():
                     found.setdefault(kind, {}).setdefault(name, []).append(measured)
                 starts.setdefault(name, []).append((memory(server.pid), began))
             typer.echo(f"run {run + 1}: {name}", err=True)
-    header("load", "connections", "server", "requests/s (range)", "p50, ms", "p99, ms", "failed")
+    header(
+        "load",
+        "connections",
+        "server",
+        "requests/s (range)",
+        "p50, ms",
+        "p99, ms",
+        "failed",
+    )
     for (picture, connections), by_server in found.items():
         for name, measurements in by_server.items():
             rates, p50, p99, failed = zip(*measurements, strict=True)
             rate = f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})"
-            row([picture, connections, name, rate, f"{median(p50):.2f}", f"{median(p99):.2f}", int(sum(failed))])
+            row(
+                [
+                    picture,
+                    connections,
+                    name,
+                    rate,
+                    f"{median(p50):.2f}",
+                    f"{median(p99):.2f}",
+                    int(sum(failed)),
+                ]
+            )
     typer.echo()
     header("server", "MB", "s to start")
     for name, measured in starts.items():

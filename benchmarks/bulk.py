@@ -1,10 +1,12 @@
-"""Measure `digits bulk` on MNIST PNGs, against `digits predict` with a service of one worker.
+"""Measure `digits bulk` on MNIST PNGs, against `digits predict` with a service of one
+worker.
 
     python benchmarks/bulk.py [--n 20000 --rounds 2]
 
-First, one worker reads all files. Its rate is per second of CPU time, which other work on the machine does not affect.
-Then, in each round, `digits bulk` reads all files and `digits predict --csv` up to 10,000 of them, on all cores
-available to this process. Prints medians in pictures per second. Needs the extra `bulk`.
+First, one worker reads all files. Its rate is per second of CPU time, which other work
+on the machine does not affect. Then, in each round, `digits bulk` reads all files and
+`digits predict --csv` up to 10,000 of them, on all cores available to this process.
+Prints medians in pictures per second. Needs the extra `bulk`.
 """
 
 import asyncio
@@ -23,7 +25,7 @@ from app.bulk.destination import Destination
 from app.bulk.source import Files
 from app.bulk.storage import place_of
 from app.bulk.worker import Worker
-from app.inference.networks import Networks
+from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
 from servers import BIN, URL, running
 from training import data
@@ -57,8 +59,17 @@ def worker(pictures: Path, results: Path) -> float:
 
 
 def bulk(pictures: Path, results: Path, workers: int, n: int) -> tuple[float, float]:
-    """Run `digits bulk`; return its pictures per second from the first completed part on, and including start-up."""
-    command = [str(BIN / "digits"), "bulk", str(pictures), str(results), "--workers", str(workers)]
+    """Run `digits bulk`; return its pictures per second from the first completed part
+    on, and including start-up.
+    """
+    command = [
+        str(BIN / "digits"),
+        "bulk",
+        str(pictures),
+        str(results),
+        "--workers",
+        str(workers),
+    ]
     begin = time.perf_counter()
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         while not (first := list(results.glob("*.parquet"))) and process.poll() is None:
@@ -74,25 +85,38 @@ def predict(pictures: Path) -> float:
     with running(cores=",".join(map(str, os.sched_getaffinity(0)))):
         begin = time.perf_counter()
         command = [str(BIN / "digits"), "predict", str(pictures), "--csv", "--url", URL]
-        rows = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.count(b"\n") - 1
+        rows = (
+            subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.count(
+                b"\n"
+            )
+            - 1
+        )
         return rows / (time.perf_counter() - begin)
 
 
 def main(
     n: Annotated[int, typer.Option(min=PART, help="Number of pictures.")] = 100_000,
     rounds: Annotated[int, typer.Option(min=1, help="Number of measurements.")] = 3,
-    workers: Annotated[int, typer.Option(min=1, help="Workers of digits bulk.")] = usable_cores(),
+    workers: Annotated[
+        int, typer.Option(min=1, help="Workers of digits bulk.")
+    ] = usable_cores(),
 ) -> None:
     """Measure a worker, `digits bulk` and `digits predict`."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         write(folder / "pictures", n)
         rate = worker(folder / "pictures", folder / "results")
-        bulks = [bulk(folder / "pictures", folder / f"results-{turn}", workers, n) for turn in range(rounds)]
+        bulks = [
+            bulk(folder / "pictures", folder / f"results-{turn}", workers, n)
+            for turn in range(rounds)
+        ]
         single = median(predict(folder / "pictures" / "0000") for _ in range(rounds))
     reading, overall = map(median, zip(*bulks, strict=True))
     typer.echo(f"a worker, per second of CPU time: {rate:,.0f}")
-    typer.echo(f"digits bulk, {workers} workers: {reading:,.0f} after start-up, {overall:,.0f} including it")
+    typer.echo(
+        f"digits bulk, {workers} workers: {reading:,.0f} after start-up, "
+        f"{overall:,.0f} including it"
+    )
     typer.echo(f"digits predict: {single:,.0f}")
 
 

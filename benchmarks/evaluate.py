@@ -1,10 +1,12 @@
-"""Measure the served model files on MNIST's test images; print the results and write the model card.
+"""Measure the served model files on MNIST's test images; print the results and write
+the model card.
 
     make evaluate [ARGS="--model runs/…/digits.onnx"]
 
-Each of the 10,000 images is encoded as a PNG and takes the same path as an upload, through `app.preprocess` and
-`app.inference`, but not over HTTP. The line network reads lines that `training.line_ink` writes with test images.
-What the card says of the files' origin and training is in their metadata. The network for pages is not measured.
+Each of the 10,000 images is encoded as a PNG and takes the same path as an upload,
+through `app.picture` and `app.digit`, but not over HTTP. The line network reads
+lines that `training.line_ink` writes with test images. What the card says of the files'
+origin and training is in their metadata. The network for pages is not measured.
 """
 
 from collections import defaultdict
@@ -23,12 +25,13 @@ from PIL import Image
 from torch import Generator
 from tqdm import tqdm
 
-from app.inference.classifier import CLASSES, ModelError
-from app.inference.ctc import best_path, symbols_of
-from app.inference.figures import MEASURED
-from app.inference.forms import DIGITS
-from app.inference.lines import LineNetwork
-from app.inference.networks import Networks
+from app.digit.classifier import CLASSES
+from app.figures import MEASURED
+from app.network import ModelError
+from app.serving.networks import Networks
+from app.text.ctc import best_path, symbols_of
+from app.text.forms import DIGITS
+from app.text.line_network import LineNetwork
 from measuring import LinesModel, Model, percent
 from training import data
 from training.alphabet import CHARACTERS
@@ -39,8 +42,25 @@ from training.line_paper import batch_of, painted
 from training.lines import text_of
 from training.paper import png
 
-# Test images whose label is disputed by most of several human raters (cleanlab's mnist_mturk, Northcutt et al. 2021).
-DISPUTED = (947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729)
+# Test images whose label is disputed by most of several human raters (cleanlab's
+# mnist_mturk, Northcutt et al. 2021).
+DISPUTED = (
+    947,
+    1621,
+    1901,
+    2130,
+    2462,
+    2597,
+    2654,
+    3520,
+    3558,
+    5937,
+    6651,
+    6783,
+    8527,
+    9679,
+    9729,
+)
 LINES, LINES_SEED = 2_000, 10**7
 # What the metadata of a pretrained network say of its origin, in the card's words.
 ORIGIN = {
@@ -59,18 +79,35 @@ COLUMNS = 10  # of the plot of mistakes
 BINS = 15  # of equal width, for the calibration
 
 
-def report(labels: NDArray[np.int64], alone: NDArray[np.float32], both: NDArray[np.float32]) -> str:
-    """Format a Markdown table of what probabilities (N, 10) are worth: the dense network alone, and both together."""
+def report(
+    labels: NDArray[np.int64], alone: NDArray[np.float32], both: NDArray[np.float32]
+) -> str:
+    """Format a Markdown table of what probabilities (N, 10) are worth: the dense
+    network alone, and both together.
+    """
     rows = [*zip(facts(labels, alone), facts(labels, both), strict=True)]
-    return table([("", "digits.onnx alone", "with lines.onnx"), *((*first, second) for first, (_, second) in rows)])
+    return table(
+        [
+            ("", "digits.onnx alone", "with lines.onnx"),
+            *((*first, second) for first, (_, second) in rows),
+        ]
+    )
 
 
-def facts(labels: NDArray[np.int64], probabilities: NDArray[np.float32]) -> Iterator[tuple[str, str]]:
+def facts(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32]
+) -> Iterator[tuple[str, str]]:
     """Yield the names and values of what is measured."""
     wrong = probabilities.argmax(axis=1) != labels
     yield "Test error", percent(int(wrong.sum()), len(labels))
-    yield "Errors on images whose label is not disputed", f"{len(np.setdiff1d(np.flatnonzero(wrong), DISPUTED))}"
-    yield "Calibration (ECE)", f"{calibration_error(calibration(probabilities.max(axis=1), ~wrong)):.2%}"
+    yield (
+        "Errors on images whose label is not disputed",
+        f"{len(np.setdiff1d(np.flatnonzero(wrong), DISPUTED))}",
+    )
+    yield (
+        "Calibration (ECE)",
+        f"{calibration_error(calibration(probabilities.max(axis=1), ~wrong)):.2%}",
+    )
     for digit in range(CLASSES):
         some = wrong[labels == digit]
         yield f"Error on {digit}", f"{some.mean():.2%} ({some.sum()} of {len(some):,})"
@@ -82,32 +119,57 @@ def table(rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def calibration(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the number of answers, their mean confidence and accuracy in the bins that have any: (3, bins)."""
+def calibration(
+    confidence: NDArray[np.float32], right: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the number of answers, their mean confidence and accuracy in the bins that
+    have any: (3, bins).
+    """
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     counts = np.bincount(place, minlength=BINS)
-    sums = np.stack([np.bincount(place, values, BINS) for values in (confidence, right)])
+    sums = np.stack(
+        [np.bincount(place, values, BINS) for values in (confidence, right)]
+    )
     return np.stack([counts, *(sums / counts.clip(1))])[:, counts > 0]
 
 
 def calibration_error(bins: NDArray[np.float64]) -> float:
-    """Return the expected calibration error: the mean distance between confidence and accuracy (Guo et al. 2017)."""
+    """Return the expected calibration error: the mean distance between confidence and
+    accuracy (Guo et al. 2017).
+    """
     counts, confidence, accuracy = bins
     return float(counts @ np.abs(accuracy - confidence) / counts.sum())
 
 
 def origin_report(metadata: Mapping[str, str]) -> str:
     """Format where a pretrained network comes from as a Markdown table."""
-    return table([("", ""), *((title, metadata[name]) for name, title in ORIGIN.items() if name in metadata)])
+    return table(
+        [
+            ("", ""),
+            *(
+                (title, metadata[name])
+                for name, title in ORIGIN.items()
+                if name in metadata
+            ),
+        ]
+    )
 
 
 def line_report(network: LineNetwork, digits: Digits, count: int = LINES) -> str:
-    """Format how many lines, written with digits and painted, the line network does not read exactly."""
-    lines, generator = ink_lines(digits, [], count, LINES_SEED), Generator().manual_seed(LINES_SEED)
+    """Format how many lines, written with digits and painted, the line network does not
+    read exactly.
+    """
+    lines, generator = (
+        ink_lines(digits, [], count, LINES_SEED),
+        Generator().manual_seed(LINES_SEED),
+    )
     wrong = 0
     for line in tqdm(lines, unit="line", disable=None):
         written = "".join(CHARACTERS[symbol - 1] for symbol in text_of(line))
-        wrong += line_text(network, strip_of(line, network.form.height, generator)) != written
+        wrong += (
+            line_text(network, strip_of(line, network.form.height, generator))
+            != written
+        )
     return percent(wrong, count)
 
 
@@ -132,7 +194,9 @@ def plot(axes: Axes, path: Path, **settings: object) -> None:
     axes.figure.savefig(path, dpi=120)
 
 
-def plot_confusion(labels: NDArray[np.int64], read: NDArray[np.int64], path: Path) -> None:
+def plot_confusion(
+    labels: NDArray[np.int64], read: NDArray[np.int64], path: Path
+) -> None:
     """Plot the confusion matrix; only mistakes are coloured."""
     counts = np.zeros((CLASSES, CLASSES), np.int64)
     np.add.at(counts, (labels, read), 1)
@@ -140,24 +204,60 @@ def plot_confusion(labels: NDArray[np.int64], read: NDArray[np.int64], path: Pat
     axes = Figure(figsize=(5, 4.5), layout="constrained").subplots()
     axes.imshow(mistakes, cmap="Oranges")
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if mistakes[row, column] > 0.6 * mistakes.max() > 0 else "black"
-        axes.text(column, row, str(count or ""), ha="center", va="center", fontsize=8, color=colour)
-    plot(axes, path, xlabel="predicted", ylabel="true", xticks=range(CLASSES), yticks=range(CLASSES))
+        colour = (
+            "white" if mistakes[row, column] > 0.6 * mistakes.max() > 0 else "black"
+        )
+        axes.text(
+            column,
+            row,
+            str(count or ""),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
+    plot(
+        axes,
+        path,
+        xlabel="predicted",
+        ylabel="true",
+        xticks=range(CLASSES),
+        yticks=range(CLASSES),
+    )
 
 
-def plot_calibration(confidence: NDArray[np.float32], right: NDArray[np.bool_], path: Path) -> None:
-    """Plot accuracy over confidence, with the number of answers; on the diagonal, it is perfectly calibrated."""
+def plot_calibration(
+    confidence: NDArray[np.float32], right: NDArray[np.bool_], path: Path
+) -> None:
+    """Plot accuracy over confidence, with the number of answers; on the diagonal, it is
+    perfectly calibrated.
+    """
     axes = Figure(figsize=(4.5, 4.5), layout="constrained").subplots()
     axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
     counts, means, shares = calibration(confidence, right)
     axes.plot(means, shares, marker="o")
     for count, mean, share in zip(counts, means, shares, strict=True):
-        axes.annotate(f"{count:,.0f}", (mean, share), xytext=(4, -10), textcoords="offset points", fontsize=7)
+        axes.annotate(
+            f"{count:,.0f}",
+            (mean, share),
+            xytext=(4, -10),
+            textcoords="offset points",
+            fontsize=7,
+        )
     axes.grid(alpha=0.3)
-    plot(axes, path, xlabel="confidence", ylabel="share that is right", xlim=(0, 1.05), ylim=(-0.02, 1.05))
+    plot(
+        axes,
+        path,
+        xlabel="confidence",
+        ylabel="share that is right",
+        xlim=(0, 1.05),
+        ylim=(-0.02, 1.05),
+    )
 
 
-def plot_mistakes(frames: list[NDArray[np.float32]], titles: list[str], path: Path) -> None:
+def plot_mistakes(
+    frames: list[NDArray[np.float32]], titles: list[str], path: Path
+) -> None:
     """Plot a grid of frames (28, 28) with titles."""
     rows = max(1, -(-len(frames) // COLUMNS))
     figure = Figure(figsize=(COLUMNS * 0.9, rows * 1.1), layout="constrained")
@@ -172,12 +272,22 @@ def plot_mistakes(frames: list[NDArray[np.float32]], titles: list[str], path: Pa
 def main(
     model: Model = MODEL,
     lines_model: LinesModel = LINES_MODEL,
-    root: Annotated[Path | None, typer.Option("--data", help="A copy of MNIST (MNIST_ROOT, else data/).")] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option("--data", help="A copy of MNIST (MNIST_ROOT, else data/)."),
+    ] = None,
 ) -> None:
-    """Measure the model files; write the model card, README.md, and its plots beside the dense network."""
+    """Measure the model files; write the model card, README.md, and its plots beside
+    the dense network.
+    """
     card, folder = model.parent / "README.md", model.parent
-    if card.exists() and not card.read_text(encoding="utf-8", errors="replace").startswith("# Model card"):
-        raise SystemExit(f"{card} is not a model card: move the model into a folder of its own, for its card.")
+    if card.exists() and not card.read_text(
+        encoding="utf-8", errors="replace"
+    ).startswith("# Model card"):
+        raise SystemExit(
+            f"{card} is not a model card: move the model into a folder of its own, "
+            "for its card."
+        )
     try:
         networks = Networks.load(model, lines_model, PAGES_MODEL)
         test = data.load(root, train=False)
@@ -188,28 +298,47 @@ def main(
         [each.read_digit(file) for file in tqdm(files, unit="image", disable=None)]
         for each in (networks.alone, networks)
     )
-    labels, probabilities = test.labels.numpy(), np.stack([reading.probabilities for reading in readings])
+    labels, probabilities = (
+        test.labels.numpy(),
+        np.stack([reading.probabilities for reading in readings]),
+    )
     read, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = sorted(np.flatnonzero(read != labels), key=lambda index: -confidence[index])
     plot_confusion(labels, read, folder / "confusion.png")
     plot_calibration(confidence, read == labels, folder / "calibration.png")
     titles = [f"{labels[index]} as {read[index]}" for index in wrong]
-    plot_mistakes([readings[index].frame for index in wrong], titles, folder / "mistakes.png")
-    digits_report = report(labels, np.stack([reading.probabilities for reading in alone]), probabilities)
+    plot_mistakes(
+        [readings[index].frame for index in wrong], titles, folder / "mistakes.png"
+    )
+    digits_report = report(
+        labels, np.stack([reading.probabilities for reading in alone]), probabilities
+    )
     asked = sum(reading.has_second_opinion for reading in readings)
     lines_report = line_report(networks.lines, test)
-    card.write_text(card_text(networks, digits_report, asked / len(files), lines_report), encoding="utf-8")
-    typer.echo(f"{digits_report}\n\nLines read wrong: {lines_report}.\n\nWrote the model card to {card}.")
+    card.write_text(
+        card_text(networks, digits_report, asked / len(files), lines_report),
+        encoding="utf-8",
+    )
+    typer.echo(
+        f"{digits_report}\n\nLines read wrong: {lines_report}.\n\nWrote the model "
+        f"card to {card}."
+    )
 
 
-def card_text(networks: Networks, digits_report: str, asked: float, lines_report: str) -> str:
+def card_text(
+    networks: Networks, digits_report: str, asked: float, lines_report: str
+) -> str:
     """Fill in the template of the model card."""
     classifier, network, pages = networks.digits, networks.lines, networks.pages
     values = {
         **classifier.about,
         **{f"lines_{name}": value for name, value in network.about.items()},
         **{f"pages_{name}": value for name, value in pages.about.items()},
-        **{f"{model}_{name}_of": of for model, figures in MEASURED.items() for name, of in figures.items()},
+        **{
+            f"{model}_{name}_of": of
+            for model, figures in MEASURED.items()
+            for name, of in figures.items()
+        },
         "onnxruntime": version("onnxruntime"),
         "torch": version("torch"),
         "report": digits_report,
@@ -218,9 +347,13 @@ def card_text(networks: Networks, digits_report: str, asked: float, lines_report
         "origin": origin_report(network.metadata),
         "pages_origin": origin_report(pages.metadata),
         "lines_report": lines_report,
-        "options": "--pictures DIR" if "pictures_sha256" in network.metadata else "--output models/lines.onnx",
+        "options": "--pictures DIR"
+        if "pictures_sha256" in network.metadata
+        else "--output models/lines.onnx",
     }
-    template = Template(Path(__file__).with_name("model_card.md").read_text(encoding="utf-8"))
+    template = Template(
+        Path(__file__).with_name("model_card.md").read_text(encoding="utf-8")
+    )
     return template.substitute(defaultdict(lambda: "not recorded", values))
 
 

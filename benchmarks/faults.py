@@ -1,10 +1,12 @@
-"""Break a running service and a running `digits bulk`, under load, and check that nothing goes wrong.
+"""Break a running service and a running `digits bulk`, under load, and check that
+nothing goes wrong.
 
     make faults [ARGS="--kills 20 --suspensions 5 --replacements 5 --seed 0"]
 
-Clients send pictures to a service of two workers, and `digits bulk` reads folder after folder. Meanwhile, processes of
-both are killed, or suspended for longer than a picture may take; the model files are overwritten in place, with another
-network or half a file, and restored. Exits with 1 if
+Clients send pictures to a service of two workers, and `digits bulk` reads folder after
+folder. Meanwhile, processes of both are killed, or suspended for longer than a picture
+may take; the model files are overwritten in place, with another network or half a file,
+and restored. Exits with 1 if
 
 - an answer or a row is not what the same code reads undisturbed, with the first model files,
 - a picture is not answered within a minute, although it is sent again after 503 or a lost connection,
@@ -42,8 +44,8 @@ from onnx import helper
 from PIL import Image
 
 from app.bulk.rows import cells_of
-from app.inference.networks import Networks
-from app.preprocess.errors import TooComplex, attempt
+from app.picture.errors import TooComplex, attempt
+from app.serving.networks import Networks
 from measuring import header, held_out, row
 from servers import BIN, SERVE, URL, running
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
@@ -52,44 +54,89 @@ from training.scenes import number, render
 from training.sheets import jpeg, opened
 
 ROUTES = {"digit": "/predict", "text": "/read"}
-# Whose processes, known by the name of their folder for temporary files, and which of them: "" stands for all.
-KILLED = ("serve", "decoder"), ("serve", "worker"), ("bulk", "decoder"), ("bulk", "worker"), ("bulk", "main")
-SUSPENDED = ("serve", "decoder", 4), ("serve", "", 8), ("bulk", "decoder", 4), ("bulk", "", 8)  # seconds
+# Whose processes, known by the name of their folder for temporary files, and which of
+# them: "" stands for all.
+KILLED = (
+    ("serve", "decoder"),
+    ("serve", "worker"),
+    ("bulk", "decoder"),
+    ("bulk", "worker"),
+    ("bulk", "main"),
+)
+# Seconds.
+SUSPENDED = (
+    ("serve", "decoder", 4),
+    ("serve", "", 8),
+    ("bulk", "decoder", 4),
+    ("bulk", "", 8),
+)
 REPLACED_SECONDS = 8
-PROCESS_PAUSE, MODEL_PAUSE, REQUEST_PAUSE = 3, 8, 0.1  # mean seconds before faults, and before requests
+# Mean seconds before faults, and before requests.
+PROCESS_PAUSE, MODEL_PAUSE, REQUEST_PAUSE = 3, 8, 0.1
 CLIENTS, COPIES = 4, 8  # of each picture in a folder
-PATIENCE, RUN_SECONDS, RUNS = 60, 300, 30  # at most: seconds until an answer or a process, seconds and number of runs
-FINE = {"answers right", "answers 503, sent again", "connections lost, sent again", "rows right"} | {
-    f"runs of digits bulk with exit status {status}" for status in (0, 1, -signal.SIGKILL)
+# At most: seconds until an answer or a process, seconds and number of runs.
+PATIENCE, RUN_SECONDS, RUNS = 60, 300, 30
+FINE = {
+    "answers right",
+    "answers 503, sent again",
+    "connections lost, sent again",
+    "rows right",
+} | {
+    f"runs of digits bulk with exit status {status}"
+    for status in (0, 1, -signal.SIGKILL)
 }
 
-Answer = tuple[str, str]  # what is read, or why nothing is; and the version of the model
+# What is read, or why nothing is; and the version of the model.
+Answer = tuple[str, str]
 Picture = tuple[bytes, dict[str, Answer]]  # a file, and the right answer of each route
 Seen = Counter[str]
 
 
 def pictures(seed: int) -> list[Picture]:
-    """Make small and large pictures, numbers, and bad files, each with its right answers."""
+    """Make small and large pictures, numbers, and bad files, each with its right
+    answers.
+    """
     networks, test = Networks.load(MODEL, LINES_MODEL, PAGES_MODEL), held_out("test")
-    reads = {"digit": (networks.read_digit, networks.digit_model), "text": (networks.read_text, networks.text_model)}
+    reads = {
+        "digit": (networks.read_digit, networks.digit_model),
+        "text": (networks.read_text, networks.text_model),
+    }
     images = test.images[::500].numpy()
-    photos = [opened(render("phone-photo", image, seed, index)) for index, image in enumerate(images[:12])]
+    photos = [
+        opened(render("phone-photo", image, seed, index))
+        for index, image in enumerate(images[:12])
+    ]
     files = [png(Image.fromarray(image)) for image in images]
-    files += [jpeg(photo.resize((1440, 1080))) for photo in photos] + [png(photo) for photo in photos]
-    files += [png(photo.resize((1800, 1350))) for photo in photos[:2]]  # so large that they are decoded alone
-    files += [number(scene, test, seed, index)[0] for scene in ("spaced", "photo", "on-lines") for index in range(8)]
+    files += [jpeg(photo.resize((1440, 1080))) for photo in photos] + [
+        png(photo) for photo in photos
+    ]
+    # So large that they are decoded alone.
+    files += [png(photo.resize((1800, 1350))) for photo in photos[:2]]
+    files += [
+        number(scene, test, seed, index)[0]
+        for scene in ("spaced", "photo", "on-lines")
+        for index in range(8)
+    ]
     files += [b"text", files[0][:100]]
 
     def answers(file: bytes | TooComplex) -> dict[str, Answer]:
-        return {kind: answer_in(cells_of(attempt(read, file), model), kind) for kind, (read, model) in reads.items()}
+        return {
+            kind: answer_in(cells_of(attempt(read, file), model), kind)
+            for kind, (read, model) in reads.items()
+        }
 
-    return [*((file, answers(file)) for file in files), (large_gif(), answers(TooComplex()))]
+    return [
+        *((file, answers(file)) for file in files),
+        (large_gif(), answers(TooComplex())),
+    ]
 
 
 def answer_in(cells: dict[str, Any], kind: str) -> Answer:
     """Return what a row of results, or an answer of the service, says."""
     error = cells.get("error")
-    return f"refused as {error['type'].removeprefix('/problems/')}" if error else str(cells[kind]), cells["model"]
+    return f"refused as {error['type'].removeprefix('/problems/')}" if error else str(
+        cells[kind]
+    ), cells["model"]
 
 
 def large_gif() -> bytes:
@@ -100,15 +147,26 @@ def large_gif() -> bytes:
 
 
 def others(model: Path) -> list[Path]:
-    """Make two other files of a model file: a valid network, whose answers are in reverse, and half of it."""
+    """Make two other files of a model file: a valid network, whose answers are in
+    reverse, and half of it.
+    """
     network = onnx.load(model)
     graph = network.graph
     answer = graph.output[0].name
     for node in graph.node:
-        node.output[:] = ["in order" if name == answer else name for name in node.output]
-    places = {"slice start": -1, "slice end": -(2**31), "slice axis": -1, "slice step": -1}
+        node.output[:] = [
+            "in order" if name == answer else name for name in node.output
+        ]
+    places = {
+        "slice start": -1,
+        "slice end": -(2**31),
+        "slice axis": -1,
+        "slice step": -1,
+    }
     for name, place in places.items():
-        graph.initializer.append(helper.make_tensor(name, onnx.TensorProto.INT64, [1], [place]))
+        graph.initializer.append(
+            helper.make_tensor(name, onnx.TensorProto.INT64, [1], [place])
+        )
     graph.node.append(helper.make_node("Slice", ["in order", *places], [answer]))
     data = network.SerializeToString()
     files = [model.with_name(f"{name}-{model.name}") for name in ("other", "half")]
@@ -122,7 +180,9 @@ def processes(folder: Path, role: str = "") -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
-            is_ours = f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes()
+            is_ours = (
+                f"TMPDIR={folder}\0".encode() in (process / "environ").read_bytes()
+            )
             if is_ours and role in ("", role_of(process)):
                 found.append(int(process.name))
     return sorted(found)
@@ -130,7 +190,9 @@ def processes(folder: Path, role: str = "") -> list[int]:
 
 def role_of(process: Path) -> str:
     """Return the role of a process, by its command line and its parent's."""
-    parent = Path("/proc", *re.findall(r"PPid:\t(\d+)", (process / "status").read_text()))
+    parent = Path(
+        "/proc", *re.findall(r"PPid:\t(\d+)", (process / "status").read_text())
+    )
     command, above = ((each / "cmdline").read_bytes() for each in (process, parent))
     if b"forkserver" in command and b"forkserver" in above:
         return "decoder"
@@ -173,7 +235,9 @@ def suspend(folder: Path, role: str, seconds: float, dice: random.Random) -> boo
 
 
 def replace(model: Path, other: Path, dice: random.Random) -> bool:
-    """Overwrite a model file in place, as `cp` does, and restore it; return whether a job was running."""
+    """Overwrite a model file in place, as `cp` does, and restore it; return whether a
+    job was running.
+    """
     first, pids = model.read_bytes(), chosen(model.parent / "bulk", "decoder", dice)
     shutil.copyfile(other, model)
     time.sleep(REPLACED_SECONDS)
@@ -181,13 +245,18 @@ def replace(model: Path, other: Path, dice: random.Random) -> bool:
     return bool(pids)
 
 
-def inflict(faults: list[partial[bool]], pause: float, over: Event, dice: random.Random) -> Seen:
+def inflict(
+    faults: list[partial[bool]], pause: float, over: Event, dice: random.Random
+) -> Seen:
     """Inflict faults in random order, until all is over."""
     seen = Seen()
     for fault in dice.sample(faults, len(faults)):
         if over.wait(dice.expovariate(1 / pause)):
             break
-        typer.echo(" ".join([time.strftime("%X"), fault.func.__name__, *map(str, fault.args)]), err=True)
+        typer.echo(
+            " ".join([time.strftime("%X"), fault.func.__name__, *map(str, fault.args)]),
+            err=True,
+        )
         seen["faults without a process"] += not fault(dice)
     return seen
 
@@ -227,7 +296,9 @@ def compared(things: str, found: Answer, right: Answer) -> Seen:
     return Seen([f"{things} {'right' if found == right else verdict}"])
 
 
-def read_folders(folder: Path, sent: list[Picture], turns: Iterable[int], over: Event) -> Seen:
+def read_folders(
+    folder: Path, sent: list[Picture], turns: Iterable[int], over: Event
+) -> Seen:
     """Let `digits bulk` read folder after folder, with the same results."""
     seen, paths = Seen(), set[str]()
     for turn in turns:
@@ -237,7 +308,9 @@ def read_folders(folder: Path, sent: list[Picture], turns: Iterable[int], over: 
             paths.add(str(path))
         for kind in ROUTES:
             seen += completed(folder, kind)
-            seen["rows lost"] += len(paths - {each["path"] for each in rows(folder / kind)})
+            seen["rows lost"] += len(
+                paths - {each["path"] for each in rows(folder / kind)}
+            )
         if over.is_set():
             break
     return seen
@@ -245,12 +318,29 @@ def read_folders(folder: Path, sent: list[Picture], turns: Iterable[int], over: 
 
 def completed(folder: Path, kind: str) -> Seen:
     """Run `digits bulk` again and again, until its exit status is 0."""
-    seen, options = Seen(), ["--workers", "2", "--rows-per-file", "80", *(["--read"] if kind == "text" else [])]
-    command = [str(BIN / "digits"), "bulk", str(folder / "pictures"), str(folder / kind), *options]
+    seen, options = (
+        Seen(),
+        [
+            "--workers",
+            "2",
+            "--rows-per-file",
+            "80",
+            *(["--read"] if kind == "text" else []),
+        ],
+    )
+    command = [
+        str(BIN / "digits"),
+        "bulk",
+        str(folder / "pictures"),
+        str(folder / kind),
+        *options,
+    ]
     environment = {**os.environ, "TMPDIR": str(folder / "bulk")}
     for _ in range(RUNS):
         try:
-            status = subprocess.run(command, env=environment, timeout=RUN_SECONDS).returncode
+            status = subprocess.run(
+                command, env=environment, timeout=RUN_SECONDS
+            ).returncode
         except subprocess.TimeoutExpired as error:
             status = f"none after {error.timeout} s"
         seen[f"runs of digits bulk with exit status {status}"] += 1
@@ -261,7 +351,11 @@ def completed(folder: Path, kind: str) -> Seen:
 
 def rows(results: Path) -> list[dict[str, Any]]:
     """Load the rows of `digits bulk`."""
-    return ds.dataset(results).to_table(columns=["path", *ROUTES, "model", "error"]).to_pylist()
+    return (
+        ds.dataset(results)
+        .to_table(columns=["path", *ROUTES, "model", "error"])
+        .to_pylist()
+    )
 
 
 def compared_rows(folder: Path, sent: list[Picture]) -> Seen:
@@ -279,29 +373,56 @@ def compared_rows(folder: Path, sent: list[Picture]) -> Seen:
 def left(folder: Path) -> Seen:
     """Count the processes that are left after 20 s, and temporary files."""
     end = time.monotonic() + 20
-    while (pids := processes(folder / "serve") + processes(folder / "bulk")) and time.monotonic() < end:
+    while (
+        pids := processes(folder / "serve") + processes(folder / "bulk")
+    ) and time.monotonic() < end:
         time.sleep(0.1)
-    files = [path for pattern in ("serve/*", "bulk/*", "digit/.*", "text/.*") for path in folder.glob(pattern)]
-    ours = [path for path in files if not path.name.startswith("pymp-")]  # Python's own, of processes that were killed
+    files = [
+        path
+        for pattern in ("serve/*", "bulk/*", "digit/.*", "text/.*")
+        for path in folder.glob(pattern)
+    ]
+    # Python's own, of processes that were killed.
+    ours = [path for path in files if not path.name.startswith("pymp-")]
     return Seen({"processes left": len(pids), "temporary files left": len(ours)})
 
 
-def watch(folder: Path, kills: int, suspensions: int, replacements: int, seed: int) -> Seen:
+def watch(
+    folder: Path, kills: int, suspensions: int, replacements: int, seed: int
+) -> Seen:
     """Inflict faults on a service and a job while both read; count what is seen."""
-    sent, over, *dice = pictures(seed), Event(), *(random.Random(seed + n) for n in range(2 + CLIENTS))  # noqa: S311
-    models = [Path(shutil.copy(model, folder)) for model in (MODEL, LINES_MODEL, PAGES_MODEL)]
+    sent, over, *dice = (
+        pictures(seed),
+        Event(),
+        *(random.Random(seed + n) for n in range(2 + CLIENTS)),
+    )
+    models = [
+        Path(shutil.copy(model, folder)) for model in (MODEL, LINES_MODEL, PAGES_MODEL)
+    ]
     for name in ("serve", "bulk"):
         (folder / name).mkdir()
     names = "DIGITS_MODEL", "DIGITS_LINES_MODEL", "DIGITS_PAGES_MODEL"
-    os.environ |= dict(zip(names, map(str, models), strict=True)) | {"TMPDIR": f"{folder}/serve"}
-    killed, suspended = islice(cycle(KILLED), kills), islice(cycle(SUSPENDED), suspensions)
-    replaced = islice(cycle([(model, other) for model in models for other in others(model)]), replacements)
+    os.environ |= dict(zip(names, map(str, models), strict=True)) | {
+        "TMPDIR": f"{folder}/serve"
+    }
+    killed, suspended = (
+        islice(cycle(KILLED), kills),
+        islice(cycle(SUSPENDED), suspensions),
+    )
+    replaced = islice(
+        cycle([(model, other) for model in models for other in others(model)]),
+        replacements,
+    )
     changes = [partial(replace, *files) for files in replaced]
     faults = [partial(kill, folder / whose, *which) for whose, *which in killed]
     faults += [partial(suspend, folder / whose, *which) for whose, *which in suspended]
     cores = ",".join(map(str, os.sched_getaffinity(0)))
-    with running([*SERVE, "--workers", "2"], cores=cores) as (server, _), ThreadPoolExecutor(CLIENTS + 4) as pool:
-        seen = read_folders(folder, sent, [0], over)  # undisturbed, so that the results are those of the first models
+    with (
+        running([*SERVE, "--workers", "2"], cores=cores) as (server, _),
+        ThreadPoolExecutor(CLIENTS + 4) as pool,
+    ):
+        # Undisturbed, so that the results are those of the first models.
+        seen = read_folders(folder, sent, [0], over)
         work = [pool.submit(ask, sent, over, each) for each in dice[2:]]
         work.append(pool.submit(read_folders, folder, COPIES * sent, count(1), over))
         inflicting = [pool.submit(inflict, faults, PROCESS_PAUSE, over, dice[0])]
@@ -319,17 +440,27 @@ def watch(folder: Path, kills: int, suspensions: int, replacements: int, seed: i
 
 def main(
     kills: Annotated[int, typer.Option(min=0, help="Processes to kill.")] = 20,
-    suspensions: Annotated[int, typer.Option(min=0, help="Suspensions of processes.")] = 5,
-    replacements: Annotated[int, typer.Option(min=0, help="Replacements of model files.")] = 5,
-    seed: Annotated[int, typer.Option(help="Random seed for the pictures and the faults.")] = 0,
+    suspensions: Annotated[
+        int, typer.Option(min=0, help="Suspensions of processes.")
+    ] = 5,
+    replacements: Annotated[
+        int, typer.Option(min=0, help="Replacements of model files.")
+    ] = 5,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for the pictures and the faults.")
+    ] = 0,
 ) -> None:
-    """Break a running service and a running `digits bulk`, and check that nothing goes wrong."""
+    """Break a running service and a running `digits bulk`, and check that nothing goes
+    wrong.
+    """
     if sys.platform != "linux":
         raise SystemExit("This needs Linux, whose /proc lists the processes.")
     with TemporaryDirectory(prefix="faults-") as name:
         seen = watch(Path(name), kills, suspensions, replacements, seed)
     header("what", "times")
-    for what, times in sorted(seen.items(), key=lambda each: (each[0] not in FINE, each)):
+    for what, times in sorted(
+        seen.items(), key=lambda each: (each[0] not in FINE, each)
+    ):
         row([what, f"{times:,}"])
     wrong = sum(times for what, times in seen.items() if what not in FINE)
     typer.echo(f"{wrong:,} things went wrong.")

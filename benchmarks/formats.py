@@ -1,16 +1,18 @@
-"""Measure how well written fields are read, amounts, dates and times, with their format and without.
+"""Measure how well written fields are read, amounts, dates and times, with their format
+and without.
 
     make formats [ARGS="--count 20 --only without"]
     make formats ARGS="--folder DIR"
     make formats ARGS="--save DIR"
 
-The fields of `written_fields` are written with MNIST's test digits; `--save` only writes them, to a folder. A DIR of
-your own holds `images/` and `labels.csv`, with the columns filename, kind, label, value, format and date: the text as
-written, the value that it stands for, and how the field is asked for. `value` is a plain decimal number, an ISO date or
-a time such as 09:05; `date` is dmy, mdy or ymd, or empty.
+The fields of `written_fields` are written with MNIST's test digits; `--save` only
+writes them, to a folder. A DIR of your own holds `images/` and `labels.csv`, with the
+columns filename, kind, label, value, format and date: the text as written, the value
+that it stands for, and how the field is asked for. `value` is a plain decimal number,
+an ISO date or a time such as 09:05; `date` is dmy, mdy or ymd, or empty.
 
-Without a format, digits and marks may stand in a field, as by default; in negative amounts, also parentheses.
-Everything runs on one core. Needs the extra `training`.
+Without a format, digits and marks may stand in a field, as by default; in negative
+amounts, also parentheses. Everything runs on one core. Needs the extra `training`.
 """
 
 import csv
@@ -22,9 +24,9 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 import typer
 
-from app.inference.field import Field
-from app.inference.text import Text
-from app.preprocess.errors import PreprocessError
+from app.picture.errors import PreprocessError
+from app.text.field import Field
+from app.text.text import Text
 from measuring import Served, header, held_out, measure_written, on_one_core, row
 from training.alphabet import DIGITS, MARKS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
@@ -59,14 +61,18 @@ def scans_of(folder: Path) -> list[Scan]:
         for each in csv.DictReader(file):
             field = Field(format=each["format"], date=each["date"] or None)
             entry = Entry(each["label"], each["value"], field)
-            scans.append(Scan(folder / "images" / each["filename"], each["kind"], entry))
+            scans.append(
+                Scan(folder / "images" / each["filename"], each["kind"], entry)
+            )
     return scans
 
 
 def text_of(networks: Served, scan: Scan, way: str) -> Text:
     """Read a field with its format, or without."""
     without = Field(characters=DIGITS + MARKS + SIGNS.get(scan.kind, ""))
-    return networks.read_text(scan.file.read_bytes(), field=scan.entry.field if way == "with" else without)
+    return networks.read_text(
+        scan.file.read_bytes(), field=scan.entry.field if way == "with" else without
+    )
 
 
 def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
@@ -80,35 +86,73 @@ def answer_of(networks: Served, scan: Scan, way: str) -> Answer:
     return Answer(text.text, text.value, text.confidence, milliseconds)
 
 
-def report(kind: str, way: str, scans: Sequence[Scan], answers: Sequence[Answer]) -> None:
+def report(
+    kind: str, way: str, scans: Sequence[Scan], answers: Sequence[Answer]
+) -> None:
     """Print a row of the table."""
     both = list(zip(scans, answers, strict=True))
     rights = [answer.text == scan.entry.text for scan, answer in both]
     values = [answer.value == scan.entry.value for scan, answer in both]
-    unmarked = sum(answer.confidence >= SURE for answer, right in zip(answers, rights, strict=True) if not right)
+    unmarked = sum(
+        answer.confidence >= SURE
+        for answer, right in zip(answers, rights, strict=True)
+        if not right
+    )
     milliseconds = np.median([answer.milliseconds for answer in answers])
     value = f"{100 * np.mean(values):.1f}" if way == "with" else ""
-    row([kind, len(scans), way, f"{100 * np.mean(rights):.1f}", value, unmarked, f"{milliseconds:.1f}"])
+    row(
+        [
+            kind,
+            len(scans),
+            way,
+            f"{100 * np.mean(rights):.1f}",
+            value,
+            unmarked,
+            f"{milliseconds:.1f}",
+        ]
+    )
 
 
 def measure(scans: Sequence[Scan], ways: Sequence[str]) -> None:
     """Read all fields; print a row for each kind, and for all, and each way."""
     networks = Served.load(MODEL, LINES_MODEL, PAGES_MODEL)
-    answers = {way: {scan: answer_of(networks, scan, way) for scan in scans} for way in ways}
-    header("fields", "n", "format", "as written, %", "right value, %", f"wrong at {SURE} or more", "processor, ms")
-    kinds = {kind: [scan for scan in scans if scan.kind == kind] for kind in dict.fromkeys(scan.kind for scan in scans)}
+    answers = {
+        way: {scan: answer_of(networks, scan, way) for scan in scans} for way in ways
+    }
+    header(
+        "fields",
+        "n",
+        "format",
+        "as written, %",
+        "right value, %",
+        f"wrong at {SURE} or more",
+        "processor, ms",
+    )
+    kinds = {
+        kind: [scan for scan in scans if scan.kind == kind]
+        for kind in dict.fromkeys(scan.kind for scan in scans)
+    }
     for kind, those in (kinds | {"all": list(scans)}).items():
         for way in ways:
             report(kind, way, those, [answers[way][scan] for scan in those])
 
 
 def main(
-    folder: Annotated[Path | None, typer.Option(help="Read this folder instead of written fields.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Read this folder instead of written fields.")
+    ] = None,
     split: Annotated[str, typer.Option(help="validation or test")] = "test",
     count: Annotated[int, typer.Option(min=1, help="Fields of each kind.")] = 100,
-    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the fields.")] = 0,
-    only: Annotated[Literal["with", "without"] | None, typer.Option(help="Read only with or without format.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Only write the pictures, to this folder.")] = None,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for choosing and rendering the fields.")
+    ] = 0,
+    only: Annotated[
+        Literal["with", "without"] | None,
+        typer.Option(help="Read only with or without format."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Only write the pictures, to this folder.")
+    ] = None,
 ) -> None:
     """Measure fields with their format and without."""
     on_one_core()

@@ -1,4 +1,6 @@
-"""What the benchmarks of accuracy share: the served networks, confidence intervals, and rows of Markdown tables."""
+"""What the benchmarks of accuracy share: the served networks, confidence intervals, and
+rows of Markdown tables.
+"""
 
 import math
 import os
@@ -10,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from app.inference.networks import Networks
-from app.inference.reading import Reading
-from app.preprocess.errors import PreprocessError
+from app.digit.reading import Reading
+from app.picture.errors import PreprocessError
+from app.serving.networks import Networks
 from training import data
 from training.data import Digits
 
@@ -45,7 +47,9 @@ class Served(Networks):
 
 
 def on_one_core() -> None:
-    """Start this program again on one core: NumPy and ONNX Runtime choose their threads when they start."""
+    """Start this program again on one core: NumPy and ONNX Runtime choose their threads
+    when they start.
+    """
     cores = os.sched_getaffinity(0)
     if len(cores) > 1:
         os.sched_setaffinity(0, {max(cores)})
@@ -53,9 +57,14 @@ def on_one_core() -> None:
 
 
 def measure_written(
-    own: Path | None, save: Path | None, write: Callable[[Path], None], measure: Callable[[Path], None]
+    own: Path | None,
+    save: Path | None,
+    write: Callable[[Path], None],
+    measure: Callable[[Path], None],
 ) -> None:
-    """Measure on a folder of one's own pictures, or else on written ones; or only save these in a folder."""
+    """Measure on a folder of one's own pictures, or else on written ones; or only save
+    these in a folder.
+    """
     if own:
         measure(own)
     elif save:
@@ -68,11 +77,17 @@ def measure_written(
 
 def held_out(split: str) -> Digits:
     """Load MNIST's test images, or the validation images."""
-    return data.load(train=False) if split == "test" else data.split(data.load(train=True))[1]
+    return (
+        data.load(train=False)
+        if split == "test"
+        else data.split(data.load(train=True))[1]
+    )
 
 
 def wilson_interval(count: int, n: int) -> tuple[float, float]:
-    """Compute the 95 % confidence interval of a share, given `count` among `n` (Wilson 1927)."""
+    """Compute the 95 % confidence interval of a share, given `count` among `n` (Wilson
+    1927).
+    """
     z = 1.96
     centre = (count + z**2 / 2) / (n + z**2)
     half = z / (n + z**2) * math.sqrt(count * (n - count) / n + z**2 / 4)
@@ -82,7 +97,10 @@ def wilson_interval(count: int, n: int) -> tuple[float, float]:
 def percent(count: int, n: int) -> str:
     """Format a share in percent with its interval."""
     low, high = wilson_interval(count, n)
-    return f"{100 * count / n:.2f} % ({count:,} of {n:,}; {100 * low:.2f} to {100 * high:.2f} %)"
+    return (
+        f"{100 * count / n:.2f} % ({count:,} of {n:,}; {100 * low:.2f} to "
+        f"{100 * high:.2f} %)"
+    )
 
 
 def header(*titles: str) -> None:

@@ -2,13 +2,15 @@
 
     python benchmarks/overload.py
 
-measures with DIGITS_QUEUE_SECONDS=0.5 the throughput of a few clients, then sends from 400 connections
+measures with DIGITS_QUEUE_SECONDS=0.5 the throughput of a few clients, then sends from
+400 connections
 
 - 640×480 JPEGs at 10 times that rate,
 - MNIST PNGs from clients that honour Retry-After, and from clients that retry at once.
 
-A connection that waits for its answer skips its turn. Every refusal must be a problem with the client's own request id,
-and afterwards the service must answer again. The service runs on one core, the clients on another.
+A connection that waits for its answer skips its turn. Every refusal must be a problem
+with the client's own request id, and afterwards the service must answer again. The
+service runs on one core, the clients on another.
 """
 
 import asyncio
@@ -26,14 +28,24 @@ import typer
 from measuring import header, row
 from servers import LOAD_CORE, PORT, URL, pictures, running
 
-HEAD = "POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-ID: {}\r\nContent-Type: image/png\r\nContent-Length: {}\r\n\r\n"
+HEAD = (
+    "POST /predict HTTP/1.1\r\nHost: x\r\nX-Request-ID: {}\r\nContent-Type: "
+    "image/png\r\nContent-Length: {}\r\n\r\n"
+)
 Answers = dict[int, list[float]]  # latencies in seconds, by status
 
 
-async def load(picture: bytes, clients: int, seconds: float, interval: float = 0, patience: float = 0) -> Answers:
+async def load(
+    picture: bytes,
+    clients: int,
+    seconds: float,
+    interval: float = 0,
+    patience: float = 0,
+) -> Answers:
     """Send a picture from several clients, each of which waits for its answer.
 
-    A client sends at most one picture per interval, and waits for a while after a refusal.
+    A client sends at most one picture per interval, and waits for a while after a
+    refusal.
     """
     answers: Answers = defaultdict(list)
     end = time.perf_counter() + seconds
@@ -44,21 +56,32 @@ async def load(picture: bytes, clients: int, seconds: float, interval: float = 0
         while (began := time.perf_counter()) < end:
             writer.write(HEAD.format(name, len(picture)).encode() + picture)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            body = await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+            body = await reader.readexactly(
+                int(head.partition(b"content-length: ")[2].split()[0])
+            )
             status, latency = int(head[9:12]), time.perf_counter() - began
             answers[status].append(latency)
             if status != 200:
                 problem = json.loads(body)
-                assert (problem["type"], problem["request_id"]) == ("/problems/overloaded", name), problem
-            await asyncio.sleep(max(interval - latency, 0 if status == 200 else patience))
+                assert (problem["type"], problem["request_id"]) == (
+                    "/problems/overloaded",
+                    name,
+                ), problem
+            await asyncio.sleep(
+                max(interval - latency, 0 if status == 200 else patience)
+            )
         writer.close()
 
-    await asyncio.gather(*(ask(f"client-{k}", k * interval / clients) for k in range(clients)))
+    await asyncio.gather(
+        *(ask(f"client-{k}", k * interval / clients) for k in range(clients))
+    )
     return answers
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="Duration of each overload, in seconds.")] = 10,
+    seconds: Annotated[
+        float, typer.Option(help="Duration of each overload, in seconds.")
+    ] = 10,
     clients: Annotated[int, typer.Option(help="Number of connections.")] = 400,
 ) -> None:
     """Overload the service, and measure what it still answers."""
@@ -74,10 +97,19 @@ def main(
         with running():
             asyncio.run(load(picture, few, 2))  # to warm up
             rate = len(asyncio.run(load(picture, few, 4))[200]) / 4
-            answers = asyncio.run(load(picture, clients, seconds, clients / (times * rate), patience))[200]
+            answers = asyncio.run(
+                load(picture, clients, seconds, clients / (times * rate), patience)
+            )[200]
             httpx2.post(f"{URL}/predict", content=picture).raise_for_status()
             read = len(answers) / seconds
-            row([name, f"{read:.0f}", f"{read / rate:.0%}", f"{1000 * np.percentile(answers, 99):.0f}"])
+            row(
+                [
+                    name,
+                    f"{read:.0f}",
+                    f"{read / rate:.0%}",
+                    f"{1000 * np.percentile(answers, 99):.0f}",
+                ]
+            )
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
-"""Compare how Digits and RapidOCR read pages of numbers: columns, tables, numbers beside names, scans and photos.
+"""Compare how Digits and RapidOCR read pages of numbers: columns, tables, numbers
+beside names, scans and photos.
 
     make pages [ARGS="--count 10 --only digits"]
     make pages ARGS="--folder DIR"
     make pages ARGS="--save DIR"
 
-The pages of `written_pages` are written with MNIST's test digits; `--save` only writes them, to a folder. A DIR of your
-own holds `images/` and `labels.csv` (columns filename and label, the page's lines) and, if you like, `meta.csv`
-(columns filename, kind, turn: by how many degrees the page has to be turned counter-clockwise, and table: the rows of
+The pages of `written_pages` are written with MNIST's test digits; `--save` only writes
+them, to a folder. A DIR of your own holds `images/` and `labels.csv` (columns filename
+and label, the page's lines) and, if you like, `meta.csv` (columns filename, kind, turn:
+by how many degrees the page has to be turned counter-clockwise, and table: the rows of
 its cells as JSON). Pages with a turn are read as with `?rotate=auto`.
 
-Of the labels and of all that is read, only numbers count: words with a digit, without characters that no number has.
-RapidOCR's texts are put into rows by the overlap of their boxes, after these are levelled. It does not say how a page
-is turned, so its boxes are turned as the page is known to be. Each recogniser runs in its own process, on one core.
-Needs the extra `training`.
+Of the labels and of all that is read, only numbers count: words with a digit, without
+characters that no number has. RapidOCR's texts are put into rows by the overlap of
+their boxes, after these are levelled. It does not say how a page is turned, so its
+boxes are turned as the page is known to be. Each recogniser runs in its own process, on
+one core. Needs the extra `training`.
 """
 
 import csv
@@ -78,28 +81,60 @@ def pages_of(folder: Path) -> list[Page]:
     for (file, _), label in labels_of(folder).items():
         fields = about.get(file.name, {})
         table = json.loads(fields.get("table") or "[]")
-        found.append(Page(file, label, fields.get("kind") or folder.name, int(fields.get("turn") or 0), table))
+        found.append(
+            Page(
+                file,
+                label,
+                fields.get("kind") or folder.name,
+                int(fields.get("turn") or 0),
+                table,
+            )
+        )
     return found
 
 
 def numbers_in(text: str) -> str:
-    """Leave out words without digits, characters that no number has, and lines that are then empty."""
+    """Leave out words without digits, characters that no number has, and lines that are
+    then empty.
+    """
     lines = []
     for line in unicodedata.normalize("NFKC", text).split("\n"):
-        words = ("".join(filter(CHARACTERS.__contains__, word)) for word in line.split())
+        words = (
+            "".join(filter(CHARACTERS.__contains__, word)) for word in line.split()
+        )
         lines.append(" ".join(filter(digits_in, words)))
     return "\n".join(filter(None, lines))
 
 
 def in_order(found: Sequence[tuple[str, Any]], turn: int) -> str:
-    """Order texts, given the corners (4, 2) of their boxes: rows from top to bottom, each from left to right."""
+    """Order texts, given the corners (4, 2) of their boxes: rows from top to bottom,
+    each from left to right.
+    """
     corners = np.array([box for _, box in found], float).reshape(-1, 4, 2)
     across = corners[:, 1] - corners[:, 0]
-    tilt = np.median((np.arctan2(across[:, 1], across[:, 0]) + np.pi / 4) % (np.pi / 2) - np.pi / 4) if found else 0.0
+    tilt = (
+        np.median(
+            (np.arctan2(across[:, 1], across[:, 0]) + np.pi / 4) % (np.pi / 2)
+            - np.pi / 4
+        )
+        if found
+        else 0.0
+    )
     angle = radians(turn) + tilt
-    upright = corners @ [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    sides = zip(upright[:, :, 0].min(axis=1), upright[:, :, 1].min(axis=1), upright[:, :, 1].max(axis=1), strict=True)
-    boxes = [Box(text, *map(float, side)) for (text, _), side in zip(found, sides, strict=True)]
+    upright = corners @ [
+        [np.cos(angle), -np.sin(angle)],
+        [np.sin(angle), np.cos(angle)],
+    ]
+    sides = zip(
+        upright[:, :, 0].min(axis=1),
+        upright[:, :, 1].min(axis=1),
+        upright[:, :, 1].max(axis=1),
+        strict=True,
+    )
+    boxes = [
+        Box(text, *map(float, side))
+        for (text, _), side in zip(found, sides, strict=True)
+    ]
     rows = list[list[Box]]()
     for box in sorted(boxes, key=lambda box: box.left):
         beside = max(rows, key=lambda row: row[-1].overlap(box), default=None)
@@ -125,13 +160,22 @@ def common(these: Sequence[str], those: Sequence[str]) -> int:
     for this in these:
         before, lengths = lengths, [0]
         for index, that in enumerate(those):
-            lengths.append(before[index] + 1 if this == that else max(before[index + 1], lengths[-1]))
+            lengths.append(
+                before[index] + 1
+                if this == that
+                else max(before[index + 1], lengths[-1])
+            )
     return lengths[-1]
 
 
 def accuracy(pages: Sequence[Page], answers: Sequence[Answer]) -> tuple[str, str, str]:
-    """Format the shares of numbers and of lines that are found, and the numbers read that are not there."""
-    texts = [(numbers_in(page.label), answer.text) for page, answer in zip(pages, answers, strict=True)]
+    """Format the shares of numbers and of lines that are found, and the numbers read
+    that are not there.
+    """
+    texts = [
+        (numbers_in(page.label), answer.text)
+        for page, answer in zip(pages, answers, strict=True)
+    ]
     numbers, lines, read, found, whole = np.sum(
         [
             (
@@ -145,14 +189,22 @@ def accuracy(pages: Sequence[Page], answers: Sequence[Answer]) -> tuple[str, str
         ],
         axis=0,
     )
-    return f"{100 * found / numbers:.1f}", f"{100 * whole / lines:.1f}", f"{100 * (read - found) / numbers:.1f}"
+    return (
+        f"{100 * found / numbers:.1f}",
+        f"{100 * whole / lines:.1f}",
+        f"{100 * (read - found) / numbers:.1f}",
+    )
 
 
 def certainty(pages: Sequence[Page], answers: Sequence[Answer]) -> list[str]:
     """Format how sure Digits is, how often rightly, and how many tables are right."""
     both = list(zip(pages, answers, strict=True))
     rights = [numbers_in(page.label) == answer.text for page, answer in both]
-    sure = [right for right, answer in zip(rights, answers, strict=True) if answer.confidence >= 0.9]
+    sure = [
+        right
+        for right, answer in zip(rights, answers, strict=True)
+        if answer.confidence >= 0.9
+    ]
     tables = [page.table == answer.table for page, answer in both if page.table]
     return [
         f"{np.mean([answer.confidence for answer in answers]):.2f}",
@@ -170,8 +222,19 @@ def share(those: Iterable[bool]) -> str:
 
 
 def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
-    """Read the pages of each kind with each recogniser; print what was found, and how sure Digits is."""
-    header("pages", "n", "read by", "numbers, %", "lines, %", "not there, per 100", "processor, ms", "times Digits's")
+    """Read the pages of each kind with each recogniser; print what was found, and how
+    sure Digits is.
+    """
+    header(
+        "pages",
+        "n",
+        "read by",
+        "numbers, %",
+        "lines, %",
+        "not there, per 100",
+        "processor, ms",
+        "times Digits's",
+    )
     sure = []
     for kind in dict.fromkeys(page.kind for page in pages):
         those = [page for page in pages if page.kind == kind]
@@ -179,24 +242,53 @@ def measure(pages: Sequence[Page], names: Sequence[str]) -> None:
         results = read_by_each(names, way, [page.file for page in those])
         for name, (raw, milliseconds) in results.items():
             answers = [answer_of(name, raw[page.file], page) for page in those]
-            ratio = f"{milliseconds / results['digits'][1]:.2f}" if "digits" in results else ""
-            row([kind, len(those), name, *accuracy(those, answers), f"{milliseconds:,.0f}", ratio])
+            ratio = (
+                f"{milliseconds / results['digits'][1]:.2f}"
+                if "digits" in results
+                else ""
+            )
+            row(
+                [
+                    kind,
+                    len(those),
+                    name,
+                    *accuracy(those, answers),
+                    f"{milliseconds:,.0f}",
+                    ratio,
+                ]
+            )
             if name == "digits":
                 sure.append([kind, *certainty(those, answers)])
     if sure:
         typer.echo()
-        header("by Digits", "mean confidence", "at least 0.5", "right", "wrong at 0.9 or more", "tables right")
+        header(
+            "by Digits",
+            "mean confidence",
+            "at least 0.5",
+            "right",
+            "wrong at 0.9 or more",
+            "tables right",
+        )
     for cells in sure:
         row(cells)
 
 
 def main(
-    folder: Annotated[Path | None, typer.Option(help="Read this folder instead of written pages.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Read this folder instead of written pages.")
+    ] = None,
     split: Annotated[str, typer.Option(help="validation or test")] = "test",
     count: Annotated[int, typer.Option(min=1, help="Pages of each kind.")] = 4,
-    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the numbers.")] = 0,
-    only: Annotated[Literal["digits", "rapidocr"] | None, typer.Option(help="Leave the other one out.")] = None,
-    save: Annotated[Path | None, typer.Option(help="Only write the pages, to this folder.")] = None,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for choosing and rendering the numbers.")
+    ] = 0,
+    only: Annotated[
+        Literal["digits", "rapidocr"] | None,
+        typer.Option(help="Leave the other one out."),
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Only write the pages, to this folder.")
+    ] = None,
 ) -> None:
     """Measure Digits and RapidOCR on the same pages."""
     names = (only,) if only else RECOGNISERS

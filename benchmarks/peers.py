@@ -2,12 +2,13 @@
 
     make peers [ARGS="DIR… --n 250"]
 
-Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of `training.scenes`, a sample of the
-digits in each DIR (in the format of `make real`), and numbers of two to five digits. An answer is right if it has
-exactly the digits in the picture. Each recogniser runs in its own process, on one core; one that cannot start is left
-out. *Alone* is Digits without the line network's second opinion. That network and rapidocr's have the same origin,
-PaddleOCR's PP-OCRv6. Prints Markdown tables. Needs the extra `training`, and tesseract (Debian: `apt-get install
-tesseract-ocr`).
+Each recogniser of `rivals/recognise.py` reads MNIST's test digits in some scenes of
+`training.scenes`, a sample of the digits in each DIR (in the format of `make real`),
+and numbers of two to five digits. An answer is right if it has exactly the digits in
+the picture. Each recogniser runs in its own process, on one core; one that cannot start
+is left out. *Alone* is Digits without the line network's second opinion. That network
+and rapidocr's have the same origin, PaddleOCR's PP-OCRv6. Prints Markdown tables. Needs
+the extra `training`, and tesseract (Debian: `apt-get install tesseract-ocr`).
 """
 
 import json
@@ -31,9 +32,13 @@ from training.scenes import number, render
 
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv" / "ocr" / "bin" / "python"
-IN_PYTHON = ("rapidocr", "ddddocr")  # installed in that environment; the others run in this one
+# Installed in that environment; the others run in this one.
+IN_PYTHON = ("rapidocr", "ddddocr")
 OTHERS = (*IN_PYTHON, "tesseract")
-RECOGNISERS = {"digit": ("digits", "alone", "squashed", *OTHERS), "number": ("digits", *OTHERS)}
+RECOGNISERS = {
+    "digit": ("digits", "alone", "squashed", *OTHERS),
+    "number": ("digits", *OTHERS),
+}
 SCENES, NUMBERS = ("clean", "phone-photo", "printed-grid"), ("spaced", "photo")
 
 Labels = dict[Path, str]  # the text in each picture
@@ -41,7 +46,9 @@ Answers = dict[Path, Any]  # of a recogniser, as `rivals/recognise.py` prints th
 
 
 def saved(folder: Path, name: str, pictures: list[tuple[bytes, str]]) -> Labels:
-    """Save labelled pictures, with the file extension of their format, which some recognisers need."""
+    """Save labelled pictures, with the file extension of their format, which some
+    recognisers need.
+    """
     found = Labels()
     for index, (picture, text) in enumerate(pictures):
         path = folder / f"{name}-{index}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
@@ -57,24 +64,42 @@ def sampled(folders: list[Path], n: int, seed: int) -> dict[str, Labels]:
         for folder, labels in labelled(folders).items()
     }
     shuffle = random.Random(seed)  # noqa: S311 - no secret
-    return {name: dict(shuffle.sample(pairs, min(n, len(pairs)))) for name, pairs in digits.items() if pairs}
+    return {
+        name: dict(shuffle.sample(pairs, min(n, len(pairs))))
+        for name, pairs in digits.items()
+        if pairs
+    }
 
 
 def read_by(name: str, kind: str, paths: list[Path]) -> tuple[Answers, float]:
-    """Read pictures with one recogniser: the answers, and the median processor time for one in milliseconds."""
+    """Read pictures with one recogniser: the answers, and the median processor time for
+    one in milliseconds.
+    """
     done = subprocess.run(
-        [str(PYTHON) if name in IN_PYTHON else sys.executable, str(HERE / "rivals" / "recognise.py"), name, kind],
+        [
+            str(PYTHON) if name in IN_PYTHON else sys.executable,
+            str(HERE / "rivals" / "recognise.py"),
+            name,
+            kind,
+        ],
         input="\n".join(map(str, paths)),
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "PYTHONPATH": f"{HERE.parent}:{HERE}"},
+        env={
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "OMP_THREAD_LIMIT": "1",
+            "PYTHONPATH": f"{HERE.parent}:{HERE}",
+        },
     )
     answers, milliseconds = zip(*json.loads(done.stdout), strict=True)
     return dict(zip(paths, answers, strict=True)), median(milliseconds)
 
 
-def read_by_each(names: Iterable[str], kind: str, paths: list[Path]) -> dict[str, tuple[Answers, float]]:
+def read_by_each(
+    names: Iterable[str], kind: str, paths: list[Path]
+) -> dict[str, tuple[Answers, float]]:
     """Read pictures with each recogniser that can start."""
     results = {}
     for name in names:
@@ -87,12 +112,23 @@ def read_by_each(names: Iterable[str], kind: str, paths: list[Path]) -> dict[str
 
 def compare(sets: dict[str, Labels], kind: str) -> None:
     """Read all pictures with each recogniser; print accuracy and time."""
-    results = read_by_each(RECOGNISERS[kind], kind, [path for labels in sets.values() for path in labels])
+    results = read_by_each(
+        RECOGNISERS[kind], kind, [path for labels in sets.values() for path in labels]
+    )
     header(f"{kind}s", "n", *results)
     for name, labels in sets.items():
-        rights = [sum(digits_in(texts[path]) == text for path, text in labels.items()) for texts, _ in results.values()]
+        rights = [
+            sum(digits_in(texts[path]) == text for path, text in labels.items())
+            for texts, _ in results.values()
+        ]
         row([name, len(labels), *(accuracy(right, len(labels)) for right in rights)])
-    row(["processor, ms each", "", *(f"{milliseconds:.1f}" for _, milliseconds in results.values())])
+    row(
+        [
+            "processor, ms each",
+            "",
+            *(f"{milliseconds:.1f}" for _, milliseconds in results.values()),
+        ]
+    )
 
 
 def digits_in(text: str) -> str:
@@ -107,9 +143,14 @@ def accuracy(right: int, n: int) -> str:
 
 
 def main(
-    folders: Annotated[list[Path] | None, typer.Argument(help="Folders of labelled pictures.", metavar="DIR…")] = None,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of labelled pictures.", metavar="DIR…"),
+    ] = None,
     n: Annotated[int, typer.Option(min=1, help="Pictures of each kind.")] = 250,
-    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the pictures.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed for choosing and rendering the pictures.")
+    ] = 0,
 ) -> None:
     """Measure Digits and other recognisers on the same pictures."""
     digits = held_out("test")
@@ -118,12 +159,19 @@ def main(
         folder, singles, numbers = Path(name), dict[str, Labels](), dict[str, Labels]()
         for scene in SCENES:
             pictures = [
-                (render(scene, digits.images[k].numpy(), seed, index), str(int(digits.labels[k])))
+                (
+                    render(scene, digits.images[k].numpy(), seed, index),
+                    str(int(digits.labels[k])),
+                )
                 for index, k in chosen
             ]
             singles[scene] = saved(folder, scene, pictures)
         for scene in NUMBERS:
-            numbers[scene] = saved(folder, scene, [number(scene, digits, seed, index) for index in range(n)])
+            numbers[scene] = saved(
+                folder,
+                scene,
+                [number(scene, digits, seed, index) for index in range(n)],
+            )
         compare(singles | sampled(folders or [], n, seed), "digit")
         typer.echo()
         compare(numbers, "number")

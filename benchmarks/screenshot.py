@@ -1,4 +1,5 @@
-"""Take screenshots of the page for the README, with digits drawn on it: desktop, light and dark, and phone.
+"""Take screenshots of the page for the README, with digits drawn on it: desktop, light
+and dark, and phone.
 
     make screenshot
 
@@ -15,9 +16,16 @@ from playwright.sync_api import Page, sync_playwright
 from servers import URL, running
 
 DOCS = Path(__file__).parent.parent / "docs"
-# The strokes of two digits: points (x, y) in shares of the sheet's height from the digit's upper left corner.
+# The strokes of two digits: points (x, y) in shares of the sheet's height from the
+# digit's upper left corner.
 BOW = np.linspace(-2.7, 0.8, 20)
-TWO = [[*zip(0.17 + 0.16 * np.cos(BOW), 0.17 + 0.16 * np.sin(BOW), strict=True), (0.03, 0.6), (0.38, 0.59)]]
+TWO = [
+    [
+        *zip(0.17 + 0.16 * np.cos(BOW), 0.17 + 0.16 * np.sin(BOW), strict=True),
+        (0.03, 0.6),
+        (0.38, 0.59),
+    ]
+]
 FOUR = [[(0.1, 0), (0.06, 0.16), (0, 0.36), (0.36, 0.34)], [(0.28, 0.14), (0.26, 0.6)]]
 COLOURS = 256  # per file; the page has few, and this leaves a third of the bytes
 DESKTOP, PHONE = {"width": 1280, "height": 720}, {"width": 390, "height": 664}
@@ -29,12 +37,21 @@ VIEWS = {  # the digits to draw, and the screen
 
 
 def draw(page: Page, number: list[list[list[tuple[float, float]]]]) -> None:
-    """Draw digits side by side with the mouse; wait for the answer, the bars and the explanation."""
+    """Draw digits side by side with the mouse; wait for the answer, the bars and the
+    explanation.
+    """
     box = page.locator("#sheet").bounding_box()
     for place, digit in enumerate(number):
-        left = box["x"] + (place + 1 - len(number) / 2) * box["width"] / 2 + 0.2 * box["height"]
+        left = (
+            box["x"]
+            + (place + 1 - len(number) / 2) * box["width"] / 2
+            + 0.2 * box["height"]
+        )
         for stroke in digit:
-            points = [(left + x * box["height"], box["y"] + (0.2 + y) * box["height"]) for x, y in stroke]
+            points = [
+                (left + x * box["height"], box["y"] + (0.2 + y) * box["height"])
+                for x, y in stroke
+            ]
             page.mouse.move(*points[0])
             page.mouse.down()
             for point in points:
@@ -51,7 +68,9 @@ def main() -> None:
     if not chromium:
         raise SystemExit("Chromium is needed: on Debian, apt-get install chromium")
     with running(), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
         for name, (number, view) in VIEWS.items():
             page = browser.new_page(device_scale_factor=2, **view)
             page.goto(URL)
@@ -60,7 +79,9 @@ def main() -> None:
                 draw(page, number)
             page.screenshot(path=DOCS / name)
             image = Image.open(DOCS / name).convert("RGB")
-            image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(DOCS / name, optimize=True)
+            image.quantize(COLOURS, kmeans=1, dither=Image.Dither.NONE).save(
+                DOCS / name, optimize=True
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What the benchmarks of a running service share: starting it on some cores, its memory, and what it is sent."""
+"""What the benchmarks of a running service share: starting it on some cores, its
+memory, and what it is sent.
+"""
 
 import os
 import re
@@ -34,13 +36,23 @@ def pictures() -> dict[str, bytes]:
     rng = np.random.default_rng(0)
     drawing = opened(Scene(on_canvas, height=(240, 240))(SEVEN, rng)).resize((640, 480))
     photo = opened(SCENES["phone-photo"](SEVEN, rng)).resize((1440, 1080))
-    return {"28×28 PNG": png(Image.fromarray(SEVEN)), "640×480 JPEG": jpeg(drawing), "phone photo": jpeg(photo)}
+    return {
+        "28×28 PNG": png(Image.fromarray(SEVEN)),
+        "640×480 JPEG": jpeg(drawing),
+        "phone photo": jpeg(photo),
+    }
 
 
 def form(pictures: list[bytes], field: str = "file") -> bytes:
     """Build a multipart form."""
-    head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; filename="digit"\r\n\r\n'.encode()
-    return b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{BOUNDARY}--\r\n".encode()
+    head = (
+        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{field}"; '
+        'filename="digit"\r\n\r\n'
+    ).encode()
+    return (
+        b"".join(head + picture + b"\r\n" for picture in pictures)
+        + f"--{BOUNDARY}--\r\n".encode()
+    )
 
 
 def pinned(cores: str) -> list[str]:
@@ -52,12 +64,23 @@ def pinned(cores: str) -> list[str]:
 def running(
     command: list[str] = SERVE, field: str = "file", cores: str = SERVER_CORE
 ) -> Iterator[tuple[subprocess.Popen[bytes], float]]:
-    """Run a server on some cores; yields its process, and the seconds until its first answer."""
+    """Run a server on some cores; yields its process, and the seconds until its first
+    answer.
+    """
     began, quiet = time.perf_counter(), subprocess.DEVNULL
-    more = {"BENTOML_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{RIVALS}:{RIVALS.parents[1]}"}
+    more = {
+        "BENTOML_DO_NOT_TRACK": "1",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": f"{RIVALS}:{RIVALS.parents[1]}",
+    }
     environment = {**os.environ, **more}
     server = subprocess.Popen(
-        pinned(cores) + command, env=environment, stdout=quiet, stderr=quiet, start_new_session=True, cwd=RIVALS
+        pinned(cores) + command,
+        env=environment,
+        stdout=quiet,
+        stderr=quiet,
+        start_new_session=True,
+        cwd=RIVALS,
     )
     try:
         while not is_answering(field):
@@ -89,11 +112,26 @@ def is_answering(field: str) -> bool:
 
 def family(pid: int) -> list[int]:
     """List a process and its descendants."""
-    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    children = [
+        child
+        for file in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in file.read_text().split()
+    ]
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def memory(pid: int) -> float:
-    """Measure the memory of a process and its descendants in megabytes; shared memory is counted once."""
-    rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid))
-    return sum(int(re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[0]) for rollup in rollups) * 1024 / 1e6
+    """Measure the memory of a process and its descendants in megabytes; shared memory
+    is counted once.
+    """
+    rollups = (
+        Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid)
+    )
+    return (
+        sum(
+            int(re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[0])
+            for rollup in rollups
+        )
+        * 1024
+        / 1e6
+    )

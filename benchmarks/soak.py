@@ -1,10 +1,12 @@
-"""Send ten minutes of mixed traffic, valid and invalid; check every answer, and watch the service's memory.
+"""Send ten minutes of mixed traffic, valid and invalid; check every answer, and watch
+the service's memory.
 
     make soak
 
-Sends digits, photos and files that are not pictures, at a rate below the service's capacity, after a first photo that
-starts the decoder processes. Exits with 1 if an answer has a 5xx status or differs from what the same code reads
-offline, or if memory grows by more than 5 % after the first two minutes.
+Sends digits, photos and files that are not pictures, at a rate below the service's
+capacity, after a first photo that starts the decoder processes. Exits with 1 if an
+answer has a 5xx status or differs from what the same code reads offline, or if memory
+grows by more than 5 % after the first two minutes.
 """
 
 import asyncio
@@ -37,13 +39,22 @@ def traffic() -> list[Sent]:
         Served.load(MODEL, LINES_MODEL, PAGES_MODEL),
         [*digits()[::5], *digits()[::50].repeat(10, 1).repeat(10, 2)],
     )
-    good = [png(Image.fromarray(image)) for image in images] + [pictures()["640×480 JPEG"]] * 5
+    good = [png(Image.fromarray(image)) for image in images] + [
+        pictures()["640×480 JPEG"]
+    ] * 5
     blank = png(np.full((50, 50), 255, np.float32))
-    bad: list[Sent] = [(b"", 422, None), (b"text", 415, None), (good[0][:100], 422, None), (blank, 422, None)]
+    bad: list[Sent] = [
+        (b"", 422, None),
+        (b"text", 415, None),
+        (good[0][:100], 422, None),
+        (blank, 422, None),
+    ]
     return [(picture, 200, networks.digit(picture)) for picture in good] + 3 * bad
 
 
-async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter[int]) -> None:
+async def send(
+    seconds: float, rate: float, wrong: Counter[str], counts: Counter[int]
+) -> None:
     """Send the traffic in random order at a mean rate; some clients hang up."""
     sent, dice, due = traffic(), random.Random(0), time.perf_counter()  # noqa: S311 - no secret
     end = due + seconds
@@ -58,8 +69,12 @@ async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter
                 counts[0] += 1
                 return
             counts[answer.status_code] += 1
-            if answer.status_code != status or (digit is not None and answer.json()["digit"] != digit):
-                wrong[f"{answer.status_code} {answer.text[:200]} for {status} {digit}"] += 1
+            if answer.status_code != status or (
+                digit is not None and answer.json()["digit"] != digit
+            ):
+                wrong[
+                    f"{answer.status_code} {answer.text[:200]} for {status} {digit}"
+                ] += 1
 
         while due < end:
             await asyncio.sleep(max(0, due - time.perf_counter()))
@@ -68,7 +83,9 @@ async def send(seconds: float, rate: float, wrong: Counter[str], counts: Counter
 
 
 async def watch(pid: int, seconds: float) -> list[float]:
-    """Record the service's memory in megabytes a hundred times, but not in the first fifth of the time."""
+    """Record the service's memory in megabytes a hundred times, but not in the first
+    fifth of the time.
+    """
     await asyncio.sleep(0.2 * seconds)
     seen = []
     for _ in range(100):
@@ -77,10 +94,16 @@ async def watch(pid: int, seconds: float) -> list[float]:
     return seen
 
 
-async def send_and_watch(pid: int, seconds: float, rate: float) -> tuple[Counter[int], Counter[str], list[float]]:
-    """Send the traffic while the memory is watched: the answers by status, the wrong ones, and the memory."""
+async def send_and_watch(
+    pid: int, seconds: float, rate: float
+) -> tuple[Counter[int], Counter[str], list[float]]:
+    """Send the traffic while the memory is watched: the answers by status, the wrong
+    ones, and the memory.
+    """
     wrong, counts = Counter[str](), Counter[int]()
-    seen, _ = await asyncio.gather(watch(pid, seconds), send(seconds, rate, wrong, counts))
+    seen, _ = await asyncio.gather(
+        watch(pid, seconds), send(seconds, rate, wrong, counts)
+    )
     return counts, wrong, seen
 
 
@@ -90,15 +113,23 @@ def main(
 ) -> None:
     """Send mixed traffic for ten minutes."""
     with running() as (server, _):
-        httpx2.post(f"{URL}/predict", content=pictures()["640×480 JPEG"]).raise_for_status()  # starts the decoders
+        # Starts the decoders.
+        httpx2.post(
+            f"{URL}/predict", content=pictures()["640×480 JPEG"]
+        ).raise_for_status()
         counts, wrong, seen = asyncio.run(send_and_watch(server.pid, seconds, rate))
     growth = max(seen) / seen[0] - 1
     typer.echo(
-        f"{sum(counts.values()):,} requests in {seconds:.0f} s by status (0: hung up): {dict(sorted(counts.items()))}; "
-        f"{sum(wrong.values())} answers wrong; memory {seen[0]:.0f} MB after a fifth of the time, at most "
+        f"{sum(counts.values()):,} requests in {seconds:.0f} s by status (0: hung "
+        f"up): {dict(sorted(counts.items()))}; "
+        f"{sum(wrong.values())} answers wrong; memory {seen[0]:.0f} MB after a fifth "
+        "of the time, at most "
         f"{max(seen):.0f} MB later ({growth:+.1%})"
     )
-    typer.echo("\n".join(f"{count} times {answer}" for answer, count in wrong.most_common(10)), err=True)
+    typer.echo(
+        "\n".join(f"{count} times {answer}" for answer, count in wrong.most_common(10)),
+        err=True,
+    )
     sys.exit(bool(wrong) or growth > GROWTH)
 
 

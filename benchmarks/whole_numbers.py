@@ -1,12 +1,15 @@
-"""Measure how well numbers are read, in pictures made from MNIST's digits or in your own folders over HTTP.
+"""Measure how well numbers are read, in pictures made from MNIST's digits or in your
+own folders over HTTP.
 
     make numbers [ARGS="--n 500 --scene touching --lengths 2 5"]
     make numbers ARGS="--folder DIR [--no-marks] [--url http://127.0.0.1:8000]"
 
-The numbers of `training.scenes` are read as by the service, but without HTTP, and compared without marks, except in the
-scenes of marks. A DIR holds `images/` and `labels.csv` (columns filename, label and, if needed, page). A label is the
-text, or `none`; a space in it may also be a line break in the answer. With `--no-marks`, only the digits are compared,
-and a space stands for a line break. A number is right if its text matches exactly. Needs the extra `training`.
+The numbers of `training.scenes` are read as by the service, but without HTTP, and
+compared without marks, except in the scenes of marks. A DIR holds `images/` and
+`labels.csv` (columns filename, label and, if needed, page). A label is the text, or
+`none`; a space in it may also be a line break in the answer. With `--no-marks`, only
+the digits are compared, and a space stands for a line break. A number is right if its
+text matches exactly. Needs the extra `training`.
 """
 
 from collections.abc import Iterator
@@ -27,15 +30,30 @@ def read_folder(folder: Path, url: str, with_marks: bool) -> Iterator[bool]:
     """Send every picture of a folder to a running service; yield whether it is right."""
     with httpx2.Client(base_url=url, timeout=30) as client:
         for (file, page), label in tqdm(
-            labels_of(folder).items(), folder.name, unit="picture", leave=False, disable=None
+            labels_of(folder).items(),
+            folder.name,
+            unit="picture",
+            leave=False,
+            disable=None,
         ):
             parameters = {"marks": with_marks} | ({"page": page} if page else {})
             answer = client.post("/read", params=parameters, content=file.read_bytes())
             if answer.is_server_error:
                 answer.raise_for_status()
-            words, text = ("" if label == NO_DIGIT else label).split(), answer.json().get("text", "")
-            digits = "".join(character for character in "\n".join(words) if character in "0123456789\n")
-            yield " ".join(words) == " ".join(text.split()) if with_marks else digits == text
+            words, text = (
+                ("" if label == NO_DIGIT else label).split(),
+                answer.json().get("text", ""),
+            )
+            digits = "".join(
+                character
+                for character in "\n".join(words)
+                if character in "0123456789\n"
+            )
+            yield (
+                " ".join(words) == " ".join(text.split())
+                if with_marks
+                else digits == text
+            )
 
 
 def report(name: str, right: list[bool]) -> None:
@@ -46,12 +64,26 @@ def report(name: str, right: list[bool]) -> None:
 def main(
     split: Annotated[str, typer.Option(help="validation or test")] = "test",
     n: Annotated[int, typer.Option(min=1, help="Numbers in each scene.")] = 500,
-    lengths: Annotated[tuple[int, int], typer.Option(help="Minimum and maximum number of digits in a line.")] = (2, 5),
-    seed: Annotated[int, typer.Option(help="Random seed for choosing and rendering the numbers.")] = 0,
-    scene: Annotated[list[str] | None, typer.Option(help="A scene; may be repeated (all).")] = None,
-    folder: Annotated[list[Path] | None, typer.Option(help="Send this folder to a running service instead.")] = None,
-    url: Annotated[str, typer.Option(help="The running service.")] = "http://127.0.0.1:8000",
-    marks: Annotated[bool, typer.Option(help="Compare a folder's text as written.")] = True,
+    lengths: Annotated[
+        tuple[int, int],
+        typer.Option(help="Minimum and maximum number of digits in a line."),
+    ] = (2, 5),
+    seed: Annotated[
+        int, typer.Option(help="Random seed for choosing and rendering the numbers.")
+    ] = 0,
+    scene: Annotated[
+        list[str] | None, typer.Option(help="A scene; may be repeated (all).")
+    ] = None,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option(help="Send this folder to a running service instead."),
+    ] = None,
+    url: Annotated[
+        str, typer.Option(help="The running service.")
+    ] = "http://127.0.0.1:8000",
+    marks: Annotated[
+        bool, typer.Option(help="Compare a folder's text as written.")
+    ] = True,
     model: LinesModel = LINES_MODEL,
 ) -> None:
     """Measure every scene, or every folder."""
@@ -61,8 +93,16 @@ def main(
     if not folder:
         networks, digits = Served.load(MODEL, model, PAGES_MODEL), held_out(split)
         for name in scene or NUMBERS:
-            pictures = (number(name, digits, seed, index, lengths) for index in range(n))
-            report(name, [networks.text(picture, name in MARKED) == label for picture, label in pictures])
+            pictures = (
+                number(name, digits, seed, index, lengths) for index in range(n)
+            )
+            report(
+                name,
+                [
+                    networks.text(picture, name in MARKED) == label
+                    for picture, label in pictures
+                ],
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-"""Scanned fields of forms, written with MNIST's digits: what `benchmarks/formats.py` measures on.
+"""Scanned fields of forms, written with MNIST's digits: what `benchmarks/formats.py`
+measures on.
 
-A picture depends only on its kind, the seed and its index. Lengths are in digit heights.
+A picture depends only on its kind, the seed and its index. Lengths are in digit
+heights.
 """
 
 import csv
@@ -16,8 +18,8 @@ import torch
 from numpy.random import Generator
 from PIL import Image, ImageDraw
 
-from app.inference.field import Field
-from app.preprocess.maps import Map
+from app.picture.maps import Map
+from app.text.field import Field
 from training.data import Digits
 from training.line_writer import HEIGHT, Glyphs, Writer, chosen
 from training.paper import levels, png
@@ -27,21 +29,26 @@ from training.strokes import felt, pen
 from training.writing import INKED, MARKS, Shapes, Span, extent, mark
 from written_pages import finished, sheet_of
 
-FROM = 200  # digits, in MNIST's order, that a field is written with, so that each digit is among them
+# Digits, in MNIST's order, that a field is written with, so that each digit is among
+# them.
+FROM = 200
 SLOPES = 0.3, 1.1  # how far slashes lean beyond the hand, from steep to flat
 HEIGHTS = 35, 80  # of digits, in pixels
 FELT, ONE_BIT = 0.4, 0.1  # shares of felt pens, and of scans in black and white
 # Between digits that are apart or close, and how often; and beside marks.
 GAPS, GAP_SHARES = ((0.1, 0.4), (0.03, 0.15)), (0.6, 0.4)
 MARK_GAP = 0.12, 0.45
-FORMS = {"": 0.35, "line": 0.25, "lines": 0.2, "box": 0.2}  # what is printed on the paper, and how often
+# What is printed on the paper, and how often.
+FORMS = {"": 0.35, "line": 0.25, "lines": 0.2, "box": 0.2}
 GROUPS_AND_POINTS = (",", "."), (".", ","), ("", "."), ("", ",")
 FIRST_DAY, DAYS = date(2000, 1, 1), 10_000
 DATES = {"dmy": "{d}{s}{m}{s}{y}", "mdy": "{m}{s}{d}{s}{y}", "ymd": "{y}{s}{m}{s}{d}"}
 
 
 class Entry(NamedTuple):
-    """What is written in a field, the value that this stands for, and what a reader is told of the field."""
+    """What is written in a field, the value that this stands for, and what a reader is
+    told of the field.
+    """
 
     text: str
     value: str
@@ -54,7 +61,9 @@ class Clerk(Writer):
     def __init__(self, digits: Digits, rng: Generator) -> None:
         width = 1 / rng.uniform(9, 20)
         redraw = felt if rng.random() < FELT else partial(pen, width=width)
-        super().__init__(Glyphs(digits, [], rng, lambda digit: redraw(without_specks(digit))), rng)
+        super().__init__(
+            Glyphs(digits, [], rng, lambda digit: redraw(without_specks(digit))), rng
+        )
         self.straight = self.point_raised = 0.0
         self.pen_width = width
         self.gap = chosen(GAPS, GAP_SHARES, rng)
@@ -63,7 +72,13 @@ class Clerk(Writer):
     def ink(self, text: str) -> Map:
         """Write a text, with digits HEIGHT pixels high."""
         labels = self.glyphs.labels
-        self.digits = np.array([self.rng.choice(np.flatnonzero(labels == int(c))) for c in text if c.isdigit()])
+        self.digits = np.array(
+            [
+                self.rng.choice(np.flatnonzero(labels == int(c)))
+                for c in text
+                if c.isdigit()
+            ]
+        )
         self.write("".join("d" if c.isdigit() else c for c in text))
         return self.row.cropped()
 
@@ -74,7 +89,9 @@ class Clerk(Writer):
     def stroke(self, kind: str, raised: float) -> tuple[Map, int, float]:
         """Draw a mark."""
         width = self.pen_width * self.rng.uniform(0.9, 1.4)
-        mask, above = mark(kind, HEIGHT, width, max(0.0, self.slant), self.rng, self.shapes)
+        mask, above = mark(
+            kind, HEIGHT, width, max(0.0, self.slant), self.rng, self.shapes
+        )
         return mask, 0, raised + above
 
 
@@ -88,9 +105,15 @@ def shapes(slope: float) -> Shapes:
 
 
 def bow(side: int) -> list[Span]:
-    """Return the steps of a parenthesis that bulges to the left, -1, or to the right, 1."""
+    """Return the steps of a parenthesis that bulges to the left, -1, or to the right,
+    1.
+    """
     middles = (0.12, 0.07, 0.02, -0.02, -0.07, -0.12)
-    return [span for x in middles for span in ((side * x - 0.025, side * x + 0.025), (0.17, 0.24))]
+    return [
+        span
+        for x in middles
+        for span in ((side * x - 0.025, side * x + 0.025), (0.17, 0.24))
+    ]
 
 
 def number(fewest: int, most: int, rng: Generator) -> int:
@@ -108,7 +131,11 @@ def amount(rng: Generator, most: int = 6) -> Entry:
     """Choose an amount, with groups or without."""
     group, point = GROUPS_AND_POINTS[int(rng.integers(len(GROUPS_AND_POINTS)))]
     whole, cents = number(1, most, rng), rng.integers(100)
-    return Entry(f"{grouped(whole, group)}{point}{cents:02}", f"{whole}.{cents:02}", Field(format="amount"))
+    return Entry(
+        f"{grouped(whole, group)}{point}{cents:02}",
+        f"{whole}.{cents:02}",
+        Field(format="amount"),
+    )
 
 
 def thousands(rng: Generator) -> Entry:
@@ -118,7 +145,9 @@ def thousands(rng: Generator) -> Entry:
     if rng.random() < 2 / 3:
         return Entry(text, value, Field(format="integer"))
     point, cents = "," if group == "." else ".", rng.integers(100)
-    return Entry(f"{text}{point}{cents:02}", f"{value}.{cents:02}", Field(format="amount"))
+    return Entry(
+        f"{text}{point}{cents:02}", f"{value}.{cents:02}", Field(format="amount")
+    )
 
 
 def negative(rng: Generator) -> Entry:
@@ -128,12 +157,19 @@ def negative(rng: Generator) -> Entry:
 
 
 def day(rng: Generator) -> Entry:
-    """Choose a date in one of the usual orders, with or without leading zeros and the century."""
-    order, separator = str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25])), str(rng.choice([*"//.-"]))
+    """Choose a date in one of the usual orders, with or without leading zeros and the
+    century.
+    """
+    order, separator = (
+        str(rng.choice(list(DATES), p=[0.5, 0.25, 0.25])),
+        str(rng.choice([*"//.-"])),
+    )
     chosen = FIRST_DAY + timedelta(int(rng.integers(DAYS)))
     places = 2 if order == "ymd" or rng.random() < 0.5 else 1
     year = f"{chosen:%Y}" if order == "ymd" or rng.random() < 0.6 else f"{chosen:%y}"
-    text = DATES[order].format(d=f"{chosen.day:0{places}}", m=f"{chosen.month:0{places}}", y=year, s=separator)
+    text = DATES[order].format(
+        d=f"{chosen.day:0{places}}", m=f"{chosen.month:0{places}}", y=year, s=separator
+    )
     return Entry(text, chosen.isoformat(), Field(format="date", date=order))
 
 
@@ -166,8 +202,15 @@ def printed(ink: Map, height: float, rng: Generator) -> Map:
     base = rows.stop + rng.uniform(-0.05, 0.3) * height
     apart = rng.uniform(1.2, 1.8) * height
     if kind == "box":
-        left, top, right, bottom = (rng.uniform((0.1, 0, 0.1, 0), 0.5) * height).astype(int).tolist()
-        corners = columns.start - left, rows.start - top, columns.stop + right, rows.stop + bottom
+        left, top, right, bottom = (
+            (rng.uniform((0.1, 0, 0.1, 0), 0.5) * height).astype(int).tolist()
+        )
+        corners = (
+            columns.start - left,
+            rows.start - top,
+            columns.stop + right,
+            rows.stop + bottom,
+        )
         draw.rectangle(corners, outline=shade, width=thick)
     for line in {"line": (0,), "lines": range(-3, 3)}.get(kind, ()):
         y = base + line * apart
@@ -176,11 +219,17 @@ def printed(ink: Map, height: float, rng: Generator) -> Map:
 
 
 def scan(form: Map, ink: Map, height: float, rng: Generator) -> bytes:
-    """Scan what is printed and written, not quite straight, in colours or in black and white."""
+    """Scan what is printed and written, not quite straight, in colours or in black and
+    white.
+    """
     sheet = sheet_of(form, ink, rng)
-    tilted = sheet.rotate(rng.uniform(-2, 2), Image.Resampling.BICUBIC, fillcolor=sheet.getpixel((0, 0)))
+    tilted = sheet.rotate(
+        rng.uniform(-2, 2), Image.Resampling.BICUBIC, fillcolor=sheet.getpixel((0, 0))
+    )
     blur = 0.4 + 0.014 * height
-    image = finished(np.asarray(tilted, np.float32), daylight(ink.shape, 0, rng), blur, 6, rng)
+    image = finished(
+        np.asarray(tilted, np.float32), daylight(ink.shape, 0, rng), blur, 6, rng
+    )
     return one_bit(image, rng) if rng.random() < ONE_BIT else jpeg(image)
 
 
@@ -191,16 +240,22 @@ def one_bit(image: Image.Image, rng: Generator) -> bytes:
     return png(Image.fromarray(grey > paper - rng.uniform(0.25, 0.45) * (paper - ink)))
 
 
-def write_field(kind: str, digits: Digits, seed: int, index: int) -> tuple[Entry, bytes]:
+def write_field(
+    kind: str, digits: Digits, seed: int, index: int
+) -> tuple[Entry, bytes]:
     """Make a picture of a field."""
     rng = np.random.default_rng([seed, crc32(kind.encode()), index])
     first, height = int(rng.integers(len(digits) - FROM)), rng.uniform(*HEIGHTS)
     entry = KINDS[kind](rng)
     text = Clerk(digits.take(torch.arange(first, first + FROM)), rng).ink(entry.text)
-    above, below, before, after = (rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height).astype(int)
+    above, below, before, after = (
+        rng.uniform((0.35, 0.35, 0.4, 0.4), (1.2, 1.2, 2.5, 2.5)) * height
+    ).astype(int)
     ink = np.pad(scaled(text, height / HEIGHT), ((above, below), (before, after)))
     form = printed(ink, height, rng)
-    pressure = np.float32(rng.uniform(0.65, 1)) + np.float32(0.12) * clouds(ink.shape, height / 2, rng)
+    pressure = np.float32(rng.uniform(0.65, 1)) + np.float32(0.12) * clouds(
+        ink.shape, height / 2, rng
+    )
     return entry, scan(form, ink * pressure.clip(0.3, 1), height, rng)
 
 
@@ -215,4 +270,13 @@ def write_folder(folder: Path, digits: Digits, count: int, seed: int) -> None:
                 entry, picture = write_field(kind, digits, seed, index)
                 name = f"{kind}-{index:03}.{'png' if b'PNG' in picture[:4] else 'jpg'}"
                 (folder / "images" / name).write_bytes(picture)
-                rows.writerow((name, kind, entry.text, entry.value, entry.field.format, entry.field.date))
+                rows.writerow(
+                    (
+                        name,
+                        kind,
+                        entry.text,
+                        entry.value,
+                        entry.field.format,
+                        entry.field.date,
+                    )
+                )

@@ -1,7 +1,8 @@
 """Write THIRD_PARTY_NOTICES.md: the third-party software in the image and its licences.
 
-Installs the lock for the image's Python in a temporary folder, runs pip-licenses on every distribution, and compares
-the shared libraries inside the wheels with LIBRARIES. Run it with `make notices`.
+Installs the lock for the image's Python in a temporary folder, runs pip-licenses on
+every distribution, and compares the shared libraries inside the wheels with LIBRARIES.
+Run it with `make notices`.
 """
 
 import json
@@ -21,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 UV = os.environ.get("UV", "uv")  # set by `uv run`
 PLATFORMS = ("x86_64-manylinux_2_40", "aarch64-manylinux_2_40")
 
-# SPDX expressions of licences that the metadata names otherwise. If the name is ambiguous, the key is the distribution.
+# SPDX expressions of licences that the metadata names otherwise. If the name is
+# ambiguous, the key is the distribution.
 SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",
@@ -29,16 +31,21 @@ SPDX = {
     "MIT License": "MIT",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
     "pebble": "LGPL-3.0-or-later",  # as in its source files
-    "pi-heif": "BSD-3-Clause AND LGPL-3.0-or-later",  # the binding, and the libraries in its wheel
+    # The binding, and the libraries in its wheel.
+    "pi-heif": "BSD-3-Clause AND LGPL-3.0-or-later",
     "pypdfium2": "Apache-2.0 AND BSD-3-Clause",  # the binding, and PDFium
 }
 
-WITHOUT_TEXT = {"flatbuffers", "pypdfium2"}  # pip-licenses finds no licence text; TEMPLATE says where it is
+# Pip-licenses finds no licence text; TEMPLATE says where it is.
+WITHOUT_TEXT = {"flatbuffers", "pypdfium2"}
 
 # shared library in a wheel: name, licence
 LIBRARIES = {
     "libXau": ("libXau", "MIT-open-group"),
-    "libavif": ("libavif, with libaom, dav1d and libyuv", "BSD-2-Clause AND BSD-3-Clause"),
+    "libavif": (
+        "libavif, with libaom, dav1d and libyuv",
+        "BSD-2-Clause AND BSD-3-Clause",
+    ),
     "libbrotlicommon": ("Brotli", "MIT"),
     "libbrotlidec": ("Brotli", "MIT"),
     "libde265": ("libde265", "LGPL-3.0-or-later"),
@@ -52,7 +59,8 @@ LIBRARIES = {
     "libpng16": ("libpng", "libpng-2.0"),
     "libscipy_openblas64_": (
         "OpenBLAS, with LAPACK and GCC's libgfortran",
-        "BSD-3-Clause AND BSD-3-Clause-Open-MPI AND GPL-3.0-or-later WITH GCC-exception-3.1",
+        "BSD-3-Clause AND BSD-3-Clause-Open-MPI AND GPL-3.0-or-later WITH "
+        "GCC-exception-3.1",
     ),
     "libsharpyuv": ("libwebp", "BSD-3-Clause"),
     "libtiff": ("LibTIFF", "libtiff"),
@@ -122,21 +130,61 @@ libde265 is at the addresses in
 
 def install(lock: Path, python: str, platform: str, folder: Path) -> None:
     """Unpack the wheels that the image gets on a platform."""
-    target = ["--python", sys.executable, "--python-version", python, "--python-platform", platform]
-    command = [UV, "pip", "install", "--quiet", "--only-binary=:all:", "--require-hashes", "--requirement", str(lock)]
+    target = [
+        "--python",
+        sys.executable,
+        "--python-version",
+        python,
+        "--python-platform",
+        platform,
+    ]
+    command = [
+        UV,
+        "pip",
+        "install",
+        "--quiet",
+        "--only-binary=:all:",
+        "--require-hashes",
+        "--requirement",
+        str(lock),
+    ]
     subprocess.run([*command, *target, "--target", str(folder)], check=True)  # noqa: S603
 
 
 def licences(folder: Path) -> list[dict[str, str]]:
     """Run pip-licenses on each distribution in a folder."""
     names = [path.name.split("-")[0] for path in folder.glob("*.dist-info")]
-    command = [UV, "tool", "run", "--quiet", "--python", sys.executable, "pip-licenses", "--format=json"]
-    command += ["--with-system", "--with-license-file", "--no-license-path", "--packages", *names]
+    command = [
+        UV,
+        "tool",
+        "run",
+        "--quiet",
+        "--python",
+        sys.executable,
+        "pip-licenses",
+        "--format=json",
+    ]
+    command += [
+        "--with-system",
+        "--with-license-file",
+        "--no-license-path",
+        "--packages",
+        *names,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
-    found: list[dict[str, str]] = json.loads(subprocess.check_output(command, env=environment))  # noqa: S603
-    without_text = {canonicalize_name(each["Name"]) for each in found if each["LicenseText"] == "UNKNOWN"}
+    found: list[dict[str, str]] = json.loads(
+        subprocess.check_output(command, env=environment)
+    )
+    without_text = {
+        canonicalize_name(each["Name"])
+        for each in found
+        if each["LicenseText"] == "UNKNOWN"
+    }
     if len(found) != len(names) or without_text != WITHOUT_TEXT:
-        sys.exit(f"{len(found)} of {len(names)} distributions found; without a licence text: {sorted(without_text)}")
+        sys.exit(
+            f"{len(found)} of {len(names)} distributions found; without a licence "
+            f"text: {sorted(without_text)}"
+        )
     return found
 
 
@@ -151,23 +199,32 @@ def distributions(folder: Path) -> dict[str, tuple[str, str]]:
 
 
 def libraries(folder: Path) -> set[str]:
-    """Return the names of the shared libraries in the wheels, without versions and the hash that the build added."""
-    return {re.split(r"-[0-9a-f]{8}|\.so", path.name)[0] for path in folder.glob("*.libs/*")}
+    """Return the names of the shared libraries in the wheels, without versions and the
+    hash that the build added.
+    """
+    return {
+        re.split(r"-[0-9a-f]{8}|\.so", path.name)[0] for path in folder.glob("*.libs/*")
+    }
 
 
 def table(software: Iterable[tuple[str, str]]) -> str:
-    """Format the rows of a Markdown table, one for each licence, of pairs of a name and a licence."""
+    """Format the rows of a Markdown table, one for each licence, of pairs of a name and
+    a licence.
+    """
     by_licence = defaultdict(set)
     for name, licence in software:
         by_licence[licence].add(name)
     return "\n".join(
-        f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |" for licence, names in sorted(by_licence.items())
+        f"| {licence} | {'; '.join(sorted(names, key=str.lower))} |"
+        for licence, names in sorted(by_licence.items())
     )
 
 
 def notices(lock: Path) -> str:
     """Format the notices for a lock."""
-    [python] = re.findall(r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    [python] = re.findall(
+        r"^ARG PYTHON_VERSION=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
     found: set[str] = set()
     for platform in PLATFORMS:
         with TemporaryDirectory() as name:
@@ -175,7 +232,9 @@ def notices(lock: Path) -> str:
             packages = distributions(Path(name))
             found |= libraries(Path(name))
     if found != LIBRARIES.keys():
-        sys.exit(f"LIBRARIES differs from the wheels in {sorted(found ^ LIBRARIES.keys())}")
+        sys.exit(
+            f"LIBRARIES differs from the wheels in {sorted(found ^ LIBRARIES.keys())}"
+        )
     return TEMPLATE.format(
         python=python,
         pi_heif=packages["pi-heif"][0],

@@ -1,8 +1,11 @@
-"""Fixtures shared by all tests: real digits, the committed models, and the application around them."""
+"""Fixtures shared by all tests: real digits, the committed models, and the application
+around them.
+"""
 
 import os
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as in decoder processes; sums depend on the number of threads
+# As in decoder processes; sums depend on the number of threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import signal
 from collections.abc import Iterator
@@ -12,14 +15,22 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from app.inference.classifier import Classifier
-from app.inference.decoders import Decoders
-from app.inference.lines import LineNetwork
-from app.inference.networks import Networks
-from app.inference.reader import Reader
+from app.digit.classifier import Classifier
 from app.main import create_app
+from app.serving.decoders import Decoders
+from app.serving.networks import Networks
+from app.serving.reader import Reader
 from app.settings import Settings
-from support import MAX_PIXELS, MODELS, ROOT, load_sheet, page_network, serving, write_mnist
+from app.text.line_network import LineNetwork
+from support import (
+    MAX_PIXELS,
+    MODELS,
+    ROOT,
+    load_sheet,
+    page_network,
+    serving,
+    write_mnist,
+)
 from support import classifier as load_classifier
 from support import line_network as load_line_network
 
@@ -54,7 +65,9 @@ def seven(digits) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def sample_mnist(shuffled, tmp_path_factory) -> Path:
-    """A folder with the 500 digits in MNIST's format, shuffled: 400 for training and 100 for testing."""
+    """A folder with the 500 digits in MNIST's format, shuffled: 400 for training and
+    100 for testing.
+    """
     root, (digits, labels) = tmp_path_factory.mktemp("mnist"), shuffled
     for kind, some in (("train", slice(400)), ("t10k", slice(400, None))):
         write_mnist(root, kind, digits[some], labels[some])
@@ -104,5 +117,7 @@ def mnist_root() -> Path:
     """The folder of the full MNIST set; without it, the test is skipped."""
     root = Path(os.environ.get("MNIST_ROOT") or ROOT / "data")
     if not (root / "MNIST" / "raw" / "train-images-idx3-ubyte").exists():
-        pytest.skip("needs the whole of MNIST: set MNIST_ROOT, or run training.train once")
+        pytest.skip(
+            "needs the whole of MNIST: set MNIST_ROOT, or run training.train once"
+        )
     return root

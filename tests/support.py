@@ -1,4 +1,6 @@
-"""Helpers for tests: real digits and pictures of them, hostile pictures, and running services."""
+"""Helpers for tests: real digits and pictures of them, hostile pictures, and running
+services.
+"""
 
 import asyncio
 import json
@@ -35,13 +37,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from typer.testing import CliRunner
 
 from app.cli.commands import cli
-from app.inference.classifier import Classifier
-from app.inference.lines import LineNetwork
-from app.inference.pages import PageNetwork
-from app.inference.reading import Reading, read_digit
-from app.preprocess import errors
-from app.preprocess.decode import Picture, decode_image, open_image
-from app.preprocess.formats import MAX_PIXELS
+from app.digit.classifier import Classifier
+from app.digit.reading import Reading, read_digit
+from app.picture import errors
+from app.picture.decode import Picture, decode_image, open_image
+from app.picture.formats import MAX_PIXELS
+from app.text.line_network import LineNetwork
+from app.text.pages import PageNetwork
 from training.sample import CLASSES, PER_CLASS, digits
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +61,8 @@ def encode(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> b
     if isinstance(image, np.ndarray):
         image = Image.fromarray(image)
     file = BytesIO()
-    if format == "HEIF":  # the service only reads it, and its plugin must not be registered here
+    # The service only reads it, and its plugin must not be registered here.
+    if format == "HEIF":
         pillow_heif.from_pillow(image).save(file, **options)
     else:
         image.save(file, format, **options)
@@ -74,7 +77,9 @@ def levels_of(data_uri: str) -> np.ndarray:
 
 
 def load_sheet() -> tuple[np.ndarray, np.ndarray]:
-    """Load 500 MNIST validation digits, (500, 28, 28) uint8 with ink = 255, and their labels."""
+    """Load 500 MNIST validation digits, (500, 28, 28) uint8 with ink = 255, and their
+    labels.
+    """
     return digits().copy(), np.repeat(np.arange(CLASSES), PER_CLASS)
 
 
@@ -98,8 +103,12 @@ def write_mnist(root: Path, kind: str, images: np.ndarray, labels: np.ndarray) -
     raw = root / "MNIST" / "raw"
     raw.mkdir(parents=True, exist_ok=True)
     for name, values in (("images-idx3", images), ("labels-idx1", labels)):
-        header = b"".join(size.to_bytes(4, "big") for size in (0x800 + values.ndim, *values.shape))
-        (raw / f"{kind}-{name}-ubyte").write_bytes(header + values.astype(np.uint8).tobytes())
+        header = b"".join(
+            size.to_bytes(4, "big") for size in (0x800 + values.ndim, *values.shape)
+        )
+        (raw / f"{kind}-{name}-ubyte").write_bytes(
+            header + values.astype(np.uint8).tobytes()
+        )
 
 
 def picture_from_bytes(data: bytes, side: int) -> Picture:
@@ -107,12 +116,16 @@ def picture_from_bytes(data: bytes, side: int) -> Picture:
     return decode_image(open_image(data, MAX_PIXELS), side)
 
 
-def reading_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> Reading:
+def reading_of(
+    image: Image.Image | np.ndarray, format: str = "PNG", **options
+) -> Reading:
     """Read a picture, encoded in a format."""
     return read_digit(encode(image, format, **options), classifier(), MAX_PIXELS)
 
 
-def frame_of(image: Image.Image | np.ndarray, format: str = "PNG", **options) -> np.ndarray:
+def frame_of(
+    image: Image.Image | np.ndarray, format: str = "PNG", **options
+) -> np.ndarray:
     return reading_of(image, format, **options).frame
 
 
@@ -123,11 +136,19 @@ def reading_of_drawing(digit: bytes) -> Reading:
 
 
 def pdf_of(*pages: tuple[bytes, bytes], more: bytes = b"") -> bytes:
-    """Write a PDF of pages, each given by the entries of its dictionary and its content, and more of the trailer."""
+    """Write a PDF of pages, each given by the entries of its dictionary and its
+    content, and more of the trailer.
+    """
     kids = b" ".join(b"%d 0 R" % (3 + 2 * place) for place in range(len(pages)))
-    objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages))]
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
+    ]
     for entries, content in pages:
-        objects += [b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R>>" % (entries, len(objects) + 2)]
+        objects += [
+            b"<</Type/Page/Parent 2 0 R%s/Contents %d 0 R>>"
+            % (entries, len(objects) + 2)
+        ]
         objects += [b"<</Length %d>>stream\n%s\nendstream" % (len(content), content)]
     pdf, places = b"%PDF-1.7\n", b"0000000000 65535 f \n"
     for index, each in enumerate(objects, 1):
@@ -141,13 +162,18 @@ def pdf_of(*pages: tuple[bytes, bytes], more: bytes = b"") -> bytes:
 def shown(picture: Image.Image) -> bytes:
     """Write a grey picture as the content of a PDF's page, 200 points wide."""
     width, height = picture.size
-    image = b"BI/W %d/H %d/CS/G/BPC 8/F/AHx ID %s> EI" % (width, height, picture.tobytes().hex().encode())
+    image = b"BI/W %d/H %d/CS/G/BPC 8/F/AHx ID %s> EI" % (
+        width,
+        height,
+        picture.tobytes().hex().encode(),
+    )
     return b"q 200 0 0 %d 90 500 cm %s Q" % (200 * height // width, image)
 
 
 def document(pictures: Sequence[Image.Image], kind: str = "PDF", **options) -> bytes:
     """Write a PDF or TIFF with a page for each picture."""
-    first, *others = (picture.copy() for picture in pictures)  # Pillow keeps the options of a JPEG in them
+    # Pillow keeps the options of a JPEG in them.
+    first, *others = (picture.copy() for picture in pictures)
     return encode(first, kind, save_all=True, append_images=others, **options)
 
 
@@ -174,7 +200,9 @@ def inked(shape: tuple[int, int], *boxes: tuple[int, int, int, int]) -> np.ndarr
 
 def drawing(digit: np.ndarray, scale: int = 10) -> Image.Image:
     """Draw a digit as people do: dark on white, enlarged, off-centre on a larger sheet."""
-    ink = Image.fromarray(digit).resize((28 * scale, 28 * scale), Image.Resampling.BICUBIC)
+    ink = Image.fromarray(digit).resize(
+        (28 * scale, 28 * scale), Image.Resampling.BICUBIC
+    )
     sheet = Image.new("L", (60 * scale, 40 * scale), 255)
     sheet.paste(ImageOps.invert(ink), (5 * scale, 10 * scale))
     return sheet
@@ -184,33 +212,60 @@ POINT, MINUS = inked((28, 3), (21, 24, 0, 3)), inked((28, 9), (13, 16, 0, 9))
 
 
 def number(*lines: Sequence[np.ndarray], scale: int = 3) -> Image.Image:
-    """Draw a number as people write it, dark on white and enlarged, from digits, POINT and MINUS, line by line.
+    """Draw a number as people write it, dark on white and enlarged, from digits, POINT
+    and MINUS, line by line.
 
-    Lines are 48 pixels high, before they are enlarged. Of a digit, only the columns with ink are drawn, and 6 pixels of
-    space between them, which is 0.3 of its height.
+    Lines are 48 pixels high, before they are enlarged. Of a digit, only the columns
+    with ink are drawn, and 6 pixels of space between them, which is 0.3 of its height.
     """
-    signs = [[np.uint8(255 * sign) if sign.dtype == np.float32 else sign for sign in line] for line in lines]
-    rows = [np.hstack([np.pad(sign[:, sign.any(axis=0)], ((10, 10), (3, 3))) for sign in line]) for line in signs]
+    signs = [
+        [np.uint8(255 * sign) if sign.dtype == np.float32 else sign for sign in line]
+        for line in lines
+    ]
+    rows = [
+        np.hstack(
+            [np.pad(sign[:, sign.any(axis=0)], ((10, 10), (3, 3))) for sign in line]
+        )
+        for line in signs
+    ]
     wide = max(row.shape[1] for row in rows) + 20
-    ink = np.vstack([np.pad(row, ((0, 0), (10, wide - row.shape[1] - 10))) for row in rows])
+    ink = np.vstack(
+        [np.pad(row, ((0, 0), (10, wide - row.shape[1] - 10))) for row in rows]
+    )
     sheet = ImageOps.invert(Image.fromarray(ink))
-    return sheet.resize((scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC)
+    return sheet.resize(
+        (scale * sheet.width, scale * sheet.height), Image.Resampling.BICUBIC
+    )
 
 
-def written(digits: np.ndarray, rows: int, columns: int, pitch: tuple[int, int] = (40, 28), of: int = 1) -> Image.Image:
-    """Write rows of numbers of so many digits on a page, at this distance down and across."""
+def written(
+    digits: np.ndarray,
+    rows: int,
+    columns: int,
+    pitch: tuple[int, int] = (40, 28),
+    of: int = 1,
+) -> Image.Image:
+    """Write rows of numbers of so many digits on a page, at this distance down and
+    across.
+    """
     (down, across), random = pitch, np.random.default_rng(0)
     page = np.zeros((rows * down + 60, columns * across + 80), np.uint8)
     for top in range(30, 30 + rows * down, down):
         for left in range(40, 40 + columns * across, across):
             for digit in range(of):
                 begin = left + 24 * digit
-                page[top : top + 28, begin : begin + 28] |= digits[random.integers(len(digits))]
+                page[top : top + 28, begin : begin + 28] |= digits[
+                    random.integers(len(digits))
+                ]
     return Image.fromarray(255 - page)
 
 
-def page(*lines: Sequence[np.ndarray], size: tuple[int, int], scale: int = 1) -> Image.Image:
-    """Write lines of digits at the upper left of an empty page of this width and height."""
+def page(
+    *lines: Sequence[np.ndarray], size: tuple[int, int], scale: int = 1
+) -> Image.Image:
+    """Write lines of digits at the upper left of an empty page of this width and
+    height.
+    """
     sheet = Image.new("L", size, 255)
     sheet.paste(number(*lines, scale=scale), (20, 20))
     return sheet
@@ -219,17 +274,23 @@ def page(*lines: Sequence[np.ndarray], size: tuple[int, int], scale: int = 1) ->
 def speckled(sheet: Image.Image) -> Image.Image:
     """Add 1,200 black specks, 3 pixels wide, of which about 700 stay apart."""
     levels, rng = np.asarray(sheet).copy(), np.random.default_rng(0)
-    for row, column in zip(*(rng.integers(0, side - 3, 1200) for side in levels.shape), strict=True):
+    for row, column in zip(
+        *(rng.integers(0, side - 3, 1200) for side in levels.shape), strict=True
+    ):
         levels[row : row + 3, column : column + 3] = 0
     return Image.fromarray(levels)
 
 
 def labelled_numbers(folder: Path, labels: dict[str, str], digits: np.ndarray) -> Path:
-    """Write a folder of pictures of numbers, four digits in each line of a label, and its labels.csv."""
+    """Write a folder of pictures of numbers, four digits in each line of a label, and
+    its labels.csv.
+    """
     (folder / "images").mkdir(parents=True)
     for place, (name, label) in enumerate(labels.items()):
         row = digits[40 * place : 40 * place + 4]
-        (folder / "images" / name).write_bytes(encode(number(*[row for _ in label.splitlines()])))
+        (folder / "images" / name).write_bytes(
+            encode(number(*[row for _ in label.splitlines()]))
+        )
     rows = "".join(f'{name},"{label}"\n' for name, label in labels.items())
     (folder / "labels.csv").write_text(f"filename,label\n{rows}", encoding="utf-8")
     return folder
@@ -238,15 +299,21 @@ def labelled_numbers(folder: Path, labels: dict[str, str], digits: np.ndarray) -
 def letter(text: str) -> Image.Image:
     """Draw a printed letter, dark on white."""
     sheet = Image.new("L", (400, 400), 255)
-    ImageDraw.Draw(sheet).text((200, 200), text, 0, ImageFont.load_default(200), anchor="mm")
+    ImageDraw.Draw(sheet).text(
+        (200, 200), text, 0, ImageFont.load_default(200), anchor="mm"
+    )
     return sheet
 
 
 def turned_jpeg(image: Image.Image, **options) -> bytes:
-    """Encode a picture as a JPEG that lies on its side, and whose EXIF orientation turns it upright."""
+    """Encode a picture as a JPEG that lies on its side, and whose EXIF orientation
+    turns it upright.
+    """
     exif = Image.Exif()
     exif[0x0112] = 6
-    return encode(image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, **options)
+    return encode(
+        image.transpose(Image.Transpose.ROTATE_90), "JPEG", exif=exif, **options
+    )
 
 
 def transparent(image: Image.Image, mode: str = "RGBA", colour: int = 0) -> bytes:
@@ -262,7 +329,9 @@ WAYS: dict[str, Callable[[Image.Image], bytes]] = {
     "light on dark": lambda image: encode(ImageOps.invert(image)),
     "on a transparent ground": transparent,
     "a JPEG turned by EXIF": lambda image: turned_jpeg(image, quality=70),
-    "large": lambda image: encode(image.resize((4 * image.width, 4 * image.height)), compress_level=1),
+    "large": lambda image: encode(
+        image.resize((4 * image.width, 4 * image.height)), compress_level=1
+    ),
 }
 
 
@@ -271,7 +340,9 @@ def distance(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def apart(a: np.ndarray, b: np.ndarray) -> float:
-    """Compute the distance of frames up to a shift of one pixel, since their centres of mass may round differently."""
+    """Compute the distance of frames up to a shift of one pixel, since their centres of
+    mass may round differently.
+    """
     shifts = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1)]
     return min(distance(a, np.roll(b, shift, (0, 1))) for shift in shifts)
 
@@ -300,7 +371,12 @@ def many_scans(count: int) -> bytes:
 
 def png_chunk(name: bytes, data: bytes) -> bytes:
     """Make a chunk of a PNG."""
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+    return (
+        struct.pack(">I", len(data))
+        + name
+        + data
+        + struct.pack(">I", zlib.crc32(name + data))
+    )
 
 
 def inflating_exif() -> bytes:
@@ -310,7 +386,12 @@ def inflating_exif() -> bytes:
         return struct.pack("<HHII", tag, kind, count, value)
 
     directories = {
-        8: [entry(0x112, 3, 1, 6), entry(0x8FFF, 5, 61000, 400), entry(0x8769, 4, 1, 100), entry(0x8825, 4, 1, 200)],
+        8: [
+            entry(0x112, 3, 1, 6),
+            entry(0x8FFF, 5, 61000, 400),
+            entry(0x8769, 4, 1, 100),
+            entry(0x8825, 4, 1, 200),
+        ],
         100: [entry(0x9100, 5, 61000, 400), entry(0xA005, 4, 1, 300)],
         200: [entry(0x10, 5, 61000, 400)],
         300: [entry(0x11, 5, 61000, 400)],
@@ -322,55 +403,137 @@ def inflating_exif() -> bytes:
     exif += b"\xff\xff\xff\xff\3\0\0\0" * 61000
     text = zlib.compress(b"\nexif\n%8d\n" % len(exif) + exif.hex().encode(), 9)
     end = PNG.index(b"IDAT") - 4
-    return PNG[:end] + png_chunk(b"zTXt", b"Raw profile type exif\0\0" + text) + PNG[end:]
+    return (
+        PNG[:end] + png_chunk(b"zTXt", b"Raw profile type exif\0\0" + text) + PNG[end:]
+    )
 
 
 def sequential_scans() -> bytes:
-    """Make an arithmetic-coded JPEG of 8 kB and 16,384 pixels, not progressive, with 380 scans of all pixels."""
+    """Make an arithmetic-coded JPEG of 8 kB and 16,384 pixels, not progressive, with
+    380 scans of all pixels.
+    """
 
     def segment(marker: int, data: bytes) -> bytes:
         return bytes([0xFF, marker]) + struct.pack(">H", len(data) + 2) + data
 
     def scan(*components: int) -> bytes:
         listed = b"".join(bytes([component, 0]) for component in components)
-        return segment(0xDA, bytes([len(components)]) + listed + b"\0\x3f\0") + b"\xff\0\xff\0"
+        return (
+            segment(0xDA, bytes([len(components)]) + listed + b"\0\x3f\0")
+            + b"\xff\0\xff\0"
+        )
 
     size = struct.pack(">BHHB", 8, 16384, 1, 4) + b"\1\x41\0\2\x41\0\3\x11\0\4\x11\0"
-    head = b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC9, size) + scan(1)
+    head = (
+        b"\xff\xd8" + segment(0xDB, b"\0" + b"\1" * 64) + segment(0xC9, size) + scan(1)
+    )
     return head + scan(1, 2, 3, 4) * 380 + b"\xff\xd9"
 
 
-A4, ONE = b"/MediaBox[0 0 595 842]", b"0 0 0 rg 290 300 14 200 re f"  # a page, and a stroke that is a 1
-COSTLY = b"[0.01 0.01] 0 d " + b"0 0 m 595 842 l S " * 20_000  # dashed lines that take 7 s to draw
-ENCRYPTED = pdf_of((A4, ONE), more=b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>" % ((b"00" * 32,) * 2))
+# A page, and a stroke that is a 1.
+A4, ONE = b"/MediaBox[0 0 595 842]", b"0 0 0 rg 290 300 14 200 re f"
+# Dashed lines that take 7 s to draw.
+COSTLY = b"[0.01 0.01] 0 d " + b"0 0 m 595 842 l S " * 20_000
+ENCRYPTED = pdf_of(
+    (A4, ONE),
+    more=b"/Encrypt<</Filter/Standard/V 1/R 2/O<%s>/U<%s>/P -4>>" % ((b"00" * 32,) * 2),
+)
 HOSTILE = {
     "empty": (b"", errors.EmptyFile, "empty"),
-    "text": (b"This is no picture.", errors.NotAnImage, "not a picture in one of these formats: PNG, JPEG"),
+    "text": (
+        b"This is no picture.",
+        errors.NotAnImage,
+        "not a picture in one of these formats: PNG, JPEG",
+    ),
     "zeros": (bytes(1000), errors.NotAnImage, "not a picture"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", errors.NotAnImage, "not a picture"),
+    "svg": (
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        errors.NotAnImage,
+        "not a picture",
+    ),
     "ppm": (encode(Image.new("L", (8, 8)), "PPM"), errors.NotAnImage, "not a picture"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n", errors.NotAnImage, "not a picture"),
+    "eps": (
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n",
+        errors.NotAnImage,
+        "not a picture",
+    ),
     "cut header": (PNG[:20], errors.CorruptImage, "header is damaged"),
     "cut png": (PNG[: len(PNG) // 2], errors.CorruptImage, "cut off or damaged"),
-    "cut jpeg": (encode(Image.linear_gradient("L"), "JPEG")[:500], errors.CorruptImage, "cut off or damaged"),
-    "damaged png": (PNG[:60] + b"\xff" * 50 + PNG[110:], errors.CorruptImage, "cut off or damaged"),
-    "many pixels": (claiming(8000, 7500), errors.TooManyPixels, "60,000,000 pixels, more than 50,000,000"),
-    "float tiff": (encode(Image.linear_gradient("F"), "TIFF"), errors.NotAnImage, "floating-point"),
-    "lzma tiff": (encode(Image.linear_gradient("L"), "TIFF", compression="lzma"), errors.NotAnImage, "LZMA"),
-    "false heif": ((HOSTILE_FILES / "h_lie.heic").read_bytes(), errors.CorruptImage, r"damaged: .+\.$"),
-    "heif overlay": ((HOSTILE_FILES / "h_dag40.heic").read_bytes(), errors.NotAnImage, "overlay"),
-    "encrypted pdf": (ENCRYPTED, errors.NotAnImage, "The PDF needs a password: remove it and send it again"),
-    "pdf of no pages": (pdf_of(), errors.CorruptImage, "The PDF is damaged or has no pages: save it again"),
+    "cut jpeg": (
+        encode(Image.linear_gradient("L"), "JPEG")[:500],
+        errors.CorruptImage,
+        "cut off or damaged",
+    ),
+    "damaged png": (
+        PNG[:60] + b"\xff" * 50 + PNG[110:],
+        errors.CorruptImage,
+        "cut off or damaged",
+    ),
+    "many pixels": (
+        claiming(8000, 7500),
+        errors.TooManyPixels,
+        "60,000,000 pixels, more than 50,000,000",
+    ),
+    "float tiff": (
+        encode(Image.linear_gradient("F"), "TIFF"),
+        errors.NotAnImage,
+        "floating-point",
+    ),
+    "lzma tiff": (
+        encode(Image.linear_gradient("L"), "TIFF", compression="lzma"),
+        errors.NotAnImage,
+        "LZMA",
+    ),
+    "false heif": (
+        (HOSTILE_FILES / "h_lie.heic").read_bytes(),
+        errors.CorruptImage,
+        r"damaged: .+\.$",
+    ),
+    "heif overlay": (
+        (HOSTILE_FILES / "h_dag40.heic").read_bytes(),
+        errors.NotAnImage,
+        "overlay",
+    ),
+    "encrypted pdf": (
+        ENCRYPTED,
+        errors.NotAnImage,
+        "The PDF needs a password: remove it and send it again",
+    ),
+    "pdf of no pages": (
+        pdf_of(),
+        errors.CorruptImage,
+        "The PDF is damaged or has no pages: save it again",
+    ),
     "cut pdf": (pdf_of((A4, ONE))[:200], errors.CorruptImage, "The PDF is damaged"),
-    "false pdf": (b"%PDF-1.7 " + bytes(2000), errors.CorruptImage, "The PDF is damaged"),
-    "pdf without area": (pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE)), errors.CorruptImage, "no area"),
-    "bomb": (claiming(60_000, 60_000), errors.TooManyPixels, "3,600,000,000 pixels, more than 50,000,000"),
+    "false pdf": (
+        b"%PDF-1.7 " + bytes(2000),
+        errors.CorruptImage,
+        "The PDF is damaged",
+    ),
+    "pdf without area": (
+        pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE)),
+        errors.CorruptImage,
+        "no area",
+    ),
+    "bomb": (
+        claiming(60_000, 60_000),
+        errors.TooManyPixels,
+        "3,600,000,000 pixels, more than 50,000,000",
+    ),
     "white": (flat(255), errors.BlankImage, "no ink"),
     "black": (flat(0), errors.BlankImage, "no ink"),
     "1 pixel": (flat(128, (1, 1)), errors.BlankImage, "no ink"),
-    "faint": (encode(np.tile(250 + np.arange(100, dtype=np.uint8) // 34, (100, 1))), errors.BlankImage, "no ink"),
+    "faint": (
+        encode(np.tile(250 + np.arange(100, dtype=np.uint8) // 34, (100, 1))),
+        errors.BlankImage,
+        "no ink",
+    ),
     "see-through": (encode(Image.new("RGBA", (100, 100))), errors.BlankImage, "no ink"),
-    "constant 16-bit": (encode(Image.new("I;16", (100, 100), 1000)), errors.BlankImage, "no ink"),
+    "constant 16-bit": (
+        encode(Image.new("I;16", (100, 100), 1000)),
+        errors.BlankImage,
+        "no ink",
+    ),
 }
 
 
@@ -400,7 +563,9 @@ CELLS = {
 
 def blocks(page: Path, language: str) -> list[str]:
     """Find a page's code blocks in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE
+    )
 
 
 def assert_shown(shown: str, printed: str) -> None:
@@ -419,10 +584,17 @@ def tool(*command: str) -> list[str]:
 
 
 def invoked(*arguments: object, **environment: str) -> Result:
-    """Run `digits` in this process, which has already imported everything; leave environment and logging unchanged."""
-    root, environment = logging.getLogger(), {"COLUMNS": "80", "TERMINAL_WIDTH": "80", **environment}
+    """Run `digits` in this process, which has already imported everything; leave
+    environment and logging unchanged.
+    """
+    root, environment = (
+        logging.getLogger(),
+        {"COLUMNS": "80", "TERMINAL_WIDTH": "80", **environment},
+    )
     with patch.dict(os.environ), patch.multiple(root, handlers=[], level=root.level):
-        done = CliRunner().invoke(cli, [*map(str, arguments)], env=environment, prog_name="digits")
+        done = CliRunner().invoke(
+            cli, [*map(str, arguments)], env=environment, prog_name="digits"
+        )
     logging.captureWarnings(False)
     structlog.reset_defaults()
     assert done.exception is None or isinstance(done.exception, SystemExit)
@@ -430,8 +602,12 @@ def invoked(*arguments: object, **environment: str) -> Result:
 
 
 @contextmanager
-def serving(*options: str, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
-    """Run a service on a free port; yields its process and its address. At its end, `process.log` is its log."""
+def serving(
+    *options: str, **environment: str
+) -> Iterator[tuple[subprocess.Popen, str]]:
+    """Run a service on a free port; yields its process and its address. At its end,
+    `process.log` is its log.
+    """
     process = subprocess.Popen(
         [DIGITS, "serve", "--port", "0", *options],
         stderr=subprocess.PIPE,
@@ -483,21 +659,43 @@ def until(condition, seconds: float = 10) -> bool:
 
 def family(pid: int) -> list[int]:
     """List a process and its descendants."""
-    children = [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    children = [
+        child
+        for file in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in file.read_text().split()
+    ]
     return [pid, *(member for child in children for member in family(int(child)))]
 
 
 def memory(pid: int) -> float:
-    """Measure the memory of a process and its descendants in megabytes; shared memory is counted once."""
-    rollups = (Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid))
-    return sum(int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1]) for rollup in rollups) * 1024 / 1e6
+    """Measure the memory of a process and its descendants in megabytes; shared memory
+    is counted once.
+    """
+    rollups = (
+        Path(f"/proc/{member}/smaps_rollup").read_text() for member in family(pid)
+    )
+    return (
+        sum(
+            int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[1])
+            for rollup in rollups
+        )
+        * 1024
+        / 1e6
+    )
 
 
-async def load(url: str, picture: bytes, clients: int, rate: float, seconds: float) -> dict[int, list[float]]:
-    """Send a picture from several clients, at most at a total rate; return the latencies by status."""
+async def load(
+    url: str, picture: bytes, clients: int, rate: float, seconds: float
+) -> dict[int, list[float]]:
+    """Send a picture from several clients, at most at a total rate; return the
+    latencies by status.
+    """
     answers: dict[int, list[float]] = defaultdict(list)
     address, end = httpx2.URL(url), time.perf_counter() + seconds
-    request = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}\r\n\r\n".encode() + picture
+    request = (
+        f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+        + picture
+    )
 
     async def ask(start: float) -> None:
         reader, writer = await asyncio.open_connection(address.host, address.port)
@@ -505,7 +703,9 @@ async def load(url: str, picture: bytes, clients: int, rate: float, seconds: flo
         while (began := time.perf_counter()) < end:
             writer.write(request)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+            await reader.readexactly(
+                int(head.partition(b"content-length: ")[2].split()[0])
+            )
             answers[int(head[9:12])].append(time.perf_counter() - began)
             await asyncio.sleep(max(0, began + clients / rate - time.perf_counter()))
         writer.close()
@@ -520,11 +720,23 @@ def peak_memory(pid: int) -> int:
 
 
 def assert_problem(answer, status: int, name: str, path: str) -> None:
-    assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        status,
+        "application/problem+json",
+    )
     problem = answer.json()
-    others = {"reading"} if name == "not-sure" else {"error"} if "/v2" in path else set()
-    assert set(problem) == {"type", "title", "status", "detail", "instance", "request_id"} | others
-    assert (problem["type"], problem["status"], problem["instance"]) == (f"/problems/{name}", status, path)
+    others = (
+        {"reading"} if name == "not-sure" else {"error"} if "/v2" in path else set()
+    )
+    assert (
+        set(problem)
+        == {"type", "title", "status", "detail", "instance", "request_id"} | others
+    )
+    assert (problem["type"], problem["status"], problem["instance"]) == (
+        f"/problems/{name}",
+        status,
+        path,
+    )
     assert problem["request_id"] == answer.headers["x-request-id"]
     assert problem["detail"].endswith(".")
 
@@ -533,11 +745,18 @@ def samples(client) -> dict[tuple, float]:
     """Parse /metrics: name and labels → value."""
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {
-        (sample.name, *sorted(sample.labels.items())): sample.value for family in families for sample in family.samples
+        (sample.name, *sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
     }
 
 
-DIGIT_READ = {"digit": 7, "confidence": 0.9, "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0], "legibility": 0.8}
+DIGIT_READ = {
+    "digit": 7,
+    "confidence": 0.9,
+    "probabilities": [0.0] * 7 + [0.9, 0.1, 0.0],
+    "legibility": 0.8,
+}
 SEVEN = {**DIGIT_READ, "model": "1f0c2a9b7d3e"}
 LINE = {
     "text": "-7",
@@ -554,7 +773,8 @@ Respond = Callable[[BaseHTTPRequestHandler], Response]
 
 @contextmanager
 def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str]:
-    """Run a service on a free port that answers as `respond` does to a request, whose body it has; yields its address.
+    """Run a service on a free port that answers as `respond` does to a request, whose
+    body it has; yields its address.
 
     With a certificate, with its key in the same file, it speaks TLS.
     """
@@ -565,7 +785,9 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
         def do_POST(self):
             self.body = self.rfile.read(int(self.headers.get("content-length", 0)))
             status, headers, content = respond(self)
-            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            body = (
+                content if isinstance(content, bytes) else json.dumps(content).encode()
+            )
             self.send_response(status)
             for name, value in {**headers, "content-length": str(len(body))}.items():
                 self.send_header(name, value)
@@ -584,7 +806,9 @@ def answering(respond: Respond, certificate: Path | None = None) -> Iterator[str
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
         thread.start()
         try:
             yield f"http{'s' if certificate else ''}://127.0.0.1:{server.server_port}"

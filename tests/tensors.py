@@ -1,4 +1,6 @@
-"""Helpers for tests of training. They are not in support.py, so that pytest's main process need not import torch."""
+"""Helpers for tests of training. They are not in support.py, so that pytest's main
+process need not import torch.
+"""
 
 import numpy as np
 import onnx
@@ -32,21 +34,37 @@ def trained(hidden=(32, 16), activation="relu") -> DigitNet:
 
 
 FEATURES = 12  # of the stand-in for the pretrained recogniser
-KNOWN = [*reversed(CHARACTERS.replace(SPACE, "")), *recogniser.LETTERS, *"äöüßéмжя甲乙丙丁"]
+KNOWN = [
+    *reversed(CHARACTERS.replace(SPACE, "")),
+    *recogniser.LETTERS,
+    *"äöüßéмжя甲乙丙丁",
+]
 
 
 def pretrained() -> ModelProto:
-    """Make a tiny network with the interface, the characters and the names of the pretrained recogniser."""
+    """Make a tiny network with the interface, the characters and the names of the
+    pretrained recogniser.
+    """
     rng, rows = np.random.default_rng(0), len(KNOWN) + 2  # the blank and the space too
     weights = {
-        recogniser.FIRST: rng.normal(0, 0.1, (FEATURES, 3, recogniser.HEIGHT, recogniser.STRIDE)),
+        recogniser.FIRST: rng.normal(
+            0, 0.1, (FEATURES, 3, recogniser.HEIGHT, recogniser.STRIDE)
+        ),
         f"{recogniser.LAST}.w_0": rng.normal(0, 1, (FEATURES, rows)),
         f"{recogniser.LAST}.b_0": rng.normal(0, 1, rows),
     }
     sides = [recogniser.HEIGHT, recogniser.STRIDE]
     node = helper.make_node
     nodes = [
-        node("Conv", ["x", recogniser.FIRST], ["maps"], kernel_shape=sides, strides=sides, dilations=[1, 1], group=1),
+        node(
+            "Conv",
+            ["x", recogniser.FIRST],
+            ["maps"],
+            kernel_shape=sides,
+            strides=sides,
+            dilations=[1, 1],
+            group=1,
+        ),
         node("Relu", ["maps"], ["active"]),
         node("Squeeze", ["active"], ["columns"], axes=[2]),
         node("Transpose", ["columns"], [recogniser.FEATURES], perm=[0, 2, 1]),
@@ -54,11 +72,20 @@ def pretrained() -> ModelProto:
         node("Add", ["products", f"{recogniser.LAST}.b_0"], ["sums"]),
         node("Softmax", ["sums"], ["shares"], axis=2),
     ]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, recogniser.HEIGHT, "W"])
-    shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["N", "T", rows])
-    arrays = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()]
+    x = helper.make_tensor_value_info(
+        "x", TensorProto.FLOAT, ["N", 3, recogniser.HEIGHT, "W"]
+    )
+    shares = helper.make_tensor_value_info(
+        "shares", TensorProto.FLOAT, ["N", "T", rows]
+    )
+    arrays = [
+        numpy_helper.from_array(array.astype(np.float32), name)
+        for name, array in weights.items()
+    ]
     graph = helper.make_graph(nodes, "pretrained", [x], [shares], arrays)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9)
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9
+    )
     helper.set_model_props(model, {"character": "\n".join(KNOWN)})
     return onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
 
@@ -77,19 +104,32 @@ def detector() -> ModelProto:
         node("Sigmoid", ["sums"], ["shares"]),
     ]
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", "W"])
-    shares = helper.make_tensor_value_info("shares", TensorProto.FLOAT, ["N", 1, "H", "W"])
-    arrays = [numpy_helper.from_array(array.astype(np.float32), name) for name, array in weights.items()]
+    shares = helper.make_tensor_value_info(
+        "shares", TensorProto.FLOAT, ["N", 1, "H", "W"]
+    )
+    arrays = [
+        numpy_helper.from_array(array.astype(np.float32), name)
+        for name, array in weights.items()
+    ]
     graph = helper.make_graph(nodes, "detector", [x], [shares], arrays)
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=9
+    )
 
 
-def answers(model: ModelProto, values: np.ndarray, output: str | None = None) -> np.ndarray:
-    """Compute an output of an ONNX model, or another one of its values, with ONNX Runtime."""
+def answers(
+    model: ModelProto, values: np.ndarray, output: str | None = None
+) -> np.ndarray:
+    """Compute an output of an ONNX model, or another one of its values, with ONNX
+    Runtime.
+    """
     copy = ModelProto()
     copy.CopyFrom(model)
     if output:
         del copy.graph.output[:]
         copy.graph.output.append(helper.make_empty_tensor_value_info(output))
-    session = ort.InferenceSession(copy.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(
+        copy.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (found,) = session.run(None, {session.get_inputs()[0].name: values})
     return found

@@ -1,4 +1,6 @@
-"""Admission: which pictures wait, which are refused, and the memory that request bodies take."""
+"""Admission: which pictures wait, which are refused, and the memory that request bodies
+take.
+"""
 
 import asyncio
 from contextlib import closing
@@ -6,34 +8,41 @@ from contextlib import closing
 import pytest
 from fastapi import Request
 
-from app.inference.stage import Stage
+from app.answers.errors import Overloaded
 from app.metrics import Metrics
 from app.settings import Settings
+from app.stage import Stage
 from app.web.admission import Admission, Queue
 from app.web.bodies import Body
-from app.web.errors import Overloaded
 
 REQUEST = Request({"type": "http", "headers": []})
 
 
 @pytest.fixture
 def admission() -> Admission:
-    settings = Settings(max_upload_bytes=20_000, max_held_bytes=30_000, queue_seconds=0.2, decoders=2)
+    settings = Settings(
+        max_upload_bytes=20_000, max_held_bytes=30_000, queue_seconds=0.2, decoders=2
+    )
     return Admission(settings, Metrics({}).queue_depth)
 
 
 def note(queue: Queue, times: int, **seconds: float) -> None:
     """Let pictures take this long in each stage."""
     for _ in range(times):
-        queue.note([Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()])
+        queue.note(
+            [Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()]
+        )
 
 
-def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of_late(admission):
+def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of_late(
+    admission,
+):
     queue = admission.large  # two decoders read two at once
     queue.seconds = 5
     queue.length = 10_000
     queue.check()  # nothing is known before the first picture
-    note(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)  # a second, without the wait
+    # A second, without the wait.
+    note(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
     queue.length = 3
     assert queue.wait == pytest.approx(1.5, rel=0.01)
     queue.length = 9

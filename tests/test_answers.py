@@ -10,7 +10,9 @@ def test_items_are_consumed_lazily_several_at_once_and_their_results_come_in_ord
         together.wait()
         return number
 
-    results = in_order(work, (taken.append(number) or number for number in range(99)), at_once=3)
+    results = in_order(
+        work, (taken.append(number) or number for number in range(99)), at_once=3
+    )
     assert [next(results) for _ in range(9)] == list(range(9))
     assert len(taken) <= 9 + 3 * AHEAD
     assert list(results) == list(range(9, 99))

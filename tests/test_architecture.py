@@ -1,4 +1,6 @@
-"""Importing a module has no side effects and loads no unneeded packages; import-linter checks the layers."""
+"""Importing a module has no side effects and loads no unneeded packages; import-linter
+checks the layers.
+"""
 
 import os
 import subprocess
@@ -17,12 +19,22 @@ MODULES = [
 
 
 def test_init_files_are_empty():
-    assert not [path for part in ("app", "training") for path in (ROOT / part).rglob("__init__.py") if path.read_text()]
+    assert not [
+        path
+        for part in ("app", "training")
+        for path in (ROOT / part).rglob("__init__.py")
+        if path.read_text()
+    ]
 
 
 def run(code: str, **environment: str) -> str:
     """Run Python code that warns and reports nothing; return what it prints."""
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -31,14 +43,29 @@ def run(code: str, **environment: str) -> str:
 @pytest.mark.parametrize(
     ("imported", "unwanted"),
     [
-        ("app.cli.commands, app.server.logs, app.server.process", "httpx2 rich.progress app.cli.terminal"),  # serve
-        ("app.cli.commands, app.cli.client, app.cli.terminal", "fastapi uvicorn onnxruntime numpy PIL"),  # predict
-        ("app.cli.commands, app.cli.client, app.cli.records", "rich.console fastapi uvicorn onnxruntime"),  # … --json
+        # Serve.
+        (
+            "app.cli.commands, app.server.logs, app.server.process",
+            "httpx2 rich.progress app.cli.terminal",
+        ),
+        # Predict.
+        (
+            "app.cli.commands, app.cli.client, app.cli.terminal",
+            "fastapi uvicorn onnxruntime numpy PIL",
+        ),
+        # … --json.
+        (
+            "app.cli.commands, app.cli.client, app.cli.records",
+            "rich.console fastapi uvicorn onnxruntime",
+        ),
         ("app.cli.commands, app.cli.local", "fastapi uvicorn httpx2"),  # … --local
     ],
 )
 def test_unneeded_packages_are_not_imported(imported, unwanted):
-    code = f"import sys, {imported}; print([name for name in {unwanted.split()} if name in sys.modules])"
+    code = (
+        f"import sys, {imported}; print([name for name in {unwanted.split()} if name "
+        "in sys.modules])"
+    )
     assert run(code, **os.environ) == "[]\n"
 
 

@@ -21,14 +21,27 @@ def still(monkeypatch):
         monkeypatch.setattr(augment, name, 0.0)
 
 
-def test_the_same_generator_gives_the_same_images_and_nothing_else_changes(images, labels):
-    labels, before, state = torch.from_numpy(labels[::5]), images.clone(), torch.get_rng_state()
+def test_the_same_generator_gives_the_same_images_and_nothing_else_changes(
+    images, labels
+):
+    labels, before, state = (
+        torch.from_numpy(labels[::5]),
+        images.clone(),
+        torch.get_rng_state(),
+    )
     once = augment.augment(images, labels, generator())
     assert once.equal(augment.augment(images, labels, generator()))
     assert not once.equal(augment.augment(images, labels, generator(1)))
     assert images.equal(before)
     assert torch.get_rng_state().equal(state)
-    assert len(torch.unique(augment.deform(images[:1].expand(20, 28, 28), generator()), dim=0)) == 20
+    assert (
+        len(
+            torch.unique(
+                augment.deform(images[:1].expand(20, 28, 28), generator()), dim=0
+            )
+        )
+        == 20
+    )
 
 
 def test_deformed_digits_stay_in_range_and_keep_their_ink(images):
@@ -47,17 +60,24 @@ def test_up_to_a_quarter_of_some_digits_is_cut_off_at_a_random_side(images):
     assert changed.float().mean().item() == pytest.approx(augment.CUT, abs=0.03)
     assert ((cut == 0) | (cut == many)).all()  # nothing is added or moved
     before, after = (extent(each[changed]) for each in (many, cut))
-    sides = [(getattr(after, side) - getattr(before, side)).abs() for side in ("top", "bottom", "left", "right")]
+    sides = [
+        (getattr(after, side) - getattr(before, side)).abs()
+        for side in ("top", "bottom", "left", "right")
+    ]
     assert all(0 < (moved > 0).sum() < changed.sum() for moved in sides)
     assert (sides[0] + sides[1] <= 0.25 * before.height + 1.5).float().mean() > 0.9
 
 
 def test_without_randomness_digits_are_framed_as_by_the_service(images, still):
     difference = (augment.deform(images, generator()) - images).abs().mean(dim=(1, 2))
-    assert difference.mean() < 0.04  # MNIST rounds positions to whole pixels, reframing does not
+    # MNIST rounds positions to whole pixels, reframing does not.
+    assert difference.mean() < 0.04
     assert difference.max() < 0.1
-    zoom = torch.tensor([[1.4, 0, 0.2], [0, 1.4, -0.1]]).expand(len(images), 2, 3)  # smaller, to the left and down
-    grid = torch.nn.functional.affine_grid(zoom, [len(images), 1, 28, 28], align_corners=False)
+    # Smaller, to the left and down.
+    zoom = torch.tensor([[1.4, 0, 0.2], [0, 1.4, -0.1]]).expand(len(images), 2, 3)
+    grid = torch.nn.functional.affine_grid(
+        zoom, [len(images), 1, 28, 28], align_corners=False
+    )
     moved = augment.sample(images, grid)
     framed = augment.deform(moved, generator())
     assert (framed - images).abs().mean() < 0.5 * (moved - images).abs().mean()

@@ -1,4 +1,6 @@
-"""The batcher, with steps whose results are easy to check: each step is a frame, and the result counts them."""
+"""The batcher, with steps whose results are easy to check: each step is a frame, and
+the result counts them.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,14 +8,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from app.inference import batcher as module
-from app.inference.batcher import MAX_BATCH, Batcher, Steps
-from app.inference.classifier import Classes
-from app.inference.stage import Stopwatch
+from app.digit.classifier import Classes
+from app.serving import batcher as module
+from app.serving.batcher import MAX_BATCH, Batcher, Steps
+from app.stage import Stopwatch
 
 
 class Counting:
-    """A classifier that returns the mean of each frame, and counts the frames of each batch."""
+    """A classifier that returns the mean of each frame, and counts the frames of each
+    batch.
+    """
 
     def __init__(self, during: Callable[[], object] = lambda: None) -> None:
         self.sizes, self.during = [], during
@@ -21,7 +25,9 @@ class Counting:
     def __call__(self, frames: np.ndarray) -> Classes:
         self.sizes.append(len(frames))
         self.during()
-        return Classes(np.zeros((len(frames), 10), np.float32), frames.mean(axis=(1, 2)))
+        return Classes(
+            np.zeros((len(frames), 10), np.float32), frames.mean(axis=(1, 2))
+        )
 
 
 def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
@@ -33,7 +39,9 @@ def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
 
 
 async def ask(batcher: Batcher[int], *several: Steps[int]) -> list:
-    return await asyncio.gather(*(batcher(each, Stopwatch()) for each in several), return_exceptions=True)
+    return await asyncio.gather(
+        *(batcher(each, Stopwatch()) for each in several), return_exceptions=True
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +58,11 @@ MANY = 2 * MAX_BATCH + 3
     [
         ([steps(1), steps(2, frames=3), steps(3)], [1, 4, 9], [5]),
         ([steps(1, times=3), steps(2), steps(3, times=0)], [1, 4, 9], [2, 1, 1]),
-        (list(map(steps, range(MANY))), [number**2 for number in range(MANY)], [MAX_BATCH, MAX_BATCH, 3]),
+        (
+            list(map(steps, range(MANY))),
+            [number**2 for number in range(MANY)],
+            [MAX_BATCH, MAX_BATCH, 3],
+        ),
     ],
     ids=["several frames", "several steps", "several batches"],
 )
@@ -66,10 +78,14 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
 
         def arrive() -> None:
             if not tasks:
-                tasks.extend(asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in (2, 3))
+                tasks.extend(
+                    asyncio.ensure_future(batcher(steps(number), Stopwatch()))
+                    for number in (2, 3)
+                )
 
         network.during = arrive
-        return [await batcher(steps(1), Stopwatch()), *await asyncio.gather(*tasks)]  # the first does not wait
+        # The first does not wait.
+        return [await batcher(steps(1), Stopwatch()), *await asyncio.gather(*tasks)]
 
     network = Counting()
     batcher = Batcher(network)
@@ -80,7 +96,10 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
 @pytest.mark.parametrize("cancelled", [{1}, {0, 1, 2, 3}])
 def test_cancelled_pictures_are_dropped(cancelled):
     async def cancel() -> list:
-        tasks = [asyncio.ensure_future(batcher(steps(number), Stopwatch())) for number in range(5)]
+        tasks = [
+            asyncio.ensure_future(batcher(steps(number), Stopwatch()))
+            for number in range(5)
+        ]
         await asyncio.sleep(0)  # all are queued, none is being read
         for number in cancelled:
             tasks[number].cancel()
@@ -89,7 +108,11 @@ def test_cancelled_pictures_are_dropped(cancelled):
     network = Counting()
     batcher = Batcher(network)
     for number, answer in enumerate(asyncio.run(cancel())):
-        assert isinstance(answer, asyncio.CancelledError) if number in cancelled else answer == number**2
+        assert (
+            isinstance(answer, asyncio.CancelledError)
+            if number in cancelled
+            else answer == number**2
+        )
     assert network.sizes == [5 - len(cancelled)]
 
 
@@ -99,7 +122,10 @@ def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
         raise RuntimeError("no network")
 
     async def fail_and_go_on() -> list:
-        return [*await ask(batcher, *map(steps, range(3))), *await ask(batcher, steps(4))]
+        return [
+            *await ask(batcher, *map(steps, range(3))),
+            *await ask(batcher, steps(4)),
+        ]
 
     network = Counting(fail)
     batcher = Batcher(network)

@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import FileSystem
 
+from app.answers.errors import UploadTooLarge
 from app.bulk import source
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.source import Entry, Files, Table
 from app.bulk.storage import Place, place_of
-from app.web.errors import UploadTooLarge
 
 MAX_BYTES = 200_000
 PICTURES = ["3/d.tif", "7/c.heic", "[1]/e.png", "a.JPG", "b.png", "link.png"]
@@ -20,11 +20,17 @@ PICTURES = ["3/d.tif", "7/c.heic", "[1]/e.png", "a.JPG", "b.png", "link.png"]
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
-    """A working directory with pictures, and with others that are none, hidden, or would be read without end."""
+    """A working directory with pictures, and with others that are none, hidden, or
+    would be read without end.
+    """
     for name in (*PICTURES[:-1], "labels.csv", ".hidden.png", ".thumbnails/f.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
-    for name, target in {"loop": tmp_path, "link.png": "b.png", "broken.png": "nowhere"}.items():
+    for name, target in {
+        "loop": tmp_path,
+        "link.png": "b.png",
+        "broken.png": "nowhere",
+    }.items():
         (tmp_path / name).symlink_to(target)
     os.mkfifo(tmp_path / "pipe.png")
     monkeypatch.chdir(tmp_path)
@@ -49,23 +55,38 @@ def parts_of(name: str, size: int = 100) -> list[list[str]]:
     ],
 )
 def test_a_source_means_its_pictures_in_parts(folder, name, size, found):
-    assert parts_of(name, size) == [[f"{folder}/{file}" for file in part] for part in found]
+    assert parts_of(name, size) == [
+        [f"{folder}/{file}" for file in part] for part in found
+    ]
 
 
 def test_a_file_is_read_as_it_is_unless_it_is_too_large(tmp_path):
-    read = {"empty": b"", "small": b"7", "large": os.urandom(MAX_BYTES), "a.png.gz": b"\x1f\x8b no gzip"}
+    read = {
+        "empty": b"",
+        "small": b"7",
+        "large": os.urandom(MAX_BYTES),
+        "a.png.gz": b"\x1f\x8b no gzip",
+    }
     for name, data in {**read, "too large": bytes(MAX_BYTES + 1)}.items():
         (tmp_path / name).write_bytes(data)
     paths = [f"{tmp_path}/{name}" for name in (*read, "too large", "missing")]
     *found, large, missing = Files(place_of(str(tmp_path)), MAX_BYTES).pictures(paths)
-    assert found == [Entry(path, None, data) for path, data in zip(paths, read.values(), strict=False)]
+    assert found == [
+        Entry(path, None, data)
+        for path, data in zip(paths, read.values(), strict=False)
+    ]
     assert isinstance(large.data, UploadTooLarge)
-    assert str(large.data) == "The file is larger than 200,000 bytes: send a smaller picture."
+    assert (
+        str(large.data)
+        == "The file is larger than 200,000 bytes: send a smaller picture."
+    )
     assert isinstance(missing.data, UnreadableFile)
 
 
 def test_files_from_object_storage_come_in_order(folder):
-    """The local file system stands in for it. Unlike local files, several are read at once."""
+    """The local file system stands in for it. Unlike local files, several are read at
+    once.
+    """
     assert parts_of(folder.as_uri()) == parts_of(".")
     filesystem, _ = FileSystem.from_uri(folder.as_uri())
     (folder / "7" / "d").mkdir()
@@ -80,7 +101,9 @@ def test_files_from_object_storage_come_in_order(folder):
 
 @pytest.fixture
 def table(tmp_path) -> Path:
-    """A table of ten pictures in row groups of four, with keys, some of which cannot be texts."""
+    """A table of ten pictures in row groups of four, with keys, some of which cannot be
+    texts.
+    """
     pictures = [{"bytes": str(row).encode(), "path": None} for row in range(9)] + [None]
     columns = {
         "image": pictures,
@@ -97,13 +120,17 @@ def table_of(path: Path, column: str = "plain", key: str | None = None) -> Table
     return Table(place_of(str(path)), MAX_BYTES, column, key)
 
 
-@pytest.mark.parametrize(("column", "size", "rows"), [("plain", 1, [4, 4, 2]), ("image.bytes", 5, [8, 2])])
+@pytest.mark.parametrize(
+    ("column", "size", "rows"), [("plain", 1, [4, 4, 2]), ("image.bytes", 5, [8, 2])]
+)
 def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
     pictures = table_of(table.parent, column, "id")
     parts = list(pictures.parts(size))
     assert [len(part) for part in parts] == rows
     read = [picture for part in parts for picture in pictures.pictures(part)]
-    expected = [Entry(f"{table}#{row}", str(100 + row), str(row).encode()) for row in range(9)]
+    expected = [
+        Entry(f"{table}#{row}", str(100 + row), str(row).encode()) for row in range(9)
+    ]
     assert read == [*expected, Entry(f"{table}#9", "109", b"")]
     assert list(pictures.pictures([f"{table}#5", f"{table}#8"])) == [read[5], read[8]]
 
@@ -115,7 +142,10 @@ def test_a_table_is_split_by_its_row_groups(table, column, size, rows):
         ("plain.bytes", None, "has no column plain.bytes"),
         ("picture", "name", "has no column picture or name, only image, plain, id"),
         ("id", None, "the column id contains int64, not encoded pictures"),
-        *(("plain", key, rf"the key {key} contains .*, not texts or numbers") for key in ("image", "list", "binary")),
+        *(
+            ("plain", key, rf"the key {key} contains .*, not texts or numbers")
+            for key in ("image", "list", "binary")
+        ),
     ],
 )
 def test_a_wrong_column_is_an_error(table, column, key, message):
@@ -125,7 +155,9 @@ def test_a_wrong_column_is_an_error(table, column, key, message):
 
 def test_a_table_is_read_little_by_little(tmp_path):
     pictures = [os.urandom(MAX_BYTES) for _ in range(96)]
-    pq.write_table(pa.table({"plain": pictures}), tmp_path / "a.parquet", row_group_size=8)
+    pq.write_table(
+        pa.table({"plain": pictures}), tmp_path / "a.parquet", row_group_size=8
+    )
     table = table_of(tmp_path)
     (part,) = table.parts(96)
     before = pa.total_allocated_bytes()
@@ -135,7 +167,9 @@ def test_a_table_is_read_little_by_little(tmp_path):
 
 def test_a_damaged_table_loses_only_the_unreadable_rows(tmp_path):
     path, pictures = tmp_path / "a.parquet", [os.urandom(5000) for _ in range(1000)]
-    pq.write_table(pa.table({"plain": pictures}), path, compression="none", use_dictionary=False)
+    pq.write_table(
+        pa.table({"plain": pictures}), path, compression="none", use_dictionary=False
+    )
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 100_000] = b"\xff" * 100_000
     path.write_bytes(data)

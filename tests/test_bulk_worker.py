@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
+from app.answers import problems
 from app.bulk import job
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
@@ -21,12 +22,11 @@ from app.bulk.storage import place_of
 from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
-from app.inference.decoders import Busy, Interrupted
-from app.inference.field import Field
-from app.inference.reader import Reader
-from app.preprocess.errors import attempt
+from app.picture.errors import attempt
+from app.serving.decoders import Busy, Interrupted
+from app.serving.reader import Reader
 from app.settings import Settings
-from app.web import problems
+from app.text.field import Field
 from support import (
     ENCRYPTED,
     HOSTILE,
@@ -44,13 +44,18 @@ from support import (
 pytestmark = pytest.mark.slow
 
 
-def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) -> list[dict]:
+def table_of(
+    folder: Path, *pictures: bytes, kind: str = "digit", **settings
+) -> list[dict]:
     """Read the rows that a worker writes for pictures."""
     (folder / "in").mkdir()
     for index, data in enumerate(pictures):
         (folder / "in" / f"{index:05}.png").write_bytes(data)
     configured = Settings(**settings)
-    source, local = Files(place_of(str(folder / "in")), configured.max_upload_bytes), Local(configured, 1)
+    source, local = (
+        Files(place_of(str(folder / "in")), configured.max_upload_bytes),
+        Local(configured, 1),
+    )
     model = local.networks.text_model if kind == "text" else local.networks.digit_model
     destination = Destination(place_of(str(folder / "out")), kind, model)
     destination.prepare()
@@ -60,7 +65,9 @@ def table_of(folder: Path, *pictures: bytes, kind: str = "digit", **settings) ->
     (file,) = destination.place.files()
     assert pq.read_schema(file).equals(SCHEMA)
     rows = pq.read_table(file).to_pylist()
-    assert [(row["path"], row["model"]) for row in rows] == [(path, model) for path in part]
+    assert [(row["path"], row["model"]) for row in rows] == [
+        (path, model) for path in part
+    ]
     return rows
 
 
@@ -71,20 +78,35 @@ def errors_of(rows: list[dict]) -> list[str | None]:
 def near(answer: BaseModel) -> dict:
     """Return what an answer has set, with floats that compare to within 1e-6."""
     shown = answer.model_dump_json(exclude_unset=True)
-    return json.loads(shown, parse_float=lambda share: pytest.approx(float(share), abs=1e-6))
+    return json.loads(
+        shown, parse_float=lambda share: pytest.approx(float(share), abs=1e-6)
+    )
 
 
 def given(row: dict) -> dict:
     """Return what a row has set, also in its lines."""
-    lines = {"lines": [given(line) for line in row["lines"]]} if row.get("lines") else {}
+    lines = (
+        {"lines": [given(line) for line in row["lines"]]} if row.get("lines") else {}
+    )
     return {name: value for name, value in (row | lines).items() if value is not None}
 
 
 @pytest.mark.parametrize("kind", ["digit", "text"])
 def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
-    pictures = [encode(image) for image in digits[::20]] + [encode(drawing(image)) for image in digits[::100]]
-    pictures[3:3] = [b"", b"no picture", flat(255), flat(255, (1000, 1000)), encode(letter("A")), pictures[0][:80]]
-    pictures.append(encode(number([*digits[[350, 120]], POINT, digits[0]], digits[[60, 200]])))
+    pictures = [encode(image) for image in digits[::20]] + [
+        encode(drawing(image)) for image in digits[::100]
+    ]
+    pictures[3:3] = [
+        b"",
+        b"no picture",
+        flat(255),
+        flat(255, (1000, 1000)),
+        encode(letter("A")),
+        pictures[0][:80],
+    ]
+    pictures.append(
+        encode(number([*digits[[350, 120]], POINT, digits[0]], digits[[60, 200]]))
+    )
     local = Local(Settings(min_legibility=0.5), 1)
     read = local.predict if kind == "digit" else local.read
     rows = table_of(tmp_path, *pictures, kind=kind, min_legibility=0.5)
@@ -93,23 +115,44 @@ def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
         if isinstance(answer, Unanswered):
             assert row["error"]["detail"] == str(answer)
         else:
-            filled = {name: value for name, value in given(row).items() if name != "path"}
+            filled = {
+                name: value for name, value in given(row).items() if name != "path"
+            }
             assert set(filled) >= {kind, "confidence", "model"}
             assert {**near(answer), **filled} == near(answer)
 
 
 def test_each_hostile_picture_has_a_row(tmp_path, seven):
-    rows = table_of(tmp_path, *(data for data, _, _ in HOSTILE.values()), many_scans(70_000), encode(seven))
+    rows = table_of(
+        tmp_path,
+        *(data for data, _, _ in HOSTILE.values()),
+        many_scans(70_000),
+        encode(seven),
+    )
     expected = [problems.TYPES[error].name for _, error, _ in HOSTILE.values()]
     assert errors_of(rows) == [*expected, "too-complex", None]
     assert rows[-1]["digit"] == 7
 
 
 def test_the_settings_of_the_service_apply(tmp_path, seven):
-    pictures = [encode(seven), encode(letter("A")), encode(drawing(seven)), encode(drawing(seven, 20))]
-    limits = {"max_upload_bytes": len(pictures[3]) - 1, "max_pixels": 400 * 400, "min_legibility": 0.5}
+    pictures = [
+        encode(seven),
+        encode(letter("A")),
+        encode(drawing(seven)),
+        encode(drawing(seven, 20)),
+    ]
+    limits = {
+        "max_upload_bytes": len(pictures[3]) - 1,
+        "max_pixels": 400 * 400,
+        "min_legibility": 0.5,
+    }
     rows = table_of(tmp_path, *pictures, **limits)
-    assert errors_of(rows) == [None, "not-a-digit", "too-many-pixels", "upload-too-large"]
+    assert errors_of(rows) == [
+        None,
+        "not-a-digit",
+        "too-many-pixels",
+        "upload-too-large",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +164,9 @@ def test_the_settings_of_the_service_apply(tmp_path, seven):
         ([RuntimeError("a fault of ours")], "internal-error", 1),
     ],
 )
-def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(failures, expected, tries):
+def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(
+    failures, expected, tries
+):
     asked, left = [], iter(failures)
 
     async def read(data):
@@ -131,13 +176,17 @@ def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(failure
         return data.decode()
 
     outcome = asyncio.run(outcome_of(read, b"7"))
-    assert (error_of(outcome)["type"] if isinstance(outcome, Exception) else outcome) == expected
+    assert (
+        error_of(outcome)["type"] if isinstance(outcome, Exception) else outcome
+    ) == expected
     assert len(asked) == tries
 
 
 def test_a_batch_is_limited_in_pictures_and_bytes():
     sizes = [1] * BATCH + [1, 1000, 1, 999, 500]
-    pictures = [Entry("", None, bytes(size)) for size in sizes] + [Entry("", None, OSError())]
+    pictures = [Entry("", None, bytes(size)) for size in sizes] + [
+        Entry("", None, OSError())
+    ]
     assert [len(batch) for batch in batches(pictures, 1000)] == [BATCH, 2, 2, 2]
 
 
@@ -152,7 +201,9 @@ def rows_of(paths: Iterable[str], **cells) -> list[dict]:
     return [{"path": path, "model": "1f0c2a9b7d3e", **cells} for path in paths]
 
 
-def test_a_part_written_twice_counts_once_and_an_incomplete_file_not_at_all(destination):
+def test_a_part_written_twice_counts_once_and_an_incomplete_file_not_at_all(
+    destination,
+):
     for _ in range(2):
         destination.write([*"ab"], rows_of("ab", digit=1))
     with pytest.raises(pa.ArrowInvalid):
@@ -168,14 +219,18 @@ def test_a_part_written_twice_counts_once_and_an_incomplete_file_not_at_all(dest
 
 @pytest.mark.parametrize("name", ["FOLDER", "mock:///out", "fsspec+memory:///out"])
 def test_a_file_is_replaced_by_one_with_more_rows_of_its_part(tmp_path, name):
-    destination = Destination(place_of(name.replace("FOLDER", str(tmp_path))), "digit", "1f0c2a9b7d3e")
+    destination = Destination(
+        place_of(name.replace("FOLDER", str(tmp_path))), "digit", "1f0c2a9b7d3e"
+    )
     destination.prepare()
     part = [*"abc"]
     assert destination.rows_of(part) == []
     for count in (1, 2, 3):
         destination.write(part, rows_of(part[:count], digit=7))
         found = destination.rows_of(part)
-        assert [(row["path"], row["digit"]) for row in found] == [(path, 7) for path in part[:count]]
+        assert [(row["path"], row["digit"]) for row in found] == [
+            (path, 7) for path in part[:count]
+        ]
         assert destination.paths() == {*part[:count]}
         assert destination.summary() == Summary(count, 0, {})
     assert len(destination.place.files()) == 1
@@ -197,7 +252,9 @@ def test_results_are_named_as_in_earlier_versions(destination):
 
 @dataclass(frozen=True)
 class Observed(Files):
-    """Files that keep what is asked for, and of which only some can be read before the worker is lost."""
+    """Files that keep what is asked for, and of which only some can be read before the
+    worker is lost.
+    """
 
     asked: list[str] = field(default_factory=list)
     before_loss: int | None = None
@@ -214,16 +271,24 @@ def numbers(tmp_path, digits) -> tuple[Path, Destination]:
     """A folder of five drawings of digits, and the destination of their rows."""
     (tmp_path / "in").mkdir()
     for digit in range(5):
-        (tmp_path / "in" / f"{digit}.png").write_bytes(encode(drawing(digits[50 * digit])))
+        (tmp_path / "in" / f"{digit}.png").write_bytes(
+            encode(drawing(digits[50 * digit]))
+        )
     networks = Local(Settings(), 1).networks
-    destination = Destination(place_of(str(tmp_path / "out")), "digit", networks.digit_model)
+    destination = Destination(
+        place_of(str(tmp_path / "out")), "digit", networks.digit_model
+    )
     destination.prepare()
     return tmp_path / "in", destination
 
 
 def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(numbers):
     folder, destination = numbers
-    one_by_one, place, most = Settings(max_held_bytes=1), place_of(str(folder)), 1_000_000
+    one_by_one, place, most = (
+        Settings(max_held_bytes=1),
+        place_of(str(folder)),
+        1_000_000,
+    )
     (part,) = Files(place, most).parts(2000)
     for before_loss, kept in ((3, 3), (0, 3), (1, 4), (None, 5)):
         source = Observed(place, most, before_loss=before_loss)
@@ -248,17 +313,27 @@ def test_rows_are_written_only_after_some_time(numbers):
     source = Observed(place_of(str(folder)), 1_000_000, before_loss=3)
     (part,) = source.parts(2000)
     with pytest.raises(ConnectionAbortedError):
-        asyncio.run(Worker(source, destination, Settings(max_held_bytes=1), seconds=3600).read(part))
+        asyncio.run(
+            Worker(source, destination, Settings(max_held_bytes=1), seconds=3600).read(
+                part
+            )
+        )
     assert destination.paths() == set()
 
 
-def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(numbers, caplog, monkeypatch):
+def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
+    numbers, caplog, monkeypatch
+):
     folder, destination = numbers
     (folder / "4.png").write_bytes(b"no picture")
     source = Files(place_of(str(folder)), 1_000_000)
     (part,) = source.parts(2000)
     worker = Worker(source, destination, Settings())
-    faults = {part[1]: RuntimeError("a fault of ours"), part[2]: RuntimeError("once more"), part[3]: Interrupted()}
+    faults = {
+        part[1]: RuntimeError("a fault of ours"),
+        part[2]: RuntimeError("once more"),
+        part[3]: Interrupted(),
+    }
     failing = {Path(path).read_bytes(): error for path, error in faults.items()}
     read_large = worker.reader.read_large
 
@@ -270,7 +345,9 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
     monkeypatch.setattr(worker.reader, "read_large", read)
     assert asyncio.run(worker.read(part)) == 5
     assert errors_of(destination.rows_of(part)) == [None, "not-an-image"]
-    assert [record.message for record in caplog.records] == [f"{part[1]} could not be read."]
+    assert [record.message for record in caplog.records] == [
+        f"{part[1]} could not be read."
+    ]
     assert "RuntimeError: a fault of ours" in caplog.text
     assert job.parts_left([part], destination) == [part[1:4]]
     monkeypatch.undo()
@@ -296,7 +373,9 @@ def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers, monkeypatch
 
 @pytest.fixture
 def documents(tmp_path, digits) -> tuple[Path, Destination]:
-    """A folder of a picture and of documents, one of which has a damaged page, and the destination of their texts."""
+    """A folder of a picture and of documents, one of which has a damaged page, and the
+    destination of their texts.
+    """
     (tmp_path / "in").mkdir()
     number_72, number_1 = number(digits[[350, 120]]), number(digits[[50]])
     files = {
@@ -308,7 +387,11 @@ def documents(tmp_path, digits) -> tuple[Path, Destination]:
     }
     for name, data in files.items():
         (tmp_path / "in" / name).write_bytes(data)
-    destination = Destination(place_of(str(tmp_path / "out")), "text", Local(Settings(), 1).networks.text_model)
+    destination = Destination(
+        place_of(str(tmp_path / "out")),
+        "text",
+        Local(Settings(), 1).networks.text_model,
+    )
     destination.prepare()
     return tmp_path / "in", destination
 
@@ -326,9 +409,19 @@ OF_DOCUMENTS = [
 
 def shown(destination: Destination) -> list[tuple]:
     """Return what the rows say, in the order of the files and pages."""
-    rows = [row for path in destination.place.files() for row in pq.read_table(path).to_pylist()]
+    rows = [
+        row
+        for path in destination.place.files()
+        for row in pq.read_table(path).to_pylist()
+    ]
     found = [
-        (Path(row["path"]).name, row["page"], row["pages"], row["text"], row["error"] and row["error"]["type"])
+        (
+            Path(row["path"]).name,
+            row["page"],
+            row["pages"],
+            row["text"],
+            row["error"] and row["error"]["type"],
+        )
         for row in rows
     ]
     return sorted(found, key=lambda row: (row[0], row[1] or 0))
@@ -344,7 +437,9 @@ def test_each_page_of_a_document_has_a_row(documents):
 
 
 def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents, monkeypatch):
-    """The first job can read 2 pages, the second 2 more; the parts of the second are others."""
+    """The first job can read 2 pages, the second 2 more; the parts of the second are
+    others.
+    """
     folder, destination = documents
     source, asked = Files(place_of(str(folder)), 1_000_000), []
     parts, read_text = list(source.parts(2000)), Reader.read_text
@@ -360,7 +455,9 @@ def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents, monkeypa
         monkeypatch.setattr(Reader, "read_text", read)
         (part,) = job.parts_left(parts, destination)
         asyncio.run(Worker(source, destination, Settings()).read(part))
-        assert [row[:2] for row in shown(destination) if row[1]] == [row[:2] for row in OF_DOCUMENTS[: 2 * job_number]]
+        assert [row[:2] for row in shown(destination) if row[1]] == [
+            row[:2] for row in OF_DOCUMENTS[: 2 * job_number]
+        ]
         assert asked[:2] == [2 * job_number - 1, 2 * job_number]
         (folder / "z.png").write_bytes((folder / "c.png").read_bytes())  # a new picture
         parts = list(source.parts(2000))
@@ -371,7 +468,9 @@ def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents, monkeypa
     assert job.parts_left(parts, destination) == []
 
 
-def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents, monkeypatch):
+def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(
+    documents, monkeypatch
+):
     folder, destination = documents
     source, read_text = Files(place_of(str(folder)), 1_000_000), Reader.read_text
     (part,) = source.parts(2000)
@@ -397,21 +496,31 @@ def test_results_of_an_earlier_version_without_pages_are_added_to(documents):
     source = Files(place_of(str(folder)), 1_000_000)
     (part,) = source.parts(2000)
     columns = [field for field in SCHEMA if field.name not in ("page", "pages")]
-    old = [{"path": path, "model": destination.model, "text": "5"} for path in part[2:4]]
+    old = [
+        {"path": path, "model": destination.model, "text": "5"} for path in part[2:4]
+    ]
     pq.write_table(
-        pa.Table.from_pylist(old, pa.schema(columns)), f"{destination.place.path}/{destination.prefix}old.parquet"
+        pa.Table.from_pylist(old, pa.schema(columns)),
+        f"{destination.place.path}/{destination.prefix}old.parquet",
     )
     (left,) = job.parts_left([part], destination)
     assert left == [path for path in part if path not in part[2:4]]
     asyncio.run(Worker(source, destination, Settings()).read(left))
-    assert destination.summary() == Summary(12, 0, {"corrupt-image": 1, "not-an-image": 1})
+    assert destination.summary() == Summary(
+        12, 0, {"corrupt-image": 1, "not-an-image": 1}
+    )
     assert job.parts_left([part], destination) == []
 
 
 def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
     folder, destination = documents
     files = sorted(folder.iterdir())
-    table = pa.table({"file": [path.read_bytes() for path in files], "id": [path.stem for path in files]})
+    table = pa.table(
+        {
+            "file": [path.read_bytes() for path in files],
+            "id": [path.stem for path in files],
+        }
+    )
     pq.write_table(table, tmp_path / "all.parquet")
     source = Table(place_of(str(tmp_path / "all.parquet")), 1_000_000, "file", "id")
     (part,) = source.parts(2000)
@@ -433,7 +542,11 @@ def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
 )
 def test_another_model_on_a_node_stops_the_job(destination, kind, settings, files):
     message = rf"^On this node, \S*{files} differs from the model with which the job"
-    given = Files(destination.place, 1), replace(destination, kind=kind), Settings(**settings)
+    given = (
+        Files(destination.place, 1),
+        replace(destination, kind=kind),
+        Settings(**settings),
+    )
     with pytest.raises(BulkError, match=message):
         Worker(*given)
     with pytest.raises(BulkError, match=message):

@@ -15,8 +15,11 @@ from training.model import Ensemble
 def test_the_temperature_inverts_a_known_scale(scale):
     torch.manual_seed(0)
     logits = torch.randn(20_000, 10) * 2
-    labels = torch.distributions.Categorical(logits=logits).sample()  # so that the logits are calibrated
-    temperature = best_temperature(lambda t: F.cross_entropy(logits * scale / t, labels).item())
+    # So that the logits are calibrated.
+    labels = torch.distributions.Categorical(logits=logits).sample()
+    temperature = best_temperature(
+        lambda t: F.cross_entropy(logits * scale / t, labels).item()
+    )
     assert temperature == pytest.approx(scale, abs=0.03)
 
 
@@ -39,7 +42,12 @@ def test_calibration_changes_the_confidence_but_not_the_digit(digits, labels):
     scaled, (temperature, scale, offset) = calibrated(model, sample, frames)
     assert temperature != 1
     assert model.networks[1].output.weight.equal(weight)
-    images = sample.images.double() / 255  # in float32, the scale of -49 would multiply rounding errors
+    # In float32, the scale of -49 would multiply rounding errors.
+    images = sample.images.double() / 255
     before, after = model.double()(images), scaled.double()(images)
-    torch.testing.assert_close(after[:, :10], before[:, :10] / temperature, atol=1e-5, rtol=0)
-    torch.testing.assert_close(after[:, 10], before[:, 10] * scale + offset, atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        after[:, :10], before[:, :10] / temperature, atol=1e-5, rtol=0
+    )
+    torch.testing.assert_close(
+        after[:, 10], before[:, 10] * scale + offset, atol=1e-5, rtol=0
+    )

@@ -1,4 +1,5 @@
-"""`digits serve`, `digits predict`, `digits read` and `digits info` as a user runs them.
+"""`digits serve`, `digits predict`, `digits read` and `digits info` as a user runs
+them.
 
 Most run in this process, through typer's CliRunner, since to start one costs a second.
 """
@@ -23,7 +24,7 @@ import pytest
 from PIL import Image
 from rich.cells import cell_len
 
-from app.web.answers import Prediction, Text
+from app.answers.responses import Prediction, Text
 from support import (
     A4,
     DIGITS,
@@ -55,20 +56,30 @@ from training.alphabet import CHARACTERS, SPACE
 
 pytestmark = pytest.mark.slow
 
-TWO_LINES, BLANK = {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2}, {**NUMBER, "text": "", "lines": []}
+TWO_LINES, BLANK = (
+    {**NUMBER, "text": "-7\n-7", "lines": [LINE] * 2},
+    {**NUMBER, "text": "", "lines": []},
+)
 INCHES = {**NUMBER, "text": '7"', "lines": [{**LINE, "text": '7"'}]}
 DOUBTFUL = {**SEVEN, "legibility": 0.4}
 AMOUNT = {
     **LINE,
     "text": "1.250,00",
-    "alternatives": [{"text": "1.250,60", "confidence": 0.04}, {"text": "-1.250", "confidence": 0.01}],
+    "alternatives": [
+        {"text": "1.250,60", "confidence": 0.04},
+        {"text": "-1.250", "confidence": 0.01},
+    ],
     "format": True,
     "value": "1250.00",
 }
 TWO_AMOUNTS = {
     **NUMBER,
     "text": "1.250,00\n-7\n12.50",
-    "lines": [AMOUNT, {**LINE, "format": False, "value": None}, {**LINE, "text": "12.50", "value": "12.50"}],
+    "lines": [
+        AMOUNT,
+        {**LINE, "format": False, "value": None},
+        {**LINE, "text": "12.50", "value": "12.50"},
+    ],
     "value": None,
 }
 DIGIT_COLUMNS = "file,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,legibility,unsure,model,error,page"
@@ -93,12 +104,18 @@ def lines_of(done) -> list[dict]:
 
 def process_of(*arguments) -> subprocess.Popen:
     command = [DIGITS, *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 @contextmanager
-def at_a_terminal(*arguments, **environment) -> Iterator[tuple[subprocess.Popen, BinaryIO]]:
-    """Run a command in its own terminal, of 40 columns; yields its process, and the screen."""
+def at_a_terminal(
+    *arguments, **environment
+) -> Iterator[tuple[subprocess.Popen, BinaryIO]]:
+    """Run a command in its own terminal, of 40 columns; yields its process, and the
+    screen.
+    """
     ours, theirs = pty.openpty()
     # The session leader opens the terminal, which makes it the controlling one.
     script = f'unset COLUMNS; : <{os.ttyname(theirs)}; stty cols 40; exec "$@"'
@@ -121,22 +138,34 @@ def shown_at(screen: BinaryIO, end: str | None = None) -> str:
     """Return what a terminal shows until a text appears, or to the end."""
     shown = b""
     with suppress(OSError):  # a terminal ends with an error
-        while not (end and re.search(end, shown.decode(errors="replace"))) and (data := screen.read(65536)):
+        while not (end and re.search(end, shown.decode(errors="replace"))) and (
+            data := screen.read(65536)
+        ):
             shown += data
     return shown.decode()
 
 
 def test_a_number_gets_a_bar_for_each_digit_with_marks_between_them(files):
     doubtful = {**LINE, "digits": [{**LINE["digits"][0], "legibility": 0.3}]}
-    with answering(lambda _: (200, {}, {**TWO_LINES, "lines": [LINE, doubtful]})) as url:
+    with answering(
+        lambda _: (200, {}, {**TWO_LINES, "lines": [LINE, doubtful]})
+    ) as url:
         heading, *rows = invoked("read", files[0], "--url", url).stdout.splitlines()
     assert heading == f"{files[0]}: -7 / -7 (90.0%)"
     assert [row.split()[:1] for row in rows] == [["-"], ["7"], [], ["-"], ["7"]]
-    assert [bool(re.search(r"█+ +90\.0%  probably not a digit$", row)) for row in rows] == [False] * 4 + [True]
+    assert [
+        bool(re.search(r"█+ +90\.0%  probably not a digit$", row)) for row in rows
+    ] == [False] * 4 + [True]
 
 
-def test_a_picture_of_several_digits_or_of_none_is_shown_with_its_legibility(url, digits, tmp_path):
-    pictures = {"44": number([digits[200], digits[202]]), "A": letter("A"), "=": letter("=")}
+def test_a_picture_of_several_digits_or_of_none_is_shown_with_its_legibility(
+    url, digits, tmp_path
+):
+    pictures = {
+        "44": number([digits[200], digits[202]]),
+        "A": letter("A"),
+        "=": letter("="),
+    }
     files = [tmp_path / f"{name}.png" for name in pictures]
     for file, picture in zip(files, pictures.values(), strict=True):
         picture.save(file)
@@ -145,70 +174,130 @@ def test_a_picture_of_several_digits_or_of_none_is_shown_with_its_legibility(url
         heading, *bars = invoked("predict", file, "--url", url).stdout.splitlines()
         legibility = f"legibility {answer['legibility']:.1%}"
         assert heading.endswith(f", {legibility}, probably no digit or several")
-        assert [row.split()[0] for row in bars if legibility in row] == [str(answer["digit"])]
-    assert "legibility" not in invoked("predict", ROOT / "docs" / "seven.png", "--url", url).stdout
+        assert [row.split()[0] for row in bars if legibility in row] == [
+            str(answer["digit"])
+        ]
+    assert (
+        "legibility"
+        not in invoked("predict", ROOT / "docs" / "seven.png", "--url", url).stdout
+    )
 
 
-def test_a_folder_means_its_pictures_and_answers_keep_the_order_of_the_files(url, files, tmp_path):
+def test_a_folder_means_its_pictures_and_answers_keep_the_order_of_the_files(
+    url, files, tmp_path
+):
     (tmp_path / "labels.csv").write_text("3.png,3\n7.png,7\n")
     done = invoked("predict", files[1], tmp_path, DIGITS_URL=url)
     assert (done.exit_code, done.stderr) == (0, "")
-    for path, digit, line in zip((files[1], *files), "737", done.stdout.splitlines(), strict=True):
+    for path, digit, line in zip(
+        (files[1], *files), "737", done.stdout.splitlines(), strict=True
+    ):
         assert re.fullmatch(rf"{path}: {digit} \(>?\d+\.\d%\)", line)
 
 
-def test_unreadable_files_are_named_and_counted_and_the_rest_is_read(url, files, tmp_path):
+def test_unreadable_files_are_named_and_counted_and_the_rest_is_read(
+    url, files, tmp_path
+):
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty").mkdir()
     broken = tmp_path / "text.png", tmp_path / "none.png", tmp_path / "empty"
     done = invoked("predict", *broken, *files, "--url", url)
-    reasons = r"text.png: The file is not a .*\n.*none.png: No such file or directory\.\n.*empty: The folder has no .*"
-    assert re.fullmatch(rf"{tmp_path}/{reasons}\n3 of 5 could not be read\.\n", done.stderr)
+    reasons = (
+        r"text.png: The file is not a .*\n.*none.png: No such file or "
+        r"directory\.\n.*empty: The folder has no .*"
+    )
+    assert re.fullmatch(
+        rf"{tmp_path}/{reasons}\n3 of 5 could not be read\.\n", done.stderr
+    )
     assert (done.exit_code, len(done.stdout.splitlines())) == (1, 2)
     assert "could not be read" not in invoked("read", broken[0], "--url", url).stderr
 
 
 def csv_of(columns: str, *answers: str) -> str:
-    row = dict.fromkeys(columns.split(","), "") | {"file": '"none\n.png"', "error": NO_FILE}
+    row = dict.fromkeys(columns.split(","), "") | {
+        "file": '"none\n.png"',
+        "error": NO_FILE,
+    }
     failed = ",".join(row.values())
-    return "\n".join([columns, failed, *(f'"7,\r�.png",{answer}' for answer in answers), ""])
+    return "\n".join(
+        [columns, failed, *(f'"7,\r�.png",{answer}' for answer in answers), ""]
+    )
 
 
 def json_of(answer: dict) -> str:
-    shown = (Prediction if "digit" in answer else Text)(**answer).model_dump(exclude_unset=True)
-    lines = {"file": "none\n.png", "error": NO_FILE}, {"file": NAME, **shown, "unsure": True}
+    shown = (Prediction if "digit" in answer else Text)(**answer).model_dump(
+        exclude_unset=True
+    )
+    lines = (
+        {"file": "none\n.png", "error": NO_FILE},
+        {"file": NAME, **shown, "unsure": True},
+    )
     return "".join(f"{json.dumps(line)}\n" for line in lines)
 
 
 @pytest.mark.parametrize(
     ("command", "answer", "shown"),
     [
-        ("predict", SEVEN, "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 80.0%, please check\n"),
-        ("predict", {**SEVEN, "legibility": 0.98}, "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 98.0%\n"),
-        ("predict", {**SEVEN, "legibility": 0.995}, "7,��.png: 7 (90.0%), or 8 (10.0%)\n"),
+        (
+            "predict",
+            SEVEN,
+            "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 80.0%, please check\n",
+        ),
+        (
+            "predict",
+            {**SEVEN, "legibility": 0.98},
+            "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 98.0%\n",
+        ),
+        (
+            "predict",
+            {**SEVEN, "legibility": 0.995},
+            "7,��.png: 7 (90.0%), or 8 (10.0%)\n",
+        ),
         (
             "predict",
             DOUBTFUL,
-            "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 40.0%, probably no digit or several, please check\n",
+            "7,��.png: 7 (90.0%), or 8 (10.0%), legibility 40.0%, probably no digit "
+            "or several, please check\n",
         ),
         ("read", TWO_LINES, "7,��.png: -7 / -7 (90.0%), please check\n"),
         ("read", BLANK, "7,��.png: no digits (90.0%)\n"),
         (
             "read",
             TWO_AMOUNTS,
-            "7,��.png: 1.250,00 [= 1250.00, or 1.250,60 (4.0%), or -1.250 (1.0%)] / -7 [not in this format] / 12.50 "
+            "7,��.png: 1.250,00 [= 1250.00, or 1.250,60 (4.0%), or -1.250 (1.0%)] / "
+            "-7 [not in this format] / 12.50 "
             "(90.0%), please check\n",
         ),
-        ("predict --csv", SEVEN, csv_of(DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,,")),
-        ("read --csv", TWO_LINES, csv_of(TEXT_COLUMNS, f"1,-7{ON_LINE}", f"2,-7{ON_LINE}")),
-        ("read --csv --spreadsheet", NUMBER, csv_of(TEXT_COLUMNS, '1,"=""-7""' + f'"{ON_LINE}')),
-        ("read --csv --spreadsheet", INCHES, csv_of(TEXT_COLUMNS, '1,"=""7""""""' + f'"{ON_LINE}')),
+        (
+            "predict --csv",
+            SEVEN,
+            csv_of(
+                DIGIT_COLUMNS, f"7,0.9,{7 * '0.0,'}0.9,0.1,0.0,0.8,yes,1f0c2a9b7d3e,,"
+            ),
+        ),
+        (
+            "read --csv",
+            TWO_LINES,
+            csv_of(TEXT_COLUMNS, f"1,-7{ON_LINE}", f"2,-7{ON_LINE}"),
+        ),
+        (
+            "read --csv --spreadsheet",
+            NUMBER,
+            csv_of(TEXT_COLUMNS, '1,"=""-7""' + f'"{ON_LINE}'),
+        ),
+        (
+            "read --csv --spreadsheet",
+            INCHES,
+            csv_of(TEXT_COLUMNS, '1,"=""7""""""' + f'"{ON_LINE}'),
+        ),
         ("read --csv", BLANK, csv_of(TEXT_COLUMNS, ",,0.9,,,,,,,8d41b6e05c72,,,,,")),
         ("predict --json", SEVEN, json_of(SEVEN)),
         ("read --json", TWO_LINES, json_of(TWO_LINES)),
     ],
 )
-def test_answers_are_written_whatever_the_names_of_files_are(files, monkeypatch, command, answer, shown):
+def test_answers_are_written_whatever_the_names_of_files_are(
+    files, monkeypatch, command, answer, shown
+):
     monkeypatch.chdir(files[0].parent)
     files[1].rename(NAME)
     with answering(lambda _: (200, {}, answer)) as url:
@@ -217,34 +306,66 @@ def test_answers_are_written_whatever_the_names_of_files_are(files, monkeypatch,
 
 
 def test_a_service_with_keys_requires_one(files):
-    refusal = 401, {}, {"detail": "\x1b]0;title\x1b\\ It needs an API key."}  # which cannot control the terminal
-    with answering(lambda asked: (200, {}, SEVEN) if asked.headers.get("x-api-key") == "secret" else refusal) as url:
-        assert invoked("predict", files[0], "--url", url, "--api-key", "secret").exit_code == 0
-        assert invoked("predict", files[0], "--url", url, DIGITS_API_KEY="secret").exit_code == 0
+    # Which cannot control the terminal.
+    refusal = 401, {}, {"detail": "\x1b]0;title\x1b\\ It needs an API key."}
+    with answering(
+        lambda asked: (
+            (200, {}, SEVEN) if asked.headers.get("x-api-key") == "secret" else refusal
+        )
+    ) as url:
+        assert (
+            invoked("predict", files[0], "--url", url, "--api-key", "secret").exit_code
+            == 0
+        )
+        assert (
+            invoked(
+                "predict", files[0], "--url", url, DIGITS_API_KEY="secret"
+            ).exit_code
+            == 0
+        )
         refused = invoked("predict", files[0], "--url", url)
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert refused.stderr == "�]0;title�\\ It needs an API key. Set it with --api-key or DIGITS_API_KEY.\n"
+    assert (
+        refused.stderr == "�]0;title�\\ It needs an API key. Set it with --api-key or "
+        "DIGITS_API_KEY.\n"
+    )
 
 
 @pytest.mark.parametrize("command", ["predict", "read"])
 def test_local_answers_match_the_service(url, digits, tmp_path, command):
     for place in range(0, 500, 20):
-        pictures = digits[place], drawing(digits[place]), number(digits[place : place + 5])
+        pictures = (
+            digits[place],
+            drawing(digits[place]),
+            number(digits[place : place + 5]),
+        )
         for name, image in zip("abc", pictures, strict=True):
             (tmp_path / f"{place:03}{name}.png").write_bytes(encode(image))
     (tmp_path / "text.png").write_text("no picture")
     (tmp_path / "empty.png").touch()
     (tmp_path / "blank.png").write_bytes(encode(0 * digits[0]))
-    asked, local = (invoked(command, tmp_path, "--json", *where) for where in (("--url", url), ("--local",)))
+    asked, local = (
+        invoked(command, tmp_path, "--json", *where)
+        for where in (("--url", url), ("--local",))
+    )
     assert len(local.stdout.splitlines()) == 78
-    assert (local.exit_code, local.stdout, local.stderr) == (asked.exit_code, asked.stdout, asked.stderr)
+    assert (local.exit_code, local.stdout, local.stderr) == (
+        asked.exit_code,
+        asked.stdout,
+        asked.stderr,
+    )
 
 
 @pytest.mark.parametrize("is_local", [True, False])
 def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     where = ["--local"] if is_local else ["--url", url]
-    path, amount = tmp_path / "pages.tif", number([*digits[[60, 120]], POINT, *digits[[250, 0]]])
-    path.write_bytes(document([number(digits[[50]]), amount], "TIFF", compression="tiff_lzw"))
+    path, amount = (
+        tmp_path / "pages.tif",
+        number([*digits[[60, 120]], POINT, *digits[[250, 0]]]),
+    )
+    path.write_bytes(
+        document([number(digits[[50]]), amount], "TIFF", compression="tiff_lzw")
+    )
 
     def text(*options) -> str:
         (answer,) = lines_of(invoked("read", path, "--json", *options, *where))
@@ -255,14 +376,21 @@ def test_a_text_is_read_as_the_options_say(url, digits, tmp_path, is_local):
     assert text("--page", 2, "--no-marks") == "1250"
     assert sum(map(str.isdecimal, text("--page", 2, "--length", 3))) == 3
     assert text("--page", 2, "--characters", "0123456789").split() == ["12", "50"]
-    known = invoked("read", path, "--page", 2, "--json", "--characters", "0123456789+%.", *where)
+    known = invoked(
+        "read", path, "--page", 2, "--json", "--characters", "0123456789+%.", *where
+    )
     assert lines_of(known)[0]["characters"] == "0123456789+%."
-    refusal = "The picture cannot be read with a length of 64: leave the length out, or correct it."
+    refusal = (
+        "The picture cannot be read with a length of 64: leave the length out, or "
+        "correct it."
+    )
     assert text("--page", 2, "--length", 64) == refusal
     (answer,) = lines_of(invoked("predict", path, "--page", 1, "--json", *where))
     assert (answer["digit"], answer["page"]) == (1, 1)
     (answer,) = lines_of(invoked("predict", path, "--json", *where))
-    assert answer["error"] == "The file has 2 pages: choose one, with ?page=1 or --page 1."
+    assert (
+        answer["error"] == "The file has 2 pages: choose one, with ?page=1 or --page 1."
+    )
 
 
 @pytest.mark.parametrize("is_local", [True, False])
@@ -278,18 +406,25 @@ def test_a_form_and_other_texts_are_as_over_http(url, digits, tmp_path, is_local
         return answer
 
     answer = read(amount, "--format", "amount", "--alternatives", 2)
-    asked = httpx2.post(f"{url}/read?format=amount&alternatives=2", content=amount.read_bytes()).json()
+    asked = httpx2.post(
+        f"{url}/read?format=amount&alternatives=2", content=amount.read_bytes()
+    ).json()
     assert answer == {"file": str(amount), **asked}
     assert (answer["value"], len(answer["lines"][0]["alternatives"])) == ("12.50", 2)
     assert read(date, "--format", "date", "--date", "dmy")["value"] == "2026-11-24"
     assert read(date, "--format", "date", "--date", "mdy")["confidence"] < 0.5
     refused = invoked("read", date, "--format", "date", "--length", 3, *where)
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "Invalid value: length must be 4 to 8 with format=date, or be left out." in refused.stderr
+    assert (
+        "Invalid value: length must be 4 to 8 with format=date, or be left out."
+        in refused.stderr
+    )
 
 
 @pytest.mark.parametrize("is_local", [True, False])
-def test_a_picture_on_its_side_is_turned_if_that_is_wanted(url, digits, tmp_path, is_local):
+def test_a_picture_on_its_side_is_turned_if_that_is_wanted(
+    url, digits, tmp_path, is_local
+):
     where = ["--local"] if is_local else ["--url", url]
     path = tmp_path / "number.png"
     path.write_bytes(encode(number(digits[[350, 120, 250]]).rotate(90, expand=True)))
@@ -314,7 +449,9 @@ def test_every_page_is_a_picture(url, documents, is_local):
     ]
     assert done.exit_code == 1
     refusals = done.stderr.splitlines()
-    assert refusals[0].startswith(f"{documents}/b.tif, page 2: The picture's header is damaged")
+    assert refusals[0].startswith(
+        f"{documents}/b.tif, page 2: The picture's header is damaged"
+    )
     assert refusals[1:] == [
         f"{documents}/e.pdf: The PDF needs a password: remove it and send it again.",
         "2 of 8 could not be read.",
@@ -323,7 +460,9 @@ def test_every_page_is_a_picture(url, documents, is_local):
 
 @pytest.fixture
 def documents(digits, tmp_path) -> Path:
-    """A folder with PDFs and TIFFs, of which a page is damaged, and one needs a password."""
+    """A folder with PDFs and TIFFs, of which a page is damaged, and one needs a
+    password.
+    """
     number_72, number_1 = number(digits[[350, 120]]), number(digits[[50]])
     files = {
         "a.pdf": document([number_72, number_1]),
@@ -341,7 +480,11 @@ def documents(digits, tmp_path) -> Path:
 def test_predict_reads_no_pdf_in_a_folder_and_one_page_of_a_file(url, documents):
     done = invoked("predict", documents, "--page", 1, "--csv", "--url", url)
     rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
-    assert [(Path(row[0]).name, row[-1]) for row in rows] == [("b.tif", "1"), ("c.png", "1"), ("d.tif", "1")]
+    assert [(Path(row[0]).name, row[-1]) for row in rows] == [
+        ("b.tif", "1"),
+        ("c.png", "1"),
+        ("d.tif", "1"),
+    ]
     done = invoked("predict", documents / "a.pdf", "--page", 2, "--json", "--url", url)
     assert [(answer["page"], answer["digit"]) for answer in lines_of(done)] == [(2, 1)]
 
@@ -359,34 +502,63 @@ def test_standard_input_may_be_a_document(digits):
         capture_output=True,
     )
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(answer["file"], answer["page"], answer["text"]) for answer in answers] == [("-", 1, "72"), ("-", 2, "1")]
+    assert [(answer["file"], answer["page"], answer["text"]) for answer in answers] == [
+        ("-", 1, "72"),
+        ("-", 2, "1"),
+    ]
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_pages_are_resumed_wherever_the_file_was_cut(documents, tmp_path, ending):
-    whole, cut, lines = tmp_path / f"whole.{ending}", tmp_path / f"cut.{ending}", [LINE, LINE]
+    whole, cut, lines = (
+        tmp_path / f"whole.{ending}",
+        tmp_path / f"cut.{ending}",
+        [LINE, LINE],
+    )
 
     def respond(asked):
-        page = int(asked.path.rpartition("page=")[2] or 0) if "page" in asked.path else 0
-        return (422, {}, {"detail": "It is damaged."}) if page == 2 else (200, {}, {**NUMBER, "lines": lines})
+        page = (
+            int(asked.path.rpartition("page=")[2] or 0) if "page" in asked.path else 0
+        )
+        return (
+            (422, {}, {"detail": "It is damaged."})
+            if page == 2
+            else (200, {}, {**NUMBER, "lines": lines})
+        )
 
     with answering(respond) as url:
-        assert invoked("read", documents, "--output", whole, "--url", url).exit_code == 1
+        assert (
+            invoked("read", documents, "--output", whole, "--url", url).exit_code == 1
+        )
         written = whole.read_bytes()
         for length in range(0, len(written), 7 if ending == "csv" else 97):
             cut.write_bytes(written[:length])
-            assert invoked("read", documents, "--output", cut, "--resume", "--url", url).stdout == ""
+            assert (
+                invoked(
+                    "read", documents, "--output", cut, "--resume", "--url", url
+                ).stdout
+                == ""
+            )
             assert cut.read_bytes() == written, length
 
 
 @pytest.mark.parametrize("missing", [FORM_COLUMNS, f",page{FORM_COLUMNS}"])
-def test_a_csv_of_an_earlier_version_gets_the_missing_columns(documents, tmp_path, missing):
+def test_a_csv_of_an_earlier_version_gets_the_missing_columns(
+    documents, tmp_path, missing
+):
     old, empty = tmp_path / "old.csv", "," * missing.count(",")
     cells = ON_LINE.removesuffix(empty)
     of_png = f"{documents}/c.png,1,-7{cells}"
-    old.write_text(f"{TEXT_COLUMNS.removesuffix(missing)}\n{of_png}\n{documents}/d.tif,1,-7{cells}\n")
+    old.write_text(
+        f"{TEXT_COLUMNS.removesuffix(missing)}\n{of_png}\n{documents}/d.tif,1,-7{cells}\n"
+    )
     with answering(lambda _: (200, {}, NUMBER)) as url:
-        assert invoked("read", documents, "--output", old, "--resume", "--url", url).exit_code == 0
+        assert (
+            invoked(
+                "read", documents, "--output", old, "--resume", "--url", url
+            ).exit_code
+            == 0
+        )
     header, first, *rest = old.read_text().splitlines()
     assert (header, first) == (TEXT_COLUMNS, of_png + empty)
     read = [(Path(row.split(",")[0]).name, row.split(",")[-4]) for row in rest]
@@ -406,8 +578,12 @@ def test_a_csv_of_an_earlier_version_gets_the_missing_columns(documents, tmp_pat
         ("bulk --read", "1 too-much-writing"),
     ],
 )
-def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, command, message):
-    (tmp_path / "page.png").write_bytes(encode(page(*digits[:140].reshape(2, 70, 28, 28), size=(3000, 200))))
+def test_too_much_writing_is_an_error_of_its_picture(
+    url, digits, tmp_path, command, message
+):
+    (tmp_path / "page.png").write_bytes(
+        encode(page(*digits[:140].reshape(2, 70, 28, 28), size=(3000, 200)))
+    )
     where = [tmp_path / "results"] if "bulk" in command else []
     done = invoked(*command.split(), tmp_path, *where, DIGITS_URL=url)
     assert message in done.stderr
@@ -420,7 +596,8 @@ def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, comm
         (["--characters", ""], "characters must have 1 to 100 digits and signs."),
         (
             ["--characters", "5 %"],
-            "characters must not have a space: gaps are read in any case. In a URL, + means a space: write %2B for",
+            "characters must not have a space: gaps are read in any case. In a URL, "
+            "+ means a space: write %2B for",
         ),
         (
             ["--characters", "5é"],
@@ -428,19 +605,39 @@ def test_too_much_writing_is_an_error_of_its_picture(url, digits, tmp_path, comm
         ),
         (["--date", "dmy"], "date needs format=date."),
         (["--format", "time", "--date", "dmy"], "date needs format=date."),
-        (["--format", "date", "--characters", "0123456789"], "characters must have one of ./- with format=date;"),
+        (
+            ["--format", "date", "--characters", "0123456789"],
+            "characters must have one of ./- with format=date;",
+        ),
     ],
 )
-def test_what_cannot_be_written_in_a_field_is_a_wrong_option(url, files, tmp_path, command, options, message):
+def test_what_cannot_be_written_in_a_field_is_a_wrong_option(
+    url, files, tmp_path, command, options, message
+):
     where = [tmp_path, tmp_path / "results"] if "bulk" in command else files
     done = invoked(*command.split(), *where, *options, DIGITS_URL=url)
-    assert (done.exit_code, done.stdout, (tmp_path / "results").exists()) == (2, "", False)
+    assert (done.exit_code, done.stdout, (tmp_path / "results").exists()) == (
+        2,
+        "",
+        False,
+    )
     assert f"Invalid value: {message}" in done.stderr
 
 
 def test_after_a_wrong_option_there_is_no_output_file(url, files, tmp_path):
     results = tmp_path / "results.csv"
-    wrong = invoked("read", *files, "--format", "time", "--length", 7, "--output", results, "--url", url)
+    wrong = invoked(
+        "read",
+        *files,
+        "--format",
+        "time",
+        "--length",
+        7,
+        "--output",
+        results,
+        "--url",
+        url,
+    )
     assert (wrong.exit_code, results.exists()) == (2, False)
 
 
@@ -452,16 +649,35 @@ def test_an_output_file_is_resumed(url, files, digits, tmp_path, command, ending
     (tmp_path / "4.png").write_bytes(b"no picture")
     assert invoked(command, tmp_path, "--output", whole, "--url", url).exit_code == 1
     refused = invoked(command, tmp_path, "--output", whole, "--url", url)
-    assert (refused.exit_code, refused.stderr) == (1, f"{whole} exists: go on with --resume, or choose another file.\n")
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        f"{whole} exists: go on with --resume, or choose another file.\n",
+    )
     for length in (0, 5, len(whole.read_bytes()) // 2, len(whole.read_bytes()) - 9):
         cut.write_bytes(whole.read_bytes()[:length])
-        assert invoked(command, tmp_path, "--output", cut, "--resume", "--url", url).stdout == ""
+        assert (
+            invoked(command, tmp_path, "--output", cut, "--resume", "--url", url).stdout
+            == ""
+        )
         assert cut.read_text() == whole.read_text()
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_an_output_file_is_resumed_whatever_the_names_of_files_are(files, tmp_path, monkeypatch, ending):
-    names = ["=1+1.png", "'=1+1.png", "@7.png", "+7.png", "-7.png", "\t7.png", "7\r.png", "7\r\n.png", "7\n.png", NAME]
+def test_an_output_file_is_resumed_whatever_the_names_of_files_are(
+    files, tmp_path, monkeypatch, ending
+):
+    names = [
+        "=1+1.png",
+        "'=1+1.png",
+        "@7.png",
+        "+7.png",
+        "-7.png",
+        "\t7.png",
+        "7\r.png",
+        "7\r\n.png",
+        "7\n.png",
+        NAME,
+    ]
     monkeypatch.chdir(tmp_path)
     for name in names:
         Path(name).write_bytes(files[1].read_bytes())
@@ -491,13 +707,18 @@ def test_no_text_in_csv_is_a_formula(files, tmp_path, monkeypatch):
 
 def cells_of(table: str, *columns: str) -> list[tuple[str, ...]]:
     """Return these columns of a CSV."""
-    return [tuple(row[column] for column in columns) for row in csv.DictReader(StringIO(table, newline=""))]
+    return [
+        tuple(row[column] for column in columns)
+        for row in csv.DictReader(StringIO(table, newline=""))
+    ]
 
 
 def test_csv_has_the_form_of_each_line_what_it_means_and_what_else_it_may_be(files):
     with answering(lambda _: (200, {}, TWO_AMOUNTS)) as url:
         given = "read", files[0], "--csv", "--url", url
-        plain, for_spreadsheet = (invoked(*given, *more).stdout for more in ((), ("--spreadsheet",)))
+        plain, for_spreadsheet = (
+            invoked(*given, *more).stdout for more in ((), ("--spreadsheet",))
+        )
     columns = "line", "text", "format", "value", "alternatives"
     assert cells_of(plain, *columns) == [
         ("1", "1.250,00", "yes", "1250.00", "1.250,60|-1.250"),
@@ -519,20 +740,32 @@ def test_a_table_has_a_row_for_each_of_its_rows(url, digits, tmp_path, is_local)
     for top, row in enumerate(rows):
         for left, cell in enumerate(row):
             if cell:
-                sheet.paste(number(digits[cell], scale=1), (60 + 300 * left, 40 + 220 * top))
+                sheet.paste(
+                    number(digits[cell], scale=1), (60 + 300 * left, 40 + 220 * top)
+                )
     (tmp_path / "table.png").write_bytes(encode(sheet))
     shown = invoked("read", tmp_path / "table.png", "--csv", *where).stdout
-    assert cells_of(shown, "line", "text") == [("1", "72 0 51"), ("2", "1 20"), ("3", "7 1")]
+    assert cells_of(shown, "line", "text") == [
+        ("1", "72 0 51"),
+        ("2", "1 20"),
+        ("3", "7 1"),
+    ]
 
 
 def test_info_shows_the_state_of_the_service_or_the_metadata_of_local_models(url):
     health = httpx2.get(f"{url}/health").json()
     shown = invoked("info", "--url", url).stdout
-    assert all(value in shown for facts in ({"status": "ok"}, *health["models"].values()) for value in facts.values())
+    assert all(
+        value in shown
+        for facts in ({"status": "ok"}, *health["models"].values())
+        for value in facts.values()
+    )
     given = "--model", MODEL, "--lines-model", LINES_MODEL
     (about,) = lines_of(invoked("info", "--json", "--local", *given))
     files = {"digits": str(MODEL), "lines": str(LINES_MODEL), "pages": str(PAGES_MODEL)}
-    assert about["models"] == {name: {"file": files[name], **model} for name, model in health["models"].items()}
+    assert about["models"] == {
+        name: {"file": files[name], **model} for name, model in health["models"].items()
+    }
     assert about["models"]["digits"]["second_opinion_used"] == "yes"
 
 
@@ -546,7 +779,11 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
             (about,) = lines_of(invoked("info", "--json", *where, **without))
             assert [*about["models"]] == ["digits", "lines", "pages"]
             assert about["models"]["pages"] is None
-            assert re.search(r"^pages model +none$", invoked("info", *where, **without).stdout, re.MULTILINE)
+            assert re.search(
+                r"^pages model +none$",
+                invoked("info", *where, **without).stdout,
+                re.MULTILINE,
+            )
 
 
 @pytest.mark.parametrize(
@@ -561,45 +798,132 @@ def test_without_the_network_for_pages_commands_read_and_say_that_there_is_none(
         (
             "read 7.png --format money",
             2,
-            "'money' is not one of 'integer', 'decimal', 'amount', 'date', 'time', 'phone'",
+            "'money' is not one of 'integer', 'decimal', 'amount', 'date', 'time', "
+            "'phone'",
         ),
         ("read 7.png --date dym", 2, "'dym' is not one of 'dmy', 'mdy', 'ymd'"),
         ("read 7.png --alternatives 11", 2, "11 is not in the range 0<=x<=10"),
         ("read 7.png --length 65", 2, "65 is not in the range 1<=x<=64"),
-        ("predict 7.png --local --url http://127.0.0.1:8000", 2, "--local and --url cannot be used together"),
-        ("predict 7.png --output 7.txt", 2, "7.txt must end in .csv, .json, .jsonl, .ndjson"),
+        (
+            "predict 7.png --local --url http://127.0.0.1:8000",
+            2,
+            "--local and --url cannot be used together",
+        ),
+        (
+            "predict 7.png --output 7.txt",
+            2,
+            "7.txt must end in .csv, .json, .jsonl, .ndjson",
+        ),
         ("predict 7.png --min-confidence 90", 2, "90.0 is not in the range 0<=x<=1"),
         ("predict 7.png --resume", 2, "--resume needs --output"),
         ("predict 7.png --model digits.onnx", 2, "--model needs --local"),
         ("predict 7.png --lines-model lines.onnx", 2, "No such option: --lines-model"),
         ("read 7.png --lines-model lines.onnx", 2, "--lines-model needs --local"),
         ("read 7.png --model digits.onnx", 2, "No such option: --model"),
-        ("read 7.png --local --lines-model /nowhere.onnx", 1, r"^/nowhere\.onnx: no such file\. "),
-        ("predict PICTURE PICTURE --url http://127.0.0.1:9", 1, r"^http://127\.0\.0\.1:9 does not answer \(Connect"),
-        ("predict PICTURE PICTURE --csv --url http://127.0.0.1:9", 1, r"^http://127\.0\.0\.1:9 does not answer \("),
+        (
+            "read 7.png --local --lines-model /nowhere.onnx",
+            1,
+            r"^/nowhere\.onnx: no such file\. ",
+        ),
+        (
+            "predict PICTURE PICTURE --url http://127.0.0.1:9",
+            1,
+            r"^http://127\.0\.0\.1:9 does not answer \(Connect",
+        ),
+        (
+            "predict PICTURE PICTURE --csv --url http://127.0.0.1:9",
+            1,
+            r"^http://127\.0\.0\.1:9 does not answer \(",
+        ),
         ("info --api-key ключ", 1, "^The API key has characters that cannot be sent: "),
-        ("DIGITS_API_KEY=a\x07b info", 1, "^The API key has characters that cannot be sent: "),
-        (f"serve --model {LINES_MODEL}", 1, r"lines\.onnx: has .*; expected float32 pixels"),
-        (f"serve --lines-model {MODEL}", 1, r"digits\.onnx: has .*; expected float32 strips"),
-        (f"DIGITS_LINES_MODEL={__file__} serve", 1, r"test_cli\.py: truncated, or not an ONNX model"),
-        (f"DIGITS_PAGES_MODEL={LINES_MODEL} serve", 1, r"lines\.onnx: has .*; expected float32 pictures"),
-        (f"DIGITS_PAGES_MODEL={__file__} serve --workers 2", 1, r"test_cli\.py: truncated, or not an ONNX model"),
-        ("DIGITS_PAGES_MODEL=/nowhere.onnx read PICTURE --local", 1, r"^/nowhere\.onnx: no such file\. "),
-        ("serve --port IN_USE", 1, r"^127\.0\.0\.1:\d+: Address already in use\. Choose another address with --host"),
+        (
+            "DIGITS_API_KEY=a\x07b info",
+            1,
+            "^The API key has characters that cannot be sent: ",
+        ),
+        (
+            f"serve --model {LINES_MODEL}",
+            1,
+            r"lines\.onnx: has .*; expected float32 pixels",
+        ),
+        (
+            f"serve --lines-model {MODEL}",
+            1,
+            r"digits\.onnx: has .*; expected float32 strips",
+        ),
+        (
+            f"DIGITS_LINES_MODEL={__file__} serve",
+            1,
+            r"test_cli\.py: truncated, or not an ONNX model",
+        ),
+        (
+            f"DIGITS_PAGES_MODEL={LINES_MODEL} serve",
+            1,
+            r"lines\.onnx: has .*; expected float32 pictures",
+        ),
+        (
+            f"DIGITS_PAGES_MODEL={__file__} serve --workers 2",
+            1,
+            r"test_cli\.py: truncated, or not an ONNX model",
+        ),
+        (
+            "DIGITS_PAGES_MODEL=/nowhere.onnx read PICTURE --local",
+            1,
+            r"^/nowhere\.onnx: no such file\. ",
+        ),
+        (
+            "serve --port IN_USE",
+            1,
+            r"^127\.0\.0\.1:\d+: Address already in use\. Choose another address "
+            r"with --host",
+        ),
         ("serve --port 70000", 1, "^DIGITS_PORT: .*less than or equal to 65535"),
-        ("serve --host 192.0.2.1", 1, r"^192\.0\.2\.1:8000: Cannot assign requested address\. Choose another addr"),
-        ("serve --host nowhere.invalid", 1, r"^The host nowhere\.invalid is unknown\. Choose another one with --host"),
+        (
+            "serve --host 192.0.2.1",
+            1,
+            r"^192\.0\.2\.1:8000: Cannot assign requested address\. Choose another "
+            r"addr",
+        ),
+        (
+            "serve --host nowhere.invalid",
+            1,
+            r"^The host nowhere\.invalid is unknown\. Choose another one with --host",
+        ),
         ("serve --host a..b", 1, r"^The host a\.\.b is unknown\. "),
         ("serve --workers 100000", 1, "^DIGITS_WORKERS: .*less than or equal to 1024"),
-        ("DIGITS_PORT=many serve --port 8080", 1, r"^DIGITS_PORT: .*valid integer.* \(it is 'many'\)\.$"),
-        ("DIGITS_LOG_FORMAT=xml serve", 1, r"^DIGITS_LOG_FORMAT: .*'auto', 'text' or 'json' \(it is 'xml'\)\.$"),
-        ("DIGITS_API_KEYS=geheim,schlüssel serve", 1, "^DIGITS_API_KEYS: write one or more keys of ASCII [^']*$"),
-        ("DIGITS_API_KEYS_FILE=/nowhere/keys serve", 1, r"^/nowhere/keys: cannot be read \(No such file.*\)\.$"),
-        ("DIGITS_API_KEYS_FILE=/dev/null serve --workers 2", 1, r"^/dev/null: has no keys\.$"),
+        (
+            "DIGITS_PORT=many serve --port 8080",
+            1,
+            r"^DIGITS_PORT: .*valid integer.* \(it is 'many'\)\.$",
+        ),
+        (
+            "DIGITS_LOG_FORMAT=xml serve",
+            1,
+            r"^DIGITS_LOG_FORMAT: .*'auto', 'text' or 'json' \(it is 'xml'\)\.$",
+        ),
+        (
+            "DIGITS_API_KEYS=geheim,schlüssel serve",
+            1,
+            "^DIGITS_API_KEYS: write one or more keys of ASCII [^']*$",
+        ),
+        (
+            "DIGITS_API_KEYS_FILE=/nowhere/keys serve",
+            1,
+            r"^/nowhere/keys: cannot be read \(No such file.*\)\.$",
+        ),
+        (
+            "DIGITS_API_KEYS_FILE=/dev/null serve --workers 2",
+            1,
+            r"^/dev/null: has no keys\.$",
+        ),
     ],
 )
 def test_a_user_error_is_reported_in_one_sentence(url, files, line, code, message):
-    words = line.replace("IN_USE", url.rsplit(":", 1)[1]).replace("PICTURE", str(files[0])).split()
+    words = (
+        line.replace("IN_USE", url.rsplit(":", 1)[1])
+        .replace("PICTURE", str(files[0]))
+        .split()
+    )
     environment = dict(word.split("=") for word in words if word.startswith("DIGITS_"))
     done = invoked(*words[len(environment) :], **environment)
     assert (done.exit_code, done.stdout) == (code, "")
@@ -607,11 +931,19 @@ def test_a_user_error_is_reported_in_one_sentence(url, files, line, code, messag
     assert code == 2 or done.stderr.count("\n") == 1
 
 
-WITH_ALMOST_FULL_MEMORY = 'mount -t tmpfs -o size=64k x /dev/shm && head -c 60K /dev/zero >/dev/shm/x && exec "$@"'
+WITH_ALMOST_FULL_MEMORY = (
+    "mount -t tmpfs -o size=64k x /dev/shm && head -c 60K /dev/zero >/dev/shm/x && "
+    'exec "$@"'
+)
 
 
-@pytest.mark.parametrize("command", ["serve --port 0", "serve --port 0 --workers 2", "bulk FOLDER FOLDER/out"])
-def test_without_room_for_the_semaphores_of_its_processes_a_command_says_what_to_do(files, command):
+@pytest.mark.parametrize(
+    "command",
+    ["serve --port 0", "serve --port 0 --workers 2", "bulk FOLDER FOLDER/out"],
+)
+def test_without_room_for_the_semaphores_of_its_processes_a_command_says_what_to_do(
+    files, command
+):
     mounting = tool("unshare", "--map-root-user", "--mount")
     if subprocess.run([*mounting, "true"], capture_output=True).returncode:
         pytest.skip("needs the right to mount a disk")
@@ -619,20 +951,30 @@ def test_without_room_for_the_semaphores_of_its_processes_a_command_says_what_to
     shell = [*mounting, "bash", "-c", WITH_ALMOST_FULL_MEMORY, "bash", DIGITS]
     done = subprocess.run([*shell, *words], capture_output=True, text=True, timeout=60)
     assert (done.returncode, "Traceback" in done.stderr) == (1, False)
-    said = r"cannot be started \(No space left on device\): free or enlarge /dev/shm.*\.$"
+    said = (
+        r"cannot be started \(No space left on device\): free or enlarge /dev/shm.*\.$"
+    )
     assert re.search(said, done.stderr.splitlines()[-1])
 
 
 @pytest.mark.parametrize("to_file", [True, False])
 def test_ctrl_c_stops_a_command_at_once_and_says_how_to_go_on(files, tmp_path, to_file):
-    asked, answers, output = threading.Event(), iter([(200, {}, SEVEN)]), tmp_path / "a.csv"
-    with answering(lambda _: next(answers, None) or (asked.set(), time.sleep(30))) as url:
+    asked, answers, output = (
+        threading.Event(),
+        iter([(200, {}, SEVEN)]),
+        tmp_path / "a.csv",
+    )
+    with answering(
+        lambda _: next(answers, None) or (asked.set(), time.sleep(30))
+    ) as url:
         options = ("--output", output) if to_file else ()
         process = process_of("predict", *files, "--url", url, "--jobs", "1", *options)
         assert until(asked.is_set, 30)
         assert until(lambda: not to_file or output.read_text().count("\n") == 2)
         process.send_signal(signal.SIGINT)
-        said = "1 of 2 done. The same command goes on with --resume.\n" if to_file else ""
+        said = (
+            "1 of 2 done. The same command goes on with --resume.\n" if to_file else ""
+        )
         assert process.communicate(timeout=5)[1] == said
     assert process.returncode == -signal.SIGINT
 
@@ -649,12 +991,24 @@ def test_a_closed_pipe_stops_a_command_silently(files):
 
 @pytest.mark.parametrize(
     ("target", "lines", "message"),
-    [("2>&-", 3, ""), ("2>/dev/full", 3, ""), (">&-", 0, "none.png: No such"), (">/dev/full", 0, ": No space left")],
+    [
+        ("2>&-", 3, ""),
+        ("2>/dev/full", 3, ""),
+        (">&-", 0, "none.png: No such"),
+        (">/dev/full", 0, ": No space left"),
+    ],
 )
-def test_what_cannot_be_written_stops_no_answer_and_gives_no_traceback(files, target, lines, message):
+def test_what_cannot_be_written_stops_no_answer_and_gives_no_traceback(
+    files, target, lines, message
+):
     with answering(lambda _: (200, {}, SEVEN)) as url:
-        command = f"'{DIGITS}' predict --json {files[0]} none.png {files[1]} --url {url} {target}"
-        done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60)
+        command = (
+            f"'{DIGITS}' predict --json {files[0]} none.png {files[1]} --url {url} "
+            f"{target}"
+        )
+        done = subprocess.run(
+            command, shell=True, capture_output=True, text=True, timeout=60
+        )
     assert (done.returncode, len(done.stdout.splitlines())) == (1, lines)
     assert re.search(message, done.stderr)
     assert "Traceback" not in done.stderr
@@ -667,13 +1021,20 @@ def test_a_terminal_shows_colours_and_progress(url, files):
     assert "\x1b[32m" in shown
     assert "none.png: No such file or directory." in shown
     assert len(re.findall(r"/[37]\.png: ", shown)) == 20
-    assert not any("of 21" in line and ".png" in line for line in re.split(r"[\r\n]+", shown))
+    assert not any(
+        "of 21" in line and ".png" in line for line in re.split(r"[\r\n]+", shown)
+    )
 
 
 @pytest.mark.parametrize("command", ["predict", "read", "predict --csv"])
-def test_bars_fit_the_terminal_and_a_long_name_is_whole_but_cannot_control_it(url, files, command):
+def test_bars_fit_the_terminal_and_a_long_name_is_whole_but_cannot_control_it(
+    url, files, command
+):
     name = files[1].rename(files[1].with_name("\x1b]0;title\x1b.png"))
-    with at_a_terminal(*command.split(), name, "--url", url, NO_COLOR="1") as (_, screen):
+    with at_a_terminal(*command.split(), name, "--url", url, NO_COLOR="1") as (
+        _,
+        screen,
+    ):
         shown = shown_at(screen)
     assert not re.search(r"\x1b\](0;|\[3)", shown)
     assert str(name).replace("\x1b", "�") in shown
@@ -694,24 +1055,41 @@ def test_the_service_is_ready_within_two_seconds():
 def test_a_misspelt_setting_is_a_warning():
     misspelt = {"DIGITS_MAX_PIXEL": "1000", "DIGITS_URL": "http://127.0.0.1:8000"}
     said = invoked("serve", "--host", "nowhere.invalid", **misspelt).stderr
-    sentence = r"DIGITS_MAX_PIXEL is not a setting of Digits\. Did you mean DIGITS_MAX_PIXELS\?"
-    assert re.fullmatch(rf'{{"event":"{sentence}","level":"warning",.*}}\nThe host nowhere\.invalid is .*\n', said)
+    sentence = (
+        r"DIGITS_MAX_PIXEL is not a setting of Digits\. Did you mean "
+        r"DIGITS_MAX_PIXELS\?"
+    )
+    assert re.fullmatch(
+        rf'{{"event":"{sentence}","level":"warning",.*}}\nThe host nowhere\.invalid '
+        r"is .*\n",
+        said,
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_service_prints_its_address_and_stops_on_ctrl_c(workers, digits):
-    said = r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, pages model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
+    said = (
+        r"Digits [\d.]+, digits model [0-9a-f]{12}, lines model [0-9a-f]{12}, pages "
+        r"model [0-9a-f]{12}, on (http://127\.0\.0\.1:\d+)"
+    )
     started = rf"\d\d:\d\d:\d\d {said} \(Ctrl-C stops it\)\r\n"
     with at_a_terminal("serve", "--port", 0, "--workers", workers) as (process, screen):
         shown = shown_at(screen, started)
         assert re.fullmatch(started, shown)
         url = re.search(started, shown)[1]
-        assert httpx2.post(f"{url}/predict", content=encode(drawing(digits[350])), timeout=30).json()["digit"] == 7
+        assert (
+            httpx2.post(
+                f"{url}/predict", content=encode(drawing(digits[350])), timeout=30
+            ).json()["digit"]
+            == 7
+        )
         assert httpx2.get(f"{url}/none", timeout=30).status_code == 404
         logged = r"POST /predict 200 \d+\.\d ms\r\n(.|\s)*GET /none 404 \d+\.\d ms"
         assert re.search(logged, shown_at(screen, "/none.*ms"))
         screen.write(b"\x03")  # Ctrl-C, which reaches the workers and decoders too
-        assert re.fullmatch(r"(\x1b\[0m)?\s*(\^C)?\s*\d\d:\d\d:\d\d stopped\s*", shown_at(screen))
+        assert re.fullmatch(
+            r"(\x1b\[0m)?\s*(\^C)?\s*\d\d:\d\d:\d\d stopped\s*", shown_at(screen)
+        )
         assert process.wait(30) == 0
 
 
@@ -721,5 +1099,7 @@ def test_ctrl_c_while_workers_start_is_silent(seconds):
         shown_at(screen, "Ctrl-C stops it")
         time.sleep(seconds)
         screen.write(b"\x03")
-        assert re.fullmatch(r"\)?\s*(\^C)?\s*\d\d:\d\d:\d\d stopped\s*", shown_at(screen))
+        assert re.fullmatch(
+            r"\)?\s*(\^C)?\s*\d\d:\d\d:\d\d stopped\s*", shown_at(screen)
+        )
         assert process.wait(30) == 0

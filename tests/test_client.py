@@ -12,11 +12,11 @@ from itertools import product
 
 import pytest
 
+from app.answers.responses import HEALTH_EXAMPLE
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
-from app.preprocess.errors import MAX_DIGITS
-from app.web.answers import HEALTH_EXAMPLE
+from app.picture.errors import MAX_DIGITS
 from support import LINE, NUMBER, SEVEN, Respond, answering, busy
 
 
@@ -37,7 +37,9 @@ def read(service: Service):
 LONGEST = {**NUMBER, "lines": [{**LINE, "digits": LINE["digits"] * MAX_DIGITS}] * 45}
 
 
-@pytest.mark.parametrize(("ask", "content"), [(predict, SEVEN), (read, NUMBER), (read, LONGEST)])
+@pytest.mark.parametrize(
+    ("ask", "content"), [(predict, SEVEN), (read, NUMBER), (read, LONGEST)]
+)
 def test_an_answer_is_parsed(ask, content):
     with asking(lambda _: (200, {}, content)) as service:
         parsed = ask(service).model_dump(exclude_unset=True)
@@ -52,7 +54,9 @@ def pauses(monkeypatch) -> list[float]:
     return waited
 
 
-@pytest.mark.parametrize(("status", "is_date"), [(429, False), (503, False), (503, True)])
+@pytest.mark.parametrize(
+    ("status", "is_date"), [(429, False), (503, False), (503, True)]
+)
 def test_a_picture_is_retried_after_retry_after(pauses, status, is_date):
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     with asking(busy(2, {"Retry-After": date if is_date else "30"}, status)) as service:
@@ -62,18 +66,34 @@ def test_a_picture_is_retried_after_retry_after(pauses, status, is_date):
 
 
 @pytest.mark.parametrize(
-    "after", [None, "0", "soon", "é", "Fri, 27 Nov 2026 12:00:00", "Fri, 27 Nov 2026 12:00:00 +99999999999", "3600"]
+    "after",
+    [
+        None,
+        "0",
+        "soon",
+        "é",
+        "Fri, 27 Nov 2026 12:00:00",
+        "Fri, 27 Nov 2026 12:00:00 +99999999999",
+        "3600",
+    ],
 )
 def test_the_pauses_grow_and_are_limited(pauses, after):
     headers = {"Retry-After": after} if after else {}
-    with asking(busy(100, headers)) as service, pytest.raises(Unanswered, match="try again in a second"):
+    with (
+        asking(busy(100, headers)) as service,
+        pytest.raises(Unanswered, match="try again in a second"),
+    ):
         predict(service)
     least = () if after == "3600" else PAUSES  # an hour is not waited for
     assert all(pause >= wanted for pause, wanted in zip(pauses, least, strict=True))
 
 
 def test_requests_in_flight_are_limited():
-    places, together, found_a_place = threading.Semaphore(2), threading.Barrier(2, timeout=5), []
+    places, together, found_a_place = (
+        threading.Semaphore(2),
+        threading.Barrier(2, timeout=5),
+        [],
+    )
 
     def respond(_):
         found_a_place.append(places.acquire(blocking=False))
@@ -94,21 +114,36 @@ ELSEWHERE = [
     (308, {"location": "https://elsewhere.invalid"}, b""),
 ]
 WRONG = [
-    *((predict, {**SEVEN, name: None}) for name in ("digit", "confidence", "probabilities", "legibility")),
+    *(
+        (predict, {**SEVEN, name: None})
+        for name in ("digit", "confidence", "probabilities", "legibility")
+    ),
     (predict, {**SEVEN, "digit": 10}),
     (predict, {**SEVEN, "probabilities": []}),
     (predict, {**SEVEN, "probabilities": [float("nan")] * 10}),
-    *((read, {**NUMBER, "lines": wrong}) for wrong in ({}, [{"text": "7"}], [{**LINE, "digits": [7]}])),
-    *((Service.about, wrong) for wrong in ({}, {"models": {}}, {**HEALTH_EXAMPLE, "models": {"digits": {}}})),
+    *(
+        (read, {**NUMBER, "lines": wrong})
+        for wrong in ({}, [{"text": "7"}], [{**LINE, "digits": [7]}])
+    ),
+    *(
+        (Service.about, wrong)
+        for wrong in ({}, {"models": {}}, {**HEALTH_EXAMPLE, "models": {"digits": {}}})
+    ),
 ]
 
 
 @pytest.mark.parametrize(
     ("ask", "response"),
-    [*product([predict, Service.about], ELSEWHERE), *((ask, (200, {}, content)) for ask, content in WRONG)],
+    [
+        *product([predict, Service.about], ELSEWHERE),
+        *((ask, (200, {}, content)) for ask, content in WRONG),
+    ],
 )
 def test_after_an_answer_from_another_service_no_more_is_sent(ask, response):
-    with asking(lambda _: response) as service, pytest.raises(NoService, match="is not a Digits service: start a serv"):
+    with (
+        asking(lambda _: response) as service,
+        pytest.raises(NoService, match="is not a Digits service: start a serv"),
+    ):
         ask(service)
 
 
@@ -118,7 +153,10 @@ def test_an_answer_that_is_too_long_is_not_read_to_its_end(status):
     tracemalloc.start()
     with (
         asking(lambda _: (status, {"content-encoding": "gzip"}, bomb)) as service,
-        pytest.raises(NoService, match=r"sends more than 2,000,000 bytes and is not a Digits service"),
+        pytest.raises(
+            NoService,
+            match=r"sends more than 2,000,000 bytes and is not a Digits service",
+        ),
     ):
         service.about()
     assert tracemalloc.get_traced_memory()[1] < 5 * MAX_BYTES

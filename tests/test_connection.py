@@ -1,4 +1,6 @@
-"""The client's message for each reason why a service cannot be reached, over real sockets."""
+"""The client's message for each reason why a service cannot be reached, over real
+sockets.
+"""
 
 import subprocess
 from contextlib import closing
@@ -6,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.answers.responses import HEALTH_EXAMPLE
 from app.cli.answers import NoService
 from app.cli.client import Service
-from app.web.answers import HEALTH_EXAMPLE
 from support import SEVEN, answering, assert_shown, tool
 
 
@@ -22,12 +24,27 @@ def why(url: str) -> str:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("http://127.0.0.1:9", "does not answer (Connection refused): start a service with `digits serve`, or …--url."),
-        ("http://nowhere.invalid", "has an unknown host (…): check --url and DIGITS_URL."),
+        (
+            "http://127.0.0.1:9",
+            "does not answer (Connection refused): start a service with `digits "
+            "serve`, or …--url.",
+        ),
+        (
+            "http://nowhere.invalid",
+            "has an unknown host (…): check --url and DIGITS_URL.",
+        ),
         ("127.0.0.1:8000", "has no scheme: use --url http://127.0.0.1:8000"),
         ("digits.example", "has no scheme: use --url http://digits.example"),
-        ("http://127.0.0.1:port", "cannot be used: Invalid port: 'port'. Use a URL such as http://127.0.0.1:8000"),
-        ("ftp://127.0.0.1", "cannot be used: …unsupported protocol…. Use a URL such as http://127.0.0.1:8000"),
+        (
+            "http://127.0.0.1:port",
+            "cannot be used: Invalid port: 'port'. Use a URL such as "
+            "http://127.0.0.1:8000",
+        ),
+        (
+            "ftp://127.0.0.1",
+            "cannot be used: …unsupported protocol…. Use a URL such as "
+            "http://127.0.0.1:8000",
+        ),
     ],
 )
 def test_an_address_where_no_service_answers_is_reported(url, message):
@@ -46,7 +63,9 @@ def test_https_to_an_http_service_is_reported():
     with answering(lambda _: (200, {}, SEVEN)) as url:
         secure = url.replace("http:", "https:")
         said = why(secure)
-    assert_shown(f"{secure} does not speak TLS (…): try http:// instead of https://.", said)
+    assert_shown(
+        f"{secure} does not speak TLS (…): try http:// instead of https://.", said
+    )
     assert "_ssl.c" not in said
 
 
@@ -54,9 +73,21 @@ def test_https_to_an_http_service_is_reported():
 def certificate(tmp_path_factory) -> Path:
     """Make an untrusted certificate for 127.0.0.1, with its key in the same file."""
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    request = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = tool("openssl", *request, *names, "-keyout", str(path), "-out", f"{path}.crt")
+    command = tool(
+        "openssl", *request, *names, "-keyout", str(path), "-out", f"{path}.crt"
+    )
     subprocess.run(command, check=True, capture_output=True)
     path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
     return path
@@ -76,4 +107,6 @@ def test_a_certificate_is_trusted_only_if_it_is_given(certificate, monkeypatch):
 
 def test_unreadable_certificates_are_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-    assert why("https://127.0.0.1:9").startswith("The certificates in SSL_CERT_FILE cannot be read (No such file or")
+    assert why("https://127.0.0.1:9").startswith(
+        "The certificates in SSL_CERT_FILE cannot be read (No such file or"
+    )

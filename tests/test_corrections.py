@@ -1,4 +1,6 @@
-"""Corrections: what is stored, what is refused, and the use of stored corrections for measuring."""
+"""Corrections: what is stored, what is refused, and the use of stored corrections for
+measuring.
+"""
 
 import asyncio
 import errno
@@ -18,11 +20,20 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.corrections import Corrections, NotStored, corrections_in
-from app.inference.reading import read_digit
+from app.digit.reading import read_digit
 from app.main import create_app
-from app.preprocess.formats import FORMATS
+from app.picture.formats import FORMATS
 from app.settings import Settings
-from support import PNG, assert_problem, drawing, encode, invoked, letter, number, samples
+from support import (
+    PNG,
+    assert_problem,
+    drawing,
+    encode,
+    invoked,
+    letter,
+    number,
+    samples,
+)
 from training import line_pictures
 from training.alphabet import class_of
 from training.pictures import NO_DIGIT, labels_below, load
@@ -59,7 +70,9 @@ def pictures(digits) -> list[bytes]:
 
 
 def correct(client: TestClient, picture: bytes, label: object = 7, **options):
-    return client.post("/corrections", params={"label": label}, content=picture, **options)
+    return client.post(
+        "/corrections", params={"label": label}, content=picture, **options
+    )
 
 
 def names_in(folder: Path) -> set[str]:
@@ -75,7 +88,8 @@ def stored(folder: Path) -> dict[bytes, str]:
     [
         ("cross-site", "https://other.example", 403),
         ("same-site", "https://other.example", 403),
-        (None, "http://other.example", 403),  # from a browser, to another host than localhost, without TLS
+        # From a browser, to another host than localhost, without TLS.
+        (None, "http://other.example", 403),
         ("cross-site", "https://my.example", 201),
         ("same-origin", "https://digits.example", 201),
         ("none", None, 201),
@@ -83,16 +97,24 @@ def stored(folder: Path) -> dict[bytes, str]:
         (None, None, 201),
     ],
 )
-def test_a_page_of_another_site_stores_nothing(service, folder, seven, site, origin, status):
+def test_a_page_of_another_site_stores_nothing(
+    service, folder, seven, site, origin, status
+):
     sent = {"Sec-Fetch-Site": site, "Origin": origin, "Content-Type": "text/plain"}
-    answer = correct(service, encode(seven), headers={name: value for name, value in sent.items() if value})
+    answer = correct(
+        service,
+        encode(seven),
+        headers={name: value for name, value in sent.items() if value},
+    )
     if status == 403:
         assert_problem(answer, 403, "cross-origin", "/corrections")
     assert (answer.status_code, len(stored(folder))) == (status, status == 201)
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_the_picture_its_label_and_the_answer_are_stored(service, folder, seven, format):
+def test_the_picture_its_label_and_the_answer_are_stored(
+    service, folder, seven, format
+):
     picture = encode(drawing(seven).convert("RGB"), format)
     name = hashlib.sha256(picture).hexdigest() + FORMATS[format].endings[0]
     answer = correct(service, picture, 1)
@@ -101,19 +123,36 @@ def test_the_picture_its_label_and_the_answer_are_stored(service, folder, seven,
     assert names_in(folder) == {name, record.name}
     assert (folder / name).read_bytes() == picture
     content = json.loads(record.read_text())
-    assert (content.pop("picture"), content.pop("page"), content.pop("label")) == (name, 1, "1")
+    assert (content.pop("picture"), content.pop("page"), content.pop("label")) == (
+        name,
+        1,
+        "1",
+    )
     assert datetime.fromisoformat(content.pop("time")).tzinfo
     assert content == service.post("/predict", content=picture).json()
     assert content["digit"] == 7
 
 
-def test_the_same_picture_is_stored_once_and_its_last_label_counts(service, folder, pictures):
-    answers = [correct(service, pictures[0], label) for label in (0, 0, 6, "none", "none")]
+def test_the_same_picture_is_stored_once_and_its_last_label_counts(
+    service, folder, pictures
+):
+    answers = [
+        correct(service, pictures[0], label) for label in (0, 0, 6, "none", "none")
+    ]
     assert [answer.status_code for answer in answers] == [201, 200, 201, 201, 200]
-    assert [answer.json()["stored"] for answer in answers] == [True, False, True, True, False]
+    assert [answer.json()["stored"] for answer in answers] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert stored(folder) == {pictures[0]: "none"}
     assert samples(service)["digits_corrections_total", ("label", "none")] == 1
-    form = service.post("/corrections?label=3", files={"file": ("../../0.exe", pictures[0], "text/html")})
+    form = service.post(
+        "/corrections?label=3",
+        files={"file": ("../../0.exe", pictures[0], "text/html")},
+    )
     assert form.status_code == 201
     assert stored(folder) == {pictures[0]: "3"}
     assert len(names_in(folder)) == 2
@@ -131,16 +170,27 @@ def test_a_number_is_stored_as_it_is_written(service, folder, digits, tmp_path):
 
 def test_an_invalid_label_is_refused(service, folder, pictures):
     for label in ("", " 7", "7 ", "７", "None", "7x", "7\t7", "7\0", "1" * 201, None):
-        assert_problem(correct(service, pictures[0], label), 422, "invalid-parameter", "/corrections")
+        assert_problem(
+            correct(service, pictures[0], label),
+            422,
+            "invalid-parameter",
+            "/corrections",
+        )
     signs = service.app_state["service"].reader.lines.form.signs
-    detail = f"label must be none, or consist of {signs}, spaces and newlines, and not 'x'."
+    detail = (
+        f"label must be none, or consist of {signs}, spaces and newlines, and not 'x'."
+    )
     assert correct(service, pictures[0], "7x").json()["detail"] == detail
     assert not names_in(folder)
 
 
-def test_corrections_are_off_without_a_folder(client, service, pictures, monkeypatch, tmp_path):
+def test_corrections_are_off_without_a_folder(
+    client, service, pictures, monkeypatch, tmp_path
+):
     assert_problem(correct(client, pictures[0]), 404, "corrections-off", "/corrections")
-    assert [each.get("/health").json()["corrections"] for each in (client, service)] == [False, True]
+    assert [
+        each.get("/health").json()["corrections"] for each in (client, service)
+    ] == [False, True]
     monkeypatch.setenv("DIGITS_CORRECTIONS_DIR", "")
     assert Settings().corrections_dir is None
     monkeypatch.setenv("DIGITS_CORRECTIONS_DIR", str(tmp_path / "none"))
@@ -148,15 +198,25 @@ def test_corrections_are_off_without_a_folder(client, service, pictures, monkeyp
         Settings()
 
 
-def test_any_origin_may_be_allowed_and_any_picture_stored_up_to_a_number(tmp_path, pictures):
+def test_any_origin_may_be_allowed_and_any_picture_stored_up_to_a_number(
+    tmp_path, pictures
+):
     illegible = encode(letter("A"))
-    settings = Settings(corrections_dir=tmp_path, cors_origins=["*"], max_corrections=2, min_legibility=0.5)
+    settings = Settings(
+        corrections_dir=tmp_path,
+        cors_origins=["*"],
+        max_corrections=2,
+        min_legibility=0.5,
+    )
     with TestClient(create_app(settings)) as client:
         foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://other.example"}
         assert correct(client, pictures[0], headers=foreign).status_code == 201
         assert correct(client, illegible, "none").status_code == 201
-        assert_problem(correct(client, pictures[2]), 507, "correction-not-stored", "/corrections")
-        assert correct(client, pictures[0], 1).status_code == 201  # changing a label takes no space
+        assert_problem(
+            correct(client, pictures[2]), 507, "correction-not-stored", "/corrections"
+        )
+        # Changing a label takes no space.
+        assert correct(client, pictures[0], 1).status_code == 201
         assert stored(tmp_path) == {pictures[0]: "1", illegible: "none"}
         for path in tmp_path.glob("*.json"):
             path.unlink()
@@ -173,9 +233,12 @@ def test_the_size_of_corrections_is_limited(folder, pictures):
 
 
 @pytest.mark.parametrize(
-    ("moment", "ending", "left"), [("fsync", "", 0), ("replace", ".png", 0), ("replace", ".json", 1)]
+    ("moment", "ending", "left"),
+    [("fsync", "", 0), ("replace", ".png", 0), ("replace", ".json", 1)],
 )
-def test_a_full_disk_is_a_problem_and_leaves_no_correction(service, folder, seven, monkeypatch, moment, ending, left):
+def test_a_full_disk_is_a_problem_and_leaves_no_correction(
+    service, folder, seven, monkeypatch, moment, ending, left
+):
     work = getattr(os, moment)
 
     def full(*given):
@@ -188,7 +251,8 @@ def test_a_full_disk_is_a_problem_and_leaves_no_correction(service, folder, seve
     monkeypatch.undo()
     assert_problem(answer, 507, "correction-not-stored", "/corrections")
     assert "No space left on device" in answer.json()["detail"]
-    assert (len(names_in(folder)), stored(folder)) == (left, {})  # a picture without a label is no correction
+    # A picture without a label is no correction.
+    assert (len(names_in(folder)), stored(folder)) == (left, {})
     assert correct(service, encode(seven)).status_code == 201
 
 
@@ -207,10 +271,21 @@ Corrections(Path(sys.argv[1]), 100, 1_000_000, 5).store(Path(sys.argv[2]).read_b
 """
 
 
-@pytest.mark.parametrize(("written", "left"), [(1, 1), (2, 2)], ids=["its picture", "its record"])
-def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted_later(folder, pictures, tmp_path, written, left):
+@pytest.mark.parametrize(
+    ("written", "left"), [(1, 1), (2, 2)], ids=["its picture", "its record"]
+)
+def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted_later(
+    folder, pictures, tmp_path, written, left
+):
     (tmp_path / "0.png").write_bytes(pictures[0])
-    command = [sys.executable, "-c", KILLED, str(folder), str(tmp_path / "0.png"), str(written)]
+    command = [
+        sys.executable,
+        "-c",
+        KILLED,
+        str(folder),
+        str(tmp_path / "0.png"),
+        str(written),
+    ]
     assert subprocess.run(command).returncode == 9
     leftovers, own = names_in(folder), {".mine.png.0", "mine.png"}
     assert len(leftovers) == left
@@ -236,9 +311,13 @@ def test_several_workers_may_store_at_once(folder, pictures):
     assert set(stored(folder).values()) <= {"0", "1"}
 
 
-def test_a_folder_that_hangs_delays_no_correction_for_longer_than_the_limit(folder, pictures, monkeypatch):
+def test_a_folder_that_hangs_delays_no_correction_for_longer_than_the_limit(
+    folder, pictures, monkeypatch
+):
     answers, store = threading.Event(), Corrections.store
-    monkeypatch.setattr(Corrections, "store", lambda *given: answers.wait() and store(*given))
+    monkeypatch.setattr(
+        Corrections, "store", lambda *given: answers.wait() and store(*given)
+    )
 
     async def add_several() -> bool:
         corrections = Corrections(folder, 100, 100_000, 0.1)
@@ -250,23 +329,35 @@ def test_a_folder_that_hangs_delays_no_correction_for_longer_than_the_limit(fold
         return await corrections.add(pictures[3], "3", ANSWER)
 
     assert asyncio.run(add_several())
-    assert stored(folder) == {pictures[0]: "0", pictures[3]: "3"}  # the first was being stored
+    # The first was being stored.
+    assert stored(folder) == {pictures[0]: "0", pictures[3]: "3"}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a umask")
-@pytest.mark.parametrize(("umask", "permissions"), [(0o022, 0o600), (0o077, 0o600), (0o002, 0o660), (0, 0o666)])
-def test_others_may_read_corrections_only_where_the_umask_shares_them(corrections, pictures, umask, permissions):
+@pytest.mark.parametrize(
+    ("umask", "permissions"),
+    [(0o022, 0o600), (0o077, 0o600), (0o002, 0o660), (0, 0o666)],
+)
+def test_others_may_read_corrections_only_where_the_umask_shares_them(
+    corrections, pictures, umask, permissions
+):
     before = os.umask(umask)
     try:
         corrections.store(pictures[0], "0", ANSWER)
     finally:
         assert os.umask(before) == umask
-    assert [path.stat().st_mode & 0o777 for path in corrections.folder.iterdir()] == [permissions] * 2
+    assert [path.stat().st_mode & 0o777 for path in corrections.folder.iterdir()] == [
+        permissions
+    ] * 2
 
 
 def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
-    """Export corrections to a folder; return its pictures and their labels, as the benchmark reads them."""
-    done = invoked("corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections))
+    """Export corrections to a folder; return its pictures and their labels, as the
+    benchmark reads them.
+    """
+    done = invoked(
+        "corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections)
+    )
     labels = labels_below(folder.parent)
     assert (done.exit_code, f": {len(labels)}." in done.output) == (0, True)
     return {page.file.read_bytes(): label for page, label in labels.items()}
@@ -278,12 +369,31 @@ def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
 ):
     sheets = [number(digits[[350, 120]]), drawing(digits[50]), drawing(digits[350])]
     several = encode(sheets[0], kind, save_all=True, append_images=sheets[1:])
-    for page, label, status in ((1, "72", 201), (2, "7", 201), (3, "7", 201), (2, "1", 201), (3, "7", 200)):
-        assert service.post(f"/corrections?page={page}&label={label}", content=several).status_code == status
+    for page, label, status in (
+        (1, "72", 201),
+        (2, "7", 201),
+        (3, "7", 201),
+        (2, "1", 201),
+        (3, "7", 200),
+    ):
+        assert (
+            service.post(
+                f"/corrections?page={page}&label={label}", content=several
+            ).status_code
+            == status
+        )
     assert_problem(correct(service, several), 422, "no-such-page", "/corrections")
     records = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    assert {(record["page"], record["label"]) for record in records} == {(1, "72"), (2, "1"), (3, "7")}
-    assert {record["page"]: record.get("digit") for record in records} == {1: None, 2: 1, 3: 7}
+    assert {(record["page"], record["label"]) for record in records} == {
+        (1, "72"),
+        (2, "1"),
+        (3, "7"),
+    }
+    assert {record["page"]: record.get("digit") for record in records} == {
+        1: None,
+        2: 1,
+        3: 7,
+    }
     exported(tmp_path / "new" / "set", folder)
     learned = load(tmp_path / "new", classifier)
     assert learned.labels.tolist() == [1, 7]
@@ -291,30 +401,55 @@ def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
         expected = read_digit(several, classifier, page=page).frame
         assert np.abs(frame.numpy() / 255 - expected).max() <= 0.5 / 255
     numbers = line_pictures.load(tmp_path / "new")
-    assert {line.symbols for line in numbers} == {tuple(map(class_of, label)) for label in ("72", "1", "7")}
+    assert {line.symbols for line in numbers} == {
+        tuple(map(class_of, label)) for label in ("72", "1", "7")
+    }
 
 
-def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(corrections, pictures, tmp_path):
+def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(
+    corrections, pictures, tmp_path
+):
     folder, secret = corrections.folder, tmp_path / "secret.png"
     secret.write_bytes(PNG)
-    for index, place in enumerate([str(secret), f"../{secret.name}", 7, "\ud800", None]):
-        (folder / f"{index:064x}.json").write_text(json.dumps({"picture": place, "label": "1"}))
-    (folder / f"{7:064x}.json").write_text(json.dumps({"picture": f"{7:064x}.png", "label": "1"}))
+    for index, place in enumerate(
+        [str(secret), f"../{secret.name}", 7, "\ud800", None]
+    ):
+        (folder / f"{index:064x}.json").write_text(
+            json.dumps({"picture": place, "label": "1"})
+        )
+    (folder / f"{7:064x}.json").write_text(
+        json.dumps({"picture": f"{7:064x}.png", "label": "1"})
+    )
     (folder / f"{7:064x}.png").symlink_to(secret)
     (folder / "mine.json").write_text(json.dumps({"picture": "mine.png", "label": "1"}))
     (folder / "mine.png").write_bytes(PNG)
     illegible = encode(letter("A"))
     for label, picture in enumerate([*pictures, illegible]):
         corrections.store(picture, str(label) if label < 10 else "none", ANSWER)
-    next(path for path in folder.iterdir() if path.read_bytes() == pictures[9]).unlink()  # by the operator
+    # By the operator.
+    next(path for path in folder.iterdir() if path.read_bytes() == pictures[9]).unlink()
     expected = {picture: str(label) for label, picture in enumerate(pictures[:9])}
-    assert exported(tmp_path / "new" / "set", folder) == {**expected, illegible: NO_DIGIT}
+    assert exported(tmp_path / "new" / "set", folder) == {
+        **expected,
+        illegible: NO_DIGIT,
+    }
 
 
-DAMAGED = b"", b'{"picture": "a', b"[]", b"{}", b"\xff", b"[" * 200_000, b'{"label": 1}', b'{"label": "\\ud800"}'
+DAMAGED = (
+    b"",
+    b'{"picture": "a',
+    b"[]",
+    b"{}",
+    b"\xff",
+    b"[" * 200_000,
+    b'{"label": 1}',
+    b'{"label": "\\ud800"}',
+)
 
 
-def test_a_damaged_record_costs_only_its_own_correction(corrections, pictures, tmp_path):
+def test_a_damaged_record_costs_only_its_own_correction(
+    corrections, pictures, tmp_path
+):
     record = corrections.folder / f"{hashlib.sha256(pictures[0]).hexdigest()}.json"
     pipe = [None] if hasattr(os, "mkfifo") else []  # opening it would take for ever
     corrections.store(pictures[1], "1", ANSWER)
@@ -322,20 +457,28 @@ def test_a_damaged_record_costs_only_its_own_correction(corrections, pictures, t
         corrections.store(pictures[0], "0", ANSWER)
         record.unlink()
         os.mkfifo(record) if content is None else record.write_bytes(content)
-        assert exported(tmp_path / str(index) / "set", corrections.folder) == {pictures[1]: "1"}
+        assert exported(tmp_path / str(index) / "set", corrections.folder) == {
+            pictures[1]: "1"
+        }
         assert corrections.store(pictures[0], "2", ANSWER)
         assert stored(corrections.folder) == {pictures[0]: "2", pictures[1]: "1"}
         record.unlink()
 
 
-def test_an_export_needs_a_folder_of_corrections_and_overwrites_nothing(corrections, pictures, tmp_path):
+def test_an_export_needs_a_folder_of_corrections_and_overwrites_nothing(
+    corrections, pictures, tmp_path
+):
     for source in ("", str(tmp_path / "none")):
-        done = invoked("corrections", "export", tmp_path / "set", DIGITS_CORRECTIONS_DIR=source)
+        done = invoked(
+            "corrections", "export", tmp_path / "set", DIGITS_CORRECTIONS_DIR=source
+        )
         assert (done.exit_code, (tmp_path / "set").exists()) == (2, False)
     corrections.store(pictures[0], "0", ANSWER)
     for there in ("images", "labels.csv"):
         (tmp_path / there).mkdir()
         (tmp_path / there / there).write_text("mine")
-        done = invoked("corrections", "export", tmp_path / there, "--from", corrections.folder)
+        done = invoked(
+            "corrections", "export", tmp_path / there, "--from", corrections.folder
+        )
         assert (done.exit_code, "File exists" in done.output) == (1, True)
         assert (tmp_path / there / there).read_text() == "mine"

@@ -7,7 +7,14 @@ from itertools import groupby, product
 import numpy as np
 import pytest
 
-from app.inference.ctc import BLANK, best_path, best_path_with, likeliest, log_probability, spans_of
+from app.text.ctc import (
+    BLANK,
+    best_path,
+    best_path_with,
+    likeliest,
+    log_probability,
+    spans_of,
+)
 
 COUNTED = range(1, 3)
 Symbols = tuple[int, ...]
@@ -20,7 +27,10 @@ def collapsed(path: Symbols) -> Symbols:
 def paths_of(probabilities: np.ndarray) -> dict[Symbols, float]:
     """Return the probability of every path."""
     rows, classes = probabilities.shape
-    return {path: math.prod(probabilities[range(rows), path]) for path in product(range(classes), repeat=rows)}
+    return {
+        path: math.prod(probabilities[range(rows), path])
+        for path in product(range(classes), repeat=rows)
+    }
 
 
 def totals(probabilities: np.ndarray) -> dict[Symbols, float]:
@@ -31,22 +41,29 @@ def totals(probabilities: np.ndarray) -> dict[Symbols, float]:
     return found
 
 
-def random_columns(seed: int, columns: int = 6, classes: int = 4, peaked: float = 2.0) -> np.ndarray:
+def random_columns(
+    seed: int, columns: int = 6, classes: int = 4, peaked: float = 2.0
+) -> np.ndarray:
     logits = peaked * np.random.default_rng(seed).normal(size=(columns, classes))
     return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_probabilities_are_those_of_all_paths_and_the_best_path_is_the_most_probable(seed):
+def test_probabilities_are_those_of_all_paths_and_the_best_path_is_the_most_probable(
+    seed,
+):
     columns = random_columns(seed, columns=5)
     for symbols, total in totals(columns).items():
         assert log_probability(columns, list(symbols)) == pytest.approx(math.log(total))
     paths = paths_of(columns)
     assert tuple(best_path(columns)) == max(paths, key=paths.get)
     expected = sorted(totals(columns[:3]).items(), key=lambda item: -item[1])[:3]
-    for (symbols, probability), (text, total) in zip(likeliest(columns[:3])[:3], expected, strict=True):
+    for (symbols, probability), (text, total) in zip(
+        likeliest(columns[:3])[:3], expected, strict=True
+    ):
         assert symbols == text
-        assert probability == pytest.approx(total, rel=0.01)  # paths through very unlikely classes are left out
+        # Paths through very unlikely classes are left out.
+        assert probability == pytest.approx(total, rel=0.01)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -56,20 +73,32 @@ def test_the_best_path_has_the_requested_number_of_counted_symbols(seed, count):
     paths = {
         path: likelihood
         for path, likelihood in paths_of(columns).items()
-        if sum(symbol in COUNTED for symbol in collapsed(path)) == count and columns[range(6), path].min() >= 1e-3
+        if sum(symbol in COUNTED for symbol in collapsed(path)) == count
+        and columns[range(6), path].min() >= 1e-3
     }
-    assert paths[tuple(best_path_with(columns, COUNTED, count))] == pytest.approx(max(paths.values()))
+    assert paths[tuple(best_path_with(columns, COUNTED, count))] == pytest.approx(
+        max(paths.values())
+    )
 
 
 def test_a_number_that_is_too_unlikely_is_not_found():
     sure = np.array([[0.999, 0.001 / 2, 0.001 / 2], [0.0005, 0.999, 0.0005]])
     assert best_path_with(sure, COUNTED, 1) == [0, 1]
     assert best_path_with(sure, COUNTED, 2) == []
-    assert best_path_with(random_columns(0), COUNTED, 7) == []  # more than there are columns
+    # More than there are columns.
+    assert best_path_with(random_columns(0), COUNTED, 7) == []
 
 
 def test_any_number_of_symbols_is_found_in_a_long_line():
-    columns = np.tile([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.98, 0.01, 0.01], [0.01, 0.01, 0.98]], (50, 1))
+    columns = np.tile(
+        [
+            [0.98, 0.01, 0.01],
+            [0.01, 0.98, 0.01],
+            [0.98, 0.01, 0.01],
+            [0.01, 0.01, 0.98],
+        ],
+        (50, 1),
+    )
     assert [symbol for symbol, _, _ in spans_of(best_path(columns))] == [1, 2] * 50
     for count in (1, 64):
         assert len(spans_of(best_path_with(columns, COUNTED, count))) == count

@@ -9,7 +9,9 @@ from training.data import DataMissing
 MNIST = "torchvision.datasets.MNIST"
 
 
-def test_all_of_mnist_is_loaded_from_a_folder_or_the_environment(mnist_root, monkeypatch):
+def test_all_of_mnist_is_loaded_from_a_folder_or_the_environment(
+    mnist_root, monkeypatch
+):
     training = data.load(mnist_root, train=True)
     assert training.images.shape == (60_000, 28, 28)
     assert training.images.dtype == torch.uint8
@@ -23,12 +25,22 @@ def test_all_of_mnist_is_loaded_from_a_folder_or_the_environment(mnist_root, mon
 
 
 @pytest.mark.parametrize("is_damaged", [True, False])
-def test_damaged_files_and_a_failed_download_name_both_remedies(is_damaged, tmp_path, monkeypatch):
+def test_damaged_files_and_a_failed_download_name_both_remedies(
+    is_damaged, tmp_path, monkeypatch
+):
     monkeypatch.setattr(f"{MNIST}.mirrors", ["http://127.0.0.1:9/"])
     if is_damaged:
         (tmp_path / "MNIST" / "raw").mkdir(parents=True)
-        for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        for name in (
+            "train-images-idx3",
+            "train-labels-idx1",
+            "t10k-images-idx3",
+            "t10k-labels-idx1",
+        ):
             (tmp_path / "MNIST" / "raw" / f"{name}-ubyte").write_bytes(b"not IDX")
-    with pytest.raises(DataMissing, match=r"check the internet connection .* --data DIR or MNIST_ROOT=DIR") as raised:
+    with pytest.raises(
+        DataMissing,
+        match=r"check the internet connection .* --data DIR or MNIST_ROOT=DIR",
+    ) as raised:
         data.load(tmp_path, train=True)
     assert "\n" not in str(raised.value)

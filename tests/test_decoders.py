@@ -22,21 +22,32 @@ import torch
 from pebble import ProcessPool
 from PIL import Image
 
-from app.inference import decoders as module
-from app.inference.decoder import SHARED
-from app.inference.decoders import Busy, Decoders, Interrupted, new_pool
-from app.inference.field import Field
-from app.inference.networks import Networks
-from app.inference.reading import Reading
-from app.inference.text import ImpossibleLength
-from app.preprocess.errors import BlankImage, NotAnImage, TooComplex
-from support import MAX_PIXELS, MODELS, drawing, encode, flat, load_sheet, many_scans, until
+from app.digit.reading import Reading
+from app.picture.errors import BlankImage, NotAnImage, TooComplex
+from app.serving import decoders as module
+from app.serving.decoder import SHARED
+from app.serving.decoders import Busy, Decoders, Interrupted, new_pool
+from app.serving.networks import Networks
+from app.text.field import Field
+from app.text.text import ImpossibleLength
+from support import (
+    MAX_PIXELS,
+    MODELS,
+    drawing,
+    encode,
+    flat,
+    load_sheet,
+    many_scans,
+    until,
+)
 from training.data import Digits
 from training.scenes import number
 
 pytestmark = pytest.mark.slow
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="needs the limits that Linux has"
+)
 SEVEN = load_sheet()[0][358]
 PHOTO = encode(drawing(SEVEN))
 SLOW = many_scans(70_000)  # never ends, and runs in C code
@@ -64,7 +75,9 @@ def drawing_of_megapixels(megapixels: float) -> Image.Image:
     return image.resize((int(image.width * scale), int(image.height * scale)))
 
 
-def test_processes_start_on_the_first_picture_and_others_are_served_meanwhile(pool, monkeypatch):
+def test_processes_start_on_the_first_picture_and_others_are_served_meanwhile(
+    pool, monkeypatch
+):
     def start_slowly(*arguments) -> ProcessPool:
         time.sleep(0.5)
         return new_pool(*arguments)
@@ -97,8 +110,15 @@ def ends_at_once(count: int, _) -> ProcessPool:
 @pytest.mark.parametrize(
     ("start", "logged"),
     [
-        (no_space, "No decoder process can be started: [Errno 28] No space left on device."),
-        (ends_at_once, "Two pools of decoder processes ended before they took a picture: can the processes start?"),
+        (
+            no_space,
+            "No decoder process can be started: [Errno 28] No space left on device.",
+        ),
+        (
+            ends_at_once,
+            "Two pools of decoder processes ended before they took a picture: can "
+            "the processes start?",
+        ),
     ],
 )
 def test_while_no_process_can_start_pictures_are_refused_and_it_is_logged_once(
@@ -118,15 +138,32 @@ def test_while_no_process_can_start_pictures_are_refused_and_it_is_logged_once(
 
 def jpeg_in_scans(grey: Image.Image) -> bytes:
     """Encode a grey image as a baseline JPEG in colour, with a scan for each component."""
-    planes = [encode(grey, "JPEG"), *[encode(Image.new("L", grey.size, 128), "JPEG")] * 2]
+    planes = [
+        encode(grey, "JPEG"),
+        *[encode(Image.new("L", grey.size, 128), "JPEG")] * 2,
+    ]
     head, _, _ = planes[0].partition(b"\xff\xda")
-    frame = head.index(b"\xff\xc0")  # its header: length, precision, height, width, components
+    # Its header: length, precision, height, width, components.
+    frame = head.index(b"\xff\xc0")
     size = head[frame + 4 : frame + 9]
     components = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
-    head = head[:frame] + b"\xff\xc0\x00\x11" + size + b"\x03" + components + head[frame + 13 :]
+    head = (
+        head[:frame]
+        + b"\xff\xc0\x00\x11"
+        + size
+        + b"\x03"
+        + components
+        + head[frame + 13 :]
+    )
     scans = [plane.partition(b"\xff\xda")[2][8:-2] for plane in planes]
-    headers = [b"\xff\xda\x00\x08\x01" + bytes([number, 0, 0, 63, 0]) for number in (1, 2, 3)]
-    return head + b"".join(header + scan for header, scan in zip(headers, scans, strict=True)) + b"\xff\xd9"
+    headers = [
+        b"\xff\xda\x00\x08\x01" + bytes([number, 0, 0, 63, 0]) for number in (1, 2, 3)
+    ]
+    return (
+        head
+        + b"".join(header + scan for header, scan in zip(headers, scans, strict=True))
+        + b"\xff\xd9"
+    )
 
 
 def large_png(megapixels: float) -> bytes:
@@ -139,7 +176,9 @@ def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
         "a drawing": PHOTO,
         "2 megapixels": large_png(1.9),
         "3 megapixels": large_png(3),
-        "a JPEG with a scan for each colour": jpeg_in_scans(drawing_of_megapixels(24).convert("L")),
+        "a JPEG with a scan for each colour": jpeg_in_scans(
+            drawing_of_megapixels(24).convert("L")
+        ),
     }
     alone = []
 
@@ -161,7 +200,9 @@ def test_pictures_that_may_take_much_memory_are_read_alone(decoders):
 
 @linux
 def test_the_size_of_a_file_counts_as_memory(decoders, monkeypatch):
-    monkeypatch.setattr(decoders, "limits", decoders.limits._replace(memory_bytes=130_000_000))
+    monkeypatch.setattr(
+        decoders, "limits", decoders.limits._replace(memory_bytes=130_000_000)
+    )
     picture = large_png(12)
     assert asyncio.run(read(decoders, picture)).digit == 7
     with pytest.raises(TooComplex, match="130 MB"):
@@ -171,16 +212,30 @@ def test_the_size_of_a_file_counts_as_memory(decoders, monkeypatch):
 @linux
 def test_a_hard_limit_on_memory_holds():
     program = "resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))\n"
-    program += "with limited(SHARED._replace(memory_bytes=2**41)): print(resource.getrlimit(resource.RLIMIT_AS)[0])"
-    command = [sys.executable, "-c", f"import resource; from app.inference.decoder import SHARED, limited; {program}"]
+    program += (
+        "with limited(SHARED._replace(memory_bytes=2**41)): "
+        "print(resource.getrlimit(resource.RLIMIT_AS)[0])"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        f"import resource; from app.serving.decoder import SHARED, limited; {program}",
+    ]
     assert int(subprocess.check_output(command)) == 2**40
 
 
 @linux
 def test_a_number_is_read_beside_others(decoders, digits, labels):
-    picture, written = number("cheque", Digits(torch.from_numpy(digits), torch.from_numpy(labels)), 1, 1, (4, 6))
+    picture, written = number(
+        "cheque",
+        Digits(torch.from_numpy(digits), torch.from_numpy(labels)),
+        1,
+        1,
+        (4, 6),
+    )
     large = Image.open(BytesIO(picture)).resize((1600, 1200))
-    limits = SHARED._replace(processor_seconds=10, seconds=20)  # its memory is measured, not the machine
+    # Its memory is measured, not the machine.
+    limits = SHARED._replace(processor_seconds=10, seconds=20)
     text = asyncio.run(decoders.run(limits, encode(large, "JPEG"), Networks.read_text))
     assert text.digits_only().text == written
 
@@ -190,16 +245,33 @@ def test_a_number_is_read_beside_others(decoders, digits, labels):
     ("make", "read", "error", "message"),
     [
         (lambda: flat(255), Networks.read_digit, BlankImage, "no ink"),
-        (lambda: flat(255), partial(Networks.read_text, field=Field(length=3)), ImpossibleLength, "a length of 3"),
-        (lambda: b"This is no picture.", Networks.read_digit, NotAnImage, "not a picture"),
-        (lambda: encode(Image.new("RGB", (5000, 4500)), compress_level=1), Networks.read_digit, TooComplex, "60 MB"),
+        (
+            lambda: flat(255),
+            partial(Networks.read_text, field=Field(length=3)),
+            ImpossibleLength,
+            "a length of 3",
+        ),
+        (
+            lambda: b"This is no picture.",
+            Networks.read_digit,
+            NotAnImage,
+            "not a picture",
+        ),
+        (
+            lambda: encode(Image.new("RGB", (5000, 4500)), compress_level=1),
+            Networks.read_digit,
+            TooComplex,
+            "60 MB",
+        ),
     ],
     ids=["blank", "impossible length", "no picture", "too much memory"],
 )
 def test_an_error_keeps_its_message_and_its_process(
     make: Callable[[], bytes], read, error, message, decoders, monkeypatch
 ):
-    monkeypatch.setattr(decoders, "limits", decoders.limits._replace(memory_bytes=60_000_000))
+    monkeypatch.setattr(
+        decoders, "limits", decoders.limits._replace(memory_bytes=60_000_000)
+    )
     asyncio.run(decoders(PHOTO, Networks.read_digit))
     before = pids()
     with pytest.raises(error, match=message):
@@ -229,7 +301,8 @@ def test_a_picture_that_takes_too_much_time_ends_its_process_at_once(pool, monke
     started = time.perf_counter()
     with pytest.raises(TooComplex):
         asyncio.run(read(pool, SLOW))
-    assert time.perf_counter() - started < 2  # pebble waits 3 s for a process that does not end by SIGTERM
+    # Pebble waits 3 s for a process that does not end by SIGTERM.
+    assert time.perf_counter() - started < 2
     pool.on_kill.assert_called_once_with()
     assert asyncio.run(read(pool, PHOTO)).digit == 7
 
@@ -266,7 +339,9 @@ def test_a_refused_picture_is_freed_without_a_garbage_collection(decoders):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
 def test_queued_pictures_survive_the_death_of_the_last_process(pool):
-    """pebble forgets pictures not yet passed to a process: those that do not fit into a pipe."""
+    """pebble forgets pictures not yet passed to a process: those that do not fit into a
+    pipe.
+    """
     large = encode(drawing_of_megapixels(1), compress_level=0)
 
     async def kill_while_many_wait() -> None:
@@ -283,13 +358,18 @@ def test_queued_pictures_survive_the_death_of_the_last_process(pool):
     asyncio.run(kill_while_many_wait())
 
 
-async def read_with_faults(pool: Decoders, data: bytes, *faults: signal.Signals) -> Reading:
-    """Read a picture while its process, and then those that read it again, get a signal, and 2 s later SIGCONT."""
+async def read_with_faults(
+    pool: Decoders, data: bytes, *faults: signal.Signals
+) -> Reading:
+    """Read a picture while its process, and then those that read it again, get a
+    signal, and 2 s later SIGCONT.
+    """
     reading, hit = asyncio.ensure_future(read(pool, data)), set[int]()
     for fault in faults:
         while not (working := working_in(pool) - hit) and not reading.done():
             await asyncio.wait([reading], timeout=0.005)
-        await asyncio.wait([reading], timeout=0.02)  # so that it does not hold pebble's lock any more
+        # So that it does not hold pebble's lock any more.
+        await asyncio.wait([reading], timeout=0.02)
         for pid in working & working_in(pool):
             os.kill(pid, fault)
             asyncio.get_running_loop().call_later(2, resume, pid)
@@ -299,7 +379,10 @@ async def read_with_faults(pool: Decoders, data: bytes, *faults: signal.Signals)
 
 def working_in(pool: Decoders) -> set[int]:
     """Return the ids of the processes that read a picture now."""
-    return {task.worker_id for task in [*pool.pool._pool_manager.task_manager.tasks.values()]} - {0}
+    return {
+        task.worker_id
+        for task in [*pool.pool._pool_manager.task_manager.tasks.values()]
+    } - {0}
 
 
 def resume(pid: int) -> None:
@@ -309,7 +392,9 @@ def resume(pid: int) -> None:
 
 @linux
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP])
-def test_a_picture_is_read_again_after_the_machine_stopped_or_killed_its_process(fault, pool):
+def test_a_picture_is_read_again_after_the_machine_stopped_or_killed_its_process(
+    fault, pool
+):
     pool.limits = pool.limits._replace(seconds=1.5)
     asyncio.run(pool.start())
     large = encode(drawing_of_megapixels(45), compress_level=1)
@@ -358,7 +443,8 @@ def test_processes_that_start_later_have_the_same_networks(tmp_path):
     own = [Path(shutil.copy(file, tmp_path)) for file in MODELS]
     networks = Networks.load(*own)
     for file in own:
-        file.write_bytes(file.read_bytes()[:1000])  # in place, as `cp` on a full disk writes it
+        # In place, as `cp` on a full disk writes it.
+        file.write_bytes(file.read_bytes()[:1000])
     pool = Decoders(networks.files, 1, MAX_PIXELS, 220_000_000, 5.0, on_kill=Mock())
     assert asyncio.run(read(pool, PHOTO)).digit == 7
     pool.close()
@@ -376,7 +462,8 @@ def test_every_picture_is_answered_while_busy_processes_are_killed(pool):
 
     asyncio.run(read(pool, PHOTO))
     outcomes = asyncio.run(read_many(60, kills=3))
-    # a process killed while it receives a picture leaves pebble's lock taken for a while: waiting pictures are Busy
+    # a process killed while it receives a picture leaves pebble's lock taken for a
+    # while: waiting pictures are Busy
     assert all(isinstance(outcome, Reading | Busy) for outcome in outcomes)
     assert sum(isinstance(outcome, Interrupted) for outcome in outcomes) <= 1
     assert until(lambda: isinstance(asyncio.run(read_many(1))[0], Reading), seconds=20)

@@ -7,7 +7,7 @@ import onnx
 import pytest
 import torch
 
-from app.inference.classifier import Classifier
+from app.digit.classifier import Classifier
 from tensors import trained as trained_network
 from training import export
 from training.errors import TrainingError
@@ -37,51 +37,100 @@ def answers(path: Path, images: torch.Tensor) -> np.ndarray:
 
 def expected(model: Ensemble, images: torch.Tensor) -> np.ndarray:
     logits = model(images.float() / 255)
-    return torch.cat([logits[:, :10].softmax(dim=1), logits[:, 10:].sigmoid()], dim=1).detach().numpy()
+    return (
+        torch.cat([logits[:, :10].softmax(dim=1), logits[:, 10:].sigmoid()], dim=1)
+        .detach()
+        .numpy()
+    )
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_the_files_reproduce_the_mean_of_the_networks(activation, images, tmp_path):
-    model, path = trained(count=2, activation=activation), tmp_path / "new" / "model.onnx"
+    model, path = (
+        trained(count=2, activation=activation),
+        tmp_path / "new" / "model.onnx",
+    )
     export.export(model, path, METADATA, images)
-    np.testing.assert_allclose(answers(path, images), expected(model, images), atol=1e-3)
+    np.testing.assert_allclose(
+        answers(path, images), expected(model, images), atol=1e-3
+    )
     assert Classifier(path).metadata == {**METADATA, "weights": "int8"}
     assert [path.name for path in path.parent.iterdir()] == ["model.onnx"]
     onnx.save_model(export.to_onnx(model, METADATA), path)
-    np.testing.assert_allclose(answers(path, images), expected(model, images), atol=1e-5)
+    np.testing.assert_allclose(
+        answers(path, images), expected(model, images), atol=1e-5
+    )
 
 
-def test_an_answer_does_not_depend_on_its_batch_and_the_file_has_the_documented_interface(images, tmp_path):
+def test_an_answer_does_not_depend_on_its_batch_and_the_file_has_the_documented_interface(
+    images, tmp_path
+):
     export.export(trained(), tmp_path / "model.onnx", METADATA, images)
-    alone = np.concatenate([answers(tmp_path / "model.onnx", images[i : i + 1]) for i in range(20)])
-    np.testing.assert_allclose(answers(tmp_path / "model.onnx", images)[:20], alone, atol=1e-6)
+    alone = np.concatenate(
+        [answers(tmp_path / "model.onnx", images[i : i + 1]) for i in range(20)]
+    )
+    np.testing.assert_allclose(
+        answers(tmp_path / "model.onnx", images)[:20], alone, atol=1e-6
+    )
     model = onnx.load(tmp_path / "model.onnx")
-    (pixels,), (probabilities, legibility, *inside) = model.graph.input, model.graph.output
-    assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == ("pixels", 784)
-    assert (probabilities.name, probabilities.type.tensor_type.shape.dim[1].dim_value) == ("probabilities", 10)
+    (pixels,), (probabilities, legibility, *inside) = (
+        model.graph.input,
+        model.graph.output,
+    )
+    assert (pixels.name, pixels.type.tensor_type.shape.dim[1].dim_value) == (
+        "pixels",
+        784,
+    )
+    assert (
+        probabilities.name,
+        probabilities.type.tensor_type.shape.dim[1].dim_value,
+    ) == ("probabilities", 10)
     hidden = ["QuantizeLinear", "MatMulInteger", "Cast", "Mul", "Add", "Relu"]
-    assert (legibility.name, len(legibility.type.tensor_type.shape.dim)) == ("legibility", 1)
-    assert [node.op_type for node in model.graph.node] == [*hidden, *hidden, "Gemm", *OUTPUT]
-    assert [output.name for output in inside] == ["hidden_0_0", "hidden_0_1", "weight_0_0"]
-    assert [(opset.domain, opset.version) for opset in model.opset_import] == [("", export.OPSET)]
-    assert all(weight.data_location == onnx.TensorProto.DEFAULT for weight in model.graph.initializer)
+    assert (legibility.name, len(legibility.type.tensor_type.shape.dim)) == (
+        "legibility",
+        1,
+    )
+    assert [node.op_type for node in model.graph.node] == [
+        *hidden,
+        *hidden,
+        "Gemm",
+        *OUTPUT,
+    ]
+    assert [output.name for output in inside] == [
+        "hidden_0_0",
+        "hidden_0_1",
+        "weight_0_0",
+    ]
+    assert [(opset.domain, opset.version) for opset in model.opset_import] == [
+        ("", export.OPSET)
+    ]
+    assert all(
+        weight.data_location == onnx.TensorProto.DEFAULT
+        for weight in model.graph.initializer
+    )
 
 
 @pytest.mark.parametrize("damage", ["other operator", "nan"])
-def test_a_file_that_does_not_reproduce_the_network_is_not_written(damage, images, tmp_path, monkeypatch):
+def test_a_file_that_does_not_reproduce_the_network_is_not_written(
+    damage, images, tmp_path, monkeypatch
+):
     path, model = tmp_path / "model.onnx", trained()
     path.write_bytes(b"the model of yesterday")
     if damage == "nan":
         torch.nn.init.constant_(model.networks[0].output.bias, torch.nan)
     else:
         monkeypatch.setitem(export.OPERATORS, "relu", "Tanh")
-    with pytest.raises(TrainingError, match=r"model.onnx was not written: .* more than 0.0001"):
+    with pytest.raises(
+        TrainingError, match=r"model.onnx was not written: .* more than 0.0001"
+    ):
         export.export(model, path, METADATA, images)
     assert path.read_bytes() == b"the model of yesterday"
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_if_int8_would_change_the_answers_or_nothing_the_file_is_float32(images, tmp_path, monkeypatch):
+def test_if_int8_would_change_the_answers_or_nothing_the_file_is_float32(
+    images, tmp_path, monkeypatch
+):
     path = tmp_path / "model.onnx"
     export.export(trained(hidden=()), path, METADATA, images)
     assert [node.op_type for node in onnx.load(path).graph.node] == ["Gemm", *OUTPUT]

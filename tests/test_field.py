@@ -1,4 +1,6 @@
-"""What a user says of a field: other characters than digits and marks, and the form of its numbers."""
+"""What a user says of a field: other characters than digits and marks, and the form of
+its numbers.
+"""
 
 import math
 from datetime import date, timedelta
@@ -9,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from app.inference.ctc import likeliest, log_probability
-from app.inference.field import Field
-from app.inference.forms import GRAMMARS, Format
-from app.inference.text import read_text
+from app.text.ctc import likeliest, log_probability
+from app.text.field import Field
+from app.text.forms import GRAMMARS, Format
+from app.text.text import read_text
 from support import POINT, assert_problem, encode, load_sheet, number
 from support import written as grid
 
@@ -20,19 +22,27 @@ DIGITS, LABELS = load_sheet()
 ALL = "0123456789"
 *OTHERS, LAST = map(repr, get_args(Format))
 FINE = 8  # pixels per pixel of a sign
-LINES = {"+": [(6, 14, 22, 14), (14, 6, 14, 22)], "%": [(20, 4, 8, 24)], "/": [(20, 2, 8, 26)]}
+LINES = {
+    "+": [(6, 14, 22, 14), (14, 6, 14, 22)],
+    "%": [(20, 4, 8, 24)],
+    "/": [(20, 2, 8, 26)],
+}
 RINGS = {"%": [(5, 4, 12, 12), (16, 15, 23, 23)]}
 ARCS = {"(": [(6, 0, 22, 27, 115, 245)], ")": [(6, 0, 22, 27, -65, 65)]}
 
 
 def sign(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Draw a sign by hand, (28, 28) uint8, ink = 255: its ends lie up to a pixel off, and its pen has another width."""
+    """Draw a sign by hand, (28, 28) uint8, ink = 255: its ends lie up to a pixel off,
+    and its pen has another width.
+    """
     sheet = Image.new("L", (28 * FINE, 28 * FINE))
     draw, pen = ImageDraw.Draw(sheet), round(FINE * rng.uniform(2, 3.2))
     for line in LINES.get(kind, ()):
         draw.line((FINE * (line + rng.uniform(-1, 1, 4))).tolist(), 255, pen)
     for ring in RINGS.get(kind, ()):
-        draw.ellipse((FINE * (ring + rng.uniform(-1, 1, 4))).tolist(), outline=255, width=pen)
+        draw.ellipse(
+            (FINE * (ring + rng.uniform(-1, 1, 4))).tolist(), outline=255, width=pen
+        )
     for *box, start, end in ARCS.get(kind, ()):
         draw.arc((FINE * (box + rng.uniform(-1, 1, 4))).tolist(), start, end, 255, pen)
     return np.asarray(sheet.resize((28, 28), Image.Resampling.BOX))
@@ -53,16 +63,26 @@ def write(form: str, seed: int) -> tuple[bytes, str]:
 
 
 def ask(client, picture: bytes, characters: str, **others: object):
-    return client.post("/read", params={"characters": characters, **others}, content=picture)
+    return client.post(
+        "/read", params={"characters": characters, **others}, content=picture
+    )
 
 
 @pytest.mark.parametrize(
     ("form", "characters"),
-    [("+d", ALL + "+"), ("d%", ALL + "%"), ("dd%", ALL + "+-.,%"), ("(dd.dd)", ALL + ".()")],
+    [
+        ("+d", ALL + "+"),
+        ("d%", ALL + "%"),
+        ("dd%", ALL + "+-.,%"),
+        ("(dd.dd)", ALL + ".()"),
+    ],
 )
 def test_eight_of_ten_numbers_with_other_signs_are_read(line_network, form, characters):
     written = [write(form, seed) for seed in range(30)]
-    read = [read_text(picture, line_network, field=Field(characters=characters)).text for picture, _ in written]
+    read = [
+        read_text(picture, line_network, field=Field(characters=characters)).text
+        for picture, _ in written
+    ]
     assert sum(one == text for one, (_, text) in zip(read, written, strict=True)) >= 24
 
 
@@ -70,18 +90,25 @@ def test_eight_of_ten_numbers_with_other_signs_are_read(line_network, form, char
 def test_a_sign_that_is_not_requested_is_no_digit(line_network, form):
     for characters in (ALL, None):
         field = Field(characters=characters)
-        assert not any(read_text(write(form, seed)[0], line_network, field=field).text for seed in range(10))
+        assert not any(
+            read_text(write(form, seed)[0], line_network, field=field).text
+            for seed in range(10)
+        )
 
 
 @pytest.mark.parametrize("form", ["+d", "d%", "(dd.dd)"])
 def test_a_text_has_only_the_characters_requested(line_network, form):
     for characters in (ALL, "+", ALL + "(%"):
         for seed in range(5):
-            read = read_text(write(form, seed)[0], line_network, field=Field(characters=characters)).text
+            read = read_text(
+                write(form, seed)[0], line_network, field=Field(characters=characters)
+            ).text
             assert {*read} <= {*characters, " "}
 
 
-def test_the_answer_has_the_characters_requested_and_their_signs_are_marks_with_boxes(client):
+def test_the_answer_has_the_characters_requested_and_their_signs_are_marks_with_boxes(
+    client,
+):
     picture, text = write("+d%", 0)
     answer = ask(client, picture, ALL + "+%").json()
     assert list(answer) == ["text", "confidence", "lines", "characters", "model"]
@@ -90,7 +117,8 @@ def test_the_answer_has_the_characters_requested_and_their_signs_are_marks_with_
     plus, percent = line["marks"]
     assert (plus["mark"], percent["mark"]) == ("+", "%")
     edges = [
-        (box["left"], box["left"] + box["width"]) for box in (plus["box"], line["digits"][0]["box"], percent["box"])
+        (box["left"], box["left"] + box["width"])
+        for box in (plus["box"], line["digits"][0]["box"], percent["box"])
     ]
     assert sorted(edges) == edges
     assert "characters" not in client.post("/read", content=picture).json()
@@ -101,7 +129,9 @@ def test_digits_alone_are_returned_without_marks_and_a_length_counts_them(client
     answer = ask(client, picture, ALL + "+%", marks=False).json()
     assert (answer["text"], answer["lines"][0]["marks"]) == (text[1], [])
     assert ask(client, picture, ALL + "+%", length=1).json()["text"] == text
-    assert_problem(ask(client, picture, "+%", length=1), 422, "impossible-length", "/read")
+    assert_problem(
+        ask(client, picture, "+%", length=1), 422, "impossible-length", "/read"
+    )
 
 
 def test_characters_may_be_repeated(client):
@@ -119,7 +149,9 @@ def test_characters_may_be_repeated(client):
         ("０", "characters must be among {signs}, and not '０'."),
     ],
 )
-def test_characters_that_are_not_known_are_refused(client, line_network, characters, detail):
+def test_characters_that_are_not_known_are_refused(
+    client, line_network, characters, detail
+):
     answer = ask(client, b"not read", characters)
     assert_problem(answer, 422, "invalid-parameter", "/read")
     assert answer.json()["detail"] == detail.replace("{signs}", line_network.form.signs)
@@ -130,12 +162,17 @@ def test_a_plus_in_a_url_has_to_be_encoded(client):
     answer = client.post("/read?characters=0123456789+", content=picture)
     assert_problem(answer, 422, "invalid-parameter", "/read")
     assert "write %2B for it" in answer.json()["detail"]
-    assert client.post("/read?characters=0123456789%2B", content=picture).json()["text"] == text
+    assert (
+        client.post("/read?characters=0123456789%2B", content=picture).json()["text"]
+        == text
+    )
 
 
 def test_all_known_characters_may_be_requested(client, line_network):
     picture, _ = write("+d", 0)
-    answer = client.post(f"/read?characters={quote(line_network.form.signs)}", content=picture)
+    answer = client.post(
+        f"/read?characters={quote(line_network.form.signs)}", content=picture
+    )
     assert answer.json()["characters"] == line_network.form.signs
 
 
@@ -149,12 +186,20 @@ def test_amounts_in_parentheses_are_negative(client):
 
 
 def test_the_answer_has_the_value_of_each_line(client, digits):
-    amounts = encode(number([*digits[[350, 120]], POINT, *digits[[0, 0]]], [digits[350], POINT, *digits[[120, 120]]]))
+    amounts = encode(
+        number(
+            [*digits[[350, 120]], POINT, *digits[[0, 0]]],
+            [digits[350], POINT, *digits[[120, 120]]],
+        )
+    )
     answer = client.post("/read?format=amount", content=amounts).json()
     assert list(answer) == ["text", "confidence", "lines", "value", "model"]
     assert answer["value"] == answer["text"] == "72.00\n7.22"
     assert [list(line)[-2:] for line in answer["lines"]] == [["format", "value"]] * 2
-    assert [(line["format"], line["value"]) for line in answer["lines"]] == [(True, "72.00"), (True, "7.22")]
+    assert [(line["format"], line["value"]) for line in answer["lines"]] == [
+        (True, "72.00"),
+        (True, "7.22"),
+    ]
     free = client.post("/read", content=amounts).json()
     assert answer["confidence"] == pytest.approx(free["confidence"], abs=0.02)
     assert "value" not in free
@@ -162,7 +207,9 @@ def test_the_answer_has_the_value_of_each_line(client, digits):
 
 
 @pytest.mark.parametrize("format", ["date", "time", "phone"])
-def test_a_line_without_the_form_keeps_what_is_read_without_it_and_is_less_sure(client, digits, format):
+def test_a_line_without_the_form_keeps_what_is_read_without_it_and_is_less_sure(
+    client, digits, format
+):
     picture = encode(number(digits[[350, 120]]))
     free = client.post("/read", content=picture).json()
     answer = client.post(f"/read?format={format}", content=picture).json()
@@ -172,17 +219,22 @@ def test_a_line_without_the_form_keeps_what_is_read_without_it_and_is_less_sure(
 
 
 def test_a_picture_without_numbers_has_no_value(client):
-    answer = client.post("/read?format=amount", content=encode(Image.new("L", (200, 80), 255))).json()
+    answer = client.post(
+        "/read?format=amount", content=encode(Image.new("L", (200, 80), 255))
+    ).json()
     assert (answer["text"], answer["value"], answer["lines"]) == ("", None, [])
 
 
 def test_the_truth_need_not_be_among_the_likeliest_readings():
-    columns = np.tile([[0.02, 0.58, 0.4], [0.98, 0.01, 0.01]], (10, 1))  # 1024 likely texts of ten symbols
+    # 1024 likely texts of ten symbols.
+    columns = np.tile([[0.02, 0.58, 0.4], [0.98, 0.01, 0.01]], (10, 1))
     wanted = (2,) * 10
     assert wanted not in dict(likeliest(columns))
     found = dict(likeliest(columns, lambda symbols: symbols == wanted[: len(symbols)]))
     assert max(found, key=found.get) == wanted
-    assert found[wanted] == pytest.approx(math.exp(log_probability(columns, wanted)), rel=0.05)
+    assert found[wanted] == pytest.approx(
+        math.exp(log_probability(columns, wanted)), rel=0.05
+    )
 
 
 def test_eight_of_ten_dates_with_slashes_are_read_as_dates(client):
@@ -197,33 +249,60 @@ def test_eight_of_ten_dates_with_slashes_are_read_as_dates(client):
 
 def test_the_alternatives_have_the_form_too(client):
     picture, _ = write("dd.dd", 3)
-    (line,) = client.post("/read?format=amount&alternatives=10", content=picture).json()["lines"]
+    (line,) = client.post(
+        "/read?format=amount&alternatives=10", content=picture
+    ).json()["lines"]
     texts = [each["text"] for each in line["alternatives"]]
     assert line["text"] not in texts
     assert all(GRAMMARS["amount"].meaning(text) for text in texts)
 
 
 def test_a_form_and_a_length_may_be_given_together(client, digits):
-    picture = encode(number([*digits[[350, 120]], POINT, *digits[[0, 0]]], [digits[350], POINT, *digits[[120, 120]]]))
+    picture = encode(
+        number(
+            [*digits[[350, 120]], POINT, *digits[[0, 0]]],
+            [digits[350], POINT, *digits[[120, 120]]],
+        )
+    )
     answer = client.post("/read?format=amount&length=7", content=picture).json()
     assert answer["value"] == "72.00\n7.22"
-    assert client.post("/read?format=amount&length=6", content=picture).json()["value"] != answer["value"]
+    assert (
+        client.post("/read?format=amount&length=6", content=picture).json()["value"]
+        != answer["value"]
+    )
 
 
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
-        ("format=money", f"format must be {', '.join(OTHERS)} or {LAST}, and not 'money'."),
+        (
+            "format=money",
+            f"format must be {', '.join(OTHERS)} or {LAST}, and not 'money'.",
+        ),
         ("format=date&date=ydm", "date must be 'dmy', 'mdy' or 'ymd', and not 'ydm'."),
         ("date=dmy", "date needs format=date."),
         ("format=time&date=dmy", "date needs format=date."),
-        ("format=time&length=7", "length must be 3 to 6 with format=time, or be left out."),
-        ("format=integer&characters=.,", "characters must have one of 0123456789 with format=integer"),
-        ("format=date&characters=0123456789", "characters must have one of ./- with format=date"),
-        ("format=amount&characters=0123456789-", "characters must have one of ., with format=amount"),
+        (
+            "format=time&length=7",
+            "length must be 3 to 6 with format=time, or be left out.",
+        ),
+        (
+            "format=integer&characters=.,",
+            "characters must have one of 0123456789 with format=integer",
+        ),
+        (
+            "format=date&characters=0123456789",
+            "characters must have one of ./- with format=date",
+        ),
+        (
+            "format=amount&characters=0123456789-",
+            "characters must have one of ., with format=amount",
+        ),
     ],
 )
-def test_an_unknown_format_and_one_that_is_contradicted_are_refused(client, query, detail):
+def test_an_unknown_format_and_one_that_is_contradicted_are_refused(
+    client, query, detail
+):
     answer = client.post(f"/read?{query}", content=b"not read")
     assert_problem(answer, 422, "invalid-parameter", "/read")
     assert answer.json()["detail"].startswith(detail)

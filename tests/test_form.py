@@ -1,13 +1,15 @@
-"""What a line network's file says of it: read once, and refused if it is incomplete or makes no sense."""
+"""What a line network's file says of it: read once, and refused if it is incomplete or
+makes no sense.
+"""
 
 import math
 
 import numpy as np
 import pytest
 
-from app.inference.ctc import BLANK
-from app.inference.field import Field
-from app.inference.form import Form
+from app.text.ctc import BLANK
+from app.text.field import Field
+from app.text.line_spec import Form
 
 METADATA = {
     "stride": "4",
@@ -33,9 +35,22 @@ def test_metadata_say_what_the_classes_stand_for(form):
     assert (form.height, form.stride, form.padding, form.delay) == (16, 4, 32, 0.25)
     assert (form.least_contrast, form.threshold) == (7.5, 0.3)
     assert form.digits == [10, 9, 8, 7, 6, 5, 4, 3, 2, 1]
-    assert (form.class_of("."), form.class_of("+"), form.gap, form.other, form.classes) == (11, 12, 13, 14, 15)
+    assert (
+        form.class_of("."),
+        form.class_of("+"),
+        form.gap,
+        form.other,
+        form.classes,
+    ) == (11, 12, 13, 14, 15)
     assert form.signs == "9876543210.+"
-    assert [form.is_sign(symbol) for symbol in (BLANK, 1, 11, 12, 13, 14)] == [False, True, True, True, False, False]
+    assert [form.is_sign(symbol) for symbol in (BLANK, 1, 11, 12, 13, 14)] == [
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("name", [*METADATA][:-1])
@@ -77,19 +92,28 @@ def test_all_metadata_are_needed(name):
     ],
 )
 def test_metadata_that_make_no_sense_are_refused(name, value):
-    with pytest.raises(ValueError, match=r"^(invalid literal|could not convert|characters|sizes|threshold|cal)"):
+    with pytest.raises(
+        ValueError,
+        match=r"^(invalid literal|could not convert|characters|sizes|threshold|cal)",
+    ):
         Form.of(16, METADATA | {name: value})
 
 
 def test_a_confidence_is_a_line_of_the_log_odds_of_the_probability(form):
     odds = 9  # of 9 to 1, and so 3 to 1 after the square root
-    assert form.calibrated(odds / (1 + odds)) == pytest.approx(3 * math.exp(1.5) / (1 + 3 * math.exp(1.5)))
+    assert form.calibrated(odds / (1 + odds)) == pytest.approx(
+        3 * math.exp(1.5) / (1 + 3 * math.exp(1.5))
+    )
     assert 0 < form.calibrated(0.0) < form.calibrated(1.0) < 1
 
 
-@pytest.mark.parametrize(("characters", "kept"), [(None, "9876543210."), ("12+", "12+"), (".", ".")])
+@pytest.mark.parametrize(
+    ("characters", "kept"), [(None, "9876543210."), ("12+", "12+"), (".", ".")]
+)
 def test_what_is_not_wanted_counts_as_something_else(characters, kept, form):
-    output = np.random.default_rng(0).dirichlet(np.ones(form.classes), 5).astype(np.float32)
+    output = (
+        np.random.default_rng(0).dirichlet(np.ones(form.classes), 5).astype(np.float32)
+    )
     before = output.copy()
     found = form.only(output, Field(characters=characters).signs(form))
     np.testing.assert_array_equal(output, before)

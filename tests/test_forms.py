@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.forms import DIGITS, GRAMMARS, OF_DATES, Format
+from app.text.forms import DIGITS, GRAMMARS, OF_DATES, Format
 from training.alphabet import CHARACTERS
 
-SIGNS = "".join(sorted({sign for grammar in GRAMMARS.values() for sign in grammar.signs}))
+SIGNS = "".join(
+    sorted({sign for grammar in GRAMMARS.values() for sign in grammar.signs})
+)
 MEANINGS = [
     ("integer", "1234", "1234"),
     ("integer", "-1'234", "-1234"),
@@ -58,7 +60,11 @@ WITHOUT = [
 
 def test_each_form_has_examples_and_signs_that_are_read():
     assert {*GRAMMARS} == {*get_args(Format)}
-    assert {*GRAMMARS} == {format for format, *_ in MEANINGS} == {format for format, _ in WITHOUT}
+    assert (
+        {*GRAMMARS}
+        == {format for format, *_ in MEANINGS}
+        == {format for format, _ in WITHOUT}
+    )
     assert {*SIGNS} <= {*CHARACTERS}
 
 
@@ -104,7 +110,11 @@ def test_a_text_with_several_meanings_has_the_likelier_one_with_a_doubt():
 
 def test_a_number_without_decimals_is_less_likely_where_some_are_expected():
     for format in ("decimal", "amount"):
-        assert GRAMMARS[format].meaning("1250").prior < GRAMMARS[format].meaning("12.50").prior == 1
+        assert (
+            GRAMMARS[format].meaning("1250").prior
+            < GRAMMARS[format].meaning("12.50").prior
+            == 1
+        )
 
 
 @pytest.mark.parametrize(("format", "text", "_"), MEANINGS)
@@ -114,7 +124,13 @@ def test_all_that_a_text_of_a_form_begins_with_can_be_completed(format, text, _)
 
 @pytest.mark.parametrize(
     ("format", "text"),
-    [("amount", "19.0."), ("amount", "1.23."), ("amount", "1)"), ("time", "2:6"), ("date", "2024.13")],
+    [
+        ("amount", "19.0."),
+        ("amount", "1.23."),
+        ("amount", "1)"),
+        ("time", "2:6"),
+        ("date", "2024.13"),
+    ],
 )
 def test_what_no_text_of_a_form_begins_with_is_dropped(format, text):
     assert not GRAMMARS[format].can_begin(text)

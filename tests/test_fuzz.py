@@ -1,6 +1,8 @@
-"""Fuzzing: damaged pictures, forms and connections always get a timely answer, and nothing breaks.
+"""Fuzzing: damaged pictures, forms and connections always get a timely answer, and
+nothing breaks.
 
-`make fuzz` tries 100,000 pictures, 100,000 inference requests, 20,000 numbers, forms and connections.
+`make fuzz` tries 100,000 pictures, 100,000 inference requests, 20,000 numbers, forms
+and connections.
 """
 
 import base64
@@ -19,13 +21,25 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.preprocess.formats import FORMATS
-from support import connect, encode, levels_of, load_sheet, number, received, serving, turned_jpeg
+from app.picture.formats import FORMATS
+from support import (
+    connect,
+    encode,
+    levels_of,
+    load_sheet,
+    number,
+    received,
+    serving,
+    turned_jpeg,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", 100))
 FUZZ = settings(
-    max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=EXAMPLES < 1000
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=EXAMPLES < 1000,
 )
 FUZZ_FEWER = settings(FUZZ, max_examples=EXAMPLES // 5)
 
@@ -53,26 +67,37 @@ DIGIT_FILES = [
 NUMBER = number(DIGITS[[350, 120, 0]], DIGITS[[60, 200]], scale=2)
 NUMBER_FILES = [encode(NUMBER.convert("RGB"), format) for format in FORMATS]
 
-BOXES = b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap pixi hvcC av1C hvc1 av01 mdat"
+BOXES = (
+    b"ftyp meta iinf infe iloc iref dimg pitm iprp ipco ipma ispe irot imir clap "
+    b"pixi hvcC av1C hvc1 av01 mdat"
+)
 
 
 @st.composite
 def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
-    """Generate real files with bytes flipped, cut out, repeated or copied from another, or with a changed HEIF box."""
+    """Generate real files with bytes flipped, cut out, repeated or copied from another,
+    or with a changed HEIF box.
+    """
     data = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, max(0, len(data) - 1)))
         length = draw(st.integers(1, 64))
-        match draw(st.sampled_from(["flip", "set", "cut", "repeat", "graft", "end", "box"])):
+        match draw(
+            st.sampled_from(["flip", "set", "cut", "repeat", "graft", "end", "box"])
+        ):
             case "flip":
                 if data:
                     data[start] ^= 1 << draw(st.integers(0, 7))
             case "set":
-                data[start : start + length] = draw(st.sampled_from([b"\0", b"\xff", b"\x7f"])) * length
+                data[start : start + length] = (
+                    draw(st.sampled_from([b"\0", b"\xff", b"\x7f"])) * length
+                )
             case "cut":
                 del data[start : start + length]
             case "repeat":
-                data[start:start] = data[start : start + length] * draw(st.integers(1, 20))
+                data[start:start] = data[start : start + length] * draw(
+                    st.integers(1, 20)
+                )
             case "graft":
                 other = draw(st.sampled_from(originals))
                 place = draw(st.integers(0, len(other) - 1))
@@ -88,31 +113,49 @@ def damaged(draw: st.DrawFn, originals: list[bytes]) -> bytes:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
-    impatient = {"DIGITS_CLIENT_TIMEOUT_SECONDS": "1", "DIGITS_BODY_TIMEOUT_SECONDS": "1"}
-    with serving(DIGITS_MAX_PIXELS="1000000", DIGITS_DECODERS="1", **impatient) as (process, url):
+    impatient = {
+        "DIGITS_CLIENT_TIMEOUT_SECONDS": "1",
+        "DIGITS_BODY_TIMEOUT_SECONDS": "1",
+    }
+    with serving(DIGITS_MAX_PIXELS="1000000", DIGITS_DECODERS="1", **impatient) as (
+        process,
+        url,
+    ):
         yield url
-    assert all(line.startswith("{") for line in process.log.splitlines())  # libraries write nothing there
+    # Libraries write nothing there.
+    assert all(line.startswith("{") for line in process.log.splitlines())
 
 
 def answers(url: str, sent: bytes) -> bytes:
-    """Send bytes, close the sending side, and return everything that the service answers."""
+    """Send bytes, close the sending side, and return everything that the service
+    answers.
+    """
     with connect(url) as client:
         client.settimeout(6)
-        with suppress(ConnectionError):  # closed by the service, as for requests that are not HTTP
+        # Closed by the service, as for requests that are not HTTP.
+        with suppress(ConnectionError):
             client.sendall(sent)
             client.shutdown(socket.SHUT_WR)
         return received(client)
 
 
 def head(length: int, *lines: bytes, path: bytes = b"/predict") -> bytes:
-    return b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % (path, length) + b"".join(lines) + b"\r\n"
+    return (
+        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n" % (path, length)
+        + b"".join(lines)
+        + b"\r\n"
+    )
 
 
 def read(url: str, path: bytes, data: bytes) -> dict | None:
     """Send a picture; return the answer, or None if it is refused."""
     answer = answers(url, head(len(data), path=path) + data)
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 415", b"HTTP/1.1 422"))
-    return json.loads(answer.partition(b"\r\n\r\n")[2]) if answer.startswith(b"HTTP/1.1 200") else None
+    return (
+        json.loads(answer.partition(b"\r\n\r\n")[2])
+        if answer.startswith(b"HTTP/1.1 200")
+        else None
+    )
 
 
 def assert_valid(digit: dict) -> None:
@@ -141,25 +184,42 @@ def test_a_damaged_picture_is_read_as_a_number_or_refused(data, service):
 
 
 def form(*parts: bytes) -> bytes:
-    return b"".join(b"--X\r\nContent-Disposition: form-data; " + part + b"\r\n" for part in parts) + b"--X--\r\n"
+    return (
+        b"".join(
+            b"--X\r\nContent-Disposition: form-data; " + part + b"\r\n"
+            for part in parts
+        )
+        + b"--X--\r\n"
+    )
 
 
 FORM = b"Content-Type: multipart/form-data; boundary=X\r\n"
 FORMS = [
     form(b'name="file"; filename="7.png"\r\nContent-Type: image/png\r\n\r\n' + PNG),
-    form(b'name="a"\r\n\r\nb', b'name="file"; filename="7.png"\r\n\r\n' + PNG, b'name="c"\r\n\r\nd'),
-    form(b"name=\"file\"; filename*=UTF-8''%C3%BC.png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + PNG),
+    form(
+        b'name="a"\r\n\r\nb',
+        b'name="file"; filename="7.png"\r\n\r\n' + PNG,
+        b'name="c"\r\n\r\nd',
+    ),
+    form(
+        b"name=\"file\"; filename*=UTF-8''%C3%BC.png\r\nContent-Transfer-Encoding: "
+        b"base64\r\n\r\n" + PNG
+    ),
 ]
 
 
 @FUZZ_FEWER
 @given(body=damaged(FORMS))
 def test_a_damaged_form_is_read_or_refused(body, service):
-    assert answers(service, head(len(body), FORM) + body).startswith((b"HTTP/1.1 200", b"HTTP/1.1 4"))
+    assert answers(service, head(len(body), FORM) + body).startswith(
+        (b"HTTP/1.1 200", b"HTTP/1.1 4")
+    )
 
 
 def inference(*inputs: dict, behind: bytes = b"", **others: object) -> bytes:
-    """Build a body of the Open Inference Protocol, preceded by the length of its JSON in eight digits."""
+    """Build a body of the Open Inference Protocol, preceded by the length of its JSON
+    in eight digits.
+    """
     content = json.dumps({"inputs": inputs, **others}).encode()
     return b"%08d" % len(content) + content + behind
 
@@ -171,11 +231,19 @@ PIXELS = {"name": "pixels", "shape": [1, 784], "datatype": "FP32"}
 FRAME = (DIGITS[350].ravel() / 255).astype("<f4")
 BINARY_OUTPUT = {
     "parameters": {"binary_data_output": True},
-    "outputs": [{"name": "digit", "parameters": {"binary_data": False}}, {"name": "legibility"}],
+    "outputs": [
+        {"name": "digit", "parameters": {"binary_data": False}},
+        {"name": "legibility"},
+    ],
 }
 INFERENCES = [
     inference(PICTURE | {"parameters": {"binary_data_size": len(TWO)}}, behind=TWO),
-    inference(PIXELS | {"parameters": {"binary_data_size": 3136}}, behind=FRAME.tobytes(), id="1", **BINARY_OUTPUT),
+    inference(
+        PIXELS | {"parameters": {"binary_data_size": 3136}},
+        behind=FRAME.tobytes(),
+        id="1",
+        **BINARY_OUTPUT,
+    ),
     inference(PIXELS | {"data": [round(float(value), 2) for value in FRAME]}),
     inference(PICTURE | {"parameters": {"content_type": "base64"}, "data": IN_BASE64}),
 ]
@@ -183,25 +251,42 @@ COMPRESS = {b"identity": bytes, b"gzip": gzip.compress, b"deflate": zlib.compres
 
 
 @FUZZ
-@given(body=damaged(INFERENCES), encoding=st.sampled_from(sorted(COMPRESS)), data=st.data())
-def test_a_damaged_inference_request_is_answered_or_refused(body, encoding, data, service):
+@given(
+    body=damaged(INFERENCES), encoding=st.sampled_from(sorted(COMPRESS)), data=st.data()
+)
+def test_a_damaged_inference_request_is_answered_or_refused(
+    body, encoding, data, service
+):
     """The body is damaged before compression, and sometimes after it."""
     length, sent = re.sub(rb"\D", b"", body[:8]), COMPRESS[encoding](body[8:])
     if sent and data.draw(st.booleans()):
         sent = data.draw(damaged([sent]))
-    lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n" % (length, encoding)
-    answer = answers(service, head(len(sent), lines, path=b"/v2/models/digits/infer") + sent)
+    lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n" % (
+        length,
+        encoding,
+    )
+    answer = answers(
+        service, head(len(sent), lines, path=b"/v2/models/digits/infer") + sent
+    )
     assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 4", b"HTTP/1.1 503"))
 
 
 CONNECTIONS = [
-    head(len(PNG), b"Content-Type: image/png\r\n") + PNG + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    head(len(PNG), b"Content-Type: image/png\r\n")
+    + PNG
+    + b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
     head(len(FORMS[0]), FORM, b"Expect: 100-continue\r\n") + FORMS[0],
-    b"POST /predict?frame=true HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
-    b"5\r\n" + PNG[:5] + b"\r\n%x\r\n" % (len(PNG) - 5) + PNG[5:] + b"\r\n0\r\nX-A: b\r\n\r\n",
+    b"POST /predict?frame=true HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+    b"chunked\r\nConnection: close\r\n\r\n"
+    b"5\r\n"
+    + PNG[:5]
+    + b"\r\n%x\r\n" % (len(PNG) - 5)
+    + PNG[5:]
+    + b"\r\n0\r\nX-A: b\r\n\r\n",
     head(len(JPEG), b"Content-Type: image/jpeg\r\n", path=b"/explain") + JPEG,
     head(len(NUMBER_FILES[1]), path=b"/read?length=2") + NUMBER_FILES[1],
-    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: "
+    b"h2c\r\nHTTP2-Settings: AAEA\r\n\r\n",
     b"HEAD /openapi.json HTTP/1.0\r\nX-Request-ID: a\r\nX-API-Key: b\r\n\r\n",
 ]
 
@@ -213,7 +298,9 @@ def test_a_damaged_connection_is_answered_or_closed(sent, service):
 
 
 def test_the_service_still_works_afterwards(service):
-    damaged = bytearray(encode(COLOURFUL.resize((1000, 1000)), "TIFF", compression="tiff_lzw"))
+    damaged = bytearray(
+        encode(COLOURFUL.resize((1000, 1000)), "TIFF", compression="tiff_lzw")
+    )
     damaged[1000:1100] = bytes(100)  # libtiff would write a warning to standard error
     assert read(service, b"/predict", bytes(damaged)) is None
     assert b'"digit":7' in answers(service, head(len(PNG)) + PNG)

@@ -1,17 +1,27 @@
-"""An ONNX graph as a torch module: the same answers, gradients for every weight, and weights that are written back."""
+"""An ONNX graph as a torch module: the same answers, gradients for every weight, and
+weights that are written back.
+"""
 
 import numpy as np
 import onnx
 import pytest
 import torch
 
-from app.inference.lines import normalised
+from app.text.line_network import normalised
 from support import LINES_MODEL, encode, number, picture_from_bytes
 from tensors import answers, pretrained
 from training.alphabet import OTHER
 from training.graph import Graph
 from training.pretrained import widened
-from training.recogniser import FIRST, HEAD, HEIGHT, LEAST_CONTRAST, LOGITS, PADDING, cut
+from training.recogniser import (
+    FIRST,
+    HEAD,
+    HEIGHT,
+    LEAST_CONTRAST,
+    LOGITS,
+    PADDING,
+    cut,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +37,16 @@ def tiny() -> onnx.ModelProto:
 @pytest.fixture(scope="module")
 def strips(digits) -> np.ndarray:
     """A strip of noise, and one with a number: (2, 48, 160) float32."""
-    picture = picture_from_bytes(encode(number(digits[[350, 120, 60]])), 200).image.convert("L")
+    picture = picture_from_bytes(
+        encode(number(digits[[350, 120, 60]])), 200
+    ).image.convert("L")
     written = normalised(np.asarray(picture.resize((PADDING, HEIGHT))), LEAST_CONTRAST)
-    return np.stack([np.random.default_rng(0).normal(0, 0.5, written.shape).astype(np.float32), written])
+    return np.stack(
+        [
+            np.random.default_rng(0).normal(0, 0.5, written.shape).astype(np.float32),
+            written,
+        ]
+    )
 
 
 @pytest.mark.slow
@@ -38,7 +55,9 @@ def test_the_module_gives_the_answers_of_onnx_runtime(shipped, strips):
         logits = Graph(shipped, LOGITS)(torch.from_numpy(strips))
     np.testing.assert_allclose(logits, answers(shipped, strips, LOGITS), atol=1e-3)
     shares = logits.softmax(dim=2).numpy()
-    np.testing.assert_allclose(shares[:, :, :OTHER], answers(shipped, strips)[:, :, :OTHER], atol=1e-4)
+    np.testing.assert_allclose(
+        shares[:, :, :OTHER], answers(shipped, strips)[:, :, :OTHER], atol=1e-4
+    )
     assert (shares.argmax(axis=2)[1] > 0).any()
 
 
@@ -47,7 +66,9 @@ def test_gradients_reach_all_weights_but_no_statistics(shipped, strips):
     network = Graph(shipped, LOGITS)
     network(torch.from_numpy(strips)).square().mean().backward()
     assert all(weight.grad.abs().max() > 0 for weight in network.parameters())
-    normalisations = [node for node in shipped.graph.node if node.op_type == "BatchNormalization"]
+    normalisations = [
+        node for node in shipped.graph.node if node.op_type == "BatchNormalization"
+    ]
     assert normalisations
     for node in normalisations:
         _, scale, bias, mean, variance = node.input
@@ -61,9 +82,12 @@ def test_changed_weights_are_written_back(tiny, strips):
     before = answers(tiny, strips, LOGITS)
     with torch.no_grad():
         for weight in network.parameters():
-            weight += 0.1 * torch.rand(weight.shape, generator=torch.Generator().manual_seed(0))
+            weight += 0.1 * torch.rand(
+                weight.shape, generator=torch.Generator().manual_seed(0)
+            )
         expected = network(torch.from_numpy(strips)).numpy()
-    np.testing.assert_array_equal(answers(tiny, strips, LOGITS), before)  # the module has copies
+    # The module has copies.
+    np.testing.assert_array_equal(answers(tiny, strips, LOGITS), before)
     network.write_to(tiny)
     np.testing.assert_allclose(answers(tiny, strips, LOGITS), expected, atol=1e-4)
     assert abs(expected - before).max() > 0.1

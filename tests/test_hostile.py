@@ -1,7 +1,9 @@
-"""Hostile pictures and bodies, made to take much memory or time, are read or refused without affecting other clients.
+"""Hostile pictures and bodies, made to take much memory or time, are read or refused
+without affecting other clients.
 
-Each is sent eight times at once, and pictures then by four clients while another one sends a good picture. Finally,
-the service is told to stop while it reads them. `make hostile` sends sixteen, and lets the four repeat each for 20 s.
+Each is sent eight times at once, and pictures then by four clients while another one
+sends a good picture. Finally, the service is told to stop while it reads them. `make
+hostile` sends sixteen, and lets the four repeat each for 20 s.
 """
 
 import base64
@@ -24,8 +26,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.reader import JPEG_LIMITS
-from app.preprocess.formats import SMALL_BYTES
+from app.picture.formats import SMALL_BYTES
+from app.serving.reader import JPEG_LIMITS
 from support import (
     A4,
     COSTLY,
@@ -47,7 +49,10 @@ from support import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.alone,
-    pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs /proc to see a process's memory"),
+    pytest.mark.skipif(
+        not Path("/proc/self/smaps_rollup").exists(),
+        reason="needs /proc to see a process's memory",
+    ),
 ]
 
 Body = tuple[str, dict[str, str], bytes | Iterator[bytes]]  # path, headers and content
@@ -88,8 +93,21 @@ def tiff_with_huge_tiles() -> bytes:
     """Make a TIFF of 64×64 pixels in one tile of 400 million."""
     tile = zlib.compress(bytes(4 * 10**8), 1)
     offset = 8 + 2 + 10 * 12 + 4
-    tags = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 322: 20_000, 323: 20_000, 324: offset, 325: len(tile)}
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    tags = {
+        256: 64,
+        257: 64,
+        258: 8,
+        259: 8,
+        262: 1,
+        277: 1,
+        322: 20_000,
+        323: 20_000,
+        324: offset,
+        325: len(tile),
+    }
+    entries = b"".join(
+        struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()
+    )
     return b"II*\x00" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + tile
 
 
@@ -98,8 +116,14 @@ def tiff_of_many_pages(count: int) -> bytes:
     tiff, size = bytearray(b"II*\0" + struct.pack("<I", 8)), 2 + 8 * 12 + 4
     for page in range(1, count + 1):
         tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 4, 278: 1, 279: 1}
-        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
-        tiff += struct.pack("<H", 8) + entries + struct.pack("<I", 8 + page * size if page < count else 0)
+        entries = b"".join(
+            struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()
+        )
+        tiff += (
+            struct.pack("<H", 8)
+            + entries
+            + struct.pack("<I", 8 + page * size if page < count else 0)
+        )
     return bytes(tiff)
 
 
@@ -113,9 +137,16 @@ def exif_bomb(size: int = 65_000) -> bytes:
 
 
 def speckled() -> bytes:
-    """Make a JPEG of 640×640 pixels that takes long to search at a glance: a quarter of its squares are dark."""
+    """Make a JPEG of 640×640 pixels that takes long to search at a glance: a quarter of
+    its squares are dark.
+    """
     squares = np.random.default_rng(0).random((80, 80)) < 0.25
-    return encode(Image.fromarray(255 * squares.astype(np.uint8)).resize((640, 640), Image.Resampling.BOX), "JPEG")
+    return encode(
+        Image.fromarray(255 * squares.astype(np.uint8)).resize(
+            (640, 640), Image.Resampling.BOX
+        ),
+        "JPEG",
+    )
 
 
 def many_comments() -> bytes:
@@ -128,12 +159,16 @@ def file(name: str) -> Callable[[], bytes]:
 
 
 def cmyk(width: int, height: int) -> bytes:
-    return encode(Image.linear_gradient("L").resize((width, height)).convert("CMYK"), "JPEG")
+    return encode(
+        Image.linear_gradient("L").resize((width, height)).convert("CMYK"), "JPEG"
+    )
 
 
 PICTURES: dict[str, Callable[[], bytes]] = {
     "AVIF of 256 megapixels that declares 10,000 pixels": file("av_16k.avif"),
-    "HEIF of one tile of 142 megapixels that declares 10,000 pixels": file("h_119.heic"),
+    "HEIF of one tile of 142 megapixels that declares 10,000 pixels": file(
+        "h_119.heic"
+    ),
     "HEIF with a false size": file("h_lie.heic"),
     "HEIF of overlays of overlays": file("h_dag40.heic"),
     "MPO of 1,554 scans": file("evil64k.jpg"),
@@ -141,7 +176,10 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "CMYK JPEG, a panorama": partial(cmyk, 35_600, 1399),
     "CMYK JPEG": lambda: encode(sheet(49.9).convert("CMYK"), "JPEG"),
     "PNG, RGBA, large": lambda: encode(rgba(24.9), compress_level=1),
-    "PNG, 16 bits": lambda: encode(Image.fromarray(np.asarray(sheet(24.9)).astype(np.uint16) * 200), compress_level=1),
+    "PNG, 16 bits": lambda: encode(
+        Image.fromarray(np.asarray(sheet(24.9)).astype(np.uint16) * 200),
+        compress_level=1,
+    ),
     "PNG, 1 bit": lambda: encode(sheet(49.9).convert("1"), compress_level=1),
     "WebP, large": lambda: encode(rgba(12.4), "WEBP", method=0),
     "WebP, too large": lambda: encode(rgba(24.9), "WEBP", method=0),
@@ -149,19 +187,34 @@ PICTURES: dict[str, Callable[[], bytes]] = {
     "HEIF, large": lambda: heif(rgba(6)),
     "HEIF, too large": lambda: heif(sheet(49.9).convert("RGB")),
     "TIFF, RGBA, large": lambda: encode(rgba(24.9), "TIFF", compression="tiff_deflate"),
-    "progressive JPEG, large": lambda: encode(sheet(24.9).convert("RGB"), "JPEG", progressive=True, subsampling=0),
+    "progressive JPEG, large": lambda: encode(
+        sheet(24.9).convert("RGB"), "JPEG", progressive=True, subsampling=0
+    ),
     "JPEG of many scans": lambda: many_scans(70_000),
     "GIF of nothing but comments": many_comments,
     "PNG of nothing but chunks": lambda: png_with(png_chunk(b"teSt", b"") * 1_600_000),
-    "PNG text that inflates": lambda: png_with(png_chunk(b"zTXt", b"k\0\0" + inflating(10**6)) * 1000),
-    "small PNG of text that inflates": lambda: png_with(png_chunk(b"zTXt", b"k\0\0" + inflating(10**6)) * 7),
-    "PNG text that inflates a lot": lambda: png_with(png_chunk(b"zTXt", b"k\0\0" + inflating(10**8, level=1))),
-    "small PNG of 4-byte text that inflates": lambda: png_with(
-        b"".join(png_chunk(b"iTXt", b"k%d\0\1\0\0\0" % key + inflating(10**6, "😀")) for key in range(7))
+    "PNG text that inflates": lambda: png_with(
+        png_chunk(b"zTXt", b"k\0\0" + inflating(10**6)) * 1000
     ),
-    "colour profile that inflates": lambda: png_with(png_chunk(b"iCCP", b"p\0\0" + inflating(10**8, level=1))),
+    "small PNG of text that inflates": lambda: png_with(
+        png_chunk(b"zTXt", b"k\0\0" + inflating(10**6)) * 7
+    ),
+    "PNG text that inflates a lot": lambda: png_with(
+        png_chunk(b"zTXt", b"k\0\0" + inflating(10**8, level=1))
+    ),
+    "small PNG of 4-byte text that inflates": lambda: png_with(
+        b"".join(
+            png_chunk(b"iTXt", b"k%d\0\1\0\0\0" % key + inflating(10**6, "😀"))
+            for key in range(7)
+        )
+    ),
+    "colour profile that inflates": lambda: png_with(
+        png_chunk(b"iCCP", b"p\0\0" + inflating(10**8, level=1))
+    ),
     "EXIF that points at itself": exif_bomb,
-    "EXIF that points at itself, in a JPEG for the event loop": lambda: exif_bomb(60_000),
+    "EXIF that points at itself, in a JPEG for the event loop": lambda: exif_bomb(
+        60_000
+    ),
     "JPEG of noise, for the event loop": speckled,
     "small PNG of EXIF that inflates": inflating_exif,
     "TIFF with huge tiles": tiff_with_huge_tiles,
@@ -169,7 +222,9 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 
 
 def batch(picture: bytes, path: str = "/predict/batch", count: int = 256) -> Body:
-    request = httpx2.Request("POST", "http://x", files=[("files", ("picture", picture))] * count)
+    request = httpx2.Request(
+        "POST", "http://x", files=[("files", ("picture", picture))] * count
+    )
     return path, {"content-type": request.headers["content-type"]}, request.read()
 
 
@@ -186,18 +241,30 @@ def gzipped(path: str, body: bytes, **headers: str) -> Body:
 
 
 def frames() -> bytes:
-    """Build a request with as many frames as allowed, in numbers so long that the body has its largest size."""
-    described = '{"inputs": [{"name": "pixels", "shape": [256, 784], "datatype": "FP32", "data": ['
+    """Build a request with as many frames as allowed, in numbers so long that the body
+    has its largest size.
+    """
+    described = (
+        '{"inputs": [{"name": "pixels", "shape": [256, 784], "datatype": "FP32", '
+        '"data": ['
+    )
     return f"{described}{','.join(['0.' + '1' * 95] * 256 * 784)}]}}]}}".encode()
 
 
 def noise() -> bytes:
     """Make a picture of specks, of which many are candidates."""
-    return encode(Image.fromarray(255 * (np.random.default_rng(0).random((1500, 1500)) > 0.02).astype(np.uint8)))
+    return encode(
+        Image.fromarray(
+            255
+            * (np.random.default_rng(0).random((1500, 1500)) > 0.02).astype(np.uint8)
+        )
+    )
 
 
 def picture_in_json() -> bytes:
-    encoded = base64.b64encode(encode(sheet(49.9).convert("CMYK"), "JPEG") + bytes(8_000_000)).decode()
+    encoded = base64.b64encode(
+        encode(sheet(49.9).convert("CMYK"), "JPEG") + bytes(8_000_000)
+    ).decode()
     return json.dumps({"image": encoded}).encode()
 
 
@@ -207,27 +274,62 @@ def jpeg_of_nothing_but_markers(size: int, megapixels: float) -> bytes:
 
 
 INFER = "/v2/models/digits/infer"
-JSON, FORM = {"content-type": "application/json"}, {"content-type": "multipart/form-data; boundary=X"}
+JSON, FORM = (
+    {"content-type": "application/json"},
+    {"content-type": "multipart/form-data; boundary=X"},
+)
 FORM_START = b'--X\r\nContent-Disposition: form-data; name="file"; filename="'
 BODIES: dict[str, Callable[[], Body]] = {
-    "batch of PNGs of text that inflates": lambda: batch(PICTURES["small PNG of text that inflates"]()),
-    "batch of PNGs of text that inflates more": lambda: batch(PICTURES["small PNG of 4-byte text that inflates"]()),
-    "batch of small JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)),
-    "batch of JPEGs of nothing but markers": lambda: batch(jpeg_of_nothing_but_markers(JPEG_LIMITS[0], 0.3)),
-    "batch of texts with large answers": lambda: batch(in_coarse_grain(), "/read/batch?picture=true", 8),
+    "batch of PNGs of text that inflates": lambda: batch(
+        PICTURES["small PNG of text that inflates"]()
+    ),
+    "batch of PNGs of text that inflates more": lambda: batch(
+        PICTURES["small PNG of 4-byte text that inflates"]()
+    ),
+    "batch of small JPEGs of nothing but markers": lambda: batch(
+        jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)
+    ),
+    "batch of JPEGs of nothing but markers": lambda: batch(
+        jpeg_of_nothing_but_markers(JPEG_LIMITS[0], 0.3)
+    ),
+    "batch of texts with large answers": lambda: batch(
+        in_coarse_grain(), "/read/batch?picture=true", 8
+    ),
     "bomb": lambda: gzipped("/predict", bytes(10**8)),
     "bomb that is as large as allowed": lambda: gzipped("/predict", bytes(19_900_000)),
     "bomb of frames": lambda: gzipped(INFER, frames()),
     "frames": lambda: (INFER, {}, frames()),
     "PDF of pages that take long": lambda: ("/read", {}, pdf_of(*[(A4, COSTLY)] * 12)),
-    "TIFF of large pages": lambda: ("/read", {}, document([rgba(24.9)] * 5, "TIFF", compression="tiff_deflate")),
+    "TIFF of large pages": lambda: (
+        "/read",
+        {},
+        document([rgba(24.9)] * 5, "TIFF", compression="tiff_deflate"),
+    ),
     "TIFF of 40,000 pages": lambda: ("/read", {}, tiff_of_many_pages(40_000)),
-    "page of dense writing": lambda: ("/read", {}, encode(written(load_sheet()[0], 40, 30))),
-    "page of too much writing": lambda: ("/read", {}, encode(written(load_sheet()[0], 60, 12, (34, 120), of=3))),
-    "explanation of noise": lambda: ("/explain", {"content-type": "image/png"}, noise()),
-    "form with a long header": lambda: ("/predict", FORM, FORM_START + b"a" * 19_000_000),
+    "page of dense writing": lambda: (
+        "/read",
+        {},
+        encode(written(load_sheet()[0], 40, 30)),
+    ),
+    "page of too much writing": lambda: (
+        "/read",
+        {},
+        encode(written(load_sheet()[0], 60, 12, (34, 120), of=3)),
+    ),
+    "explanation of noise": lambda: (
+        "/explain",
+        {"content-type": "image/png"},
+        noise(),
+    ),
+    "form with a long header": lambda: (
+        "/predict",
+        FORM,
+        FORM_START + b"a" * 19_000_000,
+    ),
     "JSON": lambda: ("/read", JSON, picture_in_json()),
-    "JSON of base64 in many words": lambda: gzipped("/predict", b'{"image": "' + b"AA " * 6_600_000 + b'"}', **JSON),
+    "JSON of base64 in many words": lambda: gzipped(
+        "/predict", b'{"image": "' + b"AA " * 6_600_000 + b'"}', **JSON
+    ),
     "JSON of nothing but lists": lambda: gzipped(INFER, b"[" + b"[]," * 6_000_000),
 }
 
@@ -243,7 +345,9 @@ def hostile_picture(name: str) -> Body:
 
 def send(url: str, body: Body) -> int:
     path, headers, content = body
-    return httpx2.post(url + path, headers=headers, content=content, timeout=60).status_code
+    return httpx2.post(
+        url + path, headers=headers, content=content, timeout=60
+    ).status_code
 
 
 def send_for(url: str, body: Body, seconds: float, statuses: set[int]) -> None:
@@ -256,7 +360,8 @@ def send_for(url: str, body: Body, seconds: float, statuses: set[int]) -> None:
 @pytest.fixture(scope="module")
 def service() -> Iterator[tuple[subprocess.Popen, str]]:
     with serving() as running:
-        assert httpx2.get(f"{running[1]}/health", timeout=20).is_success  # it has started
+        # It has started.
+        assert httpx2.get(f"{running[1]}/health", timeout=20).is_success
         yield running
 
 
@@ -295,12 +400,22 @@ def bounded(service: tuple[subprocess.Popen, str]) -> Iterator[None]:
     assert max(waited) < 1
 
 
-@pytest.mark.parametrize(("name", "clients"), [(name, 4) for name in PICTURES] + [(name, 0) for name in BODIES])
+@pytest.mark.parametrize(
+    ("name", "clients"),
+    [(name, 4) for name in PICTURES] + [(name, 0) for name in BODIES],
+)
 def test_an_attack_does_not_affect_others(name, clients, service):
-    hostile, url, beside = BODIES[name]() if name in BODIES else hostile_picture(name), service[1], set[int]()
+    hostile, url, beside = (
+        BODIES[name]() if name in BODIES else hostile_picture(name),
+        service[1],
+        set[int](),
+    )
     with bounded(service), ThreadPoolExecutor(AT_ONCE) as pool:
         statuses = set(pool.map(send, [url] * AT_ONCE, [hostile] * AT_ONCE))
-        loops = [pool.submit(send_for, url, hostile, SECONDS, statuses) for _ in range(clients)]
+        loops = [
+            pool.submit(send_for, url, hostile, SECONDS, statuses)
+            for _ in range(clients)
+        ]
         send_for(url, picture(encode(drawing(SEVEN))), SECONDS, beside)
         assert [loop.result() for loop in loops] == [None] * clients
     assert statuses <= {200, 400, 413, 415, 422, 503}
@@ -309,7 +424,9 @@ def test_an_attack_does_not_affect_others(name, clients, service):
 
 
 def writing(digit: np.ndarray) -> bytes:
-    """Make a picture of noise that looks like writing: copies of a digit, turned and laid over each other."""
+    """Make a picture of noise that looks like writing: copies of a digit, turned and
+    laid over each other.
+    """
     random, page = np.random.default_rng(0), np.zeros((900, 900), np.uint8)
     for top, left in random.integers(0, 900 - 28, (900, 2)):
         page[top : top + 28, left : left + 28] |= np.rot90(digit, random.integers(4))
@@ -324,7 +441,11 @@ def slowly(content: bytes) -> Iterator[bytes]:
 
 
 def test_forty_clients_of_all_kinds_delay_neither_the_health_check_nor_the_end_nor_do_hostile_pictures():
-    large, seconds, statuses = picture(encode(sheet(24.9), "JPEG")), 3 + SECONDS, set[int]()
+    large, seconds, statuses = (
+        picture(encode(sheet(24.9), "JPEG")),
+        3 + SECONDS,
+        set[int](),
+    )
     hostile = [*map(hostile_picture, PICTURES)]
     bodies = [
         large,
@@ -340,7 +461,10 @@ def test_forty_clients_of_all_kinds_delay_neither_the_health_check_nor_the_end_n
         with bounded((process, url)):
             for body in bodies * 5:
                 pool.submit(send_for, url, body, seconds + 2, statuses)
-            once = [pool.submit(send, url, ("/predict", {}, slowly(large[2]))) for _ in range(5)]
+            once = [
+                pool.submit(send, url, ("/predict", {}, slowly(large[2])))
+                for _ in range(5)
+            ]
             time.sleep(seconds)
         once += [pool.submit(send, url, each) for each in hostile]
         time.sleep(0.2)

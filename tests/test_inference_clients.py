@@ -1,4 +1,6 @@
-"""Third-party clients of the Open Inference Protocol, each in its own environment, against the running service."""
+"""Third-party clients of the Open Inference Protocol, each in its own environment,
+against the running service.
+"""
 
 import json
 import os
@@ -106,17 +108,31 @@ def pngs(tmp_path_factory, digits) -> Path:
 
 @pytest.fixture(scope="module")
 def python_with(tmp_path_factory) -> Callable[[str], Path]:
-    """Make an environment with a package from PyPI; return its Python. Without PyPI, skip the test, except in CI."""
+    """Make an environment with a package from PyPI; return its Python. Without PyPI,
+    skip the test, except in CI.
+    """
 
     @cache
     def make(package: str) -> Path:
         python = tmp_path_factory.mktemp("environment") / "bin" / "python"
         venv.create(python.parent.parent)
-        pip = [sys.executable, "-m", "pip", "--python", python, "--quiet", "--disable-pip-version-check"]
-        done = subprocess.run([*pip, "install", "--no-compile", package], capture_output=True, text=True)
+        pip = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            python,
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        done = subprocess.run(
+            [*pip, "install", "--no-compile", package], capture_output=True, text=True
+        )
         if done.returncode:
             assert not os.environ.get("CI"), done.stderr
-            pytest.skip(f"needs {package} from PyPI: {done.stderr.strip().splitlines()[-1]}")
+            pytest.skip(
+                f"needs {package} from PyPI: {done.stderr.strip().splitlines()[-1]}"
+            )
         return python
 
     return make
@@ -129,18 +145,25 @@ def printed_by(python: Path, program: str, *arguments: object) -> str:
     return done.stdout
 
 
-NEEDS_KSERVE = pytest.mark.skipif(not os.environ.get("KSERVE"), reason="installs 450 MB: make clients")
+NEEDS_KSERVE = pytest.mark.skipif(
+    not os.environ.get("KSERVE"), reason="installs 450 MB: make clients"
+)
 
 
 @pytest.mark.parametrize(
-    ("package", "program"), [(TRITON_CLIENT, TRITON), pytest.param("kserve", KSERVE, marks=NEEDS_KSERVE)]
+    ("package", "program"),
+    [(TRITON_CLIENT, TRITON), pytest.param("kserve", KSERVE, marks=NEEDS_KSERVE)],
 )
 def test_a_client_gets_the_answers_of_predict(url, pngs, python_with, package, program):
     address = url.removeprefix("http://") if package == TRITON_CLIENT else url
-    found = json.loads(printed_by(python_with(package), program, address, pngs).splitlines()[-1])
+    found = json.loads(
+        printed_by(python_with(package), program, address, pngs).splitlines()[-1]
+    )
     assert len(found) == 100
     with httpx2.Client() as client:
-        for png, (digit, probabilities) in zip(sorted(pngs.iterdir()), found, strict=True):
+        for png, (digit, probabilities) in zip(
+            sorted(pngs.iterdir()), found, strict=True
+        ):
             predicted = client.post(f"{url}/predict", content=png.read_bytes()).json()
             assert digit == predicted["digit"]
             assert probabilities == pytest.approx(predicted["probabilities"], abs=1e-6)

@@ -1,4 +1,6 @@
-"""Segments of numbers for training: reproducible from the seed, with labels that the served network agrees with."""
+"""Segments of numbers for training: reproducible from the seed, with labels that the
+served network agrees with.
+"""
 
 import numpy as np
 import pytest
@@ -24,4 +26,6 @@ def test_labels_agree_with_the_network(made, classifier):
     probabilities, legibility = classifier(whole.images.numpy() / np.float32(255))
     assert (probabilities.argmax(axis=1) == whole.labels.numpy()).mean() >= 0.98
     assert (legibility > 0.5).mean() >= 0.97
-    assert (classifier(none.images.numpy() / np.float32(255)).legibility > 0.5).mean() <= 0.2
+    assert (
+        classifier(none.images.numpy() / np.float32(255)).legibility > 0.5
+    ).mean() <= 0.2

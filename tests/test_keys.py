@@ -1,4 +1,6 @@
-"""API keys and their names: lines of a file that is read again when it changes; the log and the metrics name them."""
+"""API keys and their names: lines of a file that is read again when it changes; the log
+and the metrics name them.
+"""
 
 import os
 from pathlib import Path
@@ -11,8 +13,8 @@ from structlog.testing import capture_logs
 
 from app.main import create_app
 from app.metrics import Metrics
-from app.settings import Settings
-from app.web.keys import InvalidKeys, Keys, parse
+from app.settings import InvalidKeys, Settings
+from app.web.keys import Keys, parse
 from support import encode, samples, serving
 
 BOTH = "website: 5tRo:nG\nscanner: w3aK\n"
@@ -27,14 +29,18 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def file(folder) -> Path:
-    """The file of the service's keys, as an editor saves it: a new one takes the old one's place."""
+    """The file of the service's keys, as an editor saves it: a new one takes the old
+    one's place.
+    """
     return replace(folder / "keys.txt", BOTH)
 
 
 @pytest.fixture(scope="module")
 def service(folder):
     file = replace(folder / "keys.txt", BOTH)
-    with TestClient(create_app(Settings(api_keys=["first", "second"], api_keys_file=file))) as client:
+    with TestClient(
+        create_app(Settings(api_keys=["first", "second"], api_keys_file=file))
+    ) as client:
         yield client
 
 
@@ -71,14 +77,19 @@ def used(client) -> dict[str, float]:
     client.headers["X-API-Key"] = "first"
     shown = samples(client)
     del client.headers["X-API-Key"]
-    return {labels[0][1]: count for (name, *labels), count in shown.items() if name == METRIC}
+    return {
+        labels[0][1]: count
+        for (name, *labels), count in shown.items()
+        if name == METRIC
+    }
 
 
 @pytest.mark.parametrize(
     "content",
     [
         b"website: 5tRo:nG\nscanner: w3aK",
-        b"\xef\xbb\xbf# Fachbereich \xc3\x9c\r\n\r\nwebsite: 5tRo:nG\r\n  # f\xfcr uns\r\n scanner:w3aK \r\n",
+        b"\xef\xbb\xbf# Fachbereich \xc3\x9c\r\n\r\nwebsite: 5tRo:nG\r\n  # f\xfcr "
+        b"uns\r\n scanner:w3aK \r\n",
     ],
 )
 def test_lines_of_name_and_key_may_have_comments_blank_lines_and_any_line_ends(content):
@@ -104,7 +115,9 @@ INVALID = {
 
 
 @pytest.mark.parametrize("content", INVALID, ids=INVALID.values())
-def test_an_invalid_file_is_refused_with_its_path_and_line_but_no_key(tmp_path, content):
+def test_an_invalid_file_is_refused_with_its_path_and_line_but_no_key(
+    tmp_path, content
+):
     file = tmp_path / "keys.txt"
     file.write_text(content)
     with pytest.raises(InvalidKeys) as raised:
@@ -117,7 +130,10 @@ def keys_of(file: Path) -> Keys:
     return Keys([SecretStr("first")], file, Metrics({}).authenticated)
 
 
-@pytest.mark.parametrize(("name", "cause"), [("keys.txt", "No such file or directory"), (".", "Is a directory")])
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("keys.txt", "No such file or directory"), (".", "Is a directory")],
+)
 def test_a_file_that_cannot_be_read_is_refused(tmp_path, name, cause):
     with pytest.raises(InvalidKeys, match=rf": cannot be read \({cause}\)\.$"):
         keys_of(tmp_path / name)
@@ -128,20 +144,44 @@ def test_the_log_and_the_metric_name_the_key_of_each_request(service, file, seve
     assert before.keys() == {"key-1", "key-2", "website", "scanner"}
     with capture_logs() as lines:
         for headers in ({"X-API-Key": "5tRo:nG"}, {"Authorization": "Bearer second"}):
-            assert service.post("/predict", content=encode(seven), headers=headers).json()["digit"] == 7
-        assert service.post("/predict", content=b"text", headers={"X-API-Key": "second"}).status_code == 415
+            assert (
+                service.post("/predict", content=encode(seven), headers=headers).json()[
+                    "digit"
+                ]
+                == 7
+            )
+        assert (
+            service.post(
+                "/predict", content=b"text", headers={"X-API-Key": "second"}
+            ).status_code
+            == 415
+        )
         two = {"Authorization": "Bearer w3aK", "X-API-Key": "second"}
         service.get("/metrics", headers=two)
         assert status(service, "wrong") == 401
         service.get("/health", headers={"X-API-Key": "5tRo:nG"})
     requests = [line for line in lines if line["event"] == "request"]
-    assert [line.get("key") for line in requests] == ["website", "key-2", "key-2", "key-2, scanner", None, None]
+    assert [line.get("key") for line in requests] == [
+        "website",
+        "key-2",
+        "key-2",
+        "key-2, scanner",
+        None,
+        None,
+    ]
     after = used(service)
-    assert {name: after[name] - before[name] for name in after} == {"key-1": 1, "key-2": 3, "website": 1, "scanner": 1}
+    assert {name: after[name] - before[name] for name in after} == {
+        "key-1": 1,
+        "key-2": 3,
+        "website": 1,
+        "scanner": 1,
+    }
     assert not any(key in str(lines) for key in ("5tRo:nG", "w3aK", "wrong"))
 
 
-def test_a_key_that_was_never_used_shows_0_and_one_that_is_no_longer_valid_its_last_count(folder):
+def test_a_key_that_was_never_used_shows_0_and_one_that_is_no_longer_valid_its_last_count(
+    folder,
+):
     file = replace(folder / "other.txt", ONE)
     with TestClient(create_app(Settings(api_keys_file=file))) as client:
         assert status(client, "w3aK") == 200
@@ -152,13 +192,27 @@ def test_a_key_that_was_never_used_shows_0_and_one_that_is_no_longer_valid_its_l
 
 
 @pytest.mark.parametrize("change", [replace, swap, overwrite])
-def test_the_next_request_after_a_change_needs_a_key_of_the_new_file(service, file, change):
-    assert [status(service, key) for key in ("5tRo:nG", "w3aK", "third", "first")] == [200, 200, 401, 200]
+def test_the_next_request_after_a_change_needs_a_key_of_the_new_file(
+    service, file, change
+):
+    assert [status(service, key) for key in ("5tRo:nG", "w3aK", "third", "first")] == [
+        200,
+        200,
+        401,
+        200,
+    ]
     with capture_logs() as lines:
-        for content, expected in ((f"{BOTH}new: third\n", 200), (f"{ONE}new: third\n", 401)):
+        for content, expected in (
+            (f"{BOTH}new: third\n", 200),
+            (f"{ONE}new: third\n", 401),
+        ):
             change(file, content)
-            assert [status(service, key) for key in ("5tRo:nG", "w3aK", "third", "first")] == [expected, 200, 200, 200]
-    read = [line["keys"] for line in lines if line["event"] == "API keys were read again"]
+            assert [
+                status(service, key) for key in ("5tRo:nG", "w3aK", "third", "first")
+            ] == [expected, 200, 200, 200]
+    read = [
+        line["keys"] for line in lines if line["event"] == "API keys were read again"
+    ]
     given = ["key-1", "key-2"]
     assert read == [[*given, "website", "scanner", "new"], [*given, "scanner", "new"]]
 
@@ -167,16 +221,28 @@ def test_the_next_request_after_a_change_needs_a_key_of_the_new_file(service, fi
     ("spoil", "cause"),
     [
         (lambda file: overwrite(file, ""), "has no keys."),
-        (lambda file: overwrite(file, "scanner: w3aK\nwebsi"), "line 2 is not `name: key`."),
+        (
+            lambda file: overwrite(file, "scanner: w3aK\nwebsi"),
+            "line 2 is not `name: key`.",
+        ),
         (Path.unlink, "cannot be read (No such file or directory)."),
-        (lambda file: (file.unlink(), file.mkdir()), "cannot be read (Is a directory)."),
+        (
+            lambda file: (file.unlink(), file.mkdir()),
+            "cannot be read (Is a directory).",
+        ),
     ],
 )
-def test_while_the_file_is_invalid_the_keys_stay_and_the_log_says_so_once(service, file, spoil, cause):
+def test_while_the_file_is_invalid_the_keys_stay_and_the_log_says_so_once(
+    service, file, spoil, cause
+):
     assert status(service, "5tRo:nG") == 200
     with capture_logs() as lines:
         spoil(file)
-        assert [status(service, key) for key in ("5tRo:nG", "w3aK", "third") * 2] == [200, 200, 401] * 2
+        assert [status(service, key) for key in ("5tRo:nG", "w3aK", "third") * 2] == [
+            200,
+            200,
+            401,
+        ] * 2
     (error,) = [line["event"] for line in lines if line["log_level"] == "error"]
     assert error.startswith(f"{file}: {cause}")
     assert error.endswith("Until that is corrected, the API keys stay as they were.")
@@ -200,12 +266,20 @@ def test_a_file_alone_closes_the_service(folder, seven):
 @pytest.mark.slow
 def test_each_worker_reads_a_changed_file_and_their_counts_add_up(folder, seven):
     file = replace(folder / "workers.txt", ONE)
-    with serving("--workers", "2", DIGITS_API_KEYS="first", DIGITS_API_KEYS_FILE=str(file)) as (process, url):
+    with serving(
+        "--workers", "2", DIGITS_API_KEYS="first", DIGITS_API_KEYS_FILE=str(file)
+    ) as (process, url):
 
         def ask(key: str) -> set[int]:
             """Send requests over connections of their own, which any worker may answer."""
-            send = {"content": encode(seven), "headers": {"X-API-Key": key}, "timeout": 120}
-            return {httpx2.post(f"{url}/predict", **send).status_code for _ in range(20)}
+            send = {
+                "content": encode(seven),
+                "headers": {"X-API-Key": key},
+                "timeout": 120,
+            }
+            return {
+                httpx2.post(f"{url}/predict", **send).status_code for _ in range(20)
+            }
 
         assert (ask("w3aK"), ask("third")) == ({200}, {401})
         replace(file, "new: third\n")

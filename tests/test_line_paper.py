@@ -1,14 +1,23 @@
-"""Painted lines: the ink stays visible, and strips are normalised and padded as in the service."""
+"""Painted lines: the ink stays visible, and strips are normalised and padded as in the
+service.
+"""
 
 import numpy as np
 import pytest
 import torch
 
-from app.inference.lines import normalised as served
+from app.text.line_network import normalised as served
 from support import encode, number, picture_from_bytes
 from tensors import as_digits, generator
 from training.line_ink import ROWS, ink_lines
-from training.line_paper import WIDTH_STEP, batch_of, normalised, padded, painted, strips_of
+from training.line_paper import (
+    WIDTH_STEP,
+    batch_of,
+    normalised,
+    padded,
+    painted,
+    strips_of,
+)
 from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
 
 
@@ -33,7 +42,9 @@ def as_served(pixels: np.ndarray) -> np.ndarray:
 
 
 def test_strips_are_normalised_and_padded_as_in_the_service(digits):
-    picture = picture_from_bytes(encode(number(digits[[350, 120, 60]])), 200).image.convert("L")
+    picture = picture_from_bytes(
+        encode(number(digits[[350, 120, 60]])), 200
+    ).image.convert("L")
     written = np.asarray(picture.resize((200, HEIGHT)))
     faint, light_on_dark = 250 - written // 64, 255 - written
     for pixels in (written, faint, light_on_dark, np.full_like(written, 200)):
@@ -57,8 +68,17 @@ def test_ink_differs_from_the_paper_around_it(lines):
     grey = painted(masks, generator(1))
     assert grey.shape == masks.shape
     strips = normalised(grey)
-    inked = [(strip, mask) for strip, mask in zip(strips, masks, strict=True) if (mask > 0.9).sum() > 20]
-    contrasts = np.array([(strip[mask > 0.9].mean() - strip[mask == 0].mean()).item() for strip, mask in inked])
+    inked = [
+        (strip, mask)
+        for strip, mask in zip(strips, masks, strict=True)
+        if (mask > 0.9).sum() > 20
+    ]
+    contrasts = np.array(
+        [
+            (strip[mask > 0.9].mean() - strip[mask == 0].mean()).item()
+            for strip, mask in inked
+        ]
+    )
     assert np.median(abs(contrasts)) > 0.4
     assert 0.1 < (contrasts > 0).mean() < 0.5  # some are light on dark
     assert grey.equal(painted(masks, generator(1)))

@@ -23,10 +23,13 @@ class Terminal(StringIO):
 def configured(monkeypatch) -> Iterator[Callable]:
     """Configure logging in a format, to a stream."""
     root = logging.getLogger()
-    monkeypatch.setattr(root, "handlers", [])  # pytest's handlers, which must not be closed
+    # Pytest's handlers, which must not be closed.
+    monkeypatch.setattr(root, "handlers", [])
     monkeypatch.setattr(root, "level", root.level)
 
-    def configure(format: str, level: str = "info", stream: type[StringIO] = StringIO) -> StringIO:
+    def configure(
+        format: str, level: str = "info", stream: type[StringIO] = StringIO
+    ) -> StringIO:
         logs.configure(level, format, written := stream())
         return written
 
@@ -36,11 +39,20 @@ def configured(monkeypatch) -> Iterator[Callable]:
 
 
 def log_a_request(path="/predict", status=200, **more):
-    line = {"request_id": "1", "method": "POST", "path": path, "status": status, "seconds": 0.00617, **more}
+    line = {
+        "request_id": "1",
+        "method": "POST",
+        "path": path,
+        "status": status,
+        "seconds": 0.00617,
+        **more,
+    }
     structlog.get_logger().info("request", **line)
 
 
-def test_lines_of_libraries_are_json_too_and_those_below_the_level_are_dropped(configured):
+def test_lines_of_libraries_are_json_too_and_those_below_the_level_are_dropped(
+    configured,
+):
     stream = configured("json")
     structlog.get_logger("digits").debug("too much")
     logging.getLogger("library").debug("too much")
@@ -57,16 +69,27 @@ def test_metadata_of_pictures_is_not_logged_at_any_level(configured):
     stream = configured("json", "debug")
     for library in ("PIL.PngImagePlugin", "python_multipart.multipart"):
         logging.getLogger(library).debug("ImageDescription: secret")
-    logging.getLogger("python_multipart.multipart").warning("Unknown Content-Transfer-Encoding: secret")
+    logging.getLogger("python_multipart.multipart").warning(
+        "Unknown Content-Transfer-Encoding: secret"
+    )
     logging.getLogger("another").debug("a line")
-    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["a line"]
+    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
+        "a line"
+    ]
 
 
 @pytest.mark.parametrize(
     ("format", "stream", "is_text"),
-    [("auto", StringIO, False), ("auto", Terminal, True), ("text", StringIO, True), ("json", Terminal, False)],
+    [
+        ("auto", StringIO, False),
+        ("auto", Terminal, True),
+        ("text", StringIO, True),
+        ("json", Terminal, False),
+    ],
 )
-def test_terminals_get_text_and_others_json_by_default(configured, format, stream, is_text):
+def test_terminals_get_text_and_others_json_by_default(
+    configured, format, stream, is_text
+):
     stream = configured(format, stream=stream)
     log_a_request()
     (line,) = stream.getvalue().splitlines()
@@ -83,8 +106,13 @@ def test_a_request_with_an_api_key_shows_its_name(configured):
 
 def test_the_start_up_line_has_the_address(configured):
     stream, models = configured("text"), {"digits": "121f", "lines": "8d41"}
-    structlog.get_logger().info("serving", url="http://x:80", version="1.0.0", models=models)
-    line = "Digits 1.0.0, digits model 121f, lines model 8d41, on http://x:80 (Ctrl-C stops it)\n"
+    structlog.get_logger().info(
+        "serving", url="http://x:80", version="1.0.0", models=models
+    )
+    line = (
+        "Digits 1.0.0, digits model 121f, lines model 8d41, on http://x:80 (Ctrl-C "
+        "stops it)\n"
+    )
     assert stream.getvalue()[9:] == line
 
 
@@ -117,14 +145,24 @@ def test_an_unexpected_error_is_logged_with_its_traceback(configured):
 def test_a_path_cannot_forge_a_line_or_reach_the_terminal(configured):
     stream = configured("text", stream=Terminal)
     log_a_request("/\n12:00:00 POST /\x1b[2J\x9b")
-    assert stream.getvalue()[9:] == "POST /%0A12%3A00%3A00%20POST%20/%1B%5B2J%C2%9B 200 6.2 ms\n"
+    assert (
+        stream.getvalue()[9:]
+        == "POST /%0A12%3A00%3A00%20POST%20/%1B%5B2J%C2%9B 200 6.2 ms\n"
+    )
 
 
 @pytest.mark.parametrize(
     ("term", "no_color", "stream"),
-    [("xterm", "", Terminal), ("xterm", "1", Terminal), ("dumb", "", Terminal), ("xterm", "", StringIO)],
+    [
+        ("xterm", "", Terminal),
+        ("xterm", "1", Terminal),
+        ("dumb", "", Terminal),
+        ("xterm", "", StringIO),
+    ],
 )
-def test_failures_are_coloured_on_a_colour_terminal(configured, monkeypatch, term, no_color, stream):
+def test_failures_are_coloured_on_a_colour_terminal(
+    configured, monkeypatch, term, no_color, stream
+):
     monkeypatch.setenv("TERM", term)
     monkeypatch.setenv("NO_COLOR", no_color)
     is_coloured = (term, no_color, stream) == ("xterm", "", Terminal)

@@ -20,6 +20,9 @@ def test_the_error_over_http_is_that_of_the_network(mnist_root, url, classifier)
             answer = client.post("/predict/batch?opinion=false", files=files)
             answers += [each["digit"] for each in answer.json()["results"]]
     probabilities, _ = classifier(images / np.float32(255))
-    online, of_network = ((digits != labels).mean() for digits in (np.array(answers), probabilities.argmax(axis=1)))
+    online, of_network = (
+        (digits != labels).mean()
+        for digits in (np.array(answers), probabilities.argmax(axis=1))
+    )
     assert online <= 0.006
     assert abs(online - of_network) <= 0.0003

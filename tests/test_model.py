@@ -26,7 +26,9 @@ def test_folded_layers_compute_what_the_network_computes(hidden, activation):
 
 
 @pytest.mark.parametrize("hidden", [(), (32,), (32, 16)])
-def test_a_network_made_of_folded_layers_computes_the_same_and_can_be_folded_again(hidden):
+def test_a_network_made_of_folded_layers_computes_the_same_and_can_be_folded_again(
+    hidden,
+):
     model, images = trained(hidden, "tanh"), torch.rand(50, 28, 28)
     layers = folded(model)
     again = unfolded(layers, "tanh").eval()

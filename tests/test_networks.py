@@ -10,13 +10,14 @@ import numpy as np
 import onnx
 import pytest
 
-from app.inference.classifier import Classifier, ModelError
-from app.inference.decoder import Limits, limited
-from app.inference.field import Field
-from app.inference.form import Form
-from app.inference.forms import GRAMMARS
-from app.inference.lines import LineNetwork
-from app.inference.text import read_text
+from app.digit.classifier import Classifier
+from app.network import ModelError
+from app.serving.decoder import Limits, limited
+from app.text.field import Field
+from app.text.forms import GRAMMARS
+from app.text.line_network import LineNetwork
+from app.text.line_spec import Form
+from app.text.text import read_text
 from support import LINES_MODEL, MODEL, encode, number
 
 
@@ -32,18 +33,27 @@ def test_real_digits_are_classified_correctly(classifier, digits, labels):
 @pytest.mark.parametrize("width", [24, 159, 160, 161, 400])
 def test_there_is_a_column_for_each_stride_of_the_padded_strip(line_network, width):
     form = line_network.form
-    noise = np.random.default_rng(0).integers(0, 256, (form.height, width), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(
+        0, 256, (form.height, width), dtype=np.uint8
+    )
     for pixels in (noise, np.full_like(noise, 90)):  # a blank one has no contrast
         columns = line_network(pixels)
         padded = -(-width // form.padding) * form.padding
-        assert (columns.shape, columns.dtype) == ((padded // form.stride, form.classes), np.float32)
+        assert (columns.shape, columns.dtype) == (
+            (padded // form.stride, form.classes),
+            np.float32,
+        )
         np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-5)
 
 
-def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contrast(line_network, digits):
+def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contrast(
+    line_network, digits
+):
     drawn = number(digits[[350, 120, 60]])
     height = line_network.form.height
-    strip = np.asarray(drawn.resize((round(drawn.width * height / drawn.height), height)))
+    strip = np.asarray(
+        drawn.resize((round(drawn.width * height / drawn.height), height))
+    )
     alone = line_network(strip)
     for width in (32, 500):
         line_network(np.full((height, width), 7, np.uint8))
@@ -54,41 +64,63 @@ def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contras
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
 def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
     """ONNX Runtime raises exceptions of its own."""
-    with limited(Limits(60_000_000, 100, 100, width=0, is_alone=True)), pytest.raises(MemoryError) as raised:
+    with (
+        limited(Limits(60_000_000, 100, 100, width=0, is_alone=True)),
+        pytest.raises(MemoryError) as raised,
+    ):
         line_network(np.zeros((line_network.form.height, 60_000), np.uint8))
     assert "onnxruntime" in type(raised.value.__cause__).__module__
 
 
 def test_onnx_runtime_telemetry_is_off(tmp_path):
     """Telemetry would store a machine id and unsent events in the user's cache."""
-    environment = {name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"}
-    code = "import pathlib, sys; from app.inference.classifier import Classifier; Classifier(pathlib.Path(sys.argv[1]))"
-    subprocess.run([sys.executable, "-c", code, MODEL], check=True, env={**environment, "HOME": str(tmp_path)})
+    environment = {
+        name: value for name, value in os.environ.items() if name != "XDG_CACHE_HOME"
+    }
+    code = (
+        "import pathlib, sys; from app.digit.classifier import Classifier; "
+        "Classifier(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, MODEL],
+        check=True,
+        env={**environment, "HOME": str(tmp_path)},
+    )
     assert list(tmp_path.iterdir()) == []
 
 
-# Models in ONNX's textual syntax. The probabilities of the first one are the first pixels.
+# Models in ONNX's textual syntax. The probabilities of the first one are the first
+# pixels.
 DENSE = """(float[N, 784] pixels) => (float[N, 10] probabilities)
     <int64[1] begin = {0}, int64[1] end = {10}, int64[1] axis = {1}>
     { probabilities = Slice(pixels, begin, end, axis) }"""
-# As in files of an earlier kind: the probabilities are the upper pixels of every second column.
+# As in files of an earlier kind: the probabilities are the upper pixels of every second
+# column.
 EARLIER = """(float[N, 32, W] strips) => (float[N, T, 18] probabilities)
     <int64[2] begin = {0, 0}, int64[2] end = {100000, 18}, int64[2] axes = {1, 2}, int64[2] steps = {2, 1}>
     { columns = Transpose <perm = [0, 2, 1]> (strips)
       probabilities = Slice(columns, begin, end, axes, steps) }"""
 ANY_CLASSES = """(float[N, 16, W] strips) => (float[N, T, C] probabilities) { probabilities = Identity(strips) }"""
-# Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only the middle ones are, or else a .
+# Another height, stride and alphabet: a 7 where the upper rows are dark, a + if only
+# the middle ones are, or else a .
 FORM = Form(16, 4, 32, 0.0, 20.0, "9876543210.+ ", ".", " ", 0.3, 1.0, 0.0)
-SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}  # rows, and their weight
+# Rows, and their weight.
+SEEN = {"7": (slice(3, 6), 200), "+": (slice(6, 10), 100), ".": (slice(11, 14), 50)}
 ABOUT = {name: str(value) for name, value in asdict(FORM).items() if name != "height"}
 
 
 def tiny() -> str:
     """Write a line network of FORM, which sees what is SEEN."""
-    weights, bias = np.zeros((FORM.classes, FORM.height, FORM.stride)), np.zeros(FORM.classes)
+    weights, bias = (
+        np.zeros((FORM.classes, FORM.height, FORM.stride)),
+        np.zeros(FORM.classes),
+    )
     bias[0] = 10  # the blank
     for character, (rows, weight) in SEEN.items():
-        weights[FORM.class_of(character), rows] = -weight / (rows.stop - rows.start) / FORM.stride  # dark is below 0
+        # Dark is below 0.
+        weights[FORM.class_of(character), rows] = (
+            -weight / (rows.stop - rows.start) / FORM.stride
+        )
     return f"""(float[N, {FORM.height}, W] strips) => (float[N, T, {FORM.classes}] probabilities)
     <float[{FORM.classes}, {FORM.height}, {FORM.stride}] weights = {{{", ".join(map(str, weights.ravel()))}}},
      float[{FORM.classes}] bias = {{{", ".join(map(str, bias))}}}>
@@ -98,7 +130,9 @@ def tiny() -> str:
 
 
 def model(graph: str, **metadata: str) -> bytes:
-    parsed = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 20]> model {graph}')
+    parsed = onnx.parser.parse_model(
+        f'<ir_version: 9, opset_import: ["": 20]> model {graph}'
+    )
     onnx.helper.set_model_props(parsed, metadata)
     return parsed.SerializeToString()
 
@@ -109,7 +143,8 @@ def test_a_model_without_legibility_counts_every_frame_as_legible(tmp_path):
     probabilities, legibility = network(np.zeros((3, 28, 28), np.float32))
     assert probabilities.shape == (3, 10)
     assert legibility.tolist() == [1, 1, 1]
-    assert list(network.about.items()) == [("version", network.version), ("seed", "7")]  # no metadata replace it
+    # No metadata replace it.
+    assert list(network.about.items()) == [("version", network.version), ("seed", "7")]
 
 
 def test_the_version_is_the_hash_of_the_file(classifier, line_network):
@@ -123,7 +158,8 @@ def tiny_network(tmp_path) -> LineNetwork:
     return LineNetwork(tmp_path / "tiny.onnx")
 
 
-BARS = [(6, 42, 40, 52), (34, 42, 76, 88), (6, 42, 112, 124), (20, 28, 148, 160)]  # 7.7+; top, bottom, left, right
+# 7.7+; top, bottom, left, right.
+BARS = [(6, 42, 40, 52), (34, 42, 76, 88), (6, 42, 112, 124), (20, 28, 148, 160)]
 
 
 @pytest.fixture
@@ -141,9 +177,12 @@ def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, fo
 
 
 @pytest.mark.parametrize(
-    ("characters", "text"), [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", "+"), ("0123", "")]
+    ("characters", "text"),
+    [(None, "7.7"), ("0123456789.+", "7.7+"), ("7", "7 7"), ("98+", "+"), ("0123", "")],
 )
-def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network, bars, characters, text):
+def test_a_network_of_another_height_stride_and_alphabet_is_served(
+    tiny_network, bars, characters, text
+):
     found = read_text(bars, tiny_network, field=Field(characters=characters))
     assert found.text == text
     assert len(found.lines) == bool(text)
@@ -157,33 +196,71 @@ def test_a_network_of_another_height_stride_and_alphabet_is_served(tiny_network,
 @pytest.mark.parametrize("width", [1, 31, 32, 33])
 def test_a_network_gets_strips_of_its_own_form(tiny_network, width):
     assert tiny_network.form == FORM
-    assert tiny_network(np.zeros((16, width), np.uint8)).shape == (-(-width // 32) * 32 / 4, 15)
+    assert tiny_network(np.zeros((16, width), np.uint8)).shape == (
+        -(-width // 32) * 32 / 4,
+        15,
+    )
 
 
 def test_faint_ink_counts_by_the_least_contrast(tiny_network):
     faint = np.full((16, 40), 200, np.uint8)
     faint[3:6, 16:20] = 199  # a twentieth of the least contrast
     columns = np.log(tiny_network(faint)[4])
-    assert columns[FORM.class_of("7")] - columns[0] == pytest.approx(200 / 20 - 10, abs=1e-3)
+    assert columns[FORM.class_of("7")] - columns[0] == pytest.approx(
+        200 / 20 - 10, abs=1e-3
+    )
 
 
 NO_MODEL = "truncated, or not an ONNX model"
-DIGITS_EXPECTED = r"expected float32 pixels \(N, 784\), probabilities \(N, 10\) and legibility \(N,\)"
+DIGITS_EXPECTED = (
+    r"expected float32 pixels \(N, 784\), probabilities \(N, 10\) and legibility \(N,\)"
+)
 LINES_EXPECTED = r"expected float32 strips \(N, H, W\) and probabilities \(N, T, C\)"
-UNKNOWN = r"metadata do not describe a network for numbers \({}\), as in files of an earlier kind: "
+UNKNOWN = (
+    r"metadata do not describe a network for numbers \({}\), as in files of an "
+    r"earlier kind: "
+)
 UNKNOWN += r"use the file that is shipped, or make one with python -m training.lines\."
 BROKEN = {
     "truncated": (Classifier, lambda: MODEL.read_bytes()[:10_000], NO_MODEL),
     "empty": (Classifier, lambda: b"", NO_MODEL),
     "a picture": (LineNetwork, lambda: b"\x89PNG\r\n\x1a\n" + bytes(100), NO_MODEL),
     "a pickle": (Classifier, lambda: b"\x80\x04\x95\x10\x00\x00\x00.", NO_MODEL),
-    "an empty graph": (Classifier, lambda: onnx.ModelProto().SerializeToString(), NO_MODEL),
-    "other pixels": (Classifier, lambda: model(DENSE.replace("784", "1024")), DIGITS_EXPECTED),
-    "other classes": (Classifier, lambda: model(DENSE.replace("10", "26")), DIGITS_EXPECTED),
-    "other names": (Classifier, lambda: model(DENSE.replace("pixels", "input")), DIGITS_EXPECTED),
-    "other type": (Classifier, lambda: model(DENSE.replace("float", "double")), DIGITS_EXPECTED),
-    "any height": (LineNetwork, lambda: model(EARLIER.replace("32", "H"), **ABOUT), LINES_EXPECTED),
-    "one width": (LineNetwork, lambda: model(EARLIER.replace("W", "320"), **ABOUT), LINES_EXPECTED),
+    "an empty graph": (
+        Classifier,
+        lambda: onnx.ModelProto().SerializeToString(),
+        NO_MODEL,
+    ),
+    "other pixels": (
+        Classifier,
+        lambda: model(DENSE.replace("784", "1024")),
+        DIGITS_EXPECTED,
+    ),
+    "other classes": (
+        Classifier,
+        lambda: model(DENSE.replace("10", "26")),
+        DIGITS_EXPECTED,
+    ),
+    "other names": (
+        Classifier,
+        lambda: model(DENSE.replace("pixels", "input")),
+        DIGITS_EXPECTED,
+    ),
+    "other type": (
+        Classifier,
+        lambda: model(DENSE.replace("float", "double")),
+        DIGITS_EXPECTED,
+    ),
+    "any height": (
+        LineNetwork,
+        lambda: model(EARLIER.replace("32", "H"), **ABOUT),
+        LINES_EXPECTED,
+    ),
+    "one width": (
+        LineNetwork,
+        lambda: model(EARLIER.replace("W", "320"), **ABOUT),
+        LINES_EXPECTED,
+    ),
     "any classes": (LineNetwork, lambda: model(ANY_CLASSES, **ABOUT), LINES_EXPECTED),
     "for digits": (LineNetwork, lambda: model(DENSE), LINES_EXPECTED),
     "an earlier kind": (
@@ -192,13 +269,23 @@ BROKEN = {
         UNKNOWN.format("'stride'"),
     ),
     "no metadata": (LineNetwork, lambda: model(tiny()), UNKNOWN.format("'stride'")),
-    "no number": (LineNetwork, lambda: model(tiny(), **ABOUT | {"stride": "two"}), UNKNOWN.format(".*'two'")),
-    "more classes": (LineNetwork, lambda: model(EARLIER, **ABOUT), "has 18 classes, but its metadata name 15"),
+    "no number": (
+        LineNetwork,
+        lambda: model(tiny(), **ABOUT | {"stride": "two"}),
+        UNKNOWN.format(".*'two'"),
+    ),
+    "more classes": (
+        LineNetwork,
+        lambda: model(EARLIER, **ABOUT),
+        "has 18 classes, but its metadata name 15",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_file_is_reported_in_one_sentence_and_the_runtime_prints_nothing(name, tmp_path, capfd):
+def test_a_broken_file_is_reported_in_one_sentence_and_the_runtime_prints_nothing(
+    name, tmp_path, capfd
+):
     load, make, message = BROKEN[name]
     path = tmp_path / "model.onnx"
     path.write_bytes(make())
@@ -208,9 +295,15 @@ def test_a_broken_file_is_reported_in_one_sentence_and_the_runtime_prints_nothin
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize(("load", "module"), [(Classifier, "training.train"), (LineNetwork, "training.lines")])
+@pytest.mark.parametrize(
+    ("load", "module"),
+    [(Classifier, "training.train"), (LineNetwork, "training.lines")],
+)
 def test_a_missing_file_is_reported_with_how_to_make_it(load, module, tmp_path):
-    with pytest.raises(ModelError, match=rf"none.onnx: no such file\. Check the path, or .*python -m {module}"):
+    with pytest.raises(
+        ModelError,
+        match=rf"none.onnx: no such file\. Check the path, or .*python -m {module}",
+    ):
         load(tmp_path / "none.onnx")
     with pytest.raises(ModelError, match="cannot be read"):
         load(tmp_path)

@@ -1,4 +1,6 @@
-"""THIRD_PARTY_NOTICES.md names the software that the lock puts into the image, which contains the notices."""
+"""THIRD_PARTY_NOTICES.md names the software that the lock puts into the image, which
+contains the notices.
+"""
 
 import re
 
@@ -14,20 +16,31 @@ NOTICES = (ROOT / "THIRD_PARTY_NOTICES.md").read_text()
 
 def licences(section: str) -> dict[str, str]:
     """Map the software in a section's table to its licence."""
-    table = NOTICES.split(f"\n## {section}\n")[1].split("\n## ")[0].split("|---|---|\n")[1]
+    table = (
+        NOTICES.split(f"\n## {section}\n")[1].split("\n## ")[0].split("|---|---|\n")[1]
+    )
     rows = re.findall(r"^\| (.*) \| (.*) \|$", table, re.MULTILINE)
     return {name: licence for licence, names in rows for name in names.split("; ")}
 
 
-DISTRIBUTIONS, LIBRARIES = licences("Python distributions"), licences("Libraries in their wheels")
+DISTRIBUTIONS, LIBRARIES = (
+    licences("Python distributions"),
+    licences("Libraries in their wheels"),
+)
 
 
 def test_the_distributions_are_those_locked_for_the_image():
     python = re.search(r"^ARG PYTHON_VERSION=(\S+)$", DOCKERFILE, re.MULTILINE)[1]
-    image = {"python_version": python, "python_full_version": f"{python}.0", "sys_platform": "linux"}
+    image = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "sys_platform": "linux",
+    }
     lock = (ROOT / "requirements.lock").read_text()
     locked = map(Requirement, re.findall(r"^(\S+==.*?) \\$", lock, re.MULTILINE))
-    expected = {each.name for each in locked if not each.marker or each.marker.evaluate(image)}
+    expected = {
+        each.name for each in locked if not each.marker or each.marker.evaluate(image)
+    }
     assert set(DISTRIBUTIONS) == expected, "make notices"
 
 
@@ -37,15 +50,23 @@ def test_each_licence_is_an_spdx_expression():
     assert [canonicalize_license_expression(each) for each in named] == named
 
 
-@pytest.mark.parametrize("name", ["connected-components-3d", "pebble", "libheif", "libde265"])
+@pytest.mark.parametrize(
+    "name", ["connected-components-3d", "pebble", "libheif", "libde265"]
+)
 def test_lgpl_software_is_marked_as_such(name):
     assert (DISTRIBUTIONS | LIBRARIES)[name] == "LGPL-3.0-or-later"
 
 
 def test_the_image_contains_the_notices_and_the_licence_of_each_network():
     final = DOCKERFILE.split("\nFROM ")[-1]
-    assert re.search(r"^COPY .*\bLICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/$", final, re.MULTILINE)
-    assert re.search(r"^COPY .*\bmodels/\*\.onnx models/\*-PaddleOCR /models/$", final, re.MULTILINE)
+    assert re.search(
+        r"^COPY .*\bLICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/$",
+        final,
+        re.MULTILINE,
+    )
+    assert re.search(
+        r"^COPY .*\bmodels/\*\.onnx models/\*-PaddleOCR /models/$", final, re.MULTILINE
+    )
     in_image = set((ROOT / ".dockerignore").read_text().splitlines())
     assert {f"!models/{name}.onnx" for name in ("digits", "lines", "pages")} <= in_image
     for file in ("LICENSE-PaddleOCR", "NOTICE-PaddleOCR"):

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from app.inference.classifier import Classes
-from app.inference.occlusion import evidence
-from app.preprocess.maps import Map
+from app.digit.classifier import Classes
+from app.digit.occlusion import evidence
+from app.picture.maps import Map
 
 
 def softmax_of(log_odds: Callable[[Map], np.ndarray]) -> Callable[[Map], Classes]:
@@ -16,7 +16,10 @@ def softmax_of(log_odds: Callable[[Map], np.ndarray]) -> Callable[[Map], Classes
         logits = np.zeros((len(frames), 10))
         logits[:, 7] = log_odds(frames)
         odds = np.exp(logits)
-        return Classes((odds / odds.sum(axis=1, keepdims=True)).astype(np.float32), np.ones(len(frames), np.float32))
+        return Classes(
+            (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32),
+            np.ones(len(frames), np.float32),
+        )
 
     return classify
 

@@ -30,17 +30,30 @@ def predictions(client, pngs) -> list[dict]:
 
 def picture(*pictures: bytes, **members) -> dict:
     data = [base64.b64encode(each).decode() for each in pictures]
-    described = {"name": "picture", "shape": [len(data)], "datatype": "BYTES", "parameters": BASE64, "data": data}
+    described = {
+        "name": "picture",
+        "shape": [len(data)],
+        "datatype": "BYTES",
+        "parameters": BASE64,
+        "data": data,
+    }
     return {"inputs": [described | members]}
 
 
 def pixels(data: list, **members) -> dict:
-    described = {"name": "pixels", "shape": [len(data), 784], "datatype": "FP32", "data": data}
+    described = {
+        "name": "pixels",
+        "shape": [len(data), 784],
+        "datatype": "FP32",
+        "data": data,
+    }
     return {"inputs": [described | members]}
 
 
 def binary(request: dict, tensor: bytes) -> dict:
-    """Build a request whose tensor follows the JSON: the body, and the header that says so."""
+    """Build a request whose tensor follows the JSON: the body, and the header that says
+    so.
+    """
     (described,) = request["inputs"]
     described.pop("data")
     described["parameters"] = {"binary_data_size": len(tensor)}
@@ -69,9 +82,13 @@ def outputs_of(answer) -> dict[str, np.ndarray]:
 
 def assert_predicted(answer, predictions: list[dict]) -> None:
     outputs = outputs_of(answer)
-    assert outputs["digit"].tolist() == [prediction["digit"] for prediction in predictions]
+    assert outputs["digit"].tolist() == [
+        prediction["digit"] for prediction in predictions
+    ]
     for name in ("probabilities", "legibility"):
-        np.testing.assert_allclose(outputs[name], [prediction[name] for prediction in predictions], atol=1e-6)
+        np.testing.assert_allclose(
+            outputs[name], [prediction[name] for prediction in predictions], atol=1e-6
+        )
 
 
 def tensor(name: str, datatype: str, *shape: int) -> dict:
@@ -79,14 +96,31 @@ def tensor(name: str, datatype: str, *shape: int) -> dict:
 
 
 def test_the_service_and_the_model_describe_themselves(client, classifier):
-    assert client.get("/v2").json() == {"name": "digits", "version": "1.0.0", "extensions": ["binary_tensor_data"]}
+    assert client.get("/v2").json() == {
+        "name": "digits",
+        "version": "1.0.0",
+        "extensions": ["binary_tensor_data"],
+    }
     assert client.get("/v2/health/live").json() == {"live": True}
     assert client.get("/v2/health/ready").json() == {"ready": True}
-    for path in ("/v2/models/digits", f"/v2/models/digits/versions/{classifier.version}"):
+    for path in (
+        "/v2/models/digits",
+        f"/v2/models/digits/versions/{classifier.version}",
+    ):
         metadata = client.get(path).json()
-        assert (metadata["name"], metadata["versions"]) == ("digits", [classifier.version])
-        assert metadata["inputs"] == [tensor("picture", "BYTES", -1), tensor("pixels", "FP32", -1, 784)]
-        outputs = ("digit", "INT64", -1), ("probabilities", "FP32", -1, 10), ("legibility", "FP32", -1)
+        assert (metadata["name"], metadata["versions"]) == (
+            "digits",
+            [classifier.version],
+        )
+        assert metadata["inputs"] == [
+            tensor("picture", "BYTES", -1),
+            tensor("pixels", "FP32", -1, 784),
+        ]
+        outputs = (
+            ("digit", "INT64", -1),
+            ("probabilities", "FP32", -1, 10),
+            ("legibility", "FP32", -1),
+        )
         assert metadata["outputs"] == [tensor(*output) for output in outputs]
         assert client.get(f"{path}/ready").json() == {"name": "digits", "ready": True}
 
@@ -96,16 +130,28 @@ COMPRESS = {"identity": bytes, "gzip": gzip.compress, "deflate": zlib.compress}
 
 @pytest.mark.parametrize("encoding", COMPRESS)
 @pytest.mark.parametrize("version", ["", "/versions/{}"])
-def test_pictures_get_the_answers_of_predict(client, pngs, predictions, classifier, version, encoding):
+def test_pictures_get_the_answers_of_predict(
+    client, pngs, predictions, classifier, version, encoding
+):
     path = f"/v2/models/digits{version.format(classifier.version)}/infer"
-    in_base64 = {"content": json.dumps({"id": "order-66", **picture(*pngs)}).encode(), "headers": {}}
-    behind_json = binary(picture(*pngs), b"".join(struct.pack("<I", len(png)) + png for png in pngs))
+    in_base64 = {
+        "content": json.dumps({"id": "order-66", **picture(*pngs)}).encode(),
+        "headers": {},
+    }
+    behind_json = binary(
+        picture(*pngs), b"".join(struct.pack("<I", len(png)) + png for png in pngs)
+    )
     for sent in (in_base64, behind_json):
         headers = sent["headers"] | {"Content-Encoding": encoding}
-        answer = client.post(path, content=COMPRESS[encoding](sent["content"]), headers=headers)
+        answer = client.post(
+            path, content=COMPRESS[encoding](sent["content"]), headers=headers
+        )
         assert_predicted(answer, predictions)
         said = answer.json()
-        assert (said["model_name"], said["model_version"]) == ("digits", classifier.version)
+        assert (said["model_name"], said["model_version"]) == (
+            "digits",
+            classifier.version,
+        )
         assert said.get("id") == ("order-66" if sent is in_base64 else None)
         assert "parameters" not in said["outputs"][0]
 
@@ -113,13 +159,23 @@ def test_pictures_get_the_answers_of_predict(client, pngs, predictions, classifi
 def test_frames_get_the_answers_of_predict(client, digits, predictions):
     frames = (digits[::25] / 255).astype(np.float32)
     rows, flat = frames.reshape(20, 784), frames.ravel()
-    for sent in (pixels(rows.tolist()), pixels(frames.tolist()), pixels(flat.tolist(), shape=[20, 784])):
+    for sent in (
+        pixels(rows.tolist()),
+        pixels(frames.tolist()),
+        pixels(flat.tolist(), shape=[20, 784]),
+    ):
         assert_predicted(client.post(INFER, json=sent), predictions[:20])
-    assert_predicted(client.post(INFER, **binary(pixels(rows.tolist()), frames.tobytes())), predictions[:20])
+    assert_predicted(
+        client.post(INFER, **binary(pixels(rows.tolist()), frames.tobytes())),
+        predictions[:20],
+    )
 
 
 DIGIT, LEGIBILITY = {"name": "digit"}, {"name": "legibility"}
-BINARY, AS_JSON = {"parameters": {"binary_data": True}}, {"parameters": {"binary_data": False}}
+BINARY, AS_JSON = (
+    {"parameters": {"binary_data": True}},
+    {"parameters": {"binary_data": False}},
+)
 BY_DEFAULT = {"parameters": {"binary_data_output": True}}
 
 
@@ -127,19 +183,35 @@ BY_DEFAULT = {"parameters": {"binary_data_output": True}}
     ("asked", "in_json", "behind"),
     [
         (BY_DEFAULT, set(), {"digit", "probabilities", "legibility"}),
-        ({"outputs": [{"name": "probabilities"}, DIGIT]}, {"probabilities", "digit"}, set()),
+        (
+            {"outputs": [{"name": "probabilities"}, DIGIT]},
+            {"probabilities", "digit"},
+            set(),
+        ),
         ({"outputs": [LEGIBILITY | BINARY, DIGIT]}, {"digit"}, {"legibility"}),
-        ({"outputs": [DIGIT | AS_JSON, LEGIBILITY]} | BY_DEFAULT, {"digit"}, {"legibility"}),
+        (
+            {"outputs": [DIGIT | AS_JSON, LEGIBILITY]} | BY_DEFAULT,
+            {"digit"},
+            {"legibility"},
+        ),
     ],
 )
-def test_the_outputs_are_selected_and_encoded_as_requested(client, pngs, predictions, asked, in_json, behind):
+def test_the_outputs_are_selected_and_encoded_as_requested(
+    client, pngs, predictions, asked, in_json, behind
+):
     answer = client.post(INFER, json=picture(*pngs) | asked)
-    assert answer.headers["content-type"] == ("application/octet-stream" if behind else "application/json")
+    assert answer.headers["content-type"] == (
+        "application/octet-stream" if behind else "application/json"
+    )
     outputs = outputs_of(answer)
     assert set(outputs) == in_json | behind
     for name, values in outputs.items():
-        np.testing.assert_allclose(values, [prediction[name] for prediction in predictions], atol=1e-6)
-    described = json.loads(answer.content[: int(answer.headers.get(HEADER, len(answer.content)))])["outputs"]
+        np.testing.assert_allclose(
+            values, [prediction[name] for prediction in predictions], atol=1e-6
+        )
+    described = json.loads(
+        answer.content[: int(answer.headers.get(HEADER, len(answer.content)))]
+    )["outputs"]
     assert {output["name"] for output in described if "data" in output} == in_json
 
 
@@ -149,19 +221,28 @@ GREY = [0.5] * 784
 INVALID = {
     "no input": ({"inputs": []}, "inputs must have at least 1"),
     "two inputs": ({"inputs": ONE["inputs"] * 2}, "inputs must have at most 1"),
-    "another input": (picture(b"x", name="image"), "inputs.0.name must be 'picture' or 'pixels'"),
+    "another input": (
+        picture(b"x", name="image"),
+        "inputs.0.name must be 'picture' or 'pixels'",
+    ),
     "another output": (ONE | {"outputs": [{"name": "class"}]}, "outputs.0.name"),
     "another type": (picture(b"x", datatype="FP32"), "picture must be BYTES"),
     "no pictures": (picture(), "shape of picture must be [n], n > 0"),
     "a shape of two": (picture(b"x", shape=[1, 1]), "shape of picture must be [n]"),
-    "a long shape": (picture(b"x", shape=["n"] * 200_000), "inputs.0.shape.0 must be a whole number"),
+    "a long shape": (
+        picture(b"x", shape=["n"] * 200_000),
+        "inputs.0.shape.0 must be a whole number",
+    ),
     "frames of another size": (pixels([GREY], shape=[1, 28, 28]), "must be [n, 784]"),
     "fewer pictures": (picture(b"x", shape=[2]), "The data has 1 pictures"),
     "fewer pixels": (pixels([GREY[1:]]), "The data has 783 pixels"),
     "no data": (picture(b"x", data=None), "either data in the JSON, or"),
     "no base64 said": (picture(b"x", parameters={}), "content_type: base64"),
     "words": (pixels([["x"] * 784]), "not numbers"),
-    "a text among the pixels": (pixels([["0.5"] + [0] * 783]), "Some values are not numbers"),
+    "a text among the pixels": (
+        pixels([["0.5"] + [0] * 783]),
+        "Some values are not numbers",
+    ),
     "rows that differ": (pixels([GREY, GREY[1:]]), "differ in length"),
     "a number too large": (pixels([[10**400] * 784]), "not numbers"),
     "levels of grey": (pixels([[255] * 784]), "between 0 (background) and 1"),
@@ -173,26 +254,82 @@ INVALID_BYTES = {
     "a length beyond the end": (binary(picture(b"x"), b"\2\0\0\0x"), "preceded by"),
     "a length cut off": (binary(picture(b"x"), b"\1\0"), "preceded by"),
     "more than the shape": (binary(picture(b"x"), b"\1\0\0\0x" * 2), "preceded by"),
-    "JSON beyond the end": ({"json": ONE, "headers": {HEADER: "9999"}}, f"but {HEADER} is 9999"),
-    "more than JSON": ({"content": json.dumps(ONE) + "x", "headers": {HEADER: JSON_BYTES}}, "is followed by 1 bytes"),
+    "JSON beyond the end": (
+        {"json": ONE, "headers": {HEADER: "9999"}},
+        f"but {HEADER} is 9999",
+    ),
+    "more than JSON": (
+        {"content": json.dumps(ONE) + "x", "headers": {HEADER: JSON_BYTES}},
+        "is followed by 1 bytes",
+    ),
 }
 OTHERS = {
     "no JSON": ({"content": b"{"}, 400, "malformed-json", "not JSON"),
-    "no text": ({"content": b'{"id": "\\ud800", "inputs": []}'}, 400, "malformed-json", "not JSON"),
+    "no text": (
+        {"content": b'{"id": "\\ud800", "inputs": []}'},
+        400,
+        "malformed-json",
+        "not JSON",
+    ),
     "a list": ({"json": []}, 400, "malformed-json", "not an object"),
-    "many values": ({"json": [0] * 300_000}, 400, "malformed-json", "more than 210,704 values"),
-    "many lists": ({"json": pixels([[[]] * 10_000])}, 400, "malformed-json", "more than"),
-    "257 pictures": ({"json": picture(*[b"x"] * 257)}, 422, "too-many-pictures", "more than 256"),
-    "2 ** 63 frames": ({"json": pixels([], shape=[2**63, 784])}, 422, "too-many-pictures", "more than 256"),
-    "no base64": ({"json": picture(b"x", data=["https://digits.example"])}, 422, "not-base64", "URLs are not fetched"),
-    "a length that is none": ({"json": ONE, "headers": {HEADER: "-1"}}, 422, "invalid-parameter", "must be at least 0"),
+    "many values": (
+        {"json": [0] * 300_000},
+        400,
+        "malformed-json",
+        "more than 210,704 values",
+    ),
+    "many lists": (
+        {"json": pixels([[[]] * 10_000])},
+        400,
+        "malformed-json",
+        "more than",
+    ),
+    "257 pictures": (
+        {"json": picture(*[b"x"] * 257)},
+        422,
+        "too-many-pictures",
+        "more than 256",
+    ),
+    "2 ** 63 frames": (
+        {"json": pixels([], shape=[2**63, 784])},
+        422,
+        "too-many-pictures",
+        "more than 256",
+    ),
+    "no base64": (
+        {"json": picture(b"x", data=["https://digits.example"])},
+        422,
+        "not-base64",
+        "URLs are not fetched",
+    ),
+    "a length that is none": (
+        {"json": ONE, "headers": {HEADER: "-1"}},
+        422,
+        "invalid-parameter",
+        "must be at least 0",
+    ),
     "no picture": ({"json": ONE}, 415, "not-an-image", "The file is not a picture"),
     "an empty one": ({"json": picture(b"")}, 422, "empty-file", "The file is empty"),
-    "one of three": ({"json": picture(SEVEN, CUT, SEVEN)}, 422, "corrupt-image", "Picture 2 of 3: The picture is cut"),
-    "an encoding": ({"content": b"x", "headers": {"Content-Encoding": "br"}}, 415, "unsupported-encoding", "gzip"),
+    "one of three": (
+        {"json": picture(SEVEN, CUT, SEVEN)},
+        422,
+        "corrupt-image",
+        "Picture 2 of 3: The picture is cut",
+    ),
+    "an encoding": (
+        {"content": b"x", "headers": {"Content-Encoding": "br"}},
+        415,
+        "unsupported-encoding",
+        "gzip",
+    ),
 }
 REFUSED = OTHERS | {
-    name: (sent if "content" in sent or "json" in sent else {"json": sent}, 400, "invalid-inference", message)
+    name: (
+        sent if "content" in sent or "json" in sent else {"json": sent},
+        400,
+        "invalid-inference",
+        message,
+    )
     for name, (sent, message) in (INVALID | INVALID_BYTES).items()
 }
 
@@ -207,21 +344,33 @@ def test_an_invalid_request_is_an_error_with_a_short_reason(client, name):
     assert len(error) < 300
 
 
-def test_a_page_is_chosen_for_all_pictures_and_other_parameters_are_refused(client, digits, classifier):
+def test_a_page_is_chosen_for_all_pictures_and_other_parameters_are_refused(
+    client, digits, classifier
+):
     sheets = [drawing(digits[k]) for k in (350, 60)]
     several = encode(sheets[0], "TIFF", save_all=True, append_images=sheets[1:])
     for path in (INFER, f"/v2/models/digits/versions/{classifier.version}/infer"):
         for page, digit in ((1, 7), (2, 1)):
-            answer = client.post(path, params={"page": page}, json=picture(several, several))
+            answer = client.post(
+                path, params={"page": page}, json=picture(several, several)
+            )
             assert outputs_of(answer)["digit"].tolist() == [digit, digit]
-        assert_problem(client.post(path, json=picture(several)), 422, "no-such-page", path)
+        assert_problem(
+            client.post(path, json=picture(several)), 422, "no-such-page", path
+        )
         for query in ("page=0", "pages=1"):
-            assert_problem(client.post(f"{path}?{query}", json=ONE), 422, "invalid-parameter", path)
+            assert_problem(
+                client.post(f"{path}?{query}", json=ONE), 422, "invalid-parameter", path
+            )
 
 
 def test_another_model_or_version_is_not_found(client):
     path = "/v2/models/digits/versions/1"
-    for answer in (client.get(path), client.get(f"{path}/ready"), client.post(f"{path}/infer", json=ONE)):
+    for answer in (
+        client.get(path),
+        client.get(f"{path}/ready"),
+        client.post(f"{path}/infer", json=ONE),
+    ):
         assert_problem(answer, 404, "unknown-version", answer.request.url.path)
         assert "The model's version is " in answer.json()["error"]
     other = "/v2/models/letters/infer"

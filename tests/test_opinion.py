@@ -11,13 +11,22 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from app.inference.classifier import Classifier, ModelError
-from app.inference.ctc import BLANK, log_probability
-from app.inference.form import moved
-from app.inference.networks import Networks
-from app.inference.opinion import FITTED_WITH, WEIGHTS, SecondOpinion, Seen, Weights, combined, digit_probabilities
-from app.inference.reader import Reader
-from app.inference.reading import read_digit
+from app.digit.classifier import Classifier
+from app.digit.opinion import (
+    FITTED_WITH,
+    WEIGHTS,
+    SecondOpinion,
+    Seen,
+    Weights,
+    combined,
+    digit_probabilities,
+)
+from app.digit.reading import read_digit
+from app.network import ModelError
+from app.serving.networks import Networks
+from app.serving.reader import Reader
+from app.text.ctc import BLANK, log_probability
+from app.text.line_spec import moved
 from support import LINES_MODEL, MODEL, drawing, encode, serving
 from training.data import Digits
 from training.opinion import SURE
@@ -48,31 +57,47 @@ def behind_a_grid(digit: np.ndarray) -> bytes:
 def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
     form = line_network.form
     for digit in digits[::50]:
-        output = line_network(255 - np.asarray(Image.fromarray(digit).resize((form.height, form.height))))
+        output = line_network(
+            255 - np.asarray(Image.fromarray(digit).resize((form.height, form.height)))
+        )
         columns = moved(output, [form.gap], BLANK)
-        expected = [np.exp(log_probability(columns, [symbol])) for symbol in form.digits]
-        seen = digit_probabilities(columns[:, form.digits].astype(float), columns[:, BLANK].astype(float))
+        expected = [
+            np.exp(log_probability(columns, [symbol])) for symbol in form.digits
+        ]
+        seen = digit_probabilities(
+            columns[:, form.digits].astype(float), columns[:, BLANK].astype(float)
+        )
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-12)
 
 
 def test_what_the_line_network_sees_counts_by_its_weights():
-    shares, weights = np.array([0.6, 0.4, *[0.0] * 8], np.float32), Weights(0.5, 1, 1, 0, *SURE)
+    shares, weights = (
+        np.array([0.6, 0.4, *[0.0] * 8], np.float32),
+        Weights(0.5, 1, 1, 0, *SURE),
+    )
     alone = 0.9 * np.eye(10)[1]
     probabilities, legibility = combined(shares, 0.5, Seen(alone, 0.0), weights)
     assert probabilities.argmax() == 1
     assert combined(shares, 0.5, Seen(0 * alone, 0.0), weights)[1] < 0.5 < legibility
-    assert combined(shares, 0.5, Seen(alone, 0.8), weights)[1] == pytest.approx(0.2 * legibility)
+    assert combined(shares, 0.5, Seen(alone, 0.8), weights)[1] == pytest.approx(
+        0.2 * legibility
+    )
 
 
-def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(digits, classifier, opinion):
+def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(
+    digits, classifier, opinion
+):
     asked = 0
     for picture in [make(digit) for digit in digits[::10] for make in (encode, small)]:
-        alone, both = (read_digit(picture, classifier, opinion=each) for each in (None, opinion))
+        alone, both = (
+            read_digit(picture, classifier, opinion=each) for each in (None, opinion)
+        )
         assert not alone.has_second_opinion
         is_sure = alone.probabilities.max() >= SURE[0] and alone.legibility >= SURE[1]
         assert both.has_second_opinion or is_sure
         if not both.has_second_opinion:
-            np.testing.assert_equal(both[:4], alone[:4])  # frame, box, probabilities and legibility
+            # Frame, box, probabilities and legibility.
+            np.testing.assert_equal(both[:4], alone[:4])
         else:
             asked += 1
             assert (both.probabilities != alone.probabilities).any()
@@ -80,33 +105,65 @@ def test_it_is_asked_about_doubtful_digits_and_where_there_is_other_ink(digits, 
     assert 0 < asked < 25
     dotted = np.pad(digits[5], 20)
     dotted[55:62, 55:62] = 255
-    assert read_digit(encode(drawing(dotted)), classifier, opinion=opinion).has_second_opinion
-    assert not read_digit(encode(drawing(digits[5])), classifier, opinion=opinion).has_second_opinion
+    assert read_digit(
+        encode(drawing(dotted)), classifier, opinion=opinion
+    ).has_second_opinion
+    assert not read_digit(
+        encode(drawing(digits[5])), classifier, opinion=opinion
+    ).has_second_opinion
 
 
 def test_a_whole_number_is_no_digit(digits, labels, opinion, classifier):
     written = Digits(torch.from_numpy(digits), torch.from_numpy(labels))
-    pictures = [number(scene, written, 1, index)[0] for scene in ("canvas", "cheque", "amounts") for index in range(15)]
-    alone, both = ([read_digit(each, classifier, opinion=asked) for each in pictures] for asked in (None, opinion))
-    assert sum(min(reading.legibility, reading.probabilities.max()) > 0.9 for reading in alone) > 2
-    assert not [reading for reading in both if min(reading.legibility, reading.probabilities.max()) > 0.9]
+    pictures = [
+        number(scene, written, 1, index)[0]
+        for scene in ("canvas", "cheque", "amounts")
+        for index in range(15)
+    ]
+    alone, both = (
+        [read_digit(each, classifier, opinion=asked) for each in pictures]
+        for asked in (None, opinion)
+    )
+    assert (
+        sum(
+            min(reading.legibility, reading.probabilities.max()) > 0.9
+            for reading in alone
+        )
+        > 2
+    )
+    assert not [
+        reading
+        for reading in both
+        if min(reading.legibility, reading.probabilities.max()) > 0.9
+    ]
     assert all(reading.has_several for reading in both)
 
 
-def test_digits_behind_a_printed_grid_are_read_with_it(digits, labels, classifier, opinion):
+def test_digits_behind_a_printed_grid_are_read_with_it(
+    digits, labels, classifier, opinion
+):
     pictures = [behind_a_grid(digit) for digit in digits[::20]]
     alone, both = (
-        [read_digit(picture, classifier, opinion=each).digit for picture in pictures] for each in (None, opinion)
+        [read_digit(picture, classifier, opinion=each).digit for picture in pictures]
+        for each in (None, opinion)
     )
     assert (alone != labels[::20]).sum() > 10
     assert (both != labels[::20]).sum() <= 2
 
 
 @pytest.mark.parametrize("make", [small, behind_a_grid])
-def test_the_service_asks_in_either_process(digits, classifier, line_network, decoders, opinion, make):
-    unsure = next(picture for picture in map(make, digits) if not read_digit(picture, classifier).is_sure)
+def test_the_service_asks_in_either_process(
+    digits, classifier, line_network, decoders, opinion, make
+):
+    unsure = next(
+        picture
+        for picture in map(make, digits)
+        if not read_digit(picture, classifier).is_sure
+    )
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
-    reading = asyncio.run((reader.read_small if make is small else reader.read_large)(unsure))
+    reading = asyncio.run(
+        (reader.read_small if make is small else reader.read_large)(unsure)
+    )
     expected = read_digit(unsure, classifier, opinion=opinion)
     np.testing.assert_equal(reading[:4], expected[:4])
 
@@ -114,18 +171,28 @@ def test_the_service_asks_in_either_process(digits, classifier, line_network, de
 def own_file(folder: Path, **metadata: str) -> Path:
     """Write the committed file with other metadata."""
     model, file = onnx.load(MODEL), folder / "own.onnx"
-    kept = {entry.key: entry.value for entry in model.metadata_props if entry.key not in (WEIGHTS, FITTED_WITH)}
+    kept = {
+        entry.key: entry.value
+        for entry in model.metadata_props
+        if entry.key not in (WEIGHTS, FITTED_WITH)
+    }
     onnx.helper.set_model_props(model, {**kept, **metadata})
     onnx.save_model(model, file)
     return file
 
 
-@pytest.mark.parametrize("value", [None, "", "1 2 3 4 5", "1 2 3 4 5 6 7", "1 2 3 4 5 x"])
+@pytest.mark.parametrize(
+    "value", [None, "", "1 2 3 4 5", "1 2 3 4 5 6 7", "1 2 3 4 5 x"]
+)
 def test_weights_that_are_not_six_numbers_are_reported(tmp_path, line_network, value):
     metadata = {} if value is None else {WEIGHTS: value}
-    own = Classifier(own_file(tmp_path, **metadata, **{FITTED_WITH: line_network.sha256}))
+    own = Classifier(
+        own_file(tmp_path, **metadata, **{FITTED_WITH: line_network.sha256})
+    )
     with pytest.raises(
-        ModelError, match=r"second_opinion in its metadata is not 6 numbers\. python -m training.opinion"
+        ModelError,
+        match=r"second_opinion in its metadata is not 6 numbers\. python -m "
+        r"training.opinion",
     ):
         SecondOpinion.of(own, line_network)
 
@@ -133,18 +200,25 @@ def test_weights_that_are_not_six_numbers_are_reported(tmp_path, line_network, v
 FOR_OTHERS = {
     "no weights": {},
     "weights that name no file": {WEIGHTS: "0.5 1 1 0 0.99 0.95"},
-    "weights that name another file": {WEIGHTS: "0.5 1 1 0 0.99 0.95", FITTED_WITH: 64 * "0"},
+    "weights that name another file": {
+        WEIGHTS: "0.5 1 1 0 0.99 0.95",
+        FITTED_WITH: 64 * "0",
+    },
 }
 
 
 @pytest.mark.parametrize("name", FOR_OTHERS)
-def test_without_weights_for_this_line_network_digits_are_read_without_it(tmp_path, digits, name):
+def test_without_weights_for_this_line_network_digits_are_read_without_it(
+    tmp_path, digits, name
+):
     networks = Networks.load(own_file(tmp_path, **FOR_OTHERS[name]), LINES_MODEL)
     assert networks.opinion is None
     assert networks.digit_model == networks.digits.version
     assert networks.about["digits"]["second_opinion_used"] == "no"
     picture = behind_a_grid(digits[0])
-    np.testing.assert_equal(networks.read_digit(picture)[:4], read_digit(picture, networks.digits)[:4])
+    np.testing.assert_equal(
+        networks.read_digit(picture)[:4], read_digit(picture, networks.digits)[:4]
+    )
 
 
 def test_the_committed_files_read_digits_together(classifier, line_network):
@@ -157,10 +231,20 @@ def test_the_committed_files_read_digits_together(classifier, line_network):
 def test_the_service_answers_without_them_and_says_so_once(tmp_path, digits):
     file = own_file(tmp_path, **FOR_OTHERS["weights that name another file"])
     with serving(DIGITS_MODEL=str(file), WEB_CONCURRENCY="2") as (process, url):
-        answer = httpx2.post(f"{url}/predict", content=small(digits[0]), timeout=60).json()
-        assert answer["model"] == httpx2.get(f"{url}/health").json()["models"]["digits"]["version"]
-    (said,) = [line["event"] for line in map(json.loads, process.log.splitlines()) if "opinion" in line["event"]]
+        answer = httpx2.post(
+            f"{url}/predict", content=small(digits[0]), timeout=60
+        ).json()
+        assert (
+            answer["model"]
+            == httpx2.get(f"{url}/health").json()["models"]["digits"]["version"]
+        )
+    (said,) = [
+        line["event"]
+        for line in map(json.loads, process.log.splitlines())
+        if "opinion" in line["event"]
+    ]
     assert said == (
-        f"Digits are read without a second opinion, since {file} has no weights for it that were fitted with "
+        f"Digits are read without a second opinion, since {file} has no weights for "
+        "it that were fitted with "
         f"{LINES_MODEL}: python -m training.opinion fits them."
     )

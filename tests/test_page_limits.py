@@ -1,4 +1,6 @@
-"""How much of a page is read: dense pages, and pictures made to look like them, get an answer or a problem in time."""
+"""How much of a page is read: dense pages, and pictures made to look like them, get an
+answer or a problem in time.
+"""
 
 from collections.abc import Callable
 from functools import partialmethod
@@ -7,14 +9,17 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from app.inference.decoder import SHARED, NeedsExclusiveDecoder, allow_page, limited
-from app.inference.hypotheses import MAX_WIDTH
-from app.inference.lines import LineNetwork
-from app.inference.text import read_text
-from app.preprocess.errors import TooMuchWriting
+from app.picture.errors import TooMuchWriting
+from app.serving.decoder import SHARED, NeedsExclusiveDecoder, allow_page, limited
+from app.text.hypotheses import MAX_WIDTH
+from app.text.line_network import LineNetwork
+from app.text.text import read_text
 from support import assert_problem, encode, line_network, page_network, written
 
-TOO_MUCH = "There is too much writing or noise in the picture: crop it to fewer lines, or send it sharper."
+TOO_MUCH = (
+    "There is too much writing or noise in the picture: crop it to fewer lines, or "
+    "send it sharper."
+)
 
 
 def newspaper(_: np.ndarray) -> Image.Image:
@@ -42,7 +47,9 @@ def halftone(_: np.ndarray) -> Image.Image:
 
 
 def chequerboard(_: np.ndarray) -> Image.Image:
-    return Image.fromarray((255 * (np.indices((1500, 1500)) // 8 % 2).sum(axis=0) % 510).astype(np.uint8))
+    return Image.fromarray(
+        (255 * (np.indices((1500, 1500)) // 8 % 2).sum(axis=0) % 510).astype(np.uint8)
+    )
 
 
 def ones(digits: np.ndarray) -> Image.Image:
@@ -50,11 +57,15 @@ def ones(digits: np.ndarray) -> Image.Image:
 
 
 def noise(_: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (1500, 1500), np.uint8))
+    return Image.fromarray(
+        np.random.default_rng(0).integers(0, 256, (1500, 1500), np.uint8)
+    )
 
 
 def ruled(_: np.ndarray) -> Image.Image:
-    return Image.fromarray(np.tile(np.repeat(np.uint8([255, 60]), [14, 2]), (1500, 94)).T)
+    return Image.fromarray(
+        np.tile(np.repeat(np.uint8([255, 60]), [14, 2]), (1500, 94)).T
+    )
 
 
 READ: dict[str, Callable[[np.ndarray], Image.Image]] = {
@@ -87,9 +98,15 @@ def test_dense_pages_are_read(client, digits, name):
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_looks_like_a_page_gets_an_answer_that_is_not_sure_or_a_problem(client, digits, name):
+def test_what_looks_like_a_page_gets_an_answer_that_is_not_sure_or_a_problem(
+    client, digits, name
+):
     picture = OTHERS[name](digits)
-    file = encode(picture) if picture.width < 12_000 else encode(picture.convert("1"), "TIFF", compression="group4")
+    file = (
+        encode(picture)
+        if picture.width < 12_000
+        else encode(picture.convert("1"), "TIFF", compression="group4")
+    )
     answer = client.post("/read", content=file)
     if answer.status_code == 200:
         assert answer.json()["text"] == "" or answer.json()["confidence"] < 0.9
@@ -100,7 +117,9 @@ def test_what_looks_like_a_page_gets_an_answer_that_is_not_sure_or_a_problem(cli
 
 @pytest.mark.parametrize("query", ["", "?rotate=auto", "?length=4"])
 @pytest.mark.parametrize("name", TOO_DENSE)
-def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(client, digits, name, query):
+def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(
+    client, digits, name, query
+):
     file, asked = encode(TOO_DENSE[name](digits)), list[float]()
     answer = client.post(f"/read{query}", content=file)
     assert_problem(answer, 422, "too-much-writing", "/read")
@@ -113,9 +132,20 @@ def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(cli
 def test_no_more_is_read_of_a_page_than_was_asked_for(digits, monkeypatch):
     asked, read = list[float](), list[int]()
     network = line_network()
-    monkeypatch.setattr(LineNetwork, "__call__", partialmethod(noted, read, LineNetwork.__call__))
-    for name, turns in (("40 rows of 25 digits", (0,)), ("table of 40 by 10", (0, 90, 180, 270))):
-        read_text(encode(READ[name](digits)), network, page_network(), turns=turns, allow=asked.append)
+    monkeypatch.setattr(
+        LineNetwork, "__call__", partialmethod(noted, read, LineNetwork.__call__)
+    )
+    for name, turns in (
+        ("40 rows of 25 digits", (0,)),
+        ("table of 40 by 10", (0, 90, 180, 270)),
+    ):
+        read_text(
+            encode(READ[name](digits)),
+            network,
+            page_network(),
+            turns=turns,
+            allow=asked.append,
+        )
         beside = 4 * len(turns) * 960  # the whole picture, as one line
         assert sum(read) <= sum(asked) + beside
         assert max(asked) <= MAX_WIDTH
@@ -123,7 +153,9 @@ def test_no_more_is_read_of_a_page_than_was_asked_for(digits, monkeypatch):
         asked.clear()
 
 
-def noted(network: LineNetwork, read: list[int], call: Callable, pixels: np.ndarray) -> np.ndarray:
+def noted(
+    network: LineNetwork, read: list[int], call: Callable, pixels: np.ndarray
+) -> np.ndarray:
     """Compute what is written in a strip, and note its width with padding."""
     columns = call(network, pixels)
     read.append(len(columns) * network.form.stride)
@@ -133,7 +165,12 @@ def noted(network: LineNetwork, read: list[int], call: Callable, pixels: np.ndar
 def test_a_page_of_much_writing_is_read_alone(digits):
     asked = list[float]()
     for rows in (4, 40):
-        read_text(encode(written(digits, rows, 25)), line_network(), page_network(), allow=asked.append)
+        read_text(
+            encode(written(digits, rows, 25)),
+            line_network(),
+            page_network(),
+            allow=asked.append,
+        )
     limits = SHARED._replace(memory_bytes=10**10, processor_seconds=100)
     with limited(limits):  # which stops the timer that ends a process
         allow_page(limits, asked[0])

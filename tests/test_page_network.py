@@ -1,4 +1,6 @@
-"""The network for pages: a map for a picture of any size, and the error message for each kind of broken file."""
+"""The network for pages: a map for a picture of any size, and the error message for
+each kind of broken file.
+"""
 
 from pathlib import Path
 
@@ -7,19 +9,27 @@ import onnx
 import pytest
 from PIL import Image
 
-from app.inference.classifier import ModelError
-from app.inference.pages import PageNetwork
+from app.network import ModelError
+from app.text.pages import PageNetwork
 from support import LINES_MODEL, MODEL, PAGES_MODEL, page_network
 
 # In ONNX's textual syntax: writing is where it is bright.
 GRAPH = """(float[N, H, W] pictures) => (float[N, H, W] writing)
     <float most = {255}> { writing = Div(pictures, most) }"""
-ABOUT = {"stride": "8", "pixels": "4096", "threshold": "0.3", "least_probability": "0.5", "growth": "1.6"}
+ABOUT = {
+    "stride": "8",
+    "pixels": "4096",
+    "threshold": "0.3",
+    "least_probability": "0.5",
+    "growth": "1.6",
+}
 
 
 def written(folder: Path, graph: str = GRAPH, **metadata: str) -> Path:
     """Write a model file."""
-    parsed = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["": 20]> model {graph}')
+    parsed = onnx.parser.parse_model(
+        f'<ir_version: 9, opset_import: ["": 20]> model {graph}'
+    )
     onnx.helper.set_model_props(parsed, metadata)
     path = folder / "pages.onnx"
     onnx.save_model(parsed, path)
@@ -29,7 +39,9 @@ def written(folder: Path, graph: str = GRAPH, **metadata: str) -> Path:
 @pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2000, 1), (31, 33), (3000, 2000)])
 def test_a_picture_of_any_size_gives_a_map(size):
     network = page_network()
-    levels = np.random.default_rng(0).integers(0, 256, (size[1], size[0]), dtype=np.uint8)
+    levels = np.random.default_rng(0).integers(
+        0, 256, (size[1], size[0]), dtype=np.uint8
+    )
     found = network.writing(Image.fromarray(levels))
     assert found.dtype == np.float32
     assert all(side % network.stride == 0 for side in found.shape)
@@ -91,9 +103,13 @@ def test_the_other_networks_are_refused(file):
 
 
 @pytest.mark.parametrize("name", WRONG_METADATA)
-def test_a_file_whose_metadata_say_too_little_is_refused_in_one_sentence(name, tmp_path):
+def test_a_file_whose_metadata_say_too_little_is_refused_in_one_sentence(
+    name, tmp_path
+):
     key, value, message = WRONG_METADATA[name]
-    metadata = {name: text for name, text in (ABOUT | {key: value}).items() if text is not None}
+    metadata = {
+        name: text for name, text in (ABOUT | {key: value}).items() if text is not None
+    }
     path = written(tmp_path, **metadata)
     with pytest.raises(ModelError, match=f"^{path}: {message}"):
         PageNetwork(path)

@@ -6,9 +6,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.preprocess.decode import open_image, page_count
-from app.preprocess.errors import CorruptImage, NoSuchPage
-from support import A4, HOSTILE, MAX_PIXELS, ONE, PNG, document, encode, pdf_of, with_damaged_page
+from app.picture.decode import open_image, page_count
+from app.picture.errors import CorruptImage, NoSuchPage
+from support import (
+    A4,
+    HOSTILE,
+    MAX_PIXELS,
+    ONE,
+    PNG,
+    document,
+    encode,
+    pdf_of,
+    with_damaged_page,
+)
 
 GREYS = [Image.new("L", (40, 30), 50 * page) for page in range(4)]
 
@@ -24,8 +34,13 @@ def opened(data: bytes, page: int | None = None) -> Image.Image:
     [
         (PNG, 1),
         (b"no picture", 1),
-        (encode(GREYS[0], "GIF", save_all=True, append_images=GREYS[1:]), 1),  # an animation
-        *((document(GREYS[:count], kind), count) for kind in ("PDF", "TIFF") for count in (1, 4)),
+        # An animation.
+        (encode(GREYS[0], "GIF", save_all=True, append_images=GREYS[1:]), 1),
+        *(
+            (document(GREYS[:count], kind), count)
+            for kind in ("PDF", "TIFF")
+            for count in (1, 4)
+        ),
         (pdf_of(*[(A4, ONE)] * 100), 100),
     ],
 )
@@ -33,7 +48,9 @@ def test_pages_are_counted(data, count):
     assert page_count(data) == count
 
 
-@pytest.mark.parametrize("name", [name for name in HOSTILE if "pdf" in name and name != "pdf without area"])
+@pytest.mark.parametrize(
+    "name", [name for name in HOSTILE if "pdf" in name and name != "pdf without area"]
+)
 def test_pages_that_cannot_be_counted_are_the_error_of_their_file(name):
     data, error, message = HOSTILE[name]
     with pytest.raises(error, match=message):
@@ -47,7 +64,9 @@ def test_a_tiff_cut_anywhere_keeps_the_pages_before():
         count = page_count(cut)
         read = [page_of(cut, page) for page in range(1, count + 1)]
         assert 2 <= count <= 4
-        assert [value for value in read if value is not None] == [0, 50, 100, 150][: count - read.count(None)]
+        assert [value for value in read if value is not None] == [0, 50, 100, 150][
+            : count - read.count(None)
+        ]
 
 
 def page_of(data: bytes, page: int) -> int | None:
@@ -72,7 +91,9 @@ def test_a_page_that_a_pdf_only_claims_to_have_is_damaged():
     claiming = pdf_of((A4, ONE), (A4, ONE)).replace(b"/Count 2", b"/Count 4")
     assert page_count(claiming) == 4
     assert opened(claiming, 2).size == (1448, 2048)
-    with pytest.raises(CorruptImage, match=r"The page of the PDF is damaged: .*[^.]\.$"):
+    with pytest.raises(
+        CorruptImage, match=r"The page of the PDF is damaged: .*[^.]\.$"
+    ):
         opened(claiming, 3)
     with pytest.raises(NoSuchPage, match="The file has 4 pages: choose one, with "):
         opened(claiming)
@@ -102,5 +123,9 @@ def test_a_page_is_drawn_at_the_same_size_whatever_it_claims(box, size):
 def test_pages_are_drawn_by_several_threads_at_once():
     data = document([Image.new("L", (300, 300), 60 * page) for page in range(4)])
     with ThreadPoolExecutor(8) as pool:
-        drawn = list(pool.map(lambda page: np.asarray(opened(data, page)).mean(), [1, 2, 3, 4] * 8))
+        drawn = list(
+            pool.map(
+                lambda page: np.asarray(opened(data, page)).mean(), [1, 2, 3, 4] * 8
+            )
+        )
     assert drawn == pytest.approx([0, 60, 120, 180] * 8, abs=2)

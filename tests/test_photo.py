@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from app.inference.reading import read_digit
-from app.preprocess.errors import BlankImage
+from app.digit.reading import read_digit
+from app.picture.errors import BlankImage
 from support import apart, classifier, drawing, encode, frame_of, reading_of_drawing
 
 
-def photo(digit: np.ndarray, disturb=lambda sheet: None, light=lambda y, x: 1.0) -> bytes:
+def photo(
+    digit: np.ndarray, disturb=lambda sheet: None, light=lambda y, x: 1.0
+) -> bytes:
     """Photograph a digit on paper: blur, noise, uneven light, JPEG."""
     sheet = drawing(digit)
     disturb(sheet)
@@ -21,7 +23,9 @@ def photo(digit: np.ndarray, disturb=lambda sheet: None, light=lambda y, x: 1.0)
     levels = 60 + 150 * levels / 255
     y, x = np.mgrid[:400, :600] / 400
     levels = levels * light(y, x) + np.random.default_rng(0).normal(0, 3, levels.shape)
-    return encode(Image.fromarray(levels.clip(0, 255).astype(np.uint8)), "JPEG", quality=70)
+    return encode(
+        Image.fromarray(levels.clip(0, 255).astype(np.uint8)), "JPEG", quality=70
+    )
 
 
 def gradient(y, x):
@@ -37,7 +41,11 @@ LIGHTS = {
 
 
 def chalk(digit: np.ndarray) -> bytes:
-    return encode(Image.open(BytesIO(photo(digit, light=gradient))).point(lambda level: 255 - level))
+    return encode(
+        Image.open(BytesIO(photo(digit, light=gradient))).point(
+            lambda level: 255 - level
+        )
+    )
 
 
 def ruled(sheet: Image.Image) -> None:
@@ -70,13 +78,16 @@ def with_a_neighbour_in_two_parts(sheet: Image.Image) -> None:
 def on_a_line_along_the_edge(digit: np.ndarray) -> bytes:
     cell = Image.open(BytesIO(photo(digit, light=gradient))).copy()
     foot = 100 + 10 * Image.fromarray(digit).getbbox()[3]
-    ImageDraw.Draw(cell).line((0, foot, 600, foot), fill=40, width=8)  # over the digit's last 4 rows of 200
+    # Over the digit's last 4 rows of 200.
+    ImageDraw.Draw(cell).line((0, foot, 600, foot), fill=40, width=8)
     return encode(cell.crop((0, 0, 600, foot + 4)))
 
 
 def closer(digit: np.ndarray) -> bytes:
     """Where strokes meet, a blot is ink."""
-    return encode(Image.open(BytesIO(photo(digit, light=gradient))).crop((0, 50, 420, 400)))
+    return encode(
+        Image.open(BytesIO(photo(digit, light=gradient))).crop((0, 50, 420, 400))
+    )
 
 
 DISTURBED = ruled, written_on_a_dark_line, in_a_table, with_a_neighbour_in_two_parts
@@ -89,12 +100,22 @@ SCENES = {
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_photo_is_read_as_the_drawing_of_its_digit(digits, scene):
-    """It has the same digit, a similar legibility and, with at most one exception, a similar frame."""
-    readings = [read_digit(SCENES[scene](digit), classifier()) for digit in digits[::25]]
+    """It has the same digit, a similar legibility and, with at most one exception, a
+    similar frame.
+    """
+    readings = [
+        read_digit(SCENES[scene](digit), classifier()) for digit in digits[::25]
+    ]
     drawn = [reading_of_drawing(digit.tobytes()) for digit in digits[::25]]
     assert [one.digit for one in readings] == [other.digit for other in drawn]
-    assert all(one.legibility >= other.legibility - 0.3 for one, other in zip(readings, drawn, strict=True))
-    distances = [apart(one.frame, other.frame) for one, other in zip(readings, drawn, strict=True)]
+    assert all(
+        one.legibility >= other.legibility - 0.3
+        for one, other in zip(readings, drawn, strict=True)
+    )
+    distances = [
+        apart(one.frame, other.frame)
+        for one, other in zip(readings, drawn, strict=True)
+    ]
     assert np.median(distances) < 0.05
     assert np.partition(distances, -2)[-2] <= 0.08
 
@@ -102,7 +123,12 @@ def test_a_photo_is_read_as_the_drawing_of_its_digit(digits, scene):
 @pytest.mark.parametrize("light", ["gradient", "bright spot"])
 def test_an_empty_sheet_in_smooth_light_is_blank_or_has_a_low_legibility(light):
     with suppress(BlankImage):
-        assert read_digit(photo(np.zeros((28, 28), np.uint8), light=LIGHTS[light]), classifier()).legibility < 0.1
+        assert (
+            read_digit(
+                photo(np.zeros((28, 28), np.uint8), light=LIGHTS[light]), classifier()
+            ).legibility
+            < 0.1
+        )
 
 
 @pytest.mark.parametrize("width", [1, 2, 3])

@@ -13,7 +13,15 @@ from support import A4, ENCRYPTED, ONE, pdf_of
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("b.png", "a.JPG", "labels.csv", ".hidden.png", "7/c.heic", "3/d.tif", ".thumbnails/e.png"):
+    for name in (
+        "b.png",
+        "a.JPG",
+        "labels.csv",
+        ".hidden.png",
+        "7/c.heic",
+        "3/d.tif",
+        ".thumbnails/e.png",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"bytes")
     if hasattr(os, "mkfifo"):
@@ -21,7 +29,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_a_folder_means_the_pictures_in_it_and_its_subfolders_and_files_keep_their_names(folder):
+def test_a_folder_means_the_pictures_in_it_and_its_subfolders_and_files_keep_their_names(
+    folder,
+):
     named = [str(folder / "labels.csv"), "none.png", "-", str(folder / ".hidden.png")]
     found = [str(folder / name) for name in ("a.JPG", "b.png", "3/d.tif", "7/c.heic")]
     assert expand([*named, str(folder)]) == [*named, *found]
@@ -41,11 +51,15 @@ def test_a_file_that_may_not_be_examined_stays(folder, monkeypatch):
 
 def test_a_folder_without_pictures_has_its_own_error(tmp_path):
     assert expand([str(tmp_path)]) == [str(tmp_path)]
-    with pytest.raises(Unanswered, match=r"The folder has no pictures: no file name ends in \.png, "):
+    with pytest.raises(
+        Unanswered, match=r"The folder has no pictures: no file name ends in \.png, "
+    ):
         read(str(tmp_path))
 
 
-def test_pages_are_pictures_and_pdfs_in_folders_count_only_where_all_pages_are_read(tmp_path):
+def test_pages_are_pictures_and_pdfs_in_folders_count_only_where_all_pages_are_read(
+    tmp_path,
+):
     files = {
         "a.pdf": pdf_of((A4, ONE), (A4, ONE)),
         "b.pdf": pdf_of((A4, ONE)),
@@ -57,7 +71,15 @@ def test_pages_are_pictures_and_pdfs_in_folders_count_only_where_all_pages_are_r
         (tmp_path / name).write_bytes(data)
     (tmp_path / "f.png").touch()
     given = [str(tmp_path), str(tmp_path / "a.pdf"), "none.pdf"]
-    every = [("a.pdf", 1), ("a.pdf", 2), ("b.pdf", None), ("c.pdf", None), ("d.png", 1), ("d.png", 2), ("e.tif", None)]
+    every = [
+        ("a.pdf", 1),
+        ("a.pdf", 2),
+        ("b.pdf", None),
+        ("c.pdf", None),
+        ("d.png", 1),
+        ("d.png", 2),
+        ("e.tif", None),
+    ]
     named = [("a.pdf", 1), ("a.pdf", 2), ("none.pdf", None)]
     assert places(all_pages(given, None)) == [*every, ("f.png", None), *named]
     chosen = [(name, 3) for name in (*files, "f.png", "a.pdf", "none.pdf")]
@@ -76,14 +98,23 @@ def test_a_pipe_is_read_once(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         pool.submit((tmp_path / "pipe").write_bytes, data)
         found = all_pages([str(tmp_path / "pipe")], None)
-    assert [(picture.page, picture.read()) for picture in found] == [(1, data), (2, data)]
+    assert [(picture.page, picture.read()) for picture in found] == [
+        (1, data),
+        (2, data),
+    ]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, r"^No such file or directory\.$"), (b"", "The file is empty"), (b"123456", "larger than 5 bytes")],
+    [
+        (None, r"^No such file or directory\.$"),
+        (b"", "The file is empty"),
+        (b"123456", "larger than 5 bytes"),
+    ],
 )
-def test_a_missing_empty_or_oversized_file_is_an_error(tmp_path, monkeypatch, content, message):
+def test_a_missing_empty_or_oversized_file_is_an_error(
+    tmp_path, monkeypatch, content, message
+):
     monkeypatch.setattr(pictures, "MAX_BYTES", 5)
     path = tmp_path / "7.png"
     if content is not None:

@@ -21,19 +21,27 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("wanted", [recogniser.PRETRAINED, pages.PRETRAINED], ids=lambda wanted: wanted.target)
+@pytest.mark.parametrize(
+    "wanted",
+    [recogniser.PRETRAINED, pages.PRETRAINED],
+    ids=lambda wanted: wanted.target,
+)
 def test_another_file_is_refused_with_what_was_expected(wanted, name, tmp_path):
     path, (content, cause) = tmp_path / "pretrained.onnx", REFUSED[name]
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(TrainingError) as raised:
         wanted.read(path)
-    expected = f"expected {wanted.name} of rapidocr 3.10.0. To fetch it: make {wanted.target}"
+    expected = (
+        f"expected {wanted.name} of rapidocr 3.10.0. To fetch it: make {wanted.target}"
+    )
     assert str(raised.value) == f"{path}: {cause}; {expected}"
 
 
 def test_the_file_itself_is_read(tmp_path):
     path, original = tmp_path / "pretrained.onnx", pretrained()
     onnx.save_model(original, path)
-    stand_in = recogniser.PRETRAINED._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    stand_in = recogniser.PRETRAINED._replace(
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest()
+    )
     assert stand_in.read(path) == original

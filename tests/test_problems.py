@@ -1,4 +1,6 @@
-"""What is refused, and why: each reason is a problem of its own, on every route, as the OpenAPI document says."""
+"""What is refused, and why: each reason is a problem of its own, on every route, as the
+OpenAPI document says.
+"""
 
 import gzip
 import re
@@ -10,18 +12,27 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from structlog.testing import capture_logs
 
-from app.inference.reader import Reader
+from app.answers import problems
+from app.answers.errors import WebError
 from app.main import create_app
-from app.preprocess.errors import PreprocessError
+from app.picture.errors import PreprocessError
+from app.serving.reader import Reader
 from app.settings import Settings
-from app.web import bodies, problems
+from app.web import bodies
 from app.web.admission import Queue
-from app.web.errors import WebError
 from support import HOSTILE, assert_problem, drawing, encode, flat, letter, number
 
 MODEL = "/v2/models/digits"
 INFER = f"{MODEL}/infer", f"{MODEL}/versions/{{version}}/infer"
-ROUTES = "/predict", "/predict/batch", "/explain", "/read", "/read/batch", "/corrections", *INFER
+ROUTES = (
+    "/predict",
+    "/predict/batch",
+    "/explain",
+    "/read",
+    "/read/batch",
+    "/corrections",
+    *INFER,
+)
 KEY = {"x-api-key": "first"}
 
 
@@ -32,7 +43,9 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def strict(folder):
-    """A client of a service that has keys, stores corrections, refuses what is illegible, and has little memory."""
+    """A client of a service that has keys, stores corrections, refuses what is
+    illegible, and has little memory.
+    """
     settings = Settings(
         api_keys=["first", "second"],
         corrections_dir=folder,
@@ -46,17 +59,32 @@ def strict(folder):
 
 
 def refused(client: TestClient, path: str, status: int, name: str, **request):
-    """Send a request; check that the answer is a problem, as the OpenAPI document says for this route."""
+    """Send a request; check that the answer is a problem, as the OpenAPI document says
+    for this route.
+    """
     answer = client.post(path, **request)
     path = path.partition("?")[0]
     assert_problem(answer, status, name, path)
-    route = client.app.openapi()["paths"][re.sub("versions/[^/]+", "versions/{version}", path)]["post"]
-    assert name in route["responses"][str(status)]["content"]["application/problem+json"]["examples"]
+    route = client.app.openapi()["paths"][
+        re.sub("versions/[^/]+", "versions/{version}", path)
+    ]["post"]
+    assert (
+        name
+        in route["responses"][str(status)]["content"]["application/problem+json"][
+            "examples"
+        ]
+    )
     return answer
 
 
-FORM, JSON = {"content-type": "multipart/form-data; boundary=X"}, {"content-type": "application/json"}
-PART = b'--X\r\nContent-Disposition: form-data; name="file"; filename="7.png"\r\n\r\n%b\r\n'
+FORM, JSON = (
+    {"content-type": "multipart/form-data; boundary=X"},
+    {"content-type": "application/json"},
+)
+PART = (
+    b'--X\r\nContent-Disposition: form-data; name="file"; '
+    b'filename="7.png"\r\n\r\n%b\r\n'
+)
 UNREADABLE = {
     "no body": ({}, b"", 422, "no-file"),
     "no file in the form": (FORM, b"--X--\r\n", 422, "no-file"),
@@ -65,7 +93,12 @@ UNREADABLE = {
     "half of a form": (FORM, PART % b"x", 400, "malformed-multipart"),
     "half of JSON": (JSON, b"{", 400, "malformed-json"),
     "a URL": (JSON, b'{"image": "https://digits.example/7.png"}', 422, "not-base64"),
-    "an unknown encoding": ({"content-encoding": "br"}, b"x", 415, "unsupported-encoding"),
+    "an unknown encoding": (
+        {"content-encoding": "br"},
+        b"x",
+        415,
+        "unsupported-encoding",
+    ),
     "text": ({}, HOSTILE["text"][0], 415, "not-an-image"),
     "a cut PNG": ({}, HOSTILE["cut png"][0], 422, "corrupt-image"),
     "60 megapixels": ({}, HOSTILE["many pixels"][0], 422, "too-many-pixels"),
@@ -76,30 +109,64 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(strict, folder, seven, name):
+def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(
+    strict, folder, seven, name
+):
     headers, body, status, problem = UNREADABLE[name]
     for path in ("/predict", "/explain", "/read", "/corrections?label=7"):
-        if problem != "blank-image" or path != "/read":  # a blank picture has an empty text
-            answer = refused(strict, path, status, problem, content=body, headers=headers | KEY)
+        # A blank picture has an empty text.
+        if problem != "blank-image" or path != "/read":
+            answer = refused(
+                strict, path, status, problem, content=body, headers=headers | KEY
+            )
             assert answer.elapsed.total_seconds() < 1
     assert not list(folder.iterdir())
-    assert strict.post("/predict", content=encode(seven), headers=KEY).json()["digit"] == 7
+    assert (
+        strict.post("/predict", content=encode(seven), headers=KEY).json()["digit"] == 7
+    )
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(strict, classifier, route, monkeypatch):
+def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
+    strict, classifier, route, monkeypatch
+):
     monkeypatch.setattr(bodies, "REFUSAL_SECONDS", (0, 0))
     path, large = route.format(version=classifier.version), PART % bytes(500_000)
-    assert refused(strict, path, 401, "unauthorized", content=b"x").headers["www-authenticate"] == "Bearer"
-    for body, headers in ((large, {}), (gzip.compress(large), {"content-encoding": "gzip"}), (iter([large]), {})):
-        answer = refused(strict, path, 413, "upload-too-large", content=body, headers=headers | FORM | KEY)
+    assert (
+        refused(strict, path, 401, "unauthorized", content=b"x").headers[
+            "www-authenticate"
+        ]
+        == "Bearer"
+    )
+    for body, headers in (
+        (large, {}),
+        (gzip.compress(large), {"content-encoding": "gzip"}),
+        (iter([large]), {}),
+    ):
+        answer = refused(
+            strict,
+            path,
+            413,
+            "upload-too-large",
+            content=body,
+            headers=headers | FORM | KEY,
+        )
         assert "larger than 500,000 bytes" in answer.json()["detail"]
     monkeypatch.setattr(Queue, "wait", 5.5)
-    assert refused(strict, path, 503, "overloaded", content=b"x", headers=KEY).headers["retry-after"] == "6"
+    assert (
+        refused(strict, path, 503, "overloaded", content=b"x", headers=KEY).headers[
+            "retry-after"
+        ]
+        == "6"
+    )
     assert strict.app_state["service"].admission.held_bytes == 0
 
 
-KEYS = [{"authorization": "Bearer second"}, {"authorization": "bearer first"}, {"x-api-key": "first"}]
+KEYS = [
+    {"authorization": "Bearer second"},
+    {"authorization": "bearer first"},
+    {"x-api-key": "first"},
+]
 WRONG_KEYS = [
     *({"authorization": given} for given in ("Bearer third", "Basic first", "first")),
     *({"x-api-key": given} for given in ("firs", "first,second", "ü".encode())),
@@ -108,59 +175,122 @@ WRONG_KEYS = [
 ]
 
 
-def test_only_a_key_gives_access_but_everyone_may_see_whether_the_service_is_ready(strict, seven):
+def test_only_a_key_gives_access_but_everyone_may_see_whether_the_service_is_ready(
+    strict, seven
+):
     for headers in KEYS:
         assert strict.get("/metrics", headers=headers).status_code == 200
-        assert strict.post("/predict", content=encode(seven), headers=headers).json()["digit"] == 7
+        assert (
+            strict.post("/predict", content=encode(seven), headers=headers).json()[
+                "digit"
+            ]
+            == 7
+        )
     for headers in WRONG_KEYS:
-        assert_problem(strict.get("/metrics", headers=headers), 401, "unauthorized", "/metrics")
-        assert_problem(strict.post("/predict", content=encode(seven), headers=headers), 401, "unauthorized", "/predict")
-    for path in ("/health", "/health/live", "/v2", "/v2/health/live", "/v2/health/ready", MODEL, f"{MODEL}/ready"):
+        assert_problem(
+            strict.get("/metrics", headers=headers), 401, "unauthorized", "/metrics"
+        )
+        assert_problem(
+            strict.post("/predict", content=encode(seven), headers=headers),
+            401,
+            "unauthorized",
+            "/predict",
+        )
+    for path in (
+        "/health",
+        "/health/live",
+        "/v2",
+        "/v2/health/live",
+        "/v2/health/ready",
+        MODEL,
+        f"{MODEL}/ready",
+    ):
         assert strict.get(path).status_code == 200
 
 
 def test_allowed_origins_get_cors_headers(client, strict):
-    ours, other = {"origin": "https://ours.example"}, {"origin": "https://other.example"}
-    allowed = strict.post("/predict", content=b"x", headers=ours)  # also if the request is refused
+    ours, other = (
+        {"origin": "https://ours.example"},
+        {"origin": "https://other.example"},
+    )
+    # Also if the request is refused.
+    allowed = strict.post("/predict", content=b"x", headers=ours)
     assert allowed.headers["access-control-allow-origin"] == "https://ours.example"
-    assert "inference-header-content-length" in allowed.headers["access-control-expose-headers"].lower()
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+    assert (
+        "inference-header-content-length"
+        in allowed.headers["access-control-expose-headers"].lower()
+    )
+    asked = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-api-key",
+    }
     assert strict.options("/predict", headers=ours | asked).status_code == 200
-    for denied in (strict.get("/health", headers=other), client.get("/health", headers=ours)):
+    for denied in (
+        strict.get("/health", headers=other),
+        client.get("/health", headers=ours),
+    ):
         assert "access-control-allow-origin" not in denied.headers
 
 
-def test_a_picture_below_the_minimum_legibility_is_refused_as_a_digit(strict, seven, digits):
+def test_a_picture_below_the_minimum_legibility_is_refused_as_a_digit(
+    strict, seven, digits
+):
     said = {
         encode(letter("A")): "The picture does not look like one whole digit: ",
         encode(number(digits[[350, 120]])): "There are several digits in the picture: ",
     }
     for picture, detail in said.items():
         for path in ("/predict", "/explain"):
-            answer = refused(strict, path, 422, "not-a-digit", content=picture, headers=KEY)
+            answer = refused(
+                strict, path, 422, "not-a-digit", content=picture, headers=KEY
+            )
             assert answer.json()["detail"].startswith(detail)
         files = [("files", each) for each in (encode(drawing(seven)), picture)]
-        good, bad = strict.post("/predict/batch", files=files, headers=KEY).json()["results"]
+        good, bad = strict.post("/predict/batch", files=files, headers=KEY).json()[
+            "results"
+        ]
         assert (good["digit"], bad["error"]["type"]) == (7, "/problems/not-a-digit")
         assert strict.post("/read", content=picture, headers=KEY).status_code == 200
 
 
-def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(client, digits):
+def test_an_answer_that_is_not_sure_enough_is_a_problem_with_the_answer_in_it(
+    client, digits
+):
     sure, unsure = encode(digits[350]), encode(letter("A"))
-    for path, picture in (("/predict?min_confidence=0.9", unsure), ("/read?min_confidence=1", sure)):
+    for path, picture in (
+        ("/predict?min_confidence=0.9", unsure),
+        ("/read?min_confidence=1", sure),
+    ):
         answer = refused(client, path, 422, "not-sure", content=picture)
-        assert answer.json()["reading"] == client.post(path.partition("?")[0], content=picture).json()
+        assert (
+            answer.json()["reading"]
+            == client.post(path.partition("?")[0], content=picture).json()
+        )
     files = [("files", each) for each in (unsure, sure)]
-    first, second = client.post("/predict/batch?min_confidence=0.9", files=files).json()["results"]
-    assert (first["error"]["reading"], second["digit"]) == (client.post("/predict", content=unsure).json(), 7)
+    first, second = client.post(
+        "/predict/batch?min_confidence=0.9", files=files
+    ).json()["results"]
+    assert (first["error"]["reading"], second["digit"]) == (
+        client.post("/predict", content=unsure).json(),
+        7,
+    )
 
 
 def test_a_confidence_just_below_the_least_is_not_rounded_up_to_it(client, digits):
-    answers = [client.post("/predict?min_confidence=1", content=encode(digit)).json() for digit in digits[::5]]
-    close = [answer for answer in answers if 0.9995 <= answer.get("reading", answer)["confidence"] < 1]
+    answers = [
+        client.post("/predict?min_confidence=1", content=encode(digit)).json()
+        for digit in digits[::5]
+    ]
+    close = [
+        answer
+        for answer in answers
+        if 0.9995 <= answer.get("reading", answer)["confidence"] < 1
+    ]
     assert len(close) > 10
     for answer in close:
-        assert answer["detail"].startswith(f"The confidence is {answer['reading']['confidence']}: ")
+        assert answer["detail"].startswith(
+            f"The confidence is {answer['reading']['confidence']}: "
+        )
 
 
 WRONG_PARAMETERS = {
@@ -170,7 +300,8 @@ WRONG_PARAMETERS = {
     "/predict/batch?frames=true": "frames is no parameter of this route: /docs lists them",
     "/explain?frame=true": "frame is no parameter of this route: /docs lists them",
     "/read/batch?lengths=4": "lengths is no parameter of this route: /docs lists them",
-    "/read/batch?characters=%20": "characters must not have a space: gaps are read in any case. In a URL, + means a "
+    "/read/batch?characters=%20": "characters must not have a space: gaps are read in any case. In a URL, + "
+    "means a "
     "space: write %2B for it",
     "/read?lengths=4": "lengths is no parameter of this route: /docs lists them",
     "/read?length=0": "length must be at least 1, and not '0'",
@@ -192,15 +323,26 @@ def test_an_invalid_or_misspelt_parameter_is_a_problem(client, seven, path):
 
 
 def test_the_message_about_many_long_parameters_is_short(client):
-    query = "&".join(f"{'a' * 160}{index}=1" for index in range(5)) + f"&frame={'b' * 160}"
-    assert len(refused(client, f"/predict?{query}", 422, "invalid-parameter", content=b"x").json()["detail"]) < 500
+    query = (
+        "&".join(f"{'a' * 160}{index}=1" for index in range(5)) + f"&frame={'b' * 160}"
+    )
+    assert (
+        len(
+            refused(
+                client, f"/predict?{query}", 422, "invalid-parameter", content=b"x"
+            ).json()["detail"]
+        )
+        < 500
+    )
 
 
 def test_an_unknown_path_or_method_is_a_problem(client):
     unknown, other = client.get("/none"), client.get("/predict")
     assert_problem(unknown, 404, "not-found", "/none")
     assert_problem(other, 405, "method-not-allowed", "/predict")
-    assert unknown.json()["detail"] == "There is no GET /none: /docs lists what there is."
+    assert (
+        unknown.json()["detail"] == "There is no GET /none: /docs lists what there is."
+    )
     assert other.json()["detail"] == "There is no GET /predict: send POST."
 
 
@@ -208,44 +350,73 @@ def test_a_stopping_service_is_live_but_not_ready(client, seven, monkeypatch):
     monkeypatch.setattr(client.app_state["service"].draining, "has_begun", True)
     for path in ("/health", "/v2/health/ready", f"{MODEL}/ready"):
         assert_problem(client.get(path), 503, "shutting-down", path)
-    assert client.get("/health/live").status_code == client.get("/v2/health/live").status_code == 200
-    assert client.post("/predict", content=encode(seven)).json()["digit"] == 7  # new requests are still answered
+    assert (
+        client.get("/health/live").status_code
+        == client.get("/v2/health/live").status_code
+        == 200
+    )
+    # New requests are still answered.
+    assert client.post("/predict", content=encode(seven)).json()["digit"] == 7
 
 
-def test_an_unexpected_error_leaks_nothing_affects_one_picture_and_is_logged(client, seven, monkeypatch):
+def test_an_unexpected_error_leaks_nothing_affects_one_picture_and_is_logged(
+    client, seven, monkeypatch
+):
     async def broken(*_):
         raise RuntimeError("the secret")
 
     monkeypatch.setattr(Reader, "read_large", broken)
     with capture_logs() as lines:
         alone = client.post("/predict", content=encode(drawing(seven)))
-        batch = client.post("/predict/batch", files=[("files", encode(each)) for each in (seven, drawing(seven))])
+        batch = client.post(
+            "/predict/batch",
+            files=[("files", encode(each)) for each in (seven, drawing(seven))],
+        )
     assert_problem(alone, 500, "internal-error", "/predict")
     assert alone.headers["x-request-id"] in alone.json()["detail"]
     good, bad = batch.json()["results"]
     assert (good["digit"], bad["error"]["type"]) == (7, "/problems/internal-error")
     assert "secret" not in alone.text + batch.text
-    errors = [line["request_id"] for line in lines if line["log_level"] == "error" and line["exc_info"]]
+    errors = [
+        line["request_id"]
+        for line in lines
+        if line["log_level"] == "error" and line["exc_info"]
+    ]
     assert errors == [answer.headers["x-request-id"] for answer in (alone, batch)]
 
 
 def every_subclass(*classes: type) -> set[type]:
-    return set(classes).union(*(every_subclass(*each.__subclasses__()) for each in classes))
+    return set(classes).union(
+        *(every_subclass(*each.__subclasses__()) for each in classes)
+    )
 
 
 def test_every_error_class_is_a_problem_and_in_the_tree_of_its_module():
-    leaves = {each for each in every_subclass(PreprocessError, WebError) if not each.__subclasses__()}
+    leaves = {
+        each
+        for each in every_subclass(PreprocessError, WebError)
+        if not each.__subclasses__()
+    }
     assert leaves < set(problems.TYPES)
-    trees = "".join(sys.modules[each.__module__].__doc__ for each in (PreprocessError, WebError))
-    assert sorted(re.findall(r"── (\w+)", trees)) == sorted(each.__name__ for each in leaves)
+    trees = "".join(
+        sys.modules[each.__module__].__doc__ for each in (PreprocessError, WebError)
+    )
+    assert sorted(re.findall(r"── (\w+)", trees)) == sorted(
+        each.__name__ for each in leaves
+    )
 
 
 def test_every_problem_and_every_route_with_pictures_is_in_the_openapi_document(client):
     paths = client.app.openapi()["paths"]
     assert {path for path, methods in paths.items() if "post" in methods} == {*ROUTES}
     responses = [
-        each for methods in paths.values() for route in methods.values() for each in route["responses"].values()
+        each
+        for methods in paths.values()
+        for route in methods.values()
+        for each in route["responses"].values()
     ]
-    contents = [each["content"].get("application/problem+json", {}) for each in responses]
+    contents = [
+        each["content"].get("application/problem+json", {}) for each in responses
+    ]
     named = {name for content in contents for name in content.get("examples", {})}
     assert named == {each.name for each in problems.TYPES.values()}

@@ -11,15 +11,27 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from app.inference.reading import SIDE, Reading, read_digit
-from app.inference.text import read_text
-from app.preprocess.errors import PreprocessError
-from support import classifier, cropped, drawing, encode, line_network, load_sheet, picture_from_bytes, reading_of
+from app.digit.reading import SIDE, Reading, read_digit
+from app.picture.errors import PreprocessError
+from app.text.text import read_text
+from support import (
+    classifier,
+    cropped,
+    drawing,
+    encode,
+    line_network,
+    load_sheet,
+    picture_from_bytes,
+    reading_of,
+)
 
 DIGITS = load_sheet()[0]
 MODES = ["L", "RGB", "RGBA"]
-patient = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow warns of damaged files
+patient = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+# Pillow warns of damaged files.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 
 def assert_is_frame(frame: np.ndarray) -> None:
@@ -36,7 +48,10 @@ def assert_has_frame_or_is_refused(data: bytes) -> None:
     with suppress(PreprocessError):
         reading = read_digit(data, classifier())
         assert_is_frame(reading.frame)
-        picture, (top, bottom, left, right) = picture_from_bytes(data, SIDE), reading.box
+        picture, (top, bottom, left, right) = (
+            picture_from_bytes(data, SIDE),
+            reading.box,
+        )
         assert 0 <= top < bottom <= picture.height
         assert 0 <= left < right <= picture.width
     assert time.process_time() - started < 2
@@ -52,11 +67,21 @@ def test_any_bytes_are_read_or_refused(data):
 
 @pytest.mark.slow
 @patient
-@given(st.integers(0, 2**32 - 1), st.integers(1, 90), st.integers(1, 90), st.floats(0, 1), st.sampled_from(MODES))
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.floats(0, 1),
+    st.sampled_from(MODES),
+)
 def test_any_picture_has_a_frame_or_is_refused(seed, height, width, busy, mode):
     rng = np.random.default_rng(seed)
-    levels = np.where(rng.random((height, width)) < busy, rng.integers(0, 256, (height, width)), 255)
-    picture = Image.fromarray(levels.astype(np.uint8)).resize((width * 4, height * 4), Image.Resampling.BICUBIC)
+    levels = np.where(
+        rng.random((height, width)) < busy, rng.integers(0, 256, (height, width)), 255
+    )
+    picture = Image.fromarray(levels.astype(np.uint8)).resize(
+        (width * 4, height * 4), Image.Resampling.BICUBIC
+    )
     assert_has_frame_or_is_refused(encode(picture.convert(mode)))
 
 
@@ -73,18 +98,30 @@ def drawing_cropped(digit: np.ndarray) -> Image.Image:
 
 
 def scaled(image: Image.Image, factor: float) -> Image.Image:
-    return image.resize((round(factor * image.width), round(factor * image.height)), Image.Resampling.BICUBIC)
+    return image.resize(
+        (round(factor * image.width), round(factor * image.height)),
+        Image.Resampling.BICUBIC,
+    )
 
 
 CHANGES: dict[str, tuple[Change, Change]] = {
     "a margin": (as_is, lambda digit: Image.fromarray(np.pad(digit, 10))),
     "inverted": (as_is, lambda digit: Image.fromarray(255 - digit)),
-    "cropped and inverted": (as_is, lambda digit: Image.fromarray(255 - cropped(digit))),
+    "cropped and inverted": (
+        as_is,
+        lambda digit: Image.fromarray(255 - cropped(digit)),
+    ),
     "twice as large": (as_is, lambda digit: scaled(as_is(digit), 2)),
     "drawn": (as_is, drawing),
-    "drawn, a margin": (drawing, lambda digit: ImageOps.expand(drawing(digit), 100, fill=255)),
+    "drawn, a margin": (
+        drawing,
+        lambda digit: ImageOps.expand(drawing(digit), 100, fill=255),
+    ),
     "drawn, cropped": (drawing, drawing_cropped),
-    "drawn, fainter": (drawing, lambda digit: drawing(digit).point(lambda level: 90 + level // 2)),
+    "drawn, fainter": (
+        drawing,
+        lambda digit: drawing(digit).point(lambda level: 90 + level // 2),
+    ),
     "drawn, 0.7 as large": (drawing, lambda digit: scaled(drawing(digit), 0.7)),
     "drawn, 0.2 as large": (drawing, lambda digit: scaled(drawing(digit), 0.2)),
 }

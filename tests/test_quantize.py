@@ -21,7 +21,9 @@ def test_negative_inputs_are_in_range_and_0_is_exact():
     layer = quantized_layer(Layer(WEIGHT, BIAS), inputs)
     assert layer.input_zero in (127, 128)
     torch.testing.assert_close(sums(layer, torch.zeros(1, 2)), BIAS[None])
-    torch.testing.assert_close(sums(layer, inputs), inputs @ WEIGHT.T + BIAS, atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        sums(layer, inputs), inputs @ WEIGHT.T + BIAS, atol=0.02, rtol=0
+    )
     dead = quantized_layer(Layer(torch.zeros(2, 2), BIAS), torch.zeros(3, 2))
     torch.testing.assert_close(sums(dead, torch.zeros(1, 2)), BIAS[None])
 
@@ -33,6 +35,8 @@ def test_weights_below_half_a_step_are_not_lost(digits):
     weight = torch.rand(784, 3) * 0.4
     weight[400] = MAX_WEIGHT
     integers = rounded(weight, inputs)
-    alone, together = ((inputs @ (some - weight)).abs().mean() for some in (weight.round(), integers))
+    alone, together = (
+        (inputs @ (some - weight)).abs().mean() for some in (weight.round(), integers)
+    )
     assert together < 0.1 * alone
     assert integers.equal(integers.round())

@@ -1,4 +1,6 @@
-"""The reader: which pictures it reads on the event loop; all others are left to other processes."""
+"""The reader: which pictures it reads on the event loop; all others are left to other
+processes.
+"""
 
 import asyncio
 
@@ -6,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.inference.reader import JPEG_LIMITS
-from app.inference.reading import read_digit
+from app.digit.reading import read_digit
+from app.serving.reader import JPEG_LIMITS
 from support import drawing, encode, letter, sequential_scans
 
 
@@ -33,9 +35,11 @@ READ_ELSEWHERE = {
     "a JPEG of more pixels": lambda seven: encode(drawing(seven, 11), "JPEG"),
     "a JPEG of more bytes": lambda seven: jpeg_of_bytes(seven, JPEG_LIMITS[0] + 1),
     "a progressive JPEG": lambda seven: encode(seven, "JPEG", progressive=True),
-    "a JPEG of many scans": lambda seven: sequential_scans(),  # small, and not declared as progressive
+    # Small, and not declared as progressive.
+    "a JPEG of many scans": lambda seven: sequential_scans(),
     "text": lambda seven: b"text",
-    "WEBP": lambda seven: encode(seven, "WEBP"),  # this and the next ones may lie about their size
+    # This and the next ones may lie about their size.
+    "WEBP": lambda seven: encode(seven, "WEBP"),
     "AVIF": lambda seven: encode(seven, "AVIF"),
     "HEIF": lambda seven: encode(seven, "HEIF"),
     "TIFF": lambda seven: encode(seven, "TIFF"),
@@ -45,7 +49,10 @@ READ_ELSEWHERE = {
 @pytest.mark.parametrize("name", READ_HERE)
 def test_a_simple_picture_is_read_on_the_event_loop(reader, seven, classifier, name):
     picture = READ_HERE[name](seven)
-    reading, here = asyncio.run(reader.read_small(picture)), read_digit(picture, classifier)
+    reading, here = (
+        asyncio.run(reader.read_small(picture)),
+        read_digit(picture, classifier),
+    )
     assert (reading.box, reading.digit) == (here.box, here.digit)
     assert reading.legibility == pytest.approx(here.legibility, abs=1e-6)
 
@@ -61,4 +68,6 @@ def test_a_low_and_wide_jpeg_has_the_box_of_its_digit(reader, seven, classifier)
     strip.paste(Image.fromarray(seven), (200, 6))
     reading = asyncio.run(reader.read_small(encode(strip, "JPEG")))
     assert reading.digit == 7
-    assert reading.box == pytest.approx(read_digit(encode(strip), classifier).box, abs=3)
+    assert reading.box == pytest.approx(
+        read_digit(encode(strip), classifier).box, abs=3
+    )

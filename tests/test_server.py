@@ -1,4 +1,6 @@
-"""The running service with well-behaved and hostile clients: processes, signals, raw sockets."""
+"""The running service with well-behaved and hostile clients: processes, signals, raw
+sockets.
+"""
 
 import asyncio
 import hashlib
@@ -41,7 +43,9 @@ from support import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
-needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find processes")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="needs /proc to find processes"
+)
 SEVEN = load_sheet()[0][358]
 SMALL, PICTURE = encode(SEVEN), encode(drawing(SEVEN))
 CLIENT_SECONDS = 0.5
@@ -50,7 +54,10 @@ CLIENT_SECONDS = 0.5
 @pytest.fixture(scope="module")
 def service() -> Iterator[str]:
     """The address of a service that is impatient with its clients."""
-    settings = {"DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS), "DIGITS_BODY_TIMEOUT_SECONDS": "0.5"}
+    settings = {
+        "DIGITS_CLIENT_TIMEOUT_SECONDS": str(CLIENT_SECONDS),
+        "DIGITS_BODY_TIMEOUT_SECONDS": "0.5",
+    }
     with serving(**settings) as (process, url):
         yield url
     assert "Traceback" not in process.log
@@ -59,7 +66,11 @@ def service() -> Iterator[str]:
 def post(body: bytes, length: int | None = None, headers: bytes = b"") -> bytes:
     """Build a request for /predict with a declared length."""
     declared = len(body) if length is None else length
-    return b"POST /predict HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (headers, declared) + body
+    return (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n"
+        % (headers, declared)
+        + body
+    )
 
 
 def get(path: bytes, headers: bytes = b"") -> bytes:
@@ -85,7 +96,10 @@ def is_well(url: str, picture: bytes = SMALL) -> bool:
 def are_empty_queues(url: str, headers: dict[str, str] | None = None) -> bool:
     """Return whether no picture waits, or is being read."""
     text = httpx2.get(f"{url}/metrics", headers=headers).text
-    return all(f'digits_queue_depth{{queue="{name}"}} 0.0' in text for name in ("small", "large"))
+    return all(
+        f'digits_queue_depth{{queue="{name}"}} 0.0' in text
+        for name in ("small", "large")
+    )
 
 
 CLOSE = b"Connection: close\r\n"
@@ -97,16 +111,31 @@ SLOW_OR_WRONG = {
     "a body that does not come": (post(b"", length=1000), b"HTTP/1.1 408 "),
     "a body that stops": (post(b"\x89PNG", length=1000), b"HTTP/1.1 408 "),
     "chunks that do not end": (CHUNKED + b"4\r\n\x89PNG\r\n", b"HTTP/1.1 408 "),
-    "trailers that do not end": (CHUNKED + b"4\r\n\x89PNG\r\n0\r\nX-A: b\r\n", b"HTTP/1.1 408 "),
-    "endless trailers": (CHUNKED + b"4\r\n\x89PNG\r\n0\r\n" + b"X-A: b\r\n" * 100_000, b"HTTP/1.1 400 "),
-    "no HTTP": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"HTTP/1.1 400 "),
+    "trailers that do not end": (
+        CHUNKED + b"4\r\n\x89PNG\r\n0\r\nX-A: b\r\n",
+        b"HTTP/1.1 408 ",
+    ),
+    "endless trailers": (
+        CHUNKED + b"4\r\n\x89PNG\r\n0\r\n" + b"X-A: b\r\n" * 100_000,
+        b"HTTP/1.1 400 ",
+    ),
+    "no HTTP": (
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"HTTP/1.1 400 ",
+    ),
     "a negative length": (post(b"", length=-1), b"HTTP/1.1 400 "),
     "a length of 20 digits": (post(b"", length=10**19), b"HTTP/1.1 413 "),
     "a length of 4,001 digits": (post(b"", length=10**4000), b"HTTP/1.1 400 "),
-    "a length and chunks": (CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n0\r\n\r\n" + post(b""), b"HTTP/1.1 400 "),
+    "a length and chunks": (
+        CHUNKED[:-2] + b"Content-Length: 5\r\n\r\n0\r\n\r\n" + post(b""),
+        b"HTTP/1.1 400 ",
+    ),
     "two lengths": (post(b"xx", headers=b"Content-Length: 1\r\n"), b"HTTP/1.1 400 "),
     "a chunk of no size": (CHUNKED + b"zz\r\n", b"HTTP/1.1 400 "),
-    "a large body, on a connection that closes after it": (post(bytes(25_000_000), headers=CLOSE), b"HTTP/1.1 413 "),
+    "a large body, on a connection that closes after it": (
+        post(bytes(25_000_000), headers=CLOSE),
+        b"HTTP/1.1 413 ",
+    ),
     "endless headers": (b"GET / HTTP/1.1\r\nX-A: " + b"a" * 300_000, b"HTTP/1.1 400 "),
 }
 
@@ -114,10 +143,15 @@ SLOW_OR_WRONG = {
 def test_slow_and_malformed_requests_get_a_short_answer_and_a_close(service):
     with ExitStack() as stack:
         started = time.perf_counter()
-        clients = {name: stack.enter_context(connect(service)) for name in SLOW_OR_WRONG}
+        clients = {
+            name: stack.enter_context(connect(service)) for name in SLOW_OR_WRONG
+        }
         for name, client in clients.items():
             client.sendall(SLOW_OR_WRONG[name][0])
-        answers = {name: received(client)[: len("HTTP/1.1 400 ")] for name, client in clients.items()}
+        answers = {
+            name: received(client)[: len("HTTP/1.1 400 ")]
+            for name, client in clients.items()
+        }
         assert time.perf_counter() - started < 5
     assert answers == {name: expected for name, (_, expected) in SLOW_OR_WRONG.items()}
     assert is_well(service)
@@ -140,28 +174,55 @@ def test_what_is_sent_slowly_times_out(start, piece, service):
     assert is_well(service)
 
 
-@pytest.mark.parametrize("version", ["1.1\r\nConnection: close", "1.1\r\nConnection: Upgrade, Close", "1.0"])
-def test_before_it_closes_a_connection_the_service_waits_once_for_the_rest_of_a_body(version, service):
+@pytest.mark.parametrize(
+    "version", ["1.1\r\nConnection: close", "1.1\r\nConnection: Upgrade, Close", "1.0"]
+)
+def test_before_it_closes_a_connection_the_service_waits_once_for_the_rest_of_a_body(
+    version, service
+):
     with connect(service) as client:
         started = time.perf_counter()
-        client.sendall(f"POST /predict HTTP/{version}\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n".encode())
+        client.sendall(
+            f"POST /predict HTTP/{version}\r\nHost: x\r\nContent-Length: "
+            "1000000000\r\n\r\n".encode()
+        )
         assert received(client).startswith(b"HTTP/1.1 413 ")
         assert CLIENT_SECONDS <= time.perf_counter() - started < 2 * CLIENT_SECONDS
 
 
 LAST = post(SMALL, headers=CLOSE)
-UPGRADE = b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+UPGRADE = (
+    b"Connection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: "
+    b"AAEAAEAAAAIAAAAB\r\n"
+)
 CHUNKED_TO_NONE = CHUNKED.replace(b"/predict", b"/none") + b"4\r\nabcd\r\n"
-WITH_BLANKS = CHUNKED.replace(b"Host: x", b"Host: \t x \t\r\nEmpty: \t\r\nConnection: close")
+WITH_BLANKS = CHUNKED.replace(
+    b"Host: x", b"Host: \t x \t\r\nEmpty: \t\r\nConnection: close"
+)
 CONVERSATIONS = {
-    "requests that do not wait for answers": ([post(SMALL) * 5 + get(b"/none", CLOSE)], [200] * 5 + [404]),
-    "requests over more than the time that a client has": ([post(SMALL)] * 7 + [LAST], [200] * 8),
-    "a refused body, and the next request": ([post(bytes(20_000_001)) + LAST], [413, 200]),
+    "requests that do not wait for answers": (
+        [post(SMALL) * 5 + get(b"/none", CLOSE)],
+        [200] * 5 + [404],
+    ),
+    "requests over more than the time that a client has": (
+        [post(SMALL)] * 7 + [LAST],
+        [200] * 8,
+    ),
+    "a refused body, and the next request": (
+        [post(bytes(20_000_001)) + LAST],
+        [413, 200],
+    ),
     "a body in pieces": ([LAST[:40], LAST[40:-50], LAST[-50:]], [200]),
-    "a body, and headers in pieces": ([post(bytes(75_000)) + LAST[:30], LAST[30:]], [415, 200]),
+    "a body, and headers in pieces": (
+        [post(bytes(75_000)) + LAST[:30], LAST[30:]],
+        [415, 200],
+    ),
     "a broken rest after the answer": ([CHUNKED_TO_NONE, b"zz\r\nzz\r\n"], [404]),
     "a broken rest before the answer": ([CHUNKED_TO_NONE + b"zz\r\nzz\r\n"], [400]),
-    "blanks in headers and chunks": ([WITH_BLANKS + b"%x; a=b \r\n%b\r\n0\r\n\r\n" % (len(SMALL), SMALL)], [200]),
+    "blanks in headers and chunks": (
+        [WITH_BLANKS + b"%x; a=b \r\n%b\r\n0\r\n\r\n" % (len(SMALL), SMALL)],
+        [200],
+    ),
     "a request for HTTP/2": ([post(SMALL, headers=UPGRADE)], [200]),
     "nothing after an answer": ([post(SMALL)], [200]),
     "an empty line after an answer": ([post(SMALL), b"\r\n"], [200, 400]),
@@ -170,7 +231,9 @@ CONVERSATIONS = {
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_requests_on_a_connection_are_answered_in_order_before_it_is_closed(name, service):
+def test_requests_on_a_connection_are_answered_in_order_before_it_is_closed(
+    name, service
+):
     pieces, expected = CONVERSATIONS[name]
     with connect(service) as client:
         for piece in pieces:
@@ -181,9 +244,16 @@ def test_requests_on_a_connection_are_answered_in_order_before_it_is_closed(name
 
 @pytest.mark.parametrize(
     ("sent", "expected"),
-    [(post(PICTURE), [200]), (post(SMALL) * 2 + post(SMALL)[:80], [200, 200]), (post(PICTURE)[:-1], []), (b"", [])],
+    [
+        (post(PICTURE), [200]),
+        (post(SMALL) * 2 + post(SMALL)[:80], [200, 200]),
+        (post(PICTURE)[:-1], []),
+        (b"", []),
+    ],
 )
-def test_a_client_that_closes_its_side_gets_all_answers_at_once(sent, expected, service):
+def test_a_client_that_closes_its_side_gets_all_answers_at_once(
+    sent, expected, service
+):
     with connect(service) as client:
         started = time.perf_counter()
         client.sendall(sent)
@@ -198,7 +268,12 @@ def test_a_head_request_is_answered_without_a_body(service):
             client.sendall(get(path).replace(b"GET", b"HEAD"))
         client.sendall(get(b"/none", CLOSE).replace(b"GET", b"HEAD"))
         *heads, rest = received(client).split(b"\r\n\r\n")
-    assert [head[:12] for head in heads] == [b"HTTP/1.1 200", b"HTTP/1.1 200", b"HTTP/1.1 405", b"HTTP/1.1 404"]
+    assert [head[:12] for head in heads] == [
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 405",
+        b"HTTP/1.1 404",
+    ]
     assert rest == b""
 
 
@@ -245,7 +320,10 @@ TINY_CHUNKS = [CHUNKED + b"1\r\nx\r\n" * 40_000] * 4
 def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_disconnected(
     crowd, seconds, most_bytes, many_files
 ):
-    with serving(DIGITS_CLIENT_TIMEOUT_SECONDS=str(seconds)) as (process, url), ExitStack() as stack:
+    with (
+        serving(DIGITS_CLIENT_TIMEOUT_SECONDS=str(seconds)) as (process, url),
+        ExitStack() as stack,
+    ):
         assert httpx2.get(f"{url}/health").is_success  # it has started
         for sent in crowd[: many_files - 200]:
             client = stack.enter_context(connect(url))
@@ -261,12 +339,19 @@ def test_a_crowd_of_clients_takes_little_memory_does_not_block_others_and_is_dis
 
 def processor_seconds(pids: list[int]) -> float:
     """Return the CPU time that processes have taken so far."""
-    times = (Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13] for pid in pids)
-    return sum(int(user) + int(system) for user, system in times) / os.sysconf("SC_CLK_TCK")
+    times = (
+        Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[11:13]
+        for pid in pids
+    )
+    return sum(int(user) + int(system) for user, system in times) / os.sysconf(
+        "SC_CLK_TCK"
+    )
 
 
 def is_idle(pid: int) -> bool:
-    """Return whether a process and its descendants take no CPU time, as when all have started."""
+    """Return whether a process and its descendants take no CPU time, as when all have
+    started.
+    """
     pids = family(pid)
     before = processor_seconds(pids)
     time.sleep(0.5)
@@ -289,7 +374,11 @@ def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(wo
             assert processor_seconds(pids) - before < 0.5
         assert until(lambda: is_well(url))
         seconds = time.perf_counter() - started
-    lines = [line for line in process.log.splitlines() if "open files" in line or "Traceback" in line]
+    lines = [
+        line
+        for line in process.log.splitlines()
+        if "open files" in line or "Traceback" in line
+    ]
     assert 0 < len(lines) < seconds
     assert all("raise the limit on open files" in line for line in lines)
 
@@ -299,20 +388,27 @@ def test_accepted_pictures_are_answered_soon_under_overload_and_others_refused(s
     with serving(DIGITS_QUEUE_SECONDS="0.2") as (process, url):
         for pid in family(process.pid):
             os.sched_setaffinity(pid, {min(os.sched_getaffinity(0))})
-        asyncio.run(load(url, picture, clients=4, rate=4000, seconds=1))  # so that it knows the cost
-        answers = asyncio.run(load(url, picture, clients=400, rate=1500, seconds=3))  # fast machines read 600
+        # So that it knows the cost.
+        asyncio.run(load(url, picture, clients=4, rate=4000, seconds=1))
+        # Fast machines read 600.
+        answers = asyncio.run(load(url, picture, clients=400, rate=1500, seconds=3))
         assert is_well(url)
     assert set(answers) == {200, 503}
     assert len(answers[200]) > 100
-    assert np.percentile(answers[200], 99) < 0.6  # measured: 0.12; 1.5 if requests wait before they take a place
+    # Measured: 0.12; 1.5 if requests wait before they take a place.
+    assert np.percentile(answers[200], 99) < 0.6
     assert max(answers[503]) < 3
 
 
 @needs_proc
 def test_while_its_decoders_hang_the_service_refuses_large_pictures_reads_small_ones_and_can_be_stopped():
-    settings = {"DIGITS_QUEUE_SECONDS": "0.5", "DIGITS_CORS_ORIGINS": "https://ours.example"}
+    settings = {
+        "DIGITS_QUEUE_SECONDS": "0.5",
+        "DIGITS_CORS_ORIGINS": "https://ours.example",
+    }
     settings |= {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "0"}
-    settings["DIGITS_CLIENT_TIMEOUT_SECONDS"] = "0.3"  # does not end while the service has the turn
+    # Does not end while the service has the turn.
+    settings["DIGITS_CLIENT_TIMEOUT_SECONDS"] = "0.3"
     with serving(**settings) as (process, url):
         assert httpx2.get(f"{url}/health").is_success  # the decoders have started
         hanging = family(process.pid)[1:]
@@ -322,7 +418,11 @@ def test_while_its_decoders_hang_the_service_refuses_large_pictures_reads_small_
         refused = httpx2.post(f"{url}/predict", content=PICTURE, headers=headers)
         assert_problem(refused, 503, "overloaded", "/predict")
         assert refused.elapsed.total_seconds() < 3
-        expected = {"x-request-id": "order-66", "retry-after": "1", "x-content-type-options": "nosniff"}
+        expected = {
+            "x-request-id": "order-66",
+            "retry-after": "1",
+            "x-content-type-options": "nosniff",
+        }
         expected["access-control-allow-origin"] = headers["Origin"]
         assert refused.headers.items() >= expected.items()
         with connect(url) as client:
@@ -346,10 +446,19 @@ def test_slow_senders_and_requests_without_a_key_take_no_place():
     with serving(DIGITS_API_KEYS="key") as (_, url), ExitStack() as stack:
         for start in (b"GET /predictX", b"POST /predict", b"POST /predictX") * 8:
             client = stack.enter_context(connect(url))
-            client.sendall(start + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + bytes(50_000))
+            client.sendall(
+                start
+                + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n"
+                + bytes(50_000)
+            )
         for _ in range(20):
-            stack.enter_context(connect(url)).sendall(post(PICTURE, headers=b"X-API-Key: key\r\n")[:-1])
-        assert httpx2.post(f"{url}/predict", content=PICTURE, headers=key).json()["digit"] == 7
+            stack.enter_context(connect(url)).sendall(
+                post(PICTURE, headers=b"X-API-Key: key\r\n")[:-1]
+            )
+        assert (
+            httpx2.post(f"{url}/predict", content=PICTURE, headers=key).json()["digit"]
+            == 7
+        )
         assert are_empty_queues(url, key)
 
 
@@ -371,14 +480,19 @@ def test_clients_that_leave_free_their_places_and_without_overload_no_picture_is
         assert is_well(url)
         assert until(lambda: are_empty_queues(url))
         with ThreadPoolExecutor(16) as pool, httpx2.Client() as client:
-            answers = pool.map(lambda _: client.post(f"{url}/predict", content=bmp).status_code, range(200))
+            answers = pool.map(
+                lambda _: client.post(f"{url}/predict", content=bmp).status_code,
+                range(200),
+            )
             assert set(answers) == {200}
 
 
 def test_on_sigterm_health_is_503_running_requests_finish_and_unfinished_ones_get_503_at_the_limit():
     limits = {"DIGITS_SHUTDOWN_TIMEOUT_SECONDS": "1", "DIGITS_DRAIN_SECONDS": "1"}
     with serving(**limits) as (process, url), ExitStack() as stack:
-        running, idle, *unfinished = [stack.enter_context(connect(url)) for _ in range(4)]
+        running, idle, *unfinished = [
+            stack.enter_context(connect(url)) for _ in range(4)
+        ]
         idle.sendall(get(b"/health"))
         assert b"200 OK" in idle.recv(65536)
         for client in (running, *unfinished):
@@ -398,24 +512,38 @@ def test_on_sigterm_health_is_503_running_requests_finish_and_unfinished_ones_ge
         assert process.wait(timeout=10) == 0
         assert time.perf_counter() - started < 3
     lines = [json.loads(line) for line in process.log.splitlines()]
-    assert [line["status"] for line in lines if line.get("path") == "/predict"] == [200, 503, 503]
+    assert [line["status"] for line in lines if line.get("path") == "/predict"] == [
+        200,
+        503,
+        503,
+    ]
     assert "Traceback" not in process.log
 
 
 def children(pid: int) -> list[int]:
     """List the worker processes."""
     found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(child) for child in found if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [
+        int(child)
+        for child in found
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    ]
 
 
 def counted(url: str) -> float:
     """Return the number of predictions in the metrics."""
     lines = httpx2.get(f"{url}/metrics").raise_for_status().text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith("digits_predictions_total{"))
+    return sum(
+        float(line.split()[-1])
+        for line in lines
+        if line.startswith("digits_predictions_total{")
+    )
 
 
 @needs_proc
-def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_end_with_their_parent(tmp_path):
+def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_end_with_their_parent(
+    tmp_path,
+):
     versions, own = {}, [tmp_path / shipped.name for shipped in MODELS]
     for shipped, file in zip(MODELS, own, strict=True):
         model = onnx.load(shipped)
@@ -423,14 +551,24 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         onnx.save(model, file)
         versions[file.stem] = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     names = "DIGITS_MODEL", "DIGITS_LINES_MODEL", "DIGITS_PAGES_MODEL"
-    with serving(WEB_CONCURRENCY="2", **dict(zip(names, map(str, own), strict=True))) as (process, url):
-        assert until(lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30)
+    with serving(
+        WEB_CONCURRENCY="2", **dict(zip(names, map(str, own), strict=True))
+    ) as (process, url):
+        assert until(
+            lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30
+        )
         models = httpx2.get(f"{url}/health").json()["models"]
         assert {name: model["version"] for name, model in models.items()} == versions
         assert {model["owner"] for model in models.values()} == {"somebody else"}
-        assert httpx2.post(f"{url}/read", content=SMALL).json()["model"] == f"{versions['lines']}+{versions['pages']}"
+        assert (
+            httpx2.post(f"{url}/read", content=SMALL).json()["model"]
+            == f"{versions['lines']}+{versions['pages']}"
+        )
         before = counted(url)
-        assert all(httpx2.post(f"{url}/predict", content=SMALL).status_code == 200 for _ in range(40))
+        assert all(
+            httpx2.post(f"{url}/predict", content=SMALL).status_code == 200
+            for _ in range(40)
+        )
         assert counted(url) - before == 40
 
         for file in own:
@@ -439,30 +577,49 @@ def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_en
         os.kill(killed, signal.SIGKILL)
         time.sleep(0.05)
         assert is_well(url)
-        assert until(lambda: len(children(process.pid)) == 2 and killed not in children(process.pid))
+        assert until(
+            lambda: (
+                len(children(process.pid)) == 2 and killed not in children(process.pid)
+            )
+        )
         assert survivor in children(process.pid)
         assert until(lambda: counted(url) - before == 41)
 
         os.kill(survivor, signal.SIGKILL)  # now, only a new one answers
         assert until(lambda: is_well(url) and is_well(url, PICTURE), seconds=30)
         assert httpx2.get(f"{url}/health").json()["models"] == models
-        assert until(lambda: len(children(process.pid)) == 2 and survivor not in children(process.pid))
+        assert until(
+            lambda: (
+                len(children(process.pid)) == 2
+                and survivor not in children(process.pid)
+            )
+        )
         members = family(process.pid)
         assert len(members) > 5  # and their decoders
         process.kill()
-        assert until(lambda: not [pid for pid in members[1:] if Path(f"/proc/{pid}").exists()])
+        assert until(
+            lambda: not [pid for pid in members[1:] if Path(f"/proc/{pid}").exists()]
+        )
 
 
 @needs_proc
 def test_workers_whose_shared_metrics_are_deleted_show_their_own(tmp_path):
     with serving("--workers", "2", TMPDIR=str(tmp_path)) as (process, url):
-        assert until(lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30)
+        assert until(
+            lambda: len(children(process.pid)) == 2 and is_well(url), seconds=30
+        )
         (folder,) = tmp_path.glob("digits-metrics-*")
         shutil.rmtree(folder)
         assert all(counted(url) >= 0 for _ in range(50))
         killed, _ = children(process.pid)
         os.kill(killed, signal.SIGKILL)
-        assert until(lambda: len(children(process.pid)) == 2 and killed not in children(process.pid) and is_well(url))
+        assert until(
+            lambda: (
+                len(children(process.pid)) == 2
+                and killed not in children(process.pid)
+                and is_well(url)
+            )
+        )
         assert all(counted(url) >= 0 for _ in range(50))
     assert 1 <= process.log.count("/metrics covers only one worker") <= 3
     assert "Traceback" not in process.log
@@ -475,20 +632,34 @@ def test_on_windows_workers_are_not_probed_with_signals(tmp_path, monkeypatch):
     forget_killed_workers(tmp_path)
 
 
-FULL_DISK = 'mount -t tmpfs -o size=64k x "$TMPDIR" && head -c 60000 /dev/zero >"$TMPDIR/x" && exec "$@" --workers=2'
+FULL_DISK = (
+    'mount -t tmpfs -o size=64k x "$TMPDIR" && head -c 60000 /dev/zero >"$TMPDIR/x" '
+    '&& exec "$@" --workers=2'
+)
 
 
 @needs_proc
 @pytest.mark.parametrize(
     "shell",
     [
-        *[["bash", "-c", f'exec "$@" {redirection}'] for redirection in ("2>/dev/full", "2> >(true)", "2>&-")],
+        *[
+            ["bash", "-c", f'exec "$@" {redirection}']
+            for redirection in ("2>/dev/full", "2> >(true)", "2>&-")
+        ],
         ["unshare", "--map-root-user", "--mount", "bash", "-c", FULL_DISK],
     ],
-    ids=["full standard error", "standard error closed later", "closed standard error", "full disk for metrics"],
+    ids=[
+        "full standard error",
+        "standard error closed later",
+        "closed standard error",
+        "full disk for metrics",
+    ],
 )
 def test_the_service_runs_where_it_cannot_write(shell, tmp_path):
-    if shell[0] == "unshare" and subprocess.run([*shell[:3], "true"], capture_output=True).returncode:
+    if (
+        shell[0] == "unshare"
+        and subprocess.run([*shell[:3], "true"], capture_output=True).returncode
+    ):
         pytest.skip("needs the right to mount a disk")
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.preprocess.shown import SIDE
+from app.picture.shown import SIDE
 from support import WAYS, encode, flat, number, transparent, turned_jpeg
 
 TEXT = "725"
@@ -29,14 +29,23 @@ def upright(digits) -> Image.Image:
 
 
 def assert_boxes_have_ink(answer: dict, picture: Image.Image) -> None:
-    """Check that each digit's box, scaled to the picture, has dark ink at its edges and hardly any beside it."""
+    """Check that each digit's box, scaled to the picture, has dark ink at its edges and
+    hardly any beside it.
+    """
     scale = picture.width / answer["size"]["width"]
     assert picture.height == pytest.approx(scale * answer["size"]["height"], abs=2)
     ink = np.asarray(picture.convert("L")) < 128
-    boxes = [[scale * side for side in digit["box"].values()] for line in answer["lines"] for digit in line["digits"]]
+    boxes = [
+        [scale * side for side in digit["box"].values()]
+        for line in answer["lines"]
+        for digit in line["digits"]
+    ]
     inside = np.zeros_like(ink)
     for left, top, width, height in boxes:
-        part = np.s_[round(top) - 3 : round(top + height) + 3, round(left) - 3 : round(left + width) + 3]
+        part = np.s_[
+            round(top) - 3 : round(top + height) + 3,
+            round(left) - 3 : round(left + width) + 3,
+        ]
         inside[part] = True
         assert 0.05 < ink[part].mean() < 0.8
     assert ink[inside].sum() > 0.97 * ink.sum()
@@ -57,9 +66,12 @@ def test_boxes_lie_on_the_picture(client, upright, way):
 @pytest.mark.parametrize("turn", [90, 180, 270])
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_the_picture_is_turned_as_it_was_read(client, upright, turn, mode):
-    sheet = Image.new(mode, (700, 300))  # with transparent margins, which are white in the answer
+    # With transparent margins, which are white in the answer.
+    sheet = Image.new(mode, (700, 300))
     sheet.paste(upright.convert(mode), (90, 40))
-    answer, picture = read(client, encode(sheet.rotate(-turn, expand=True)), "&rotate=auto")
+    answer, picture = read(
+        client, encode(sheet.rotate(-turn, expand=True)), "&rotate=auto"
+    )
     assert (answer["text"], answer["turn"]) == (TEXT, turn)
     assert picture.size == (700, 300) == tuple(answer["size"].values())
     assert picture.getpixel((5, 5)) == (255, 255, 255)
@@ -81,7 +93,9 @@ def test_deep_grey_becomes_eight_bits(client, upright):
     assert_boxes_have_ink(answer, picture)
 
 
-def test_the_answer_is_that_without_a_picture_which_is_only_returned_on_request(client, upright):
+def test_the_answer_is_that_without_a_picture_which_is_only_returned_on_request(
+    client, upright
+):
     for file in (encode(upright), turned_jpeg(upright), transparent(upright)):
         answer, _ = read(client, file)
         plain = client.post("/read", content=file).json()
@@ -95,8 +109,13 @@ def test_an_empty_page_has_a_picture(client):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "options"), [("PNG", {}), ("JPEG", {}), ("TIFF", {"compression": "tiff_lzw"})])
-def test_a_picture_of_50_megapixels_is_shown_within_the_decoders_limits(client, upright, kind, options):
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [("PNG", {}), ("JPEG", {}), ("TIFF", {"compression": "tiff_lzw"})],
+)
+def test_a_picture_of_50_megapixels_is_shown_within_the_decoders_limits(
+    client, upright, kind, options
+):
     sheet = Image.new("RGB", (8000, 6250), "white")
     sheet.paste(upright.resize((8 * upright.width, 8 * upright.height)), (500, 500))
     answer, picture = read(client, encode(sheet, kind, **options))

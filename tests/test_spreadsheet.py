@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.spreadsheet import escaped, formula_of, line_of, quantity_of, unescaped
+from app.answers.spreadsheet import escaped, formula_of, line_of, quantity_of, unescaped
 from support import CELLS
 
 MARKS = "=+-@\t\r\n'\",.7a"
@@ -25,14 +25,34 @@ def test_a_formula_stays_one_only_if_it_is_a_text():
 
 
 @pytest.mark.parametrize(
-    "text", ["0", "1234.5", "-12.50", "-0.05", "007.50", "123456789012345", "2026-11-24", "14:30:05"]
+    "text",
+    [
+        "0",
+        "1234.5",
+        "-12.50",
+        "-0.05",
+        "007.50",
+        "123456789012345",
+        "2026-11-24",
+        "14:30:05",
+    ],
 )
 def test_a_spreadsheet_computes_with_numbers_dates_and_times(text):
     assert line_of([quantity_of(text)]) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["007", "-007", "1234567890123456", "+43664123", "1.250,00", "12.50 13.00", "24/11/26", "=1+1"]
+    "text",
+    [
+        "007",
+        "-007",
+        "1234567890123456",
+        "+43664123",
+        "1.250,00",
+        "12.50 13.00",
+        "24/11/26",
+        "=1+1",
+    ],
 )
 def test_of_other_texts_a_spreadsheet_keeps_each_character(text):
     assert quantity_of(text) == f'="{text}"'

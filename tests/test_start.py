@@ -1,4 +1,6 @@
-"""A model file as the start of further training: its networks and recipe, and what is refused."""
+"""A model file as the start of further training: its networks and recipe, and what is
+refused.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -9,7 +11,7 @@ import onnx
 import pytest
 import torch
 
-from app.inference.classifier import Classifier
+from app.digit.classifier import Classifier
 from support import LINES_MODEL, MODEL
 from tensors import as_digits, trained
 from training import start, train
@@ -21,7 +23,12 @@ from training.run import Run, fit
 RECIPE = Config(hidden=(32, 16), seeds=(3, 4))
 
 
-def written(file: Path, digits: np.ndarray, recipe: str = RECIPE.command(), activation: str = "relu") -> Path:
+def written(
+    file: Path,
+    digits: np.ndarray,
+    recipe: str = RECIPE.command(),
+    activation: str = "relu",
+) -> Path:
     """Write a file of two networks."""
     networks = [trained(activation=activation) for _ in "34"]
     torch.nn.init.normal_(networks[0].output.bias)
@@ -35,19 +42,30 @@ def test_the_networks_of_a_file_answer_as_the_file_does(activation, digits, tmp_
     file = written(tmp_path / "digits.onnx", digits, activation=activation)
     networks = start.load(file).networks
     assert [*networks] == [3, 4]
-    assert differences(Ensemble(networks.values()), Classifier(file), torch.from_numpy(digits)).max() < 0.02
+    assert (
+        differences(
+            Ensemble(networks.values()), Classifier(file), torch.from_numpy(digits)
+        ).max()
+        < 0.02
+    )
 
 
 def test_the_shipped_file_is_read_back(digits):
     networks = start.load(MODEL).networks
-    difference = differences(Ensemble(networks.values()), Classifier(MODEL), torch.from_numpy(digits))
+    difference = differences(
+        Ensemble(networks.values()), Classifier(MODEL), torch.from_numpy(digits)
+    )
     assert difference.mean() < 1e-3
 
 
 def test_further_training_takes_the_recipe_of_the_file_with_another_end_and_repeats_itself():
     config = parse(["--from", f"{MODEL}", "--epochs", "5"])[0]
     best = RECIPES["best"]
-    assert (config.widths, config.seeds, config.dropout) == (best.widths, best.seeds, best.dropout)
+    assert (config.widths, config.seeds, config.dropout) == (
+        best.widths,
+        best.seeds,
+        best.dropout,
+    )
     assert (config.epochs, config.convolution_epochs) == (5, 0)
     assert config.threads is None
     assert config.stage(2.5) == (config.learning_rate, 0.5)
@@ -58,7 +76,10 @@ def test_further_training_takes_the_recipe_of_the_file_with_another_end_and_repe
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--hidden 5 --seeds 0", "--from uses the networks of its file: leave out --hidden, --seeds"),
+        (
+            "--hidden 5 --seeds 0",
+            "--from uses the networks of its file: leave out --hidden, --seeds",
+        ),
         ("--activation tanh", "leave out --activation"),
         ("--recipe best", "--from uses the recipe of its file: leave out --recipe"),
         ("--resume", "leave out --from"),
@@ -82,7 +103,9 @@ def without_layer(file: Path) -> None:
 
 def with_metadata(file: Path, **changed: str) -> None:
     model = onnx.load(MODEL)
-    onnx.helper.set_model_props(model, {**{each.key: each.value for each in model.metadata_props}, **changed})
+    onnx.helper.set_model_props(
+        model, {**{each.key: each.value for each in model.metadata_props}, **changed}
+    )
     onnx.save_model(model, file)
 
 
@@ -97,12 +120,21 @@ def of_others(file: Path) -> None:
     [
         (lambda file: None, "no such file"),
         (lambda file: file.write_bytes(MODEL.read_bytes()[:1000]), "not an ONNX model"),
-        (lambda file: file.write_bytes(LINES_MODEL.read_bytes()), "expected float32 pixels"),
+        (
+            lambda file: file.write_bytes(LINES_MODEL.read_bytes()),
+            "expected float32 pixels",
+        ),
         (of_others, "training.train did not write it"),
         (without_layer, "training.train did not write it"),
         (partial(with_metadata, seed="0 2 4"), "training.train did not write it"),
-        (partial(with_metadata, recipe="python -m training.train --hidden 5"), "other layers than its recipe"),
-        (partial(with_metadata, recipe="python -m training.train --hidden five"), "its recipe is unknown"),
+        (
+            partial(with_metadata, recipe="python -m training.train --hidden 5"),
+            "other layers than its recipe",
+        ),
+        (
+            partial(with_metadata, recipe="python -m training.train --hidden five"),
+            "its recipe is unknown",
+        ),
         (partial(with_metadata, recipe="'"), "its recipe is unknown"),
     ],
 )
@@ -111,7 +143,19 @@ def test_a_file_that_cannot_be_trained_further_is_refused_in_one_sentence(
 ):
     file = tmp_path / "digits.onnx"
     write(file)
-    assert train.main(["--from", f"{file}", "--data", f"{sample_mnist}", "--runs", f"{tmp_path / 'runs'}"]) == 1
+    assert (
+        train.main(
+            [
+                "--from",
+                f"{file}",
+                "--data",
+                f"{sample_mnist}",
+                "--runs",
+                f"{tmp_path / 'runs'}",
+            ]
+        )
+        == 1
+    )
     said = capsys.readouterr().err
     assert said.startswith(f"{file}")
     assert message in said
@@ -119,19 +163,36 @@ def test_a_file_that_cannot_be_trained_further_is_refused_in_one_sentence(
     assert not (tmp_path / "runs").exists()
 
 
-def test_resumed_further_training_ends_like_an_uninterrupted_one(digits, shuffled, tmp_path):
+def test_resumed_further_training_ends_like_an_uninterrupted_one(
+    digits, shuffled, tmp_path
+):
     file = written(tmp_path / "digits.onnx", digits)
-    config = replace(parse(["--from", f"{file}"])[0], threads=1, precision="fp32", batch_size=50)
+    config = replace(
+        parse(["--from", f"{file}"])[0], threads=1, precision="fp32", batch_size=50
+    )
     sample = as_digits(*shuffled)
-    parts = train.prepared(sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), None)
+    parts = train.prepared(
+        sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), None
+    )
 
     def run_until(epochs: int, folder: str) -> Run:
-        run = train.setup(config, 3, tmp_path / folder, torch.device("cpu"), start.load(file).networks[3])
+        run = train.setup(
+            config,
+            3,
+            tmp_path / folder,
+            torch.device("cpu"),
+            start.load(file).networks[3],
+        )
         fit(run, epochs, partial(train.next_epoch, run, *parts))
         return run
 
     run_until(1, "resumed")
-    whole, resumed = run_until(config.epochs, "whole"), run_until(config.epochs, "resumed")
-    assert not whole.model.output.weight.equal(start.load(file).networks[3].output.weight)
+    whole, resumed = (
+        run_until(config.epochs, "whole"),
+        run_until(config.epochs, "resumed"),
+    )
+    assert not whole.model.output.weight.equal(
+        start.load(file).networks[3].output.weight
+    )
     for name, value in whole.model.state_dict().items():
         assert value.equal(resumed.model.state_dict()[name])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from app.preprocess.lines import Line
-from app.preprocess.maps import Box
-from app.preprocess.strips import NARROWEST, WIDER, Sheet, Strip, whole_strips
+from app.picture.maps import Box
+from app.text.layout import Line
+from app.text.strips import NARROWEST, WIDER, Sheet, Strip, whole_strips
 from support import encode, number, picture_from_bytes
 
 HEIGHT = 40  # of the strips
@@ -37,20 +37,29 @@ def test_the_whole_picture_comes_first_then_widened(digits):
     sheet = number(digits[[350, 120, 0]], digits[[60, 200]])
     whole, wide = proposed(sheet)
     assert box_of(whole) == box_of(wide) == Box(0, sheet.height, 0, sheet.width)
-    np.testing.assert_allclose(whole.place @ [0, 0, 1], [0, 0], atol=1e-9)  # without a margin
+    # Without a margin.
+    np.testing.assert_allclose(whole.place @ [0, 0, 1], [0, 0], atol=1e-9)
     assert whole.pixels.shape == (HEIGHT, round(HEIGHT * sheet.width / sheet.height))
-    assert wide.pixels.shape == (HEIGHT, round(WIDER * HEIGHT * sheet.width / sheet.height))
+    assert wide.pixels.shape == (
+        HEIGHT,
+        round(WIDER * HEIGHT * sheet.width / sheet.height),
+    )
 
 
 @pytest.mark.parametrize("degrees", [0, 5, -10])
 def test_a_tilted_line_is_cut_level_and_its_pixels_lie_where_they_were(digits, degrees):
     upright = Image.new("L", (800, 600), 255)
     upright.paste(number(digits[[350, 120, 0]], scale=1), (300, 270))
-    turned = upright.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=255)  # about the middle; clockwise
+    # About the middle; clockwise.
+    turned = upright.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=255)
     tilt = math.radians(degrees)
     middle = np.array([400, 300])
-    along, down = np.array([[math.cos(tilt), math.sin(tilt)], [-math.sin(tilt), math.cos(tilt)]]) @ middle
-    line = Line(down - 30, down + 18, along - 100, along + 12, tilt)  # on axes that are turned about the origin
+    along, down = (
+        np.array([[math.cos(tilt), math.sin(tilt)], [-math.sin(tilt), math.cos(tilt)]])
+        @ middle
+    )
+    # On axes that are turned about the origin.
+    line = Line(down - 30, down + 18, along - 100, along + 12, tilt)
     sheet = Sheet.of(picture_from_bytes(encode(turned), 10**6))
     strip = sheet.strip(line, 48)
     expected = np.asarray(upright.crop((300, 270, 412, 318)), float)
@@ -63,14 +72,22 @@ def test_a_tilted_line_is_cut_level_and_its_pixels_lie_where_they_were(digits, d
 def test_the_whole_picture_comes_last_without_printed_lines(digits):
     sheet = ImageOps.expand(number(digits[[350, 120, 0]]), 50, 255)
     plain = proposed(sheet)
-    ImageDraw.Draw(sheet).rectangle((20, 20, sheet.width - 21, sheet.height - 21), outline=60, width=3)
+    ImageDraw.Draw(sheet).rectangle(
+        (20, 20, sheet.width - 21, sheet.height - 21), outline=60, width=3
+    )
     *others, erased = proposed(sheet)
     whole, clean = others[0], plain[0]
-    ruled, left = (np.abs(strip.pixels.astype(int) - clean.pixels).mean() for strip in (whole, erased))
+    ruled, left = (
+        np.abs(strip.pixels.astype(int) - clean.pixels).mean()
+        for strip in (whole, erased)
+    )
     assert left < 0.2 * ruled
 
 
-@pytest.mark.parametrize("size", [(1, 1), (3, 200), (200, 3), (28, 28), (30, 100), (100, 100), (1, 2000), (2000, 1)])
+@pytest.mark.parametrize(
+    "size",
+    [(1, 1), (3, 200), (200, 3), (28, 28), (30, 100), (100, 100), (1, 2000), (2000, 1)],
+)
 def test_a_blank_picture_is_proposed_whole_if_it_may_be_a_line(size):
     found = proposed(np.full(size[::-1], 200, np.uint8))
     assert len(found) == 2 * (0.3 <= size[0] / size[1] <= 20)

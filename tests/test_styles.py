@@ -14,16 +14,24 @@ def sample(digits, labels):
 
 def test_about_the_stated_share_of_each_digit_changes_and_the_others_do_not(sample):
     images, labels = sample
-    changed = (styles.restyle(images, labels, generator()) != images).any(dim=2).any(dim=1)
+    changed = (
+        (styles.restyle(images, labels, generator()) != images).any(dim=2).any(dim=1)
+    )
     untouched = dict.fromkeys(range(10), 1.0)
     for digit, _, _, share in styles.STYLES:
         untouched[digit] *= 1 - share
     for digit, share in untouched.items():
-        assert changed[labels == digit].float().mean().item() == pytest.approx(1 - share, abs=0.2 * (share < 1))
+        assert changed[labels == digit].float().mean().item() == pytest.approx(
+            1 - share, abs=0.2 * (share < 1)
+        )
 
 
-@pytest.mark.parametrize(("digit", "source", "style"), [row[:3] for row in styles.STYLES])
-def test_a_style_changes_ink_but_not_the_digit(sample, classifier, digit, source, style):
+@pytest.mark.parametrize(
+    ("digit", "source", "style"), [row[:3] for row in styles.STYLES]
+)
+def test_a_style_changes_ink_but_not_the_digit(
+    sample, classifier, digit, source, style
+):
     images, labels = sample
     images = images[labels == source].repeat(10, 1, 1)
     before = images.clone()

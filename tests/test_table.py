@@ -2,22 +2,28 @@
 
 import pytest
 
-from app.inference.table import Word, table_of
+from app.text.table import Word, table_of
 
 WIDE = 40  # of a word
 
 
 def rows_of(*rows: dict[int, str]) -> list[list[Word]]:
     """Make rows of words, each with its left end."""
-    return [[Word(text, left, left + WIDE) for left, text in row.items()] for row in rows]
+    return [
+        [Word(text, left, left + WIDE) for left, text in row.items()] for row in rows
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "table"),
     [
         ([{0: "1", 100: "2"}, {5: "3", 95: "4"}], [("1", "2"), ("3", "4")]),
-        ([{0: "1", 100: "2"}, {100: "4"}, {2: "5", 98: "6"}], [("1", "2"), ("", "4"), ("5", "6")]),
-        ([{0: "12", 45: "30", 200: "7"}, {0: "1", 205: "8"}, {3: "2", 201: "9"}], None),  # below
+        (
+            [{0: "1", 100: "2"}, {100: "4"}, {2: "5", 98: "6"}],
+            [("1", "2"), ("", "4"), ("5", "6")],
+        ),
+        # Below.
+        ([{0: "12", 45: "30", 200: "7"}, {0: "1", 205: "8"}, {3: "2", 201: "9"}], None),
         ([{0: "1"}, {0: "2"}, {0: "3"}], []),  # one column
         ([{0: "1", 100: "2", 200: "3"}], []),  # one row
         ([{0: "1"}, {50: "2"}, {100: "3"}, {150: "4"}], []),  # a staircase

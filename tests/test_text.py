@@ -1,4 +1,6 @@
-"""What the network says of each column → a text: spelling, confidence, boxes, and the choice between hypotheses."""
+"""What the network says of each column → a text: spelling, confidence, boxes, and the
+choice between hypotheses.
+"""
 
 from dataclasses import replace
 from itertools import chain
@@ -6,12 +8,12 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from app.inference.ctc import best_path, spans_of
-from app.inference.form import Form
-from app.inference.hypotheses import Hypothesis, LineReader, is_sure
-from app.inference.text import Text, text_of
-from app.inference.transcript import Transcript
-from app.preprocess.strips import Strip
+from app.text.ctc import best_path, spans_of
+from app.text.hypotheses import Hypothesis, LineReader, is_sure
+from app.text.line_spec import Form
+from app.text.strips import Strip
+from app.text.text import Text, text_of
+from app.text.transcript import Transcript
 
 FORM = Form(
     height=32,
@@ -27,15 +29,24 @@ FORM = Form(
     confidence_offset=0.0,
 )
 WIDE = 8  # columns for each symbol in these outputs
-AT = np.array([[2.0, 0, 100], [0, 2, 50]])  # a strip at half a picture's resolution, which begins at (100, 50)
+# A strip at half a picture's resolution, which begins at (100, 50).
+AT = np.array([[2.0, 0, 100], [0, 2, 50]])
 
 
 def output_of(written: str, certainty: float = 0.99) -> np.ndarray:
-    """Make an output that says this, each symbol in the two columns in the middle of its WIDE ones; x is other ink."""
-    output = np.full((WIDE * len(written) or WIDE, FORM.classes), (1 - certainty) / (FORM.classes - 1), np.float32)
+    """Make an output that says this, each symbol in the two columns in the middle of
+    its WIDE ones; x is other ink.
+    """
+    output = np.full(
+        (WIDE * len(written) or WIDE, FORM.classes),
+        (1 - certainty) / (FORM.classes - 1),
+        np.float32,
+    )
     read = np.zeros(len(output), int)
     for place, character in enumerate(written):
-        read[WIDE * place + 3 : WIDE * place + 5] = FORM.other if character == "x" else FORM.class_of(character)
+        read[WIDE * place + 3 : WIDE * place + 5] = (
+            FORM.other if character == "x" else FORM.class_of(character)
+        )
     output[np.arange(len(read)), read] = certainty
     return output
 
@@ -68,20 +79,29 @@ class Network(dict[bytes, np.ndarray]):
 Ways = list[tuple[Strip, ...]]  # to see a picture, each as lines from top to bottom
 
 
-def network_of(*ways: tuple[str, ...], certainty: float = 0.985) -> tuple[Network, Ways]:
+def network_of(
+    *ways: tuple[str, ...], certainty: float = 0.985
+) -> tuple[Network, Ways]:
     """Make ways to see a picture, and a network that reads this in their lines."""
     network = Network()
     strips = [tuple(map(strip_of, lines)) for lines in ways]
-    for number, (strip, written) in enumerate(zip(chain(*strips), chain(*ways), strict=True)):
+    for number, (strip, written) in enumerate(
+        zip(chain(*strips), chain(*ways), strict=True)
+    ):
         strip.pixels[0, 0] -= number  # so that all differ
         network[strip.pixels.tobytes()] = output_of(written, certainty)
     return network, strips
 
 
-def hypotheses_of(network: Network, ways: Ways, length: int | None = None) -> list[Hypothesis]:
+def hypotheses_of(
+    network: Network, ways: Ways, length: int | None = None
+) -> list[Hypothesis]:
     """Read each way to see a picture."""
     reader = LineReader(network)
-    read = [reader.several(strips, length) if length else [*map(reader.one, strips)] for strips in ways]
+    read = [
+        reader.several(strips, length) if length else [*map(reader.one, strips)]
+        for strips in ways
+    ]
     return [tuple((line,) for line in lines) for lines in read]
 
 
@@ -89,28 +109,51 @@ def text_in(network: Network, ways: Ways, alternatives: int = 0) -> Text:
     return text_of(hypotheses_of(network, ways), network.form, alternatives)
 
 
-def read(*ways: tuple[str, ...], certainty: float = 0.985, length: int | None = None) -> Text:
-    """Read a picture in several ways, each of which gives these lines; the network is sure of none of them."""
+def read(
+    *ways: tuple[str, ...], certainty: float = 0.985, length: int | None = None
+) -> Text:
+    """Read a picture in several ways, each of which gives these lines; the network is
+    sure of none of them.
+    """
     network, strips = network_of(*ways, certainty=certainty)
     return text_of(hypotheses_of(network, strips, length), FORM)
 
 
 @pytest.mark.parametrize(
-    "written", ["12.50", "-35", "24/11/26", "12:30", "1 2", "1  2", " 1 ", "", "1x2", "x1 xx x2x", "1x.5", "x"]
+    "written",
+    [
+        "12.50",
+        "-35",
+        "24/11/26",
+        "12:30",
+        "1 2",
+        "1  2",
+        " 1 ",
+        "",
+        "1x2",
+        "x1 xx x2x",
+        "1x.5",
+        "x",
+    ],
 )
 def test_a_text_is_as_written_with_single_spaces_also_for_something_else(written):
     assert transcript(written).text == " ".join(written.replace("x", " ").split())
 
 
-@pytest.mark.parametrize(("gap", "text"), [(12, "12"), (13, "1 2")])  # pixels; 0.9 of a digit's height are 12.6
+# Pixels; 0.9 of a digit's height are 12.6.
+@pytest.mark.parametrize(("gap", "text"), [(12, "12"), (13, "1 2")])
 @pytest.mark.parametrize("middle", [" ", ""])
-def test_only_the_width_of_a_gap_makes_a_space_not_what_the_network_says_of_it(middle, gap, text):
+def test_only_the_width_of_a_gap_makes_a_space_not_what_the_network_says_of_it(
+    middle, gap, text
+):
     """The network sees gaps between digits in the cells of a form, too."""
     pixels = np.full((FORM.height, 48), 250, np.uint8)
     pixels[6:20, 2:46] = 20
     pixels[:, 34 - gap : 34] = 250
     output = np.concatenate([output_of(part) for part in ("1", middle, "2")])
-    line = Transcript(Strip(pixels, AT, (2000, 200)), output, FORM, spans_of(best_path(output)))
+    line = Transcript(
+        Strip(pixels, AT, (2000, 200)), output, FORM, spans_of(best_path(output))
+    )
     assert line.text == text
 
 
@@ -128,17 +171,26 @@ def test_something_else_counts_as_blank():
     as_blank[:, 0] += as_blank[:, FORM.other]
     as_blank[:, FORM.other] = 0
     spans = [span for span in line.spans if span[0] != FORM.other]
-    assert line.confidence == pytest.approx(Transcript(line.strip, as_blank, FORM, spans).confidence)
+    assert line.confidence == pytest.approx(
+        Transcript(line.strip, as_blank, FORM, spans).confidence
+    )
     assert transcript("1x2x", 0.999).confidence == pytest.approx(1, abs=0.03)
 
 
 @pytest.mark.parametrize(("written", "columns"), [("", 8), ("x", 8), (" x ", 24)])
-def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(written, columns):
-    assert transcript(written).confidence == pytest.approx((0.99 + 2 * 0.01 / (FORM.classes - 1)) ** columns)
+def test_an_empty_text_is_as_probable_as_that_there_is_no_digit_and_no_mark(
+    written, columns
+):
+    assert transcript(written).confidence == pytest.approx(
+        (0.99 + 2 * 0.01 / (FORM.classes - 1)) ** columns
+    )
     assert read(("7",), certainty=0.4).confidence < 0.6
 
 
-@pytest.mark.parametrize(("written", "text"), [("xx.", ""), (".x", ""), ("x -", ""), ("-", "-"), ("xx.5", ".5")])
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("xx.", ""), (".x", ""), ("x -", ""), ("-", "-"), ("xx.5", ".5")],
+)
 def test_marks_of_words_are_no_text(written, text):
     alone = read((written,))
     assert alone.text == text
@@ -157,15 +209,26 @@ def test_touching_digits_share_no_column():
 def test_a_digit_has_its_own_ink_also_if_its_column_lies_beside_it(late):
     line = transcript("1 23")
     line.strip.pixels[:] = np.roll(line.strip.pixels, -late, axis=1)
-    boxes = [box for (box, _), (symbol, _, _) in zip(line.places, line.spans, strict=True) if FORM.is_sign(symbol)]
-    assert [(box.left + late, box.right + late) for box in boxes] == [(5, 11), (37, 43), (53, 59)]
+    boxes = [
+        box
+        for (box, _), (symbol, _, _) in zip(line.places, line.spans, strict=True)
+        if FORM.is_sign(symbol)
+    ]
+    assert [(box.left + late, box.right + late) for box in boxes] == [
+        (5, 11),
+        (37, 43),
+        (53, 59),
+    ]
 
 
 @pytest.mark.parametrize("column", [7, 8, 12, 15])
 def test_a_symbol_in_the_padding_of_a_strip_has_a_place_in_it(column):
-    """The network sees a padded strip, and may find the last symbol to the right of what was cut out."""
+    """The network sees a padded strip, and may find the last symbol to the right of
+    what was cut out.
+    """
     strip = strip_of("7")
-    output = np.concatenate([output_of(""), output_of("")])  # 16 columns; the strip has 8
+    # 16 columns; the strip has 8.
+    output = np.concatenate([output_of(""), output_of("")])
     output[column] = output_of("7")[3]
     ((line,), *_) = text_in(Network({strip.pixels.tobytes(): output}), [(strip,)])
     (digit,) = line.digits
@@ -176,7 +239,9 @@ def test_a_symbol_in_the_padding_of_a_strip_has_a_place_in_it(column):
 
 def test_without_ink_a_digit_has_all_rows_and_an_empty_frame():
     blank = Strip(np.full((FORM.height, 16), 128, np.uint8), AT, (2000, 200))
-    ((line,), *_) = text_in(Network({blank.pixels.tobytes(): output_of("7")}), [(blank,)])
+    ((line,), *_) = text_in(
+        Network({blank.pixels.tobytes(): output_of("7")}), [(blank,)]
+    )
     (digit,) = line.digits
     assert (digit.box.top, digit.box.bottom) == (50, 114)
     assert not digit.frame.any()
@@ -217,7 +282,9 @@ def test_the_way_for_which_most_speaks_is_read(ways, options, text):
         ([], 0.9999, False),
     ],
 )
-def test_reading_stops_once_the_network_is_sure_of_a_text_or_two_ways_agree(ways, certainty, sure):
+def test_reading_stops_once_the_network_is_sure_of_a_text_or_two_ways_agree(
+    ways, certainty, sure
+):
     network, strips = network_of(*ways, certainty=certainty)
     assert is_sure(hypotheses_of(network, strips)) == sure
 
@@ -226,11 +293,19 @@ def test_other_readings_lower_the_confidence():
     alone = read(("12",))
     (line,) = alone.lines
     assert alone.confidence == pytest.approx(line.confidence)
-    for others, share in ([("12",)], 1), ([("1 2",)], 1), ([("",)], 1), ([("13",)], 1 / 2), ([("13",), ("14",)], 1 / 3):
+    for others, share in (
+        ([("12",)], 1),
+        ([("1 2",)], 1),
+        ([("",)], 1),
+        ([("13",)], 1 / 2),
+        ([("13",), ("14",)], 1 / 3),
+    ):
         found = read(("12",), *others)
         assert found.text == "12"
         assert found.confidence == pytest.approx(share * alone.confidence, rel=0.02)
-        assert found.lines[0].confidence == pytest.approx(share * alone.confidence, rel=0.02)
+        assert found.lines[0].confidence == pytest.approx(
+            share * alone.confidence, rel=0.02
+        )
 
 
 def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
@@ -241,9 +316,15 @@ def test_confidences_are_calibrated_and_alternatives_share_what_is_left():
     assert found.confidence == pytest.approx(network.form.calibrated(plain.confidence))
     (before,), (line,) = plain.lines, found.lines
     assert line.confidence == pytest.approx(network.form.calibrated(before.confidence))
-    assert [text for text, _ in line.alternatives] == [text for text, _ in before.alternatives]
-    for (_, share), (_, was) in zip(line.alternatives, before.alternatives, strict=True):
-        assert share / (1 - line.confidence) == pytest.approx(was / (1 - before.confidence))
+    assert [text for text, _ in line.alternatives] == [
+        text for text, _ in before.alternatives
+    ]
+    for (_, share), (_, was) in zip(
+        line.alternatives, before.alternatives, strict=True
+    ):
+        assert share / (1 - line.confidence) == pytest.approx(
+            was / (1 - before.confidence)
+        )
 
 
 def test_a_column_of_single_digits_is_read():

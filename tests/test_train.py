@@ -1,4 +1,6 @@
-"""Training runs on 500 real digits: learning, reproducibility, interruption and resuming."""
+"""Training runs on 500 real digits: learning, reproducibility, interruption and
+resuming.
+"""
 
 import hashlib
 import json
@@ -14,7 +16,7 @@ import onnx
 import pytest
 import torch
 
-from app.inference.classifier import Classifier
+from app.digit.classifier import Classifier
 from support import LINES_MODEL, ROOT
 from tensors import as_digits
 from training import data, generated, train
@@ -26,8 +28,17 @@ from training.run import Run, fit, learning_rate, new_folder, options_in, run_to
 pytestmark = pytest.mark.slow
 
 CPU = torch.device("cpu")
-SMALL = Config(hidden=(64,), epochs=3, batch_size=50, threads=1, precision="fp32", learning_rate=2e-3)
-STAGED = replace(SMALL, channels=(2, 2, 4), hidden=(16,), epochs=4, convolution_share=0.5)
+SMALL = Config(
+    hidden=(64,),
+    epochs=3,
+    batch_size=50,
+    threads=1,
+    precision="fp32",
+    learning_rate=2e-3,
+)
+STAGED = replace(
+    SMALL, channels=(2, 2, 4), hidden=(16,), epochs=4, convolution_share=0.5
+)
 Parts = tuple[Digits, torch.Tensor, Digits]
 
 
@@ -41,10 +52,14 @@ def parts(sample, tmp_path_factory) -> Parts:
     """Digits and non-digits to train on, and a validation set."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(generated, "FOLDER", tmp_path_factory.mktemp("made"))
-        return train.prepared(sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), [])
+        return train.prepared(
+            sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), []
+        )
 
 
-def trained(config: Config, parts: Parts, folder: Path, until: int | None = None) -> Run:
+def trained(
+    config: Config, parts: Parts, folder: Path, until: int | None = None
+) -> Run:
     """Train a network with the first seed, or train on."""
     run = train.setup(config, config.seeds[0], folder, CPU)
     fit(run, until or config.epochs, partial(train.next_epoch, run, *parts))
@@ -55,27 +70,44 @@ def weights(run: Run) -> torch.Tensor:
     return torch.nn.utils.parameters_to_vector(run.model.parameters()).detach()
 
 
-@pytest.mark.parametrize("options", ["relu fp32 adamw", "gelu bf16 adamw", "tanh fp32 sgd", "sigmoid fp32 adamw"])
+@pytest.mark.parametrize(
+    "options",
+    ["relu fp32 adamw", "gelu bf16 adamw", "tanh fp32 sgd", "sigmoid fp32 adamw"],
+)
 def test_training_lowers_the_loss(options, parts, tmp_path):
     activation, precision, optimizer = options.split()
-    recipe = Config(hidden=(64,), epochs=8, batch_size=50, threads=1, activation=activation)
-    history = trained(replace(recipe, precision=precision, optimizer=optimizer), parts, tmp_path).history
+    recipe = Config(
+        hidden=(64,), epochs=8, batch_size=50, threads=1, activation=activation
+    )
+    history = trained(
+        replace(recipe, precision=precision, optimizer=optimizer), parts, tmp_path
+    ).history
     assert history[-1]["training_loss"] < 0.85 * history[0]["training_loss"]
 
 
 def test_without_augmentation_500_digits_are_learned(sample, tmp_path):
-    alone = train.prepared(sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), None)
-    run = trained(replace(SMALL, augment=False, dropout=0.0, epochs=20), alone, tmp_path)
+    alone = train.prepared(
+        sample.take(torch.arange(400)), sample.take(torch.arange(400, 500)), None
+    )
+    run = trained(
+        replace(SMALL, augment=False, dropout=0.0, epochs=20), alone, tmp_path
+    )
     assert run.history[0]["training_error"] > 0.5
-    assert run.history[-1]["training_error"] == pytest.approx(train.validate(run.model, alone[0])[1], abs=0.02)
+    assert run.history[-1]["training_error"] == pytest.approx(
+        train.validate(run.model, alone[0])[1], abs=0.02
+    )
     assert train.validate(run.model, alone[0])[1] < 0.01
     assert train.validate(run.model, alone[2].take(torch.arange(100)))[1] < 0.25
 
 
 @pytest.mark.parametrize("is_on", [True, False])
-def test_both_digits_and_non_digits_are_augmented_unless_it_is_turned_off(is_on, parts, tmp_path):
+def test_both_digits_and_non_digits_are_augmented_unless_it_is_turned_off(
+    is_on, parts, tmp_path
+):
     run, seen = train.setup(replace(SMALL, augment=is_on), 0, tmp_path, CPU), []
-    run.model.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0].clone().split([50, 25])))
+    run.model.register_forward_pre_hook(
+        lambda _, inputs: seen.extend(inputs[0].clone().split([50, 25]))
+    )
     train.train_epoch(run, *parts[:2])
     for given, images in ((parts[0].images, seen[::2]), (parts[1], seen[1::2])):
         known = {image.numpy().tobytes() for image in given.float() / 255}
@@ -89,7 +121,10 @@ def test_training_and_validation_are_made_of_their_own_images(sample, parts):
     assert validation.images[:100].equal(sample.images[400:])
     made, for_validation = (
         {frame.numpy().tobytes() for frame in frames}
-        for frames in (torch.cat([digits.images[400:], others]), validation.images[200:])
+        for frames in (
+            torch.cat([digits.images[400:], others]),
+            validation.images[200:],
+        )
     )
     assert not made & for_validation
 
@@ -106,7 +141,10 @@ def test_the_best_epoch_of_the_dense_stage_is_kept(tmp_path):
 
 def test_the_learning_rate_rises_and_falls_in_each_stage():
     config = Config(channels=(2,), epochs=15, convolution_share=0.65, learning_rate=0.1)
-    assert [config.stage(5.5), config.stage(10)] == [(0.1, 0.55), (pytest.approx(0.0001), 0)]
+    assert [config.stage(5.5), config.stage(10)] == [
+        (0.1, 0.55),
+        (pytest.approx(0.0001), 0),
+    ]
     rates = [learning_rate(0.01, step / 100) for step in range(100)]
     assert rates[0] == 0
     assert rates[10] == max(rates) == 0.01
@@ -124,16 +162,20 @@ def test_a_convolutional_recipe_becomes_dense_and_trains_on(whole):
     assert whole.model.widths == [784, 2 * 8 * 8, 2 * 8 * 8, 4 * 3 * 3, 16, 11]
     assert whole.history[2]["training_loss"] < 1.1 * whole.history[1]["training_loss"]
     first = whole.model.hidden[0]
-    assert (first.linear.weight != 0).float().mean() > 0.5  # converted, less than a tenth are
+    # Converted, less than a tenth are.
+    assert (first.linear.weight != 0).float().mean() > 0.5
     assert first.norm.num_batches_tracked == 0  # its statistics are kept
 
 
-@pytest.mark.parametrize("done", [1, 2, 3])  # in the first stage, between both, and in the second
+# In the first stage, between both, and in the second.
+@pytest.mark.parametrize("done", [1, 2, 3])
 def test_a_resumed_run_ends_like_an_uninterrupted_one(done, whole, parts, tmp_path):
     trained(STAGED, parts, tmp_path, until=done)
     resumed = trained(STAGED, parts, tmp_path)
     assert weights(resumed).equal(weights(whole))
-    assert [row["training_loss"] for row in resumed.history] == [row["training_loss"] for row in whole.history]
+    assert [row["training_loss"] for row in resumed.history] == [
+        row["training_loss"] for row in whole.history
+    ]
     assert all(resumed.best[name].equal(value) for name, value in whole.best.items())
 
 
@@ -147,13 +189,21 @@ def test_the_newest_run_is_resumed_with_its_recipe(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "config", [Config(activation="sigmoid", optimizer="sgd", hidden=(), augment=False), *RECIPES.values()]
+    "config",
+    [
+        Config(activation="sigmoid", optimizer="sgd", hidden=(), augment=False),
+        *RECIPES.values(),
+    ],
 )
 def test_a_recipe_survives_its_command_line_with_its_automatic_choices(config):
     resolved = train.resolve(config, CPU)
     assert None not in (resolved.learning_rate, resolved.threads)
     assert resolved.precision in ("fp32", "bf16")
-    assert parse(resolved.command().split()[3:])[0] == resolved == train.resolve(resolved, CPU)
+    assert (
+        parse(resolved.command().split()[3:])[0]
+        == resolved
+        == train.resolve(resolved, CPU)
+    )
 
 
 @pytest.mark.parametrize(
@@ -176,16 +226,32 @@ def test_invalid_options_are_refused(options, message, capsys):
     assert message in capsys.readouterr().err
 
 
-# 100 validation images, since there are 400 training images in all, and making a validation set takes time.
-PROGRAM = "from training import data, opinion, train; data.VALIDATION_IMAGES = 100; opinion.COUNT = 1; "
+# 100 validation images, since there are 400 training images in all, and making a
+# validation set takes time.
+PROGRAM = (
+    "from training import data, opinion, train; data.VALIDATION_IMAGES = 100; "
+    "opinion.COUNT = 1; "
+)
 PROGRAM += "raise SystemExit(train.main())"
-FAST = ["--threads", "1", "--precision", "fp32"]  # finding the faster precision takes 5 s
+# Finding the faster precision takes 5 s.
+FAST = ["--threads", "1", "--precision", "fp32"]
 
 
 def test_the_command_trains_and_writes_everything(sample_mnist, tmp_path):
     runs = tmp_path / "runs"
-    options = f"--recipe best --channels 2 2 4 --seeds 3 4 --epochs 2 --hidden 32 --batch-size 50 --runs {runs}"
-    command = [sys.executable, "-c", PROGRAM, *FAST, *options.split(), "--data", f"{sample_mnist}"]
+    options = (
+        "--recipe best --channels 2 2 4 --seeds 3 4 --epochs 2 --hidden 32 "
+        f"--batch-size 50 --runs {runs}"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        *FAST,
+        *options.split(),
+        "--data",
+        f"{sample_mnist}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (folder,) = runs.iterdir()
@@ -195,19 +261,45 @@ def test_the_command_trains_and_writes_everything(sample_mnist, tmp_path):
         assert names == {"history.png", "last.pt", "weights.png"}
     metadata = Classifier(folder / "digits.onnx").metadata
     assert len(metadata["second_opinion"].split()) == 6
-    assert metadata["second_opinion_lines_sha256"] == hashlib.sha256(LINES_MODEL.read_bytes()).hexdigest()
+    assert (
+        metadata["second_opinion_lines_sha256"]
+        == hashlib.sha256(LINES_MODEL.read_bytes()).hexdigest()
+    )
     assert metadata["architecture"] == "2 × 784-128-128-36-32-11"
     assert metadata["seed"] == "3 4"
-    losses = [float(metadata["seeds"].split(f"seed {seed}: validation loss ")[1][:6]) for seed in (3, 4)]
+    losses = [
+        float(metadata["seeds"].split(f"seed {seed}: validation loss ")[1][:6])
+        for seed in (3, 4)
+    ]
     assert 0 < float(metadata["validation_loss"]) < max(losses)
     recipe = parse(metadata["recipe"].split()[3:])[0]
-    assert recipe.epochs == json.loads((folder / "config.json").read_text())["epochs"] == 2
+    assert (
+        recipe.epochs == json.loads((folder / "config.json").read_text())["epochs"] == 2
+    )
 
 
 def test_ctrl_c_keeps_the_best_so_far(sample_mnist, tmp_path):
     output, runs = tmp_path / "model.onnx", tmp_path / "runs"
-    options = ["--no-generated", "--epochs", "1000", "--output", f"{output}", "--runs", f"{runs}", "--hidden", "32"]
-    command = [sys.executable, "-c", PROGRAM, *FAST, *options, "--data", f"{sample_mnist}"]
+    options = [
+        "--no-generated",
+        "--epochs",
+        "1000",
+        "--output",
+        f"{output}",
+        "--runs",
+        f"{runs}",
+        "--hidden",
+        "32",
+    ]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        *FAST,
+        *options,
+        "--data",
+        f"{sample_mnist}",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
         if line.startswith("epoch   2"):
@@ -221,15 +313,33 @@ def test_ctrl_c_keeps_the_best_so_far(sample_mnist, tmp_path):
     assert metadata["course"] == f"1000 epochs (interrupted after {metadata['epochs']})"
 
 
-def test_a_network_may_be_trained_on_mnists_digits_alone(sample_mnist, tmp_path, capsys, monkeypatch):
+def test_a_network_may_be_trained_on_mnists_digits_alone(
+    sample_mnist, tmp_path, capsys, monkeypatch
+):
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
-    given = ["--no-generated", "--hidden", "30", "--epochs", "2", "--data", f"{sample_mnist}", "--runs", f"{tmp_path}"]
+    given = [
+        "--no-generated",
+        "--hidden",
+        "30",
+        "--epochs",
+        "2",
+        "--data",
+        f"{sample_mnist}",
+        "--runs",
+        f"{tmp_path}",
+    ]
     assert train.main([*FAST, *given]) == 0
     assert "are misread" in capsys.readouterr().out
     (file,) = tmp_path.glob("*/digits.onnx")
     assert "second_opinion" not in Classifier(file).metadata
-    assert Classifier(file)(np.zeros((1, 28, 28), np.float32)).probabilities.shape == (1, 10)
-    diverging = f"--optimizer sgd --learning-rate 1e38 --batch-size 50 --epochs 1 --runs {tmp_path}/diverged".split()
+    assert Classifier(file)(np.zeros((1, 28, 28), np.float32)).probabilities.shape == (
+        1,
+        10,
+    )
+    diverging = (
+        "--optimizer sgd --learning-rate 1e38 --batch-size 50 --epochs 1 --runs "
+        f"{tmp_path}/diverged"
+    ).split()
     assert train.main([*FAST, *given, *diverging]) == 1
     assert "try a lower learning rate" in capsys.readouterr().err
     assert not [*tmp_path.glob("diverged/*/*.onnx")]
@@ -240,8 +350,13 @@ def test_a_network_of_any_recipe_is_trained_further_and_a_resumed_run_needs_its_
 ):
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     places = ["--data", f"{sample_mnist}", "--runs", f"{tmp_path / 'runs'}"]
-    first, second, again = (tmp_path / f"{name}.onnx" for name in ("first", "second", "again"))
-    recipe = "--no-generated --hidden 30 --activation sigmoid --seeds 5 6 --epochs 2 --batch-size 50".split()
+    first, second, again = (
+        tmp_path / f"{name}.onnx" for name in ("first", "second", "again")
+    )
+    recipe = (
+        "--no-generated --hidden 30 --activation sigmoid --seeds 5 6 --epochs 2 "
+        "--batch-size 50"
+    ).split()
     assert train.main([*FAST, *recipe, *places, "--output", f"{first}"]) == 0
     start = ["--from", f"{first}", "--batch-size", "50"]
     assert train.main([*FAST, *start, *places, "--output", f"{second}"]) == 0
@@ -252,7 +367,11 @@ def test_a_network_of_any_recipe_is_trained_further_and_a_resumed_run_needs_its_
     assert after.metadata["architecture"] == "2 × 784-30-11"
     assert after.metadata["seed"] == "5 6"
     config = parse(after.metadata["recipe"].split()[3:])[0]
-    assert (config.from_, config.generated, config.activation) == (f"{first}", False, "sigmoid")
+    assert (config.from_, config.generated, config.activation) == (
+        f"{first}",
+        False,
+        "sigmoid",
+    )
     first.unlink()
     assert train.main(["--resume", *places, "--output", f"{again}"]) == 0
     old, new = (onnx.load(file).graph.SerializeToString() for file in (second, again))
@@ -273,7 +392,13 @@ def test_what_is_missing_is_reported_in_one_sentence_before_a_run_begins(
     (tmp_path / "file").touch()
     monkeypatch.setattr("torchvision.datasets.MNIST.mirrors", ["http://127.0.0.1:9/"])
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    arguments = ["--data", f"{tmp_path}/nope", "--runs", f"{tmp_path}/runs", *options.format(tmp_path).split()]
+    arguments = [
+        "--data",
+        f"{tmp_path}/nope",
+        "--runs",
+        f"{tmp_path}/runs",
+        *options.format(tmp_path).split(),
+    ]
     assert train.main(arguments) == 1
     said = capsys.readouterr().err
     assert message in said
@@ -281,8 +406,13 @@ def test_what_is_missing_is_reported_in_one_sentence_before_a_run_begins(
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same_way(sample, tmp_path):
-    digits, character = sample.take(torch.arange(120)), np.eye(105, dtype=np.uint8) * 255
+def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same_way(
+    sample, tmp_path
+):
+    digits, character = (
+        sample.take(torch.arange(120)),
+        np.eye(105, dtype=np.uint8) * 255,
+    )
     cut_out, others = cut_out_and_others(digits, 0, [], tmp_path)
     assert (len(cut_out), len(others)) == (60, 120)
     (file,) = tmp_path.iterdir()
@@ -293,5 +423,18 @@ def test_what_is_made_is_kept_until_something_changes_and_made_again_in_the_same
         assert same.equal(others)
         assert (file.stat().st_mtime_ns == made) == is_kept
         file.unlink()
-    changes = [(digits, [], 0), (digits.take(torch.arange(119)), [], 0), (digits, [character], 0), (digits, [], 1)]
-    assert len({generated.name_of(cut_out_and_others, some, others, 120, seed) for some, others, seed in changes}) == 4
+    changes = [
+        (digits, [], 0),
+        (digits.take(torch.arange(119)), [], 0),
+        (digits, [character], 0),
+        (digits, [], 1),
+    ]
+    assert (
+        len(
+            {
+                generated.name_of(cut_out_and_others, some, others, 120, seed)
+                for some, others, seed in changes
+            }
+        )
+        == 4
+    )

@@ -6,8 +6,8 @@ import onnx
 import pytest
 from fastapi.testclient import TestClient
 
-from app.inference.networks import Networks
 from app.main import create_app
+from app.serving.networks import Networks
 from app.settings import Settings
 from support import LINES_MODEL, MODEL, encode, letter
 from training import data, opinion
@@ -17,8 +17,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory) -> Path:
-    """Another file of the line network, for which the committed weights were not fitted."""
-    model, file = onnx.load(LINES_MODEL), tmp_path_factory.mktemp("lines") / "lines.onnx"
+    """Another file of the line network, for which the committed weights were not
+    fitted.
+    """
+    model, file = (
+        onnx.load(LINES_MODEL),
+        tmp_path_factory.mktemp("lines") / "lines.onnx",
+    )
     model.metadata_props.add(key="owner", value="somebody else")
     onnx.save_model(model, file)
     return file
@@ -30,7 +35,14 @@ def fit(sample_mnist, lines):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "VALIDATION_IMAGES", 100)
         patch.setattr(opinion, "COUNT", 2)
-        where = ["--data", f"{sample_mnist}", "--others", f"{sample_mnist}/none.zip", "--lines-model", f"{lines}"]
+        where = [
+            "--data",
+            f"{sample_mnist}",
+            "--others",
+            f"{sample_mnist}/none.zip",
+            "--lines-model",
+            f"{lines}",
+        ]
         yield lambda *options: opinion.main([*where, *map(str, options)])
 
 
@@ -45,10 +57,15 @@ def fitted(fit, tmp_path_factory) -> Path:
 def test_only_the_weights_and_the_file_that_they_name_change(fitted, lines):
     before, after = onnx.load(MODEL), onnx.load(fitted)
     assert after.graph.SerializeToString() == before.graph.SerializeToString()
-    old, new = ({entry.key: entry.value for entry in model.metadata_props} for model in (before, after))
+    old, new = (
+        {entry.key: entry.value for entry in model.metadata_props}
+        for model in (before, after)
+    )
     changed = {name for name in {*old, *new} if old.get(name) != new.get(name)}
     assert changed == {"second_opinion", "second_opinion_lines_sha256"}
-    assert new["second_opinion_lines_sha256"] == Networks.load(fitted, lines).lines.sha256
+    assert (
+        new["second_opinion_lines_sha256"] == Networks.load(fitted, lines).lines.sha256
+    )
 
 
 def test_fitted_again_in_place_the_file_has_the_same_bytes(fit, fitted, tmp_path):
@@ -66,11 +83,21 @@ def test_the_fitted_weights_are_served(fitted, lines):
     assert not alone.read_digit(unsure).is_sure
     with TestClient(create_app(Settings(model=fitted, lines_model=lines))) as client:
         answer = client.post("/predict", content=unsure).json()
-        assert client.get("/v2/models/digits").json()["versions"] == [answer["model"].split("+")[0]]
+        assert client.get("/v2/models/digits").json()["versions"] == [
+            answer["model"].split("+")[0]
+        ]
     both = Networks.load(fitted, lines)
-    assert answer["model"] == both.digit_model == f"{both.digits.version}+{both.lines.version}"
-    assert answer["legibility"] == pytest.approx(both.read_digit(unsure).legibility, abs=1e-4)
-    assert answer["legibility"] != pytest.approx(alone.read_digit(unsure).legibility, abs=1e-4)
+    assert (
+        answer["model"]
+        == both.digit_model
+        == f"{both.digits.version}+{both.lines.version}"
+    )
+    assert answer["legibility"] == pytest.approx(
+        both.read_digit(unsure).legibility, abs=1e-4
+    )
+    assert answer["legibility"] != pytest.approx(
+        alone.read_digit(unsure).legibility, abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("option", ["--model", "--lines-model"])

@@ -1,4 +1,6 @@
-"""Making the file of the network for pages: the pretrained detector, grey, in 16 bits, and no other."""
+"""Making the file of the network for pages: the pretrained detector, grey, in 16 bits,
+and no other.
+"""
 
 import hashlib
 import re
@@ -9,7 +11,7 @@ import onnx
 import pytest
 from PIL import Image
 
-from app.inference.pages import PageNetwork
+from app.text.pages import PageNetwork
 from support import PAGES_MODEL, page_network
 from tensors import answers, detector
 from training import pages
@@ -22,7 +24,11 @@ MOST = 5_500_000  # bytes
 @pytest.fixture
 def grey() -> np.ndarray:
     """Grey levels, (2, H, W) float32."""
-    return np.random.default_rng(0).integers(0, 256, (2, STRIDE, 3 * STRIDE)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .integers(0, 256, (2, STRIDE, 3 * STRIDE))
+        .astype(np.float32)
+    )
 
 
 @pytest.fixture
@@ -30,7 +36,11 @@ def stand_in(tmp_path, monkeypatch) -> Path:
     """A tiny file in the place of the pretrained one."""
     path = tmp_path / "pretrained.onnx"
     onnx.save_model(detector(), path)
-    monkeypatch.setattr(pages, "PRETRAINED", PRETRAINED._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest()))
+    monkeypatch.setattr(
+        pages,
+        "PRETRAINED",
+        PRETRAINED._replace(sha256=hashlib.sha256(path.read_bytes()).hexdigest()),
+    )
     return path
 
 
@@ -45,10 +55,14 @@ def test_the_grey_network_gives_the_answers_of_the_coloured_one(grey):
     assert found.shape == grey.shape
     assert np.ptp(found) > 0.5
     np.testing.assert_allclose(found, expected, atol=1e-5)
-    np.testing.assert_allclose(answers(halved(cut(detector())), grey), expected, atol=0.01)
+    np.testing.assert_allclose(
+        answers(halved(cut(detector())), grey), expected, atol=0.01
+    )
 
 
-def test_the_command_makes_the_same_file_each_time_and_it_is_served(stand_in, grey, tmp_path, capsys):
+def test_the_command_makes_the_same_file_each_time_and_it_is_served(
+    stand_in, grey, tmp_path, capsys
+):
     files = [tmp_path / "made" / name for name in ("a.onnx", "b.onnx")]
     for file in files:
         assert pages.main(["--pretrained", str(stand_in), "--output", str(file)]) == 0
@@ -57,15 +71,24 @@ def test_the_command_makes_the_same_file_each_time_and_it_is_served(stand_in, gr
     assert f"DIGITS_PAGES_MODEL={files[1]} digits serve" in capsys.readouterr().out
     network = PageNetwork(files[0])
     assert network.metadata.items() >= FORM.items()
-    assert network.metadata["pretrained_sha256"] == hashlib.sha256(stand_in.read_bytes()).hexdigest()
+    assert (
+        network.metadata["pretrained_sha256"]
+        == hashlib.sha256(stand_in.read_bytes()).hexdigest()
+    )
     assert {"architecture", "origin", "license"} < network.metadata.keys()
     expected = answers(cut(detector()), grey)[0]
-    np.testing.assert_allclose(network.writing(Image.fromarray(grey[0].astype(np.uint8))), expected, atol=0.01)
+    np.testing.assert_allclose(
+        network.writing(Image.fromarray(grey[0].astype(np.uint8))), expected, atol=0.01
+    )
 
 
 def test_the_shipped_file_is_small_has_weights_in_16_bits_and_says_what_it_is():
     assert PAGES_MODEL.stat().st_size <= MOST
-    stored = [tensor for tensor in onnx.load(PAGES_MODEL).graph.initializer if tensor.name.endswith(HALF)]
+    stored = [
+        tensor
+        for tensor in onnx.load(PAGES_MODEL).graph.initializer
+        if tensor.name.endswith(HALF)
+    ]
     assert len(stored) > 100
     assert {tensor.data_type for tensor in stored} == {onnx.TensorProto.FLOAT16}
     about = page_network().metadata
@@ -77,13 +100,31 @@ def test_the_shipped_file_is_small_has_weights_in_16_bits_and_says_what_it_is():
 @pytest.mark.parametrize(
     ("pretrained", "message"),
     [
-        (Path("none.onnx"), "none.onnx: no such file; expected PP-OCRv6_det_small.onnx of rapidocr 3.10.0. .*"),
-        (PAGES_MODEL, "pages.onnx: another network, another version or a truncated file; .*"),
-        (Path(__file__), "test_train_pages.py: another network, another version or a truncated file; .*"),
+        (
+            Path("none.onnx"),
+            "none.onnx: no such file; expected PP-OCRv6_det_small.onnx of rapidocr "
+            "3.10.0. .*",
+        ),
+        (
+            PAGES_MODEL,
+            "pages.onnx: another network, another version or a truncated file; .*",
+        ),
+        (
+            Path(__file__),
+            "test_train_pages.py: another network, another version or a truncated "
+            "file; .*",
+        ),
     ],
 )
-def test_the_command_stops_with_one_sentence_without_the_pretrained_file(pretrained, message, tmp_path, capsys):
-    assert pages.main(["--pretrained", str(pretrained), "--output", str(tmp_path / "pages.onnx")]) == 1
+def test_the_command_stops_with_one_sentence_without_the_pretrained_file(
+    pretrained, message, tmp_path, capsys
+):
+    assert (
+        pages.main(
+            ["--pretrained", str(pretrained), "--output", str(tmp_path / "pages.onnx")]
+        )
+        == 1
+    )
     said = capsys.readouterr().err
     assert re.search(f"{message}make train-pages\n$", said)
     assert said.count("\n") == 1
@@ -97,10 +138,17 @@ def test_a_folder_is_no_output(tmp_path, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PRETRAINED.file.is_file(), reason=f"needs {PRETRAINED.name}: make {PRETRAINED.target}")
+@pytest.mark.skipif(
+    not PRETRAINED.file.is_file(),
+    reason=f"needs {PRETRAINED.name}: make {PRETRAINED.target}",
+)
 def test_the_pretrained_file_gives_the_shipped_one_with_its_answers(grey, tmp_path):
     output = tmp_path / "pages.onnx"
     assert pages.main(["--output", str(output)]) == 0
     assert output.read_bytes() == PAGES_MODEL.read_bytes()
     original = PRETRAINED.read(PRETRAINED.file)
-    np.testing.assert_allclose(answers(cut(original), grey), answers(original, in_colour(grey))[:, 0], atol=1e-4)
+    np.testing.assert_allclose(
+        answers(cut(original), grey),
+        answers(original, in_colour(grey))[:, 0],
+        atol=1e-4,
+    )

@@ -1,4 +1,6 @@
-"""Training on one's own pictures: read and framed as the service does, weighted, and learned."""
+"""Training on one's own pictures: read and framed as the service does, weighted, and
+learned.
+"""
 
 import argparse
 from pathlib import Path
@@ -8,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
-from app.inference.classifier import Classifier
-from app.inference.reading import read_digit
+from app.digit.classifier import Classifier
+from app.digit.reading import read_digit
 from hands import Hand
 from support import MODEL, drawing, encode, frame_of
 from training import data, opinion, pictures, train
@@ -25,7 +27,11 @@ def folder(tmp_path, seven, digits) -> Path:
     sheet[20:80, 20:25] = sheet[20:80, 50:55] = sheet[40:45, 20:80] = 0
     return written(
         tmp_path / "corrected",
-        {"a.png": (encode(drawing(seven)), "7"), "b.png": (encode(digits[150]), "3"), "c.png": (encode(sheet), "none")},
+        {
+            "a.png": (encode(drawing(seven)), "7"),
+            "b.png": (encode(digits[150]), "3"),
+            "c.png": (encode(sheet), "none"),
+        },
     )
 
 
@@ -34,25 +40,39 @@ def written(folder: Path, files: dict[str, tuple[bytes, str]]) -> Path:
     for name, (content, _) in files.items():
         (folder / "images" / name).write_bytes(content)
     rows = "".join(f"{name},{label}\n" for name, (_, label) in files.items())
-    (folder / "labels.csv").write_text(f"filename,label\n{rows}", encoding="utf-8-sig")  # as Excel does
+    # As Excel does.
+    (folder / "labels.csv").write_text(f"filename,label\n{rows}", encoding="utf-8-sig")
     return folder
 
 
-def test_pictures_are_framed_as_the_service_frames_them(folder, seven, digits, classifier):
+def test_pictures_are_framed_as_the_service_frames_them(
+    folder, seven, digits, classifier
+):
     loaded = pictures.load(folder, classifier)
     assert loaded.labels.tolist() == [7, 3, NONE]
-    assert np.abs(loaded.images[0].numpy() / 255 - frame_of(drawing(seven))).max() <= 0.5 / 255
+    assert (
+        np.abs(loaded.images[0].numpy() / 255 - frame_of(drawing(seven))).max()
+        <= 0.5 / 255
+    )
     assert loaded.images[1].numpy().tolist() == digits[150].tolist()
 
 
-def test_in_a_folder_of_folders_unreadable_pictures_are_skipped_and_reported(folder, classifier, capsys):
+def test_in_a_folder_of_folders_unreadable_pictures_are_skipped_and_reported(
+    folder, classifier, capsys
+):
     white = encode(Image.new("L", (50, 50), 255))
-    more = written(folder.parent / "more", {"blank.png": (white, "1"), "text.png": (b"no picture", "2")})
-    (more / "labels.csv").write_text("filename,label\nblank.png,1\ntext.png,2\nmissing.png,3\n")
+    more = written(
+        folder.parent / "more",
+        {"blank.png": (white, "1"), "text.png": (b"no picture", "2")},
+    )
+    (more / "labels.csv").write_text(
+        "filename,label\nblank.png,1\ntext.png,2\nmissing.png,3\n"
+    )
     assert pictures.load(folder.parent, classifier).labels.tolist() == [7, 3, NONE]
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [
-        f"Skipped {more / 'images' / name}" for name in ("blank.png", "text.png", "missing.png")
+        f"Skipped {more / 'images' / name}"
+        for name in ("blank.png", "text.png", "missing.png")
     ]
     assert "no ink" in lines[0]
 
@@ -67,7 +87,10 @@ def test_pictures_of_numbers_and_signs_are_left_to_the_line_network(folder, clas
     [
         (None, "holds no picture to train on"),
         (b"filename,label\n", "holds no picture to train on"),
-        (b"filename,label\na.png,seven\n", "the label 'seven' is neither a digit nor none"),
+        (
+            b"filename,label\na.png,seven\n",
+            "the label 'seven' is neither a digit nor none",
+        ),
         (b"filename,digit\na.png,7\n", "has no column 'label'"),
         (b"filename,label\n\xfc.png,7\n", "is not in UTF-8"),
         (b"filename,label,page\na.png,7,first\n", "has a page that is not a number"),
@@ -90,18 +113,27 @@ def test_a_folder_without_labelled_pictures_is_reported_before_training(
 def own(digits: int, non_digits: int) -> Digits:
     count = digits + non_digits
     images = torch.arange(count, dtype=torch.uint8)[:, None, None].expand(-1, 28, 28)
-    return Digits(images, torch.tensor([7] * digits + [NONE] * non_digits, dtype=torch.int64))
+    return Digits(
+        images, torch.tensor([7] * digits + [NONE] * non_digits, dtype=torch.int64)
+    )
 
 
 def test_each_picture_counts_fifty_times_and_all_at_most_a_tenth_of_the_digits_or_non_digits():
-    for count, others, times in ((50, 66_000, 50), (200, 66_000, 33), (50, 100, 1), (0, 66_000, 0)):
+    for count, others, times in (
+        (50, 66_000, 50),
+        (200, 66_000, 33),
+        (50, 100, 1),
+        (0, 66_000, 0),
+    ):
         assert len(pictures.weighted(own(count, 0), others)) == count * times
     mnist = own(1_000, 0)
     digits, others = pictures.joined(mnist, mnist.images, own(2, 1))
     assert digits.images[1_000:, 0, 0].tolist() == [0, 1] * 50
     assert digits.labels.tolist() == [7] * 1_100
     assert others[1_000:, 0, 0].tolist() == [2] * 50
-    assert train.training_data(own(2, 1), None).endswith("; and other pictures: 2 digits, 1 non-digits")
+    assert train.training_data(own(2, 1), None).endswith(
+        "; and other pictures: 2 digits, 1 non-digits"
+    )
     assert "pictures" not in train.training_data(NOTHING, [])
 
 
@@ -115,28 +147,51 @@ def test_a_resumed_run_keeps_its_pictures(folder, tmp_path, classifier):
 
 def error(network: Classifier, pictures: list[tuple[bytes, int]]) -> float:
     """Compute the share of the pictures that the network misreads."""
-    return np.mean([read_digit(picture, network).digit != label for picture, label in pictures])
+    return np.mean(
+        [read_digit(picture, network).digit != label for picture, label in pictures]
+    )
 
 
 @pytest.mark.slow
-def test_fifty_pictures_by_one_hand_halve_its_error_and_mnists_stays(sample_mnist, tmp_path, monkeypatch, capsys):
+def test_fifty_pictures_by_one_hand_halve_its_error_and_mnists_stays(
+    sample_mnist, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
     monkeypatch.setattr(opinion, "COUNT", 1)
     of_the_hand = Hand(6).pictures(250, seed=0)
-    files = {f"{place}.png": (picture, str(label)) for place, (picture, label) in enumerate(of_the_hand[:50])}
+    files = {
+        f"{place}.png": (picture, str(label))
+        for place, (picture, label) in enumerate(of_the_hand[:50])
+    }
     corrected, output = written(tmp_path / "corrected", files), tmp_path / "digits.onnx"
-    places = ["--data", str(sample_mnist), "--output", str(output), "--runs", str(tmp_path / "runs")]
+    places = [
+        "--data",
+        str(sample_mnist),
+        "--output",
+        str(output),
+        "--runs",
+        str(tmp_path / "runs"),
+    ]
     recipe = "--epochs 6 --batch-size 25 --threads 1 --precision fp32".split()
-    assert train.main(["--from", str(MODEL), "--pictures", str(corrected), *places, *recipe]) == 0
+    assert (
+        train.main(
+            ["--from", str(MODEL), "--pictures", str(corrected), *places, *recipe]
+        )
+        == 0
+    )
     assert capsys.readouterr().out.count("of MNIST's 10,000 test images, ") == 2
     before, after = Classifier(MODEL), Classifier(output)
     unseen = of_the_hand[50:]
     assert error(before, unseen) > 0.15
     assert error(after, unseen) < error(before, unseen) / 2
     mnist = data.load(sample_mnist, train=False)
-    of_mnist = [*zip(map(encode, mnist.images.numpy()), mnist.labels.tolist(), strict=True)]
+    of_mnist = [
+        *zip(map(encode, mnist.images.numpy()), mnist.labels.tolist(), strict=True)
+    ]
     assert error(after, of_mnist) <= error(before, of_mnist) + 0.03
-    assert after.metadata["training_data"].endswith("other pictures: 50 digits, 0 non-digits")
+    assert after.metadata["training_data"].endswith(
+        "other pictures: 50 digits, 0 non-digits"
+    )
     assert after.metadata["tuned_from_sha256"] == before.sha256
     assert parse(after.metadata["recipe"].split()[3:])[0].from_ == str(MODEL)
     assert set(after.metadata) >= {"second_opinion", *before.metadata}

@@ -1,4 +1,6 @@
-"""Request bodies → the picture's bytes, whatever the form contains and however it arrives."""
+"""Request bodies → the picture's bytes, whatever the form contains and however it
+arrives.
+"""
 
 import asyncio
 import base64
@@ -17,9 +19,9 @@ from fastapi import Request
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.answers import errors
 from app.metrics import Metrics
 from app.settings import Settings
-from app.web import errors
 from app.web.admission import Admission
 from app.web.bodies import Body
 from app.web.payloads import EncodedPicture, PictureForm, PicturesForm
@@ -28,29 +30,50 @@ from app.web.uploads import read_picture
 SETTINGS = Settings()
 ADMISSION = Admission(SETTINGS, Metrics({}).queue_depth)
 MULTIPART = "multipart/form-data"
-FORM, JSON, RAW = f"{MULTIPART}; boundary=X", "application/json; charset=utf-8", "image/png"
-NAMED = b'Content-Disposition: form-data; name="%s"; filename="a;\\"b.png"\r\nContent-Type: image/png'
+FORM, JSON, RAW = (
+    f"{MULTIPART}; boundary=X",
+    "application/json; charset=utf-8",
+    "image/png",
+)
+NAMED = (
+    b'Content-Disposition: form-data; name="%s"; '
+    b'filename="a;\\"b.png"\r\nContent-Type: image/png'
+)
 END = b"--X--\r\n"
 # Contents that almost contain the delimiter, and unusual headers.
-TRICKY = st.lists(st.sampled_from([b"\r\n", b"--", b"X", b"\r", b"\n", b"-", b"file", b"\x00", b" "]), max_size=8)
-CONTENTS = TRICKY.map(b"".join).filter(lambda content: b"\r\n--X" not in b"\r\n" + content)
+TRICKY = st.lists(
+    st.sampled_from([b"\r\n", b"--", b"X", b"\r", b"\n", b"-", b"file", b"\x00", b" "]),
+    max_size=8,
+)
+CONTENTS = TRICKY.map(b"".join).filter(
+    lambda content: b"\r\n--X" not in b"\r\n" + content
+)
 
 
 def part(content: bytes, headers: bytes = NAMED % b"file") -> bytes:
     return b"--X\r\n" + headers + b"\r\n\r\n" + content + b"\r\n"
 
 
-def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identity") -> bytes:
+def picture_in(
+    *chunks: bytes, content_type: str = FORM, encoding: str = "identity"
+) -> bytes:
     """Read the picture of a request whose body arrives in these chunks."""
-    messages = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages = [
+        {"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks
+    ]
     messages.append({"type": "http.request", "body": b"", "more_body": False})
 
     async def receive():
         return messages.pop(0)
 
     async def read() -> bytes:
-        headers = [(b"content-type", content_type.encode("latin-1")), (b"content-encoding", encoding.encode())]
-        with closing(Body(Request({"type": "http", "headers": headers}, receive), 30, ADMISSION)) as body:
+        headers = [
+            (b"content-type", content_type.encode("latin-1")),
+            (b"content-encoding", encoding.encode()),
+        ]
+        with closing(
+            Body(Request({"type": "http", "headers": headers}, receive), 30, ADMISSION)
+        ) as body:
             return await read_picture(body)
 
     return asyncio.run(read())
@@ -60,7 +83,11 @@ def picture_in(*chunks: bytes, content_type: str = FORM, encoding: str = "identi
 def test_a_picture_is_expected_where_the_openapi_document_says(client, model):
     media_type = "application/json" if model is EncodedPicture else FORM
     path = "/predict/batch" if model is PicturesForm else "/predict"
-    answer = client.post(path, content=b"{}" if media_type != FORM else END, headers={"content-type": media_type})
+    answer = client.post(
+        path,
+        content=b"{}" if media_type != FORM else END,
+        headers={"content-type": media_type},
+    )
     (name,) = model.model_json_schema()["required"]
     assert f" '{name}'" in answer.json()["detail"]
 
@@ -68,19 +95,36 @@ def test_a_picture_is_expected_where_the_openapi_document_says(client, model):
 @given(CONTENTS, st.lists(CONTENTS, max_size=3), st.data())
 @example(b"", [], None)
 @example(b"\r\n--", [b"--X"], None)
-def test_the_file_is_found_among_other_fields_however_the_body_is_cut(content, others, data):
-    body = b"".join(part(other, NAMED % b"field") for other in others) + part(content) + END
+def test_the_file_is_found_among_other_fields_however_the_body_is_cut(
+    content, others, data
+):
+    body = (
+        b"".join(part(other, NAMED % b"field") for other in others)
+        + part(content)
+        + END
+    )
     cut = data.draw(st.integers(0, len(body))) if data else 1
     assert picture_in(body[:cut], body[cut:]) == content
 
 
-@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
+@pytest.mark.parametrize(
+    ("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)]
+)
 @settings(deadline=None)
-@given(content=st.binary(max_size=100) | st.binary(max_size=10).map(lambda some: some * 20_000), data=st.data())
-def test_a_compressed_body_is_inflated_however_it_is_cut(encoding, compress, content, data):
+@given(
+    content=st.binary(max_size=100)
+    | st.binary(max_size=10).map(lambda some: some * 20_000),
+    data=st.data(),
+)
+def test_a_compressed_body_is_inflated_however_it_is_cut(
+    encoding, compress, content, data
+):
     body = compress(b"x" + content)
     cut = data.draw(st.integers(0, len(body)))
-    assert picture_in(body[:cut], body[cut:], content_type=RAW, encoding=encoding) == b"x" + content
+    assert (
+        picture_in(body[:cut], body[cut:], content_type=RAW, encoding=encoding)
+        == b"x" + content
+    )
 
 
 @given(CONTENTS, st.data())
@@ -94,10 +138,13 @@ def test_a_form_that_is_cut_off_is_refused(content, data):
     "headers",
     [
         b'Content-Disposition: form-data; name="file"; filename="7.png"',
-        b'content-type: image/png\r\nCONTENT-DISPOSITION:form-data;name=file;filename="\xc3\xa9.png"',
-        b"Content-Disposition: form-data; name=file; filename*=UTF-8''7.png; filename=7.png",
+        b"content-type: "
+        b'image/png\r\nCONTENT-DISPOSITION:form-data;name=file;filename="\xc3\xa9.png"',
+        b"Content-Disposition: form-data; name=file; filename*=UTF-8''7.png; "
+        b"filename=7.png",
         b"Content-Disposition: form-data; filename=7.png; NAME = file",
-        b'Content-Disposition: form-data; filename="; name=\\"not\\"; name=that"; name="file"',
+        b'Content-Disposition: form-data; filename="; name=\\"not\\"; name=that"; '
+        b'name="file"',
     ],
 )
 def test_the_file_is_found_however_its_headers_are_written(headers):
@@ -110,7 +157,12 @@ ENCODED = base64.b64encode(BYTES).decode()
 
 @pytest.mark.parametrize(
     "image",
-    [ENCODED, "data:image/png;base64," + ENCODED, "data:;base64," + ENCODED, base64.encodebytes(BYTES).decode()],
+    [
+        ENCODED,
+        "data:image/png;base64," + ENCODED,
+        "data:;base64," + ENCODED,
+        base64.encodebytes(BYTES).decode(),
+    ],
 )
 def test_a_picture_in_json_may_be_base64_or_a_data_uri(image):
     body = json.dumps({"name": "7.png", "image": image}).encode()
@@ -134,23 +186,73 @@ def test_what_is_as_large_as_allowed_is_read():
 GZIPPED, ENCODED_AS = gzip.compress(b"x", mtime=0), b"\r\nContent-Transfer-Encoding: %b"
 REFUSED = [
     (FORM, END, errors.NoFile, "no file in its field 'file'"),
-    (FORM, part(b"x", NAMED % b"picture") + END, errors.NoFile, "no file in its field 'file'"),
-    (FORM, part(b"x", b'Content-Disposition: form-data; name="file"') + END, errors.NoFile, "no file"),
+    (
+        FORM,
+        part(b"x", NAMED % b"picture") + END,
+        errors.NoFile,
+        "no file in its field 'file'",
+    ),
+    (
+        FORM,
+        part(b"x", b'Content-Disposition: form-data; name="file"') + END,
+        errors.NoFile,
+        "no file",
+    ),
     (FORM, part(b"x") * 2 + END, errors.SeveralFiles, "2 fields 'file'"),
-    (FORM, part(b"x", NAMED % b"a") * 17 + END, errors.MalformedMultipart, "more than 16 parts"),
-    (FORM, part(b"x", b"Content-Type: image/png") + END, errors.MalformedMultipart, "damaged .Field name not found"),
+    (
+        FORM,
+        part(b"x", NAMED % b"a") * 17 + END,
+        errors.MalformedMultipart,
+        "more than 16 parts",
+    ),
+    (
+        FORM,
+        part(b"x", b"Content-Type: image/png") + END,
+        errors.MalformedMultipart,
+        "damaged .Field name not found",
+    ),
     (FORM, b"--X\r\n\r\nx\r\n--X--", errors.MalformedMultipart, "damaged"),
     (FORM, b"--Y\r\n\r\nx\r\n--Y--", errors.MalformedMultipart, "damaged"),
     (FORM, part(b"x"), errors.MalformedMultipart, "is incomplete"),
-    (FORM, part(b"x", NAMED % b"file" + b"\r\nX-Long: " + b"a" * 1100) + END, errors.MalformedMultipart, "damaged"),
-    (FORM, part(b"x", NAMED % b"file" + b"\r\nX-A: b" * 20) + END, errors.MalformedMultipart, "damaged"),
-    (FORM, part(b"x", NAMED % b"file" + ENCODED_AS % b"x") + END, errors.MalformedMultipart, "Unknown Co"),
+    (
+        FORM,
+        part(b"x", NAMED % b"file" + b"\r\nX-Long: " + b"a" * 1100) + END,
+        errors.MalformedMultipart,
+        "damaged",
+    ),
+    (
+        FORM,
+        part(b"x", NAMED % b"file" + b"\r\nX-A: b" * 20) + END,
+        errors.MalformedMultipart,
+        "damaged",
+    ),
+    (
+        FORM,
+        part(b"x", NAMED % b"file" + ENCODED_AS % b"x") + END,
+        errors.MalformedMultipart,
+        "Unknown Co",
+    ),
     (MULTIPART, part(b"x") + END, errors.MalformedMultipart, "damaged"),
-    (f"{MULTIPART}; boundary={'x' * 300}", part(b"x") + END, errors.MalformedMultipart, "damaged"),
+    (
+        f"{MULTIPART}; boundary={'x' * 300}",
+        part(b"x") + END,
+        errors.MalformedMultipart,
+        "damaged",
+    ),
     (RAW, b"", errors.NoFile, "no body"),
     (JSON, b"{}", errors.NoFile, "no member 'image': send {\"image\": "),
-    (JSON, b'{"image": "https://digits.example/7.png"}', errors.NotBase64, "URLs are not fetched"),
-    (JSON, b'{"image": "data:image/svg+xml,<svg/>"}', errors.NotBase64, "not in base64"),
+    (
+        JSON,
+        b'{"image": "https://digits.example/7.png"}',
+        errors.NotBase64,
+        "URLs are not fetched",
+    ),
+    (
+        JSON,
+        b'{"image": "data:image/svg+xml,<svg/>"}',
+        errors.NotBase64,
+        "not in base64",
+    ),
     (JSON, b'{"image": "AA-_"}', errors.NotBase64, "not in base64"),
     (JSON, b'{"image": "\xc3\xbc"}', errors.NotBase64, "not in base64"),
     (JSON, b'{"image": null}', errors.NotBase64, "not in base64"),
@@ -160,8 +262,18 @@ REFUSED = [
     (JSON, b'"AAAA"', errors.MalformedJson, "not an object"),
     (JSON, b"\xff\xfe\xfd", errors.MalformedJson, "not JSON"),
     (JSON, b'{"a": ' + b"9" * 5000 + b"}", errors.MalformedJson, "not JSON"),
-    (JSON, b'{"image": "AAAA", "a": [' + b"0," * 1000 + b"0]}", errors.MalformedJson, "more than 1,000 values"),
-    (JSON, b'{"image": "AAAA", "a": ' + b"[" * 500 + b"]" * 500 + b"}", errors.MalformedJson, "not JSON"),
+    (
+        JSON,
+        b'{"image": "AAAA", "a": [' + b"0," * 1000 + b"0]}",
+        errors.MalformedJson,
+        "more than 1,000 values",
+    ),
+    (
+        JSON,
+        b'{"image": "AAAA", "a": ' + b"[" * 500 + b"]" * 500 + b"}",
+        errors.MalformedJson,
+        "not JSON",
+    ),
     ("br", b"x", errors.UnsupportedEncoding, "unknown"),
     ("gzip, gzip", b"x", errors.UnsupportedEncoding, "unknown"),
     ("gzip", b"no gzip", errors.UnsupportedEncoding, "damaged"),
@@ -173,18 +285,33 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "body", "error", "message"), REFUSED, ids=range(len(REFUSED)))
+@pytest.mark.parametrize(
+    ("kind", "body", "error", "message"), REFUSED, ids=range(len(REFUSED))
+)
 def test_a_body_without_one_picture_is_refused(kind, body, error, message):
     with pytest.raises(error, match=message):
-        picture_in(body, **({"content_type": kind} if "/" in kind else {"content_type": RAW, "encoding": kind}))
+        picture_in(
+            body,
+            **(
+                {"content_type": kind}
+                if "/" in kind
+                else {"content_type": RAW, "encoding": kind}
+            ),
+        )
 
 
 NEARLY = {
     "a header without an end": b"--X\r\n" + b"A" * 19_000_000,
     "headers without an end": b"--X\r\n" + b"A: b\r\n" * 3_000_000,
-    "nearly delimiters": b"--X\r\n" + NAMED % b"file" + b"\r\n\r\n" + b"\r\n--" * 4_000_000,
+    "nearly delimiters": b"--X\r\n"
+    + NAMED % b"file"
+    + b"\r\n\r\n"
+    + b"\r\n--" * 4_000_000,
     "nearly delimiters at the start": b"\r\n--" * 4_000_000,
-    "delimiters that go on": b"--X\r\n" + NAMED % b"file" + b"\r\n\r\n" + b"\r\n--Xa" * 3_000_000,
+    "delimiters that go on": b"--X\r\n"
+    + NAMED % b"file"
+    + b"\r\n\r\n"
+    + b"\r\n--Xa" * 3_000_000,
 }
 
 
@@ -218,13 +345,24 @@ def taking_less_than(limit: int) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("start", "unit", "end", "message", "times"),
     [
-        *((b"[", unit, b"", "more than 1,000 values", 3) for unit in (b"[],", b"{},", b'"",', b"[", b'{"a":')),
-        *((b'{"image": "', b"A", b'%b"}' % bug, "must be ASCII", 2) for bug in ("🐛".encode(), b"\\ud83d\\udc1b")),
+        *(
+            (b"[", unit, b"", "more than 1,000 values", 3)
+            for unit in (b"[],", b"{},", b'"",', b"[", b'{"a":')
+        ),
+        *(
+            (b'{"image": "', b"A", b'%b"}' % bug, "must be ASCII", 2)
+            for bug in ("🐛".encode(), b"\\ud83d\\udc1b")
+        ),
     ],
 )
-def test_large_json_without_a_picture_is_refused_before_it_takes_memory(start, unit, end, message, times):
+def test_large_json_without_a_picture_is_refused_before_it_takes_memory(
+    start, unit, end, message, times
+):
     body = start + unit * (19_000_000 // len(unit)) + end
-    with taking_less_than(times * len(body)), pytest.raises(errors.MalformedJson, match=message):
+    with (
+        taking_less_than(times * len(body)),
+        pytest.raises(errors.MalformedJson, match=message),
+    ):
         picture_in(body, content_type=JSON)
 
 
@@ -233,7 +371,11 @@ def test_a_form_is_freed_without_a_garbage_collection():
     gc.disable()
     try:
         with taking_less_than(20_000_000):
-            for body in [part(large) + END, part(large, NAMED % b"other") + END, part(large)] * 10:
+            for body in [
+                part(large) + END,
+                part(large, NAMED % b"other") + END,
+                part(large),
+            ] * 10:
                 with suppress(errors.WebError):
                     picture_in(body)
     finally:

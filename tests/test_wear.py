@@ -21,16 +21,23 @@ def images(digits):
         (wear.toned, True, True),
     ],
 )
-def test_an_effect_adds_or_removes_ink_in_each_image_in_its_own_way(effect, adds, removes, images):
+def test_an_effect_adds_or_removes_ink_in_each_image_in_its_own_way(
+    effect, adds, removes, images
+):
     worn = effect(images, generator())
     change = worn - images
     assert -1e-6 <= worn.min() <= worn.max() <= 1 + 1e-6
     assert (change.max() > 1e-3, change.min() < -1e-3) == (adds, removes)
-    assert len(torch.unique(effect(images[:1].expand(20, 28, 28), generator()), dim=0)) >= 18
+    assert (
+        len(torch.unique(effect(images[:1].expand(20, 28, 28), generator()), dim=0))
+        >= 18
+    )
 
 
 @pytest.mark.parametrize("effect", [effect for effect, _ in wear.EFFECTS])
-def test_each_effect_changes_images_within_their_range_and_the_same_way_again(effect, images):
+def test_each_effect_changes_images_within_their_range_and_the_same_way_again(
+    effect, images
+):
     before = images.clone()
     worn = effect(images, generator())
     assert worn.shape == images.shape

@@ -1,4 +1,6 @@
-"""The characters of the reader's file, in the order of its classes: after the blank, and before something else."""
+"""The characters of the reader's file, in the order of its classes: after the blank,
+and before something else.
+"""
 
 import string
 

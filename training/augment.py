@@ -2,21 +2,23 @@
 
     restyle ──► cut ──► deform ──► wear
 
-Every function runs on its images' device and draws one deformation per image. The results are framed as the
-service frames a picture: training sees what serving sees. Effects that act before preprocessing (light, noise,
-ruled lines) are left out, except for the traces that preprocessing may leave.
+Every function runs on its images' device and draws one deformation per image. The
+results are framed as the service frames a picture: training sees what serving sees.
+Effects that act before preprocessing (light, noise, ruled lines) are left out, except
+for the traces that preprocessing may leave.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from app.preprocess.frame import BOX_SIDE, FRAME_SIDE
+from app.picture.frame import BOX_SIDE, FRAME_SIDE
 from training.pen import INK, extent, uniform
 from training.styles import restyle
 from training.wear import wear
 
-OFF_LINEAR = (0.1, 0.28), (0.17, 0.1)  # maximum difference of an affine map from the identity
+# Maximum difference of an affine map from the identity.
+OFF_LINEAR = (0.1, 0.28), (0.17, 0.1)
 ELASTIC_PIXELS = 0.7
 ELASTIC_GRID = 5
 CUT = 0.04  # share of the digits
@@ -51,40 +53,57 @@ def augment_others(images: Tensor, generator: Generator) -> Tensor:
 
 
 def cut(images: Tensor, generator: Generator) -> Tensor:
-    """Cut off up to a quarter of the height or width of some digits at a random side, as a picture's edge does."""
+    """Cut off up to a quarter of the height or width of some digits at a random side,
+    as a picture's edge does.
+    """
     random = torch.rand(len(images), generator=generator, device=generator.device)
     chosen = (random < CUT).nonzero()[:, 0]
     axis = torch.arange(FRAME_SIDE, device=images.device).expand(FRAME_SIDE, FRAME_SIDE)
     from_side = torch.stack([axis, -axis, axis.T, -axis.T])
-    from_side = from_side[torch.randint(4, (len(chosen),), generator=generator, device=generator.device)]
+    from_side = from_side[
+        torch.randint(4, (len(chosen),), generator=generator, device=generator.device)
+    ]
     has_ink = images[chosen] > INK
-    low, high = (torch.where(has_ink, from_side, end).flatten(1) for end in (FRAME_SIDE, -FRAME_SIDE))
+    low, high = (
+        torch.where(has_ink, from_side, end).flatten(1)
+        for end in (FRAME_SIDE, -FRAME_SIDE)
+    )
     low, high = low.amin(dim=1)[:, None, None], high.amax(dim=1)[:, None, None]
     cut_off = images.clone()
-    cut_off[chosen] *= from_side >= low + uniform((len(chosen), 1, 1), 0, 0.25, generator) * (high - low)
+    cut_off[chosen] *= from_side >= low + uniform(
+        (len(chosen), 1, 1), 0, 0.25, generator
+    ) * (high - low)
     return cut_off
 
 
 def affine(n: int, generator: Generator) -> Tensor:
     """Draw random affine matrices (n, 2, 2), which stretch, turn and slant."""
     off = uniform((n, 2, 2), -1, 1, generator)
-    return torch.eye(2, device=off.device) + off * torch.tensor(OFF_LINEAR, device=off.device)
+    return torch.eye(2, device=off.device) + off * torch.tensor(
+        OFF_LINEAR, device=off.device
+    )
 
 
 def elastic(n: int, generator: Generator) -> Tensor:
-    """Draw random displacements of a coarse control grid, in pixels: (n, 2, ELASTIC_GRID, ELASTIC_GRID).
+    """Draw random displacements of a coarse control grid, in pixels: (n, 2,
+    ELASTIC_GRID, ELASTIC_GRID).
 
-    Simard et al. (2003) smooth one random vector per pixel. A bicubic surface through a few control points is as
-    smooth and takes a fraction of the work.
+    Simard et al. (2003) smooth one random vector per pixel. A bicubic surface through a
+    few control points is as smooth and takes a fraction of the work.
     """
     shape = (n, 2, ELASTIC_GRID, ELASTIC_GRID)
-    return torch.randn(shape, generator=generator, device=generator.device) * ELASTIC_PIXELS
+    return (
+        torch.randn(shape, generator=generator, device=generator.device)
+        * ELASTIC_PIXELS
+    )
 
 
 def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> Tensor:
-    """Compute where to sample each output pixel: an affine map plus a bicubic displacement field.
+    """Compute where to sample each output pixel: an affine map plus a bicubic
+    displacement field.
 
-    Both are sums of products of a function of x and a function of y, so the grid is one product of three matrices.
+    Both are sums of products of a function of x and a function of y, so the grid is one
+    product of three matrices.
 
     Parameters
     ----------
@@ -100,16 +119,26 @@ def positions(linear: Tensor, shift: Tensor, elastic: Tensor, step: int = 1) -> 
     Returns
     -------
     Tensor
-        (N, 28 / step, 28 / step, 2) positions as (x, y), with the image's edges at -1 and 1.
+        (N, 28 / step, 28 / step, 2) positions as (x, y), with the image's edges at -1
+        and 1.
     """
     n, side = len(linear), elastic.shape[-1]
     place = torch.arange(FRAME_SIDE, device=linear.device) - (FRAME_SIDE - 1) / 2
     points = torch.eye(side, device=linear.device)[None, :, :, None]
-    surface = F.interpolate(points, (FRAME_SIDE, 1), mode="bicubic", align_corners=False)[0, :, :, 0].T
-    basis = torch.cat([surface, place[:, None], torch.ones_like(place)[:, None]], dim=1)[::step]  # (28, G + 2)
+    surface = F.interpolate(
+        points, (FRAME_SIDE, 1), mode="bicubic", align_corners=False
+    )[0, :, :, 0].T
+    # (28, G + 2).
+    basis = torch.cat(
+        [surface, place[:, None], torch.ones_like(place)[:, None]], dim=1
+    )[::step]
     weights = elastic.new_zeros((n, 2, side + 2, side + 2))  # rows for y, columns for x
     weights[:, :, :side, :side] = elastic
-    weights[:, :, -1, -2], weights[:, :, -2, -1], weights[:, :, -1, -1] = linear[:, :, 0], linear[:, :, 1], shift
+    weights[:, :, -1, -2], weights[:, :, -2, -1], weights[:, :, -1, -1] = (
+        linear[:, :, 0],
+        linear[:, :, 1],
+        shift,
+    )
     return (basis @ weights @ basis.T).permute(0, 2, 3, 1) * (2 / FRAME_SIDE)
 
 
@@ -128,29 +157,37 @@ def reframing(coarse: Tensor, step: int, generator: Generator) -> tuple[Tensor, 
     Returns
     -------
     (Tensor, Tensor)
-        (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image positions.
+        (N, 1) scale, and (N, 2) shift as (x, y) in pixels, from frame to image
+        positions.
     """
     n = len(coarse)
-    place = torch.arange(coarse.shape[-1], device=coarse.device) * step - (FRAME_SIDE - 1) / 2
+    place = (
+        torch.arange(coarse.shape[-1], device=coarse.device) * step
+        - (FRAME_SIDE - 1) / 2
+    )
     box = extent(coarse)
     size = step * (1 + torch.maximum(box.width, box.height)[:, None])
     sums = torch.stack([coarse.sum(dim=1), coarse.sum(dim=2)], dim=1)
     centre = (sums @ place) / sums.sum(dim=2).clamp(min=1e-6)  # (N, 2)
     scale = size / BOX_SIDE * uniform((n, 1), -OFF_SIZE, OFF_SIZE, generator).exp()
-    off = 0.5 + uniform((n, 2), -OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, generator)  # MNIST's centre is 14.5, not 14
+    # MNIST's centre is 14.5, not 14.
+    off = 0.5 + uniform((n, 2), -OFF_PLACE_PIXELS, OFF_PLACE_PIXELS, generator)
     return scale, centre - scale * off
 
 
 def sample(images: Tensor, grid: Tensor) -> Tensor:
-    """Sample images (N, H, W) at grid positions (N, h, w, 2), with bilinear interpolation."""
+    """Sample images (N, H, W) at grid positions (N, h, w, 2), with bilinear
+    interpolation.
+    """
     return F.grid_sample(images[:, None], grid, align_corners=False)[:, 0]
 
 
 def deform(images: Tensor, generator: Generator) -> Tensor:
-    """Deform each image by a random affine and elastic map, and frame it as the service would.
+    """Deform each image by a random affine and elastic map, and frame it as the service
+    would.
 
-    A first pass at half the resolution finds the deformed digit's bounding box and centre of mass. The image
-    itself is resampled only once.
+    A first pass at half the resolution finds the deformed digit's bounding box and
+    centre of mass. The image itself is resampled only once.
 
     Parameters
     ----------
@@ -166,7 +203,10 @@ def deform(images: Tensor, generator: Generator) -> Tensor:
     """
     n = len(images)
     linear, bend = affine(n, generator), elastic(n, generator)
-    coarse = sample(F.avg_pool2d(images, 2), positions(linear, linear.new_zeros((n, 2)), bend, step=2))
+    coarse = sample(
+        F.avg_pool2d(images, 2),
+        positions(linear, linear.new_zeros((n, 2)), bend, step=2),
+    )
     scale, shift = reframing(coarse, 2, generator)
     shift = (linear @ shift[:, :, None])[:, :, 0]
     return sample(images, positions(linear * scale[:, :, None], shift, bend))

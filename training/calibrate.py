@@ -1,8 +1,9 @@
 """Calibrate the outputs, so that confidence matches accuracy.
 
-Temperature scaling calibrates the logits of the digits (Guo et al. 2017, "On calibration of modern neural networks").
-Platt scaling, a scale and an offset, calibrates the legibility, and the confidence of texts (Platt 1999). Neither
-changes what is read. What they are fitted on must be held out from training.
+Temperature scaling calibrates the logits of the digits (Guo et al. 2017, "On
+calibration of modern neural networks"). Platt scaling, a scale and an offset,
+calibrates the legibility, and the confidence of texts (Platt 1999). Neither changes
+what is read. What they are fitted on must be held out from training.
 """
 
 import copy
@@ -16,10 +17,11 @@ from scipy.optimize import minimize, minimize_scalar
 from torch import Tensor
 from tqdm import tqdm
 
-from app.inference.classifier import CLASSES, log_odds_of
-from app.inference.lines import LineNetwork
-from app.inference.pages import PageNetwork
-from app.inference.text import read_text
+from app.digit.classifier import CLASSES
+from app.network import log_odds_of
+from app.text.line_network import LineNetwork
+from app.text.pages import PageNetwork
+from app.text.text import read_text
 from training.data import Digits
 from training.model import Ensemble
 from training.objective import NONE
@@ -27,18 +29,24 @@ from training.scenes import NUMBERS, number
 
 SEED = 10**6  # of the pictures of numbers
 SHRINKAGE = 1e-3  # keeps their scale and offset finite, whatever is read
-DIGITS = 0.9  # assumed share of requests that show a digit; the legibility is calibrated for it
+# Assumed share of requests that show a digit; the legibility is calibrated for it.
+DIGITS = 0.9
 
 
 class Calibration(NamedTuple):
-    """The temperature of the digits' logits, and the scale and offset of the legibility's."""
+    """The temperature of the digits' logits, and the scale and offset of the
+    legibility's.
+    """
 
     temperature: float
     scale: float
     offset: float
 
     def __str__(self) -> str:
-        return f"temperature {self.temperature:.2f}; legibility × {self.scale:.2f}, {self.offset:+.2f}"
+        return (
+            f"temperature {self.temperature:.2f}; legibility × {self.scale:.2f}, "
+            f"{self.offset:+.2f}"
+        )
 
 
 def best_temperature(loss: Callable[[float], float]) -> float:
@@ -48,29 +56,46 @@ def best_temperature(loss: Callable[[float], float]) -> float:
 
 def best_weights(loss: Callable[[Tensor], Tensor], *start: float) -> list[float]:
     """Find the weights (n,) float64 with the lowest loss, from a start."""
-    weights: list[float] = minimize(lambda weights: loss(torch.from_numpy(weights)).item(), start).x.tolist()
+    weights: list[float] = minimize(
+        lambda weights: loss(torch.from_numpy(weights)).item(), start
+    ).x.tolist()
     return weights
 
 
 def legibility_loss(logits: Tensor, truths: Tensor, shares: Tensor) -> Tensor:
-    """Compute the cross-entropy of logits (N,) and truths (N,) bool, weighted by their shares of requests (N,)."""
-    return F.binary_cross_entropy_with_logits(logits, truths.double(), shares, reduction="sum")
+    """Compute the cross-entropy of logits (N,) and truths (N,) bool, weighted by their
+    shares of requests (N,).
+    """
+    return F.binary_cross_entropy_with_logits(
+        logits, truths.double(), shares, reduction="sum"
+    )
 
 
 def shares_of(truths: Tensor) -> Tensor:
-    """Return the share of requests (N,) that each frame stands for: together, those with a digit are DIGITS."""
-    return torch.where(truths, DIGITS / truths.sum(), (1 - DIGITS) / (~truths).sum()).double()
+    """Return the share of requests (N,) that each frame stands for: together, those
+    with a digit are DIGITS.
+    """
+    return torch.where(
+        truths, DIGITS / truths.sum(), (1 - DIGITS) / (~truths).sum()
+    ).double()
 
 
 def best_line(logits: Tensor, truths: Tensor) -> tuple[float, float]:
-    """Find the scale and offset that minimise the cross-entropy of logits (N,) and truths (N,) bool."""
+    """Find the scale and offset that minimise the cross-entropy of logits (N,) and
+    truths (N,) bool.
+    """
     shares, logits = shares_of(truths), logits.double()
-    scale, offset = best_weights(lambda line: legibility_loss(line[0] * logits + line[1], truths, shares), 1, 0)
+    scale, offset = best_weights(
+        lambda line: legibility_loss(line[0] * logits + line[1], truths, shares), 1, 0
+    )
     return scale, offset
 
 
-def confidence_line(network: LineNetwork, pages: PageNetwork, digits: Digits, count: int) -> tuple[float, float]:
-    """Find the scale and offset of the log-odds of texts that make them the probability that all of a text is right.
+def confidence_line(
+    network: LineNetwork, pages: PageNetwork, digits: Digits, count: int
+) -> tuple[float, float]:
+    """Find the scale and offset of the log-odds of texts that make them the probability
+    that all of a text is right.
 
     Parameters
     ----------
@@ -81,7 +106,8 @@ def confidence_line(network: LineNetwork, pages: PageNetwork, digits: Digits, co
     digits : Digits
         Held-out digits.
     count : int
-        How many pictures of each scene of numbers are made of them, and read as the service does.
+        How many pictures of each scene of numbers are made of them, and read as the
+        service does.
     """
     logits, truths = list[float](), list[bool]()
     for scene in tqdm(NUMBERS, "calibration", leave=False, disable=None):
@@ -92,7 +118,8 @@ def confidence_line(network: LineNetwork, pages: PageNetwork, digits: Digits, co
             truths.append(text.text == written)
     odds, right = torch.tensor(logits).double(), torch.tensor(truths).double()
 
-    def loss(line: Tensor) -> Tensor:  # of the logarithm of the scale, which is above 0, and the offset
+    # Of the logarithm of the scale, which is above 0, and the offset.
+    def loss(line: Tensor) -> Tensor:
         fit = F.binary_cross_entropy_with_logits(line[0].exp() * odds + line[1], right)
         return fit + SHRINKAGE * (line**2).sum()
 
@@ -101,8 +128,11 @@ def confidence_line(network: LineNetwork, pages: PageNetwork, digits: Digits, co
 
 
 @torch.no_grad()
-def calibrated(model: Ensemble, digits: Digits, frames: Digits) -> tuple[Ensemble, Calibration]:
-    """Return a copy of the networks with calibrated output layers, and the calibration of their mean.
+def calibrated(
+    model: Ensemble, digits: Digits, frames: Digits
+) -> tuple[Ensemble, Calibration]:
+    """Return a copy of the networks with calibrated output layers, and the calibration
+    of their mean.
 
     Parameters
     ----------
@@ -115,10 +145,20 @@ def calibrated(model: Ensemble, digits: Digits, frames: Digits) -> tuple[Ensembl
     """
     model = copy.deepcopy(model).eval()
     logits = model(digits.images.float() / 255)[:, :CLASSES]
-    temperature = best_temperature(lambda temperature: F.cross_entropy(logits / temperature, digits.labels).item())
-    legibility = torch.cat([model(part.float() / 255)[:, CLASSES] for part in torch.split(frames.images, 5_000)])
-    is_digit = frames.labels.cpu() != NONE  # on the CPU, since Apple's MPS has no float64
-    scale, offset = (1.0, 0.0) if is_digit.all() else best_line(legibility.cpu(), is_digit)
+    temperature = best_temperature(
+        lambda temperature: F.cross_entropy(logits / temperature, digits.labels).item()
+    )
+    legibility = torch.cat(
+        [
+            model(part.float() / 255)[:, CLASSES]
+            for part in torch.split(frames.images, 5_000)
+        ]
+    )
+    # On the CPU, since Apple's MPS has no float64.
+    is_digit = frames.labels.cpu() != NONE
+    scale, offset = (
+        (1.0, 0.0) if is_digit.all() else best_line(legibility.cpu(), is_digit)
+    )
     for network in model.networks:
         weight, bias = network.output.weight, network.output.bias
         weight[:CLASSES] /= temperature

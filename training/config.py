@@ -11,26 +11,33 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from app.inference.classifier import PIXELS
+from app.digit.classifier import PIXELS
 from training import start
 from training.convolution import SHAPES, dense_widths
 from training.errors import TrainingError
 from training.model import ACTIVATIONS, OUTPUTS
 
 PEAK_LEARNING_RATES = {"adamw": 2e-3, "sgd": 0.1}
-# Peak learning rate of the dense stage, relative to the convolutional one. Ten times as much undoes what that learned.
+# Peak learning rate of the dense stage, relative to the convolutional one. Ten times as
+# much undoes what that learned.
 CONVERTED_RATE = 0.001
 MODELS = Path(__file__).parent.parent / "models"
-MODEL, LINES_MODEL, PAGES_MODEL = (MODELS / f"{name}.onnx" for name in ("digits", "lines", "pages"))
+MODEL, LINES_MODEL, PAGES_MODEL = (
+    MODELS / f"{name}.onnx" for name in ("digits", "lines", "pages")
+)
 RUNS = Path("runs")
 
 
-def limited(kind: type[int] | type[float], low: float, high: float = math.inf) -> dict[str, Any]:
+def limited(
+    kind: type[int] | type[float], low: float, high: float = math.inf
+) -> dict[str, Any]:
     """Describe an option that takes numbers in [low, high)."""
 
     def number(text: str) -> float:  # argparse says "invalid number value"
         if not low <= (value := kind(text)) < high:
-            raise argparse.ArgumentTypeError(f"{text} is not {f'at least {low}' if high == math.inf else 'below 1'}")
+            raise argparse.ArgumentTypeError(
+                f"{text} is not {f'at least {low}' if high == math.inf else 'below 1'}"
+            )
         return value
 
     return {"type": number, "metavar": "N"}
@@ -38,10 +45,22 @@ def limited(kind: type[int] | type[float], low: float, high: float = math.inf) -
 
 def option(default: Any, meaning: str, **parsing: Any) -> Any:  # noqa: ANN401
     """Make a field of a recipe that is an option of the command line too."""
-    shown = "none" if default == () else numbers(default) if isinstance(default, tuple) else default
+    shown = (
+        "none"
+        if default == ()
+        else numbers(default)
+        if isinstance(default, tuple)
+        else default
+    )
     if isinstance(default, bool):
         parsing, shown = {"action": argparse.BooleanOptionalAction}, "on"
-    return field(default=default, metadata={"help": meaning if default is None else f"{meaning} ({shown})", **parsing})
+    return field(
+        default=default,
+        metadata={
+            "help": meaning if default is None else f"{meaning} ({shown})",
+            **parsing,
+        },
+    )
 
 
 def numbers(values: Sequence[int]) -> str:
@@ -50,7 +69,9 @@ def numbers(values: Sequence[int]) -> str:
 
 
 def option_of(name: str) -> str:
-    """Return the option of the command line for a field; `from_` is named so because `from` is a keyword."""
+    """Return the option of the command line for a field; `from_` is named so because
+    `from` is a keyword.
+    """
     return f"--{name.rstrip('_').replace('_', '-')}"
 
 
@@ -61,23 +82,52 @@ COUNT, SHARE = limited(int, 1), limited(float, 0, 1)
 class Config:
     """A training recipe. Runs of equal recipes on one machine end with equal weights."""
 
-    hidden: tuple[int, ...] = option((800, 800), "widths of the hidden layers", nargs="*", **COUNT)
-    channels: tuple[int, ...] = option((), "channels of a convolutional network to begin with", nargs="*", **COUNT)
-    activation: str = option("relu", "activation of the hidden layers", choices=[*ACTIVATIONS])
+    hidden: tuple[int, ...] = option(
+        (800, 800), "widths of the hidden layers", nargs="*", **COUNT
+    )
+    channels: tuple[int, ...] = option(
+        (), "channels of a convolutional network to begin with", nargs="*", **COUNT
+    )
+    activation: str = option(
+        "relu", "activation of the hidden layers", choices=[*ACTIVATIONS]
+    )
     dropout: float = option(0.05, "dropout rate of the hidden layers", **SHARE)
-    generated: bool = option(True, "also train on digits cut out of numbers, and on frames that show no digit")
+    generated: bool = option(
+        True,
+        "also train on digits cut out of numbers, and on frames that show no digit",
+    )
     augment: bool = option(True, "augment the images in each epoch")
-    optimizer: str = option("adamw", "sgd uses Nesterov momentum 0.9", choices=[*PEAK_LEARNING_RATES])
-    learning_rate: float | None = option(None, "its peak (adamw 0.002, sgd 0.1)", **limited(float, 1e-9))
-    weight_decay: float = option(0.01, "weight decay; sgd uses a hundredth of it", **limited(float, 0))
-    batch_size: int = option(512, "digits per batch; half as many non-digits are added", **limited(int, 2))
+    optimizer: str = option(
+        "adamw", "sgd uses Nesterov momentum 0.9", choices=[*PEAK_LEARNING_RATES]
+    )
+    learning_rate: float | None = option(
+        None, "its peak (adamw 0.002, sgd 0.1)", **limited(float, 1e-9)
+    )
+    weight_decay: float = option(
+        0.01, "weight decay; sgd uses a hundredth of it", **limited(float, 0)
+    )
+    batch_size: int = option(
+        512, "digits per batch; half as many non-digits are added", **limited(int, 2)
+    )
     epochs: int = option(60, "passes over the training digits", **COUNT)
-    convolution_share: float = option(0.9, "with --channels: share of the epochs before it becomes dense", **SHARE)
-    seeds: tuple[int, ...] = option((0,), "random seeds; the mean of their networks is written", type=int, nargs="+")
+    convolution_share: float = option(
+        0.9, "with --channels: share of the epochs before it becomes dense", **SHARE
+    )
+    seeds: tuple[int, ...] = option(
+        (0,), "random seeds; the mean of their networks is written", type=int, nargs="+"
+    )
     threads: int | None = option(None, "CPU threads (number of cores)", **COUNT)
-    precision: str = option("auto", "of matrix products; auto is the faster one", choices=["auto", "fp32", "bf16"])
-    digits: int | None = option(None, "how many of MNIST's training digits, from the first (55,000)", **COUNT)
-    from_: str | None = option(None, "model file to train further, such as models/digits.onnx", metavar="FILE")
+    precision: str = option(
+        "auto",
+        "of matrix products; auto is the faster one",
+        choices=["auto", "fp32", "bf16"],
+    )
+    digits: int | None = option(
+        None, "how many of MNIST's training digits, from the first (55,000)", **COUNT
+    )
+    from_: str | None = option(
+        None, "model file to train further, such as models/digits.onnx", metavar="FILE"
+    )
 
     @property
     def widths(self) -> list[int]:
@@ -86,7 +136,9 @@ class Config:
 
     @property
     def peak_learning_rate(self) -> float:
-        """The highest learning rate of the run; by default, it depends on the optimizer."""
+        """The highest learning rate of the run; by default, it depends on the
+        optimizer.
+        """
         return self.learning_rate or PEAK_LEARNING_RATES[self.optimizer]
 
     @property
@@ -98,23 +150,32 @@ class Config:
 
     @property
     def keeps_statistics(self) -> bool:
-        """Whether the dense network keeps the statistics of the network that it starts from."""
+        """Whether the dense network keeps the statistics of the network that it starts
+        from.
+        """
         return bool(self.channels or self.from_)
 
     def stage(self, epoch: float) -> tuple[float, float]:
-        """Return the peak learning rate of the stage at a fractional epoch, and its completed share, in [0, 1)."""
+        """Return the peak learning rate of the stage at a fractional epoch, and its
+        completed share, in [0, 1).
+        """
         first = self.convolution_epochs
         if epoch < first:
             return self.peak_learning_rate, epoch / first
         relative = CONVERTED_RATE if first else 1
-        return relative * self.peak_learning_rate, (epoch - first) / (self.epochs - first)
+        return relative * self.peak_learning_rate, (epoch - first) / (
+            self.epochs - first
+        )
 
     @property
     def course(self) -> str:
         """A description of the run in words."""
         if self.from_:
             return f"epochs from {self.from_} on: {self.epochs}"
-        start = f", the first {self.convolution_epochs} as a convolutional network ({numbers(self.channels)} channels)"
+        start = (
+            f", the first {self.convolution_epochs} as a convolutional network "
+            f"({numbers(self.channels)} channels)"
+        )
         return f"{self.epochs} epochs{start if self.channels else ''}"
 
     def command(self) -> str:
@@ -125,19 +186,29 @@ class Config:
             if isinstance(value, bool):
                 words.append(option if value else option.replace("--", "--no-"))
             elif value is not None:
-                words.append(f"{option} {numbers(value) if isinstance(value, tuple) else shlex.quote(str(value))}")
+                words.append(
+                    f"{option} "
+                    f"{numbers(value) if isinstance(value, tuple) else shlex.quote(str(value))}"
+                )
         return " ".join(words)
 
 
 RECIPES = {
     "quick": Config(),
     "best": Config(
-        channels=(20, 20, 96), hidden=(256,), dropout=0.0, learning_rate=4e-3, batch_size=256, epochs=72, seeds=(0, 2)
+        channels=(20, 20, 96),
+        hidden=(256,),
+        dropout=0.0,
+        learning_rate=4e-3,
+        batch_size=256,
+        epochs=72,
+        seeds=(0, 2),
     ),
 }
 
 
-# How a network is trained further; the rate and the epochs were chosen on pictures by three drawn hands.
+# How a network is trained further; the rate and the epochs were chosen on pictures by
+# three drawn hands.
 FURTHER: dict[str, Any] = {
     "optimizer": "adamw",
     "learning_rate": 1e-4,
@@ -147,29 +218,53 @@ FURTHER: dict[str, Any] = {
     "threads": None,
     "precision": "auto",
 }
-OF_NETWORKS = "hidden", "channels", "activation", "seeds"  # what training further cannot change
+# What training further cannot change.
+OF_NETWORKS = "hidden", "channels", "activation", "seeds"
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of all programs: where data is stored."""
     group = parser.add_argument_group("data")
     for name, metavar, meaning in (
-        ("data", "DIR", "folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else data/)"),
-        ("others", "FILE", "Omniglot's images_background.zip: characters that are no digits (data/omniglot.zip)"),
+        (
+            "data",
+            "DIR",
+            "folder with a copy of MNIST, downloaded if missing (MNIST_ROOT, else "
+            "data/)",
+        ),
+        (
+            "others",
+            "FILE",
+            "Omniglot's images_background.zip: characters that are no digits "
+            "(data/omniglot.zip)",
+        ),
     ):
         group.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
 
 
 def add_run_options(parser: argparse.ArgumentParser, runs: Path, model: str) -> None:
-    """Add the options of programs that train: where data and results are stored, and the run to resume."""
+    """Add the options of programs that train: where data and results are stored, and
+    the run to resume.
+    """
     add_data_options(parser)
     run = parser.add_argument_group("run")
     for name, metavar, meaning in (
-        ("pictures", "DIR", "also train on your own pictures, such as corrected ones: DIR/images and DIR/labels.csv"),
+        (
+            "pictures",
+            "DIR",
+            "also train on your own pictures, such as corrected ones: DIR/images and "
+            "DIR/labels.csv",
+        ),
         ("output", "FILE", f"model file to write ({model} in the run's folder)"),
     ):
         run.add_argument(f"--{name}", type=Path, metavar=metavar, help=meaning)
-    run.add_argument("--runs", type=Path, default=runs, metavar="DIR", help=f"parent of the run's folder ({runs})")
+    run.add_argument(
+        "--runs",
+        type=Path,
+        default=runs,
+        metavar="DIR",
+        help=f"parent of the run's folder ({runs})",
+    )
     resume = "resume the run in this folder (by default the newest), with its options"
     run.add_argument("--resume", nargs="?", const="", metavar="RUN", help=resume)
 
@@ -181,7 +276,9 @@ def require_file_name(parser: argparse.ArgumentParser, output: Path | None) -> N
 
 
 def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of a recipe. Those that are not given are absent from the parser's result."""
+    """Add the options of a recipe. Those that are not given are absent from the
+    parser's result.
+    """
     recipe = parser.add_argument_group("recipe", argument_default=argparse.SUPPRESS)
     for each in fields(Config):
         recipe.add_argument(option_of(each.name), dest=each.name, **each.metadata)
@@ -189,32 +286,58 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
 
 def choices_in(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the options of a recipe that were given."""
-    found = {each.name: getattr(arguments, each.name) for each in fields(Config) if hasattr(arguments, each.name)}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+    found = {
+        each.name: getattr(arguments, each.name)
+        for each in fields(Config)
+        if hasattr(arguments, each.name)
+    }
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in found.items()
+    }
 
 
 def further(file: str) -> Config:
-    """Return the recipe that trains the networks of a file further: their own with another end."""
+    """Return the recipe that trains the networks of a file further: their own with
+    another end.
+    """
     given = start.load(Path(file))
     earlier = argparse.ArgumentParser(exit_on_error=False)
     add_recipe_options(earlier)
     try:
         words, _ = earlier.parse_known_args(shlex.split(given.recipe))
     except (argparse.ArgumentError, ValueError) as error:
-        raise TrainingError(f"{file} cannot be trained further: its recipe is unknown.") from error
-    config = replace(Config(**choices_in(words)), seeds=tuple(given.networks), **FURTHER, from_=file)
+        raise TrainingError(
+            f"{file} cannot be trained further: its recipe is unknown."
+        ) from error
+    config = replace(
+        Config(**choices_in(words)), seeds=tuple(given.networks), **FURTHER, from_=file
+    )
     if any(network.widths != config.widths for network in given.networks.values()):
-        raise TrainingError(f"{file} cannot be trained further: it has other layers than its recipe.")
+        raise TrainingError(
+            f"{file} cannot be trained further: it has other layers than its recipe."
+        )
     return config
 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of `python -m training.train`."""
-    p = argparse.ArgumentParser("python -m training.train", description="Train the network and write the model file.")
-    p.add_argument("--recipe", choices=[*RECIPES], help="recipe to start from; the options below override it (quick)")
+    p = argparse.ArgumentParser(
+        "python -m training.train",
+        description="Train the network and write the model file.",
+    )
+    p.add_argument(
+        "--recipe",
+        choices=[*RECIPES],
+        help="recipe to start from; the options below override it (quick)",
+    )
     add_recipe_options(p)
     add_run_options(p, RUNS, MODEL.name)
-    p.add_argument("--tensorboard", action="store_true", help="log the curves too (needs the extra tensorboard)")
+    p.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="log the curves too (needs the extra tensorboard)",
+    )
     return p
 
 
@@ -223,21 +346,41 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Config, argparse.Namespace
     p = parser()
     arguments = p.parse_args(argv)
     choices = choices_in(arguments)
-    given = [*choices, *(name for name in ("recipe", "pictures") if getattr(arguments, name))]
+    given = [
+        *choices,
+        *(name for name in ("recipe", "pictures") if getattr(arguments, name)),
+    ]
     if arguments.resume is not None and given:
         names = ", ".join(map(option_of, given))
-        p.error(f"--resume uses the options of the run that it resumes: leave out {names}")
+        p.error(
+            f"--resume uses the options of the run that it resumes: leave out {names}"
+        )
     require_file_name(p, arguments.output)
     if arguments.recipe and "from_" in choices:
         p.error("--from uses the recipe of its file: leave out --recipe")
-    begun = further(choices["from_"]) if "from_" in choices else RECIPES[arguments.recipe or "quick"]
+    begun = (
+        further(choices["from_"])
+        if "from_" in choices
+        else RECIPES[arguments.recipe or "quick"]
+    )
     config = replace(begun, **choices)
-    if config.from_ and (changed := [name for name in OF_NETWORKS if getattr(config, name) != getattr(begun, name)]):
-        p.error(f"--from uses the networks of its file: leave out {', '.join(map(option_of, changed))}")
+    if config.from_ and (
+        changed := [
+            name
+            for name in OF_NETWORKS
+            if getattr(config, name) != getattr(begun, name)
+        ]
+    ):
+        p.error(
+            "--from uses the networks of its file: leave out "
+            f"{', '.join(map(option_of, changed))}"
+        )
     if len(config.channels) > len(SHAPES):
         p.error(f"--channels takes at most {len(SHAPES)} numbers")
     if config.channels and not (config.convolution_epochs or config.from_):
-        p.error("--channels needs at least two epochs, and a --convolution-share above 0")
+        p.error(
+            "--channels needs at least two epochs, and a --convolution-share above 0"
+        )
     if config.channels and config.activation != "relu":
         p.error("--channels needs --activation relu")
     return config, arguments

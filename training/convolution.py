@@ -1,8 +1,10 @@
-"""A convolutional network that is converted to a dense one, as a better start than random weights.
+"""A convolutional network that is converted to a dense one, as a better start than
+random weights.
 
-A convolution is a matrix in which most weights are 0 or shared. Converted to a dense layer with all weights free, it
-keeps what the convolution learned about pictures, and trains on from there (d'Ascoli et al. 2019, "Finding the needle
-in the haystack with convolutions"). There is no max pooling, since it is not linear.
+A convolution is a matrix in which most weights are 0 or shared. Converted to a dense
+layer with all weights free, it keeps what the convolution learned about pictures, and
+trains on from there (d'Ascoli et al. 2019, "Finding the needle in the haystack with
+convolutions"). There is no max pooling, since it is not linear.
 """
 
 import copy
@@ -12,18 +14,25 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from app.preprocess.frame import FRAME_SIDE
+from app.picture.frame import FRAME_SIDE
 from training.model import OUTPUTS, DigitNet, HiddenLayer, normalised
 
-# Kernel, stride and padding of each convolution. The first has stride 3, which leaves 8×8 positions, and so few dense
-# weights. The second keeps the size, and the last leaves 3×3.
+# Kernel, stride and padding of each convolution. The first has stride 3, which leaves
+# 8×8 positions, and so few dense weights. The second keeps the size, and the last
+# leaves 3×3.
 SHAPES = ((7, 3, 0), (3, 1, 1), (4, 2, 0))
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int, padding: int) -> nn.Sequential:
-    """Make a convolution with batch normalisation and ReLU: (N, inputs, H, W) → (N, outputs, H', W')."""
+def convolution(
+    inputs: int, outputs: int, kernel: int, stride: int, padding: int
+) -> nn.Sequential:
+    """Make a convolution with batch normalisation and ReLU: (N, inputs, H, W) → (N,
+    outputs, H', W').
+    """
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
 
 
@@ -40,25 +49,35 @@ class ConvolutionalNet(nn.Module):
         Dropout rate of the dense layers.
     """
 
-    def __init__(self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: Sequence[int], hidden: Sequence[int], dropout: float = 0.0
+    ) -> None:
         super().__init__()
         shapes = zip(pairwise([1, *channels]), SHAPES, strict=False)
-        self.convolutions = nn.Sequential(*(convolution(*pair, *shape) for pair, shape in shapes))
+        self.convolutions = nn.Sequential(
+            *(convolution(*pair, *shape) for pair, shape in shapes)
+        )
         self.convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in the stubs
         self.dense_widths = dense_widths(channels, hidden)
         pairs = pairwise(self.dense_widths[len(channels) - 1 :])
-        self.hidden = nn.Sequential(*(HiddenLayer(*pair, "relu", dropout) for pair in pairs))
+        self.hidden = nn.Sequential(
+            *(HiddenLayer(*pair, "relu", dropout) for pair in pairs)
+        )
         self.output = nn.Linear(self.dense_widths[-1], OUTPUTS)
 
     def forward(self, images: Tensor) -> Tensor:
         """Compute the logits (N, 11) of frames (N, 28, 28), float in [0, 1], ink = 1."""
-        pixels = normalised(images)[:, None].contiguous(memory_format=torch.channels_last)
+        pixels = normalised(images)[:, None].contiguous(
+            memory_format=torch.channels_last
+        )
         logits: Tensor = self.output(self.hidden(self.convolutions(pixels).flatten(1)))
         return logits
 
 
 def dense_widths(channels: Sequence[int], hidden: Sequence[int]) -> list[int]:
-    """Compute the hidden layers' widths when convolutions with these channels become dense layers before `hidden`."""
+    """Compute the hidden layers' widths when convolutions with these channels become
+    dense layers before `hidden`.
+    """
     return [count * side**2 for count, side in maps(channels)] + [*hidden]
 
 
@@ -73,7 +92,8 @@ def maps(channels: Sequence[int]) -> list[tuple[int, int]]:
 
 @torch.no_grad()
 def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
-    """Convert the network to an equivalent dense one; each unit gets its channel's batch normalisation.
+    """Convert the network to an equivalent dense one; each unit gets its channel's
+    batch normalisation.
 
     Parameters
     ----------
@@ -92,7 +112,9 @@ def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
         assert isinstance(norm, nn.BatchNorm2d)
         unit = torch.eye(shape.numel(), device=device).view(-1, *shape)
         responses = kernels(unit)  # (inputs, channels, side, side)
-        layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(device)
+        layer = HiddenLayer(shape.numel(), responses[0].numel(), "relu", dropout).to(
+            device
+        )
         shape = responses[0].shape
         layer.linear.weight.copy_(responses.flatten(1).T)
         spread_norm(norm, layer.norm, repeats=shape[1] * shape[2])
@@ -103,8 +125,13 @@ def converted(net: ConvolutionalNet, dropout: float) -> DigitNet:
     return dense
 
 
-def spread_norm(channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, repeats: int) -> None:
+def spread_norm(
+    channelwise: nn.BatchNorm2d, unitwise: nn.BatchNorm1d, repeats: int
+) -> None:
     """Copy the batch normalisation of each channel to its units, `repeats` in a row."""
     values = channelwise.state_dict()
     values.pop("num_batches_tracked")
-    unitwise.load_state_dict({name: value.repeat_interleave(repeats) for name, value in values.items()}, strict=False)
+    unitwise.load_state_dict(
+        {name: value.repeat_interleave(repeats) for name, value in values.items()},
+        strict=False,
+    )

@@ -58,7 +58,9 @@ class Digits:
         return Digits(self.images.to(device), self.labels.to(device))
 
 
-NOTHING = Digits(torch.empty((0, 28, 28), dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+NOTHING = Digits(
+    torch.empty((0, 28, 28), dtype=torch.uint8), torch.empty(0, dtype=torch.int64)
+)
 
 
 def load(root: Path | None = None, *, train: bool) -> Digits:
@@ -67,8 +69,8 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
     Parameters
     ----------
     root : Path, optional
-        Folder that holds (or will hold) ``MNIST/raw``. Defaults to the environment variable ``MNIST_ROOT``,
-        else to ``data/`` beside the packages.
+        Folder that holds (or will hold) ``MNIST/raw``. Defaults to the environment
+        variable ``MNIST_ROOT``, else to ``data/`` beside the packages.
     train : bool
         Load the 60,000 training images rather than the 10,000 test images.
 
@@ -83,8 +85,10 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
     except (OSError, RuntimeError, ValueError, AssertionError) as error:
         cause = " ".join(str(error).split())
         raise DataMissing(
-            f"MNIST is not in {root} and could not be downloaded ({cause}): check the internet connection and "
-            "run again, or name a folder that already holds MNIST/raw with --data DIR or MNIST_ROOT=DIR."
+            f"MNIST is not in {root} and could not be downloaded ({cause}): check "
+            "the internet connection and "
+            "run again, or name a folder that already holds MNIST/raw with --data "
+            "DIR or MNIST_ROOT=DIR."
         ) from error
     return Digits(mnist.data, mnist.targets.long())
 
@@ -92,10 +96,11 @@ def load(root: Path | None = None, *, train: bool) -> Digits:
 def split(digits: Digits) -> tuple[Digits, Digits]:
     """Split the 60,000 training images: the last 5,000 are the validation images.
 
-    MNIST's training images are sorted by writer, with two writers interleaved: the slants of digits two positions apart
-    correlate by 0.48, those of digits thousands apart hardly at all. So the last images come from other writers than
-    the first, as the test images do. After a shuffle, every validation writer would be in the training set too, and the
-    validation error would be too low.
+    MNIST's training images are sorted by writer, with two writers interleaved: the
+    slants of digits two positions apart correlate by 0.48, those of digits thousands
+    apart hardly at all. So the last images come from other writers than the first, as
+    the test images do. After a shuffle, every validation writer would be in the
+    training set too, and the validation error would be too low.
     """
     first, last = torch.arange(len(digits)).tensor_split([-VALIDATION_IMAGES])
     return digits.take(first), digits.take(last)

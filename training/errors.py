@@ -4,15 +4,19 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from app.inference.classifier import ModelError
+from app.network import ModelError
 
 
 class TrainingError(Exception):
-    """Training cannot go on, for a reason that the user can change: data, pictures, a device or a run is missing."""
+    """Training cannot go on, for a reason that the user can change: data, pictures, a
+    device or a run is missing.
+    """
 
 
 def exit_status(work: Callable[[], int]) -> int:
-    """Do the work of a program; return its exit status, or 1 after an error, which is printed."""
+    """Do the work of a program; return its exit status, or 1 after an error, which is
+    printed.
+    """
     try:
         return work()
     except (TrainingError, ModelError) as error:
@@ -21,7 +25,9 @@ def exit_status(work: Callable[[], int]) -> int:
 
 
 def until_interrupted(work: Callable[[], None], module: str, folder: Path) -> int:
-    """Do the work of a program until it is done or stopped by Ctrl-C; return the exit status."""
+    """Do the work of a program until it is done or stopped by Ctrl-C; return the exit
+    status.
+    """
     try:
         work()
     except KeyboardInterrupt:

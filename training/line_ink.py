@@ -1,6 +1,7 @@
 """Lines of ink for the reader, with what is written around them, and what they say.
 
-A line is a mask of 32 rows, without paper and light: `training.line_paper` paints it anew in every epoch.
+A line is a mask of 32 rows, without paper and light: `training.line_paper` paints it
+anew in every epoch.
 """
 
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image
 
-from app.preprocess.maps import Map
+from app.picture.maps import Map
 from training import line_text
 from training.alphabet import OTHER
 from training.data import Digits
@@ -23,13 +24,23 @@ from training.writing import Row
 
 ROWS, WIDEST = 32, 512  # of masks, in pixels
 ROUND = 0, 2, 3, 6, 8  # digits of which a part does not look like a 1
-IN_CELLS = 0.15  # share of the numbers that are written into printed cells, or between printed lines
-# The sides of the cells that are printed, by the quarter turns that bring them to the top; and how often.
+# Share of the numbers that are written into printed cells, or between printed lines.
+IN_CELLS = 0.15
+# The sides of the cells that are printed, by the quarter turns that bring them to the
+# top; and how often.
 PRINTED, PRINTED_SHARES = ((0, 1, 2, 3), (1, 3), (2,)), (0.35, 0.4, 0.25)
-# Margins above and below a line, and at its ends: tight, close, wide, or cutting a little off. In digit heights.
-DOWN, DOWN_SHARES = ((0.0, 0.1), (0.08, 0.35), (0.3, 1.4), (-0.06, 0.0)), (0.27, 0.46, 0.2, 0.07)
-ACROSS, ACROSS_SHARES = ((0.0, 0.1), (0.05, 0.8), (0.5, 6.0), (-0.03, 0.0)), (0.3, 0.55, 0.1, 0.05)
-ALONE, ALONE_SHARES = ((0.0, 0.1), (0.1, 0.6), (0.3, 2.0)), (0.5, 0.35, 0.15)  # at the ends of a single sign
+# Margins above and below a line, and at its ends: tight, close, wide, or cutting a
+# little off. In digit heights.
+DOWN, DOWN_SHARES = (
+    ((0.0, 0.1), (0.08, 0.35), (0.3, 1.4), (-0.06, 0.0)),
+    (0.27, 0.46, 0.2, 0.07),
+)
+ACROSS, ACROSS_SHARES = (
+    ((0.0, 0.1), (0.05, 0.8), (0.5, 6.0), (-0.03, 0.0)),
+    (0.3, 0.55, 0.1, 0.05),
+)
+# At the ends of a single sign.
+ALONE, ALONE_SHARES = ((0.0, 0.1), (0.1, 0.6), (0.3, 2.0)), (0.5, 0.35, 0.15)
 
 
 class InkLine(NamedTuple):
@@ -47,13 +58,16 @@ class InkLine(NamedTuple):
     symbols: tuple[int, ...]
 
 
-def ink_lines(digits: Digits, others: Characters, count: int, seed: int) -> list[InkLine]:
+def ink_lines(
+    digits: Digits, others: Characters, count: int, seed: int
+) -> list[InkLine]:
     """Write lines.
 
     Parameters
     ----------
     digits : Digits
-        What the lines are written with, in the order of MNIST's files: more than 2 · NEARBY. They get more styles.
+        What the lines are written with, in the order of MNIST's files: more than 2 ·
+        NEARBY. They get more styles.
     others : Characters
         Characters (105, 105) uint8, ink = 255, that are no digits.
     count : int
@@ -62,7 +76,9 @@ def ink_lines(digits: Digits, others: Characters, count: int, seed: int) -> list
         Seed of the random generator.
     """
     rng, found = np.random.default_rng(seed), list[InkLine]()
-    styled = restyle(digits.images.float() / 255, digits.labels, torch.Generator().manual_seed(seed))
+    styled = restyle(
+        digits.images.float() / 255, digits.labels, torch.Generator().manual_seed(seed)
+    )
     glyphs = Glyphs(Digits((255 * styled).round().byte(), digits.labels), others, rng)
     while len(found) < count:
         if (line := ink_line(glyphs, line_text.pattern(rng), rng)) is not None:
@@ -71,17 +87,29 @@ def ink_lines(digits: Digits, others: Characters, count: int, seed: int) -> list
 
 
 def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
-    """Write a pattern of `training.line_text`, and cut a strip around it; None if it would be too wide."""
+    """Write a pattern of `training.line_text`, and cut a strip around it; None if it
+    would be too wide.
+    """
     w = Writer(glyphs, rng)
     if pattern and not {*pattern} - {*line_text.DIGITS} and rng.random() < IN_CELLS:
         return strip(cells(w, len(pattern)), w.symbols)
     w.write(pattern)
-    mask = w.row.cropped() if pattern else np.zeros((round(HEIGHT), int(rng.integers(30, 200))), np.float32)
+    mask = (
+        w.row.cropped()
+        if pattern
+        else np.zeros((round(HEIGHT), int(rng.integers(30, 200))), np.float32)
+    )
     if rng.random() < 0.3 and mask.shape[1] < 12 * HEIGHT:
         mask = rotated(mask, rng.uniform(-3.5, 3.5))
     down = rng.uniform(*chosen(DOWN, DOWN_SHARES, rng), 2)
-    ends = chosen(ALONE, ALONE_SHARES, rng) if len(pattern) == 1 else chosen(ACROSS, ACROSS_SHARES, rng)
-    margins = np.round(HEIGHT * np.concatenate([down, rng.uniform(*ends, 2)])).astype(np.int64)
+    ends = (
+        chosen(ALONE, ALONE_SHARES, rng)
+        if len(pattern) == 1
+        else chosen(ACROSS, ACROSS_SHARES, rng)
+    )
+    margins = np.round(HEIGHT * np.concatenate([down, rng.uniform(*ends, 2)])).astype(
+        np.int64
+    )
     sheet = framed(mask, margins)
     add_neighbours(sheet, margins, w)
     return strip(sheet, w.symbols)
@@ -89,7 +117,11 @@ def ink_line(glyphs: Glyphs, pattern: str, rng: Generator) -> InkLine | None:
 
 def rotated(mask: Map, angle: float) -> Map:
     """Rotate a line by an angle in degrees, and crop it to its rows with ink."""
-    turned = levels(Image.fromarray(np.uint8(255 * mask)).rotate(angle, Image.Resampling.BILINEAR, expand=True))
+    turned = levels(
+        Image.fromarray(np.uint8(255 * mask)).rotate(
+            angle, Image.Resampling.BILINEAR, expand=True
+        )
+    )
     rows = np.flatnonzero((turned > 0.3).any(axis=1))
     return turned[rows[0] : rows[-1] + 1] if len(rows) else mask
 
@@ -103,13 +135,23 @@ def framed(mask: Map, margins: NDArray[np.int64]) -> Map:
 
 
 def add_neighbours(sheet: Map, margins: NDArray[np.int64], w: Writer) -> None:
-    """Add parts of the writing around a line, which the strip cuts off, in its margins; those beside are something."""
+    """Add parts of the writing around a line, which the strip cuts off, in its margins;
+    those beside are something.
+    """
     top, bottom, left, right = margins.tolist()
     for turns, room in enumerate((top, right, bottom, left)):
         is_beside = turns in (1, 3)
-        if w.rng.random() > (0.1 if is_beside else 0.22) or room < (0.35 if is_beside else 0.12) * HEIGHT:
+        if (
+            w.rng.random() > (0.1 if is_beside else 0.22)
+            or room < (0.35 if is_beside else 0.12) * HEIGHT
+        ):
             continue
-        ink = np.rot90(round_digit(w)[: len(sheet)] if is_beside else other_line(w, sheet.shape[1]), turns)
+        ink = np.rot90(
+            round_digit(w)[: len(sheet)]
+            if is_beside
+            else other_line(w, sheet.shape[1]),
+            turns,
+        )
         seen = int(min(w.rng.uniform(0.2, 0.5) * len(ink), room - 0.1 * HEIGHT))
         view = np.rot90(sheet, turns)  # with this margin at the top
         start = (view.shape[1] - ink.shape[1]) // 2
@@ -136,7 +178,9 @@ def other_line(w: Writer, width: int) -> Map:
 
 
 def cells(w: Writer, count: int) -> Map:
-    """Write a number into the cells of a form or table, or between printed lines; some digits touch them."""
+    """Write a number into the cells of a form or table, or between printed lines; some
+    digits touch them.
+    """
     rng, masks = w.rng, []
     lightest = rng.choice([1.0, 0.4])  # digits may have inks of their own
     for _ in range(count):
@@ -145,19 +189,28 @@ def cells(w: Writer, count: int) -> Map:
         w.add(symbol)
     tall = max(int(rng.uniform(1.15, 1.8) * HEIGHT), *map(len, masks))
     wide = max(mask.shape[1] for mask in masks) + int(rng.uniform(0.0, 0.9) * HEIGHT)
-    cell, line, thick = np.zeros((tall, wide), np.float32), rng.uniform(0.15, 0.9), int(rng.integers(1, 4))
+    cell, line, thick = (
+        np.zeros((tall, wide), np.float32),
+        rng.uniform(0.15, 0.9),
+        int(rng.integers(1, 4)),
+    )
     for side in PRINTED[rng.choice(len(PRINTED), p=PRINTED_SHARES)]:
         np.rot90(cell, side)[:thick] = line
     sheet = np.tile(cell, count)
     for place, mask in enumerate(masks):
-        y, x = rng.integers(tall - len(mask) + 1), place * wide + rng.integers(wide - mask.shape[1] + 1)
+        y, x = (
+            rng.integers(tall - len(mask) + 1),
+            place * wide + rng.integers(wide - mask.shape[1] + 1),
+        )
         part = sheet[y : y + len(mask), x : x + mask.shape[1]]
         np.maximum(part, mask, out=part)
     return framed(sheet, rng.integers(-2, int(0.4 * HEIGHT), 4))
 
 
 def strip(sheet: Map, symbols: list[int]) -> InkLine | None:
-    """Scale a line with its margins to the height of a strip; None if it is too wide, or too narrow for its text."""
+    """Scale a line with its margins to the height of a strip; None if it is too wide,
+    or too narrow for its text.
+    """
     width = 2 * round(sheet.shape[1] * ROWS / len(sheet) / 2)
     if not 8 <= width <= WIDEST or width < 4 * len(symbols):
         return None

@@ -1,4 +1,5 @@
-"""Paint lines of ink on paper, batch by batch: other pens, paper, print, light, focus and noise each time.
+"""Paint lines of ink on paper, batch by batch: other pens, paper, print, light, focus
+and noise each time.
 
 Pure functions of tensors and a generator: masks (N, 32, W) → strips (N, H, W').
 """
@@ -15,7 +16,9 @@ from training.pen import uniform
 from training.recogniser import HEIGHT, LEAST_CONTRAST, PADDING
 from training.wear import Effects, blurred, thickened, thinned, wear
 
-WIDTH_STEP = 48  # widths are multiples of it: torch prepares a convolution anew for every width that it meets
+# Widths are multiples of it: torch prepares a convolution anew for every width that it
+# meets.
+WIDTH_STEP = 48
 
 
 class Random:
@@ -33,14 +36,18 @@ class Random:
         return (torch.rand((self.n, 1, 1), generator=self.generator) < share).float()
 
     def smooth(self, size: tuple[int, int], cell: tuple[float, float]) -> Tensor:
-        """Make smooth noise (N, H, W) with a standard deviation of about 1, from cells of this height and width."""
+        """Make smooth noise (N, H, W) with a standard deviation of about 1, from cells
+        of this height and width.
+        """
         coarse = (self.n, 1, int(size[0] / cell[0]) + 2, int(size[1] / cell[1]) + 2)
         grid = torch.randn(coarse, generator=self.generator)
         return F.interpolate(grid, size, mode="bilinear", align_corners=True)[:, 0]
 
 
 def batch_of(lines: Sequence[InkLine], generator: Generator) -> Tensor:
-    """Pad masks to one width, a multiple of WIDTH_STEP, at random places: (N, 32, W) float in [0, 1]."""
+    """Pad masks to one width, a multiple of WIDTH_STEP, at random places: (N, 32, W)
+    float in [0, 1].
+    """
     width = -(-max(line.mask.shape[1] for line in lines) // WIDTH_STEP) * WIDTH_STEP
     masks = torch.zeros((len(lines), ROWS, width), dtype=torch.uint8)
     for sheet, line in zip(masks, lines, strict=True):
@@ -75,9 +82,13 @@ def strips_of(grey: Tensor) -> Tensor:
 
 
 def normalised(grey: Tensor) -> Tensor:
-    """Scale strips (N, H, W), white = 1, as `app.inference.lines` does: the median to 0, the farthest level to ±1."""
+    """Scale strips (N, H, W), white = 1, as `app.text.line_network` does: the median to
+    0, the farthest level to ±1.
+    """
     level = grey - grey.flatten(1).median(dim=1).values[:, None, None]
-    return level / level.abs().amax(dim=(1, 2), keepdim=True).clamp(min=LEAST_CONTRAST / 255)
+    return level / level.abs().amax(dim=(1, 2), keepdim=True).clamp(
+        min=LEAST_CONTRAST / 255
+    )
 
 
 def padded(strips: Tensor) -> Tensor:
@@ -91,21 +102,38 @@ def moved(masks: Tensor, generator: Generator) -> Tensor:
     across = 1 + random.between(0, 0.12)  # a shrunk line still fits
     down, shift = 1 + random.between(-0.06, 0.12), random.between(-0.06, 0.06)
     slant, none = random.between(-0.12, 0.12) * height / width, torch.zeros_like(down)
-    matrices = torch.cat([torch.cat([across, slant, none], dim=2), torch.cat([none, down, shift], dim=2)], dim=1)
+    matrices = torch.cat(
+        [
+            torch.cat([across, slant, none], dim=2),
+            torch.cat([none, down, shift], dim=2),
+        ],
+        dim=1,
+    )
     grid = F.affine_grid(matrices, [n, 1, height, width], align_corners=False)
-    bends = torch.stack([random.smooth((height, width), (8, 8)) / side for side in (width, height)], dim=3)
-    grid = grid + (random.chosen(0.7) * random.between(0, 2))[..., None] * bends  # up to about a pixel
+    bends = torch.stack(
+        [random.smooth((height, width), (8, 8)) / side for side in (width, height)],
+        dim=3,
+    )
+    # Up to about a pixel.
+    grid = grid + (random.chosen(0.7) * random.between(0, 2))[..., None] * bends
     return F.grid_sample(masks[:, None], grid, align_corners=False)[:, 0]
 
 
 def on_paper(grey: Tensor, generator: Generator) -> Tensor:
-    """Put ink, stronger in some places than in others, on paper that is printed on and unevenly lit."""
+    """Put ink, stronger in some places than in others, on paper that is printed on and
+    unevenly lit.
+    """
     height, width, random = *grey.shape[1:], Random(len(grey), generator)
-    strength = 1 + random.smooth((height, width), (8, 8)) * random.between(0, 0.2) * random.chosen(0.6)
+    strength = 1 + random.smooth((height, width), (8, 8)) * random.between(
+        0, 0.2
+    ) * random.chosen(0.6)
     grey = paper(random, (height, width)) - (1 - grey) * strength.clamp(0.3, 1.3)
-    light = 1 - random.smooth((height, width), (24, 80)).abs() * random.between(0, 0.25) * random.chosen(0.4)
+    light = 1 - random.smooth((height, width), (24, 80)).abs() * random.between(
+        0, 0.25
+    ) * random.chosen(0.4)
     x = torch.arange(width) / width
-    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()  # of a shadow, or of the sheet
+    # Of a shadow, or of the sheet.
+    edge = ((x - random.between(-0.2, 1.2)) * random.between(-60, 60)).sigmoid()
     return grey * light * (1 - edge * random.between(0.1, 0.7) * random.chosen(0.2))
 
 
@@ -116,7 +144,9 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
     angle = random.between(0, math.pi)
     along = x * angle.cos() + y * angle.sin()
     bend = random.smooth(size, (20, 60)) * random.between(0.5, 6)
-    sheet = 1 - random.smooth(size, (3, 5)).abs() * random.between(0, 0.1) * random.chosen(0.3)
+    sheet = 1 - random.smooth(size, (3, 5)).abs() * random.between(
+        0, 0.1
+    ) * random.chosen(0.3)
     waves = torch.sin(along * (2 * math.pi / random.between(2.2, 12)) + bend)
     hatch = (waves > 0.75).float()
     pattern = torch.where(random.chosen(0.33) > 0, 2 * hatch, waves)
@@ -127,7 +157,9 @@ def paper(random: Random, size: tuple[int, int]) -> Tensor:
         slope = random.between(-0.015, 0.015) * (x - width / 2)
         thick = random.between(0.5, 1.6) + random.chosen(0.15) * random.between(0, 3)
         rule = ((y - row - slope).abs() < thick).float()
-        sheet = torch.minimum(sheet, 1 - rule * random.between(0.05, 0.8) * random.chosen(0.25))
+        sheet = torch.minimum(
+            sheet, 1 - rule * random.between(0.05, 0.8) * random.chosen(0.25)
+        )
     return torch.where(random.chosen(0.67) > 0, sheet, torch.ones_like(sheet))
 
 
@@ -135,18 +167,28 @@ def coarsened(grey: Tensor, generator: Generator) -> Tensor:
     """Show strips as if they had been small, or out of focus, and enlarged."""
     factor = uniform((), 1.2, 3, generator).item()
     height, width = grey.shape[1:]
-    small = F.interpolate(grey[:, None], (round(height / factor), round(width / factor)), mode="area")
-    return F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[:, 0]
+    small = F.interpolate(
+        grey[:, None], (round(height / factor), round(width / factor)), mode="area"
+    )
+    return F.interpolate(small, (height, width), mode="bilinear", align_corners=False)[
+        :, 0
+    ]
 
 
 def noisy(grey: Tensor, generator: Generator) -> Tensor:
     """Add noise, as a camera or scanner does."""
-    return grey + torch.randn(grey.shape, generator=generator) * Random(len(grey), generator).between(0, 0.05)
+    return grey + torch.randn(grey.shape, generator=generator) * Random(
+        len(grey), generator
+    ).between(0, 0.05)
 
 
 def binarised(grey: Tensor, _: Generator) -> Tensor:
     """Make each pixel black or white."""
-    return (grey > (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True)) / 2).float()
+    return (
+        grey
+        > (grey.amin(dim=(1, 2), keepdim=True) + grey.amax(dim=(1, 2), keepdim=True))
+        / 2
+    ).float()
 
 
 def inverted(grey: Tensor, _: Generator) -> Tensor:

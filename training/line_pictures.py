@@ -1,4 +1,6 @@
-"""Train the line network on your own labelled pictures too: cut into strips as the service cuts them."""
+"""Train the line network on your own labelled pictures too: cut into strips as the
+service cuts them.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -12,11 +14,11 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from app.inference.pages import PageNetwork
-from app.inference.text import decoded
-from app.preprocess.formats import MAX_PIXELS
-from app.preprocess.lines import in_rows, joined
-from app.preprocess.strips import Sheet, whole_strips
+from app.picture.formats import MAX_PIXELS
+from app.text.layout import in_rows, joined
+from app.text.pages import PageNetwork
+from app.text.strips import Sheet, whole_strips
+from app.text.text import decoded
 from training.alphabet import CHARACTERS, class_of
 from training.config import PAGES_MODEL
 from training.errors import TrainingError
@@ -28,33 +30,44 @@ PER_BATCH = 4  # of the user's own lines, beside the written ones
 
 
 class OwnLine(NamedTuple):
-    """A line cut out of a picture: grey pixels (H, w) uint8, and what it says, as classes of the reader."""
+    """A line cut out of a picture: grey pixels (H, w) uint8, and what it says, as
+    classes of the reader.
+    """
 
     pixels: NDArray[np.uint8]
     symbols: tuple[int, ...]
 
 
 def load(folder: Path) -> list[OwnLine]:
-    """Cut labelled pictures into lines, in each way that gives as many lines as the label has.
+    """Cut labelled pictures into lines, in each way that gives as many lines as the
+    label has.
 
     Parameters
     ----------
     folder : Path
-        A folder as for `training.pictures`, or several such folders. A label is what is written, with newlines between
-        lines, or `none`.
+        A folder as for `training.pictures`, or several such folders. A label is what is
+        written, with newlines between lines, or `none`.
 
     Raises
     ------
     TrainingError
-        There is no picture to train on, or the labels are missing, or have characters that are not read.
+        There is no picture to train on, or the labels are missing, or have characters
+        that are not read.
     """
     labels = labels_below(folder)
-    texts = {page: [symbols_of(line, page.file) for line in label.splitlines()] for page, label in labels.items()}
+    texts = {
+        page: [symbols_of(line, page.file) for line in label.splitlines()]
+        for page, label in labels.items()
+    }
     return read_all(folder, texts, partial(strips_of, pages=PageNetwork(PAGES_MODEL)))
 
 
-def strips_of(content: bytes, page: int | None, texts: list[tuple[int, ...]], pages: PageNetwork) -> list[OwnLine]:
-    """Cut a picture into as many lines as there are texts, in each way that the service does."""
+def strips_of(
+    content: bytes, page: int | None, texts: list[tuple[int, ...]], pages: PageNetwork
+) -> list[OwnLine]:
+    """Cut a picture into as many lines as there are texts, in each way that the service
+    does.
+    """
     picture = decoded(content, MAX_PIXELS, page)
     ways = [[strip] for strip in whole_strips(picture, HEIGHT)]
     sheet = Sheet.of(picture)
@@ -69,16 +82,31 @@ def symbols_of(text: str, path: Path) -> tuple[int, ...]:
     if text == NO_DIGIT:
         return ()
     if unknown := set(text) - set(CHARACTERS):
-        raise TrainingError(f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read.")
+        raise TrainingError(
+            f"{path}: the label {text!r} has {unknown.pop()!r}, which is not read."
+        )
     return tuple(map(class_of, text))
 
 
 def added(
-    strips: Tensor, texts: Sequence[tuple[int, ...]], own: Sequence[OwnLine], rng: Generator
+    strips: Tensor,
+    texts: Sequence[tuple[int, ...]],
+    own: Sequence[OwnLine],
+    rng: Generator,
 ) -> tuple[Tensor, list[tuple[int, ...]]]:
     """Append some of the user's own lines to a batch of strips (N, H, W)."""
-    some = [own[k] for k in rng.choice(len(own), min(PER_BATCH, len(own)), replace=False)] if own else []
-    sheets = [*strips, *(padded(normalised(torch.from_numpy(line.pixels / np.float32(255))[None]))[0] for line in some)]
+    some = (
+        [own[k] for k in rng.choice(len(own), min(PER_BATCH, len(own)), replace=False)]
+        if own
+        else []
+    )
+    sheets = [
+        *strips,
+        *(
+            padded(normalised(torch.from_numpy(line.pixels / np.float32(255))[None]))[0]
+            for line in some
+        ),
+    ]
     width = max(sheet.shape[1] for sheet in sheets)
     wide = [F.pad(sheet, (0, width - sheet.shape[1])) for sheet in sheets]
     return torch.stack(wide), [*texts, *(line.symbols for line in some)]

@@ -1,7 +1,8 @@
 """What is written in a line to train on, as a pattern.
 
-A pattern has marks and spaces as they are, `d` for a digit, `0` for a zero, `s` and `o` for small ones, `1` for a 1 of
-one stroke, `L` and `l` for letters, `$` and `=` as they are, and `*` for any other thing.
+A pattern has marks and spaces as they are, `d` for a digit, `0` for a zero, `s` and `o`
+for small ones, `1` for a 1 of one stroke, `L` and `l` for letters, `$` and `=` as they
+are, and `*` for any other thing.
 """
 
 from collections.abc import Callable
@@ -16,7 +17,9 @@ OTHERS = LETTERS + SIGNS + "*"
 def number(rng: Generator, count: int) -> str:
     """Write a number; a quarter end in zeros, which may be small."""
     zeros = int(rng.integers(1, count + 1)) if rng.random() < 0.25 else 0
-    return "d" * max(1, count - zeros) + ("o" if rng.random() < 0.15 else "0") * min(zeros, count - 1)
+    return "d" * max(1, count - zeros) + ("o" if rng.random() < 0.15 else "0") * min(
+        zeros, count - 1
+    )
 
 
 def amount(rng: Generator, count: int) -> str:
@@ -26,7 +29,10 @@ def amount(rng: Generator, count: int) -> str:
     digit, zero = "so" if rng.random() < 0.15 else "d0"
     before = rng.choice(["", "-", "$", "="], p=[0.56, 0.2, 0.16, 0.08])
     after = rng.choice(["", ".", ".-", "-", "="], p=[0.6, 0.06, 0.06, 0.13, 0.15])
-    whole = ["d" if not place or rng.random() < 0.75 else "0" for place in range(max(1, count - decimals))]
+    whole = [
+        "d" if not place or rng.random() < 0.75 else "0"
+        for place in range(max(1, count - decimals))
+    ]
     if rng.random() < 0.6:
         for place in range(len(whole) - 3, 0, -3):
             whole.insert(place, group)
@@ -37,9 +43,17 @@ def amount(rng: Generator, count: int) -> str:
 def date(rng: Generator, _: int) -> str:
     """Write a date, or a time of day."""
     if rng.random() < 0.4:
-        return ":".join(["d" * int(rng.integers(1, 3)), *["dd"] * int(rng.integers(1, 3))])
-    parts = ["d" * int(rng.integers(1, 3)), "d" * int(rng.integers(1, 3)), "d" * int(rng.choice([2, 4]))]
-    return "///.-"[int(rng.integers(5))].join(parts[::-1] if rng.random() < 0.2 else parts)
+        return ":".join(
+            ["d" * int(rng.integers(1, 3)), *["dd"] * int(rng.integers(1, 3))]
+        )
+    parts = [
+        "d" * int(rng.integers(1, 3)),
+        "d" * int(rng.integers(1, 3)),
+        "d" * int(rng.choice([2, 4])),
+    ]
+    return "///.-"[int(rng.integers(5))].join(
+        parts[::-1] if rng.random() < 0.2 else parts
+    )
 
 
 def groups(rng: Generator, count: int) -> str:
@@ -49,7 +63,11 @@ def groups(rng: Generator, count: int) -> str:
 
 def word(rng: Generator) -> str:
     """Write a word, or one to three other things."""
-    return "L" + "l" * int(rng.integers(2, 7)) if rng.random() < 0.5 else "*" * int(rng.integers(1, 4))
+    return (
+        "L" + "l" * int(rng.integers(2, 7))
+        if rng.random() < 0.5
+        else "*" * int(rng.integers(1, 4))
+    )
 
 
 def among_words(rng: Generator, count: int) -> str:
@@ -77,5 +95,7 @@ def pattern(rng: Generator) -> str:
     """Choose what to write in a line."""
     kinds, shares, counts = zip(*KINDS, strict=True)
     kind = int(rng.choice(len(kinds), p=shares))
-    written: str = kinds[kind](rng, int(rng.integers(counts[kind][0], counts[kind][1] + 1)))
+    written: str = kinds[kind](
+        rng, int(rng.integers(counts[kind][0], counts[kind][1] + 1))
+    )
     return written

@@ -1,12 +1,15 @@
-"""Make the reader's file: a pretrained recogniser, cut to our alphabet and tuned on lines written with MNIST's digits.
+"""Make the reader's file: a pretrained recogniser, cut to our alphabet and tuned on
+lines written with MNIST's digits.
 
-    python -m training.lines                   from the pretrained file, within an hour on two cores
-    python -m training.lines --pictures DIR    from the shipped file, on your own pictures too, within minutes
+    python -m training.lines                   from the pretrained file, within an hour
+    on two cores python -m training.lines --pictures DIR    from the shipped file, on
+    your own pictures too, within minutes
 
-So that the network does not forget what it knew, its answers are held near those from before (Li & Hoiem 2016,
-"Learning without forgetting"), and its weights end a share of the way to the tuned ones (Wortsman et al. 2022, "Robust
-fine-tuning of zero-shot models"). The lines of ink are written once and cached; paper, light and pens are painted anew
-in every epoch.
+So that the network does not forget what it knew, its answers are held near those from
+before (Li & Hoiem 2016, "Learning without forgetting"), and its weights end a share of
+the way to the tuned ones (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+models"). The lines of ink are written once and cached; paper, light and pens are
+painted anew in every epoch.
 """
 
 import argparse
@@ -27,9 +30,9 @@ from onnx import ModelProto, helper
 from torch import Generator, Tensor, nn
 from tqdm import tqdm
 
-from app.inference.ctc import best_path, symbols_of
-from app.inference.lines import LineNetwork
-from app.inference.pages import PageNetwork
+from app.text.ctc import best_path, symbols_of
+from app.text.line_network import LineNetwork
+from app.text.pages import PageNetwork
 from training import data, line_pictures, omniglot, recogniser
 from training.alphabet import CHARACTERS, OTHER
 from training.calibrate import confidence_line
@@ -69,10 +72,12 @@ Text = tuple[int, ...]  # classes of the reader's alphabet
 
 @dataclass(frozen=True)
 class Recipe:
-    """How many lines are written, how often each is painted, and how the network is tuned.
+    """How many lines are written, how often each is painted, and how the network is
+    tuned.
 
-    `share` is how far the exported weights are on the way from the original to the tuned ones; `calibration`, how many
-    pictures of each scene of numbers the confidence is calibrated on.
+    `share` is how far the exported weights are on the way from the original to the
+    tuned ones; `calibration`, how many pictures of each scene of numbers the confidence
+    is calibrated on.
     """
 
     lines: int = 6_000
@@ -86,43 +91,73 @@ class Recipe:
 RECIPES = {"pretrained": Recipe(), "pictures": Recipe(lines=1_600, epochs=2, share=0.5)}
 
 
-def setup(recipe: Recipe, start: ModelProto, folder: Path, texts: Iterable[Text]) -> Run:
+def setup(
+    recipe: Recipe, start: ModelProto, folder: Path, texts: Iterable[Text]
+) -> Run:
     """Start a run, or continue the one in the folder.
 
-    In the last layer, only the rows of the blank and of the characters in these texts are trained.
+    In the last layer, only the rows of the blank and of the characters in these texts
+    are trained.
     """
     network = Graph(start, LOGITS)
     is_written = torch.zeros(len(network[BIAS]))
     is_written[[0, *{symbol for text in texts for symbol in text}]] = 1
     for name in (HEAD, BIAS):
         network[name].register_hook(is_written.mul)  # type: ignore[no-untyped-call]
-    run = Run(recipe, SEED, network, make_optimizer(network, weight_decay=0), folder, first=recipe.epochs - 1)
+    run = Run(
+        recipe,
+        SEED,
+        network,
+        make_optimizer(network, weight_decay=0),
+        folder,
+        first=recipe.epochs - 1,
+    )
     saved = checkpoint(folder, torch.device("cpu"))
     return run.restore(saved) if saved else run
 
 
-def batches(lines: Sequence[InkLine], size: int, rng: np.random.Generator) -> Iterator[list[InkLine]]:
-    """Yield the lines in batches of similar width, in random order; an incomplete last batch is dropped."""
+def batches(
+    lines: Sequence[InkLine], size: int, rng: np.random.Generator
+) -> Iterator[list[InkLine]]:
+    """Yield the lines in batches of similar width, in random order; an incomplete last
+    batch is dropped.
+    """
     order = rng.permutation(len(lines))
     for begin in range(0, len(order), CHUNK * size):
-        chunk = sorted((lines[k] for k in order[begin : begin + CHUNK * size]), key=lambda line: line.mask.shape[1])
+        chunk = sorted(
+            (lines[k] for k in order[begin : begin + CHUNK * size]),
+            key=lambda line: line.mask.shape[1],
+        )
         for place in rng.permutation(len(chunk) // size):
             yield chunk[place * size : (place + 1) * size]
 
 
 def of_alphabet(log_probabilities: Tensor) -> Tensor:
-    """Return the log-probabilities (N, T, C - 1) of the blank and the characters; all other rows count as the blank."""
-    nothing = torch.cat([log_probabilities[:, :, :1], log_probabilities[:, :, OTHER:]], dim=2).logsumexp(dim=2)
+    """Return the log-probabilities (N, T, C - 1) of the blank and the characters; all
+    other rows count as the blank.
+    """
+    nothing = torch.cat(
+        [log_probabilities[:, :, :1], log_probabilities[:, :, OTHER:]], dim=2
+    ).logsumexp(dim=2)
     return torch.cat([nothing[:, :, None], log_probabilities[:, :, 1:OTHER]], dim=2)
 
 
 def loss_of(log_probabilities: Tensor, texts: Sequence[Text]) -> Tensor:
-    """Compute the CTC loss (N,) of log-probabilities (N, T, C): minus the log-probability of each text."""
+    """Compute the CTC loss (N,) of log-probabilities (N, T, C): minus the
+    log-probability of each text.
+    """
     lengths = torch.tensor([len(text) for text in texts])
-    targets = torch.tensor([symbol for text in texts for symbol in text], dtype=torch.int64)
+    targets = torch.tensor(
+        [symbol for text in texts for symbol in text], dtype=torch.int64
+    )
     columns = torch.full((len(texts),), log_probabilities.shape[1])
     return F.ctc_loss(
-        log_probabilities.transpose(0, 1), targets, columns, lengths, reduction="none", zero_infinity=True
+        log_probabilities.transpose(0, 1),
+        targets,
+        columns,
+        lengths,
+        reduction="none",
+        zero_infinity=True,
     )
 
 
@@ -131,8 +166,11 @@ def text_of(line: InkLine) -> Text:
     return tuple(symbol for symbol in line.symbols if symbol != OTHER)
 
 
-def objective(logits: Tensor, original: Tensor, texts: Sequence[Text], written: int) -> Tensor:
-    """Compute the loss: CTC per symbol, and the divergence of each column from the original answers (N, T, R).
+def objective(
+    logits: Tensor, original: Tensor, texts: Sequence[Text], written: int
+) -> Tensor:
+    """Compute the loss: CTC per symbol, and the divergence of each column from the
+    original answers (N, T, R).
 
     The first lines are written ones, of which some cannot be read.
     """
@@ -144,51 +182,77 @@ def objective(logits: Tensor, original: Tensor, texts: Sequence[Text], written: 
     return read + HELD * divergence
 
 
-def train_epoch(run: Run, original: nn.Module, lines: Sequence[InkLine], own: Sequence[OwnLine]) -> float:
+def train_epoch(
+    run: Run, original: nn.Module, lines: Sequence[InkLine], own: Sequence[OwnLine]
+) -> float:
     """Train for the run's next epoch; return its mean loss."""
     recipe: Recipe = run.config
     rng = np.random.default_rng([run.seed, run.epochs])
     generator = Generator().manual_seed(run.seed * 1000 + run.epochs)
     steps, total = [*batches(lines, recipe.batch_size, rng)], 0.0
-    for step, batch in enumerate(tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)):
+    for step, batch in enumerate(
+        tqdm(steps, f"epoch {run.epochs + 1}", leave=False, disable=None)
+    ):
         strips = strips_of(painted(batch_of(batch, generator), generator))
-        strips, texts = line_pictures.added(strips, [text_of(line) for line in batch], own, rng)
+        strips, texts = line_pictures.added(
+            strips, [text_of(line) for line in batch], own, rng
+        )
         with torch.no_grad():
             before = original(strips)
         loss = objective(run.model(strips), before, texts, len(batch))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        run.step(learning_rate(recipe.rate, (run.epochs + step / len(steps)) / recipe.epochs))
+        run.step(
+            learning_rate(recipe.rate, (run.epochs + step / len(steps)) / recipe.epochs)
+        )
         total += loss.item()
     return total / len(steps)
 
 
 @torch.inference_mode()
 def validate(network: nn.Module, lines: Sequence[InkLine]) -> tuple[float, float]:
-    """Compute the mean CTC loss of validation lines, painted always in the same way, and the share read wrongly."""
+    """Compute the mean CTC loss of validation lines, painted always in the same way,
+    and the share read wrongly.
+    """
     generator = Generator().manual_seed(VALIDATION_SEED)
     ordered = sorted(lines, key=lambda line: line.mask.shape[1])
     loss, wrong = 0.0, 0
     for begin in range(0, len(ordered), 32):
         part = ordered[begin : begin + 32]
         strips = strips_of(painted(batch_of(part, generator), generator))
-        columns, texts = of_alphabet(network(strips).log_softmax(dim=2)), [text_of(line) for line in part]
+        columns, texts = (
+            of_alphabet(network(strips).log_softmax(dim=2)),
+            [text_of(line) for line in part],
+        )
         loss += loss_of(columns, texts).sum().item()
-        wrong += sum(symbols_of(best_path(row)) != text for row, text in zip(columns.numpy(), texts, strict=True))
+        wrong += sum(
+            symbols_of(best_path(row)) != text
+            for row, text in zip(columns.numpy(), texts, strict=True)
+        )
     return loss / len(lines), wrong / len(lines)
 
 
 def next_epoch(
-    run: Run, original: nn.Module, lines: Sequence[InkLine], own: Sequence[OwnLine], held_out: Sequence[InkLine]
+    run: Run,
+    original: nn.Module,
+    lines: Sequence[InkLine],
+    own: Sequence[OwnLine],
+    held_out: Sequence[InkLine],
 ) -> Row:
     """Train for an epoch, and validate."""
     training_loss = train_epoch(run, original, lines, own)
     loss, error = validate(run.model, held_out)
-    return {"training_loss": training_loss, "validation_loss": loss, "validation_error": error}
+    return {
+        "training_loss": training_loss,
+        "validation_loss": loss,
+        "validation_error": error,
+    }
 
 
 def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
-    """Return the network whose weights lie a share of the way from the original to the tuned ones."""
+    """Return the network whose weights lie a share of the way from the original to the
+    tuned ones.
+    """
     network = copy.deepcopy(original)
     with torch.no_grad():
         for weight, goal in zip(network.parameters(), tuned.parameters(), strict=True):
@@ -197,9 +261,16 @@ def mixed(original: Graph, tuned: nn.Module, share: float) -> Graph:
 
 
 def finish(
-    run: Run, start: ModelProto, output: Path, held_out: Sequence[InkLine], digits: Digits, tuned_on: Mapping[str, str]
+    run: Run,
+    start: ModelProto,
+    output: Path,
+    held_out: Sequence[InkLine],
+    digits: Digits,
+    tuned_on: Mapping[str, str],
 ) -> str:
-    """Mix the weights, and write the file, calibrated on numbers of held-out digits; summarise it in a sentence."""
+    """Mix the weights, and write the file, calibrated on numbers of held-out digits;
+    summarise it in a sentence.
+    """
     network = mixed(Graph(start, LOGITS), run.model, run.config.share)
     loss, error = validate(network, held_out)
     network.write_to(start)
@@ -214,10 +285,18 @@ def finish(
     }
     with unfinished(output) as file:
         recogniser.save(start, file, metadata | recogniser.UNCALIBRATED)
-        scale, offset = confidence_line(LineNetwork(file), PageNetwork(PAGES_MODEL), digits, run.config.calibration)
-        calibration = {"confidence_scale": f"{scale:.2f}", "confidence_offset": f"{offset:.2f}"}
+        scale, offset = confidence_line(
+            LineNetwork(file), PageNetwork(PAGES_MODEL), digits, run.config.calibration
+        )
+        calibration = {
+            "confidence_scale": f"{scale:.2f}",
+            "confidence_offset": f"{offset:.2f}",
+        }
         recogniser.save(start, file, metadata | calibration)
-    return f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × {scale:.2f}, {offset:+.2f}."
+    return (
+        f"{output}: {error:.2%} of validation lines wrong, log-odds of texts × "
+        f"{scale:.2f}, {offset:+.2f}."
+    )
 
 
 def sha256(chunks: Iterable[bytes]) -> str:
@@ -229,17 +308,23 @@ def sha256(chunks: Iterable[bytes]) -> str:
 
 
 def from_pretrained(file: Path, others: Path, digits: Digits) -> ModelProto:
-    """Cut the reader's network out of the pretrained file; its metadata say where it comes from.
+    """Cut the reader's network out of the pretrained file; its metadata say where it
+    comes from.
 
-    `others` is the file of Omniglot's characters. Raises TrainingError if one of both files is missing.
+    `others` is the file of Omniglot's characters. Raises TrainingError if one of both
+    files is missing.
     """
     pretrained = PRETRAINED.read(file)
     if not others.is_file():
-        raise TrainingError(f"{others}: no such file. It is images_background.zip of {omniglot.ADDRESS}: --others FILE")
+        raise TrainingError(
+            f"{others}: no such file. It is images_background.zip of "
+            f"{omniglot.ADDRESS}: --others FILE"
+        )
     rows = rows_for_others(pretrained, digits, omniglot.load(others))
     start = recogniser.cut(pretrained, rows)
     origin = {
-        "architecture": f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} more for something else",
+        "architecture": f"PP-OCRv6 small recogniser: {len(CHARACTERS)} characters, {len(rows)} "
+        "more for something else",
         "origin": f"{PRETRAINED.name} of {WHEEL}, modified: cut to its alphabet, and tuned",
         "license": LICENSE,
         "pretrained_sha256": PRETRAINED.sha256,
@@ -250,25 +335,36 @@ def from_pretrained(file: Path, others: Path, digits: Digits) -> ModelProto:
 
 
 def from_shipped() -> ModelProto:
-    """Load the shipped file, to tune it on other pictures; its metadata say where it comes from."""
+    """Load the shipped file, to tune it on other pictures; its metadata say where it
+    comes from.
+    """
     shipped = widened(onnx.load(LINES_MODEL))
     origin = {entry.key: entry.value for entry in shipped.metadata_props}
-    helper.set_model_props(shipped, {**origin, "tuned_from_sha256": sha256([LINES_MODEL.read_bytes()])})
+    helper.set_model_props(
+        shipped, {**origin, "tuned_from_sha256": sha256([LINES_MODEL.read_bytes()])}
+    )
     return shipped
 
 
 def own_lines(pictures: Path | None, earlier: Path | None) -> list[OwnLine]:
-    """Cut the user's own pictures into lines, if there are any, or load the lines of an earlier run."""
+    """Cut the user's own pictures into lines, if there are any, or load the lines of an
+    earlier run.
+    """
     if earlier is None:
         return line_pictures.load(pictures) if pictures else []
     saved = torch.load(earlier / OWN, weights_only=True)
     return [OwnLine(pixels.numpy(), symbols) for pixels, symbols in saved]
 
 
-def description(recipe: Recipe, digits: Digits, own: Sequence[OwnLine]) -> dict[str, str]:
+def description(
+    recipe: Recipe, digits: Digits, own: Sequence[OwnLine]
+) -> dict[str, str]:
     """Describe what a network is tuned on."""
     written = f"{recipe.lines:,} lines written with 55,000 of MNIST's training images"
-    described = {"training_data": written, "mnist_sha256": sha256([digits.images.numpy().tobytes()])}
+    described = {
+        "training_data": written,
+        "mnist_sha256": sha256([digits.images.numpy().tobytes()]),
+    }
     if not own:
         return described
     pictures = sha256(line.pixels.tobytes() for line in own)
@@ -287,13 +383,23 @@ def train(arguments: argparse.Namespace) -> int:
     training, held_out_digits = data.split(data.load(arguments.data, train=True))
     own = own_lines(arguments.pictures, earlier)
     if earlier:
-        folder, recipe, start = earlier, Recipe(**options_in(earlier)), onnx.load(earlier / START)
+        folder, recipe, start = (
+            earlier,
+            Recipe(**options_in(earlier)),
+            onnx.load(earlier / START),
+        )
     else:
-        start = from_shipped() if own else from_pretrained(arguments.pretrained, others, training)
+        start = (
+            from_shipped()
+            if own
+            else from_pretrained(arguments.pretrained, others, training)
+        )
         recipe = RECIPES["pictures" if own else "pretrained"]
         folder = new_folder(arguments.runs, asdict(recipe))
         onnx.save_model(start, folder / START)
-        torch.save([(torch.tensor(line.pixels), line.symbols) for line in own], folder / OWN)
+        torch.save(
+            [(torch.tensor(line.pixels), line.symbols) for line in own], folder / OWN
+        )
     characters = omniglot.load(others)
     lines = lines_of(training, recipe.lines, SEED, characters)
     held_out = lines_of(held_out_digits, VALIDATION_LINES, VALIDATION_SEED, characters)
@@ -301,23 +407,46 @@ def train(arguments: argparse.Namespace) -> int:
     run, original = setup(recipe, start, folder, texts), Graph(start, LOGITS)
     print(f"Tuning on {len(lines):,} lines; the run's folder is {run.folder}")
     epoch = partial(next_epoch, run, original, lines, own, held_out)
-    status = until_interrupted(partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder)
+    status = until_interrupted(
+        partial(fit, run, recipe.epochs, epoch), "training.lines", run.folder
+    )
     if run.epochs == recipe.epochs:
         output = arguments.output or run.folder / LINES_MODEL.name
-        print(finish(run, start, output, held_out, held_out_digits, description(recipe, training, own)))
+        print(
+            finish(
+                run,
+                start,
+                output,
+                held_out,
+                held_out_digits,
+                description(recipe, training, own),
+            )
+        )
         print(f"To serve it: digits serve --lines-model {output}")
     return status
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    p = argparse.ArgumentParser("python -m training.lines", description="Make the file of the network for numbers.")
+    p = argparse.ArgumentParser(
+        "python -m training.lines",
+        description="Make the file of the network for numbers.",
+    )
     p.add_argument("--threads", help="CPU threads (number of cores)", **COUNT)
-    p.add_argument("--pretrained", type=Path, default=PRETRAINED.file, metavar="FILE", help=PRETRAINED.meaning)
+    p.add_argument(
+        "--pretrained",
+        type=Path,
+        default=PRETRAINED.file,
+        metavar="FILE",
+        help=PRETRAINED.meaning,
+    )
     add_run_options(p, RUNS, LINES_MODEL.name)
     arguments = p.parse_args(argv)
     if arguments.resume is not None and arguments.pictures:
-        p.error("--resume uses the pictures of the run that it resumes: leave out --pictures")
+        p.error(
+            "--resume uses the pictures of the run that it resumes: leave out "
+            "--pictures"
+        )
     return arguments
 
 

@@ -12,29 +12,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import fuse_linear_bn_eval
 
-from app.inference.classifier import CLASSES, PIXELS
+from app.digit.classifier import CLASSES, PIXELS
 
-# One logit per digit, and one for the legibility: whether the frame shows a single whole digit.
+# One logit per digit, and one for the legibility: whether the frame shows a single
+# whole digit.
 OUTPUTS = CLASSES + 1
 # Mean and standard deviation of MNIST's 60,000 training images, in [0, 1].
 MEAN, STD = 0.1307, 0.3081
 
 Activation = Callable[[], nn.Module]
-ACTIVATIONS: dict[str, Activation] = {"relu": nn.ReLU, "gelu": nn.GELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
+ACTIVATIONS: dict[str, Activation] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
 
 
 def normalised(images: Tensor) -> Tensor:
-    """Subtract MNIST's mean from pixels in [0, 1], and divide by its standard deviation."""
+    """Subtract MNIST's mean from pixels in [0, 1], and divide by its standard
+    deviation.
+    """
     return (images - MEAN) / STD
 
 
 class HiddenLayer(nn.Module):
-    """Linear layer, batch normalisation (Ioffe & Szegedy 2015), activation, dropout (Srivastava et al. 2014).
+    """Linear layer, batch normalisation (Ioffe & Szegedy 2015), activation, dropout
+    (Srivastava et al. 2014).
 
     The linear layer has no bias, because batch normalisation adds one.
     """
 
-    def __init__(self, inputs: int, outputs: int, activation: str, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, activation: str, dropout: float
+    ) -> None:
         super().__init__()
         self.linear = nn.Linear(inputs, outputs, bias=False)
         self.norm = nn.BatchNorm1d(outputs)
@@ -60,16 +71,22 @@ class DigitNet(nn.Module):
         Dropout rate of the hidden layers.
     """
 
-    def __init__(self, hidden: Sequence[int], activation: str = "relu", dropout: float = 0.0) -> None:
+    def __init__(
+        self, hidden: Sequence[int], activation: str = "relu", dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.activation = activation
         self.widths = [PIXELS, *hidden, OUTPUTS]
         pairs = pairwise(self.widths[:-1])
-        self.hidden = nn.Sequential(*(HiddenLayer(*pair, activation, dropout) for pair in pairs))
+        self.hidden = nn.Sequential(
+            *(HiddenLayer(*pair, activation, dropout) for pair in pairs)
+        )
         self.output = nn.Linear(self.widths[-2], OUTPUTS)
 
     def keep_statistics(self) -> None:
-        """Freeze the running statistics, and use them in training in place of each batch's."""
+        """Freeze the running statistics, and use them in training in place of each
+        batch's.
+        """
         for layer in self.hidden:
             assert isinstance(layer, HiddenLayer)
             layer.norm.eval()
@@ -92,9 +109,11 @@ class DigitNet(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """The mean of the logits of several networks (Lakshminarayanan et al. 2017, "deep ensembles").
+    """The mean of the logits of several networks (Lakshminarayanan et al. 2017, "deep
+    ensembles").
 
-    Networks of one recipe differ by chance, and their mean is more often right than each of them.
+    Networks of one recipe differ by chance, and their mean is more often right than
+    each of them.
     """
 
     def __init__(self, networks: Iterable[DigitNet]) -> None:
@@ -115,10 +134,12 @@ class Layer(NamedTuple):
 
 @torch.no_grad()
 def folded(model: DigitNet) -> list[Layer]:
-    """Fold all normalisation into plain weights and biases; the activation stays between layers.
+    """Fold all normalisation into plain weights and biases; the activation stays
+    between layers.
 
-    Batch normalisation, with its running statistics, is folded into the layer before it, and the normalisation of
-    the input into the first layer, in float64. Up to rounding, the outputs are those of evaluation mode.
+    Batch normalisation, with its running statistics, is folded into the layer before
+    it, and the normalisation of the input into the first layer, in float64. Up to
+    rounding, the outputs are those of evaluation mode.
 
     Parameters
     ----------
@@ -131,7 +152,11 @@ def folded(model: DigitNet) -> list[Layer]:
         The first layer first.
     """
     model = copy.deepcopy(model).eval().cpu().double()
-    linears = [fuse_linear_bn_eval(each.linear, each.norm) for each in model.hidden if isinstance(each, HiddenLayer)]
+    linears = [
+        fuse_linear_bn_eval(each.linear, each.norm)
+        for each in model.hidden
+        if isinstance(each, HiddenLayer)
+    ]
     layers = [Layer(linear.weight, linear.bias) for linear in (*linears, model.output)]
     weight, bias = layers[0]
     layers[0] = Layer(weight / STD, bias - weight.sum(dim=1) * MEAN / STD)
@@ -139,8 +164,11 @@ def folded(model: DigitNet) -> list[Layer]:
 
 
 @torch.no_grad()
-def unfolded(layers: Sequence[Layer], activation: str, dropout: float = 0.0) -> DigitNet:
-    """Make a network of plain layers, such as `folded` returns: its batch normalisation only adds the biases.
+def unfolded(
+    layers: Sequence[Layer], activation: str, dropout: float = 0.0
+) -> DigitNet:
+    """Make a network of plain layers, such as `folded` returns: its batch normalisation
+    only adds the biases.
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
-"""Generate frames that show no single whole digit, for the network to learn to tell from digits.
+"""Generate frames that show no single whole digit, for the network to learn to tell
+from digits.
 
-They cover what a picture may show in the place of a digit: parts of digits, other characters, scribbles, shapes and
-textures; `training.segments` adds several digits at once. They are framed as the service frames a picture.
-`training.augment` deforms them again in each epoch.
+They cover what a picture may show in the place of a digit: parts of digits, other
+characters, scribbles, shapes and textures; `training.segments` adds several digits at
+once. They are framed as the service frames a picture. `training.augment` deforms them
+again in each epoch.
 """
 
 import math
@@ -13,9 +15,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from app.preprocess.frame import FRAME_SIDE, frame_from_ink
-from app.preprocess.maps import Map
-from training.characters import CANVAS, invented_character, letter, lines, look_alike, scribble
+from app.picture.frame import FRAME_SIDE, frame_from_ink
+from app.picture.maps import Map
+from training.characters import (
+    CANVAS,
+    invented_character,
+    letter,
+    lines,
+    look_alike,
+    scribble,
+)
 from training.data import Digits
 from training.omniglot import Characters, character
 from training.paper import levels
@@ -28,7 +37,9 @@ TURNED = (2, 3, 4, 5, 6, 7, 9)  # digits that stop being digits when rotated by 
 Kind = Callable[[Digits, Generator], Map]
 
 
-def non_digits(digits: Digits, count: int, seed: int, characters: Characters = ()) -> NDArray[np.uint8]:
+def non_digits(
+    digits: Digits, count: int, seed: int, characters: Characters = ()
+) -> NDArray[np.uint8]:
     """Generate frames that show no single whole digit.
 
     Parameters
@@ -49,10 +60,15 @@ def non_digits(digits: Digits, count: int, seed: int, characters: Characters = (
     """
     rng = np.random.default_rng(seed)
     real = REAL if characters else 0.0
-    kinds: list[Kind] = [lambda _, rng: character(characters, rng), *(kind for kind, _ in KINDS)]
+    kinds: list[Kind] = [
+        lambda _, rng: character(characters, rng),
+        *(kind for kind, _ in KINDS),
+    ]
     shares = [real, *((1 - real) * share for _, share in KINDS)]
     frames = np.empty((count, FRAME_SIDE, FRAME_SIDE), np.uint8)
-    for frame, kind in zip(frames, rng.choice(len(kinds), count, p=shares), strict=True):
+    for frame, kind in zip(
+        frames, rng.choice(len(kinds), count, p=shares), strict=True
+    ):
         while (cropped := crop(kinds[kind](digits, rng))) is None:
             pass
         frame[:] = np.round(255 * frame_from_ink(cropped))
@@ -67,19 +83,33 @@ def crop(ink: Map) -> Map | None:
     return None if max(cropped.shape) < 6 else cropped / cropped.max()
 
 
-def digit(digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))) -> Map:
+def digit(
+    digits: Digits, rng: Generator, among: tuple[int, ...] = tuple(range(10))
+) -> Map:
     """Pick the image (28, 28) of a random digit with one of the given labels."""
-    return levels(digits.images[int(rng.choice(np.flatnonzero(np.isin(digits.labels, among))))])
+    return levels(
+        digits.images[int(rng.choice(np.flatnonzero(np.isin(digits.labels, among))))]
+    )
 
 
 def part_of_digit(digits: Digits, rng: Generator) -> Map:
-    """Cut a digit along a straight line and keep one side. Excludes 8s, whose halves are digits, and parts like a 1."""
+    """Cut a digit along a straight line and keep one side. Excludes 8s, whose halves
+    are digits, and parts like a 1.
+    """
     axis = np.arange(FRAME_SIDE) - (FRAME_SIDE - 1) / 2
     while True:
-        whole, angle = digit(digits, rng, (0, 2, 3, 4, 5, 6, 7, 9)), rng.uniform(0, 2 * math.pi)
-        part = whole * (axis * math.cos(angle) + axis[:, None] * math.sin(angle) > rng.uniform(-5, 5))
+        whole, angle = (
+            digit(digits, rng, (0, 2, 3, 4, 5, 6, 7, 9)),
+            rng.uniform(0, 2 * math.pi),
+        )
+        part = whole * (
+            axis * math.cos(angle) + axis[:, None] * math.sin(angle)
+            > rng.uniform(-5, 5)
+        )
         rows, columns = np.nonzero(part > INK)
-        if 0.25 < part.sum() / whole.sum() < 0.6 and np.ptp(columns) > 0.4 * np.ptp(rows):
+        if 0.25 < part.sum() / whole.sum() < 0.6 and np.ptp(columns) > 0.4 * np.ptp(
+            rows
+        ):
             return part
 
 
@@ -89,26 +119,40 @@ def turned_digit(digits: Digits, rng: Generator) -> Map:
 
 
 def shape(_: Digits, rng: Generator) -> Map:
-    """Draw a filled shape, round or with corners, half of the time with a texture, like an object in a photo."""
+    """Draw a filled shape, round or with corners, half of the time with a texture, like
+    an object in a photo.
+    """
     angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 20)))
-    radii = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1)) * rng.uniform(15, 65, 2)
+    radii = rng.uniform(rng.uniform(0.3, 1), 1, (len(angles), 1)) * rng.uniform(
+        15, 65, 2
+    )
     corners = CANVAS / 2 + radii * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     image = Image.new("L", (CANVAS, CANVAS))
     ImageDraw.Draw(image).polygon([(x, y) for x, y in corners.tolist()], fill=255)
     ink = levels(image)
-    return ink * (np.float32(0.2) + np.float32(0.8) * clouds(rng)) if rng.random() < 0.5 else ink
+    return (
+        ink * (np.float32(0.2) + np.float32(0.8) * clouds(rng))
+        if rng.random() < 0.5
+        else ink
+    )
 
 
 def texture(_: Digits, rng: Generator) -> Map:
     """Draw blots and gradients of all sizes."""
     ground = clouds(rng)
-    return np.where(ground > rng.uniform(0.3, 0.6), ground if rng.random() < 0.5 else np.float32(1), np.float32(0))
+    return np.where(
+        ground > rng.uniform(0.3, 0.6),
+        ground if rng.random() < 0.5 else np.float32(1),
+        np.float32(0),
+    )
 
 
 def clouds(rng: Generator) -> Map:
     """Make smooth noise in [0, 1] over the canvas."""
     coarse = np.uint8(rng.uniform(0, 256, rng.integers(2, 12, 2)))
-    return levels(Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+    return levels(
+        Image.fromarray(coarse).resize((CANVAS, CANVAS), Image.Resampling.BICUBIC)
+    )
 
 
 KINDS: tuple[tuple[Kind, float], ...] = (

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from app.inference.classifier import CLASSES
+from app.digit.classifier import CLASSES
 
 NONE = -1  # the label of a frame that shows no single whole digit
 LEGIBILITY = 0.5  # weight of the legibility's loss
@@ -16,9 +16,10 @@ DOUBT = 0.1  # weight of the loss that makes digit probabilities uniform on non-
 def objective(logits: Tensor, labels: Tensor) -> Tensor:
     """Compute the loss, a weighted sum of three terms.
 
-    They are the cross-entropy of the ten logits on digits, the binary cross-entropy of the legibility on all frames,
-    and, on non-digits, the Kullback-Leibler divergence of the ten probabilities from uniform (the entropic open-set
-    loss of Dhamija et al. 2018).
+    They are the cross-entropy of the ten logits on digits, the binary cross-entropy of
+    the legibility on all frames, and, on non-digits, the Kullback-Leibler divergence of
+    the ten probabilities from uniform (the entropic open-set loss of Dhamija et al.
+    2018).
 
     Parameters
     ----------
@@ -37,6 +38,12 @@ def objective(logits: Tensor, labels: Tensor) -> Tensor:
     uniform = torch.full((CLASSES,), 1 / CLASSES, device=logits.device)
     wrong = F.cross_entropy(digit_logits[is_digit], labels[is_digit], reduction="sum")
     confused = F.binary_cross_entropy_with_logits(legibility, is_digit.float())
-    certain = F.cross_entropy(digit_logits[~is_digit], uniform.expand(int((~is_digit).sum()), -1), reduction="sum")
-    certain = certain / (~is_digit).sum().clamp(min=1) - math.log(CLASSES) * (~is_digit).any()
+    certain = F.cross_entropy(
+        digit_logits[~is_digit],
+        uniform.expand(int((~is_digit).sum()), -1),
+        reduction="sum",
+    )
+    certain = (
+        certain / (~is_digit).sum().clamp(min=1) - math.log(CLASSES) * (~is_digit).any()
+    )
     return wrong / is_digit.sum().clamp(min=1) + LEGIBILITY * confused + DOUBT * certain

@@ -1,7 +1,9 @@
-"""Omniglot's background characters (Lake et al. 2015): real non-digits, drawn by hand, of 15 alphabets.
+"""Omniglot's background characters (Lake et al. 2015): real non-digits, drawn by hand,
+of 15 alphabets.
 
-Characters that look like a digit are left out, and so are alphabets with many of them, and six that are for measuring:
-Balinese, Early Aramaic, katakana, Korean, Sanskrit and Tagalog.
+Characters that look like a digit are left out, and so are alphabets with many of them,
+and six that are for measuring: Balinese, Early Aramaic, katakana, Korean, Sanskrit and
+Tagalog.
 """
 
 import zipfile
@@ -13,7 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from app.preprocess.maps import Map
+from app.picture.maps import Map
 from training.data import DEFAULT_ROOT
 from training.paper import levels
 
@@ -37,7 +39,8 @@ ALPHABETS = {
     "Syriac_(Estrangelo)": "6 7 19",
     "Tifinagh": "1 4 6 8 17 32 34 35 37 39 42 43 49 51",
 }
-PENS = 0, 0, 1, 2, 3, 4, 5  # radii by which strokes are widened; they are 2 of 105 pixels wide
+# Radii by which strokes are widened; they are 2 of 105 pixels wide.
+PENS = 0, 0, 1, 2, 3, 4, 5
 
 Characters = Sequence[NDArray[np.uint8]]  # each (105, 105), ink = 255
 
@@ -55,12 +58,21 @@ def load(file: Path | None = None) -> list[NDArray[np.uint8]]:
         print(f"Training without Omniglot's characters: {file} does not exist.")
         return []
     with zipfile.ZipFile(file) as archive:
-        names = [name for name in sorted(archive.namelist()) if name.endswith(".png") and is_used(name)]
-        return [255 - np.asarray(Image.open(archive.open(name)).convert("L")) for name in names]
+        names = [
+            name
+            for name in sorted(archive.namelist())
+            if name.endswith(".png") and is_used(name)
+        ]
+        return [
+            255 - np.asarray(Image.open(archive.open(name)).convert("L"))
+            for name in names
+        ]
 
 
 def split(characters: Characters) -> tuple[Characters, Characters]:
-    """Split the characters into those to train on and the last tenth, for the validation set."""
+    """Split the characters into those to train on and the last tenth, for the
+    validation set.
+    """
     return characters[: -len(characters) // 10], characters[-len(characters) // 10 :]
 
 
@@ -78,4 +90,6 @@ def character(characters: Characters, rng: Generator) -> Map:
 
 def drawn(character: NDArray[np.uint8], radius: int) -> Map:
     """Draw a character (105, 105) with strokes that are wider by a radius on each side."""
-    return levels(Image.fromarray(character).filter(ImageFilter.MaxFilter(2 * radius + 1)))
+    return levels(
+        Image.fromarray(character).filter(ImageFilter.MaxFilter(2 * radius + 1))
+    )

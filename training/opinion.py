@@ -1,8 +1,9 @@
 """Fit how much the line network's second opinion counts: `python -m training.opinion`.
 
-The weights are written into the dense network's file, with the SHA-256 of the line network's: the service ignores
-weights that were fitted with another one. They are fitted on pictures of the held-out digits of `training.train`: the
-frames themselves, scenes of digits and of characters that are none, and numbers.
+The weights are written into the dense network's file, with the SHA-256 of the line
+network's: the service ignores weights that were fitted with another one. They are
+fitted on pictures of the held-out digits of `training.train`: the frames themselves,
+scenes of digits and of characters that are none, and numbers.
 """
 
 import argparse
@@ -21,14 +22,22 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from app.inference.classifier import CERTAIN, CLASSES, Classifier
-from app.inference.lines import LineNetwork
-from app.inference.opinion import FITTED_WITH, WEIGHTS, SecondOpinion, Weights, seen_in, uncalibrated
-from app.inference.reading import read_digit
-from app.preprocess.decode import Picture
-from app.preprocess.errors import PreprocessError
-from app.preprocess.frame import frame_from_ink
-from app.preprocess.maps import Box
+from app.digit.classifier import CLASSES, Classifier
+from app.digit.opinion import (
+    FITTED_WITH,
+    WEIGHTS,
+    SecondOpinion,
+    Weights,
+    seen_in,
+    uncalibrated,
+)
+from app.digit.reading import read_digit
+from app.network import CERTAIN
+from app.picture.decode import Picture
+from app.picture.errors import PreprocessError
+from app.picture.frame import frame_from_ink
+from app.picture.maps import Box
+from app.text.line_network import LineNetwork
 from training import data, omniglot
 from training.calibrate import best_weights, legibility_loss, shares_of
 from training.config import LINES_MODEL, MODEL, add_data_options, require_file_name
@@ -42,22 +51,30 @@ from training.scenes import NUMBERS, SCENES, number, render
 from training.writing import extent
 
 SEED = 10**6  # of the pictures
-COUNT = 40  # pictures of digits in each scene, of characters, and of each kind of numbers
+# Pictures of digits in each scene, of characters, and of each kind of numbers.
+COUNT = 40
 PEN = 4  # radius by which strokes of characters are widened, in pixels of 105
-FLAT = 20  # rows of a character without more, which vanishes: the width of scenes' pens is a share of the height
-LINES = 0.5  # how much the line network counts; with more, letters that look like a digit to it pass for one
-SURE = 0.97, 0.95  # a confidence and a legibility from which the dense network is not doubted
+# Rows of a character without more, which vanishes: the width of scenes' pens is a share
+# of the height.
+FLAT = 20
+# How much the line network counts; with more, letters that look like a digit to it pass
+# for one.
+LINES = 0.5
+# A confidence and a legibility from which the dense network is not doubted.
+SURE = 0.97, 0.95
 
 
 class Doubts(NamedTuple):
-    """A set of N pictures, and what both networks say of the n of which there is a doubt.
+    """A set of N pictures, and what both networks say of the n of which there is a
+    doubt.
 
     Attributes
     ----------
     labels, is_doubted : Tensor
         (N,) int64: the digit, or NONE; and (N,) bool.
     logits : Tensor
-        (n, 10) float64: the logarithms of the probabilities of both together, uncalibrated.
+        (n, 10) float64: the logarithms of the probabilities of both together,
+        uncalibrated.
     odds : Tensor
         (n,) float64: the log-odds of the legibility of both together, uncalibrated.
     several : Tensor
@@ -71,9 +88,13 @@ class Doubts(NamedTuple):
     several: Tensor
 
     def error(self, exponent: Tensor) -> Tensor:
-        """Compute the mean cross-entropy over the digits in doubt with this exponent; 0 if there is none."""
+        """Compute the mean cross-entropy over the digits in doubt with this exponent; 0
+        if there is none.
+        """
         labels = self.labels[self.is_doubted]
-        total = F.cross_entropy(exponent * self.logits, labels, ignore_index=NONE, reduction="sum")
+        total = F.cross_entropy(
+            exponent * self.logits, labels, ignore_index=NONE, reduction="sum"
+        )
         return total / (labels != NONE).sum().clamp(min=1)
 
 
@@ -82,21 +103,33 @@ class Witness(SecondOpinion):
 
     def __init__(self, network: LineNetwork) -> None:
         super().__init__(network, Weights(0, 1, 1, 0, *SURE))
-        self.heard: list[tuple[NDArray[np.float64], float, float]] = []  # logits, log-odds, and `Seen.several`
+        # Logits, log-odds, and `Seen.several`.
+        self.heard: list[tuple[NDArray[np.float64], float, float]] = []
 
     def __call__(
-        self, picture: Picture, box: Box, probabilities: NDArray[np.float32], legibility: float
+        self,
+        picture: Picture,
+        box: Box,
+        probabilities: NDArray[np.float32],
+        legibility: float,
     ) -> tuple[NDArray[np.float32], float, bool]:
         """Note what both networks say, and return what the dense network does."""
         seen = seen_in(picture, box, self.network)
-        self.heard.append((*uncalibrated(probabilities, legibility, seen, LINES), seen.several))
+        self.heard.append(
+            (*uncalibrated(probabilities, legibility, seen, LINES), seen.several)
+        )
         return probabilities, legibility, False
 
 
 def add_opinion(
-    classifier: Classifier, network: LineNetwork, digits: Digits, characters: Characters, output: Path
+    classifier: Classifier,
+    network: LineNetwork,
+    digits: Digits,
+    characters: Characters,
+    output: Path,
 ) -> Weights:
-    """Fit how the opinions of both networks become one, and write the dense network's file with the weights.
+    """Fit how the opinions of both networks become one, and write the dense network's
+    file with the weights.
 
     Parameters
     ----------
@@ -110,7 +143,9 @@ def add_opinion(
         The file to write, which may be the dense network's own.
     """
     sets = frames(digits), scenes(digits, characters)
-    weights = best_opinion(*(doubts(classifier, network, pictures) for pictures in sets))
+    weights = best_opinion(
+        *(doubts(classifier, network, pictures) for pictures in sets)
+    )
     model = onnx.load(classifier.path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     metadata[WEIGHTS] = " ".join(f"{weight:.3f}" for weight in weights)
@@ -128,7 +163,8 @@ def frames(digits: Digits) -> Iterator[tuple[bytes, int]]:
 
 
 def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]]:
-    """Yield pictures of digits and of characters in each scene, and of numbers, with a digit or NONE.
+    """Yield pictures of digits and of characters in each scene, and of numbers, with a
+    digit or NONE.
 
     Parameters
     ----------
@@ -141,24 +177,40 @@ def scenes(digits: Digits, characters: Characters) -> Iterator[tuple[bytes, int]
     tall = [character for character in characters if character.any(axis=1).sum() > FLAT]
     for scene in SCENES:
         for index in rng.integers(len(digits), size=COUNT).tolist():
-            yield render(scene, digits.images[index].numpy(), SEED, index), int(digits.labels[index])
+            yield (
+                render(scene, digits.images[index].numpy(), SEED, index),
+                int(digits.labels[index]),
+            )
         for index in range(COUNT if tall else 0):
-            yield render(scene, frame_of(tall[int(rng.integers(len(tall)))]), SEED, index), NONE
+            yield (
+                render(
+                    scene, frame_of(tall[int(rng.integers(len(tall)))]), SEED, index
+                ),
+                NONE,
+            )
     for scene in NUMBERS:
         for index in range(COUNT if scene != "frame" else 0):
             yield number(scene, digits, SEED, index)[0], NONE
 
 
 def frame_of(character: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Draw a character (105, 105) as a frame (28, 28), with strokes about as wide as MNIST's."""
+    """Draw a character (105, 105) as a frame (28, 28), with strokes about as wide as
+    MNIST's.
+    """
     ink = drawn(character, PEN)
     return np.round(255 * frame_from_ink(ink[extent(ink, 0)])).astype(np.uint8)
 
 
-def doubts(classifier: Classifier, network: LineNetwork, pictures: Iterable[tuple[bytes, int]]) -> Doubts:
-    """Read pictures, with a digit or NONE, and note what both networks say where there is a doubt."""
+def doubts(
+    classifier: Classifier, network: LineNetwork, pictures: Iterable[tuple[bytes, int]]
+) -> Doubts:
+    """Read pictures, with a digit or NONE, and note what both networks say where there
+    is a doubt.
+    """
     witness, labels, doubted = Witness(network), list[int](), list[bool]()
-    for picture, label in tqdm(pictures, "second opinion", unit="picture", leave=False, disable=None):
+    for picture, label in tqdm(
+        pictures, "second opinion", unit="picture", leave=False, disable=None
+    ):
         before = len(witness.heard)
         with suppress(PreprocessError):
             read_digit(picture, classifier, opinion=witness)
@@ -176,9 +228,11 @@ def doubts(classifier: Classifier, network: LineNetwork, pictures: Iterable[tupl
 
 
 def best_opinion(*sets: Doubts) -> Weights:
-    """Calibrate: find the weights with the least cross-entropy. All sets of digits count equally, whatever their size.
+    """Calibrate: find the weights with the least cross-entropy. All sets of digits
+    count equally, whatever their size.
 
-    For the legibility, digits and non-digits count as in `training.calibrate`, also those of which there is no doubt.
+    For the legibility, digits and non-digits count as in `training.calibrate`, also
+    those of which there is no doubt.
     """
     all_sets = Doubts(*map(torch.cat, zip(*sets, strict=True)))
     is_digit, is_doubted = all_sets.labels != NONE, all_sets.is_doubted
@@ -197,24 +251,45 @@ def best_opinion(*sets: Doubts) -> Weights:
 def fit(arguments: argparse.Namespace) -> int:
     """Fit the weights, and write the file; return the exit status."""
     output: Path = arguments.output or arguments.model
-    classifier, network = Classifier(arguments.model), LineNetwork(arguments.lines_model)
+    classifier, network = (
+        Classifier(arguments.model),
+        LineNetwork(arguments.lines_model),
+    )
     held_out = data.split(data.load(arguments.data, train=True))[1]
     characters = omniglot.split(omniglot.load(arguments.others))[1]
     weights = add_opinion(classifier, network, held_out, characters, output)
-    fitted = ", ".join(f"{name} {weight:.3f}" for name, weight in weights._asdict().items())
-    print(f"{output}: {fitted}; with {arguments.lines_model}, version {network.version}.")
+    fitted = ", ".join(
+        f"{name} {weight:.3f}" for name, weight in weights._asdict().items()
+    )
+    print(
+        f"{output}: {fitted}; with {arguments.lines_model}, version {network.version}."
+    )
     return 0
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     p = argparse.ArgumentParser(
-        "python -m training.opinion", description="Fit how much the line network's second opinion on a digit counts."
+        "python -m training.opinion",
+        description="Fit how much the line network's second opinion on a digit counts.",
     )
-    p.add_argument("--model", type=Path, default=MODEL, metavar="FILE", help="the dense network (models/digits.onnx)")
+    p.add_argument(
+        "--model",
+        type=Path,
+        default=MODEL,
+        metavar="FILE",
+        help="the dense network (models/digits.onnx)",
+    )
     meaning = "the line network (models/lines.onnx)"
-    p.add_argument("--lines-model", type=Path, default=LINES_MODEL, metavar="FILE", help=meaning)
-    p.add_argument("--output", type=Path, metavar="FILE", help="model file to write (that of --model)")
+    p.add_argument(
+        "--lines-model", type=Path, default=LINES_MODEL, metavar="FILE", help=meaning
+    )
+    p.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="model file to write (that of --model)",
+    )
     add_data_options(p)
     arguments = p.parse_args(argv)
     require_file_name(p, arguments.output)

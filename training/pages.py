@@ -1,9 +1,11 @@
-"""Make the file of the network that finds writing on a page: a pretrained detector, made grey, with 16-bit weights.
+"""Make the file of the network that finds writing on a page: a pretrained detector,
+made grey, with 16-bit weights.
 
     python -m training.pages    from the pretrained file, within seconds
 
-The detector is PP-OCRv6 small's. It answers with a map of where something is written (Liao et al. 2020, "Real-time
-scene text detection with differentiable binarization"). Nothing of it is tuned.
+The detector is PP-OCRv6 small's. It answers with a map of where something is written
+(Liao et al. 2020, "Real-time scene text detection with differentiable binarization").
+Nothing of it is tuned.
 """
 
 import argparse
@@ -21,11 +23,14 @@ from training.pretrained import LICENSE, WHEEL, Pretrained, halved
 from training.run import unfinished
 
 PRETRAINED = Pretrained(
-    "PP-OCRv6_det_small.onnx", "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f", "train-pages"
+    "PP-OCRv6_det_small.onnx",
+    "090f04abcd9d9a7498bc4ebf677e4cb9bdce1fe4197ddb7e529f1ef44e1ff94f",
+    "train-pages",
 )
 FIRST = "conv2d_112.w_0"  # the weights of its first layer
 STRIDE = 32  # the sides of its input are multiples of this many pixels
-# What serving needs to know. The probabilities and the growth are those with which rapidocr uses the network.
+# What serving needs to know. The probabilities and the growth are those with which
+# rapidocr uses the network.
 FORM = {
     "stride": str(STRIDE),
     "pixels": str(640 * 640),  # with twice as many, as much is read, at twice the cost
@@ -41,17 +46,20 @@ def cut(pretrained: ModelProto) -> ModelProto:
     Parameters
     ----------
     pretrained : ModelProto
-        The pretrained network: (N, 3, H, W) colours in [-1, 1] → (N, 1, H, W) probabilities.
+        The pretrained network: (N, 3, H, W) colours in [-1, 1] → (N, 1, H, W)
+        probabilities.
 
     Returns
     -------
     ModelProto
-        ``pictures`` (N, H, W) float32, grey levels from 0 to 255 → ``writing`` (N, H, W) float32 in [0, 1]: the
-        probability that something is written there. H and W are multiples of STRIDE.
+        ``pictures`` (N, H, W) float32, grey levels from 0 to 255 → ``writing`` (N, H,
+        W) float32 in [0, 1]: the probability that something is written there. H and W
+        are multiples of STRIDE.
     """
     graph = pretrained.graph
     arrays = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
-    arrays[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)  # the three colours are one grey
+    # The three colours are one grey.
+    arrays[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)
     arrays["half"] = np.array(127.5, np.float32)
     nodes = [
         helper.make_node("Sub", ["pictures", "half"], ["centred"]),
@@ -61,9 +69,12 @@ def cut(pretrained: ModelProto) -> ModelProto:
         helper.make_node("Squeeze", [graph.output[0].name], ["writing"], axes=[1]),
     ]
     pictures, writing = (
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", "H", "W"]) for name in ("pictures", "writing")
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", "H", "W"])
+        for name in ("pictures", "writing")
     )
-    initializers = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
+    initializers = [
+        numpy_helper.from_array(array, name) for name, array in arrays.items()
+    ]
     made = helper.make_graph(nodes, "Finder", [pictures], [writing], initializers)
     model = helper.make_model(made, opset_imports=pretrained.opset_import, ir_version=9)
     onnx.checker.check_model(model)
@@ -82,16 +93,30 @@ def make(pretrained: Path, output: Path) -> int:
     helper.set_model_props(model, origin | FORM)
     with unfinished(output) as file:
         onnx.save_model(model, file)
-    print(f"{output}: {output.stat().st_size:,} bytes. To serve it: DIGITS_PAGES_MODEL={output} digits serve")
+    print(
+        f"{output}: {output.stat().st_size:,} bytes. To serve it: "
+        f"DIGITS_PAGES_MODEL={output} digits serve"
+    )
     return 0
 
 
 def parse(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    p = argparse.ArgumentParser("python -m training.pages", description="Make the file of the network for pages.")
-    p.add_argument("--pretrained", type=Path, default=PRETRAINED.file, metavar="FILE", help=PRETRAINED.meaning)
+    p = argparse.ArgumentParser(
+        "python -m training.pages",
+        description="Make the file of the network for pages.",
+    )
+    p.add_argument(
+        "--pretrained",
+        type=Path,
+        default=PRETRAINED.file,
+        metavar="FILE",
+        help=PRETRAINED.meaning,
+    )
     meaning = f"the file to write ({PAGES_MODEL})"
-    p.add_argument("--output", type=Path, default=PAGES_MODEL, metavar="FILE", help=meaning)
+    p.add_argument(
+        "--output", type=Path, default=PAGES_MODEL, metavar="FILE", help=meaning
+    )
     arguments = p.parse_args(argv)
     require_file_name(p, arguments.output)
     return arguments

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw, ImageFilter
 
-from app.preprocess.maps import Map
+from app.picture.maps import Map
 
 Size = tuple[int, int]
 
@@ -28,7 +28,9 @@ def levels(image: Image.Image | ArrayLike) -> Map:
 
 
 def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
-    """Draw strokes through points (P, 2) as (x, y), with a round pen, on an empty 8-bit mask."""
+    """Draw strokes through points (P, 2) as (x, y), with a round pen, on an empty 8-bit
+    mask.
+    """
     image = Image.new("L", size)
     draw = ImageDraw.Draw(image)
     for stroke in strokes:

@@ -1,8 +1,10 @@
-"""Train on your own labelled pictures in addition to MNIST: framed as the service frames them, and weighted.
+"""Train on your own labelled pictures in addition to MNIST: framed as the service
+frames them, and weighted.
 
-A folder holds `images/` and `labels.csv` (columns filename, label and, for files of several pages, page), as `digits
-corrections export` writes them, or several such folders. Pictures that show one digit or none are used;
-`training.lines` uses those of numbers too.
+A folder holds `images/` and `labels.csv` (columns filename, label and, for files of
+several pages, page), as `digits corrections export` writes them, or several such
+folders. Pictures that show one digit or none are used; `training.lines` uses those of
+numbers too.
 """
 
 import csv
@@ -13,9 +15,9 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from app.inference.classifier import CLASSES, Classifier
-from app.inference.reading import read_digit
-from app.preprocess.errors import PreprocessError
+from app.digit.classifier import CLASSES, Classifier
+from app.digit.reading import read_digit
+from app.picture.errors import PreprocessError
 from training.alphabet import CHARACTERS
 from training.data import Digits
 from training.errors import TrainingError
@@ -25,14 +27,18 @@ NO_DIGIT = "none"  # the label of a picture that shows no digit
 LABELS = {str(digit): digit for digit in range(CLASSES)} | {NO_DIGIT: NONE}
 Label = TypeVar("Label")
 Found = TypeVar("Found")
-# How many of MNIST's images each picture counts as. Fifty pictures by one writer are then 2.9 % of the digits.
+# How many of MNIST's images each picture counts as. Fifty pictures by one writer are
+# then 2.9 % of the digits.
 WEIGHT = 50
-# The most that all pictures together add, as a share of the digits (or non-digits) without them.
+# The most that all pictures together add, as a share of the digits (or non-digits)
+# without them.
 MAX_SHARE = 0.1
 
 
 class Page(NamedTuple):
-    """A picture: a file, and which of its pages, from 1 on, or None if it has no more than one."""
+    """A picture: a file, and which of its pages, from 1 on, or None if it has no more
+    than one.
+    """
 
     file: Path
     number: int | None = None
@@ -52,11 +58,15 @@ def labels_of(folder: Path) -> dict[Page, str]:
 
 def page_of(folder: Path, row: Mapping[str, str]) -> Page:
     """Return the picture of a row in a folder's labels.csv."""
-    return Page(folder / "images" / row["filename"], int(row["page"]) if row.get("page") else None)
+    return Page(
+        folder / "images" / row["filename"],
+        int(row["page"]) if row.get("page") else None,
+    )
 
 
 def load(folder: Path, classifier: Classifier) -> Digits:
-    """Read labelled pictures as the service does. Those that it cannot read are reported and skipped.
+    """Read labelled pictures as the service does. Those that it cannot read are
+    reported and skipped.
 
     Parameters
     ----------
@@ -76,7 +86,9 @@ def load(folder: Path, classifier: Classifier) -> Digits:
         No picture can be read, or the labels are missing or invalid.
     """
 
-    def framed(content: bytes, page: int | None, label: int) -> list[tuple[Tensor, int]]:
+    def framed(
+        content: bytes, page: int | None, label: int
+    ) -> list[tuple[Tensor, int]]:
         frame = read_digit(content, classifier, page=page).frame
         return [((255 * torch.from_numpy(frame)).round().byte(), label)]
 
@@ -85,9 +97,13 @@ def load(folder: Path, classifier: Classifier) -> Digits:
 
 
 def read_all(
-    folder: Path, labels: Mapping[Page, Label], read: Callable[[bytes, int | None, Label], list[Found]]
+    folder: Path,
+    labels: Mapping[Page, Label],
+    read: Callable[[bytes, int | None, Label], list[Found]],
 ) -> list[Found]:
-    """Read the pictures of a folder with a function of content, page and label; report and skip those that fail."""
+    """Read the pictures of a folder with a function of content, page and label; report
+    and skip those that fail.
+    """
     found = []
     for (file, number), label in labels.items():
         try:
@@ -95,7 +111,10 @@ def read_all(
         except (OSError, PreprocessError) as error:
             print(f"Skipped {file}: {error}")
     if not found:
-        raise TrainingError(f"{folder} holds no picture to train on: pass a folder with images/ and labels.csv.")
+        raise TrainingError(
+            f"{folder} holds no picture to train on: pass a folder with images/ and "
+            "labels.csv."
+        )
     return found
 
 
@@ -108,17 +127,27 @@ def labels_below(folder: Path) -> dict[Page, str]:
         except KeyError as error:
             raise TrainingError(f"{file} has no column {error}.") from error
         except UnicodeDecodeError as error:
-            raise TrainingError(f"{file} is not in UTF-8: save it as CSV in UTF-8.") from error
+            raise TrainingError(
+                f"{file} is not in UTF-8: save it as CSV in UTF-8."
+            ) from error
         except ValueError as error:
             raise TrainingError(f"{file} has a page that is not a number.") from error
     return found
 
 
 def digits_below(folder: Path) -> dict[Page, int]:
-    """Read the labels of all pictures of a digit, or of none, in a folder and its subfolders; numbers are left out."""
-    found = {page: label for page, label in labels_below(folder).items() if not is_number(label)}
+    """Read the labels of all pictures of a digit, or of none, in a folder and its
+    subfolders; numbers are left out.
+    """
+    found = {
+        page: label
+        for page, label in labels_below(folder).items()
+        if not is_number(label)
+    }
     if unknown := set(found.values()) - set(LABELS):
-        raise TrainingError(f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}.")
+        raise TrainingError(
+            f"{folder}: the label {unknown.pop()!r} is neither a digit nor {NO_DIGIT}."
+        )
     return {page: LABELS[label] for page, label in found.items()}
 
 
@@ -133,8 +162,12 @@ def weighted(pictures: Digits, others: int) -> Digits:
     return pictures.take(torch.arange(len(pictures)).repeat(times))
 
 
-def joined(digits: Digits, non_digits: Tensor, pictures: Digits) -> tuple[Digits, Tensor]:
-    """Append the weighted pictures of each kind to the digits and the non-digits (M, 28, 28)."""
+def joined(
+    digits: Digits, non_digits: Tensor, pictures: Digits
+) -> tuple[Digits, Tensor]:
+    """Append the weighted pictures of each kind to the digits and the non-digits (M,
+    28, 28).
+    """
     is_digit = pictures.labels != NONE
     more = weighted(pictures.take(is_digit), len(digits))
     more_non_digits = weighted(pictures.take(~is_digit), len(non_digits))

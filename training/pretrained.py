@@ -1,6 +1,8 @@
-"""The pretrained networks from which the reader and the one for pages are made; and weights stored in 16 bits.
+"""The pretrained networks from which the reader and the one for pages are made; and
+weights stored in 16 bits.
 
-Both are PP-OCRv6 small, by PaddleOCR's authors, under the Apache License 2.0. The wheel of rapidocr has them as ONNX.
+Both are PP-OCRv6 small, by PaddleOCR's authors, under the Apache License 2.0. The wheel
+of rapidocr has them as ONNX.
 """
 
 import hashlib
@@ -22,7 +24,9 @@ HALF = ".half"  # ends the name of an array that is stored in 16 bits
 
 
 class Pretrained(NamedTuple):
-    """A file of the wheel: its name, its SHA-256, and the target of make that fetches it."""
+    """A file of the wheel: its name, its SHA-256, and the target of make that fetches
+    it.
+    """
 
     name: str
     sha256: str
@@ -36,7 +40,10 @@ class Pretrained(NamedTuple):
     @property
     def meaning(self) -> str:
         """What the file is, for the help of a command."""
-        return f"{self.name} of {WHEEL}, which make {self.target} fetches ({SHOWN}/{self.name})"
+        return (
+            f"{self.name} of {WHEEL}, which make {self.target} fetches "
+            f"({SHOWN}/{self.name})"
+        )
 
     def read(self, path: Path) -> ModelProto:
         """Read the file, and only that one; raise TrainingError for any other."""
@@ -45,20 +52,29 @@ class Pretrained(NamedTuple):
             raise TrainingError(f"{path}: no such file; {expected}")
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != self.sha256:
-            raise TrainingError(f"{path}: another network, another version or a truncated file; {expected}")
+            raise TrainingError(
+                f"{path}: another network, another version or a truncated file; "
+                f"{expected}"
+            )
         return onnx.load_from_string(data)
 
 
 def halved(model: ModelProto) -> ModelProto:
-    """Return a copy whose weights are stored in 16 bits, and widened when the file is loaded."""
+    """Return a copy whose weights are stored in 16 bits, and widened when the file is
+    loaded.
+    """
     copy = ModelProto()
     copy.CopyFrom(model)
     casts = []
     for tensor in copy.graph.initializer:
         array, name = numpy_helper.to_array(tensor), tensor.name
         if array.dtype == np.float32 and array.size > 1:
-            tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float16), name + HALF))
-            casts.append(helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT))
+            tensor.CopyFrom(
+                numpy_helper.from_array(array.astype(np.float16), name + HALF)
+            )
+            casts.append(
+                helper.make_node("Cast", [name + HALF], [name], to=TensorProto.FLOAT)
+            )
     nodes = [*casts, *copy.graph.node]
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
@@ -72,8 +88,14 @@ def widened(model: ModelProto) -> ModelProto:
     for tensor in copy.graph.initializer:
         if tensor.name.endswith(HALF):
             array = numpy_helper.to_array(tensor).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(array, tensor.name.removesuffix(HALF)))
-    nodes = [node for node in copy.graph.node if node.op_type != "Cast" or not node.input[0].endswith(HALF)]
+            tensor.CopyFrom(
+                numpy_helper.from_array(array, tensor.name.removesuffix(HALF))
+            )
+    nodes = [
+        node
+        for node in copy.graph.node
+        if node.op_type != "Cast" or not node.input[0].endswith(HALF)
+    ]
     del copy.graph.node[:]
     copy.graph.node.extend(nodes)
     return copy

@@ -1,8 +1,10 @@
-"""Quantise float layers to 8 bits, after training: a quarter of the size and several times as fast.
+"""Quantise float layers to 8 bits, after training: a quarter of the size and several
+times as fast.
 
-Weights are symmetric about 0 with one scale per unit. Activations have one scale per layer, measured on images (Jacob
-et al. 2018, "Quantization and training of neural networks for efficient integer-arithmetic-only inference"). All
-scales are fixed, so an answer does not depend on the rest of its batch.
+Weights are symmetric about 0 with one scale per unit. Activations have one scale per
+layer, measured on images (Jacob et al. 2018, "Quantization and training of neural
+networks for efficient integer-arithmetic-only inference"). All scales are fixed, so an
+answer does not depend on the rest of its batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,10 +15,13 @@ from torch import Tensor, nn
 
 from training.model import Layer
 
-# Not 127: processors without 8-bit dot products add pairs of products in 16 bits, 2 · 255 · 63 < 2¹⁵.
+# Not 127: processors without 8-bit dot products add pairs of products in 16 bits, 2 ·
+# 255 · 63 < 2¹⁵.
 MAX_WEIGHT = 63
 MAX_ACTIVATION = 255
-DAMPING = 0.01  # of the inputs' mean square, added to each input's, so that inputs that are always 0 do no harm
+# Of the inputs' mean square, added to each input's, so that inputs that are always 0 do
+# no harm.
+DAMPING = 0.01
 
 
 class Int8Layer(NamedTuple):
@@ -48,7 +53,9 @@ class Int8Layer(NamedTuple):
 
 
 @torch.inference_mode()
-def quantized(layers: Sequence[Layer], activation: Callable[[], nn.Module], images: Tensor) -> list[Int8Layer]:
+def quantized(
+    layers: Sequence[Layer], activation: Callable[[], nn.Module], images: Tensor
+) -> list[Int8Layer]:
     """Quantise layers to 8 bits.
 
     Parameters
@@ -78,11 +85,13 @@ def quantized_layer(layer: Layer, inputs: Tensor) -> Int8Layer:
 
 
 def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
-    """Round weights (n_in, n_out) to integers that keep the layer's sums over these inputs (N, n_in).
+    """Round weights (n_in, n_out) to integers that keep the layer's sums over these
+    inputs (N, n_in).
 
-    The weights of one input are rounded at a time, and those of the remaining inputs compensate for the error as far as
-    the inputs are correlated (Frantar et al. 2023, "GPTQ"). Rounding each weight on its own would lose those below half
-    a step, of which a network converted from a convolutional one has many.
+    The weights of one input are rounded at a time, and those of the remaining inputs
+    compensate for the error as far as the inputs are correlated (Frantar et al. 2023,
+    "GPTQ"). Rounding each weight on its own would lose those below half a step, of
+    which a network converted from a convolutional one has many.
     """
     weight = weight.clone()
     covariance = (inputs.T @ inputs / len(inputs)).double()
@@ -91,6 +100,8 @@ def rounded(weight: Tensor, inputs: Tensor) -> Tensor:
     influence = torch.linalg.cholesky(inverse, upper=True).float()
     for i, row in enumerate(weight):
         integers = row.round().clamp(-MAX_WEIGHT, MAX_WEIGHT)
-        weight[i + 1 :] -= influence[i, i + 1 :, None] * ((row - integers) / influence[i, i])
+        weight[i + 1 :] -= influence[i, i + 1 :, None] * (
+            (row - integers) / influence[i, i]
+        )
         weight[i] = integers
     return weight

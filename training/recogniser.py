@@ -1,7 +1,9 @@
-"""The reader's file: cut out of a pretrained recogniser, and written with 16-bit weights.
+"""The reader's file: cut out of a pretrained recogniser, and written with 16-bit
+weights.
 
-The recogniser is PP-OCRv6 small. Its last layer has a row for each of 18,710 characters. The reader keeps those of its
-alphabet and, for something else, those that are most active on what is no number.
+The recogniser is PP-OCRv6 small. Its last layer has a row for each of 18,710
+characters. The reader keeps those of its alphabet and, for something else, those that
+are most active on what is no number.
 """
 
 import string
@@ -18,22 +20,32 @@ from training.alphabet import CHARACTERS, MARKS, SPACE
 from training.pretrained import Pretrained, halved
 
 PRETRAINED = Pretrained(
-    "PP-OCRv6_rec_small.onnx", "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884", "train-lines"
+    "PP-OCRv6_rec_small.onnx",
+    "6f327246b50388f3c176ae304bd95767ea6dc0c9ae92153ef8cbe210b3c14884",
+    "train-lines",
 )
-FIRST, LAST, FEATURES = "conv2d_68.w_0", "linear_8", "p2o.pd_op.transpose.8.0"  # names in its graph
-HEIGHT, STRIDE, PADDING = 48, 8, 160  # of strips; their widths are padded to multiples of PADDING
-DELAY = 0.3  # columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written digits best
+# Names in its graph.
+FIRST, LAST, FEATURES = "conv2d_68.w_0", "linear_8", "p2o.pd_op.transpose.8.0"
+# Of strips; their widths are padded to multiples of PADDING.
+HEIGHT, STRIDE, PADDING = 48, 8, 160
+# Columns by which a symbol's answer comes after its middle: with 0.3, boxes fit written
+# digits best.
+DELAY = 0.3
 LEAST_CONTRAST = 8  # grey levels that count as full ink in a strip that has less
 HEAD, BIAS, LOGITS = "head.weight", "head.bias", "logits"
 LETTERS = string.ascii_letters
-THRESHOLD = 0.5  # for a squared probability; with 0.4, as many numbers are read, but more words are read as numbers
+# For a squared probability; with 0.4, as many numbers are read, but more words are read
+# as numbers.
+THRESHOLD = 0.5
 UNCALIBRATED = {"confidence_scale": "1", "confidence_offset": "0"}
 Floats = NDArray[np.float32]
 
 
 def characters_of(pretrained: ModelProto) -> list[str]:
     """Return the character of each row of the last layer; that of the blank is empty."""
-    text = next(entry.value for entry in pretrained.metadata_props if entry.key == "character")
+    text = next(
+        entry.value for entry in pretrained.metadata_props if entry.key == "character"
+    )
     return ["", *text.split("\n"), " "]
 
 
@@ -43,22 +55,25 @@ def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
     Parameters
     ----------
     pretrained : ModelProto
-        The pretrained network: (N, 3, 48, W) → probabilities of its characters, for each STRIDE pixels.
+        The pretrained network: (N, 3, 48, W) → probabilities of its characters, for
+        each STRIDE pixels.
     others : sequence of int
         The rows of its last layer that stand for something else.
 
     Returns
     -------
     ModelProto
-        ``strips`` (N, 48, W) float32, grey → ``probabilities`` (N, W / 8, C) float32 over the blank, CHARACTERS and
-        something else; its value ``logits`` has a column for each of the rows.
+        ``strips`` (N, 48, W) float32, grey → ``probabilities`` (N, W / 8, C) float32
+        over the blank, CHARACTERS and something else; its value ``logits`` has a column
+        for each of the rows.
     """
     trunk = Extractor(pretrained).extract_model(["x"], [FEATURES]).graph
     arrays = {t.name: numpy_helper.to_array(t) for t in pretrained.graph.initializer}
     known = [0, *map(characters_of(pretrained).index, CHARACTERS)]
     rows = [*known, *others]
     weights = {t.name: arrays[t.name] for t in trunk.initializer}
-    weights[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)  # the three colours are one grey
+    # The three colours are one grey.
+    weights[FIRST] = arrays[FIRST].sum(axis=1, keepdims=True)
     weights |= {HEAD: arrays[f"{LAST}.w_0"][:, rows], BIAS: arrays[f"{LAST}.b_0"][rows]}
     weights |= {
         "zero": np.array([0]),
@@ -66,12 +81,24 @@ def cut(pretrained: ModelProto, others: Sequence[int]) -> ModelProto:
         "all": np.array([len(rows)]),
         "axis": np.array([2]),
     }
-    nodes = [helper.make_node("Unsqueeze", ["strips"], ["x"], axes=[1]), *trunk.node, *head()]
-    strips = helper.make_tensor_value_info("strips", TensorProto.FLOAT, ["N", HEIGHT, "W"])
-    probabilities = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", "T", len(known) + 1])
-    initializers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    nodes = [
+        helper.make_node("Unsqueeze", ["strips"], ["x"], axes=[1]),
+        *trunk.node,
+        *head(),
+    ]
+    strips = helper.make_tensor_value_info(
+        "strips", TensorProto.FLOAT, ["N", HEIGHT, "W"]
+    )
+    probabilities = helper.make_tensor_value_info(
+        "probabilities", TensorProto.FLOAT, ["N", "T", len(known) + 1]
+    )
+    initializers = [
+        numpy_helper.from_array(array, name) for name, array in weights.items()
+    ]
     graph = helper.make_graph(nodes, "Reader", [strips], [probabilities], initializers)
-    model = helper.make_model(graph, opset_imports=pretrained.opset_import, ir_version=9)
+    model = helper.make_model(
+        graph, opset_imports=pretrained.opset_import, ir_version=9
+    )
     onnx.checker.check_model(model)
     return model
 
@@ -84,18 +111,24 @@ def head() -> list[NodeProto]:
         helper.make_node("Softmax", [LOGITS], ["shares"], axis=2),
         helper.make_node("Slice", ["shares", "zero", "known", "axis"], ["characters"]),
         helper.make_node("Slice", ["shares", "known", "all", "axis"], ["rest"]),
-        helper.make_node("ReduceSum", ["rest"], ["something else"], axes=[2], keepdims=1),
-        helper.make_node("Concat", ["characters", "something else"], ["probabilities"], axis=2),
+        helper.make_node(
+            "ReduceSum", ["rest"], ["something else"], axes=[2], keepdims=1
+        ),
+        helper.make_node(
+            "Concat", ["characters", "something else"], ["probabilities"], axis=2
+        ),
     ]
 
 
 def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[int]:
-    """Choose the rows for something else: all Latin letters, and the most active ones, none of CHARACTERS.
+    """Choose the rows for something else: all Latin letters, and the most active ones,
+    none of CHARACTERS.
 
     Parameters
     ----------
     shares : NDArray
-        (N, R) float32: for each picture of something else, the highest probability of each row.
+        (N, R) float32: for each picture of something else, the highest probability of
+        each row.
     characters : sequence of str
         The R rows' characters.
     count : int
@@ -108,7 +141,9 @@ def most_active(shares: Floats, characters: Sequence[str], count: int) -> list[i
 
 
 def describe(model: ModelProto, metadata: Mapping[str, str]) -> None:
-    """Write what serving needs to know into the metadata of a reader's file; the given metadata take precedence."""
+    """Write what serving needs to know into the metadata of a reader's file; the given
+    metadata take precedence.
+    """
     form = {
         "characters": CHARACTERS,
         "marks": MARKS,

@@ -9,7 +9,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor
 
-from app.inference.classifier import Classifier
+from app.digit.classifier import Classifier
 from training.errors import TrainingError
 from training.model import DigitNet, Layer, unfolded
 from training.quantize import Int8Layer
@@ -48,19 +48,29 @@ def load(file: Path) -> Start:
     """
     classifier = Classifier(file)
     model, metadata = onnx.load(classifier.path), classifier.metadata
-    arrays = {each.name: torch.from_numpy(numpy_helper.to_array(each).copy()) for each in model.graph.initializer}
+    arrays = {
+        each.name: torch.from_numpy(numpy_helper.to_array(each).copy())
+        for each in model.graph.initializer
+    }
     try:
         seeds = [int(seed) for seed in metadata["seed"].split()]
         networks = {
-            seed: unfolded(layers_of(arrays, number), metadata["activation"]) for number, seed in enumerate(seeds)
+            seed: unfolded(layers_of(arrays, number), metadata["activation"])
+            for number, seed in enumerate(seeds)
         }
-        return Start(metadata["recipe"], networks, {"tuned_from_sha256": classifier.sha256})
+        return Start(
+            metadata["recipe"], networks, {"tuned_from_sha256": classifier.sha256}
+        )
     except (KeyError, ValueError, IndexError, RuntimeError) as error:
-        raise TrainingError(f"{file} cannot be trained further: training.train did not write it.") from error
+        raise TrainingError(
+            f"{file} cannot be trained further: training.train did not write it."
+        ) from error
 
 
 def layers_of(arrays: Mapping[str, Tensor], number: int) -> list[Layer]:
-    """Return the layers of a network, by its number, from the arrays of a graph that `training.export` made."""
+    """Return the layers of a network, by its number, from the arrays of a graph that
+    `training.export` made.
+    """
     layers = list[Layer]()
     while f"weight_{number}_{len(layers)}" in arrays:
         i = f"{number}_{len(layers)}"

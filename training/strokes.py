@@ -1,6 +1,7 @@
 """Redraw a digit's strokes with pens of other widths, at any size.
 
-They are fields (168, 168): the signed distance to their outline in cells, positive inside.
+They are fields (168, 168): the signed distance to their outline in cells, positive
+inside.
 """
 
 import numpy as np
@@ -9,21 +10,26 @@ from PIL import Image, ImageFilter
 from scipy.ndimage import distance_transform_edt, uniform_filter
 from skimage.morphology import skeletonize
 
-from app.preprocess.maps import Map
+from app.picture.maps import Map
 from training.paper import blurred
 
 # Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6
 SMOOTH = 5  # cells over which distances are averaged, so that outlines are smooth
-# MNIST's ink at a stroke's outline. Below one half, because the thinnest strokes never reach full ink.
+# MNIST's ink at a stroke's outline. Below one half, because the thinnest strokes never
+# reach full ink.
 OUTLINE = 0.4
 
 Digit = NDArray[np.uint8]
 
 
 def enlarged(digit: Digit) -> Map:
-    """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and pixel edges smoothed."""
-    image = Image.fromarray(digit).resize((28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC)
+    """Upsample MNIST's ink to cells and subtract OUTLINE; small holes are opened and
+    pixel edges smoothed.
+    """
+    image = Image.fromarray(digit).resize(
+        (28 * CELLS, 28 * CELLS), Image.Resampling.BICUBIC
+    )
     image = image.filter(ImageFilter.UnsharpMask(1.2 * CELLS, percent=200, threshold=0))
     level = blurred(image, 0.5 * CELLS)
     return level - np.float32(min(OUTLINE, 0.6 * float(level.max())))
@@ -39,13 +45,19 @@ def felt(digit: Digit) -> Map:
 def pen(digit: Digit, width: float) -> Map:
     """Redraw the digit with a round pen, of `width` times the digit's height.
 
-    Loops that are full of ink stay full: with its centre line alone, an 8 would become a 6.
+    Loops that are full of ink stay full: with its centre line alone, an 8 would become
+    a 6.
     """
     ink = enlarged(digit) > 0
     line, depth = np.asarray(skeletonize(ink)), distance_transform_edt(ink)  # type: ignore[no-untyped-call]
     height = int(np.ptp(np.flatnonzero(ink.any(axis=1)))) + 1
     trace = width * height / 2 - uniform_filter(distance_transform_edt(~line), SMOOTH)
-    return np.asarray(np.maximum(trace, uniform_filter(depth, SMOOTH) - 1.15 * np.median(depth[line])), np.float32)
+    return np.asarray(
+        np.maximum(
+            trace, uniform_filter(depth, SMOOTH) - 1.15 * np.median(depth[line])
+        ),
+        np.float32,
+    )
 
 
 def smaller(strokes: Map) -> Map:

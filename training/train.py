@@ -1,17 +1,21 @@
-"""Train the network: `python -m training.train` writes a model file into a folder in runs/.
+"""Train the network: `python -m training.train` writes a model file into a folder in
+runs/.
 
-    for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save
-    the mean of all seeds, each in its best epoch ──► calibrate ──► export ──► second opinion
+    for each seed: setup ──► for each epoch: train_epoch ──► validate ──► save the mean
+    of all seeds, each in its best epoch ──► calibrate ──► export ──► second opinion
 
-With `--from FILE`, each seed's network in the file is trained further, for a short while at a low rate.
+With `--from FILE`, each seed's network in the file is trained further, for a short
+while at a low rate.
 
-The best epoch has the lowest validation loss, a criterion that was fixed before the test images were looked at. The
-validation set holds the validation images, both unchanged and augmented once, segments of numbers, and non-digits.
+The best epoch has the lowest validation loss, a criterion that was fixed before the
+test images were looked at. The validation set holds the validation images, both
+unchanged and augmented once, segments of numbers, and non-digits.
 
-A recipe with convolutions has two stages: a convolutional network is trained, converted to a dense one, and trained
-further. The best epoch is one of the dense stage.
-Each epoch seeds its own random numbers, so a resumed run repeats what an uninterrupted one would have done.
-`make evaluate` measures how well the service reads with the resulting file.
+A recipe with convolutions has two stages: a convolutional network is trained, converted
+to a dense one, and trained further. The best epoch is one of the dense stage. Each
+epoch seeds its own random numbers, so a resumed run repeats what an uninterrupted one
+would have done. `make evaluate` measures how well the service reads with the resulting
+file.
 """
 
 import argparse
@@ -28,8 +32,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from app.inference.classifier import CLASSES, Classifier
-from app.inference.lines import LineNetwork
+from app.digit.classifier import CLASSES, Classifier
+from app.text.line_network import LineNetwork
 from training import augment, data, device, omniglot, pictures, plots, start
 from training.calibrate import calibrated
 from training.config import LINES_MODEL, MODEL, Config, numbers, parse
@@ -43,7 +47,17 @@ from training.non_digits import REAL
 from training.objective import NONE, objective
 from training.omniglot import Characters
 from training.opinion import add_opinion
-from training.run import Row, Run, checkpoint, fit, learning_rate, make_optimizer, new_folder, options_in, run_to_resume
+from training.run import (
+    Row,
+    Run,
+    checkpoint,
+    fit,
+    learning_rate,
+    make_optimizer,
+    new_folder,
+    options_in,
+    run_to_resume,
+)
 from training.validation import validation_set
 
 OTHERS = 0.5  # non-digits per digit
@@ -51,15 +65,29 @@ PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pi
 START = "start.onnx"  # likewise: the file to train further
 
 
-def setup(config: Config, seed: int, folder: Path, on: torch.device, begun: DigitNet | None = None) -> Run:
-    """Start a run, with an earlier network or weights initialised from the seed, or continue the one in the folder."""
+def setup(
+    config: Config,
+    seed: int,
+    folder: Path,
+    on: torch.device,
+    begun: DigitNet | None = None,
+) -> Run:
+    """Start a run, with an earlier network or weights initialised from the seed, or
+    continue the one in the folder.
+    """
     saved = checkpoint(folder, on)
     torch.manual_seed(seed)
     model: nn.Module
-    if config.convolution_epochs and (saved is None or len(saved["history"]) <= config.convolution_epochs):
+    if config.convolution_epochs and (
+        saved is None or len(saved["history"]) <= config.convolution_epochs
+    ):
         model = ConvolutionalNet(config.channels, config.hidden, config.dropout)
     else:
-        model = DigitNet(dense_widths(config.channels, config.hidden), config.activation, config.dropout)
+        model = DigitNet(
+            dense_widths(config.channels, config.hidden),
+            config.activation,
+            config.dropout,
+        )
     if begun:
         model.load_state_dict(begun.state_dict())
     optimizer = make_optimizer(model.to(on), config.weight_decay, config.optimizer)
@@ -68,24 +96,33 @@ def setup(config: Config, seed: int, folder: Path, on: torch.device, begun: Digi
 
 
 def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]:
-    """Train for the run's next epoch, on every digit once and half as many others (M, 28, 28).
+    """Train for the run's next epoch, on every digit once and half as many others (M,
+    28, 28).
 
-    Returns the mean training loss, and the error rate on the augmented digits. An incomplete last batch is dropped,
-    unless it is the only one.
+    Returns the mean training loss, and the error rate on the augmented digits. An
+    incomplete last batch is dropped, unless it is the only one.
     """
     config, place = run.config, digits.images.device
     seed = run.seed * 100_000 + run.epochs
     torch.manual_seed(seed)  # dropout draws from the global generator
     generator = torch.Generator(place).manual_seed(seed)
-    batches = torch.split(torch.randperm(len(digits), generator=generator, device=place), config.batch_size)
+    batches = torch.split(
+        torch.randperm(len(digits), generator=generator, device=place),
+        config.batch_size,
+    )
     batches = batches[: max(1, len(digits) // config.batch_size)]
     run.model.train()
     if config.keeps_statistics and isinstance(run.model, DigitNet):
-        run.model.keep_statistics()  # the channels': those of a batch are noisy for a unit, which is one position
+        # The channels': those of a batch are noisy for a unit, which is one position.
+        run.model.keep_statistics()
     total, wrong = torch.zeros((2,), device=place)
-    for step, index in enumerate(tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)):
+    for step, index in enumerate(
+        tqdm(batches, f"epoch {run.epochs + 1}", leave=False, disable=None)
+    ):
         images, labels = mixed(digits.take(index), others, generator, config.augment)
-        with torch.autocast(place.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        with torch.autocast(
+            place.type, torch.bfloat16, enabled=config.precision == "bf16"
+        ):
             logits = run.model(images)
         loss = objective(logits, labels)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -95,16 +132,26 @@ def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]
     return total.item() / len(batches), wrong.item() / sum(map(len, batches))
 
 
-def mixed(digits: Digits, others: Tensor, generator: torch.Generator, is_augmented: bool) -> tuple[Tensor, Tensor]:
-    """Add some of the others to a batch of digits: images (N, 28, 28) in [0, 1], perhaps augmented, and labels (N,)."""
+def mixed(
+    digits: Digits, others: Tensor, generator: torch.Generator, is_augmented: bool
+) -> tuple[Tensor, Tensor]:
+    """Add some of the others to a batch of digits: images (N, 28, 28) in [0, 1],
+    perhaps augmented, and labels (N,).
+    """
     count = round(OTHERS * len(digits)) if len(others) else 0
-    some = torch.randint(len(others) or 1, (count,), generator=generator, device=generator.device)
+    some = torch.randint(
+        len(others) or 1, (count,), generator=generator, device=generator.device
+    )
     batch = digits.with_others(others[some])
     images = batch.images.float() / 255
     if is_augmented:
-        images[: len(digits)] = augment.augment(images[: len(digits)], digits.labels, generator)
+        images[: len(digits)] = augment.augment(
+            images[: len(digits)], digits.labels, generator
+        )
         if count:
-            images[len(digits) :] = augment.augment_others(images[len(digits) :], generator)
+            images[len(digits) :] = augment.augment_others(
+                images[len(digits) :], generator
+            )
     return images, batch.labels
 
 
@@ -117,7 +164,9 @@ def is_wrong(logits: Tensor, labels: Tensor) -> Tensor:
 def validate(model: nn.Module, frames: Digits) -> tuple[float, float]:
     """Compute the loss on frames, and the error rate on the digits among them."""
     model.eval()
-    logits = torch.cat([model(part.float() / 255) for part in torch.split(frames.images, 5_000)])
+    logits = torch.cat(
+        [model(part.float() / 255) for part in torch.split(frames.images, 5_000)]
+    )
     error = is_wrong(logits, frames.labels).sum() / (frames.labels != NONE).sum()
     return objective(logits, frames.labels).item(), error.item()
 
@@ -127,7 +176,9 @@ def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -
     if run.epochs == run.config.convolution_epochs > 0:
         assert isinstance(run.model, ConvolutionalNet)
         run.model = converted(run.model, run.config.dropout)
-        run.optimizer = make_optimizer(run.model, run.config.weight_decay, run.config.optimizer)
+        run.optimizer = make_optimizer(
+            run.model, run.config.weight_decay, run.config.optimizer
+        )
     loss, error = train_epoch(run, training, others)
     validation_loss, validation_error = validate(run.model, validation)
     return {
@@ -138,8 +189,12 @@ def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -
     }
 
 
-def prepared(training: Digits, held_out: Digits, characters: Characters | None) -> tuple[Digits, Tensor, Digits]:
-    """Make what to train on, digits and others, and the validation set; without characters, of the digits alone."""
+def prepared(
+    training: Digits, held_out: Digits, characters: Characters | None
+) -> tuple[Digits, Tensor, Digits]:
+    """Make what to train on, digits and others, and the validation set; without
+    characters, of the digits alone.
+    """
     validation = validation_set(held_out, characters)
     if characters is None:
         return training, NOTHING.to(training.images.device).images, validation
@@ -148,11 +203,22 @@ def prepared(training: Digits, held_out: Digits, characters: Characters | None) 
 
 
 def resolve(config: Config, place: torch.device) -> Config:
-    """Make every automatic choice of the recipe that is still open, and set the number of threads."""
+    """Make every automatic choice of the recipe that is still open, and set the number
+    of threads.
+    """
     threads = config.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    precision = device.faster_precision(place) if config.precision == "auto" else config.precision
-    return replace(config, threads=threads, precision=precision, learning_rate=config.peak_learning_rate)
+    precision = (
+        device.faster_precision(place)
+        if config.precision == "auto"
+        else config.precision
+    )
+    return replace(
+        config,
+        threads=threads,
+        precision=precision,
+        learning_rate=config.peak_learning_rate,
+    )
 
 
 def architecture(config: Config) -> str:
@@ -177,9 +243,11 @@ def finish(
     validation: Digits,
     test: Digits,
 ) -> str:
-    """Calibrate and export the mean of the runs' best epochs; summarise it in a sentence.
+    """Calibrate and export the mean of the runs' best epochs; summarise it in a
+    sentence.
 
-    The test images are used only then, with the float32 networks; `make evaluate` measures the file.
+    The test images are used only then, with the float32 networks; `make evaluate`
+    measures the file.
     """
     config, epochs = runs[0].config, min(run.epochs for run in runs)
     mean = Ensemble(map(best_network, runs))
@@ -187,13 +255,21 @@ def finish(
     model, calibration = calibrated(mean, held_out, validation)
     interrupted = f" (interrupted after {epochs})" if epochs < config.epochs else ""
     seeds = [
-        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error {validate(network, test)[1]:.2%}"
+        f"seed {run.seed}: validation loss {run.best_loss:.4f}, test error "
+        f"{validate(network, test)[1]:.2%}"
         for run, network in zip(runs, mean.networks, strict=True)
     ]
     metadata = {
-        "architecture": architecture(config) if len(runs) == 1 else f"{len(runs)} × {architecture(config)}",
+        "architecture": architecture(config)
+        if len(runs) == 1
+        else f"{len(runs)} × {architecture(config)}",
         "activation": config.activation,
-        "layers": " ".join([*(f"{n}x{side}x{side}" for n, side in maps(config.channels)), numbers(config.hidden)]),
+        "layers": " ".join(
+            [
+                *(f"{n}x{side}x{side}" for n, side in maps(config.channels)),
+                numbers(config.hidden),
+            ]
+        ),
         **learned_from,
         "recipe": config.command(),
         "seed": numbers([run.seed for run in runs]),
@@ -208,25 +284,46 @@ def finish(
     export(model, output, metadata, validation.images)
     if characters is not None:
         digits, others = held_out.to(torch.device("cpu")), omniglot.split(characters)[1]
-        add_opinion(Classifier(output), LineNetwork(LINES_MODEL), digits, others, output)
-    return f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, {error:.2%} are misread."
+        add_opinion(
+            Classifier(output), LineNetwork(LINES_MODEL), digits, others, output
+        )
+    return (
+        f"{output}: validation loss {loss:.4f}; of MNIST's 10,000 test images, "
+        f"{error:.2%} are misread."
+    )
 
 
-def training_data(own: Digits, characters: Characters | None, count: int = 55_000) -> str:
-    """Describe the training data in words: so many of MNIST's images, what is made from them, and own pictures."""
+def training_data(
+    own: Digits, characters: Characters | None, count: int = 55_000
+) -> str:
+    """Describe the training data in words: so many of MNIST's images, what is made from
+    them, and own pictures.
+    """
     mnist = f"MNIST ({count:,} training images; 5,000 more for validation)"
     if characters is not None:
-        real = f", of which {REAL:.0%} show characters of Omniglot" if characters else ""
-        mnist += f", segments of numbers made of them, and frames that show no digit{real}"
+        real = (
+            f", of which {REAL:.0%} show characters of Omniglot" if characters else ""
+        )
+        mnist += (
+            f", segments of numbers made of them, and frames that show no digit{real}"
+        )
     digits, others = (own.labels != NONE).sum(), (own.labels == NONE).sum()
-    return f"{mnist}; and other pictures: {digits} digits, {others} non-digits" if len(own) else mnist
+    return (
+        f"{mnist}; and other pictures: {digits} digits, {others} non-digits"
+        if len(own)
+        else mnist
+    )
 
 
 def own_pictures(arguments: argparse.Namespace, earlier: Path | None) -> Digits:
-    """Load the user's own pictures, if there are any: those of an earlier run, or framed by the service's network."""
+    """Load the user's own pictures, if there are any: those of an earlier run, or
+    framed by the service's network.
+    """
     if earlier:
         saved = earlier / PICTURES
-        return Digits(*torch.load(saved, weights_only=True)) if saved.exists() else NOTHING
+        return (
+            Digits(*torch.load(saved, weights_only=True)) if saved.exists() else NOTHING
+        )
     if arguments.pictures is None:
         return NOTHING
     own = pictures.load(arguments.pictures, Classifier(MODEL))
@@ -242,15 +339,25 @@ def fit_all(
     parts: tuple[Digits, Tensor, Digits],
     with_board: bool,
 ) -> None:
-    """Train a run for each seed, and add it to the runs; plot its curves, and the first layer of its best epoch."""
+    """Train a run for each seed, and add it to the runs; plot its curves, and the first
+    layer of its best epoch.
+    """
     for seed in config.seeds:
-        run = setup(config, seed, folder / f"seed-{seed}", parts[0].images.device, begun.get(seed))
+        run = setup(
+            config,
+            seed,
+            folder / f"seed-{seed}",
+            parts[0].images.device,
+            begun.get(seed),
+        )
         runs.append(run)
         log = {"log": plots.tensorboard(run.folder)} if with_board else {}
         fit(run, config.epochs, partial(next_epoch, run, *parts), **log)
         plots.history_figure(run.history).savefig(run.folder / "history.png", dpi=120)
         if run.best:
-            plots.plot_weights(folded(best_network(run))[0][0], run.folder / "weights.png")
+            plots.plot_weights(
+                folded(best_network(run))[0][0], run.folder / "weights.png"
+            )
 
 
 def train(config: Config, arguments: argparse.Namespace) -> int:
@@ -259,7 +366,9 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.tensorboard:
         plots.require_tensorboard()
     folder = run_to_resume(arguments)
-    training, held_out = (part.to(place) for part in data.split(data.load(arguments.data, train=True)))
+    training, held_out = (
+        part.to(place) for part in data.split(data.load(arguments.data, train=True))
+    )
     test = data.load(arguments.data, train=False).to(place)
     own = own_pictures(arguments, folder)
     config = resolve(Config(**options_in(folder)) if folder else config, place)
@@ -270,27 +379,49 @@ def train(config: Config, arguments: argparse.Namespace) -> int:
             shutil.copyfile(config.from_, folder / START)
     training = training.take(torch.arange(len(training), device=place)[: config.digits])
     begun = start.load(folder / START) if config.from_ else start.NOTHING
-    print(f"Training {architecture(config)} on {place.type} in {config.precision}; the run's folder is {folder}")
-    print("Training errors are of augmented digits, validation errors of other digits, unchanged and augmented.")
+    print(
+        f"Training {architecture(config)} on {place.type} in {config.precision}; the "
+        f"run's folder is {folder}"
+    )
+    print(
+        "Training errors are of augmented digits, validation errors of other digits, "
+        "unchanged and augmented."
+    )
     if begun.networks:
         error = validate(Ensemble(begun.networks.values()).to(place), test)[1]
-        print(f"{config.from_}: of MNIST's 10,000 test images, {error:.2%} are misread.")
+        print(
+            f"{config.from_}: of MNIST's 10,000 test images, {error:.2%} are misread."
+        )
     characters = omniglot.load(arguments.others) if config.generated else None
-    learned_from = {"training_data": training_data(own, characters, len(training)), **begun.origin}
+    learned_from = {
+        "training_data": training_data(own, characters, len(training)),
+        **begun.origin,
+    }
     training, others, validation = prepared(training, held_out, characters)
     parts = (*pictures.joined(training, others, own.to(place)), validation)
     runs: list[Run] = []
-    work = partial(fit_all, runs, config, folder, begun.networks, parts, arguments.tensorboard)
+    work = partial(
+        fit_all, runs, config, folder, begun.networks, parts, arguments.tensorboard
+    )
     status = until_interrupted(work, "training.train", folder)
     usable = [run for run in runs if run.best]
-    trained = [run for run in usable if run.epochs == config.epochs] or usable  # the last may be interrupted
+    # The last may be interrupted.
+    trained = [run for run in usable if run.epochs == config.epochs] or usable
     if trained:
         output = arguments.output or folder / MODEL.name
-        print(finish(trained, output, learned_from, held_out, characters, validation, test))
+        print(
+            finish(
+                trained, output, learned_from, held_out, characters, validation, test
+            )
+        )
         print(f"To serve it: digits serve --model {output}")
         print(f'To measure it: make evaluate ARGS="--model {output}"')
     elif not status:
-        print("No model was written, since the loss is not a number: try a lower learning rate.", file=sys.stderr)
+        print(
+            "No model was written, since the loss is not a number: try a lower "
+            "learning rate.",
+            file=sys.stderr,
+        )
         return 1
     return status
 

@@ -1,4 +1,6 @@
-"""The validation set: held-out digits, unchanged and augmented once, digits cut out of numbers, and non-digits."""
+"""The validation set: held-out digits, unchanged and augmented once, digits cut out of
+numbers, and non-digits.
+"""
 
 import torch
 
@@ -11,7 +13,8 @@ VALIDATION_SEED = 10**6
 
 
 def validation_set(digits: Digits, characters: Characters | None) -> Digits:
-    """Build the validation set from held-out digits and the characters that are not trained on.
+    """Build the validation set from held-out digits and the characters that are not
+    trained on.
 
     Parameters
     ----------

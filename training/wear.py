@@ -1,4 +1,6 @@
-"""Vary a digit's ink as pens, paper and preprocessing do: thicken, thin, blur, fade, tear, leave part of a line."""
+"""Vary a digit's ink as pens, paper and preprocessing do: thicken, thin, blur, fade,
+tear, leave part of a line.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -7,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from app.preprocess.frame import FRAME_SIDE
+from app.picture.frame import FRAME_SIDE
 from training.pen import draw, uniform
 
 MIDDLE = (FRAME_SIDE - 1) / 2
@@ -17,7 +19,9 @@ Effect = Callable[[Tensor, Generator], Tensor]
 Effects = Sequence[tuple[Effect, float]]  # with the share of the images that get each
 
 
-def wear(images: Tensor, generator: Generator, effects: Effects | None = None) -> Tensor:
+def wear(
+    images: Tensor, generator: Generator, effects: Effects | None = None
+) -> Tensor:
     """Apply each effect to a random subset of the images.
 
     Parameters
@@ -36,7 +40,9 @@ def wear(images: Tensor, generator: Generator, effects: Effects | None = None) -
     """
     images = images.clone()
     for effect, share in effects or EFFECTS:
-        order = torch.randperm(len(images), generator=generator, device=generator.device)
+        order = torch.randperm(
+            len(images), generator=generator, device=generator.device
+        )
         chosen = order[: round(share * len(images))]
         images[chosen] = effect(images[chosen], generator)
     return images
@@ -61,12 +67,16 @@ def blurred(images: Tensor, generator: Generator) -> Tensor:
 
 
 def coarsened(images: Tensor, generator: Generator) -> Tensor:
-    """Downsample to 10 to 19 pixels a side and enlarge again, like small scans; every second image is binarised."""
+    """Downsample to 10 to 19 pixels a side and enlarge again, like small scans; every
+    second image is binarised.
+    """
     side = int(torch.randint(10, 20, (), generator=generator, device=generator.device))
     coarse = F.interpolate(images[:, None], (side, side), mode="area")
     sharp = (coarse > 0.4 * coarse.amax(dim=(2, 3), keepdim=True)).float()
     coarse[::2] = sharp[::2]
-    return F.interpolate(coarse, (FRAME_SIDE, FRAME_SIDE), mode="bilinear", align_corners=False)[:, 0]
+    return F.interpolate(
+        coarse, (FRAME_SIDE, FRAME_SIDE), mode="bilinear", align_corners=False
+    )[:, 0]
 
 
 def toned(images: Tensor, generator: Generator) -> Tensor:
@@ -75,15 +85,24 @@ def toned(images: Tensor, generator: Generator) -> Tensor:
 
 
 def streaked(images: Tensor, generator: Generator) -> Tensor:
-    """Draw a straight line or part of one through the digit or beside it, as of a printed grid; a third erase ink."""
+    """Draw a straight line or part of one through the digit or beside it, as of a
+    printed grid; a third erase ink.
+    """
     n, device = len(images), generator.device
     upright = torch.randint(0, 2, (n,), generator=generator, device=device)
     angle = upright * (math.pi / 2) + uniform((n,), -0.1, 0.1, generator)
-    middle = uniform((n, 1), -13, 13, generator) * torch.stack([angle.sin(), angle.cos()], dim=1) + MIDDLE
+    middle = (
+        uniform((n, 1), -13, 13, generator)
+        * torch.stack([angle.sin(), angle.cos()], dim=1)
+        + MIDDLE
+    )
     is_whole = torch.rand((n, 1), generator=generator, device=device) < 0.5
     half = torch.where(is_whole, FRAME_SIDE, uniform((n, 1), 2, 10, generator))
     half = half * torch.stack([angle.cos(), angle.sin()], dim=1)
-    streak = draw(torch.stack([middle - half, middle + half], dim=1), uniform((n,), 0.3, 1.5, generator))
+    streak = draw(
+        torch.stack([middle - half, middle + half], dim=1),
+        uniform((n,), 0.3, 1.5, generator),
+    )
     streak = streak * per_image(images, 0.2, 1, generator)
     is_gap = torch.rand((n, 1, 1), generator=generator, device=device) < 1 / 3
     return torch.where(is_gap, images * (1 - streak), torch.maximum(images, streak))

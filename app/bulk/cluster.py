@@ -1,6 +1,7 @@
 """Read parts of SOURCE with workers that Ray starts on a cluster.
 
-Ray Data is not used: its checkpoints read every picture again to skip those that are done.
+Ray Data is not used: its checkpoints read every picture again to skip those that are
+done.
 """
 
 import logging
@@ -11,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # otherwise Ray sends usage statistics to its developers
+# Otherwise Ray sends usage statistics to its developers.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray.actor import ActorHandle
 
@@ -33,26 +35,39 @@ def run(
     address: str,
     most_workers: int | None,
 ) -> Iterator[int]:
-    """Read the parts, and yield the number of pictures in each as it completes; raises BulkError."""
+    """Read the parts, and yield the number of pictures in each as it completes; raises
+    BulkError.
+    """
     try:
         with connected(address) as free_cores:
-            worker = ray.remote(Worker).options(num_cpus=1, max_restarts=-1, max_task_retries=RETRIES)
+            worker = ray.remote(Worker).options(
+                num_cpus=1, max_restarts=-1, max_task_retries=RETRIES
+            )
             # Workers need no keys, and run in another folder.
             names = "model", "lines_model", "pages_model"
-            files = {name: path.absolute() for name in names if (path := getattr(settings, name))}
+            files = {
+                name: path.absolute()
+                for name in names
+                if (path := getattr(settings, name))
+            }
             settings = settings.model_copy(update={"api_keys": (), **files})
             workers = [
-                worker.remote(source, destination, settings) for _ in range(min(most_workers or free_cores, len(parts)))
+                worker.remote(source, destination, settings)
+                for _ in range(min(most_workers or free_cores, len(parts)))
             ]
             yield from read_by(workers, parts)
     except (ConnectionError, ray.exceptions.RayError) as error:
-        raise BulkError(f"The job stopped: {getattr(error, 'cause', None) or error}") from error
+        raise BulkError(
+            f"The job stopped: {getattr(error, 'cause', None) or error}"
+        ) from error
 
 
 def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[int]:
-    """Give a part to each worker that has started, and to each that is done with one; yield the progress of each part.
+    """Give a part to each worker that has started, and to each that is done with one;
+    yield the progress of each part.
 
-    Ray's ActorPool would give parts to workers that wait for a free core, perhaps for ever.
+    Ray's ActorPool would give parts to workers that wait for a free core, perhaps for
+    ever.
     """
     left = deque(parts)
     starting = {worker.__ray_ready__.remote(): worker for worker in workers}
@@ -72,7 +87,9 @@ def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[i
 @contextmanager
 def connected(address: str) -> Iterator[int]:
     """Connect to the cluster; yield the number of free cores."""
-    with chdir(PROJECT):  # Ray's workers import from the current folder first, which may contain another `app`
+    # Ray's workers import from the current folder first, which may contain another
+    # `app`.
+    with chdir(PROJECT):
         try:
             if ":" in address:  # Ray would try for minutes
                 host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -80,7 +97,9 @@ def connected(address: str) -> Iterator[int]:
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # of many kinds
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise BulkError(f"There is no Ray cluster at {address}: {reason}.") from error
+            raise BulkError(
+                f"There is no Ray cluster at {address}: {reason}."
+            ) from error
     try:
         yield max(1, int(ray.available_resources().get("CPU", 0)))
     finally:

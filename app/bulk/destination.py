@@ -1,7 +1,9 @@
-"""Rows → Parquet files in DESTINATION, one for each part; and the rows that are already there.
+"""Rows → Parquet files in DESTINATION, one for each part; and the rows that are already
+there.
 
-A file's name contains a hash of the paths of its part. It is replaced in one step by one with more rows of the part, so
-that no row is ever there twice, even if the part is read again after its worker was lost.
+A file's name contains a hash of the paths of its part. It is replaced in one step by
+one with more rows of the part, so that no row is ever there twice, even if the part is
+read again after its worker was lost.
 """
 
 import hashlib
@@ -18,20 +20,23 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector, FileType
 
+from app.answers.responses import LEGIBLE
+from app.answers.spreadsheet import line_of
 from app.bulk.errors import BulkError
 from app.bulk.rows import LINES_IN_CSV, SCHEMA, by_line
 from app.bulk.source import Part
 from app.bulk.storage import Place
-from app.inference.field import ANYTHING, Field
-from app.spreadsheet import line_of
-from app.web.answers import LEGIBLE
+from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
-Location = tuple[str, int | None, int | None]  # of a row: its path, and of a document the page and how many there are
+# Of a row: its path, and of a document the page and how many there are.
+Location = tuple[str, int | None, int | None]
 
 
 class Summary(NamedTuple):
-    """The number of pictures, of those with a low legibility, and of those with each type of error."""
+    """The number of pictures, of those with a low legibility, and of those with each
+    type of error.
+    """
 
     pictures: int
     hardly_legible: int
@@ -40,7 +45,9 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Destination:
-    """A folder of results: digits or texts, all of one `model`, as in the answers, and of one field."""
+    """A folder of results: digits or texts, all of one `model`, as in the answers, and
+    of one field.
+    """
 
     place: Place
     kind: Literal["digit", "text"]
@@ -52,25 +59,34 @@ class Destination:
         """Prefix of the file names."""
         if self.field == ANYTHING:
             return f"{self.kind}-{self.model}-"
-        said = [*sorted({*(self.field.characters or "")}), self.field.format, self.field.date]
+        said = [
+            *sorted({*(self.field.characters or "")}),
+            self.field.format,
+            self.field.date,
+        ]
         digest = digest_of("\n".join(each for each in said if each))
         return f"{self.kind}-of-{digest}-{self.model}-"
 
     def prepare(self) -> None:
         """Create the folder; raise BulkError if it holds other results."""
         if self.place.pattern:
-            raise BulkError(f"{self.place} is not a folder: choose one for the results.")
+            raise BulkError(
+                f"{self.place} is not a folder: choose one for the results."
+            )
         self.place.filesystem.create_dir(self.place.path)
         for path in self.place.files():
             name = self.place.below(path)
             if not name.startswith(self.prefix):
                 raise BulkError(
-                    f"{self.place} holds {name}, which is not a result of this model with these values of --read, "
+                    f"{self.place} holds {name}, which is not a result of this model "
+                    "with these values of --read, "
                     "--characters, --format and --date. Choose another folder."
                 )
 
     def paths(self) -> set[str]:
-        """Return the paths of all pictures that have a row, and of all documents whose pages have one each."""
+        """Return the paths of all pictures that have a row, and of all documents whose
+        pages have one each.
+        """
         return progress_of(self.places())[0]
 
     def pages(self) -> dict[str, set[int]]:
@@ -78,12 +94,18 @@ class Destination:
         return progress_of(self.places(ds.field("page").is_valid()))[1]
 
     def places(self, condition: ds.Expression | None = None) -> Iterator[Location]:
-        """Yield the path, the page and the number of pages of each row that meets a condition."""
+        """Yield the path, the page and the number of pages of each row that meets a
+        condition.
+        """
         for batch in self.batches("path", "page", "pages", condition=condition):
-            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            yield from zip(
+                *(column.to_pylist() for column in batch.columns), strict=True
+            )
 
     def file_of(self, part: Part) -> str:
-        """Return the path of the file for the rows of a part, which no other part has, whatever their paths contain."""
+        """Return the path of the file for the rows of a part, which no other part has,
+        whatever their paths contain.
+        """
         return f"{self.place.path}/{self.prefix}{digest_of(json.dumps(part))}.parquet"
 
     def rows_of(self, part: Part) -> list[dict[str, Any]]:
@@ -91,13 +113,17 @@ class Destination:
         path = self.file_of(part)
         if self.place.filesystem.get_file_info(path).type is FileType.NotFound:
             return []
-        rows: list[dict[str, Any]] = pq.read_table(path, schema=SCHEMA, filesystem=self.place.filesystem).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(
+            path, schema=SCHEMA, filesystem=self.place.filesystem
+        ).to_pylist()
         return rows
 
     def write(self, part: Part, rows: list[dict[str, Any]]) -> None:
         """Write all rows of a part so far, in place of those that were written before."""
         unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
-        with self.place.filesystem.open_output_stream(unfinished, compression=None) as file:
+        with self.place.filesystem.open_output_stream(
+            unfinished, compression=None
+        ) as file:
             pq.write_table(pa.Table.from_pylist(rows, SCHEMA), file, compression="zstd")
         self.place.filesystem.move(unfinished, self.file_of(part))
 
@@ -112,14 +138,30 @@ class Destination:
         pictures, hardly_legible, errors = 0, 0, Counter[str]()
         for batch in self.batches("legibility", "error"):
             pictures += len(batch)
-            hardly_legible += pc.sum(pc.less(batch.column("legibility"), LEGIBLE)).as_py() or 0
-            errors.update(error["type"] for error in batch.column("error").drop_null().to_pylist())
+            hardly_legible += (
+                pc.sum(pc.less(batch.column("legibility"), LEGIBLE)).as_py() or 0
+            )
+            errors.update(
+                error["type"] for error in batch.column("error").drop_null().to_pylist()
+            )
         return Summary(pictures, hardly_legible, errors)
 
     def write_csv(self, file: TextIO) -> None:
         """Write CSV: a row for each digit, or for each line of a text."""
-        stored = ["path", "key", self.kind, "confidence", "legibility", "model", "error", "page"]
-        columns = [*stored, *(["line", "format", "value"] if self.kind == "text" else [])]
+        stored = [
+            "path",
+            "key",
+            self.kind,
+            "confidence",
+            "legibility",
+            "model",
+            "error",
+            "page",
+        ]
+        columns = [
+            *stored,
+            *(["line", "format", "value"] if self.kind == "text" else []),
+        ]
         file.write(f"{line_of(columns)}\n")
         for batch in self.batches(*stored, "lines"):
             lines = batch.column("lines").cast(LINES_IN_CSV)
@@ -128,14 +170,22 @@ class Destination:
                 for cells in by_line(row):
                     file.write(f"{line_of(map(cells.get, columns))}\n")
 
-    def batches(self, *columns: str, condition: ds.Expression | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield these columns of all rows that meet a condition, in batches; earlier versions wrote no pages."""
+    def batches(
+        self, *columns: str, condition: ds.Expression | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield these columns of all rows that meet a condition, in batches; earlier
+        versions wrote no pages.
+        """
         files = ds.dataset(self.place.files(), SCHEMA, "parquet", self.place.filesystem)
-        yield from files.to_batches(columns=list(columns), filter=condition, batch_size=BATCH)
+        yield from files.to_batches(
+            columns=list(columns), filter=condition, batch_size=BATCH
+        )
 
 
 def progress_of(rows: Iterable[Location]) -> tuple[set[str], dict[str, set[int]]]:
-    """Return the paths that have all their rows, and for each other document the pages that have one."""
+    """Return the paths that have all their rows, and for each other document the pages
+    that have one.
+    """
     complete, pages_of = set[str](), defaultdict[str, set[int]](set)
     for path, page, pages in rows:
         if page is None or pages is None:

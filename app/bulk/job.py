@@ -1,4 +1,6 @@
-"""Read the parts of SOURCE that DESTINATION lacks, with worker processes on this machine."""
+"""Read the parts of SOURCE that DESTINATION lacks, with worker processes on this
+machine.
+"""
 
 import asyncio
 import multiprocessing
@@ -18,7 +20,8 @@ from app.settings import Settings
 
 RETRIES = 3  # after a worker was lost
 
-worker: Callable[[], Worker]  # of this process, created when its first part is read: that error reaches the parent
+# Of this process, created when its first part is read: that error reaches the parent.
+worker: Callable[[], Worker]
 loop: asyncio.Runner  # for all its parts
 
 
@@ -29,14 +32,27 @@ def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
     return [part for part in left if part]
 
 
-def run(parts: list[Part], source: Source, destination: Destination, settings: Settings, workers: int) -> Iterator[int]:
-    """Read the parts, and yield the number of pictures in each as it completes; raises BulkError."""
+def run(
+    parts: list[Part],
+    source: Source,
+    destination: Destination,
+    settings: Settings,
+    workers: int,
+) -> Iterator[int]:
+    """Read the parts, and yield the number of pictures in each as it completes; raises
+    BulkError.
+    """
     left, spawn = parts, multiprocessing.get_context("spawn")
     for _ in range(1 + RETRIES):
         try:
-            pool = ProcessPoolExecutor(min(workers, len(left)), spawn, prepare, (source, destination, settings))
+            pool = ProcessPoolExecutor(
+                min(workers, len(left)), spawn, prepare, (source, destination, settings)
+            )
         except OSError as error:
-            raise BulkError(f"Workers cannot be started ({error.strerror}): free or enlarge /dev/shm.") from error
+            raise BulkError(
+                f"Workers cannot be started ({error.strerror}): free or enlarge "
+                "/dev/shm."
+            ) from error
         reading = {pool.submit(read, part): part for part in left}
         try:
             for done in as_completed(reading):
@@ -47,11 +63,16 @@ def run(parts: list[Part], source: Source, destination: Destination, settings: S
             left = list(reading.values())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-    raise BulkError("Workers were killed again and again, perhaps for lack of memory: use fewer, with --workers.")
+    raise BulkError(
+        "Workers were killed again and again, perhaps for lack of memory: use fewer, "
+        "with --workers."
+    )
 
 
 def prepare(source: Source, destination: Destination, settings: Settings) -> None:
-    """Prepare this process, which ends with its parent, but not by Ctrl-C: the parent answers that."""
+    """Prepare this process, which ends with its parent, but not by Ctrl-C: the parent
+    answers that.
+    """
     global worker, loop
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()

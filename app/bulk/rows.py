@@ -4,16 +4,21 @@ from typing import Any
 
 import pyarrow as pa
 
+from app.answers import conversion, problems
+from app.answers.spreadsheet import YES_OR_NO
 from app.bulk.errors import UnreadableFile
-from app.inference.decoders import Busy
-from app.inference.reading import Reading
-from app.inference.text import Text
-from app.spreadsheet import YES_OR_NO
-from app.web import conversion, problems
+from app.digit.reading import Reading
+from app.serving.decoders import Busy
+from app.text.text import Text
 
 SHARE = pa.float32()
 BOX = pa.struct([(side, pa.int32()) for side in ("left", "top", "width", "height")])
-DIGIT = [("digit", pa.int8()), ("confidence", SHARE), ("probabilities", pa.list_(SHARE)), ("legibility", SHARE)]
+DIGIT = [
+    ("digit", pa.int8()),
+    ("confidence", SHARE),
+    ("probabilities", pa.list_(SHARE)),
+    ("legibility", SHARE),
+]
 LINE = pa.struct(
     [
         ("text", pa.string()),
@@ -54,13 +59,19 @@ SCHEMA = pa.schema(
 UNREADABLE = "unreadable-file"
 
 
-def cells_of(outcome: Reading | Text | Exception, model: str, characters: str | None = None) -> dict[str, Any]:
-    """Build the fields of a row: the service's answer, or the type and detail of the problem."""
+def cells_of(
+    outcome: Reading | Text | Exception, model: str, characters: str | None = None
+) -> dict[str, Any]:
+    """Build the fields of a row: the service's answer, or the type and detail of the
+    problem.
+    """
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
         return {**conversion.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
-        return conversion.text_of(outcome, model, with_frames=False, characters=characters).model_dump()
+        return conversion.text_of(
+            outcome, model, with_frames=False, characters=characters
+        ).model_dump()
     return {"model": model, "error": error_of(outcome)}
 
 
@@ -72,7 +83,9 @@ def by_line(row: dict[str, Any]) -> list[dict[str, Any]]:
             "line": number,
             "text": line["text"],
             "confidence": line["confidence"],
-            "legibility": min((digit["legibility"] for digit in line["digits"]), default=1.0),
+            "legibility": min(
+                (digit["legibility"] for digit in line["digits"]), default=1.0
+            ),
             "format": YES_OR_NO[line["format"]],
             "value": line["value"],
         }
@@ -81,8 +94,13 @@ def by_line(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def is_fault(error: Exception) -> bool:
-    """Return whether an error is the fault of the machine or of this program: the picture may be read another time."""
-    return isinstance(error, Busy) or error_of(error)["type"] == problems.TYPES[Exception].name
+    """Return whether an error is the fault of the machine or of this program: the
+    picture may be read another time.
+    """
+    return (
+        isinstance(error, Busy)
+        or error_of(error)["type"] == problems.TYPES[Exception].name
+    )
 
 
 def error_of(error: Exception) -> dict[str, str]:

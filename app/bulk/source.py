@@ -1,7 +1,7 @@
 """SOURCE → parts, and a part → its pictures; each part is read and written as a whole.
 
-A path identifies a picture, or a document of several pages: the path of its file, or of a Parquet file followed by #
-and the row number.
+A path identifies a picture, or a document of several pages: the path of its file, or of
+a Parquet file followed by # and the row number.
 """
 
 from collections.abc import Iterator
@@ -14,12 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from app.answers.errors import UploadTooLarge
 from app.bulk.errors import BulkError, UnreadableFile
 from app.bulk.storage import Place
-from app.preprocess.formats import ENDINGS, names_a_picture
-from app.web.errors import UploadTooLarge
+from app.picture.formats import ENDINGS, names_a_picture
 
-FIRST_BYTES = 65536  # enough for most pictures; a read allocates memory for the requested size
+# Enough for most pictures; a read allocates memory for the requested size.
+FIRST_BYTES = 65536
 BUFFER_BYTES = 1_000_000  # read from a Parquet file at a time
 DOWNLOADS = 16  # concurrent reads from object storage, per worker
 ROWS = 16  # of a Parquet file, decoded at a time; they may be photos
@@ -28,7 +29,8 @@ Part = list[str]  # the paths of its pictures
 
 
 class Entry(NamedTuple):
-    """A picture's path, its key if it has one, and its bytes or the error raised by loading it.
+    """A picture's path, its key if it has one, and its bytes or the error raised by
+    loading it.
 
     For a page of a document, also its number, and that of all pages.
     """
@@ -55,12 +57,17 @@ class Files:
         if not self.place.pattern:
             paths = [path for path in paths if names_a_picture(path.rpartition("/")[2])]
         if not paths:
-            raise BulkError(f"There is no picture in {self.place}: no file name ends in {', '.join(ENDINGS)}.")
+            raise BulkError(
+                f"There is no picture in {self.place}: no file name ends in "
+                f"{', '.join(ENDINGS)}."
+            )
         for begin in range(0, len(paths), size):
             yield list(map(self.place.outside, paths[begin : begin + size]))
 
     def pictures(self, part: Part) -> Iterator[Entry]:
-        """Yield the picture in each file, or the error; read several files at once from object storage."""
+        """Yield the picture in each file, or the error; read several files at once from
+        object storage.
+        """
         if self.place.is_local:
             yield from map(self.picture, part)
             return
@@ -71,7 +78,9 @@ class Files:
     def picture(self, path: str) -> Entry:
         """Read the picture in a file, or the error."""
         try:
-            with self.place.filesystem.open_input_stream(self.place.inside(path), compression=None) as file:
+            with self.place.filesystem.open_input_stream(
+                self.place.inside(path), compression=None
+            ) as file:
                 data = file.read(FIRST_BYTES)
                 if len(data) == FIRST_BYTES:
                     data += file.read(self.max_bytes)
@@ -82,7 +91,9 @@ class Files:
 
 @dataclass(frozen=True)
 class Table:
-    """Pictures in a column of Parquet files; `image.bytes` is the field `bytes` of the column `image`."""
+    """Pictures in a column of Parquet files; `image.bytes` is the field `bytes` of the
+    column `image`.
+    """
 
     place: Place
     max_bytes: int
@@ -90,7 +101,9 @@ class Table:
     key: str | None
 
     def parts(self, size: int) -> Iterator[Part]:
-        """Split each file into parts of at least `size` rows; row groups are not split: each is read from its start."""
+        """Split each file into parts of at least `size` rows; row groups are not split:
+        each is read from its start.
+        """
         paths = [path for path in self.place.files() if path.endswith(".parquet")]
         if not paths:
             raise BulkError(f"There is no Parquet file in {self.place}.")
@@ -98,30 +111,54 @@ class Table:
             begin, ends = 0, self.checked_ends(path)
             for end in ends:
                 if end - begin >= size or begin < end == ends[-1]:
-                    yield [f"{self.place.outside(path)}#{row}" for row in range(begin, end)]
+                    yield [
+                        f"{self.place.outside(path)}#{row}" for row in range(begin, end)
+                    ]
                     begin = end
 
     def pictures(self, part: Part) -> Iterator[Entry]:
-        """Yield the pictures of a part; if the file is damaged, the remaining ones have the error."""
+        """Yield the pictures of a part; if the file is damaged, the remaining ones have
+        the error.
+        """
         rows = {int(path.rpartition("#")[2]): path for path in part}
         try:
             with self.opened(self.place.inside(part[0].rpartition("#")[0])) as file:
                 for row, data, key in self.cells(file, min(rows), max(rows)):
                     if row in rows:
-                        yield Entry(rows.pop(row), key, bounded(data or b"", self.max_bytes))
+                        yield Entry(
+                            rows.pop(row), key, bounded(data or b"", self.max_bytes)
+                        )
         except (OSError, pa.ArrowException) as error:
             for path in rows.values():
                 yield Entry(path, None, UnreadableFile(f"{error}."))
 
-    def cells(self, file: pq.ParquetFile, first: int, last: int) -> Iterator[tuple[int, bytes | None, str | None]]:
-        """Yield the number, picture and key of each row in the row groups that cover `first` to `last`."""
+    def cells(
+        self, file: pq.ParquetFile, first: int, last: int
+    ) -> Iterator[tuple[int, bytes | None, str | None]]:
+        """Yield the number, picture and key of each row in the row groups that cover
+        `first` to `last`.
+        """
         ends = ends_of_groups(file)
-        groups = [index for index, end in enumerate(ends) if first < end and last >= (0, *ends)[index]]
+        groups = [
+            index
+            for index, end in enumerate(ends)
+            if first < end and last >= (0, *ends)[index]
+        ]
         row = (0, *ends)[groups[0]]
-        for batch in file.iter_batches(ROWS, groups, [self.column, *([self.key] if self.key else [])]):
+        for batch in file.iter_batches(
+            ROWS, groups, [self.column, *([self.key] if self.key else [])]
+        ):
             top, *fields = self.column.split(".")
-            pictures = pc.struct_field(batch.column(top), fields) if fields else batch.column(top)
-            keys = batch.column(self.key).cast(pa.string()) if self.key else [None] * len(batch)
+            pictures = (
+                pc.struct_field(batch.column(top), fields)
+                if fields
+                else batch.column(top)
+            )
+            keys = (
+                batch.column(self.key).cast(pa.string())
+                if self.key
+                else [None] * len(batch)
+            )
             for data, key in zip(pictures, keys, strict=True):
                 yield row, data.as_py(), key and key.as_py()
                 row += 1
@@ -136,22 +173,34 @@ class Table:
             raise BulkError(f"{path} cannot be read: {error}") from error
 
     def check_columns(self, path: str, schema: pa.Schema) -> None:
-        """Raise BulkError if a file lacks the column of pictures or the key, or one of them has another type."""
+        """Raise BulkError if a file lacks the column of pictures or the key, or one of
+        them has another type.
+        """
         kind = type_of(schema, self.column.split("."))
         missing = [self.column] if kind is None else []
         if self.key and self.key not in schema.names:
             missing.append(self.key)
         if missing:
-            raise BulkError(f"{path} has no column {' or '.join(missing)}, only {', '.join(schema.names)}.")
+            raise BulkError(
+                f"{path} has no column {' or '.join(missing)}, only "
+                f"{', '.join(schema.names)}."
+            )
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-            raise BulkError(f"{path}: the column {self.column} contains {kind}, not encoded pictures.")
+            raise BulkError(
+                f"{path}: the column {self.column} contains {kind}, not encoded "
+                "pictures."
+            )
         if self.key and not is_text_or_number(kind := schema.field(self.key).type):
-            raise BulkError(f"{path}: the key {self.key} contains {kind}, not texts or numbers.")
+            raise BulkError(
+                f"{path}: the key {self.key} contains {kind}, not texts or numbers."
+            )
 
     def opened(self, path: str) -> pq.ParquetFile:
         """Open a file, to be read little by little."""
         system = self.place.filesystem
-        return pq.ParquetFile(path, filesystem=system, buffer_size=BUFFER_BYTES, pre_buffer=False)
+        return pq.ParquetFile(
+            path, filesystem=system, buffer_size=BUFFER_BYTES, pre_buffer=False
+        )
 
 
 Source = Files | Table
@@ -174,16 +223,27 @@ def is_text_or_number(kind: pa.DataType) -> bool:
         pa.nulls(0, kind).cast(pa.string())
     except pa.ArrowNotImplementedError:
         return False
-    return not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind))
+    return not (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
 
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:
     """Return the number of the row after each row group."""
-    return list(accumulate(file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)))
+    return list(
+        accumulate(
+            file.metadata.row_group(index).num_rows
+            for index in range(file.num_row_groups)
+        )
+    )
 
 
 def bounded(data: bytes, max_bytes: int) -> bytes | Exception:
     """Return a picture's bytes, or an error if there are too many."""
     if len(data) <= max_bytes:
         return data
-    return UploadTooLarge(f"The file is larger than {max_bytes:,} bytes: send a smaller picture.")
+    return UploadTooLarge(
+        f"The file is larger than {max_bytes:,} bytes: send a smaller picture."
+    )

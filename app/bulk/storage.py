@@ -1,4 +1,6 @@
-"""Names of files and folders → a file system and a path in it: local, s3://, gs:// and others that pyarrow supports."""
+"""Names of files and folders → a file system and a path in it: local, s3://, gs:// and
+others that pyarrow supports.
+"""
 
 import os
 import re
@@ -38,7 +40,9 @@ class Place(NamedTuple):
         return not self.scheme
 
     def __str__(self) -> str:
-        return self.outside(f"{self.path}/{self.pattern}" if self.pattern else self.path)
+        return self.outside(
+            f"{self.path}/{self.pattern}" if self.pattern else self.path
+        )
 
     def outside(self, path: str) -> str:
         """Convert a path in the file system to its public name."""
@@ -49,14 +53,21 @@ class Place(NamedTuple):
         return path.removeprefix(self.scheme)
 
     def files(self) -> list[str]:
-        """Return the file itself, or the visible files in the folder that match the glob, if any, sorted by name."""
+        """Return the file itself, or the visible files in the folder that match the
+        glob, if any, sorted by name.
+        """
         try:
-            if not self.pattern and self.filesystem.get_file_info(self.path).type is FileType.File:
+            if (
+                not self.pattern
+                and self.filesystem.get_file_info(self.path).type is FileType.File
+            ):
                 return [self.path]
             paths = list(self.local_files() if self.is_local else self.stored_files())
         except UnicodeEncodeError as error:
             name = os.fsencode(error.object)
-            raise BulkError(f"{self} cannot be listed: {name!r} is not UTF-8. Rename that file.") from error
+            raise BulkError(
+                f"{self} cannot be listed: {name!r} is not UTF-8. Rename that file."
+            ) from error
         except OSError as error:
             raise BulkError(f"{self} cannot be listed: {error}") from error
         return sorted(filter(self.includes, paths))
@@ -66,7 +77,9 @@ class Place(NamedTuple):
         return self.filesystem.get_file_info(self.path).type is not FileType.NotFound
 
     def local_files(self) -> Iterator[str]:
-        """Yield the files in the folder and its subfolders; those in linked folders are left out, as in os.walk."""
+        """Yield the files in the folder and its subfolders; those in linked folders are
+        left out, as in os.walk.
+        """
 
         def fail(error: OSError) -> None:
             if not isinstance(error, FileNotFoundError):
@@ -75,21 +88,29 @@ class Place(NamedTuple):
         for parent, _, names in os.walk(self.path, onerror=fail):
             for path in (Path(parent, name) for name in names):
                 if path.is_file():
-                    path.as_posix().encode()  # raises UnicodeEncodeError for other names than UTF-8
+                    # Raises UnicodeEncodeError for other names than UTF-8.
+                    path.as_posix().encode()
                     yield path.as_posix()
 
     def stored_files(self) -> Iterator[str]:
         """Yield the files in object storage."""
-        for entry in self.filesystem.get_file_info(FileSelector(self.path, recursive=True, allow_not_found=True)):
+        for entry in self.filesystem.get_file_info(
+            FileSelector(self.path, recursive=True, allow_not_found=True)
+        ):
             if entry.type is FileType.File:
                 yield entry.path
 
     def includes(self, path: str) -> bool:
-        """Whether a path is below the folder, visible, and matches the glob, if there is one."""
+        """Whether a path is below the folder, visible, and matches the glob, if there
+        is one.
+        """
         below = self.below(path)
         is_below = path.startswith(f"{self.path.rstrip('/')}/")
         is_hidden = any(part.startswith(".") for part in below.split("/"))
-        is_matched = not self.pattern or re.fullmatch(glob_translate(self.pattern), below) is not None
+        is_matched = (
+            not self.pattern
+            or re.fullmatch(glob_translate(self.pattern), below) is not None
+        )
         return is_below and not is_hidden and is_matched
 
     def below(self, path: str) -> str:
@@ -104,7 +125,9 @@ def place_of(name: str) -> Place:
     glob = None if os.path.exists(name) else re.search(magic, name)
     end = name.rfind("/", 0, glob.start()) + 1 if glob else len(name)
     try:
-        filesystem, path = FileSystem.from_uri(name[:end] if is_uri else os.path.abspath(name[:end]))
+        filesystem, path = FileSystem.from_uri(
+            name[:end] if is_uri else os.path.abspath(name[:end])
+        )
     except (OSError, ValueError) as error:
         raise BulkError(f"{name}: {error}") from error
     scheme = "" if filesystem.type_name == "local" else name[: name.index("://") + 3]

@@ -1,7 +1,8 @@
 """A worker: the pictures of a part → its rows, read as the service reads them.
 
-Small pictures are read in batches, in this process. All others, and all texts, are decoded in another process, which
-has limits on memory and time, and is replaced if it is killed or crashes. Each page of a document is read as a picture.
+Small pictures are read in batches, in this process. All others, and all texts, are
+decoded in another process, which has limits on memory and time, and is replaced if it
+is killed or crashes. Each page of a document is read as a picture.
 """
 
 import asyncio
@@ -15,13 +16,13 @@ from app.bulk.destination import Destination, progress_of
 from app.bulk.errors import BulkError
 from app.bulk.rows import cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
-from app.inference.decoders import Busy, Decoders
-from app.inference.networks import Networks
-from app.inference.reader import Reader
-from app.inference.reading import Reading
-from app.inference.text import Text
-from app.preprocess.errors import attempt
+from app.digit.reading import Reading
+from app.picture.errors import attempt
+from app.serving.decoders import Busy, Decoders
+from app.serving.networks import Networks
+from app.serving.reader import Reader
 from app.settings import Settings
+from app.text.text import Text
 
 BATCH = 256  # pictures that are held and read together
 TRIES = 20  # attempts, of a few seconds each, while no decoder process is free
@@ -47,7 +48,13 @@ class Worker:
         Time after which the rows of a part so far are written, in seconds.
     """
 
-    def __init__(self, source: Source, destination: Destination, settings: Settings, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        source: Source,
+        destination: Destination,
+        settings: Settings,
+        seconds: float = SECONDS,
+    ) -> None:
         self.source = source
         self.destination = destination
         self.settings = settings
@@ -57,12 +64,22 @@ class Worker:
         model = networks.digit_model if self.is_of_digits else networks.text_model
         if model != destination.model:
             other = settings.model if self.is_of_digits else settings.pages_model
-            files = " or ".join(str(path) for path in (settings.lines_model, other) if path)
-            raise BulkError(f"On this node, {files} differs from the model with which the job was started.")
-        limits = settings.max_pixels, settings.decoder_memory_bytes, settings.queue_seconds
+            files = " or ".join(
+                str(path) for path in (settings.lines_model, other) if path
+            )
+            raise BulkError(
+                f"On this node, {files} differs from the model with which the job "
+                "was started."
+            )
+        limits = (
+            settings.max_pixels,
+            settings.decoder_memory_bytes,
+            settings.queue_seconds,
+        )
         decoders = Decoders(networks.files, 1, *limits, on_kill=lambda: None)
         self.reader = Reader(networks, decoders)
-        self.pages = destination.pages()  # that earlier workers have read, of documents they have not finished
+        # That earlier workers have read, of documents they have not finished.
+        self.pages = destination.pages()
 
     @property
     def is_of_digits(self) -> bool:
@@ -70,21 +87,38 @@ class Worker:
         return self.destination.kind == "digit"
 
     async def read(self, part: Part) -> int:
-        """Read a part and write its rows, also from time to time; return the number of pictures.
+        """Read a part and write its rows, also from time to time; return the number of
+        pictures.
 
-        A picture that could not be read because of a fault has no row, so that it is left to be read again.
+        A picture that could not be read because of a fault has no row, so that it is
+        left to be read again.
         """
         rows = self.destination.rows_of(part)
-        done, pages = progress_of((row["path"], row["page"], row["pages"]) for row in rows)
-        left = {path: self.pages.get(path, set()) | pages.get(path, set()) for path in part if path not in done}
+        done, pages = progress_of(
+            (row["path"], row["page"], row["pages"]) for row in rows
+        )
+        left = {
+            path: self.pages.get(path, set()) | pages.get(path, set())
+            for path in part
+            if path not in done
+        }
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left):
                 if isinstance(outcome, Exception) and is_fault(outcome):
                     self.log(picture.path, outcome)
                 else:
-                    cells = cells_of(outcome, self.destination.model, self.destination.field.characters)
-                    named = {"path": picture.path, "key": picture.key, "page": picture.page, "pages": picture.pages}
+                    cells = cells_of(
+                        outcome,
+                        self.destination.model,
+                        self.destination.field.characters,
+                    )
+                    named = {
+                        "path": picture.path,
+                        "key": picture.key,
+                        "page": picture.page,
+                        "pages": picture.pages,
+                    }
                     rows.append(named | cells)
                 if rows and time.monotonic() - written >= self.seconds:
                     self.destination.write(part, rows)
@@ -96,41 +130,64 @@ class Worker:
         return len(part)
 
     async def outcomes(self, left: dict[str, set[int]]) -> AsyncIterator[Finished]:
-        """Read pictures, and yield each with its reading or text, or the error; of documents, the pages left."""
-        for batch in batches(self.source.pictures(list(left)) if left else [], self.settings.max_held_bytes):
+        """Read pictures, and yield each with its reading or text, or the error; of
+        documents, the pages left.
+        """
+        for batch in batches(
+            self.source.pictures(list(left)) if left else [],
+            self.settings.max_held_bytes,
+        ):
             pages = [
                 page
                 for picture in batch
                 for page in await self.pages_of(picture)
                 if page.page not in left[picture.path]
             ]
-            async for finished in self.digits(pages) if self.is_of_digits else self.texts(pages):
+            async for finished in (
+                self.digits(pages) if self.is_of_digits else self.texts(pages)
+            ):
                 yield finished
 
     async def pages_of(self, picture: Entry) -> list[Entry]:
-        """Return the pages of a document, or else the picture; with the error if its pages cannot be counted."""
+        """Return the pages of a document, or else the picture; with the error if its
+        pages cannot be counted.
+        """
         count = await outcome_of(self.reader.page_count, picture.data)
         if isinstance(count, Exception):
             return [picture._replace(data=count)]
         if count == 1:
             return [picture]
-        return [picture._replace(page=page, pages=count) for page in range(1, count + 1)]
+        return [
+            picture._replace(page=page, pages=count) for page in range(1, count + 1)
+        ]
 
     async def digits(self, batch: list[Entry]) -> AsyncIterator[Finished]:
         """Read the digit in each picture, or yield the error."""
         least = self.settings.min_legibility
         small = await asyncio.gather(
-            *(outcome_of(partial(self.reader.read_small, page=picture.page), picture.data) for picture in batch)
+            *(
+                outcome_of(
+                    partial(self.reader.read_small, page=picture.page), picture.data
+                )
+                for picture in batch
+            )
         )
         for picture, outcome in zip(batch, small, strict=True):
             if outcome is None:
-                outcome = await outcome_of(partial(self.reader.read_large, page=picture.page), picture.data)
-            yield picture, attempt(lambda reading: reading.require_legible(least), outcome)
+                outcome = await outcome_of(
+                    partial(self.reader.read_large, page=picture.page), picture.data
+                )
+            yield (
+                picture,
+                attempt(lambda reading: reading.require_legible(least), outcome),
+            )
 
     async def texts(self, batch: list[Entry]) -> AsyncIterator[Finished]:
         """Read the text in each picture, or yield the error."""
         for picture in batch:
-            read = partial(self.reader.read_text, field=self.destination.field, page=picture.page)
+            read = partial(
+                self.reader.read_text, field=self.destination.field, page=picture.page
+            )
             yield picture, await outcome_of(read, picture.data)
 
     def log(self, path: str, error: Exception) -> None:
@@ -140,8 +197,12 @@ class Worker:
             LOG.error("%s could not be read.", path, exc_info=error)
 
 
-async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes | Exception) -> Outcome | Exception:
-    """Read a picture, or return the error, also that of loading it; if the decoders are busy, try again."""
+async def outcome_of(
+    read: Callable[[bytes], Awaitable[Outcome]], data: bytes | Exception
+) -> Outcome | Exception:
+    """Read a picture, or return the error, also that of loading it; if the decoders are
+    busy, try again.
+    """
     if isinstance(data, Exception):
         return data
     for _ in range(TRIES):
@@ -155,7 +216,9 @@ async def outcome_of(read: Callable[[bytes], Awaitable[Outcome]], data: bytes | 
 
 
 def batches(pictures: Iterable[Entry], max_bytes: int) -> Iterator[list[Entry]]:
-    """Group pictures into batches; one ends when it has BATCH pictures, or at least `max_bytes` bytes."""
+    """Group pictures into batches; one ends when it has BATCH pictures, or at least
+    `max_bytes` bytes.
+    """
     batch: list[Entry] = []
     held = 0
     for picture in pictures:

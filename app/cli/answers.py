@@ -1,4 +1,5 @@
-"""Answers for pictures, in order, with several in progress at once; `app.cli.client` and `app.cli.local` provide them.
+"""Answers for pictures, in order, with several in progress at once; `app.cli.client`
+and `app.cli.local` provide them.
 
 Unanswered     this picture has no answer
 NoService      the service cannot be used: the other pictures need not be tried
@@ -28,8 +29,12 @@ class InvalidOption(Exception):
     """An option is invalid; the message says why."""
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int) -> Iterator[Result]:
-    """Yield the result for each item, in order; `at_once` are in progress at the same time."""
+def in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], at_once: int
+) -> Iterator[Result]:
+    """Yield the result for each item, in order; `at_once` are in progress at the same
+    time.
+    """
     pool = ThreadPoolExecutor(at_once)
     begun: deque[Future[Result]] = deque()
     try:
@@ -39,7 +44,9 @@ def in_order(work: Callable[[Item], Result], items: Iterable[Item], at_once: int
                 yield begun.popleft().result()
         while begun:
             yield begun.popleft().result()
-    except InvalidOption:  # as all pictures are answered; no request is in flight when its connection is closed
+    # As all pictures are answered; no request is in flight when its connection is
+    # closed.
+    except InvalidOption:
         pool.shutdown(cancel_futures=True)
         raise
     finally:

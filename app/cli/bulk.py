@@ -1,10 +1,13 @@
-"""`digits bulk`: SOURCE and DESTINATION → the job, its progress, and a summary of its results."""
+"""`digits bulk`: SOURCE and DESTINATION → the job, its progress, and a summary of its
+results.
+"""
 
 import time
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 
+from app.answers.responses import LEGIBLE
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
@@ -12,10 +15,9 @@ from app.bulk.source import Files, Part, Source, Table
 from app.bulk.storage import place_of
 from app.cli.answers import InvalidOption
 from app.cli.messages import say
-from app.inference.field import Field, InvalidField
-from app.inference.networks import Networks
+from app.serving.networks import Networks
 from app.settings import Settings, usable_cores
-from app.web.answers import LEGIBLE
+from app.text.field import Field, InvalidField
 
 SECONDS = 10  # between lines about the progress
 
@@ -33,7 +35,8 @@ def read_all(
     address: str | None,
     csv: Path | None,
 ) -> None:
-    """Read the pictures that have no row yet, on the Ray cluster at an address if given; then write all as CSV too.
+    """Read the pictures that have no row yet, on the Ray cluster at an address if
+    given; then write all as CSV too.
 
     Raises BulkError, ModelError or InvalidOption.
     """
@@ -45,9 +48,18 @@ def read_all(
     except InvalidField as error:
         raise InvalidOption(str(error)) from error
     model = networks.text_model if is_text else networks.digit_model
-    results = Destination(place_of(destination), "text" if is_text else "digit", model, field)
-    if column and place.scheme == results.place.scheme and place.includes(f"{results.place.path}/digits.parquet"):
-        raise BulkError(f"{results.place} is in {place}, where Parquet files are read: choose a folder outside of it.")
+    results = Destination(
+        place_of(destination), "text" if is_text else "digit", model, field
+    )
+    if (
+        column
+        and place.scheme == results.place.scheme
+        and place.includes(f"{results.place.path}/digits.parquet")
+    ):
+        raise BulkError(
+            f"{results.place} is in {place}, where Parquet files are read: choose a "
+            "folder outside of it."
+        )
     if not address:  # the nodes of a cluster have files of their own
         settings = settings.model_copy(update=networks.files._asdict())
     everything = list(pictures.parts(rows_per_file))
@@ -65,7 +77,8 @@ def read_all(
     say(in_words(results.summary()), err=True)
     if left := sum(map(len, parts)):
         raise BulkError(
-            f"{left:,} pictures are left: the machine was too busy for them, stopped or killed the process that read "
+            f"{left:,} pictures are left: the machine was too busy for them, stopped "
+            "or killed the process that read "
             "them, or an unexpected error occurred. The same command reads them."
         )
 
@@ -92,14 +105,23 @@ def show(done: Iterator[int], total: int) -> None:
     for pictures in accumulate(done):
         if (now := time.monotonic()) - said >= SECONDS or pictures == total:
             said, rate = now, pictures / (now - begin)
-            say(f"{pictures:,} of {total:,} pictures in {now - begin:.0f} s ({rate:,.1f} per second).", err=True)
+            say(
+                f"{pictures:,} of {total:,} pictures in {now - begin:.0f} s "
+                f"({rate:,.1f} per second).",
+                err=True,
+            )
 
 
 def in_words(summary: Summary) -> str:
     """Summarise the results of all pictures, including those of earlier runs."""
     refused = summary.errors.total()
-    lines = [f"{summary.pictures:,} pictures done: {summary.pictures - refused:,} read, {refused:,} failed."]
+    lines = [
+        f"{summary.pictures:,} pictures done: {summary.pictures - refused:,} read, "
+        f"{refused:,} failed."
+    ]
     if summary.hardly_legible:
-        lines.append(f"{summary.hardly_legible:,} read with a legibility below {LEGIBLE}")
+        lines.append(
+            f"{summary.hardly_legible:,} read with a legibility below {LEGIBLE}"
+        )
     lines += [f"{count:,} {name}" for name, count in summary.errors.most_common()]
     return "\n  ".join(lines)

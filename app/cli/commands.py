@@ -1,6 +1,8 @@
-"""The command line: `digits serve`, `predict`, `read`, `info`, `bulk` and `corrections`.
+"""The command line: `digits serve`, `predict`, `read`, `info`, `bulk` and
+`corrections`.
 
-Each command imports what it needs when it runs: `serve` needs no client, and `predict` no server.
+Each command imports what it needs when it runs: `serve` needs no client, and `predict`
+no server.
 """
 
 import json
@@ -51,10 +53,16 @@ def serve(
     By default, it listens on http://127.0.0.1:8000. All other settings are
     environment variables: see docs/configuration.md.
     """
-    given = {"host": host, "port": port, "workers": workers, "model": model, "lines_model": lines_model}
+    given = {
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "model": model,
+        "lines_model": lines_model,
+    }
     with suppress(KeyboardInterrupt), configured(**given) as settings:
         from app.server import logs, process
-        from app.web.keys import InvalidKeys
+        from app.settings import InvalidKeys
 
         logs.configure(settings.log_level, settings.log_format)
         try:
@@ -93,8 +101,13 @@ def predict(
     from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
-    with clean_exit(), closing(answerer(context, local, url, api_key, jobs, model=model)) as reader:
-        failed = output.write("digit", reader.predict, whole_files(files, page), reader.at_once)
+    with (
+        clean_exit(),
+        closing(answerer(context, local, url, api_key, jobs, model=model)) as reader,
+    ):
+        failed = output.write(
+            "digit", reader.predict, whole_files(files, page), reader.at_once
+        )
     raise typer.Exit(failed > 0)
 
 
@@ -129,12 +142,23 @@ def read(
     """
     from app.cli.output import Output
     from app.cli.pictures import all_pages
-    from app.inference.field import Field
+    from app.text.field import Field
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
-    with clean_exit(), closing(answerer(context, local, url, api_key, jobs, lines_model=lines_model)) as reader:
+    with (
+        clean_exit(),
+        closing(
+            answerer(context, local, url, api_key, jobs, lines_model=lines_model)
+        ) as reader,
+    ):
         field = Field(length, characters, format, date)
-        ask = partial(reader.read, field=field, marks=marks, rotate=rotate, alternatives=alternatives)
+        ask = partial(
+            reader.read,
+            field=field,
+            marks=marks,
+            rotate=rotate,
+            alternatives=alternatives,
+        )
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise typer.Exit(failed > 0)
 
@@ -152,7 +176,11 @@ def info(
     """Show the state of the service and the metadata of its models."""
     with (
         clean_exit(),
-        closing(answerer(context, local, url, api_key, 1, model=model, lines_model=lines_model)) as reader,
+        closing(
+            answerer(
+                context, local, url, api_key, 1, model=model, lines_model=lines_model
+            )
+        ) as reader,
     ):
         about = reader.about()
         if as_json:
@@ -166,26 +194,45 @@ def info(
 @cli.command()
 def bulk(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="A folder, a glob or Parquet; local, s3://… or gs://….")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, a glob or Parquet; local, s3://… or gs://….",
+        ),
     ],
     destination: Annotated[
         str,
         typer.Argument(
-            metavar="DESTINATION", help="A folder for the Parquet files of results; local, s3://… or gs://…."
+            metavar="DESTINATION",
+            help="A folder for the Parquet files of results; local, s3://… or gs://….",
         ),
     ],
-    read: Annotated[bool, typer.Option("--read", help="Read the numbers in each picture.")] = False,
+    read: Annotated[
+        bool, typer.Option("--read", help="Read the numbers in each picture.")
+    ] = False,
     characters: options.Characters = None,
     format: options.Format = None,
     date: options.Date = None,
     column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet.")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Column of encoded pictures, if SOURCE is Parquet."
+        ),
     ] = None,
-    key: Annotated[str | None, typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results.")] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Column of SOURCE to copy into the results."),
+    ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="HOST:PORT", help="Read on this Ray cluster; auto finds it.")
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Read on this Ray cluster; auto finds it."
+        ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write all results to this CSV file.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write all results to this CSV file."),
+    ] = None,
     workers: options.BulkWorkers = None,
     rows_per_file: options.RowsPerFile = 2000,
     model: options.Model = None,
@@ -202,19 +249,39 @@ def bulk(
     """
     from app.bulk.errors import BulkError
 
-    for name, given in {"characters": characters, "format": format, "date": date}.items():
+    for name, given in {
+        "characters": characters,
+        "format": format,
+        "date": date,
+    }.items():
         if given is not None and not read:
             raise typer.BadParameter(f"--{name} needs --read.")
     extra = "cluster" if address else "bulk"
     with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
         try:
             from app.cli.bulk import read_all
-            from app.inference.field import Field
+            from app.text.field import Field
 
             field = Field(None, characters, format, date)
-            read_all(source, destination, settings, read, field, column, key, rows_per_file, workers, address, csv)
+            read_all(
+                source,
+                destination,
+                settings,
+                read,
+                field,
+                column,
+                key,
+                rows_per_file,
+                workers,
+                address,
+                csv,
+            )
         except ModuleNotFoundError as error:
-            say(f"This needs {error.name}, which the extra `{extra}` installs: pip install '.[{extra}]'", err=True)
+            say(
+                f"This needs {error.name}, which the extra `{extra}` installs: pip "
+                f"install '.[{extra}]'",
+                err=True,
+            )
             raise typer.Exit(1) from error
         except (BulkError, OSError) as error:  # OSError: from storage
             say(printable(str(error)), err=True)
@@ -222,9 +289,15 @@ def bulk(
 
 
 def answerer(
-    context: typer.Context, local: bool, url: str, key: str | None, jobs: int | None, **models: Path | None
+    context: typer.Context,
+    local: bool,
+    url: str,
+    key: str | None,
+    jobs: int | None,
+    **models: Path | None,
 ) -> "Local | Service":
-    """Return the client of a service, or the reader in this process, for `jobs` pictures at once.
+    """Return the client of a service, or the reader in this process, for `jobs`
+    pictures at once.
 
     The names of `models` are those of the settings.
     """
@@ -239,7 +312,10 @@ def answerer(
             return Local(settings, jobs or usable_cores())
     for name, path in models.items():
         if path:
-            raise typer.BadParameter(f"--{name.replace('_', '-')} needs --local: a service uses its own models.")
+            raise typer.BadParameter(
+                f"--{name.replace('_', '-')} needs --local: a service uses its own "
+                "models."
+            )
     from app.cli.client import Service
 
     return Service(url, key, jobs or AT_ONCE)
@@ -247,13 +323,19 @@ def answerer(
 
 @contextmanager
 def configured(**given: object) -> Iterator["Settings"]:
-    """Yield the settings, with those from the command line; exit with a message if they or the model are invalid."""
+    """Yield the settings, with those from the command line; exit with a message if they
+    or the model are invalid.
+    """
     from pydantic import ValidationError
 
-    from app.inference.classifier import ModelError
+    from app.network import ModelError
     from app.settings import Settings
 
-    chosen = {f"DIGITS_{name.upper()}": str(value) for name, value in given.items() if value is not None}
+    chosen = {
+        f"DIGITS_{name.upper()}": str(value)
+        for name, value in given.items()
+        if value is not None
+    }
     try:
         Settings()  # a variable may be invalid even where an option takes its place
         os.environ |= chosen
@@ -261,8 +343,14 @@ def configured(**given: object) -> Iterator["Settings"]:
     except ValidationError as error:
         for each in error.errors():
             name = "_".join(map(str, each["loc"]))
-            given_value = "" if name.startswith("api_keys") else f" (it is {each['input']!r})"
-            say(f"DIGITS_{name.upper()}: {each['msg'].removeprefix('Value error, ')}{given_value}.", err=True)
+            given_value = (
+                "" if name.startswith("api_keys") else f" (it is {each['input']!r})"
+            )
+            say(
+                f"DIGITS_{name.upper()}: "
+                f"{each['msg'].removeprefix('Value error, ')}{given_value}.",
+                err=True,
+            )
         raise typer.Exit(1) from error
     except ModelError as error:
         say(str(error), err=True)
@@ -271,7 +359,9 @@ def configured(**given: object) -> Iterator["Settings"]:
 
 @contextmanager
 def clean_exit() -> Iterator[None]:
-    """If there is no answer, exit with a message; end the process at once on Ctrl-C or a broken pipe."""
+    """If there is no answer, exit with a message; end the process at once on Ctrl-C or
+    a broken pipe.
+    """
     try:
         yield
     except InvalidOption as error:
@@ -289,6 +379,8 @@ def clean_exit() -> Iterator[None]:
 
 
 def end_by(number: signal.Signals) -> None:
-    """End this process by the signal, as if it were not handled, so that a shell loop around the command ends too."""
+    """End this process by the signal, as if it were not handled, so that a shell loop
+    around the command ends too.
+    """
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

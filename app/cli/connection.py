@@ -8,31 +8,52 @@ from app.cli.answers import NoService
 
 
 def wrong_address(url: str, error: Exception) -> NoService:
-    """Return the error for an invalid URL, of the service or of a proxy in the environment."""
-    return NoService(f"{url} cannot be used: {str(error).rstrip('.')}. Use a URL such as http://127.0.0.1:8000")
+    """Return the error for an invalid URL, of the service or of a proxy in the
+    environment.
+    """
+    return NoService(
+        f"{url} cannot be used: {str(error).rstrip('.')}. Use a URL such as "
+        "http://127.0.0.1:8000"
+    )
 
 
 def no_certificates(error: OSError) -> NoService:
     """Return the error for a missing or damaged file of trusted certificates."""
-    return NoService(f"The certificates in SSL_CERT_FILE cannot be read ({reason(error)}): correct or unset it.")
+    return NoService(
+        f"The certificates in SSL_CERT_FILE cannot be read ({reason(error)}): "
+        "correct or unset it."
+    )
 
 
 def not_connected(url: str, error: Exception) -> NoService:
     """Return the error for a failed connection or TLS handshake."""
     match cause_of(error):
         case socket.gaierror():
-            return NoService(f"{url} has an unknown host ({reason(error)}): check --url and DIGITS_URL.")
+            return NoService(
+                f"{url} has an unknown host ({reason(error)}): check --url and "
+                "DIGITS_URL."
+            )
         case ssl.SSLCertVerificationError() as cause:
             why = f"has an untrusted certificate ({cause.verify_message})"
-            return NoService(f"{url} {why}: set SSL_CERT_FILE to the certificate of its authority.")
+            return NoService(
+                f"{url} {why}: set SSL_CERT_FILE to the certificate of its authority."
+            )
         case ssl.SSLError():
-            return NoService(f"{url} does not speak TLS ({reason(error)}): try http:// instead of https://.")
+            return NoService(
+                f"{url} does not speak TLS ({reason(error)}): try http:// instead of "
+                "https://."
+            )
     return unknown(url, f"does not answer ({reason(error)})")
 
 
 def unknown(url: str, what: str) -> NoService:
-    """Return the error for a URL where no Digits service answers; `what` describes what happens instead."""
-    return NoService(f"{url} {what}: start a service with `digits serve`, or choose another one with --url.")
+    """Return the error for a URL where no Digits service answers; `what` describes what
+    happens instead.
+    """
+    return NoService(
+        f"{url} {what}: start a service with `digits serve`, or choose another one "
+        "with --url."
+    )
 
 
 def cause_of(error: BaseException) -> BaseException:
@@ -43,5 +64,7 @@ def cause_of(error: BaseException) -> BaseException:
 
 
 def reason(error: Exception) -> str:
-    """Return the message of a connection error, without its number, its location in OpenSSL, and the full stop."""
+    """Return the message of a connection error, without its number, its location in
+    OpenSSL, and the full stop.
+    """
     return re.sub(r"^\[.*?\] | \(_ssl\.c:\d+\)$|\.$", "", str(error))

@@ -1,4 +1,6 @@
-"""`digits corrections export`: corrections → a folder of labelled pictures, as `make real` reads it."""
+"""`digits corrections export`: corrections → a folder of labelled pictures, as `make
+real` reads it.
+"""
 
 import csv
 import shutil
@@ -9,12 +11,17 @@ import typer
 
 from app.cli.messages import say
 
-corrections = typer.Typer(help="Use the corrections that the service stored.", no_args_is_help=True)
+corrections = typer.Typer(
+    help="Use the corrections that the service stored.", no_args_is_help=True
+)
 
 
 @corrections.command()
 def export(
-    destination: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for images/ and labels.csv.")],
+    destination: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDER", help="A folder for images/ and labels.csv."),
+    ],
     source: Annotated[
         Path,
         typer.Option(

@@ -2,19 +2,21 @@
 
 from typing import Any, Literal
 
+from app.answers import conversion
+from app.answers.responses import Prediction, Text
 from app.cli.answers import InvalidOption, Unanswered
-from app.inference.field import ANYTHING, Field, InvalidField
-from app.inference.networks import Networks
-from app.inference.reading import NotADigit
-from app.inference.text import TURNS, ImpossibleLength
-from app.preprocess.errors import PreprocessError
+from app.digit.reading import NotADigit
+from app.picture.errors import PreprocessError
+from app.serving.networks import Networks
 from app.settings import Settings
-from app.web import conversion
-from app.web.answers import Prediction, Text
+from app.text.field import ANYTHING, Field, InvalidField
+from app.text.text import TURNS, ImpossibleLength
 
 
 class Local:
-    """A thread-safe reader that answers as a service does, without its limits. Raises ModelError."""
+    """A thread-safe reader that answers as a service does, without its limits. Raises
+    ModelError.
+    """
 
     def __init__(self, settings: Settings, at_once: int) -> None:
         self.at_once = at_once
@@ -24,11 +26,15 @@ class Local:
     def predict(self, data: bytes, page: int | None = None) -> Prediction:
         """Return the digit in a picture; raise Unanswered if there is none."""
         try:
-            reading = self.networks.read_digit(data, self.settings.max_pixels, page=page)
+            reading = self.networks.read_digit(
+                data, self.settings.max_pixels, page=page
+            )
             reading.require_legible(self.settings.min_legibility)
         except (PreprocessError, NotADigit) as error:
             raise Unanswered(str(error)) from error
-        return conversion.prediction_of(reading, self.networks.digit_model, with_frame=False)
+        return conversion.prediction_of(
+            reading, self.networks.digit_model, with_frame=False
+        )
 
     def read(
         self,
@@ -39,8 +45,15 @@ class Local:
         rotate: Literal["none", "auto"] = "none",
         alternatives: int = 0,
     ) -> Text:
-        """Return the text in a picture, as the options say; raise Unanswered if it cannot be read."""
-        options = {"field": field, "page": page, "turns": TURNS[rotate], "alternatives": alternatives}
+        """Return the text in a picture, as the options say; raise Unanswered if it
+        cannot be read.
+        """
+        options = {
+            "field": field,
+            "page": page,
+            "turns": TURNS[rotate],
+            "alternatives": alternatives,
+        }
         try:
             field.require_possible(self.networks.lines.form)
             text = self.networks.read_text(data, self.settings.max_pixels, **options)
@@ -49,13 +62,23 @@ class Local:
         except (PreprocessError, ImpossibleLength) as error:
             raise Unanswered(str(error)) from error
         shown = text if marks else text.digits_only()
-        return conversion.text_of(shown, self.networks.text_model, with_frames=False, characters=field.characters)
+        return conversion.text_of(
+            shown,
+            self.networks.text_model,
+            with_frames=False,
+            characters=field.characters,
+        )
 
     def about(self) -> dict[str, Any]:
         """Return the file, the version and the metadata of each model."""
         files = zip(("digits", "lines", "pages"), self.settings.files, strict=True)
         about = self.networks.about
-        return {"models": {name: {"file": str(file)} | about[name] if file else None for name, file in files}}
+        return {
+            "models": {
+                name: {"file": str(file)} | about[name] if file else None
+                for name, file in files
+            }
+        }
 
     def close(self) -> None:
         """Do nothing: there is nothing to close."""

@@ -43,7 +43,9 @@ class Format(Protocol[Shown]):
 
 @dataclass(frozen=True)
 class Output:
-    """How and where answers are written, as asked for on the command line; raises typer.BadParameter."""
+    """How and where answers are written, as asked for on the command line; raises
+    typer.BadParameter.
+    """
 
     as_json: bool = False
     as_csv: bool = False
@@ -56,28 +58,42 @@ class Output:
         if self.as_json and self.as_csv:
             raise typer.BadParameter("--json and --csv cannot be used together.")
         if self.file and self.file.suffix.lower() not in (".csv", *JSON_ENDINGS):
-            raise typer.BadParameter(f"{self.file} must end in .csv, {', '.join(JSON_ENDINGS)}.")
+            raise typer.BadParameter(
+                f"{self.file} must end in .csv, {', '.join(JSON_ENDINGS)}."
+            )
         if self.resume and not self.file:
             raise typer.BadParameter("--resume needs --output.")
 
-    def write(self, kind: AnswerKind, ask: Ask[Any], pictures: Sequence[Picture], at_once: int) -> int:
-        """Write the answer for each picture; return the number of failures. Raises NoService."""
+    def write(
+        self, kind: AnswerKind, ask: Ask[Any], pictures: Sequence[Picture], at_once: int
+    ) -> int:
+        """Write the answer for each picture; return the number of failures. Raises
+        NoService.
+        """
         if not self.file:
             return write(ask, pictures, self.format(kind, len(pictures)), at_once)
         is_csv = self.file.suffix.lower() == ".csv"
         parsed = Csv(kind).parsed if is_csv else Json.parsed
         file, done = results.opened(self.file, parsed, self.resume)
         left = [picture for picture in pictures if picture.key not in done]
-        format = Csv(kind, self.least, self.for_spreadsheet, not done) if is_csv else Json(self.least)
+        format = (
+            Csv(kind, self.least, self.for_spreadsheet, not done)
+            if is_csv
+            else Json(self.least)
+        )
         try:
             with file:
-                return write(ask, left, format, at_once, file, len(pictures) - len(left))
+                return write(
+                    ask, left, format, at_once, file, len(pictures) - len(left)
+                )
         finally:
             if not self.file.stat().st_size:  # such as after an invalid option
                 self.file.unlink()
 
     def format(self, kind: AnswerKind, count: int) -> Format[Any]:
-        """Return the requested format for standard output, by default that for a terminal."""
+        """Return the requested format for standard output, by default that for a
+        terminal.
+        """
         if self.as_csv:
             return Csv(kind, self.least, self.for_spreadsheet)
         if self.as_json:
@@ -95,9 +111,11 @@ def write(
     file: TextIO | None = None,
     done: int = 0,
 ) -> int:
-    """Write the answer for each picture as soon as it is known; return the number of failures.
+    """Write the answer for each picture as soon as it is known; return the number of
+    failures.
 
-    Without a file, to standard output. If it is interrupted, it says how many are in the file, `done` of them before.
+    Without a file, to standard output. If it is interrupted, it says how many are in
+    the file, `done` of them before.
     """
     failed, answered, total = 0, 0, len(pictures)
     tolerate_encoding_errors(sys.stdout)
@@ -106,7 +124,9 @@ def write(
             for picture, answer in in_order(partial(answer_to, ask), pictures, at_once):
                 if isinstance(answer, Unanswered):
                     failed += 1
-                    say(f"{printable(str(picture))}: {printable(str(answer))}", err=True)
+                    say(
+                        f"{printable(str(picture))}: {printable(str(answer))}", err=True
+                    )
                     say(format.failure(picture, str(answer)), file)
                 else:
                     say(format.answer(picture, answer), file)
@@ -114,14 +134,20 @@ def write(
                 advance()
     except KeyboardInterrupt:
         if file:
-            say(f"{done + answered:,} of {done + total:,} done. The same command goes on with --resume.", err=True)
+            say(
+                f"{done + answered:,} of {done + total:,} done. The same command "
+                "goes on with --resume.",
+                err=True,
+            )
         raise
     if failed and total > 1:
         say(f"{failed} of {total} could not be read.", err=True)
     return failed
 
 
-def answer_to(ask: Ask[Answered], picture: Picture) -> tuple[Picture, Answered | Unanswered]:
+def answer_to(
+    ask: Ask[Answered], picture: Picture
+) -> tuple[Picture, Answered | Unanswered]:
     """Return a picture with its answer, or why there is none."""
     try:
         return picture, ask(picture.read(), page=picture.page)

@@ -1,7 +1,9 @@
-"""Names on the command line → pictures and their bytes: files and their pages, folders, `-` for standard input.
+"""Names on the command line → pictures and their bytes: files and their pages, folders,
+`-` for standard input.
 
-A folder stands for the files in it and its subfolders that have a picture's extension, sorted by name, without hidden
-files and folders. For `digits predict`, PDFs do not count.
+A folder stands for the files in it and its subfolders that have a picture's extension,
+sorted by name, without hidden files and folders. For `digits predict`, PDFs do not
+count.
 """
 
 import os
@@ -11,16 +13,19 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from app.cli.answers import Unanswered
-from app.preprocess.errors import PreprocessError
-from app.preprocess.formats import ENDINGS, PICTURE_ENDINGS, has_pages, names_a_picture
+from app.picture.errors import PreprocessError
+from app.picture.formats import ENDINGS, PICTURE_ENDINGS, has_pages, names_a_picture
 
 STDIN = "-"
 FIRST_BYTES = 16  # which tell the format
-MAX_BYTES = 100_000_000  # no picture of a digit is larger, and several are in memory at once
+# No picture of a digit is larger, and several are in memory at once.
+MAX_BYTES = 100_000_000
 
 
 class Picture(NamedTuple):
-    """A file to be read, or one page of it; with its bytes if it is a pipe, which can be read only once."""
+    """A file to be read, or one page of it; with its bytes if it is a pipe, which can
+    be read only once.
+    """
 
     name: str
     page: int | None = None
@@ -40,18 +45,26 @@ class Picture(NamedTuple):
 
 
 def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
-    """Return a picture for each file, without the PDFs in folders; of files with pages, the chosen page."""
+    """Return a picture for each file, without the PDFs in folders; of files with pages,
+    the chosen page.
+    """
     return [Picture(name, page) for name in expand(names, PICTURE_ENDINGS)]
 
 
 def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return a picture for each page of each file, or only for the chosen page."""
     files = expand(names)
-    return [Picture(name, page) for name in files] if page else [each for name in files for each in pages_of(name)]
+    return (
+        [Picture(name, page) for name in files]
+        if page
+        else [each for name in files for each in pages_of(name)]
+    )
 
 
 def pages_of(name: str) -> list[Picture]:
-    """Return the pages of a file with several, or else the file; if it cannot be opened, to read it will say why."""
+    """Return the pages of a file with several, or else the file; if it cannot be
+    opened, to read it will say why.
+    """
     picture = Picture(name)
     try:
         if name == STDIN or is_pipe(name):
@@ -59,14 +72,18 @@ def pages_of(name: str) -> list[Picture]:
         count = page_count(picture)
     except (Unanswered, OSError, PreprocessError):
         count = 1
-    return [picture] if count == 1 else [picture._replace(page=page) for page in range(1, count + 1)]
+    return (
+        [picture]
+        if count == 1
+        else [picture._replace(page=page) for page in range(1, count + 1)]
+    )
 
 
 def page_count(picture: Picture) -> int:
     """Count the pages of a file; raise Unanswered, OSError or PreprocessError."""
     if not has_pages(picture.data or first_bytes(picture.name)):
         return 1
-    from app.preprocess import decode
+    from app.picture import decode
 
     return decode.page_count(picture.read())
 
@@ -78,7 +95,9 @@ def first_bytes(name: str) -> bytes:
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
-    """Replace each folder by its files with these extensions; a folder without any stays."""
+    """Replace each folder by its files with these extensions; a folder without any
+    stays.
+    """
     found: list[str] = []
     for name in names:
         found += (list(walk(name, endings)) if os.path.isdir(name) else []) or [name]
@@ -86,13 +105,18 @@ def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str
 
 
 def walk(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
-    """Yield the names of the files with these extensions in a folder, then of the subfolders that cannot be opened."""
+    """Yield the names of the files with these extensions in a folder, then of the
+    subfolders that cannot be opened.
+    """
     closed: list[str] = []
-    for parent, folders, files in os.walk(folder, onerror=lambda error: closed.append(str(error.filename))):
+    for parent, folders, files in os.walk(
+        folder, onerror=lambda error: closed.append(str(error.filename))
+    ):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
-            if names_a_picture(name, endings) and not is_pipe(path):  # which may never end
+            # Which may never end.
+            if names_a_picture(name, endings) and not is_pipe(path):
                 yield path
     yield from closed
 
@@ -113,7 +137,10 @@ def read(name: str) -> bytes:
         with Path(name).open("rb") as file:
             return content_of(file)
     except IsADirectoryError as error:
-        raise Unanswered(f"The folder has no pictures: no file name ends in {', '.join(PICTURE_ENDINGS)}.") from error
+        raise Unanswered(
+            "The folder has no pictures: no file name ends in "
+            f"{', '.join(PICTURE_ENDINGS)}."
+        ) from error
     except OSError as error:
         raise Unanswered(f"{error.strerror}.") from error
 
@@ -121,7 +148,9 @@ def read(name: str) -> bytes:
 def stdin() -> BinaryIO:
     """Return standard input; raise Unanswered if it is a terminal."""
     if not sys.stdin or sys.stdin.isatty():
-        raise Unanswered("Standard input is a terminal, or closed: write - < picture.png")
+        raise Unanswered(
+            "Standard input is a terminal, or closed: write - < picture.png"
+        )
     return sys.stdin.buffer
 
 
@@ -131,5 +160,7 @@ def content_of(file: BinaryIO) -> bytes:
     if not data:
         raise Unanswered("The file is empty: send a picture.")
     if len(data) > MAX_BYTES:
-        raise Unanswered(f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture.")
+        raise Unanswered(
+            f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture."
+        )
     return data

@@ -1,4 +1,6 @@
-"""Answers → lines for programs: JSON or CSV, including those of pictures that could not be read."""
+"""Answers → lines for programs: JSON or CSV, including those of pictures that could not
+be read.
+"""
 
 import csv
 import json
@@ -7,22 +9,48 @@ from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any
 
+from app.answers.responses import Line, Prediction, Text
+from app.answers.spreadsheet import (
+    YES_OR_NO,
+    formula_of,
+    line_of,
+    quantity_of,
+    unescaped,
+)
 from app.cli.messages import printable
 from app.cli.pictures import Picture
-from app.spreadsheet import YES_OR_NO, formula_of, line_of, quantity_of, unescaped
-from app.web.answers import Line, Prediction, Text
 
 Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
 END = "unsure", "model", "error", "page"
 BOX = "left", "top", "width", "height"
 COLUMNS = {
-    "digit": ("file", "digit", "confidence", *(f"p{digit}" for digit in range(10)), "legibility", *END),
-    "text": ("file", "line", "text", "confidence", "legibility", *BOX, *END, "format", "value", "alternatives"),
+    "digit": (
+        "file",
+        "digit",
+        "confidence",
+        *(f"p{digit}" for digit in range(10)),
+        "legibility",
+        *END,
+    ),
+    "text": (
+        "file",
+        "line",
+        "text",
+        "confidence",
+        "legibility",
+        *BOX,
+        *END,
+        "format",
+        "value",
+        "alternatives",
+    ),
 }
 
 
 def is_unsure(answer: Prediction | Text | Line, least: float) -> bool:
-    """Return whether the confidence, or the legibility of a digit, is below the least that is wanted."""
+    """Return whether the confidence, or the legibility of a digit, is below the least
+    that is wanted.
+    """
     return min(answer.confidence, legibility(answer)) < least
 
 
@@ -31,11 +59,15 @@ def legibility(answer: Prediction | Text | Line) -> float:
     if isinstance(answer, Prediction):
         return answer.legibility
     lines = answer.lines if isinstance(answer, Text) else [answer]
-    return min((digit.legibility for line in lines for digit in line.digits), default=1.0)
+    return min(
+        (digit.legibility for line in lines for digit in line.digits), default=1.0
+    )
 
 
 def named(picture: Picture) -> dict[str, Any]:
-    """Return what tells a picture from others: the name of its file, and the page if there is one."""
+    """Return what tells a picture from others: the name of its file, and the page if
+    there is one.
+    """
     return {"file": picture.name} | ({"page": picture.page} if picture.page else {})
 
 
@@ -53,7 +85,9 @@ class Json:
     def answer(self, picture: Picture, answer: Prediction | Text) -> str:
         """Return the line of a picture that was read."""
         unsure = {"unsure": is_unsure(answer, self.least)} if self.least else {}
-        return json.dumps({**named(picture), **answer.model_dump(exclude_unset=True), **unsure})
+        return json.dumps(
+            {**named(picture), **answer.model_dump(exclude_unset=True), **unsure}
+        )
 
     def failure(self, picture: Picture, why: str) -> str:
         """Return the line of a picture that was not read."""
@@ -62,18 +96,29 @@ class Json:
     @staticmethod
     def parsed(text: str) -> list[Record]:
         """Return the picture in each line, and the line; an incomplete one is left out."""
-        lines = [line for line in StringIO(text, newline="") if line.endswith(("}\n", "}\r\n"))]
+        lines = [
+            line
+            for line in StringIO(text, newline="")
+            if line.endswith(("}\n", "}\r\n"))
+        ]
         return [(key_of(json.loads(line)), line) for line in lines]
 
 
 class Csv:
     """A header and one row per picture, or per line of writing.
 
-    For a spreadsheet, a text is written as a formula, ="007", since it would otherwise lose its zeros or become a date.
-    A value that is a number, a date or a time is written as it is.
+    For a spreadsheet, a text is written as a formula, ="007", since it would otherwise
+    lose its zeros or become a date. A value that is a number, a date or a time is
+    written as it is.
     """
 
-    def __init__(self, kind: str, least: float = 0.0, for_spreadsheet: bool = False, with_header: bool = True) -> None:
+    def __init__(
+        self,
+        kind: str,
+        least: float = 0.0,
+        for_spreadsheet: bool = False,
+        with_header: bool = True,
+    ) -> None:
         self.least = least
         self.text_cell: Callable[[str], str] = formula_of if for_spreadsheet else str
         self.value_cell: Callable[[str], str] = quantity_of if for_spreadsheet else str
@@ -83,10 +128,23 @@ class Csv:
     def answer(self, picture: Picture, answer: Prediction | Text) -> str:
         """Return the rows of a picture that was read."""
         if isinstance(answer, Prediction):
-            shares = {f"p{digit}": share for digit, share in enumerate(answer.probabilities)}
-            return self.rows([{**named(picture), **answer.model_dump(), **shares, **self.unsure(answer)}])
+            shares = {
+                f"p{digit}": share for digit, share in enumerate(answer.probabilities)
+            }
+            return self.rows(
+                [
+                    {
+                        **named(picture),
+                        **answer.model_dump(),
+                        **shares,
+                        **self.unsure(answer),
+                    }
+                ]
+            )
         own = {**named(picture), "model": answer.model}
-        lines = [self.cells(number, line) for number, line in enumerate(answer.lines, 1)]
+        lines = [
+            self.cells(number, line) for number, line in enumerate(answer.lines, 1)
+        ]
         empty = {"confidence": answer.confidence, **self.unsure(answer)}
         return self.rows([{**own, **cells} for cells in lines or [empty]])
 
@@ -101,7 +159,9 @@ class Csv:
             **self.unsure(line),
             "format": YES_OR_NO[line.format],
             "value": self.value_cell(line.value or ""),
-            "alternatives": self.text_cell("|".join(other.text for other in line.alternatives or [])),
+            "alternatives": self.text_cell(
+                "|".join(other.text for other in line.alternatives or [])
+            ),
         }
 
     def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:
@@ -113,19 +173,35 @@ class Csv:
         return self.rows([{**named(picture), "error": why}])
 
     def rows(self, rows: list[dict[str, Any]]) -> str:
-        """Return rows, preceded by the header if they are the first; a file name cannot control a terminal."""
+        """Return rows, preceded by the header if they are the first; a file name cannot
+        control a terminal.
+        """
         lines = [*self.header, *(line_of(map(row.get, self.columns)) for row in rows)]
         self.header = []
         written = "\n".join(lines)
-        return "\n".join(map(printable, written.split("\n"))) if sys.stdout and sys.stdout.isatty() else written
+        return (
+            "\n".join(map(printable, written.split("\n")))
+            if sys.stdout and sys.stdout.isatty()
+            else written
+        )
 
     def parsed(self, text: str) -> list[Record]:
-        """Return the picture in each row, and the row, with all columns; incomplete rows are left out.
+        """Return the picture in each row, and the row, with all columns; incomplete
+        rows are left out.
 
         The header is the first. A file of an earlier version has fewer columns.
         """
         whole = text[: text.rfind("\n") + 1]
-        header, *rows = [[*map(unescaped, cells)] for cells in csv.reader(StringIO(whole, newline=""))] or [[]]
-        found = [dict(zip(header, cells, strict=True)) for cells in rows if len(cells) == len(header)]
+        header, *rows = [
+            [*map(unescaped, cells)]
+            for cells in csv.reader(StringIO(whole, newline=""))
+        ] or [[]]
+        found = [
+            dict(zip(header, cells, strict=True))
+            for cells in rows
+            if len(cells) == len(header)
+        ]
         every = [dict(zip(self.columns, self.columns, strict=True)), *found]
-        return [(key_of(row), f"{line_of(map(row.get, self.columns))}\n") for row in every]
+        return [
+            (key_of(row), f"{line_of(map(row.get, self.columns))}\n") for row in every
+        ]

@@ -1,4 +1,5 @@
-"""Answers → text for a terminal: a line for each picture, bars for a single one, and a progress bar.
+"""Answers → text for a terminal: a line for each picture, bars for a single one, and a
+progress bar.
 
 rich draws them, in colour if the terminal supports it.
 """
@@ -15,38 +16,52 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
+from app.answers import responses
+from app.answers.responses import LEGIBLE
 from app.cli.messages import printable
 from app.cli.pictures import Picture
 from app.cli.records import is_unsure
-from app.inference.figures import MEASURED
-from app.web import answers
-from app.web.answers import LEGIBLE
+from app.figures import MEASURED
 
 BAR_WIDTH, BESIDE_BAR = 40, 36  # columns of a bar, and of what may stand beside it
 GREEN_FROM, YELLOW_FROM = 0.9, 0.5
-MIN_DOUBT = 0.01  # probability of another digit, or of not one whole digit, that is shown
+# Probability of another digit, or of not one whole digit, that is shown.
+MIN_DOUBT = 0.01
 NOT_A_DIGIT, NOT_ONE_DIGIT = "probably not a digit", "probably no digit or several"
 UNSURE, WRONG_FORMAT = "please check", "not in this format"
 
 
 class Lines:
-    """A line for each picture that was read; standard error says why another one was not."""
+    """A line for each picture that was read; standard error says why another one was
+    not.
+    """
 
     def __init__(self, least: float = 0.0) -> None:
         self.least = least
 
-    def answer(self, picture: Picture, answer: answers.Prediction | answers.Text) -> str:
+    def answer(
+        self, picture: Picture, answer: responses.Prediction | responses.Text
+    ) -> str:
         """Return what was read, how sure that is, and what else it might be."""
-        if isinstance(answer, answers.Prediction):
-            text, notes, certainty = str(answer.digit), [*doubts(answer)], min(answer.confidence, answer.legibility)
+        if isinstance(answer, responses.Prediction):
+            text, notes, certainty = (
+                str(answer.digit),
+                [*doubts(answer)],
+                min(answer.confidence, answer.legibility),
+            )
         else:
             text, notes = " / ".join(map(in_words, answer.lines)) or "no digits", []
             certainty = answer.confidence
         if is_unsure(answer, self.least):
             notes.append(UNSURE)
-        behind = f"({percent(answer.confidence)})" + "".join(f", {note}" for note in notes)
+        behind = f"({percent(answer.confidence)})" + "".join(
+            f", {note}" for note in notes
+        )
         line = Text.assemble(
-            f"{printable(str(picture))}: ", (printable(text), "bold"), " ", (behind, colour(certainty))
+            f"{printable(str(picture))}: ",
+            (printable(text), "bold"),
+            " ",
+            (behind, colour(certainty)),
         )
         return rendered(line)
 
@@ -55,26 +70,41 @@ class Lines:
 
 
 class Bars(Lines):
-    """The same for one picture, with a bar for each digit: of the ten probabilities, or of those in a text."""
+    """The same for one picture, with a bar for each digit: of the ten probabilities, or
+    of those in a text.
+    """
 
-    def answer(self, picture: Picture, answer: answers.Prediction | answers.Text) -> str:
+    def answer(
+        self, picture: Picture, answer: responses.Prediction | responses.Text
+    ) -> str:
         """Return the line, with the bars below it."""
         table = Table.grid(padding=(0, 1))
-        if isinstance(answer, answers.Prediction):
-            said = colour(min(answer.confidence, answer.legibility)), legibility_in_words(answer)
+        if isinstance(answer, responses.Prediction):
+            said = (
+                colour(min(answer.confidence, answer.legibility)),
+                legibility_in_words(answer),
+            )
             for digit, share in enumerate(answer.probabilities):
-                add_bar(table, digit, share, *(said if digit == answer.digit else ("", "")))
+                add_bar(
+                    table, digit, share, *(said if digit == answer.digit else ("", ""))
+                )
         else:
             for number, line in enumerate(answer.lines):
                 add_line(table, line, is_first=not number)
         return (
-            f"{super().answer(picture, answer)}\n{rendered(table)}" if table.rows else super().answer(picture, answer)
+            f"{super().answer(picture, answer)}\n{rendered(table)}"
+            if table.rows
+            else super().answer(picture, answer)
         )
 
 
-def doubts(answer: answers.Prediction) -> Iterator[str]:
+def doubts(answer: responses.Prediction) -> Iterator[str]:
     """Yield what else a picture might show: another digit, none or several."""
-    share, digit = max((share, digit) for digit, share in enumerate(answer.probabilities) if digit != answer.digit)
+    share, digit = max(
+        (share, digit)
+        for digit, share in enumerate(answer.probabilities)
+        if digit != answer.digit
+    )
     if share >= MIN_DOUBT:
         yield f"or {digit} ({percent(share)})"
     if said := legibility_in_words(answer):
@@ -83,31 +113,48 @@ def doubts(answer: answers.Prediction) -> Iterator[str]:
         yield NOT_ONE_DIGIT
 
 
-def legibility_in_words(answer: answers.Prediction) -> str:
+def legibility_in_words(answer: responses.Prediction) -> str:
     """Return the legibility if it leaves a doubt; else nothing."""
-    return f"legibility {percent(answer.legibility)}" if 1 - answer.legibility >= MIN_DOUBT else ""
+    return (
+        f"legibility {percent(answer.legibility)}"
+        if 1 - answer.legibility >= MIN_DOUBT
+        else ""
+    )
 
 
-def in_words(line: answers.Line) -> str:
-    """Return the text of a line, then in brackets what it means in its format, and what else it might be."""
+def in_words(line: responses.Line) -> str:
+    """Return the text of a line, then in brackets what it means in its format, and what
+    else it might be.
+    """
     notes = [WRONG_FORMAT] if line.format is False else []
     if line.value and line.value != line.text:
         notes.append(f"= {line.value}")
-    notes += [f"or {other.text} ({percent(other.confidence)})" for other in line.alternatives or []]
+    notes += [
+        f"or {other.text} ({percent(other.confidence)})"
+        for other in line.alternatives or []
+    ]
     return f"{line.text} [{', '.join(notes)}]" if notes else line.text
 
 
-def add_line(table: Table, line: answers.Line, is_first: bool) -> None:
-    """Add a bar for each digit of a line, with its marks between them, below an empty row."""
+def add_line(table: Table, line: responses.Line, is_first: bool) -> None:
+    """Add a bar for each digit of a line, with its marks between them, below an empty
+    row.
+    """
     if not is_first:
         table.add_row()
-    signs: list[answers.Digit | answers.Mark] = [*line.digits, *line.marks]
+    signs: list[responses.Digit | responses.Mark] = [*line.digits, *line.marks]
     for sign in sorted(signs, key=lambda sign: sign.box.left):
-        if isinstance(sign, answers.Mark):
+        if isinstance(sign, responses.Mark):
             table.add_row("", printable(sign.mark))
         else:
             note = NOT_A_DIGIT if sign.legibility < LEGIBLE else ""
-            add_bar(table, sign.digit, sign.confidence, colour(min(sign.confidence, sign.legibility)), note)
+            add_bar(
+                table,
+                sign.digit,
+                sign.confidence,
+                colour(min(sign.confidence, sign.legibility)),
+                note,
+            )
 
 
 def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") -> None:
@@ -119,24 +166,41 @@ def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") 
 
 
 def facts(about: Mapping[str, Any]) -> str:
-    """Return the facts about a service, then about each of its models, one per line; each figure with its pictures."""
+    """Return the facts about a service, then about each of its models, one per line;
+    each figure with its pictures.
+    """
     groups = [{name: value for name, value in about.items() if name != "models"}]
     for name, model in about["models"].items():
         metadata = dict(model or {"version": "none"})
         for figure in metadata.keys() & MEASURED.get(name, {}).keys():
             metadata[figure] += f" ({MEASURED[name][figure]})"
-        groups.append({f"{name} model": metadata.pop("version", ""), **dict(sorted(metadata.items()))})
+        groups.append(
+            {
+                f"{name} model": metadata.pop("version", ""),
+                **dict(sorted(metadata.items())),
+            }
+        )
     indent = max(len(name) for group in groups for name in group) + 2
-    return "\n\n".join("\n".join(fact(*pair, indent) for pair in group.items()) for group in groups if group)
+    return "\n\n".join(
+        "\n".join(fact(*pair, indent) for pair in group.items())
+        for group in groups
+        if group
+    )
 
 
 def fact(name: str, value: object, indent: int) -> str:
     """Return a name and its value on one line."""
-    return rendered(Text.assemble((printable(name).replace("_", " ").ljust(indent), "bold"), printable(str(value))))
+    return rendered(
+        Text.assemble(
+            (printable(name).replace("_", " ").ljust(indent), "bold"),
+            printable(str(value)),
+        )
+    )
 
 
 def percent(share: float) -> str:
-    """Format a probability as a percentage; one that would round to 100.0% is shown as >99.9%.
+    """Format a probability as a percentage; one that would round to 100.0% is shown as
+    >99.9%.
 
     >>> percent(0.9996), percent(1), percent(0.123)
     ('>99.9%', '>99.9%', '12.3%')
@@ -146,11 +210,15 @@ def percent(share: float) -> str:
 
 def colour(share: float) -> str:
     """Return the colour of a probability."""
-    return "green" if share >= GREEN_FROM else "yellow" if share >= YELLOW_FROM else "red"
+    return (
+        "green" if share >= GREEN_FROM else "yellow" if share >= YELLOW_FROM else "red"
+    )
 
 
 def rendered(shown: RenderableType) -> str:
-    """Render for standard output, in colour if that is a terminal with colours; the terminal wraps long lines."""
+    """Render for standard output, in colour if that is a terminal with colours; the
+    terminal wraps long lines.
+    """
     if isinstance(shown, Text) and screen().color_system is None:
         return shown.plain  # ten times as fast
     with screen().capture() as captured:
@@ -166,9 +234,20 @@ def screen() -> Console:
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on standard error, advanced by each call; other output appears above it."""
-    columns = TextColumn("{task.completed} of {task.total}"), BarColumn(), TimeRemainingColumn()
+    """Show a progress bar on standard error, advanced by each call; other output
+    appears above it.
+    """
+    columns = (
+        TextColumn("{task.completed} of {task.total}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
     screen()  # created before standard output is redirected
-    with Progress(*columns, console=Console(stderr=True), transient=True, redirect_stdout=sys.stdout.isatty()) as shown:
+    with Progress(
+        *columns,
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),
+    ) as shown:
         task = shown.add_task("", total=total)
         yield lambda: shown.advance(task)

@@ -1,4 +1,6 @@
-"""Log lines of the service and its libraries: text on a terminal, else one JSON object per line."""
+"""Log lines of the service and its libraries: text on a terminal, else one JSON object
+per line.
+"""
 
 import io
 import logging
@@ -8,14 +10,21 @@ from typing import TextIO
 
 import pydantic_core
 import structlog
-from structlog.processors import JSONRenderer, TimeStamper, add_log_level, format_exc_info
+from structlog.processors import (
+    JSONRenderer,
+    TimeStamper,
+    add_log_level,
+    format_exc_info,
+)
 from structlog.stdlib import ProcessorFormatter
 
 from app.server.console import Console, is_for_people
 
 
 def configure(level: str, format: str, stream: TextIO | None = None) -> None:
-    """Write all log lines of this process, including those of libraries, to stderr or `stream`."""
+    """Write all log lines of this process, including those of libraries, to stderr or
+    `stream`.
+    """
     stream = stream or Stderr()
     threshold = logging.getLevelNamesMapping()[level.upper()]
     is_text = format == "text" or (format == "auto" and stream.isatty())
@@ -31,14 +40,21 @@ def configure(level: str, format: str, stream: TextIO | None = None) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
     )
     handler = logging.StreamHandler(stream)
-    processors: list[structlog.types.Processor] = [ProcessorFormatter.remove_processors_meta, render]
-    handler.setFormatter(ProcessorFormatter(foreign_pre_chain=shared, processors=processors))
+    processors: list[structlog.types.Processor] = [
+        ProcessorFormatter.remove_processors_meta,
+        render,
+    ]
+    handler.setFormatter(
+        ProcessorFormatter(foreign_pre_chain=shared, processors=processors)
+    )
     if is_text and threshold > logging.DEBUG:
         handler.addFilter(is_for_people)
     logging.basicConfig(handlers=[handler], level=threshold, force=True)
     logging.captureWarnings(True)
-    logging.getLogger("PIL").setLevel(max(threshold, logging.INFO))  # its debug lines contain metadata
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # its other lines contain bodies and their headers
+    # Its debug lines contain metadata.
+    logging.getLogger("PIL").setLevel(max(threshold, logging.INFO))
+    # Its other lines contain bodies and their headers.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     for name in ("uvicorn.error", "asyncio"):
         logging.getLogger(name).addFilter(is_of_interest)
 
@@ -49,14 +65,22 @@ def to_json(line: object, **_: object) -> str:
 
 
 def is_of_interest(record: logging.LogRecord) -> bool:
-    """Return False if a client, such as Java's or curl, only asked for HTTP/2, or for what `loop` logs in words."""
+    """Return False if a client, such as Java's or curl, only asked for HTTP/2, or for
+    what `loop` logs in words.
+    """
     return not record.getMessage().startswith(
-        ("Unsupported upgrade request", "No supported WebSocket library", "socket.accept() out of system resource")
+        (
+            "Unsupported upgrade request",
+            "No supported WebSocket library",
+            "socket.accept() out of system resource",
+        )
     )
 
 
 class Stderr(io.StringIO):
-    """Standard error, which may be closed or on a full disk: lines that cannot be written are dropped."""
+    """Standard error, which may be closed or on a full disk: lines that cannot be
+    written are dropped.
+    """
 
     def isatty(self) -> bool:
         """Return whether it is a terminal."""

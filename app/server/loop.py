@@ -1,4 +1,6 @@
-"""The event loop: asyncio's, with a listening socket that waits while the process may open no more files."""
+"""The event loop: asyncio's, with a listening socket that waits while the process may
+open no more files.
+"""
 
 import asyncio
 import errno
@@ -9,15 +11,18 @@ from typing import Any
 
 import structlog
 
-# After these errors, asyncio accepts no connections for a second. But first it goes on for as many as may wait, and
-# each failure takes a log line and a timer: 8,000 lines per second.
+# After these errors, asyncio accepts no connections for a second. But first it goes on
+# for as many as may wait, and each failure takes a log line and a timer: 8,000 lines
+# per second.
 NO_ROOM = errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM
 SILENT_SECONDS = 10  # between two lines in the log
 LOG = structlog.get_logger("digits")
 
 
 class Listener(socket.socket):
-    """A listening socket; after a failure for lack of room, it says once that no connection waits."""
+    """A listening socket; after a failure for lack of room, it says once that no
+    connection waits.
+    """
 
     has_failed = False
     silent_until = 0.0
@@ -41,7 +46,8 @@ class Listener(socket.socket):
             return
         self.silent_until = time.monotonic() + SILENT_SECONDS
         LOG.error(
-            f"New connections wait for others to end ({os.strerror(error.errno or 0)}): raise the limit on open files, "
+            "New connections wait for others to end "
+            f"({os.strerror(error.errno or 0)}): raise the limit on open files, "
             "which is `ulimit -n`, or LimitNOFILE in systemd."
         )
 
@@ -49,6 +55,12 @@ class Listener(socket.socket):
 class Loop(asyncio.SelectorEventLoop):
     """asyncio's event loop, which listens on a Listener."""
 
-    async def create_server(self, *arguments: Any, sock: socket.socket, **options: Any) -> asyncio.Server:  # type: ignore[override] # noqa: ANN401
-        """Serve on the listening socket's file descriptor, which the socket itself loses."""
-        return await super().create_server(*arguments, sock=Listener(fileno=sock.detach()), **options)
+    async def create_server(
+        self, *arguments: Any, sock: socket.socket, **options: Any
+    ) -> asyncio.Server:  # type: ignore[override]
+        """Serve on the listening socket's file descriptor, which the socket itself
+        loses.
+        """
+        return await super().create_server(
+            *arguments, sock=Listener(fileno=sock.detach()), **options
+        )

@@ -1,4 +1,6 @@
-"""Tuning of the garbage collector, of malloc, and of the limit on open files, where the system allows it."""
+"""Tuning of the garbage collector, of malloc, and of the limit on open files, where the
+system allows it.
+"""
 
 import ctypes
 import gc
@@ -9,9 +11,11 @@ LARGE_BLOCK_BYTES = 2_000_000
 
 
 def tune() -> None:
-    """Tune malloc, and freeze start-up objects so that the garbage collector skips them.
+    """Tune malloc, and freeze start-up objects so that the garbage collector skips
+    them.
 
-    Full collections would traverse all of them: for MNIST PNGs over 16 connections, p99 is then 46 ms instead of 15 ms.
+    Full collections would traverse all of them: for MNIST PNGs over 16 connections, p99
+    is then 46 ms instead of 15 ms.
     """
     gc.collect()
     gc.freeze()
@@ -24,15 +28,18 @@ def allow_many_connections() -> None:
         import resource
 
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        with suppress(ValueError, OSError):  # macOS, where the hard limit may be infinite
+        # MacOS, where the hard limit may be infinite.
+        with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def return_large_blocks() -> None:
-    """Make glibc's malloc return large blocks to the system as they are freed, and keep small ones in one arena.
+    """Make glibc's malloc return large blocks to the system as they are freed, and keep
+    small ones in one arena.
 
-    By default, it keeps freed blocks of up to 32 MB, and reserves 64 MB of address space per thread. It reads the same
-    settings from the environment, but only as a process starts.
+    By default, it keeps freed blocks of up to 32 MB, and reserves 64 MB of address
+    space per thread. It reads the same settings from the environment, but only as a
+    process starts.
     """
     with suppress(AttributeError, TypeError):  # another libc or operating system
         mallopt = ctypes.CDLL(None).mallopt

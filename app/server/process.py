@@ -13,11 +13,11 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
-from app.inference.decoders import interrupts_held
 from app.main import create_app
 from app.server import memory, patterns
 from app.server.protocol import Protocol
 from app.server.worker import METRICS_FOLDER
+from app.serving.decoders import interrupts_held
 from app.settings import PREFIX, Settings, unknown_variables
 
 BACKLOG = 2048  # connections that wait to be accepted; uvicorn's default
@@ -26,7 +26,9 @@ LOG = structlog.get_logger("digits")
 
 
 class CannotStart(Exception):
-    """The service cannot listen on its address, or start processes; the message says why and what to do."""
+    """The service cannot listen on its address, or start processes; the message says
+    why and what to do.
+    """
 
 
 def serve(settings: Settings) -> None:
@@ -36,7 +38,8 @@ def serve(settings: Settings) -> None:
     """
     for sentence in unknown_variables(os.environ):
         LOG.warning(sentence)
-    app = create_app(settings)  # with several workers, to check that they can create one
+    # With several workers, to check that they can create one.
+    app = create_app(settings)
     require_semaphores(SEMAPHORES * settings.workers)
     listener = listen(settings.host, settings.port)
     memory.allow_many_connections()
@@ -45,8 +48,10 @@ def serve(settings: Settings) -> None:
         LOG.info("serving", url=url_of(listener), version=app.version, models=versions)
         if settings.second_opinion and not app.state.has_opinion:
             LOG.warning(
-                f"Digits are read without a second opinion, since {settings.model} has no weights for it that were "
-                f"fitted with {settings.lines_model}: python -m training.opinion fits them."
+                f"Digits are read without a second opinion, since {settings.model} "
+                "has no weights for it that were "
+                f"fitted with {settings.lines_model}: python -m training.opinion "
+                "fits them."
             )
         run(app, listener, settings)
     finally:
@@ -54,22 +59,29 @@ def serve(settings: Settings) -> None:
 
 
 def require_semaphores(count: int) -> None:
-    """Raise CannotStart unless so many semaphores can be created, since a full /dev/shm has no room for them."""
+    """Raise CannotStart unless so many semaphores can be created, since a full /dev/shm
+    has no room for them.
+    """
     try:
         semaphores = [multiprocessing.RLock() for _ in range(count)]
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise CannotStart(
-            f"Decoder processes cannot be started ({cause}): free or enlarge /dev/shm, in Docker with --shm-size."
+            f"Decoder processes cannot be started ({cause}): free or enlarge "
+            "/dev/shm, in Docker with --shm-size."
         ) from error
     del semaphores
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor of workers; a terminal sends Ctrl-C to them too, which must not interrupt their start-up."""
+    """uvicorn's supervisor of workers; a terminal sends Ctrl-C to them too, which must
+    not interrupt their start-up.
+    """
 
     def init_processes(self) -> None:
-        """Start the workers, which inherit a blocked SIGINT until `create_worker_app` unblocks it."""
+        """Start the workers, which inherit a blocked SIGINT until `create_worker_app`
+        unblocks it.
+        """
         with interrupts_held():
             super().init_processes()
 
@@ -78,13 +90,19 @@ def run(app: FastAPI, listener: socket.socket, settings: Settings) -> None:
     """Run uvicorn, in one process or several, until it is told to stop."""
     if settings.workers == 1:
         memory.tune()
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again after shutdown
+        # Uvicorn raises the signal again after shutdown.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         uvicorn.Server(config(app, settings)).run([listener])
         return
     with TemporaryDirectory(prefix="digits-metrics-") as folder:
         os.environ[METRICS_FOLDER] = folder
-        os.environ |= {f"{PREFIX}{name.upper()}": str(path or "none") for name, path in app.state.files.items()}
-        Workers(config("app.server.worker:create_worker_app", settings), [listener]).run()
+        os.environ |= {
+            f"{PREFIX}{name.upper()}": str(path or "none")
+            for name, path in app.state.files.items()
+        }
+        Workers(
+            config("app.server.worker:create_worker_app", settings), [listener]
+        ).run()
 
 
 def url_of(listener: socket.socket) -> str:
@@ -94,7 +112,9 @@ def url_of(listener: socket.socket) -> str:
 
 
 def config(app: FastAPI | str, settings: Settings) -> uvicorn.Config:
-    """Create uvicorn's configuration for an application, or for the name of a function that creates one."""
+    """Create uvicorn's configuration for an application, or for the name of a function
+    that creates one.
+    """
     patterns.replace()
     return uvicorn.Config(
         app,
@@ -118,16 +138,25 @@ def listen(host: str, port: int) -> socket.socket:
     """Open a socket that listens on the address, for any number of workers."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.getaddrinfo(host or None, port)  # create_server does not report an unknown host
-        is_any = host == "::" and socket.has_dualstack_ipv6()  # all interfaces, also for IPv4
-        listener = socket.create_server((host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_any)
+        # create_server does not report an unknown host.
+        socket.getaddrinfo(host or None, port)
+        # All interfaces, also for IPv4.
+        is_any = host == "::" and socket.has_dualstack_ipv6()
+        listener = socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=is_any
+        )
     except (socket.gaierror, UnicodeError) as error:
-        raise CannotStart(f"The host {host} is unknown. Choose another one with --host or DIGITS_HOST.") from error
+        raise CannotStart(
+            f"The host {host} is unknown. Choose another one with --host or "
+            "DIGITS_HOST."
+        ) from error
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise CannotStart(
-            f"{host}:{port}: {cause}. Choose another address with --host and --port, or DIGITS_HOST and DIGITS_PORT."
+            f"{host}:{port}: {cause}. Choose another address with --host and --port, "
+            "or DIGITS_HOST and DIGITS_PORT."
         ) from error
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # h11 writes a response in several small pieces
+    # H11 writes a response in several small pieces.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     listener.set_inheritable(True)
     return listener

@@ -6,21 +6,27 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# asyncio's default is 256 kB. h11 takes 13 µs for each chunk of a chunked body: chunks of one byte, which take six with
-# their length, would then block the event loop for 0.6 s. Smaller reads for all bodies would cost large uploads 8 %.
+# asyncio's default is 256 kB. h11 takes 13 µs for each chunk of a chunked body: chunks
+# of one byte, which take six with their length, would then block the event loop for 0.6
+# s. Smaller reads for all bodies would cost large uploads 8 %.
 READ_BYTES, CHUNKED_READ_BYTES = 16_384, 4096
 
 
 class Protocol(H11Protocol, asyncio.BufferedProtocol):
-    """A connection that waits for its client for a limited time, and reads a limited number of bytes at a time.
+    """A connection that waits for its client for a limited time, and reads a limited
+    number of bytes at a time.
 
-    The timeout covers what uvicorn's keep-alive timeout does not: incomplete headers, anything sent after a complete
-    request, the rest of a refused body, and a response that the client does not read.
+    The timeout covers what uvicorn's keep-alive timeout does not: incomplete headers,
+    anything sent after a complete request, the rest of a refused body, and a response
+    that the client does not read.
     """
 
-    buffer = bytearray(READ_BYTES)  # of all connections, since its content is copied at once
+    # Of all connections, since its content is copied at once.
+    buffer = bytearray(READ_BYTES)
 
-    def __init__(self, *arguments: Any, client_timeout_seconds: float, **options: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self, *arguments: Any, client_timeout_seconds: float, **options: Any
+    ) -> None:
         super().__init__(*arguments, **options)
         self.client_timeout_seconds = client_timeout_seconds
         self.timer: asyncio.TimerHandle | None = None
@@ -43,8 +49,12 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Return the buffer to read into."""
-        is_chunked = self.conn.their_state is h11.SEND_BODY and dict(self.headers).get(b"transfer-encoding")
-        return memoryview(self.buffer)[: CHUNKED_READ_BYTES if is_chunked else READ_BYTES]
+        is_chunked = self.conn.their_state is h11.SEND_BODY and dict(self.headers).get(
+            b"transfer-encoding"
+        )
+        return memoryview(self.buffer)[
+            : CHUNKED_READ_BYTES if is_chunked else READ_BYTES
+        ]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Handle what was read into the buffer."""
@@ -52,7 +62,9 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         self.set_timer()
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Still answer a client that closed its side after a complete request; True keeps the connection open."""
+        """Still answer a client that closed its side after a complete request; True
+        keeps the connection open.
+        """
         self.has_ended = True
         return self.is_answerable
 
@@ -74,7 +86,9 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         self.set_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Answer invalid HTTP in place of the application; close the connection if a response has already begun."""
+        """Answer invalid HTTP in place of the application; close the connection if a
+        response has already begun.
+        """
         if self.is_busy:
             self.cycle.disconnected = True
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
@@ -91,8 +105,11 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         """Start the timer if it is the client's turn, and stop it otherwise."""
         if self.is_busy and not self.flow.write_paused:
             self.stop_timer()
-        elif self.timer is None:  # abort, since close would wait until the client has read everything
-            self.timer = self.loop.call_later(self.client_timeout_seconds, self.transport.abort)
+        # Abort, since close would wait until the client has read everything.
+        elif self.timer is None:
+            self.timer = self.loop.call_later(
+                self.client_timeout_seconds, self.transport.abort
+            )
 
     def stop_timer(self) -> None:
         """Stop the timer."""

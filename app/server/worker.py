@@ -1,4 +1,6 @@
-"""One of several worker processes: its application, its share of the metrics, and its shutdown with the parent."""
+"""One of several worker processes: its application, its share of the metrics, and its
+shutdown with the parent.
+"""
 
 import multiprocessing
 import os
@@ -14,7 +16,8 @@ from app.server import logs, memory
 from app.settings import Settings
 
 METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus-client reads it on import
-METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1 << 20  # as in prometheus-client
+# As in prometheus-client.
+METRICS_FILES, METRICS_FILE_BYTES = ("counter", "histogram", "gauge_livesum"), 1 << 20
 
 
 def create_worker_app() -> FastAPI:
@@ -33,7 +36,9 @@ def create_worker_app() -> FastAPI:
 
 
 def end_with_parent() -> None:
-    """Send SIGTERM to this process when its parent ends; else it would outlive a parent that was killed."""
+    """Send SIGTERM to this process when its parent ends; else it would outlive a parent
+    that was killed.
+    """
     parent = multiprocessing.parent_process()
     assert parent
     parent.join()
@@ -41,7 +46,8 @@ def end_with_parent() -> None:
 
 
 def share_metrics(folder: Path) -> None:
-    """Reserve disk space for this worker's metrics; if there is none, do not share them.
+    """Reserve disk space for this worker's metrics; if there is none, do not share
+    them.
 
     The files are memory-mapped: writing to one on a full disk would kill the process.
     """
@@ -50,7 +56,9 @@ def share_metrics(folder: Path) -> None:
         for file in files:
             file.write_bytes(bytes(METRICS_FILE_BYTES))
     except OSError as error:
-        structlog.get_logger("digits").warning("/metrics covers only one worker", reason=str(error))
+        structlog.get_logger("digits").warning(
+            "/metrics covers only one worker", reason=str(error)
+        )
         for file in files:
             file.unlink(missing_ok=True)
         del os.environ[METRICS_FOLDER]

@@ -1,7 +1,9 @@
-"""Admission control: which requests with pictures wait, and which are refused. Nothing else decides this.
+"""Admission control: which requests with pictures wait, and which are refused. Nothing
+else decides this.
 
-A request waits its turn as long as a client would. It is refused only if that would take longer, judging by what
-pictures of late have cost; so an overloaded service spends its time on the requests that it has accepted.
+A request waits its turn as long as a client would. It is refused only if that would
+take longer, judging by what pictures of late have cost; so an overloaded service spends
+its time on the requests that it has accepted.
 """
 
 import asyncio
@@ -14,13 +16,14 @@ from fastapi import Request
 from prometheus_client import Gauge
 from starlette.requests import ClientDisconnect
 
-from app.inference.reading import Reading
-from app.inference.stage import Stage
-from app.inference.text import Text
+from app.answers.errors import Overloaded, UploadTooLarge
+from app.digit.reading import Reading
 from app.settings import Settings
-from app.web.errors import Overloaded, UploadTooLarge
+from app.stage import Stage
+from app.text.text import Text
 
-NOTICED = 0.05  # seconds; during a shorter wait, it is not watched whether the client leaves
+# Seconds; during a shorter wait, it is not watched whether the client leaves.
+NOTICED = 0.05
 RECENT = 0.1  # weight of the last picture in the mean cost
 Outcome = TypeVar("Outcome", Reading, Text, Reading | None)
 Result = TypeVar("Result")
@@ -69,12 +72,17 @@ class Queue:
 
     def note(self, stages: Sequence[Stage]) -> None:
         """Note what a picture has cost."""
-        seconds = sum(stage.end - stage.begin for stage in stages if stage.name != "wait") / 1e9
+        seconds = (
+            sum(stage.end - stage.begin for stage in stages if stage.name != "wait")
+            / 1e9
+        )
         self.cost += RECENT * (seconds - self.cost)
 
 
 class Admission:
-    """The queues of pictures, and the memory for request bodies; used within one event loop."""
+    """The queues of pictures, and the memory for request bodies; used within one event
+    loop.
+    """
 
     def __init__(self, settings: Settings, depth: Gauge) -> None:
         self.seconds = settings.queue_seconds
@@ -83,18 +91,28 @@ class Admission:
         self.held_bytes = 0
         self.small = Queue(1, self.seconds, depth.labels("small"))
         self.large = Queue(settings.decoders, self.seconds, depth.labels("large"))
-        self.pages = asyncio.Lock()  # documents take turns, page by page, so that pictures wait for one page at most
-        self.overdraft = asyncio.Lock()  # held by the one request that may exceed the memory for bodies
-        self.parsing = asyncio.Lock()  # what takes long to parse takes turns: a piece of a form may take 0.1 s
+        # Documents take turns, page by page, so that pictures wait for one page at
+        # most.
+        self.pages = asyncio.Lock()
+        # Held by the one request that may exceed the memory for bodies.
+        self.overdraft = asyncio.Lock()
+        # What takes long to parse takes turns: a piece of a form may take 0.1 s.
+        self.parsing = asyncio.Lock()
 
     def check_size(self, size: int) -> None:
         """Raise UploadTooLarge if a body is larger than allowed."""
         if size > self.max_upload_bytes:
-            raise UploadTooLarge(f"The request is larger than {self.max_upload_bytes:,} bytes: send a smaller picture.")
+            raise UploadTooLarge(
+                f"The request is larger than {self.max_upload_bytes:,} bytes: send a "
+                "smaller picture."
+            )
 
 
-async def waiting(request: Request, queue: Queue, read: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Read a picture in its place in a queue; a client that leaves gives it up, if the wait is long enough to notice.
+async def waiting(
+    request: Request, queue: Queue, read: Callable[[], Awaitable[Outcome]]
+) -> Outcome:
+    """Read a picture in its place in a queue; a client that leaves gives it up, if the
+    wait is long enough to notice.
 
     Raises Overloaded, or ClientDisconnect.
     """
@@ -108,7 +126,10 @@ async def waiting(request: Request, queue: Queue, read: Callable[[], Awaitable[O
 
 async def unless_gone(request: Request, work: Awaitable[Result]) -> Result:
     """Await work for a request whose body has arrived; cancel it if the client leaves."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(request.receive())
+    working, leaving = (
+        asyncio.ensure_future(work),
+        asyncio.ensure_future(request.receive()),
+    )
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

@@ -5,15 +5,21 @@ from typing import Annotated
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from app.web.errors import Unauthorized
+from app.answers.errors import Unauthorized
 from app.web.keys import Keys
 
 BEARER = HTTPBearer(auto_error=False, description="An API key of the service.")
-HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="The same key, in a header of its own.")
+HEADER = APIKeyHeader(
+    name="X-API-Key",
+    auto_error=False,
+    description="The same key, in a header of its own.",
+)
 
 
 class Authentication:
-    """A dependency that admits requests with one of the keys, and raises Unauthorized for others."""
+    """A dependency that admits requests with one of the keys, and raises Unauthorized
+    for others.
+    """
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys
@@ -24,14 +30,21 @@ class Authentication:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
         header: Annotated[str | None, Security(HEADER)],
     ) -> None:
-        """Raise Unauthorized if no header has a key, or any has a wrong one; else count and note the key's name."""
+        """Raise Unauthorized if no header has a key, or any has a wrong one; else count
+        and note the key's name.
+        """
         self.keys.refresh()
         given = [bearer.credentials] if bearer else []
         given += [header] if header else []
         names = {self.keys.name_of(key) for key in given}
         if not all(names) or not names:
-            problem = "This API key is wrong" if given else "This service needs an API key"
-            raise Unauthorized(f"{problem}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: KEY'.")
+            problem = (
+                "This API key is wrong" if given else "This service needs an API key"
+            )
+            raise Unauthorized(
+                f"{problem}: send one as 'Authorization: Bearer KEY' or 'X-API-Key: "
+                "KEY'."
+            )
         for name in names:
             self.keys.requests.labels(name).inc()
         request.state.key = ", ".join(sorted(names))

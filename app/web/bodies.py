@@ -10,8 +10,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from python_multipart.multipart import parse_options_header
 
+from app.answers.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.admission import Admission
-from app.web.errors import Overloaded, UnsupportedEncoding, UploadTooSlow
 from app.web.service import Serving
 
 SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
@@ -19,11 +19,14 @@ SMALL_BODY_BYTES = 65_536  # a longer body holds a picture for a decoder process
 REFUSAL_SECONDS = 0.5, 1.0
 WINDOW_BITS = {"gzip": 31, "deflate": 15}  # zlib's numbers for these formats
 PIECE_BYTES = 65_536
-MAX_HEADER_BYTES = 1024  # of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse
+# Of a media type, or a header of a form's part; 4 kB of semicolons take 7 ms to parse.
+MAX_HEADER_BYTES = 1024
 
 
 class Body:
-    """The body of a request, which is still to arrive, and the memory that it takes until the response is sent."""
+    """The body of a request, which is still to arrive, and the memory that it takes
+    until the response is sent.
+    """
 
     def __init__(self, request: Request, seconds: float, admission: Admission) -> None:
         self.request = request
@@ -33,13 +36,19 @@ class Body:
         self.has_overdraft = False
 
     def media_type(self) -> tuple[bytes, dict[bytes, bytes]]:
-        """Return its media type and the options, from as much of the header as a part's may have."""
-        return parse_options_header(self.request.headers.get("content-type", "")[:MAX_HEADER_BYTES])
+        """Return its media type and the options, from as much of the header as a part's
+        may have.
+        """
+        return parse_options_header(
+            self.request.headers.get("content-type", "")[:MAX_HEADER_BYTES]
+        )
 
     async def read(self, write: Callable[[bytes], object]) -> None:
-        """Pass it on as it arrives; a compressed body takes memory both as received and as decompressed.
+        """Pass it on as it arrives; a compressed body takes memory both as received and
+        as decompressed.
 
-        Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the memory for bodies is used up.
+        Raises UploadTooLarge, UploadTooSlow, UnsupportedEncoding, or Overloaded if the
+        memory for bodies is used up.
         """
         inflation = inflation_of(self.request)
         received = inflated = 0
@@ -55,24 +64,31 @@ class Body:
                         inflated += len(piece)
                         await self.take(len(piece), inflated)
                         async with self.admission.parsing:
-                            await asyncio.sleep(0)  # a small body may inflate to a large one: let other tasks run
+                            # A small body may inflate to a large one: let other tasks
+                            # run.
+                            await asyncio.sleep(0)
                             write(piece)
         except TimeoutError as error:
             raise UploadTooSlow(
-                f"The request was not complete within {self.seconds:g} seconds: send it again, or a smaller picture."
+                f"The request was not complete within {self.seconds:g} seconds: send "
+                "it again, or a smaller picture."
             ) from error
         if inflation:
             inflation.check_end()
 
     async def take(self, count: int, size: int) -> None:
-        """Count more memory, `size` bytes of the same kind so far; raise UploadTooLarge, or Overloaded without room.
+        """Count more memory, `size` bytes of the same kind so far; raise
+        UploadTooLarge, or Overloaded without room.
 
-        If bodies exceed their memory, they arrive one after the other. The first may exceed it: else, bodies that are
-        half complete could wait for each other.
+        If bodies exceed their memory, they arrive one after the other. The first may
+        exceed it: else, bodies that are half complete could wait for each other.
         """
         admission = self.admission
         admission.check_size(size)
-        if admission.held_bytes + count > admission.max_held_bytes and not self.has_overdraft:
+        if (
+            admission.held_bytes + count > admission.max_held_bytes
+            and not self.has_overdraft
+        ):
             try:
                 async with asyncio.timeout(admission.seconds):
                     await admission.overdraft.acquire()
@@ -90,19 +106,26 @@ class Body:
 
 
 async def arriving(request: Request, service: Serving) -> Body:
-    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded if it is not worth reading.
+    """Admit the body of a request with pictures; raise UploadTooLarge or Overloaded if
+    it is not worth reading.
 
-    Overloaded is raised after a delay. When 400 clients send 640×480 JPEGs at ten times the capacity, the throughput is
-    three quarters of the unloaded one with the delay, and two fifths without (`benchmarks/overload.py`).
+    Overloaded is raised after a delay. When 400 clients send 640×480 JPEGs at ten times
+    the capacity, the throughput is three quarters of the unloaded one with the delay,
+    and two fifths without (`benchmarks/overload.py`).
     """
-    admission, declared = service.admission, int(request.headers.get("content-length", 0))
+    admission, declared = (
+        service.admission,
+        int(request.headers.get("content-length", 0)),
+    )
     admission.check_size(declared)
     try:
         (admission.large if declared > SMALL_BODY_BYTES else admission.small).check()
     except Overloaded:
         await asyncio.sleep(random.uniform(*REFUSAL_SECONDS))  # noqa: S311 - no secret
         raise
-    body = request.state.body = Body(request, service.settings.body_timeout_seconds, admission)
+    body = request.state.body = Body(
+        request, service.settings.body_timeout_seconds, admission
+    )
     return body  # RequestMiddleware closes it
 
 
@@ -115,7 +138,9 @@ def inflation_of(request: Request) -> "Inflation | None":
     if encoding == "identity":
         return None
     if encoding not in WINDOW_BITS:
-        raise UnsupportedEncoding("The Content-Encoding of the body is unknown: use gzip, deflate or none.")
+        raise UnsupportedEncoding(
+            "The Content-Encoding of the body is unknown: use gzip, deflate or none."
+        )
     return Inflation(WINDOW_BITS[encoding])
 
 
@@ -126,15 +151,23 @@ class Inflation:
         self.decompressor = zlib.decompressobj(window_bits)
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the decompressed data of a chunk, in small pieces; raise UnsupportedEncoding if it is invalid."""
+        """Yield the decompressed data of a chunk, in small pieces; raise
+        UnsupportedEncoding if it is invalid.
+        """
         try:
             while piece := self.decompressor.decompress(chunk, PIECE_BYTES):
                 yield piece
                 chunk = self.decompressor.unconsumed_tail
         except zlib.error as error:
-            raise UnsupportedEncoding(f"The compressed body is damaged ({error}): send it again.") from error
-        if self.decompressor.unused_data:  # which zlib copies with every further chunk: 11 s for 20 MB
-            raise UnsupportedEncoding("Something follows the compressed body: send one gzip or deflate stream.")
+            raise UnsupportedEncoding(
+                f"The compressed body is damaged ({error}): send it again."
+            ) from error
+        # Which zlib copies with every further chunk: 11 s for 20 MB.
+        if self.decompressor.unused_data:
+            raise UnsupportedEncoding(
+                "Something follows the compressed body: send one gzip or deflate "
+                "stream."
+            )
 
     def check_end(self) -> None:
         """Raise UnsupportedEncoding if the body is truncated."""

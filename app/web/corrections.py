@@ -1,17 +1,18 @@
-"""`POST /corrections`: a picture and its correct label → the folder of corrections, if there is one."""
+"""`POST /corrections`: a picture and its correct label → the folder of corrections, if
+there is one.
+"""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
 from pydantic import Field
 
+from app.answers import conversion, errors, problems, responses
 from app.corrections import LABEL, NO_DIGIT, Corrections, NotStored
-from app.inference.field import require_readable
-from app.inference.forms import DIGITS
-from app.preprocess.errors import BlankImage, TooMuchWriting
+from app.picture.errors import BlankImage, TooMuchWriting
 from app.settings import Settings
-from app.web import answers, conversion, errors, problems
+from app.text.field import InvalidField, require_readable
+from app.text.forms import DIGITS
 from app.web.parameters import Parameters
 from app.web.readings import read_one, read_text
 from app.web.routes import OF_ONE_PICTURE, REQUEST
@@ -21,7 +22,7 @@ from app.web.uploads import Upload
 OF_CORRECTIONS = OF_ONE_PICTURE | {
     BlankImage,
     TooMuchWriting,
-    RequestValidationError,
+    InvalidField,
     errors.CorrectionsOff,
     errors.CrossOrigin,
     NotStored,
@@ -33,7 +34,8 @@ class OfCorrection(Parameters):
 
     label: str = Field(
         pattern=LABEL,
-        description="The digit in the picture, the number as it is written, with newlines between lines, or `none`.",
+        description="The digit in the picture, the number as it is written, with newlines "
+        "between lines, or `none`.",
     )
 
 
@@ -43,29 +45,48 @@ guarded = APIRouter()  # as in `app.web.routes`
 def corrections_of(settings: Settings) -> Corrections | None:
     """Return the folder of corrections; None if they are off."""
     folder = settings.corrections_dir
-    limits = settings.max_corrections, settings.max_corrections_bytes, settings.queue_seconds
+    limits = (
+        settings.max_corrections,
+        settings.max_corrections_bytes,
+        settings.queue_seconds,
+    )
     return Corrections(folder, *limits) if folder else None
 
 
 async def folder_of(request: Request, service: Serving) -> Corrections:
-    """Return the folder of corrections; raise CorrectionsOff if there is none, CrossOrigin for a foreign page."""
+    """Return the folder of corrections; raise CorrectionsOff if there is none,
+    CrossOrigin for a foreign page.
+    """
     if service.corrections is None:
-        raise errors.CorrectionsOff("This service stores no corrections: the operator can set DIGITS_CORRECTIONS_DIR.")
+        raise errors.CorrectionsOff(
+            "This service stores no corrections: the operator can set "
+            "DIGITS_CORRECTIONS_DIR."
+        )
     origin = request.headers.get("origin")
-    if is_from_elsewhere(request) and not {origin, "*"} & set(service.settings.cors_origins):
+    if is_from_elsewhere(request) and not {origin, "*"} & set(
+        service.settings.cors_origins
+    ):
         raise errors.CrossOrigin(
-            f"Pages of {origin} may not send corrections: the operator can set DIGITS_CORS_ORIGINS."
+            f"Pages of {origin} may not send corrections: the operator can set "
+            "DIGITS_CORS_ORIGINS."
         )
     return service.corrections
 
 
 def is_from_elsewhere(request: Request) -> bool:
-    """Return whether a page of another origin sends a request; browsers send it even if CORS hides the response."""
+    """Return whether a page of another origin sends a request; browsers send it even if
+    CORS hides the response.
+    """
     if site := request.headers.get("sec-fetch-site"):
         return site not in ("none", "same-origin")
-    # Without TLS, browsers send that header to localhost only. Programs send neither header.
+    # Without TLS, browsers send that header to localhost only. Programs send neither
+    # header.
     host = request.headers.get("host")
-    return request.headers.get("origin") not in (None, f"http://{host}", f"https://{host}")
+    return request.headers.get("origin") not in (
+        None,
+        f"http://{host}",
+        f"https://{host}",
+    )
 
 
 @guarded.post(
@@ -77,7 +98,7 @@ def is_from_elsewhere(request: Request) -> bool:
         201: {"content": {"application/json": {"example": {"stored": True}}}},
         200: {
             "description": "The picture is already stored with this label",
-            "model": answers.Stored,
+            "model": responses.Stored,
             "content": {"application/json": {"example": {"stored": False}}},
         },
         **problems.documentation("/corrections", *OF_CORRECTIONS),
@@ -92,29 +113,43 @@ async def correct(
     corrections: Annotated[Corrections, Depends(folder_of)],
     picture: Upload,
     parameters: Annotated[OfCorrection, Query()],
-) -> answers.Stored:
-    """Store a picture with its correct label and the service's answer; a new label replaces an earlier one."""
+) -> responses.Stored:
+    """Store a picture with its correct label and the service's answer; a new label
+    replaces an earlier one.
+    """
     label, page = parameters.label, parameters.page
     if label != NO_DIGIT:
         require_readable(label, service.reader.lines.form)
     is_number = label not in {NO_DIGIT, *DIGITS}
-    answer = await (answer_to_number if is_number else answer_to_digit)(request, service, picture, page)
+    answer = await (answer_to_number if is_number else answer_to_digit)(
+        request, service, picture, page
+    )
     stored = await corrections.add(picture, label, answer, page or 1)
     if stored:
         service.metrics.corrections.labels("number" if is_number else label).inc()
     else:
         response.status_code = 200
-    return answers.Stored(stored=stored)
+    return responses.Stored(stored=stored)
 
 
-async def answer_to_digit(request: Request, service: Service, picture: bytes, page: int | None) -> dict[str, Any]:
+async def answer_to_digit(
+    request: Request, service: Service, picture: bytes, page: int | None
+) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
     reading = await read_one(request, service, picture, page=page)
-    answer = conversion.prediction_of(reading, service.reader.digit_model(has_opinion=True), with_frame=False)
+    answer = conversion.prediction_of(
+        reading, service.reader.digit_model(has_opinion=True), with_frame=False
+    )
     return answer.model_dump(exclude_unset=True)
 
 
-async def answer_to_number(request: Request, service: Service, picture: bytes, page: int | None) -> dict[str, Any]:
+async def answer_to_number(
+    request: Request, service: Service, picture: bytes, page: int | None
+) -> dict[str, Any]:
     """Return the service's answer to a picture of a number, without its parts."""
     text = await read_text(request, service, picture, page=page)
-    return {"text": text.text, "confidence": round(text.confidence, 6), "model": service.reader.networks.text_model}
+    return {
+        "text": text.text,
+        "confidence": round(text.confidence, 6),
+        "model": service.reader.networks.text_model,
+    }

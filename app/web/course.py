@@ -39,6 +39,14 @@ async def course() -> HTMLResponse:
 @cache
 def rendered() -> str:
     """Render the course; a wide table or program can be scrolled by keyboard, too."""
-    html = MarkdownIt("commonmark").enable("table").render(FILE.read_text(encoding="utf-8"))
+    html = (
+        MarkdownIt("commonmark")
+        .enable("table")
+        .render(FILE.read_text(encoding="utf-8"))
+    )
     html = html.replace('src="', 'src="static/')
-    return PAGE.format(html.replace("<pre>", '<pre tabindex="0">').replace("<table>", '<table tabindex="0">'))
+    return PAGE.format(
+        html.replace("<pre>", '<pre tabindex="0">').replace(
+            "<table>", '<table tabindex="0">'
+        )
+    )

@@ -55,14 +55,18 @@ async def docs_style() -> Response:
 
 
 def docs_policy(html: str) -> str:
-    """Return the content security policy of the documentation, which also allows its one inline script."""
+    """Return the content security policy of the documentation, which also allows its
+    one inline script.
+    """
     (script,) = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return POLICY.format(f" 'sha256-{digest}'")
 
 
 class WithoutDefaults(GenerateJsonSchema):
-    """Schemas without default values: openapi-typescript takes fields that have one for required."""
+    """Schemas without default values: openapi-typescript takes fields that have one for
+    required.
+    """
 
     def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
         """Return the schema of a field that has a default value."""
@@ -70,7 +74,9 @@ class WithoutDefaults(GenerateJsonSchema):
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter that may be left out, but cannot be null, as FastAPI has it."""
+    """Return the schema of a parameter that may be left out, but cannot be null, as
+    FastAPI has it.
+    """
     value, *_ = schema.pop("anyOf", [{}])
     return {**value, **schema}
 
@@ -79,7 +85,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     """Return the OpenAPI document, with the schemas that are in no route's signature."""
     if not app.openapi_schema:
         _, schemas = models_json_schema(
-            [(model, "validation") for model in (PictureForm, PicturesForm, EncodedPicture, InferRequest)],
+            [
+                (model, "validation")
+                for model in (PictureForm, PicturesForm, EncodedPicture, InferRequest)
+            ],
             ref_template=REFERENCE,
             schema_generator=WithoutDefaults,
         )

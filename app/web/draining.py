@@ -1,4 +1,6 @@
-"""SIGTERM → the health check answers 503 for a while → the server's own handler, which stops it."""
+"""SIGTERM → the health check answers 503 for a while → the server's own handler, which
+stops it.
+"""
 
 import asyncio
 import os
@@ -8,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from app.web.errors import ShuttingDown
+from app.answers.errors import ShuttingDown
 
 
 class Draining:
@@ -24,12 +26,16 @@ class Draining:
 
     @contextmanager
     def on_sigterm(self, seconds: float, most: float) -> Iterator[None]:
-        """Within this context, delay SIGTERM by some seconds before it reaches the previous handler.
+        """Within this context, delay SIGTERM by some seconds before it reaches the
+        previous handler.
 
-        `most` seconds after SIGTERM, the process ends, even if a thread hangs on a disk, or another process does.
+        `most` seconds after SIGTERM, the process ends, even if a thread hangs on a
+        disk, or another process does.
         """
         stop = signal.getsignal(signal.SIGTERM)
-        if threading.current_thread() is not threading.main_thread() or not callable(stop):
+        if threading.current_thread() is not threading.main_thread() or not callable(
+            stop
+        ):
             yield  # a test, or a server that handles signals in another way
             return
         loop = asyncio.get_running_loop()

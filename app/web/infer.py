@@ -1,4 +1,5 @@
-"""Request body of the Open Inference Protocol V2 → pictures or frames; readings → response.
+"""Request body of the Open Inference Protocol V2 → pictures or frames; readings →
+response.
 
 Tensors are part of the JSON, or follow it as the protocol's binary extension defines.
 """
@@ -10,42 +11,64 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from app.inference.classifier import PIXELS
-from app.inference.reading import Reading
-from app.preprocess.frame import FRAME_SIDE
-from app.preprocess.maps import Map
-from app.web.conversion import values_of
-from app.web.errors import InvalidInference
+from app.answers.conversion import values_of
+from app.answers.errors import InvalidInference
+from app.digit.classifier import PIXELS
+from app.digit.reading import Reading
+from app.picture.frame import FRAME_SIDE
+from app.picture.maps import Map
 from app.web.parameters import in_words
 from app.web.payloads import MAX_PICTURES
-from app.web.tensors import BinarySize, InferOutput, InferRequest, InferResponse, OutputName, OutputTensor
+from app.web.tensors import (
+    BinarySize,
+    InferOutput,
+    InferRequest,
+    InferResponse,
+    OutputName,
+    OutputTensor,
+)
 from app.web.uploads import bytes_of, check_count, json_object
 
 HEADER = "Inference-Header-Content-Length"
-MAX_TENSOR_VALUES = MAX_PICTURES * PIXELS + 10_000  # in the JSON: the pixels of frames, and a margin for the rest
-LENGTH_BYTES = 4  # size of the little-endian length before each element of a BYTES tensor
-DATATYPES: dict[str, Literal["INT64", "FP32"]] = {"i": "INT64", "f": "FP32"}  # by NumPy's letter for the kind
+# In the JSON: the pixels of frames, and a margin for the rest.
+MAX_TENSOR_VALUES = MAX_PICTURES * PIXELS + 10_000
+# Size of the little-endian length before each element of a BYTES tensor.
+LENGTH_BYTES = 4
+# By NumPy's letter for the kind.
+DATATYPES: dict[str, Literal["INT64", "FP32"]] = {"i": "INT64", "f": "FP32"}
 BINARY_TYPES = {"INT64": "<i8", "FP32": "<f4"}
 
 
 class Inference:
-    """A parsed request; every method raises InvalidInference if the request violates the protocol."""
+    """A parsed request; every method raises InvalidInference if the request violates
+    the protocol.
+    """
 
     def __init__(self, body: bytes, json_bytes: int | None) -> None:
         end = len(body) if json_bytes is None else json_bytes
         if end > len(body):
-            raise InvalidInference(f"The body has {len(body)} bytes, but {HEADER} is {json_bytes}.")
+            raise InvalidInference(
+                f"The body has {len(body)} bytes, but {HEADER} is {json_bytes}."
+            )
         try:
-            self.request = InferRequest.model_validate(json_object(body[:end], MAX_TENSOR_VALUES))
+            self.request = InferRequest.model_validate(
+                json_object(body[:end], MAX_TENSOR_VALUES)
+            )
         except ValidationError as error:
             raise InvalidInference(in_words(error.errors())) from error
         (self.input,) = self.request.inputs
         self.binary = body[end:]
         size = self.input.parameters.binary_data_size
         if (size or 0) != len(self.binary):
-            raise InvalidInference(f"The JSON is followed by {len(self.binary)} bytes, but binary_data_size is {size}.")
+            raise InvalidInference(
+                f"The JSON is followed by {len(self.binary)} bytes, but "
+                f"binary_data_size is {size}."
+            )
         if (size is None) == (self.input.data is None):
-            raise InvalidInference("Send either data in the JSON, or binary_data_size and the data after the JSON.")
+            raise InvalidInference(
+                "Send either data in the JSON, or binary_data_size and the data "
+                "after the JSON."
+            )
 
     @property
     def has_frames(self) -> bool:
@@ -59,21 +82,34 @@ class Inference:
             return elements(self.binary, count)
         if self.input.parameters.content_type != "base64":
             raise InvalidInference(
-                "Send pictures after the JSON, or in base64 with the parameter content_type: base64."
+                "Send pictures after the JSON, or in base64 with the parameter "
+                "content_type: base64."
             )
         if len(self.input.data) != count:
-            raise InvalidInference(f"The data has {len(self.input.data)} pictures, but the shape has {count}.")
+            raise InvalidInference(
+                f"The data has {len(self.input.data)} pictures, but the shape has "
+                f"{count}."
+            )
         return list(map(bytes_of, self.input.data))
 
     def frames(self) -> Map:
         """Return the (n, 28, 28) frames in the input `pixels`."""
         count = self.count("FP32", [PIXELS])
         try:
-            values = np.frombuffer(self.binary, "<f4") if self.input.data is None else numbers(self.input.data)
+            values = (
+                np.frombuffer(self.binary, "<f4")
+                if self.input.data is None
+                else numbers(self.input.data)
+            )
         except (ValueError, TypeError, OverflowError) as error:
-            raise InvalidInference("Some values are not numbers, or the rows differ in length.") from error
+            raise InvalidInference(
+                "Some values are not numbers, or the rows differ in length."
+            ) from error
         if values.size != count * PIXELS:
-            raise InvalidInference(f"The data has {values.size} pixels, but the shape has {count * PIXELS}.")
+            raise InvalidInference(
+                f"The data has {values.size} pixels, but the shape has "
+                f"{count * PIXELS}."
+            )
         if not ((values >= 0) & (values <= 1)).all():
             raise InvalidInference("Pixels must be between 0 (background) and 1 (ink).")
         return values.astype(np.float32).reshape(count, FRAME_SIDE, FRAME_SIDE)
@@ -81,21 +117,33 @@ class Inference:
     def count(self, datatype: str, rest: list[int]) -> int:
         """Check the datatype and the shape, which is [count, *rest]; return the count."""
         if self.input.datatype != datatype:
-            raise InvalidInference(f"The datatype of {self.input.name} must be {datatype}.")
+            raise InvalidInference(
+                f"The datatype of {self.input.name} must be {datatype}."
+            )
         count, *others = self.input.shape or [0]
         if count < 1 or others != rest:
             shape = ", ".join(map(str, ["n", *rest]))
-            raise InvalidInference(f"The shape of {self.input.name} must be [{shape}], n > 0.")
+            raise InvalidInference(
+                f"The shape of {self.input.name} must be [{shape}], n > 0."
+            )
         check_count(count)
         return count
 
-    def response(self, readings: Sequence[Reading], version: str) -> tuple[InferResponse, bytes]:
+    def response(
+        self, readings: Sequence[Reading], version: str
+    ) -> tuple[InferResponse, bytes]:
         """Return the JSON of the response, and the binary data after it."""
         tensors, binary = [], b""
         arrays = arrays_of(readings)
-        for output in self.request.outputs or [InferOutput(name=name) for name in arrays]:
+        for output in self.request.outputs or [
+            InferOutput(name=name) for name in arrays
+        ]:
             values = arrays[output.name]
-            tensor = OutputTensor(name=output.name, shape=list(values.shape), datatype=DATATYPES[values.dtype.kind])
+            tensor = OutputTensor(
+                name=output.name,
+                shape=list(values.shape),
+                datatype=DATATYPES[values.dtype.kind],
+            )
             is_binary = output.parameters.binary_data
             if is_binary is None:
                 is_binary = self.request.parameters.binary_data_output
@@ -106,11 +154,15 @@ class Inference:
             else:
                 tensor.data = values.ravel().tolist()
             tensors.append(tensor)
-        return InferResponse(model_version=version, id=self.request.id, outputs=tensors), binary
+        return InferResponse(
+            model_version=version, id=self.request.id, outputs=tensors
+        ), binary
 
 
 def numbers(data: list[Any]) -> NDArray[np.float64]:
-    """Convert nested lists of numbers; raise TypeError for texts, since NumPy's error would quote a long one."""
+    """Convert nested lists of numbers; raise TypeError for texts, since NumPy's error
+    would quote a long one.
+    """
     rows = [data]
     for row in rows:
         rows += [each for each in row if isinstance(each, list)]
@@ -128,7 +180,8 @@ def elements(tensor: bytes, count: int) -> list[bytes]:
         found.append(tensor[start:end])
     if end != len(tensor):
         raise InvalidInference(
-            f"The binary data is not {count} pictures, each preceded by its length in {LENGTH_BYTES} bytes."
+            f"The binary data is not {count} pictures, each preceded by its length "
+            f"in {LENGTH_BYTES} bytes."
         )
     return found
 

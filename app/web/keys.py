@@ -1,4 +1,6 @@
-"""API keys and their names: those of a setting, and those of a file, which is read again when it changes."""
+"""API keys and their names: those of a setting, and those of a file, which is read
+again when it changes.
+"""
 
 import hmac
 import re
@@ -9,21 +11,31 @@ import structlog
 from prometheus_client import Counter
 from pydantic import SecretStr
 
-LINE = re.compile(r"([A-Za-z0-9._-]{1,64}):[ \t]*([!-~]+)")  # names are values of a metric's label
-RULES = "Names have up to 64 ASCII letters, digits, '.', '_' and '-'; keys have ASCII characters, and no spaces."
-MAX_BYTES = 100_000  # each key takes a comparison per request, and a series of the metric
+from app.settings import InvalidKeys
+
+# Names are values of a metric's label.
+LINE = re.compile(r"([A-Za-z0-9._-]{1,64}):[ \t]*([!-~]+)")
+RULES = (
+    "Names have up to 64 ASCII letters, digits, '.', '_' and '-'; keys have ASCII "
+    "characters, and no spaces."
+)
+# Each key takes a comparison per request, and a series of the metric.
+MAX_BYTES = 100_000
 LOG = structlog.get_logger("digits")
 
 
-class InvalidKeys(Exception):
-    """The file has no keys, or not only keys; the message says why, without any of its content."""
-
-
 class Keys:
-    """The API keys that requests may have. Those given are named key-1, key-2 and so on; the file names its own."""
+    """The API keys that requests may have. Those given are named key-1, key-2 and so
+    on; the file names its own.
+    """
 
-    def __init__(self, given: Sequence[SecretStr], file: Path | None, requests: Counter) -> None:
-        self.given = {key.get_secret_value().encode(): f"key-{number}" for number, key in enumerate(given, 1)}
+    def __init__(
+        self, given: Sequence[SecretStr], file: Path | None, requests: Counter
+    ) -> None:
+        self.given = {
+            key.get_secret_value().encode(): f"key-{number}"
+            for number, key in enumerate(given, 1)
+        }
         self.file = file
         self.requests = requests
         self.stamp = stamp_of(file)
@@ -37,7 +49,9 @@ class Keys:
             self.requests.labels(name)  # so that a key that was never used shows 0
 
     def refresh(self) -> None:
-        """Read the file again if it has changed. If it is invalid, log why, and keep the keys."""
+        """Read the file again if it has changed. If it is invalid, log why, and keep
+        the keys.
+        """
         stamp = stamp_of(self.file)
         if stamp == self.stamp:
             return
@@ -45,23 +59,39 @@ class Keys:
         try:
             self.load()
         except InvalidKeys as error:
-            LOG.error(f"{error} Until that is corrected, the API keys stay as they were.")
+            LOG.error(
+                f"{error} Until that is corrected, the API keys stay as they were."
+            )
         else:
             LOG.info("API keys were read again", keys=list(self.names.values()))
 
     def name_of(self, given: str) -> str:
-        """Return the name of a key, or "" for a wrong one; it is compared with all of them, each in constant time."""
+        """Return the name of a key, or "" for a wrong one; it is compared with all of
+        them, each in constant time.
+        """
         encoded = given.encode()  # once, since a header may have 32 kB
-        return "".join(name for key, name in self.names.items() if hmac.compare_digest(encoded, key))
+        return "".join(
+            name
+            for key, name in self.names.items()
+            if hmac.compare_digest(encoded, key)
+        )
 
 
 def stamp_of(file: Path | None) -> object:
-    """Return what changes if the file is written, replaced, deleted, or gets other permissions."""
+    """Return what changes if the file is written, replaced, deleted, or gets other
+    permissions.
+    """
     try:
         status = file.stat() if file else None
     except OSError as error:
         return error.errno
-    return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return status and (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
 
 
 def read(file: Path, taken: Iterable[str]) -> dict[bytes, str]:
@@ -77,7 +107,9 @@ def read(file: Path, taken: Iterable[str]) -> dict[bytes, str]:
 
 
 def parse(content: bytes, taken: Iterable[str]) -> dict[bytes, str]:
-    """Return the keys in lines `name: key`, each with its name, which must not be taken; raise ValueError."""
+    """Return the keys in lines `name: key`, each with its name, which must not be
+    taken; raise ValueError.
+    """
     if len(content) > MAX_BYTES:
         raise ValueError(f"has more than {MAX_BYTES:,} bytes.")
     found: dict[bytes, str] = {}
@@ -91,7 +123,9 @@ def parse(content: bytes, taken: Iterable[str]) -> dict[bytes, str]:
             raise ValueError(f"line {number} is not `name: key`. {RULES}")
         name, key = parts[1], parts[2].encode()
         if name in names or key in found:
-            raise ValueError(f"line {number} has the key of another line, or a name that is taken.")
+            raise ValueError(
+                f"line {number} has the key of another line, or a name that is taken."
+            )
         names.add(name)
         found[key] = name
     if not found:

@@ -1,4 +1,5 @@
-"""Middleware for every request: request id, security headers, log line and metrics; and the rest of refused bodies.
+"""Middleware for every request: request id, security headers, log line and metrics; and
+the rest of refused bodies.
 
 No content, file name or picture is logged.
 """
@@ -15,15 +16,17 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.answers.errors import AmbiguousLength, QueryTooLong, ShuttingDown, WebError
 from app.metrics import Metrics
 from app.web import problems
-from app.web.errors import AmbiguousLength, QueryTooLong, ShuttingDown, WebError
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 MAX_QUERY_BYTES = 1024  # 16 kB of parameters take 8 ms to parse
-CLIENT_CLOSED_REQUEST = 499  # nginx's code for a client that disconnected before the response
+# Nginx's code for a client that disconnected before the response.
+CLIENT_CLOSED_REQUEST = 499
 POLICY = (
-    "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'{}; style-src 'self'; img-src 'self' data: "
+    "blob:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 SECURITY_HEADERS = [
@@ -31,7 +34,8 @@ SECURITY_HEADERS = [
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"content-security-policy", POLICY.format("").encode()),  # nothing from another host, nothing inline
+    # Nothing from another host, nothing inline.
+    (b"content-security-policy", POLICY.format("").encode()),
 ]
 
 
@@ -48,10 +52,13 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        scope["path"] = scope["path"].replace("\n", "%0A")  # or it passes a proxy that blocks a path
+        # Or it passes a proxy that blocks a path.
+        scope["path"] = scope["path"].replace("\n", "%0A")
         request = Request(scope)
         given_id = request.headers.get("x-request-id", "")
-        request_id = given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
+        request_id = (
+            given_id if REQUEST_ID.fullmatch(given_id) else secrets.token_hex(16)
+        )
         headers = [(b"x-request-id", request_id.encode()), *SECURITY_HEADERS]
         started, status = perf_counter(), 0
 
@@ -60,7 +67,9 @@ class RequestMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 given = {name for name, _ in message["headers"]}
-                message["headers"] += [header for header in headers if header[0] not in given]
+                message["headers"] += [
+                    header for header in headers if header[0] not in given
+                ]
             await send(message)
 
         with self.metrics.in_flight.track_inprogress():
@@ -71,8 +80,10 @@ class RequestMiddleware:
                 await self.app(scope, receive, send_with_headers)
             except ClientDisconnect:
                 status = CLIENT_CLOSED_REQUEST
-            except (Exception, asyncio.CancelledError) as error:  # the last place to answer it, and to log it
-                cause = error if isinstance(error, Exception) else ShuttingDown()  # uvicorn cancels what is left then
+            # The last place to answer it, and to log it.
+            except (Exception, asyncio.CancelledError) as error:
+                # Uvicorn cancels what is left then.
+                cause = error if isinstance(error, Exception) else ShuttingDown()
                 if not isinstance(cause, WebError):
                     self.log.exception("unforeseen error", request_id=request_id)
                 if not status:
@@ -86,9 +97,16 @@ class RequestMiddleware:
     def finish(self, scope: Scope, status: int, seconds: float) -> None:
         """Log and count a finished request."""
         state, span = scope["state"], trace.get_current_span().get_span_context()
-        line = {"request_id": state["request_id"], "method": scope["method"], "path": scope["path"], "status": status}
+        line = {
+            "request_id": state["request_id"],
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+        }
         named = {"key": state["key"]} if "key" in state else {}
-        traced = {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
+        traced = (
+            {"trace_id": trace.format_trace_id(span.trace_id)} if span.is_valid else {}
+        )
         self.log.info("request", **line, seconds=round(seconds, 6), **named, **traced)
         route = getattr(scope.get("route"), "path", "none")
         self.metrics.requests.labels(route, status).inc()
@@ -96,22 +114,32 @@ class RequestMiddleware:
 
 
 def check_length(request: Request) -> None:
-    """Raise AmbiguousLength if two headers say where the body ends; h11 would follow one of them."""
+    """Raise AmbiguousLength if two headers say where the body ends; h11 would follow
+    one of them.
+    """
     if "content-length" in request.headers and "transfer-encoding" in request.headers:
-        raise AmbiguousLength("The request has both Content-Length and Transfer-Encoding: send one of them.")
+        raise AmbiguousLength(
+            "The request has both Content-Length and Transfer-Encoding: send one of "
+            "them."
+        )
 
 
 def check_query(query: bytes) -> None:
     """Raise QueryTooLong, before it is parsed."""
     if len(query) > MAX_QUERY_BYTES:
-        raise QueryTooLong(f"The query has {len(query):,} bytes, more than {MAX_QUERY_BYTES:,}: shorten it.")
+        raise QueryTooLong(
+            f"The query has {len(query):,} bytes, more than {MAX_QUERY_BYTES:,}: "
+            "shorten it."
+        )
 
 
 class LingeringMiddleware:
-    """ASGI middleware that reads the rest of a refused body before the response, if the connection closes after it.
+    """ASGI middleware that reads the rest of a refused body before the response, if the
+    connection closes after it.
 
-    It is for clients that send the whole request before they read, as Python's urllib does. Data that arrives on a
-    closed connection resets it, and such a client would see that in place of the response.
+    It is for clients that send the whole request before they read, as Python's urllib
+    does. Data that arrives on a closed connection resets it, and such a client would
+    see that in place of the response.
     """
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
@@ -121,7 +149,10 @@ class LingeringMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request; see the class."""
         headers = Headers(scope=scope) if scope["type"] == "http" else {}
-        options = {option.strip() for option in headers.get("connection", "").lower().split(",")}
+        options = {
+            option.strip()
+            for option in headers.get("connection", "").lower().split(",")
+        }
         closes = "close" in options or scope.get("http_version") == "1.0"
         if not closes or "expect" in headers:
             await self.app(scope, receive, send)

@@ -1,19 +1,22 @@
-"""The endpoints of the Open Inference Protocol V2; those of the model with and without its version in the path."""
+"""The endpoints of the Open Inference Protocol V2; those of the model with and without
+its version in the path.
+"""
 
 import asyncio
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
-from fastapi.exceptions import RequestValidationError
 
-from app.inference.reading import NotADigit
-from app.preprocess.errors import BlankImage
-from app.web import answers, errors, problems, tensors
+from app.answers import errors, problems, responses
+from app.answers.problems import OF_BODY, OF_PICTURE
+from app.digit.reading import NotADigit
+from app.picture.errors import BlankImage
+from app.text.field import InvalidField
+from app.web import tensors
 from app.web.bodies import Arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
-from app.web.problems import OF_BODY, OF_PICTURE
 from app.web.readings import read_all, read_frames
 from app.web.routes import BINARY
 from app.web.service import Serving
@@ -22,10 +25,16 @@ from app.web.uploads import read_raw
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 MODEL = "/v2/models/digits"
 BODY: dict[str, Any] = {
-    "application/json": {"schema": {"$ref": "#/components/schemas/InferRequest"}, "example": tensors.REQUEST_EXAMPLE},
+    "application/json": {
+        "schema": {"$ref": "#/components/schemas/InferRequest"},
+        "example": tensors.REQUEST_EXAMPLE,
+    },
     "application/octet-stream": BINARY,
 }
-BODY_RULES = f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the JSON."
+BODY_RULES = (
+    f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of "
+    "the JSON."
+)
 OF_INFER = (
     OF_BODY
     | OF_PICTURE
@@ -36,18 +45,23 @@ OF_INFER = (
         errors.TooManyPictures,
         BlankImage,
         NotADigit,
-        RequestValidationError,
+        InvalidField,
     }
 )
 
-guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])  # as in `app.web.routes`
+# As in `app.web.routes`.
+guarded, unguarded = APIRouter(tags=["inference"]), APIRouter(tags=["inference"])
 
 
-async def check_version(service: Serving, version: Annotated[str, Path(description="The model's version.")]) -> None:
+async def check_version(
+    service: Serving, version: Annotated[str, Path(description="The model's version.")]
+) -> None:
     """Raise UnknownVersion if the model has another version."""
     ours = service.reader.classifier.version
     if version != ours:
-        raise errors.UnknownVersion(f"The model's version is {ours}: request that version, or none.")
+        raise errors.UnknownVersion(
+            f"The model's version is {ours}: request that version, or none."
+        )
 
 
 def of_model(
@@ -58,7 +72,7 @@ def of_model(
     **options: Any,  # noqa: ANN401
 ) -> Callable[[Endpoint], Endpoint]:
     """Add an endpoint of the model, with and without its version in the path."""
-    unknown = problems.documentation(MODEL + path, errors.UnknownVersion, RequestValidationError)
+    unknown = problems.documentation(MODEL + path, errors.UnknownVersion, InvalidField)
 
     def decorate(endpoint: Endpoint) -> Endpoint:
         add(MODEL + path, summary=summary, responses=responses, **options)(endpoint)
@@ -66,20 +80,34 @@ def of_model(
         options["dependencies"] = [Depends(check_version)]
         path_of_version = f"{MODEL}/versions/{{version}}{path}"
         own = f"{summary}, by its version"
-        add(path_of_version, name=name, summary=own, responses=unknown | responses, **options)(endpoint)
+        add(
+            path_of_version,
+            name=name,
+            summary=own,
+            responses=unknown | responses,
+            **options,
+        )(endpoint)
         return endpoint
 
     return decorate
 
 
-@unguarded.get("/v2", summary="The service's metadata", responses=answers.documentation(tensors.SERVER_EXAMPLE))
+@unguarded.get(
+    "/v2",
+    summary="The service's metadata",
+    responses=responses.documentation(tensors.SERVER_EXAMPLE),
+)
 async def server_metadata(request: Request) -> tensors.ServerMetadata:
-    """Return the name and version of the service, and the protocol extensions it supports."""
+    """Return the name and version of the service, and the protocol extensions it
+    supports.
+    """
     return tensors.ServerMetadata(version=request.app.version)
 
 
 @unguarded.get(
-    "/v2/health/live", summary="Does the service run?", responses=answers.documentation(tensors.LIVE_EXAMPLE)
+    "/v2/health/live",
+    summary="Does the service run?",
+    responses=responses.documentation(tensors.LIVE_EXAMPLE),
 )
 async def server_live() -> tensors.ServerLive:
     """Report that the service is running."""
@@ -89,7 +117,7 @@ async def server_live() -> tensors.ServerLive:
 @unguarded.get(
     "/v2/health/ready",
     summary="Is the service ready?",
-    responses=answers.documentation(tensors.READY_EXAMPLE)
+    responses=responses.documentation(tensors.READY_EXAMPLE)
     | problems.documentation("/v2/health/ready", errors.ShuttingDown),
 )
 async def server_ready(service: Serving) -> tensors.ServerReady:
@@ -98,9 +126,16 @@ async def server_ready(service: Serving) -> tensors.ServerReady:
     return tensors.ServerReady()
 
 
-@of_model(unguarded.get, "", "The model's metadata", responses=answers.documentation(tensors.MODEL_METADATA_EXAMPLE))
+@of_model(
+    unguarded.get,
+    "",
+    "The model's metadata",
+    responses=responses.documentation(tensors.MODEL_METADATA_EXAMPLE),
+)
 async def model_metadata(service: Serving) -> tensors.ModelMetadata:
-    """Return the version, inputs and outputs of the model. A request has one of the inputs."""
+    """Return the version, inputs and outputs of the model. A request has one of the
+    inputs.
+    """
     return tensors.ModelMetadata(versions=[service.reader.classifier.version])
 
 
@@ -108,7 +143,7 @@ async def model_metadata(service: Serving) -> tensors.ModelMetadata:
     unguarded.get,
     "/ready",
     "Is the model ready?",
-    responses=answers.documentation(tensors.MODEL_READY_EXAMPLE)
+    responses=responses.documentation(tensors.MODEL_READY_EXAMPLE)
     | problems.documentation(f"{MODEL}/ready", errors.ShuttingDown),
 )
 async def model_ready(service: Serving) -> tensors.ModelReady:
@@ -121,7 +156,12 @@ async def read_inference(
     service: Serving,
     body: Arriving,
     json_bytes: Annotated[
-        int | None, Header(alias=HEADER, ge=0, description="Length of the JSON in bytes, if a tensor follows it.")
+        int | None,
+        Header(
+            alias=HEADER,
+            ge=0,
+            description="Length of the JSON in bytes, if a tensor follows it.",
+        ),
     ] = None,
 ) -> Inference:
     """Parse the body of a request; see `Body.read` and Inference for the errors."""
@@ -139,11 +179,16 @@ async def read_inference(
     response_model_exclude_none=True,
     responses={
         200: {
-            "content": {"application/json": {"example": tensors.RESPONSE_EXAMPLE}, "application/octet-stream": BINARY}
+            "content": {
+                "application/json": {"example": tensors.RESPONSE_EXAMPLE},
+                "application/octet-stream": BINARY,
+            }
         },
         **problems.documentation(f"{MODEL}/infer", *OF_INFER),
     },
-    openapi_extra={"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}},
+    openapi_extra={
+        "requestBody": {"required": True, "description": BODY_RULES, "content": BODY}
+    },
 )
 async def infer(
     request: Request,
@@ -151,13 +196,21 @@ async def infer(
     parameters: PictureParameters,
     inference: Annotated[Inference, Depends(read_inference)],
 ) -> tensors.InferResponse | Response:
-    """Read the digit on each of up to 256 pictures, or frames in the network's input format."""
+    """Read the digit on each of up to 256 pictures, or frames in the network's input
+    format.
+    """
     if inference.has_frames:
         readings = read_frames(service, inference.frames())
     else:
-        readings = await read_all(request, service, inference.pictures(), **parameters.options)
+        readings = await read_all(
+            request, service, inference.pictures(), **parameters.options
+        )
     response, binary = inference.response(readings, service.reader.classifier.version)
     if not binary:
         return response
     head = response.model_dump_json(exclude_none=True).encode()
-    return Response(head + binary, headers={HEADER: str(len(head))}, media_type="application/octet-stream")
+    return Response(
+        head + binary,
+        headers={HEADER: str(len(head))},
+        media_type="application/octet-stream",
+    )

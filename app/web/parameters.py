@@ -1,4 +1,6 @@
-"""The query parameters of the routes that read pictures; unknown ones are errors. And validation errors, in words."""
+"""The query parameters of the routes that read pictures; unknown ones are errors. And
+validation errors, in words.
+"""
 
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -9,12 +11,12 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict
 from pydantic import Field as Parameter
 
-from app.inference.field import MOST, Field
-from app.inference.forms import DateOrder, Format
-from app.inference.text import TURNS
-from app.preprocess.errors import MAX_DIGITS
-from app.web.answers import Document, Prediction, Text
-from app.web.errors import NotSure
+from app.answers.errors import NotSure
+from app.answers.responses import Document, Prediction, Text
+from app.picture.errors import MAX_DIGITS
+from app.text.field import MOST, Field
+from app.text.forms import DateOrder, Format
+from app.text.text import TURNS
 
 Answer = TypeVar("Answer", Prediction, Text, Document)
 
@@ -29,13 +31,17 @@ RULES = {  # what a value must be, by the type of Pydantic's error, with its con
     "too_short": "must have at least {min_length}",
     "too_long": "must have at most {max_length}",
     "literal_error": "must be {expected}",
-    "string_pattern_mismatch": "must be what is written, without spaces around it, up to 200 characters, or none",
+    "string_pattern_mismatch": "must be what is written, without spaces around it, up to 200 characters, or "
+    "none",
     "missing": "is missing",
     "extra_forbidden": "is no parameter of this route: /docs lists them",
 }
 
 
-LESS_SURE = "An answer with a lower confidence{} gets the error `not-sure`, with the answer in it."
+LESS_SURE = (
+    "An answer with a lower confidence{} gets the error `not-sure`, with the answer "
+    "in it."
+)
 
 
 class Parameters(BaseModel):
@@ -44,7 +50,10 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     page: int | None = Parameter(
-        default=None, ge=1, description="Which page of a TIFF or PDF. If it has several, `/read` reads all by default."
+        default=None,
+        ge=1,
+        description="Which page of a TIFF or PDF. If it has several, `/read` reads all by "
+        "default.",
     )
 
 
@@ -52,7 +61,9 @@ class OfPicture(Parameters):
     """How to read a digit, and to explain that."""
 
     opinion: bool = Parameter(
-        default=True, description="With `false`, the network for numbers is not asked about a doubtful digit."
+        default=True,
+        description="With `false`, the network for numbers is not asked about a doubtful "
+        "digit.",
     )
 
     @property
@@ -64,49 +75,75 @@ class OfPicture(Parameters):
 class OfDigit(OfPicture):
     """How to read a digit."""
 
-    frame: bool = Parameter(default=False, description="Also return the network's input, and its box in the picture.")
-    min_confidence: float = Parameter(default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility"))
+    frame: bool = Parameter(
+        default=False,
+        description="Also return the network's input, and its box in the picture.",
+    )
+    min_confidence: float = Parameter(
+        default=0, ge=0, le=1, description=LESS_SURE.format(" or legibility")
+    )
 
 
 class OfText(Parameters):
     """How to read numbers."""
 
     length: int | None = Parameter(
-        default=None, ge=1, le=MAX_DIGITS, description="Number of digits in the picture, without marks, if known."
+        default=None,
+        ge=1,
+        le=MAX_DIGITS,
+        description="Number of digits in the picture, without marks, if known.",
     )
     marks: bool = Parameter(
         default=True,
-        description="Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among `characters`, and spaces "
+        description="Also return the marks `.`, `,`, `-`, `/` and `:`, or the signs among "
+        "`characters`, and spaces "
         "in a line.",
     )
     characters: str | None = Parameter(
         default=None,
-        description="The digits and signs that may stand in the text, such as `0123456789+%`, which is "
-        "`0123456789%2B%25` in a URL; by default digits and marks. `/health` lists those known, as the `characters` of "
+        description="The digits and signs that may stand in the text, such as "
+        "`0123456789+%`, which is "
+        "`0123456789%2B%25` in a URL; by default digits and marks. `/health` lists "
+        "those known, as the `characters` of "
         "`lines`.",
-        json_schema_extra={"minLength": 1, "maxLength": MOST},  # `Field.require_possible` refuses others
+        # `Field.require_possible` refuses others.
+        json_schema_extra={"minLength": 1, "maxLength": MOST},
     )
     format: Format | None = Parameter(
         default=None,
-        description="The form of the field. Each line is the most probable reading that has it, with its `value`; a "
+        description="The form of the field. Each line is the most probable reading that has "
+        "it, with its `value`; a "
         "line without such a reading has `format: false`.",
     )
     date: DateOrder | None = Parameter(
         default=None,
-        description="With `format=date`: the order of day, month and year. Without it, any; where a date may be in "
+        description="With `format=date`: the order of day, month and year. Without it, any; "
+        "where a date may be in "
         "several, the confidence shows the doubt.",
     )
-    frame: bool = Parameter(default=False, description="Also return each digit's frame, 28×28, white on black.")
+    frame: bool = Parameter(
+        default=False,
+        description="Also return each digit's frame, 28×28, white on black.",
+    )
     rotate: Literal["none", "auto"] = Parameter(
         default="none",
-        description="With `auto`, the picture is turned if it is clearly surer on its side or upside down.",
+        description="With `auto`, the picture is turned if it is clearly surer on its side "
+        "or upside down.",
     )
     picture: bool = Parameter(
         default=False,
-        description="Also return the picture, upright and turned as it was read: a JPEG of at most 1,600 pixels.",
+        description="Also return the picture, upright and turned as it was read: a JPEG of "
+        "at most 1,600 pixels.",
     )
-    alternatives: int = Parameter(default=0, ge=0, le=10, description="Number of other texts to return for each line.")
-    min_confidence: float = Parameter(default=0, ge=0, le=1, description=LESS_SURE.format(""))
+    alternatives: int = Parameter(
+        default=0,
+        ge=0,
+        le=10,
+        description="Number of other texts to return for each line.",
+    )
+    min_confidence: float = Parameter(
+        default=0, ge=0, le=1, description=LESS_SURE.format("")
+    )
 
     @property
     def options(self) -> dict[str, Any]:
@@ -130,16 +167,27 @@ TextParameters = Annotated[OfText, Query()]
 
 
 def sure(answer: Answer, least: float) -> Answer:
-    """Return an answer; raise NotSure if its confidence, or its legibility if it has one, is lower."""
+    """Return an answer; raise NotSure if its confidence, or its legibility if it has
+    one, is lower.
+    """
     if answer.confidence < least:
-        raise NotSure(f"The confidence is {in_full(answer.confidence)}: a person should look at the picture.", answer)
+        raise NotSure(
+            f"The confidence is {in_full(answer.confidence)}: a person should look "
+            "at the picture.",
+            answer,
+        )
     if isinstance(answer, Prediction) and answer.legibility < least:
-        raise NotSure(f"The legibility is {in_full(answer.legibility)}: a person should look at the picture.", answer)
+        raise NotSure(
+            f"The legibility is {in_full(answer.legibility)}: a person should look "
+            "at the picture.",
+            answer,
+        )
     return answer
 
 
 def in_full(share: float) -> str:
-    """Write a probability with all its digits, since one that is rounded could be the least that was asked for.
+    """Write a probability with all its digits, since one that is rounded could be the
+    least that was asked for.
 
     >>> in_full(0.99999), in_full(0.00002)
     ('0.99999', '0.00002')
@@ -154,7 +202,15 @@ def in_words(errors: Sequence[Mapping[str, Any]]) -> str:
 
 def clause(error: Mapping[str, Any]) -> str:
     """Describe a validation error; names and values may be long."""
-    rule = RULES[error["type"]].format(**error.get("ctx", {})) if error["type"] in RULES else error["msg"]
-    given = "" if error["type"] in ("missing", "extra_forbidden") else f", and not {reprlib.repr(error['input'])}"
+    rule = (
+        RULES[error["type"]].format(**error.get("ctx", {}))
+        if error["type"] in RULES
+        else error["msg"]
+    )
+    given = (
+        ""
+        if error["type"] in ("missing", "extra_forbidden")
+        else f", and not {reprlib.repr(error['input'])}"
+    )
     place = error["loc"][error["loc"][0] in ("query", "path", "header") :]
     return f"{'.'.join(map(str, place))[:LONGEST]} {rule}{given}"

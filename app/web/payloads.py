@@ -1,4 +1,5 @@
-"""Bodies of requests with pictures, as models for the OpenAPI document: generated clients have these classes.
+"""Bodies of requests with pictures, as models for the OpenAPI document: generated
+clients have these classes.
 
 `app.web.uploads` parses them, and takes the names of their fields from here.
 """
@@ -8,7 +9,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field, WithJsonSchema
 
 MAX_PICTURES = 256
-BINARY_FILE = {"type": "string", "format": "binary"}  # generators of clients know this better than OpenAPI 3.1's own
+# Generators of clients know this better than OpenAPI 3.1's own.
+BINARY_FILE = {"type": "string", "format": "binary"}
 File = Annotated[bytes, WithJsonSchema(BINARY_FILE)]
 
 
@@ -27,4 +29,7 @@ class PicturesForm(BaseModel):
 class EncodedPicture(BaseModel):
     """A picture in JSON."""
 
-    image: str = Field(description="In base64, or as a data URI.", json_schema_extra={"contentEncoding": "base64"})
+    image: str = Field(
+        description="In base64, or as a data URI.",
+        json_schema_extra={"contentEncoding": "base64"},
+    )

@@ -1,7 +1,7 @@
 """Pictures of a request → readings, each in its turn; they are recorded in the metrics.
 
-The small pictures of one request are read together, its large ones, its texts and the pages of a document one after
-another, so that other requests get their turn.
+The small pictures of one request are read together, its large ones, its texts and the
+pages of a document one after another, so that other requests get their turn.
 """
 
 import asyncio
@@ -16,29 +16,33 @@ from fastapi import Request
 from opentelemetry import trace
 from starlette.requests import ClientDisconnect
 
-from app.inference.decoders import Busy
-from app.inference.reading import Reading
-from app.inference.stage import Stage
-from app.inference.text import Digit, Text
+from app.answers.errors import TooManyPages
+from app.digit.reading import Reading
 from app.metrics import Metrics
-from app.preprocess.maps import Map
+from app.picture.maps import Map
+from app.serving.decoders import Busy
+from app.stage import Stage
+from app.text.text import Digit, Text
 from app.web import problems
 from app.web.admission import waiting
-from app.web.errors import TooManyPages
 from app.web.service import Service
 
-# Per request with several pictures of digits, and with several texts or pages. 20 pages with much writing take 30 s.
+# Per request with several pictures of digits, and with several texts or pages. 20 pages
+# with much writing take 30 s.
 SECONDS, PAGES_SECONDS = 20.0, 50.0
-SHARE = 16  # small pictures of one request at once, so that those of other requests get their turn
+# Small pictures of one request at once, so that those of other requests get their turn.
+SHARE = 16
 TRACER = trace.get_tracer("digits")  # resolves its provider on first use
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
 
 
 class Turns:
-    """The turns of the pictures and pages of one request, as long as it has time; large ones wait for each other.
+    """The turns of the pictures and pages of one request, as long as it has time; large
+    ones wait for each other.
 
-    The time is checked before each is opened, since 256 hostile headers take 5 s, and after it has waited.
+    The time is checked before each is opened, since 256 hostile headers take 5 s, and
+    after it has waited.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -52,9 +56,14 @@ class Turns:
 
 
 async def read_several(
-    request: Request, items: Sequence[Item], read: Callable[[Item], Awaitable[Outcome]], at_once: int = 1
+    request: Request,
+    items: Sequence[Item],
+    read: Callable[[Item], Awaitable[Outcome]],
+    at_once: int = 1,
 ) -> AsyncGenerator[Outcome | Exception]:
-    """Yield, in order, what a function reads of each picture or page, or why it cannot be read."""
+    """Yield, in order, what a function reads of each picture or page, or why it cannot
+    be read.
+    """
 
     async def outcome_of(item: Item) -> Outcome | Exception:
         try:
@@ -67,7 +76,10 @@ async def read_several(
     left, begun = iter(items), deque[asyncio.Task[Outcome | Exception]]()
     try:
         for _ in items:
-            begun.extend(asyncio.create_task(outcome_of(item)) for item in islice(left, at_once - len(begun)))
+            begun.extend(
+                asyncio.create_task(outcome_of(item))
+                for item in islice(left, at_once - len(begun))
+            )
             yield await begun.popleft()
     finally:  # also if the client leaves
         for task in begun:
@@ -82,7 +94,9 @@ async def read_one(
     turns: Turns | None = None,
     **options: Any,  # noqa: ANN401
 ) -> Reading:
-    """Read the digit in a picture, among others if there are turns; the options: `app.inference.reading.read_digit`."""
+    """Read the digit in a picture, among others if there are turns; the options:
+    `app.digit.reading.read_digit`.
+    """
     turns = turns or Turns(SECONDS)
     turns.check()
     if small := await read_small(request, service, picture, **options):
@@ -92,58 +106,97 @@ async def read_one(
         return await read_large(request, service, picture, **options)
 
 
-async def read_small(request: Request, service: Service, picture: bytes, **options: Any) -> Reading | None:  # noqa: ANN401
+async def read_small(
+    request: Request, service: Service, picture: bytes, **options: Any
+) -> Reading | None:
     """Read the digit in a picture that is small, or else return None."""
-    reading = await waiting(request, service.admission.small, partial(service.reader.read_small, picture, **options))
+    reading = await waiting(
+        request,
+        service.admission.small,
+        partial(service.reader.read_small, picture, **options),
+    )
     if reading:
         record_reading(reading, "small", service.metrics)
     return reading
 
 
-async def read_large(request: Request, service: Service, picture: bytes, **options: Any) -> Reading:  # noqa: ANN401
+async def read_large(
+    request: Request, service: Service, picture: bytes, **options: Any
+) -> Reading:
     """Read the digit in a picture of any size."""
-    reading = await waiting(request, service.admission.large, partial(service.reader.read_large, picture, **options))
+    reading = await waiting(
+        request,
+        service.admission.large,
+        partial(service.reader.read_large, picture, **options),
+    )
     record_reading(reading, "large", service.metrics)
     return reading
 
 
-async def read_text(request: Request, service: Service, picture: bytes, **options: Any) -> Text:  # noqa: ANN401
-    """Read the text in a picture; see `app.inference.text.read_text`."""
-    text = await waiting(request, service.admission.large, partial(service.reader.read_text, picture, **options))
+async def read_text(
+    request: Request, service: Service, picture: bytes, **options: Any
+) -> Text:
+    """Read the text in a picture; see `app.text.text.read_text`."""
+    text = await waiting(
+        request,
+        service.admission.large,
+        partial(service.reader.read_text, picture, **options),
+    )
     record_text(text, "large", service.metrics)
     return text
 
 
 async def page_count(service: Service, document: bytes) -> int:
-    """Count the pages of a file; raise TooManyPages if one request does not read so many."""
+    """Count the pages of a file; raise TooManyPages if one request does not read so
+    many.
+    """
     with service.admission.large.place():
         count = await service.reader.page_count(document)
     if count > (most := service.settings.max_pages):
-        raise TooManyPages(f"The file has {count:,} pages, more than {most:,}: ask for one at a time, with ?page=1.")
+        raise TooManyPages(
+            f"The file has {count:,} pages, more than {most:,}: ask for one at a "
+            "time, with ?page=1."
+        )
     return count
 
 
 def read_pages(
-    request: Request, service: Service, count: int, read: Callable[[int], Awaitable[Text]], turns: Turns
+    request: Request,
+    service: Service,
+    count: int,
+    read: Callable[[int], Awaitable[Text]],
+    turns: Turns,
 ) -> AsyncGenerator[Text | Exception]:
-    """Read each of the pages of a document with a function of its number, or yield why it cannot be read."""
+    """Read each of the pages of a document with a function of its number, or yield why
+    it cannot be read.
+    """
 
     async def read_page(page: int) -> Text:
         async with service.admission.pages:
-            turns.check(f"There was no time left for this page: ask for it with ?page={page}.")
+            turns.check(
+                f"There was no time left for this page: ask for it with ?page={page}."
+            )
             return await read(page)
 
     return read_several(request, range(1, count + 1), read_page)
 
 
-async def read_all(request: Request, service: Service, pictures: Sequence[bytes], **options: Any) -> list[Reading]:  # noqa: ANN401
-    """Read the digit in each picture; if one cannot be read, raise its error, which names the picture."""
+async def read_all(
+    request: Request, service: Service, pictures: Sequence[bytes], **options: Any
+) -> list[Reading]:
+    """Read the digit in each picture; if one cannot be read, raise its error, which
+    names the picture.
+    """
     turns = Turns(SECONDS)
 
     async def read(picture: bytes) -> Reading:
-        return accept(service, await read_one(request, service, picture, turns, **options))
+        return accept(
+            service, await read_one(request, service, picture, turns, **options)
+        )
 
-    outcomes = [outcome async for outcome in read_several(request, pictures, read, SHARE)]
+    outcomes = [
+        outcome async for outcome in read_several(request, pictures, read, SHARE)
+    ]
     for number, outcome in enumerate(outcomes, 1):
         if isinstance(outcome, Exception):
             if len(pictures) > 1:
@@ -162,13 +215,19 @@ def read_frames(service: Service, frames: Map) -> list[Reading]:
 
 
 def accept(service: Service, reading: Reading) -> Reading:
-    """Count and return a reading; raise NotADigit if its legibility is below the minimum."""
-    record_answer(reading.require_legible(service.settings.min_legibility), service.metrics)
+    """Count and return a reading; raise NotADigit if its legibility is below the
+    minimum.
+    """
+    record_answer(
+        reading.require_legible(service.settings.min_legibility), service.metrics
+    )
     return reading
 
 
 def record_stages(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None:
-    """Record the stages of a picture as metrics, and as children of the request's span if FastAPI traces it."""
+    """Record the stages of a picture as metrics, and as children of the request's span
+    if FastAPI traces it.
+    """
     seconds = Counter[str]()
     for stage in stages:
         if stage.name == "inference" and not seconds[stage.name]:
@@ -180,7 +239,9 @@ def record_stages(stages: Sequence[Stage], queue: str, metrics: Metrics) -> None
     if trace.get_current_span().is_recording():
         since_epoch = time_ns() - perf_counter_ns()
         for stage in stages:
-            TRACER.start_span(stage.name, start_time=since_epoch + stage.begin).end(since_epoch + stage.end)
+            TRACER.start_span(stage.name, start_time=since_epoch + stage.begin).end(
+                since_epoch + stage.end
+            )
 
 
 def record_reading(reading: Reading, queue: str, metrics: Metrics) -> None:

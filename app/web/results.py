@@ -1,4 +1,5 @@
-"""Outcomes of several pictures → JSON, or a line of JSON for each, sent as soon as they are known.
+"""Outcomes of several pictures → JSON, or a line of JSON for each, sent as soon as they
+are known.
 
 The answer may be larger than all pictures together, so it is not held in memory.
 """
@@ -12,24 +13,33 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel
 from starlette.datastructures import Headers
 
+from app.answers.responses import Failure
 from app.web import problems
-from app.web.answers import Failure
 
-JSON_KINDS = "application/json", "application/*", "*/*"  # from the most specific to the least
+# From the most specific to the least.
+JSON_KINDS = "application/json", "application/*", "*/*"
 LINES_KIND = "application/x-ndjson"
 WEIGHT = re.compile(r"\bq=([01](\.\d*)?)")
 
 
-def respond(request: Request, outcomes: AsyncIterator[BaseModel | Exception]) -> StreamingResponse:
-    """Answer with the results, in order, in the format that the client prefers; stop the work if it leaves."""
+def respond(
+    request: Request, outcomes: AsyncIterator[BaseModel | Exception]
+) -> StreamingResponse:
+    """Answer with the results, in order, in the format that the client prefers; stop
+    the work if it leaves.
+    """
     results = results_of(request, outcomes)
     if not prefers_lines(request.headers):
         return StreamingResponse(in_one_object(results), media_type="application/json")
     unbuffered = {"X-Accel-Buffering": "no"}  # or nginx would collect the lines
-    return StreamingResponse(in_lines(results), headers=unbuffered, media_type=LINES_KIND)
+    return StreamingResponse(
+        in_lines(results), headers=unbuffered, media_type=LINES_KIND
+    )
 
 
-async def results_of(request: Request, outcomes: AsyncIterator[BaseModel | Exception]) -> AsyncGenerator[str]:
+async def results_of(
+    request: Request, outcomes: AsyncIterator[BaseModel | Exception]
+) -> AsyncGenerator[str]:
     """Convert each outcome to JSON, an error to a failure."""
     async for outcome in outcomes:
         if isinstance(outcome, Exception):
@@ -53,9 +63,14 @@ async def in_lines(results: AsyncIterator[str]) -> AsyncGenerator[str]:
 
 
 def prefers_lines(headers: Headers) -> bool:
-    """Return whether a client names JSON lines among what it accepts, and accepts JSON no more than them."""
+    """Return whether a client names JSON lines among what it accepts, and accepts JSON
+    no more than them.
+    """
     ranges = ",".join(headers.getlist("accept")).lower().split(",")
-    weights = {kind.strip(): weight_of(rest) for kind, _, rest in (each.partition(";") for each in ranges)}
+    weights = {
+        kind.strip(): weight_of(rest)
+        for kind, _, rest in (each.partition(";") for each in ranges)
+    }
     json = next((weights[kind] for kind in JSON_KINDS if kind in weights), 0)
     return 0 < weights.get(LINES_KIND, 0) >= json
 
@@ -66,9 +81,21 @@ def weight_of(parameters: str) -> float:
     return float(found[1]) if found else 1
 
 
-def documentation(example: dict[str, list[Any]], *kinds: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI response of a route that answers with results of these kinds, with an example of them."""
-    line = {"anyOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]}
-    lines = {f"line {number}": {"value": result} for number, result in enumerate(example["results"], 1)}
-    content = {"application/json": {"example": example}, LINES_KIND: {"schema": line, "examples": lines}}
+def documentation(
+    example: dict[str, list[Any]], *kinds: type[BaseModel]
+) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI response of a route that answers with results of these kinds,
+    with an example of them.
+    """
+    line = {
+        "anyOf": [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in kinds]
+    }
+    lines = {
+        f"line {number}": {"value": result}
+        for number, result in enumerate(example["results"], 1)
+    }
+    content = {
+        "application/json": {"example": example},
+        LINES_KIND: {"schema": line, "examples": lines},
+    }
     return {200: {"content": content}}

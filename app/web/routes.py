@@ -6,18 +6,27 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.inference.inside import weights_in_colour
-from app.inference.reading import NotADigit
-from app.inference.text import ImpossibleLength, Text
-from app.preprocess.errors import BlankImage, TooMuchWriting
-from app.web import answers, conversion, errors, problems, results
+from app.answers import conversion, errors, problems, responses
+from app.answers.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
+from app.digit.inside import weights_in_colour
+from app.digit.reading import NotADigit
+from app.picture.errors import BlankImage, TooMuchWriting
+from app.text.field import InvalidField
+from app.text.text import ImpossibleLength, Text
+from app.web import results
 from app.web.admission import unless_gone
-from app.web.parameters import DigitParameters, OfDigit, OfText, PictureParameters, TextParameters, sure
+from app.web.parameters import (
+    DigitParameters,
+    OfDigit,
+    OfText,
+    PictureParameters,
+    TextParameters,
+    sure,
+)
 from app.web.payloads import BINARY_FILE
-from app.web.problems import OF_BODY, OF_PICTURE, OF_UPLOAD
+from app.web.problems import problem_of
 from app.web.readings import (
     PAGES_SECONDS,
     SECONDS,
@@ -39,20 +48,39 @@ unguarded = APIRouter()
 
 BINARY = {"schema": BINARY_FILE}
 FORM = {"schema": {"$ref": "#/components/schemas/PictureForm"}}
-OBJECT = {"schema": {"$ref": "#/components/schemas/EncodedPicture"}, "example": {"image": answers.PNG_EXAMPLE}}
-BODY: dict[str, Any] = {"multipart/form-data": FORM, "application/octet-stream": BINARY, "application/json": OBJECT}
-BODY_RULES = "The format of the picture is detected from its content; the declared type of a raw body is ignored."
-REQUEST: dict[str, Any] = {"requestBody": {"required": True, "description": BODY_RULES, "content": BODY}}
+OBJECT = {
+    "schema": {"$ref": "#/components/schemas/EncodedPicture"},
+    "example": {"image": responses.PNG_EXAMPLE},
+}
+BODY: dict[str, Any] = {
+    "multipart/form-data": FORM,
+    "application/octet-stream": BINARY,
+    "application/json": OBJECT,
+}
+BODY_RULES = (
+    "The format of the picture is detected from its content; the declared type of a "
+    "raw body is ignored."
+)
+REQUEST: dict[str, Any] = {
+    "requestBody": {"required": True, "description": BODY_RULES, "content": BODY}
+}
 SEVERAL_FORM = {"schema": {"$ref": "#/components/schemas/PicturesForm"}}
-SEVERAL_REQUEST: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}}
+SEVERAL_REQUEST: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": SEVERAL_FORM}}
+}
 OF_ONE_PICTURE = OF_BODY | OF_UPLOAD | OF_PICTURE
-OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, RequestValidationError}
+OF_EXPLAIN = OF_ONE_PICTURE | {BlankImage, NotADigit, InvalidField}
 OF_PREDICT = OF_EXPLAIN | {errors.NotSure}
-OF_BATCH = OF_BODY | {errors.MalformedMultipart, errors.NoFile, errors.TooManyPictures, RequestValidationError}
+OF_BATCH = OF_BODY | {
+    errors.MalformedMultipart,
+    errors.NoFile,
+    errors.TooManyPictures,
+    InvalidField,
+}
 OF_READ = OF_ONE_PICTURE | {
     TooMuchWriting,
     ImpossibleLength,
-    RequestValidationError,
+    InvalidField,
     errors.NotSure,
     errors.TooManyPages,
 }
@@ -63,41 +91,62 @@ OF_READ = OF_ONE_PICTURE | {
     summary="Read a digit",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses=answers.documentation(answers.PREDICTION_EXAMPLE) | problems.documentation("/predict", *OF_PREDICT),
+    responses=responses.documentation(responses.PREDICTION_EXAMPLE)
+    | problems.documentation("/predict", *OF_PREDICT),
     openapi_extra=REQUEST,
 )
 async def predict(
     request: Request, service: Serving, parameters: DigitParameters, picture: Upload
-) -> answers.Prediction:
-    """Read the handwritten digit in a picture, sent as the form field `file`, in JSON, or as the raw body."""
-    return await answer_with_digit(request, service, parameters, picture, Turns(SECONDS))
+) -> responses.Prediction:
+    """Read the handwritten digit in a picture, sent as the form field `file`, in JSON,
+    or as the raw body.
+    """
+    return await answer_with_digit(
+        request, service, parameters, picture, Turns(SECONDS)
+    )
 
 
 @guarded.post(
     "/predict/batch",
     summary="Read a digit in each of several pictures",
     tags=["pictures"],
-    response_model=answers.Predictions,
+    response_model=responses.Predictions,
     response_model_exclude_unset=True,
-    responses=results.documentation(answers.PREDICTIONS_EXAMPLE, answers.Prediction, answers.Failure)
+    responses=results.documentation(
+        responses.PREDICTIONS_EXAMPLE, responses.Prediction, responses.Failure
+    )
     | problems.documentation("/predict/batch", *OF_BATCH),
     openapi_extra=SEVERAL_REQUEST,
 )
-async def predict_batch(request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads) -> Response:
-    """Read the handwritten digit in each of up to 256 pictures, sent as form fields `files`, in the order sent.
+async def predict_batch(
+    request: Request, service: Serving, parameters: DigitParameters, pictures: Uploads
+) -> Response:
+    """Read the handwritten digit in each of up to 256 pictures, sent as form fields
+    `files`, in the order sent.
 
-    With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as it is known.
+    With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
+    it is known.
     """
-    answer = partial(answer_with_digit, request, service, parameters, turns=Turns(SECONDS))
+    answer = partial(
+        answer_with_digit, request, service, parameters, turns=Turns(SECONDS)
+    )
     return results.respond(request, read_several(request, pictures, answer, SHARE))
 
 
 async def answer_with_digit(
-    request: Request, service: Service, parameters: OfDigit, picture: bytes, turns: Turns
-) -> answers.Prediction:
+    request: Request,
+    service: Service,
+    parameters: OfDigit,
+    picture: bytes,
+    turns: Turns,
+) -> responses.Prediction:
     """Answer with the digit in a picture, which may be one of several."""
-    reading = accept(service, await read_one(request, service, picture, turns, **parameters.options))
-    answer = conversion.prediction_of(reading, service.reader.digit_model(parameters.opinion), parameters.frame)
+    reading = accept(
+        service, await read_one(request, service, picture, turns, **parameters.options)
+    )
+    answer = conversion.prediction_of(
+        reading, service.reader.digit_model(parameters.opinion), parameters.frame
+    )
     return sure(answer, parameters.min_confidence)
 
 
@@ -105,14 +154,20 @@ async def answer_with_digit(
     "/explain",
     summary="Explain how a digit is read",
     tags=["pictures"],
-    responses=answers.documentation(answers.EXPLANATION_EXAMPLE) | problems.documentation("/explain", *OF_EXPLAIN),
+    responses=responses.documentation(responses.EXPLANATION_EXAMPLE)
+    | problems.documentation("/explain", *OF_EXPLAIN),
     openapi_extra=REQUEST,
 )
 async def explain(
     request: Request, service: Serving, parameters: PictureParameters, picture: Upload
-) -> answers.Explanation:
-    """Read the digit as `/predict` does, and return the ink, the frame, and the evidence in it for the digit."""
-    reading = accept(service, await read_one(request, service, picture, with_ink=True, **parameters.options))
+) -> responses.Explanation:
+    """Read the digit as `/predict` does, and return the ink, the frame, and the
+    evidence in it for the digit.
+    """
+    reading = accept(
+        service,
+        await read_one(request, service, picture, with_ink=True, **parameters.options),
+    )
     # In a thread, since encoding the ink as a PNG may take 10 ms.
     return await run_in_threadpool(
         conversion.explanation_of,
@@ -126,17 +181,23 @@ async def explain(
     "/explain/units/{unit}",
     summary="The weights of a unit of the first layer",
     tags=["pictures"],
-    responses=answers.documentation(answers.UNIT_EXAMPLE)
+    responses=responses.documentation(responses.UNIT_EXAMPLE)
     | problems.documentation(
-        "/explain/units/{unit}", *(errors.UnknownUnit, errors.Unauthorized, RequestValidationError)
+        "/explain/units/{unit}",
+        *(errors.UnknownUnit, errors.Unauthorized, InvalidField),
     ),
 )
-def unit_weights(service: Serving, unit: int) -> answers.Unit:
-    """Draw the weights of a unit of the first layer, 28×28: ink on blue raises its sum, ink on orange lowers it."""
+def unit_weights(service: Serving, unit: int) -> responses.Unit:
+    """Draw the weights of a unit of the first layer, 28×28: ink on blue raises its sum,
+    ink on orange lowers it.
+    """
     pixels = weights_in_colour(service.reader.classifier, unit)
     if pixels is None:
-        raise errors.UnknownUnit(f"The first layer has no unit {unit}, or the model file does not say its weights.")
-    return answers.Unit(unit=unit, weights=conversion.data_uri(pixels))
+        raise errors.UnknownUnit(
+            f"The first layer has no unit {unit}, or the model file does not say its "
+            "weights."
+        )
+    return responses.Unit(unit=unit, weights=conversion.data_uri(pixels))
 
 
 @guarded.post(
@@ -144,40 +205,51 @@ def unit_weights(service: Serving, unit: int) -> answers.Unit:
     summary="Read numbers",
     tags=["pictures"],
     response_model_exclude_unset=True,
-    responses=answers.documentation_of(picture=answers.TEXT_EXAMPLE, document=answers.DOCUMENT_EXAMPLE)
+    responses=responses.documentation_of(
+        picture=responses.TEXT_EXAMPLE, document=responses.DOCUMENT_EXAMPLE
+    )
     | problems.documentation("/read", *OF_READ),
     openapi_extra=REQUEST,
 )
 async def read(
     request: Request, service: Serving, parameters: TextParameters, picture: Upload
-) -> answers.Text | answers.Document:
-    """Read the handwritten numbers in a picture as they are written, line by line; without any, the text is empty.
+) -> responses.Text | responses.Document:
+    """Read the handwritten numbers in a picture as they are written, line by line;
+    without any, the text is empty.
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
     parameters.field.require_possible(service.reader.lines.form)
-    return await answer_with_text(request, service, parameters, picture, Turns(PAGES_SECONDS))
+    return await answer_with_text(
+        request, service, parameters, picture, Turns(PAGES_SECONDS)
+    )
 
 
 @guarded.post(
     "/read/batch",
     summary="Read numbers in each of several pictures",
     tags=["pictures"],
-    response_model=answers.Texts,
+    response_model=responses.Texts,
     response_model_exclude_unset=True,
-    responses=results.documentation(answers.TEXTS_EXAMPLE, answers.Text, answers.Document, answers.Failure)
+    responses=results.documentation(
+        responses.TEXTS_EXAMPLE, responses.Text, responses.Document, responses.Failure
+    )
     | problems.documentation("/read/batch", *OF_BATCH),
     openapi_extra=SEVERAL_REQUEST,
 )
-async def read_batch(request: Request, service: Serving, parameters: TextParameters, pictures: Uploads) -> Response:
-    """Read the handwritten numbers in each of up to 256 pictures, sent as form fields `files`, in the order sent.
+async def read_batch(
+    request: Request, service: Serving, parameters: TextParameters, pictures: Uploads
+) -> Response:
+    """Read the handwritten numbers in each of up to 256 pictures, sent as form fields
+    `files`, in the order sent.
 
-    With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as it is known.
+    With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
+    it is known.
     """
     parameters.field.require_possible(service.reader.lines.form)
     turns = Turns(PAGES_SECONDS)
 
-    async def answer(picture: bytes) -> answers.Text | answers.Document:
+    async def answer(picture: bytes) -> responses.Text | responses.Document:
         turns.check()
         return await answer_with_text(request, service, parameters, picture, turns)
 
@@ -186,39 +258,59 @@ async def read_batch(request: Request, service: Serving, parameters: TextParamet
 
 async def answer_with_text(
     request: Request, service: Service, parameters: OfText, picture: bytes, turns: Turns
-) -> answers.Text | answers.Document:
-    """Answer with what is written in a picture, which may be one of several, or on each page of a document."""
+) -> responses.Text | responses.Document:
+    """Answer with what is written in a picture, which may be one of several, or on each
+    page of a document.
+    """
 
     async def text_of(page: int | None) -> Text:
-        return await read_text(request, service, picture, page=page, **parameters.options)
+        return await read_text(
+            request, service, picture, page=page, **parameters.options
+        )
 
     count = 1 if parameters.page else await page_count(service, picture)
     if count > 1:
         outcomes = read_pages(request, service, count, text_of, turns)
-        document = await unless_gone(request, document_of(request, service, parameters, outcomes))
+        document = await unless_gone(
+            request, document_of(request, service, parameters, outcomes)
+        )
         return sure(document, parameters.min_confidence)
-    return sure(await answer_of(await text_of(parameters.page), service, parameters), parameters.min_confidence)
+    return sure(
+        await answer_of(await text_of(parameters.page), service, parameters),
+        parameters.min_confidence,
+    )
 
 
 async def document_of(
-    request: Request, service: Service, parameters: OfText, outcomes: AsyncIterator[Text | Exception]
-) -> answers.Document:
+    request: Request,
+    service: Service,
+    parameters: OfText,
+    outcomes: AsyncIterator[Text | Exception],
+) -> responses.Document:
     """Convert the pages of a document, as they are read."""
-    pages = list[answers.Page | answers.FailedPage]()
+    pages = list[responses.Page | responses.FailedPage]()
     async for outcome in outcomes:
         page = len(pages) + 1
         if isinstance(outcome, Exception):
-            pages.append(answers.FailedPage(page=page, error=problems.problem_of(request, outcome)[0]))
+            pages.append(
+                responses.FailedPage(page=page, error=problem_of(request, outcome)[0])
+            )
         else:
-            pages.append(conversion.page_of(await answer_of(outcome, service, parameters), page))
-    return conversion.document_of(pages, service.reader.networks.text_model, parameters.characters)
+            pages.append(
+                conversion.page_of(await answer_of(outcome, service, parameters), page)
+            )
+    return conversion.document_of(
+        pages, service.reader.networks.text_model, parameters.characters
+    )
 
 
-async def answer_of(text: Text, service: Service, parameters: OfText) -> answers.Text:
+async def answer_of(text: Text, service: Service, parameters: OfText) -> responses.Text:
     """Convert a text, in a thread: there may be two thousand frames to encode as PNGs."""
     shown = text if parameters.marks else text.digits_only()
     version = service.reader.networks.text_model
-    return await run_in_threadpool(conversion.text_of, shown, version, parameters.frame, parameters.characters)
+    return await run_in_threadpool(
+        conversion.text_of, shown, version, parameters.frame, parameters.characters
+    )
 
 
 @unguarded.head("/health", include_in_schema=False)
@@ -226,22 +318,30 @@ async def answer_of(text: Text, service: Service, parameters: OfText) -> answers
     "/health",
     summary="Is the service ready?",
     tags=["service"],
-    responses=answers.documentation(answers.HEALTH_EXAMPLE) | problems.documentation("/health", errors.ShuttingDown),
+    responses=responses.documentation(responses.HEALTH_EXAMPLE)
+    | problems.documentation("/health", errors.ShuttingDown),
 )
-async def health(request: Request, service: Serving) -> answers.Health:
-    """Report whether the service is ready, and its models: 503 as soon as it is told to stop."""
+async def health(request: Request, service: Serving) -> responses.Health:
+    """Report whether the service is ready, and its models: 503 as soon as it is told to
+    stop.
+    """
     service.draining.check()
-    return answers.Health(
-        version=request.app.version, corrections=service.corrections is not None, models=request.app.state.models
+    return responses.Health(
+        version=request.app.version,
+        corrections=service.corrections is not None,
+        models=request.app.state.models,
     )
 
 
 @unguarded.get(
-    "/health/live", summary="Does the service run?", tags=["service"], responses=answers.documentation({"status": "ok"})
+    "/health/live",
+    summary="Does the service run?",
+    tags=["service"],
+    responses=responses.documentation({"status": "ok"}),
 )
-async def live() -> answers.Live:
+async def live() -> responses.Live:
     """Report that the service runs, even if it is told to stop: for a liveness probe."""
-    return answers.Live()
+    return responses.Live()
 
 
 @guarded.get(

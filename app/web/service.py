@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.corrections import Corrections
-from app.inference.reader import Reader
 from app.metrics import Metrics
+from app.serving.reader import Reader
 from app.settings import Settings
 from app.web.admission import Admission
 from app.web.draining import Draining

@@ -1,11 +1,13 @@
-"""Request and response models of the Open Inference Protocol V2, with an example of each."""
+"""Request and response models of the Open Inference Protocol V2, with an example of
+each.
+"""
 
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, FailFast, Field
 
-from app.inference.classifier import CLASSES, PIXELS
-from app.web.answers import DIGITS_EXAMPLE, PREDICTION_EXAMPLE, Complete, Omitted
+from app.answers.responses import DIGITS_EXAMPLE, PREDICTION_EXAMPLE, Complete, Omitted
+from app.digit.classifier import CLASSES, PIXELS
 
 NAME = "digits"
 OutputName = Literal["digit", "probabilities", "legibility"]
@@ -15,36 +17,50 @@ class InputParameters(BaseModel):
     """Parameters of an input tensor."""
 
     binary_data_size: int | None = Field(
-        default=None, ge=0, description="Number of bytes after the JSON, in place of data."
+        default=None,
+        ge=0,
+        description="Number of bytes after the JSON, in place of data.",
     )
-    content_type: Literal["base64"] | None = Field(default=None, description="Encoding of the pictures in data.")
+    content_type: Literal["base64"] | None = Field(
+        default=None, description="Encoding of the pictures in data."
+    )
 
 
 class OutputParameters(BaseModel):
     """Parameters of an output tensor."""
 
     binary_data: bool | None = Field(
-        default=None, description="Whether to send it after the JSON. Defaults to the request's binary_data_output."
+        default=None,
+        description="Whether to send it after the JSON. Defaults to the request's "
+        "binary_data_output.",
     )
 
 
 class RequestParameters(BaseModel):
     """Default parameters of the output tensors."""
 
-    binary_data_output: bool = Field(default=False, description="Whether to send output tensors after the JSON.")
+    binary_data_output: bool = Field(
+        default=False, description="Whether to send output tensors after the JSON."
+    )
 
 
 class InferInput(BaseModel):
     """Encoded pictures, or frames in the network's input format."""
 
     name: Literal["picture", "pixels"]
-    shape: Annotated[list[int], FailFast()] = Field(  # otherwise there may be 200,000 errors
-        max_length=3, description="[n] for pictures, [n, 784] for frames; n is at most 256."
+    # Otherwise there may be 200,000 errors.
+    shape: Annotated[list[int], FailFast()] = Field(
+        max_length=3,
+        description="[n] for pictures, [n, 784] for frames; n is at most 256.",
     )
-    datatype: Literal["BYTES", "FP32"] = Field(description="BYTES for pictures, FP32 for frames.")
+    datatype: Literal["BYTES", "FP32"] = Field(
+        description="BYTES for pictures, FP32 for frames."
+    )
     parameters: InputParameters = InputParameters()
     data: list[Any] | None = Field(
-        default=None, description="Pictures in base64, or the pixels of frames, from 0 (background) to 1 (ink)."
+        default=None,
+        description="Pictures in base64, or the pixels of frames, from 0 (background) to 1 "
+        "(ink).",
     )
 
 
@@ -58,11 +74,16 @@ class InferOutput(BaseModel):
 class InferRequest(BaseModel):
     """A request to read pictures or frames."""
 
-    id: str | None = Field(default=None, max_length=1000, description="Returned in the response.")
+    id: str | None = Field(
+        default=None, max_length=1000, description="Returned in the response."
+    )
     parameters: RequestParameters = RequestParameters()
     inputs: list[InferInput] = Field(min_length=1, max_length=1)
     outputs: list[InferOutput] | None = Field(
-        default=None, min_length=1, max_length=3, description="Outputs to return. Defaults to all."
+        default=None,
+        min_length=1,
+        max_length=3,
+        description="Outputs to return. Defaults to all.",
     )
 
 
@@ -170,6 +191,11 @@ RESPONSE_EXAMPLE = {
     "model_version": VERSION_EXAMPLE,
     "outputs": [
         {"name": "digit", "shape": [1], "datatype": "INT64", "data": [7]},
-        {"name": "probabilities", "shape": [1, 10], "datatype": "FP32", "data": PREDICTION_EXAMPLE["probabilities"]},
+        {
+            "name": "probabilities",
+            "shape": [1, 10],
+            "datatype": "FP32",
+            "data": PREDICTION_EXAMPLE["probabilities"],
+        },
     ],
 }

@@ -1,6 +1,7 @@
 """Request → the bytes of its pictures, from form fields, JSON or the raw body.
 
-The body is kept in memory; nothing is written to disk. The declared type only tells forms and JSON from a raw body.
+The body is kept in memory; nothing is written to disk. The declared type only tells
+forms and JSON from a raw body.
 """
 
 import base64
@@ -17,24 +18,42 @@ from python_multipart import FormParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import Field, File, MultipartParser
 
+from app.answers.errors import (
+    MalformedJson,
+    MalformedMultipart,
+    NoFile,
+    NotBase64,
+    SeveralFiles,
+    TooManyPictures,
+)
 from app.web.bodies import MAX_HEADER_BYTES, Arriving
-from app.web.errors import MalformedJson, MalformedMultipart, NoFile, NotBase64, SeveralFiles, TooManyPictures
 from app.web.payloads import MAX_PICTURES, EncodedPicture, PictureForm, PicturesForm
 
-MULTIPART, JSON = b"multipart/", b"application/json"  # prefix of a media type, and a media type
-# The form fields for one picture and for several, and the member of a JSON object with one.
-(FIELD,), (SEVERAL,), (IMAGE,) = PictureForm.model_fields, PicturesForm.model_fields, EncodedPicture.model_fields
+# Prefix of a media type, and a media type.
+MULTIPART, JSON = b"multipart/", b"application/json"
+# The form fields for one picture and for several, and the member of a JSON object with
+# one.
+(FIELD,), (SEVERAL,), (IMAGE,) = (
+    PictureForm.model_fields,
+    PicturesForm.model_fields,
+    EncodedPicture.model_fields,
+)
 MAX_PARTS = 16  # per form; for several pictures, besides the pictures
-MAX_VALUES = 1000  # in a JSON object with a picture; a value may take a hundred times its length in memory
+# In a JSON object with a picture; a value may take a hundred times its length in
+# memory.
+MAX_VALUES = 1000
 MAX_NESTED = 10_000  # lists and objects in JSON; 200,000 take 0.2 s
-# Above this, in bytes, JSON has to be ASCII: with one character beyond it, Python takes up to 4 bytes for each.
+# Above this, in bytes, JSON has to be ASCII: with one character beyond it, Python takes
+# up to 4 bytes for each.
 MAX_TEXT_BYTES = 1_000_000
 BEYOND_ASCII = re.compile(rb"\\u(?!00[0-7])")  # an escape of such a character
 WHITESPACE = string.whitespace.encode()  # ignored in base64
 
 
 class Form:
-    """The files in one field of a multipart form, which is parsed in memory as it arrives."""
+    """The files in one field of a multipart form, which is parsed in memory as it
+    arrives.
+    """
 
     def __init__(self, boundary: bytes | None, field: str, max_parts: int) -> None:
         self.field = field
@@ -44,18 +63,22 @@ class Form:
         self.delimiters = 0
         self.files: list[File] = []
         self.is_complete = False
-        # By default, files over 1 MB go to disk, a header may have 4 kB, and an unknown encoding is ignored.
+        # By default, files over 1 MB go to disk, a header may have 4 kB, and an unknown
+        # encoding is ignored.
         config = {
             "MAX_MEMORY_FILE_SIZE": math.inf,
             "MAX_HEADER_SIZE": MAX_HEADER_BYTES,
             "UPLOAD_ERROR_ON_BAD_CTE": True,
         }
-        self.parser = FormParser("multipart/form-data", self.add, self.add, self.end, boundary, config=config)
+        self.parser = FormParser(
+            "multipart/form-data", self.add, self.add, self.end, boundary, config=config
+        )
 
     def write(self, data: bytes) -> None:
         """Parse more of the form."""
         self.parser.write(data)
-        self.delimiters += data.count(self.delimiter)  # also those on longer lines: the parser takes 7 µs for each
+        # Also those on longer lines: the parser takes 7 µs for each.
+        self.delimiters += data.count(self.delimiter)
         self.check_parts(self.delimiters)
 
     def add(self, part: Field | File) -> None:
@@ -69,23 +92,34 @@ class Form:
     def check_parts(self, count: int) -> None:
         """Raise MalformedMultipart if there are more parts than allowed."""
         if count > self.max_parts:
-            raise MalformedMultipart(f"The multipart form has more than {self.max_parts} parts.")
+            raise MalformedMultipart(
+                f"The multipart form has more than {self.max_parts} parts."
+            )
 
     def end(self) -> None:
         """Note that the closing boundary has arrived."""
         self.is_complete = True
 
     def pictures(self) -> list[bytes]:
-        """Return the content of each file; raise MalformedMultipart, or NoFile if there is none."""
+        """Return the content of each file; raise MalformedMultipart, or NoFile if there
+        is none.
+        """
         if not self.is_complete:
-            raise MalformedMultipart("The multipart form is incomplete: send all of it.")
+            raise MalformedMultipart(
+                "The multipart form is incomplete: send all of it."
+            )
         if not self.files:
             example = f"-F {self.field}=@picture.png"
-            raise NoFile(f"The form has no file in its field '{self.field}': with curl, use {example}.")
+            raise NoFile(
+                f"The form has no file in its field '{self.field}': with curl, use "
+                f"{example}."
+            )
         return [file.file_object.getvalue() for file in self.files]  # type: ignore[union-attr]  # it is a BytesIO
 
     def close(self) -> None:
-        """Free the parts: form and parser refer to each other, and would keep them until a garbage collection."""
+        """Free the parts: form and parser refer to each other, and would keep them
+        until a garbage collection.
+        """
         self.files.clear()
         parser = self.parser.parser
         assert isinstance(parser, MultipartParser)
@@ -97,7 +131,10 @@ class Form:
 def check_count(pictures: int) -> None:
     """Raise TooManyPictures if a request has more of them than allowed."""
     if pictures > MAX_PICTURES:
-        raise TooManyPictures(f"The request has more than {MAX_PICTURES} pictures: send the rest in another request.")
+        raise TooManyPictures(
+            f"The request has more than {MAX_PICTURES} pictures: send the rest in "
+            "another request."
+        )
 
 
 async def read_picture(body: Arriving) -> bytes:
@@ -106,11 +143,17 @@ async def read_picture(body: Arriving) -> bytes:
     if media_type.startswith(MULTIPART):
         pictures = await read_form(body, options.get(b"boundary"), FIELD, MAX_PARTS)
         if len(pictures) > 1:
-            raise SeveralFiles(f"The form has {len(pictures)} fields '{FIELD}': send one picture per request.")
+            raise SeveralFiles(
+                f"The form has {len(pictures)} fields '{FIELD}': send one picture "
+                "per request."
+            )
         return pictures[0]
     raw = await read_raw(body)
     if not raw:
-        raise NoFile(f"The request has no body: send a picture as the form field '{FIELD}', or as the body itself.")
+        raise NoFile(
+            f"The request has no body: send a picture as the form field '{FIELD}', "
+            "or as the body itself."
+        )
     return picture_in_json(raw) if media_type == JSON else raw
 
 
@@ -118,8 +161,13 @@ async def read_pictures(body: Arriving) -> list[bytes]:
     """Return the bytes of all pictures in a form; see `Body.read` for the errors."""
     media_type, options = body.media_type()
     if not media_type.startswith(MULTIPART):
-        raise NoFile(f"The request is not a form: send the pictures as form fields '{SEVERAL}', as curl -F does.")
-    return await read_form(body, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS)
+        raise NoFile(
+            "The request is not a form: send the pictures as form fields "
+            f"'{SEVERAL}', as curl -F does."
+        )
+    return await read_form(
+        body, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS
+    )
 
 
 async def read_raw(body: Arriving) -> bytes:
@@ -129,33 +177,48 @@ async def read_raw(body: Arriving) -> bytes:
     return content.getvalue()  # without a copy
 
 
-async def read_form(body: Arriving, boundary: bytes | None, field: str, max_parts: int) -> list[bytes]:
+async def read_form(
+    body: Arriving, boundary: bytes | None, field: str, max_parts: int
+) -> list[bytes]:
     """Return the files in one field of a form, at least one."""
     try:
         with closing(Form(boundary, field, max_parts)) as form:
             await body.read(form.write)
             return form.pictures()
     except FormParserError as error:
-        raise MalformedMultipart(f"The multipart form is damaged ({error}): send it as curl -F does.") from error
+        raise MalformedMultipart(
+            f"The multipart form is damaged ({error}): send it as curl -F does."
+        ) from error
 
 
 def picture_in_json(body: bytes) -> bytes:
     """Return the only picture in a JSON object."""
     content = json_object(body, MAX_VALUES)
     if IMAGE not in content:
-        raise NoFile(f'The JSON has no member \'{IMAGE}\': send {{"{IMAGE}": "the picture in base64, or a data URI"}}.')
+        raise NoFile(
+            f'The JSON has no member \'{IMAGE}\': send {{"{IMAGE}": "the picture in '
+            f'base64, or a data URI"}}.'
+        )
     return bytes_of(content[IMAGE])
 
 
 def json_object(body: bytes, max_values: int) -> dict[str, Any]:
-    """Parse a JSON object; raise MalformedJson if it is not one, or has more than `max_values` values."""
+    """Parse a JSON object; raise MalformedJson if it is not one, or has more than
+    `max_values` values.
+    """
     nested = body.count(b"[") + body.count(b"{")
     if nested > MAX_NESTED or nested + body.count(b",") > max_values:
-        raise MalformedJson(f"The JSON has more than {max_values:,} values: send fewer.")
+        raise MalformedJson(
+            f"The JSON has more than {max_values:,} values: send fewer."
+        )
     if len(body) > MAX_TEXT_BYTES and (not body.isascii() or BEYOND_ASCII.search(body)):
-        raise MalformedJson(f"JSON of more than {MAX_TEXT_BYTES:,} bytes must be ASCII: leave other characters out.")
+        raise MalformedJson(
+            f"JSON of more than {MAX_TEXT_BYTES:,} bytes must be ASCII: leave other "
+            "characters out."
+        )
     try:
-        content = from_json(body)  # takes a third of the time of json.loads, and a tenth for many numbers
+        # Takes a third of the time of json.loads, and a tenth for many numbers.
+        content = from_json(body)
     except ValueError as error:
         raise MalformedJson(f"The body is not JSON ({error}).") from error
     if not isinstance(content, dict):
@@ -168,7 +231,8 @@ def bytes_of(text: object) -> bytes:
     try:
         if not isinstance(text, str):
             raise ValueError
-        encoded = text.encode("ascii").translate(None, WHITESPACE)  # split() may take 20 times its length in memory
+        # split() may take 20 times its length in memory.
+        encoded = text.encode("ascii").translate(None, WHITESPACE)
         if encoded.startswith(b"data:"):
             start, _, encoded = encoded.partition(b",")
             if not start.endswith(b";base64"):
@@ -176,7 +240,8 @@ def bytes_of(text: object) -> bytes:
         return base64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise NotBase64(
-            "The picture is not in base64: send it in base64 or as a data URI. URLs are not fetched."
+            "The picture is not in base64: send it in base64 or as a data URI. URLs "
+            "are not fetched."
         ) from error
 
 

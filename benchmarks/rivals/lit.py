@@ -42,4 +42,9 @@ class Digits(litserve.LitAPI):
 if __name__ == "__main__":
     api = Digits(max_batch_size=32, batch_timeout=0.002, api_path="/predict")
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
-    server.run(port=int(sys.argv[1]), generate_client_file=False, log_level="error", num_api_servers=1)
+    server.run(
+        port=int(sys.argv[1]),
+        generate_client_file=False,
+        log_level="error",
+        num_api_servers=1,
+    )

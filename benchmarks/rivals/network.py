@@ -1,4 +1,6 @@
-"""Code shared by all peers: a torch network of the committed one's size, and the usual input of a tutorial."""
+"""Code shared by all peers: a torch network of the committed one's size, and the usual
+input of a tutorial.
+"""
 
 from itertools import pairwise
 

@@ -1,4 +1,6 @@
-"""An endpoint that reads the upload and does nothing with it, to measure the web framework alone."""
+"""An endpoint that reads the upload and does nothing with it, to measure the web
+framework alone.
+"""
 
 from fastapi import FastAPI, UploadFile
 

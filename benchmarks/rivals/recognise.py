@@ -1,9 +1,11 @@
-"""Read pictures with one recogniser: paths on standard input, the answers as JSON on standard output.
+"""Read pictures with one recogniser: paths on standard input, the answers as JSON on
+standard output.
 
     python benchmarks/rivals/recognise.py NAME digit|number|page|turned < paths
 
-`benchmarks/peers.py` and `benchmarks/pages.py` start it, in the environment of the recogniser. Each recogniser is told
-whether to expect one digit or several if it has such an option. If it fails, its answer is empty.
+`benchmarks/peers.py` and `benchmarks/pages.py` start it, in the environment of the
+recogniser. Each recogniser is told whether to expect one digit or several if it has
+such an option. If it fails, its answer is empty.
 """
 
 import json
@@ -23,11 +25,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-MODELS = tuple(Path(__file__).parents[2] / "models" / f"{name}.onnx" for name in ("digits", "lines", "pages"))
+MODELS = tuple(
+    Path(__file__).parents[2] / "models" / f"{name}.onnx"
+    for name in ("digits", "lines", "pages")
+)
 DIGITS = "0123456789"
-PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}  # by how many degrees a page may be turned
+# By how many degrees a page may be turned.
+PAGES = {"page": (0,), "turned": (0, 90, 180, 270)}
 
-Read = Callable[[Path], Any]  # picture → text; Digits adds a page's confidence and table, rapidocr its boxes
+# Picture → text; Digits adds a page's confidence and table, rapidocr its boxes.
+Read = Callable[[Path], Any]
 
 
 def digits(kind: str) -> Read:
@@ -55,8 +62,10 @@ def alone(kind: str) -> Read:
 
 
 def squashed(kind: str) -> Read:
-    """Our dense network, with the preprocessing of most services: 28×28, inverted if it is dark on light."""
-    from app.inference.classifier import Classifier
+    """Our dense network, with the preprocessing of most services: 28×28, inverted if it
+    is dark on light.
+    """
+    from app.digit.classifier import Classifier
 
     model = Classifier(MODELS[0])
 
@@ -70,14 +79,24 @@ def squashed(kind: str) -> Read:
 
 
 def rapidocr(kind: str) -> Read:
-    """PP-OCR: a page's words as they come, or text recognition over digits only, for which rapidocr has no option."""
+    """PP-OCR: a page's words as they come, or text recognition over digits only, for
+    which rapidocr has no option.
+    """
     from rapidocr import RapidOCR
 
-    engine = RapidOCR(params={"Global.log_level": "critical", "EngineConfig.onnxruntime.intra_op_num_threads": 1})
+    engine = RapidOCR(
+        params={
+            "Global.log_level": "critical",
+            "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+        }
+    )
 
     def page(path: Path) -> list[tuple[str, list[list[float]]]]:
-        found = engine(path, return_word_box=True)  # without it, numbers beside each other often lose their space
-        texts = [" ".join(word for word, *_ in words) for words in found.word_results or ()]
+        # Without it, numbers beside each other often lose their space.
+        found = engine(path, return_word_box=True)
+        texts = [
+            " ".join(word for word, *_ in words) for words in found.word_results or ()
+        ]
         return list(zip(texts, found.boxes.tolist(), strict=True)) if texts else []
 
     if kind in PAGES:
@@ -85,18 +104,25 @@ def rapidocr(kind: str) -> Read:
     recognise = partial(engine, use_det=False, use_cls=False, use_rec=True)
     recognise(np.zeros((48, 320, 3), np.uint8))  # loads the network
     characters = engine.text_rec.postprocess_op.character
-    engine.text_rec.postprocess_op = lambda lines, *_, **__: ([(decoded(line, characters), 1.0) for line in lines], [])
+    engine.text_rec.postprocess_op = lambda lines, *_, **__: (
+        [(decoded(line, characters), 1.0) for line in lines],
+        [],
+    )
     return lambda path: "".join(recognise(path).txts or ())
 
 
 def ddddocr(kind: str) -> Read:
-    """A captcha recogniser, decoded over digits only: its own set_ranges drops other characters after decoding."""
+    """A captcha recogniser, decoded over digits only: its own set_ranges drops other
+    characters after decoding.
+    """
     from ddddocr import DdddOcr
 
     engine = DdddOcr(show_ad=False)
 
     def read(path: Path) -> str:
-        answer = engine.classification(path.read_bytes(), png_fix=True, probability=True)
+        answer = engine.classification(
+            path.read_bytes(), png_fix=True, probability=True
+        )
         return decoded(np.array(answer["probabilities"])[:, 0], answer["charset"])
 
     return read
@@ -114,10 +140,17 @@ def tesseract(kind: str) -> Read:
     command = shutil.which("tesseract")
     if not command:
         raise SystemExit("tesseract is not installed.")
-    options = ["--psm", "10" if kind == "digit" else "7", "-c", f"tessedit_char_whitelist={DIGITS}"]
+    options = [
+        "--psm",
+        "10" if kind == "digit" else "7",
+        "-c",
+        f"tessedit_char_whitelist={DIGITS}",
+    ]
 
     def read(path: Path) -> str:
-        return subprocess.run([command, path, "-", *options], capture_output=True, text=True, check=True).stdout
+        return subprocess.run(
+            [command, path, "-", *options], capture_output=True, text=True, check=True
+        ).stdout
 
     return read
 
@@ -152,10 +185,13 @@ def processor_seconds() -> float:
 
 def main(name: str, kind: str) -> None:
     """Read every picture named on standard input."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # otherwise libraries would start a thread for each core
+    # Otherwise libraries would start a thread for each core.
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with redirect_stdout(sys.stderr):
         read = RECOGNISERS[name](kind)
-        answers = list(readings(read, [Path(line) for line in sys.stdin.read().splitlines()]))
+        answers = list(
+            readings(read, [Path(line) for line in sys.stdin.read().splitlines()])
+        )
     json.dump(answers, sys.stdout)
 
 

@@ -1,4 +1,6 @@
-"""Helpers for tests of the page: open it in a browser, draw on it, choose files, and wait for the answer."""
+"""Helpers for tests of the page: open it in a browser, draw on it, choose files, and
+wait for the answer.
+"""
 
 import csv
 from base64 import b64decode
@@ -13,10 +15,21 @@ from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from handwriting import Stroke, handwritten
 
-SEVEN = [(0.3, 0.25), (0.5, 0.24), (0.7, 0.25), (0.66, 0.37), (0.6, 0.5), (0.52, 0.68), (0.45, 0.85)]
+SEVEN = [
+    (0.3, 0.25),
+    (0.5, 0.24),
+    (0.7, 0.25),
+    (0.66, 0.37),
+    (0.6, 0.5),
+    (0.52, 0.68),
+    (0.45, 0.85),
+]
 LETTERS = {
     "A": [[(0.4, 0.8), (0.65, 0.2), (0.9, 0.8)], [(0.47, 0.6), (0.83, 0.6)]],
-    "E": [[(0.85, 0.2), (0.45, 0.2), (0.45, 0.8), (0.85, 0.8)], [(0.45, 0.5), (0.8, 0.5)]],
+    "E": [
+        [(0.85, 0.2), (0.45, 0.2), (0.45, 0.8), (0.85, 0.8)],
+        [(0.45, 0.5), (0.8, 0.5)],
+    ],
     "X": [[(0.4, 0.2), (0.9, 0.8)], [(0.9, 0.2), (0.4, 0.8)]],
 }
 KEY = "a-key-for-tests"
@@ -27,16 +40,29 @@ PHONE = {"width": 390, "height": 664}
 
 @contextmanager
 def opened(browser: Browser, url: str, **context) -> Iterator[Page]:
-    """Open the page, which must contact no host but its service, violate no policy and raise no error.
+    """Open the page, which must contact no host but its service, violate no policy and
+    raise no error.
 
-    Unless the context says otherwise, the section with the explanation is closed, and nothing is animated.
+    Unless the context says otherwise, the section with the explanation is closed, and
+    nothing is animated.
     """
-    context = browser.new_context(**{"viewport": {"width": 1024, "height": 768}, "reduced_motion": "reduce", **context})
+    context = browser.new_context(
+        **{
+            "viewport": {"width": 1024, "height": 768},
+            "reduced_motion": "reduce",
+            **context,
+        }
+    )
     page = context.new_page()
     requested, faults = [], []
     page.on("request", lambda request: requested.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda line: faults.append(line.text) if "Failed to load" not in line.text else None)
+    page.on(
+        "console",
+        lambda line: (
+            faults.append(line.text) if "Failed to load" not in line.text else None
+        ),
+    )
     page.goto(url)
     yield page
     context.close()
@@ -48,7 +74,13 @@ def on_page(page: Page, *strokes: Stroke) -> list[list[tuple[float, float]]]:
     """Convert strokes from sheet heights to page coordinates."""
     page.locator("#sheet").scroll_into_view_if_needed()
     box = page.locator("#sheet").bounding_box()
-    return [[(box["x"] + x * box["height"], box["y"] + y * box["height"]) for x, y in stroke] for stroke in strokes]
+    return [
+        [
+            (box["x"] + x * box["height"], box["y"] + y * box["height"])
+            for x, y in stroke
+        ]
+        for stroke in strokes
+    ]
 
 
 def draw(page: Page, *strokes: Stroke) -> None:
@@ -62,7 +94,9 @@ def draw(page: Page, *strokes: Stroke) -> None:
 
 
 def draw_by_touch(page: Page, *strokes: Stroke) -> None:
-    """Draw strokes with a finger. Each touch waits for the last one to end, since touches sent ahead are dropped."""
+    """Draw strokes with a finger. Each touch waits for the last one to end, since
+    touches sent ahead are dropped.
+    """
     for points in on_page(page, *strokes):
         for i, point in enumerate(points):
             touch(page, "touchMove" if i else "touchStart", point)
@@ -75,9 +109,13 @@ def devtools_of(page: Page) -> CDPSession:
 
 
 def touch(page: Page, kind: str, *fingers: tuple[float, float], first: int = 0) -> None:
-    """Send a touch event with the positions of the fingers that start, move or end, numbered from `first`."""
+    """Send a touch event with the positions of the fingers that start, move or end,
+    numbered from `first`.
+    """
     points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers, first)]
-    devtools_of(page).send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    devtools_of(page).send(
+        "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+    )
 
 
 def answered(page: Page) -> str:
@@ -99,7 +137,9 @@ def written(page: Page, text: str, *how, draw=draw) -> str:
 
 
 def choose(page: Page, *files: tuple[str, bytes], by: str = "Choose pictures") -> None:
-    page.get_by_label(by).set_input_files([{"name": name, "mimeType": "", "buffer": data} for name, data in files])
+    page.get_by_label(by).set_input_files(
+        [{"name": name, "mimeType": "", "buffer": data} for name, data in files]
+    )
 
 
 def saved(page: Page) -> list[dict[str, str]]:
@@ -116,7 +156,14 @@ def picture_of(source: str) -> np.ndarray:
 
 def ink_of(page: Page) -> int:
     """Count the inked pixels on the sheet."""
-    return int((picture_of(page.locator("#sheet").evaluate("sheet => sheet.toDataURL()"))[..., 3] > 127).sum())
+    return int(
+        (
+            picture_of(page.locator("#sheet").evaluate("sheet => sheet.toDataURL()"))[
+                ..., 3
+            ]
+            > 127
+        ).sum()
+    )
 
 
 def requests_of(page: Page, *routes: str) -> list[list[float]]:

@@ -14,12 +14,20 @@ from browsing import KEY, MAX_BYTES, opened
 from support import MINUS, POINT, drawing, encode, number, serving
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-expect.set_options(timeout=20_000)  # more than the default of 5 s: the first picture starts the service's decoders
-# Without the limit, a move of the mouse does not wait for the next frame, of 60 a second.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-frame-rate-limit"]
+# More than the default of 5 s: the first picture starts the service's decoders.
+expect.set_options(timeout=20_000)
+# Without the limit, a move of the mouse does not wait for the next frame, of 60 a
+# second.
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-frame-rate-limit",
+]
 
 
-@pytest.fixture(scope="module")  # not for longer: Playwright keeps an event loop running
+# Not for longer: Playwright keeps an event loop running.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if not CHROMIUM and not os.environ.get("CI"):
         pytest.skip("needs Chromium: apt-get install chromium")
@@ -43,8 +51,14 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def locked_url(folder) -> Iterator[str]:
-    """The address of a service that needs an API key, and stores up to three corrections."""
-    settings = {"DIGITS_API_KEYS": KEY, "DIGITS_CORRECTIONS_DIR": str(folder), "DIGITS_MAX_CORRECTIONS": "3"}
+    """The address of a service that needs an API key, and stores up to three
+    corrections.
+    """
+    settings = {
+        "DIGITS_API_KEYS": KEY,
+        "DIGITS_CORRECTIONS_DIR": str(folder),
+        "DIGITS_MAX_CORRECTIONS": "3",
+    }
     with serving(**settings) as (_, url):
         yield url
 
@@ -62,9 +76,16 @@ def three(digits) -> bytes:
 
 @pytest.fixture(scope="session")
 def rows(digits) -> list[list[np.ndarray]]:
-    """The digits and marks of four lines: 725, 10, 42.50 and -35. The first and the third may be a phone number."""
+    """The digits and marks of four lines: 725, 10, 42.50 and -35. The first and the
+    third may be a phone number.
+    """
     seven, two, five, one, zero, four, three = digits[[350, 120, 250, 50, 0, 215, 150]]
-    return [[seven, two, five], [one, zero], [four, two, POINT, five, zero], [MINUS, three, five]]
+    return [
+        [seven, two, five],
+        [one, zero],
+        [four, two, POINT, five, zero],
+        [MINUS, three, five],
+    ]
 
 
 @pytest.fixture(scope="session")

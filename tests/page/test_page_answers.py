@@ -9,7 +9,17 @@ import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
-from browsing import LETTERS, SEVEN, SURE, answered, choose, drawn, on_page, shown_bar, written
+from browsing import (
+    LETTERS,
+    SEVEN,
+    SURE,
+    answered,
+    choose,
+    drawn,
+    on_page,
+    shown_bar,
+    written,
+)
 from handwriting import handwritten
 from support import encode, turned_jpeg
 
@@ -18,7 +28,9 @@ pytestmark = pytest.mark.slow
 
 def status(page: Page, said: str) -> None:
     """Check what screen readers announce."""
-    expect(page.locator("#verdict").get_by_role("status")).to_have_text(re.compile(said))
+    expect(page.locator("#verdict").get_by_role("status")).to_have_text(
+        re.compile(said)
+    )
 
 
 def test_ten_bars_the_frame_the_time_and_the_model_are_shown_and_no_100_percent(page):
@@ -26,14 +38,28 @@ def test_ten_bars_the_frame_the_time_and_the_model_are_shown_and_no_100_percent(
     expect(page.locator("#bars li")).to_have_count(10)
     expect(page.locator("#bars li").nth(7)).to_have_text(re.compile(rf"^7{SURE}$"))
     expect(page.locator("#bars .best")).to_have_count(1)
-    widths = page.locator("#bars i").evaluate_all("bars => bars.map(bar => bar.getBoundingClientRect().width)")
-    assert widths[7] == max(widths) > 0.5 * page.locator("#bars li").first.bounding_box()["width"]
-    assert page.locator("#frame").evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
-    expect(page.locator("#facts")).to_have_text(re.compile(r"^Answered in \d+ ms by model [0-9a-f]{12}\+[0-9a-f]{12}$"))
-    assert json.loads(page.evaluate("sessionStorage.contents"))["answer"]["confidence"] > 0.9995
+    widths = page.locator("#bars i").evaluate_all(
+        "bars => bars.map(bar => bar.getBoundingClientRect().width)"
+    )
+    assert (
+        widths[7]
+        == max(widths)
+        > 0.5 * page.locator("#bars li").first.bounding_box()["width"]
+    )
+    assert page.locator("#frame").evaluate(
+        "image => [image.naturalWidth, image.naturalHeight]"
+    ) == [28, 28]
+    expect(page.locator("#facts")).to_have_text(
+        re.compile(r"^Answered in \d+ ms by model [0-9a-f]{12}\+[0-9a-f]{12}$")
+    )
+    assert (
+        json.loads(page.evaluate("sessionStorage.contents"))["answer"]["confidence"]
+        > 0.9995
+    )
     expect(page.locator("#message")).to_have_text(">99.9 % sure")
     assert "100.0 %" not in page.locator("body").inner_text()
-    expect(page.get_by_text("Wrong?")).to_be_hidden()  # this service stores no corrections
+    # This service stores no corrections.
+    expect(page.get_by_text("Wrong?")).to_be_hidden()
 
 
 def boxes_of(page: Page) -> list[list[float]]:
@@ -71,7 +97,8 @@ def test_a_click_on_a_box_or_an_arrow_key_selects_the_shown_digit(page):
     assert written(page, "12.50") == "12.50"
     status(page, r"^12\.50 ")
     expect(page.locator("#digits")).to_have_text("12.50")
-    assert len(boxes_of(page)) == page.get_by_role("radio").count() == 4  # the point is shown, but not selected
+    # The point is shown, but not selected.
+    assert len(boxes_of(page)) == page.get_by_role("radio").count() == 4
     assert shown_bar(page) == 0  # the last digit drawn
     frame = page.locator("#frame").get_attribute("src")
     left, top, right, bottom = boxes_of(page)[0]
@@ -81,10 +108,14 @@ def test_a_click_on_a_box_or_an_arrow_key_selects_the_shown_digit(page):
     expect(page.locator("#boxes .chosen")).to_have_count(1)
     page.keyboard.press("ArrowLeft")  # wraps around
     assert shown_bar(page) == 0
-    expect(page.get_by_role("radio", name=re.compile(rf"^Digit 4 of 4: 0, {SURE}$"))).to_be_focused()
+    expect(
+        page.get_by_role("radio", name=re.compile(rf"^Digit 4 of 4: 0, {SURE}$"))
+    ).to_be_focused()
     page.keyboard.press("ArrowLeft")  # now handled by the browser
     assert shown_bar(page) == 5
-    expect(page.get_by_role("radio", name=re.compile(rf"^Digit 3 of 4: 5, {SURE}$"))).to_be_checked()
+    expect(
+        page.get_by_role("radio", name=re.compile(rf"^Digit 3 of 4: 5, {SURE}$"))
+    ).to_be_checked()
     page.keyboard.press("ArrowRight")
     assert shown_bar(page) == 0
     page.locator("#digits label").nth(1).click()
@@ -97,21 +128,29 @@ def test_boxes_match_the_picture_as_displayed(page, digits):
     for width, height in ((900, 200), (600, 1200), (2400, 1500)):
         paper = Image.new("L", (width, height), 255)
         for i, place in zip((110, 360, 60), places, strict=True):
-            paper.paste(ImageOps.invert(Image.fromarray(digits[i]).resize((side, side))), place)
+            paper.paste(
+                ImageOps.invert(Image.fromarray(digits[i]).resize((side, side))), place
+            )
         for file in (encode(paper, "JPEG"), turned_jpeg(paper)):
             choose(page, ("number.jpg", file))
             assert answered(page) == "271"
             shown = page.locator("#picture").bounding_box()
-            inside = np.array([shown["width"], shown["height"]]) - 24  # without its padding
+            # Without its padding.
+            inside = np.array([shown["width"], shown["height"]]) - 24
             scale = min(inside / (width, height))
-            corner = 12 + (inside - scale * np.array([width, height])) / 2 + (shown["x"], shown["y"])
+            corner = (
+                12
+                + (inside - scale * np.array([width, height])) / 2
+                + (shown["x"], shown["y"])
+            )
             for box, place in zip(boxes_of(page), places, strict=True):
                 middle = corner + scale * (np.array(place) + side / 2)
                 assert covers(box, middle)
                 assert box[2] - box[0] < scale * side
             page.mouse.click(*middle)
             assert shown_bar(page) == 1
-            page.mouse.click(shown["x"] + 4, shown["y"] + 4)  # a tap beside the boxes does nothing
+            # A tap beside the boxes does nothing.
+            page.mouse.click(shown["x"] + 4, shown["y"] + 4)
             assert shown_bar(page) == 1
             expect(page.get_by_role("img", name="number.jpg")).to_be_visible()
 

@@ -6,7 +6,18 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-from browsing import SEVEN, answered, choose, draw, drawn, ink_of, on_page, opened, requests_of, shown_bar
+from browsing import (
+    SEVEN,
+    answered,
+    choose,
+    draw,
+    drawn,
+    ink_of,
+    on_page,
+    opened,
+    requests_of,
+    shown_bar,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -45,12 +56,16 @@ def test_the_answer_is_updated_while_the_pen_is_down(page):
     page.mouse.up()
     assert answered(page) == "7"
     assert len(reads) >= 3
-    assert all(after[0] >= before[1] for before, after in pairwise(sorted(together))), together  # one at a time
+    # One at a time.
+    assert all(after[0] >= before[1] for before, after in pairwise(sorted(together))), (
+        together
+    )
 
 
 def test_while_the_pen_is_down_drawings_are_sent_at_least_100_ms_apart(page):
     page.clock.install()
-    page.clock.pause_at(datetime.now() + timedelta(hours=1))  # from here on, time passes only in `run_for`
+    # From here on, time passes only in `run_for`.
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
     page.evaluate(
         """() => {
             const { toDataURL } = HTMLCanvasElement.prototype;
@@ -74,18 +89,27 @@ def test_while_the_pen_is_down_drawings_are_sent_at_least_100_ms_apart(page):
     assert all(after - before >= 100 for before, after in pairwise(sent)), sent
 
 
-def test_the_last_answer_stays_until_the_next_one_arrives_unless_a_picture_is_shown(page, three):
+def test_the_last_answer_stays_until_the_next_one_arrives_unless_a_picture_is_shown(
+    page, three
+):
     assert drawn(page, SEVEN) == "7"
     held = []
-    # The drawing and the picture are held, not the question whether the picture is on its side.
-    page.route("**/read*", lambda route: route.continue_() if "rotate" in route.request.url else held.append(route))
+    # The drawing and the picture are held, not the question whether the picture is on
+    # its side.
+    page.route(
+        "**/read*",
+        lambda route: (
+            route.continue_() if "rotate" in route.request.url else held.append(route)
+        ),
+    )
     with page.expect_request("**/read*"):
         draw(page, [(0.9, 0.2), (0.9, 0.5), (0.9, 0.8)])
     expect(page.locator("#text")).to_have_text("7")
     with page.expect_event("requestfailed"):  # aborted by the page
         choose(page, ("three.png", three))
     page.get_by_role("img", name="three.png").wait_for()
-    assert page.locator("#text").text_content() == "…"  # from the moment that the picture is shown
+    # From the moment that the picture is shown.
+    assert page.locator("#text").text_content() == "…"
     expect(page.locator("#message")).to_have_text("Reading …")
     expect(page.locator("#frame")).to_be_hidden()
     expect(page.locator("#bars .best")).to_have_count(0)
@@ -95,7 +119,8 @@ def test_the_last_answer_stays_until_the_next_one_arrives_unless_a_picture_is_sh
 
 def test_undo_and_redo_remove_and_restore_strokes_pictures_and_what_clear_removed(page):
     undo, redo, clear, example = (
-        page.get_by_role("button", name=name) for name in ("Undo", "Redo", "Clear", "A number in printed cells")
+        page.get_by_role("button", name=name)
+        for name in ("Undo", "Redo", "Clear", "A number in printed cells")
     )
     assert drawn(page, SEVEN) == "7"
     draw(page, [(0.3, 0.6), (0.75, 0.6)])
@@ -144,7 +169,10 @@ def test_strokes_are_smooth_at_any_pixel_ratio(browser, url):
         assert sheet.evaluate(size) == 3
         assert drawn(page, SEVEN) == "7"
         width = sheet.evaluate("sheet => sheet.width")
-        page.set_viewport_size({"width": 320, "height": 640})  # and they stay when the sheet changes its size
-        page.wait_for_function(f"() => document.getElementById('sheet').width < {width}")
+        # And they stay when the sheet changes its size.
+        page.set_viewport_size({"width": 320, "height": 640})
+        page.wait_for_function(
+            f"() => document.getElementById('sheet').width < {width}"
+        )
         assert sheet.evaluate(size) == 3
         assert ink_of(page) > 0

@@ -1,4 +1,6 @@
-"""Edits on the page: of a line, a cell or a digit, in their place; by hand, or with a stored correction."""
+"""Edits on the page: of a line, a cell or a digit, in their place; by hand, or with a
+stored correction.
+"""
 
 import pytest
 from PIL import Image
@@ -45,12 +47,18 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     page.keyboard.type("17")
     page.keyboard.press("Enter")
     expect(page.locator("#lines label").nth(1)).to_have_text("17Edited")
-    expect(page.locator("#lines [type=radio]").nth(1)).to_be_focused()  # the arrow keys go on from here
+    # The arrow keys go on from here.
+    expect(page.locator("#lines [type=radio]").nth(1)).to_be_focused()
     expect(page.locator("#boxes text").nth(1)).to_have_text("17")
     expect(page.locator("#digits")).to_have_text("17")
     expect(page.locator("#list b")).to_have_text("725\n17\n42.50\n-35")
     after = saved(page)
-    assert after[1] == before[1] | {"text": "17", "confidence": "", "legibility": "", "edited": "yes"}
+    assert after[1] == before[1] | {
+        "text": "17",
+        "confidence": "",
+        "legibility": "",
+        "edited": "yes",
+    }
     assert [after[row] == before[row] for row in (0, 2, 3)] == [True] * 3
     page.locator("#lines label").nth(2).dblclick()
     page.get_by_label("Text 1").fill("absent")
@@ -66,7 +74,14 @@ def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, she
     assert texts_of(page) == [*edits[:2], ("42.50", ""), edits[3]]
     page.keyboard.press("Control+y")
     assert texts_of(page) == edits
-    assert until(lambda: "absent" in page.evaluate("inLists(lists => lists.get(tab.list)).then(JSON.stringify)"))
+    assert until(
+        lambda: (
+            "absent"
+            in page.evaluate(
+                "inLists(lists => lists.get(tab.list)).then(JSON.stringify)"
+            )
+        )
+    )
     page.reload()
     expect(page.locator("#lines label").nth(2)).to_contain_text("absent")
     assert texts_of(page) == edits
@@ -82,7 +97,9 @@ def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
     page.keyboard.type("99")
     page.keyboard.press("Enter")
     expect(page.locator("#lines tr").nth(1)).to_contain_text("Edited")
-    assert [(row["text"], row["cell1"], row["cell2"], row["edited"]) for row in saved(page)] == [
+    assert [
+        (row["text"], row["cell1"], row["cell2"], row["edited"]) for row in saved(page)
+    ] == [
         ("725 10", "725", "10", ""),
         ("42.50 99", "42.50", "99", "yes"),
         ("10 725", "10", "725", ""),
@@ -117,15 +134,23 @@ def test_another_form_reads_again_what_was_not_edited(page, rows):
     page.get_by_role("button", name="b.png").first.click()
     edit(page, "4280")
     edit(page, "4285")
-    assert [(row["value"], row["format"]) for row in saved(page)] == [("", ""), ("4285", "")]
+    assert [(row["value"], row["format"]) for row in saved(page)] == [
+        ("", ""),
+        ("4285", ""),
+    ]
 
 
-def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(page, sheet, rows):
+def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(
+    page, sheet, rows
+):
     choose(page, ("page.png", encode(sheet)))
     assert answered(page) == "725"
     page.locator("#lines label").last.click()
     answer = page.evaluate("current.answer")
-    page.route("**/read*", lambda route: route.fulfill(json={**answer, "lines": answer["lines"][:2]}))
+    page.route(
+        "**/read*",
+        lambda route: route.fulfill(json={**answer, "lines": answer["lines"][:2]}),
+    )
     page.get_by_label("Read as").select_option(label="a decimal")
     expect(page.locator("#lines label")).to_have_count(2)
     expect(page.locator("#lines .chosen")).to_contain_text("725")
@@ -136,11 +161,17 @@ def test_a_stored_correction_changes_the_answer_and_the_csv(page, rows, digits):
     page.route("**/corrections*", lambda route: route.fulfill(json={"stored": True}))
     page.reload()
     expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
-    choose(page, ("number.png", encode(number(rows[0]))), ("digit.png", encode(drawing(digits[350]))))
+    choose(
+        page,
+        ("number.png", encode(number(rows[0]))),
+        ("digit.png", encode(drawing(digits[350]))),
+    )
     assert answered(page) == "725"
     page.get_by_role("radio", name="Digit 2 of 3").click()
     page.get_by_role("button", name="9", exact=True).click()
-    expect(page.locator("#thanks")).to_have_text("Thank you: your correction is stored.")
+    expect(page.locator("#thanks")).to_have_text(
+        "Thank you: your correction is stored."
+    )
     assert answered(page) == "795"
     assert shown_bar(page) == 2  # what the network saw there
     page.get_by_role("button", name="digit.png").first.click()
@@ -157,7 +188,10 @@ def test_a_stored_correction_changes_the_answer_and_the_csv(page, rows, digits):
     expect(page.locator("#text")).to_have_text("1")
     page.keyboard.press("Escape")
     assert written(page, "42") == "42"
-    page.route("**/corrections*", lambda route: route.fulfill(status=507, json={"detail": "The folder is full."}))
+    page.route(
+        "**/corrections*",
+        lambda route: route.fulfill(status=507, json={"detail": "The folder is full."}),
+    )
     page.get_by_role("button", name="9", exact=True).click()
     expect(page.locator("#thanks")).to_have_text("The folder is full.")
     assert answered(page) == "42"

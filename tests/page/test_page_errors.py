@@ -1,4 +1,6 @@
-"""Errors on the page: each is explained, and a request that may succeed later is retried."""
+"""Errors on the page: each is explained, and a request that may succeed later is
+retried.
+"""
 
 import os
 import re
@@ -11,7 +13,10 @@ from browsing import KEY, MAX_BYTES, SEVEN, answered, choose, drawn, opened
 pytestmark = pytest.mark.slow
 
 REFUSED = {
-    "large": (os.urandom(MAX_BYTES + 1), "larger than 400,000 bytes: send a smaller picture"),
+    "large": (
+        os.urandom(MAX_BYTES + 1),
+        "larger than 400,000 bytes: send a smaller picture",
+    ),
     "other": (b"no picture", "not a picture in one of these formats"),
     "empty": (b"", "^The file is empty: choose another one.$"),
 }
@@ -22,7 +27,8 @@ def test_a_refusal_is_explained(page):
         choose(page, (name, data))
         expect(page.locator("#message")).to_have_text(re.compile(words))
         assert answered(page) == "?"
-        expect(page.get_by_role("button", name="Try again")).to_be_hidden()  # it would not help
+        # It would not help.
+        expect(page.get_by_role("button", name="Try again")).to_be_hidden()
     assert drawn(page, SEVEN) == "7"
 
 
@@ -33,17 +39,43 @@ PROBLEM = "status: 500, headers: {'Content-Type': 'application/problem+json'}"
 @pytest.mark.parametrize(
     ("response", "words", "is_temporary"),
     [
-        ("Promise.reject(new TypeError('Failed to fetch'))", "does not answer. Is it running?", True),
-        ("new Response(new ReadableStream({start: (body) => body.error(new TypeError())}))", "does not answer", True),
-        ("new Response('<h1>Bad gateway</h1>', {status: 502})", TEMPORARY.format(502), True),
-        ("new Response('<h1>Slow down</h1>', {status: 429})", TEMPORARY.format(429), True),
+        (
+            "Promise.reject(new TypeError('Failed to fetch'))",
+            "does not answer. Is it running?",
+            True,
+        ),
+        (
+            "new Response(new ReadableStream({start: (body) => body.error(new "
+            "TypeError())}))",
+            "does not answer",
+            True,
+        ),
+        (
+            "new Response('<h1>Bad gateway</h1>', {status: 502})",
+            TEMPORARY.format(502),
+            True,
+        ),
+        (
+            "new Response('<h1>Slow down</h1>', {status: 429})",
+            TEMPORARY.format(429),
+            True,
+        ),
         ("new Response('<h1>Sign in</h1>')", "sign in", False),
-        (f"""new Response('{{"detail": "cut', {{{PROBLEM}}})""", TEMPORARY.format(500), True),
+        (
+            f"""new Response('{{"detail": "cut', {{{PROBLEM}}})""",
+            TEMPORARY.format(500),
+            True,
+        ),
         (f"new Response('{{}}', {{{PROBLEM}}})", TEMPORARY.format(500), True),
     ],
 )
-def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(page, response, words, is_temporary):
-    page.evaluate(f"() => {{ window.real = fetch; tries = 0; fetch = () => {{ tries++; return {response}; }}; }}")
+def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
+    page, response, words, is_temporary
+):
+    page.evaluate(
+        f"() => {{ window.real = fetch; tries = 0; fetch = () => {{ tries++; return "
+        f"{response}; }}; }}"
+    )
     again = page.get_by_role("button", name="Try again")
     assert drawn(page, SEVEN) == "?"
     expect(page.locator("#message")).to_contain_text(words)
@@ -61,14 +93,23 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(page
 
 def test_an_overloaded_service_is_retried(page, three):
     refusals = [{"status": 503, "headers": {"Retry-After": "60"}, "body": ""}] * 2
-    page.route("**/read*", lambda route: route.fulfill(**refusals.pop()) if refusals else route.continue_())
+    page.route(
+        "**/read*",
+        lambda route: (
+            route.fulfill(**refusals.pop()) if refusals else route.continue_()
+        ),
+    )
     page.clock.install()
     with page.expect_response("**/read*"):
         choose(page, ("a.png", three))
     for _ in range(2):
-        expect(page.locator("#message")).to_have_text("The service is busy. Trying again …")
+        expect(page.locator("#message")).to_have_text(
+            "The service is busy. Trying again …"
+        )
         page.clock.run_for(59_000)
-        expect(page.locator("#message")).to_have_text("The service is busy. Trying again …")
+        expect(page.locator("#message")).to_have_text(
+            "The service is busy. Trying again …"
+        )
         with page.expect_response("**/read*"):
             page.clock.run_for(1_000)
     expect(page.locator("#text")).to_have_text("3")
@@ -92,7 +133,9 @@ def test_trying_a_list_again_reads_all_that_was_not_read_and_shows_so(page, thre
     expect(page.locator("#counts")).to_have_text("0 of 3 read")
     page.unroute("**/read*")
     expect(page.locator("#list b")).to_have_text(["3", "3", "3"])
-    expect(page.locator("#counts")).to_have_text("3 in all: 3 sure, 0 in doubt, 0 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "3 in all: 3 sure, 0 in doubt, 0 not read"
+    )
 
 
 def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):

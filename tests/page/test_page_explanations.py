@@ -1,4 +1,6 @@
-"""Explanations and corrections on the page: the steps to the answer, the evidence, and training on corrections."""
+"""Explanations and corrections on the page: the steps to the answer, the evidence, and
+training on corrections.
+"""
 
 import json
 import re
@@ -10,7 +12,19 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browsing import KEY, LETTERS, PHONE, SEVEN, SURE, answered, drawn, explained, opened, picture_of, written
+from browsing import (
+    KEY,
+    LETTERS,
+    PHONE,
+    SEVEN,
+    SURE,
+    answered,
+    drawn,
+    explained,
+    opened,
+    picture_of,
+    written,
+)
 from handwriting import handwritten
 from support import DIGITS
 from training import data, train
@@ -20,10 +34,16 @@ pytestmark = pytest.mark.slow
 
 def pixels(page: Page, selector: str) -> np.ndarray:
     """Return an image on the page."""
-    return picture_of(page.locator(selector).evaluate("image => image.src ?? image.getAttribute('href')"))
+    return picture_of(
+        page.locator(selector).evaluate(
+            "image => image.src ?? image.getAttribute('href')"
+        )
+    )
 
 
-def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_runner_up(page):
+def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_runner_up(
+    page,
+):
     requested = []
     page.on("request", lambda request: requested.append(request.url.rsplit("/", 1)[1]))
     assert drawn(page, SEVEN) == "7"
@@ -33,7 +53,9 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
         page.get_by_text("How it was read").click()
     explained(page)
     expect(page.locator("#strip li:visible")).to_have_count(4)
-    picture, ink, frame = (pixels(page, f"#strip-{name}") for name in ("picture", "ink", "frame"))
+    picture, ink, frame = (
+        pixels(page, f"#strip-{name}") for name in ("picture", "ink", "frame")
+    )
     assert picture.shape[:2] == (288, 432)
     picture = picture[..., 0]
     assert picture[0, 0] > 200 > 100 > ink[0, 0]  # black on white; white on black
@@ -41,26 +63,50 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
     assert (frame[0, 0], frame.max()) == (0, 255)
     assert (pixels(page, "#frame") == frame).all()
     ink_at = np.argwhere(picture < 128)
-    left, top, width, height = map(float, page.locator("#strip-crop").get_attribute("viewBox").split())
-    assert abs(np.array([top, left, top + height, left + width]) - [*ink_at.min(0), *ink_at.max(0)]).max() <= 3
+    left, top, width, height = map(
+        float, page.locator("#strip-crop").get_attribute("viewBox").split()
+    )
+    assert (
+        abs(
+            np.array([top, left, top + height, left + width])
+            - [*ink_at.min(0), *ink_at.max(0)]
+        ).max()
+        <= 3
+    )
     expect(page.locator("#strip-box rect")).to_have_count(1)
     explanation = response.value.json()
-    second, evidence = explanation["runner_up"], np.array(explanation["evidence"]).ravel()
-    expect(page.get_by_role("heading", name=f"Why 7, and not {second}, the runner-up?")).to_be_visible()
-    expect(page.locator("#for")).to_have_text(re.compile(rf"^for 7, {SURE}$"))
-    expect(page.locator("#against")).to_have_text(re.compile(rf"^for {second}, {SURE}$"))
-    squares = page.locator("#evidence rect").evaluate_all(
-        "squares => squares.map(s => [s.classList[0], Number(s.getAttribute('fill-opacity'))])"
+    second, evidence = (
+        explanation["runner_up"],
+        np.array(explanation["evidence"]).ravel(),
     )
-    assert [name for name, _ in squares] == ["for" if weight > 0 else "against" for weight in evidence]
+    expect(
+        page.get_by_role("heading", name=f"Why 7, and not {second}, the runner-up?")
+    ).to_be_visible()
+    expect(page.locator("#for")).to_have_text(re.compile(rf"^for 7, {SURE}$"))
+    expect(page.locator("#against")).to_have_text(
+        re.compile(rf"^for {second}, {SURE}$")
+    )
+    squares = page.locator("#evidence rect").evaluate_all(
+        "squares => squares.map(s => [s.classList[0], "
+        "Number(s.getAttribute('fill-opacity'))])"
+    )
+    assert [name for name, _ in squares] == [
+        "for" if weight > 0 else "against" for weight in evidence
+    ]
     assert np.argmax([shade for _, shade in squares]) == np.abs(evidence).argmax()
     page.keyboard.press("Escape")
-    expect(page.locator("#evidence rect")).to_have_count(0)  # it must not stay beside another picture
+    # It must not stay beside another picture.
+    expect(page.locator("#evidence rect")).to_have_count(0)
     assert written(page, "42") == "42"
     explained(page)
     page.keyboard.press("ArrowLeft")
-    expect(page.get_by_role("heading", name=re.compile("^Why 4, and not"))).to_be_visible()
-    expect(page.locator("#strip li:visible b")).to_have_text(["Picture", "Box", "Frame"])  # only the frame is explained
+    expect(
+        page.get_by_role("heading", name=re.compile("^Why 4, and not"))
+    ).to_be_visible()
+    # Only the frame is explained.
+    expect(page.locator("#strip li:visible b")).to_have_text(
+        ["Picture", "Box", "Frame"]
+    )
     assert (pixels(page, "#strip-frame") == pixels(page, "#frame")).all()
 
 
@@ -70,7 +116,12 @@ def test_the_layers_and_the_weights_of_a_unit_are_shown(page):
     explained(page)
     page.get_by_text("Inside the network").click()
     expect(page.locator("#layers figcaption")).to_have_text(
-        ["Layer 1: 20 maps of 8×8", "Layer 2: 20 maps of 8×8", "Layer 3: 96 maps of 3×3", "Layer 4: 256 units"]
+        [
+            "Layer 1: 20 maps of 8×8",
+            "Layer 2: 20 maps of 8×8",
+            "Layer 3: 96 maps of 3×3",
+            "Layer 4: 256 units",
+        ]
     )
     weights = page.locator("#weights")
     expect(weights).to_have_attribute("src", re.compile("^data:image/png"))
@@ -87,10 +138,15 @@ def test_the_layers_and_the_weights_of_a_unit_are_shown(page):
 def stored(folder: Path) -> dict[str, np.ndarray]:
     """Return the corrected pictures in the folder, by their label."""
     records = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    return {record["label"]: np.asarray(Image.open(folder / record["picture"])) for record in records}
+    return {
+        record["label"]: np.asarray(Image.open(folder / record["picture"]))
+        for record in records
+    }
 
 
-def correct(page: Page, button: str, thanks: str = "Thank you: your correction is stored.") -> None:
+def correct(
+    page: Page, button: str, thanks: str = "Thank you: your correction is stored."
+) -> None:
     with page.expect_response("**/corrections?label=*"):
         page.get_by_role("button", name=button, exact=True).click()
     expect(page.locator("#thanks")).to_have_text(re.compile(thanks))
@@ -104,11 +160,14 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         page.evaluate("key => { sessionStorage.apiKey = key; }", KEY)
         expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
         expect(page.locator("#labels button:disabled")).to_have_count(11)
-        mirrored = [[(1.5 - x, y) for x, y in stroke] for stroke in handwritten("3")]  # as children write
+        # As children write.
+        mirrored = [[(1.5 - x, y) for x, y in stroke] for stroke in handwritten("3")]
         assert drawn(page, *mirrored) != "3"
         correct(page, "3")
         assert stored(folder)["3"].shape[:2] == (288, 432)
-        subprocess.run([DIGITS, "corrections", "export", corrected, "--from", folder], check=True)
+        subprocess.run(
+            [DIGITS, "corrections", "export", corrected, "--from", folder], check=True
+        )
         correct(page, "3", "Thank you: it was already stored.")
         correct(page, "no digit")
         assert set(stored(folder)) == {"none"}
@@ -128,8 +187,23 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         drawn(page, *LETTERS["X"])
         correct(page, "no digit", "full")
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)
-    recipe = "--hidden 256 --epochs 10 --batch-size 50 --learning-rate 0.01 --threads 1 --precision fp32".split()
-    places = ["--data", str(sample_mnist), "--runs", str(tmp_path / "runs"), "--output", str(model)]
+    recipe = (
+        "--hidden 256 --epochs 10 --batch-size 50 --learning-rate 0.01 --threads 1 "
+        "--precision fp32"
+    ).split()
+    places = [
+        "--data",
+        str(sample_mnist),
+        "--runs",
+        str(tmp_path / "runs"),
+        "--output",
+        str(model),
+    ]
     assert train.main([*recipe, *places, "--pictures", str(corrected)]) == 0
     command = [DIGITS, "predict", "--local", "--json", "--model", model, corrected]
-    assert json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["digit"] == 3
+    assert (
+        json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[
+            "digit"
+        ]
+        == 3
+    )

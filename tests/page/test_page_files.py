@@ -9,14 +9,48 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 from app.cli.records import COLUMNS
-from browsing import PHONE, SEVEN, answered, choose, drawn, ink_of, opened, requests_of, saved, shown_bar, written
-from support import A4, CELLS, MINUS, ONE, POINT, document, drawing, encode, letter, number, pdf_of, shown, until
+from browsing import (
+    PHONE,
+    SEVEN,
+    answered,
+    choose,
+    drawn,
+    ink_of,
+    opened,
+    requests_of,
+    saved,
+    shown_bar,
+    written,
+)
+from support import (
+    A4,
+    CELLS,
+    MINUS,
+    ONE,
+    POINT,
+    document,
+    drawing,
+    encode,
+    letter,
+    number,
+    pdf_of,
+    shown,
+    until,
+)
 
 pytestmark = pytest.mark.slow
 
 
-def bring(page: Page, event: str, files: list[bytes] = (), name: str = "three.png", **texts: str) -> None:
-    """Drop or paste files, or what a picture that is dragged from another page brings instead, such as its address."""
+def bring(
+    page: Page,
+    event: str,
+    files: list[bytes] = (),
+    name: str = "three.png",
+    **texts: str,
+) -> None:
+    """Drop or paste files, or what a picture that is dragged from another page brings
+    instead, such as its address.
+    """
     page.evaluate(
         """([event, files, name, texts]) => {
             const data = new DataTransfer();
@@ -46,11 +80,19 @@ def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three)
             assert drawn(page, SEVEN) == "7"
 
 
-@pytest.mark.parametrize(("kind", "options"), [("PDF", {}), ("TIFF", {"compression": "tiff_deflate"})])
-def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(browser, url, digits, kind, options):
-    scan = document([number(digits[[350, 120]]), number(digits[[250, 50, 0]])], kind, **options)
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PDF", {}), ("TIFF", {"compression": "tiff_deflate"})]
+)
+def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(
+    browser, url, digits, kind, options
+):
+    scan = document(
+        [number(digits[[350, 120]]), number(digits[[250, 50, 0]])], kind, **options
+    )
     with opened(browser, url, viewport=PHONE) as page:
-        assert {".pdf", ".tif", ".tiff"} <= set(page.locator("#files").get_attribute("accept").split(","))
+        assert {".pdf", ".tif", ".tiff"} <= set(
+            page.locator("#files").get_attribute("accept").split(",")
+        )
         for event in ("drop", "paste"):
             bring(page, event, [scan], name=f"{'a long name ' * 20}.{kind.lower()}")
             expect(page.locator("#text")).to_have_text("72")
@@ -62,7 +104,9 @@ def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(browser, url, dig
                     "async i => (await i.decode(), [i.naturalWidth, i.naturalHeight])"
                 )
                 ratios.append(size[0] / size[1])
-                assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+                assert page.evaluate(
+                    "document.documentElement.scrollWidth <= innerWidth"
+                )
                 page.get_by_role("button", name="Next page").press("Enter")
             assert ratios[0] < ratios[1]  # each shows its own picture
             page.get_by_role("button", name="Draw").click()
@@ -82,19 +126,30 @@ def rows(page, digits) -> Locator:
         "text.txt": b"no picture",
     }
     choose(page, *pictures.items())
-    expect(page.locator("#counts")).to_have_text("7 in all: 5 sure, 1 in doubt, 1 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "7 in all: 5 sure, 1 in doubt, 1 not read"
+    )
     return page.locator("#list li")
 
 
 def test_several_pictures_form_a_list_to_choose_from(page, rows, digits):
-    assert rows.locator("b").all_text_contents() == ["0", "1", "42.50", "-35\n24", "42", "?", "?"]
+    assert rows.locator("b").all_text_contents() == [
+        "0",
+        "1",
+        "42.50",
+        "-35\n24",
+        "42",
+        "?",
+        "?",
+    ]
     for row, said in ((0, "% sure"), (5, "Probably not a digit"), (6, "not a picture")):
         expect(rows.nth(row)).to_contain_text(said)
     expect(page.locator("#text")).to_have_text("0")  # the first one is on the sheet
     expect(page.locator("#list [aria-current=true]")).to_contain_text("0, ")
     rows.nth(2).get_by_role("button").first.click()
     assert answered(page) == "42.50"
-    assert rows.nth(4).locator("img").evaluate("image => image.naturalWidth") > 100  # as the service drew it
+    # As the service drew it.
+    assert rows.nth(4).locator("img").evaluate("image => image.naturalWidth") > 100
     rows.nth(4).get_by_role("button").first.click()
     assert answered(page) == "42"
     expect(page.get_by_role("img", name="photo.heic")).to_be_visible()
@@ -105,10 +160,15 @@ def test_several_pictures_form_a_list_to_choose_from(page, rows, digits):
     expect(page.locator("#message")).to_contain_text("not a picture")
     choose(page, ("one.png", encode(drawing(digits[50]))))
     expect(page.locator("#text")).to_have_text("1")
-    expect(page.locator("#counts")).to_have_text("8 in all: 6 sure, 1 in doubt, 1 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "8 in all: 6 sure, 1 in doubt, 1 not read"
+    )
 
 
-LONG = [f"invoice of {'the year ' * 20}2026 page-{page}.{kind}" for page, kind in ((17, "jpg"), (18, "tiff"))]
+LONG = [
+    f"invoice of {'the year ' * 20}2026 page-{page}.{kind}"
+    for page, kind in ((17, "jpg"), (18, "tiff"))
+]
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
@@ -119,18 +179,32 @@ def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
         for row, name in zip(page.locator("#list li").all(), LONG, strict=False):
             shown = row.locator(".name")
             head, tail = shown.locator("bdi").all()
-            assert shown.get_attribute("title") == head.text_content() + tail.text_content() == name
-            assert head.evaluate("head => head.scrollWidth > head.clientWidth && head.clientWidth > 50")  # an ellipsis
+            assert (
+                shown.get_attribute("title")
+                == head.text_content() + tail.text_content()
+                == name
+            )
+            # An ellipsis.
+            assert head.evaluate(
+                "head => head.scrollWidth > head.clientWidth && head.clientWidth > 50"
+            )
             assert tail.text_content() == name[-12:]
             assert tail.evaluate("tail => tail.scrollWidth <= tail.clientWidth")
-            assert tail.evaluate("t => t.getBoundingClientRect().right <= t.parentNode.getBoundingClientRect().right")
-            expect(row.get_by_role("button", name=name)).to_have_count(2)  # to choose it, and to remove it
+            assert tail.evaluate(
+                "t => t.getBoundingClientRect().right <= "
+                "t.parentNode.getBoundingClientRect().right"
+            )
+            # To choose it, and to remove it.
+            expect(row.get_by_role("button", name=name)).to_have_count(2)
         expect(page.locator("#list bdi").last).to_have_text("3.png")
 
 
 def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
-    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize((600, 200))
-    damaged = pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE), (A4, shown(upright)))  # its first page has no area
+    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize(
+        (600, 200)
+    )
+    # Its first page has no area.
+    damaged = pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE), (A4, shown(upright)))
     choose(
         page,
         ("sideways.png", encode(upright.rotate(90, expand=True))),
@@ -138,10 +212,13 @@ def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
         ("damaged.pdf", damaged),
     )
     expect(page.locator("#counts")).to_contain_text("3 in all")
-    for row, expected in zip(page.locator("#list li").all(), [3, 3, 595 / 842], strict=True):
+    for row, expected in zip(
+        page.locator("#list li").all(), [3, 3, 595 / 842], strict=True
+    ):
         expect(row).to_contain_text("725")
         ratio = row.locator("img").evaluate(
-            "image => image.decode().then(() => image.naturalWidth / image.naturalHeight)"
+            "image => image.decode().then(() => image.naturalWidth / "
+            "image.naturalHeight)"
         )
         assert ratio == pytest.approx(expected, abs=0.01)
 
@@ -155,10 +232,16 @@ def test_a_photo_of_one_digit_is_read_once(page, three):
 
 def test_the_list_can_be_saved(page, rows):
     found = saved(page)
-    columns = "file line text confidence legibility left top width height unsure model error page format value edited"
+    columns = (
+        "file line text confidence legibility left top width height unsure model "
+        "error page format value edited"
+    )
     assert list(found[0]) == columns.split()
-    assert all(map(eq, [*found[0]][:-1], COLUMNS["text"]))  # as `digits read --csv`, which may have more
-    assert [(row["file"], row["line"], row["text"], row["unsure"]) for row in found] == [
+    # As `digits read --csv`, which may have more.
+    assert all(map(eq, [*found[0]][:-1], COLUMNS["text"]))
+    assert [
+        (row["file"], row["line"], row["text"], row["unsure"]) for row in found
+    ] == [
         ('0, "0".png', "1", "0", ""),
         ("1.png", "1", "1", ""),
         ("amount.png", "1", "42.50", ""),
@@ -168,7 +251,8 @@ def test_the_list_can_be_saved(page, rows):
         ("letter.png", "", "", "yes"),
         ("text.txt", "", "", ""),
     ]
-    assert all(float(row["confidence"]) > 0.8 for row in found[:3])  # below that, they would be unsure
+    # Below that, they would be unsure.
+    assert all(float(row["confidence"]) > 0.8 for row in found[:3])
     assert all(float(row["legibility"]) > 0.9 for row in found[:3])
     assert all(int(row["height"]) > 50 for row in found[:3])
     assert float(found[-2]["legibility"]) < 0.5
@@ -177,7 +261,11 @@ def test_the_list_can_be_saved(page, rows):
 
 def test_no_text_of_the_saved_list_is_a_formula(page, digits):
     names = ["=1+1.png", "'=1+1.png", "7,=1.png"]
-    readings = [number([MINUS, *digits[[150, 250]]]), number([MINUS, digits[150]], [MINUS, digits[250]]), letter("A")]
+    readings = [
+        number([MINUS, *digits[[150, 250]]]),
+        number([MINUS, digits[150]], [MINUS, digits[250]]),
+        letter("A"),
+    ]
     choose(page, *zip(names, map(encode, readings), strict=True))
     expect(page.locator("#counts")).to_contain_text("3 in all")
     assert [(row["file"], row["text"]) for row in saved(page)] == [
@@ -186,7 +274,9 @@ def test_no_text_of_the_saved_list_is_a_formula(page, digits):
         ("''=1+1.png", "-5"),
         ("7,=1.png", ""),
     ]
-    assert {text: page.evaluate("text => escaped(text)", text) for text in CELLS} == CELLS
+    assert {
+        text: page.evaluate("text => escaped(text)", text) for text in CELLS
+    } == CELLS
 
 
 def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
@@ -194,21 +284,29 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
         return page.evaluate("inLists(lists => lists.count())") == 1
 
     def count_stored() -> int:
-        return page.evaluate("inLists(lists => lists.get(tab.list)).then(({pictures}) => pictures.length)")
+        return page.evaluate(
+            "inLists(lists => lists.get(tab.list)).then(({pictures}) => "
+            "pictures.length)"
+        )
 
     page.get_by_role("button", name="Remove 0, ").click()
     expect(rows).to_have_count(6)
     assert answered(page) == "1"  # the next one takes its place on the sheet
     expect(page.locator("#list [aria-current=true]")).to_contain_text("1.png")
-    expect(page.locator("#counts")).to_have_text("6 in all: 4 sure, 1 in doubt, 1 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "6 in all: 4 sure, 1 in doubt, 1 not read"
+    )
     page.get_by_role("button", name="Remove letter.png").click()
     assert answered(page) == "1"
     assert until(lambda: count_stored() == 5)
     page.reload()
-    expect(page.locator("#counts")).to_have_text("5 in all: 4 sure, 0 in doubt, 1 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "5 in all: 4 sure, 0 in doubt, 1 not read"
+    )
     assert rows.locator("b").all_text_contents() == ["1", "42.50", "-35\n24", "42", "?"]
     assert answered(page) == "1"
-    assert len(requests_of(page, "read")) == 1  # the one that was not read is tried again
+    # The one that was not read is tried again.
+    assert len(requests_of(page, "read")) == 1
     page.get_by_role("button", name="amount.png").first.click()
     assert answered(page) == "42.50"
     expect(page.get_by_role("img", name="amount.png")).to_be_visible()
@@ -230,8 +328,12 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
 
 def test_each_further_picture_is_added_to_the_list(page, three, digits):
     choose(page, ("one.png", encode(drawing(digits[50]))))
-    expect(page.locator("#counts")).to_have_text("1 in all: 1 sure, 0 in doubt, 0 not read")
-    for at, act in enumerate((lambda: bring(page, "drop", [three]), lambda: bring(page, "paste", [three])), 2):
+    expect(page.locator("#counts")).to_have_text(
+        "1 in all: 1 sure, 0 in doubt, 0 not read"
+    )
+    for at, act in enumerate(
+        (lambda: bring(page, "drop", [three]), lambda: bring(page, "paste", [three])), 2
+    ):
         act()
         expect(page.locator("#list b")).to_have_text(["1", *["3"] * (at - 1)])
         assert answered(page) == "3"
@@ -241,7 +343,8 @@ def test_each_further_picture_is_added_to_the_list(page, three, digits):
     expect(page.locator("#list [aria-current=true]")).to_have_count(0)
     page.get_by_role("button", name="A 7 in a photo").click()
     expect(page.locator("#counts")).to_contain_text("4 in all")
-    for read in ("7", "?", "3", "3", "1", "?"):  # the drawing, the empty sheet, then one picture less at a time
+    # The drawing, the empty sheet, then one picture less at a time.
+    for read in ("7", "?", "3", "3", "1", "?"):
         page.keyboard.press("Control+z")
         assert answered(page) == read
     expect(page.locator("#batch")).to_be_hidden()
@@ -257,20 +360,29 @@ def test_four_pictures_are_read_side_by_side_also_if_they_are_added_later(page, 
         choose(page, (f"{name}.png", three))
     assert until(lambda: page.evaluate("waiting.length") == 2 and len(held) == 4)
     page.unroute("**/read*")  # which lets them go on
-    expect(page.locator("#counts")).to_have_text("6 in all: 6 sure, 0 in doubt, 0 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "6 in all: 6 sure, 0 in doubt, 0 not read"
+    )
 
 
-SVG_SEVEN = '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
+SVG_SEVEN = (
+    '<path d="M30 25h40L45 85" fill="none" stroke="black" stroke-width="7"/></svg>'
+)
 
 
 def test_an_svg_is_drawn_by_the_browser_and_read(page):
     for size in ("", 'width="200" height="200" '):
-        svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 100 100">{SVG_SEVEN}'
+        svg = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 100 '
+            f'100">{SVG_SEVEN}'
+        )
         choose(page, ("seven.svg", svg.encode()))
         expect(page.locator("#text")).to_have_text("7")
         picture = page.get_by_role("img", name="seven.svg")
         expect(picture).to_be_visible()
-        assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [600, 600]
+        assert picture.evaluate(
+            "image => [image.naturalWidth, image.naturalHeight]"
+        ) == [600, 600]
     choose(page, ("broken.svg", b"<svg"))
     expect(page.locator("#text")).to_have_text("?")
     expect(page.locator("#message")).to_contain_text("not a picture")
@@ -278,19 +390,28 @@ def test_an_svg_is_drawn_by_the_browser_and_read(page):
 
 def test_a_drop_without_a_file_is_explained_and_changes_nothing(page):
     assert drawn(page, SEVEN) == "7"
-    for texts in ({"uri_list": "https://example.com/3.png", "html": '<img src="3.png">'}, {"plain": "3"}):
+    for texts in (
+        {"uri_list": "https://example.com/3.png", "html": '<img src="3.png">'},
+        {"plain": "3"},
+    ):
         bring(page, "drop", **texts)
-        expect(page.locator("#message")).to_contain_text("Save the picture and choose it")
+        expect(page.locator("#message")).to_contain_text(
+            "Save the picture and choose it"
+        )
         assert answered(page) == "7"
 
 
 def test_a_photo_of_a_number_on_its_side_is_turned(page, digits):
-    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize((600, 200))
+    upright = Image.fromarray(255 - np.hstack(digits[[350, 120, 250]])).resize(
+        (600, 200)
+    )
     for turn in (90, 180, 270):
         with page.expect_response("**/read*"):
             choose(page, ("number.png", encode(upright.rotate(-turn, expand=True))))
         assert answered(page) == "725"
-        size = page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+        size = page.locator("#picture").evaluate(
+            "image => [image.naturalWidth, image.naturalHeight]"
+        )
         assert size == [600, 200]
         expect(page.locator("#boxes rect")).to_have_count(3)
 
@@ -329,7 +450,10 @@ def test_a_drawing_or_a_picture_and_its_answer_survive_a_reload(page, three):
 
 
 def test_without_the_browsers_storage_only_a_reload_forgets(page):
-    page.add_init_script("Object.defineProperty(window, 'sessionStorage', {get() { throw new Error('blocked'); }})")
+    page.add_init_script(
+        "Object.defineProperty(window, 'sessionStorage', {get() { throw new "
+        "Error('blocked'); }})"
+    )
     page.reload()
     assert drawn(page, SEVEN) == "7"
     page.reload()

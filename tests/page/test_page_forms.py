@@ -1,4 +1,6 @@
-"""Forms on the page: numbers are read as an amount, a date or another form; their values, and lines that lack it."""
+"""Forms on the page: numbers are read as an amount, a date or another form; their
+values, and lines that lack it.
+"""
 
 import json
 import subprocess
@@ -22,7 +24,9 @@ def read_as(page: Page, form: str) -> None:
 
 @contextmanager
 def asked(page: Page) -> Iterator[list[tuple[str | None, str | None]]]:
-    """Yield the form, and the order of dates, in each request to read something, as they are sent."""
+    """Yield the form, and the order of dates, in each request to read something, as
+    they are sent.
+    """
     forms = []
 
     def note(request) -> None:
@@ -36,7 +40,9 @@ def asked(page: Page) -> Iterator[list[tuple[str | None, str | None]]]:
     page.remove_listener("request", note)
 
 
-def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(page, rows, three):
+def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
+    page, rows, three
+):
     amount = encode(number(rows[2]))
     with asked(page) as forms:
         assert drawn(page, SEVEN) == "7"
@@ -67,7 +73,11 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(page, ro
         assert set(forms) == {("amount", None)}
     page.reload()
     expect(page.get_by_label("Read as")).to_have_value("&format=amount")
-    for form, order in (("a date, day first", "dmy"), ("a date, month first", "mdy"), ("a date, year first", "ymd")):
+    for form, order in (
+        ("a date, day first", "dmy"),
+        ("a date, month first", "mdy"),
+        ("a date, year first", "ymd"),
+    ):
         with asked(page) as forms:
             read_as(page, form)
             answered(page)
@@ -96,8 +106,12 @@ def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page
     expect(page.locator("#digits")).to_have_text("7")
 
 
-def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(browser, url, sheet):
-    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
+    browser, url, sheet
+):
+    with opened(
+        browser, url, permissions=["clipboard-read", "clipboard-write"]
+    ) as page:
         choose(page, ("page.png", encode(sheet)))
         expect(page.locator("#sum")).to_have_text("4 lines, all sure")
         read_as(page, "a phone number")
@@ -125,7 +139,9 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(browse
 
 
 def test_the_rows_of_a_table_have_values(page, url, sheet):
-    answer = httpx2.post(f"{url}/read?frame=true&format=phone", content=encode(sheet), timeout=60).json()
+    answer = httpx2.post(
+        f"{url}/read?frame=true&format=phone", content=encode(sheet), timeout=60
+    ).json()
     answer["table"] = [["725", ""], ["", "10"], ["42.50", ""], ["", "-35"]]
     page.route("**/read*", lambda route: route.fulfill(json=answer))
     read_as(page, "a phone number")
@@ -134,7 +150,15 @@ def test_the_rows_of_a_table_have_values(page, url, sheet):
     last = page.locator("#lines td:last-child")
     expect(last.nth(1)).to_have_text("Not a phone number")
     expect(last.nth(2)).to_contain_text("→ 4250 · ")
-    assert min(last.evaluate_all("cells => cells.map(cell => cell.firstChild.getBoundingClientRect().height)")) > 10
+    assert (
+        min(
+            last.evaluate_all(
+                "cells => cells.map(cell => "
+                "cell.firstChild.getBoundingClientRect().height)"
+            )
+        )
+        > 10
+    )
     found = saved(page)
     assert list(found[0])[-5:] == ["cell1", "cell2", "format", "value", "edited"]
     assert [row["value"] for row in found] == ["725", "", "4250", ""]
@@ -154,21 +178,33 @@ def test_another_form_reads_a_list_again(page, rows, three):
     choose(page, ("three.png", three), ("amount.png", encode(number(rows[2]))))
     expect(page.locator("#counts")).to_contain_text("2 in all")
     read_as(page, "a date, day first")
-    expect(page.locator("#counts")).to_have_text("2 in all: 0 sure, 2 in doubt, 0 not read")
-    expect(page.locator("#list li")).to_contain_text(["Not a date, day first", "Not a date, day first"])
+    expect(page.locator("#counts")).to_have_text(
+        "2 in all: 0 sure, 2 in doubt, 0 not read"
+    )
+    expect(page.locator("#list li")).to_contain_text(
+        ["Not a date, day first", "Not a date, day first"]
+    )
     expect(page.locator("#message")).to_have_text("Not a date, day first")
     read_as(page, "a phone number")
     expect(page.locator("#list li")).to_contain_text(["Not a phone number", "→ 4250"])
     found = saved(page)
-    assert [(row["text"], row["format"], row["value"]) for row in found] == [("3", "no", ""), ("42.50", "yes", "4250")]
+    assert [(row["text"], row["format"], row["value"]) for row in found] == [
+        ("3", "no", ""),
+        ("42.50", "yes", "4250"),
+    ]
     page.route("**/read*", lambda route: None)
     read_as(page, "a decimal")
-    page.evaluate("inLists(lists => lists.count())")  # once what was stored before is there
+    # Once what was stored before is there.
+    page.evaluate("inLists(lists => lists.count())")
     page.unroute("**/read*")
     page.reload()
-    expect(page.locator("#counts")).to_contain_text("2 in all")  # read again, since it was left unread
+    # Read again, since it was left unread.
+    expect(page.locator("#counts")).to_contain_text("2 in all")
     found = saved(page)
-    assert [(row["format"], row["value"]) for row in found] == [("yes", "3"), ("yes", "42.50")]
+    assert [(row["format"], row["value"]) for row in found] == [
+        ("yes", "3"),
+        ("yes", "42.50"),
+    ]
 
 
 def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
@@ -178,5 +214,7 @@ def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
     choose(page, ("three.png", three))
     assert answered(page) == "3"
     curl = page.locator("#curl").text_content()
-    done = subprocess.run(["sh", "-c", curl], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["sh", "-c", curl], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
     assert json.loads(done.stdout)["lines"][0]["format"] is False

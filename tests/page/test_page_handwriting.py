@@ -1,26 +1,51 @@
-"""Digits and numbers drawn on the page by mouse and finger are read as drawn, with their marks."""
+"""Digits and numbers drawn on the page by mouse and finger are read as drawn, with
+their marks.
+"""
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from browsing import PHONE, SEVEN, answered, draw, draw_by_touch, ink_of, on_page, opened, touch, written
+from browsing import (
+    PHONE,
+    SEVEN,
+    answered,
+    draw,
+    draw_by_touch,
+    ink_of,
+    on_page,
+    opened,
+    touch,
+    written,
+)
 
 pytestmark = pytest.mark.slow
 
 NUMBERS = (
-    "86 3.1 04 75 92 -61 38 57 120 4.6 85 906 24 -18 51 79 384 5.2 17 63 98 -73 150 89 60.9 28 37058 94 852 "
+    "86 3.1 04 75 92 -61 38 57 120 4.6 85 906 24 -18 51 79 384 5.2 17 63 98 -73 150 "
+    "89 60.9 28 37058 94 852 "
     "-4 70 14 19 8.0 27 43 65 -90 6203871954 9081726354"
 ).split()
 
 
-@pytest.mark.parametrize("texts", [list("0123456789") * 5, NUMBERS], ids=["digits", "numbers"])
-def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(browser, url, texts):
+@pytest.mark.parametrize(
+    "texts", [list("0123456789") * 5, NUMBERS], ids=["digits", "numbers"]
+)
+def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
+    browser, url, texts
+):
     wrong = []
     with opened(browser, url, has_touch=True, is_mobile=True, viewport=PHONE) as page:
         for i, text in enumerate(texts):
-            answer = written(page, text, 0.3 + 0.3 * i / len(texts), i, draw=draw_by_touch if i % 2 else draw)
-            assert abs(len(answer) - len(text)) <= 1, (text, answer)  # all ten digits in a row are seen
+            answer = written(
+                page,
+                text,
+                0.3 + 0.3 * i / len(texts),
+                i,
+                draw=draw_by_touch if i % 2 else draw,
+            )
+            # All ten digits in a row are seen.
+            assert abs(len(answer) - len(text)) <= 1, (text, answer)
             if answer != text:
                 wrong.append((text, answer))
             page.keyboard.press("Escape")

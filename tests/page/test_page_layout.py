@@ -1,4 +1,6 @@
-"""The page on phones and wide screens, by keyboard, for screen readers and in dark mode; and its snippets."""
+"""The page on phones and wide screens, by keyboard, for screen readers and in dark
+mode; and its snippets.
+"""
 
 import re
 import subprocess
@@ -12,7 +14,18 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 from playwright.sync_api import Page, Route, expect
 
-from browsing import KEY, PHONE, SEVEN, answered, choose, draw_by_touch, drawn, explained, opened, written
+from browsing import (
+    KEY,
+    PHONE,
+    SEVEN,
+    answered,
+    choose,
+    draw_by_touch,
+    drawn,
+    explained,
+    opened,
+    written,
+)
 from support import ROOT, encode, number, until
 
 pytestmark = pytest.mark.slow
@@ -35,18 +48,35 @@ def hidden(page: Page, *selectors: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("is_mobile", "scheme"), [(True, "light"), (False, "dark")])
-def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(browser, url, is_mobile, scheme):
+def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(
+    browser, url, is_mobile, scheme
+):
     bars = [f"#bars li:nth-child({place})" for place in range(1, 11)]
-    with opened(browser, url, has_touch=True, is_mobile=is_mobile, viewport=PHONE, color_scheme=scheme) as page:
+    with opened(
+        browser,
+        url,
+        has_touch=True,
+        is_mobile=is_mobile,
+        viewport=PHONE,
+        color_scheme=scheme,
+    ) as page:
         for text, headline in {"7": "#text", "42": "#digits"}.items():
             assert written(page, text, draw=draw_by_touch) == text
             for width, height in SIZES:
                 page.set_viewport_size({"width": width, "height": height})
                 page.evaluate("new Promise(requestAnimationFrame)")
-                assert hidden(page, "#desk", headline, "#message", *bars) == [], (width, height)
+                assert hidden(page, "#desk", headline, "#message", *bars) == [], (
+                    width,
+                    height,
+                )
                 assert page.evaluate(f"scrollY === 0 && {FITS}"), (width, height)
-                assert page.locator("#sheet").bounding_box()["height"] > 150, (width, height)
-                shares = page.locator("#bars i").evaluate_all("bars => bars.map(bar => bar.parentElement.clientWidth)")
+                assert page.locator("#sheet").bounding_box()["height"] > 150, (
+                    width,
+                    height,
+                )
+                shares = page.locator("#bars i").evaluate_all(
+                    "bars => bars.map(bar => bar.parentElement.clientWidth)"
+                )
                 assert min(shares) > 12, (width, height)
             page.keyboard.press("Escape")
 
@@ -54,7 +84,10 @@ def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(browser, url, is_mobi
 def test_the_page_is_accessible(browser, locked_url, three, digits):
     sheet = encode(number(digits[[350, 120, 0]], digits[[60, 200]]))
     with opened(browser, locked_url) as page:
-        page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+        page.evaluate(
+            "document.querySelectorAll('details').forEach(details => { details.open "
+            "= true; })"
+        )
         drawn(page, SEVEN)
         expect(page.get_by_label("API key")).to_be_visible()
         check(page, "locked")
@@ -96,12 +129,23 @@ def answer_with_a_document(route: Route) -> None:
     page = route.fetch().json()
     first, second = page["text"].split("\n")
     pages = [{"page": 1, **page, "table": [[first, ""], ["", second]]}]
-    pages.append({"page": 2, "error": {"status": 422, "detail": "The page is damaged."}})
-    route.fulfill(json={"pages": pages, "text": page["text"], "confidence": 0, "model": page["model"]})
+    pages.append(
+        {"page": 2, "error": {"status": 422, "detail": "The page is damaged."}}
+    )
+    route.fulfill(
+        json={
+            "pages": pages,
+            "text": page["text"],
+            "confidence": 0,
+            "model": page["model"],
+        }
+    )
 
 
 def check(page: Page, state: str) -> None:
-    """Check the page at three widths, light and dark, with axe, and that nothing is cut off."""
+    """Check the page at three widths, light and dark, with axe, and that nothing is cut
+    off.
+    """
     page.evaluate(Axe().axe_script)
     for width, scheme in product((320, 768, 1280), ("light", "dark")):
         page.set_viewport_size({"width": width, "height": 800})
@@ -120,11 +164,18 @@ def check(page: Page, state: str) -> None:
 
 
 def test_the_course_opens_from_the_page_and_is_accessible(page):
-    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(details => { details.open = "
+        "true; })"
+    )
     page.get_by_role("link", name="A course").click()
-    expect(page.get_by_role("heading", name="From first neural network to Digits")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="From first neural network to Digits")
+    ).to_be_visible()
     page.wait_for_load_state("load")
-    sizes = page.locator("article img").evaluate_all("images => images.map(image => image.naturalWidth)")
+    sizes = page.locator("article img").evaluate_all(
+        "images => images.map(image => image.naturalWidth)"
+    )
     assert len(sizes) == 2
     assert min(sizes) > 100
     check(page, "course")
@@ -133,9 +184,15 @@ def test_the_course_opens_from_the_page_and_is_accessible(page):
 
 
 def test_a_wide_screen_is_filled_and_an_answer_does_not_shift_the_layout(browser, url):
-    with opened(browser, url, viewport={"width": 1440, "height": 900}, reduced_motion="no-preference") as page:
+    with opened(
+        browser,
+        url,
+        viewport={"width": 1440, "height": 900},
+        reduced_motion="no-preference",
+    ) as page:
         page.evaluate(
-            "new PerformanceObserver(shift => window.shift = shift).observe({type: 'layout-shift', buffered: true})"
+            "new PerformanceObserver(shift => window.shift = shift).observe({type: "
+            "'layout-shift', buffered: true})"
         )
         places = """[...document.querySelectorAll("#paper, #answer, #reading, #bars li")]
             .map((e) => e.getBoundingClientRect()).map(({left, right, top}) => [left, right, top])"""
@@ -145,7 +202,8 @@ def test_a_wide_screen_is_filled_and_an_answer_does_not_shift_the_layout(browser
         assert page.evaluate(places) == before
         assert page.evaluate("window.shift === undefined")
         paper, answer, *_, reading = before
-        assert paper[0] < paper[1] < answer[0] < answer[1] < reading[0] < reading[1]  # side by side
+        # Side by side.
+        assert paper[0] < paper[1] < answer[0] < answer[1] < reading[0] < reading[1]
         assert reading[0] - answer[1] < 60 > answer[0] - paper[1]
         assert reading[1] - paper[0] > 0.9 * 1440
         assert hidden(page, "#evidence") == []
@@ -161,18 +219,31 @@ def test_dark_mode_and_reduced_motion_are_respected(browser, url):
         assert np.median(grey_levels(page.screenshot())) < 60
         ink = page.locator("#sheet").evaluate("sheet => getComputedStyle(sheet).color")
         assert min(map(int, re.findall(r"\d+", ink))) > 200
-        assert page.locator("#bars i").first.evaluate("bar => getComputedStyle(bar).transitionDuration") == "0s"
+        assert (
+            page.locator("#bars i").first.evaluate(
+                "bar => getComputedStyle(bar).transitionDuration"
+            )
+            == "0s"
+        )
         transparent = Image.new("LA", (300, 200))
-        ImageDraw.Draw(transparent).line([(100, 50), (180, 50), (130, 150)], (0, 255), 9)
+        ImageDraw.Draw(transparent).line(
+            [(100, 50), (180, 50), (130, 150)], (0, 255), 9
+        )
         choose(page, ("seven.png", encode(transparent)))
         expect(page.get_by_role("img", name="seven.png")).to_be_visible()
         assert answered(page) == "7"
-        assert grey_levels(page.locator("#sheet").screenshot())[20:-20, 20:-20].max() > 120
+        assert (
+            grey_levels(page.locator("#sheet").screenshot())[20:-20, 20:-20].max() > 120
+        )
 
 
 def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three):
     def styles(selector: str, name: str) -> set[str]:
-        return set(page.locator(selector).evaluate_all("(all, name) => all.map(e => getComputedStyle(e)[name])", name))
+        return set(
+            page.locator(selector).evaluate_all(
+                "(all, name) => all.map(e => getComputedStyle(e)[name])", name
+            )
+        )
 
     with opened(browser, url, forced_colors="active") as page:
         assert written(page, "77") == "77"
@@ -186,15 +257,31 @@ def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three
 
 def test_long_names_and_numbers_and_large_text_fit_a_phone(browser, url, three, digits):
     with opened(browser, url, viewport={"width": 320, "height": 568}) as page:
-        choose(page, ("a_photo_of_the_number_on_our_front_door_2026-11-28_15-30-59.heic", b"no picture"))
+        choose(
+            page,
+            (
+                "a_photo_of_the_number_on_our_front_door_2026-11-28_15-30-59.heic",
+                b"no picture",
+            ),
+        )
         hint = page.locator("#hint")
         expect(hint).to_contain_text("front_door")
         assert hint.evaluate("hint => hint.scrollWidth <= hint.clientWidth")
-        choose(page, ("number.png", encode(np.pad(255 - np.hstack(digits[:500:12]), 20, constant_values=255))))
+        choose(
+            page,
+            (
+                "number.png",
+                encode(
+                    np.pad(255 - np.hstack(digits[:500:12]), 20, constant_values=255)
+                ),
+            ),
+        )
         expect(page.locator("#text")).to_have_text(re.compile(".{41}"))
         assert page.evaluate(FITS)
         page.set_viewport_size({"width": 390, "height": 844})
-        page.context.new_cdp_session(page).send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+        page.context.new_cdp_session(page).send(
+            "Page.setFontSizes", {"fontSizes": {"standard": 32}}
+        )
         choose(page, ("three.png", three), ("c", b"no picture"))
         expect(page.locator("#text")).to_have_text("3")
         page.get_by_text("How it was read").click()
@@ -203,12 +290,19 @@ def test_long_names_and_numbers_and_large_text_fit_a_phone(browser, url, three, 
         name, note = page.locator("#list li").nth(2).locator("span").all()
         assert note.bounding_box()["height"] < 60
         assert name.bounding_box()["width"] > 100
-        assert page.locator("#strip b").evaluate_all("words => words.every(b => b.scrollWidth <= b.clientWidth)")
-        assert page.locator("#strip .plate").evaluate_all("all => all.every(e => e.getBoundingClientRect().width > 90)")
+        assert page.locator("#strip b").evaluate_all(
+            "words => words.every(b => b.scrollWidth <= b.clientWidth)"
+        )
+        assert page.locator("#strip .plate").evaluate_all(
+            "all => all.every(e => e.getBoundingClientRect().width > 90)"
+        )
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(page):
-    ring = "name => getComputedStyle(document.activeElement.closest('label') ?? document.activeElement)[name]"
+    ring = (
+        "name => getComputedStyle(document.activeElement.closest('label') ?? "
+        "document.activeElement)[name]"
+    )
     with page.expect_file_chooser():
         page.get_by_text("Choose pictures").click()
     expect(page.locator("#files")).to_be_focused()
@@ -222,16 +316,28 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page):
 
 
 def test_the_page_is_small():
-    files = [path for path in (ROOT / "app" / "page").iterdir() if path.suffix in (".html", ".js", ".css", ".svg")]
+    files = [
+        path
+        for path in (ROOT / "app" / "page").iterdir()
+        if path.suffix in (".html", ".js", ".css", ".svg")
+    ]
     assert sum(path.stat().st_size for path in files) < 80_000
 
 
-def test_the_snippets_are_copied_and_run_as_shown(browser, url, tmp_path, three, digits):
-    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+def test_the_snippets_are_copied_and_run_as_shown(
+    browser, url, tmp_path, three, digits
+):
+    with opened(
+        browser, url, permissions=["clipboard-read", "clipboard-write"]
+    ) as page:
         page.get_by_text("Use the API").click()
         assert written(page, "42") == "42"
         expect(page.locator("#curl")).to_contain_text("file=@picture.png")
-        for name, answer in (("three.png", "3"), ('it\'s; "3", two.png', "3"), ("number.png", "32")):
+        for name, answer in (
+            ("three.png", "3"),
+            ('it\'s; "3", two.png', "3"),
+            ("number.png", "32"),
+        ):
             content = three if answer == "3" else encode(number(digits[[150, 120]]))
             (tmp_path / name).write_bytes(content)
             choose(page, (name, content))
@@ -239,19 +345,32 @@ def test_the_snippets_are_copied_and_run_as_shown(browser, url, tmp_path, three,
             assert answered(page) == answer
             curl, python = (copied(page, snippet) for snippet in ("curl", "Python"))
             said = f'{{"text":"{answer}",' if answer == "32" else f'{{"digit":{answer},'
-            for command, start in ((["sh", "-c", curl], said), ([sys.executable, "-c", python], f"{answer} ")):
-                done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+            for command, start in (
+                (["sh", "-c", curl], said),
+                ([sys.executable, "-c", python], f"{answer} "),
+            ):
+                done = subprocess.run(
+                    command, cwd=tmp_path, capture_output=True, text=True, check=True
+                )
                 assert done.stdout.startswith(start)
             page.keyboard.press("Escape")
-            # From now on as if the page was loaded over plain HTTP from another machine.
-            page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+            # From now on as if the page was loaded over plain HTTP from another
+            # machine.
+            page.evaluate(
+                "Object.defineProperty(navigator, 'clipboard', {value: undefined, "
+                "configurable: true})"
+            )
 
 
 def copied(page: Page, snippet: str) -> str:
-    """Click on a button that copies; return what has been copied, which is what is shown."""
+    """Click on a button that copies; return what has been copied, which is what is
+    shown.
+    """
     shown = page.locator(f"#{snippet.lower()}").text_content()
     page.get_by_role("button", name=f"Copy as {snippet}").click()
     expect(page.locator(f"[data-copies={snippet.lower()}]")).to_have_text("Copied")
-    clipboard = "Navigator.prototype.__lookupGetter__('clipboard').call(navigator).readText()"
+    clipboard = (
+        "Navigator.prototype.__lookupGetter__('clipboard').call(navigator).readText()"
+    )
     assert until(lambda: page.evaluate(clipboard) == shown)
     return shown

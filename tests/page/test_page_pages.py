@@ -1,4 +1,6 @@
-"""Pages on the page: a box and a text for each line, tables, documents, and what browsers cannot draw."""
+"""Pages on the page: a box and a text for each line, tables, documents, and what
+browsers cannot draw.
+"""
 
 import re
 from base64 import b64encode
@@ -9,7 +11,18 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from browsing import PHONE, SEVEN, SURE, answered, choose, drawn, opened, requests_of, saved, shown_bar
+from browsing import (
+    PHONE,
+    SEVEN,
+    SURE,
+    answered,
+    choose,
+    drawn,
+    opened,
+    requests_of,
+    saved,
+    shown_bar,
+)
 from support import encode, number
 
 pytestmark = pytest.mark.slow
@@ -37,11 +50,22 @@ def table(answer) -> dict:
 @pytest.fixture
 def document(answer, table, sheet) -> dict:
     """An answer for three pages: with lines, with a table, and damaged."""
-    page = {"picture": f"data:image/jpeg;base64,{b64encode(encode(sheet, 'JPEG')).decode()}"}
+    page = {
+        "picture": f"data:image/jpeg;base64,{b64encode(encode(sheet, 'JPEG')).decode()}"
+    }
     page["size"] = {"width": sheet.width, "height": sheet.height}
     damaged = {"detail": "The page is damaged.", "status": 422}
-    pages = [{"page": 1, **answer, **page}, {"page": 2, **table, **page}, {"page": 3, "error": damaged}]
-    return {"pages": pages, "text": "\f".join([answer["text"]] * 2), "confidence": 0, "model": answer["model"]}
+    pages = [
+        {"page": 1, **answer, **page},
+        {"page": 2, **table, **page},
+        {"page": 3, "error": damaged},
+    ]
+    return {
+        "pages": pages,
+        "text": "\f".join([answer["text"]] * 2),
+        "confidence": 0,
+        "model": answer["model"],
+    }
 
 
 def answer_with(page: Page, answer: dict) -> None:
@@ -50,7 +74,9 @@ def answer_with(page: Page, answer: dict) -> None:
 
 
 def boxes_of(page: Page, selector: str) -> list[dict]:
-    return page.locator(selector).evaluate_all("parts => parts.map(part => part.getBoundingClientRect().toJSON())")
+    return page.locator(selector).evaluate_all(
+        "parts => parts.map(part => part.getBoundingClientRect().toJSON())"
+    )
 
 
 def copied(page: Page) -> str:
@@ -62,7 +88,8 @@ def copied(page: Page) -> str:
 def cells_of(page: Page) -> list[list[str]]:
     """Return the texts of the shown table, without how sure each row is."""
     return page.locator("#lines tr").evaluate_all(
-        "rows => rows.map(row => [...row.cells].slice(0, -1).map(cell => cell.innerText))"
+        "rows => rows.map(row => [...row.cells].slice(0, -1).map(cell => "
+        "cell.innerText))"
     )
 
 
@@ -76,13 +103,17 @@ def are_apart(one: dict, other: dict) -> bool:
 
 
 @pytest.mark.parametrize("size", [PHONE, {"width": 1280, "height": 800}])
-def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(browser, url, sheet, size):
+def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(
+    browser, url, sheet, size
+):
     with opened(browser, url, viewport=size) as page:
         choose(page, ("page.png", encode(sheet)))
         answered(page)
         expect(page.locator("#sum")).to_have_text("4 lines, all sure")
         lines = page.locator("#lines label")
-        expect(lines).to_have_text([re.compile(rf"^{re.escape(text)}>?\d+\.\d % sure$") for text in LINES])
+        expect(lines).to_have_text(
+            [re.compile(rf"^{re.escape(text)}>?\d+\.\d % sure$") for text in LINES]
+        )
         assert min(label["height"] for label in boxes_of(page, "#lines label")) >= 44
         expect(page.locator("#boxes text")).to_have_text(LINES)
         boxes, texts = boxes_of(page, "#boxes rect"), boxes_of(page, "#boxes text")
@@ -93,7 +124,8 @@ def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(browser, url,
             assert all(are_apart(text, other) for other in boxes)
             assert text["height"] > 11
         shown = page.locator("#picture").bounding_box()
-        assert shown["height"] > 1.2 * shown["width"]  # the sheet takes the page's shape
+        # The sheet takes the page's shape.
+        assert shown["height"] > 1.2 * shown["width"]
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -120,7 +152,8 @@ def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, shee
     page.mouse.down()
     page.mouse.move(box["right"] + 150, box["bottom"] + 150, steps=5)
     page.mouse.up()
-    expect(page.get_by_role("img", name="page.png, part")).to_be_visible()  # a drag reads a part of the page
+    # A drag reads a part of the page.
+    expect(page.get_by_role("img", name="page.png, part")).to_be_visible()
     page.get_by_role("button", name="Draw").click()
     expect(page.locator("#page")).to_be_hidden()
     page.keyboard.press("Control+z")
@@ -128,14 +161,30 @@ def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, shee
     expect(page.locator("#lines label")).to_have_count(4)
 
 
-def test_a_text_that_something_is_in_the_way_of_is_shown_once_its_line_is_chosen(page, rows):
+def test_a_text_that_something_is_in_the_way_of_is_shown_once_its_line_is_chosen(
+    page, rows
+):
     crowded = Image.new("L", (560, 300), 255)
     for row, left in zip(rows[:2], (20, 300), strict=True):
         crowded.paste(number(row, scale=2), (left, 40))
-    lines = [{"left": 20, "top": 40, "width": 270, "height": 96}, {"left": 300, "top": 40, "width": 255, "height": 96}]
-    digit = {"digit": 7, "confidence": 1, "probabilities": [0] * 7 + [1, 0, 0], "legibility": 1, "box": lines[0]}
-    digit["frame"] = "data:image/png;base64," + b64encode(encode(Image.new("L", (28, 28)))).decode()
-    lines = [{"text": "7", "confidence": 0.9, "box": box, "digits": [digit], "marks": []} for box in lines]
+    lines = [
+        {"left": 20, "top": 40, "width": 270, "height": 96},
+        {"left": 300, "top": 40, "width": 255, "height": 96},
+    ]
+    digit = {
+        "digit": 7,
+        "confidence": 1,
+        "probabilities": [0] * 7 + [1, 0, 0],
+        "legibility": 1,
+        "box": lines[0],
+    }
+    digit["frame"] = (
+        "data:image/png;base64," + b64encode(encode(Image.new("L", (28, 28)))).decode()
+    )
+    lines = [
+        {"text": "7", "confidence": 0.9, "box": box, "digits": [digit], "marks": []}
+        for box in lines
+    ]
     answer_with(page, {"text": "7\n7", "confidence": 0.8, "lines": lines, "model": "0"})
     choose(page, ("crowded.png", encode(crowded)))
     answered(page)
@@ -147,9 +196,17 @@ def test_a_text_that_something_is_in_the_way_of_is_shown_once_its_line_is_chosen
 
 def test_an_unsure_line_is_marked_with_its_runner_up(page, sheet, answer):
     line = answer["lines"][1]
-    line = {**line, "confidence": 0.6, "digits": [dict(digit) for digit in line["digits"]]}
-    line["digits"][0].update(confidence=0.6, probabilities=[0, 0.6, 0, 0, 0, 0, 0, 0.4, 0, 0])
-    answer_with(page, {**answer, "lines": [answer["lines"][0], line, *answer["lines"][2:]]})
+    line = {
+        **line,
+        "confidence": 0.6,
+        "digits": [dict(digit) for digit in line["digits"]],
+    }
+    line["digits"][0].update(
+        confidence=0.6, probabilities=[0, 0.6, 0, 0, 0, 0, 0, 0.4, 0, 0]
+    )
+    answer_with(
+        page, {**answer, "lines": [answer["lines"][0], line, *answer["lines"][2:]]}
+    )
     choose(page, ("page.png", encode(sheet)))
     answered(page)
     expect(page.locator("#sum")).to_have_text("1 of 4 lines in doubt")
@@ -161,13 +218,19 @@ def test_an_unsure_line_is_marked_with_its_runner_up(page, sheet, answer):
     assert [row["unsure"] for row in saved(page)] == ["", "yes", "", ""]
 
 
-def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(browser, url, sheet, table):
-    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(
+    browser, url, sheet, table
+):
+    with opened(
+        browser, url, permissions=["clipboard-read", "clipboard-write"]
+    ) as page:
         answer_with(page, table)
         choose(page, ("=table.png", encode(sheet)))
         assert answered(page) == "725 10"
         assert cells_of(page) == CELLS
-        expect(page.locator("#lines td:last-child")).to_have_text([re.compile(rf"^{SURE} sure$")] * 3)
+        expect(page.locator("#lines td:last-child")).to_have_text(
+            [re.compile(rf"^{SURE} sure$")] * 3
+        )
         page.locator("#lines td").nth(7).click()
         assert answered(page) == "-35"
         expect(page.locator("#boxes rect").nth(2)).to_have_class("chosen")
@@ -179,7 +242,9 @@ def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(br
             ("'=table.png", "3", "-35"),
         ]
         assert copied(page) == "725\t10\n42.50\t\n\t-35"
-        answer_with(page, {**table, "table": [["=1+1", "-1,250.00"], ["@a", "-1-2"], ["3", ""]]})
+        answer_with(
+            page, {**table, "table": [["=1+1", "-1,250.00"], ["@a", "-1-2"], ["3", ""]]}
+        )
         choose(page, ("formulas.png", encode(sheet)))
         expect(page.locator("#lines td").first).to_contain_text("=1+1")
         assert copied(page) == "'=1+1\t-1,250.00\n'@a\t'-1-2\n3\t"
@@ -187,7 +252,9 @@ def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(br
 
 
 def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document):
-    with opened(browser, url, permissions=["clipboard-read", "clipboard-write"]) as page:
+    with opened(
+        browser, url, permissions=["clipboard-read", "clipboard-write"]
+    ) as page:
         answer_with(page, document)
         choose(page, ("scan.pdf", b"%PDF-"))
         assert answered(page) == "725"
@@ -234,7 +301,9 @@ def test_a_document_whose_pages_are_sure_or_empty_is_read_once(page, document):
     assert [row["text"] for row in saved(page)] == [*LINES, "", ""]
 
 
-def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line(page, sheet, document):
+def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line(
+    page, sheet, document
+):
     def respond(route: Route) -> None:
         if route.request.post_data_buffer == b"%PDF-":
             route.fulfill(json=document)
@@ -243,11 +312,15 @@ def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line
 
     page.route("**/read*", respond)
     choose(page, ("scan.pdf", b"%PDF-"), ("page.png", encode(sheet)))
-    expect(page.locator("#counts")).to_have_text("2 in all: 1 sure, 1 in doubt, 0 not read")
+    expect(page.locator("#counts")).to_have_text(
+        "2 in all: 1 sure, 1 in doubt, 0 not read"
+    )
     rows = page.locator("#list li")
     for row, said in enumerate(["1 of 3 pages not read", "4 lines, all sure"]):
         expect(rows.nth(row)).to_contain_text(said)
-        assert rows.nth(row).locator("img").evaluate("image => image.naturalWidth") == 900
+        assert (
+            rows.nth(row).locator("img").evaluate("image => image.naturalWidth") == 900
+        )
         assert rows.nth(row).bounding_box()["height"] < 130
     assert [row["file"] for row in saved(page)] == [
         *["scan.pdf"] * 8,
@@ -263,7 +336,9 @@ def test_what_the_browser_cannot_draw_is_drawn_by_the_service(page, rows, kind):
     expect(page.locator("#boxes rect")).to_have_count(3)
     picture = boxes_of(page, "#picture")[0]
     boxes = boxes_of(page, "#boxes rect")
-    assert all(picture["left"] < box["left"] < box["right"] < picture["right"] for box in boxes)
+    assert all(
+        picture["left"] < box["left"] < box["right"] < picture["right"] for box in boxes
+    )
     assert max(box["height"] for box in boxes) > 0.2 * picture["height"]
 
 
@@ -272,40 +347,76 @@ def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
     choose(page, ("page.png", encode(sheet.rotate(turn, expand=True))))
     assert answered(page) == "725"
     expect(page.locator("#boxes text")).to_have_text(LINES)
-    size = page.locator("#picture").evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    size = page.locator("#picture").evaluate(
+        "image => [image.naturalWidth, image.naturalHeight]"
+    )
     assert size == [900, 1270]
 
 
 def in_doubt(answer: dict, **page) -> dict:
     """Let all lines of an answer be in doubt."""
-    return {**answer, "lines": [{**line, "confidence": 0.5} for line in answer["lines"]], "confidence": 0, **page}
+    return {
+        **answer,
+        "lines": [{**line, "confidence": 0.5} for line in answer["lines"]],
+        "confidence": 0,
+        **page,
+    }
 
 
 def turn_with(page: Page, answer: dict, turned: dict) -> None:
-    """Let the service answer every picture with this, or with the other if it may turn it."""
-    page.route("**/read*", lambda route: route.fulfill(json=turned if "rotate" in route.request.url else answer))
+    """Let the service answer every picture with this, or with the other if it may turn
+    it.
+    """
+    page.route(
+        "**/read*",
+        lambda route: route.fulfill(
+            json=turned if "rotate" in route.request.url else answer
+        ),
+    )
 
 
-def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(page, sheet, answer, document):
-    """The service turns a page only where that is clearly better, and real pages have lines in doubt either way."""
+def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(
+    page, sheet, answer, document
+):
+    """The service turns a page only where that is clearly better, and real pages have
+    lines in doubt either way.
+    """
     sideways = encode(sheet.rotate(90, expand=True))
-    turned = in_doubt(answer, turn=270, picture=document["pages"][0]["picture"], size=document["pages"][0]["size"])
+    turned = in_doubt(
+        answer,
+        turn=270,
+        picture=document["pages"][0]["picture"],
+        size=document["pages"][0]["size"],
+    )
     nothing = {**answer, "text": "", "lines": [], "confidence": 0.9}
-    digit = {**answer["lines"][0], "text": "7", "digits": answer["lines"][0]["digits"][:1]}
+    digit = {
+        **answer["lines"][0],
+        "text": "7",
+        "digits": answer["lines"][0]["digits"][:1],
+    }
     for read, other, width in (
         (nothing, turned, sheet.width),
-        (in_doubt({**answer, "lines": answer["lines"][1:], "text": "x"}), turned, sheet.width),
-        (in_doubt(answer), {**turned, "lines": [digit, digit]}, sheet.height),  # which shows no direction
+        (
+            in_doubt({**answer, "lines": answer["lines"][1:], "text": "x"}),
+            turned,
+            sheet.width,
+        ),
+        # Which shows no direction.
+        (in_doubt(answer), {**turned, "lines": [digit, digit]}, sheet.height),
     ):
         turn_with(page, read, other)
         choose(page, ("page.png", sideways))
-        expect(page.locator("#boxes text")).to_have_text([f"{text} ?" for text in LINES])
+        expect(page.locator("#boxes text")).to_have_text(
+            [f"{text} ?" for text in LINES]
+        )
         assert page.locator("#picture").evaluate("image => image.naturalWidth") == width
         page.get_by_role("button", name="Draw").click()
         expect(page.locator("#boxes text")).to_have_count(0)
 
 
-def test_the_text_of_a_document_is_that_of_its_turned_pages(page, sheet, answer, document):
+def test_the_text_of_a_document_is_that_of_its_turned_pages(
+    page, sheet, answer, document
+):
     pages = [{**page, **in_doubt(page)} for page in document["pages"][:2]]
     lines = [{**line, "text": "turned"} for line in pages[1]["lines"]]
     turned = [pages[0], {**pages[1], "turn": 90, "lines": lines}]
@@ -327,7 +438,9 @@ def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
     choose(page, ("page.png", encode(sheet.rotate(90, expand=True))))
     assert answered(page) == "725"
     page.get_by_role("button", name="Store").click()
-    expect(page.locator("#thanks")).to_have_text("Thank you: your correction is stored.")
+    expect(page.locator("#thanks")).to_have_text(
+        "Thank you: your correction is stored."
+    )
     assert [picture.size for picture in sent] == [sheet.size]
 
 
@@ -345,4 +458,6 @@ def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table
         choose(page, ("wide.png", encode(sheet)))
         answered(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert page.locator("#lines").evaluate("lines => lines.scrollWidth > 2 * lines.clientWidth")
+        assert page.locator("#lines").evaluate(
+            "lines => lines.scrollWidth > 2 * lines.clientWidth"
+        )

@@ -14,12 +14,15 @@ from support import document, encode, number, turned_jpeg
 pytestmark = pytest.mark.slow
 
 DESKTOP = {"width": 1280, "height": 800}
-PART = (100, 60, 500, 250)  # left, top, right and bottom of 725 in the picture, with some paper around it
+# Left, top, right and bottom of 725 in the picture, with some paper around it.
+PART = (100, 60, 500, 250)
 
 
 @pytest.fixture(scope="module")
 def picture(digits) -> Image.Image:
-    """A picture with 725 at its upper left and 10 at its lower left, of another shape than the sheet."""
+    """A picture with 725 at its upper left and 10 at its lower left, of another shape
+    than the sheet.
+    """
     seven, two, five, one, zero = digits[[350, 120, 250, 50, 0]]
     picture = Image.new("L", (1000, 520), 255)
     picture.paste(number([seven, two, five], scale=2), (120, 90))
@@ -27,12 +30,19 @@ def picture(digits) -> Image.Image:
     return picture
 
 
-def on_sheet(page: Page, picture: Image.Image, part: tuple[int, ...]) -> list[tuple[float, float]]:
-    """Return the upper left and the lower right of a part of the picture, in heights of the sheet."""
+def on_sheet(
+    page: Page, picture: Image.Image, part: tuple[int, ...]
+) -> list[tuple[float, float]]:
+    """Return the upper left and the lower right of a part of the picture, in heights of
+    the sheet.
+    """
     shown = page.locator("#picture").bounding_box()
     width, height = shown["width"] - 24, shown["height"] - 24  # without the padding
     scale = min(width / picture.width, height / picture.height)
-    left, top = (shown["width"] - scale * picture.width) / 2, (shown["height"] - scale * picture.height) / 2
+    left, top = (
+        (shown["width"] - scale * picture.width) / 2,
+        (shown["height"] - scale * picture.height) / 2,
+    )
     places = [((left + scale * x), (top + scale * y)) for x, y in (part[:2], part[2:])]
     return [(x / shown["height"], y / shown["height"]) for x, y in places]
 
@@ -49,9 +59,13 @@ def sent(page: Page) -> list[Image.Image]:
     return pictures
 
 
-def opened_picture(page: Page, picture: Image.Image, name: str = "photo.png", data: bytes | None = None) -> None:
+def opened_picture(
+    page: Page, picture: Image.Image, name: str = "photo.png", data: bytes | None = None
+) -> None:
     choose(page, (name, data or encode(picture)))
-    expect(page.locator("#lines label")).to_have_text([re.compile("^725"), re.compile("^10")])
+    expect(page.locator("#lines label")).to_have_text(
+        [re.compile("^725"), re.compile("^10")]
+    )
     answered(page)
 
 
@@ -65,13 +79,16 @@ def assert_reads_the_part(page: Page, name: str = "photo.png") -> None:
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
-def test_a_drag_of_the_mouse_over_a_picture_reads_a_part_and_undo_brings_all_of_it_back(browser, url, size, picture):
+def test_a_drag_of_the_mouse_over_a_picture_reads_a_part_and_undo_brings_all_of_it_back(
+    browser, url, size, picture
+):
     with opened(browser, url, viewport=size) as page:
         opened_picture(page, picture)
         images = sent(page)
         draw(page, on_sheet(page, picture, PART))
         assert_reads_the_part(page)
-        pixels = 1 / page.evaluate("() => boxes.getScreenCTM().a") + 1  # those under one of the screen
+        # Those under one of the screen.
+        pixels = 1 / page.evaluate("() => boxes.getScreenCTM().a") + 1
         assert np.abs(np.subtract(images[0].size, (400, 190))).max() < 2 * pixels
         page.keyboard.press("Control+z")
         expect(page.locator("#lines label")).to_have_count(2)
@@ -105,12 +122,25 @@ def test_a_part_is_marked_by_keyboard_alone(page, picture):
     part = page.get_by_role("application", name="Part to read")
     expect(part).to_be_focused()
     expect(page.get_by_role("status").filter(has_text="arrows move")).to_be_visible()
-    keys = {"ArrowLeft": 20, "ArrowUp": 22, "ArrowDown": 2, "Shift+ArrowLeft": 5, "Shift+ArrowDown": 3}
+    keys = {
+        "ArrowLeft": 20,
+        "ArrowUp": 22,
+        "ArrowDown": 2,
+        "Shift+ArrowLeft": 5,
+        "Shift+ArrowDown": 3,
+    }
     for key in [key for key, times in keys.items() for _ in range(times)]:
         page.keyboard.press(key)
-    expect(page.locator("#part-note")).to_have_text("From 5 to 50 % across, 5 to 58 % down")
-    shown, marked = page.locator("#picture").bounding_box(), part.locator("rect").bounding_box()
-    left, top = on_sheet(page, picture, (0.05 * picture.width, 0.05 * picture.height, 0, 0))[0]
+    expect(page.locator("#part-note")).to_have_text(
+        "From 5 to 50 % across, 5 to 58 % down"
+    )
+    shown, marked = (
+        page.locator("#picture").bounding_box(),
+        part.locator("rect").bounding_box(),
+    )
+    left, top = on_sheet(
+        page, picture, (0.05 * picture.width, 0.05 * picture.height, 0, 0)
+    )[0]
     assert marked["x"] == pytest.approx(shown["x"] + left * shown["height"], abs=3)
     assert marked["y"] == pytest.approx(shown["y"] + top * shown["height"], abs=3)
     page.keyboard.press("Enter")
@@ -122,7 +152,9 @@ def test_a_part_is_marked_by_keyboard_alone(page, picture):
     for key in ["ArrowLeft", "Shift+ArrowUp"]:
         for _ in range(60):
             page.keyboard.press(key)
-    expect(page.locator("#part-note")).to_have_text("From 0 to 50 % across, 25 to 26 % down")
+    expect(page.locator("#part-note")).to_have_text(
+        "From 0 to 50 % across, 25 to 26 % down"
+    )
     page.keyboard.press("Escape")
     expect(part).to_be_hidden()
     expect(crop).to_be_focused()
@@ -140,7 +172,9 @@ def test_what_is_too_small_is_not_read(page, picture):
     expect(page.locator("#lines label")).to_have_count(2)
     page.get_by_role("button", name="Crop").click()
     draw(page, [(left, top), (right, top + 0.005)])
-    expect(page.locator("#part-note")).to_have_text("Too small: drag over a whole number.")
+    expect(page.locator("#part-note")).to_have_text(
+        "Too small: drag over a whole number."
+    )
     draw(page, [(left, top)])
     assert images == []
     draw(page, on_sheet(page, picture, PART))
@@ -148,7 +182,9 @@ def test_what_is_too_small_is_not_read(page, picture):
 
 
 def test_a_part_is_cut_out_of_the_picture_as_it_is_shown(page, picture):
-    """Of a photo that its EXIF turns, of one that the service turned, and of a page of a document."""
+    """Of a photo that its EXIF turns, of one that the service turned, and of a page of
+    a document.
+    """
     blank = Image.new("L", picture.size, 255)
     blank.paste(picture.crop((200, 330, 500, 520)), (300, 200))
     for name, data in (
@@ -160,7 +196,9 @@ def test_a_part_is_cut_out_of_the_picture_as_it_is_shown(page, picture):
         choose(page, (name, data))
         if name.startswith("scan"):
             page.get_by_role("button", name="Next page").click()
-        expect(page.locator("#lines label")).to_have_text([re.compile("^725"), re.compile("^10")])
+        expect(page.locator("#lines label")).to_have_text(
+            [re.compile("^725"), re.compile("^10")]
+        )
         answered(page)
         draw(page, on_sheet(page, picture, PART))
         assert_reads_the_part(page, name)

@@ -1,0 +1,186 @@
+"""Readings → response models."""
+
+import base64
+from collections.abc import Sequence
+from io import BytesIO
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from app.answers.responses import (
+    Alternative,
+    Box,
+    Digit,
+    Document,
+    Explanation,
+    FailedPage,
+    Layer,
+    Line,
+    Mark,
+    Page,
+    Prediction,
+    Size,
+    Text,
+)
+from app.digit.classifier import Classifier
+from app.digit.inside import layers
+from app.digit.occlusion import evidence
+from app.digit.reading import Reading
+from app.picture import maps
+from app.text import text
+
+
+class Values(TypedDict):
+    """What every answer about a digit says, rounded."""
+
+    digit: int
+    confidence: float
+    probabilities: list[float]
+    legibility: float
+
+
+def values_of(read: Reading | text.Digit) -> Values:
+    """Return the values of a digit that was read."""
+    digit, shares = read.digit, read.probabilities.astype(np.float64).round(6).tolist()
+    return Values(
+        digit=digit,
+        confidence=shares[digit],
+        probabilities=shares,
+        legibility=round(read.legibility, 6),
+    )
+
+
+def prediction_of(reading: Reading, model: str, with_frame: bool) -> Prediction:
+    """Convert a reading to its response."""
+    prediction = Prediction(
+        **values_of(reading), second_opinion=reading.has_second_opinion, model=model
+    )
+    if with_frame:
+        prediction.frame = picture_of(reading.frame)
+        prediction.box = box_of(reading.box)
+    return prediction
+
+
+def explanation_of(reading: Reading, classifier: Classifier, model: str) -> Explanation:
+    """Convert a reading with ink to its response, including the evidence."""
+    assert reading.ink is not None
+    digit, runner_up = reading.digit, reading.runner_up
+    return Explanation(
+        **values_of(reading),
+        second_opinion=reading.has_second_opinion,
+        model=model,
+        frame=picture_of(reading.frame),
+        box=box_of(reading.box),
+        ink=picture_of(reading.ink),
+        runner_up=runner_up,
+        evidence=evidence(classifier, reading.frame, digit, runner_up)
+        .round(4)
+        .tolist(),
+        layers=[
+            Layer(shape=shape, picture=picture_of(sheet))
+            for shape, sheet in layers(classifier, reading.frame)
+        ],
+    )
+
+
+def text_of(
+    read: text.Text, model: str, with_frames: bool, characters: str | None = None
+) -> Text:
+    """Convert a text to its response."""
+    answer = Text(
+        text=read.text,
+        confidence=round(read.confidence, 6),
+        lines=[line_of(line, with_frames) for line in read.lines],
+        model=model,
+    )
+    if read.has_form is not None:
+        answer.value = read.value
+    if read.table:
+        answer.table = [list(row) for row in read.table]
+    if read.turn:
+        answer.turn = read.turn
+    if characters is not None:
+        answer.characters = characters
+    if read.picture:
+        answer.picture = (
+            "data:image/jpeg;base64," + base64.b64encode(read.picture.jpeg).decode()
+        )
+        answer.size = Size(width=read.picture.width, height=read.picture.height)
+    return answer
+
+
+def page_of(answer: Text, page: int) -> Page:
+    """Convert the answer for a page to its part of that for the document, which says
+    the rest once.
+    """
+    return Page(
+        page=page,
+        **{
+            name: getattr(answer, name)
+            for name in answer.model_fields_set & {*Page.model_fields}
+        },
+    )
+
+
+def document_of(
+    pages: Sequence[Page | FailedPage], model: str, characters: str | None = None
+) -> Document:
+    """Put the pages of a document together."""
+    read = [page if isinstance(page, Page) else None for page in pages]
+    answer = Document(
+        pages=list(pages),
+        text="\f".join(page.text if page else "" for page in read),
+        confidence=min(page.confidence if page else 0 for page in read),
+        model=model,
+    )
+    if characters is not None:
+        answer.characters = characters
+    return answer
+
+
+def line_of(line: text.TextLine, with_frames: bool) -> Line:
+    """Convert a line to its response."""
+    answer = Line(
+        text=line.text,
+        confidence=round(line.confidence, 6),
+        box=box_of(line.box),
+        digits=[digit_of(digit, with_frames) for digit in line.digits],
+        marks=[Mark(mark=mark.mark, box=box_of(mark.box)) for mark in line.marks],
+    )
+    if line.alternatives is not None:
+        answer.alternatives = [
+            Alternative(text=each, confidence=round(share, 6))
+            for each, share in line.alternatives
+        ]
+    if line.has_form is not None:
+        answer.format = line.has_form
+        answer.value = line.value
+    return answer
+
+
+def digit_of(digit: text.Digit, with_frame: bool) -> Digit:
+    """Convert a digit to its response."""
+    answer = Digit(**values_of(digit), box=box_of(digit.box))
+    if with_frame:
+        answer.frame = picture_of(digit.frame)
+    return answer
+
+
+def box_of(box: maps.Box) -> Box:
+    """Convert a box to its response."""
+    top, bottom, left, right = box
+    return Box(left=left, top=top, width=right - left, height=bottom - top)
+
+
+def picture_of(ink: maps.Map) -> str:
+    """Encode an ink map as a PNG in a data URI, white on black like MNIST's images."""
+    return data_uri((255 * ink + 0.5).astype(np.uint8))
+
+
+def data_uri(pixels: NDArray[np.uint8]) -> str:
+    """Encode grey or coloured pixels as a PNG in a data URI."""
+    png = BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()

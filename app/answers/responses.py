@@ -1,0 +1,490 @@
+"""Response models of the endpoints, and an example of each. The command line, too,
+parses responses with them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+LEGIBLE = 0.5  # legibility below which a picture probably does not show one whole digit
+# Along each side of a frame; as in `app.digit.occlusion`, which takes long to import.
+PATCHES = 7
+# Of fields that an answer leaves out, but that are never null in it.
+Omitted = SkipJsonSchema[None]
+Share = Annotated[float, Field(ge=0, le=1)]
+Frame = Annotated[
+    str | Omitted,
+    Field(
+        description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as "
+        "a data URI."
+    ),
+]
+Model = Annotated[
+    str,
+    Field(
+        description="Version of the model that read the picture: the first 12 hex digits of "
+        "its file's SHA-256. If two "
+        "models read a digit, both, as in `1f0c2a9b7d3e+8d41b6e05c72`."
+    ),
+]
+
+
+class Complete(BaseModel):
+    """An answer that has all its fields, also those with a default."""
+
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
+class Box(BaseModel):
+    """A bounding box, in pixels of the upright picture."""
+
+    left: int = Field(ge=0)
+    top: int = Field(ge=0)
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class Classification(BaseModel):
+    """The most probable digit, and the probabilities of all ten."""
+
+    digit: int = Field(ge=0, le=9, description="The most probable digit.")
+    confidence: Share = Field(description="Its probability.")
+    probabilities: list[Share] = Field(
+        min_length=10,
+        max_length=10,
+        description="Probabilities of the digits 0 to 9, in that order; they sum to 1.",
+    )
+
+
+class Prediction(Classification):
+    """The digit in a picture."""
+
+    legibility: Share = Field(
+        description="Probability that the picture shows one whole digit, and no other beside "
+        "it."
+    )
+    second_opinion: bool = Field(
+        default=False,
+        description="Whether the network for numbers was asked too, since there was a doubt.",
+    )
+    model: Model
+    frame: Frame = None
+    box: Box | Omitted = Field(
+        default=None,
+        description="With ?frame=true: the digit's box in the upright picture.",
+    )
+
+
+class Layer(BaseModel):
+    """What a hidden layer of the network computes for the digit's frame."""
+
+    shape: tuple[int, int, int] = Field(
+        description="Number of its maps, and their rows and columns."
+    )
+    picture: str = Field(
+        description="The maps side by side, a pixel apart if they have several units, a PNG "
+        "as a data URI; the most "
+        "active unit is white."
+    )
+
+
+class Unit(BaseModel):
+    """A unit of the first hidden layer."""
+
+    unit: int = Field(ge=0)
+    weights: str = Field(
+        description="Its weights, a 28×28 PNG as a data URI: blue above 0, orange below, "
+        "black at 0."
+    )
+
+
+class Explanation(Prediction):
+    """The digit in a picture, and how it was found and classified."""
+
+    frame: str = Field(
+        description="The network's input, a 28×28 PNG, white on black, as a data URI."
+    )
+    box: Box = Field(description="The digit's box in the upright picture.")
+    ink: str = Field(
+        description="All ink in the upright picture, at the resolution that was searched, a "
+        "PNG, white on black, as a "
+        "data URI."
+    )
+    runner_up: int = Field(ge=0, le=9, description="The second most probable digit.")
+    evidence: list[
+        Annotated[list[float], Field(min_length=PATCHES, max_length=PATCHES)]
+    ] = Field(
+        min_length=PATCHES,
+        max_length=PATCHES,
+        description="By row and column of the frame: the decrease in the log-odds of the "
+        "digit against the runner-up "
+        "when the 4×4 patch there is blanked. A positive value supports the digit.",
+    )
+    layers: list[Layer] = Field(
+        description="The hidden layers, of the first network if there are several; may be "
+        "empty."
+    )
+
+
+class Digit(Classification):
+    """A digit in a text."""
+
+    legibility: Share = Field(description="Probability that it is a digit.")
+    box: Box
+    frame: str | Omitted = Field(
+        default=None,
+        description="With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on "
+        "black, as a data URI.",
+    )
+
+
+class Mark(BaseModel):
+    """A mark in a text."""
+
+    mark: str = Field(
+        min_length=1,
+        max_length=1,
+        description="One of `.`, `,`, `-`, `/` and `:`; with ?characters=0123456789%2B, of "
+        "the signs among those.",
+    )
+    box: Box
+
+
+class Alternative(BaseModel):
+    """Another text of a line."""
+
+    text: str
+    confidence: Share = Field(description="Probability that this is the complete line.")
+
+
+Value = Annotated[
+    str | None,
+    Field(
+        description="With ?format=amount: what that means. A number has a point before its "
+        "decimals and no separators; "
+        "dates and times are as in ISO 8601. The values of several cells are "
+        "separated by spaces, those of lines by "
+        "newlines. Null if something does not have the form."
+    ),
+]
+
+
+class Line(BaseModel):
+    """A line of a text."""
+
+    text: str = Field(
+        description="The line as written: digits, marks, and a space where a gap is about as "
+        "wide as a digit is high."
+    )
+    confidence: Share = Field(description="Probability that this is the complete line.")
+    box: Box
+    digits: list[Digit] = Field(description="From left to right, at most 64.")
+    marks: list[Mark] = Field(description="From left to right; none with ?marks=false.")
+    alternatives: list[Alternative] | Omitted = Field(
+        default=None,
+        description="With ?alternatives=3: other texts, without spaces, the most probable "
+        "first.",
+    )
+    format: bool | Omitted = Field(
+        default=None, description="With ?format=amount: whether the line has that form."
+    )
+    value: Value = None
+
+
+class Size(BaseModel):
+    """The size of a picture, in pixels."""
+
+    width: int = Field(ge=1)
+    height: int = Field(ge=1)
+
+
+class Written(BaseModel):
+    """What is written in a picture or on a page."""
+
+    text: str = Field(
+        description="The lines, separated by newlines; empty if there are none."
+    )
+    confidence: Share = Field(
+        description="Probability that this is the complete text in the picture."
+    )
+    lines: list[Line] = Field(description="From top to bottom.")
+    value: Value = None
+    table: list[list[str]] | Omitted = Field(
+        default=None,
+        description="If the numbers stand in a grid: its rows, as the texts of their cells; "
+        "empty where nothing is.",
+    )
+    turn: int | Omitted = Field(
+        default=None,
+        description="With ?rotate=auto: by how many degrees the picture was turned "
+        "counter-clockwise to read it. "
+        "Boxes are in pixels of the turned picture.",
+    )
+    picture: str | Omitted = Field(
+        default=None,
+        description="With ?picture=true: the picture, upright and turned as it was read, at "
+        "most 1,600 pixels wide and "
+        "high: a JPEG as a data URI.",
+    )
+    size: Size | Omitted = Field(
+        default=None,
+        description="With ?picture=true: the size of that picture in its file, to which "
+        "boxes refer.",
+    )
+
+
+Characters = Annotated[
+    str | Omitted,
+    Field(
+        description="With ?characters=0123456789%2B: the characters that may stand in the "
+        "text."
+    ),
+]
+
+
+class Text(Written):
+    """What is written in a picture, as far as it consists of digits and marks, or of
+    the characters requested.
+    """
+
+    characters: Characters = None
+    model: Model
+
+
+class Numbered(BaseModel):
+    """A page of a document."""
+
+    page: int = Field(ge=1, description="Its number, from 1 on.")
+
+
+class Page(Written, Numbered):
+    """What is written on a page of a document, as in a picture."""
+
+
+class Problem(BaseModel):
+    """Why a request failed (RFC 9457)."""
+
+    type: str = Field(
+        description="The type of problem. Stable: programs can compare it."
+    )
+    title: str = Field(
+        description="A short summary, the same for every problem of this type."
+    )
+    status: int = Field(description="The HTTP status code.")
+    detail: str = Field(description="What is wrong with this request, and what to do.")
+    instance: str = Field(description="The path of the request.")
+    request_id: str = Field(
+        description="The id of the request, which is also in the X-Request-ID header and the "
+        "log."
+    )
+    error: str | Omitted = Field(
+        default=None,
+        description="Under /v2: the detail, where clients of the protocol expect it.",
+    )
+    reading: "Prediction | Text | Document | Omitted" = Field(
+        default=None, description="The answer that is not sure enough."
+    )
+
+
+class Failure(BaseModel):
+    """Why one picture of several could not be read."""
+
+    error: Problem
+
+
+class FailedPage(Failure, Numbered):
+    """Why a page of a document could not be read."""
+
+
+class Document(BaseModel):
+    """What is written on the pages of a PDF or TIFF with several."""
+
+    pages: list[Page | FailedPage] = Field(
+        min_length=2, description="All of them, in order."
+    )
+    text: str = Field(
+        description="Their texts, separated by form feeds; empty for a page that could not "
+        "be read."
+    )
+    confidence: Share = Field(
+        description="The lowest of the pages; 0 if one could not be read."
+    )
+    characters: Characters = None
+    model: Model
+
+
+class Predictions(BaseModel):
+    """The digit on each of several pictures."""
+
+    results: list[Prediction | Failure] = Field(
+        description="In the order of the pictures."
+    )
+
+
+class Texts(BaseModel):
+    """What is written in each of several pictures."""
+
+    results: list[Text | Document | Failure] = Field(
+        description="In the order of the pictures."
+    )
+
+
+class Stored(BaseModel):
+    """Whether a correction was stored."""
+
+    stored: bool = Field(
+        description="False if the picture is already stored with this label."
+    )
+
+
+class ModelFile(BaseModel, extra="allow"):
+    """The version of a model, and the metadata of its file."""
+
+    __pydantic_extra__: dict[str, str]
+    version: str
+
+
+class Models(Complete):
+    """The models of the service: one reads single digits, one reads lines, and one
+    finds them on pages.
+    """
+
+    digits: ModelFile
+    lines: ModelFile
+    pages: ModelFile | None = Field(
+        default=None, description="Null if `DIGITS_PAGES_MODEL` is `none`."
+    )
+
+
+class Live(Complete):
+    """The service runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Health(Complete):
+    """The service is ready."""
+
+    status: Literal["ok"] = "ok"
+    version: str = Field(description="The service's version.")
+    corrections: bool = Field(description="Whether `/corrections` stores pictures.")
+    models: Models = Field(
+        description="The version of each model and the metadata of its file. "
+        "`second_opinion_used` says whether the "
+        "second one also decides about digits."
+    )
+
+
+DIGITS_EXAMPLE = {
+    "version": "1f0c2a9b7d3e",
+    "architecture": "784-1280-1280-864-256-11",
+    "second_opinion_used": "yes",
+}
+LINES_EXAMPLE = {"version": "8d41b6e05c72", "characters": "0123456789.,-/: +%"}
+PAGES_EXAMPLE = {"version": "c2710e95d4ab", "architecture": "PP-OCRv6 small detector"}
+TEXT_MODEL_EXAMPLE = f"{LINES_EXAMPLE['version']}+{PAGES_EXAMPLE['version']}"
+PNG_EXAMPLE = "data:image/png;base64,iVBORw0KGgo…"
+REQUEST_ID_EXAMPLE = "5f0c6d2e9a7b4c1d8e3f2a1b0c9d8e7f"
+BOX_EXAMPLE = {"left": 40, "top": 32, "width": 60, "height": 90}
+SEVEN = {
+    "digit": 7,
+    "confidence": 0.999,
+    "probabilities": [0.0] * 7 + [0.999, 0.0, 0.001],
+    "legibility": 0.998,
+}
+PREDICTION_EXAMPLE = {
+    **SEVEN,
+    "second_opinion": False,
+    "model": f"{DIGITS_EXAMPLE['version']}+{LINES_EXAMPLE['version']}",
+}
+EXPLANATION_EXAMPLE = {
+    **PREDICTION_EXAMPLE,
+    "frame": PNG_EXAMPLE,
+    "box": BOX_EXAMPLE,
+    "ink": PNG_EXAMPLE,
+    "runner_up": 9,
+    "evidence": [[0.0] * 7]
+    + [[0.0, 0.12, 0.4, 0.31, 1.08, -0.2, 0.0]] * 5
+    + [[0.0] * 7],
+    "layers": [{"shape": [20, 8, 8], "picture": PNG_EXAMPLE}],
+}
+UNIT_EXAMPLE = {"unit": 17, "weights": PNG_EXAMPLE}
+CORRUPT_IMAGE = {
+    "type": "/problems/corrupt-image",
+    "title": "The picture is damaged",
+    "status": 422,
+    "detail": "The picture is cut off or damaged: image file is truncated.",
+    "instance": "/predict/batch",
+    "request_id": REQUEST_ID_EXAMPLE,
+}
+PREDICTIONS_EXAMPLE = {"results": [PREDICTION_EXAMPLE, {"error": CORRUPT_IMAGE}]}
+AMOUNT = {
+    "text": "12.50",
+    "confidence": 0.97,
+    "box": {"left": 40, "top": 30, "width": 210, "height": 92},
+    "digits": [
+        {
+            "digit": digit,
+            "confidence": 0.99,
+            "probabilities": [
+                0.99 if each == digit else 0.01 * (each == 8) for each in range(10)
+            ],
+            "legibility": 0.98,
+            "box": {"left": left, "top": 30, "width": 40, "height": 90},
+        }
+        for digit, left in ((1, 40), (2, 90), (5, 160), (0, 210))
+    ],
+    "marks": [
+        {"mark": ".", "box": {"left": 140, "top": 112, "width": 10, "height": 10}}
+    ],
+}
+TEXT_EXAMPLE = {
+    "text": "12.50",
+    "confidence": 0.96,
+    "lines": [AMOUNT],
+    "model": TEXT_MODEL_EXAMPLE,
+}
+TOO_COMPLEX = {
+    **CORRUPT_IMAGE,
+    "type": "/problems/too-complex",
+    "title": "The picture takes too much memory or time to decode",
+    "detail": "The picture takes too long to decode, or crashes its decoder: re-save it "
+    "and try again.",
+    "instance": "/read",
+}
+DOCUMENT_EXAMPLE = {
+    "pages": [
+        {"page": 1, "text": "12.50", "confidence": 0.96, "lines": [AMOUNT]},
+        {"page": 2, "error": TOO_COMPLEX},
+    ],
+    "text": "12.50\f",
+    "confidence": 0.0,
+    "model": TEXT_MODEL_EXAMPLE,
+}
+TEXTS_EXAMPLE = {
+    "results": [TEXT_EXAMPLE, {"error": {**TOO_COMPLEX, "instance": "/read/batch"}}]
+}
+HEALTH_EXAMPLE = {
+    "status": "ok",
+    "version": "1.0.0",
+    "corrections": False,
+    "models": {
+        "digits": DIGITS_EXAMPLE,
+        "lines": LINES_EXAMPLE,
+        "pages": PAGES_EXAMPLE,
+    },
+}
+
+
+def documentation(example: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Return the OpenAPI response of a route that succeeds, with an example."""
+    return {200: {"content": {"application/json": {"example": example}}}}
+
+
+def documentation_of(**examples: Any) -> dict[int | str, dict[str, Any]]:  # noqa: ANN401 - any JSON
+    """Return the OpenAPI response of a route that succeeds, with an example of each
+    kind of answer.
+    """
+    named = {name: {"value": example} for name, example in examples.items()}
+    return {200: {"content": {"application/json": {"examples": named}}}}

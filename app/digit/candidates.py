@@ -1,0 +1,160 @@
+"""Decoded picture → candidates: pieces of ink that may be the digit.
+
+The network decides which one is. Pure functions: no settings, no files, no network
+access.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from app.picture.decode import Picture
+from app.picture.frame import FRAME_SIDE, as_frame, frame_from_ink
+from app.picture.ink import SMALL_SIDE, View, views
+from app.picture.maps import Box, Map
+from app.picture.pieces import Piece, pieces
+from app.picture.printed_lines import without_rules
+
+WHOLE = Box(0, FRAME_SIDE, 0, FRAME_SIDE)  # a whole frame
+ALL_LEVEL = 0.3  # ink threshold in views whose ink all belongs together
+
+
+class Candidate(NamedTuple):
+    """A candidate for the digit.
+
+    Attributes
+    ----------
+    frame : Map
+        (28, 28) float32 in [0, 1], ink = 1.
+    box : Box
+        Its bounding box, in pixels of the upright picture.
+    prior : float
+        Log-odds that it is the digit, before its frame is classified and its size is
+        compared with others.
+    picture : Picture
+        The picture in which it was found, fine or coarse.
+    view : View
+        The view of its image.
+    """
+
+    frame: Map
+    box: Box
+    prior: float
+    picture: Picture
+    view: View
+
+
+def candidates(picture: Picture) -> Iterator[list[Candidate]]:
+    """Yield the candidates in a picture, view after view, the most common views first.
+
+    An image that already is a frame is the only candidate. A blank one has none.
+
+    Parameters
+    ----------
+    picture : Picture
+        A decoded picture with a longer side of at most a few hundred pixels.
+    """
+    if (frame := as_frame(picture.image)) is not None:
+        yield [Candidate(frame, WHOLE, 0.0, picture, View(frame))]
+        return
+    for view, found in pieces_of(picture.image):
+        if found:
+            yield [candidate(piece, view, picture) for piece in found]
+
+
+def pieces_of(image: Image.Image) -> Iterator[tuple[View, list[Piece]]]:
+    """Yield the pieces in each view of an image; after the first, those in it without
+    printed lines.
+    """
+    for number, view in enumerate(views(image)):
+        found = pieces_in(view)
+        yield view, found
+        if number == 0:  # in other views, this gains nothing
+            yield view, pieces_without_rules(view, found)
+
+
+def candidate(piece: Piece, view: View, picture: Picture) -> Candidate:
+    """Convert a piece in a view of a picture to a candidate."""
+    box = picture.box(piece.box.shifted(view.top, view.left))
+    return Candidate(
+        frame_from_ink(piece.ink), box, piece.prior + view.prior, picture, view
+    )
+
+
+def ink_around(candidate: Candidate) -> Map:
+    """Return the ink in the view of a candidate, on a map of the whole upright picture."""
+    picture, view = candidate.picture, candidate.view
+    width, height = (
+        max(1, round(side / picture.scale)) for side in (picture.width, picture.height)
+    )
+    sheet = Image.new("F", (width, height))
+    sheet.paste(
+        Image.fromarray(view.ink), (picture.left + view.left, picture.top + view.top)
+    )
+    return np.asarray(sheet)
+
+
+def pieces_in(view: View) -> list[Piece]:
+    """Return the pieces in a view, at all of its thresholds; only the first one in each
+    box.
+    """
+    if not view.levels:
+        return list(islice(pieces(view.ink, ALL_LEVEL), 1))
+    lowest, *higher = view.levels
+    found = list(pieces(view.ink, lowest))
+    if is_isolated(found, view):
+        return found
+    found += [piece for level in higher for piece in pieces(view.ink, level)]
+    distinct: dict[Box, Piece] = {}
+    for piece in found:
+        if not is_strip(piece.box, view):
+            distinct.setdefault(piece.box, piece)
+    return list(distinct.values())
+
+
+def pieces_without_rules(view: View, found: list[Piece]) -> list[Piece]:
+    """Return the pieces in a view without its printed lines, if it has any, in other
+    boxes than those found before.
+
+    In a small picture, a stroke is as long as a line would be. If all pieces touch the
+    edges, they may be an uneven ground.
+    """
+    is_small = max(view.ink.shape) <= SMALL_SIDE
+    if (
+        is_small
+        or not view.levels
+        or not any(is_clear(piece.box, view) for piece in found)
+    ):
+        return []
+    erased = without_rules(view.ink, min(view.levels))
+    if erased is None:
+        return []
+    boxes = {piece.box for piece in found}
+    return [
+        piece
+        for piece in pieces_in(view._replace(ink=erased))
+        if piece.box not in boxes
+    ]
+
+
+def is_strip(box: Box, view: View) -> bool:
+    """Return whether a box spans the map one way, and less than half of it the other: a
+    line, or a shadow's edge.
+    """
+    (height, width), (top, bottom, left, right) = view.ink.shape, box
+    is_upright = top == 0 and bottom == height and 2 * (right - left) < width
+    return is_upright or (left == 0 and right == width and 2 * (bottom - top) < height)
+
+
+def is_isolated(found: list[Piece], view: View) -> bool:
+    """Return whether all ink is one piece, clear of the edges."""
+    return len(found) == 1 and is_clear(found[0].box, view)
+
+
+def is_clear(box: Box, view: View) -> bool:
+    """Return whether a box touches no edge of the map."""
+    (height, width), (top, bottom, left, right) = view.ink.shape, box
+    return top > 0 and bottom < height and left > 0 and right < width

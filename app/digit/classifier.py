@@ -1,0 +1,135 @@
+"""Frames → probabilities and legibility: the dense network."""
+
+import math
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.network import INSIDE, Model, Node
+from app.picture.frame import FRAME_SIDE
+
+PIXELS = FRAME_SIDE**2
+CLASSES = 10
+FIRST_WEIGHTS = "weight_0_0"  # name of an output
+
+
+def shape_in(text: str) -> tuple[int, int, int]:
+    """Parse the shape of a layer's maps, such as 20x8x8, or its number of units; (0, 0,
+    0) if it is neither.
+    """
+    numbers = [int(part) if part.isdecimal() else 0 for part in text[:30].split("x")]
+    count, height, width = (*numbers, 1, 1)[:3] if len(numbers) in (1, 3) else (0, 0, 0)
+    return count, height, width
+
+
+class Classes(NamedTuple):
+    """Output of the network for N frames.
+
+    Attributes
+    ----------
+    probabilities : NDArray
+        (N, 10) float32; each row sums to 1 and is indexed by digit.
+    legibility : NDArray
+        (N,) float32 in [0, 1]: the probability that a frame shows one whole digit.
+    """
+
+    probabilities: NDArray[np.float32]
+    legibility: NDArray[np.float32]
+
+    def split(self, counts: Iterable[int]) -> list["Classes"]:
+        """Split the output into that of consecutive groups, by the number of frames in
+        each.
+        """
+        ends = accumulate(counts, initial=0)
+        return [
+            Classes(self.probabilities[begin:end], self.legibility[begin:end])
+            for begin, end in pairwise(ends)
+        ]
+
+
+class Classifier(Model):
+    """The dense network, loaded from a model file; see `Model`.
+
+    Parameters
+    ----------
+    path : Path
+        An ONNX file with input ``pixels`` float32 (N, 784) and outputs
+        ``probabilities`` float32 (N, 10) and ``legibility`` float32 (N,). Without
+        ``legibility``, as in older files, every frame has a legibility of 1. It may
+        also have the outputs ``hidden_0_0``, ``hidden_0_1`` … of the hidden layers,
+        whose maps are ``layers`` in its metadata, and the weights of the first one,
+        ``weight_0_0``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        nodes: list[Node] = [
+            ("pixels", [PIXELS]),
+            ("probabilities", [CLASSES]),
+            ("legibility", []),
+        ]
+        expected = (
+            f"pixels (N, {PIXELS}), probabilities (N, {CLASSES}) and legibility (N,)"
+        )
+        super().__init__(
+            path, [nodes, nodes[:-1]].__contains__, expected, "training.train"
+        )
+        widths = {
+            node.name: node.shape[-1]
+            for node in self._session.get_outputs()
+            if node.name.startswith(INSIDE)
+        }
+        shapes = [shape_in(text) for text in self.metadata.get("layers", "").split()]
+        names = [f"hidden_0_{number}" for number in range(len(shapes))]
+        is_complete = FIRST_WEIGHTS in widths and [
+            math.prod(shape) for shape in shapes
+        ] == [*map(widths.get, names)]
+        self._hidden = [*zip(names, shapes, strict=True)] if is_complete else []
+
+    def hidden(
+        self, frame: NDArray[np.float32]
+    ) -> list[tuple[tuple[int, int, int], NDArray[np.float32]]]:
+        """Compute the activations of each hidden layer of the first network for a
+        frame, with the shape of its maps.
+        """
+        if not self._hidden:
+            return []
+        names, shapes = zip(*self._hidden, strict=True)
+        return [
+            *zip(
+                shapes, self.run("pixels", frame.reshape(1, PIXELS), names), strict=True
+            )
+        ]
+
+    def first_weights(self) -> NDArray[np.generic]:
+        """Return the weights of the first hidden layer of the first network, (784,
+        units); without units if unknown.
+        """
+        if not self._hidden:
+            return np.zeros((PIXELS, 0), np.float32)
+        (weights,) = self.run(
+            "pixels", np.zeros((1, PIXELS), np.float32), [FIRST_WEIGHTS]
+        )
+        return weights if len(weights) == PIXELS else weights.T
+
+    def __call__(self, frames: NDArray[np.float32]) -> Classes:
+        """Classify frames.
+
+        Parameters
+        ----------
+        frames : NDArray
+            (N, 28, 28) float32 in [0, 1], ink = 1.
+
+        Returns
+        -------
+        Classes
+            Probabilities (N, 10) and legibility (N,).
+        """
+        probabilities, *legibility = self.run("pixels", frames.reshape(-1, PIXELS))
+        return Classes(
+            probabilities,
+            legibility[0] if legibility else np.ones(len(frames), np.float32),
+        )

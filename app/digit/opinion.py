@@ -1,0 +1,197 @@
+"""A second opinion on a digit that the dense network is not sure of: what the line
+network sees there.
+
+The dense network sees ink that was cut out, the line network grey pixels with what is
+around it. So they err on different pictures.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.digit.classifier import Classifier
+from app.network import ModelError, log_odds_of
+from app.picture.decode import Picture
+from app.picture.maps import Box
+from app.text.ctc import BLANK, TINY
+from app.text.forms import DIGITS
+from app.text.line_network import LineNetwork
+from app.text.strips import strip_around
+
+# Added to probabilities, so that a network that sees no digit has no say about which
+# one it is.
+FLOOR = 0.01
+# The strip is padded to a multiple of so many pixels; the usual padding would take
+# twice the time.
+PADDING = 32
+# In the metadata of the dense network's file.
+WEIGHTS, FITTED_WITH = "second_opinion", "second_opinion_lines_sha256"
+
+
+class Weights(NamedTuple):
+    """How two opinions become one, and when there is a second one; see
+    `training.opinion`.
+
+    Attributes
+    ----------
+    lines : float
+        How much what the line network sees counts, where what the dense network does
+        counts 1: its exponent.
+    exponent : float
+        Of the probabilities of both together, which calibrates them.
+    scale, offset : float
+        Slope and offset of the log-odds of the legibility of both together, which
+        calibrate it.
+    confidence, legibility : float
+        The dense network is sure from these on: the line network is not asked.
+    """
+
+    lines: float
+    exponent: float
+    scale: float
+    offset: float
+    confidence: float
+    legibility: float
+
+
+class Seen(NamedTuple):
+    """What the line network sees.
+
+    Attributes
+    ----------
+    alone : NDArray
+        (10,) float64: the probability that there is this digit, and nothing else.
+    several : float
+        The probability that there are several digits.
+    """
+
+    alone: NDArray[np.float64]
+    several: float
+
+
+class SecondOpinion:
+    """Asks the line network about a digit, and combines both opinions."""
+
+    def __init__(self, network: LineNetwork, weights: Weights) -> None:
+        self.network = network
+        self.weights = weights
+
+    @classmethod
+    def of(cls, classifier: Classifier, network: LineNetwork) -> "SecondOpinion | None":
+        """Return one with the weights in the dense network's file; None if they were
+        not fitted with this line network.
+
+        May raise ModelError.
+        """
+        if classifier.metadata.get(FITTED_WITH) != network.sha256:
+            return None
+        try:
+            return cls(
+                network,
+                Weights(*map(float, classifier.metadata.get(WEIGHTS, "").split())),
+            )
+        except (TypeError, ValueError) as error:
+            count = len(Weights._fields)
+            raise ModelError(
+                f"Model {classifier.version}: {WEIGHTS} in its metadata is not "
+                f"{count} numbers. "
+                "python -m training.opinion writes them."
+            ) from error
+
+    def is_needed(self, probabilities: NDArray[np.float32], legibility: float) -> bool:
+        """Return whether the dense network, with these probabilities (10,) and this
+        legibility, is not sure.
+        """
+        return (
+            float(probabilities.max()) < self.weights.confidence
+            or legibility < self.weights.legibility
+        )
+
+    def __call__(
+        self,
+        picture: Picture,
+        box: Box,
+        probabilities: NDArray[np.float32],
+        legibility: float,
+    ) -> tuple[NDArray[np.float32], float, bool]:
+        """Combine the dense network's opinion on the digit in a box with the line
+        network's.
+
+        Parameters
+        ----------
+        picture : Picture
+            The picture.
+        box : Box
+            The digit's bounding box, in pixels of the upright picture.
+        probabilities : NDArray
+            (10,) float32: the dense network's.
+        legibility : float
+            The dense network's.
+
+        Returns
+        -------
+        (NDArray, float, bool)
+            The same, combined; and whether the line network probably sees several
+            digits.
+        """
+        seen = seen_in(picture, box, self.network)
+        return *combined(
+            probabilities, legibility, seen, self.weights
+        ), seen.several > 0.5
+
+
+def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
+    """Show the line network a digit with its box in a picture, and what is around it."""
+    form = network.form
+    output = form.only(
+        network(strip_around(picture, box, form.height).pixels, PADDING),
+        DIGITS + form.marks,
+    )
+    columns: NDArray[np.float64] = output.astype(np.float64)
+    digits, others = columns[:, form.digits], 1 - columns[:, form.digits].sum(axis=1)
+    several = 1 - others.prod() - digit_probabilities(digits, others).sum()
+    return Seen(
+        digit_probabilities(digits, columns[:, [BLANK, form.gap]].sum(axis=1)),
+        max(0.0, float(several)),
+    )
+
+
+def combined(
+    probabilities: NDArray[np.float32], legibility: float, seen: Seen, weights: Weights
+) -> tuple[NDArray[np.float32], float]:
+    """Combine the dense network's opinion with what the line network sees, and
+    calibrate it.
+    """
+    logits, odds = uncalibrated(probabilities, legibility, seen, weights.lines)
+    likely = np.exp(weights.exponent * (logits - logits.max()))
+    legible = (1 - seen.several) / (1 + np.exp(-weights.scale * odds - weights.offset))
+    return (likely / likely.sum()).astype(np.float32), float(legible)
+
+
+def uncalibrated(
+    probabilities: NDArray[np.float32], legibility: float, seen: Seen, lines: float
+) -> tuple[NDArray[np.float64], float]:
+    """Return the logits (10,) of digits, and the log-odds of one digit alone; the line
+    network counts `lines`.
+    """
+    logits = np.log(np.maximum(probabilities, TINY, dtype=np.float64)) + lines * np.log(
+        seen.alone + FLOOR
+    )
+    return logits, log_odds_of(legibility) + lines * log_odds_of(seen.alone.sum())
+
+
+def digit_probabilities(
+    digits: NDArray[np.float64], blank: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the probability (10,) of each digit alone, given those of digits (T, 10)
+    and of blanks (T,) in columns.
+
+    It is the sum over all paths, blanks, then a digit, then blanks.
+    """
+    before, during, after = 1.0, np.zeros(digits.shape[1]), np.zeros(digits.shape[1])
+    for nothing, each in zip(blank, digits, strict=True):
+        after = (after + during) * nothing
+        during = (during + before) * each
+        before *= nothing
+    return during + after

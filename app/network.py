@@ -1,0 +1,182 @@
+"""A network: a checked ONNX file, its metadata and its session.
+
+Loading runs no code from the file: nothing is unpickled.
+"""
+
+import ctypes
+import hashlib
+import math
+import os
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Without this, importing ONNX Runtime writes a machine id to ~/.cache and sends
+# telemetry to its vendor.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
+
+# How the names of outputs begin that show the inside of a network.
+INSIDE = "hidden_", "weight_"
+CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
+# An input or output, float32: its name; its shape without N, None for any length.
+Node = tuple[str, list[int | None]]
+
+
+class ModelError(Exception):
+    """The model file cannot be served; the message names the file and the cause."""
+
+
+class Model:
+    """A network, loaded from an ONNX file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    is_accepted : callable
+        Whether these may be its input and its outputs.
+    expected : str
+        The same, for the error message if it has others.
+    training : str
+        The module that trains such a network, for the error message if there is no
+        file.
+
+    Attributes
+    ----------
+    path : Path
+        A private copy, which all processes of the service load, whatever becomes of the
+        file.
+    sha256, version : str
+        The file's SHA-256, and its first 12 hex digits.
+    metadata : dict of str to str
+        The file's ``metadata_props``.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, unreadable or not ONNX, or has other inputs or outputs.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        is_accepted: Callable[[list[Node]], bool],
+        expected: str,
+        training: str,
+    ) -> None:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise ModelError(
+                f"{path}: no such file. Check the path, or train a model: python -m "
+                f"{training}"
+            ) from error
+        except OSError as error:
+            raise ModelError(f"{path}: cannot be read ({error.strerror}).") from error
+        self.path = private_copy(data, self)
+        self._session = open_session(path, self.path)
+        outputs = [
+            node
+            for node in self._session.get_outputs()
+            if not node.name.startswith(INSIDE)
+        ]
+        nodes = [*self._session.get_inputs(), *outputs]
+        if not is_accepted([*map(shape_of, nodes)]) or any(
+            node.type != "tensor(float)" for node in nodes
+        ):
+            found = ", ".join(f"{node.type} {node.name} {node.shape}" for node in nodes)
+            raise ModelError(f"{path}: has {found}; expected float32 {expected}.")
+        self._outputs = [node.name for node in outputs]
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.version = self.sha256[:12]
+        self.metadata: dict[str, str] = (
+            self._session.get_modelmeta().custom_metadata_map
+        )
+
+    def run(
+        self,
+        name: str,
+        values: NDArray[np.float32],
+        wanted: Sequence[str] | None = None,
+    ) -> list[NDArray[np.float32]]:
+        """Compute outputs for an input; raise MemoryError if memory is short: nothing
+        else can fail here.
+        """
+        try:
+            outputs: list[NDArray[np.float32]] = self._session.run(
+                wanted or self._outputs, {name: values}
+            )
+        except Exception as error:  # ONNX Runtime's own
+            raise MemoryError from error
+        return outputs
+
+    def unload(self) -> None:
+        """Free the session, where only other processes run the network; its file stays
+        for them.
+        """
+        del self._session
+        return_freed_memory()
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The version and the metadata; no metadata can replace the version."""
+        return {"version": self.version} | self.metadata | {"version": self.version}
+
+
+def private_copy(data: bytes, owner: object) -> Path:
+    """Copy a model to a file, on Linux in memory, that exists as long as its owner;
+    return where processes find it.
+    """
+    if hasattr(os, "memfd_create"):
+        file = open(os.memfd_create("model"), "wb", buffering=0)  # noqa: SIM115 - it is open while its owner lives
+        weakref.finalize(owner, file.close)
+        file.write(data)
+        return Path(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+    with NamedTemporaryFile(prefix="digits-", suffix=".onnx", delete=False) as copy:
+        copy.write(data)
+    weakref.finalize(owner, Path(copy.name).unlink, missing_ok=True)
+    return Path(copy.name)
+
+
+def open_session(path: Path, copy: Path) -> ort.InferenceSession:
+    """Open a session for the copy of a model; `path` is for error messages."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # it would keep what the widest strip took
+    # It is for inputs of one shape, and would keep memory for each width of strips.
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4  # failures raise exceptions; do not print them too
+    try:
+        session = ort.InferenceSession(
+            copy, options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # ONNX Runtime's exceptions share no base class
+        raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
+    return_freed_memory()  # of what loading took, 17 MB
+    return session
+
+
+def return_freed_memory() -> None:
+    """Make glibc's malloc return to the system what was freed."""
+    with suppress(AttributeError, TypeError):  # another libc or operating system
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def shape_of(node: ort.NodeArg) -> Node:
+    """Return the name of a session's input or output, and its shape."""
+    return node.name, [
+        length if isinstance(length, int) else None for length in node.shape[1:]
+    ]
+
+
+def log_odds_of(legibility: float) -> float:
+    """Return the log-odds of a legibility or a probability, clipped to be finite."""
+    likely = min(max(legibility, CERTAIN), 1 - CERTAIN)
+    return math.log(likely / (1 - likely))

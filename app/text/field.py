@@ -1,0 +1,119 @@
+"""What a user says of a field: how many digits it has, of which characters it consists,
+and its form.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.text.forms import DIGITS, GRAMMARS, OF_DATES, DateOrder, Format, Grammar
+
+# It would import ONNX Runtime, which a client of a service does not need.
+if TYPE_CHECKING:
+    from app.text.line_spec import Form
+
+MOST = 100  # requested characters; all that are known are about half as many
+
+
+class InvalidField(Exception):
+    """There is no such field, or nothing could be written in it; the message says why."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """What may be written in a picture.
+
+    Attributes
+    ----------
+    length : int, optional
+        Number of digits in the whole picture, if known.
+    characters : str, optional
+        The digits and signs that may stand in the text, of `Form.signs`; by default
+        digits, marks and the signs of the form.
+    format : str, optional
+        The form of each number.
+    date : str, optional
+        The order of day, month and year, if the form is that of dates; by default any.
+    """
+
+    length: int | None = None
+    characters: str | None = None
+    format: Format | None = None
+    date: DateOrder | None = None
+
+    @property
+    def grammar(self) -> Grammar | None:
+        """The form of each number."""
+        if self.date:
+            return OF_DATES[self.date]
+        return GRAMMARS[self.format] if self.format else None
+
+    def signs(self, form: "Form") -> str:
+        """Return the digits and signs that may stand in the text."""
+        if self.characters is not None:
+            return self.characters
+        return DIGITS + form.marks + (self.grammar.signs if self.grammar else "")
+
+    def require_possible(self, form: "Form") -> None:
+        """Raise InvalidField unless something can be read in it with a line network of
+        this form.
+        """
+        if self.date and self.format != "date":
+            raise InvalidField("date needs format=date.")
+        if self.characters is not None:
+            require_characters(self.characters, form)
+        if self.grammar:
+            self.require_consistent(self.grammar)
+
+    def require_consistent(self, grammar: Grammar) -> None:
+        """Raise InvalidField if no text of the form has these characters, or this
+        length.
+        """
+        fewest, most = grammar.digits
+        if self.length is not None and not fewest <= self.length <= most:
+            raise InvalidField(
+                f"length must be {fewest} to {most} with format={self.format}, or be "
+                "left out."
+            )
+        for needed in (DIGITS, grammar.needed):
+            if (
+                self.characters is not None
+                and needed
+                and not {*needed} & {*self.characters}
+            ):
+                raise InvalidField(
+                    f"characters must have one of {needed} with "
+                    f"format={self.format}; leave them out, and it brings "
+                    "those that it needs."
+                )
+
+
+ANYTHING = Field()
+
+
+def require_characters(characters: str, form: "Form") -> None:
+    """Raise InvalidField unless a text of these characters can be requested."""
+    if not 1 <= len(characters) <= MOST:
+        raise InvalidField(f"characters must have 1 to {MOST} digits and signs.")
+    if " " in characters:
+        raise InvalidField(
+            "characters must not have a space: gaps are read in any case. In a URL, "
+            "+ means a space: write %2B for it."
+        )
+    if unknown := first_other(characters, form.signs):
+        raise InvalidField(
+            f"characters must be among {form.signs}, and not {unknown!r}."
+        )
+
+
+def require_readable(label: str, form: "Form") -> None:
+    """Raise InvalidField unless a label consists of characters that are read."""
+    if unknown := first_other(label, form.characters + "\n"):
+        raise InvalidField(
+            f"label must be none, or consist of {form.signs}, spaces and newlines, "
+            f"and not {unknown!r}."
+        )
+
+
+def first_other(text: str, known: str) -> str | None:
+    """Return the first character of a text that is not among those known."""
+    return next((character for character in text if character not in known), None)

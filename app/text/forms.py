@@ -1,0 +1,217 @@
+"""The forms of fields: which texts an amount or a date may have, and what each of them
+means.
+
+A form is a table of regular expressions. They are also matched in part: a search for
+texts of a form goes on only with what some text of it begins with.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+import regex
+
+Format = Literal["integer", "decimal", "amount", "date", "time", "phone"]
+DateOrder = Literal["dmy", "mdy", "ymd"]  # of day, month and year
+# Of a text that matches; it may raise ValueError.
+Value = Callable[[regex.Match[str]], str]
+
+DIGITS = "0123456789"
+WHOLE = 0.05  # prior probability of a number without decimals where some are expected
+# A year with two digits is at most so many years ahead, and within 100 years.
+YEARS_AHEAD, CENTURY = 19, 100
+PLAIN = r"(?P<whole>\d+)"
+BY_POINTS = r"(?P<whole>[1-9]\d{0,2}(?:\.\d{3})+)"  # groups of thousands
+BY_COMMAS = r"(?P<whole>[1-9]\d{0,2}(?:,\d{3})+)"
+BY_APOSTROPHES = r"(?P<whole>[1-9]\d{0,2}(?:'\d{3})+)"
+DECIMALS = r"(?P<fraction>\d+)"
+CENTS = r"(?:(?P<fraction>\d\d)|--?|=)"  # or a dash instead of two zeros
+PARTS = {
+    "d": r"(?P<day>0?[1-9]|[12]\d|3[01])",
+    "m": r"(?P<month>0?[1-9]|1[0-2])",
+    "y": r"(?P<year>([12]\d)?\d\d)",
+}
+TIME = r"(?P<hour>[01]?\d|2[0-3])(?P<sign>[:.])(?P<minute>[0-5]\d)((?P=sign)(?P<second>[0-5]\d))?"
+PHONE = r"\+?(\d*\(\d{1,5}\)[-./]?)?\d+([-./]\d+)*"
+
+
+class Meaning(NamedTuple):
+    """What a text means.
+
+    Attributes
+    ----------
+    value : str
+        The likeliest value.
+    share : float
+        Its probability, given the text.
+    prior : float
+        How likely texts like this one are in a field of this form, at most 1.
+    """
+
+    value: str
+    share: float
+    prior: float
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """The form of a field.
+
+    Attributes
+    ----------
+    patterns : mapping of str to float
+        Regular expressions that its texts match, and how likely they are, also where a
+        text matches several.
+    value : callable
+        Match → what the text means.
+    signs : str
+        The characters of its texts beside the digits.
+    needed : str
+        Signs of which each text has one; none if empty.
+    digits : tuple of int
+        The fewest and the most digits of a text.
+    is_spaced : bool
+        Whether there may be spaces in a text.
+    """
+
+    patterns: Mapping[str, float]
+    value: Value
+    signs: str
+    needed: str = ""
+    digits: tuple[int, int] = (1, 64)
+    is_spaced: bool = False
+
+    @cached_property
+    def compiled(self) -> list[tuple[regex.Pattern[str], float]]:
+        """The patterns, compiled."""
+        return [
+            (regex.compile(pattern), weight)
+            for pattern, weight in self.patterns.items()
+        ]
+
+    def can_begin(self, text: str) -> bool:
+        """Return whether some text of this form begins like this."""
+        return any(
+            pattern.fullmatch(text, partial=True) for pattern, _ in self.compiled
+        )
+
+    def meaning(self, text: str) -> Meaning | None:
+        """Return what a text means; None if it does not have this form."""
+        fewest, most = self.digits
+        if not fewest <= sum(map(str.isdigit, text)) <= most:
+            return None
+        weights = defaultdict[str, float](float)
+        for pattern, weight in self.compiled:
+            if match := pattern.fullmatch(text):
+                try:
+                    weights[self.value(match)] += weight
+                except ValueError:
+                    continue
+        if not weights:
+            return None
+        likeliest = max(weights, key=lambda value: weights[value])
+        total = sum(weights.values())
+        return Meaning(likeliest, weights[likeliest] / total, min(1.0, total))
+
+
+def number(match: regex.Match[str]) -> str:
+    """Return a number without separators, with a point before its decimals and a minus
+    sign if it is negative.
+    """
+    parts = match.groupdict()
+    sign = "-" if parts["negative"] else ""
+    whole = "".join(filter(str.isdigit, parts["whole"])) or "0"
+    return (
+        f"{sign}{whole}.{parts['fraction']}" if parts.get("fraction") else sign + whole
+    )
+
+
+def iso_date(match: regex.Match[str]) -> str:
+    """Return a date as in ISO 8601; raise ValueError if there is none, such as 30
+    February.
+    """
+    year, month, day = map(int, match.group("year", "month", "day"))
+    if year < CENTURY:
+        latest = date.today().year + YEARS_AHEAD
+        year = latest - (latest - year) % CENTURY
+    return date(year, month, day).isoformat()
+
+
+def iso_time(match: regex.Match[str]) -> str:
+    """Return a time as in ISO 8601, with seconds if there are some."""
+    return ":".join(
+        part.zfill(2) for part in match.group("hour", "minute", "second") if part
+    )
+
+
+def dialled(match: regex.Match[str]) -> str:
+    """Return the digits of a telephone number, after a plus sign if it has one; then
+    (0) is not dialled.
+    """
+    text = (
+        match.group().replace("(0)", "")
+        if match.group().startswith("+")
+        else match.group()
+    )
+    return "".join(
+        character for character in text if character.isdigit() or character == "+"
+    )
+
+
+def with_decimals(decimals: str) -> dict[str, float]:
+    """Return the patterns of numbers: 1.234 rather has decimals, 1,234 rather
+    thousands.
+    """
+    return {
+        PLAIN: WHOLE,
+        rf"(?P<whole>\d*)\.{decimals}": 2,
+        rf"(?P<whole>\d*),{decimals}": 1,
+        rf"{BY_POINTS}(?:,{decimals})?": 1,
+        rf"{BY_COMMAS}(?:\.{decimals})?": 2,
+        rf"{BY_APOSTROPHES}(?:[.,]{decimals})?": 1,
+    }
+
+
+def signed(patterns: Mapping[str, float]) -> dict[str, float]:
+    """Allow a minus sign before numbers."""
+    return {
+        rf"(?P<negative>-?){pattern}": weight for pattern, weight in patterns.items()
+    }
+
+
+def in_parentheses(patterns: Mapping[str, float]) -> dict[str, float]:
+    """Return the patterns of negative numbers as accountants write them."""
+    return {
+        rf"(?P<negative>\(){pattern}\)": weight for pattern, weight in patterns.items()
+    }
+
+
+def dates(*orders: DateOrder) -> Grammar:
+    """Return the form of dates, in one of these orders."""
+    patterns = {
+        rf"{PARTS[first]}(?P<sign>[./-]){PARTS[second]}(?P=sign){PARTS[third]}": 1
+        for first, second, third in orders
+    }
+    return Grammar(patterns, iso_date, "./-", needed="./-", digits=(4, 8))
+
+
+INTEGER = dict.fromkeys((PLAIN, BY_POINTS, BY_COMMAS, BY_APOSTROPHES), 1.0)
+AMOUNT = with_decimals(CENTS)
+GRAMMARS: dict[Format, Grammar] = {
+    "integer": Grammar(signed(INTEGER), number, ".,'-"),
+    "decimal": Grammar(signed(with_decimals(DECIMALS)), number, ".,'-", needed=".,"),
+    "amount": Grammar(
+        signed(AMOUNT) | in_parentheses(AMOUNT), number, ".,'-()=", needed=".,"
+    ),
+    "date": dates("dmy", "mdy", "ymd"),
+    "time": Grammar({TIME: 1}, iso_time, ":.", needed=":.", digits=(3, 6)),
+    "phone": Grammar({PHONE: 1}, dialled, "+()./-", digits=(3, 15), is_spaced=True),
+}
+OF_DATES: dict[DateOrder, Grammar] = {
+    "dmy": dates("dmy"),
+    "mdy": dates("mdy"),
+    "ymd": dates("ymd"),
+}

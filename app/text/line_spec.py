@@ -1,0 +1,172 @@
+"""What a line network's file says of it: the form of its strips, and what its classes
+stand for.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.network import log_odds_of
+from app.text.ctc import BLANK
+from app.text.forms import DIGITS
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form of a line network; the names are those of its file's metadata.
+
+    Attributes
+    ----------
+    height : int
+        Height of its strips, in pixels.
+    stride : int
+        Pixels of a strip for each column of its output.
+    padding : int
+        Strips are padded to widths that are multiples of this many pixels.
+    delay : float
+        How far a symbol's column lies behind its middle on average, in columns.
+    least_contrast : float
+        Grey levels, of 255, that count as full ink in a strip with less contrast.
+    characters : str
+        The characters of its classes; before them comes the blank, after them something
+        else.
+    marks, space : str
+        Which of them are marks, and the one that stands for a gap; they are read unless
+        others are requested.
+    threshold : float
+        The square of the probability from which a symbol counts for a reading.
+    confidence_scale, confidence_offset : float
+        Slope and offset of a text's log-odds: they make its probability a calibrated
+        confidence.
+    """
+
+    height: int
+    stride: int
+    padding: int
+    delay: float
+    least_contrast: float
+    characters: str
+    marks: str
+    space: str
+    threshold: float
+    confidence_scale: float
+    confidence_offset: float
+
+    @classmethod
+    def of(cls, height: int, metadata: Mapping[str, str]) -> "Form":
+        """Read the metadata of a file; raise KeyError or ValueError if something is
+        missing or wrong.
+        """
+        form = cls(
+            height,
+            int(metadata["stride"]),
+            int(metadata["padding"]),
+            float(metadata["delay"]),
+            float(metadata["least_contrast"]),
+            metadata["characters"],
+            metadata["marks"],
+            metadata["space"],
+            float(metadata["threshold"]),
+            float(metadata["confidence_scale"]),
+            float(metadata["confidence_offset"]),
+        )
+        read = DIGITS + form.marks + form.space
+        if (
+            not is_set(form.characters)
+            or not is_set(read)
+            or not {*read} <= {*form.characters}
+            or len(form.space) != 1
+        ):
+            raise ValueError(
+                f"characters {form.characters!r}, marks {form.marks!r}, space "
+                f"{form.space!r}"
+            )
+        sizes = form.stride, form.padding, form.least_contrast
+        if not (
+            all(0 < size < math.inf for size in sizes) and math.isfinite(form.delay)
+        ):
+            raise ValueError("sizes")
+        if not 0 <= form.threshold < 1:
+            raise ValueError(f"threshold {form.threshold}")
+        if not (
+            0 < form.confidence_scale < math.inf
+            and math.isfinite(form.confidence_offset)
+        ):
+            raise ValueError("calibration")
+        return form
+
+    @property
+    def other(self) -> int:
+        """The class of something else."""
+        return len(self.characters) + 1
+
+    @property
+    def classes(self) -> int:
+        """The number of classes."""
+        return len(self.characters) + 2
+
+    @property
+    def gap(self) -> int:
+        """The class of a gap."""
+        return self.class_of(self.space)
+
+    @cached_property
+    def digits(self) -> list[int]:
+        """The classes of the digits 0 to 9."""
+        return [*map(self.class_of, DIGITS)]
+
+    @property
+    def signs(self) -> str:
+        """All characters that can be requested: all but the gap."""
+        return self.characters.replace(self.space, "")
+
+    def class_of(self, character: str) -> int:
+        """Return the class of a character."""
+        return self.characters.index(character) + 1
+
+    def text_of(self, symbols: Sequence[int]) -> str:
+        """Return the characters that classes stand for."""
+        return "".join(self.characters[symbol - 1] for symbol in symbols)
+
+    def is_sign(self, symbol: int) -> bool:
+        """Return whether a class is a digit, a mark or another sign, not a gap and not
+        something else.
+        """
+        return symbol not in (BLANK, self.gap, self.other)
+
+    def calibrated(self, probability: float) -> float:
+        """Return the confidence of a text, given its probability (Platt 1999)."""
+        odds = self.confidence_scale * log_odds_of(probability) + self.confidence_offset
+        return 1 / (1 + math.exp(-odds))
+
+    def only(self, output: NDArray[np.float32], characters: str) -> NDArray[np.float32]:
+        """Count all characters but these and the gap as something else, in (T, C);
+        unknown ones are ignored.
+        """
+        allowed = {
+            BLANK,
+            self.gap,
+            self.other,
+            *map(self.class_of, {*characters} & {*self.characters}),
+        }
+        others = [symbol for symbol in range(self.classes) if symbol not in allowed]
+        return moved(output, others, self.other)
+
+
+def is_set(characters: str) -> bool:
+    """Return whether no character occurs twice."""
+    return len({*characters}) == len(characters)
+
+
+def moved(
+    output: NDArray[np.float32], sources: list[int], target: int
+) -> NDArray[np.float32]:
+    """Add the probabilities (T, C) of some classes to another one, and set theirs to 0."""
+    columns = output.copy()
+    columns[:, target] += columns[:, sources].sum(axis=1)
+    columns[:, sources] = 0
+    return columns
