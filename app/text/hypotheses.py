@@ -3,7 +3,7 @@ much speaks for each.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate, islice, pairwise
@@ -11,6 +11,7 @@ from itertools import accumulate, islice, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.picture.maps import Map
@@ -37,10 +38,6 @@ Row = tuple[Transcript, ...]  # lines that stand beside each other, from left to
 Hypothesis = tuple[Row, ...]  # from top to bottom
 
 
-def allow_any(_: float) -> None:
-    """Allow a page of any width."""
-
-
 @dataclass(frozen=True)
 class LineReader:
     """Reads lines with the line network.
@@ -51,14 +48,13 @@ class LineReader:
         The line network.
     field : Field
         What may be written.
-    allow : callable
-        Called with the width of all strips of a page, in pixels, before they are read;
-        it may raise an exception.
+    budget : Budget
+        What reading the lines may cost.
     """
 
     network: LineNetwork
     field: Field = ANYTHING
-    allow: Callable[[float], None] = allow_any
+    budget: Budget = UNLIMITED
 
     def read(
         self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
@@ -152,7 +148,7 @@ class LineReader:
         widths = self.widths(lines)
         order = np.random.default_rng(0).permutation(len(lines))
         some = order[widths[order].cumsum() <= SAMPLE]
-        self.allow(float(widths[some].sum()))
+        self.budget.check_writing(float(widths[some].sum()))
         strips = (sheet.strip(lines[each], self.network.form.height) for each in some)
         return score((tuple(map(self.one, strips)),))
 
@@ -168,7 +164,7 @@ class LineReader:
             raise TooMuchWriting
         twice = (1 + WIDER) * width
         has_room = twice <= MAX_WIDTH
-        self.allow(twice if has_room else width)
+        self.budget.check_writing(twice if has_room else width)
         if self.field.length is None or not rows:
             read = [
                 tuple(self.line(sheet, line, len(rows) > 1, has_room) for line in row)
