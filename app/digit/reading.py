@@ -320,8 +320,9 @@ def judged(
             "closer to it."
         )
     if opinion and (
-        opinion.is_needed(reading.probabilities, reading.legibility)
-        or any(not best.box.contains(other.box) for other in found)
+        reading.probabilities.max() < opinion.weights.confidence
+        or reading.legibility < opinion.weights.legibility
+        or any(not best.box.contains(other.box) for other in found if other is not best)
     ):
         shares, legible, has_several = opinion(
             best.picture, best.box, reading.probabilities, reading.legibility

@@ -30,7 +30,7 @@ LOCK_SECONDS = 5.0
 SECONDS_PER_PIXEL = 1e-4
 HAS_LIMITS = sys.platform == "linux"
 Outcome = TypeVar("Outcome", Reading, Text, int)
-Read = Callable[[Networks, bytes, Budget], Outcome]
+Read = Callable[..., Outcome]  # of networks, the bytes of a file, and a budget
 
 networks: Networks  # of this process
 
@@ -124,7 +124,7 @@ def read_within(limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
     """
     try:
         with limited(limits, limits.memory_bytes - len(data)):
-            return read(networks, data, limits)
+            return read(networks, data, budget=limits)
     except MemoryError:
         kind: type[Exception] = TooComplex if limits.is_alone else NeedsExclusiveDecoder
         megabytes = limits.memory_bytes // 1_000_000
@@ -144,7 +144,7 @@ def read_within(limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
     raise kind(message)
 
 
-def count_pages(_: Networks, data: bytes, _budget: Budget) -> int:
+def count_pages(_: Networks, data: bytes, budget: Budget) -> int:
     """Count the pages of a file, within the limits of a picture."""
     return page_count(data)
 

@@ -1,30 +1,44 @@
 """Picture bytes → a reading or a text; large pictures do not delay small ones.
 
-Small pictures of simple formats are read on the event loop's thread, and so are larger
-JPEGs, since libjpeg can decode them at a fraction of their size. Everything else is
-read in separate processes.
+Small pictures of simple formats are read on the event loop's thread, since handing one
+to another thread and back takes longer than reading it. So are larger JPEGs, which
+libjpeg can decode at a fraction of their size. Everything else is read in separate
+processes.
 """
 
+import asyncio
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from time import perf_counter_ns
+from time import perf_counter_ns, thread_time_ns
 from typing import TypeVar
 
 from PIL import Image
 
 from app.digit.candidates import WHOLE
-from app.digit.reading import SIDE, DigitOptions, Reading, judged
+from app.digit.classifier import Classifier
+from app.digit.reading import (
+    SIDE,
+    DigitOptions,
+    Job,
+    Reading,
+    Steps,
+    judged,
+    take_steps,
+)
 from app.picture.decode import open_image
 from app.picture.errors import NotAnImage
 from app.picture.formats import SMALL_BYTES, has_pages
 from app.picture.maps import Map
-from app.serving.batcher import Batcher
 from app.serving.decoder import Read, count_pages
 from app.serving.decoders import Decoders
 from app.serving.networks import Networks
 from app.stage import Stage
 from app.text.text import Text, TextOptions
 
+MAX_BATCH = 64  # pictures
+SLOW_NANOSECONDS = 5_000_000
 Outcome = TypeVar("Outcome", Reading, Text)
 # Marker in a JPEG; 8 kB of scans may take seconds to decode.
 START_OF_SCAN = b"\xff\xda"
@@ -32,6 +46,65 @@ SIMPLE = ("PNG", "JPEG", "GIF", "BMP")  # formats whose headers do not lie
 SMALL_SIDE = 128  # longer side of a small picture, in pixels
 JPEG_BYTES = 65_536  # the same limits, for JPEGs
 JPEG_SIDE = 2 * SIDE
+
+
+class Batcher:
+    """A queue of pictures whose frames are classified in batches, in one event loop.
+
+    There is no timer: the next batch is whatever queues while the event loop is busy,
+    and a lone picture does not wait. Over 16 connections, batching raises the
+    throughput of MNIST PNGs by a factor of 1.4.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The dense network.
+    nanoseconds : int
+        Of CPU time, after which the event loop runs other tasks.
+    """
+
+    def __init__(
+        self, classifier: Classifier, nanoseconds: int = SLOW_NANOSECONDS
+    ) -> None:
+        self.classifier = classifier
+        self.nanoseconds = nanoseconds
+        self.queue: deque[Job] = deque()  # `run` is scheduled unless it is empty
+
+    async def __call__(self, steps: Steps, stages: list[Stage]) -> Reading:
+        """Take the steps of reading a picture, or raise their error.
+
+        They are given up if the caller is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        reading: asyncio.Future[Reading] = loop.create_future()
+        self.queue.append(Job(steps, stages, reading))
+        if len(self.queue) == 1:
+            loop.call_soon(self.run, 1)
+        return await reading
+
+    def run(self, seen: int) -> None:
+        """Work on the queue for a while, unless it is still growing.
+
+        It is growing if it has more than the `seen` pictures of the event loop's last
+        iteration, and a batch is not full.
+        """
+        if not seen < len(self.queue) < MAX_BATCH:
+            # Not the time that other processes take on a busy core.
+            deadline = thread_time_ns() + self.nanoseconds
+            is_late = False
+            while self.queue and not is_late:
+                going = take_steps(self.due(deadline), self.classifier)
+                self.queue.extendleft(reversed(going))
+                is_late = thread_time_ns() >= deadline
+        if self.queue:
+            asyncio.get_running_loop().call_soon(self.run, len(self.queue))
+
+    def due(self, deadline: int) -> Iterator[Job]:
+        """Take as many pictures as a batch and the time allow, at least one."""
+        for _ in range(min(MAX_BATCH, len(self.queue))):
+            yield self.queue.popleft()
+            if thread_time_ns() > deadline:
+                return
 
 
 class Reader:
