@@ -158,7 +158,7 @@ def noted(
 ) -> np.ndarray:
     """Compute what is written in a strip, and note its width with padding."""
     columns = call(network, pixels)
-    read.append(len(columns) * network.form.stride)
+    read.append(len(columns) * network.spec.stride)
     return columns
 
 

@@ -55,7 +55,7 @@ class Local:
             "alternatives": alternatives,
         }
         try:
-            field.require_possible(self.networks.lines.form)
+            field.require_possible(self.networks.lines.spec)
             text = self.networks.read_text(data, self.settings.max_pixels, **options)
         except InvalidField as error:
             raise InvalidOption(str(error)) from error

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.network import Model, ModelError, Node
-from app.text.line_spec import Form
+from app.text.line_spec import LineSpec
 
 
 class LineNetwork(Model):
@@ -17,11 +17,11 @@ class LineNetwork(Model):
     path : Path
         An ONNX file with input ``strips`` float32 (N, H, W) and output
         ``probabilities`` float32 (N, W / stride, C) over the blank, its characters and
-        something else. Its metadata are those of `Form`.
+        something else. Its metadata are those of `LineSpec`.
 
     Attributes
     ----------
-    form : Form
+    spec : LineSpec
         What the file says of the network.
 
     Raises
@@ -42,7 +42,7 @@ class LineNetwork(Model):
             for node in (*self._session.get_inputs(), *self._session.get_outputs())
         )
         try:
-            self.form = Form.of(height, self.metadata)
+            self.spec = LineSpec.of(height, self.metadata)
         except (KeyError, ValueError) as error:
             raise ModelError(
                 f"{path}: its metadata do not describe a network for numbers "
@@ -50,10 +50,10 @@ class LineNetwork(Model):
                 "kind: use the file that is shipped, or make one with python -m "
                 "training.lines."
             ) from error
-        if classes != self.form.classes:
+        if classes != self.spec.classes:
             raise ModelError(
                 f"{path}: has {classes} classes, but its metadata name "
-                f"{self.form.classes}."
+                f"{self.spec.classes}."
             )
 
     def __call__(
@@ -76,9 +76,9 @@ class LineNetwork(Model):
             the probabilities of the blank, the characters and something else, which sum
             to 1.
         """
-        strip = normalised(pixels, self.form.least_contrast)
+        strip = normalised(pixels, self.spec.least_contrast)
         padded = np.pad(
-            strip, ((0, 0), (0, -strip.shape[1] % (padding or self.form.padding)))
+            strip, ((0, 0), (0, -strip.shape[1] % (padding or self.spec.padding)))
         )
         (batch,) = self.run("strips", padded[None])
         columns: NDArray[np.float32] = batch[0]

@@ -219,7 +219,7 @@ async def read(
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
-    parameters.field.require_possible(service.reader.lines.form)
+    parameters.field.require_possible(service.reader.lines.spec)
     return await answer_with_text(
         request, service, parameters, picture, Turns(PAGES_SECONDS)
     )
@@ -246,7 +246,7 @@ async def read_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
-    parameters.field.require_possible(service.reader.lines.form)
+    parameters.field.require_possible(service.reader.lines.spec)
     turns = Turns(PAGES_SECONDS)
 
     async def answer(picture: bytes) -> responses.Text | responses.Document:
