@@ -39,7 +39,7 @@ class LineNetwork(Model):
         )
         (height, _), (_, classes) = (
             node.shape[1:]
-            for node in (*self._session.get_inputs(), *self._session.get_outputs())
+            for node in (*self.session.get_inputs(), *self.session.get_outputs())
         )
         try:
             self.spec = LineSpec.of(height, self.metadata)
