@@ -184,7 +184,8 @@ def strip_of(line: InkLine, height: int, generator: Generator) -> NDArray[np.uin
 def line_text(network: LineNetwork, pixels: NDArray[np.uint8]) -> str:
     """Read the digits, marks and gaps in a strip."""
     spec = network.spec
-    symbols = symbols_of(best_path(spec.only(network(pixels), DIGITS + spec.marks)))
+    (output,) = network([pixels])
+    symbols = symbols_of(best_path(spec.only(output, DIGITS + spec.marks)))
     return spec.text_of([symbol for symbol in symbols if symbol != spec.other])
 
 

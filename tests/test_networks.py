@@ -15,7 +15,7 @@ from app.network import ModelError
 from app.serving.decoder import Limits, limited
 from app.text.field import Field
 from app.text.forms import GRAMMARS
-from app.text.line_network import LineNetwork
+from app.text.line_network import LineNetwork, batches
 from app.text.line_spec import LineSpec
 from app.text.text import read_text
 from support import LINES_MODEL, MODEL, encode, number
@@ -37,7 +37,7 @@ def test_there_is_a_column_for_each_stride_of_the_padded_strip(line_network, wid
         0, 256, (spec.height, width), dtype=np.uint8
     )
     for pixels in (noise, np.full_like(noise, 90)):  # a blank one has no contrast
-        columns = line_network(pixels)
+        (columns,) = line_network([pixels])
         padded = -(-width // spec.padding) * spec.padding
         assert (columns.shape, columns.dtype) == (
             (padded // spec.stride, spec.classes),
@@ -54,11 +54,28 @@ def test_an_answer_does_not_depend_on_other_strips_nor_on_brightness_and_contras
     strip = np.asarray(
         drawn.resize((round(drawn.width * height / drawn.height), height))
     )
-    alone = line_network(strip)
+    (alone,) = line_network([strip])
     for width in (32, 500):
-        line_network(np.full((height, width), 7, np.uint8))
-        np.testing.assert_array_equal(line_network(strip), alone)
-    np.testing.assert_allclose(line_network(120 + strip // 2), alone, atol=0.05)
+        other = np.full((height, width), 7, np.uint8)
+        np.testing.assert_array_equal(line_network([other, strip])[1], alone)
+    np.testing.assert_allclose(line_network([120 + strip // 2])[0], alone, atol=0.05)
+
+
+def test_strips_are_read_together_as_each_is_alone(line_network, digits):
+    height = line_network.spec.height
+    strips = []
+    for place in range(24):
+        sheet = number(digits[20 * place : 20 * place + 2 + place % 7])
+        width = round(sheet.width * height / sheet.height)
+        strips.append(np.asarray(sheet.resize((width, height))))
+    for strip, columns in zip(strips, line_network(strips), strict=True):
+        (alone,) = line_network([strip])
+        np.testing.assert_allclose(columns, alone, atol=1e-4)
+
+
+def test_a_batch_has_strips_of_one_width_and_only_so_many():
+    widths = [160, 320, 160, 800, 160, 160, 160]
+    assert [*batches(widths)] == [[0, 2, 4, 5], [6], [1], [3]]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits that Linux has")
@@ -68,7 +85,7 @@ def test_a_strip_for_which_memory_is_short_raises_memory_error(line_network):
         limited(Limits(60_000_000, 100, 100, width=0, is_alone=True)),
         pytest.raises(MemoryError) as raised,
     ):
-        line_network(np.zeros((line_network.spec.height, 60_000), np.uint8))
+        line_network([np.zeros((line_network.spec.height, 60_000), np.uint8)])
     assert "onnxruntime" in type(raised.value.__cause__).__module__
 
 
@@ -196,19 +213,16 @@ def test_a_network_of_another_height_stride_and_alphabet_is_served(
 @pytest.mark.parametrize("width", [1, 31, 32, 33])
 def test_a_network_gets_strips_of_its_own_form(tiny_network, width):
     assert tiny_network.spec == SPEC
-    assert tiny_network(np.zeros((16, width), np.uint8)).shape == (
-        -(-width // 32) * 32 / 4,
-        15,
-    )
+    (columns,) = tiny_network([np.zeros((16, width), np.uint8)])
+    assert columns.shape == (-(-width // 32) * 32 / 4, 15)
 
 
 def test_faint_ink_counts_by_the_least_contrast(tiny_network):
     faint = np.full((16, 40), 200, np.uint8)
     faint[3:6, 16:20] = 199  # a twentieth of the least contrast
-    columns = np.log(tiny_network(faint)[4])
-    assert columns[SPEC.class_of("7")] - columns[0] == pytest.approx(
-        200 / 20 - 10, abs=1e-3
-    )
+    (columns,) = tiny_network([faint])
+    logs = np.log(columns[4])
+    assert logs[SPEC.class_of("7")] - logs[0] == pytest.approx(200 / 20 - 10, abs=1e-3)
 
 
 NO_MODEL = "truncated, or not an ONNX model"

@@ -57,9 +57,8 @@ def behind_a_grid(digit: np.ndarray) -> bytes:
 def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
     spec = line_network.spec
     for digit in digits[::50]:
-        output = line_network(
-            255 - np.asarray(Image.fromarray(digit).resize((spec.height, spec.height)))
-        )
+        image = Image.fromarray(digit).resize((spec.height, spec.height))
+        (output,) = line_network([255 - np.asarray(image)])
         columns = moved(output, [spec.gap], BLANK)
         expected = [
             np.exp(log_probability(columns, [symbol])) for symbol in spec.digits

@@ -71,9 +71,9 @@ class Network(dict[bytes, np.ndarray]):
     spec = SPEC
     calls = 0
 
-    def __call__(self, pixels: np.ndarray) -> np.ndarray:
+    def __call__(self, strips: list[np.ndarray]) -> list[np.ndarray]:
         self.calls += 1
-        return self[pixels.tobytes()]
+        return [self[pixels.tobytes()] for pixels in strips]
 
 
 Ways = list[tuple[Strip, ...]]  # to see a picture, each as lines from top to bottom

@@ -144,11 +144,9 @@ class SecondOpinion:
 def seen_in(picture: Picture, box: Box, network: LineNetwork) -> Seen:
     """Show the line network a digit with its box in a picture, and what is around it."""
     spec = network.spec
-    output = spec.only(
-        network(strip_around(picture, box, spec.height).pixels, PADDING),
-        DIGITS + spec.marks,
-    )
-    columns: NDArray[np.float64] = output.astype(np.float64)
+    strip = strip_around(picture, box, spec.height)
+    (output,) = network([strip.pixels], PADDING)
+    columns = spec.only(output, DIGITS + spec.marks).astype(np.float64)
     digits, others = columns[:, spec.digits], 1 - columns[:, spec.digits].sum(axis=1)
     several = 1 - others.prod() - digit_probabilities(digits, others).sum()
     return Seen(

@@ -267,7 +267,7 @@ class LineReader:
 
     def output(self, strip: Strip) -> NDArray[np.float32]:
         """Compute the probabilities of the characters that may stand in a strip."""
-        return self.network.spec.only(self.network(strip.pixels), self.signs)
+        return self.network.spec.only(self.network([strip.pixels])[0], self.signs)
 
 
 def of_length(
