@@ -50,7 +50,7 @@ class Local:
         """
         options = TextOptions(field, page, TURNS[rotate], alternatives)
         try:
-            field.require_possible(self.networks.lines.form)
+            field.require_possible(self.networks.lines.spec)
             text = self.networks.read_text(data, options, self.budget)
         except InvalidField as error:
             raise InvalidOption(str(error)) from error

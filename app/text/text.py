@@ -34,7 +34,7 @@ from app.text.hypotheses import (
     upright,
 )
 from app.text.line_network import LineNetwork
-from app.text.line_spec import Form
+from app.text.line_spec import LineSpec
 from app.text.pages import PageNetwork
 from app.text.strips import PAGE_PIXELS, side_of
 from app.text.table import Word, table_of
@@ -261,7 +261,7 @@ def read_text(
     turn = upright(
         {turn: max(map(score, each), default=0.0) for turn, each in found.items()}
     )
-    text = text_of(found[turn], network.form, options.alternatives)
+    text = text_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {field.length}: leave the "
@@ -282,15 +282,15 @@ def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Pictur
     return decode_image(image, side_of(image.size, PAGE_PIXELS))
 
 
-def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> Text:
+def text_of(found: Sequence[Hypothesis], spec: LineSpec, alternatives: int = 0) -> Text:
     """Return the text that most speaks for.
 
     Parameters
     ----------
     found : sequence of Hypothesis
         Ways to read a picture.
-    form : Form
-        The form of the line network.
+    spec : LineSpec
+        What the file of the line network says.
     alternatives : int
         As in `read_text`.
     """
@@ -298,15 +298,17 @@ def text_of(found: Sequence[Hypothesis], form: Form, alternatives: int = 0) -> T
     agreed = agreement(best, found)
     rows = [(row, tuple(line for line in row if line.signs)) for row in best]
     lines = tuple(
-        line_of(read, form, alternatives, agreed * certainty((row,)))
+        line_of(read, spec, alternatives, agreed * certainty((row,)))
         for row, read in rows
         if read
     )
     table = table_of(words_of([read for _, read in rows if read]))
-    return Text(lines, form.calibrated(agreed * certainty(best)), table)
+    return Text(lines, spec.calibrated(agreed * certainty(best)), table)
 
 
-def line_of(row: Row, form: Form, alternatives: int, probability: float) -> TextLine:
+def line_of(
+    row: Row, spec: LineSpec, alternatives: int, probability: float
+) -> TextLine:
     """Convert a row of lines that have digits or marks, given the probability that
     these are all.
     """
@@ -314,7 +316,7 @@ def line_of(row: Row, form: Form, alternatives: int, probability: float) -> Text
     digits = tuple(symbol for symbol in symbols if isinstance(symbol, Digit))
     marks = tuple(symbol for symbol in symbols if isinstance(symbol, Mark))
     around = Box.around(np.array([symbol.box for symbol in symbols]))
-    confidence = form.calibrated(probability)
+    confidence = spec.calibrated(probability)
     left = (1 - confidence) / max(1 - probability, TINY)  # what the alternatives share
     others = [
         (other, min(1.0, left * share))
@@ -336,20 +338,20 @@ def line_of(row: Row, form: Form, alternatives: int, probability: float) -> Text
 
 def symbols_of(line: Transcript) -> Iterator[Digit | Mark]:
     """Yield the digits and marks of a line."""
-    form = line.form
+    spec = line.spec
     for (place, ink), (symbol, first, last) in zip(
         line.places, line.spans, strict=True
     ):
         box, columns = line.strip.box(*place), line.output[first : last + 1]
-        if symbol in form.digits:
+        if symbol in spec.digits:
             shares = np.exp(
-                np.log(np.maximum(columns[:, form.digits], TINY)).mean(axis=0)
+                np.log(np.maximum(columns[:, spec.digits], TINY)).mean(axis=0)
             )
             yield Digit(
-                box, shares / shares.sum(), 1 - float(columns[:, form.other].min()), ink
+                box, shares / shares.sum(), 1 - float(columns[:, spec.other].min()), ink
             )
-        elif form.is_sign(symbol):
-            yield Mark(form.text_of([symbol]), box)
+        elif spec.is_sign(symbol):
+            yield Mark(spec.text_of([symbol]), box)
 
 
 def alternatives_of(row: Row, count: int) -> list[tuple[str, float]]:

@@ -121,7 +121,7 @@ async def correct(
     """
     label, page = parameters.label, parameters.page
     if label != NO_DIGIT:
-        require_readable(label, service.reader.networks.lines.form)
+        require_readable(label, service.reader.networks.lines.spec)
     is_number = label not in {NO_DIGIT, *DIGITS}
     answer = await (answer_to_number if is_number else answer_to_digit)(
         request, service, picture, page

@@ -214,7 +214,7 @@ async def read(
 
     Of a PDF or TIFF with several pages, all are read, unless `page` chooses one.
     """
-    parameters.field.require_possible(service.reader.networks.lines.form)
+    parameters.field.require_possible(service.reader.networks.lines.spec)
     turns = Turns(monotonic() + PAGES_SECONDS)
     return await answer_with_text(request, service, parameters, picture, turns)
 
@@ -240,7 +240,7 @@ async def read_batch(
     With `Accept: application/x-ndjson`, each result is a line of JSON, sent as soon as
     it is known.
     """
-    parameters.field.require_possible(service.reader.networks.lines.form)
+    parameters.field.require_possible(service.reader.networks.lines.spec)
     turns = Turns(monotonic() + PAGES_SECONDS)
 
     async def answer(picture: bytes) -> responses.Text | responses.Document:
