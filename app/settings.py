@@ -61,9 +61,8 @@ class Settings(BaseSettings):
     )
     pages_model: Annotated[Path | None, NoDecode] = Field(
         default=shipped("pages.onnx"),
-        description="Path of the model file that finds the lines of a page, or `none`: then "
-        "a picture is read as one "
-        "line.",
+        description="Path of the model file that finds the lines of a page, or `none`: "
+        "then a picture is read as one line.",
     )
     second_opinion: bool = Field(
         default=True,
@@ -93,8 +92,8 @@ class Settings(BaseSettings):
     )
     api_keys_file: Path | None = Field(
         default=None,
-        description="Path of a file with further API keys, in lines `name: key`. It is read "
-        "again when it changes.",
+        description="Path of a file with further API keys, in lines `name: key`. It is "
+        "read again when it changes.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -119,9 +118,8 @@ class Settings(BaseSettings):
     client_timeout_seconds: float = Field(
         default=10,
         gt=0,
-        description="Maximum time to wait for a client, in seconds: to send its request "
-        "headers, to finish a refused "
-        "body, or to read its response.",
+        description="Maximum time to wait for a client, in seconds: to send its "
+        "request headers, to finish a refused body, or to read its response.",
     )
     max_pixels: int = Field(
         default=MAX_PIXELS,
@@ -137,14 +135,13 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=1,
-        description="Minimum legibility, except for `/read` and `/corrections`. Pictures "
-        "below it get the error "
-        "`not-a-digit`.",
+        description="Minimum legibility, except for `/read` and `/corrections`. "
+        "Pictures below it get the error `not-a-digit`.",
     )
     corrections_dir: DirectoryPath | None = Field(
         default=None,
-        description="Folder for corrections. If it is set, `/corrections` stores pictures in "
-        "it; it must exist.",
+        description="Folder for corrections. If it is set, `/corrections` stores "
+        "pictures in it; it must exist.",
     )
     max_corrections: int = Field(
         default=10_000, gt=0, description="Maximum number of corrections in the folder."
@@ -164,27 +161,26 @@ class Settings(BaseSettings):
         default=220_000_000,
         gt=0,
         le=10**12,
-        description="Maximum memory for one picture and its file in a decoder, in bytes. "
-        "Linux only.",
+        description="Maximum memory for one picture and its file in a decoder, in "
+        "bytes. Linux only.",
     )
     queue_seconds: float = Field(
         default=5,
         gt=0,
-        description="Maximum time that a picture waits for its turn, in seconds. A request "
-        "that would wait longer is "
-        "refused at once.",
+        description="Maximum time that a picture waits for its turn, in seconds. A "
+        "request that would wait longer is refused at once.",
     )
     drain_seconds: int = Field(
         default=1,
         ge=0,
-        description="Time after SIGTERM, in seconds, during which `/health` answers 503 and "
-        "the service still listens.",
+        description="Time after SIGTERM, in seconds, during which `/health` answers "
+        "503 and the service still listens.",
     )
     shutdown_timeout_seconds: int = Field(
         default=9,
         ge=0,
-        description="Maximum time for running requests to finish, in seconds, after Ctrl-C "
-        "or `DIGITS_DRAIN_SECONDS`.",
+        description="Maximum time for running requests to finish, in seconds, after "
+        "Ctrl-C or `DIGITS_DRAIN_SECONDS`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info",
@@ -192,8 +188,8 @@ class Settings(BaseSettings):
     )
     log_format: Literal["auto", "text", "json"] = Field(
         default="auto",
-        description="Format of log lines: `text`, `json`, or `auto`, which is text on a "
-        "terminal and JSON elsewhere.",
+        description="Format of log lines: `text`, `json`, or `auto`, which is text on "
+        "a terminal and JSON elsewhere.",
     )
 
     @property

@@ -16,16 +16,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Frame = Annotated[
     str | Omitted,
     Field(
-        description="With ?frame=true: the network's input, a 28×28 PNG, white on black, as "
-        "a data URI."
+        description="With ?frame=true: the network's input, a 28×28 PNG, white on "
+        "black, as a data URI."
     ),
 ]
 Model = Annotated[
     str,
     Field(
-        description="Version of the model that read the picture: the first 12 hex digits of "
-        "its file's SHA-256. If two "
-        "models read a digit, both, as in `1f0c2a9b7d3e+8d41b6e05c72`."
+        description="Version of the model that read the picture: the first 12 hex "
+        "digits of its file's SHA-256. If two models read a digit, both, as in "
+        "`1f0c2a9b7d3e+8d41b6e05c72`."
     ),
 ]
 
@@ -61,8 +61,8 @@ class Prediction(Classification):
     """The digit in a picture."""
 
     legibility: Share = Field(
-        description="Probability that the picture shows one whole digit, and no other beside "
-        "it."
+        description="Probability that the picture shows one whole digit, and no other "
+        "beside it."
     )
     second_opinion: bool = Field(
         default=False,
@@ -83,9 +83,8 @@ class Layer(BaseModel):
         description="Number of its maps, and their rows and columns."
     )
     picture: str = Field(
-        description="The maps side by side, a pixel apart if they have several units, a PNG "
-        "as a data URI; the most "
-        "active unit is white."
+        description="The maps side by side, a pixel apart if they have several units, "
+        "a PNG as a data URI; the most active unit is white."
     )
 
 
@@ -94,8 +93,8 @@ class Unit(BaseModel):
 
     unit: int = Field(ge=0)
     weights: str = Field(
-        description="Its weights, a 28×28 PNG as a data URI: blue above 0, orange below, "
-        "black at 0."
+        description="Its weights, a 28×28 PNG as a data URI: blue above 0, orange "
+        "below, black at 0."
     )
 
 
@@ -107,9 +106,8 @@ class Explanation(Prediction):
     )
     box: Box = Field(description="The digit's box in the upright picture.")
     ink: str = Field(
-        description="All ink in the upright picture, at the resolution that was searched, a "
-        "PNG, white on black, as a "
-        "data URI."
+        description="All ink in the upright picture, at the resolution that was "
+        "searched, a PNG, white on black, as a data URI."
     )
     runner_up: int = Field(ge=0, le=9, description="The second most probable digit.")
     evidence: list[
@@ -117,13 +115,13 @@ class Explanation(Prediction):
     ] = Field(
         min_length=PATCHES,
         max_length=PATCHES,
-        description="By row and column of the frame: the decrease in the log-odds of the "
-        "digit against the runner-up "
-        "when the 4×4 patch there is blanked. A positive value supports the digit.",
+        description="By row and column of the frame: the decrease in the log-odds of "
+        "the digit against the runner-up when the 4×4 patch there is blanked. A "
+        "positive value supports the digit.",
     )
     layers: list[Layer] = Field(
-        description="The hidden layers, of the first network if there are several; may be "
-        "empty."
+        description="The hidden layers, of the first network if there are several; may "
+        "be empty."
     )
 
 
@@ -134,8 +132,8 @@ class Digit(Classification):
     box: Box
     frame: str | Omitted = Field(
         default=None,
-        description="With ?frame=true: the digit, scaled and centred, a 28×28 PNG, white on "
-        "black, as a data URI.",
+        description="With ?frame=true: the digit, scaled and centred, a 28×28 PNG, "
+        "white on black, as a data URI.",
     )
 
 
@@ -145,8 +143,8 @@ class Mark(BaseModel):
     mark: str = Field(
         min_length=1,
         max_length=1,
-        description="One of `.`, `,`, `-`, `/` and `:`; with ?characters=0123456789%2B, of "
-        "the signs among those.",
+        description="One of `.`, `,`, `-`, `/` and `:`; with "
+        "?characters=0123456789%2B, of the signs among those.",
     )
     box: Box
 
@@ -161,11 +159,10 @@ class Alternative(BaseModel):
 Value = Annotated[
     str | None,
     Field(
-        description="With ?format=amount: what that means. A number has a point before its "
-        "decimals and no separators; "
-        "dates and times are as in ISO 8601. The values of several cells are "
-        "separated by spaces, those of lines by "
-        "newlines. Null if something does not have the form."
+        description="With ?format=amount: what that means. A number has a point before "
+        "its decimals and no separators; dates and times are as in ISO 8601. The "
+        "values of several cells are separated by spaces, those of lines by newlines. "
+        "Null if something does not have the form."
     ),
 ]
 
@@ -174,8 +171,8 @@ class Line(BaseModel):
     """A line of a text."""
 
     text: str = Field(
-        description="The line as written: digits, marks, and a space where a gap is about as "
-        "wide as a digit is high."
+        description="The line as written: digits, marks, and a space where a gap is "
+        "about as wide as a digit is high."
     )
     confidence: Share = Field(description="Probability that this is the complete line.")
     box: Box
@@ -183,8 +180,8 @@ class Line(BaseModel):
     marks: list[Mark] = Field(description="From left to right; none with ?marks=false.")
     alternatives: list[Alternative] | Omitted = Field(
         default=None,
-        description="With ?alternatives=3: other texts, without spaces, the most probable "
-        "first.",
+        description="With ?alternatives=3: other texts, without spaces, the most "
+        "probable first.",
     )
     format: bool | Omitted = Field(
         default=None, description="With ?format=amount: whether the line has that form."
@@ -212,33 +209,31 @@ class Written(BaseModel):
     value: Value = None
     table: list[list[str]] | Omitted = Field(
         default=None,
-        description="If the numbers stand in a grid: its rows, as the texts of their cells; "
-        "empty where nothing is.",
+        description="If the numbers stand in a grid: its rows, as the texts of their "
+        "cells; empty where nothing is.",
     )
     turn: int | Omitted = Field(
         default=None,
         description="With ?rotate=auto: by how many degrees the picture was turned "
-        "counter-clockwise to read it. "
-        "Boxes are in pixels of the turned picture.",
+        "counter-clockwise to read it. Boxes are in pixels of the turned picture.",
     )
     picture: str | Omitted = Field(
         default=None,
-        description="With ?picture=true: the picture, upright and turned as it was read, at "
-        "most 1,600 pixels wide and "
-        "high: a JPEG as a data URI.",
+        description="With ?picture=true: the picture, upright and turned as it was "
+        "read, at most 1,600 pixels wide and high: a JPEG as a data URI.",
     )
     size: Size | Omitted = Field(
         default=None,
-        description="With ?picture=true: the size of that picture in its file, to which "
-        "boxes refer.",
+        description="With ?picture=true: the size of that picture in its file, to "
+        "which boxes refer.",
     )
 
 
 Characters = Annotated[
     str | Omitted,
     Field(
-        description="With ?characters=0123456789%2B: the characters that may stand in the "
-        "text."
+        description="With ?characters=0123456789%2B: the characters that may stand in "
+        "the text."
     ),
 ]
 
@@ -275,8 +270,8 @@ class Problem(BaseModel):
     detail: str = Field(description="What is wrong with this request, and what to do.")
     instance: str = Field(description="The path of the request.")
     request_id: str = Field(
-        description="The id of the request, which is also in the X-Request-ID header and the "
-        "log."
+        description="The id of the request, which is also in the X-Request-ID header "
+        "and the log."
     )
     error: str | Omitted = Field(
         default=None,
@@ -304,8 +299,8 @@ class Document(BaseModel):
         min_length=2, description="All of them, in order."
     )
     text: str = Field(
-        description="Their texts, separated by form feeds; empty for a page that could not "
-        "be read."
+        description="Their texts, separated by form feeds; empty for a page that could "
+        "not be read."
     )
     confidence: Share = Field(
         description="The lowest of the pages; 0 if one could not be read."
@@ -371,8 +366,7 @@ class Health(Complete):
     corrections: bool = Field(description="Whether `/corrections` stores pictures.")
     models: Models = Field(
         description="The version of each model and the metadata of its file. "
-        "`second_opinion_used` says whether the "
-        "second one also decides about digits."
+        "`second_opinion_used` says whether the second one also decides about digits."
     )
 
 
@@ -449,8 +443,8 @@ TOO_COMPLEX = {
     **CORRUPT_IMAGE,
     "type": "/problems/too-complex",
     "title": "The picture takes too much memory or time to decode",
-    "detail": "The picture takes too long to decode, or crashes its decoder: re-save it "
-    "and try again.",
+    "detail": "The picture takes too long to decode, or crashes its decoder: re-save "
+    "it and try again.",
     "instance": "/read",
 }
 DOCUMENT_EXAMPLE = {

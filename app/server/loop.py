@@ -47,8 +47,8 @@ class Listener(socket.socket):
         self.silent_until = time.monotonic() + SILENT_SECONDS
         LOG.error(
             "New connections wait for others to end "
-            f"({os.strerror(error.errno or 0)}): raise the limit on open files, "
-            "which is `ulimit -n`, or LimitNOFILE in systemd."
+            f"({os.strerror(error.errno or 0)}): raise the limit on open files, which "
+            "is `ulimit -n`, or LimitNOFILE in systemd."
         )
 
 

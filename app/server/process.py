@@ -48,10 +48,9 @@ def serve(settings: Settings) -> None:
         LOG.info("serving", url=url_of(listener), version=app.version, models=versions)
         if settings.second_opinion and not app.state.has_opinion:
             LOG.warning(
-                f"Digits are read without a second opinion, since {settings.model} "
-                "has no weights for it that were "
-                f"fitted with {settings.lines_model}: python -m training.opinion "
-                "fits them."
+                f"Digits are read without a second opinion, since {settings.model} has "
+                f"no weights for it that were fitted with {settings.lines_model}: "
+                "python -m training.opinion fits them."
             )
         run(app, listener, settings)
     finally:
@@ -67,8 +66,8 @@ def require_semaphores(count: int) -> None:
     except OSError as error:
         cause = os.strerror(error.errno or 0)
         raise CannotStart(
-            f"Decoder processes cannot be started ({cause}): free or enlarge "
-            "/dev/shm, in Docker with --shm-size."
+            f"Decoder processes cannot be started ({cause}): free or enlarge /dev/shm, "
+            "in Docker with --shm-size."
         ) from error
     del semaphores
 

@@ -59,8 +59,8 @@ class InferInput(BaseModel):
     parameters: InputParameters = InputParameters()
     data: list[Any] | None = Field(
         default=None,
-        description="Pictures in base64, or the pixels of frames, from 0 (background) to 1 "
-        "(ink).",
+        description="Pictures in base64, or the pixels of frames, from 0 (background) "
+        "to 1 (ink).",
     )
 
 

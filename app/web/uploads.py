@@ -144,15 +144,15 @@ async def read_picture(body: Arriving) -> bytes:
         pictures = await read_form(body, options.get(b"boundary"), FIELD, MAX_PARTS)
         if len(pictures) > 1:
             raise SeveralFiles(
-                f"The form has {len(pictures)} fields '{FIELD}': send one picture "
-                "per request."
+                f"The form has {len(pictures)} fields '{FIELD}': send one picture per "
+                "request."
             )
         return pictures[0]
     raw = await read_raw(body)
     if not raw:
         raise NoFile(
-            f"The request has no body: send a picture as the form field '{FIELD}', "
-            "or as the body itself."
+            f"The request has no body: send a picture as the form field '{FIELD}', or "
+            "as the body itself."
         )
     return picture_in_json(raw) if media_type == JSON else raw
 
@@ -162,8 +162,8 @@ async def read_pictures(body: Arriving) -> list[bytes]:
     media_type, options = body.media_type()
     if not media_type.startswith(MULTIPART):
         raise NoFile(
-            "The request is not a form: send the pictures as form fields "
-            f"'{SEVERAL}', as curl -F does."
+            f"The request is not a form: send the pictures as form fields '{SEVERAL}', "
+            "as curl -F does."
         )
     return await read_form(
         body, options.get(b"boundary"), SEVERAL, MAX_PICTURES + MAX_PARTS
