@@ -3,13 +3,11 @@
 Loading runs no code from the file: nothing is unpickled.
 """
 
-import ctypes
 import hashlib
 import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -20,6 +18,8 @@ from numpy.typing import NDArray
 # telemetry to its vendor.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
+
+from app import malloc
 
 # How the names of outputs begin that show the inside of a network.
 INSIDE = "hidden_", "weight_"
@@ -121,7 +121,7 @@ class Model:
         for them.
         """
         del self._session
-        return_freed_memory()
+        malloc.trim()
 
     @property
     def about(self) -> dict[str, str]:
@@ -159,14 +159,8 @@ def open_session(path: Path, copy: Path) -> ort.InferenceSession:
         )
     except Exception as error:  # ONNX Runtime's exceptions share no base class
         raise ModelError(f"{path}: truncated, or not an ONNX model.") from error
-    return_freed_memory()  # of what loading took, 17 MB
+    malloc.trim()  # of what loading took, 17 MB
     return session
-
-
-def return_freed_memory() -> None:
-    """Make glibc's malloc return to the system what was freed."""
-    with suppress(AttributeError, TypeError):  # another libc or operating system
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def shape_of(node: ort.NodeArg) -> Node:

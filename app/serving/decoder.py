@@ -16,8 +16,8 @@ from typing import NamedTuple, TypeVar
 from pebble import CONSTS
 from PIL import Image
 
+from app import malloc
 from app.digit.reading import Reading
-from app.network import return_freed_memory
 from app.picture.decode import open_image, page_count
 from app.picture.errors import CorruptImage, PreprocessError, TooComplex
 from app.picture.formats import has_pages
@@ -71,12 +71,13 @@ class NeedsExclusiveDecoder(Exception):
 
 
 def prepare_process(digits: Path, lines: Path, pages: Path | None) -> None:
-    """Make SIGTERM end this process at once, silence its standard error, and load and
-    warm up the networks.
+    """Make SIGTERM end this process at once, silence its standard error, tune malloc,
+    and load and warm up the networks.
     """
     # Pebble's handler would wait for C code to return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
+    malloc.tune()
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
     networks = Networks.load(digits, lines, pages)
@@ -123,7 +124,7 @@ def read_within(
             # Libraries may call a picture damaged if they lack memory.
             kind = NeedsExclusiveDecoder
     finally:
-        return_freed_memory()
+        malloc.trim()
     # A new exception: the traceback of the first would keep the picture in memory.
     raise kind(message)
 

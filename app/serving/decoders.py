@@ -16,10 +16,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, contextmanager, nullcontext
-from multiprocessing import resource_tracker
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -36,6 +35,7 @@ from app.serving.decoder import (
     read_within,
 )
 from app.serving.networks import Files
+from app.serving.processes import interrupts_held
 
 # CPU and wall-clock time for a picture decoded alone, after its wait.
 PROCESSOR_SECONDS, SECONDS = 2.0, 20.0
@@ -297,11 +297,6 @@ def new_pool(count: int, files: Files) -> ProcessPool:
     context = multiprocessing.get_context(method)
     # More threads would compete for the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Glibc reserves 64 MB of address space for each.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    # Larger blocks are returned as they are freed.
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "2000000")
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "4000000")
     # Or a folder `app` in the working directory would be imported.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     context.set_forkserver_preload([read_within.__module__])
@@ -311,20 +306,3 @@ def new_pool(count: int, files: Files) -> ProcessPool:
     with interrupts_held():
         assert pool.active  # reading this property starts the pool
     return pool
-
-
-@contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Start processes with SIGINT blocked: Ctrl-C in a terminal reaches them too, and
-    would break their start-up.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    # If the first of these processes started it, it would unblock SIGINT.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
