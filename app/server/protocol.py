@@ -32,9 +32,11 @@ class Protocol(H11Protocol, asyncio.BufferedProtocol):
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
         client_timeout_seconds: float,
     ) -> None:
-        super().__init__(config, server_state, app_state)
+        super().__init__(config, server_state, app_state, _loop)
         self.client_timeout_seconds = client_timeout_seconds
         self.timer: asyncio.TimerHandle | None = None
         self.has_ended = False  # the client will send no more
