@@ -14,8 +14,8 @@ from typing import TypeVar
 from pebble import CONSTS
 from PIL import Image
 
+from app import malloc
 from app.digit.reading import Reading
-from app.network import return_freed_memory
 from app.picture.budget import Budget
 from app.picture.decode import page_count
 from app.picture.errors import CorruptImage, PreprocessError, TooComplex
@@ -96,6 +96,7 @@ def prepare_process(files: Files, ready: Connection) -> None:
     # Pebble's handler would wait for C code to return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff writes to it directly
+    malloc.tune()
     CONSTS.channel_lock_timeout = LOCK_SECONDS
     global networks
     networks = Networks.load(*files)
@@ -139,7 +140,7 @@ def read_within(limits: Limits, data: bytes, read: Read[Outcome]) -> Outcome:
             # Libraries may call a picture damaged if they lack memory.
             kind = NeedsExclusiveDecoder
     finally:
-        return_freed_memory()
+        malloc.trim()
     # A new exception: the traceback of the first would keep the picture in memory.
     raise kind(message)
 

@@ -12,14 +12,13 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from multiprocessing import Pipe, resource_tracker
+from multiprocessing import Pipe
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
@@ -36,6 +35,7 @@ from app.serving.decoder import (
     read_within,
 )
 from app.serving.networks import Files
+from app.serving.processes import interrupts_held
 
 LOG = logging.getLogger("digits")
 START_SECONDS = 60  # that processes may take to start
@@ -75,23 +75,6 @@ class Interrupted(Busy):
         )
 
 
-@contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Start processes with SIGINT blocked: Ctrl-C in a terminal reaches them too, and
-    would break their start-up.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    # If the first of these processes started it, it would unblock SIGINT.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
 def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> ProcessPool:
     """Start a pool, and wait until its processes have loaded the networks, or it breaks.
 
@@ -104,11 +87,6 @@ def new_pool(count: int, files: Files, seconds: float = START_SECONDS) -> Proces
     )
     # More threads would compete for the cores.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Glibc reserves 64 MB of address space for each.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-    # Larger blocks are returned as they are freed.
-    os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "2000000")
-    os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "4000000")
     # Or a folder `app` in the working directory would be imported.
     os.environ.setdefault("PYTHONSAFEPATH", "1")
     context.set_forkserver_preload([read_within.__module__])

@@ -36,8 +36,8 @@ class OfCorrection(Parameters):
 
     label: str = Field(
         pattern=LABEL,
-        description="The digit in the picture, the number as it is written, with newlines "
-        "between lines, or `none`.",
+        description="The digit in the picture, the number as it is written, with "
+        "newlines between lines, or `none`.",
     )
 
 

@@ -32,8 +32,8 @@ BODY: dict[str, Any] = {
     "application/octet-stream": BINARY,
 }
 BODY_RULES = (
-    f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of "
-    "the JSON."
+    f"JSON, or JSON followed by a binary tensor; {HEADER} then gives the length of the "
+    "JSON."
 )
 OF_INFER = (
     OF_BODY
