@@ -13,7 +13,7 @@ from scipy.interpolate import make_interp_spline
 
 from app.picture.maps import Map
 from training.data import Digits
-from training.paper import drawn, levels
+from training.drawing import drawn, levels
 
 CANVAS = 140  # side in pixels of the canvas
 MARGIN = 15

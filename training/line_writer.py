@@ -16,9 +16,9 @@ from training import line_text, omniglot
 from training.alphabet import OTHER, SPACE, class_of
 from training.characters import invented_character, letter, lines, look_alike, scribble
 from training.data import NOTHING, Digits
+from training.drawing import resized
 from training.non_digits import crop, shape, texture
 from training.omniglot import Characters
-from training.paper import resized
 from training.strokes import Digit, felt, pen, smaller
 from training.writing import Row, Span, mark, written
 

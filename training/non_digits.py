@@ -26,9 +26,8 @@ from training.characters import (
     scribble,
 )
 from training.data import Digits
+from training.drawing import extent, levels
 from training.omniglot import Characters, character
-from training.paper import levels
-from training.writing import extent
 
 INK = 0.12  # pixels above this count as ink
 REAL = 0.2  # share of real characters, if there are any

@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt, uniform_filter
 from skimage.morphology import skeletonize
 
 from app.picture.maps import Map
-from training.paper import blurred
+from training.drawing import blurred
 
 # Strokes are computed at this many cells per MNIST pixel, then drawn at any size.
 CELLS = 6

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from PIL import Image
 
 from app.picture.maps import Map
-from training.paper import drawn, levels
+from training.drawing import drawn, extent, levels
 
 Span = tuple[float, float]
 TIGHT = (0.02, 0.12)  # gaps, in digit heights
@@ -65,14 +65,6 @@ def written(strokes: Map, height: float, slant: float, stretch: float = 1.0) -> 
     )
     mask = (0.5 + np.asarray(field) / np.float32(scale)).clip(0, 1)
     return mask[extent(mask, INKED)]
-
-
-def extent(mask: Map, level: float) -> tuple[slice, slice]:
-    """Return the rows and the columns of a mask that have ink above a level, from the
-    first to the last.
-    """
-    rows, columns = (np.flatnonzero((mask > level).any(axis=axis)) for axis in (1, 0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def mark(

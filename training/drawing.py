@@ -1,4 +1,6 @@
-"""Helpers for pictures, with white = 255, and masks, in [0, 1]: (H, W) float32."""
+"""Draw, resize, convert and encode pictures, white = 255, and masks, in [0, 1]: (H, W)
+float32.
+"""
 
 from collections.abc import Iterable
 from io import BytesIO
@@ -39,6 +41,12 @@ def drawn(size: Size, strokes: Iterable[ArrayLike], width: int) -> Image.Image:
         for end in (points[0], points[-1]):
             draw.circle(end, (width - 1) / 2, fill=255)
     return image
+
+
+def extent(mask: Map, level: float) -> tuple[slice, slice]:
+    """Find the rows and columns, first to last, in which a mask exceeds a level."""
+    rows, columns = (np.flatnonzero((mask > level).any(axis=axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def png(picture: Map | Image.Image) -> bytes:
