@@ -9,12 +9,18 @@ from playwright.sync_api import expect
 from browsing import (
     SEVEN,
     answered,
+    button,
     choose,
+    click,
     draw,
     drawn,
+    expect_count,
+    expect_hidden,
+    expect_text,
     ink_of,
     on_page,
     opened,
+    press,
     requests_of,
     shown_bar,
 )
@@ -36,7 +42,7 @@ def test_the_answer_is_shown_100_ms_after_the_pen_lifts(page):
     )
     for _ in range(5):
         assert drawn(page, SEVEN) == "7"
-        page.keyboard.press("Escape")
+        press(page, "Escape")
     took = page.evaluate("took")
     assert len(took) == 5
     assert min(took) < 100
@@ -49,7 +55,7 @@ def test_the_answer_is_updated_while_the_pen_is_down(page):
     for point in rest:
         with page.expect_response("**/read*"):
             page.mouse.move(*point, steps=6)
-    expect(page.locator("#text")).to_have_text("7")
+    expect_text(page, "#text", "7")
     expect(page.locator("#answer")).to_have_attribute("aria-busy", "true")
     assert shown_bar(page) == 7
     reads, together = requests_of(page, "read"), requests_of(page, "read", "predict")
@@ -104,22 +110,22 @@ def test_the_last_answer_stays_until_the_next_one_arrives_unless_a_picture_is_sh
     )
     with page.expect_request("**/read*"):
         draw(page, [(0.9, 0.2), (0.9, 0.5), (0.9, 0.8)])
-    expect(page.locator("#text")).to_have_text("7")
+    expect_text(page, "#text", "7")
     with page.expect_event("requestfailed"):  # aborted by the page
-        choose(page, ("three.png", three))
+        choose(page, "three.png", three)
     page.get_by_role("img", name="three.png").wait_for()
     # From the moment that the picture is shown.
-    assert page.locator("#text").text_content() == "…"
-    expect(page.locator("#message")).to_have_text("Reading …")
-    expect(page.locator("#frame")).to_be_hidden()
-    expect(page.locator("#bars .best")).to_have_count(0)
+    assert page.text_content("#text") == "…"
+    expect_text(page, "#message", "Reading …")
+    expect_hidden(page, "#frame")
+    expect_count(page, "#bars .best", 0)
     held[-1].continue_()
     assert answered(page) == "3"
 
 
 def test_undo_and_redo_remove_and_restore_strokes_pictures_and_what_clear_removed(page):
     undo, redo, clear, example = (
-        page.get_by_role("button", name=name)
+        button(page, name)
         for name in ("Undo", "Redo", "Clear", "A number in printed cells")
     )
     assert drawn(page, SEVEN) == "7"
@@ -128,13 +134,13 @@ def test_undo_and_redo_remove_and_restore_strokes_pictures_and_what_clear_remove
     whole = ink_of(page)
     expect(redo).to_be_disabled()
     for again in ("Control+y", "Control+Shift+Z"):
-        page.keyboard.press("Control+z")
+        press(page, "Control+z")
         assert ink_of(page) < whole
-        page.keyboard.press(again)
+        press(page, again)
         assert ink_of(page) == whole
     clear.click()
     assert (ink_of(page), answered(page)) == (0, "?")
-    expect(page.locator("#frame")).to_be_hidden()
+    expect_hidden(page, "#frame")
     undo.click()
     assert ink_of(page) == whole
     redo.click()
@@ -146,20 +152,20 @@ def test_undo_and_redo_remove_and_restore_strokes_pictures_and_what_clear_remove
     expect(redo).to_be_disabled()
     undo.click()
     example.click()
-    expect(page.locator("#text")).to_have_text("2047")
+    expect_text(page, "#text", "2047")
     undo.click()
-    expect(page.locator("#picture")).to_be_hidden()
+    expect_hidden(page, "#picture")
     assert answered(page) == "7"
     redo.click()
     expect(page.locator("#picture")).to_be_visible()
     assert answered(page) == "2047"
-    page.get_by_role("button", name="Draw").click()  # in place of Clear
+    click(page, "Draw")  # in place of Clear
     expect(clear).to_be_disabled()
-    page.keyboard.press("Control+z")
+    press(page, "Control+z")
     assert answered(page) == "2047"
     for _ in range(2):
-        page.keyboard.press("Control+z")
-    expect(page.locator("#text")).to_have_text("?")
+        press(page, "Control+z")
+    expect_text(page, "#text", "?")
     expect(undo).to_be_disabled()
 
 

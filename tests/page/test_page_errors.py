@@ -8,7 +8,21 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from browsing import KEY, MAX_BYTES, SEVEN, answered, choose, drawn, opened
+from browsing import (
+    KEY,
+    MAX_BYTES,
+    SEVEN,
+    answered,
+    button,
+    choose,
+    choose_all,
+    click,
+    drawn,
+    expect_text,
+    expect_words,
+    opened,
+    press,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -24,11 +38,11 @@ REFUSED = {
 
 def test_a_refusal_is_explained(page):
     for name, (data, words) in REFUSED.items():
-        choose(page, (name, data))
-        expect(page.locator("#message")).to_have_text(re.compile(words))
+        choose(page, name, data)
+        expect_text(page, "#message", re.compile(words))
         assert answered(page) == "?"
         # It would not help.
-        expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+        expect(button(page, "Try again")).to_be_hidden()
     assert drawn(page, SEVEN) == "7"
 
 
@@ -76,19 +90,19 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
         f"() => {{ window.real = fetch; tries = 0; fetch = () => {{ tries++; return "
         f"{response}; }}; }}"
     )
-    again = page.get_by_role("button", name="Try again")
+    again = button(page, "Try again")
     assert drawn(page, SEVEN) == "?"
-    expect(page.locator("#message")).to_contain_text(words)
+    expect_words(page, "#message", words)
     expect(again).to_be_visible(visible=is_temporary)
     if is_temporary:
         again.focus()
-        page.keyboard.press("Enter")
+        press(page, "Enter")
         page.wait_for_function("() => tries > 1")
         assert answered(page) == "?"
         expect(again).to_be_focused()
         page.evaluate("() => { window.fetch = real; }")
-        page.keyboard.press("Enter")
-        expect(page.locator("#text")).to_have_text("7")
+        press(page, "Enter")
+        expect_text(page, "#text", "7")
 
 
 def test_an_overloaded_service_is_retried(page, three):
@@ -101,18 +115,14 @@ def test_an_overloaded_service_is_retried(page, three):
     )
     page.clock.install()
     with page.expect_response("**/read*"):
-        choose(page, ("a.png", three))
+        choose(page, "a.png", three)
     for _ in range(2):
-        expect(page.locator("#message")).to_have_text(
-            "The service is busy. Trying again …"
-        )
+        expect_text(page, "#message", "The service is busy. Trying again …")
         page.clock.run_for(59_000)
-        expect(page.locator("#message")).to_have_text(
-            "The service is busy. Trying again …"
-        )
+        expect_text(page, "#message", "The service is busy. Trying again …")
         with page.expect_response("**/read*"):
             page.clock.run_for(1_000)
-    expect(page.locator("#text")).to_have_text("3")
+    expect_text(page, "#text", "3")
 
 
 def test_trying_a_list_again_reads_all_that_was_not_read_and_shows_so(page, three):
@@ -125,40 +135,38 @@ def test_trying_a_list_again_reads_all_that_was_not_read_and_shows_so(page, thre
 
     page.route("**/read*", answer)
     choose(page, *((f"{name}.png", three) for name in "abc"))
-    expect(page.locator("#list")).to_contain_text("502")
-    page.locator("#again").click()  # two are still being read
-    expect(page.locator("#message")).to_have_text("Reading …")
-    expect(page.locator("#list b")).to_have_text(["…", "…", "…"])
+    expect_words(page, "#list", "502")
+    page.click("#again")  # two are still being read
+    expect_text(page, "#message", "Reading …")
+    expect_text(page, "#list b", ["…", "…", "…"])
     expect(page.locator("#list")).not_to_contain_text("502")
-    expect(page.locator("#counts")).to_have_text("0 of 3 read")
+    expect_text(page, "#counts", "0 of 3 read")
     page.unroute("**/read*")
-    expect(page.locator("#list b")).to_have_text(["3", "3", "3"])
-    expect(page.locator("#counts")).to_have_text(
-        "3 in all: 3 sure, 0 in doubt, 0 not read"
-    )
+    expect_text(page, "#list b", ["3", "3", "3"])
+    expect_text(page, "#counts", "3 in all: 3 sure, 0 in doubt, 0 not read")
 
 
 def test_a_key_is_requested_and_kept_for_the_tab(browser, locked_url, three):
     with opened(browser, locked_url) as page:
         key = page.get_by_label("API key")
-        choose(page, ("a.png", three), ("b.png", three))
-        expect(page.locator("#message")).to_contain_text("needs an API key")
+        choose_all(page, {"a.png": three, "b.png": three})
+        expect_words(page, "#message", "needs an API key")
         key.fill("wrong…")  # not allowed in a header
-        page.get_by_role("button", name="Use key").click()
+        click(page, "Use key")
         assert key.evaluate("key => key.validity.patternMismatch")
         expect(key).to_be_visible()
         key.fill("wrong")
-        page.keyboard.press("Enter")
-        expect(page.locator("#message")).to_have_text("This API key is wrong.")
+        press(page, "Enter")
+        expect_text(page, "#message", "This API key is wrong.")
         expect(key).to_be_focused()
         key.fill(KEY)
-        page.get_by_role("button", name="Use key").click()
-        expect(page.locator("#list b")).to_have_text(["3", "3"])
-        expect(page.locator("#text")).to_have_text("3")
+        click(page, "Use key")
+        expect_text(page, "#list b", ["3", "3"])
+        expect_text(page, "#text", "3")
         expect(key).to_be_hidden()
         page.reload()
-        page.get_by_role("button", name="Draw").click()
+        click(page, "Draw")
         assert drawn(page, SEVEN) == "7"
         assert page.evaluate("[localStorage.length, document.cookie]") == [0, ""]
-        assert KEY not in page.locator("#code").text_content()
-        assert 'X-API-Key: $DIGITS_API_KEY"' in page.locator("#curl").text_content()
+        assert KEY not in page.text_content("#code")
+        assert 'X-API-Key: $DIGITS_API_KEY"' in page.text_content("#curl")
