@@ -68,14 +68,19 @@ def opened(browser: Browser, url: str, **options) -> Iterator[Page]:
     assert all(address.startswith((url, "data:", "blob:")) for address in requested)
 
 
-def button(page: Page, name: str, exact: bool = False) -> Locator:
+def button(page: Page, name: str) -> Locator:
     """Return the button with this name."""
-    return page.get_by_role("button", name=name, exact=exact)
+    return page.get_by_role("button", name=name, exact=True)
 
 
-def click(page: Page, name: str, exact: bool = False) -> None:
+def click(page: Page, name: str) -> None:
     """Click on the button with this name."""
-    button(page, name, exact).click()
+    button(page, name).click()
+
+
+def show(page: Page, name: str) -> None:
+    """Click on a picture of the list."""
+    page.get_by_role("button", name=name).first.click()
 
 
 def press(page: Page, *keys: str) -> None:
@@ -223,6 +228,11 @@ def boxes_of(page: Page, selector: str = "#boxes rect") -> list[dict]:
 def middle_of(box: dict) -> tuple[float, float]:
     """Return the middle of a box in the window."""
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def read_as(page: Page, form: str) -> None:
+    """Choose the form in which numbers are read."""
+    page.get_by_label("Read as").select_option(label=form)
 
 
 def picture_of(source: str) -> np.ndarray:

@@ -27,10 +27,7 @@ from browsing import (
 pytestmark = pytest.mark.slow
 
 REFUSED = {
-    "large": (
-        os.urandom(MAX_BYTES + 1),
-        "larger than 400,000 bytes: send a smaller picture",
-    ),
+    "large": (os.urandom(MAX_BYTES + 1), "than 400,000 bytes: send a smaller picture"),
     "other": (b"no picture", "not a picture in one of these formats"),
     "empty": (b"", "^The file is empty: choose another one.$"),
 }
@@ -47,49 +44,32 @@ def test_a_refusal_is_explained(page):
 
 
 TEMPORARY = "The server answered {}: try again later."
-PROBLEM = "status: 500, headers: {'Content-Type': 'application/problem+json'}"
+PROBLEM = "{status: 500, headers: {'Content-Type': 'application/problem+json'}}"
+RESPONSES = {
+    "Promise.reject(new TypeError('Failed to fetch'))": "not answer. Is it running?",
+    "new Response(new ReadableStream({start: (body) => body.error(new TypeError())}))": (
+        "does not answer"
+    ),
+    "new Response('<h1>Bad gateway</h1>', {status: 502})": TEMPORARY.format(502),
+    "new Response('<h1>Slow down</h1>', {status: 429})": TEMPORARY.format(429),
+    "new Response('<h1>Sign in</h1>')": "sign in",
+    f"""new Response('{{"detail": "cut', {PROBLEM})""": TEMPORARY.format(500),
+    f"new Response('{{}}', {PROBLEM})": TEMPORARY.format(500),
+}
 
 
-@pytest.mark.parametrize(
-    ("response", "words", "is_temporary"),
-    [
-        (
-            "Promise.reject(new TypeError('Failed to fetch'))",
-            "does not answer. Is it running?",
-            True,
-        ),
-        (
-            "new Response(new ReadableStream({start: (body) => body.error(new "
-            "TypeError())}))",
-            "does not answer",
-            True,
-        ),
-        (
-            "new Response('<h1>Bad gateway</h1>', {status: 502})",
-            TEMPORARY.format(502),
-            True,
-        ),
-        (
-            "new Response('<h1>Slow down</h1>', {status: 429})",
-            TEMPORARY.format(429),
-            True,
-        ),
-        ("new Response('<h1>Sign in</h1>')", "sign in", False),
-        (
-            f"""new Response('{{"detail": "cut', {{{PROBLEM}}})""",
-            TEMPORARY.format(500),
-            True,
-        ),
-        (f"new Response('{{}}', {{{PROBLEM}}})", TEMPORARY.format(500), True),
-    ],
-)
+@pytest.mark.parametrize(("response", "words"), RESPONSES.items())
 def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
-    page, response, words, is_temporary
+    page, response, words
 ):
     page.evaluate(
-        f"() => {{ window.real = fetch; tries = 0; fetch = () => {{ tries++; return "
-        f"{response}; }}; }}"
+        f"""() => {{
+            window.real = fetch;
+            tries = 0;
+            fetch = () => {{ tries++; return {response}; }};
+        }}"""
     )
+    is_temporary = words != "sign in"
     again = button(page, "Try again")
     assert drawn(page, SEVEN) == "?"
     expect_words(page, "#message", words)
@@ -106,13 +86,8 @@ def test_a_response_that_is_not_the_services_is_reported_and_can_be_retried(
 
 
 def test_an_overloaded_service_is_retried(page, three):
-    refusals = [{"status": 503, "headers": {"Retry-After": "60"}, "body": ""}] * 2
-    page.route(
-        "**/read*",
-        lambda route: (
-            route.fulfill(**refusals.pop()) if refusals else route.continue_()
-        ),
-    )
+    busy = {"status": 503, "headers": {"Retry-After": "60"}, "body": ""}
+    page.route("**/read*", lambda route: route.fulfill(**busy), times=2)
     page.clock.install()
     with page.expect_response("**/read*"):
         choose(page, "a.png", three)
@@ -134,7 +109,7 @@ def test_trying_a_list_again_reads_all_that_was_not_read_and_shows_so(page, thre
             route.fulfill(status=502)
 
     page.route("**/read*", answer)
-    choose(page, *((f"{name}.png", three) for name in "abc"))
+    choose_all(page, {"a.png": three, "b.png": three, "c.png": three})
     expect_words(page, "#list", "502")
     page.click("#again")  # two are still being read
     expect_text(page, "#message", "Reading …")

@@ -23,11 +23,14 @@ from browsing import (
     expect_picture,
     expect_text,
     expect_words,
+    fits,
     ink_of,
+    natural_size,
     opened,
     press,
     requests_of,
     saved,
+    show,
     shown_bar,
     written,
 )
@@ -109,13 +112,9 @@ def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(
             for place in ("Page 1 of 2", "Page 2 of 2"):
                 expect_text(page, "#sum", place)
                 expect(page.locator("#picture")).to_be_visible()
-                size = page.locator("#picture").evaluate(
-                    "async i => (await i.decode(), [i.naturalWidth, i.naturalHeight])"
-                )
+                size = natural_size(page)
                 ratios.append(size[0] / size[1])
-                assert page.evaluate(
-                    "document.documentElement.scrollWidth <= innerWidth"
-                )
+                assert fits(page)
                 button(page, "Next page").press("Enter")
             assert ratios[0] < ratios[1]  # each shows its own picture
             click(page, "Draw")
@@ -310,7 +309,7 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
     assert answered(page) == "1"
     # The one that was not read is tried again.
     assert len(requests_of(page, "read")) == 1
-    button(page, "amount.png").first.click()
+    show(page, "amount.png")
     assert answered(page) == "42.50"
     expect_picture(page, "amount.png")
     click(page, "Start over")
@@ -405,9 +404,7 @@ def test_a_photo_of_a_number_on_its_side_is_turned(page, digits):
         with page.expect_response("**/read*"):
             choose(page, "number.png", upright.rotate(-turn, expand=True))
         assert answered(page) == "725"
-        size = page.locator("#picture").evaluate(
-            "image => [image.naturalWidth, image.naturalHeight]"
-        )
+        size = natural_size(page)
         assert size == [600, 200]
         expect_count(page, "#boxes rect", 3)
 
@@ -438,7 +435,7 @@ def test_a_drawing_or_a_picture_and_its_answer_survive_a_reload(page, three):
     assert (answered(page), ink_of(page)) == ("?", 0)
     choose_all(page, {"three.png": three, "large.png": three + bytes(300_000)})
     expect_words(page, "#counts", "2 in all")
-    button(page, "large.png").first.click()
+    show(page, "large.png")
     page.reload()
     expect_picture(page, "large.png")
     assert answered(page) == "3"

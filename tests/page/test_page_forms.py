@@ -26,6 +26,7 @@ from browsing import (
     expect_words,
     opened,
     press,
+    read_as,
     respond,
     saved,
     written,
@@ -33,10 +34,6 @@ from browsing import (
 from support import document, encode, number
 
 pytestmark = pytest.mark.slow
-
-
-def read_as(page: Page, form: str) -> None:
-    page.get_by_label("Read as").select_option(label=form)
 
 
 @contextmanager

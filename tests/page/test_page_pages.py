@@ -27,6 +27,8 @@ from browsing import (
     expect_picture,
     expect_text,
     expect_words,
+    fits,
+    natural_size,
     opened,
     press,
     requests_of,
@@ -137,7 +139,7 @@ def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(
         shown = page.locator("#picture").bounding_box()
         # The sheet takes the page's shape.
         assert shown["height"] > 1.2 * shown["width"]
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
 
 
 def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, sheet):
@@ -348,9 +350,7 @@ def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
     choose(page, "page.png", sheet.rotate(turn, expand=True))
     assert answered(page) == "725"
     expect_text(page, "#boxes text", LINES)
-    size = page.locator("#picture").evaluate(
-        "image => [image.naturalWidth, image.naturalHeight]"
-    )
+    size = natural_size(page)
     assert size == [900, 1270]
 
 
@@ -449,7 +449,7 @@ def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table
         answer_with(page, {**table, "table": [["123456"] * 12] * 3})
         choose(page, "wide.png", sheet)
         answered(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
         assert page.locator("#lines").evaluate(
             "lines => lines.scrollWidth > 2 * lines.clientWidth"
         )
