@@ -1,6 +1,7 @@
 """The client, against small services that answer well, are busy or misbehave."""
 
 import gzip
+import re
 import threading
 import tracemalloc
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from itertools import product
 
 import pytest
 
-from app.answers.responses import HEALTH_EXAMPLE
+from app.answers.responses import CORRUPT_IMAGE, HEALTH_EXAMPLE
 from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
@@ -27,11 +28,19 @@ def asking(respond: Respond) -> Iterator[Service]:
 
 
 def predict(service: Service):
-    return service.predict(b"picture")
+    return only(service.predict([b"picture"]))
 
 
 def read(service: Service):
-    return service.read(b"picture")
+    return only(service.read([b"picture"]))
+
+
+def only(answers: list):
+    """Return the only answer, or raise why there is none."""
+    (answer,) = answers
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 LONGEST = {**NUMBER, "lines": [{**LINE, "digits": LINE["digits"] * MAX_DIGITS}] * 45}
@@ -102,8 +111,55 @@ def test_requests_in_flight_are_limited():
         return 200, {}, SEVEN
 
     with asking(respond) as service, ThreadPoolExecutor(8) as pool:
-        list(pool.map(service.predict, [b"picture"] * 8))
+        list(pool.map(service.predict, [[b"picture"]] * 8))
     assert found_a_place == [True] * 8
+
+
+def pictures_in(request) -> list[bytes]:
+    """Return the pictures in a request, of which each is one letter."""
+    if request.path == "/predict":
+        return [request.body]
+    assert request.path == "/predict/batch"
+    return re.findall(rb"\r\n\r\n(\w)\r\n", request.body)
+
+
+def test_several_pictures_are_asked_about_together_and_the_busy_ones_again():
+    asked = []
+
+    def respond(request):
+        pictures = pictures_in(request)
+        asked.append(b"".join(pictures))
+        if pictures == [b"3"]:
+            return 200, {}, {**SEVEN, "digit": 3}
+        failures = {b"x": (422, "There is no ink."), b"3": (503, "Too many pictures.")}
+        results = [
+            result_of(*failures[each]) if each in failures else SEVEN
+            for each in pictures
+        ]
+        return 200, {}, {"results": results}
+
+    with asking(respond) as service:
+        first, blank, retried = service.predict([b"7", b"x", b"3"])
+    assert (first.digit, str(blank), retried.digit) == (7, "There is no ink.", 3)
+    assert asked == [b"7x3", b"3"]
+
+
+def result_of(status: int, detail: str) -> dict:
+    """Return the result of a picture that could not be read."""
+    problem = CORRUPT_IMAGE | {"status": status, "detail": detail}
+    return {"error": problem}
+
+
+@pytest.mark.parametrize("status", [413, 500])
+def test_pictures_that_are_refused_together_are_asked_about_alone(status):
+    def respond(request):
+        pictures = pictures_in(request)
+        if len(pictures) > 1:
+            return status, {}, {"detail": "The request is too large."}
+        return 200, {}, {**SEVEN, "digit": int(pictures[0])}
+
+    with asking(respond) as service:
+        assert [each.digit for each in service.predict([b"7", b"3"])] == [7, 3]
 
 
 ELSEWHERE = [
@@ -145,6 +201,14 @@ def test_after_an_answer_from_another_service_no_more_is_sent(ask, response):
         pytest.raises(NoService, match="is not a Digits service: start a serv"),
     ):
         ask(service)
+
+
+def test_fewer_results_than_pictures_are_from_another_service():
+    with (
+        asking(lambda _: (200, {}, {"results": [SEVEN]})) as service,
+        pytest.raises(NoService, match="is not a Digits service: start a serv"),
+    ):
+        service.predict([b"7", b"3"])
 
 
 @pytest.mark.parametrize("status", [200, 500])

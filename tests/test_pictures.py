@@ -112,15 +112,12 @@ def test_a_pipe_is_read_once(tmp_path):
         (b"123456", "larger than 5 bytes"),
     ],
 )
-def test_a_missing_empty_or_oversized_file_is_an_error(
-    tmp_path, monkeypatch, content, message
-):
-    monkeypatch.setattr(pictures, "MAX_BYTES", 5)
+def test_a_missing_empty_or_oversized_file_is_an_error(tmp_path, content, message):
     path = tmp_path / "7.png"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(Unanswered, match=message):
-        read(str(path))
+        read(str(path), max_bytes=5)
 
 
 def test_a_file_name_cannot_control_the_terminal():

@@ -9,7 +9,10 @@ InvalidOption  an option is invalid for all pictures
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from app.text.field import ANYTHING, Field
 
 AHEAD = 16  # items started or done per worker while an earlier one is still in progress
 
@@ -29,24 +32,34 @@ class InvalidOption(Exception):
     """An option is invalid; the message says why."""
 
 
+@dataclass(frozen=True)
+class ReadOptions:
+    """How to read the texts in pictures, as in the parameters of `POST /read`."""
+
+    field: Field = ANYTHING
+    marks: bool = True
+    rotate: Literal["none", "auto"] = "none"
+    alternatives: int = 0
+
+
+AS_WRITTEN = ReadOptions()
+
+
 def in_order(
     work: Callable[[Item], Result], items: Iterable[Item], at_once: int
 ) -> Iterator[Result]:
-    """Yield the result for each item, in order; `at_once` are in progress at the same
-    time.
-    """
+    """Yield the result for each item, in order; `at_once` are in progress at a time."""
     pool = ThreadPoolExecutor(at_once)
-    begun: deque[Future[Result]] = deque()
+    started: deque[Future[Result]] = deque()
     try:
         for item in items:
-            begun.append(pool.submit(work, item))
-            if len(begun) >= at_once * AHEAD:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
-    # As all pictures are answered; no request is in flight when its connection is
-    # closed.
+            started.append(pool.submit(work, item))
+            if len(started) >= at_once * AHEAD:
+                yield started.popleft().result()
+        while started:
+            yield started.popleft().result()
     except InvalidOption:
+        # Wait for the others, so that no connection is closed during a request.
         pool.shutdown(cancel_futures=True)
         raise
     finally:

@@ -1,22 +1,28 @@
-"""HTTP client of a running service; resends the pictures that the service is too busy
-for.
-"""
+"""HTTP client of a service; resends pictures for which the service is too busy."""
 
 import random
 import re
 import time
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json
 
-from app.answers.responses import Health, Prediction, Text
-from app.cli.answers import InvalidOption, NoService, Unanswered
+from app.answers.responses import Health, Prediction, Predictions, Text
+from app.cli.answers import (
+    AS_WRITTEN,
+    InvalidOption,
+    NoService,
+    ReadOptions,
+    Unanswered,
+)
 from app.cli.connection import (
     no_certificates,
     not_connected,
@@ -24,13 +30,13 @@ from app.cli.connection import (
     unknown,
     wrong_address,
 )
-from app.text.field import ANYTHING, Field
 
 Content = TypeVar("Content", bound=BaseModel)
+BATCH = 64  # small pictures in one request; more gain nothing
 # Seconds before each retry, unless the service asks for more.
 PAUSES = (0.5, 1, 2, 4, 8, 8)
 MAX_PAUSE = 60  # seconds; if the service asks for a longer one, there is no retry
-# Of a response; the longest, a text of 2,048 digits, takes a quarter of that.
+# Of a response. The longest, a text of 2,048 digits, has a quarter of that.
 MAX_BYTES = 2_000_000
 TIMEOUT = httpx2.Timeout(60, connect=10)
 KEEPALIVE_SECONDS = 3  # for an idle connection; uvicorn closes it after 5
@@ -55,11 +61,12 @@ class Service:
     """
 
     def __init__(self, url: str, key: str | None, at_once: int) -> None:
-        # For messages: no user name, no password.
+        # For messages, without a user name and password.
         self.url = re.sub(r"^(\w+://)?.*@", r"\1", url.removesuffix("/"))
         if "://" not in url:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
+        self.batch = BATCH
         if key and not (key.isascii() and key.isprintable()):
             raise NoService(
                 "The API key has characters that cannot be sent: check --api-key or "
@@ -75,37 +82,73 @@ class Service:
             self.client = httpx2.Client(
                 base_url=url, headers=headers, timeout=TIMEOUT, limits=limits
             )
-        # ValueError: from a proxy in the environment.
+        # A ValueError comes from a proxy in the environment.
         except (httpx2.InvalidURL, ValueError) as error:
             raise wrong_address(self.url, error) from error
         except OSError as error:
             raise no_certificates(error) from error
 
-    def predict(self, data: bytes, page: int | None = None) -> Prediction:
-        """Return the digit in a picture; raise Unanswered if there is none."""
-        return self.content(
-            self.post_until_served(path_with("predict", page=page), data), Prediction
-        )
+    def predict(
+        self, pictures: Sequence[bytes], page: int | None = None
+    ) -> list[Prediction | Unanswered]:
+        """Return the digit in each picture, or why there is no answer."""
+        path = path_with("predict", {"page": page})
+        if len(pictures) == 1:
+            return [self.answer(path, pictures[0], Prediction)]
+        files = [("files", picture) for picture in pictures]
+        together = path_with("predict/batch", {"page": page})
+        request = self.client.build_request("POST", together, files=files)
+        try:
+            results = self.content(self.post(request), Predictions).results
+        except Unanswered:  # such as those that are too large together
+            return [self.answer(path, picture, Prediction) for picture in pictures]
+        if len(results) != len(pictures):
+            raise self.not_digits()
+        answers: list[Prediction | Unanswered] = []
+        for picture, result in zip(pictures, results, strict=True):
+            if isinstance(result, Prediction):
+                answers.append(result)
+            elif result.error.status in BUSY:
+                answers.append(self.answer(path, picture, Prediction))
+            else:
+                answers.append(Unanswered(result.error.detail))
+        return answers
 
     def read(
         self,
-        data: bytes,
-        field: Field = ANYTHING,
-        marks: bool = True,
+        pictures: Sequence[bytes],
         page: int | None = None,
-        rotate: Literal["none", "auto"] = "none",
-        alternatives: int = 0,
-    ) -> Text:
-        """Return the text in a picture, as the options say; raise Unanswered if it
-        cannot be read.
-        """
-        changed = {
-            "marks": None if marks else "false",
-            "rotate": None if rotate == "none" else rotate,
-            "alternatives": alternatives or None,
+        options: ReadOptions = AS_WRITTEN,
+    ) -> list[Text | Unanswered]:
+        """Return the text in each picture, or why there is no answer."""
+        parameters = {
+            "page": page,
+            **asdict(options.field),
+            "marks": None if options.marks else "false",
+            "rotate": None if options.rotate == "none" else options.rotate,
+            "alternatives": options.alternatives or None,
         }
-        path = path_with("read", page=page, **asdict(field), **changed)
-        return self.content(self.post_until_served(path, data), Text)
+        path = path_with("read", parameters)
+        return [self.answer(path, picture, Text) for picture in pictures]
+
+    def about(self) -> dict[str, Any]:
+        """Return what the service reports about itself and its models."""
+        response = self.send(self.client.build_request("GET", "health"))
+        return self.content(response, Health).model_dump()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    def answer(
+        self, path: str, picture: bytes, model: type[Content]
+    ) -> Content | Unanswered:
+        """Return the answer for one picture, or why there is none."""
+        request = self.client.build_request("POST", path, content=picture, headers=RAW)
+        try:
+            return self.content(self.post(request), model)
+        except Unanswered as error:
+            return error
 
     def content(self, response: httpx2.Response, model: type[Content]) -> Content:
         """Return the content of a successful response.
@@ -121,39 +164,32 @@ class Service:
             status = f"{response.status_code} {response.reason_phrase}"
             raise unknown(self.url, f"answers {status} and is not a Digits service")
         if not response.is_success:
-            is_invalid = field(response, "type") == INVALID
+            is_invalid = member(response, "type") == INVALID
             raise (InvalidOption if is_invalid else Unanswered)(problem(response))
         try:
             return model.model_validate_json(response.content)
         except ValidationError as error:
-            raise unknown(self.url, "answers, but is not a Digits service") from error
+            raise self.not_digits() from error
 
-    def post_until_served(self, path: str, data: bytes) -> httpx2.Response:
-        """Return the response to a picture, after retries while the service is too busy
-        for it.
-        """
+    def not_digits(self) -> NoService:
+        """Return the error for a response that no Digits service gives."""
+        return unknown(self.url, "answers, but is not a Digits service")
+
+    def post(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response, after retries while the service is too busy."""
         for pause in PAUSES:
-            response = self.send("POST", path, content=data, headers=RAW)
+            response = self.send(request)
             requested = requested_pause(response)
             if response.status_code not in BUSY or requested > MAX_PAUSE:
                 return response
-            time.sleep(max(pause, requested) * random.uniform(1, 1.25))  # noqa: S311 - jitter, so that clients do not retry together
-        return self.send("POST", path, content=data, headers=RAW)
+            jitter = random.uniform(1, 1.25)  # noqa: S311 - clients should not retry together
+            time.sleep(max(pause, requested) * jitter)
+        return self.send(request)
 
-    def about(self) -> dict[str, Any]:
-        """Return what the service reports about itself and its models."""
-        return self.content(self.send("GET", "health"), Health).model_dump()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.client.close()
-
-    def send(self, method: str, path: str, **body: Any) -> httpx2.Response:  # noqa: ANN401 - as in httpx2
-        """Return the response to a request; translate connection errors. Raises
-        NoService if it is too long.
-        """
+    def send(self, request: httpx2.Request) -> httpx2.Response:
+        """Return the response, or raise why there is none."""
         try:
-            with self.client.stream(method, path, **body) as response:
+            with closing(self.client.send(request, stream=True)) as response:
                 content = bytearray()
                 for piece in response.iter_bytes():
                     content += piece
@@ -163,13 +199,6 @@ class Service:
                             f"sends more than {MAX_BYTES:,} bytes and is not a "
                             "Digits service",
                         )
-                # Since the content has been decoded.
-                response.headers.pop("content-encoding", None)
-                return httpx2.Response(
-                    response.status_code,
-                    headers=response.headers,
-                    content=bytes(content),
-                )
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise not_connected(self.url, error) from error
         except (
@@ -184,40 +213,39 @@ class Service:
             ) from error
         except httpx2.HTTPError as error:
             raise Unanswered(f"The connection failed: {reason(error)}.") from error
+        response.headers.pop("content-encoding", None)  # the content is decoded
+        return httpx2.Response(
+            response.status_code, headers=response.headers, content=bytes(content)
+        )
 
 
-def path_with(path: str, **parameters: object) -> str:
-    """Add query parameters to a path; those that are None are left out."""
-    query = urlencode(
-        {name: value for name, value in parameters.items() if value is not None}
-    )
-    return f"{path}?{query}" if query else path
+def path_with(path: str, parameters: Mapping[str, object]) -> str:
+    """Add the query parameters that are not None to a path."""
+    given = {name: each for name, each in parameters.items() if each is not None}
+    return f"{path}?{urlencode(given)}" if given else path
 
 
 def requested_pause(response: httpx2.Response) -> float:
-    """Return the seconds to wait according to the Retry-After header; 0 if there is
-    none.
-    """
+    """Return the seconds to wait according to the Retry-After header, 0 without one."""
     value = response.headers.get("retry-after", "")
     if value.isdecimal():
         return float(value)
     try:
         return (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    # TypeError: the date has no time zone.
-    except (ValueError, TypeError, OverflowError):
+    except (ValueError, TypeError, OverflowError):  # TypeError: it has no time zone
         return 0
 
 
 def problem(response: httpx2.Response) -> str:
     """Return why a request was refused, in the service's words if it gave any."""
     return (
-        field(response, "detail")
+        member(response, "detail")
         or f"The service answered {response.status_code} {response.reason_phrase}."
     )
 
 
-def field(response: httpx2.Response, name: str) -> str:
-    """Return a field of the problem that a response describes; "" if there is none."""
+def member(response: httpx2.Response, name: str) -> str:
+    """Return a member of the problem that a response describes, "" if it has none."""
     try:
         return str(from_json(response.content)[name])
     except (ValueError, LookupError, TypeError):

@@ -1,5 +1,4 @@
-"""The command line: `digits serve`, `predict`, `read`, `info`, `bulk` and
-`corrections`.
+"""The commands: `digits serve`, `predict`, `read`, `info`, `bulk`, `corrections`.
 
 Each command imports what it needs when it runs: `serve` needs no client, and `predict`
 no server.
@@ -8,7 +7,7 @@ no server.
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -17,13 +16,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli import options
-from app.cli.answers import InvalidOption, NoService, Unanswered
+from app.cli.answers import InvalidOption, NoService, ReadOptions, Unanswered
 from app.cli.corrections import corrections
 from app.cli.messages import say
 from app.cli.options import AT_ONCE, URL
 from app.printable import printable
+from app.text.field import Field
 
 if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
     from app.cli.client import Service
     from app.cli.local import Local
     from app.settings import Settings
@@ -61,7 +63,7 @@ def serve(
         "model": model,
         "lines_model": lines_model,
     }
-    with suppress(KeyboardInterrupt), configured(**given) as settings:
+    with suppress(KeyboardInterrupt), configured(given) as settings:
         from app.server import logs, process
         from app.settings import InvalidKeys
 
@@ -69,8 +71,7 @@ def serve(
         try:
             process.serve(settings)
         except (process.CannotStart, InvalidKeys) as error:
-            say(str(error), err=True)
-            raise typer.Exit(1) from error
+            raise failure(str(error)) from error
 
 
 @cli.command()
@@ -102,12 +103,11 @@ def predict(
     from app.cli.pictures import whole_files
 
     output = Output(as_json, as_csv, file, resume, min_confidence)
-    with (
-        clean_exit(),
-        closing(answerer(context, local, url, api_key, jobs, model=model)) as reader,
-    ):
+    models = {"model": model}
+    with answerer(context, local, url, api_key, jobs, models) as reader:
+        pictures = whole_files(files, page)
         failed = output.write(
-            "digit", reader.predict, whole_files(files, page), reader.at_once
+            "digit", reader.predict, pictures, reader.at_once, reader.batch
         )
     raise typer.Exit(failed > 0)
 
@@ -143,23 +143,13 @@ def read(
     """
     from app.cli.output import Output
     from app.cli.pictures import all_pages
-    from app.text.field import Field
 
     output = Output(as_json, as_csv, file, resume, min_confidence, spreadsheet)
-    with (
-        clean_exit(),
-        closing(
-            answerer(context, local, url, api_key, jobs, lines_model=lines_model)
-        ) as reader,
-    ):
-        field = Field(length, characters, format, date)
-        ask = partial(
-            reader.read,
-            field=field,
-            marks=marks,
-            rotate=rotate,
-            alternatives=alternatives,
-        )
+    field = Field(length, characters, format, date)
+    how = ReadOptions(field, marks, rotate, alternatives)
+    models = {"lines_model": lines_model}
+    with answerer(context, local, url, api_key, jobs, models) as reader:
+        ask = partial(reader.read, options=how)
         failed = output.write("text", ask, all_pages(files, page), reader.at_once)
     raise typer.Exit(failed > 0)
 
@@ -175,14 +165,8 @@ def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the state of the service and the metadata of its models."""
-    with (
-        clean_exit(),
-        closing(
-            answerer(
-                context, local, url, api_key, 1, model=model, lines_model=lines_model
-            )
-        ) as reader,
-    ):
+    models = {"model": model, "lines_model": lines_model}
+    with answerer(context, local, url, api_key, 1, models) as reader:
         about = reader.about()
         if as_json:
             say(json.dumps(about))
@@ -250,20 +234,16 @@ def bulk(
     """
     from app.bulk.errors import BulkError
 
-    for name, given in {
-        "characters": characters,
-        "format": format,
-        "date": date,
-    }.items():
+    of_texts = {"characters": characters, "format": format, "date": date}
+    for name, given in of_texts.items():
         if given is not None and not read:
             raise typer.BadParameter(f"--{name} needs --read.")
-    extra = "cluster" if address else "bulk"
-    with clean_exit(), configured(model=model, lines_model=lines_model) as settings:
+    field = Field(characters=characters, format=format, date=date)
+    models = {"model": model, "lines_model": lines_model}
+    with clean_exit(), configured(models) as settings:
         try:
             from app.cli.bulk import read_all
-            from app.text.field import Field
 
-            field = Field(None, characters, format, date)
             read_all(
                 source,
                 destination,
@@ -278,84 +258,79 @@ def bulk(
                 csv,
             )
         except ModuleNotFoundError as error:
-            say(
+            extra = "cluster" if address else "bulk"
+            raise failure(
                 f"This needs {error.name}, which the extra `{extra}` installs: pip "
-                f"install '.[{extra}]'",
-                err=True,
-            )
-            raise typer.Exit(1) from error
-        except (BulkError, OSError) as error:  # OSError: from storage
-            say(printable(str(error)), err=True)
-            raise typer.Exit(1) from error
+                f"install '.[{extra}]'"
+            ) from error
+        except (BulkError, OSError) as error:  # storage raises OSError
+            raise failure(printable(str(error))) from error
 
 
+@contextmanager
 def answerer(
     context: typer.Context,
-    local: bool,
+    is_local: bool,
     url: str,
     key: str | None,
     jobs: int | None,
-    **models: Path | None,
-) -> "Local | Service":
-    """Return the client of a service, or the reader in this process, for `jobs`
-    pictures at once.
-
-    The names of `models` are those of the settings.
+    models: Mapping[str, Path | None],
+) -> Iterator["Local | Service"]:
+    """Yield what answers for `jobs` pictures at once: the client of a service, or the
+    models in this process, which are named like their settings.
     """
-    if local:
+    with clean_exit():
+        if not is_local:
+            for name, path in models.items():
+                if path:
+                    raise typer.BadParameter(
+                        f"--{name.replace('_', '-')} needs --local: a service uses its "
+                        "own models."
+                    )
+            from app.cli.client import Service
+
+            with closing(Service(url, key, jobs or AT_ONCE)) as service:
+                yield service
+            return
         source = context.get_parameter_source("url")
         if source and source.name == "COMMANDLINE":
             raise typer.BadParameter("--local and --url cannot be used together.")
         from app.cli.local import Local
         from app.settings import usable_cores
 
-        with configured(**models) as settings:
-            return Local(settings, jobs or usable_cores())
-    for name, path in models.items():
-        if path:
-            raise typer.BadParameter(
-                f"--{name.replace('_', '-')} needs --local: a service uses its own "
-                "models."
-            )
-    from app.cli.client import Service
-
-    return Service(url, key, jobs or AT_ONCE)
+        with configured(models) as settings:
+            local = Local(settings, jobs or usable_cores())
+        yield local
 
 
 @contextmanager
-def configured(**given: object) -> Iterator["Settings"]:
-    """Yield the settings, with those from the command line; exit with a message if they
-    or the model are invalid.
+def configured(given: Mapping[str, object]) -> Iterator["Settings"]:
+    """Yield the settings, some of which are given on the command line; exit with a
+    message if they or the models are invalid.
     """
     from pydantic import ValidationError
 
     from app.network import ModelError
-    from app.settings import Settings
+    from app.settings import PREFIX, Settings
 
-    chosen = {
-        f"DIGITS_{name.upper()}": str(value)
-        for name, value in given.items()
-        if value is not None
-    }
     try:
         Settings()  # a variable may be invalid even where an option takes its place
-        os.environ |= chosen
+        for name, value in given.items():
+            if value is not None:
+                os.environ[PREFIX + name.upper()] = str(value)
         yield Settings()
     except ValidationError as error:
-        for each in error.errors():
-            name = "_".join(map(str, each["loc"]))
-            given_value = (
-                "" if name.startswith("api_keys") else f" (it is {each['input']!r})"
-            )
-            say(
-                f"DIGITS_{name.upper()}: "
-                f"{each['msg'].removeprefix('Value error, ')}{given_value}.",
-                err=True,
-            )
-        raise typer.Exit(1) from error
+        raise failure("\n".join(map(invalid_setting, error.errors()))) from error
     except ModelError as error:
-        say(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise failure(str(error)) from error
+
+
+def invalid_setting(error: "ErrorDetails") -> str:
+    """Return what is wrong with a setting, and its value unless that is a key."""
+    name = "_".join(map(str, error["loc"]))
+    why = error["msg"].removeprefix("Value error, ")
+    value = "" if name.startswith("api_keys") else f" (it is {error['input']!r})"
+    return f"DIGITS_{name.upper()}: {why}{value}."
 
 
 @contextmanager
@@ -368,20 +343,23 @@ def clean_exit() -> Iterator[None]:
     except InvalidOption as error:
         raise typer.BadParameter(printable(str(error))) from error
     except (NoService, Unanswered) as error:
-        say(printable(str(error)), err=True)
-        raise typer.Exit(1) from error
+        raise failure(printable(str(error))) from error
     except KeyboardInterrupt:
         end_by(signal.SIGINT)
     except BrokenPipeError:
         end_by(signal.SIGPIPE)
     except OSError as error:  # such as a full disk
-        say(f"The answers cannot be written: {error.strerror or error}.", err=True)
-        raise typer.Exit(1) from error
+        why = f"The answers cannot be written: {error.strerror or error}."
+        raise failure(why) from error
+
+
+def failure(message: str) -> typer.Exit:
+    """Say why a command fails; return the exception that ends it."""
+    say(message, err=True)
+    return typer.Exit(1)
 
 
 def end_by(number: signal.Signals) -> None:
-    """End this process by the signal, as if it were not handled, so that a shell loop
-    around the command ends too.
-    """
+    """End this process by an unhandled signal, which also ends a shell's loop."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO, TypeVar
+from typing import Literal, Protocol, TextIO
 
 import typer
 
+from app.answers.responses import Prediction, Text
 from app.cli import results
 from app.cli.answers import Unanswered, in_order
 from app.cli.messages import say, tolerate_encoding_errors
@@ -18,24 +20,19 @@ from app.cli.records import Csv, Json
 from app.printable import printable
 
 MANY = 20  # minimum number of pictures for a progress bar
-JSON_ENDINGS = ".json", ".jsonl", ".ndjson"
+JSON_ENDINGS = (".json", ".jsonl", ".ndjson")
+# Files that are larger are read one by one, so that few of them are held.
+TOGETHER_BYTES = 65_536
 
-AnswerKind = Literal["digit", "text"]
-Answered = TypeVar("Answered", covariant=True)
-Shown = TypeVar("Shown", contravariant=True)
-
-
-class Ask(Protocol[Answered]):
-    """A way to have a picture read, or a page of it."""
-
-    def __call__(self, data: bytes, *, page: int | None) -> Answered:
-        """Return the answer; raise Unanswered if there is none."""
+Answers = Sequence[Prediction | Text | Unanswered]
+# What reads pictures, or the same page of each.
+Ask = Callable[[Sequence[bytes], int | None], Answers]
 
 
-class Format(Protocol[Shown]):
+class Format(Protocol):
     """An output format; None means that nothing is written."""
 
-    def answer(self, picture: Picture, answer: Shown) -> str | None:
+    def answer(self, picture: Picture, answer: Prediction | Text) -> str | None:
         """Return the output for a picture that was read."""
 
     def failure(self, picture: Picture, why: str) -> str | None:
@@ -44,8 +41,9 @@ class Format(Protocol[Shown]):
 
 @dataclass(frozen=True)
 class Output:
-    """How and where answers are written, as asked for on the command line; raises
-    typer.BadParameter.
+    """How and where answers are written, as asked for on the command line.
+
+    Raises typer.BadParameter.
     """
 
     as_json: bool = False
@@ -66,68 +64,73 @@ class Output:
             raise typer.BadParameter("--resume needs --output.")
 
     def write(
-        self, kind: AnswerKind, ask: Ask[Any], pictures: Sequence[Picture], at_once: int
+        self,
+        kind: Literal["digit", "text"],
+        ask: Ask,
+        pictures: Sequence[Picture],
+        at_once: int,
+        batch: int = 1,
     ) -> int:
-        """Write the answer for each picture; return the number of failures. Raises
+        """Write the answer for each picture; return the number of failures.
+
+        Up to `batch` pictures are read together, `at_once` times at a time. Raises
         NoService.
         """
+        csv = Csv(kind, self.least, self.for_spreadsheet)
+        json = Json(self.least)
         if not self.file:
-            return write(ask, pictures, self.format(kind, len(pictures)), at_once)
-        is_csv = self.file.suffix.lower() == ".csv"
-        parsed = Csv(kind).parsed if is_csv else Json.parsed
-        file, done = results.opened(self.file, parsed, self.resume)
+            shown: Format = csv if self.as_csv else json
+            if not self.as_csv and not self.as_json:
+                shown = self.for_terminal(len(pictures))
+            return write(ask, pictures, shown, at_once, batch)
+        format = csv if self.file.suffix.lower() == ".csv" else json
+        file, done = results.opened(self.file, format.parsed, self.resume)
+        csv.has_header = not done
         left = [picture for picture in pictures if picture.key not in done]
-        format = (
-            Csv(kind, self.least, self.for_spreadsheet, not done)
-            if is_csv
-            else Json(self.least)
-        )
+        before = len(pictures) - len(left)
         try:
             with file:
-                return write(
-                    ask, left, format, at_once, file, len(pictures) - len(left)
-                )
+                return write(ask, left, format, at_once, batch, file, before)
         finally:
             if not self.file.stat().st_size:  # such as after an invalid option
                 self.file.unlink()
 
-    def format(self, kind: AnswerKind, count: int) -> Format[Any]:
-        """Return the requested format for standard output, by default that for a
-        terminal.
-        """
-        if self.as_csv:
-            return Csv(kind, self.least, self.for_spreadsheet)
-        if self.as_json:
-            return Json(self.least)
+    def for_terminal(self, count: int) -> Format:
+        """Return the format for people."""
         from app.cli import terminal
 
         return (terminal.Bars if count == 1 else terminal.Lines)(self.least)
 
 
 def write(
-    ask: Ask[Any],
+    ask: Ask,
     pictures: Sequence[Picture],
-    format: Format[Any],
+    format: Format,
     at_once: int,
+    batch: int,
     file: TextIO | None = None,
     done: int = 0,
 ) -> int:
     """Write the answer for each picture as soon as it is known; return the number of
     failures.
 
-    Without a file, to standard output. If it is interrupted, it says how many are in
-    the file, `done` of them before.
+    Without a file, write to standard output. On Ctrl-C, say how many are in the file,
+    `done` of them before.
     """
-    failed, answered, total = 0, 0, len(pictures)
+    failed = 0
+    answered = 0
+    total = len(pictures)
+    each = min(batch, total // at_once) or 1  # so that none of those at once has none
+    groups = [pictures[first : first + each] for first in range(0, total, each)]
+    answers = in_order(partial(answers_to, ask), groups, at_once)
     tolerate_encoding_errors(sys.stdout)
     try:
         with progress(total) as advance:
-            for picture, answer in in_order(partial(answer_to, ask), pictures, at_once):
+            for answer in chain.from_iterable(answers):
+                picture = pictures[answered]
                 if isinstance(answer, Unanswered):
                     failed += 1
-                    say(
-                        f"{printable(str(picture))}: {printable(str(answer))}", err=True
-                    )
+                    say(printable(f"{picture}: {answer}"), err=True)
                     say(format.failure(picture, str(answer)), file)
                 else:
                     say(format.answer(picture, answer), file)
@@ -146,14 +149,26 @@ def write(
     return failed
 
 
-def answer_to(
-    ask: Ask[Answered], picture: Picture
-) -> tuple[Picture, Answered | Unanswered]:
-    """Return a picture with its answer, or why there is none."""
-    try:
-        return picture, ask(picture.read(), page=picture.page)
-    except Unanswered as error:
-        return picture, error
+def answers_to(ask: Ask, pictures: Sequence[Picture]) -> Answers:
+    """Return the answer for each picture, or why there is none; small ones are read
+    together.
+    """
+    page = pictures[0].page
+    answers: dict[int, Prediction | Text | Unanswered] = {}
+    small: dict[int, bytes] = {}
+    for place, picture in enumerate(pictures):
+        try:
+            data = picture.read()
+        except Unanswered as error:
+            answers[place] = error
+            continue
+        if len(data) > TOGETHER_BYTES:
+            (answers[place],) = ask([data], page)
+        else:
+            small[place] = data
+    if small:
+        answers.update(zip(small, ask(list(small.values()), page), strict=True))
+    return [answers[place] for place in range(len(pictures))]
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[], None]]:

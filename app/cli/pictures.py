@@ -23,8 +23,8 @@ MAX_BYTES = 100_000_000
 
 
 class Picture(NamedTuple):
-    """A file to be read, or one page of it; with its bytes if it is a pipe, which can
-    be read only once.
+    """A file to be read, or one page of it; with the bytes of a pipe, which can be read
+    only once.
     """
 
     name: str
@@ -45,20 +45,16 @@ class Picture(NamedTuple):
 
 
 def whole_files(names: Iterable[str], page: int | None) -> list[Picture]:
-    """Return a picture for each file, without the PDFs in folders; of files with pages,
-    the chosen page.
-    """
+    """Return each file, or a page of it, as a picture; PDFs in folders are left out."""
     return [Picture(name, page) for name in expand(names, PICTURE_ENDINGS)]
 
 
 def all_pages(names: Iterable[str], page: int | None) -> list[Picture]:
     """Return a picture for each page of each file, or only for the chosen page."""
-    files = expand(names)
-    return (
-        [Picture(name, page) for name in files]
-        if page
-        else [each for name in files for each in pages_of(name)]
-    )
+    pictures: list[Picture] = []
+    for name in expand(names):
+        pictures += [Picture(name, page)] if page else pages_of(name)
+    return pictures
 
 
 def pages_of(name: str) -> list[Picture]:
@@ -71,12 +67,10 @@ def pages_of(name: str) -> list[Picture]:
             picture = Picture(name, data=read(name))
         count = page_count(picture)
     except (Unanswered, OSError, PreprocessError):
-        count = 1
-    return (
-        [picture]
-        if count == 1
-        else [picture._replace(page=page) for page in range(1, count + 1)]
-    )
+        return [picture]
+    if count == 1:
+        return [picture]
+    return [picture._replace(page=page) for page in range(1, count + 1)]
 
 
 def page_count(picture: Picture) -> int:
@@ -90,17 +84,16 @@ def page_count(picture: Picture) -> int:
 
 def first_bytes(name: str) -> bytes:
     """Return the first bytes of a file; raise OSError."""
-    with Path(name).open("rb") as file:
+    with open(name, "rb") as file:
         return file.read(FIRST_BYTES)
 
 
 def expand(names: Iterable[str], endings: tuple[str, ...] = ENDINGS) -> list[str]:
-    """Replace each folder by its files with these extensions; a folder without any
-    stays.
-    """
+    """Replace each folder by its files with these extensions, unless it has none."""
     found: list[str] = []
     for name in names:
-        found += (list(walk(name, endings)) if os.path.isdir(name) else []) or [name]
+        files = list(walk(name, endings)) if os.path.isdir(name) else []
+        found += files or [name]
     return found
 
 
@@ -108,17 +101,16 @@ def walk(folder: str, endings: tuple[str, ...]) -> Iterator[str]:
     """Yield the names of the files with these extensions in a folder, then of the
     subfolders that cannot be opened.
     """
-    closed: list[str] = []
-    for parent, folders, files in os.walk(
-        folder, onerror=lambda error: closed.append(str(error.filename))
-    ):
+    errors: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=errors.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
             path = os.path.join(parent, name)
-            # Which may never end.
+            # A pipe may never end.
             if names_a_picture(name, endings) and not is_pipe(path):
                 yield path
-    yield from closed
+    for error in errors:
+        yield str(error.filename)
 
 
 def is_pipe(path: str) -> bool:
@@ -129,13 +121,13 @@ def is_pipe(path: str) -> bool:
         return False
 
 
-def read(name: str) -> bytes:
+def read(name: str, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the bytes of a picture; raise Unanswered if they cannot be read."""
     try:
         if name == STDIN:
-            return content_of(stdin())
-        with Path(name).open("rb") as file:
-            return content_of(file)
+            return content_of(stdin(), max_bytes)
+        with open(name, "rb") as file:  # three times as fast as through a Path
+            return content_of(file, max_bytes)
     except IsADirectoryError as error:
         raise Unanswered(
             "The folder has no pictures: no file name ends in "
@@ -154,13 +146,13 @@ def stdin() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def content_of(file: BinaryIO) -> bytes:
+def content_of(file: BinaryIO, max_bytes: int) -> bytes:
     """Return all bytes of a file; raise Unanswered if it is empty or too large."""
-    data = file.read(MAX_BYTES + 1)
+    data = file.read(max_bytes + 1)
     if not data:
         raise Unanswered("The file is empty: send a picture.")
-    if len(data) > MAX_BYTES:
+    if len(data) > max_bytes:
         raise Unanswered(
-            f"The file is larger than {MAX_BYTES:,} bytes: send a smaller picture."
+            f"The file is larger than {max_bytes:,} bytes: send a smaller picture."
         )
     return data
