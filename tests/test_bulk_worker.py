@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -17,13 +17,13 @@ from app.bulk import job
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.rows import SCHEMA, error_of
-from app.bulk.source import Entry, Files, Table
+from app.bulk.source import Entry, Files, Source, Table
 from app.bulk.storage import place_of
 from app.bulk.worker import BATCH, TRIES, Worker, batches, outcome_of
 from app.cli.answers import Unanswered
 from app.cli.local import Local
-from app.picture.errors import attempt
 from app.serving.decoders import Busy, Interrupted
+from app.serving.networks import Networks
 from app.serving.reader import Reader
 from app.settings import Settings
 from app.text.field import Field
@@ -43,31 +43,52 @@ from support import (
 
 pytestmark = pytest.mark.slow
 
+MAX_BYTES = 20_000_000
+
+
+def files_in(folder: Path, pictures: dict[str, bytes]) -> Files:
+    """Write pictures into a folder; return it as a source."""
+    folder.mkdir()
+    for name, data in pictures.items():
+        (folder / name).write_bytes(data)
+    return Files(place_of(str(folder)), MAX_BYTES)
+
+
+def destination_in(folder: Path, kind: str) -> Destination:
+    """Return a folder for the results of the usual models."""
+    networks = Networks.load(*Settings().files)
+    model = networks.digit_model if kind == "digit" else networks.text_model
+    destination = Destination(place_of(str(folder)), kind, model)
+    destination.prepare()
+    return destination
+
+
+def only_part(source: Source) -> list[str]:
+    (part,) = source.parts(2000)
+    return part
+
+
+def read(source: Source, destination: Destination, part: list[str], **settings) -> None:
+    """Read a part with a new worker."""
+    worker = Worker(source, destination, Settings(**settings))
+    assert asyncio.run(worker.read(part)) == len(part)
+
 
 def table_of(
     folder: Path, *pictures: bytes, kind: str = "digit", **settings
 ) -> list[dict]:
     """Read the rows that a worker writes for pictures."""
-    (folder / "in").mkdir()
-    for index, data in enumerate(pictures):
-        (folder / "in" / f"{index:05}.png").write_bytes(data)
-    configured = Settings(**settings)
-    source, local = (
-        Files(place_of(str(folder / "in")), configured.max_upload_bytes),
-        Local(configured, 1),
-    )
-    model = local.networks.text_model if kind == "text" else local.networks.digit_model
-    destination = Destination(place_of(str(folder / "out")), kind, model)
-    destination.prepare()
-    reader = Worker(source, destination, configured)
-    (part,) = source.parts(1000)
-    assert asyncio.run(reader.read(part)) == len(part)
+    named = {f"{index:05}.png": data for index, data in enumerate(pictures)}
+    most = settings.get("max_upload_bytes", MAX_BYTES)
+    source = replace(files_in(folder / "in", named), max_bytes=most)
+    destination = destination_in(folder / "out", kind)
+    part = only_part(source)
+    read(source, destination, part, **settings)
     (file,) = destination.place.files()
     assert pq.read_schema(file).equals(SCHEMA)
     rows = pq.read_table(file).to_pylist()
-    assert [(row["path"], row["model"]) for row in rows] == [
-        (path, model) for path in part
-    ]
+    assert [row["path"] for row in rows] == part
+    assert {row["model"] for row in rows} == {destination.model}
     return rows
 
 
@@ -85,74 +106,52 @@ def near(answer: BaseModel) -> dict:
 
 def given(row: dict) -> dict:
     """Return what a row has set, also in its lines."""
-    lines = (
-        {"lines": [given(line) for line in row["lines"]]} if row.get("lines") else {}
-    )
-    return {name: value for name, value in (row | lines).items() if value is not None}
+    found = {name: value for name, value in row.items() if value is not None}
+    if row.get("lines"):
+        found["lines"] = [given(line) for line in row["lines"]]
+    return found
 
 
 @pytest.mark.parametrize("kind", ["digit", "text"])
 def test_rows_match_the_answers_of_the_service(tmp_path, digits, kind):
-    pictures = [encode(image) for image in digits[::20]] + [
-        encode(drawing(image)) for image in digits[::100]
-    ]
-    pictures[3:3] = [
-        b"",
-        b"no picture",
-        flat(255),
-        flat(255, (1000, 1000)),
-        encode(letter("A")),
-        pictures[0][:80],
-    ]
-    pictures.append(
-        encode(number([*digits[[350, 120]], POINT, digits[0]], digits[[60, 200]]))
-    )
+    pictures = [encode(image) for image in digits[::20]]
+    pictures += [encode(drawing(image)) for image in digits[::100]]
+    two_lines = number([*digits[[350, 120]], POINT, digits[0]], digits[[60, 200]])
+    pictures += [b"", b"no picture", flat(255), flat(255, (1000, 1000))]
+    pictures += [encode(letter("A")), pictures[0][:80], encode(two_lines)]
     local = Local(Settings(min_legibility=0.5), 1)
-    read = local.predict if kind == "digit" else local.read
+    answers = (local.predict if kind == "digit" else local.read)(pictures)
     rows = table_of(tmp_path, *pictures, kind=kind, min_legibility=0.5)
-    for row, picture in zip(rows, pictures, strict=True):
-        answer = attempt(read, picture)
+    for row, answer in zip(rows, answers, strict=True):
         if isinstance(answer, Unanswered):
             assert row["error"]["detail"] == str(answer)
         else:
-            filled = {
-                name: value for name, value in given(row).items() if name != "path"
-            }
+            filled = given(row)
+            del filled["path"]
             assert set(filled) >= {kind, "confidence", "model"}
             assert {**near(answer), **filled} == near(answer)
 
 
 def test_each_hostile_picture_has_a_row(tmp_path, seven):
-    rows = table_of(
-        tmp_path,
-        *(data for data, _, _ in HOSTILE.values()),
-        many_scans(70_000),
-        encode(seven),
-    )
+    hostile = [data for data, _, _ in HOSTILE.values()]
+    rows = table_of(tmp_path, *hostile, many_scans(70_000), encode(seven))
     expected = [problems.TYPES[error].name for _, error, _ in HOSTILE.values()]
     assert errors_of(rows) == [*expected, "too-complex", None]
     assert rows[-1]["digit"] == 7
 
 
 def test_the_settings_of_the_service_apply(tmp_path, seven):
-    pictures = [
-        encode(seven),
-        encode(letter("A")),
-        encode(drawing(seven)),
-        encode(drawing(seven, 20)),
-    ]
-    limits = {
-        "max_upload_bytes": len(pictures[3]) - 1,
-        "max_pixels": 400 * 400,
-        "min_legibility": 0.5,
-    }
-    rows = table_of(tmp_path, *pictures, **limits)
-    assert errors_of(rows) == [
-        None,
-        "not-a-digit",
-        "too-many-pixels",
-        "upload-too-large",
-    ]
+    images = seven, letter("A"), drawing(seven), drawing(seven, 20)
+    pictures = [encode(image) for image in images]
+    rows = table_of(
+        tmp_path,
+        *pictures,
+        max_upload_bytes=len(pictures[3]) - 1,
+        max_pixels=400 * 400,
+        min_legibility=0.5,
+    )
+    expected = "not-a-digit", "too-many-pixels", "upload-too-large"
+    assert errors_of(rows) == [None, *expected]
 
 
 @pytest.mark.parametrize(
@@ -167,26 +166,26 @@ def test_the_settings_of_the_service_apply(tmp_path, seven):
 def test_an_error_affects_one_picture_which_is_retried_on_a_busy_machine(
     failures, expected, tries
 ):
-    asked, left = [], iter(failures)
+    asked = []
+    left = iter(failures)
 
-    async def read(data):
-        asked.append(data)
+    async def read(data, page):
+        asked.append(page)
         for failure in left:
             raise failure
         return data.decode()
 
-    outcome = asyncio.run(outcome_of(read, b"7"))
+    outcome = asyncio.run(outcome_of(read, Entry("7.png", None, b"7", 2, 3)))
     assert (
         error_of(outcome)["type"] if isinstance(outcome, Exception) else outcome
     ) == expected
-    assert len(asked) == tries
+    assert asked == [2] * tries
 
 
 def test_a_batch_is_limited_in_pictures_and_bytes():
     sizes = [1] * BATCH + [1, 1000, 1, 999, 500]
-    pictures = [Entry("", None, bytes(size)) for size in sizes] + [
-        Entry("", None, OSError())
-    ]
+    pictures = [Entry("", None, bytes(size)) for size in sizes]
+    pictures.append(Entry("", None, OSError()))
     assert [len(batch) for batch in batches(pictures, 1000)] == [BATCH, 2, 2, 2]
 
 
@@ -267,117 +266,113 @@ class Observed(Files):
 
 
 @pytest.fixture
-def numbers(tmp_path, digits) -> tuple[Path, Destination]:
-    """A folder of five drawings of digits, and the destination of their rows."""
-    (tmp_path / "in").mkdir()
-    for digit in range(5):
-        (tmp_path / "in" / f"{digit}.png").write_bytes(
-            encode(drawing(digits[50 * digit]))
-        )
-    networks = Local(Settings(), 1).networks
-    destination = Destination(
-        place_of(str(tmp_path / "out")), "digit", networks.digit_model
-    )
-    destination.prepare()
-    return tmp_path / "in", destination
+def numbers(tmp_path, digits) -> tuple[Files, Destination]:
+    """Five drawings of digits, and the destination of their rows."""
+    drawings = {f"{each}.png": encode(drawing(digits[50 * each])) for each in range(5)}
+    source = files_in(tmp_path / "in", drawings)
+    return source, destination_in(tmp_path / "out", "digit")
+
+
+class Failing(Reader):
+    """A reader that first checks a picture and its page, which may raise."""
+
+    def __init__(
+        self, reader: Reader, check: Callable[[bytes, int | None], None]
+    ) -> None:
+        super().__init__(reader.networks, reader.decoders)
+        self.check = check
+
+    async def read_large(self, data, options):
+        self.check(data, options.page)
+        return await super().read_large(data, options)
+
+    async def read_text(self, data, options):
+        self.check(data, options.page)
+        return await super().read_text(data, options)
 
 
 def test_what_a_lost_worker_has_read_is_kept_and_its_part_goes_on_from_there(numbers):
-    folder, destination = numbers
-    one_by_one, place, most = (
-        Settings(max_held_bytes=1),
-        place_of(str(folder)),
-        1_000_000,
-    )
-    (part,) = Files(place, most).parts(2000)
+    files, destination = numbers
+    one_by_one = Settings(max_held_bytes=1)
+    part = only_part(files)
     for before_loss, kept in ((3, 3), (0, 3), (1, 4), (None, 5)):
-        source = Observed(place, most, before_loss=before_loss)
+        source = Observed(files.place, MAX_BYTES, before_loss=before_loss)
         worker = Worker(source, destination, one_by_one, seconds=0)
         if before_loss is None:
             assert asyncio.run(worker.read(part)) == 5
         else:
             with pytest.raises(ConnectionAbortedError):
                 asyncio.run(worker.read(part))
-        assert [(row["path"], row["digit"]) for row in destination.rows_of(part)] == [
-            (path, digit) for digit, path in enumerate(part[:kept])
-        ]
+        found = [(row["path"], row["digit"]) for row in destination.rows_of(part)]
+        assert found == [(path, digit) for digit, path in enumerate(part[:kept])]
     assert source.asked == part[4:]
     assert destination.summary() == Summary(5, 0, {})
-    asyncio.run(worker.read(part))  # whose worker was lost after it had been completed
+    asyncio.run(worker.read(part))  # as if it had been lost after the last picture
     assert source.asked == part[4:]
     assert len(destination.place.files()) == 1
 
 
 def test_rows_are_written_only_after_some_time(numbers):
-    folder, destination = numbers
-    source = Observed(place_of(str(folder)), 1_000_000, before_loss=3)
-    (part,) = source.parts(2000)
+    files, destination = numbers
+    source = Observed(files.place, MAX_BYTES, before_loss=3)
+    worker = Worker(source, destination, Settings(max_held_bytes=1), seconds=3600)
     with pytest.raises(ConnectionAbortedError):
-        asyncio.run(
-            Worker(source, destination, Settings(max_held_bytes=1), seconds=3600).read(
-                part
-            )
-        )
+        asyncio.run(worker.read(only_part(source)))
     assert destination.paths() == set()
 
 
 def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
-    numbers, caplog, monkeypatch
+    numbers, caplog
 ):
-    folder, destination = numbers
-    (folder / "4.png").write_bytes(b"no picture")
-    source = Files(place_of(str(folder)), 1_000_000)
-    (part,) = source.parts(2000)
-    worker = Worker(source, destination, Settings())
-    faults = {
-        part[1]: RuntimeError("a fault of ours"),
-        part[2]: RuntimeError("once more"),
-        part[3]: Interrupted(),
+    source, destination = numbers
+    part = only_part(source)
+    Path(part[4]).write_bytes(b"no picture")
+    failures = [
+        RuntimeError("a fault of ours"),
+        RuntimeError("once more"),
+        Interrupted(),
+    ]
+    failing = {
+        Path(path).read_bytes(): failure
+        for path, failure in zip(part[1:4], failures, strict=True)
     }
-    failing = {Path(path).read_bytes(): error for path, error in faults.items()}
-    read_large = worker.reader.read_large
 
-    async def read(data, page):
+    def check(data, page):
         if data in failing:
             raise failing[data]
-        return await read_large(data)
 
-    monkeypatch.setattr(worker.reader, "read_large", read)
+    worker = Worker(source, destination, Settings())
+    worker.reader = Failing(worker.reader, check)
     assert asyncio.run(worker.read(part)) == 5
     assert errors_of(destination.rows_of(part)) == [None, "not-an-image"]
-    assert [record.message for record in caplog.records] == [
-        f"{part[1]} could not be read."
-    ]
+    said = [record.message for record in caplog.records]
+    assert said == [f"{part[1]} could not be read."]
     assert "RuntimeError: a fault of ours" in caplog.text
-    assert job.parts_left([part], destination) == [part[1:4]]
-    monkeypatch.undo()
     (left,) = job.parts_left([part], destination)
+    assert left == part[1:4]
+    failing.clear()
     assert asyncio.run(worker.read(left)) == 3
     assert job.parts_left([part], destination) == []
     assert destination.summary() == Summary(5, 0, {"not-an-image": 1})
 
 
-def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers, monkeypatch):
-    folder, destination = numbers
-    source = Files(place_of(str(folder)), 1_000_000)
-    (part,) = source.parts(2000)
-    worker = Worker(source, destination, Settings())
-
-    async def read(data, page):
+def test_a_part_of_which_nothing_can_be_read_leaves_no_file(numbers):
+    def check(data, page):
         raise Interrupted
 
-    monkeypatch.setattr(worker.reader, "read_large", read)
-    assert asyncio.run(worker.read(part)) == 5
-    assert destination.place.files() == []
+    worker = Worker(*numbers, Settings())
+    worker.reader = Failing(worker.reader, check)
+    assert asyncio.run(worker.read(only_part(worker.source))) == 5
+    assert worker.destination.place.files() == []
 
 
 @pytest.fixture
-def documents(tmp_path, digits) -> tuple[Path, Destination]:
-    """A folder of a picture and of documents, one of which has a damaged page, and the
-    destination of their texts.
+def documents(tmp_path, digits) -> tuple[Files, Destination]:
+    """A picture and documents, one of which has a damaged page, and the destination of
+    their texts.
     """
-    (tmp_path / "in").mkdir()
-    number_72, number_1 = number(digits[[350, 120]]), number(digits[[50]])
+    number_72 = number(digits[[350, 120]])
+    number_1 = number(digits[[50]])
     files = {
         "a.pdf": document([number_72, number_1] * 3),
         "b.tif": with_damaged_page(document([number_72] * 3, "TIFF")),
@@ -385,15 +380,8 @@ def documents(tmp_path, digits) -> tuple[Path, Destination]:
         "d.pdf": document([number_72]),
         "e.pdf": ENCRYPTED,
     }
-    for name, data in files.items():
-        (tmp_path / "in" / name).write_bytes(data)
-    destination = Destination(
-        place_of(str(tmp_path / "out")),
-        "text",
-        Local(Settings(), 1).networks.text_model,
-    )
-    destination.prepare()
-    return tmp_path / "in", destination
+    source = files_in(tmp_path / "in", files)
+    return source, destination_in(tmp_path / "out", "text")
 
 
 OF_DOCUMENTS = [
@@ -409,127 +397,102 @@ OF_DOCUMENTS = [
 
 def shown(destination: Destination) -> list[tuple]:
     """Return what the rows say, in the order of the files and pages."""
-    rows = [
-        row
-        for path in destination.place.files()
-        for row in pq.read_table(path).to_pylist()
-    ]
-    found = [
-        (
-            Path(row["path"]).name,
-            row["page"],
-            row["pages"],
-            row["text"],
-            row["error"] and row["error"]["type"],
-        )
-        for row in rows
-    ]
+    found = []
+    for path in destination.place.files():
+        for row in pq.read_table(path).to_pylist():
+            name = Path(row["path"]).name
+            (error,) = errors_of([row])
+            found.append((name, row["page"], row["pages"], row["text"], error))
     return sorted(found, key=lambda row: (row[0], row[1] or 0))
 
 
 def test_each_page_of_a_document_has_a_row(documents):
-    folder, destination = documents
-    source = Files(place_of(str(folder)), 1_000_000)
-    (part,) = source.parts(2000)
-    assert asyncio.run(Worker(source, destination, Settings()).read(part)) == 5
+    source, destination = documents
+    part = only_part(source)
+    read(source, destination, part)
     assert shown(destination) == OF_DOCUMENTS
     assert job.parts_left([part], destination) == []
 
 
-def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents, monkeypatch):
+def test_pages_that_have_no_row_yet_are_read_by_the_next_job(documents):
     """The first job can read 2 pages, the second 2 more; the parts of the second are
     others.
     """
-    folder, destination = documents
-    source, asked = Files(place_of(str(folder)), 1_000_000), []
-    parts, read_text = list(source.parts(2000)), Reader.read_text
+    source, destination = documents
+    folder = Path(source.place.path)
 
-    async def read(self, data, page, field):
+    def check(data, page):
         asked.append(page)
         if len(asked) > 2:
             raise Interrupted
-        return await read_text(self, data, page=page)
 
     for job_number in (1, 2):
-        asked.clear()
-        monkeypatch.setattr(Reader, "read_text", read)
-        (part,) = job.parts_left(parts, destination)
-        asyncio.run(Worker(source, destination, Settings()).read(part))
-        assert [row[:2] for row in shown(destination) if row[1]] == [
-            row[:2] for row in OF_DOCUMENTS[: 2 * job_number]
-        ]
+        asked = []
+        (part,) = job.parts_left([only_part(source)], destination)
+        worker = Worker(source, destination, Settings())
+        worker.reader = Failing(worker.reader, check)
+        asyncio.run(worker.read(part))
+        pages = [row[:2] for row in shown(destination) if row[1]]
+        assert pages == [row[:2] for row in OF_DOCUMENTS[: 2 * job_number]]
         assert asked[:2] == [2 * job_number - 1, 2 * job_number]
         (folder / "z.png").write_bytes((folder / "c.png").read_bytes())  # a new picture
-        parts = list(source.parts(2000))
-    monkeypatch.undo()
-    (part,) = job.parts_left(parts, destination)
-    asyncio.run(Worker(source, destination, Settings()).read(part))
+    whole = only_part(source)
+    (part,) = job.parts_left([whole], destination)
+    read(source, destination, part)
     assert shown(destination) == [*OF_DOCUMENTS, ("z.png", None, None, "1", None)]
-    assert job.parts_left(parts, destination) == []
+    assert job.parts_left([whole], destination) == []
 
 
-def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(
-    documents, monkeypatch
-):
-    folder, destination = documents
-    source, read_text = Files(place_of(str(folder)), 1_000_000), Reader.read_text
-    (part,) = source.parts(2000)
-    worker = Worker(source, destination, Settings(), seconds=0)
+def test_a_document_whose_worker_was_lost_goes_on_with_its_next_page(documents):
+    source, destination = documents
+    part = only_part(source)
 
-    async def read(self, data, page, field):
-        if page == 4:
+    def check(data, page):
+        if page in lost:
             raise SystemExit
-        return await read_text(self, data, page=page)
 
-    monkeypatch.setattr(Reader, "read_text", read)
+    lost = {4}
+    worker = Worker(source, destination, Settings(), seconds=0)
+    worker.reader = Failing(worker.reader, check)
     with pytest.raises(SystemExit):
         asyncio.run(worker.read(part))
-    monkeypatch.undo()
     assert destination.pages() == {part[0]: {1, 2, 3}}
+    lost.clear()
     for again in (worker, Worker(source, destination, Settings())):
         asyncio.run(again.read(part))
         assert shown(destination) == OF_DOCUMENTS
 
 
 def test_results_of_an_earlier_version_without_pages_are_added_to(documents):
-    folder, destination = documents
-    source = Files(place_of(str(folder)), 1_000_000)
-    (part,) = source.parts(2000)
+    source, destination = documents
+    part = only_part(source)
     columns = [field for field in SCHEMA if field.name not in ("page", "pages")]
-    old = [
-        {"path": path, "model": destination.model, "text": "5"} for path in part[2:4]
-    ]
+    of_old = {"model": destination.model, "text": "5"}
+    rows = [{"path": path, **of_old} for path in part[2:4]]
     pq.write_table(
-        pa.Table.from_pylist(old, pa.schema(columns)),
+        pa.Table.from_pylist(rows, pa.schema(columns)),
         f"{destination.place.path}/{destination.prefix}old.parquet",
     )
     (left,) = job.parts_left([part], destination)
-    assert left == [path for path in part if path not in part[2:4]]
-    asyncio.run(Worker(source, destination, Settings()).read(left))
-    assert destination.summary() == Summary(
-        12, 0, {"corrupt-image": 1, "not-an-image": 1}
-    )
+    assert left == [*part[:2], part[4]]
+    read(source, destination, left)
+    errors = {"corrupt-image": 1, "not-an-image": 1}
+    assert destination.summary() == Summary(12, 0, errors)
     assert job.parts_left([part], destination) == []
 
 
 def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
-    folder, destination = documents
-    files = sorted(folder.iterdir())
-    table = pa.table(
-        {
-            "file": [path.read_bytes() for path in files],
-            "id": [path.stem for path in files],
-        }
-    )
+    files, destination = documents
+    paths = list(map(Path, only_part(files)))
+    data = [path.read_bytes() for path in paths]
+    table = pa.table({"file": data, "id": [path.stem for path in paths]})
     pq.write_table(table, tmp_path / "all.parquet")
-    source = Table(place_of(str(tmp_path / "all.parquet")), 1_000_000, "file", "id")
-    (part,) = source.parts(2000)
-    asyncio.run(Worker(source, destination, Settings()).read(part))
+    source = Table(place_of(str(tmp_path / "all.parquet")), MAX_BYTES, "file", "id")
+    read(source, destination, only_part(source))
     (file,) = destination.place.files()
     rows = pq.read_table(file).to_pylist()
-    assert [(row["key"], row["page"], row["text"]) for row in rows] == [
-        (name[0], page, text) for name, page, _, text, _ in OF_DOCUMENTS
-    ]
+    found = [(row["key"], row["page"], row["text"]) for row in rows]
+    assert found == [(name[0], page, text) for name, page, _, text, _ in OF_DOCUMENTS]
 
 
 @pytest.mark.parametrize(
@@ -542,11 +505,8 @@ def test_documents_in_a_table_have_a_row_for_each_page(documents, tmp_path):
 )
 def test_another_model_on_a_node_stops_the_job(destination, kind, settings, files):
     message = rf"^On this node, \S*{files} differs from the model with which the job"
-    given = (
-        Files(destination.place, 1),
-        replace(destination, kind=kind),
-        Settings(**settings),
-    )
+    source = Files(destination.place, 1)
+    given = source, replace(destination, kind=kind), Settings(**settings)
     with pytest.raises(BulkError, match=message):
         Worker(*given)
     with pytest.raises(BulkError, match=message):

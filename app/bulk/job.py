@@ -1,6 +1,4 @@
-"""Read the parts of SOURCE that DESTINATION lacks, with worker processes on this
-machine.
-"""
+"""Read the parts of SOURCE that DESTINATION lacks, in processes on this machine."""
 
 import asyncio
 import multiprocessing
@@ -8,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from functools import cache, partial
 
 from app.bulk.destination import Destination
@@ -19,16 +18,20 @@ from app.settings import Settings
 
 RETRIES = 3  # after a worker was lost
 
-# Of this process, created when its first part is read: that error reaches the parent.
-worker: Callable[[], Worker]
-loop: asyncio.Runner  # for all its parts
+# That of this process. It is created when the first part is read, since only the errors
+# of that reach the parent.
+WORKER: ContextVar[Callable[[], Worker]] = ContextVar("worker")
 
 
 def parts_left(parts: list[Part], destination: Destination) -> list[Part]:
     """Return the parts without the pictures that already have a row."""
     done = destination.paths()
-    left = ([path for path in part if path not in done] for part in parts)
-    return [part for part in left if part]
+    left: list[Part] = []
+    for part in parts:
+        paths = [path for path in part if path not in done]
+        if paths:
+            left.append(paths)
+    return left
 
 
 def run(
@@ -38,19 +41,21 @@ def run(
     settings: Settings,
     workers: int,
 ) -> Iterator[int]:
-    """Read the parts, and yield the number of pictures in each as it completes; raises
-    BulkError.
+    """Read the parts; yield the number of pictures in each as it completes.
+
+    Raises BulkError.
     """
-    left, spawn = parts, multiprocessing.get_context("spawn")
+    left = parts
+    spawn = multiprocessing.get_context("spawn")
+    given = source, destination, settings
     for _ in range(1 + RETRIES):
+        count = min(workers, len(left))
         try:
-            pool = ProcessPoolExecutor(
-                min(workers, len(left)), spawn, prepare, (source, destination, settings)
-            )
+            pool = ProcessPoolExecutor(count, spawn, prepare, given)
         except OSError as error:
             raise BulkError(
-                f"Workers cannot be started ({error.strerror}): free or enlarge "
-                "/dev/shm."
+                f"Workers cannot be started ({error.strerror}): free or "
+                "enlarge /dev/shm."
             ) from error
         reading = {pool.submit(read, part): part for part in left}
         try:
@@ -69,16 +74,13 @@ def run(
 
 
 def prepare(source: Source, destination: Destination, settings: Settings) -> None:
-    """Prepare this process, which ends with its parent, but not by Ctrl-C: the parent
-    answers that.
-    """
-    global worker, loop
+    """Prepare this process, which ends with its parent, but not on Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
-    loop = asyncio.Runner()
-    worker = cache(partial(Worker, source, destination, settings))
+    WORKER.set(cache(partial(Worker, source, destination, settings)))
 
 
 def read(part: Part) -> int:
     """Read a part and write its rows; return the number of pictures."""
-    return loop.run(worker().read(part))
+    worker = WORKER.get()()
+    return asyncio.run(worker.read(part))

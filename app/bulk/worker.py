@@ -9,15 +9,13 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from app.bulk.destination import Destination, progress_of
 from app.bulk.errors import BulkError
 from app.bulk.rows import cells_of, is_fault
 from app.bulk.source import Entry, Part, Source
 from app.digit.reading import DigitOptions, Reading
-from app.picture.errors import attempt
 from app.serving.decoder import Limits
 from app.serving.decoders import Busy, Decoders
 from app.serving.networks import Networks
@@ -65,12 +63,10 @@ class Worker:
         model = networks.digit_model if self.is_of_digits else networks.text_model
         if model != destination.model:
             other = settings.model if self.is_of_digits else settings.pages_model
-            files = " or ".join(
-                str(path) for path in (settings.lines_model, other) if path
-            )
+            files = [str(path) for path in (settings.lines_model, other) if path]
             raise BulkError(
-                f"On this node, {files} differs from the model with which the job "
-                "was started."
+                f"On this node, {' or '.join(files)} differs from the model with which "
+                "the job was started."
             )
         limits = Limits(
             max_pixels=settings.max_pixels, memory_bytes=settings.decoder_memory_bytes
@@ -79,7 +75,7 @@ class Worker:
             networks.files, 1, limits, settings.queue_seconds, on_kill=lambda: None
         )
         self.reader = Reader(networks, decoders)
-        # That earlier workers have read, of documents they have not finished.
+        # What earlier workers have read of documents that they have not finished.
         self.pages = destination.pages()
 
     @property
@@ -98,62 +94,61 @@ class Worker:
         done, pages = progress_of(
             (row["path"], row["page"], row["pages"]) for row in rows
         )
-        left = {
-            path: self.pages.get(path, set()) | pages.get(path, set())
-            for path in part
-            if path not in done
-        }
+        left: dict[str, set[int]] = {}
+        for path in part:
+            if path not in done:
+                left[path] = self.pages.get(path, set()) | pages.get(path, set())
         written = time.monotonic()
         try:
             async for picture, outcome in self.outcomes(left):
                 if isinstance(outcome, Exception) and is_fault(outcome):
                     self.log(picture.path, outcome)
                 else:
-                    cells = cells_of(
-                        outcome,
-                        self.destination.model,
-                        self.destination.field.characters,
-                    )
-                    named = {
-                        "path": picture.path,
-                        "key": picture.key,
-                        "page": picture.page,
-                        "pages": picture.pages,
-                    }
-                    rows.append(named | cells)
+                    rows.append(self.row_of(picture, outcome))
                 if rows and time.monotonic() - written >= self.seconds:
                     self.destination.write(part, rows)
                     written = time.monotonic()
         finally:
-            self.reader.decoders.close()  # this process could not end while it has others
+            # This process could not end while it has others.
+            self.reader.decoders.close()
         if rows:
             self.destination.write(part, rows)
         return len(part)
 
+    def row_of(
+        self, picture: Entry, outcome: Reading | Text | Exception
+    ) -> dict[str, Any]:
+        """Return the row of a picture or page."""
+        characters = self.destination.field.characters
+        own = picture._asdict()
+        del own["data"]
+        return own | cells_of(outcome, self.destination.model, characters)
+
     async def outcomes(self, left: dict[str, set[int]]) -> AsyncIterator[Finished]:
         """Read pictures, and yield each with its reading or text, or the error; of
-        documents, the pages left.
+        documents, all pages but those given.
         """
-        for batch in batches(
-            self.source.pictures(list(left)) if left else [],
-            self.settings.max_held_bytes,
-        ):
-            pages = [
-                page
-                for picture in batch
-                for page in await self.pages_of(picture)
-                if page.page not in left[picture.path]
-            ]
-            async for finished in (
-                self.digits(pages) if self.is_of_digits else self.texts(pages)
-            ):
-                yield finished
+        pictures = self.source.pictures(list(left)) if left else []
+        for batch in batches(pictures, self.settings.max_held_bytes):
+            pages: list[Entry] = []
+            for picture in batch:
+                for page in await self.pages_of(picture):
+                    if page.page not in left[picture.path]:
+                        pages.append(page)
+            small = [outcome_of(self.read_small, page) for page in pages]
+            for page, outcome in zip(pages, await asyncio.gather(*small), strict=True):
+                if outcome is None:
+                    yield page, await outcome_of(self.read_large, page)
+                else:
+                    yield page, outcome
 
     async def pages_of(self, picture: Entry) -> list[Entry]:
         """Return the pages of a document, or else the picture; with the error if its
         pages cannot be counted.
         """
-        count = await outcome_of(self.reader.page_count, picture.data)
+        count = await outcome_of(
+            lambda data, _page: self.reader.page_count(data), picture
+        )
         if isinstance(count, Exception):
             return [picture._replace(data=count)]
         if count == 1:
@@ -162,60 +157,39 @@ class Worker:
             picture._replace(page=page, pages=count) for page in range(1, count + 1)
         ]
 
-    async def digits(self, batch: list[Entry]) -> AsyncIterator[Finished]:
-        """Read the digit in each picture, or yield the error."""
-        least = self.settings.min_legibility
-        small = await asyncio.gather(
-            *(
-                outcome_of(
-                    partial(self.read_small, DigitOptions(picture.page)), picture.data
-                )
-                for picture in batch
-            )
-        )
-        for picture, outcome in zip(batch, small, strict=True):
-            if outcome is None:
-                outcome = await outcome_of(
-                    partial(self.reader.read_large, options=DigitOptions(picture.page)),
-                    picture.data,
-                )
-            yield (
-                picture,
-                attempt(lambda reading: reading.require_legible(least), outcome),
-            )
+    async def read_small(self, data: bytes, page: int | None) -> Reading | None:
+        """Read the digit in a small picture; return None for others, and for texts."""
+        image = self.reader.open_small(data, page) if self.is_of_digits else None
+        if image is None:
+            return None
+        reading = await self.reader.read_small(image, DigitOptions(page))
+        return reading.require_legible(self.settings.min_legibility)
 
-    async def read_small(self, options: DigitOptions, data: bytes) -> Reading | None:
-        """Read the digit in a small picture; return None for others."""
-        image = self.reader.open_small(data, options.page)
-        return await self.reader.read_small(image, options) if image else None
-
-    async def texts(self, batch: list[Entry]) -> AsyncIterator[Finished]:
-        """Read the text in each picture, or yield the error."""
-        for picture in batch:
-            read = partial(
-                self.reader.read_text,
-                options=TextOptions(self.destination.field, picture.page),
-            )
-            yield picture, await outcome_of(read, picture.data)
+    async def read_large(self, data: bytes, page: int | None) -> Reading | Text:
+        """Read the digit in a picture of any size, or the text."""
+        if not self.is_of_digits:
+            options = TextOptions(self.destination.field, page)
+            return await self.reader.read_text(data, options)
+        reading = await self.reader.read_large(data, DigitOptions(page))
+        return reading.require_legible(self.settings.min_legibility)
 
     def log(self, path: str, error: Exception) -> None:
-        """Log an unforeseen error, if it is the first of its type."""
+        """Log an unforeseen error if it is the first of its type."""
         if not isinstance(error, Busy) and type(error) not in self.logged:
             self.logged.add(type(error))
             LOG.error("%s could not be read.", path, exc_info=error)
 
 
 async def outcome_of(
-    read: Callable[[bytes], Awaitable[Outcome]], data: bytes | Exception
+    read: Callable[[bytes, int | None], Awaitable[Outcome]], picture: Entry
 ) -> Outcome | Exception:
-    """Read a picture, or return the error, also that of loading it; if the decoders are
-    busy, try again.
-    """
+    """Read a picture or page, or return why not; try again while decoders are busy."""
+    data = picture.data
     if isinstance(data, Exception):
         return data
     for _ in range(TRIES):
         try:
-            return await read(data)
+            return await read(data, picture.page)
         except Exception as error:
             if type(error) is not Busy:
                 return error
@@ -224,9 +198,7 @@ async def outcome_of(
 
 
 def batches(pictures: Iterable[Entry], max_bytes: int) -> Iterator[list[Entry]]:
-    """Group pictures into batches; one ends when it has BATCH pictures, or at least
-    `max_bytes` bytes.
-    """
+    """Group pictures into batches of BATCH, or of fewer from `max_bytes` bytes on."""
     batch: list[Entry] = []
     held = 0
     for picture in pictures:
@@ -234,6 +206,7 @@ def batches(pictures: Iterable[Entry], max_bytes: int) -> Iterator[list[Entry]]:
         held += len(picture.data) if isinstance(picture.data, bytes) else 0
         if len(batch) == BATCH or held >= max_bytes:
             yield batch
-            batch, held = [], 0
+            batch = []
+            held = 0
     if batch:
         yield batch
