@@ -2,10 +2,10 @@
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 
-# Its beginning; with apostrophes, since one more is put before it.
+# How it begins. Apostrophes may precede it, since one more is put before them.
 FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 # A number, or a formula that is a text.
 HARMLESS = re.compile(r'[+-][0-9.,]+|="([^"]|"")*"')
@@ -19,6 +19,29 @@ MOST_DIGITS = 15  # a spreadsheet replaces further ones by zeros
 YES_OR_NO = {True: "yes", False: "no", None: ""}
 
 
+def table_of(
+    columns: Sequence[str],
+    rows: Iterable[Mapping[str, object]],
+    has_header: bool = True,
+) -> Iterator[str]:
+    """Yield the lines of a table, without line terminators; missing cells are empty."""
+    if has_header:
+        yield line_of(columns)
+    for row in rows:
+        yield line_of(map(row.get, columns))
+
+
+def line_of(cells: Iterable[object]) -> str:
+    """Return a row of CSV, without its line terminator."""
+    line = StringIO()
+    # Python 3.11 quotes a cell with \r or \n only if the line terminator has that
+    # character; it is \r\n by default.
+    csv.writer(line).writerow(
+        escaped(cell) if isinstance(cell, str) else cell for cell in cells
+    )
+    return line.getvalue().removesuffix("\r\n")
+
+
 def escaped(text: str) -> str:
     """Put an apostrophe before a text that a spreadsheet would run as a formula."""
     return f"'{text}" if FORMULA.match(text) and not HARMLESS.fullmatch(text) else text
@@ -29,17 +52,6 @@ def unescaped(text: str) -> str:
     return text[1:] if text.startswith("'") and FORMULA.match(text) else text
 
 
-def line_of(cells: Iterable[object]) -> str:
-    """Return a row of CSV, without its line terminator."""
-    line = StringIO()
-    # Python 3.11 quotes a cell with \r or \n only if the character is in the line
-    # terminator, by default \r\n.
-    csv.writer(line).writerow(
-        escaped(cell) if isinstance(cell, str) else cell for cell in cells
-    )
-    return line.getvalue().removesuffix("\r\n")
-
-
 def formula_of(text: str) -> str:
     """Return a formula that is a text; an empty text stays empty."""
     quoted = text.replace('"', '""')
@@ -47,8 +59,7 @@ def formula_of(text: str) -> str:
 
 
 def quantity_of(text: str) -> str:
-    """Return a number, a date or a time as it is, for a spreadsheet to compute with; of
-    others, a formula.
+    """Return a number, a date or a time as it is, and a formula for any other text.
 
     >>> quantity_of("-12.50"), quantity_of("2026-11-24"), quantity_of("007")
     ('-12.50', '2026-11-24', '="007"')

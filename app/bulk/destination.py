@@ -21,15 +21,16 @@ import pyarrow.parquet as pq
 from pyarrow.fs import FileSelector, FileType
 
 from app.answers.responses import LEGIBLE
-from app.answers.spreadsheet import line_of
+from app.answers.spreadsheet import table_of
 from app.bulk.errors import BulkError
-from app.bulk.rows import LINES_IN_CSV, SCHEMA, by_line
+from app.bulk.rows import LINE_IN_CSV, SCHEMA, by_line
 from app.bulk.source import Part
 from app.bulk.storage import Place
 from app.text.field import ANYTHING, Field
 
 BATCH = 1000  # rows in memory at once; each may have a page of digits
-# Of a row: its path, and of a document the page and how many there are.
+OF_BOTH_KINDS = ["confidence", "legibility", "model", "error", "page"]
+# The path of a row, and the page and the number of pages of a document.
 Location = tuple[str, int | None, int | None]
 
 
@@ -59,12 +60,9 @@ class Destination:
         """Prefix of the file names."""
         if self.field == ANYTHING:
             return f"{self.kind}-{self.model}-"
-        said = [
-            *sorted({*(self.field.characters or "")}),
-            self.field.format,
-            self.field.date,
-        ]
-        digest = digest_of("\n".join(each for each in said if each))
+        characters = sorted({*(self.field.characters or "")})
+        said = [*characters, self.field.format, self.field.date]
+        digest = digest_of("\n".join(filter(None, said)))
         return f"{self.kind}-of-{digest}-{self.model}-"
 
     def prepare(self) -> None:
@@ -84,9 +82,7 @@ class Destination:
                 )
 
     def paths(self) -> set[str]:
-        """Return the paths of all pictures that have a row, and of all documents whose
-        pages have one each.
-        """
+        """Return the paths of all pictures and whole documents that have their rows."""
         return progress_of(self.places())[0]
 
     def pages(self) -> dict[str, set[int]]:
@@ -98,9 +94,8 @@ class Destination:
         condition.
         """
         for batch in self.batches("path", "page", "pages", condition=condition):
-            yield from zip(
-                *(column.to_pylist() for column in batch.columns), strict=True
-            )
+            columns = [column.to_pylist() for column in batch.columns]
+            yield from zip(*columns, strict=True)
 
     def file_of(self, part: Part) -> str:
         """Return the path of the file for the rows of a part, which no other part has,
@@ -119,7 +114,7 @@ class Destination:
         return rows
 
     def write(self, part: Part, rows: list[dict[str, Any]]) -> None:
-        """Write all rows of a part so far, in place of those that were written before."""
+        """Write all rows of a part so far, in place of those written before."""
         unfinished = f"{self.place.path}/.{self.prefix}{uuid4().hex}"
         with self.place.filesystem.open_output_stream(
             unfinished, compression=None
@@ -135,40 +130,33 @@ class Destination:
 
     def summary(self) -> Summary:
         """Count the rows."""
-        pictures, hardly_legible, errors = 0, 0, Counter[str]()
+        pictures = 0
+        hardly_legible = 0
+        errors = Counter[str]()
         for batch in self.batches("legibility", "error"):
             pictures += len(batch)
-            hardly_legible += (
-                pc.sum(pc.less(batch.column("legibility"), LEGIBLE)).as_py() or 0
-            )
-            errors.update(
-                error["type"] for error in batch.column("error").drop_null().to_pylist()
-            )
+            is_low = pc.less(batch.column("legibility"), LEGIBLE)
+            hardly_legible += pc.sum(is_low).as_py() or 0
+            failures = batch.column("error").drop_null()
+            errors.update(pc.struct_field(failures, "type").to_pylist())
         return Summary(pictures, hardly_legible, errors)
 
     def write_csv(self, file: TextIO) -> None:
         """Write CSV: a row for each digit, or for each line of a text."""
-        stored = [
-            "path",
-            "key",
-            self.kind,
-            "confidence",
-            "legibility",
-            "model",
-            "error",
-            "page",
-        ]
-        columns = [
-            *stored,
-            *(["line", "format", "value"] if self.kind == "text" else []),
-        ]
-        file.write(f"{line_of(columns)}\n")
+        columns = ["path", "key", self.kind, *OF_BOTH_KINDS]
+        if self.kind == "text":
+            columns += ["line", "format", "value"]
+        for line in table_of(columns, self.rows_in_csv()):
+            file.write(f"{line}\n")
+
+    def rows_in_csv(self) -> Iterator[dict[str, Any]]:
+        """Yield the cells of each row of CSV."""
+        stored = ["path", "key", self.kind, *OF_BOTH_KINDS]
         for batch in self.batches(*stored, "lines"):
-            lines = batch.column("lines").cast(LINES_IN_CSV)
+            lines = batch.column("lines").cast(pa.list_(LINE_IN_CSV))
             for row in batch.set_column(len(stored), "lines", lines).to_pylist():
                 row["error"] = row["error"] and row["error"]["detail"]
-                for cells in by_line(row):
-                    file.write(f"{line_of(map(cells.get, columns))}\n")
+                yield from by_line(row)
 
     def batches(
         self, *columns: str, condition: ds.Expression | None = None
@@ -186,7 +174,8 @@ def progress_of(rows: Iterable[Location]) -> tuple[set[str], dict[str, set[int]]
     """Return the paths that have all their rows, and for each other document the pages
     that have one.
     """
-    complete, pages_of = set[str](), defaultdict[str, set[int]](set)
+    complete = set[str]()
+    pages_of = defaultdict[str, set[int]](set)
     for path, page, pages in rows:
         if page is None or pages is None:
             complete.add(path)

@@ -11,50 +11,55 @@ from app.digit.reading import Reading
 from app.serving.decoders import Busy
 from app.text.text import Text
 
+TEXT = pa.string()
 SHARE = pa.float32()
-BOX = pa.struct([(side, pa.int32()) for side in ("left", "top", "width", "height")])
-DIGIT = [
-    ("digit", pa.int8()),
-    ("confidence", SHARE),
-    ("probabilities", pa.list_(SHARE)),
-    ("legibility", SHARE),
-]
+SIDE = pa.int32()  # of a box, in pixels
+BOX = pa.struct({"left": SIDE, "top": SIDE, "width": SIDE, "height": SIDE})
+DIGIT = {
+    "digit": pa.int8(),
+    "confidence": SHARE,
+    "probabilities": pa.list_(SHARE),
+    "legibility": SHARE,
+}
+DIGIT_IN_LINE = pa.struct(DIGIT | {"box": BOX})
+MARK = pa.struct({"mark": TEXT, "box": BOX})
 LINE = pa.struct(
-    [
-        ("text", pa.string()),
-        ("confidence", SHARE),
-        ("box", BOX),
-        ("digits", pa.list_(pa.struct([*DIGIT, ("box", BOX)]))),
-        ("marks", pa.list_(pa.struct([("mark", pa.string()), ("box", BOX)]))),
-        ("format", pa.bool_()),
-        ("value", pa.string()),
-    ]
+    {
+        "text": TEXT,
+        "confidence": SHARE,
+        "box": BOX,
+        "digits": pa.list_(DIGIT_IN_LINE),
+        "marks": pa.list_(MARK),
+        "format": pa.bool_(),
+        "value": TEXT,
+    }
 )
-LINES_IN_CSV = pa.list_(  # without what takes long to convert
-    pa.struct(
-        [
-            ("text", pa.string()),
-            ("confidence", SHARE),
-            ("digits", pa.list_(pa.struct([("legibility", SHARE)]))),
-            ("format", pa.bool_()),
-            ("value", pa.string()),
-        ]
-    )
+LINE_IN_CSV = pa.struct(  # without what takes long to convert
+    {
+        "text": TEXT,
+        "confidence": SHARE,
+        "digits": pa.list_(pa.struct({"legibility": SHARE})),
+        "format": pa.bool_(),
+        "value": TEXT,
+    }
 )
+COLUMNS = {
+    "path": TEXT,
+    "key": TEXT,
+    **DIGIT,
+    "text": TEXT,
+    "lines": pa.list_(LINE),
+    "characters": TEXT,
+    "model": TEXT,
+    "error": pa.struct({"type": TEXT, "detail": TEXT}),
+    "page": pa.int32(),
+    "pages": pa.int32(),
+    "value": TEXT,
+}
+NEVER_EMPTY = ("path", "model")
 SCHEMA = pa.schema(
-    [
-        pa.field("path", pa.string(), nullable=False),
-        ("key", pa.string()),
-        *DIGIT,
-        ("text", pa.string()),
-        ("lines", pa.list_(LINE)),
-        ("characters", pa.string()),
-        pa.field("model", pa.string(), nullable=False),
-        ("error", pa.struct([("type", pa.string()), ("detail", pa.string())])),
-        ("page", pa.int32()),
-        ("pages", pa.int32()),
-        ("value", pa.string()),
-    ]
+    pa.field(name, kind, nullable=name not in NEVER_EMPTY)
+    for name, kind in COLUMNS.items()
 )
 UNREADABLE = "unreadable-file"
 
@@ -62,45 +67,39 @@ UNREADABLE = "unreadable-file"
 def cells_of(
     outcome: Reading | Text | Exception, model: str, characters: str | None = None
 ) -> dict[str, Any]:
-    """Build the fields of a row: the service's answer, or the type and detail of the
-    problem.
-    """
+    """Return the cells of an answer, as the service gives it, or of the problem."""
     if isinstance(outcome, Reading):
         # Without the response model, which would take a tenth of the time per picture.
         return {**conversion.values_of(outcome), "model": model}
     if isinstance(outcome, Text):
-        return conversion.text_of(
+        answer = conversion.text_of(
             outcome, model, with_frames=False, characters=characters
-        ).model_dump()
+        )
+        return answer.model_dump()
     return {"model": model, "error": error_of(outcome)}
 
 
 def by_line(row: dict[str, Any]) -> list[dict[str, Any]]:
     """Return a row for each line of a text; a picture without any keeps its own."""
-    return [
-        {
-            **row,
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(row["lines"] or [], 1):
+        digits = [digit["legibility"] for digit in line["digits"]]
+        cells = {
             "line": number,
             "text": line["text"],
             "confidence": line["confidence"],
-            "legibility": min(
-                (digit["legibility"] for digit in line["digits"]), default=1.0
-            ),
+            "legibility": min(digits, default=1.0),
             "format": YES_OR_NO[line["format"]],
             "value": line["value"],
         }
-        for number, line in enumerate(row["lines"] or [], 1)
-    ] or [row]
+        rows.append(row | cells)
+    return rows or [row]
 
 
 def is_fault(error: Exception) -> bool:
-    """Return whether an error is the fault of the machine or of this program: the
-    picture may be read another time.
-    """
-    return (
-        isinstance(error, Busy)
-        or error_of(error)["type"] == problems.TYPES[Exception].name
-    )
+    """Return whether the machine or this program is at fault: another try may help."""
+    unforeseen = problems.TYPES[Exception].name
+    return isinstance(error, Busy) or error_of(error)["type"] == unforeseen
 
 
 def error_of(error: Exception) -> dict[str, str]:

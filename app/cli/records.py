@@ -1,11 +1,11 @@
-"""Answers → lines for programs: JSON or CSV, including those of pictures that could not
-be read.
+"""Answers → lines for programs: JSON or CSV, with a line for each picture that could
+not be read.
 """
 
 import csv
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from typing import Any
 
@@ -13,61 +13,39 @@ from app.answers.responses import Line, Prediction, Text
 from app.answers.spreadsheet import (
     YES_OR_NO,
     formula_of,
-    line_of,
     quantity_of,
+    table_of,
     unescaped,
 )
 from app.cli.pictures import Picture
 from app.printable import printable
 
 Record = tuple[tuple[str, str], str]  # the key of a picture, and a line of its results
-END = "unsure", "model", "error", "page"
-BOX = "left", "top", "width", "height"
-COLUMNS = {
-    "digit": (
-        "file",
-        "digit",
-        "confidence",
-        *(f"p{digit}" for digit in range(10)),
-        "legibility",
-        *END,
-    ),
-    "text": (
-        "file",
-        "line",
-        "text",
-        "confidence",
-        "legibility",
-        *BOX,
-        *END,
-        "format",
-        "value",
-        "alternatives",
-    ),
-}
+END = "unsure model error page"
+OF_DIGIT = f"file digit confidence p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 legibility {END}"
+OF_LINE = (
+    f"file line text confidence legibility left top width height {END} format value "
+    "alternatives"
+)
+COLUMNS = {"digit": OF_DIGIT.split(), "text": OF_LINE.split()}
 
 
 def is_unsure(answer: Prediction | Text | Line, least: float) -> bool:
-    """Return whether the confidence, or the legibility of a digit, is below the least
-    that is wanted.
-    """
+    """Return whether the confidence or the legibility is below the least wanted."""
     return min(answer.confidence, legibility(answer)) < least
 
 
 def legibility(answer: Prediction | Text | Line) -> float:
-    """Return the lowest legibility of a digit in an answer; 1 if it has none."""
+    """Return the lowest legibility of a digit in an answer, 1 if it has no digit."""
     if isinstance(answer, Prediction):
         return answer.legibility
     lines = answer.lines if isinstance(answer, Text) else [answer]
-    return min(
-        (digit.legibility for line in lines for digit in line.digits), default=1.0
-    )
+    digits = [digit.legibility for line in lines for digit in line.digits]
+    return min(digits, default=1.0)
 
 
 def named(picture: Picture) -> dict[str, Any]:
-    """Return what tells a picture from others: the name of its file, and the page if
-    there is one.
-    """
+    """Return the file name of a picture, and its page if it has one."""
     return {"file": picture.name} | ({"page": picture.page} if picture.page else {})
 
 
@@ -84,24 +62,23 @@ class Json:
 
     def answer(self, picture: Picture, answer: Prediction | Text) -> str:
         """Return the line of a picture that was read."""
-        unsure = {"unsure": is_unsure(answer, self.least)} if self.least else {}
-        return json.dumps(
-            {**named(picture), **answer.model_dump(exclude_unset=True), **unsure}
-        )
+        values = named(picture) | answer.model_dump(exclude_unset=True)
+        if self.least:
+            values["unsure"] = is_unsure(answer, self.least)
+        return json.dumps(values)
 
     def failure(self, picture: Picture, why: str) -> str:
         """Return the line of a picture that was not read."""
-        return json.dumps({**named(picture), "error": why})
+        return json.dumps(named(picture) | {"error": why})
 
     @staticmethod
     def parsed(text: str) -> list[Record]:
-        """Return the picture in each line, and the line; an incomplete one is left out."""
-        lines = [
-            line
-            for line in StringIO(text, newline="")
-            if line.endswith(("}\n", "}\r\n"))
-        ]
-        return [(key_of(json.loads(line)), line) for line in lines]
+        """Return the picture in each complete line, and the line."""
+        records: list[Record] = []
+        for line in StringIO(text, newline=""):
+            if line.endswith(("}\n", "}\r\n")):
+                records.append((key_of(json.loads(line)), line))
+        return records
 
 
 class Csv:
@@ -117,39 +94,27 @@ class Csv:
         kind: str,
         least: float = 0.0,
         for_spreadsheet: bool = False,
-        with_header: bool = True,
+        has_header: bool = True,
     ) -> None:
         self.least = least
         self.text_cell: Callable[[str], str] = formula_of if for_spreadsheet else str
         self.value_cell: Callable[[str], str] = quantity_of if for_spreadsheet else str
         self.columns = COLUMNS[kind]
-        self.header = [line_of(self.columns)] if with_header else []
+        self.has_header = has_header
 
     def answer(self, picture: Picture, answer: Prediction | Text) -> str:
         """Return the rows of a picture that was read."""
-        if isinstance(answer, Prediction):
-            shares = {
-                f"p{digit}": share for digit, share in enumerate(answer.probabilities)
-            }
-            return self.rows(
-                [
-                    {
-                        **named(picture),
-                        **answer.model_dump(),
-                        **shares,
-                        **self.unsure(answer),
-                    }
-                ]
-            )
-        own = {**named(picture), "model": answer.model}
-        lines = [
-            self.cells(number, line) for number, line in enumerate(answer.lines, 1)
-        ]
-        empty = {"confidence": answer.confidence, **self.unsure(answer)}
-        return self.rows([{**own, **cells} for cells in lines or [empty]])
+        own = named(picture) | {"model": answer.model, "confidence": answer.confidence}
+        own |= self.unsure(answer)
+        if isinstance(answer, Text):
+            lines = [self.cells(*line) for line in enumerate(answer.lines, 1)]
+            return self.rows([own | cells for cells in lines or [{}]])
+        shares = {f"p{digit}": each for digit, each in enumerate(answer.probabilities)}
+        return self.rows([own | answer.model_dump() | shares])
 
     def cells(self, number: int, line: Line) -> dict[str, Any]:
         """Return the cells of a line of writing."""
+        others = "|".join(other.text for other in line.alternatives or [])
         return {
             "line": number,
             "text": self.text_cell(line.text),
@@ -159,9 +124,7 @@ class Csv:
             **self.unsure(line),
             "format": YES_OR_NO[line.format],
             "value": self.value_cell(line.value or ""),
-            "alternatives": self.text_cell(
-                "|".join(other.text for other in line.alternatives or [])
-            ),
+            "alternatives": self.text_cell(others),
         }
 
     def unsure(self, answer: Prediction | Text | Line) -> dict[str, str]:
@@ -170,38 +133,31 @@ class Csv:
 
     def failure(self, picture: Picture, why: str) -> str:
         """Return the row of a picture that was not read."""
-        return self.rows([{**named(picture), "error": why}])
+        return self.rows([named(picture) | {"error": why}])
 
-    def rows(self, rows: list[dict[str, Any]]) -> str:
-        """Return rows, preceded by the header if they are the first; a file name cannot
-        control a terminal.
+    def rows(self, rows: Sequence[Mapping[str, Any]]) -> str:
+        """Return rows, preceded by the header if they are the first.
+
+        On a terminal, a file name cannot control it.
         """
-        lines = [*self.header, *(line_of(map(row.get, self.columns)) for row in rows)]
-        self.header = []
-        written = "\n".join(lines)
-        return (
-            printable(written, kept="\n")
-            if sys.stdout and sys.stdout.isatty()
-            else written
-        )
+        written = "\n".join(table_of(self.columns, rows, self.has_header))
+        self.has_header = False
+        at_terminal = sys.stdout and sys.stdout.isatty()
+        return printable(written, kept="\n") if at_terminal else written
 
     def parsed(self, text: str) -> list[Record]:
-        """Return the picture in each row, and the row, with all columns; incomplete
-        rows are left out.
+        """Return the picture in each complete row, and the row with all columns.
 
         The header is the first. A file of an earlier version has fewer columns.
         """
         whole = text[: text.rfind("\n") + 1]
-        header, *rows = [
-            [*map(unescaped, cells)]
-            for cells in csv.reader(StringIO(whole, newline=""))
-        ] or [[]]
-        found = [
-            dict(zip(header, cells, strict=True))
-            for cells in rows
-            if len(cells) == len(header)
-        ]
-        every = [dict(zip(self.columns, self.columns, strict=True)), *found]
+        rows = csv.reader(StringIO(whole, newline=""))
+        header = next(rows, [])
+        found = [dict(zip(self.columns, self.columns, strict=True))]
+        for row in rows:
+            if len(row) == len(header):
+                found.append(dict(zip(header, map(unescaped, row), strict=True)))
+        lines = table_of(self.columns, found, has_header=False)
         return [
-            (key_of(row), f"{line_of(map(row.get, self.columns))}\n") for row in every
+            (key_of(row), f"{line}\n") for row, line in zip(found, lines, strict=True)
         ]
