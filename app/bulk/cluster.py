@@ -22,6 +22,7 @@ from app.bulk.errors import BulkError
 from app.bulk.job import RETRIES
 from app.bulk.source import Part, Source
 from app.bulk.worker import Worker
+from app.serving.networks import Files
 from app.settings import Settings
 
 PROJECT = Path(__file__).parents[2]  # the folder that contains `app`
@@ -35,8 +36,9 @@ def run(
     address: str,
     most_workers: int | None,
 ) -> Iterator[int]:
-    """Read the parts, and yield the number of pictures in each as it completes; raises
-    BulkError.
+    """Read the parts; yield the number of pictures in each as it completes.
+
+    Raises BulkError.
     """
     try:
         with connected(address) as free_cores:
@@ -44,27 +46,23 @@ def run(
                 num_cpus=1, max_restarts=-1, max_task_retries=RETRIES
             )
             # Workers need no keys, and run in another folder.
-            names = "model", "lines_model", "pages_model"
-            files = {
-                name: path.absolute()
-                for name in names
-                if (path := getattr(settings, name))
-            }
-            settings = settings.model_copy(update={"api_keys": (), **files})
-            workers = [
-                worker.remote(source, destination, settings)
-                for _ in range(min(most_workers or free_cores, len(parts)))
-            ]
+            changed: dict[str, object] = {"api_keys": ()}
+            for name, file in zip(Files._fields, settings.files, strict=True):
+                if file:
+                    changed[name] = file.absolute()
+            settings = settings.model_copy(update=changed)
+            workers: list[ActorHandle[Worker]] = []
+            for _ in range(min(most_workers or free_cores, len(parts))):
+                workers.append(worker.remote(source, destination, settings))
             yield from read_by(workers, parts)
     except (ConnectionError, ray.exceptions.RayError) as error:
-        raise BulkError(
-            f"The job stopped: {getattr(error, 'cause', None) or error}"
-        ) from error
+        reason = getattr(error, "cause", None) or error
+        raise BulkError(f"The job stopped: {reason}") from error
 
 
 def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[int]:
-    """Give a part to each worker that has started, and to each that is done with one;
-    yield the progress of each part.
+    """Give a part to each worker that has started or is done with one; yield the number
+    of pictures in each part that is read.
 
     Ray's ActorPool would give parts to workers that wait for a free core, perhaps for
     ever.
@@ -87,8 +85,7 @@ def read_by(workers: list[ActorHandle[Worker]], parts: list[Part]) -> Iterator[i
 @contextmanager
 def connected(address: str) -> Iterator[int]:
     """Connect to the cluster; yield the number of free cores."""
-    # Ray's workers import from the current folder first, which may contain another
-    # `app`.
+    # Ray's workers first import from the current folder, which may have another `app`.
     with chdir(PROJECT):
         try:
             if ":" in address:  # Ray would try for minutes
@@ -96,7 +93,8 @@ def connected(address: str) -> Iterator[int]:
                 socket.create_connection((host, int(port)), timeout=10).close()
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:  # of many kinds
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            first_line = str(error).strip().partition("\n")[0]
+            reason = first_line or type(error).__name__
             raise BulkError(
                 f"There is no Ray cluster at {address}: {reason}."
             ) from error

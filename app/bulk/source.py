@@ -65,8 +65,9 @@ class Files:
             yield list(map(self.place.outside, paths[begin : begin + size]))
 
     def pictures(self, part: Part) -> Iterator[Entry]:
-        """Yield the picture in each file, or the error; read several files at once from
-        object storage.
+        """Yield the picture in each file, or the error.
+
+        From object storage, several files are read at once.
         """
         if self.place.is_local:
             yield from map(self.picture, part)
@@ -108,12 +109,12 @@ class Table:
         if not paths:
             raise BulkError(f"There is no Parquet file in {self.place}.")
         for path in paths:
-            begin, ends = 0, self.checked_ends(path)
+            name = self.place.outside(path)
+            begin = 0
+            ends = self.checked_ends(path)
             for end in ends:
                 if end - begin >= size or begin < end == ends[-1]:
-                    yield [
-                        f"{self.place.outside(path)}#{row}" for row in range(begin, end)
-                    ]
+                    yield [f"{name}#{row}" for row in range(begin, end)]
                     begin = end
 
     def pictures(self, part: Part) -> Iterator[Entry]:
@@ -121,13 +122,13 @@ class Table:
         the error.
         """
         rows = {int(path.rpartition("#")[2]): path for path in part}
+        name = part[0].rpartition("#")[0]
         try:
-            with self.opened(self.place.inside(part[0].rpartition("#")[0])) as file:
+            with self.opened(self.place.inside(name)) as file:
                 for row, data, key in self.cells(file, min(rows), max(rows)):
                     if row in rows:
-                        yield Entry(
-                            rows.pop(row), key, bounded(data or b"", self.max_bytes)
-                        )
+                        picture = bounded(data or b"", self.max_bytes)
+                        yield Entry(rows.pop(row), key, picture)
         except (OSError, pa.ArrowException) as error:
             for path in rows.values():
                 yield Entry(path, None, UnreadableFile(f"{error}."))
@@ -139,28 +140,23 @@ class Table:
         `first` to `last`.
         """
         ends = ends_of_groups(file)
-        groups = [
-            index
-            for index, end in enumerate(ends)
-            if first < end and last >= (0, *ends)[index]
-        ]
-        row = (0, *ends)[groups[0]]
-        for batch in file.iter_batches(
-            ROWS, groups, [self.column, *([self.key] if self.key else [])]
-        ):
-            top, *fields = self.column.split(".")
-            pictures = (
-                pc.struct_field(batch.column(top), fields)
-                if fields
-                else batch.column(top)
-            )
-            keys = (
-                batch.column(self.key).cast(pa.string())
-                if self.key
-                else [None] * len(batch)
-            )
+        begins = [0, *ends]
+        groups: list[int] = []
+        for index, end in enumerate(ends):
+            if first < end and last >= begins[index]:
+                groups.append(index)
+        columns = [self.column, self.key] if self.key else [self.column]
+        top, *fields = self.column.split(".")
+        row = begins[groups[0]]
+        for batch in file.iter_batches(ROWS, groups, columns):
+            pictures = batch.column(top)
+            if fields:
+                pictures = pc.struct_field(pictures, fields)
+            keys = [None] * len(batch)
+            if self.key:
+                keys = batch.column(self.key).cast(pa.string()).to_pylist()
             for data, key in zip(pictures, keys, strict=True):
-                yield row, data.as_py(), key and key.as_py()
+                yield row, data.as_py(), key
                 row += 1
 
     def checked_ends(self, path: str) -> list[int]:
@@ -232,12 +228,8 @@ def is_text_or_number(kind: pa.DataType) -> bool:
 
 def ends_of_groups(file: pq.ParquetFile) -> list[int]:
     """Return the number of the row after each row group."""
-    return list(
-        accumulate(
-            file.metadata.row_group(index).num_rows
-            for index in range(file.num_row_groups)
-        )
-    )
+    groups = map(file.metadata.row_group, range(file.num_row_groups))
+    return list(accumulate(group.num_rows for group in groups))
 
 
 def bounded(data: bytes, max_bytes: int) -> bytes | Exception:

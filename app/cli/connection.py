@@ -8,9 +8,7 @@ from app.cli.answers import NoService
 
 
 def wrong_address(url: str, error: Exception) -> NoService:
-    """Return the error for an invalid URL, of the service or of a proxy in the
-    environment.
-    """
+    """Return the error for an invalid URL, of the service or of a proxy."""
     return NoService(
         f"{url} cannot be used: {str(error).rstrip('.')}. Use a URL such as "
         "http://127.0.0.1:8000"
@@ -29,27 +27,24 @@ def not_connected(url: str, error: Exception) -> NoService:
     """Return the error for a failed connection or TLS handshake."""
     match cause_of(error):
         case socket.gaierror():
-            return NoService(
-                f"{url} has an unknown host ({reason(error)}): check --url and "
-                "DIGITS_URL."
-            )
+            said = f"has an unknown host ({reason(error)}): check --url and DIGITS_URL."
         case ssl.SSLCertVerificationError() as cause:
-            why = f"has an untrusted certificate ({cause.verify_message})"
-            return NoService(
-                f"{url} {why}: set SSL_CERT_FILE to the certificate of its authority."
+            said = (
+                f"has an untrusted certificate ({cause.verify_message}): set "
+                "SSL_CERT_FILE to the certificate of its authority."
             )
         case ssl.SSLError():
-            return NoService(
-                f"{url} does not speak TLS ({reason(error)}): try http:// instead of "
+            said = (
+                f"does not speak TLS ({reason(error)}): try http:// instead of "
                 "https://."
             )
-    return unknown(url, f"does not answer ({reason(error)})")
+        case _:
+            return unknown(url, f"does not answer ({reason(error)})")
+    return NoService(f"{url} {said}")
 
 
 def unknown(url: str, what: str) -> NoService:
-    """Return the error for a URL where no Digits service answers; `what` describes what
-    happens instead.
-    """
+    """Return the error for a URL without a Digits service; `what` happens there."""
     return NoService(
         f"{url} {what}: start a service with `digits serve`, or choose another one "
         "with --url."

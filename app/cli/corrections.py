@@ -1,6 +1,4 @@
-"""`digits corrections export`: corrections → a folder of labelled pictures, as `make
-real` reads it.
-"""
+"""`digits corrections export`: corrections → labelled pictures for `make real`."""
 
 import csv
 import shutil
@@ -52,10 +50,10 @@ def copy(source: Path, destination: Path) -> int:
 
     images = destination / "images"
     images.mkdir(parents=True)
-    rows: list[tuple[str, str, object]] = [("filename", "label", "page")]
+    rows: list[tuple[str, str, object]] = []
     for picture, page, label in corrections_in(source):
         shutil.copyfile(picture, images / picture.name)
         rows.append((picture.name, label, page))
     with (destination / "labels.csv").open("x", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
-    return len(rows) - 1
+        csv.writer(file).writerows([("filename", "label", "page"), *rows])
+    return len(rows)

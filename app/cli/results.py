@@ -7,6 +7,8 @@ from typing import TextIO
 from app.cli.answers import NoService
 from app.cli.records import Record
 
+LENIENT = "surrogateescape"  # file names need not be valid text
+
 
 def opened(
     path: Path, parsed: Callable[[str], list[Record]], is_resumed: bool
@@ -16,18 +18,18 @@ def opened(
     The last picture in it is read again, since its results may be incomplete. Raises
     NoService if the file exists and is not to be resumed.
     """
-    if path.exists() and not is_resumed:
-        raise NoService(f"{path} exists: go on with --resume, or choose another file.")
-    kept: list[Record] = []
+    done: set[tuple[str, str]] = set()
     if path.exists():
-        # Newlines in names stay as they are.
-        found = parsed(path.read_bytes().decode(errors="surrogateescape"))
-        kept = [(key, line) for key, line in found if key != found[-1][0]]
+        if not is_resumed:
+            raise NoService(
+                f"{path} exists: go on with --resume, or choose another file."
+            )
+        records = parsed(path.read_bytes().decode(errors=LENIENT))
+        kept = [(key, line) for key, line in records if key != records[-1][0]]
+        done.update(key for key, _ in kept)
         unfinished = path.with_name(f"{path.name}.new")
-        unfinished.write_bytes(
-            "".join(line for _, line in kept).encode(errors="surrogateescape")
-        )
+        content = "".join(line for _, line in kept)
+        unfinished.write_bytes(content.encode(errors=LENIENT))
         unfinished.replace(path)
-    return path.open("a", encoding="utf-8", errors="surrogateescape", newline=""), {
-        key for key, _ in kept
-    }
+    # Newlines in names stay as they are.
+    return path.open("a", encoding="utf-8", errors=LENIENT, newline=""), done

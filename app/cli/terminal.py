@@ -23,18 +23,16 @@ from app.cli.records import is_unsure
 from app.figures import MEASURED
 from app.printable import printable
 
-BAR_WIDTH, BESIDE_BAR = 40, 36  # columns of a bar, and of what may stand beside it
-GREEN_FROM, YELLOW_FROM = 0.9, 0.5
+BAR_WIDTH = 40  # columns of a bar
+BESIDE_BAR = 36  # columns of what may stand beside it
+GREEN_FROM = 0.9
+YELLOW_FROM = 0.5
 # Probability of another digit, or of not one whole digit, that is shown.
 MIN_DOUBT = 0.01
-NOT_A_DIGIT, NOT_ONE_DIGIT = "probably not a digit", "probably no digit or several"
-UNSURE, WRONG_FORMAT = "please check", "not in this format"
 
 
 class Lines:
-    """A line for each picture that was read; standard error says why another one was
-    not.
-    """
+    """A line for each picture that was read; the others are named on standard error."""
 
     def __init__(self, least: float = 0.0) -> None:
         self.least = least
@@ -43,25 +41,19 @@ class Lines:
         self, picture: Picture, answer: responses.Prediction | responses.Text
     ) -> str:
         """Return what was read, how sure that is, and what else it might be."""
+        notes = [f"({percent(answer.confidence)})"]
         if isinstance(answer, responses.Prediction):
-            text, notes, certainty = (
-                str(answer.digit),
-                [*doubts(answer)],
-                min(answer.confidence, answer.legibility),
-            )
+            text = str(answer.digit)
+            notes += doubts(answer)
         else:
-            text, notes = " / ".join(map(in_words, answer.lines)) or "no digits", []
-            certainty = answer.confidence
+            text = " / ".join(map(in_words, answer.lines)) or "no digits"
         if is_unsure(answer, self.least):
-            notes.append(UNSURE)
-        behind = f"({percent(answer.confidence)})" + "".join(
-            f", {note}" for note in notes
-        )
+            notes.append("please check")
         line = Text.assemble(
             f"{printable(str(picture))}: ",
             (printable(text), "bold"),
             " ",
-            (behind, colour(certainty)),
+            (", ".join(notes), colour(certainty(answer))),
         )
         return rendered(line)
 
@@ -80,84 +72,74 @@ class Bars(Lines):
         """Return the line, with the bars below it."""
         table = Table.grid(padding=(0, 1))
         if isinstance(answer, responses.Prediction):
-            said = (
-                colour(min(answer.confidence, answer.legibility)),
-                legibility_in_words(answer),
-            )
             for digit, share in enumerate(answer.probabilities):
-                add_bar(
-                    table, digit, share, *(said if digit == answer.digit else ("", ""))
-                )
+                if digit == answer.digit:
+                    style = colour(certainty(answer))
+                    add_bar(table, digit, share, style, legibility_in_words(answer))
+                else:
+                    add_bar(table, digit, share)
         else:
             for number, line in enumerate(answer.lines):
-                add_line(table, line, is_first=not number)
-        return (
-            f"{super().answer(picture, answer)}\n{rendered(table)}"
-            if table.rows
-            else super().answer(picture, answer)
-        )
+                if number:
+                    table.add_row()
+                add_line(table, line)
+        heading = super().answer(picture, answer)
+        return f"{heading}\n{rendered(table)}" if table.rows else heading
+
+
+def certainty(answer: responses.Prediction | responses.Text) -> float:
+    """Return the confidence, or the legibility if an answer has one that is lower."""
+    if isinstance(answer, responses.Prediction):
+        return min(answer.confidence, answer.legibility)
+    return answer.confidence
 
 
 def doubts(answer: responses.Prediction) -> Iterator[str]:
     """Yield what else a picture might show: another digit, none or several."""
-    share, digit = max(
-        (share, digit)
-        for digit, share in enumerate(answer.probabilities)
-        if digit != answer.digit
-    )
+    shares = dict(enumerate(answer.probabilities))
+    del shares[answer.digit]
+    share, digit = max((share, digit) for digit, share in shares.items())
     if share >= MIN_DOUBT:
         yield f"or {digit} ({percent(share)})"
     if said := legibility_in_words(answer):
         yield said
     if answer.legibility < LEGIBLE:
-        yield NOT_ONE_DIGIT
+        yield "probably no digit or several"
 
 
 def legibility_in_words(answer: responses.Prediction) -> str:
-    """Return the legibility if it leaves a doubt; else nothing."""
-    return (
-        f"legibility {percent(answer.legibility)}"
-        if 1 - answer.legibility >= MIN_DOUBT
-        else ""
-    )
+    """Return the legibility if it leaves a doubt, else nothing."""
+    is_doubtful = 1 - answer.legibility >= MIN_DOUBT
+    return f"legibility {percent(answer.legibility)}" if is_doubtful else ""
 
 
 def in_words(line: responses.Line) -> str:
     """Return the text of a line, then in brackets what it means in its format, and what
     else it might be.
     """
-    notes = [WRONG_FORMAT] if line.format is False else []
+    notes = ["not in this format"] if line.format is False else []
     if line.value and line.value != line.text:
         notes.append(f"= {line.value}")
-    notes += [
-        f"or {other.text} ({percent(other.confidence)})"
-        for other in line.alternatives or []
-    ]
+    for other in line.alternatives or []:
+        notes.append(f"or {other.text} ({percent(other.confidence)})")
     return f"{line.text} [{', '.join(notes)}]" if notes else line.text
 
 
-def add_line(table: Table, line: responses.Line, is_first: bool) -> None:
-    """Add a bar for each digit of a line, with its marks between them, below an empty
-    row.
-    """
-    if not is_first:
-        table.add_row()
+def add_line(table: Table, line: responses.Line) -> None:
+    """Add a bar for each digit of a line, with its marks between them."""
     signs: list[responses.Digit | responses.Mark] = [*line.digits, *line.marks]
     for sign in sorted(signs, key=lambda sign: sign.box.left):
         if isinstance(sign, responses.Mark):
             table.add_row("", printable(sign.mark))
         else:
-            note = NOT_A_DIGIT if sign.legibility < LEGIBLE else ""
-            add_bar(
-                table,
-                sign.digit,
-                sign.confidence,
-                colour(min(sign.confidence, sign.legibility)),
-                note,
-            )
+            style = colour(min(sign.confidence, sign.legibility))
+            note = "probably not a digit" if sign.legibility < LEGIBLE else ""
+            add_bar(table, sign.digit, sign.confidence, style, note)
 
 
-def add_bar(table: Table, digit: int, share: float, style: str, note: str = "") -> None:
+def add_bar(
+    table: Table, digit: int, share: float, style: str = "", note: str = ""
+) -> None:
     """Add the row of a digit and its probability."""
     width = max(1, min(BAR_WIDTH, screen().width - BESIDE_BAR))
     behind = f"{percent(share):>6}" + (f"  {note}" if note else "")
@@ -169,38 +151,30 @@ def facts(about: Mapping[str, Any]) -> str:
     """Return the facts about a service, then about each of its models, one per line;
     each figure with its pictures.
     """
-    groups = [{name: value for name, value in about.items() if name != "models"}]
+    service = {name: value for name, value in about.items() if name != "models"}
+    groups = [service] if service else []
     for name, model in about["models"].items():
         metadata = dict(model or {"version": "none"})
         for figure in metadata.keys() & MEASURED.get(name, {}).keys():
             metadata[figure] += f" ({MEASURED[name][figure]})"
-        groups.append(
-            {
-                f"{name} model": metadata.pop("version", ""),
-                **dict(sorted(metadata.items())),
-            }
-        )
+        version = {f"{name} model": metadata.pop("version", "")}
+        groups.append(version | dict(sorted(metadata.items())))
     indent = max(len(name) for group in groups for name in group) + 2
-    return "\n\n".join(
-        "\n".join(fact(*pair, indent) for pair in group.items())
-        for group in groups
-        if group
-    )
+    shown: list[str] = []
+    for group in groups:
+        lines = [fact(name, value, indent) for name, value in group.items()]
+        shown.append("\n".join(lines))
+    return "\n\n".join(shown)
 
 
 def fact(name: str, value: object, indent: int) -> str:
     """Return a name and its value on one line."""
-    return rendered(
-        Text.assemble(
-            (printable(name).replace("_", " ").ljust(indent), "bold"),
-            printable(str(value)),
-        )
-    )
+    heading = printable(name).replace("_", " ").ljust(indent)
+    return rendered(Text.assemble((heading, "bold"), printable(str(value))))
 
 
 def percent(share: float) -> str:
-    """Format a probability as a percentage; one that would round to 100.0% is shown as
-    >99.9%.
+    """Format a probability as a percentage, with >99.9% for what would round to 100.0%.
 
     >>> percent(0.9996), percent(1), percent(0.123)
     ('>99.9%', '>99.9%', '12.3%')
@@ -210,9 +184,9 @@ def percent(share: float) -> str:
 
 def colour(share: float) -> str:
     """Return the colour of a probability."""
-    return (
-        "green" if share >= GREEN_FROM else "yellow" if share >= YELLOW_FROM else "red"
-    )
+    if share >= GREEN_FROM:
+        return "green"
+    return "yellow" if share >= YELLOW_FROM else "red"
 
 
 def rendered(shown: RenderableType) -> str:
