@@ -26,6 +26,7 @@ import pytest
 
 from app.bulk.worker import Worker
 from app.serving.decoders import Busy
+from app.serving.reader import Reader
 from app.settings import Settings
 from support import (
     DIGITS,
@@ -48,6 +49,8 @@ BROKEN = {"empty-file": b"", "not-an-image": b"no picture", "corrupt-image": PNG
 RAY = str(Path(sys.executable).with_name("ray"))
 GOOD = 1200
 ALL = GOOD + 3
+ONE_WORKER = ("--workers", "1")
+ROW = re.compile(r"([ab])\.parquet#(\d)")  # a row of a table
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +58,15 @@ def folder(tmp_path_factory, digits) -> Path:
     """1,200 files with digits, and three broken ones."""
     folder = tmp_path_factory.mktemp("pictures")
     pictures = [encode(image) for image in digits]
-    for index in range(GOOD):
-        (folder / f"{index:05}.png").write_bytes(pictures[index % 500])
-    for name, data in BROKEN.items():
-        (folder / f"{name}.png").write_bytes(data)
+    good = {f"{index:05}": pictures[index % 500] for index in range(GOOD)}
+    return filled(folder, good | BROKEN)
+
+
+def filled(folder: Path, pictures: dict[str, bytes]) -> Path:
+    """Write pictures into a folder, as PNGs if their names have no ending."""
+    folder.mkdir(exist_ok=True)
+    for name, data in pictures.items():
+        (folder / (name if "." in name else f"{name}.png")).write_bytes(data)
     return folder
 
 
@@ -72,14 +80,13 @@ def started(*arguments, **environment) -> subprocess.Popen:
 @contextmanager
 def half_way(results: Path, *arguments, **environment) -> Iterator[subprocess.Popen]:
     """Start a job; yield it once it has written some files, and kill it at the end."""
+
+    def has_begun() -> bool:
+        return job.poll() is None and len(list(results.glob("*.parquet"))) >= 3
+
     with started(*arguments, **environment) as job:
         try:
-            assert until(
-                lambda: (
-                    job.poll() is None and len(list(results.glob("*.parquet"))) >= 3
-                ),
-                seconds=120,
-            )
+            assert until(has_begun, seconds=120)
             yield job
         finally:
             job.kill()
@@ -96,9 +103,9 @@ def check_results(results: Path, labels) -> None:
     found = {Path(row["path"]).stem: row for row in rows(results, "digit", "error")}
     assert len(rows(results)) == len(found) == ALL
     assert all(found[name]["error"]["type"] == name for name in BROKEN)
-    right = sum(
-        found[f"{index:05}"]["digit"] == labels[index % 500] for index in range(GOOD)
-    )
+    right = 0
+    for index in range(GOOD):
+        right += found[f"{index:05}"]["digit"] == labels[index % 500]
     assert right >= 0.99 * GOOD
 
 
@@ -109,11 +116,11 @@ def test_each_picture_has_one_row_even_if_a_worker_is_killed(
     (tmp_path / "app" / "__init__.py").touch()
     shutil.copy(MODEL, tmp_path / "own.onnx")
     monkeypatch.chdir(tmp_path)
-    given, results = (folder, "results", "--model", "own.onnx"), tmp_path / "results"
+    given = folder, "results", "--model", "own.onnx"
+    results = tmp_path / "results"
     with half_way(results, *given, "--workers", "1") as job:
-        for child in (
-            Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text().split()
-        ):
+        children = Path(f"/proc/{job.pid}/task/{job.pid}/children").read_text()
+        for child in children.split():
             if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
                 os.kill(int(child), signal.SIGKILL)
         said = job.communicate(timeout=120)[1]
@@ -123,28 +130,26 @@ def test_each_picture_has_one_row_even_if_a_worker_is_killed(
         rf"^{ALL:,} of {ALL:,} pictures in \d+ s \([\d,.]+ per second\)\.$", said, re.M
     )
     summary = said[said.index(f"{ALL:,} pictures done: {GOOD:,} read, 3 failed.\n") :]
-    hardly_legible = sum(
-        (row["legibility"] or 1) < 0.5 for row in rows(results, "legibility")
-    )
-    counts = [
-        f"  {hardly_legible} read with a legibility below 0.5",
-        *(f"  1 {kind}" for kind in BROKEN),
-    ]
+    shares = [row["legibility"] or 1 for row in rows(results, "legibility")]
+    hardly_legible = sum(share < 0.5 for share in shares)
+    counts = [f"  {hardly_legible} read with a legibility below 0.5"]
+    counts += [f"  1 {kind}" for kind in BROKEN]
     assert sorted(summary.splitlines()[1:]) == sorted(counts)
-    assert (
-        invoked("bulk", *given, "--csv", "all.csv").stderr
-        == f"0 pictures to read.\n{summary}"
-    )
-    with (tmp_path / "all.csv").open() as file:
-        saved = {
-            row["path"]: (row["digit"], row["error"]) for row in csv.DictReader(file)
-        }
-    assert saved == {
-        row["path"]: ("", row["error"]["detail"])
-        if row["error"]
-        else (str(row["digit"]), "")
-        for row in rows(results, "digit", "error")
-    }
+    again = invoked("bulk", *given, "--csv", "all.csv")
+    assert again.stderr == f"0 pictures to read.\n{summary}"
+    saved = {row["path"]: row for row in table_in(tmp_path / "all.csv")}
+    assert len(saved) == ALL
+    for row in rows(results, "digit", "error"):
+        digit = "" if row["error"] else str(row["digit"])
+        detail = row["error"]["detail"] if row["error"] else ""
+        found = saved[row["path"]]
+        assert (found["digit"], found["error"]) == (digit, detail)
+
+
+def table_in(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file."""
+    with path.open(newline="") as file:
+        return [*csv.DictReader(file)]
 
 
 @pytest.fixture
@@ -166,25 +171,19 @@ def cluster(monkeypatch) -> Iterator[tuple[str, ...]]:
             f"--head --port={port} --temp-dir={folder} --include-dashboard=false "
             "--node-ip-address=127.0.0.2"
         )
-        for options in (
-            head,
-            f"--address=127.0.0.2:{port} --node-ip-address=127.0.0.3",
-        ):
-            common = (
-                "--num-cpus=1",
-                "--object-store-memory=100000000",
-                "--disable-usage-stats",
-                "--block",
-            )
-            command = [RAY, "start", *options.split(), *common]
+        other = f"--address=127.0.0.2:{port} --node-ip-address=127.0.0.3"
+        common = (
+            "--num-cpus=1 --object-store-memory=100000000 --disable-usage-stats --block"
+        )
+        for options in (head, other):
+            command = [RAY, "start", *options.split(), *common.split()]
             node = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             )
             stack.enter_context(node)
             stack.callback(node.terminate)
-            assert any("will now block forever" in line for line in node.stdout), (
-                "The node did not start."
-            )
+            started = any("will now block forever" in line for line in node.stdout)
+            assert started, "The node did not start."
         yield "--address", f"127.0.0.2:{port}"
 
 
@@ -198,13 +197,8 @@ def test_a_killed_job_leaves_no_process_and_resumes_with_the_remaining_pictures(
         pass
     done = len(rows(tmp_path))
     assert 180 <= done < GOOD
-    assert until(
-        lambda: (
-            subprocess.run(
-                f"grep -qs {mark} /proc/[0-9]*/environ", shell=True
-            ).returncode
-        )
-    )
+    find = f"grep -qs {mark} /proc/[0-9]*/environ"
+    assert until(lambda: subprocess.run(find, shell=True).returncode)
     more_than_cores = ("--workers", "3") if options else ()
     with started(folder, tmp_path, *options, *more_than_cores) as resumed:
         said = resumed.communicate(timeout=180)[1]
@@ -218,13 +212,10 @@ def test_a_killed_job_leaves_no_process_and_resumes_with_the_remaining_pictures(
 def test_texts_are_read_with_the_network_for_pages_that_is_set(
     request, digits, tmp_path, monkeypatch, place
 ):
-    options = (
-        request.getfixturevalue("cluster")
-        if place == "two nodes"
-        else ("--workers", "1")
-    )
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "number.png").write_bytes(encode(number(digits[[60, 250]])))
+    options = ONE_WORKER
+    if place == "two nodes":
+        options = request.getfixturevalue("cluster")
+    filled(tmp_path / "in", {"number": encode(number(digits[[60, 250]]))})
     model = onnx.load(PAGES_MODEL)
     model.metadata_props.add(key="owner", value="somebody else")
     onnx.save(model, tmp_path / "own.onnx")
@@ -237,40 +228,29 @@ def test_texts_are_read_with_the_network_for_pages_that_is_set(
             env=environment,
             check=True,
         )
-        versions = "+".join(
-            hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in used
-        )
-        found = [
-            (row["text"], row["model"])
-            for row in rows(tmp_path / name[:4], "text", "model")
-        ]
-        assert found == [("15", versions)]
+        hashes = [hashlib.sha256(file.read_bytes()).hexdigest() for file in used]
+        (row,) = rows(tmp_path / name[:4], "text", "model")
+        assert row["text"] == "15"
+        assert row["model"] == "+".join(each[:12] for each in hashes)
 
 
 def test_a_table_keeps_its_keys_and_only_its_new_rows_are_read(digits, tmp_path):
     (tmp_path / "in").mkdir()
     for name, some in (("b", [0, 1, 2, 3, 4]), ("a", [5, 6, 7, 8, 9])):
-        table = pa.table(
-            {
-                "image": [{"bytes": encode(digits[50 * digit])} for digit in some],
-                "id": some,
-            }
-        )
+        images = [{"bytes": encode(digits[50 * digit])} for digit in some]
+        table = pa.table({"image": images, "id": some})
         pq.write_table(table, tmp_path / "in" / f"{name}.parquet", row_group_size=3)
-        options = "--column", "image.bytes", "--key", "id", "--read", "--workers", "1"
+        options = "--column image.bytes --key id --read --workers 1".split()
         said = invoked("bulk", tmp_path / "in", tmp_path / "out", *options).stderr
         assert said.startswith("5 pictures to read.\n")
-    assert {
-        (row["path"], row["key"], row["text"])
-        for row in rows(tmp_path / "out", "key", "text")
-    } == {
-        (
-            f"{tmp_path}/in/{'ba'[digit // 5]}.parquet#{digit % 5}",
-            str(digit),
-            str(digit),
-        )
-        for digit in range(10)
-    }
+    found = rows(tmp_path / "out", "key", "text")
+    assert len(found) == 10
+    for row in found:
+        name, digit = ROW.fullmatch(
+            row["path"].removeprefix(f"{tmp_path}/in/")
+        ).groups()
+        expected = str(int(digit) + (5 if name == "a" else 0))
+        assert (row["key"], row["text"]) == (expected, expected)
 
 
 def test_each_picture_has_one_row_whatever_its_path_is(digits, tmp_path):
@@ -281,175 +261,109 @@ def test_each_picture_has_one_row_whatever_its_path_is(digits, tmp_path):
         for digit, name in enumerate(names[:count], 1):
             Path(name).parent.mkdir(parents=True, exist_ok=True)
             Path(name).write_bytes(encode(digits[50 * digit]))
-        assert (
-            invoked("bulk", folder, tmp_path / "out", "--workers", "1").exit_code == 0
-        )
-        assert {
-            (row["path"], row["digit"]) for row in rows(tmp_path / "out", "digit")
-        } == {(name, digit) for digit, name in enumerate(names[:count], 1)}
+        done = invoked("bulk", folder, tmp_path / "out", *ONE_WORKER)
+        assert done.exit_code == 0
+        found = rows(tmp_path / "out", "digit")
+        assert len(found) == count
+        read = {row["path"]: row["digit"] for row in found}
+        assert read == {name: digit for digit, name in enumerate(names[:count], 1)}
 
 
 def test_each_picture_has_one_row_in_csv_whatever_its_path_is(digits, tmp_path):
-    (tmp_path / "in").mkdir()
-    names = [f"{tmp_path}/in/{name}.png" for name in ("7\n", "7\r", "7\r\n", '7,"')]
-    for name in names:
-        Path(name).write_bytes(encode(digits[350]))
-    given = (
-        tmp_path / "in",
-        tmp_path / "out",
-        "--workers",
-        "1",
-        "--csv",
-        tmp_path / "csv",
-    )
-    assert invoked("bulk", *given).exit_code == 0
-    with (tmp_path / "csv").open(newline="") as file:
-        assert [(row["path"], row["digit"]) for row in csv.DictReader(file)] == [
-            (name, "7") for name in sorted(names)
-        ]
+    names = "7\n", "7\r", "7\r\n", '7,"'
+    filled(tmp_path / "in", dict.fromkeys(names, encode(digits[350])))
+    _, table = read_to_csv(tmp_path)
+    found = [(row["path"], row["digit"]) for row in table]
+    assert found == [(f"{tmp_path}/in/{name}.png", "7") for name in sorted(names)]
 
 
-def test_no_text_in_csv_is_a_formula(digits, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    sevens, keys = (
-        [encode(number(digits[[350]]))] * 4,
-        ["=1+1", "-1,250.00", "@x", "'=1"],
-    )
-    pq.write_table(
-        pa.table({"image": [*sevens, b"no picture"], "id": [*keys, "\t5"]}),
-        "in.parquet",
-    )
-    options = (
-        "--column",
-        "image",
-        "--key",
-        "id",
-        "--read",
-        "--workers",
-        "1",
-        "--csv",
-        "all.csv",
-    )
-    assert invoked("bulk", "in.parquet", "out", *options).exit_code == 0
-    with Path("all.csv").open(newline="") as file:
-        saved = [(row["key"], row["text"]) for row in csv.DictReader(file)]
-    assert saved == [
-        ("'=1+1", "7"),
-        ("-1,250.00", "7"),
-        ("'@x", "7"),
-        ("''=1", "7"),
-        ("'\t5", ""),
-    ]
-    assert [row["key"] for row in rows(tmp_path / "out", "key")] == [*keys, "\t5"]
+def read_to_csv(folder: Path, *options: str) -> tuple[str, list[dict[str, str]]]:
+    """Read the pictures in `in`; return what the command says, and the CSV."""
+    csv_file = folder / "all.csv"
+    given = folder / "in", folder / "out", *ONE_WORKER, "--csv", csv_file, *options
+    done = invoked("bulk", *given)
+    assert done.exit_code == 0
+    return done.stderr, table_in(csv_file)
+
+
+def test_no_text_in_csv_is_a_formula(digits, tmp_path):
+    seven = encode(number(digits[[350]]))
+    keys = ["=1+1", "-1,250.00", "@x", "'=1", "\t5"]
+    table = pa.table({"image": [seven] * 4 + [b"no picture"], "id": keys})
+    filled(tmp_path / "in", {})
+    pq.write_table(table, tmp_path / "in" / "a.parquet")
+    _, saved = read_to_csv(tmp_path, *"--column image --key id --read".split())
+    written = ["'=1+1", "-1,250.00", "'@x", "''=1", "'\t5"]
+    assert [row["key"] for row in saved] == written
+    assert [row["text"] for row in saved] == ["7"] * 4 + [""]
+    assert [row["key"] for row in rows(tmp_path / "out", "key")] == keys
 
 
 def test_each_line_of_a_text_has_a_row_in_csv_with_its_form_and_value(digits, tmp_path):
-    (tmp_path / "in").mkdir()
     date = [*digits[[120, 200]], MINUS, *digits[[50, 60]], MINUS, *digits[[110, 300]]]
     pictures = {
         "a": encode(number(date, digits[[350, 50]])),
         "b": flat(255),
         "c": b"no picture",
         "d": PNG[:80],
+        "e.pdf": document([number(digits[[350]]), number(date)]),
     }
-    for name, data in pictures.items():
-        (tmp_path / "in" / f"{name}.png").write_bytes(data)
-    (tmp_path / "in" / "e.pdf").write_bytes(
-        document([number(digits[[350]]), number(date)])
-    )
-    given = (
-        tmp_path / "in",
-        tmp_path / "out",
-        "--read",
-        "--workers",
-        "1",
-        "--csv",
-        tmp_path / "csv",
-    )
-    assert invoked("bulk", *given, "--format", "date", "--date", "dmy").exit_code == 0
-    with (tmp_path / "csv").open(newline="") as file:
-        saved = [*csv.DictReader(file)]
-    old = ["path", "key", "text", "confidence", "legibility", "model", "error", "page"]
+    filled(tmp_path / "in", pictures)
+    options = "--read --format date --date dmy".split()
+    _, saved = read_to_csv(tmp_path, *options)
+    old = "path key text confidence legibility model error page".split()
     assert [*saved[0]] == [*old, "line", "format", "value"]
-    cells = [
-        (
-            Path(row["path"]).stem,
-            *(row[name] for name in ("page", "line", "text", "format", "value")),
-        )
-        for row in saved
+    found = []
+    for row in saved:
+        cells = [row[name] for name in ("page", "line", "text", "format", "value")]
+        state = "failed" if row["error"] else "read"
+        found.append(" ".join([Path(row["path"]).stem, state, *filter(None, cells)]))
+    assert found == [
+        "a read 1 24-11-26 yes 2026-11-24",
+        "a read 2 71 no",
+        "b read",
+        "c failed",
+        "d failed",
+        "e read 1 1 7 no",
+        "e read 2 1 24-11-26 yes 2026-11-24",
     ]
-    assert cells == [
-        ("a", "", "1", "24-11-26", "yes", "2026-11-24"),
-        ("a", "", "2", "71", "no", ""),
-        ("b", "", "", "", "", ""),
-        ("c", "", "", "", "", ""),
-        ("d", "", "", "", "", ""),
-        ("e", "1", "1", "7", "no", ""),
-        ("e", "2", "1", "24-11-26", "yes", "2026-11-24"),
-    ]
-    assert [row["error"] != "" for row in saved] == [False] * 3 + [True] * 2 + [
-        False
-    ] * 2
     first, *others = rows(tmp_path / "out", "lines")
     assert len(others) == 5
     for row, line in zip(saved[:2], first["lines"], strict=True):
         least = min(digit["legibility"] for digit in line["digits"])
-        assert (float(row["confidence"]), float(row["legibility"])) == (
-            line["confidence"],
-            least,
-        )
+        assert float(row["confidence"]) == line["confidence"]
+        assert float(row["legibility"]) == least
 
 
 def test_each_page_has_a_row_of_digits_also_in_csv(digits, tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.pdf").write_bytes(
-        document([drawing(digits[50 * digit]) for digit in range(3)])
-    )
-    (tmp_path / "in" / "b.pdf").write_bytes(b"%PDF-1.7")
-    given = (
-        tmp_path / "in",
-        tmp_path / "out",
-        "--workers",
-        "1",
-        "--csv",
-        tmp_path / "csv",
-    )
-    done = invoked("bulk", *given)
-    assert (done.exit_code, done.stderr.splitlines()[0]) == (0, "2 pictures to read.")
-    assert "4 pictures done: 3 read, 1 failed.\n  1 corrupt-image\n" in done.stderr
-    with (tmp_path / "csv").open(newline="") as file:
-        read = [
-            (Path(row["path"]).name, row["page"], row["digit"])
-            for row in csv.DictReader(file)
-        ]
-    assert read == [
-        ("a.pdf", "1", "0"),
-        ("a.pdf", "2", "1"),
-        ("a.pdf", "3", "2"),
-        ("b.pdf", "", ""),
-    ]
+    pages = document([drawing(digits[50 * digit]) for digit in range(3)])
+    filled(tmp_path / "in", {"a.pdf": pages, "b.pdf": b"%PDF-1.7"})
+    said, table = read_to_csv(tmp_path)
+    assert said.splitlines()[0] == "2 pictures to read."
+    assert "4 pictures done: 3 read, 1 failed.\n  1 corrupt-image\n" in said
+    read = [(Path(row["path"]).name, row["page"], row["digit"]) for row in table]
+    of_a = [("a.pdf", "1", "0"), ("a.pdf", "2", "1"), ("a.pdf", "3", "2")]
+    assert read == [*of_a, ("b.pdf", "", "")]
 
 
 def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_command(
     digits, tmp_path, monkeypatch
 ):
-    folder, results = tmp_path / "in", tmp_path / "out"
-    folder.mkdir()
-    for digit in range(3):
-        (folder / f"{digit}.png").write_bytes(encode(drawing(digits[50 * digit])))
-    (folder / "3.png").write_bytes(b"no picture")
+    pictures = {str(each): encode(drawing(digits[50 * each])) for each in range(3)}
+    folder = filled(tmp_path / "in", pictures | {"3": b"no picture"})
+    results = tmp_path / "out"
+
+    class BusyReader(Reader):
+        async def read_large(self, data, options):
+            if data == pictures["1"]:
+                raise Busy
+            return await super().read_large(data, options)
 
     def run_on_busy_machine(parts, source, destination, settings, workers):
         worker = Worker(source, destination, settings)
-        read_large = worker.reader.read_large
-
-        async def read(data, page):
-            if data == (folder / "1.png").read_bytes():
-                raise Busy
-            return await read_large(data)
-
-        monkeypatch.setattr(worker.reader, "read_large", read)
-        yield from (asyncio.run(worker.read(part)) for part in parts)
+        worker.reader = BusyReader(worker.reader.networks, worker.reader.decoders)
+        for part in parts:
+            yield asyncio.run(worker.read(part))
 
     with monkeypatch.context() as patched:
         patched.setattr("app.cli.bulk.run", run_on_busy_machine)
@@ -459,10 +373,10 @@ def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_comma
         "3 pictures done: 2 read, 1 failed.",
         "  1 not-an-image",
         "1 pictures are left: the machine was too busy for them, stopped or killed "
-        "the process that read them, or an "
-        "unexpected error occurred. The same command reads them.",
+        "the process that read them, or an unexpected error occurred. The same command "
+        "reads them.",
     ]
-    again = invoked("bulk", folder, results, "--workers", "1")
+    again = invoked("bulk", folder, results, *ONE_WORKER)
     assert again.exit_code == 0
     assert again.stderr.startswith("1 pictures to read.\n")
     assert "4 pictures done: 3 read, 1 failed.\n" in again.stderr
@@ -471,36 +385,21 @@ def test_pictures_that_a_busy_machine_could_not_read_are_left_for_the_same_comma
 
 
 def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "number.png").write_bytes(encode(number(digits[[60, 250]])))
+    folder = filled(tmp_path / "in", {"number": encode(number(digits[[60, 250]]))})
 
-    def job(*options: str):
-        return invoked(
-            "bulk",
-            tmp_path / "in",
-            tmp_path / "out",
-            "--read",
-            "--workers",
-            "1",
-            *options,
-        )
+    def job(options: str):
+        given = folder, tmp_path / "out", "--read", *ONE_WORKER, *options.split()
+        return invoked("bulk", *given)
 
-    assert job("--characters", "0123456789+").exit_code == 0
-    assert [
-        (row["text"], row["characters"])
-        for row in rows(tmp_path / "out", "text", "characters")
-    ] == [("15", "0123456789+")]
-    # The same characters.
-    assert job("--characters", "+0123456789").stderr.startswith("0 pictures to read.\n")
-    for others in (
-        (),
-        ("--characters", "0123456789%"),
-        ("--characters", "0123456789+", "--format", "integer"),
-    ):
-        assert (
-            "is not a result of this model with these values of --read, --characters"
-            in job(*others).stderr
-        )
+    assert job("--characters 0123456789+").exit_code == 0
+    (row,) = rows(tmp_path / "out", "text", "characters")
+    assert (row["text"], row["characters"]) == ("15", "0123456789+")
+    same = job("--characters +0123456789")
+    assert same.stderr.startswith("0 pictures to read.\n")
+    refusal = "is not a result of this model with these values of --read, --characters"
+    others = "--characters 0123456789%", "--characters 0123456789+ --format integer"
+    for options in ("", *others):
+        assert refusal in job(options).stderr
 
 
 @pytest.mark.parametrize(
@@ -544,12 +443,8 @@ def test_other_characters_are_read_into_a_folder_of_their_own(digits, tmp_path):
 def test_a_user_error_is_reported_in_one_sentence(
     arguments, message, tmp_path, monkeypatch
 ):
-    for name in (
-        "in/7.png",
-        "labels.csv",
-        "latin/\udcff.png",
-        "old/digit-cacc6ac4684e-1.parquet",
-    ):
+    old = "old/digit-cacc6ac4684e-1.parquet"
+    for name in ("in/7.png", "labels.csv", "latin/\udcff.png", old):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
@@ -571,15 +466,9 @@ def test_without_the_extra_the_message_says_what_to_install(
         f"import sys; sys.modules['{missing}'] = None; from app.cli.commands import "
         "cli; cli(sys.argv[1:])"
     )
-    command = [
-        sys.executable,
-        "-c",
-        code,
-        "bulk",
-        folder,
-        tmp_path,
-        *(["--address=x"] if extra == "cluster" else []),
-    ]
+    command = [sys.executable, "-c", code, "bulk", folder, tmp_path]
+    if extra == "cluster":
+        command.append("--address=x")
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.endswith(
