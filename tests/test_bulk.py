@@ -273,8 +273,9 @@ def test_each_picture_has_one_row_in_csv_whatever_its_path_is(digits, tmp_path):
     names = "7\n", "7\r", "7\r\n", '7,"'
     filled(tmp_path / "in", dict.fromkeys(names, encode(digits[350])))
     _, table = read_to_csv(tmp_path)
-    found = [(row["path"], row["digit"]) for row in table]
-    assert found == [(f"{tmp_path}/in/{name}.png", "7") for name in sorted(names)]
+    assert [row["digit"] for row in table] == ["7"] * 4
+    paths = [f"{tmp_path}/in/{name}.png" for name in names]
+    assert [row["path"] for row in table] == sorted(paths)
 
 
 def read_to_csv(folder: Path, *options: str) -> tuple[str, list[dict[str, str]]]:

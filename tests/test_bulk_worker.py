@@ -332,10 +332,8 @@ def test_a_picture_has_no_row_if_a_fault_of_the_machine_kept_it_from_being_read(
         RuntimeError("once more"),
         Interrupted(),
     ]
-    failing = {
-        Path(path).read_bytes(): failure
-        for path, failure in zip(part[1:4], failures, strict=True)
-    }
+    pictures = [Path(path).read_bytes() for path in part[1:4]]
+    failing = dict(zip(pictures, failures, strict=True))
 
     def check(data, page):
         if data in failing:

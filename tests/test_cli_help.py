@@ -1,4 +1,4 @@
-"""What a new user needs first: help, version, completion, `python -m app`, `make run`."""
+"""What new users need: help, version, completion, `python -m app` and `make run`."""
 
 import re
 import subprocess
@@ -33,10 +33,8 @@ def test_help_is_narrow_and_has_no_type_names(command):
     assert done.stdout == invoked(*command.split(), "-h").stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
     assert not re.search(r"INTEGER|RANGE|TEXT|PATH|\bNone\b", done.stdout)
-    assert all(
-        re.search(r"[A-Z].*\.", text)
-        for text in re.findall(r"^  --\w.*?  (.*)$", done.stdout, re.MULTILINE)
-    )
+    texts = re.findall(r"^  --\w.*?  (.*)$", done.stdout, re.MULTILINE)
+    assert all(re.search(r"[A-Z].*\.", text) for text in texts)
 
 
 def test_help_shows_the_defaults(monkeypatch):

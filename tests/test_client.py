@@ -14,7 +14,6 @@ from itertools import product
 import pytest
 
 from app.answers.responses import CORRUPT_IMAGE, HEALTH_EXAMPLE
-from app.cli import client
 from app.cli.answers import NoService, Unanswered
 from app.cli.client import MAX_BYTES, PAUSES, Service
 from app.picture.errors import MAX_DIGITS
@@ -55,20 +54,23 @@ def test_an_answer_is_parsed(ask, content):
     assert {**parsed, **content} == parsed
 
 
-@pytest.fixture
-def pauses(monkeypatch) -> list[float]:
-    """Record the seconds that the client would wait, without waiting."""
-    waited: list[float] = []
-    monkeypatch.setattr(client.time, "sleep", waited.append)
-    return waited
+@contextmanager
+def asking_without_waiting(respond: Respond) -> Iterator[tuple[Service, list[float]]]:
+    """Yield a client that does not wait, and the seconds that it would have waited."""
+    pauses: list[float] = []
+    with answering(respond) as url:
+        service = Service(url, None, at_once=2, sleep=pauses.append)
+        with closing(service):
+            yield service, pauses
 
 
 @pytest.mark.parametrize(
     ("status", "is_date"), [(429, False), (503, False), (503, True)]
 )
-def test_a_picture_is_retried_after_retry_after(pauses, status, is_date):
+def test_a_picture_is_retried_after_retry_after(status, is_date):
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
-    with asking(busy(2, {"Retry-After": date if is_date else "30"}, status)) as service:
+    refusals = busy(2, {"Retry-After": date if is_date else "30"}, status)
+    with asking_without_waiting(refusals) as (service, pauses):
         assert predict(service).digit == 7
     assert len(pauses) == 2
     assert all((20 if is_date else 30) <= pause <= 30 * 1.25 for pause in pauses)
@@ -86,10 +88,10 @@ def test_a_picture_is_retried_after_retry_after(pauses, status, is_date):
         "3600",
     ],
 )
-def test_the_pauses_grow_and_are_limited(pauses, after):
+def test_the_pauses_grow_and_are_limited(after):
     headers = {"Retry-After": after} if after else {}
     with (
-        asking(busy(100, headers)) as service,
+        asking_without_waiting(busy(100, headers)) as (service, pauses),
         pytest.raises(Unanswered, match="try again in a second"),
     ):
         predict(service)
@@ -98,11 +100,9 @@ def test_the_pauses_grow_and_are_limited(pauses, after):
 
 
 def test_requests_in_flight_are_limited():
-    places, together, found_a_place = (
-        threading.Semaphore(2),
-        threading.Barrier(2, timeout=5),
-        [],
-    )
+    places = threading.Semaphore(2)
+    together = threading.Barrier(2, timeout=5)
+    found_a_place = []
 
     def respond(_):
         found_a_place.append(places.acquire(blocking=False))
@@ -125,17 +125,17 @@ def pictures_in(request) -> list[bytes]:
 
 def test_several_pictures_are_asked_about_together_and_the_busy_ones_again():
     asked = []
+    outcomes = {
+        b"x": failure_of(422, "There is no ink."),
+        b"3": failure_of(503, "Too many pictures are being sent at once."),
+    }
 
     def respond(request):
         pictures = pictures_in(request)
         asked.append(b"".join(pictures))
         if pictures == [b"3"]:
             return 200, {}, {**SEVEN, "digit": 3}
-        failures = {b"x": (422, "There is no ink."), b"3": (503, "Too many pictures.")}
-        results = [
-            result_of(*failures[each]) if each in failures else SEVEN
-            for each in pictures
-        ]
+        results = [outcomes.get(each, SEVEN) for each in pictures]
         return 200, {}, {"results": results}
 
     with asking(respond) as service:
@@ -144,10 +144,9 @@ def test_several_pictures_are_asked_about_together_and_the_busy_ones_again():
     assert asked == [b"7x3", b"3"]
 
 
-def result_of(status: int, detail: str) -> dict:
+def failure_of(status: int, detail: str) -> dict:
     """Return the result of a picture that could not be read."""
-    problem = CORRUPT_IMAGE | {"status": status, "detail": detail}
-    return {"error": problem}
+    return {"error": CORRUPT_IMAGE | {"status": status, "detail": detail}}
 
 
 @pytest.mark.parametrize("status", [413, 500])
@@ -170,21 +169,19 @@ ELSEWHERE = [
     (308, {"location": "https://elsewhere.invalid"}, b""),
 ]
 WRONG = [
-    *(
-        (predict, {**SEVEN, name: None})
-        for name in ("digit", "confidence", "probabilities", "legibility")
-    ),
+    (predict, {**SEVEN, "digit": None}),
     (predict, {**SEVEN, "digit": 10}),
+    (predict, {**SEVEN, "confidence": None}),
+    (predict, {**SEVEN, "legibility": None}),
+    (predict, {**SEVEN, "probabilities": None}),
     (predict, {**SEVEN, "probabilities": []}),
     (predict, {**SEVEN, "probabilities": [float("nan")] * 10}),
-    *(
-        (read, {**NUMBER, "lines": wrong})
-        for wrong in ({}, [{"text": "7"}], [{**LINE, "digits": [7]}])
-    ),
-    *(
-        (Service.about, wrong)
-        for wrong in ({}, {"models": {}}, {**HEALTH_EXAMPLE, "models": {"digits": {}}})
-    ),
+    (read, {**NUMBER, "lines": {}}),
+    (read, {**NUMBER, "lines": [{"text": "7"}]}),
+    (read, {**NUMBER, "lines": [{**LINE, "digits": [7]}]}),
+    (Service.about, {}),
+    (Service.about, {"models": {}}),
+    (Service.about, {**HEALTH_EXAMPLE, "models": {"digits": {}}}),
 ]
 
 

@@ -43,23 +43,20 @@ LINE_IN_CSV = pa.struct(  # without what takes long to convert
         "value": TEXT,
     }
 )
-COLUMNS = {
-    "path": TEXT,
-    "key": TEXT,
-    **DIGIT,
-    "text": TEXT,
-    "lines": pa.list_(LINE),
-    "characters": TEXT,
-    "model": TEXT,
-    "error": pa.struct({"type": TEXT, "detail": TEXT}),
-    "page": pa.int32(),
-    "pages": pa.int32(),
-    "value": TEXT,
-}
-NEVER_EMPTY = ("path", "model")
 SCHEMA = pa.schema(
-    pa.field(name, kind, nullable=name not in NEVER_EMPTY)
-    for name, kind in COLUMNS.items()
+    [
+        pa.field("path", TEXT, nullable=False),
+        ("key", TEXT),
+        *DIGIT.items(),
+        ("text", TEXT),
+        ("lines", pa.list_(LINE)),
+        ("characters", TEXT),
+        pa.field("model", TEXT, nullable=False),
+        ("error", pa.struct({"type": TEXT, "detail": TEXT})),
+        ("page", pa.int32()),
+        ("pages", pa.int32()),
+        ("value", TEXT),
+    ]
 )
 UNREADABLE = "unreadable-file"
 

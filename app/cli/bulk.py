@@ -1,18 +1,17 @@
-"""`digits bulk`: SOURCE and DESTINATION → the job, its progress, and a summary of its
-results.
-"""
+"""`digits bulk`: SOURCE and DESTINATION → the job, its progress, and a summary."""
 
 import time
 from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
+from typing import Literal
 
 from app.answers.responses import LEGIBLE
 from app.bulk.destination import Destination, Summary
 from app.bulk.errors import BulkError
 from app.bulk.job import parts_left, run
 from app.bulk.source import Files, Part, Source, Table
-from app.bulk.storage import place_of
+from app.bulk.storage import Place, place_of
 from app.cli.answers import InvalidOption
 from app.cli.messages import say
 from app.serving.networks import Networks
@@ -40,7 +39,8 @@ def read_all(
 
     Raises BulkError, ModelError or InvalidOption.
     """
-    place, most = place_of(source), settings.max_upload_bytes
+    place = place_of(source)
+    most = settings.max_upload_bytes
     pictures = Table(place, most, column, key) if column else Files(place, most)
     networks = Networks.load(*settings.files, settings.second_opinion)
     try:
@@ -48,18 +48,10 @@ def read_all(
     except InvalidField as error:
         raise InvalidOption(str(error)) from error
     model = networks.text_model if is_text else networks.digit_model
-    results = Destination(
-        place_of(destination), "text" if is_text else "digit", model, field
-    )
-    if (
-        column
-        and place.scheme == results.place.scheme
-        and place.includes(f"{results.place.path}/digits.parquet")
-    ):
-        raise BulkError(
-            f"{results.place} is in {place}, where Parquet files are read: choose a "
-            "folder outside of it."
-        )
+    kind: Literal["digit", "text"] = "text" if is_text else "digit"
+    results = Destination(place_of(destination), kind, model, field)
+    if column:
+        require_apart(results.place, place)
     if not address:  # the nodes of a cluster have files of their own
         settings = settings.model_copy(update=networks.files._asdict())
     everything = list(pictures.parts(rows_per_file))
@@ -78,8 +70,18 @@ def read_all(
     if left := sum(map(len, parts)):
         raise BulkError(
             f"{left:,} pictures are left: the machine was too busy for them, stopped "
-            "or killed the process that read "
-            "them, or an unexpected error occurred. The same command reads them."
+            "or killed the process that read them, or an unexpected error occurred. "
+            "The same command reads them."
+        )
+
+
+def require_apart(results: Place, source: Place) -> None:
+    """Raise BulkError if the results would be among the Parquet files that are read."""
+    is_within = source.includes(f"{results.path}/digits.parquet")
+    if is_within and source.scheme == results.scheme:
+        raise BulkError(
+            f"{results} is in {source}, where Parquet files are read: choose a folder "
+            "outside of it."
         )
 
 
@@ -101,13 +103,16 @@ def progress(
 
 def show(done: Iterator[int], total: int) -> None:
     """Print the number of pictures read, and the rate, every SECONDS and at the end."""
-    begin = said = time.monotonic()
+    begin = time.monotonic()
+    said = begin
     for pictures in accumulate(done):
-        if (now := time.monotonic()) - said >= SECONDS or pictures == total:
-            said, rate = now, pictures / (now - begin)
+        now = time.monotonic()
+        if now - said >= SECONDS or pictures == total:
+            said = now
+            seconds = now - begin
             say(
-                f"{pictures:,} of {total:,} pictures in {now - begin:.0f} s "
-                f"({rate:,.1f} per second).",
+                f"{pictures:,} of {total:,} pictures in {seconds:.0f} s "
+                f"({pictures / seconds:,.1f} per second).",
                 err=True,
             )
 

@@ -3,7 +3,7 @@
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -58,15 +58,24 @@ class Service:
         The API key to send.
     at_once : int
         Maximum number of requests in flight.
+    sleep : Callable
+        Waits for some seconds.
     """
 
-    def __init__(self, url: str, key: str | None, at_once: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        at_once: int,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         # For messages, without a user name and password.
         self.url = re.sub(r"^(\w+://)?.*@", r"\1", url.removesuffix("/"))
         if "://" not in url:
             raise NoService(f"{self.url} has no scheme: use --url http://{self.url}")
         self.at_once = at_once
         self.batch = BATCH
+        self.sleep = sleep
         if key and not (key.isascii() and key.isprintable()):
             raise NoService(
                 "The API key has characters that cannot be sent: check --api-key or "
@@ -183,7 +192,7 @@ class Service:
             if response.status_code not in BUSY or requested > MAX_PAUSE:
                 return response
             jitter = random.uniform(1, 1.25)  # noqa: S311 - clients should not retry together
-            time.sleep(max(pause, requested) * jitter)
+            self.sleep(max(pause, requested) * jitter)
         return self.send(request)
 
     def send(self, request: httpx2.Request) -> httpx2.Response:
