@@ -130,7 +130,8 @@ def test_an_unreadable_picture_is_refused_by_each_route_with_the_same_problem(
 def test_every_route_with_pictures_needs_a_key_and_has_the_same_limits(
     strict, classifier, route, monkeypatch
 ):
-    monkeypatch.setattr(bodies, "REFUSAL_SECONDS", (0, 0))
+    at_once = {bodies.arriving: bodies.Arrival(0, 0)}
+    monkeypatch.setattr(strict.app, "dependency_overrides", at_once)
     path, large = route.format(version=classifier.version), PART % bytes(500_000)
     assert (
         refused(strict, path, 401, "unauthorized", content=b"x").headers[
