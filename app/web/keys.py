@@ -23,9 +23,9 @@ LOG = structlog.get_logger("digits")
 
 
 class Keys:
-    """The API keys that requests may have; those given are named key-1, key-2 and so on.
+    """The API keys that requests may have.
 
-    The file names its own.
+    Those given are named key-1, key-2 and so on; the file names its own.
     """
 
     def __init__(
