@@ -108,7 +108,8 @@ def test_a_page_of_another_site_stores_nothing(
     )
     if status == 403:
         assert_problem(answer, 403, "cross-origin", "/corrections")
-    assert (answer.status_code, len(stored(folder))) == (status, status == 201)
+    assert answer.status_code == status
+    assert len(stored(folder)) == (status == 201)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -118,16 +119,15 @@ def test_the_picture_its_label_and_the_answer_are_stored(
     picture = encode(drawing(seven).convert("RGB"), format)
     name = hashlib.sha256(picture).hexdigest() + FORMATS[format].endings[0]
     answer = correct(service, picture, 1)
-    assert (answer.status_code, answer.json()) == (201, {"stored": True})
+    assert answer.status_code == 201
+    assert answer.json() == {"stored": True}
     record = folder / f"{name[:64]}.json"
     assert names_in(folder) == {name, record.name}
     assert (folder / name).read_bytes() == picture
     content = json.loads(record.read_text())
-    assert (content.pop("picture"), content.pop("page"), content.pop("label")) == (
-        name,
-        1,
-        "1",
-    )
+    assert content.pop("picture") == name
+    assert content.pop("page") == 1
+    assert content.pop("label") == "1"
     assert datetime.fromisoformat(content.pop("time")).tzinfo
     assert content == service.post("/predict", content=picture).json()
     assert content["digit"] == 7
@@ -163,7 +163,8 @@ def test_a_number_is_stored_as_it_is_written(service, folder, digits, tmp_path):
     for label in ("12.50", "24/11/26", "+5 %", "(45.00)\n€7", "%", "-35\n24"):
         assert correct(service, picture, label).status_code == 201
         (record,) = (json.loads(path.read_text()) for path in folder.glob("*.json"))
-        assert (record["label"], record["text"]) == (label, "72")
+        assert record["label"] == label
+        assert record["text"] == "72"
     assert samples(service)["digits_corrections_total", ("label", "number")] == 6
     assert exported(tmp_path / "new" / "set", folder) == {picture: "-35\n24"}
 
@@ -252,7 +253,8 @@ def test_a_full_disk_is_a_problem_and_leaves_no_correction(
     assert_problem(answer, 507, "correction-not-stored", "/corrections")
     assert "No space left on device" in answer.json()["detail"]
     # A picture without a label is no correction.
-    assert (len(names_in(folder)), stored(folder)) == (left, {})
+    assert len(names_in(folder)) == left
+    assert stored(folder) == {}
     assert correct(service, encode(seven)).status_code == 201
 
 
@@ -287,7 +289,8 @@ def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted_later(
         str(written),
     ]
     assert subprocess.run(command).returncode == 9
-    leftovers, own = names_in(folder), {".mine.png.0", "mine.png"}
+    leftovers = names_in(folder)
+    own = {".mine.png.0", "mine.png"}
     assert len(leftovers) == left
     for name in own:
         (folder / name).touch()
@@ -307,14 +310,16 @@ def test_several_workers_may_store_at_once(folder, pictures):
     work = [(workers[i % 4], pictures[i % 3], str(i % 2)) for i in range(120)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda each: each[0].store(each[1], each[2], ANSWER), work))
-    assert (set(stored(folder)), len(names_in(folder))) == (set(pictures[:3]), 6)
+    assert set(stored(folder)) == set(pictures[:3])
+    assert len(names_in(folder)) == 6
     assert set(stored(folder).values()) <= {"0", "1"}
 
 
 def test_a_folder_that_hangs_delays_no_correction_for_longer_than_the_limit(
     folder, pictures, monkeypatch
 ):
-    answers, store = threading.Event(), Corrections.store
+    answers = threading.Event()
+    store = Corrections.store
     monkeypatch.setattr(
         Corrections, "store", lambda *given: answers.wait() and store(*given)
     )
@@ -359,7 +364,8 @@ def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
         "corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections)
     )
     labels = labels_below(folder.parent)
-    assert (done.exit_code, f": {len(labels)}." in done.output) == (0, True)
+    assert done.exit_code == 0
+    assert f": {len(labels)}." in done.output
     return {page.file.read_bytes(): label for page, label in labels.items()}
 
 
@@ -409,7 +415,8 @@ def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
 def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(
     corrections, pictures, tmp_path
 ):
-    folder, secret = corrections.folder, tmp_path / "secret.png"
+    folder = corrections.folder
+    secret = tmp_path / "secret.png"
     secret.write_bytes(PNG)
     for index, place in enumerate(
         [str(secret), f"../{secret.name}", 7, "\ud800", None]
@@ -472,7 +479,8 @@ def test_an_export_needs_a_folder_of_corrections_and_overwrites_nothing(
         done = invoked(
             "corrections", "export", tmp_path / "set", DIGITS_CORRECTIONS_DIR=source
         )
-        assert (done.exit_code, (tmp_path / "set").exists()) == (2, False)
+        assert done.exit_code == 2
+        assert not (tmp_path / "set").exists()
     corrections.store(pictures[0], "0", ANSWER)
     for there in ("images", "labels.csv"):
         (tmp_path / there).mkdir()
@@ -480,5 +488,6 @@ def test_an_export_needs_a_folder_of_corrections_and_overwrites_nothing(
         done = invoked(
             "corrections", "export", tmp_path / there, "--from", corrections.folder
         )
-        assert (done.exit_code, "File exists" in done.output) == (1, True)
+        assert done.exit_code == 1
+        assert "File exists" in done.output
         assert (tmp_path / there / there).read_text() == "mine"

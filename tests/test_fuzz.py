@@ -47,7 +47,8 @@ DIGITS = load_sheet()[0]
 DIGIT = Image.fromarray(DIGITS[350]).resize((56, 56))
 COLOURFUL = Image.merge("RGBA", (DIGIT, DIGIT.rotate(90), DIGIT.rotate(180), DIGIT))
 RGB = COLOURFUL.convert("RGB")
-PNG, JPEG = encode(DIGIT), turned_jpeg(RGB, quality=80)
+PNG = encode(DIGIT)
+JPEG = turned_jpeg(RGB, quality=80)
 DIGIT_FILES = [
     PNG,
     JPEG,
@@ -160,7 +161,9 @@ def read(url: str, path: bytes, data: bytes) -> dict | None:
 
 def assert_valid(digit: dict) -> None:
     frame = levels_of(digit["frame"])
-    assert (frame.shape, frame.dtype, frame.max()) == ((28, 28), np.uint8, 255)
+    assert frame.shape == (28, 28)
+    assert frame.dtype == np.uint8
+    assert frame.max() == 255
     assert sum(digit["probabilities"]) == pytest.approx(1, abs=0.001)
 
 
@@ -258,7 +261,8 @@ def test_a_damaged_inference_request_is_answered_or_refused(
     body, encoding, data, service
 ):
     """The body is damaged before compression, and sometimes after it."""
-    length, sent = re.sub(rb"\D", b"", body[:8]), COMPRESS[encoding](body[8:])
+    length = re.sub(rb"\D", b"", body[:8])
+    sent = COMPRESS[encoding](body[8:])
     if sent and data.draw(st.booleans()):
         sent = data.draw(damaged([sent]))
     lines = b"Inference-Header-Content-Length: %b\r\nContent-Encoding: %b\r\n" % (

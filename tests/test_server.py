@@ -47,7 +47,8 @@ needs_proc = pytest.mark.skipif(
     not Path("/proc/self/task").exists(), reason="needs /proc to find processes"
 )
 SEVEN = load_sheet()[0][358]
-SMALL, PICTURE = encode(SEVEN), encode(drawing(SEVEN))
+SMALL = encode(SEVEN)
+PICTURE = encode(drawing(SEVEN))
 CLIENT_SECONDS = 0.5
 
 
@@ -366,7 +367,8 @@ def test_without_free_file_descriptors_the_service_waits_quietly_and_recovers(wo
         pids = family(process.pid)
         for pid in pids:
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, 64))
-        before, started = processor_seconds(pids), time.perf_counter()
+        before = processor_seconds(pids)
+        started = time.perf_counter()
         with ExitStack() as stack:
             for _ in range(64 * workers):
                 stack.enter_context(connect(url))
@@ -544,7 +546,8 @@ def counted(url: str) -> float:
 def test_workers_share_port_and_metrics_are_replaced_with_the_same_models_and_end_with_their_parent(
     tmp_path,
 ):
-    versions, own = {}, [tmp_path / shipped.name for shipped in MODELS]
+    versions = {}
+    own = [tmp_path / shipped.name for shipped in MODELS]
     for shipped, file in zip(MODELS, own, strict=True):
         model = onnx.load(shipped)
         model.metadata_props.add(key="owner", value="somebody else")

@@ -30,11 +30,9 @@ from app.web.uploads import read_picture
 SETTINGS = Settings()
 ADMISSION = Admission(SETTINGS, Metrics({}).queue_depth)
 MULTIPART = "multipart/form-data"
-FORM, JSON, RAW = (
-    f"{MULTIPART}; boundary=X",
-    "application/json; charset=utf-8",
-    "image/png",
-)
+FORM = f"{MULTIPART}; boundary=X"
+JSON = "application/json; charset=utf-8"
+RAW = "image/png"
 NAMED = (
     b'Content-Disposition: form-data; name="%s"; '
     b'filename="a;\\"b.png"\r\nContent-Type: image/png'
@@ -183,7 +181,8 @@ def test_what_is_as_large_as_allowed_is_read():
     assert len(picture_in(escaped, content_type=JSON)) == 750_000
 
 
-GZIPPED, ENCODED_AS = gzip.compress(b"x", mtime=0), b"\r\nContent-Transfer-Encoding: %b"
+GZIPPED = gzip.compress(b"x", mtime=0)
+ENCODED_AS = b"\r\nContent-Transfer-Encoding: %b"
 REFUSED = [
     (FORM, END, errors.NoFile, "no file in its field 'file'"),
     (
