@@ -136,17 +136,12 @@ def test_the_picture_its_label_and_the_answer_are_stored(
 def test_the_same_picture_is_stored_once_and_its_last_label_counts(
     service, folder, pictures
 ):
-    answers = [
-        correct(service, pictures[0], label) for label in (0, 0, 6, "none", "none")
-    ]
-    assert [answer.status_code for answer in answers] == [201, 200, 201, 201, 200]
-    assert [answer.json()["stored"] for answer in answers] == [
-        True,
-        False,
-        True,
-        True,
-        False,
-    ]
+    statuses = []
+    for label in (0, 0, 6, "none", "none"):
+        answer = correct(service, pictures[0], label)
+        assert answer.json()["stored"] == (answer.status_code == 201)
+        statuses.append(answer.status_code)
+    assert statuses == [201, 200, 201, 201, 200]
     assert stored(folder) == {pictures[0]: "none"}
     assert samples(service)["digits_corrections_total", ("label", "none")] == 1
     form = service.post(
@@ -171,12 +166,8 @@ def test_a_number_is_stored_as_it_is_written(service, folder, digits, tmp_path):
 
 def test_an_invalid_label_is_refused(service, folder, pictures):
     for label in ("", " 7", "7 ", "７", "None", "7x", "7\t7", "7\0", "1" * 201, None):
-        assert_problem(
-            correct(service, pictures[0], label),
-            422,
-            "invalid-parameter",
-            "/corrections",
-        )
+        answer = correct(service, pictures[0], label)
+        assert_problem(answer, 422, "invalid-parameter", "/corrections")
     signs = service.app_state["service"].reader.lines.form.signs
     detail = (
         f"label must be none, or consist of {signs}, spaces and newlines, and not 'x'."
@@ -189,9 +180,8 @@ def test_corrections_are_off_without_a_folder(
     client, service, pictures, monkeypatch, tmp_path
 ):
     assert_problem(correct(client, pictures[0]), 404, "corrections-off", "/corrections")
-    assert [
-        each.get("/health").json()["corrections"] for each in (client, service)
-    ] == [False, True]
+    assert client.get("/health").json()["corrections"] is False
+    assert service.get("/health").json()["corrections"] is True
     monkeypatch.setenv("DIGITS_CORRECTIONS_DIR", "")
     assert Settings().corrections_dir is None
     monkeypatch.setenv("DIGITS_CORRECTIONS_DIR", str(tmp_path / "none"))
@@ -213,9 +203,8 @@ def test_any_origin_may_be_allowed_and_any_picture_stored_up_to_a_number(
         foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://other.example"}
         assert correct(client, pictures[0], headers=foreign).status_code == 201
         assert correct(client, illegible, "none").status_code == 201
-        assert_problem(
-            correct(client, pictures[2]), 507, "correction-not-stored", "/corrections"
-        )
+        answer = correct(client, pictures[2])
+        assert_problem(answer, 507, "correction-not-stored", "/corrections")
         # Changing a label takes no space.
         assert correct(client, pictures[0], 1).status_code == 201
         assert stored(tmp_path) == {pictures[0]: "1", illegible: "none"}
@@ -269,7 +258,8 @@ def fsync(file, files=[]):
         os._exit(9)
 
 os.fsync = fsync
-Corrections(Path(sys.argv[1]), 100, 1_000_000, 5).store(Path(sys.argv[2]).read_bytes(), "0", {})
+corrections = Corrections(Path(sys.argv[1]), 100, 1_000_000, 5)
+corrections.store(Path(sys.argv[2]).read_bytes(), "0", {})
 """
 
 
@@ -280,14 +270,7 @@ def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted_later(
     folder, pictures, tmp_path, written, left
 ):
     (tmp_path / "0.png").write_bytes(pictures[0])
-    command = [
-        sys.executable,
-        "-c",
-        KILLED,
-        str(folder),
-        str(tmp_path / "0.png"),
-        str(written),
-    ]
+    command = [sys.executable, "-c", KILLED, folder, tmp_path / "0.png", str(written)]
     assert subprocess.run(command).returncode == 9
     leftovers = names_in(folder)
     own = {".mine.png.0", "mine.png"}
@@ -320,9 +303,12 @@ def test_a_folder_that_hangs_delays_no_correction_for_longer_than_the_limit(
 ):
     answers = threading.Event()
     store = Corrections.store
-    monkeypatch.setattr(
-        Corrections, "store", lambda *given: answers.wait() and store(*given)
-    )
+
+    def hanging(*given) -> bool:
+        answers.wait()
+        return store(*given)
+
+    monkeypatch.setattr(Corrections, "store", hanging)
 
     async def add_several() -> bool:
         corrections = Corrections(folder, 100, 100_000, 0.1)
@@ -351,18 +337,16 @@ def test_others_may_read_corrections_only_where_the_umask_shares_them(
         corrections.store(pictures[0], "0", ANSWER)
     finally:
         assert os.umask(before) == umask
-    assert [path.stat().st_mode & 0o777 for path in corrections.folder.iterdir()] == [
-        permissions
-    ] * 2
+    for path in corrections.folder.iterdir():
+        assert path.stat().st_mode & 0o777 == permissions
 
 
 def exported(folder: Path, corrections: Path) -> dict[bytes, str]:
     """Export corrections to a folder; return its pictures and their labels, as the
     benchmark reads them.
     """
-    done = invoked(
-        "corrections", "export", folder, DIGITS_CORRECTIONS_DIR=str(corrections)
-    )
+    environment = {"DIGITS_CORRECTIONS_DIR": str(corrections)}
+    done = invoked("corrections", "export", folder, **environment)
     labels = labels_below(folder.parent)
     assert done.exit_code == 0
     assert f": {len(labels)}." in done.output
@@ -382,24 +366,14 @@ def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
         (2, "1", 201),
         (3, "7", 200),
     ):
-        assert (
-            service.post(
-                f"/corrections?page={page}&label={label}", content=several
-            ).status_code
-            == status
-        )
+        path = f"/corrections?page={page}&label={label}"
+        assert service.post(path, content=several).status_code == status
     assert_problem(correct(service, several), 422, "no-such-page", "/corrections")
     records = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    assert {(record["page"], record["label"]) for record in records} == {
-        (1, "72"),
-        (2, "1"),
-        (3, "7"),
-    }
-    assert {record["page"]: record.get("digit") for record in records} == {
-        1: None,
-        2: 1,
-        3: 7,
-    }
+    labels = {record["page"]: record["label"] for record in records}
+    assert labels == {1: "72", 2: "1", 3: "7"}
+    read = {record["page"]: record.get("digit") for record in records}
+    assert read == {1: None, 2: 1, 3: 7}
     exported(tmp_path / "new" / "set", folder)
     learned = load(tmp_path / "new", classifier)
     assert learned.labels.tolist() == [1, 7]
@@ -418,17 +392,14 @@ def test_an_export_is_what_the_service_wrote_and_can_be_read_by_the_benchmark(
     folder = corrections.folder
     secret = tmp_path / "secret.png"
     secret.write_bytes(PNG)
-    for index, place in enumerate(
-        [str(secret), f"../{secret.name}", 7, "\ud800", None]
-    ):
-        (folder / f"{index:064x}.json").write_text(
-            json.dumps({"picture": place, "label": "1"})
-        )
-    (folder / f"{7:064x}.json").write_text(
-        json.dumps({"picture": f"{7:064x}.png", "label": "1"})
-    )
-    (folder / f"{7:064x}.png").symlink_to(secret)
-    (folder / "mine.json").write_text(json.dumps({"picture": "mine.png", "label": "1"}))
+    places = [str(secret), f"../{secret.name}", 7, "\ud800", None]
+    records = {f"{index:064x}": place for index, place in enumerate(places)}
+    link = f"{7:064x}"
+    records |= {link: f"{link}.png", "mine": "mine.png"}
+    for name, place in records.items():
+        content = json.dumps({"picture": place, "label": "1"})
+        (folder / f"{name}.json").write_text(content)
+    (folder / f"{link}.png").symlink_to(secret)
     (folder / "mine.png").write_bytes(PNG)
     illegible = encode(letter("A"))
     for label, picture in enumerate([*pictures, illegible]):

@@ -51,7 +51,7 @@ def replace(file: Path, content: str) -> Path:
 
 
 def swap(file: Path, content: str) -> None:
-    """Point a link to another folder, as Kubernetes does when a mounted Secret changes."""
+    """Point a link to another folder, as Kubernetes does when a Secret changes."""
     version = file.with_name(f"version-{len(list(file.parent.iterdir()))}")
     version.mkdir()
     (version / "keys.txt").write_text(content)
@@ -251,7 +251,7 @@ def test_a_file_alone_closes_the_service(folder, seven):
 def test_each_worker_reads_a_changed_file_and_their_counts_add_up(folder, seven):
     file = replace(folder / "workers.txt", ONE)
     settings = {"DIGITS_API_KEYS": "first", "DIGITS_API_KEYS_FILE": str(file)}
-    with serving("--workers", "2", **settings) as (_, url):
+    with serving("--workers", "2", **settings) as (process, url):
 
         def ask(key: str) -> set[int]:
             """Send requests over connections of their own, to any of the workers."""
