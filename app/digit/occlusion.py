@@ -14,7 +14,7 @@ from app.picture.maps import Map
 
 PATCHES = 7  # along each side of a frame: a patch is nearly twice as wide as a stroke
 PATCH_SIDE = FRAME_SIDE // PATCHES  # pixels
-MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that logarithms are finite
+MIN_PROBABILITY = np.finfo(np.float32).tiny  # so that their logarithms are finite
 
 
 def evidence(
