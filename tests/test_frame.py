@@ -24,10 +24,13 @@ def test_all_mnist_images_are_frames(mnist_root, train):
         assert as_frame(Image.fromarray(image)) is not None
 
 
-def resized(
-    digit: np.ndarray, side: int, by: Image.Resampling | None = None
-) -> np.ndarray:
-    return np.asarray(Image.fromarray(digit).resize((side, side), by))
+def resized(digit: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(digit).resize((side, side)))
+
+
+def tiny(digit: np.ndarray) -> np.ndarray:
+    image = Image.fromarray(digit[4:24, 4:24])
+    return np.asarray(image.resize((10, 10), Image.Resampling.BOX))
 
 
 NO_FRAMES = {  # and how far their frames may be from the digit's
@@ -35,7 +38,7 @@ NO_FRAMES = {  # and how far their frames may be from the digit's
     "moved": (lambda seven: np.roll(seven, (-3, -2), (0, 1)), 0.04),
     "smaller": (lambda seven: np.pad(resized(seven, 20), 4), 0.04),
     "larger": (lambda seven: resized(seven[2:26, 2:26], 28), 0.04),
-    "tiny": (lambda seven: resized(seven[4:24, 4:24], 10, Image.Resampling.BOX), 0.07),
+    "tiny": (tiny, 0.07),
 }
 
 

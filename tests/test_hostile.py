@@ -113,7 +113,8 @@ def tiff_with_huge_tiles() -> bytes:
 
 def tiff_of_many_pages(count: int) -> bytes:
     """Make a TIFF of so many pages of one pixel."""
-    tiff, size = bytearray(b"II*\0" + struct.pack("<I", 8)), 2 + 8 * 12 + 4
+    tiff = bytearray(b"II*\0" + struct.pack("<I", 8))
+    size = 2 + 8 * 12 + 4
     for page in range(1, count + 1):
         tags = {256: 1, 257: 1, 258: 8, 259: 1, 262: 1, 273: 4, 278: 1, 279: 1}
         entries = b"".join(
@@ -274,10 +275,8 @@ def jpeg_of_nothing_but_markers(size: int, megapixels: float) -> bytes:
 
 
 INFER = "/v2/models/digits/infer"
-JSON, FORM = (
-    {"content-type": "application/json"},
-    {"content-type": "multipart/form-data; boundary=X"},
-)
+JSON = {"content-type": "application/json"}
+FORM = {"content-type": "multipart/form-data; boundary=X"}
 FORM_START = b'--X\r\nContent-Disposition: form-data; name="file"; filename="'
 BODIES: dict[str, Callable[[], Body]] = {
     "batch of PNGs of text that inflates": lambda: batch(
@@ -405,11 +404,9 @@ def bounded(service: tuple[subprocess.Popen, str]) -> Iterator[None]:
     [(name, 4) for name in PICTURES] + [(name, 0) for name in BODIES],
 )
 def test_an_attack_does_not_affect_others(name, clients, service):
-    hostile, url, beside = (
-        BODIES[name]() if name in BODIES else hostile_picture(name),
-        service[1],
-        set[int](),
-    )
+    hostile = BODIES[name]() if name in BODIES else hostile_picture(name)
+    url = service[1]
+    beside = set[int]()
     with bounded(service), ThreadPoolExecutor(AT_ONCE) as pool:
         statuses = set(pool.map(send, [url] * AT_ONCE, [hostile] * AT_ONCE))
         loops = [
@@ -427,7 +424,8 @@ def writing(digit: np.ndarray) -> bytes:
     """Make a picture of noise that looks like writing: copies of a digit, turned and
     laid over each other.
     """
-    random, page = np.random.default_rng(0), np.zeros((900, 900), np.uint8)
+    random = np.random.default_rng(0)
+    page = np.zeros((900, 900), np.uint8)
     for top, left in random.integers(0, 900 - 28, (900, 2)):
         page[top : top + 28, left : left + 28] |= np.rot90(digit, random.integers(4))
     return encode(255 - page)
@@ -441,11 +439,9 @@ def slowly(content: bytes) -> Iterator[bytes]:
 
 
 def test_forty_clients_of_all_kinds_delay_neither_the_health_check_nor_the_end_nor_do_hostile_pictures():
-    large, seconds, statuses = (
-        picture(encode(sheet(24.9), "JPEG")),
-        3 + SECONDS,
-        set[int](),
-    )
+    large = picture(encode(sheet(24.9), "JPEG"))
+    seconds = 3 + SECONDS
+    statuses = set[int]()
     hostile = [*map(hostile_picture, PICTURES)]
     bodies = [
         large,
