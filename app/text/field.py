@@ -15,7 +15,7 @@ MOST = 100  # requested characters; all that are known are about half as many
 
 
 class InvalidField(Exception):
-    """There is no such field, or nothing could be written in it; the message says why."""
+    """There is no such field, or nothing fits into it; the message says why."""
 
 
 @dataclass(frozen=True)
