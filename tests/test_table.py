@@ -26,7 +26,9 @@ def rows_of(*rows: dict[int, str]) -> list[list[Word]]:
         ([{0: "12", 45: "30", 200: "7"}, {0: "1", 205: "8"}, {3: "2", 201: "9"}], None),
         ([{0: "1"}, {0: "2"}, {0: "3"}], []),  # one column
         ([{0: "1", 100: "2", 200: "3"}], []),  # one row
-        ([{0: "1"}, {50: "2"}, {100: "3"}, {150: "4"}], []),  # a staircase
+        # Staircases; in the longer one, no column is filled at all.
+        ([{0: "1"}, {50: "2"}, {100: "3"}, {150: "4"}], []),
+        ([{50 * row: "1"} for row in range(12)], []),
         ([], []),
     ],
 )

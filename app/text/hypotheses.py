@@ -332,7 +332,7 @@ def shape_of(lines: Sequence[Line]) -> float:
 
 
 def upright(scores: Mapping[int, float]) -> int:
-    """Return the turn with the highest score, or the first if none is clearly better."""
+    """Return the turn with the highest score; the first if none is clearly better."""
     first = next(iter(scores))
     best = max(scores, key=lambda turn: scores[turn])
     return best if scores[best] > CLEARLY * scores[first] else first
@@ -351,7 +351,7 @@ def is_sure(found: Sequence[Hypothesis]) -> bool:
 
 
 def best_of(found: Sequence[Hypothesis]) -> Hypothesis:
-    """Return the hypothesis for which most speaks; of empty ones, the least certain."""
+    """Return the hypothesis for which most speaks; if empty, the least certain."""
     order = sorted(found, key=lambda each: (-each.score, each.certainty))
     return order[0] if order else Hypothesis()
 
