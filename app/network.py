@@ -3,13 +3,11 @@
 Loading runs no code from the file: nothing is unpickled.
 """
 
-import ctypes
 import hashlib
 import math
 import os
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,6 +19,8 @@ from numpy.typing import NDArray
 # telemetry to its vendor.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
+
+from app import malloc
 
 CERTAIN = 1e-6  # legibility is clipped this close to 0 and 1
 # An input or output, float32: its name; its shape without N, None for any length.
@@ -115,7 +115,7 @@ class Model:
         session = ort.InferenceSession(
             self.path, options, providers=["CPUExecutionProvider"]
         )
-        return_freed_memory()  # of what loading took, 17 MB
+        malloc.trim()  # of what loading took, 17 MB
         return session
 
     def run(
@@ -137,7 +137,7 @@ class Model:
     def unload(self) -> None:
         """Free the session until the network runs again."""
         del self.session
-        return_freed_memory()
+        malloc.trim()
 
     @property
     def about(self) -> dict[str, str]:
@@ -157,12 +157,6 @@ def private_copy(data: bytes, owner: object) -> Path:
         copy.write(data)
     weakref.finalize(owner, Path(copy.name).unlink, missing_ok=True)
     return Path(copy.name)
-
-
-def return_freed_memory() -> None:
-    """Make glibc's malloc return to the system what was freed."""
-    with suppress(AttributeError, TypeError):  # another libc or operating system
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def shape_of(node: ort.NodeArg) -> Node:

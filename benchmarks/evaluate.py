@@ -37,10 +37,10 @@ from training import data
 from training.alphabet import CHARACTERS
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
+from training.drawing import png
 from training.line_ink import ROWS, InkLine, ink_lines
 from training.line_paper import batch_of, painted
 from training.lines import text_of
-from training.paper import png
 
 # Test images whose label is disputed by most of several human raters (cleanlab's
 # mnist_mturk, Northcutt et al. 2021).

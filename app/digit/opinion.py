@@ -97,11 +97,6 @@ class SecondOpinion:
                 "them."
             ) from error
 
-    def is_needed(self, probabilities: NDArray[np.float32], legibility: float) -> bool:
-        """Return whether the dense network is not sure, given what it sees."""
-        is_unsure = float(probabilities.max()) < self.weights.confidence
-        return is_unsure or legibility < self.weights.legibility
-
     def __call__(
         self,
         picture: Picture,

@@ -3,12 +3,13 @@ much speaks for each.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
 
+from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture
 from app.picture.errors import MAX_DIGITS, TooMuchWriting
 from app.picture.maps import Map
@@ -68,10 +69,6 @@ class Hypothesis:
         return min(empty, default=1.0) * math.prod(read)
 
 
-def allow_any(_: float) -> None:
-    """Allow a page of any width."""
-
-
 @dataclass(frozen=True)
 class LineReader:
     """Reads pictures with the line network.
@@ -80,19 +77,21 @@ class LineReader:
     ----------
     network : LineNetwork
         The line network.
+    pages : PageNetwork, optional
+        The network that finds the lines of a page. Without it, a picture is one line.
     field : Field
         What may be written.
-    allow : callable
-        Called with the width of all strips of a page, in pixels, before they are read;
-        it may raise an exception.
+    budget : Budget
+        What reading the lines may cost.
     """
 
     network: LineNetwork
+    pages: PageNetwork | None = None
     field: Field = ANYTHING
-    allow: Callable[[float], None] = allow_any
+    budget: Budget = UNLIMITED
 
     def read(
-        self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
+        self, picture: Picture, turns: Sequence[int]
     ) -> dict[int, list[Hypothesis]]:
         """Read a picture in several ways, with each turn, until one is sure.
 
@@ -100,7 +99,7 @@ class LineReader:
         look like one.
         """
         found: dict[int, list[Hypothesis]] = {turn: [] for turn in turns}
-        for ways in self.ways(picture, pages, turns):
+        for ways in self.ways(picture, turns):
             for turn, hypothesis in ways:
                 if len(hypothesis.rows) > 1:
                     return {turn: [hypothesis]}
@@ -110,7 +109,7 @@ class LineReader:
         return found
 
     def ways(
-        self, picture: Picture, pages: PageNetwork | None, turns: Sequence[int]
+        self, picture: Picture, turns: Sequence[int]
     ) -> Iterator[list[tuple[int, Hypothesis]]]:
         """Yield ways to read a picture, each with its turn.
 
@@ -119,8 +118,8 @@ class LineReader:
         height = self.network.spec.height
         views = {turn: whole_strips(picture.turned(turn), height) for turn in turns}
         yield [*self.whole(views)]
-        if pages:
-            yield [self.page(picture, pages, turns)]
+        if self.pages:
+            yield [self.page(Sheet.of(picture), self.pages, turns)]
         while following := [*self.whole(views)]:
             yield following
 
@@ -134,10 +133,9 @@ class LineReader:
                     yield turn, Hypothesis(((transcript,),))
 
     def page(
-        self, picture: Picture, pages: PageNetwork, turns: Sequence[int]
+        self, sheet: Sheet, pages: PageNetwork, turns: Sequence[int]
     ) -> tuple[int, Hypothesis]:
-        """Find the lines of a picture and read them, with the turn that fits best."""
-        sheet = Sheet.of(picture)
+        """Find the lines of a sheet and read them, with the turn that fits best."""
         writing = pages.writing(sheet.grey)
         turn = turns[0]
         if len(turns) > 1:
@@ -154,16 +152,17 @@ class LineReader:
         self, sheet: Sheet, writing: Map, pages: PageNetwork, turns: Sequence[int]
     ) -> int:
         """Return the turn after which a sample of the lines is read best."""
-        seen = dict[int, tuple[Sheet, list[Line]]]()
-        for turn in turns:
-            turned = sheet.turned(turn)
-            turned_writing = np.rot90(writing, turn // 90)
-            seen[turn] = turned, pages.lines(turned_writing, turned.grey.size)
-        shapes = {turn: shape_of(lines) for turn, (_, lines) in seen.items()}
+        sheets = {turn: sheet.turned(turn) for turn in turns}
+        found = {
+            turn: pages.lines(np.rot90(writing, turn // 90), sheets[turn].grey.size)
+            for turn in turns
+        }
+        shapes = {turn: shape_of(lines) for turn, lines in found.items()}
         # Long lines themselves show which sides are at the top and the bottom.
         least = 1 if max(shapes.values()) >= ELONGATED else 0
         likely = [turn for turn in turns if shapes[turn] >= least]
-        return upright({turn: self.evidence(*seen[turn]) for turn in likely})
+        scores = {turn: self.evidence(sheets[turn], found[turn]) for turn in likely}
+        return upright(scores)
 
     def evidence(self, sheet: Sheet, lines: Sequence[Line]) -> float:
         """Return how much speaks for a sample of the lines of a page.
@@ -173,7 +172,7 @@ class LineReader:
         widths = self.widths(lines)
         order = np.random.default_rng(0).permutation(len(lines))
         some = order[widths[order].cumsum() <= SAMPLE]
-        self.allow(float(widths[some].sum()))
+        self.budget.check_writing(float(widths[some].sum()))
         strips = self.strips(sheet, [lines[place] for place in some])
         return Hypothesis((tuple(self.free(strips)),)).score
 
@@ -188,7 +187,7 @@ class LineReader:
             raise TooMuchWriting
         twice = (1 + WIDER) * width
         has_room = twice <= MAX_WIDTH
-        self.allow(twice if has_room else width)
+        self.budget.check_writing(twice if has_room else width)
         is_page = len(rows) > 1
         found = self.transcripts(self.strips(sheet, ordered), is_page)
         if has_room and self.field.length is None:

@@ -11,7 +11,7 @@ from PIL import Image
 from app.picture.decode import Picture
 from app.picture.ink import opaque, plane, views
 from app.picture.maps import Box, grown, sample
-from app.picture.printed_lines import without_rules
+from app.picture.printed_lines import ink_without_printed_lines
 from app.text.layout import Floats, Line
 
 # Width of a strip over its height: narrower lines get a margin at both ends.
@@ -229,7 +229,7 @@ def without_printed_lines(sheet: Sheet) -> Sheet | None:
     view = next(views(grey.reduce(factor)), None)
     if view is None:
         return None
-    erased = without_rules(view.ink, LEVEL)
+    erased = ink_without_printed_lines(view.ink, LEVEL)
     if erased is None:
         return None
     height, width = view.ink.shape

@@ -6,29 +6,23 @@ speaks for is the answer.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter_ns
 from typing import NamedTuple
 
 import numpy as np
 
+from app.picture.budget import UNLIMITED, Budget
 from app.picture.decode import Picture, decode_image, open_image
 from app.picture.errors import TooMuchWriting
-from app.picture.formats import MAX_PIXELS
 from app.picture.frame import FRAME_SIDE, frame_from_ink
 from app.picture.maps import Box, Map
 from app.picture.shown import Shown, shown
-from app.stage import Stage, Stopwatch
+from app.stage import Stage
 from app.text.ctc import TINY, Probabilities, Span
 from app.text.field import ANYTHING, Field
-from app.text.hypotheses import (
-    Hypothesis,
-    LineReader,
-    Row,
-    agreement,
-    allow_any,
-    best_of,
-    upright,
-)
+from app.text.hypotheses import Hypothesis, LineReader, Row, agreement, best_of, upright
 from app.text.line_network import LineNetwork
 from app.text.line_spec import LineSpec
 from app.text.pages import PageNetwork
@@ -175,17 +169,41 @@ class Text(NamedTuple):
         return self._replace(lines=tuple(lines), table=tuple(table))
 
 
+@dataclass(frozen=True)
+class TextOptions:
+    """How to read a text.
+
+    Attributes
+    ----------
+    field : Field
+        What may be written.
+    page : int, optional
+        Which page of a TIFF or PDF, as for `open_image`.
+    turns : tuple of int
+        By how many degrees the picture may have to be turned, counter-clockwise. The
+        first one is the answer unless clearly more speaks for another.
+    alternatives : int
+        Number of other texts to return for each line.
+    with_picture : bool
+        Whether to return the picture, turned as it was read.
+    """
+
+    field: Field = ANYTHING
+    page: int | None = None
+    turns: tuple[int, ...] = (0,)
+    alternatives: int = 0
+    with_picture: bool = False
+
+
+AS_WRITTEN = TextOptions()
+
+
 def read_text(
     data: bytes,
     network: LineNetwork,
     pages: PageNetwork | None = None,
-    max_pixels: int = MAX_PIXELS,
-    field: Field = ANYTHING,
-    page: int | None = None,
-    turns: Sequence[int] = (0,),
-    alternatives: int = 0,
-    with_picture: bool = False,
-    allow: Callable[[float], None] = allow_any,
+    options: TextOptions = AS_WRITTEN,
+    budget: Budget = UNLIMITED,
 ) -> Text:
     """Read what is written in one picture.
 
@@ -198,19 +216,10 @@ def read_text(
     pages : PageNetwork, optional
         The network that finds the lines of a page. Without it, a picture is read as one
         line.
-    max_pixels, page
-        As for `open_image`.
-    field : Field
-        What may be written.
-    turns : sequence of int
-        By how many degrees the picture may have to be turned, counter-clockwise. The
-        first one is the answer unless clearly more speaks for another.
-    alternatives : int
-        Number of other texts to return for each line.
-    with_picture : bool
-        Whether to return the picture, turned as it was read.
-    allow : callable
-        As for `LineReader`.
+    options : TextOptions
+        How to read it.
+    budget : Budget
+        What that may cost.
 
     Raises
     ------
@@ -218,10 +227,12 @@ def read_text(
     ImpossibleLength
         A length is given, and no reading has it.
     """
-    watch = Stopwatch()
-    picture = decoded(data, max_pixels, page)
-    watch.end("decode")
-    found = LineReader(network, field, allow).read(picture, pages, turns)
+    stages = [Stage("begin", perf_counter_ns()), Stage("wait", perf_counter_ns())]
+    picture = decoded(data, options.page, budget)
+    stages.append(Stage("decode", perf_counter_ns()))
+    field = options.field
+    reader = LineReader(network, pages, field, budget)
+    found = reader.read(picture, options.turns)
     if not any(found.values()) and field.length is None:
         raise TooMuchWriting
     scores = {
@@ -229,22 +240,24 @@ def read_text(
         for turn, ways in found.items()
     }
     turn = upright(scores)
-    text = text_of(found[turn], network.spec, alternatives)._replace(turn=turn)
+    text = text_of(found[turn], network.spec, options.alternatives)
     if field.length is not None and not text.lines:
         raise ImpossibleLength(
             f"The picture cannot be read with a length of {field.length}: leave the "
             "length out, or correct it."
         )
-    watch.end("inference")
-    if with_picture:
+    stages.append(Stage("inference", perf_counter_ns()))
+    text = text._replace(turn=turn)
+    if options.with_picture:
         text = text._replace(picture=shown(picture.turned(turn)))
-        watch.end("decode")
-    return text._replace(stages=tuple(watch.stages))
+        stages.append(Stage("decode", perf_counter_ns()))
+    return text._replace(stages=tuple(stages))
 
 
-def decoded(data: bytes, max_pixels: int, page: int | None) -> Picture:
+def decoded(data: bytes, page: int | None, budget: Budget = UNLIMITED) -> Picture:
     """Decode a picture at the resolution at which pages are read."""
-    image = open_image(data, max_pixels, page=page)
+    image = open_image(data, budget.max_pixels, page=page)
+    budget.check_header(image)
     return decode_image(image, side_of(image.size, PAGE_PIXELS))
 
 
