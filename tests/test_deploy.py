@@ -37,7 +37,7 @@ def test_the_lock_satisfies_the_dependencies_of_the_service_and_no_others():
         each = Requirement(text)
         asked[each.name] &= each.specifier
     lock = (ROOT / "requirements.lock").read_text()
-    locked = re.findall(r"^([\w-]+)==(\S+).*\n((?:    .*\n)+)", lock, re.MULTILINE)
+    locked = re.findall(r"(?m)^([\w-]+)==(\S+).*\n((?:    .*\n)+)", lock)
     versions = {name: version for name, version, _ in locked}
     direct = {name for name, _, below in locked if "(pyproject.toml)" in below}
     assert direct == set(asked), "make lock"
@@ -119,7 +119,7 @@ def test_the_grace_period_exceeds_the_shutdown_timeout():
 
 
 def test_all_deployments_use_the_same_user_and_a_read_only_file_system():
-    user = re.search(r"^USER (\d+):(\d+)$", DOCKERFILE, re.MULTILINE)
+    user = re.search(r"(?m)^USER (\d+):(\d+)$", DOCKERFILE)
     assert POD["securityContext"]["runAsUser"] == int(user[1])
     assert POD["securityContext"]["runAsGroup"] == int(user[2])
     in_container = CONTAINER["securityContext"]
@@ -201,8 +201,8 @@ def test_a_rolling_restart_behind_the_proxy_loses_no_request(nginx, tmp_path, se
 def test_tag_version_and_changelog_of_a_release_agree():
     assert os.environ["GITHUB_REF_NAME"] == f"v{PROJECT['version']}"
     changelog = (ROOT / "CHANGELOG.md").read_text()
-    heading = r"^## \[(\S+)\] - \d{4}-\d\d-\d\d$"
-    assert re.search(heading, changelog, re.MULTILINE)[1] == PROJECT["version"]
+    heading = r"(?m)^## \[(\S+)\] - \d{4}-\d\d-\d\d$"
+    assert re.search(heading, changelog)[1] == PROJECT["version"]
 
 
 def test_a_release_waits_for_all_checks():

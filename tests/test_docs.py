@@ -21,7 +21,7 @@ PATHS = "/predict /predict/batch /explain /read /read/batch /health /metrics".sp
 
 def test_swagger_ui_has_the_checksums_in_its_readme():
     readme = (SWAGGER / "README.md").read_text()
-    sums = re.findall(r"^ +([0-9a-f]{64})  (\S+)$", readme, re.MULTILINE)
+    sums = re.findall(r"(?m)^ +([0-9a-f]{64})  (\S+)$", readme)
     files = [*SWAGGER.glob("*.js"), *SWAGGER.glob("*.css")]
     assert {name for _, name in sums} == {path.name for path in files}
     for digest, name in sums:

@@ -45,12 +45,12 @@ SHOWN = {
 
 def text_of(page: Path) -> str:
     """Return a page without its code blocks: in them is no heading, and no link."""
-    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return re.sub(r"(?ms)^```.*?^```$", "", page.read_text())
 
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors that GitHub makes for a page's headings."""
-    headings = re.findall(r"^#+ (.*)$", text_of(page).lower(), re.MULTILINE)
+    headings = re.findall(r"(?m)^#+ (.*)$", text_of(page).lower())
     words = [re.sub(r"[^\w\- ]", "", heading) for heading in headings]
     return {heading.replace(" ", "-") for heading in words}
 
@@ -91,7 +91,7 @@ def test_each_picture_is_shown():
 
 def test_each_setting_is_documented():
     page = (DOCS / "configuration.md").read_text()
-    rows = re.findall(r"^\| `DIGITS_(\w+)` \| (.*) \|$", page, re.MULTILINE)
+    rows = re.findall(r"(?m)^\| `DIGITS_(\w+)` \| (.*) \|$", page)
     expected = {}
     for name, field in Settings.model_fields.items():
         default = str(field.default).removeprefix(f"{ROOT}/")
@@ -101,22 +101,22 @@ def test_each_setting_is_documented():
 
 
 def test_each_problem_is_documented():
-    row = r"^\| (\d+) \| `(?:/problems/)?([\w-]+)` \|"
-    rows = re.findall(row, API.read_text(), re.MULTILINE)
+    row = r"(?m)^\| (\d+) \| `(?:/problems/)?([\w-]+)` \|"
+    rows = re.findall(row, API.read_text())
     expected = {(str(each.status), each.name) for each in problems.TYPES.values()}
     assert sorted(rows) == sorted(expected)
 
 
 def test_each_format_of_pictures_is_documented():
-    sentence = r"^The picture may be a (.*?)\."
-    listed = re.search(sentence, API.read_text(), re.MULTILINE)[1].upper()
+    sentence = r"(?m)^The picture may be a (.*?)\."
+    listed = re.search(sentence, API.read_text())[1].upper()
     names = re.split(", | OR ", listed.replace(" (HEIC)", ""))
     assert set(names) == {*FORMATS, "PDF"}
 
 
 def test_each_form_of_numbers_is_documented_and_on_the_page():
     section = API.read_text().partition("### Formats\n")[2].partition("\n### ")[0]
-    assert {*re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)} == {*GRAMMARS}
+    assert {*re.findall(r"(?m)^\| `(\w+)` \|", section)} == {*GRAMMARS}
     page = (ROOT / "app" / "page" / "index.html").read_text()
     assert {*re.findall(r"\bformat=(\w+)", page)} == {*GRAMMARS}
     assert {*re.findall(r"\bdate=(\w+)", page)} == {*get_args(DateOrder)}
@@ -161,7 +161,7 @@ def with_blocks(language: str) -> list[Path]:
 )
 def test_the_console_sessions_run_as_written(page, url):
     sessions = "".join(blocks(page, "console"))
-    commands = re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", sessions, re.MULTILINE)
+    commands = re.findall(r"(?m)^\$ (.*)\n((?:[^$].*\n)*)", sessions)
     assert commands
     for command, shown in commands:
         command = command.replace("http://127.0.0.1:8000", url)
@@ -242,7 +242,7 @@ def test_the_model_card_and_info_say_of_which_pictures_each_figure_is(
 
 
 def test_make_help_lists_every_target():
-    targets = re.search(r"^.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+    targets = re.search(r"(?m)^.PHONY: (.*)$", MAKEFILE)[1].split()
     shown = run("make", "--no-print-directory", "help")
     assert [line.split("\t")[0] for line in shown.splitlines()] == targets
 

@@ -37,6 +37,11 @@ def production_pod() -> dict:
     return objects("production")["Deployment"]["spec"]["template"]["spec"]
 
 
+def keys_among(volumes: list[dict]) -> dict:
+    (found,) = [each for each in volumes if each["name"] == "keys"]
+    return found
+
+
 @pytest.mark.slow
 def test_all_objects_are_valid(tmp_path):
     """According to Kubernetes' own schemas."""
@@ -86,12 +91,12 @@ def test_prometheus_finds_the_service_and_has_its_key_which_no_manifest_contains
     selected = monitor["selector"]["matchLabels"]
     assert selected.items() <= service["metadata"]["labels"].items()
     assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
-    (volume,) = [each for each in production_pod()["volumes"] if each["name"] == "keys"]
-    (item,) = volume["secret"]["items"]
+    secret = keys_among(production_pod()["volumes"])["secret"]
+    (item,) = secret["items"]
     of_prometheus = endpoint["authorization"]["credentials"]
     keys = (FOLDER / "keys" / "kustomization.yaml").read_text()
     name, options = re.search(r"create secret generic (\S+) (.*)", keys).groups()
-    assert name == volume["secret"]["secretName"] == of_prometheus["name"]
+    assert name == secret["secretName"] == of_prometheus["name"]
     files = re.findall(r"--from-\w+=([\w.]+)", options)
     assert files == [item["key"], of_prometheus["key"]]
     assert "Secret" not in kinds
@@ -102,9 +107,8 @@ def test_the_keys_are_a_file_of_a_folder_that_changes_with_the_secret():
     pod = production_pod()
     (container,) = pod["containers"]
     environment = {each["name"]: each.get("value") for each in container["env"]}
-    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "keys"]
-    (volume,) = [each for each in pod["volumes"] if each["name"] == "keys"]
-    (item,) = volume["secret"]["items"]
+    mount = keys_among(container["volumeMounts"])
+    (item,) = keys_among(pod["volumes"])["secret"]["items"]
     assert "DIGITS_API_KEYS" not in environment
     file = environment["DIGITS_API_KEYS_FILE"]
     assert file == f"{mount['mountPath']}/{item['path']}"
@@ -120,7 +124,7 @@ def test_an_image_with_models_of_ones_own_takes_the_place_of_the_image(tmp_path)
     assert {f"{folder}{name}" for name in files.split()} < set(served)
     overlay = shutil.copytree(FOLDER, tmp_path / "kubernetes") / "production"
     file = overlay / "kustomization.yaml"
-    text = re.sub(r"^# (?=images:|  )", "", file.read_text(), flags=re.MULTILINE)
+    text = re.sub(r"(?m)^# (?=images:|  )", "", file.read_text())
     file.write_text(text)
     deployment = objects(str(overlay))["Deployment"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]

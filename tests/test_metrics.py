@@ -152,7 +152,7 @@ def test_alerts_watch_metrics_and_errors_that_exist(exported):
 def test_each_metric_is_documented(service):
     page = (ROOT / "docs" / "configuration.md").read_text()
     section, *_ = page.split("## Metrics")[1].split("\n## ")
-    rows = re.findall(r"^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", section, re.MULTILINE)
+    rows = re.findall(r"(?m)^\| `(digits_\w+)`[^|]*\| ([^|]*) \|$", section)
     expected = {}
     for family in families(service):
         total = "_total" if family.type == "counter" else ""

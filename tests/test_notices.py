@@ -16,7 +16,7 @@ def licences(section: str) -> dict[str, str]:
     """Map the software in a section's table to its licence."""
     _, after = NOTICES.split(f"\n## {section}\n")
     _, table = after.split("\n## ")[0].split("|---|---|\n")
-    rows = re.findall(r"^\| (.*) \| (.*) \|$", table, re.MULTILINE)
+    rows = re.findall(r"(?m)^\| (.*) \| (.*) \|$", table)
     return {name: licence for licence, names in rows for name in names.split("; ")}
 
 
@@ -25,14 +25,14 @@ LIBRARIES = licences("Libraries in their wheels")
 
 
 def test_the_distributions_are_those_locked_for_the_image():
-    python = re.search(r"^ARG PYTHON_VERSION=(\S+)$", DOCKERFILE, re.MULTILINE)[1]
+    python = re.search(r"(?m)^ARG PYTHON_VERSION=(\S+)$", DOCKERFILE)[1]
     image = {
         "python_version": python,
         "python_full_version": f"{python}.0",
         "sys_platform": "linux",
     }
     lock = (ROOT / "requirements.lock").read_text()
-    locked = map(Requirement, re.findall(r"^(\S+==.*?) \\$", lock, re.MULTILINE))
+    locked = map(Requirement, re.findall(r"(?m)^(\S+==.*?) \\$", lock))
     expected = set()
     for each in locked:
         if not each.marker or each.marker.evaluate(image):
@@ -55,7 +55,7 @@ def test_lgpl_software_is_marked_as_such(name):
 
 def test_the_image_contains_the_notices_and_the_licence_of_each_network():
     final = DOCKERFILE.split("\nFROM ")[-1]
-    copied = re.findall(r"^COPY (.*)$", final, re.MULTILINE)
+    copied = re.findall(r"(?m)^COPY (.*)$", final)
     for files in (
         "LICENSE THIRD_PARTY_NOTICES.md /usr/share/doc/digits/",
         "models/*.onnx models/*-PaddleOCR /models/",
