@@ -96,7 +96,8 @@ def test_each_setting_is_documented():
     for name, field in Settings.model_fields.items():
         default = str(field.default).removeprefix(f"{ROOT}/")
         shown = SHOWN.get(name, f"`{default}`")
-        expected[name.upper()] = f"{shown} | {field.description}"
+        sentence = " ".join(field.description.split())
+        expected[name.upper()] = f"{shown} | {sentence}"
     assert dict(rows) == expected
 
 
