@@ -14,7 +14,7 @@ from app.web import routes
 from support import (
     A4,
     COSTLY,
-    ENCRYPTED,
+    HOSTILE,
     ONE,
     PNG,
     assert_problem,
@@ -125,11 +125,21 @@ def test_more_pages_than_one_request_reads_are_a_problem_that_names_the_paramete
     assert len(read(client, pdf_of(*[(A4, b"")] * 20))["pages"]) == 20
 
 
-def test_a_document_that_cannot_be_opened_is_one_problem(client):
-    encrypted = client.post("/read", content=ENCRYPTED)
-    assert_problem(encrypted, 415, "not-an-image", "/read")
-    without_pages = client.post("/read", content=pdf_of())
-    assert_problem(without_pages, 422, "corrupt-image", "/read")
+@pytest.mark.parametrize(
+    ("name", "status", "error"),
+    [
+        ("encrypted pdf", 415, "not-an-image"),
+        ("pdf of no pages", 422, "corrupt-image"),
+        ("cut pdf", 422, "corrupt-image"),
+    ],
+)
+def test_a_document_that_cannot_be_opened_is_a_problem_that_says_what_to_do(
+    client, name, status, error
+):
+    data, _, message = HOSTILE[name]
+    answer = client.post("/read", content=data)
+    assert_problem(answer, status, error, "/read")
+    assert message in answer.json()["detail"]
 
 
 def test_a_document_is_as_sure_as_its_least_sure_page(client, pages):
