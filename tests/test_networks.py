@@ -17,7 +17,7 @@ from app.text.field import Field
 from app.text.forms import GRAMMARS
 from app.text.line_network import LineNetwork, batches
 from app.text.line_spec import LineSpec
-from app.text.text import read_text
+from app.text.text import TextOptions, read_text
 from support import LINES_MODEL, MODEL, encode, number
 
 
@@ -189,7 +189,9 @@ def bars() -> bytes:
 
 @pytest.mark.parametrize("format", GRAMMARS)
 def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, format):
-    (line,) = read_text(bars, tiny_network, field=Field(format=format)).lines
+    (line,) = read_text(
+        bars, tiny_network, options=TextOptions(Field(format=format))
+    ).lines
     assert line.value == ("7.7" if format == "decimal" else None)
 
 
@@ -200,7 +202,9 @@ def test_a_network_is_served_that_lacks_signs_of_a_format(tiny_network, bars, fo
 def test_a_network_of_another_height_stride_and_alphabet_is_served(
     tiny_network, bars, characters, text
 ):
-    found = read_text(bars, tiny_network, field=Field(characters=characters))
+    found = read_text(
+        bars, tiny_network, options=TextOptions(Field(characters=characters))
+    )
     assert found.text == text
     assert len(found.lines) == bool(text)
     for line in found.lines:

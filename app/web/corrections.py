@@ -18,7 +18,7 @@ from app.text.forms import DIGITS
 from app.text.text import TextOptions
 from app.web.parameters import Parameters
 from app.web.routes import OF_ONE_PICTURE, REQUEST
-from app.web.service import SECONDS, Service, Serving, Turns
+from app.web.service import Service, Serving, Turns
 from app.web.uploads import Upload
 
 OF_CORRECTIONS = OF_ONE_PICTURE | {
@@ -138,7 +138,7 @@ async def answer_to_digit(
     request: Request, service: Service, picture: bytes, page: int | None
 ) -> dict[str, Any]:
     """Return the service's answer to a picture of one digit, or of none."""
-    turns = Turns(monotonic() + SECONDS)
+    turns = Turns(monotonic() + service.seconds)
     reading = await service.read_digit(request, picture, DigitOptions(page), turns)
     model = service.reader.digit_models[True]
     answer = conversion.prediction_of(reading, model, with_frame=False)

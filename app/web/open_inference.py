@@ -19,7 +19,7 @@ from app.web.bodies import Arriving
 from app.web.infer import HEADER, Inference
 from app.web.parameters import PictureParameters
 from app.web.routes import BINARY
-from app.web.service import AT_ONCE, SECONDS, Service, Serving, Turns, read_several
+from app.web.service import AT_ONCE, Service, Serving, Turns, read_several
 from app.web.uploads import read_raw
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -220,7 +220,7 @@ async def read_all(
     request: Request, service: Service, pictures: Sequence[bytes], options: DigitOptions
 ) -> list[Reading]:
     """Read the digit in each picture; an error says which picture cannot be read."""
-    turns = Turns(monotonic() + SECONDS)
+    turns = Turns(monotonic() + service.seconds)
 
     async def read(picture: bytes) -> Reading:
         reading = await service.read_digit(request, picture, options, turns)
