@@ -19,7 +19,7 @@ from measuring import Served, header, on_one_core, row
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
 from training.sample import CLASSES, PER_CLASS, digits
-from training.scenes import SCENES, Line, Scene, photo
+from training.scenes import SCENES, NumberScene, Scene, photo
 from training.sheets import jpeg, opened
 
 WARM_UP = 3
@@ -30,7 +30,7 @@ DIGITS = Digits(
 DRAWING, PHOTO, BOTH = (
     Scene(room=(0.8, 1.5)),
     SCENES["phone-photo"],
-    Line(photo, room=(1, 3)),
+    NumberScene(photo, room=(1, 3)),
 )
 # How a picture is read, drawn with a digit or with a pattern, and the size that it is
 # stored in, as a JPEG.
@@ -41,7 +41,7 @@ PICTURES = {
     "/predict: photo, 12-megapixel JPEG": (Served.predict, PHOTO, None, (4000, 3000)),
     "/read: five digits, 640×160 JPEG": (
         Served.text,
-        Line(height=(70, 90), room=(0.5, 1)),
+        NumberScene(height=(70, 90), room=(0.5, 1)),
         "d" * 5,
         (640, 160),
     ),
