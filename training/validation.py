@@ -1,6 +1,6 @@
-"""The validation set: held-out digits, unchanged and augmented once, digits cut out of
-numbers, and non-digits.
-"""
+"""The validation set: held-out digits, unchanged and augmented, and non-digits."""
+
+from pathlib import Path
 
 import torch
 
@@ -12,16 +12,20 @@ from training.omniglot import Characters, split
 VALIDATION_SEED = 10**6
 
 
-def validation_set(digits: Digits, characters: Characters | None) -> Digits:
-    """Build the validation set from held-out digits and the characters that are not
-    trained on.
+def validation_set(
+    digits: Digits, characters: Characters | None, folder: Path | None = None
+) -> Digits:
+    """Build the validation set from held-out digits and characters.
 
     Parameters
     ----------
     digits : Digits
         Held-out digits, in the order of MNIST's files.
     characters : Characters, optional
-        All of Omniglot's; None for a set of the digits alone.
+        All of Omniglot's, of which those are used that are not trained on; None for a
+        set of the digits alone.
+    folder : Path, optional
+        Where digits cut out of numbers, and non-digits, are kept.
     """
     generator = torch.Generator(digits.images.device).manual_seed(VALIDATION_SEED)
     deformed = augment.augment(digits.images.float() / 255, digits.labels, generator)
@@ -29,5 +33,6 @@ def validation_set(digits: Digits, characters: Characters | None) -> Digits:
     frames = Digits(images, digits.labels.repeat(2))
     if characters is None:
         return frames
-    cut_out, others = cut_out_and_others(digits, VALIDATION_SEED, split(characters)[1])
+    _, unseen = split(characters)
+    cut_out, others = cut_out_and_others(digits, VALIDATION_SEED, unseen, folder)
     return frames.joined(cut_out).with_others(others)
