@@ -39,8 +39,8 @@ from training.config import LINES_MODEL, MODEL, Config, numbers, parse
 from training.convolution import ConvolutionalNet, converted, dense_widths, maps
 from training.data import NOTHING, Digits
 from training.errors import exit_status, until_interrupted
+from training.examples import prepared
 from training.export import export
-from training.generated import cut_out_and_others
 from training.model import DigitNet, Ensemble, folded, logits_of
 from training.non_digits import REAL
 from training.objective import NONE, objective
@@ -57,7 +57,6 @@ from training.run import (
     options_in,
     run_to_resume,
 )
-from training.validation import validation_set
 
 OTHERS = 0.5  # non-digits per digit
 PICTURES = "pictures.pt"  # in the run's folder: the frames of the user's own pictures
@@ -103,7 +102,8 @@ def train_epoch(run: Run, digits: Digits, others: Tensor) -> tuple[float, float]
     count = max(1, len(digits) // config.batch_size)
     batches = torch.split(order, config.batch_size)[:count]
     run.model.train()
-    if config.keeps_statistics and isinstance(run.model, DigitNet):
+    is_begun = config.channels or config.from_
+    if is_begun and isinstance(run.model, DigitNet):
         # The channels': those of a batch are noisy for a unit, which is one position.
         run.model.keep_statistics()
     total = torch.zeros((), device=place)
@@ -171,25 +171,6 @@ def next_epoch(run: Run, training: Digits, others: Tensor, validation: Digits) -
         "validation_loss": validation_loss,
         "validation_error": validation_error,
     }
-
-
-def prepared(
-    training: Digits,
-    held_out: Digits,
-    characters: Characters | None,
-    folder: Path | None = None,
-) -> tuple[Digits, Tensor, Digits]:
-    """Make digits and others to train on, and the validation set.
-
-    Without characters, both are the digits alone. `folder` is where what is made is
-    kept; see `cut_out_and_others`.
-    """
-    validation = validation_set(held_out, characters, folder)
-    if characters is None:
-        return training, NOTHING.to(training.images.device).images, validation
-    learned, _ = omniglot.split(characters)
-    cut_out, others = cut_out_and_others(training, 0, learned, folder)
-    return training.joined(cut_out), others, validation
 
 
 def resolve(config: Config, place: torch.device) -> Config:
