@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from app.digit.reading import Reading
+from app.digit.reading import DigitOptions, Reading
 from app.picture.errors import PreprocessError
 from app.serving.networks import Networks
 from training import data
@@ -28,7 +28,7 @@ class Served(Networks):
     def predict(self, picture: bytes, page: int | None = None) -> Reading | None:
         """Read a digit as the service does; None if the picture is refused."""
         try:
-            return self.read_digit(picture, page=page)
+            return self.read_digit(picture, DigitOptions(page))
         except PreprocessError:
             return None
 

@@ -120,7 +120,7 @@ def reading_of(
     image: Image.Image | np.ndarray, format: str = "PNG", **options
 ) -> Reading:
     """Read a picture, encoded in a format."""
-    return read_digit(encode(image, format, **options), classifier(), MAX_PIXELS)
+    return read_digit(encode(image, format, **options), classifier())
 
 
 def frame_of(

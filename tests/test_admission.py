@@ -1,9 +1,8 @@
-"""Admission: which pictures wait, which are refused, and the memory that request bodies
-take.
-"""
+"""Admission: which pictures wait, which are refused, and the memory for bodies."""
 
 import asyncio
 from contextlib import closing
+from unittest.mock import Mock
 
 import pytest
 from fastapi import Request
@@ -26,23 +25,26 @@ def admission() -> Admission:
     return Admission(settings, Metrics({}).queue_depth)
 
 
-def note(queue: Queue, times: int, **seconds: float) -> None:
-    """Let pictures take this long in each stage."""
+def read(queue: Queue, times: int, **seconds: float) -> None:
+    """Read pictures that take this long in each stage."""
+    stages = [Stage("begin", 0)]
+    for name, length in seconds.items():
+        stages.append(Stage(name, stages[-1].end + int(1e9 * length)))
+
+    async def picture() -> Mock:
+        return Mock(stages=stages)
+
     for _ in range(times):
-        queue.note(
-            [Stage(name, 0, int(1e9 * length)) for name, length in seconds.items()]
-        )
+        asyncio.run(queue.read(REQUEST, picture))
 
 
-def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of_late(
-    admission,
-):
+def test_a_picture_is_refused_only_if_it_would_wait_too_long(admission):
     queue = admission.large  # two decoders read two at once
     queue.seconds = 5
     queue.length = 10_000
     queue.check()  # nothing is known before the first picture
     # A second, without the wait.
-    note(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
+    read(queue, 100, wait=9, decode=0.2, preprocess=0.2, inference=0.6)
     queue.length = 3
     assert queue.wait == pytest.approx(1.5, rel=0.01)
     queue.length = 9
@@ -50,28 +52,36 @@ def test_a_picture_is_refused_only_if_it_would_wait_too_long_judging_by_those_of
         queue.length += 1
         with pytest.raises(Overloaded) as refused, queue.place():
             pass
-    assert (refused.value.seconds, queue.length) == (6, 10)
-    note(queue, 50, decode=0.1)
+    assert refused.value.seconds == 6
+    assert queue.length == 10
+    read(queue, 50, decode=0.1)
     assert queue.wait == pytest.approx(0.5, rel=0.1)
+
+
+def assert_all_is_released(admission: Admission) -> None:
+    assert admission.held_bytes == 0
+    assert not admission.overdraft.locked()
 
 
 def test_one_body_may_exceed_the_memory_and_the_next_waits_for_it(admission):
     arrived = []
+    held = []
 
     async def send(name: str) -> None:
         with closing(Body(REQUEST, 30, admission)) as body:
             for part in (1, 2):
                 await body.take(10_000, part * 10_000)
                 await asyncio.sleep(0.01)
-            arrived.append((name, admission.held_bytes))
+            arrived.append(name)
+            held.append(admission.held_bytes)
 
     async def send_all() -> None:
         await asyncio.gather(*map(send, ("first", "second", "third")))
 
     asyncio.run(send_all())
-    assert [name for name, _ in arrived] == ["first", "second", "third"]
-    assert max(held for _, held in arrived) <= 50_000
-    assert (admission.held_bytes, admission.overdraft.locked()) == (0, False)
+    assert arrived == ["first", "second", "third"]
+    assert max(held) <= 50_000
+    assert_all_is_released(admission)
 
 
 def test_a_body_without_room_in_time_is_refused_and_releases_its_memory(admission):
@@ -84,4 +94,4 @@ def test_a_body_without_room_in_time_is_refused_and_releases_its_memory(admissio
                 await second.take(1, 1)
 
     asyncio.run(send())
-    assert (admission.held_bytes, admission.overdraft.locked()) == (0, False)
+    assert_all_is_released(admission)

@@ -1,6 +1,4 @@
-"""The batcher, with steps whose results are easy to check: each step is a frame, and
-the result counts them.
-"""
+"""The batcher, with steps whose results are easy to check: the square of a number."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,45 +7,44 @@ import numpy as np
 import pytest
 
 from app.digit.classifier import Classes
-from app.serving import batcher as module
-from app.serving.batcher import MAX_BATCH, Batcher, Steps
-from app.stage import Stopwatch
+from app.digit.reading import Steps
+from app.serving.reader import MAX_BATCH, Batcher
 
 
 class Counting:
-    """A classifier that returns the mean of each frame, and counts the frames of each
-    batch.
-    """
+    """A classifier that returns each frame's mean, and notes the batch sizes."""
 
     def __init__(self, during: Callable[[], object] = lambda: None) -> None:
-        self.sizes, self.during = [], during
+        self.sizes = []
+        self.during = during
 
     def __call__(self, frames: np.ndarray) -> Classes:
         self.sizes.append(len(frames))
         self.during()
-        return Classes(
-            np.zeros((len(frames), 10), np.float32), frames.mean(axis=(1, 2))
-        )
+        probabilities = np.zeros((len(frames), 10), np.float32)
+        return Classes(probabilities, frames.mean(axis=(1, 2)))
 
 
-def steps(number: int, frames: int = 1, times: int = 1) -> Steps[int]:
-    """Have some frames of a number classified, some times; return its square."""
+def steps(number: int, frames: int = 1, times: int = 1) -> Steps:
+    """Have frames of a number classified this many times; return its square."""
     for _ in range(times):
         classes = yield np.full((frames, 28, 28), number, np.float32)
         assert classes.legibility.tolist() == [number] * frames
     return number**2
 
 
-async def ask(batcher: Batcher[int], *several: Steps[int]) -> list:
-    return await asyncio.gather(
-        *(batcher(each, Stopwatch()) for each in several), return_exceptions=True
-    )
+def start(batcher: Batcher, *several: Steps) -> list[asyncio.Future]:
+    """Start to read pictures."""
+    return [asyncio.ensure_future(batcher(each, [])) for each in several]
 
 
-@pytest.fixture(autouse=True)
-def unhurried(monkeypatch):
-    """A slow machine must not split the batches."""
-    monkeypatch.setattr(module, "SLOW_NANOSECONDS", 10**10)
+async def ask(batcher: Batcher, *several: Steps) -> list:
+    return await asyncio.gather(*start(batcher, *several), return_exceptions=True)
+
+
+def unhurried(network: Counting) -> Batcher:
+    """A batcher whose batches a slow machine does not split."""
+    return Batcher(network, nanoseconds=10**10)
 
 
 MANY = 2 * MAX_BATCH + 3
@@ -59,7 +56,7 @@ MANY = 2 * MAX_BATCH + 3
         ([steps(1), steps(2, frames=3), steps(3)], [1, 4, 9], [5]),
         ([steps(1, times=3), steps(2), steps(3, times=0)], [1, 4, 9], [2, 1, 1]),
         (
-            list(map(steps, range(MANY))),
+            map(steps, range(MANY)),
             [number**2 for number in range(MANY)],
             [MAX_BATCH, MAX_BATCH, 3],
         ),
@@ -68,7 +65,7 @@ MANY = 2 * MAX_BATCH + 3
 )
 def test_pictures_share_batches_and_each_gets_its_own_result(several, answers, sizes):
     network = Counting()
-    assert asyncio.run(ask(Batcher(network), *several)) == answers
+    assert asyncio.run(ask(unhurried(network), *several)) == answers
     assert network.sizes == sizes
 
 
@@ -78,17 +75,14 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
 
         def arrive() -> None:
             if not tasks:
-                tasks.extend(
-                    asyncio.ensure_future(batcher(steps(number), Stopwatch()))
-                    for number in (2, 3)
-                )
+                tasks.extend(start(batcher, steps(2), steps(3)))
 
         network.during = arrive
-        # The first does not wait.
-        return [await batcher(steps(1), Stopwatch()), *await asyncio.gather(*tasks)]
+        first = await batcher(steps(1), [])  # does not wait
+        return [first, *await asyncio.gather(*tasks)]
 
     network = Counting()
-    batcher = Batcher(network)
+    batcher = unhurried(network)
     assert asyncio.run(come_and_go()) == [1, 4, 9]
     assert network.sizes == [1, 2]
 
@@ -96,23 +90,19 @@ def test_pictures_that_arrive_during_a_batch_form_the_next_one():
 @pytest.mark.parametrize("cancelled", [{1}, {0, 1, 2, 3}])
 def test_cancelled_pictures_are_dropped(cancelled):
     async def cancel() -> list:
-        tasks = [
-            asyncio.ensure_future(batcher(steps(number), Stopwatch()))
-            for number in range(5)
-        ]
+        tasks = start(batcher, *map(steps, range(5)))
         await asyncio.sleep(0)  # all are queued, none is being read
         for number in cancelled:
             tasks[number].cancel()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     network = Counting()
-    batcher = Batcher(network)
+    batcher = unhurried(network)
     for number, answer in enumerate(asyncio.run(cancel())):
-        assert (
-            isinstance(answer, asyncio.CancelledError)
-            if number in cancelled
-            else answer == number**2
-        )
+        if number in cancelled:
+            assert isinstance(answer, asyncio.CancelledError)
+        else:
+            assert answer == number**2
     assert network.sizes == [5 - len(cancelled)]
 
 
@@ -121,14 +111,12 @@ def test_a_failed_batch_raises_in_every_caller_and_the_next_one_runs():
         network.during = lambda: None
         raise RuntimeError("no network")
 
-    async def fail_and_go_on() -> list:
-        return [
-            *await ask(batcher, *map(steps, range(3))),
-            *await ask(batcher, steps(4)),
-        ]
+    async def fail_and_go_on() -> tuple[list, list]:
+        failed = await ask(batcher, *map(steps, range(3)))
+        return failed, await ask(batcher, steps(4))
 
     network = Counting(fail)
-    batcher = Batcher(network)
-    *failed, later = asyncio.run(fail_and_go_on())
+    batcher = unhurried(network)
+    failed, later = asyncio.run(fail_and_go_on())
     assert [type(answer) for answer in failed] == [RuntimeError] * 3
-    assert later == 16
+    assert later == [16]

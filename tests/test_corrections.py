@@ -20,7 +20,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.corrections import Corrections, NotStored, corrections_in
-from app.digit.reading import read_digit
+from app.digit.reading import DigitOptions, read_digit
 from app.main import create_app
 from app.picture.formats import FORMATS
 from app.settings import Settings
@@ -176,7 +176,7 @@ def test_an_invalid_label_is_refused(service, folder, pictures):
             "invalid-parameter",
             "/corrections",
         )
-    signs = service.app_state["service"].reader.lines.form.signs
+    signs = service.app_state["service"].reader.networks.lines.spec.signs
     detail = (
         f"label must be none, or consist of {signs}, spaces and newlines, and not 'x'."
     )
@@ -398,7 +398,7 @@ def test_each_page_has_its_own_label_and_is_the_one_that_is_trained_on(
     learned = load(tmp_path / "new", classifier)
     assert learned.labels.tolist() == [1, 7]
     for frame, page in zip(learned.images, (2, 3), strict=True):
-        expected = read_digit(several, classifier, page=page).frame
+        expected = read_digit(several, classifier, options=DigitOptions(page)).frame
         assert np.abs(frame.numpy() / 255 - expected).max() <= 0.5 / 255
     numbers = line_pictures.load(tmp_path / "new")
     assert {line.symbols for line in numbers} == {

@@ -4,13 +4,13 @@ import socket
 import struct
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from statistics import median
 
 import httpx2
 import pytest
 from PIL import Image
 
-from app.web import routes
 from support import (
     A4,
     COSTLY,
@@ -163,7 +163,8 @@ def test_a_document_is_as_sure_as_its_least_sure_page(client, pages):
 def test_pages_that_cannot_start_in_time_say_how_to_ask_for_them(
     client, pages, monkeypatch
 ):
-    monkeypatch.setattr(routes, "PAGES_SECONDS", -1)
+    late = replace(client.app_state["service"], pages_seconds=-1)
+    monkeypatch.setitem(client.app_state, "service", late)
     answer = read(client, document(pages, "TIFF"))
     assert [
         (page["error"]["type"], page["error"]["detail"]) for page in answer["pages"]

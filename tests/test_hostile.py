@@ -27,7 +27,7 @@ import pytest
 from PIL import Image
 
 from app.picture.formats import SMALL_BYTES
-from app.serving.reader import JPEG_LIMITS
+from app.serving.reader import JPEG_BYTES
 from support import (
     A4,
     COSTLY,
@@ -290,7 +290,7 @@ BODIES: dict[str, Callable[[], Body]] = {
         jpeg_of_nothing_but_markers(SMALL_BYTES, 0.0001)
     ),
     "batch of JPEGs of nothing but markers": lambda: batch(
-        jpeg_of_nothing_but_markers(JPEG_LIMITS[0], 0.3)
+        jpeg_of_nothing_but_markers(JPEG_BYTES, 0.3)
     ),
     "batch of texts with large answers": lambda: batch(
         in_coarse_grain(), "/read/batch?picture=true", 8

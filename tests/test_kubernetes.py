@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from app.cli.commands import cli
 from app.main import create_app
 from app.metrics import Metrics
-from app.serving.batcher import MAX_BATCH
+from app.serving.reader import MAX_BATCH
 from app.settings import Settings
 from support import ROOT, tool
 

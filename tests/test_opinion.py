@@ -21,7 +21,7 @@ from app.digit.opinion import (
     combined,
     digit_probabilities,
 )
-from app.digit.reading import read_digit
+from app.digit.reading import DigitOptions, read_digit
 from app.network import ModelError
 from app.serving.networks import Networks
 from app.serving.reader import Reader
@@ -55,17 +55,16 @@ def behind_a_grid(digit: np.ndarray) -> bytes:
 
 
 def test_the_probability_of_a_digit_is_that_of_ctc(digits, line_network):
-    form = line_network.form
+    spec = line_network.spec
     for digit in digits[::50]:
-        output = line_network(
-            255 - np.asarray(Image.fromarray(digit).resize((form.height, form.height)))
-        )
-        columns = moved(output, [form.gap], BLANK)
+        image = Image.fromarray(digit).resize((spec.height, spec.height))
+        (output,) = line_network([255 - np.asarray(image)])
+        columns = moved(output, [spec.gap], BLANK)
         expected = [
-            np.exp(log_probability(columns, [symbol])) for symbol in form.digits
+            np.exp(log_probability(columns, [symbol])) for symbol in spec.digits
         ]
         seen = digit_probabilities(
-            columns[:, form.digits].astype(float), columns[:, BLANK].astype(float)
+            columns[:, spec.digits].astype(float), columns[:, BLANK].astype(float)
         )
         np.testing.assert_allclose(seen, expected, rtol=1e-5, atol=1e-12)
 
@@ -161,9 +160,12 @@ def test_the_service_asks_in_either_process(
         if not read_digit(picture, classifier).is_sure
     )
     reader = Reader(Networks(classifier, line_network, opinion=opinion), decoders)
-    reading = asyncio.run(
-        (reader.read_small if make is small else reader.read_large)(unsure)
-    )
+    if make is small:
+        picture = reader.open_small(unsure)
+        assert picture
+        reading = asyncio.run(reader.read_small(picture, DigitOptions()))
+    else:
+        reading = asyncio.run(reader.read_large(unsure, DigitOptions()))
     expected = read_digit(unsure, classifier, opinion=opinion)
     np.testing.assert_equal(reading[:4], expected[:4])
 

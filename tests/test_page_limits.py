@@ -3,17 +3,19 @@ answer or a problem in time.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partialmethod
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from app.picture.budget import Budget
 from app.picture.errors import TooMuchWriting
-from app.serving.decoder import SHARED, NeedsExclusiveDecoder, allow_page, limited
+from app.serving.decoder import SHARED, NeedsExclusiveDecoder, limited
 from app.text.hypotheses import MAX_WIDTH
 from app.text.line_network import LineNetwork
-from app.text.text import read_text
+from app.text.text import TextOptions, read_text
 from support import assert_problem, encode, line_network, page_network, written
 
 TOO_MUCH = (
@@ -120,17 +122,18 @@ def test_what_looks_like_a_page_gets_an_answer_that_is_not_sure_or_a_problem(
 def test_more_writing_than_can_be_read_is_a_problem_before_it_takes_the_time(
     client, digits, name, query
 ):
-    file, asked = encode(TOO_DENSE[name](digits)), list[float]()
+    file = encode(TOO_DENSE[name](digits))
+    budget = Noting()
     answer = client.post(f"/read{query}", content=file)
     assert_problem(answer, 422, "too-much-writing", "/read")
     assert answer.json()["detail"] == TOO_MUCH
     with pytest.raises(TooMuchWriting):
-        read_text(file, line_network(), page_network(), allow=asked.append)
-    assert asked == []
+        read_text(file, line_network(), page_network(), budget=budget)
+    assert budget.widths == []
 
 
 def test_no_more_is_read_of_a_page_than_was_asked_for(digits, monkeypatch):
-    asked, read = list[float](), list[int]()
+    read = list[int]()
     network = line_network()
     monkeypatch.setattr(
         LineNetwork, "__call__", partialmethod(noted, read, LineNetwork.__call__)
@@ -139,40 +142,43 @@ def test_no_more_is_read_of_a_page_than_was_asked_for(digits, monkeypatch):
         ("40 rows of 25 digits", (0,)),
         ("table of 40 by 10", (0, 90, 180, 270)),
     ):
-        read_text(
-            encode(READ[name](digits)),
-            network,
-            page_network(),
-            turns=turns,
-            allow=asked.append,
-        )
+        budget = Noting()
+        options = TextOptions(turns=turns)
+        picture = encode(READ[name](digits))
+        read_text(picture, network, page_network(), options, budget)
         beside = 4 * len(turns) * 960  # the whole picture, as one line
-        assert sum(read) <= sum(asked) + beside
-        assert max(asked) <= MAX_WIDTH
+        assert sum(read) <= sum(budget.widths) + beside
+        assert max(budget.widths) <= MAX_WIDTH
         read.clear()
-        asked.clear()
+
+
+@dataclass(frozen=True)
+class Noting(Budget):
+    """Allows everything, and notes the widths of strips."""
+
+    widths: list[float] = field(default_factory=list)
+
+    def check_writing(self, width: float) -> None:
+        self.widths.append(width)
 
 
 def noted(
-    network: LineNetwork, read: list[int], call: Callable, pixels: np.ndarray
-) -> np.ndarray:
-    """Compute what is written in a strip, and note its width with padding."""
-    columns = call(network, pixels)
-    read.append(len(columns) * network.form.stride)
-    return columns
+    network: LineNetwork, read: list[int], call: Callable, strips: list[np.ndarray]
+) -> list[np.ndarray]:
+    """Compute what is written in strips, and note their widths with padding."""
+    outputs = call(network, strips)
+    read += [len(columns) * network.spec.stride for columns in outputs]
+    return outputs
 
 
 def test_a_page_of_much_writing_is_read_alone(digits):
-    asked = list[float]()
+    budget = Noting()
     for rows in (4, 40):
-        read_text(
-            encode(written(digits, rows, 25)),
-            line_network(),
-            page_network(),
-            allow=asked.append,
-        )
-    limits = SHARED._replace(memory_bytes=10**10, processor_seconds=100)
-    with limited(limits):  # which stops the timer that ends a process
-        allow_page(limits, asked[0])
+        picture = encode(written(digits, rows, 25))
+        read_text(picture, line_network(), page_network(), budget=budget)
+    short, long = budget.widths
+    limits = replace(SHARED, processor_seconds=100)
+    with limited(limits, 10**10):  # which stops the timer that ends a process
+        limits.check_writing(short)
         with pytest.raises(NeedsExclusiveDecoder):
-            allow_page(limits, asked[1])
+            limits.check_writing(long)

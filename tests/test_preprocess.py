@@ -307,7 +307,7 @@ def test_text_that_inflates_takes_little_memory(before):
 def test_an_unreadable_picture_is_a_named_error(name, classifier):
     data, error, message = HOSTILE[name]
     with pytest.raises(error, match=message):
-        read_digit(data, classifier, MAX_PIXELS)
+        read_digit(data, classifier)
 
 
 def test_only_the_setting_limits_the_number_of_pixels():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from app.digit.classifier import CLASSES, Classifier
-from app.digit.reading import read_digit
+from app.digit.reading import DigitOptions, read_digit
 from app.picture.errors import PreprocessError
 from training.alphabet import CHARACTERS
 from training.data import Digits
@@ -79,7 +79,6 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     TrainingError
         No picture can be read, or the labels are missing or invalid.
     """
-
     labels = {
         page: label
         for page, label in labels_below(folder).items()
@@ -93,7 +92,7 @@ def load(folder: Path, classifier: Classifier) -> Digits:
     def framed(
         content: bytes, page: int | None, label: str
     ) -> list[tuple[Tensor, int]]:
-        frame = read_digit(content, classifier, page=page).frame
+        frame = read_digit(content, classifier, options=DigitOptions(page)).frame
         return [((255 * torch.from_numpy(frame)).round().byte(), LABELS[label])]
 
     frames, digits = zip(*read_all(folder, labels, framed), strict=True)

@@ -39,12 +39,13 @@ Read = Callable[[Path], Any]
 
 def digits(kind: str) -> Read:
     """Digits, with the code behind /predict or /read."""
+    from app.text.text import TextOptions
     from measuring import Served
 
     networks = Served.load(*MODELS)
 
     def page(path: Path) -> tuple[str, float, tuple[tuple[str, ...], ...]]:
-        text = networks.read_text(path.read_bytes(), turns=PAGES[kind])
+        text = networks.read_text(path.read_bytes(), TextOptions(turns=PAGES[kind]))
         return text.text, text.confidence, text.table
 
     if kind in PAGES:

@@ -11,58 +11,56 @@ from io import BytesIO, StringIO
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, CDPSession, Page, expect
+from playwright.sync_api import (
+    Browser,
+    CDPSession,
+    ConsoleMessage,
+    Locator,
+    Page,
+    expect,
+)
 
-from handwriting import Stroke, handwritten
+from handwriting import Stroke, handwritten, stroke
+from support import encode
 
-SEVEN = [
-    (0.3, 0.25),
-    (0.5, 0.24),
-    (0.7, 0.25),
-    (0.66, 0.37),
-    (0.6, 0.5),
-    (0.52, 0.68),
-    (0.45, 0.85),
-]
+SEVEN = stroke("0.3,0.25 0.5,0.24 0.7,0.25 0.66,0.37 0.6,0.5 0.52,0.68 0.45,0.85")
 LETTERS = {
-    "A": [[(0.4, 0.8), (0.65, 0.2), (0.9, 0.8)], [(0.47, 0.6), (0.83, 0.6)]],
-    "E": [
-        [(0.85, 0.2), (0.45, 0.2), (0.45, 0.8), (0.85, 0.8)],
-        [(0.45, 0.5), (0.8, 0.5)],
-    ],
-    "X": [[(0.4, 0.2), (0.9, 0.8)], [(0.9, 0.2), (0.4, 0.8)]],
+    "A": [stroke("0.4,0.8 0.65,0.2 0.9,0.8"), stroke("0.47,0.6 0.83,0.6")],
+    "E": [stroke("0.85,0.2 0.45,0.2 0.45,0.8 0.85,0.8"), stroke("0.45,0.5 0.8,0.5")],
+    "X": [stroke("0.4,0.2 0.9,0.8"), stroke("0.9,0.2 0.4,0.8")],
 }
 KEY = "a-key-for-tests"
 MAX_BYTES = 400_000
 SURE = r">?\d+\.\d %"
+DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 664}
+SMALL_PHONE = {"width": 320, "height": 568}
+FILES = "Choose pictures"
+Content = bytes | Image.Image | np.ndarray
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
 
 
 @contextmanager
-def opened(browser: Browser, url: str, **context) -> Iterator[Page]:
+def opened(browser: Browser, url: str, **options) -> Iterator[Page]:
     """Open the page, which must contact no host but its service, violate no policy and
     raise no error.
 
-    Unless the context says otherwise, the section with the explanation is closed, and
-    nothing is animated.
+    Unless the options say otherwise, nothing is animated. The section with the
+    explanation is closed.
     """
-    context = browser.new_context(
-        **{
-            "viewport": {"width": 1024, "height": 768},
-            "reduced_motion": "reduce",
-            **context,
-        }
-    )
+    defaults = {"viewport": {"width": 1024, "height": 768}, "reduced_motion": "reduce"}
+    context = browser.new_context(**(defaults | options))
     page = context.new_page()
-    requested, faults = [], []
+    requested = []
+    faults = []
+
+    def note(message: ConsoleMessage) -> None:
+        if "Failed to load" not in message.text:
+            faults.append(message.text)
+
     page.on("request", lambda request: requested.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda line: (
-            faults.append(line.text) if "Failed to load" not in line.text else None
-        ),
-    )
+    page.on("console", note)
     page.goto(url)
     yield page
     context.close()
@@ -70,17 +68,76 @@ def opened(browser: Browser, url: str, **context) -> Iterator[Page]:
     assert all(address.startswith((url, "data:", "blob:")) for address in requested)
 
 
+def button(page: Page, name: str) -> Locator:
+    """Return the button with this name."""
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def click(page: Page, name: str) -> None:
+    """Click on the button with this name."""
+    button(page, name).click()
+
+
+def show(page: Page, name: str) -> None:
+    """Click on a picture of the list."""
+    page.get_by_role("button", name=name).first.click()
+
+
+def press(page: Page, *keys: str) -> None:
+    """Press keys, one after the other."""
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def expect_text(page: Page, selector: str, text) -> None:
+    """Wait until an element has this text, or elements have these."""
+    expect(page.locator(selector)).to_have_text(text)
+
+
+def expect_words(page: Page, selector: str, words) -> None:
+    """Wait until the text of an element contains these words."""
+    expect(page.locator(selector)).to_contain_text(words)
+
+
+def expect_count(page: Page, selector: str, count: int) -> None:
+    """Wait until there are so many elements."""
+    expect(page.locator(selector)).to_have_count(count)
+
+
+def expect_hidden(page: Page, selector: str) -> None:
+    """Wait until an element is hidden."""
+    expect(page.locator(selector)).to_be_hidden()
+
+
+def expect_picture(page: Page, name: str) -> None:
+    """Wait until the picture of this name is shown."""
+    expect(page.get_by_role("img", name=name, exact=True)).to_be_visible()
+
+
+def respond(page: Page, address: str, **response) -> None:
+    """Give this response to all requests to an address."""
+    page.route(address, lambda route: route.fulfill(**response))
+
+
+def fits(page: Page) -> bool:
+    """Return whether the page is no wider than the window."""
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def natural_size(page: Page, selector: str = "#picture") -> list[int]:
+    """Return the width and the height of an image, in its own pixels."""
+    return page.locator(selector).evaluate(
+        """image => image.decode()
+            .then(() => [image.naturalWidth, image.naturalHeight])"""
+    )
+
+
 def on_page(page: Page, *strokes: Stroke) -> list[list[tuple[float, float]]]:
     """Convert strokes from sheet heights to page coordinates."""
     page.locator("#sheet").scroll_into_view_if_needed()
     box = page.locator("#sheet").bounding_box()
-    return [
-        [
-            (box["x"] + x * box["height"], box["y"] + y * box["height"])
-            for x, y in stroke
-        ]
-        for stroke in strokes
-    ]
+    corner = np.array([box["x"], box["y"]])
+    return [(corner + box["height"] * np.array(each)).tolist() for each in strokes]
 
 
 def draw(page: Page, *strokes: Stroke) -> None:
@@ -113,9 +170,8 @@ def touch(page: Page, kind: str, *fingers: tuple[float, float], first: int = 0) 
     numbered from `first`.
     """
     points = [{"id": i, "x": x, "y": y} for i, (x, y) in enumerate(fingers, first)]
-    devtools_of(page).send(
-        "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
-    )
+    event = {"type": kind, "touchPoints": points}
+    devtools_of(page).send("Input.dispatchTouchEvent", event)
 
 
 def answered(page: Page) -> str:
@@ -136,34 +192,60 @@ def written(page: Page, text: str, *how, draw=draw) -> str:
     return answered(page)
 
 
-def choose(page: Page, *files: tuple[str, bytes], by: str = "Choose pictures") -> None:
-    page.get_by_label(by).set_input_files(
-        [{"name": name, "mimeType": "", "buffer": data} for name, data in files]
-    )
+def choose(page: Page, name: str, content: Content, by: str = FILES) -> None:
+    """Choose a file, by the name of the control; a picture is chosen as a PNG."""
+    choose_all(page, {name: content}, by)
+
+
+def choose_all(page: Page, contents: dict[str, Content], by: str = FILES) -> None:
+    """Choose several files."""
+    files = []
+    for name, content in contents.items():
+        data = content if isinstance(content, bytes) else encode(content)
+        files.append({"name": name, "mimeType": "", "buffer": data})
+    page.get_by_label(by).set_input_files(files)
 
 
 def saved(page: Page) -> list[dict[str, str]]:
     """Save the list as CSV; return its rows."""
     with page.expect_download() as download:
-        page.get_by_role("button", name="Save as CSV").click()
+        button(page, "Save as CSV").click()
     return list(csv.DictReader(StringIO(download.value.path().read_text())))
+
+
+def columns(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
+    """Return some columns of a saved list."""
+    return [tuple(row[name] for name in names) for row in rows]
+
+
+def boxes_of(page: Page, selector: str = "#boxes rect") -> list[dict]:
+    """Return where elements are in the window."""
+    return page.locator(selector).evaluate_all(
+        "parts => parts.map(part => part.getBoundingClientRect().toJSON())"
+    )
+
+
+def middle_of(box: dict) -> tuple[float, float]:
+    """Return the middle of a box in the window."""
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def read_as(page: Page, form: str) -> None:
+    """Choose the form in which numbers are read."""
+    page.get_by_label("Read as").select_option(label=form)
 
 
 def picture_of(source: str) -> np.ndarray:
     """Decode a picture in a data URI."""
-    return np.asarray(Image.open(BytesIO(b64decode(source.split(",")[1]))))
+    data = b64decode(source.split(",")[1])
+    return np.asarray(Image.open(BytesIO(data)))
 
 
 def ink_of(page: Page) -> int:
     """Count the inked pixels on the sheet."""
-    return int(
-        (
-            picture_of(page.locator("#sheet").evaluate("sheet => sheet.toDataURL()"))[
-                ..., 3
-            ]
-            > 127
-        ).sum()
-    )
+    sheet = page.locator("#sheet").evaluate("sheet => sheet.toDataURL()")
+    opacity = picture_of(sheet)[..., 3]
+    return int((opacity > 127).sum())
 
 
 def requests_of(page: Page, *routes: str) -> list[list[float]]:
@@ -179,7 +261,7 @@ def requests_of(page: Page, *routes: str) -> list[list[float]]:
 def explained(page: Page) -> None:
     """Wait for the explanation of the shown answer."""
     expect(page.locator("#reading")).to_have_attribute("aria-busy", "false")
-    expect(page.locator("#evidence rect")).to_have_count(49)
+    expect_count(page, "#evidence rect", 49)
 
 
 def shown_bar(page: Page) -> int:

@@ -12,19 +12,25 @@ from support import load_sheet
 from training.strokes import CELLS, enlarged
 
 Stroke = Sequence[tuple[float, float]]
+Cell = tuple[int, int]
+
+
+def stroke(points: str) -> Stroke:
+    """Read the points of a stroke, such as "0.1,0.5 0.5,0.46"."""
+    return [tuple(map(float, point.split(","))) for point in points.split()]
+
+
 # In heights of a digit; one point is a dot.
-MARKS = {".": [[(0, 0.97)]], "-": [[(0, 0.54), (0.42, 0.52)]]}
-EUROPEAN_1 = [[(0, 0.38), (0.28, 0.02), (0.3, 0), (0.3, 0.04), (0.28, 1)]]
-EUROPEAN_7 = [
-    [(0, 0.1), (0.02, 0.02), (0.5, 0), (0.53, 0.01), (0.38, 0.4), (0.22, 1)],
-    [(0.1, 0.5), (0.5, 0.46)],
-]
-PLAIN_1 = [[(0.04, 0), (0, 0.5), (0, 1)]]
-OTHER_FORMS = {"1": [EUROPEAN_1, PLAIN_1], "7": [EUROPEAN_7]}
-# Of the sheet: in place of a 6 whose loop is full of ink, so that its centre line is a
-# c.
+MARKS = {".": [stroke("0,0.97")], "-": [stroke("0,0.54 0.42,0.52")]}
+EUROPEAN_1 = stroke("0,0.38 0.28,0.02 0.3,0 0.3,0.04 0.28,1")
+EUROPEAN_7 = stroke("0,0.1 0.02,0.02 0.5,0 0.53,0.01 0.38,0.4 0.22,1")
+CROSSBAR = stroke("0.1,0.5 0.5,0.46")
+PLAIN_1 = stroke("0.04,0 0,0.5 0,1")
+OTHER_FORMS = {"1": [[EUROPEAN_1], [PLAIN_1]], "7": [[EUROPEAN_7, CROSSBAR]]}
+# In place of a 6 of the sheet whose loop is full of ink: its centre line is a c.
 CLEAR = {320: 301}
-SHEET, MARGIN = np.array([1.5, 1]), 0.05  # in heights of the sheet
+SHEET = np.array([1.5, 1])  # in heights of the sheet
+MARGIN = 0.05
 
 
 def traced(digit: np.ndarray) -> list[Stroke]:
@@ -35,54 +41,44 @@ def traced(digit: np.ndarray) -> list[Stroke]:
     goes as straight as it can.
     """
     left = {(int(x), int(y)) for y, x in np.argwhere(skeletonize(enlarged(digit) > 0))}
-    done, strokes = set(), []
+    done = set()
+    strokes = []
     while left:
         ends = [cell for cell in left if len(beside(cell, left | done)) == 1]
         joints = [cell for cell in done if beside(cell, left)]
         walk = [min(ends or joints or left, key=lambda cell: cell[1])]
         while further := beside(walk[-1], left - {walk[0]}):
-            before = walk[-5:][0]
-            ahead = (2 * walk[-1][0] - before[0], 2 * walk[-1][1] - before[1])
-            walk.append(
-                min(
-                    further,
-                    key=lambda cell: abs(cell[0] - ahead[0]) + abs(cell[1] - ahead[1]),
-                )
-            )
+            walk.append(straightest(walk, further))
             left.remove(walk[-1])
         done.update(walk)
         left.discard(walk[0])
         if len(walk) < CELLS and strokes:  # the rest of a corner that was cut
             continue
         walk += beside(walk[-1], done - set(walk[-3:]))[:1]  # closes a loop
-        strokes.append(
-            [
-                ((x + 0.5) / CELLS, (y + 0.5) / CELLS)
-                for x, y in walk[:: CELLS // 2] + walk[-1:]
-            ]
-        )
+        cells = np.array(walk[:: CELLS // 2] + walk[-1:])
+        strokes.append((cells + 0.5) / CELLS)
     return strokes
 
 
-def beside(cell: tuple[int, int], cells: set[tuple[int, int]]) -> list[tuple[int, int]]:
+def straightest(walk: list[Cell], further: list[Cell]) -> Cell:
+    """Return the cell that continues a walk most nearly straight on."""
+    before = np.array(walk[-5:][0])
+    ahead = 2 * np.array(walk[-1]) - before
+    return min(further, key=lambda cell: np.abs(cell - ahead).sum())
+
+
+def beside(cell: Cell, cells: set[Cell]) -> list[Cell]:
     """Return a cell's neighbours among `cells`."""
     x, y = cell
-    return [
-        (x + i, y + j)
-        for i in (-1, 0, 1)
-        for j in (-1, 0, 1)
-        if (i or j) and (x + i, y + j) in cells
-    ]
+    around = [(x + i, y + j) for i in (-1, 0, 1) for j in (-1, 0, 1) if i or j]
+    return [other for other in around if other in cells]
 
 
 @cache
 def centre_lines(index: int) -> list[Stroke]:
     """Trace a digit of the sheet."""
     strokes = traced(load_sheet()[0][index])
-    return [
-        [(x / 20 - 0.2, y / 20 - 0.2) for x, y in [*stroke[::6], stroke[-1]]]
-        for stroke in strokes
-    ]
+    return [np.vstack([line[::6], line[-1:]]) / 20 - 0.2 for line in strokes]
 
 
 def strokes_of(sign: str, rng: np.random.Generator) -> Sequence[Stroke]:
@@ -101,19 +97,17 @@ def handwritten(text: str, height: float = 0.4, seed: int = 0) -> list[Stroke]:
     unit is the sheet's height.
     """
     rng = np.random.default_rng(seed)
-    strokes, right = [], 0.0
+    strokes = []
+    right = 0.0
     for sign in text:
-        parts = [np.array(stroke) for stroke in strokes_of(sign, rng)]
+        parts = [np.array(part) for part in strokes_of(sign, rng)]
         across = np.concatenate(parts)[:, 0]
         left = right + rng.uniform(0.2, 0.4)  # wider than the pen
         strokes += [part + np.array([left - across.min(), 0]) for part in parts]
         right = left + np.ptp(across)
     corners = np.concatenate(strokes)
-    inside, extent = SHEET - 2 * MARGIN, np.ptp(corners, axis=0)
+    inside = SHEET - 2 * MARGIN
+    extent = np.ptp(corners, axis=0)
     height = min(height, *inside / extent)
-    place = (
-        MARGIN
-        + rng.uniform(0.1, 0.9, 2) * (inside - height * extent)
-        - height * corners.min(0)
-    )
-    return [height * part + place for part in strokes]
+    corner = MARGIN + rng.uniform(0.1, 0.9, 2) * (inside - height * extent)
+    return [height * (part - corners.min(0)) + corner for part in strokes]

@@ -1,4 +1,4 @@
-"""The answer on the page: bars, frame, boxes around the digits of a number, and doubt."""
+"""The answer on the page: bars, frame, doubt, and boxes around the digits of a number."""
 
 import json
 import re
@@ -14,9 +14,17 @@ from browsing import (
     SEVEN,
     SURE,
     answered,
+    boxes_of,
     choose,
+    click,
     drawn,
+    expect_count,
+    expect_picture,
+    expect_text,
+    middle_of,
+    natural_size,
     on_page,
+    press,
     shown_bar,
     written,
 )
@@ -26,67 +34,53 @@ from support import encode, turned_jpeg
 pytestmark = pytest.mark.slow
 
 
-def status(page: Page, said: str) -> None:
+def expect_status(page: Page, said: str) -> None:
     """Check what screen readers announce."""
-    expect(page.locator("#verdict").get_by_role("status")).to_have_text(
-        re.compile(said)
-    )
+    status = page.locator("#verdict").get_by_role("status")
+    expect(status).to_have_text(re.compile(said))
 
 
 def test_ten_bars_the_frame_the_time_and_the_model_are_shown_and_no_100_percent(page):
     assert drawn(page, SEVEN) == "7"
-    expect(page.locator("#bars li")).to_have_count(10)
-    expect(page.locator("#bars li").nth(7)).to_have_text(re.compile(rf"^7{SURE}$"))
-    expect(page.locator("#bars .best")).to_have_count(1)
-    widths = page.locator("#bars i").evaluate_all(
-        "bars => bars.map(bar => bar.getBoundingClientRect().width)"
+    expect_count(page, "#bars li", 10)
+    expect_text(page, "#bars li >> nth=7", re.compile(rf"^7{SURE}$"))
+    expect_count(page, "#bars .best", 1)
+    widths = [bar["width"] for bar in boxes_of(page, "#bars i")]
+    assert widths[7] == max(widths)
+    assert widths[7] > 0.5 * boxes_of(page, "#bars li")[0]["width"]
+    assert natural_size(page, "#frame") == [28, 28]
+    answered_by = re.compile(
+        r"^Answered in \d+ ms by model [0-9a-f]{12}\+[0-9a-f]{12}$"
     )
-    assert (
-        widths[7]
-        == max(widths)
-        > 0.5 * page.locator("#bars li").first.bounding_box()["width"]
-    )
-    assert page.locator("#frame").evaluate(
-        "image => [image.naturalWidth, image.naturalHeight]"
-    ) == [28, 28]
-    expect(page.locator("#facts")).to_have_text(
-        re.compile(r"^Answered in \d+ ms by model [0-9a-f]{12}\+[0-9a-f]{12}$")
-    )
-    assert (
-        json.loads(page.evaluate("sessionStorage.contents"))["answer"]["confidence"]
-        > 0.9995
-    )
-    expect(page.locator("#message")).to_have_text(">99.9 % sure")
+    expect_text(page, "#facts", answered_by)
+    kept = json.loads(page.evaluate("sessionStorage.contents"))
+    assert kept["answer"]["confidence"] > 0.9995
+    expect_text(page, "#message", ">99.9 % sure")
     assert "100.0 %" not in page.locator("body").inner_text()
     # This service stores no corrections.
     expect(page.get_by_text("Wrong?")).to_be_hidden()
 
 
-def boxes_of(page: Page) -> list[list[float]]:
-    return page.locator("#boxes rect").evaluate_all(
-        """boxes => boxes.map(box => box.getBoundingClientRect())
-            .map(({left, top, right, bottom}) => [left, top, right, bottom])"""
-    )
-
-
-def covers(box: list[float], *points: tuple[float, float]) -> bool:
-    left, top, right, bottom = box
-    return all(left <= x <= right and top <= y <= bottom for x, y in points)
+def covers(box: dict, *points: tuple[float, float]) -> bool:
+    """Return whether all points are in a box."""
+    x, y = np.transpose(points)
+    is_across = box["left"] <= x.min() <= x.max() <= box["right"]
+    return is_across and box["top"] <= y.min() <= y.max() <= box["bottom"]
 
 
 def test_a_number_has_a_box_around_each_digit(page):
     assert written(page, "42") == "42"
-    status(page, rf"^42 {SURE} sure$")
+    expect_status(page, rf"^42 {SURE} sure$")
     boxes = boxes_of(page)
     for stroke in on_page(page, *handwritten("42")):
         assert [covers(box, *stroke) for box in boxes].count(True) == 1
-    left, top, right, bottom = boxes[0]
-    page.mouse.move(left + 5, (top + bottom) / 2)
+    _, middle = middle_of(boxes[0])
+    page.mouse.move(boxes[0]["left"] + 5, middle)
     page.mouse.down()
-    page.mouse.move(right, (top + bottom) / 2, steps=5)
+    page.mouse.move(boxes[0]["right"], middle, steps=5)
     with page.expect_response("**/read*"):  # a stroke may start in a box
         page.mouse.up()
-    page.get_by_role("button", name="Clear").click()
+    click(page, "Clear")
     assert boxes_of(page) == []
     assert drawn(page, SEVEN) == "7"
     assert boxes_of(page) == []  # a single digit needs no box
@@ -94,65 +88,60 @@ def test_a_number_has_a_box_around_each_digit(page):
 
 
 def test_a_click_on_a_box_or_an_arrow_key_selects_the_shown_digit(page):
+    def digit_choice(name: str):
+        return page.get_by_role("radio", name=re.compile(rf"^{name}, {SURE}$"))
+
     assert written(page, "12.50") == "12.50"
-    status(page, r"^12\.50 ")
-    expect(page.locator("#digits")).to_have_text("12.50")
+    expect_status(page, r"^12\.50 ")
+    expect_text(page, "#digits", "12.50")
     # The point is shown, but not selected.
-    assert len(boxes_of(page)) == page.get_by_role("radio").count() == 4
+    assert len(boxes_of(page)) == 4
+    assert page.get_by_role("radio").count() == 4
     assert shown_bar(page) == 0  # the last digit drawn
-    frame = page.locator("#frame").get_attribute("src")
-    left, top, right, bottom = boxes_of(page)[0]
-    page.mouse.click((left + right) / 2, (top + bottom) / 2)
+    frame = page.get_attribute("#frame", "src")
+    page.mouse.click(*middle_of(boxes_of(page)[0]))
     assert shown_bar(page) == 1
-    assert page.locator("#frame").get_attribute("src") != frame
-    expect(page.locator("#boxes .chosen")).to_have_count(1)
-    page.keyboard.press("ArrowLeft")  # wraps around
+    assert page.get_attribute("#frame", "src") != frame
+    expect_count(page, "#boxes .chosen", 1)
+    press(page, "ArrowLeft")  # wraps around
     assert shown_bar(page) == 0
-    expect(
-        page.get_by_role("radio", name=re.compile(rf"^Digit 4 of 4: 0, {SURE}$"))
-    ).to_be_focused()
-    page.keyboard.press("ArrowLeft")  # now handled by the browser
+    expect(digit_choice("Digit 4 of 4: 0")).to_be_focused()
+    press(page, "ArrowLeft")  # now handled by the browser
     assert shown_bar(page) == 5
-    expect(
-        page.get_by_role("radio", name=re.compile(rf"^Digit 3 of 4: 5, {SURE}$"))
-    ).to_be_checked()
-    page.keyboard.press("ArrowRight")
+    expect(digit_choice("Digit 3 of 4: 5")).to_be_checked()
+    press(page, "ArrowRight")
     assert shown_bar(page) == 0
-    page.locator("#digits label").nth(1).click()
+    page.click("#digits label >> nth=1")
     assert shown_bar(page) == 2
     assert answered(page) == "12.50"  # this drew nothing
 
 
-def test_boxes_match_the_picture_as_displayed(page, digits):
-    side, places = 160, [(60, 20), (180, 30), (300, 20)]
-    for width, height in ((900, 200), (600, 1200), (2400, 1500)):
-        paper = Image.new("L", (width, height), 255)
-        for i, place in zip((110, 360, 60), places, strict=True):
-            paper.paste(
-                ImageOps.invert(Image.fromarray(digits[i]).resize((side, side))), place
-            )
-        for file in (encode(paper, "JPEG"), turned_jpeg(paper)):
-            choose(page, ("number.jpg", file))
-            assert answered(page) == "271"
-            shown = page.locator("#picture").bounding_box()
-            # Without its padding.
-            inside = np.array([shown["width"], shown["height"]]) - 24
-            scale = min(inside / (width, height))
-            corner = (
-                12
-                + (inside - scale * np.array([width, height])) / 2
-                + (shown["x"], shown["y"])
-            )
-            for box, place in zip(boxes_of(page), places, strict=True):
-                middle = corner + scale * (np.array(place) + side / 2)
-                assert covers(box, middle)
-                assert box[2] - box[0] < scale * side
-            page.mouse.click(*middle)
-            assert shown_bar(page) == 1
-            # A tap beside the boxes does nothing.
-            page.mouse.click(shown["x"] + 4, shown["y"] + 4)
-            assert shown_bar(page) == 1
-            expect(page.get_by_role("img", name="number.jpg")).to_be_visible()
+@pytest.mark.parametrize("size", [(900, 200), (600, 1200), (2400, 1500)])
+def test_boxes_match_the_picture_as_displayed(page, digits, size):
+    paper = Image.new("L", size, 255)
+    side = 160
+    places = np.array([(60, 20), (180, 30), (300, 20)])
+    for digit, place in zip(digits[[110, 360, 60]], places, strict=True):
+        enlarged = Image.fromarray(digit).resize((side, side))
+        paper.paste(ImageOps.invert(enlarged), tuple(place))
+    for file in (encode(paper, "JPEG"), turned_jpeg(paper)):
+        choose(page, "number.jpg", file)
+        assert answered(page) == "271"
+        shown = page.locator("#picture").bounding_box()
+        padding = 12
+        inside = np.array([shown["width"], shown["height"]]) - 2 * padding
+        scale = min(inside / size)
+        corner = middle_of(shown) - scale * np.array(size) / 2
+        for box, place in zip(boxes_of(page), places, strict=True):
+            middle = corner + scale * (place + side / 2)
+            assert covers(box, middle)
+            assert box["width"] < scale * side
+        page.mouse.click(*middle)
+        assert shown_bar(page) == 1
+        # A tap beside the boxes does nothing.
+        page.mouse.click(shown["x"] + 4, shown["y"] + 4)
+        assert shown_bar(page) == 1
+        expect_picture(page, "number.jpg")
 
 
 def test_an_unsure_answer_names_the_runner_up(page, url, digits):
@@ -161,17 +150,16 @@ def test_an_unsure_answer_names_the_runner_up(page, url, digits):
         answer = httpx2.post(f"{url}/predict", content=mixed).json()
         if 0.4 < answer["confidence"] < 0.7 and answer["legibility"] > 0.5:
             break
-    choose(page, ("both.png", mixed))
+    choose(page, "both.png", mixed)
     assert answered(page) == str(answer["digit"])
     second = np.argsort(answer["probabilities"])[-2]
-    expect(page.locator("#message")).to_have_text(
-        re.compile(rf"^Not sure, \d+\.\d %: it could be an? {second}, \d+\.\d %")
-    )
+    doubt = rf"^Not sure, \d+\.\d %: it could be an? {second}, \d+\.\d %"
+    expect_text(page, "#message", re.compile(doubt))
 
 
 def test_what_is_probably_no_digit_has_no_digit_as_its_headline(page):
     for strokes in LETTERS.values():
         assert drawn(page, *strokes) == "?"
-        status(page, r"^\? Probably not a digit \(most like \d\)$")
-        expect(page.locator("#bars .best")).to_have_count(1)
-        page.keyboard.press("Escape")
+        expect_status(page, r"^\? Probably not a digit \(most like \d\)$")
+        expect_count(page, "#bars .best", 1)
+        press(page, "Escape")

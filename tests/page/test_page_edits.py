@@ -6,7 +6,26 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browsing import SEVEN, answered, choose, drawn, saved, shown_bar, written
+from browsing import (
+    SEVEN,
+    answered,
+    button,
+    choose,
+    choose_all,
+    click,
+    columns,
+    drawn,
+    expect_count,
+    expect_text,
+    expect_words,
+    press,
+    read_as,
+    respond,
+    saved,
+    show,
+    shown_bar,
+    written,
+)
 from support import drawing, encode, number, until
 
 pytestmark = pytest.mark.slow
@@ -16,182 +35,156 @@ pytestmark = pytest.mark.slow
 def grid(rows) -> bytes:
     """A page with a table of three rows and two columns."""
     page = Image.new("L", (900, 700), 255)
-    for top, pair in ((60, (0, 1)), (240, (2, 3)), (420, (1, 0))):
-        for left, index in zip((60, 500), pair, strict=True):
-            page.paste(number(rows[index]), (left, top))
+    for place, index in enumerate([0, 1, 2, 3, 1, 0]):
+        top, left = divmod(place, 2)
+        page.paste(number(rows[index]), (60 + 440 * left, 60 + 180 * top))
     return encode(page)
 
 
-def texts_of(page: Page) -> list[tuple[str, str]]:
+def texts_of(page: Page) -> list[str]:
     """Return each saved text, and whether it was edited."""
-    return [(row["text"], row["edited"]) for row in saved(page)]
+    return [
+        f"{row['text']}, edited" if row["edited"] else row["text"]
+        for row in saved(page)
+    ]
 
 
 def edit(page: Page, text: str) -> None:
     """Edit the chosen line with the keyboard."""
-    page.get_by_role("button", name="Edit", exact=True).press("Enter")
+    button(page, "Edit").press("Enter")
     expect(page.get_by_label("Text 1")).to_be_focused()
+    enter(page, text)
+
+
+def enter(page: Page, text: str) -> None:
+    """Type a text in place of the one that is edited."""
     page.keyboard.type(text)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
 
 
 def test_a_line_of_a_page_is_edited_in_its_place_and_marked_in_the_csv(page, sheet):
-    choose(page, ("page.png", encode(sheet)))
+    choose(page, "page.png", sheet)
     assert answered(page) == "725"
     before = saved(page)
     assert [row["text"] for row in before] == ["725", "10", "42.50", "-35"]
     assert len({row["confidence"] for row in before}) == 4
     page.locator("#lines [type=radio]").first.focus()
-    for key in ("ArrowDown", "Enter"):
-        page.keyboard.press(key)
-    page.keyboard.type("17")
-    page.keyboard.press("Enter")
-    expect(page.locator("#lines label").nth(1)).to_have_text("17Edited")
+    press(page, "ArrowDown", "Enter")
+    enter(page, "17")
+    expect_text(page, "#lines label >> nth=1", "17Edited")
     # The arrow keys go on from here.
     expect(page.locator("#lines [type=radio]").nth(1)).to_be_focused()
-    expect(page.locator("#boxes text").nth(1)).to_have_text("17")
-    expect(page.locator("#digits")).to_have_text("17")
-    expect(page.locator("#list b")).to_have_text("725\n17\n42.50\n-35")
+    expect_text(page, "#boxes text >> nth=1", "17")
+    expect_text(page, "#digits", "17")
+    expect_text(page, "#list b", "725\n17\n42.50\n-35")
     after = saved(page)
-    assert after[1] == before[1] | {
-        "text": "17",
-        "confidence": "",
-        "legibility": "",
-        "edited": "yes",
-    }
-    assert [after[row] == before[row] for row in (0, 2, 3)] == [True] * 3
-    page.locator("#lines label").nth(2).dblclick()
+    edited = {"text": "17", "confidence": "", "legibility": "", "edited": "yes"}
+    assert after == [before[0], before[1] | edited, *before[2:]]
+    page.dblclick("#lines label >> nth=2")
     page.get_by_label("Text 1").fill("absent")
-    page.locator("#lines label").nth(3).click()  # a click elsewhere keeps the text
-    expect(page.locator("#lines .chosen")).to_contain_text("-35")
+    page.click("#lines label >> nth=3")  # a click elsewhere keeps the text
+    expect_words(page, "#lines .chosen", "-35")
     assert answered(page) == "-35"
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     page.keyboard.type("9")
-    page.keyboard.press("Escape")
-    edits = [("725", ""), ("17", "yes"), ("absent", "yes"), ("-35", "")]
+    press(page, "Escape")
+    edits = ["725", "17, edited", "absent, edited", "-35"]
     assert texts_of(page) == edits
-    page.keyboard.press("Control+z")
-    assert texts_of(page) == [*edits[:2], ("42.50", ""), edits[3]]
-    page.keyboard.press("Control+y")
+    press(page, "Control+z")
+    assert texts_of(page) == ["725", "17, edited", "42.50", "-35"]
+    press(page, "Control+y")
     assert texts_of(page) == edits
-    assert until(
-        lambda: (
-            "absent"
-            in page.evaluate(
-                "inLists(lists => lists.get(tab.list)).then(JSON.stringify)"
-            )
-        )
-    )
+    stored = "inLists(lists => lists.get(tab.list)).then(JSON.stringify)"
+    assert until(lambda: "absent" in page.evaluate(stored))
     page.reload()
-    expect(page.locator("#lines label").nth(2)).to_contain_text("absent")
+    expect_words(page, "#lines label >> nth=2", "absent")
     assert texts_of(page) == edits
 
 
 def test_a_cell_of_a_table_is_edited_in_its_place(page, grid):
-    choose(page, ("grid.png", grid))
+    choose(page, "grid.png", grid)
     assert answered(page) == "725 10"
     page.locator("#lines [type=radio]").first.focus()
-    for key in ("ArrowDown", "Enter", "Tab"):
-        page.keyboard.press(key)
+    press(page, "ArrowDown", "Enter", "Tab")
     expect(page.get_by_label("Text 2")).to_be_focused()
-    page.keyboard.type("99")
-    page.keyboard.press("Enter")
-    expect(page.locator("#lines tr").nth(1)).to_contain_text("Edited")
-    assert [
-        (row["text"], row["cell1"], row["cell2"], row["edited"]) for row in saved(page)
-    ] == [
-        ("725 10", "725", "10", ""),
-        ("42.50 99", "42.50", "99", "yes"),
-        ("10 725", "10", "725", ""),
+    enter(page, "99")
+    expect_words(page, "#lines tr >> nth=1", "Edited")
+    assert texts_of(page) == ["725 10", "42.50 99, edited", "10 725"]
+    assert columns(saved(page), "cell1", "cell2") == [
+        ("725", "10"),
+        ("42.50", "99"),
+        ("10", "725"),
     ]
 
 
 def test_the_answer_for_one_line_or_for_nothing_is_edited_too(page, rows, digits):
-    for name, content, read in (
-        ("digit.png", encode(drawing(digits[350])), "7"),
-        ("number.png", encode(number(rows[0])), "725"),
-        ("paper.png", encode(Image.new("L", (300, 200), 255)), "?"),
-    ):
-        choose(page, (name, content))
-        assert answered(page) == read
-        if read == "?":  # there is no answer to edit
-            expect(page.get_by_role("button", name="Edit", exact=True)).to_be_disabled()
-        else:
-            edit(page, f"{read}1.5")
-            assert answered(page) == f"{read}1.5"
-            expect(page.locator("#message")).to_have_text("Edited")
-            expect(page.get_by_role("button", name="Edit", exact=True)).to_be_focused()
-    assert texts_of(page) == [("71.5", "yes"), ("7251.5", "yes"), ("", "")]
+    pictures = {"7": drawing(digits[350]), "725": number(rows[0])}
+    for text, picture in pictures.items():
+        choose(page, "number.png", picture)
+        assert answered(page) == text
+        edit(page, f"{text}1.5")
+        assert answered(page) == f"{text}1.5"
+        expect_text(page, "#message", "Edited")
+        expect(button(page, "Edit")).to_be_focused()
+    choose(page, "paper.png", Image.new("L", (300, 200), 255))
+    assert answered(page) == "?"
+    expect(button(page, "Edit")).to_be_disabled()  # there is no answer to edit
+    assert texts_of(page) == ["71.5, edited", "7251.5, edited", ""]
 
 
 def test_another_form_reads_again_what_was_not_edited(page, rows):
-    choose(page, *((f"{name}.png", encode(number(rows[2]))) for name in "ab"))
-    expect(page.locator("#counts")).to_contain_text("2 in all")
+    choose_all(page, {"a.png": number(rows[2]), "b.png": number(rows[2])})
+    expect_words(page, "#counts", "2 in all")
     edit(page, "42.80")
-    page.get_by_label("Read as").select_option(label="a phone number")
-    expect(page.locator("#list b")).to_have_text(["42.80", "42.50"])
-    expect(page.locator("#list li")).to_contain_text(["Edited", "→ 4250"])
-    page.get_by_role("button", name="b.png").first.click()
+    read_as(page, "a phone number")
+    expect_text(page, "#list b", ["42.80", "42.50"])
+    expect_words(page, "#list li", ["Edited", "→ 4250"])
+    show(page, "b.png")
     edit(page, "4280")
     edit(page, "4285")
-    assert [(row["value"], row["format"]) for row in saved(page)] == [
-        ("", ""),
-        ("4285", ""),
-    ]
+    assert columns(saved(page), "value", "format") == [("", ""), ("4285", "")]
 
 
 def test_a_form_in_which_a_page_has_fewer_lines_is_shown_from_its_first_line(
-    page, sheet, rows
+    page, sheet
 ):
-    choose(page, ("page.png", encode(sheet)))
+    choose(page, "page.png", sheet)
     assert answered(page) == "725"
-    page.locator("#lines label").last.click()
+    page.click("#lines label >> nth=-1")
     answer = page.evaluate("current.answer")
-    page.route(
-        "**/read*",
-        lambda route: route.fulfill(json={**answer, "lines": answer["lines"][:2]}),
-    )
-    page.get_by_label("Read as").select_option(label="a decimal")
-    expect(page.locator("#lines label")).to_have_count(2)
-    expect(page.locator("#lines .chosen")).to_contain_text("725")
+    respond(page, "**/read*", json={**answer, "lines": answer["lines"][:2]})
+    read_as(page, "a decimal")
+    expect_count(page, "#lines label", 2)
+    expect_words(page, "#lines .chosen", "725")
 
 
 def test_a_stored_correction_changes_the_answer_and_the_csv(page, rows, digits):
-    page.route("**/health", lambda route: route.fulfill(json={"corrections": True}))
-    page.route("**/corrections*", lambda route: route.fulfill(json={"stored": True}))
+    respond(page, "**/health", json={"corrections": True})
+    respond(page, "**/corrections*", json={"stored": True})
     page.reload()
     expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
-    choose(
-        page,
-        ("number.png", encode(number(rows[0]))),
-        ("digit.png", encode(drawing(digits[350]))),
-    )
+    choose_all(page, {"number.png": number(rows[0]), "digit.png": drawing(digits[350])})
     assert answered(page) == "725"
     page.get_by_role("radio", name="Digit 2 of 3").click()
-    page.get_by_role("button", name="9", exact=True).click()
-    expect(page.locator("#thanks")).to_have_text(
-        "Thank you: your correction is stored."
-    )
+    click(page, "9")
+    expect_text(page, "#thanks", "Thank you: your correction is stored.")
     assert answered(page) == "795"
     assert shown_bar(page) == 2  # what the network saw there
-    page.get_by_role("button", name="digit.png").first.click()
-    page.get_by_role("button", name="1", exact=True).click()
-    expect(page.locator("#text")).to_have_text("1")
-    expect(page.locator("#list b")).to_have_text(["795", "1"])
-    assert texts_of(page) == [("795", "yes"), ("1", "yes")]
-    page.get_by_role("button", name="no digit", exact=True).click()
-    expect(page.locator("#text")).to_have_text("?")
-    assert texts_of(page) == [("795", "yes"), ("", "yes")]
-    page.get_by_role("button", name="Draw").click()
+    show(page, "digit.png")
+    click(page, "1")
+    expect_text(page, "#text", "1")
+    expect_text(page, "#list b", ["795", "1"])
+    assert texts_of(page) == ["795, edited", "1, edited"]
+    click(page, "no digit")
+    expect_text(page, "#text", "?")
+    assert texts_of(page) == ["795, edited", ", edited"]
+    click(page, "Draw")
     assert drawn(page, SEVEN) == "7"
-    page.get_by_role("button", name="1", exact=True).click()
-    expect(page.locator("#text")).to_have_text("1")
-    page.keyboard.press("Escape")
+    click(page, "1")
+    expect_text(page, "#text", "1")
+    press(page, "Escape")
     assert written(page, "42") == "42"
-    page.route(
-        "**/corrections*",
-        lambda route: route.fulfill(status=507, json={"detail": "The folder is full."}),
-    )
-    page.get_by_role("button", name="9", exact=True).click()
-    expect(page.locator("#thanks")).to_have_text("The folder is full.")
+    respond(page, "**/corrections*", status=507, json={"detail": "The folder is full."})
+    click(page, "9")
+    expect_text(page, "#thanks", "The folder is full.")
     assert answered(page) == "42"

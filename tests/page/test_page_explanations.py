@@ -19,10 +19,14 @@ from browsing import (
     SEVEN,
     SURE,
     answered,
+    click,
     drawn,
+    expect_count,
+    expect_text,
     explained,
     opened,
     picture_of,
+    press,
     written,
 )
 from handwriting import handwritten
@@ -52,7 +56,7 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
     with page.expect_response("**/explain?opinion=false") as response:
         page.get_by_text("How it was read").click()
     explained(page)
-    expect(page.locator("#strip li:visible")).to_have_count(4)
+    expect_count(page, "#strip li:visible", 4)
     picture, ink, frame = (
         pixels(page, f"#strip-{name}") for name in ("picture", "ink", "frame")
     )
@@ -64,7 +68,7 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
     assert (pixels(page, "#frame") == frame).all()
     ink_at = np.argwhere(picture < 128)
     left, top, width, height = map(
-        float, page.locator("#strip-crop").get_attribute("viewBox").split()
+        float, page.get_attribute("#strip-crop", "viewBox").split()
     )
     assert (
         abs(
@@ -73,7 +77,7 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
         ).max()
         <= 3
     )
-    expect(page.locator("#strip-box rect")).to_have_count(1)
+    expect_count(page, "#strip-box rect", 1)
     explanation = response.value.json()
     second, evidence = (
         explanation["runner_up"],
@@ -82,10 +86,8 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
     expect(
         page.get_by_role("heading", name=f"Why 7, and not {second}, the runner-up?")
     ).to_be_visible()
-    expect(page.locator("#for")).to_have_text(re.compile(rf"^for 7, {SURE}$"))
-    expect(page.locator("#against")).to_have_text(
-        re.compile(rf"^for {second}, {SURE}$")
-    )
+    expect_text(page, "#for", re.compile(rf"^for 7, {SURE}$"))
+    expect_text(page, "#against", re.compile(rf"^for {second}, {SURE}$"))
     squares = page.locator("#evidence rect").evaluate_all(
         "squares => squares.map(s => [s.classList[0], "
         "Number(s.getAttribute('fill-opacity'))])"
@@ -94,19 +96,17 @@ def test_how_and_why_show_the_steps_to_a_digit_and_the_evidence_for_it_and_its_r
         "for" if weight > 0 else "against" for weight in evidence
     ]
     assert np.argmax([shade for _, shade in squares]) == np.abs(evidence).argmax()
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     # It must not stay beside another picture.
-    expect(page.locator("#evidence rect")).to_have_count(0)
+    expect_count(page, "#evidence rect", 0)
     assert written(page, "42") == "42"
     explained(page)
-    page.keyboard.press("ArrowLeft")
+    press(page, "ArrowLeft")
     expect(
         page.get_by_role("heading", name=re.compile("^Why 4, and not"))
     ).to_be_visible()
     # Only the frame is explained.
-    expect(page.locator("#strip li:visible b")).to_have_text(
-        ["Picture", "Box", "Frame"]
-    )
+    expect_text(page, "#strip li:visible b", ["Picture", "Box", "Frame"])
     assert (pixels(page, "#strip-frame") == pixels(page, "#frame")).all()
 
 
@@ -115,13 +115,15 @@ def test_the_layers_and_the_weights_of_a_unit_are_shown(page):
     drawn(page, SEVEN)
     explained(page)
     page.get_by_text("Inside the network").click()
-    expect(page.locator("#layers figcaption")).to_have_text(
+    expect_text(
+        page,
+        "#layers figcaption",
         [
             "Layer 1: 20 maps of 8×8",
             "Layer 2: 20 maps of 8×8",
             "Layer 3: 96 maps of 3×3",
             "Layer 4: 256 units",
-        ]
+        ],
     )
     weights = page.locator("#weights")
     expect(weights).to_have_attribute("src", re.compile("^data:image/png"))
@@ -148,8 +150,8 @@ def correct(
     page: Page, button: str, thanks: str = "Thank you: your correction is stored."
 ) -> None:
     with page.expect_response("**/corrections?label=*"):
-        page.get_by_role("button", name=button, exact=True).click()
-    expect(page.locator("#thanks")).to_have_text(re.compile(thanks))
+        click(page, button)
+    expect_text(page, "#thanks", re.compile(thanks))
 
 
 def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
@@ -159,7 +161,7 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
     with opened(browser, locked_url, viewport=PHONE) as page:
         page.evaluate("key => { sessionStorage.apiKey = key; }", KEY)
         expect(page.get_by_text("Wrong? It is a …")).to_be_visible()
-        expect(page.locator("#labels button:disabled")).to_have_count(11)
+        expect_count(page, "#labels button:disabled", 11)
         # As children write.
         mirrored = [[(1.5 - x, y) for x, y in stroke] for stroke in handwritten("3")]
         assert drawn(page, *mirrored) != "3"
@@ -171,19 +173,19 @@ def test_a_wrong_answer_is_corrected_and_the_next_network_reads_it_correctly(
         correct(page, "3", "Thank you: it was already stored.")
         correct(page, "no digit")
         assert set(stored(folder)) == {"none"}
-        page.keyboard.press("Escape")
+        press(page, "Escape")
         assert written(page, "42") == "42"
         expect(page.get_by_text("Wrong? Digit 2 is a …")).to_be_visible()
         correct(page, "1")
         assert (stored(folder)["1"] == pixels(page, "#frame")).all()
         assert answered(page) == "41"
-        page.get_by_role("button", name="Edit").click()
+        click(page, "Edit")
         page.get_by_label("Text 1").fill("4.2")
-        page.keyboard.press("Enter")
+        press(page, "Enter")
         correct(page, "Store the text as shown")
         assert stored(folder)["4.2"].shape[:2] == (288, 432)
         assert answered(page) == "4.2"
-        page.keyboard.press("Escape")
+        press(page, "Escape")
         drawn(page, *LETTERS["X"])
         correct(page, "no digit", "full")
     monkeypatch.setattr(data, "VALIDATION_IMAGES", 100)

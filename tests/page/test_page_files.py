@@ -13,12 +13,24 @@ from browsing import (
     PHONE,
     SEVEN,
     answered,
+    button,
     choose,
+    choose_all,
+    click,
     drawn,
+    expect_count,
+    expect_hidden,
+    expect_picture,
+    expect_text,
+    expect_words,
+    fits,
     ink_of,
+    natural_size,
     opened,
+    press,
     requests_of,
     saved,
+    show,
     shown_bar,
     written,
 )
@@ -67,16 +79,16 @@ def test_a_picture_is_chosen_photographed_dropped_or_pasted(browser, url, three)
     with opened(browser, url, has_touch=True, is_mobile=True, viewport=PHONE) as page:
         expect(page.get_by_label("Take a photo")).to_be_visible()
         for act in (
-            lambda: choose(page, ("three.png", three)),
-            lambda: choose(page, ("three.png", three), by="Take a photo"),
+            lambda: choose(page, "three.png", three),
+            lambda: choose(page, "three.png", three, by="Take a photo"),
             lambda: bring(page, "drop", [three]),
             lambda: bring(page, "paste", [three]),
         ):
             act()
-            expect(page.locator("#text")).to_have_text("3")
-            expect(page.get_by_role("img", name="three.png")).to_be_visible()
-            page.get_by_role("button", name="Draw").click()
-            expect(page.locator("#picture")).to_be_hidden()
+            expect_text(page, "#text", "3")
+            expect_picture(page, "three.png")
+            click(page, "Draw")
+            expect_hidden(page, "#picture")
             assert drawn(page, SEVEN) == "7"
 
 
@@ -91,25 +103,21 @@ def test_a_document_is_dropped_or_pasted_and_paged_by_keyboard(
     )
     with opened(browser, url, viewport=PHONE) as page:
         assert {".pdf", ".tif", ".tiff"} <= set(
-            page.locator("#files").get_attribute("accept").split(",")
+            page.get_attribute("#files", "accept").split(",")
         )
         for event in ("drop", "paste"):
             bring(page, event, [scan], name=f"{'a long name ' * 20}.{kind.lower()}")
-            expect(page.locator("#text")).to_have_text("72")
+            expect_text(page, "#text", "72")
             ratios = []
             for place in ("Page 1 of 2", "Page 2 of 2"):
-                expect(page.locator("#sum")).to_have_text(place)
+                expect_text(page, "#sum", place)
                 expect(page.locator("#picture")).to_be_visible()
-                size = page.locator("#picture").evaluate(
-                    "async i => (await i.decode(), [i.naturalWidth, i.naturalHeight])"
-                )
+                size = natural_size(page)
                 ratios.append(size[0] / size[1])
-                assert page.evaluate(
-                    "document.documentElement.scrollWidth <= innerWidth"
-                )
-                page.get_by_role("button", name="Next page").press("Enter")
+                assert fits(page)
+                button(page, "Next page").press("Enter")
             assert ratios[0] < ratios[1]  # each shows its own picture
-            page.get_by_role("button", name="Draw").click()
+            click(page, "Draw")
 
 
 @pytest.fixture
@@ -126,9 +134,7 @@ def rows(page, digits) -> Locator:
         "text.txt": b"no picture",
     }
     choose(page, *pictures.items())
-    expect(page.locator("#counts")).to_have_text(
-        "7 in all: 5 sure, 1 in doubt, 1 not read"
-    )
+    expect_text(page, "#counts", "7 in all: 5 sure, 1 in doubt, 1 not read")
     return page.locator("#list li")
 
 
@@ -144,25 +150,23 @@ def test_several_pictures_form_a_list_to_choose_from(page, rows, digits):
     ]
     for row, said in ((0, "% sure"), (5, "Probably not a digit"), (6, "not a picture")):
         expect(rows.nth(row)).to_contain_text(said)
-    expect(page.locator("#text")).to_have_text("0")  # the first one is on the sheet
-    expect(page.locator("#list [aria-current=true]")).to_contain_text("0, ")
+    expect_text(page, "#text", "0")  # the first one is on the sheet
+    expect_words(page, "#list [aria-current=true]", "0, ")
     rows.nth(2).get_by_role("button").first.click()
     assert answered(page) == "42.50"
     # As the service drew it.
     assert rows.nth(4).locator("img").evaluate("image => image.naturalWidth") > 100
     rows.nth(4).get_by_role("button").first.click()
     assert answered(page) == "42"
-    expect(page.get_by_role("img", name="photo.heic")).to_be_visible()
-    expect(page.locator("#boxes rect")).to_have_count(2)
-    page.keyboard.press("ArrowRight")
+    expect_picture(page, "photo.heic")
+    expect_count(page, "#boxes rect", 2)
+    press(page, "ArrowRight")
     assert shown_bar(page) == 2
     rows.last.get_by_role("button").first.click()
-    expect(page.locator("#message")).to_contain_text("not a picture")
-    choose(page, ("one.png", encode(drawing(digits[50]))))
-    expect(page.locator("#text")).to_have_text("1")
-    expect(page.locator("#counts")).to_have_text(
-        "8 in all: 6 sure, 1 in doubt, 1 not read"
-    )
+    expect_words(page, "#message", "not a picture")
+    choose(page, "one.png", drawing(digits[50]))
+    expect_text(page, "#text", "1")
+    expect_text(page, "#counts", "8 in all: 6 sure, 1 in doubt, 1 not read")
 
 
 LONG = [
@@ -175,7 +179,7 @@ LONG = [
 def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
     with opened(browser, url, viewport={"width": width, "height": 800}) as page:
         choose(page, *((name, three) for name in (*LONG, "3.png")))
-        expect(page.locator("#counts")).to_contain_text("3 in all")
+        expect_words(page, "#counts", "3 in all")
         for row, name in zip(page.locator("#list li").all(), LONG, strict=False):
             shown = row.locator(".name")
             head, tail = shown.locator("bdi").all()
@@ -196,7 +200,7 @@ def test_of_a_long_name_both_ends_are_legible(browser, url, three, width):
             )
             # To choose it, and to remove it.
             expect(row.get_by_role("button", name=name)).to_have_count(2)
-        expect(page.locator("#list bdi").last).to_have_text("3.png")
+        expect_text(page, "#list bdi >> nth=-1", "3.png")
 
 
 def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
@@ -205,13 +209,15 @@ def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
     )
     # Its first page has no area.
     damaged = pdf_of((A4 + b"/CropBox[900 900 999 999]", ONE), (A4, shown(upright)))
-    choose(
+    choose_all(
         page,
-        ("sideways.png", encode(upright.rotate(90, expand=True))),
-        ("scan.pdf", document([upright, upright.resize((300, 100))])),
-        ("damaged.pdf", damaged),
+        {
+            "sideways.png": upright.rotate(90, expand=True),
+            "scan.pdf": document([upright, upright.resize((300, 100))]),
+            "damaged.pdf": damaged,
+        },
     )
-    expect(page.locator("#counts")).to_contain_text("3 in all")
+    expect_words(page, "#counts", "3 in all")
     for row, expected in zip(
         page.locator("#list li").all(), [3, 3, 595 / 842], strict=True
     ):
@@ -224,8 +230,8 @@ def test_a_thumbnail_shows_the_page_as_it_is_read(page, digits):
 
 
 def test_a_photo_of_one_digit_is_read_once(page, three):
-    choose(page, ("three.png", three))
-    expect(page.locator("#text")).to_have_text("3")
+    choose(page, "three.png", three)
+    expect_text(page, "#text", "3")
     assert answered(page) == "3"
     assert len(requests_of(page, "read")) == 1  # which side is up cannot be known
 
@@ -267,7 +273,7 @@ def test_no_text_of_the_saved_list_is_a_formula(page, digits):
         letter("A"),
     ]
     choose(page, *zip(names, map(encode, readings), strict=True))
-    expect(page.locator("#counts")).to_contain_text("3 in all")
+    expect_words(page, "#counts", "3 in all")
     assert [(row["file"], row["text"]) for row in saved(page)] == [
         ("'=1+1.png", "-35"),
         ("''=1+1.png", "-3"),
@@ -289,80 +295,71 @@ def test_the_list_survives_a_reload_until_one_starts_over(page, rows):
             "pictures.length)"
         )
 
-    page.get_by_role("button", name="Remove 0, ").click()
+    click(page, "Remove 0, ")
     expect(rows).to_have_count(6)
     assert answered(page) == "1"  # the next one takes its place on the sheet
-    expect(page.locator("#list [aria-current=true]")).to_contain_text("1.png")
-    expect(page.locator("#counts")).to_have_text(
-        "6 in all: 4 sure, 1 in doubt, 1 not read"
-    )
-    page.get_by_role("button", name="Remove letter.png").click()
+    expect_words(page, "#list [aria-current=true]", "1.png")
+    expect_text(page, "#counts", "6 in all: 4 sure, 1 in doubt, 1 not read")
+    click(page, "Remove letter.png")
     assert answered(page) == "1"
     assert until(lambda: count_stored() == 5)
     page.reload()
-    expect(page.locator("#counts")).to_have_text(
-        "5 in all: 4 sure, 0 in doubt, 1 not read"
-    )
+    expect_text(page, "#counts", "5 in all: 4 sure, 0 in doubt, 1 not read")
     assert rows.locator("b").all_text_contents() == ["1", "42.50", "-35\n24", "42", "?"]
     assert answered(page) == "1"
     # The one that was not read is tried again.
     assert len(requests_of(page, "read")) == 1
-    page.get_by_role("button", name="amount.png").first.click()
+    show(page, "amount.png")
     assert answered(page) == "42.50"
-    expect(page.get_by_role("img", name="amount.png")).to_be_visible()
-    page.get_by_role("button", name="Start over").click()
+    expect_picture(page, "amount.png")
+    click(page, "Start over")
     assert answered(page) == "?"
-    expect(page.locator("#message")).to_contain_text("Undo")
+    expect_words(page, "#message", "Undo")
     assert until(lambda: not is_stored())
-    page.keyboard.press("Enter")  # on Undo
+    press(page, "Enter")  # on Undo
     assert answered(page) == "42.50"
     expect(rows.locator("b")).to_have_text(["1", "42.50", "-35\n24", "42", "?"])
     assert until(is_stored)
-    page.get_by_role("button", name="Redo").click()
-    expect(page.locator("#batch")).to_be_hidden()
+    click(page, "Redo")
+    expect_hidden(page, "#batch")
     assert until(lambda: not is_stored())
     page.reload()
     answered(page)
-    expect(page.locator("#batch")).to_be_hidden()
+    expect_hidden(page, "#batch")
 
 
 def test_each_further_picture_is_added_to_the_list(page, three, digits):
-    choose(page, ("one.png", encode(drawing(digits[50]))))
-    expect(page.locator("#counts")).to_have_text(
-        "1 in all: 1 sure, 0 in doubt, 0 not read"
-    )
+    choose(page, "one.png", drawing(digits[50]))
+    expect_text(page, "#counts", "1 in all: 1 sure, 0 in doubt, 0 not read")
     for at, act in enumerate(
         (lambda: bring(page, "drop", [three]), lambda: bring(page, "paste", [three])), 2
     ):
         act()
-        expect(page.locator("#list b")).to_have_text(["1", *["3"] * (at - 1)])
+        expect_text(page, "#list b", ["1", *["3"] * (at - 1)])
         assert answered(page) == "3"
-        expect(page.locator("#list [aria-current=true]")).to_contain_text("three.png")
-    page.get_by_role("button", name="Draw").click()
+        expect_words(page, "#list [aria-current=true]", "three.png")
+    click(page, "Draw")
     assert drawn(page, SEVEN) == "7"  # what is drawn is no picture of the list
-    expect(page.locator("#list [aria-current=true]")).to_have_count(0)
-    page.get_by_role("button", name="A 7 in a photo").click()
-    expect(page.locator("#counts")).to_contain_text("4 in all")
+    expect_count(page, "#list [aria-current=true]", 0)
+    click(page, "A 7 in a photo")
+    expect_words(page, "#counts", "4 in all")
     # The drawing, the empty sheet, then one picture less at a time.
     for read in ("7", "?", "3", "3", "1", "?"):
-        page.keyboard.press("Control+z")
+        press(page, "Control+z")
         assert answered(page) == read
-    expect(page.locator("#batch")).to_be_hidden()
-    page.keyboard.press("Control+y")
-    page.keyboard.press("Control+y")
-    expect(page.locator("#list b")).to_have_text(["1", "3"])
+    expect_hidden(page, "#batch")
+    press(page, "Control+y", "Control+y")
+    expect_text(page, "#list b", ["1", "3"])
 
 
 def test_four_pictures_are_read_side_by_side_also_if_they_are_added_later(page, three):
     held = []
     page.route("**/read*", lambda route: held.append(route))
     for name in "abcdef":
-        choose(page, (f"{name}.png", three))
+        choose(page, f"{name}.png", three)
     assert until(lambda: page.evaluate("waiting.length") == 2 and len(held) == 4)
     page.unroute("**/read*")  # which lets them go on
-    expect(page.locator("#counts")).to_have_text(
-        "6 in all: 6 sure, 0 in doubt, 0 not read"
-    )
+    expect_text(page, "#counts", "6 in all: 6 sure, 0 in doubt, 0 not read")
 
 
 SVG_SEVEN = (
@@ -376,16 +373,16 @@ def test_an_svg_is_drawn_by_the_browser_and_read(page):
             f'<svg xmlns="http://www.w3.org/2000/svg" {size}viewBox="0 0 100 '
             f'100">{SVG_SEVEN}'
         )
-        choose(page, ("seven.svg", svg.encode()))
-        expect(page.locator("#text")).to_have_text("7")
+        choose(page, "seven.svg", svg.encode())
+        expect_text(page, "#text", "7")
         picture = page.get_by_role("img", name="seven.svg")
         expect(picture).to_be_visible()
         assert picture.evaluate(
             "image => [image.naturalWidth, image.naturalHeight]"
         ) == [600, 600]
-    choose(page, ("broken.svg", b"<svg"))
-    expect(page.locator("#text")).to_have_text("?")
-    expect(page.locator("#message")).to_contain_text("not a picture")
+    choose(page, "broken.svg", b"<svg")
+    expect_text(page, "#text", "?")
+    expect_words(page, "#message", "not a picture")
 
 
 def test_a_drop_without_a_file_is_explained_and_changes_nothing(page):
@@ -395,9 +392,7 @@ def test_a_drop_without_a_file_is_explained_and_changes_nothing(page):
         {"plain": "3"},
     ):
         bring(page, "drop", **texts)
-        expect(page.locator("#message")).to_contain_text(
-            "Save the picture and choose it"
-        )
+        expect_words(page, "#message", "Save the picture and choose it")
         assert answered(page) == "7"
 
 
@@ -407,13 +402,11 @@ def test_a_photo_of_a_number_on_its_side_is_turned(page, digits):
     )
     for turn in (90, 180, 270):
         with page.expect_response("**/read*"):
-            choose(page, ("number.png", encode(upright.rotate(-turn, expand=True))))
+            choose(page, "number.png", upright.rotate(-turn, expand=True))
         assert answered(page) == "725"
-        size = page.locator("#picture").evaluate(
-            "image => [image.naturalWidth, image.naturalHeight]"
-        )
+        size = natural_size(page)
         assert size == [600, 200]
-        expect(page.locator("#boxes rect")).to_have_count(3)
+        expect_count(page, "#boxes rect", 3)
 
 
 def test_three_examples_can_be_clicked(page):
@@ -422,29 +415,29 @@ def test_three_examples_can_be_clicked(page):
         ("A number in printed cells", "2047", " sure$"),
         ("A letter, not a digit", "?", "^Probably not a digit"),
     ):
-        page.get_by_role("button", name=name).click()
-        expect(page.locator("#text")).to_have_text(text)
-        expect(page.locator("#message")).to_have_text(re.compile(said))
+        click(page, name)
+        expect_text(page, "#text", text)
+        expect_text(page, "#message", re.compile(said))
 
 
 def test_a_drawing_or_a_picture_and_its_answer_survive_a_reload(page, three):
     assert written(page, "42") == "42"
-    ink, facts = ink_of(page), page.locator("#facts").text_content()
+    ink, facts = ink_of(page), page.text_content("#facts")
     page.reload()
     assert answered(page) == "42"
     assert ink_of(page) == ink
-    assert page.locator("#facts").text_content() == facts  # not asked again
+    assert page.text_content("#facts") == facts  # not asked again
     assert requests_of(page, "read") == []
-    expect(page.locator("#boxes rect")).to_have_count(2)
+    expect_count(page, "#boxes rect", 2)
     assert drawn(page, [(0.85, 0.45), (0.85, 0.8)]) == "421"
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     page.reload()
     assert (answered(page), ink_of(page)) == ("?", 0)
-    choose(page, ("three.png", three), ("large.png", three + bytes(300_000)))
-    expect(page.locator("#counts")).to_contain_text("2 in all")
-    page.get_by_role("button", name="large.png").first.click()
+    choose_all(page, {"three.png": three, "large.png": three + bytes(300_000)})
+    expect_words(page, "#counts", "2 in all")
+    show(page, "large.png")
     page.reload()
-    expect(page.get_by_role("img", name="large.png")).to_be_visible()
+    expect_picture(page, "large.png")
     assert answered(page) == "3"
     assert requests_of(page, "read") == []
 

@@ -12,14 +12,28 @@ import httpx2
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import SEVEN, answered, choose, drawn, opened, saved, written
+from browsing import (
+    CLIPBOARD,
+    SEVEN,
+    answered,
+    choose,
+    choose_all,
+    click,
+    drawn,
+    expect_count,
+    expect_picture,
+    expect_text,
+    expect_words,
+    opened,
+    press,
+    read_as,
+    respond,
+    saved,
+    written,
+)
 from support import document, encode, number
 
 pytestmark = pytest.mark.slow
-
-
-def read_as(page: Page, form: str) -> None:
-    page.get_by_label("Read as").select_option(label=form)
 
 
 @contextmanager
@@ -50,11 +64,11 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
     read_as(page, "an amount")
     assert answered(page) == "7"
     with asked(page) as forms:
-        page.keyboard.press("Escape")
+        press(page, "Escape")
         assert written(page, "42.50") == "42.50"
         for name in ("Choose pictures", "Take a photo"):
-            choose(page, ("amount.png", amount), by=name)
-            expect(page.get_by_role("img", name="amount.png")).to_be_visible()
+            choose(page, "amount.png", amount, by=name)
+            expect_picture(page, "amount.png")
             assert answered(page) == "42.50"
         page.evaluate(
             """bytes => {
@@ -64,12 +78,12 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
             }""",
             list(amount),
         )
-        expect(page.get_by_role("img", name="pasted.png")).to_be_visible()
+        expect_picture(page, "pasted.png")
         assert answered(page) == "42.50"
-        choose(page, ("three.png", three), ("amount.png", amount))
-        expect(page.locator("#list b")).to_have_text(["42.50"] * 3 + ["3", "42.50"])
-        choose(page, ("pages.pdf", document([number(rows[2]), number(rows[0])])))
-        expect(page.locator("#sum")).to_have_text("Page 1 of 2")
+        choose_all(page, {"three.png": three, "amount.png": amount})
+        expect_text(page, "#list b", ["42.50"] * 3 + ["3", "42.50"])
+        choose(page, "pages.pdf", document([number(rows[2]), number(rows[0])]))
+        expect_text(page, "#sum", "Page 1 of 2")
         assert set(forms) == {("amount", None)}
     page.reload()
     expect(page.get_by_label("Read as")).to_have_value("&format=amount")
@@ -87,43 +101,41 @@ def test_the_form_is_sent_however_a_number_is_read_and_kept_for_the_tab(
 def test_a_value_is_shown_beside_its_text_and_what_lacks_the_form_is_marked(page):
     assert written(page, "42.50") == "42.50"
     read_as(page, "a phone number")
-    expect(page.locator("#message")).to_contain_text("→ 4250 · ")
+    expect_words(page, "#message", "→ 4250 · ")
     assert answered(page) == "42.50"
     read_as(page, "a decimal")
     expect(page.locator("#message")).not_to_contain_text("→")  # the text is the value
     form = page.get_by_label("Read as")
     form.focus()
-    page.keyboard.press("ArrowUp")  # the keyboard, too, chooses
+    press(page, "ArrowUp")  # the keyboard, too, chooses
     expect(form).to_have_value("&format=integer")
-    expect(page.locator("#message")).to_have_text("Not a whole number")
+    expect_text(page, "#message", "Not a whole number")
     read_as(page, "anything")
-    expect(page.locator("#message")).to_contain_text(" sure")
-    page.keyboard.press("Escape")
+    expect_words(page, "#message", " sure")
+    press(page, "Escape")
     read_as(page, "an amount")
     with asked(page) as forms:
         assert drawn(page, SEVEN) == "7"
     assert set(forms) == {("amount", None)}  # not as a single digit
-    expect(page.locator("#digits")).to_have_text("7")
+    expect_text(page, "#digits", "7")
 
 
 def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
     browser, url, sheet
 ):
-    with opened(
-        browser, url, permissions=["clipboard-read", "clipboard-write"]
-    ) as page:
-        choose(page, ("page.png", encode(sheet)))
-        expect(page.locator("#sum")).to_have_text("4 lines, all sure")
+    with opened(browser, url, permissions=CLIPBOARD) as page:
+        choose(page, "page.png", sheet)
+        expect_text(page, "#sum", "4 lines, all sure")
         read_as(page, "a phone number")
-        expect(page.locator("#sum")).to_have_text("2 of 4 lines in doubt")
+        expect_text(page, "#sum", "2 of 4 lines in doubt")
         notes = page.locator("#lines small")
         for line in (1, 3):
             expect(notes.nth(line)).to_have_text("Not a phone number")
             expect(page.locator("#boxes text").nth(line)).to_contain_text("?")
         expect(notes.nth(0)).not_to_contain_text("→")
         expect(notes.nth(2)).to_contain_text("→ 4250 · ")
-        page.locator("#lines label").nth(2).click()
-        expect(page.locator("#message")).to_contain_text("→ 4250 · ")
+        page.click("#lines label >> nth=2")
+        expect_words(page, "#message", "→ 4250 · ")
         found = saved(page)
         assert list(found[0])[-4:] == ["page", "format", "value", "edited"]
         assert [(row["text"], row["format"], row["value"]) for row in found] == [
@@ -132,8 +144,8 @@ def test_the_lines_of_a_page_have_values_in_the_list_the_csv_and_the_copy(
             ("42.50", "yes", "4250"),
             ("-35", "no", ""),
         ]
-        page.locator("#copy-page").click()
-        expect(page.locator("#copy-page")).to_have_text("Copied")
+        page.click("#copy-page")
+        expect_text(page, "#copy-page", "Copied")
         copied = page.evaluate("navigator.clipboard.readText()")
         assert copied == "725\t725\n10\t\n42.50\t4250\n-35\t"
 
@@ -143,10 +155,10 @@ def test_the_rows_of_a_table_have_values(page, url, sheet):
         f"{url}/read?frame=true&format=phone", content=encode(sheet), timeout=60
     ).json()
     answer["table"] = [["725", ""], ["", "10"], ["42.50", ""], ["", "-35"]]
-    page.route("**/read*", lambda route: route.fulfill(json=answer))
+    respond(page, "**/read*", json=answer)
     read_as(page, "a phone number")
-    choose(page, ("table.png", encode(sheet)))
-    expect(page.locator("#lines tr")).to_have_count(4)
+    choose(page, "table.png", sheet)
+    expect_count(page, "#lines tr", 4)
     last = page.locator("#lines td:last-child")
     expect(last.nth(1)).to_have_text("Not a phone number")
     expect(last.nth(2)).to_contain_text("→ 4250 · ")
@@ -165,28 +177,24 @@ def test_the_rows_of_a_table_have_values(page, url, sheet):
 
 
 def test_another_form_reads_again_what_undo_restores(page, rows):
-    choose(page, ("amount.png", encode(number(rows[2]))))
+    choose(page, "amount.png", number(rows[2]))
     assert answered(page) == "42.50"
-    page.get_by_role("button", name="Draw").click()
+    click(page, "Draw")
     read_as(page, "a phone number")
-    page.keyboard.press("Control+z")
-    expect(page.get_by_role("img", name="amount.png")).to_be_visible()
-    expect(page.locator("#message")).to_contain_text("→ 4250")
+    press(page, "Control+z")
+    expect_picture(page, "amount.png")
+    expect_words(page, "#message", "→ 4250")
 
 
 def test_another_form_reads_a_list_again(page, rows, three):
-    choose(page, ("three.png", three), ("amount.png", encode(number(rows[2]))))
-    expect(page.locator("#counts")).to_contain_text("2 in all")
+    choose_all(page, {"three.png": three, "amount.png": number(rows[2])})
+    expect_words(page, "#counts", "2 in all")
     read_as(page, "a date, day first")
-    expect(page.locator("#counts")).to_have_text(
-        "2 in all: 0 sure, 2 in doubt, 0 not read"
-    )
-    expect(page.locator("#list li")).to_contain_text(
-        ["Not a date, day first", "Not a date, day first"]
-    )
-    expect(page.locator("#message")).to_have_text("Not a date, day first")
+    expect_text(page, "#counts", "2 in all: 0 sure, 2 in doubt, 0 not read")
+    expect_words(page, "#list li", ["Not a date, day first", "Not a date, day first"])
+    expect_text(page, "#message", "Not a date, day first")
     read_as(page, "a phone number")
-    expect(page.locator("#list li")).to_contain_text(["Not a phone number", "→ 4250"])
+    expect_words(page, "#list li", ["Not a phone number", "→ 4250"])
     found = saved(page)
     assert [(row["text"], row["format"], row["value"]) for row in found] == [
         ("3", "no", ""),
@@ -199,7 +207,7 @@ def test_another_form_reads_a_list_again(page, rows, three):
     page.unroute("**/read*")
     page.reload()
     # Read again, since it was left unread.
-    expect(page.locator("#counts")).to_contain_text("2 in all")
+    expect_words(page, "#counts", "2 in all")
     found = saved(page)
     assert [(row["format"], row["value"]) for row in found] == [
         ("yes", "3"),
@@ -209,11 +217,11 @@ def test_another_form_reads_a_list_again(page, rows, three):
 
 def test_the_request_that_is_shown_has_the_form(page, three, tmp_path):
     read_as(page, "a date, day first")
-    expect(page.locator("#python")).to_contain_text("/read?format=date&date=dmy")
+    expect_words(page, "#python", "/read?format=date&date=dmy")
     (tmp_path / "three.png").write_bytes(three)
-    choose(page, ("three.png", three))
+    choose(page, "three.png", three)
     assert answered(page) == "3"
-    curl = page.locator("#curl").text_content()
+    curl = page.text_content("#curl")
     done = subprocess.run(
         ["sh", "-c", curl], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -10,11 +10,14 @@ from browsing import (
     PHONE,
     SEVEN,
     answered,
+    click,
     draw,
     draw_by_touch,
+    expect_picture,
     ink_of,
     on_page,
     opened,
+    press,
     touch,
     written,
 )
@@ -48,7 +51,7 @@ def test_digits_and_numbers_drawn_on_a_phone_by_finger_and_mouse_are_read(
             assert abs(len(answer) - len(text)) <= 1, (text, answer)
             if answer != text:
                 wrong.append((text, answer))
-            page.keyboard.press("Escape")
+            press(page, "Escape")
     assert len(wrong) <= 2, wrong
 
 
@@ -69,19 +72,19 @@ def test_a_tap_draws_a_dot(browser, url):
                 tap(*middle)
             assert ink_of(page) == pytest.approx(np.pi * width**2 / 4, rel=0.1)
             answered(page)
-            page.get_by_role("button", name="Undo").click()
+            click(page, "Undo")
             assert ink_of(page) == 0
 
 
 def test_a_finger_scrolls_over_a_picture_and_the_mouse_marks_a_part_of_it(browser, url):
     with opened(browser, url, has_touch=True, viewport=PHONE) as page:
-        page.locator("#examples button").first.click()
+        page.click("#examples button >> nth=0")
         expect(page.locator("#picture")).to_be_visible()
         draw_by_touch(page, [(0.7, 0.2 + 0.05 * step) for step in range(12)][::-1])
         page.wait_for_function("() => scrollY > 0")
         expect(page.locator("#picture")).to_be_visible()
         draw(page, SEVEN)
-        expect(page.get_by_role("img", name="example.svg, part")).to_be_visible()
+        expect_picture(page, "example.svg, part")
 
 
 def test_a_second_finger_and_the_mouse_leave_a_stroke_alone(browser, url):

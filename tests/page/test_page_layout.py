@@ -15,15 +15,23 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Page, Route, expect
 
 from browsing import (
+    CLIPBOARD,
     KEY,
     PHONE,
     SEVEN,
     answered,
     choose,
+    choose_all,
+    click,
     draw_by_touch,
     drawn,
+    expect_count,
+    expect_picture,
+    expect_text,
+    expect_words,
     explained,
     opened,
+    press,
     written,
 )
 from support import ROOT, encode, number, until
@@ -78,7 +86,7 @@ def test_the_sheet_the_answer_and_all_ten_bars_are_in_view(
                     "bars => bars.map(bar => bar.parentElement.clientWidth)"
                 )
                 assert min(shares) > 12, (width, height)
-            page.keyboard.press("Escape")
+            press(page, "Escape")
 
 
 def test_the_page_is_accessible(browser, locked_url, three, digits):
@@ -92,35 +100,35 @@ def test_the_page_is_accessible(browser, locked_url, three, digits):
         expect(page.get_by_label("API key")).to_be_visible()
         check(page, "locked")
         page.get_by_label("API key").fill(KEY)
-        page.keyboard.press("Enter")
+        press(page, "Enter")
         explained(page)
         check(page, "answered")
-        page.keyboard.press("Escape")
+        press(page, "Escape")
         check(page, "empty")
         assert written(page, "77") == "77"
         explained(page)
         check(page, "number")
-        choose(page, ("a.png", three), ("b.png", three), ("c", b"no picture"))
-        expect(page.locator("#counts")).to_contain_text("3 in all")
+        choose_all(page, {"a.png": three, "b.png": three, "c": b"no picture"})
+        expect_words(page, "#counts", "3 in all")
         explained(page)
         check(page, "listed")
         page.locator("#list button").nth(-2).click()
         check(page, "refused")
-        choose(page, ("page.png", sheet))
-        expect(page.locator("#lines label")).to_have_count(2)
+        choose(page, "page.png", sheet)
+        expect_count(page, "#lines label", 2)
         explained(page)
         check(page, "page")
-        page.get_by_role("button", name="Edit", exact=True).click()
+        click(page, "Edit")
         check(page, "line edited")
         page.route("**/read*", answer_with_a_document)
-        choose(page, ("scan.pdf", sheet))
-        expect(page.locator("#lines td")).to_have_count(6)
+        choose(page, "scan.pdf", sheet)
+        expect_count(page, "#lines td", 6)
         explained(page)
         check(page, "table")
-        page.get_by_role("button", name="Edit", exact=True).click()
+        click(page, "Edit")
         check(page, "cells edited")
-        page.get_by_role("button", name="Next page").click()
-        expect(page.locator("#message")).to_have_text("The page is damaged.")
+        click(page, "Next page")
+        expect_text(page, "#message", "The page is damaged.")
         check(page, "damaged")
 
 
@@ -229,8 +237,8 @@ def test_dark_mode_and_reduced_motion_are_respected(browser, url):
         ImageDraw.Draw(transparent).line(
             [(100, 50), (180, 50), (130, 150)], (0, 255), 9
         )
-        choose(page, ("seven.png", encode(transparent)))
-        expect(page.get_by_role("img", name="seven.png")).to_be_visible()
+        choose(page, "seven.png", transparent)
+        expect_picture(page, "seven.png")
         assert answered(page) == "7"
         assert (
             grey_levels(page.locator("#sheet").screenshot())[20:-20, 20:-20].max() > 120
@@ -250,8 +258,8 @@ def test_forced_colours_show_the_legend_and_what_is_selected(browser, url, three
         assert len(styles("#digits label", "borderBottomColor")) == 2
         page.get_by_text("How it was read").click()
         assert len(styles(".legend i", "backgroundColor")) == 2
-        choose(page, ("a.png", three), ("b.png", three))
-        expect(page.locator("#list [aria-current=true]")).to_have_count(1)
+        choose_all(page, {"a.png": three, "b.png": three})
+        expect_count(page, "#list [aria-current=true]", 1)
         assert len(styles("#list [aria-current]", "borderWidth")) == 2
 
 
@@ -259,31 +267,25 @@ def test_long_names_and_numbers_and_large_text_fit_a_phone(browser, url, three, 
     with opened(browser, url, viewport={"width": 320, "height": 568}) as page:
         choose(
             page,
-            (
-                "a_photo_of_the_number_on_our_front_door_2026-11-28_15-30-59.heic",
-                b"no picture",
-            ),
+            "a_photo_of_the_number_on_our_front_door_2026-11-28_15-30-59.heic",
+            b"no picture",
         )
         hint = page.locator("#hint")
         expect(hint).to_contain_text("front_door")
         assert hint.evaluate("hint => hint.scrollWidth <= hint.clientWidth")
         choose(
             page,
-            (
-                "number.png",
-                encode(
-                    np.pad(255 - np.hstack(digits[:500:12]), 20, constant_values=255)
-                ),
-            ),
+            "number.png",
+            np.pad(255 - np.hstack(digits[:500:12]), 20, constant_values=255),
         )
-        expect(page.locator("#text")).to_have_text(re.compile(".{41}"))
+        expect_text(page, "#text", re.compile(".{41}"))
         assert page.evaluate(FITS)
         page.set_viewport_size({"width": 390, "height": 844})
         page.context.new_cdp_session(page).send(
             "Page.setFontSizes", {"fontSizes": {"standard": 32}}
         )
-        choose(page, ("three.png", three), ("c", b"no picture"))
-        expect(page.locator("#text")).to_have_text("3")
+        choose_all(page, {"three.png": three, "c": b"no picture"})
+        expect_text(page, "#text", "3")
         page.get_by_text("How it was read").click()
         explained(page)
         assert page.evaluate(FITS)
@@ -310,7 +312,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(page):
     drawn(page, SEVEN)
     page.locator("#examples button").last.focus()
     for reached in ("#undo", "#clear", "#files", "#form", "#reading > summary"):
-        page.keyboard.press("Tab")
+        press(page, "Tab")
         expect(page.locator(reached)).to_be_focused()
         assert page.evaluate(ring, "outlineWidth") == "3px"
 
@@ -327,12 +329,10 @@ def test_the_page_is_small():
 def test_the_snippets_are_copied_and_run_as_shown(
     browser, url, tmp_path, three, digits
 ):
-    with opened(
-        browser, url, permissions=["clipboard-read", "clipboard-write"]
-    ) as page:
+    with opened(browser, url, permissions=CLIPBOARD) as page:
         page.get_by_text("Use the API").click()
         assert written(page, "42") == "42"
-        expect(page.locator("#curl")).to_contain_text("file=@picture.png")
+        expect_words(page, "#curl", "file=@picture.png")
         for name, answer in (
             ("three.png", "3"),
             ('it\'s; "3", two.png', "3"),
@@ -340,8 +340,8 @@ def test_the_snippets_are_copied_and_run_as_shown(
         ):
             content = three if answer == "3" else encode(number(digits[[150, 120]]))
             (tmp_path / name).write_bytes(content)
-            choose(page, (name, content))
-            expect(page.locator("#text")).to_have_text(answer)
+            choose(page, name, content)
+            expect_text(page, "#text", answer)
             assert answered(page) == answer
             curl, python = (copied(page, snippet) for snippet in ("curl", "Python"))
             said = f'{{"text":"{answer}",' if answer == "32" else f'{{"digit":{answer},'
@@ -353,7 +353,7 @@ def test_the_snippets_are_copied_and_run_as_shown(
                     command, cwd=tmp_path, capture_output=True, text=True, check=True
                 )
                 assert done.stdout.startswith(start)
-            page.keyboard.press("Escape")
+            press(page, "Escape")
             # From now on as if the page was loaded over plain HTTP from another
             # machine.
             page.evaluate(
@@ -367,8 +367,8 @@ def copied(page: Page, snippet: str) -> str:
     shown.
     """
     shown = page.locator(f"#{snippet.lower()}").text_content()
-    page.get_by_role("button", name=f"Copy as {snippet}").click()
-    expect(page.locator(f"[data-copies={snippet.lower()}]")).to_have_text("Copied")
+    click(page, f"Copy as {snippet}")
+    expect_text(page, f"[data-copies={snippet.lower()}]", "Copied")
     clipboard = (
         "Navigator.prototype.__lookupGetter__('clipboard').call(navigator).readText()"
     )

@@ -12,14 +12,27 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from browsing import (
+    CLIPBOARD,
     PHONE,
     SEVEN,
     SURE,
     answered,
+    button,
     choose,
+    choose_all,
+    click,
     drawn,
+    expect_count,
+    expect_hidden,
+    expect_picture,
+    expect_text,
+    expect_words,
+    fits,
+    natural_size,
     opened,
+    press,
     requests_of,
+    respond,
     saved,
     shown_bar,
 )
@@ -70,7 +83,7 @@ def document(answer, table, sheet) -> dict:
 
 def answer_with(page: Page, answer: dict) -> None:
     """Let the service answer every picture with this."""
-    page.route("**/read*", lambda route: route.fulfill(json=answer))
+    respond(page, "**/read*", json=answer)
 
 
 def boxes_of(page: Page, selector: str) -> list[dict]:
@@ -80,8 +93,8 @@ def boxes_of(page: Page, selector: str) -> list[dict]:
 
 
 def copied(page: Page) -> str:
-    page.locator("#copy-page").click()
-    expect(page.locator("#copy-page")).to_have_text("Copied")
+    page.click("#copy-page")
+    expect_text(page, "#copy-page", "Copied")
     return page.evaluate("navigator.clipboard.readText()")
 
 
@@ -107,15 +120,15 @@ def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(
     browser, url, sheet, size
 ):
     with opened(browser, url, viewport=size) as page:
-        choose(page, ("page.png", encode(sheet)))
+        choose(page, "page.png", sheet)
         answered(page)
-        expect(page.locator("#sum")).to_have_text("4 lines, all sure")
+        expect_text(page, "#sum", "4 lines, all sure")
         lines = page.locator("#lines label")
         expect(lines).to_have_text(
             [re.compile(rf"^{re.escape(text)}>?\d+\.\d % sure$") for text in LINES]
         )
         assert min(label["height"] for label in boxes_of(page, "#lines label")) >= 44
-        expect(page.locator("#boxes text")).to_have_text(LINES)
+        expect_text(page, "#boxes text", LINES)
         boxes, texts = boxes_of(page, "#boxes rect"), boxes_of(page, "#boxes text")
         assert len(boxes) == len(texts) == 4
         for box, text in zip(boxes, texts, strict=True):
@@ -126,26 +139,25 @@ def test_each_line_of_a_page_has_a_box_and_what_was_read_beside_it(
         shown = page.locator("#picture").bounding_box()
         # The sheet takes the page's shape.
         assert shown["height"] > 1.2 * shown["width"]
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
 
 
 def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, sheet):
-    choose(page, ("page.png", encode(sheet)))
+    choose(page, "page.png", sheet)
     assert answered(page) == "725"
     assert page.locator("#boxes .chosen").count() == 2  # its box and its text
-    expect(page.locator("#digits")).to_have_text("725")
+    expect_text(page, "#digits", "725")
     box = boxes_of(page, "#boxes rect")[2]
     page.mouse.click((box["left"] + box["right"]) / 2, (box["top"] + box["bottom"]) / 2)
     assert answered(page) == "42.50"
-    expect(page.locator("#lines .chosen")).to_contain_text("42.50")
-    expect(page.locator("#digits")).to_have_text("42.50")
+    expect_words(page, "#lines .chosen", "42.50")
+    expect_text(page, "#digits", "42.50")
     assert shown_bar(page) == 4
-    page.keyboard.press("ArrowRight")
+    press(page, "ArrowRight")
     assert shown_bar(page) == 2
-    page.locator("#lines label").last.click()
+    page.click("#lines label >> nth=-1")
     assert answered(page) == "-35"
-    page.keyboard.press("ArrowUp")
-    page.keyboard.press("ArrowUp")
+    press(page, "ArrowUp", "ArrowUp")
     assert answered(page) == "10"
     expect(page.locator("#lines input").nth(1)).to_be_focused()
     page.mouse.move(box["right"] + 100, box["bottom"] + 100)
@@ -153,12 +165,11 @@ def test_a_line_is_chosen_by_its_box_in_the_list_or_with_the_keyboard(page, shee
     page.mouse.move(box["right"] + 150, box["bottom"] + 150, steps=5)
     page.mouse.up()
     # A drag reads a part of the page.
-    expect(page.get_by_role("img", name="page.png, part")).to_be_visible()
-    page.get_by_role("button", name="Draw").click()
-    expect(page.locator("#page")).to_be_hidden()
-    page.keyboard.press("Control+z")
-    page.keyboard.press("Control+z")
-    expect(page.locator("#lines label")).to_have_count(4)
+    expect_picture(page, "page.png, part")
+    click(page, "Draw")
+    expect_hidden(page, "#page")
+    press(page, "Control+z", "Control+z")
+    expect_count(page, "#lines label", 4)
 
 
 def test_a_text_that_something_is_in_the_way_of_is_shown_once_its_line_is_chosen(
@@ -186,11 +197,11 @@ def test_a_text_that_something_is_in_the_way_of_is_shown_once_its_line_is_chosen
         for box in lines
     ]
     answer_with(page, {"text": "7\n7", "confidence": 0.8, "lines": lines, "model": "0"})
-    choose(page, ("crowded.png", encode(crowded)))
+    choose(page, "crowded.png", crowded)
     answered(page)
     visible = "texts => texts.map(text => getComputedStyle(text).visibility)"
     assert page.locator("#boxes text").evaluate_all(visible) == ["visible", "hidden"]
-    page.locator("#lines label").last.click()
+    page.click("#lines label >> nth=-1")
     assert page.locator("#boxes text").evaluate_all(visible) == ["hidden", "visible"]
 
 
@@ -207,31 +218,27 @@ def test_an_unsure_line_is_marked_with_its_runner_up(page, sheet, answer):
     answer_with(
         page, {**answer, "lines": [answer["lines"][0], line, *answer["lines"][2:]]}
     )
-    choose(page, ("page.png", encode(sheet)))
+    choose(page, "page.png", sheet)
     answered(page)
-    expect(page.locator("#sum")).to_have_text("1 of 4 lines in doubt")
+    expect_text(page, "#sum", "1 of 4 lines in doubt")
     said = "Not sure, 60.0 %: digit 1 of 2 could be a 7, 40.0 %"
-    expect(page.locator("#lines .unsure")).to_have_text(f"10{said}")
-    expect(page.locator("#boxes text").nth(1)).to_have_text("10 ?")
-    page.locator("#lines label").nth(1).click()
-    expect(page.locator("#message")).to_have_text(said)
+    expect_text(page, "#lines .unsure", f"10{said}")
+    expect_text(page, "#boxes text >> nth=1", "10 ?")
+    page.click("#lines label >> nth=1")
+    expect_text(page, "#message", said)
     assert [row["unsure"] for row in saved(page)] == ["", "yes", "", ""]
 
 
 def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(
     browser, url, sheet, table
 ):
-    with opened(
-        browser, url, permissions=["clipboard-read", "clipboard-write"]
-    ) as page:
+    with opened(browser, url, permissions=CLIPBOARD) as page:
         answer_with(page, table)
-        choose(page, ("=table.png", encode(sheet)))
+        choose(page, "=table.png", sheet)
         assert answered(page) == "725 10"
         assert cells_of(page) == CELLS
-        expect(page.locator("#lines td:last-child")).to_have_text(
-            [re.compile(rf"^{SURE} sure$")] * 3
-        )
-        page.locator("#lines td").nth(7).click()
+        expect_text(page, "#lines td:last-child", [re.compile(rf"^{SURE} sure$")] * 3)
+        page.click("#lines td >> nth=7")
         assert answered(page) == "-35"
         expect(page.locator("#boxes rect").nth(2)).to_have_class("chosen")
         rows = saved(page)
@@ -245,35 +252,33 @@ def test_a_table_keeps_its_shape_on_the_page_in_the_csv_and_when_it_is_copied(
         answer_with(
             page, {**table, "table": [["=1+1", "-1,250.00"], ["@a", "-1-2"], ["3", ""]]}
         )
-        choose(page, ("formulas.png", encode(sheet)))
-        expect(page.locator("#lines td").first).to_contain_text("=1+1")
+        choose(page, "formulas.png", sheet)
+        expect_words(page, "#lines td >> nth=0", "=1+1")
         assert copied(page) == "'=1+1\t-1,250.00\n'@a\t'-1-2\n3\t"
         assert [row["cell2"] for row in saved(page)[3:]] == ["-1,250.00", "'-1-2", ""]
 
 
 def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document):
-    with opened(
-        browser, url, permissions=["clipboard-read", "clipboard-write"]
-    ) as page:
+    with opened(browser, url, permissions=CLIPBOARD) as page:
         answer_with(page, document)
-        choose(page, ("scan.pdf", b"%PDF-"))
+        choose(page, "scan.pdf", b"%PDF-")
         assert answered(page) == "725"
-        expect(page.locator("#sum")).to_have_text("Page 1 of 3: 4 lines, all sure")
-        expect(page.locator("#boxes rect")).to_have_count(4)
-        page.get_by_role("button", name="Next page").focus()
-        page.keyboard.press("Enter")
-        expect(page.locator("#sum")).to_have_text("Page 2 of 3: 3 lines, all sure")
-        expect(page.locator("#lines tr")).to_have_count(3)
-        page.keyboard.press("Enter")
-        expect(page.locator("#sum")).to_have_text("Page 3 of 3")
-        expect(page.locator("#message")).to_have_text("The page is damaged.")
-        expect(page.locator("#lines")).to_be_hidden()
-        expect(page.locator("#picture")).to_be_hidden()
-        page.keyboard.press("Enter")
-        expect(page.locator("#sum")).to_have_text(re.compile("^Page 1 of 3"))
-        expect(page.get_by_role("img", name="scan.pdf")).to_be_visible()
-        page.get_by_role("button", name="Previous page").click()
-        expect(page.locator("#sum")).to_have_text("Page 3 of 3")
+        expect_text(page, "#sum", "Page 1 of 3: 4 lines, all sure")
+        expect_count(page, "#boxes rect", 4)
+        button(page, "Next page").focus()
+        press(page, "Enter")
+        expect_text(page, "#sum", "Page 2 of 3: 3 lines, all sure")
+        expect_count(page, "#lines tr", 3)
+        press(page, "Enter")
+        expect_text(page, "#sum", "Page 3 of 3")
+        expect_text(page, "#message", "The page is damaged.")
+        expect_hidden(page, "#lines")
+        expect_hidden(page, "#picture")
+        press(page, "Enter")
+        expect_text(page, "#sum", re.compile("^Page 1 of 3"))
+        expect_picture(page, "scan.pdf")
+        click(page, "Previous page")
+        expect_text(page, "#sum", "Page 3 of 3")
         rows = saved(page)
         texts = [*LINES, "725 10", "42.50", "-35", ""]
         assert [row["text"] for row in rows] == texts
@@ -285,19 +290,19 @@ def test_one_pages_through_a_document_and_saves_all_of_it(browser, url, document
             *("2\t725\t10", "2\t42.50\t", "2\t\t-35", "3\tThe page is damaged."),
         ]
         page.reload()
-        expect(page.locator("#sum")).to_have_text(re.compile("^Page 1 of 3"))
-        expect(page.locator("#boxes rect")).to_have_count(4)
+        expect_text(page, "#sum", re.compile("^Page 1 of 3"))
+        expect_count(page, "#boxes rect", 4)
 
 
 def test_a_document_whose_pages_are_sure_or_empty_is_read_once(page, document):
     document["pages"][1] = {"page": 2, "text": "", "confidence": 0.95, "lines": []}
     answer_with(page, document)
-    choose(page, ("scan.pdf", b"%PDF-"))
+    choose(page, "scan.pdf", b"%PDF-")
     answered(page)
     assert len(requests_of(page, "read")) == 1
-    page.get_by_role("button", name="Next page").click()
-    expect(page.locator("#text")).to_have_text("?")
-    expect(page.locator("#message")).to_have_text("No digit found")
+    click(page, "Next page")
+    expect_text(page, "#text", "?")
+    expect_text(page, "#message", "No digit found")
     assert [row["text"] for row in saved(page)] == [*LINES, "", ""]
 
 
@@ -311,10 +316,8 @@ def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line
             route.continue_()
 
     page.route("**/read*", respond)
-    choose(page, ("scan.pdf", b"%PDF-"), ("page.png", encode(sheet)))
-    expect(page.locator("#counts")).to_have_text(
-        "2 in all: 1 sure, 1 in doubt, 0 not read"
-    )
+    choose_all(page, {"scan.pdf": b"%PDF-", "page.png": sheet})
+    expect_text(page, "#counts", "2 in all: 1 sure, 1 in doubt, 0 not read")
     rows = page.locator("#list li")
     for row, said in enumerate(["1 of 3 pages not read", "4 lines, all sure"]):
         expect(rows.nth(row)).to_contain_text(said)
@@ -330,10 +333,10 @@ def test_a_document_and_pages_in_a_list_have_short_texts_and_a_row_for_each_line
 
 @pytest.mark.parametrize("kind", ["PDF", "TIFF", "HEIF"])
 def test_what_the_browser_cannot_draw_is_drawn_by_the_service(page, rows, kind):
-    choose(page, (f"number.{kind.lower()}", encode(number(rows[0]), kind)))
+    choose(page, f"number.{kind.lower()}", encode(number(rows[0]), kind))
     assert answered(page) == "725"
-    expect(page.get_by_role("img", name="number.")).to_be_visible()
-    expect(page.locator("#boxes rect")).to_have_count(3)
+    expect_picture(page, "number.")
+    expect_count(page, "#boxes rect", 3)
     picture = boxes_of(page, "#picture")[0]
     boxes = boxes_of(page, "#boxes rect")
     assert all(
@@ -344,12 +347,10 @@ def test_what_the_browser_cannot_draw_is_drawn_by_the_service(page, rows, kind):
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
 def test_a_page_on_its_side_or_upside_down_is_turned(page, sheet, turn):
-    choose(page, ("page.png", encode(sheet.rotate(turn, expand=True))))
+    choose(page, "page.png", sheet.rotate(turn, expand=True))
     assert answered(page) == "725"
-    expect(page.locator("#boxes text")).to_have_text(LINES)
-    size = page.locator("#picture").evaluate(
-        "image => [image.naturalWidth, image.naturalHeight]"
-    )
+    expect_text(page, "#boxes text", LINES)
+    size = natural_size(page)
     assert size == [900, 1270]
 
 
@@ -367,12 +368,7 @@ def turn_with(page: Page, answer: dict, turned: dict) -> None:
     """Let the service answer every picture with this, or with the other if it may turn
     it.
     """
-    page.route(
-        "**/read*",
-        lambda route: route.fulfill(
-            json=turned if "rotate" in route.request.url else answer
-        ),
-    )
+    respond(page, "**/read*", json=turned if "rotate" in route.request.url else answer)
 
 
 def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(
@@ -405,13 +401,11 @@ def test_a_page_in_doubt_is_turned_where_a_line_of_several_digits_is_read(
         (in_doubt(answer), {**turned, "lines": [digit, digit]}, sheet.height),
     ):
         turn_with(page, read, other)
-        choose(page, ("page.png", sideways))
-        expect(page.locator("#boxes text")).to_have_text(
-            [f"{text} ?" for text in LINES]
-        )
+        choose(page, "page.png", sideways)
+        expect_text(page, "#boxes text", [f"{text} ?" for text in LINES])
         assert page.locator("#picture").evaluate("image => image.naturalWidth") == width
-        page.get_by_role("button", name="Draw").click()
-        expect(page.locator("#boxes text")).to_have_count(0)
+        click(page, "Draw")
+        expect_count(page, "#boxes text", 0)
 
 
 def test_the_text_of_a_document_is_that_of_its_turned_pages(
@@ -421,8 +415,8 @@ def test_the_text_of_a_document_is_that_of_its_turned_pages(
     lines = [{**line, "text": "turned"} for line in pages[1]["lines"]]
     turned = [pages[0], {**pages[1], "turn": 90, "lines": lines}]
     turn_with(page, {**document, "pages": pages}, {**document, "pages": turned})
-    choose(page, ("scan.pdf", b"%PDF-"), ("page.png", encode(sheet)))
-    expect(page.locator("#list b").first).to_contain_text("turned")
+    choose_all(page, {"scan.pdf": b"%PDF-", "page.png": sheet})
+    expect_words(page, "#list b >> nth=0", "turned")
 
 
 def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
@@ -432,32 +426,30 @@ def test_a_correction_of_a_turned_page_is_stored_as_it_is_shown(page, sheet):
         sent.append(Image.open(BytesIO(route.request.post_data_buffer)))
         route.fulfill(json={"stored": True})
 
-    page.route("**/health", lambda route: route.fulfill(json={"corrections": True}))
+    respond(page, "**/health", json={"corrections": True})
     page.route("**/corrections*", store)
     page.reload()
-    choose(page, ("page.png", encode(sheet.rotate(90, expand=True))))
+    choose(page, "page.png", sheet.rotate(90, expand=True))
     assert answered(page) == "725"
-    page.get_by_role("button", name="Store").click()
-    expect(page.locator("#thanks")).to_have_text(
-        "Thank you: your correction is stored."
-    )
+    click(page, "Store")
+    expect_text(page, "#thanks", "Thank you: your correction is stored.")
     assert [picture.size for picture in sent] == [sheet.size]
 
 
 def test_a_drawing_of_several_lines_keeps_the_layout(page, answer):
     answer_with(page, answer)
     assert drawn(page, SEVEN) == "\n".join(LINES)
-    expect(page.locator("#page")).to_be_hidden()
-    expect(page.locator("#digits > div")).to_have_text(LINES)
-    expect(page.locator("#boxes rect")).to_have_count(11)
+    expect_hidden(page, "#page")
+    expect_text(page, "#digits > div", LINES)
+    expect_count(page, "#boxes rect", 11)
 
 
 def test_a_wide_table_scrolls_in_its_panel_on_a_phone(browser, url, sheet, table):
     with opened(browser, url, viewport={"width": 320, "height": 568}) as page:
         answer_with(page, {**table, "table": [["123456"] * 12] * 3})
-        choose(page, ("wide.png", encode(sheet)))
+        choose(page, "wide.png", sheet)
         answered(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits(page)
         assert page.locator("#lines").evaluate(
             "lines => lines.scrollWidth > 2 * lines.clientWidth"
         )

@@ -8,7 +8,22 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from browsing import PHONE, answered, choose, draw, draw_by_touch, opened
+from browsing import (
+    PHONE,
+    answered,
+    button,
+    choose,
+    click,
+    draw,
+    draw_by_touch,
+    expect_count,
+    expect_hidden,
+    expect_picture,
+    expect_text,
+    expect_words,
+    opened,
+    press,
+)
 from support import document, encode, number, turned_jpeg
 
 pytestmark = pytest.mark.slow
@@ -62,20 +77,18 @@ def sent(page: Page) -> list[Image.Image]:
 def opened_picture(
     page: Page, picture: Image.Image, name: str = "photo.png", data: bytes | None = None
 ) -> None:
-    choose(page, (name, data or encode(picture)))
-    expect(page.locator("#lines label")).to_have_text(
-        [re.compile("^725"), re.compile("^10")]
-    )
+    choose(page, name, data or encode(picture))
+    expect_text(page, "#lines label", [re.compile("^725"), re.compile("^10")])
     answered(page)
 
 
 def assert_reads_the_part(page: Page, name: str = "photo.png") -> None:
-    expect(page.get_by_role("img", name=f"{name}, part")).to_be_visible()
-    expect(page.locator("#text")).to_have_text("725")
+    expect_picture(page, f"{name}, part")
+    expect_text(page, "#text", "725")
     assert answered(page) == "725"
-    expect(page.locator("#page")).to_be_hidden()
-    expect(page.locator("#boxes rect")).to_have_count(3)
-    expect(page.locator("#part")).to_be_hidden()
+    expect_hidden(page, "#page")
+    expect_count(page, "#boxes rect", 3)
+    expect_hidden(page, "#part")
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP])
@@ -90,10 +103,10 @@ def test_a_drag_of_the_mouse_over_a_picture_reads_a_part_and_undo_brings_all_of_
         # Those under one of the screen.
         pixels = 1 / page.evaluate("() => boxes.getScreenCTM().a") + 1
         assert np.abs(np.subtract(images[0].size, (400, 190))).max() < 2 * pixels
-        page.keyboard.press("Control+z")
-        expect(page.locator("#lines label")).to_have_count(2)
-        expect(page.get_by_role("img", name="photo.png", exact=True)).to_be_visible()
-        page.keyboard.press("Control+y")
+        press(page, "Control+z")
+        expect_count(page, "#lines label", 2)
+        expect_picture(page, "photo.png")
+        press(page, "Control+y")
         assert_reads_the_part(page)
         page.reload()
         assert_reads_the_part(page)
@@ -103,11 +116,11 @@ def test_a_finger_marks_a_part_once_crop_was_tapped(browser, url, picture):
     with opened(browser, url, viewport=PHONE, has_touch=True, is_mobile=True) as page:
         opened_picture(page, picture)
         draw_by_touch(page, on_sheet(page, picture, PART))  # scrolls
-        expect(page.locator("#lines label")).to_have_count(2)
-        crop = page.get_by_role("button", name="Crop")
+        expect_count(page, "#lines label", 2)
+        crop = button(page, "Crop")
         crop.tap()
         expect(crop).to_have_attribute("aria-pressed", "true")
-        expect(page.locator("#part-note")).to_contain_text("Drag over what to read")
+        expect_words(page, "#part-note", "Drag over what to read")
         draw_by_touch(page, on_sheet(page, picture, PART))
         assert_reads_the_part(page)
         expect(crop).to_have_attribute("aria-pressed", "false")
@@ -116,9 +129,9 @@ def test_a_finger_marks_a_part_once_crop_was_tapped(browser, url, picture):
 
 def test_a_part_is_marked_by_keyboard_alone(page, picture):
     opened_picture(page, picture)
-    crop = page.get_by_role("button", name="Crop")
+    crop = button(page, "Crop")
     crop.focus()
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     part = page.get_by_role("application", name="Part to read")
     expect(part).to_be_focused()
     expect(page.get_by_role("status").filter(has_text="arrows move")).to_be_visible()
@@ -130,10 +143,8 @@ def test_a_part_is_marked_by_keyboard_alone(page, picture):
         "Shift+ArrowDown": 3,
     }
     for key in [key for key, times in keys.items() for _ in range(times)]:
-        page.keyboard.press(key)
-    expect(page.locator("#part-note")).to_have_text(
-        "From 5 to 50 % across, 5 to 58 % down"
-    )
+        press(page, key)
+    expect_text(page, "#part-note", "From 5 to 50 % across, 5 to 58 % down")
     shown, marked = (
         page.locator("#picture").bounding_box(),
         part.locator("rect").bounding_box(),
@@ -143,24 +154,22 @@ def test_a_part_is_marked_by_keyboard_alone(page, picture):
     )[0]
     assert marked["x"] == pytest.approx(shown["x"] + left * shown["height"], abs=3)
     assert marked["y"] == pytest.approx(shown["y"] + top * shown["height"], abs=3)
-    page.keyboard.press("Enter")
+    press(page, "Enter")
     assert_reads_the_part(page)
     expect(crop).to_be_focused()
-    page.keyboard.press("Control+z")
-    expect(page.locator("#lines label")).to_have_count(2)
-    page.keyboard.press("Enter")
+    press(page, "Control+z")
+    expect_count(page, "#lines label", 2)
+    press(page, "Enter")
     for key in ["ArrowLeft", "Shift+ArrowUp"]:
         for _ in range(60):
-            page.keyboard.press(key)
-    expect(page.locator("#part-note")).to_have_text(
-        "From 0 to 50 % across, 25 to 26 % down"
-    )
-    page.keyboard.press("Escape")
+            press(page, key)
+    expect_text(page, "#part-note", "From 0 to 50 % across, 25 to 26 % down")
+    press(page, "Escape")
     expect(part).to_be_hidden()
     expect(crop).to_be_focused()
-    expect(page.locator("#lines label")).to_have_count(2)  # the picture is still there
-    page.keyboard.press("Escape")
-    expect(page.locator("#picture")).to_be_hidden()
+    expect_count(page, "#lines label", 2)  # the picture is still there
+    press(page, "Escape")
+    expect_hidden(page, "#picture")
     expect(crop).to_be_disabled()
 
 
@@ -169,12 +178,10 @@ def test_what_is_too_small_is_not_read(page, picture):
     images = sent(page)
     (left, top), (right, _) = on_sheet(page, picture, PART)
     draw(page, [(left, top), (right, top + 0.005)])
-    expect(page.locator("#lines label")).to_have_count(2)
-    page.get_by_role("button", name="Crop").click()
+    expect_count(page, "#lines label", 2)
+    click(page, "Crop")
     draw(page, [(left, top), (right, top + 0.005)])
-    expect(page.locator("#part-note")).to_have_text(
-        "Too small: drag over a whole number."
-    )
+    expect_text(page, "#part-note", "Too small: drag over a whole number.")
     draw(page, [(left, top)])
     assert images == []
     draw(page, on_sheet(page, picture, PART))
@@ -193,23 +200,21 @@ def test_a_part_is_cut_out_of_the_picture_as_it_is_shown(page, picture):
         ("scan.pdf", document([blank, picture])),
         ("scan.tiff", document([blank, picture], "TIFF", compression="tiff_deflate")),
     ):
-        choose(page, (name, data))
+        choose(page, name, data)
         if name.startswith("scan"):
-            page.get_by_role("button", name="Next page").click()
-        expect(page.locator("#lines label")).to_have_text(
-            [re.compile("^725"), re.compile("^10")]
-        )
+            click(page, "Next page")
+        expect_text(page, "#lines label", [re.compile("^725"), re.compile("^10")])
         answered(page)
         draw(page, on_sheet(page, picture, PART))
         assert_reads_the_part(page, name)
-        page.keyboard.press("Control+z")
-        expect(page.locator("#lines label")).to_have_count(2)  # the same page is open
+        press(page, "Control+z")
+        expect_count(page, "#lines label", 2)  # the same page is open
 
 
 def test_a_part_of_a_transparent_picture_stays_transparent(page, picture):
     ink = Image.new("LA", picture.size, (255, 0))
     ink.putalpha(Image.fromarray(255 - np.asarray(picture)))
-    choose(page, ("white.png", encode(ink)))
+    choose(page, "white.png", ink)
     answered(page)
     images = sent(page)
     draw(page, on_sheet(page, picture, PART))
@@ -218,7 +223,7 @@ def test_a_part_of_a_transparent_picture_stays_transparent(page, picture):
 
 
 def test_a_drawing_cannot_be_cropped(page):
-    expect(page.get_by_role("button", name="Crop")).to_be_disabled()
+    expect(button(page, "Crop")).to_be_disabled()
     draw(page, [(0.5, 0.2), (0.52, 0.8)])
     assert answered(page) == "1"
-    expect(page.get_by_role("button", name="Crop")).to_be_disabled()
+    expect(button(page, "Crop")).to_be_disabled()
