@@ -15,10 +15,11 @@ import torch
 import typer
 from numpy.random import Generator
 
+from app.digit.classifier import CLASSES
 from measuring import Served, header, on_one_core, row
 from training.config import LINES_MODEL, MODEL, PAGES_MODEL
 from training.data import Digits
-from training.sample import CLASSES, PER_CLASS, digits
+from training.sample import PER_CLASS, digits
 from training.scenes import SCENES, NumberScene, Scene, photo
 from training.sheets import jpeg, opened
 
