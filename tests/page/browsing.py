@@ -192,9 +192,9 @@ def written(page: Page, text: str, *how, draw=draw) -> str:
     return answered(page)
 
 
-def choose(page: Page, name: str, content: Content, by: str = FILES) -> None:
+def choose(page: Page, name: str, data: Content, by: str = FILES) -> None:
     """Choose a file, by the name of the control; a picture is chosen as a PNG."""
-    choose_all(page, {name: content}, by)
+    choose_all(page, {name: data}, by)
 
 
 def choose_all(page: Page, contents: dict[str, Content], by: str = FILES) -> None:
@@ -206,6 +206,26 @@ def choose_all(page: Page, contents: dict[str, Content], by: str = FILES) -> Non
     page.get_by_label(by).set_input_files(files)
 
 
+def bring(page: Page, event: str, name: str = "", data: bytes = b"", **texts) -> None:
+    """Drop or paste a file, or what a picture that is dragged from another page brings
+    instead, such as its address.
+    """
+    page.evaluate(
+        """([event, name, bytes, texts]) => {
+            const data = new DataTransfer();
+            if (name) data.items.add(new File([new Uint8Array(bytes)], name));
+            for (const [type, text] of Object.entries(texts))
+                data.setData(`text/${type.replace("_", "-")}`, text);
+            const kind = {drop: DragEvent, paste: ClipboardEvent}[event];
+            const options = {bubbles: true, cancelable: true};
+            document.body.dispatchEvent(
+                new kind(event, {dataTransfer: data, clipboardData: data, ...options})
+            );
+        }""",
+        [event, name, list(data), texts],
+    )
+
+
 def saved(page: Page) -> list[dict[str, str]]:
     """Save the list as CSV; return its rows."""
     with page.expect_download() as download:
@@ -213,7 +233,7 @@ def saved(page: Page) -> list[dict[str, str]]:
     return list(csv.DictReader(StringIO(download.value.path().read_text())))
 
 
-def columns(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
+def columns_of(rows: list[dict[str, str]], *names: str) -> list[tuple[str, ...]]:
     """Return some columns of a saved list."""
     return [tuple(row[name] for name in names) for row in rows]
 
